@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Metadata slices in memory: look-up without a lock, loading that others wait
+ * for, eviction by second chance when a limit is reached or memory is short.
+ *
+ * A slice in the xarray has a reference for being there. Whoever takes it out
+ * drops that one; the memory goes after a grace period, for qcow_cache_peek().
+ */
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include "compat.h"
+#include "cache.h"
+
+/* Slices that an insertion beyond the limit looks at to make room. */
+#define CACHE_EVICT_SCAN	16
+
+/* All caches, for the shrinker. */
+static LIST_HEAD(all_caches);
+static DEFINE_MUTEX(all_caches_lock);
+static struct shrinker *cache_shrinker;
+
+/* --- One slice --- */
+
+static void slice_free(struct qcow_slice *slice)
+{
+	kfree(slice->data);
+	kfree(slice);
+}
+
+static void slice_free_rcu(struct rcu_head *rcu)
+{
+	slice_free(container_of(rcu, struct qcow_slice, rcu));
+}
+
+static struct qcow_slice *slice_alloc(struct qcow_cache *cache,
+				      unsigned long index)
+{
+	struct qcow_slice *slice = kzalloc(sizeof(*slice), GFP_NOIO);
+
+	if (!slice)
+		return NULL;
+	slice->data = kmalloc(1UL << cache->slice_bits, GFP_NOIO);
+	if (!slice->data) {
+		kfree(slice);
+		return NULL;
+	}
+	slice->cache = cache;
+	slice->index = index;
+	INIT_LIST_HEAD(&slice->lru);
+	/* One for the cache, one for the caller. */
+	refcount_set(&slice->ref, 2);
+	__set_bit(QCOW_SLICE_LOADING, &slice->flags);
+	return slice;
+}
+
+/**
+ * qcow_cache_put() - let go of a slice
+ * @slice: from qcow_cache_get()
+ *
+ * Any context.
+ */
+void qcow_cache_put(struct qcow_slice *slice)
+{
+	if (refcount_dec_and_test(&slice->ref))
+		call_rcu(&slice->rcu, slice_free_rcu);
+}
+
+/* --- Eviction --- */
+
+/* Takes a slice that only the cache refers to out of the xarray. */
+static enum lru_status
+qcow_compat_lru_isolate(cache_isolate, item, list, arg)
+{
+	struct qcow_slice *slice = container_of(item, struct qcow_slice, lru);
+	struct qcow_cache *cache = slice->cache;
+
+	if (test_and_clear_bit(QCOW_SLICE_REFERENCED, &slice->flags))
+		return LRU_ROTATE;
+	/* With the cache's reference gone, nobody can take a new one. */
+	if (!refcount_dec_if_one(&slice->ref))
+		return LRU_ROTATE;
+	list_lru_isolate(list, item);
+	xa_erase(&cache->slices, slice->index);
+	atomic_long_dec(&cache->count);
+	call_rcu(&slice->rcu, slice_free_rcu);
+	return LRU_REMOVED;
+}
+
+static void cache_make_room(struct qcow_cache *cache)
+{
+	if (atomic_long_read(&cache->count) > cache->limit)
+		list_lru_walk(&cache->lru, cache_isolate, NULL,
+			      CACHE_EVICT_SCAN);
+}
+
+static unsigned long shrinker_count(struct shrinker *s,
+				    struct shrink_control *sc)
+{
+	struct qcow_cache *cache;
+	unsigned long n = 0;
+
+	if (!mutex_trylock(&all_caches_lock))
+		return 0;
+	list_for_each_entry(cache, &all_caches, caches)
+		n += list_lru_shrink_count(&cache->lru, sc);
+	mutex_unlock(&all_caches_lock);
+	return n ?: SHRINK_EMPTY;
+}
+
+static unsigned long shrinker_scan(struct shrinker *s,
+				   struct shrink_control *sc)
+{
+	struct qcow_cache *cache;
+	unsigned long freed = 0;
+
+	if (!mutex_trylock(&all_caches_lock))
+		return SHRINK_STOP;
+	list_for_each_entry(cache, &all_caches, caches) {
+		if (!sc->nr_to_scan)
+			break;
+		freed += list_lru_shrink_walk(&cache->lru, sc, cache_isolate,
+					      NULL);
+	}
+	mutex_unlock(&all_caches_lock);
+	return freed;
+}
+
+/* --- Loading --- */
+
+static struct qcow_slice *cache_lookup(struct qcow_cache *cache,
+				       unsigned long index)
+{
+	struct qcow_slice *slice;
+
+	rcu_read_lock();
+	slice = xa_load(&cache->slices, index);
+	if (slice && !refcount_inc_not_zero(&slice->ref))
+		slice = NULL;
+	rcu_read_unlock();
+	return slice;
+}
+
+static void slice_loaded(struct qcow_slice *slice)
+{
+	/* Pairs with qcow_cache_peek() and the wait in qcow_cache_get(). */
+	clear_bit_unlock(QCOW_SLICE_LOADING, &slice->flags);
+	/* wake_up_bit() looks for waiters after the bit is clear. */
+	smp_mb__after_atomic();
+	wake_up_bit(&slice->flags, QCOW_SLICE_LOADING);
+}
+
+/* A slice that could not be loaded leaves the cache before others see it. */
+static void slice_failed(struct qcow_slice *slice, int err)
+{
+	struct qcow_cache *cache = slice->cache;
+
+	slice->error = err;
+	xa_erase(&cache->slices, slice->index);
+	atomic_long_dec(&cache->count);
+	slice_loaded(slice);
+	/* The cache's reference. */
+	qcow_cache_put(slice);
+}
+
+static int slice_load(struct qcow_slice *slice)
+{
+	struct qcow_cache *cache = slice->cache;
+	u64 offset = (u64)slice->index << cache->slice_bits;
+	int err;
+
+	err = qcow_file_pread(cache->file, offset, slice->data,
+			      1UL << cache->slice_bits);
+	if (err) {
+		slice_failed(slice, err);
+		return err;
+	}
+	slice_loaded(slice);
+	list_lru_add_obj(&cache->lru, &slice->lru);
+	cache_make_room(cache);
+	return 0;
+}
+
+/*
+ * Put a new slice into the cache and load it, or find that somebody else did.
+ * Return: a referenced slice, NULL to look again, or an error.
+ */
+static struct qcow_slice *cache_insert(struct qcow_cache *cache,
+				       unsigned long index)
+{
+	struct qcow_slice *slice = slice_alloc(cache, index);
+	int err;
+
+	if (!slice)
+		return ERR_PTR(-ENOMEM);
+	err = xa_insert(&cache->slices, index, slice, GFP_NOIO);
+	if (err) {
+		slice_free(slice);
+		return err == -EBUSY ? NULL : ERR_PTR(err);
+	}
+	atomic_long_inc(&cache->count);
+	err = slice_load(slice);
+	if (!err)
+		return slice;
+	qcow_cache_put(slice);
+	return ERR_PTR(err);
+}
+
+/**
+ * qcow_cache_get() - get a slice, from the image file if need be
+ * @cache: the cache
+ * @offset: any byte of the slice, in bytes into the file
+ *
+ * May sleep, does not enter the block layer's reclaim. Callers that want the
+ * same slice wait for one read of it.
+ *
+ * Return: a slice to give to qcow_cache_put(), or the error of the read, or
+ * -ENOMEM.
+ */
+struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 offset)
+{
+	unsigned long index = offset >> cache->slice_bits;
+	struct qcow_slice *slice;
+	int err;
+
+	do {
+		slice = cache_lookup(cache, index);
+		if (!slice)
+			slice = cache_insert(cache, index);
+	} while (!slice);
+	if (IS_ERR(slice))
+		return slice;
+
+	wait_on_bit(&slice->flags, QCOW_SLICE_LOADING, TASK_UNINTERRUPTIBLE);
+	set_bit(QCOW_SLICE_REFERENCED, &slice->flags);
+	err = slice->error;
+	if (!err)
+		return slice;
+	qcow_cache_put(slice);
+	return ERR_PTR(err);
+}
+
+/* --- The cache --- */
+
+/**
+ * qcow_cache_used() - memory that a cache holds
+ * @cache: the cache
+ *
+ * Return: bytes of metadata.
+ */
+u64 qcow_cache_used(const struct qcow_cache *cache)
+{
+	return (u64)atomic_long_read(&cache->count) << cache->slice_bits;
+}
+
+/**
+ * qcow_cache_create() - make an empty cache
+ * @file: where its slices come from; stays open as long as the cache
+ * @slice_bits: log2 of the bytes of a slice, up to QCOW_CACHE_MAX_SLICE_BITS
+ * @bytes: of metadata to keep at most
+ *
+ * May sleep. Return: the cache or an ERR_PTR.
+ */
+struct qcow_cache *qcow_cache_create(struct qcow_file *file, u32 slice_bits,
+				     u64 bytes)
+{
+	struct qcow_cache *cache = kzalloc(sizeof(*cache), GFP_KERNEL);
+	int err;
+
+	if (!cache)
+		return ERR_PTR(-ENOMEM);
+	cache->file = file;
+	cache->slice_bits = slice_bits;
+	cache->limit = max_t(u64, bytes >> slice_bits, 1);
+	xa_init(&cache->slices);
+	err = list_lru_init(&cache->lru);
+	if (err) {
+		kfree(cache);
+		return ERR_PTR(err);
+	}
+	mutex_lock(&all_caches_lock);
+	list_add_tail(&cache->caches, &all_caches);
+	mutex_unlock(&all_caches_lock);
+	return cache;
+}
+
+/**
+ * qcow_cache_destroy() - free a cache that nobody uses any more
+ * @cache: the cache, or NULL
+ *
+ * May sleep.
+ */
+void qcow_cache_destroy(struct qcow_cache *cache)
+{
+	struct qcow_slice *slice;
+	unsigned long index;
+
+	if (!cache)
+		return;
+	mutex_lock(&all_caches_lock);
+	list_del(&cache->caches);
+	mutex_unlock(&all_caches_lock);
+	xa_for_each(&cache->slices, index, slice) {
+		list_lru_del_obj(&cache->lru, &slice->lru);
+		xa_erase(&cache->slices, index);
+		WARN_ON_ONCE(refcount_read(&slice->ref) != 1);
+		qcow_cache_put(slice);
+	}
+	list_lru_destroy(&cache->lru);
+	xa_destroy(&cache->slices);
+	kfree(cache);
+}
+
+int qcow_cache_init(void)
+{
+	cache_shrinker = shrinker_alloc(0, "qcow-cache");
+	if (!cache_shrinker)
+		return -ENOMEM;
+	cache_shrinker->count_objects = shrinker_count;
+	cache_shrinker->scan_objects = shrinker_scan;
+	shrinker_register(cache_shrinker);
+	return 0;
+}
+
+void qcow_cache_exit(void)
+{
+	shrinker_free(cache_shrinker);
+	/* Slices may still wait for a grace period to be freed by our code. */
+	rcu_barrier();
+}

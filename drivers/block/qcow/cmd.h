@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_CMD_H
+#define _QCOW_CMD_H
+
+#include <linux/blk-mq.h>
+
+#include "qcow.h"
+#include "read.h"
+
+/**
+ * struct qcow_target - what requests are served from
+ * @image: the top of the chain
+ * @offset: bytes into its disk where the device begins
+ * @wq: where work that may sleep is done
+ * @parts: for the I/O
+ * @stats: counted here
+ * @dead: fail everything
+ */
+struct qcow_target {
+	struct qcow_image *image;
+	u64 offset;
+	struct workqueue_struct *wq;
+	mempool_t *parts;
+	struct qcow_stats __percpu *stats;
+	bool dead;
+};
+
+/**
+ * struct qcow_cmd - a request's private data
+ * @io: its I/O
+ * @bvecs: a merged request's memory in one table, or NULL
+ * @by_bio: the request is served one bio after the other
+ * @status: how it ends
+ */
+struct qcow_cmd {
+	struct qcow_io io;
+	struct bio_vec *bvecs;
+	bool by_bio;
+	blk_status_t status;
+};
+
+extern const struct blk_mq_ops qcow_cmd_mq_ops;
+
+#endif /* _QCOW_CMD_H */

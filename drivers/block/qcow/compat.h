@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The place that knows that kernels differ (with compat_blk.h for the block
+ * layer's interface, which only cmd.c and above may see). The driver is written against
+ * the newest kernel's interfaces; older ones are given that shape here. Kbuild
+ * looks for each feature in the headers and defines QCOW_HAVE_*: stable kernels
+ * backport, so versions tell little.
+ */
+#ifndef _QCOW_COMPAT_H
+#define _QCOW_COMPAT_H
+
+#include <linux/list_lru.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+
+#ifndef ITER_DEST
+#define ITER_DEST	READ
+#define ITER_SOURCE	WRITE
+#endif
+
+/* Since 6.8: list_lru_add() is told node and memcg. */
+#ifndef QCOW_HAVE_LIST_LRU_ADD_OBJ
+#define list_lru_add_obj(lru, item)	list_lru_add(lru, item)
+#define list_lru_del_obj(lru, item)	list_lru_del(lru, item)
+#endif
+
+/* Since 6.13: the walk's callback is called without the list's lock argument. */
+#ifdef QCOW_HAVE_LIST_LRU_WALK_LOCK
+#define qcow_compat_lru_isolate(name, item, lru, arg)			\
+	name(struct list_head *item, struct list_lru_one *lru,		\
+	     spinlock_t *lock, void *arg)
+#else
+#define qcow_compat_lru_isolate(name, item, lru, arg)			\
+	name(struct list_head *item, struct list_lru_one *lru, void *arg)
+#endif
+
+/* Since 6.7: shrinkers are allocated; their data pointer is not used here. */
+#ifndef QCOW_HAVE_SHRINKER_ALLOC
+static inline struct shrinker *shrinker_alloc(unsigned int flags,
+					      const char *name)
+{
+	struct shrinker *s = kzalloc(sizeof(*s), GFP_KERNEL);
+
+	if (s) {
+		s->flags = flags;
+		s->seeks = DEFAULT_SEEKS;
+	}
+	return s;
+}
+
+/* It can fail here; what it would free then stays until it is evicted. */
+static inline void shrinker_register(struct shrinker *s)
+{
+	if (register_shrinker(s, "qcow-cache"))
+		pr_warn("qcow: no memory for a shrinker\n");
+}
+
+static inline void shrinker_free(struct shrinker *s)
+{
+	if (s && (s->flags & SHRINKER_REGISTERED))
+		unregister_shrinker(s);
+	kfree(s);
+}
+#endif
+
+#endif /* _QCOW_COMPAT_H */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * compat.h for what includes blk-mq.h.
+ */
+#ifndef _QCOW_COMPAT_BLK_H
+#define _QCOW_COMPAT_BLK_H
+
+#include <linux/blk-mq.h>
+#include <linux/blkdev.h>
+
+#include "compat.h"
+
+/* Since 6.5: how a block device is opened has a type of its own. */
+#ifdef QCOW_HAVE_BLK_MODE_T
+#define qcow_compat_open(name, disk, mode) \
+	name(struct gendisk *disk, blk_mode_t mode)
+#define qcow_compat_release(name, disk) \
+	name(struct gendisk *disk)
+#define qcow_compat_disk(disk)	(disk)
+#else
+#define qcow_compat_open(name, disk, mode) \
+	name(struct block_device *disk, fmode_t mode)
+#define qcow_compat_release(name, disk) \
+	name(struct gendisk *disk, fmode_t mode)
+#define qcow_compat_disk(disk)	((disk)->bd_disk)
+#endif
+
+/* Until 6.13: merging was opt-in; until 6.18: devices on devices said so. */
+#ifdef QCOW_HAVE_SHOULD_MERGE
+#define QCOW_COMPAT_MQ_MERGE	BLK_MQ_F_SHOULD_MERGE
+#else
+#define QCOW_COMPAT_MQ_MERGE	0
+#endif
+#ifdef QCOW_HAVE_STACKING
+#define QCOW_COMPAT_MQ_STACKING	BLK_MQ_F_STACKING
+#else
+#define QCOW_COMPAT_MQ_STACKING	0
+#endif
+
+/* Since 6.9: limits are given when the disk is allocated. */
+static inline struct gendisk *
+qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
+		       void *data)
+{
+#ifdef QCOW_HAVE_ALLOC_DISK_LIMITS
+	return blk_mq_alloc_disk(set, lim, data);
+#else
+	struct gendisk *disk = blk_mq_alloc_disk(set, data);
+
+	if (!IS_ERR(disk)) {
+		struct request_queue *q = disk->queue;
+
+		blk_queue_logical_block_size(q, lim->logical_block_size);
+		blk_queue_physical_block_size(q, lim->physical_block_size);
+		blk_queue_io_min(q, lim->io_min);
+		blk_queue_io_opt(q, lim->io_opt);
+		blk_queue_dma_alignment(q, lim->dma_alignment);
+		blk_queue_max_hw_sectors(q, lim->max_hw_sectors);
+		blk_queue_max_segments(q, lim->max_segments);
+		blk_queue_max_segment_size(q, lim->max_segment_size);
+		blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
+	}
+	return disk;
+#endif
+}
+
+#endif /* _QCOW_COMPAT_BLK_H */

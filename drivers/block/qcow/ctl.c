@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/qcow-control: the ioctls. Arguments are checked here and trusted below.
+ */
+#include <linux/capability.h>
+#include <linux/compat.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/qcow.h>
+
+#include "ctl.h"
+#include "device.h"
+
+#define CTL_ATTACH_FLAGS (QCOW_ATTACH_RO | QCOW_ATTACH_DIRECT |		\
+			  QCOW_ATTACH_BUFFERED | QCOW_ATTACH_NO_PARTSCAN | \
+			  QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_AUTOCLEAR)
+
+#define CTL_CACHE_SIZE_MAX	BIT_ULL(40)
+
+/* A structure that userspace may know in a shorter or longer form. */
+static int ctl_copy_in(void *to, size_t size, const void __user *from)
+{
+	u32 user_size;
+
+	if (get_user(user_size, (const u32 __user *)from))
+		return -EFAULT;
+	if (user_size < size || user_size > PAGE_SIZE)
+		return -EINVAL;
+	return copy_struct_from_user(to, size, from, user_size);
+}
+
+/* --- Attach --- */
+
+static int ctl_check_attach(const struct qcow_ioc_attach *arg,
+			    struct qcow_msg *msg)
+{
+	u32 flags = arg->flags;
+
+	if (flags & ~CTL_ATTACH_FLAGS || arg->pad ||
+	    memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
+		return qcow_fail(msg, -EINVAL, "the driver does not know a flag of the attach; it is older than the tool");
+	if (!(flags & QCOW_ATTACH_RO))
+		return qcow_fail(msg, -EROFS, "writing is not supported yet; attach it read-only");
+	if ((flags & QCOW_ATTACH_DIRECT) && (flags & QCOW_ATTACH_BUFFERED))
+		return qcow_fail(msg, -EINVAL, "direct and buffered I/O exclude each other");
+	if ((flags & QCOW_ATTACH_UNTRUSTED) && !(flags & QCOW_ATTACH_NO_PARTSCAN))
+		return qcow_fail(msg, -EINVAL, "an untrusted image needs an attach without partition scan");
+	if (!arg->nr_images || arg->nr_images > QCOW_MAX_IMAGES)
+		return qcow_fail(msg, -EINVAL, "a chain has 1 to %u images, not %u",
+				 QCOW_MAX_IMAGES, arg->nr_images);
+	if (arg->image_size < sizeof(struct qcow_ioc_image) ||
+	    arg->image_size > PAGE_SIZE || arg->index < -1 ||
+	    arg->index >= 1 << MINORBITS)
+		return -EINVAL;
+	if ((arg->offset | arg->size_limit) % SECTOR_SIZE)
+		return qcow_fail(msg, -EINVAL, "offset and size limit must be multiples of %u",
+				 SECTOR_SIZE);
+	if (arg->cache_size && (arg->cache_size < QCOW_CACHE_SIZE_MIN ||
+				arg->cache_size > CTL_CACHE_SIZE_MAX))
+		return qcow_fail(msg, -EINVAL, "cache size is out of range (%u bytes or more)",
+				 QCOW_CACHE_SIZE_MIN);
+	return 0;
+}
+
+static int ctl_get_source(struct qcow_source *src,
+			  const struct qcow_ioc_image *image)
+{
+	if (image->flags ||
+	    memchr_inv(image->reserved, 0, sizeof(image->reserved)))
+		return -EINVAL;
+	src->format = image->format;
+	src->file = fget(image->fd);
+	if (!src->file)
+		return -EBADF;
+	if (image->data_fd < 0)
+		return 0;
+	src->data_file = fget(image->data_fd);
+	return src->data_file ? 0 : -EBADF;
+}
+
+static int ctl_get_sources(struct qcow_source *sources,
+			   const struct qcow_ioc_attach *arg)
+{
+	const void __user *from = u64_to_user_ptr(arg->images);
+	struct qcow_ioc_image image;
+	u32 i;
+	int err;
+
+	for (i = 0; i < arg->nr_images; i++) {
+		err = copy_struct_from_user(&image, sizeof(image), from,
+					    arg->image_size);
+		if (!err)
+			err = ctl_get_source(&sources[i], &image);
+		if (err)
+			return err;
+		from += arg->image_size;
+	}
+	return 0;
+}
+
+static void ctl_put_sources(struct qcow_source *sources, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (sources[i].file)
+			fput(sources[i].file);
+		if (sources[i].data_file)
+			fput(sources[i].data_file);
+	}
+	kvfree(sources);
+}
+
+static int ctl_do_attach(const struct qcow_ioc_attach *arg,
+			 struct qcow_msg *msg, u32 *failed)
+{
+	struct qcow_attach attach = {
+		.nr_sources = arg->nr_images,
+		.flags = arg->flags,
+		.index = arg->index,
+		.offset = arg->offset,
+		.size_limit = arg->size_limit,
+		.cache_bytes = arg->cache_size ?: QCOW_CACHE_SIZE_DEFAULT,
+	};
+	struct qcow_source *sources;
+	int ret;
+
+	sources = kvcalloc(arg->nr_images, sizeof(*sources), GFP_KERNEL);
+	if (!sources)
+		return -ENOMEM;
+	attach.sources = sources;
+	ret = ctl_get_sources(sources, arg);
+	if (!ret)
+		ret = qcow_device_attach(&attach, msg, failed);
+	ctl_put_sources(sources, arg->nr_images);
+	return ret;
+}
+
+/* Best effort: an attach has failed anyway. */
+static void ctl_tell(const struct qcow_ioc_attach *arg,
+		     struct qcow_ioc_attach __user *uarg,
+		     const struct qcow_msg *msg, u32 failed)
+{
+	char __user *to = u64_to_user_ptr(arg->msg);
+	size_t len = min_t(size_t, strlen(msg->text) + 1, arg->msg_size);
+
+	if (!to || !len)
+		return;
+	if (copy_to_user(to, msg->text, len) || put_user(0, to + len - 1) ||
+	    put_user((s32)failed, &uarg->msg_image))
+		return;
+}
+
+static long ctl_attach(void __user *argp)
+{
+	struct qcow_ioc_attach __user *uarg = argp;
+	struct qcow_ioc_attach arg;
+	struct qcow_msg msg = { };
+	u32 failed = -1;
+	int ret;
+
+	ret = ctl_copy_in(&arg, sizeof(arg), argp);
+	if (ret)
+		return ret;
+	ret = ctl_check_attach(&arg, &msg);
+	if (!ret)
+		ret = ctl_do_attach(&arg, &msg, &failed);
+	if (ret < 0) {
+		ctl_tell(&arg, uarg, &msg, failed);
+		return ret;
+	}
+	/* The device is there: a caller that hides its number finds it. */
+	return put_user(ret, &uarg->index);
+}
+
+/* --- Detach and status --- */
+
+static long ctl_detach(void __user *argp)
+{
+	struct qcow_ioc_detach arg;
+	int err;
+
+	err = ctl_copy_in(&arg, sizeof(arg), argp);
+	if (err)
+		return err;
+	if (arg.pad || (arg.flags && arg.flags != QCOW_DETACH_LAZY &&
+			arg.flags != QCOW_DETACH_FORCE))
+		return -EINVAL;
+	return qcow_device_detach(arg.index, arg.flags);
+}
+
+static long ctl_status(void __user *argp)
+{
+	struct qcow_ioc_status st, result = { };
+	int err;
+
+	err = ctl_copy_in(&st, sizeof(st), argp);
+	if (err)
+		return err;
+	result.size = st.size;
+	result.index = st.index;
+	err = qcow_device_status(st.index, &result);
+	if (err)
+		return err;
+	return copy_to_user(argp, &result, sizeof(result)) ? -EFAULT : 0;
+}
+
+static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *argp = (void __user *)arg;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	switch (cmd) {
+	case QCOW_IOC_ATTACH:
+		return ctl_attach(argp);
+	case QCOW_IOC_DETACH:
+		return ctl_detach(argp);
+	case QCOW_IOC_STATUS:
+		return ctl_status(argp);
+	}
+	return -ENOTTY;
+}
+
+static const struct file_operations ctl_fops = {
+	.owner = THIS_MODULE,
+	.open = nonseekable_open,
+	.unlocked_ioctl = ctl_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice ctl_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = QCOW_CONTROL_NAME,
+	.fops = &ctl_fops,
+	.mode = 0600,
+};
+
+int qcow_ctl_init(void)
+{
+	return misc_register(&ctl_misc);
+}
+
+void qcow_ctl_exit(void)
+{
+	misc_deregister(&ctl_misc);
+}

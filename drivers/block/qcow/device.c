@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attached devices: their gendisk, their life from attach to the last close.
+ *
+ * A device is in the idr under its number from the start of an attach until its
+ * disk is gone, so that no number is used twice; with a NULL pointer unless it
+ * is live. Its images are closed as soon as the disk is gone, also if somebody
+ * still has the dead device open; the structure itself lives until they let go.
+ */
+#include <linux/blkdev.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+#include <uapi/linux/qcow.h>
+
+#include "cache.h"
+#include "compat_blk.h"
+#include "device.h"
+#include "sysfs.h"
+
+#define DEVICE_QUEUE_DEPTH	128
+#define DEVICE_MAX_SECTORS	8192 /* 4 MiB */
+
+static DEFINE_IDR(devices);
+/* Protects the idr, and the devices found in it from being taken apart. */
+static DEFINE_MUTEX(qcow_devices_lock);
+
+/* Detaches at last close; not a queue that detaching waits for. */
+static struct workqueue_struct *remove_wq;
+
+/* --- Life --- */
+
+static void device_release(struct kref *ref)
+{
+	struct qcow_device *dev = container_of(ref, struct qcow_device, ref);
+
+	if (dev->disk)
+		put_disk(dev->disk);
+	kfree(dev);
+}
+
+static void device_put(struct qcow_device *dev)
+{
+	kref_put(&dev->ref, device_release);
+}
+
+/* What requests need; none is under way. */
+static void device_free_target(struct qcow_device *dev)
+{
+	struct qcow_target *target = &dev->target;
+
+	/* The last work items may still be returning from their function. */
+	if (target->wq)
+		destroy_workqueue(target->wq);
+	qcow_image_close_chain(target->image);
+	mempool_destroy(target->parts);
+	free_percpu(target->stats);
+}
+
+static int device_alloc_target(struct qcow_device *dev)
+{
+	struct qcow_target *target = &dev->target;
+
+	target->stats = alloc_percpu(struct qcow_stats);
+	target->parts = qcow_read_create_pool();
+	target->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+				     dev->name);
+	return target->stats && target->parts && target->wq ? 0 : -ENOMEM;
+}
+
+static void device_free_index(struct qcow_device *dev)
+{
+	mutex_lock(&qcow_devices_lock);
+	idr_remove(&devices, dev->index);
+	mutex_unlock(&qcow_devices_lock);
+}
+
+static int device_alloc_index(struct qcow_device *dev, int want,
+			      struct qcow_msg *msg)
+{
+	int index;
+
+	mutex_lock(&qcow_devices_lock);
+	index = idr_alloc(&devices, NULL, want < 0 ? 0 : want,
+			  want < 0 ? 0 : want + 1, GFP_KERNEL);
+	mutex_unlock(&qcow_devices_lock);
+	if (index == -ENOSPC)
+		return qcow_fail(msg, -EBUSY, "/dev/qcow%d is taken", want);
+	if (index < 0)
+		return index;
+	dev->index = index;
+	snprintf(dev->name, sizeof(dev->name), "qcow%d", index);
+	return 0;
+}
+
+/* From here on others find it, or no longer do. */
+static void device_publish(struct qcow_device *dev, struct qcow_device *ptr)
+{
+	mutex_lock(&qcow_devices_lock);
+	idr_replace(&devices, ptr, dev->index);
+	mutex_unlock(&qcow_devices_lock);
+}
+
+static struct qcow_device *device_get(int index)
+{
+	struct qcow_device *dev;
+
+	mutex_lock(&qcow_devices_lock);
+	dev = idr_find(&devices, index);
+	if (dev)
+		kref_get(&dev->ref);
+	mutex_unlock(&qcow_devices_lock);
+	return dev;
+}
+
+/* Takes a device apart. Its state is GOING, so only one caller gets here. */
+static void device_remove(struct qcow_device *dev)
+{
+	device_publish(dev, NULL);
+	del_gendisk(dev->disk);
+	blk_mq_free_tag_set(&dev->tag_set);
+	device_free_target(dev);
+	device_free_index(dev);
+	pr_info("%s: detached\n", dev->name);
+	device_put(dev);
+	module_put(THIS_MODULE);
+}
+
+static void device_remove_work(struct work_struct *work)
+{
+	device_remove(container_of(work, struct qcow_device, remove_work));
+}
+
+/* --- Block device operations --- */
+
+static int qcow_compat_open(device_open, bdev, mode)
+{
+	struct qcow_device *dev = qcow_compat_disk(bdev)->private_data;
+
+	lockdep_assert_held(&qcow_compat_disk(bdev)->open_mutex);
+	if (dev->state == QCOW_DEVICE_GOING)
+		return -ENXIO;
+	kref_get(&dev->ref);
+	return 0;
+}
+
+static void qcow_compat_release(device_close, disk)
+{
+	struct qcow_device *dev = disk->private_data;
+
+	lockdep_assert_held(&disk->open_mutex);
+	if (dev->lazy && dev->state == QCOW_DEVICE_LIVE && !disk_openers(disk)) {
+		dev->state = QCOW_DEVICE_GOING;
+		queue_work(remove_wq, &dev->remove_work);
+	}
+	device_put(dev);
+}
+
+static const struct block_device_operations device_fops = {
+	.owner = THIS_MODULE,
+	.open = device_open,
+	.release = device_close,
+};
+
+/* --- Attach --- */
+
+static int device_open_chain(struct qcow_device *dev,
+			     const struct qcow_attach *a, struct qcow_msg *msg,
+			     u32 *failed)
+{
+	struct qcow_params params = {
+		.device = dev->name,
+		.wq = dev->target.wq,
+		.stats = dev->target.stats,
+		.cache_bytes = a->cache_bytes,
+		.untrusted = a->flags & QCOW_ATTACH_UNTRUSTED,
+		.direct = QCOW_DIRECT_AUTO,
+	};
+	struct qcow_image *img;
+
+	if (a->flags & QCOW_ATTACH_DIRECT)
+		params.direct = QCOW_DIRECT_ON;
+	else if (a->flags & QCOW_ATTACH_BUFFERED)
+		params.direct = QCOW_DIRECT_OFF;
+	img = qcow_image_open_chain(a->sources, a->nr_sources, &params, msg,
+				    failed);
+	if (IS_ERR(img))
+		return PTR_ERR(img);
+	dev->target.image = img;
+	dev->target.offset = a->offset;
+	if (a->offset && a->offset >= img->size)
+		return qcow_fail(msg, -EINVAL, "offset %llu is not inside its disk of %llu bytes",
+				 a->offset, img->size);
+	return 0;
+}
+
+static sector_t device_sectors(const struct qcow_device *dev, u64 size_limit)
+{
+	u64 bytes = dev->target.image->size - dev->target.offset;
+
+	if (size_limit)
+		bytes = min(bytes, size_limit);
+	return bytes >> SECTOR_SHIFT;
+}
+
+static void device_set_limits(const struct qcow_device *dev,
+			      struct queue_limits *lim)
+{
+	const struct qcow_image *img = dev->target.image;
+	u32 dio_size = img->file.dio_mask + 1;
+
+	lim->logical_block_size = SECTOR_SIZE;
+	lim->physical_block_size = max_t(u32, dio_size, SECTOR_SIZE);
+	lim->io_min = lim->physical_block_size;
+	if (img->layout.cluster_bits)
+		lim->io_opt = 1U << img->layout.cluster_bits;
+	if (lim->io_opt < lim->io_min)
+		lim->io_opt = 0;
+	lim->dma_alignment = max_t(u32, img->file.mem_mask, SECTOR_SIZE - 1);
+	lim->max_hw_sectors = DEVICE_MAX_SECTORS;
+	/* Memory is passed on as it is: no limit of ours. */
+	lim->max_segments = USHRT_MAX;
+	lim->max_segment_size = UINT_MAX;
+}
+
+static int device_alloc_disk(struct qcow_device *dev, u64 size_limit)
+{
+	struct blk_mq_tag_set *set = &dev->tag_set;
+	struct queue_limits lim = { };
+	struct gendisk *disk;
+	int err;
+
+	set->ops = &qcow_cmd_mq_ops;
+	set->nr_hw_queues = nr_cpu_ids;
+	set->queue_depth = DEVICE_QUEUE_DEPTH;
+	set->numa_node = NUMA_NO_NODE;
+	set->cmd_size = sizeof(struct qcow_cmd);
+	set->flags = BLK_MQ_F_BLOCKING | BLK_MQ_F_NO_SCHED_BY_DEFAULT |
+		     QCOW_COMPAT_MQ_MERGE | QCOW_COMPAT_MQ_STACKING;
+	err = blk_mq_alloc_tag_set(set);
+	if (err)
+		return err;
+
+	device_set_limits(dev, &lim);
+	disk = qcow_compat_alloc_disk(set, &lim, &dev->target);
+	if (IS_ERR(disk)) {
+		blk_mq_free_tag_set(set);
+		return PTR_ERR(disk);
+	}
+	dev->disk = disk;
+	disk->fops = &device_fops;
+	disk->private_data = dev;
+	strscpy(disk->disk_name, dev->name, sizeof(disk->disk_name));
+	if (dev->flags & QCOW_ATTACH_NO_PARTSCAN)
+		disk->flags |= GENHD_FL_NO_PART;
+	set_capacity(disk, device_sectors(dev, size_limit));
+	set_disk_ro(disk, dev->flags & QCOW_ATTACH_RO);
+	return 0;
+}
+
+/* The disk, its partitions and its attributes appear. */
+static int device_go_live(struct qcow_device *dev)
+{
+	int err = device_add_disk(NULL, dev->disk, qcow_sysfs_groups);
+
+	if (err) {
+		blk_mq_free_tag_set(&dev->tag_set);
+		return err;
+	}
+	__module_get(THIS_MODULE);
+	mutex_lock(&dev->disk->open_mutex);
+	dev->lazy = dev->flags & QCOW_ATTACH_AUTOCLEAR;
+	dev->state = QCOW_DEVICE_LIVE;
+	mutex_unlock(&dev->disk->open_mutex);
+	device_publish(dev, dev);
+	return 0;
+}
+
+static struct qcow_device *device_alloc(const struct qcow_attach *a)
+{
+	struct qcow_device *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+
+	if (!dev)
+		return NULL;
+	kref_init(&dev->ref);
+	dev->flags = a->flags;
+	dev->format = a->sources[0].format;
+	dev->depth = a->nr_sources;
+	dev->cache_bytes = a->cache_bytes;
+	INIT_WORK(&dev->remove_work, device_remove_work);
+	return dev;
+}
+
+/**
+ * qcow_device_attach() - make a block device of an image
+ * @attach: what and how; validated
+ * @msg: says why it failed
+ * @failed: the source that @msg is about
+ *
+ * May sleep. Return: the device's number or a negative errno.
+ */
+int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
+		       u32 *failed)
+{
+	struct qcow_device *dev = device_alloc(attach);
+	int err, index;
+
+	if (!dev)
+		return -ENOMEM;
+	err = device_alloc_index(dev, attach->index, msg);
+	if (err)
+		goto put;
+	err = device_alloc_target(dev);
+	if (!err)
+		err = device_open_chain(dev, attach, msg, failed);
+	if (!err)
+		err = device_alloc_disk(dev, attach->size_limit);
+	if (err)
+		goto free;
+	index = dev->index;
+	pr_info("%s: attached, %llu sectors\n", dev->target.image->label,
+		(u64)get_capacity(dev->disk));
+	err = device_go_live(dev);
+	if (!err)
+		return index;
+free:
+	device_free_target(dev);
+	device_free_index(dev);
+put:
+	device_put(dev);
+	return err;
+}
+
+/* --- Detach and status --- */
+
+/* Decides what a detach does. Return: 0: remove it now. */
+static int device_may_go(struct qcow_device *dev, u32 flags)
+{
+	lockdep_assert_held(&dev->disk->open_mutex);
+	if (dev->state != QCOW_DEVICE_LIVE)
+		return -ENODEV;
+	if (disk_openers(dev->disk)) {
+		if (flags & QCOW_DETACH_LAZY) {
+			dev->lazy = true;
+			return -EINPROGRESS;
+		}
+		if (!(flags & QCOW_DETACH_FORCE))
+			return -EBUSY;
+	}
+	dev->state = QCOW_DEVICE_GOING;
+	return 0;
+}
+
+/**
+ * qcow_device_detach() - remove a device
+ * @index: its number
+ * @flags: QCOW_DETACH_*
+ *
+ * May sleep. Return: 0; -ENODEV: there is none; -EBUSY: it is open and @flags
+ * are 0.
+ */
+int qcow_device_detach(int index, u32 flags)
+{
+	struct qcow_device *dev = device_get(index);
+	int err;
+
+	if (!dev)
+		return -ENODEV;
+	mutex_lock(&dev->disk->open_mutex);
+	err = device_may_go(dev, flags);
+	mutex_unlock(&dev->disk->open_mutex);
+	if (!err) {
+		if (flags & QCOW_DETACH_FORCE) {
+			WRITE_ONCE(dev->target.dead, true);
+			blk_mark_disk_dead(dev->disk);
+		}
+		device_remove(dev);
+	}
+	device_put(dev);
+	return err == -EINPROGRESS ? 0 : err;
+}
+
+static void device_sum_stats(const struct qcow_device *dev,
+			     struct qcow_ioc_status *st)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct qcow_stats *s = per_cpu_ptr(dev->target.stats, cpu);
+
+		st->cache_hits += s->hits;
+		st->cache_misses += s->misses;
+		st->fast += s->fast;
+		st->slow += s->slow;
+		st->decompressed += s->decompressed;
+		st->errors += s->errors;
+	}
+}
+
+static void device_sum_images(const struct qcow_device *dev,
+			      struct qcow_ioc_status *st)
+{
+	const struct qcow_image *img;
+
+	for (img = dev->target.image; img; img = img->backing) {
+		if (img->cache)
+			st->cache_used += qcow_cache_used(img->cache);
+		if (test_bit(QCOW_IMAGE_CORRUPT, &img->flags))
+			st->state |= QCOW_STATE_CORRUPT;
+	}
+}
+
+static void device_fill_status(struct qcow_device *dev,
+			       struct qcow_ioc_status *st)
+{
+	const struct qcow_image *img = dev->target.image;
+
+	st->flags = dev->flags;
+	st->abi = QCOW_ABI_VERSION;
+	st->format = dev->format;
+	st->depth = dev->depth;
+	st->openers = disk_openers(dev->disk);
+	st->bytes = (u64)get_capacity(dev->disk) << SECTOR_SHIFT;
+	if (img->layout.cluster_bits)
+		st->cluster_size = 1ULL << img->layout.cluster_bits;
+	st->cache_size = dev->cache_bytes;
+	if (dev->lazy)
+		st->state |= QCOW_STATE_LAZY;
+	if (img->file.direct)
+		st->state |= QCOW_STATE_DIRECT;
+	device_sum_images(dev, st);
+	device_sum_stats(dev, st);
+}
+
+/**
+ * qcow_device_status() - say what a device is and did
+ * @index: its number
+ * @st: zeroed; the result
+ *
+ * May sleep. Return: 0 or -ENODEV.
+ */
+int qcow_device_status(int index, struct qcow_ioc_status *st)
+{
+	struct qcow_device *dev;
+
+	mutex_lock(&qcow_devices_lock);
+	dev = idr_find(&devices, index);
+	if (dev)
+		device_fill_status(dev, st);
+	mutex_unlock(&qcow_devices_lock);
+	return dev ? 0 : -ENODEV;
+}
+
+int qcow_device_init(void)
+{
+	remove_wq = alloc_workqueue("qcow_remove", WQ_UNBOUND, 0);
+	return remove_wq ? 0 : -ENOMEM;
+}
+
+void qcow_device_exit(void)
+{
+	/* Waits for a detach that has dropped its module reference. */
+	destroy_workqueue(remove_wq);
+	idr_destroy(&devices);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_DEVICE_H
+#define _QCOW_DEVICE_H
+
+#include <linux/blk-mq.h>
+#include <linux/kref.h>
+
+#include "cmd.h"
+#include "image.h"
+
+/**
+ * enum qcow_device_state - of a device; under disk->open_mutex
+ * @QCOW_DEVICE_NEW: being attached
+ * @QCOW_DEVICE_LIVE: attached
+ * @QCOW_DEVICE_GOING: being detached, or gone
+ */
+enum qcow_device_state {
+	QCOW_DEVICE_NEW,
+	QCOW_DEVICE_LIVE,
+	QCOW_DEVICE_GOING,
+};
+
+/**
+ * struct qcow_device - an attached device
+ * @ref: one while attached, one for each opener
+ * @target: what requests are served from
+ * @disk: the block layer's side
+ * @tag_set: its requests
+ * @index: the N of /dev/qcowN
+ * @flags: QCOW_ATTACH_*
+ * @format: &enum qcow_format of the attached image
+ * @depth: images in the chain
+ * @cache_bytes: limit of each image's metadata cache
+ * @name: qcowN
+ * @state: see there
+ * @lazy: detach at the last close; under disk->open_mutex
+ * @remove_work: detaches in the background
+ */
+struct qcow_device {
+	struct kref ref;
+	struct qcow_target target;
+	struct gendisk *disk;
+	struct blk_mq_tag_set tag_set;
+	int index;
+	u32 flags;
+	u32 format;
+	u32 depth;
+	u64 cache_bytes;
+	char name[DISK_NAME_LEN];
+	enum qcow_device_state state;
+	bool lazy;
+	struct work_struct remove_work;
+};
+
+/**
+ * struct qcow_attach - what to attach, and how
+ * @sources: the chain, top first
+ * @nr_sources: at least 1
+ * @flags: QCOW_ATTACH_*
+ * @index: N of /dev/qcowN, or -1
+ * @offset: bytes into the disk where the device begins
+ * @size_limit: bytes the device has at most, 0: no limit
+ * @cache_bytes: limit of each image's metadata cache
+ */
+struct qcow_attach {
+	const struct qcow_source *sources;
+	u32 nr_sources;
+	u32 flags;
+	int index;
+	u64 offset;
+	u64 size_limit;
+	u64 cache_bytes;
+};
+
+struct qcow_ioc_status;
+
+int __must_check qcow_device_attach(const struct qcow_attach *attach,
+				    struct qcow_msg *msg, u32 *failed);
+int __must_check qcow_device_detach(int index, u32 flags);
+int __must_check qcow_device_status(int index, struct qcow_ioc_status *st);
+
+int qcow_device_init(void);
+void qcow_device_exit(void);
+
+#endif /* _QCOW_DEVICE_H */

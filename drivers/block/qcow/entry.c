@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * L1 and L2 table entries: decode and validate. Pure: no I/O, no allocation.
+ *
+ * Section "Cluster mapping" of the specification. Reserved bits that QEMU
+ * ignores are ignored.
+ */
+#include "entry.h"
+
+/**
+ * qcow_layout_init() - derive the layout from a validated header
+ * @lay: the result
+ * @h: from qcow_header_parse()
+ */
+void qcow_layout_init(struct qcow_layout *lay, const struct qcow_header *h)
+{
+	lay->cluster_bits = h->cluster_bits;
+	lay->l2_bits = qcow_header_l2_bits(h);
+	lay->entry_bits = h->cluster_bits - lay->l2_bits;
+	lay->version = h->version;
+	lay->extended_l2 = h->incompatible & QCOW_DISK_INCOMPAT_EXTL2;
+	lay->data_file = h->incompatible & QCOW_DISK_INCOMPAT_DATA_FILE;
+	/* 32 subclusters: five bits. */
+	lay->grain_bits = h->cluster_bits - (lay->extended_l2 ? 5 : 0);
+	lay->csize_shift = 70 - h->cluster_bits;
+}
+
+static bool cluster_aligned(const struct qcow_layout *lay, u64 offset)
+{
+	return !(offset & ((1ULL << lay->cluster_bits) - 1));
+}
+
+/**
+ * qcow_entry_l1() - decode an L1 entry
+ * @lay: the image's layout
+ * @raw: the entry in the CPU's byte order
+ * @l2_offset: bytes into the file of the L2 table, 0: there is none
+ *
+ * Return: 0, or -EIO if the table would not be cluster-aligned.
+ */
+int qcow_entry_l1(const struct qcow_layout *lay, u64 raw, u64 *l2_offset)
+{
+	*l2_offset = raw & QCOW_DISK_L1E_OFFSET_MASK;
+	return cluster_aligned(lay, *l2_offset) ? 0 : -EIO;
+}
+
+static int entry_fault(struct qcow_entry *e, const char *fault)
+{
+	e->fault = fault;
+	return -EIO;
+}
+
+/* Section "Compressed Clusters Descriptor". */
+static int entry_compressed(const struct qcow_layout *lay, u64 raw,
+			    struct qcow_entry *e)
+{
+	u64 sectors = (raw & ~(QCOW_DISK_E_COPIED | QCOW_DISK_L2E_COMPRESSED)) >>
+		      lay->csize_shift;
+
+	if (lay->data_file)
+		return entry_fault(e, "compressed cluster in an image with a data file");
+	e->type = QCOW_EXTENT_COMPRESSED;
+	e->copied = false;
+	e->host = raw & ((1ULL << lay->csize_shift) - 1);
+	e->csize = (sectors + 1) * 512 - (e->host & 511);
+	return 0;
+}
+
+/* Section "Extended L2 Entries": @sub is the subcluster's number. */
+static int entry_subcluster(u64 bitmap, u32 sub, struct qcow_entry *e)
+{
+	u32 allocated = bitmap, zero = bitmap >> 32;
+
+	if (allocated & zero)
+		return entry_fault(e, "subcluster both allocated and zero");
+	if (allocated && e->type == QCOW_EXTENT_HOLE)
+		return entry_fault(e, "subcluster allocated without a cluster");
+	if (zero >> sub & 1)
+		e->type = QCOW_EXTENT_ZERO;
+	else if (!(allocated >> sub & 1))
+		e->type = QCOW_EXTENT_HOLE;
+	return 0;
+}
+
+/* Where a cluster that has a host offset may lie. */
+static int entry_check_host(const struct qcow_layout *lay, u64 guest,
+			    struct qcow_entry *e)
+{
+	u64 in_cluster = guest & ((1ULL << lay->cluster_bits) - 1);
+
+	if (!cluster_aligned(lay, e->host))
+		return entry_fault(e, "cluster offset is not aligned");
+	if (lay->data_file && e->host != guest - in_cluster)
+		return entry_fault(e, "cluster offset in the data file differs from the disk's");
+	e->host += in_cluster;
+	return 0;
+}
+
+/**
+ * qcow_entry_l2() - decode an L2 entry for one byte of the disk
+ * @lay: the image's layout
+ * @raw: the entry in the CPU's byte order
+ * @bitmap: the second half of an extended entry, else ignored
+ * @guest: bytes into the disk; with a data file it decides where data must be
+ * @e: the result: @e->host is where the byte at @guest lies
+ *
+ * Return: 0, or -EIO if the entry is damaged: @e->fault says how.
+ */
+int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest,
+		  struct qcow_entry *e)
+{
+	u64 in_cluster = guest & ((1ULL << lay->cluster_bits) - 1);
+	bool mapped;
+	int err;
+
+	if (unlikely(raw & QCOW_DISK_L2E_COMPRESSED))
+		return entry_compressed(lay, raw, e);
+
+	e->host = raw & QCOW_DISK_L2E_OFFSET_MASK;
+	e->copied = raw & QCOW_DISK_E_COPIED;
+	e->csize = 0;
+	/* With a data file, 0 is an offset like any other. */
+	mapped = e->host || (lay->data_file && e->copied);
+	e->type = mapped ? QCOW_EXTENT_DATA : QCOW_EXTENT_HOLE;
+
+	if (lay->extended_l2) {
+		err = entry_subcluster(bitmap, in_cluster >> lay->grain_bits, e);
+		if (err)
+			return err;
+	} else if (raw & QCOW_DISK_L2E_ZERO) {
+		if (lay->version < 3)
+			return entry_fault(e, "zero cluster in a version 2 image");
+		e->type = QCOW_EXTENT_ZERO;
+	}
+	return mapped ? entry_check_host(lay, guest, e) : 0;
+}

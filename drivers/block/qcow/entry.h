@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_ENTRY_H
+#define _QCOW_ENTRY_H
+
+#include "header.h"
+
+/**
+ * struct qcow_layout - how an image's tables are laid out, from its header
+ * @cluster_bits: log2 of the cluster size in bytes
+ * @l2_bits: log2 of the entries of an L2 table
+ * @entry_bits: log2 of the bytes of an L2 entry: 3, or 4 if extended
+ * @grain_bits: log2 of the bytes that one decoded entry stands for: a
+ *	subcluster with extended L2 entries, else a cluster
+ * @csize_shift: first bit of the sector count in a compressed entry
+ * @version: 2 or 3
+ * @extended_l2: entries have a subcluster bitmap
+ * @data_file: guest data lies in an external data file
+ */
+struct qcow_layout {
+	u8 cluster_bits;
+	u8 l2_bits;
+	u8 entry_bits;
+	u8 grain_bits;
+	u8 csize_shift;
+	u8 version;
+	bool extended_l2;
+	bool data_file;
+};
+
+/**
+ * enum qcow_extent_type - what a piece of a disk is
+ * @QCOW_EXTENT_HOLE: not in this image: the backing file's, or zeros
+ * @QCOW_EXTENT_ZERO: zeros, whatever the backing file holds
+ * @QCOW_EXTENT_DATA: bytes in a file
+ * @QCOW_EXTENT_COMPRESSED: one cluster of compressed data in a file
+ */
+enum qcow_extent_type {
+	QCOW_EXTENT_HOLE,
+	QCOW_EXTENT_ZERO,
+	QCOW_EXTENT_DATA,
+	QCOW_EXTENT_COMPRESSED,
+};
+
+/**
+ * struct qcow_entry - a decoded L2 entry, for one grain of the disk
+ * @type: what it is
+ * @copied: its cluster's refcount is one
+ * @csize: bytes stored of a compressed cluster, an upper bound
+ * @host: bytes into the file of the grain or of the compressed data; also set
+ *	for a hole or zeros that have a cluster, else 0
+ * @fault: after -EIO, what is wrong with the entry
+ */
+struct qcow_entry {
+	enum qcow_extent_type type;
+	bool copied;
+	u32 csize;
+	u64 host;
+	const char *fault;
+};
+
+void qcow_layout_init(struct qcow_layout *lay, const struct qcow_header *h);
+
+int __must_check qcow_entry_l1(const struct qcow_layout *lay, u64 raw,
+			       u64 *l2_offset);
+int __must_check qcow_entry_l2(const struct qcow_layout *lay, u64 raw,
+			       u64 bitmap, u64 guest, struct qcow_entry *e);
+
+/* Bytes of the disk that one L1 entry covers, as a shift: 15 to 39. */
+static inline u32 qcow_layout_l1_shift(const struct qcow_layout *lay)
+{
+	return lay->cluster_bits + lay->l2_bits;
+}
+
+#endif /* _QCOW_ENTRY_H */

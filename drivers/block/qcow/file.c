@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reads of image files: direct or through the page cache, in the caller's
+ * context without sleeping or in a worker.
+ *
+ * What lies past the end of a file reads as zeros, data and metadata alike, as
+ * in QEMU. A file that became shorter than it was at attach is damaged, though:
+ * zeros would stand where data was.
+ */
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/file.h>
+#include <linux/ioprio.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/stat.h>
+#include <linux/uio.h>
+#include <linux/vmalloc.h>
+
+#include "compat.h"
+#include "file.h"
+
+/*
+ * Stack that must be left before a filesystem is entered from queue_rq: image
+ * files may lie on devices of this driver, and each adds its own frames.
+ */
+#define FILE_NOWAIT_STACK	(THREAD_SIZE / 2)
+
+/* Pages that one transfer to a kernel buffer spans at most. */
+#define FILE_PREAD_PAGES	16
+
+static u64 file_size(const struct qcow_file *f)
+{
+	return i_size_read(f->file->f_mapping->host);
+}
+
+/* Errors by which filesystems say that they cannot do direct I/O here. */
+static bool file_direct_refused(int err)
+{
+	return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTBLK;
+}
+
+/*
+ * Alignment that direct I/O needs, or 0 if the file has none. Filesystems that
+ * do not tell are taken to need that of their device, or a page.
+ */
+static u32 file_dio_align(struct qcow_file *f)
+{
+	struct inode *inode = f->file->f_mapping->host;
+	struct kstat stat = { };
+
+	f->mem_mask = SECTOR_SIZE - 1;
+	if (!(f->file->f_mode & FMODE_CAN_ODIRECT))
+		return 0;
+	if (S_ISBLK(inode->i_mode))
+		return bdev_logical_block_size(I_BDEV(inode));
+	if (!vfs_getattr(&f->file->f_path, &stat, STATX_DIOALIGN,
+			 AT_STATX_SYNC_AS_STAT) &&
+	    stat.result_mask & STATX_DIOALIGN) {
+		if (stat.dio_mem_align)
+			f->mem_mask = stat.dio_mem_align - 1;
+		return stat.dio_offset_align;
+	}
+	if (inode->i_sb->s_bdev)
+		return bdev_logical_block_size(inode->i_sb->s_bdev);
+	return PAGE_SIZE;
+}
+
+/* Read synchronously into @iter; may sleep. */
+static ssize_t file_read_sync(struct qcow_file *f, u64 pos,
+			      struct iov_iter *iter, bool direct)
+{
+	struct kiocb iocb;
+
+	init_sync_kiocb(&iocb, f->file);
+	iocb.ki_flags = direct ? IOCB_DIRECT : 0;
+	iocb.ki_pos = pos;
+	return f->file->f_op->read_iter(&iocb, iter);
+}
+
+/* One transfer of up to FILE_PREAD_PAGES into any kernel memory. */
+static ssize_t file_pread_pages(struct qcow_file *f, u64 pos, void *buf,
+				size_t len, bool direct)
+{
+	struct bio_vec bvec[FILE_PREAD_PAGES];
+	struct iov_iter iter;
+	size_t used = 0;
+	u32 nr = 0;
+
+	while (used < len && nr < FILE_PREAD_PAGES) {
+		void *p = buf + used;
+		u32 n = min_t(size_t, len - used, PAGE_SIZE - offset_in_page(p));
+
+		bvec[nr].bv_page = is_vmalloc_addr(p) ? vmalloc_to_page(p) :
+							virt_to_page(p);
+		bvec[nr].bv_offset = offset_in_page(p);
+		bvec[nr].bv_len = n;
+		used += n;
+		nr++;
+	}
+	iov_iter_bvec(&iter, ITER_DEST, bvec, nr, used);
+	return file_read_sync(f, pos, &iter, direct);
+}
+
+/*
+ * Read [@pos, @pos + @len) as far as the file goes. Return: bytes read, or a
+ * negative errno.
+ */
+static ssize_t file_pread_some(struct qcow_file *f, u64 pos, void *buf,
+			       size_t len, bool direct)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < len) {
+		n = file_pread_pages(f, pos + done, buf + done, len - done,
+				     direct);
+		if (n < 0 && direct && file_direct_refused(n)) {
+			direct = false;
+			continue;
+		}
+		if (n < 0)
+			return n;
+		if (!n)
+			break;
+		done += n;
+		/* A short direct read ends off alignment only at the end. */
+		if (direct && (done & f->dio_mask))
+			break;
+	}
+	return done;
+}
+
+/* As file_pread_some(), for a range that direct I/O cannot address. */
+static ssize_t file_pread_bounce(struct qcow_file *f, u64 pos, void *buf,
+				 size_t len)
+{
+	u64 start = pos & ~(u64)f->dio_mask;
+	size_t head = pos - start;
+	size_t size = (head + len + f->dio_mask) & ~(size_t)f->dio_mask;
+	void *bounce;
+	ssize_t n;
+
+	bounce = kvmalloc(max_t(size_t, size, PAGE_SIZE), GFP_NOIO);
+	if (!bounce)
+		return -ENOMEM;
+	n = file_pread_some(f, start, bounce, size, true);
+	if (n > 0) {
+		n = clamp_t(ssize_t, n - (ssize_t)head, 0, len);
+		memcpy(buf, bounce + head, n);
+	}
+	kvfree(bounce);
+	return n;
+}
+
+/**
+ * qcow_file_pread() - read into kernel memory
+ * @f: the file
+ * @pos: bytes into the file
+ * @buf: kmalloc or vmalloc memory
+ * @len: bytes
+ *
+ * Any alignment. What lies past the end of the file is zeros. May sleep.
+ *
+ * Return: 0, -ENOMEM, -EIO if the file shrank, or the filesystem's error.
+ */
+int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
+{
+	unsigned int noio = memalloc_noio_save();
+	bool aligned = !((pos | len) & f->dio_mask) &&
+		       !((unsigned long)buf & f->mem_mask);
+	ssize_t n;
+
+	if (pos > S64_MAX - len)
+		n = -EIO;
+	else if (f->direct && !aligned)
+		n = file_pread_bounce(f, pos, buf, len);
+	else
+		n = file_pread_some(f, pos, buf, len, f->direct);
+	memalloc_noio_restore(noio);
+	if (n < 0)
+		return n;
+	if (n < len) {
+		if (pos + n < f->size)
+			return -EIO;
+		memset(buf + n, 0, len - n);
+	}
+	return 0;
+}
+
+/* The rest of a transfer lies past the end of the file. */
+static int fio_zero_rest(struct qcow_fio *fio)
+{
+	struct iov_iter iter;
+	u32 left = fio->len - fio->done;
+
+	if (fio->pos + fio->done < fio->file->size)
+		return -EIO;
+	qcow_iter_init(&iter, ITER_DEST, fio->bvec, fio->nr_bvec,
+		       fio->skip + fio->done, left);
+	return iov_iter_zero(left, &iter) == left ? 0 : -EIO;
+}
+
+/*
+ * Account for an attempt's outcome. Any context. Return: 0, the transfer is
+ * complete; -EAGAIN, another attempt is needed; or its error.
+ */
+static int fio_result(struct qcow_fio *fio, long res)
+{
+	if (likely(res == fio->len - fio->done)) {
+		fio->done = fio->len;
+		return 0;
+	}
+	if (res == -EAGAIN)
+		return fio->nowait ? -EAGAIN : -EIO;
+	if (res < 0) {
+		if (!file_direct_refused(res) || fio->buffered ||
+		    !fio->file->direct)
+			return res;
+		fio->buffered = true;
+		return -EAGAIN;
+	}
+	fio->done += res;
+	if (fio->pos + fio->done >= file_size(fio->file) ||
+	    (!res && !fio->nowait))
+		return fio_zero_rest(fio);
+	return -EAGAIN;
+}
+
+static void fio_complete(struct kiocb *iocb, long res)
+{
+	struct qcow_fio *fio = container_of(iocb, struct qcow_fio, iocb);
+
+	fio->end(fio, fio_result(fio, res));
+}
+
+static bool fio_direct(const struct qcow_fio *fio)
+{
+	const struct qcow_file *f = fio->file;
+	const struct bio_vec *bv = fio->bvec;
+	u64 bits = (fio->pos + fio->done) | (fio->len - fio->done);
+
+	if (!f->direct || fio->buffered || (bits & f->dio_mask))
+		return false;
+	return !((bv->bv_offset + fio->skip + fio->done) & f->mem_mask);
+}
+
+/* Start an attempt. Return: as the filesystem's read_iter. */
+static ssize_t fio_start(struct qcow_fio *fio, bool direct)
+{
+	struct qcow_file *f = fio->file;
+	struct iov_iter iter;
+
+	qcow_iter_init(&iter, ITER_DEST, fio->bvec, fio->nr_bvec,
+		       fio->skip + fio->done, fio->len - fio->done);
+	fio->iocb = (struct kiocb) {
+		.ki_filp = f->file,
+		.ki_pos = fio->pos + fio->done,
+		.ki_flags = (direct ? IOCB_DIRECT : 0) |
+			    (fio->nowait ? IOCB_NOWAIT : 0),
+		.ki_ioprio = get_current_ioprio(),
+		.ki_complete = fio_complete,
+	};
+	return f->file->f_op->read_iter(&fio->iocb, &iter);
+}
+
+/*
+ * Enter the filesystem from queue_rq. The submitter may have bios of its own
+ * queued on current->bio_list; a read of a mapping block would then wait for
+ * itself, so the list is put aside.
+ */
+static ssize_t fio_start_nowait(struct qcow_fio *fio, bool direct)
+{
+	struct bio_list *bio_list = current->bio_list;
+	unsigned int noio = memalloc_noio_save();
+	ssize_t res;
+
+	current->bio_list = NULL;
+	res = fio_start(fio, direct);
+	current->bio_list = bio_list;
+	memalloc_noio_restore(noio);
+	return res;
+}
+
+/*
+ * Whether a filesystem may be entered from here at all: not from inside another
+ * one's transaction, and not deep in a stack of devices.
+ */
+static bool fio_may_nowait(const struct qcow_file *f)
+{
+	unsigned long sp = (unsigned long)__builtin_frame_address(0);
+	unsigned long left = sp - (unsigned long)end_of_stack(current);
+
+	return f->nowait && !current->journal_info && left > FILE_NOWAIT_STACK;
+}
+
+/* Attempts, in a context that may sleep, until it is under way or complete. */
+static void fio_run(struct qcow_fio *fio)
+{
+	ssize_t res;
+	int err;
+
+	fio->nowait = false;
+	do {
+		res = fio_start(fio, fio_direct(fio));
+		if (res == -EIOCBQUEUED)
+			return;
+		err = fio_result(fio, res);
+	} while (err == -EAGAIN);
+	fio->end(fio, err);
+}
+
+/**
+ * qcow_file_read() - start or go on with a transfer from a file to memory
+ * @fio: the transfer; iocb, done and buffered zero at the start
+ * @nowait: the caller must not be made to sleep
+ *
+ * Return: 0: fio->end() was or will be called; -EAGAIN: it would sleep, call
+ * again without @nowait.
+ */
+int qcow_file_read(struct qcow_fio *fio, bool nowait)
+{
+	ssize_t res;
+	int err;
+
+	if (!nowait) {
+		fio_run(fio);
+		return 0;
+	}
+	if (!fio_may_nowait(fio->file))
+		return -EAGAIN;
+	/* What direct I/O cannot address would go through the page cache. */
+	if (fio->file->direct && !fio_direct(fio))
+		return -EAGAIN;
+	fio->nowait = true;
+	res = fio_start_nowait(fio, fio->file->direct);
+	if (likely(res == -EIOCBQUEUED))
+		return 0;
+	err = fio_result(fio, res);
+	if (err == -EAGAIN)
+		return -EAGAIN;
+	fio->end(fio, err);
+	return 0;
+}
+
+/* Whether direct I/O works on this file, tried on its first block. */
+static int file_try_direct(struct qcow_file *f)
+{
+	size_t len = max_t(size_t, f->dio_mask + 1, PAGE_SIZE);
+	void *buf;
+	ssize_t n;
+
+	buf = kmalloc(len, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	n = file_pread_pages(f, 0, buf, len, true);
+	kfree(buf);
+	return n < 0 && file_direct_refused(n) ? -EOPNOTSUPP : 0;
+}
+
+static int file_set_direct(struct qcow_file *f, enum qcow_direct direct,
+			   struct qcow_msg *msg)
+{
+	u32 align = direct == QCOW_DIRECT_OFF ? 0 : file_dio_align(f);
+	int err = -EOPNOTSUPP;
+
+	if (align && is_power_of_2(align) && align <= FILE_PREAD_PAGES * PAGE_SIZE) {
+		f->dio_mask = align - 1;
+		err = file_try_direct(f);
+	}
+	if (!err) {
+		f->direct = true;
+		return 0;
+	}
+	f->dio_mask = 0;
+	if (err != -EOPNOTSUPP)
+		return err;
+	if (direct == QCOW_DIRECT_ON)
+		return qcow_fail(msg, err, "its filesystem does not support direct I/O; use --direct-io auto or off");
+	return 0;
+}
+
+/**
+ * qcow_file_open() - take an open file as image or data file
+ * @f: the result
+ * @file: an open file; @f takes a reference of its own
+ * @direct: whether to bypass the page cache
+ * @msg: says why it failed
+ *
+ * May sleep. Return: 0 or a negative errno.
+ */
+int qcow_file_open(struct qcow_file *f, struct file *file,
+		   enum qcow_direct direct, struct qcow_msg *msg)
+{
+	struct inode *inode = file->f_mapping->host;
+	int err;
+
+	if (S_ISDIR(inode->i_mode))
+		return qcow_fail(msg, -EISDIR, "is a directory, not a disk image");
+	if (!S_ISREG(inode->i_mode) && !S_ISBLK(inode->i_mode))
+		return qcow_fail(msg, -EINVAL, "is neither a regular file nor a block device");
+	if (!(file->f_mode & FMODE_READ) || !file->f_op->read_iter)
+		return qcow_fail(msg, -EBADF, "is not open for reading");
+	memset(f, 0, sizeof(*f));
+	f->file = get_file(file);
+	f->size = file_size(f);
+	f->nowait = file->f_mode & FMODE_NOWAIT;
+	err = file_set_direct(f, direct, msg);
+	if (err)
+		qcow_file_close(f);
+	return err;
+}
+
+/**
+ * qcow_file_close() - let go of a file
+ * @f: from qcow_file_open(), or zeroed; no transfer is under way
+ */
+void qcow_file_close(struct qcow_file *f)
+{
+	if (f->file)
+		fput(f->file);
+	f->file = NULL;
+}

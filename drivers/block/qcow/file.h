@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_FILE_H
+#define _QCOW_FILE_H
+
+#include "io.h"
+#include "pure.h"
+
+/* Whether a file's page cache is bypassed. */
+enum qcow_direct {
+	QCOW_DIRECT_AUTO,
+	QCOW_DIRECT_ON,
+	QCOW_DIRECT_OFF,
+};
+
+/**
+ * struct qcow_file - an image or data file, or a block device that holds one
+ * @file: the open file, referenced
+ * @size: bytes it had when it was opened: what lies below must be readable,
+ *	what lies above reads as zeros
+ * @dio_mask: direct I/O needs offsets and lengths with none of these bits
+ * @mem_mask: and memory addresses with none of these
+ * @direct: direct I/O is used where alignment allows
+ * @nowait: the filesystem knows IOCB_NOWAIT
+ */
+struct qcow_file {
+	struct file *file;
+	u64 size;
+	u32 dio_mask;
+	u32 mem_mask;
+	bool direct;
+	bool nowait;
+};
+
+int __must_check qcow_file_open(struct qcow_file *f, struct file *file,
+				enum qcow_direct direct, struct qcow_msg *msg);
+void qcow_file_close(struct qcow_file *f);
+int __must_check qcow_file_pread(struct qcow_file *f, u64 pos, void *buf,
+				 size_t len);
+int __must_check qcow_file_read(struct qcow_fio *fio, bool nowait);
+
+#endif /* _QCOW_FILE_H */

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcow2, versions 2 and 3: opening an image. Mapping is map.c.
+ */
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
+
+#include "cache.h"
+#include "comp.h"
+#include "map.h"
+
+/* Bytes of the first read: the fixed header, whatever the cluster size. */
+#define V2_FIRST_READ	512
+
+static int v2_read_error(struct qcow_msg *msg, int err, const char *what)
+{
+	if (err == -ENOMEM)
+		return qcow_fail(msg, err, "not enough memory for its %s", what);
+	return qcow_fail(msg, err, "cannot read its %s (error %d)", what, -err);
+}
+
+/* The header and its extensions are in the first cluster. */
+static int v2_read_header(struct qcow_image *img, struct qcow_header *h,
+			  struct qcow_msg *msg)
+{
+	u64 file_size = img->file.size;
+	size_t len = min_t(u64, V2_FIRST_READ, file_size);
+	void *buf;
+	int err, cluster_size;
+
+	buf = kzalloc(V2_FIRST_READ, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	err = qcow_file_pread(&img->file, 0, buf, len);
+	cluster_size = err ?: qcow_header_cluster_size(buf, len, msg);
+	kfree(buf);
+	if (err)
+		return v2_read_error(msg, err, "header");
+	if (cluster_size < 0)
+		return cluster_size;
+
+	len = min_t(u64, cluster_size, file_size);
+	buf = kvmalloc(len, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	err = qcow_file_pread(&img->file, 0, buf, len);
+	if (err)
+		err = v2_read_error(msg, err, "header");
+	else
+		err = qcow_header_parse(h, buf, len, file_size, msg);
+	kvfree(buf);
+	return err;
+}
+
+static int v2_read_l1(struct qcow_image *img, const struct qcow_header *h,
+		      struct qcow_msg *msg)
+{
+	size_t len = (size_t)h->l1_size * sizeof(u64);
+	u32 i;
+	int err;
+
+	img->l1_size = h->l1_size;
+	if (!len)
+		return 0;
+	img->l1 = kvmalloc(len, GFP_KERNEL);
+	if (!img->l1)
+		return v2_read_error(msg, -ENOMEM, "L1 table");
+	err = qcow_file_pread(&img->file, h->l1_offset, img->l1, len);
+	if (err)
+		return v2_read_error(msg, err, "L1 table");
+	for (i = 0; i < img->l1_size; i++)
+		img->l1[i] = be64_to_cpu(((__force __be64 *)img->l1)[i]);
+	return 0;
+}
+
+/* The data file that the header asks for is there, and no other. */
+static int v2_check_data_file(struct qcow_image *img,
+			      const struct qcow_params *params,
+			      struct qcow_msg *msg)
+{
+	if (!img->layout.data_file && img->data_file.file)
+		return qcow_fail(msg, -EINVAL, "was given a data file, but has none");
+	if (!img->layout.data_file)
+		return 0;
+	if (params->untrusted)
+		return qcow_fail(msg, -EPERM, "has an external data file, which an untrusted image must not have");
+	if (!img->data_file.file)
+		return qcow_fail(msg, -ENOENT, "needs its external data file");
+	img->data = &img->data_file;
+	return 0;
+}
+
+static int v2_open_cache(struct qcow_image *img,
+			 const struct qcow_params *params)
+{
+	u32 slice_bits = min_t(u32, img->layout.cluster_bits,
+			       QCOW_CACHE_MAX_SLICE_BITS);
+	struct qcow_cache *cache;
+
+	cache = qcow_cache_create(&img->file, slice_bits, params->cache_bytes);
+	if (IS_ERR(cache))
+		return PTR_ERR(cache);
+	img->cache = cache;
+	img->slice_entries = 1U << (slice_bits - img->layout.entry_bits);
+	return 0;
+}
+
+static int v2_open_comp(struct qcow_image *img, const struct qcow_header *h,
+			const struct qcow_params *params)
+{
+	img->comp = qcow_comp_create(&img->file, qcow_comp_codec(h->compression),
+				     h->cluster_bits, params->wq,
+				     &params->stats->decompressed);
+	return img->comp ? 0 : -ENOMEM;
+}
+
+static void v2_close(struct qcow_image *img)
+{
+	qcow_comp_destroy(img->comp);
+	qcow_cache_destroy(img->cache);
+	kvfree(img->l1);
+}
+
+static int v2_open(struct qcow_image *img, const struct qcow_params *params,
+		   struct qcow_msg *msg)
+{
+	struct qcow_header h;
+	int err;
+
+	err = v2_read_header(img, &h, msg);
+	if (!err)
+		err = qcow_header_supported(&h, msg);
+	if (err)
+		return err;
+	qcow_layout_init(&img->layout, &h);
+	img->size = h.size;
+	img->wants_backing = h.backing_len;
+	err = v2_check_data_file(img, params, msg);
+	if (!err)
+		err = v2_read_l1(img, &h, msg);
+	if (!err)
+		err = v2_open_cache(img, params);
+	if (!err)
+		err = v2_open_comp(img, &h, params);
+	return err;
+}
+
+const struct qcow_format_ops qcow_fmt_v2 = {
+	.name = "qcow2",
+	.open = v2_open,
+	.close = v2_close,
+	.map = qcow_map,
+};

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Images and their chains: open, close, and map through the backing files.
+ */
+#include <linux/ctype.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/slab.h>
+#include <uapi/linux/qcow.h>
+
+#include "image.h"
+
+static const struct qcow_format_ops *image_format(u32 format)
+{
+	switch (format) {
+	case QCOW_FORMAT_RAW:
+		return &qcow_fmt_raw;
+	case QCOW_FORMAT_QCOW2:
+		return &qcow_fmt_v2;
+	}
+	return NULL;
+}
+
+/* The file's name is anybody's: only printable ASCII goes into messages. */
+static void image_set_label(struct qcow_image *img, struct file *file,
+			    const char *device)
+{
+	char *p;
+
+	snprintf(img->label, sizeof(img->label), "%s: %pD", device, file);
+	for (p = img->label; *p; p++)
+		if (!isascii(*p) || !isprint(*p))
+			*p = '?';
+}
+
+/**
+ * qcow_image_damaged() - report damage, once for each image
+ * @img: the image
+ * @pos: bytes into its disk where it was met
+ * @what: what is wrong
+ *
+ * Any context.
+ */
+void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what)
+{
+	if (test_and_set_bit(QCOW_IMAGE_CORRUPT, &img->flags))
+		return;
+	pr_err("%s: damaged at %#llx of the disk: %s; reads of such places fail, see qemu-img check\n",
+	       img->label, pos, what);
+}
+
+static void image_close(struct qcow_image *img)
+{
+	if (img->ops)
+		img->ops->close(img);
+	qcow_file_close(&img->data_file);
+	qcow_file_close(&img->file);
+	kfree(img);
+}
+
+static int image_open(struct qcow_image *img, const struct qcow_source *src,
+		      const struct qcow_params *params, struct qcow_msg *msg)
+{
+	const struct qcow_format_ops *ops = image_format(src->format);
+	int err;
+
+	if (!ops)
+		return qcow_fail(msg, -EOPNOTSUPP, "image format %u is not supported", src->format);
+	img->stats = params->stats;
+	image_set_label(img, src->file, params->device);
+	err = qcow_file_open(&img->file, src->file, params->direct, msg);
+	if (err)
+		return err;
+	img->data = &img->file;
+	if (src->data_file)
+		err = qcow_file_open(&img->data_file, src->data_file,
+				     params->direct, msg);
+	if (err)
+		return err;
+	img->ops = ops;
+	return ops->open(img, params, msg);
+}
+
+/* A backing file is given exactly if the image names one. */
+static int image_check_backing(const struct qcow_image *img, bool last,
+			       const struct qcow_params *params,
+			       struct qcow_msg *msg)
+{
+	if (img->wants_backing && params->untrusted)
+		return qcow_fail(msg, -EPERM, "has a backing file, which an untrusted image must not have");
+	if (img->wants_backing && last)
+		return qcow_fail(msg, -ENOENT, "needs its backing file");
+	if (!img->wants_backing && !last)
+		return qcow_fail(msg, -EINVAL, "was given a backing file, but has none");
+	return 0;
+}
+
+static struct qcow_image *image_open_one(const struct qcow_source *src,
+					 bool last,
+					 const struct qcow_params *params,
+					 struct qcow_msg *msg)
+{
+	struct qcow_image *img = kzalloc(sizeof(*img), GFP_KERNEL);
+	int err;
+
+	if (!img)
+		return ERR_PTR(-ENOMEM);
+	err = image_open(img, src, params, msg);
+	if (!err)
+		err = image_check_backing(img, last, params, msg);
+	if (!err)
+		return img;
+	image_close(img);
+	return ERR_PTR(err);
+}
+
+/**
+ * qcow_image_open_chain() - open an image and its backing files
+ * @sources: the image, its backing file, and so on to the end
+ * @nr: of @sources, at least 1
+ * @params: for all of them
+ * @msg: says why it failed
+ * @failed: the entry of @sources that @msg is about
+ *
+ * May sleep. Return: the top image or an ERR_PTR.
+ */
+struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
+					 u32 nr, const struct qcow_params *params,
+					 struct qcow_msg *msg, u32 *failed)
+{
+	struct qcow_image *top = NULL, *img, **link = &top;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		*failed = i;
+		img = image_open_one(&sources[i], i + 1 == nr, params, msg);
+		if (IS_ERR(img)) {
+			qcow_image_close_chain(top);
+			return img;
+		}
+		*link = img;
+		link = &img->backing;
+	}
+	return top;
+}
+
+/**
+ * qcow_image_close_chain() - close an image and its backing files
+ * @img: the top, or NULL; no I/O is under way
+ *
+ * May sleep.
+ */
+void qcow_image_close_chain(struct qcow_image *img)
+{
+	struct qcow_image *backing;
+
+	for (; img; img = backing) {
+		backing = img->backing;
+		image_close(img);
+	}
+}
+
+/**
+ * qcow_image_map() - find out where a piece of a chain's disk lies
+ * @img: the top of the chain
+ * @pos: bytes into the disk
+ * @len: bytes wanted, at least 1
+ * @nowait: the caller must not be made to sleep
+ * @ext: the result for 1 to @len bytes from @pos on, never a hole
+ *
+ * Return: 0; -EAGAIN: it would sleep and @nowait; -EIO: damaged or not
+ * readable, and reported; -ENOMEM.
+ */
+int qcow_image_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
+		   struct qcow_extent *ext)
+{
+	int err;
+
+	do {
+		ext->image = img;
+		/* A backing file may be shorter than what lies above it. */
+		if (pos >= img->size)
+			break;
+		err = img->ops->map(img, pos, min(len, img->size - pos),
+				    nowait, ext);
+		if (err || ext->type != QCOW_EXTENT_HOLE)
+			return err;
+		len = ext->len;
+		img = img->backing;
+	} while (img);
+	ext->type = QCOW_EXTENT_ZERO;
+	ext->len = len;
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_IMAGE_H
+#define _QCOW_IMAGE_H
+
+#include "qcow.h"
+
+/**
+ * struct qcow_source - an image file to open
+ * @file: open for reading
+ * @data_file: open for reading, or NULL
+ * @format: &enum qcow_format
+ */
+struct qcow_source {
+	struct file *file;
+	struct file *data_file;
+	u32 format;
+};
+
+struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
+					 u32 nr, const struct qcow_params *params,
+					 struct qcow_msg *msg, u32 *failed);
+void qcow_image_close_chain(struct qcow_image *img);
+int __must_check qcow_image_map(struct qcow_image *img, u64 pos, u64 len,
+				bool nowait, struct qcow_extent *ext);
+
+#endif /* _QCOW_IMAGE_H */

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_IO_H
+#define _QCOW_IO_H
+
+#include <linux/atomic.h>
+#include <linux/bvec.h>
+#include <linux/fs.h>
+#include <linux/mempool.h>
+#include <linux/uio.h>
+#include <linux/workqueue.h>
+
+struct qcow_file;
+struct qcow_image;
+struct qcow_io;
+
+/**
+ * struct qcow_fio - one transfer between memory and a file
+ * @iocb: for the filesystem
+ * @file: where
+ * @pos: bytes into the file
+ * @bvec: memory
+ * @nr_bvec: segments at @bvec
+ * @skip: bytes at the start of @bvec that are not part of the transfer
+ * @len: bytes to transfer
+ * @done: bytes transferred so far
+ * @nowait: this attempt must not sleep
+ * @buffered: direct I/O was refused, use the page cache
+ * @end: called once for each qcow_file_read() that returned 0, in any context,
+ *	also before it returns. -EAGAIN: call qcow_file_read() again where it
+ *	may sleep; it goes on where it stopped
+ */
+struct qcow_fio {
+	struct kiocb iocb;
+	struct qcow_file *file;
+	u64 pos;
+	const struct bio_vec *bvec;
+	u32 nr_bvec;
+	u32 skip;
+	u32 len;
+	u32 done;
+	bool nowait;
+	bool buffered;
+	void (*end)(struct qcow_fio *fio, int err);
+};
+
+/**
+ * struct qcow_part - the part of an I/O that one extent serves
+ * @io: the I/O it is part of
+ * @fio: the transfer; of a compressed extent just its memory, @fio.len bytes
+ *	from @skip
+ * @work: carries it on where it may sleep
+ * @waiter: in the list of those who wait for the same compressed cluster
+ * @image: whose cluster it is
+ * @host: compressed: bytes into the file of the stored data
+ * @csize: compressed: bytes stored
+ * @in_cluster: compressed: first byte wanted of the decompressed cluster
+ */
+struct qcow_part {
+	struct qcow_io *io;
+	struct qcow_fio fio;
+	struct work_struct work;
+	struct list_head waiter;
+	struct qcow_image *image;
+	u64 host;
+	u32 csize;
+	u32 in_cluster;
+};
+
+/**
+ * struct qcow_io - one read of a disk
+ * @image: the top of the chain
+ * @wq: where work that may sleep is done
+ * @parts: where parts after the first come from
+ * @pos: bytes into the disk
+ * @len: bytes
+ * @next: bytes of @len for which a part was started
+ * @bvec: memory, must stay until @done
+ * @nr_bvec: segments at @bvec
+ * @skip: bytes at the start of @bvec that are not part of it
+ * @pending: parts under way, and one while parts are being started
+ * @error: the first error, negative errno
+ * @slow: a worker had a hand in it
+ * @part_used: @part is taken
+ * @part: the first part, so that the common I/O allocates nothing
+ * @work: starts the parts where it may sleep
+ * @done: called once at the end, in any context
+ */
+struct qcow_io {
+	struct qcow_image *image;
+	struct workqueue_struct *wq;
+	mempool_t *parts;
+	u64 pos;
+	u32 len;
+	u32 next;
+	const struct bio_vec *bvec;
+	u32 nr_bvec;
+	u32 skip;
+	atomic_t pending;
+	int error;
+	bool slow;
+	bool part_used;
+	struct qcow_part part;
+	struct work_struct work;
+	void (*done)(struct qcow_io *io);
+};
+
+/* Memory of an I/O or transfer, from @offset on. */
+static inline void qcow_iter_init(struct iov_iter *iter, unsigned int dir,
+				  const struct bio_vec *bvec, u32 nr_bvec,
+				  size_t skip, size_t len)
+{
+	iov_iter_bvec(iter, dir, bvec, nr_bvec, skip + len);
+	if (skip < bvec->bv_len) {
+		iter->iov_offset = skip;
+		iter->count = len;
+	} else {
+		iov_iter_advance(iter, skip);
+	}
+}
+
+#endif /* _QCOW_IO_H */

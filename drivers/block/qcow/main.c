@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module: what is set up and taken down, in order.
+ */
+#include <linux/module.h>
+
+#include "cache.h"
+#include "ctl.h"
+#include "device.h"
+#include "read.h"
+
+static int __init qcow_init(void)
+{
+	int err;
+
+	err = qcow_cache_init();
+	if (err)
+		return err;
+	err = qcow_read_init();
+	if (err)
+		goto cache;
+	err = qcow_device_init();
+	if (err)
+		goto read;
+	err = qcow_ctl_init();
+	if (err)
+		goto device;
+	return 0;
+
+device:
+	qcow_device_exit();
+read:
+	qcow_read_exit();
+cache:
+	qcow_cache_exit();
+	return err;
+}
+
+static void __exit qcow_exit(void)
+{
+	qcow_ctl_exit();
+	qcow_device_exit();
+	qcow_read_exit();
+	qcow_cache_exit();
+}
+
+module_init(qcow_init);
+module_exit(qcow_exit);
+
+MODULE_DESCRIPTION("Block devices backed by QEMU disk images");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From an offset in a qcow2 image's disk to where the bytes lie.
+ *
+ * The result is a value: nothing stays locked or referenced. Section "Cluster
+ * mapping" of the specification.
+ */
+#include <linux/percpu.h>
+#include <linux/rcupdate.h>
+
+#include "cache.h"
+#include "map.h"
+
+/* The range asked for, as it is worked through. */
+struct map_range {
+	u64 pos;
+	u64 len;
+};
+
+/* Bytes from @pos to the next multiple of 2^@bits. */
+static u64 bytes_to_boundary(u64 pos, u32 bits)
+{
+	return (1ULL << bits) - (pos & ((1ULL << bits) - 1));
+}
+
+static void entry_load(const struct qcow_layout *lay, const __be64 *slice,
+		       u32 index, u64 *raw, u64 *bitmap)
+{
+	if (lay->extended_l2) {
+		*raw = be64_to_cpu(READ_ONCE(slice[2 * index]));
+		*bitmap = be64_to_cpu(READ_ONCE(slice[2 * index + 1]));
+	} else {
+		*raw = be64_to_cpu(READ_ONCE(slice[index]));
+		*bitmap = 0;
+	}
+}
+
+/* Whether @next goes on where an extent of @len bytes that began as @e ends. */
+static bool entry_follows(const struct qcow_entry *e, u64 len,
+			  const struct qcow_entry *next)
+{
+	if (next->type != e->type)
+		return false;
+	return e->type != QCOW_EXTENT_DATA || next->host == e->host + len;
+}
+
+static int entry_damaged(struct qcow_image *img, u64 pos,
+			 const struct qcow_entry *e)
+{
+	qcow_image_damaged(img, pos, e->fault);
+	return -EIO;
+}
+
+/*
+ * Decode entries of a slice, beginning with @index, as long as they form one
+ * extent. A damaged entry behind a good one only ends the extent.
+ */
+static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
+		     const struct map_range *want, struct qcow_extent *ext)
+{
+	const struct qcow_layout *lay = &img->layout;
+	struct qcow_entry e, next;
+	u64 raw, bitmap, len, pos = want->pos;
+
+	entry_load(lay, slice, index, &raw, &bitmap);
+	if (qcow_entry_l2(lay, raw, bitmap, pos, &e))
+		return entry_damaged(img, pos, &e);
+
+	len = bytes_to_boundary(pos, lay->grain_bits);
+	if (e.type == QCOW_EXTENT_COMPRESSED)
+		len = bytes_to_boundary(pos, lay->cluster_bits);
+	while (len < want->len && e.type != QCOW_EXTENT_COMPRESSED) {
+		u64 at = pos + len;
+
+		if (!(at & ((1ULL << lay->cluster_bits) - 1))) {
+			if (++index == img->slice_entries)
+				break;
+			entry_load(lay, slice, index, &raw, &bitmap);
+		}
+		if (qcow_entry_l2(lay, raw, bitmap, at, &next) ||
+		    !entry_follows(&e, len, &next))
+			break;
+		len += 1ULL << lay->grain_bits;
+	}
+	ext->type = e.type;
+	ext->csize = e.csize;
+	ext->host = e.host;
+	ext->len = min(len, want->len);
+	ext->file = img->data;
+	return 0;
+}
+
+/* The slice is in memory, or it is read. */
+static int map_l2(struct qcow_image *img, u64 l2_offset, bool nowait,
+		  const struct map_range *want, struct qcow_extent *ext)
+{
+	const struct qcow_layout *lay = &img->layout;
+	u64 l2_index = (want->pos >> lay->cluster_bits) &
+		       ((1ULL << lay->l2_bits) - 1);
+	u64 offset = l2_offset + (l2_index << lay->entry_bits);
+	u32 index = l2_index & (img->slice_entries - 1);
+	struct qcow_slice *pinned;
+	const __be64 *slice;
+	int err = -EAGAIN;
+
+	rcu_read_lock();
+	slice = qcow_cache_peek(img->cache, offset);
+	if (likely(slice))
+		err = map_slice(img, slice, index, want, ext);
+	rcu_read_unlock();
+	if (likely(slice)) {
+		this_cpu_inc(img->stats->hits);
+		return err;
+	}
+	if (nowait)
+		return -EAGAIN;
+
+	this_cpu_inc(img->stats->misses);
+	pinned = qcow_cache_get(img->cache, offset);
+	if (IS_ERR(pinned)) {
+		err = PTR_ERR(pinned);
+		qcow_img_err_ratelimited(img, "cannot read the L2 table at host offset %#llx: error %d\n",
+					 l2_offset, err);
+		return err == -ENOMEM ? err : -EIO;
+	}
+	err = map_slice(img, pinned->data, index, want, ext);
+	qcow_cache_put(pinned);
+	return err;
+}
+
+/**
+ * qcow_map() - find out where a piece of a qcow2 image's disk lies
+ * @img: the image
+ * @pos: bytes into the disk, below its size
+ * @len: bytes wanted, at least 1, not beyond its size
+ * @nowait: the caller must not be made to sleep
+ * @ext: the result, for 1 to @len bytes from @pos on; @ext->image is not set
+ *
+ * Return: 0; -EAGAIN: the table is not in memory and @nowait; -EIO: damaged or
+ * not readable, and reported; -ENOMEM.
+ */
+int qcow_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
+	     struct qcow_extent *ext)
+{
+	u32 l1_shift = qcow_layout_l1_shift(&img->layout);
+	struct map_range want = {
+		.pos = pos,
+		.len = min(len, bytes_to_boundary(pos, l1_shift)),
+	};
+	u64 l1_index = pos >> l1_shift;
+	u64 l2_offset;
+
+	/* The header's validation made the table cover the disk. */
+	if (WARN_ON_ONCE(l1_index >= img->l1_size))
+		return -EIO;
+	if (qcow_entry_l1(&img->layout, READ_ONCE(img->l1[l1_index]),
+			  &l2_offset)) {
+		qcow_image_damaged(img, pos, "L2 table offset is not aligned");
+		return -EIO;
+	}
+	if (l2_offset)
+		return map_l2(img, l2_offset, nowait, &want, ext);
+	ext->type = QCOW_EXTENT_HOLE;
+	ext->len = want.len;
+	return 0;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Core structures: an image, a chain of images, and what a device counts.
+ *
+ * Lock order, outermost first; locks on one line never nest:
+ *
+ *	qcow_devices_lock (device.c)
+ *	  disk->open_mutex (block layer)
+ *	all_caches_lock (cache.c), in the shrinker only by trylock
+ *	  lock of qcow_cache.lru
+ *	    xa_lock of qcow_cache.slices
+ *	qcow_comp.lock (comp.c)
+ *
+ * No lock is held while guest data or metadata is read. Documentation/locking.rst
+ * gives the reasons.
+ */
+#ifndef _QCOW_QCOW_H
+#define _QCOW_QCOW_H
+
+#include <linux/printk.h>
+
+#include "entry.h"
+#include "file.h"
+
+struct qcow_cache;
+struct qcow_comp;
+
+/**
+ * struct qcow_extent - where a piece of a disk lies; a value
+ * @type: what it is
+ * @csize: compressed: bytes stored
+ * @len: bytes of the disk; compressed: to the end of the cluster at most
+ * @host: data: bytes into @file; compressed: of the stored data
+ * @file: data: where
+ * @image: the image of the chain that decided
+ */
+struct qcow_extent {
+	enum qcow_extent_type type;
+	u32 csize;
+	u64 len;
+	u64 host;
+	struct qcow_file *file;
+	struct qcow_image *image;
+};
+
+/**
+ * struct qcow_stats - what is counted, per CPU
+ * @hits: look-ups of metadata served from memory
+ * @misses: look-ups that read it
+ * @fast: requests done without a worker
+ * @slow: requests done by a worker
+ * @decompressed: clusters decompressed
+ * @errors: requests that failed
+ */
+struct qcow_stats {
+	u64 hits;
+	u64 misses;
+	u64 fast;
+	u64 slow;
+	u64 decompressed;
+	u64 errors;
+};
+
+/**
+ * struct qcow_params - what all images of a chain have in common
+ * @device: the name for messages, such as qcow0
+ * @wq: where work that may sleep is done
+ * @stats: counted here
+ * @cache_bytes: of metadata to keep for each image
+ * @direct: whether to bypass the page cache
+ * @untrusted: no backing and no data file
+ */
+struct qcow_params {
+	const char *device;
+	struct workqueue_struct *wq;
+	struct qcow_stats __percpu *stats;
+	u64 cache_bytes;
+	enum qcow_direct direct;
+	bool untrusted;
+};
+
+/**
+ * struct qcow_format_ops - one image format
+ * @name: as qemu-img spells it
+ * @open: read and validate what is needed before any mapping. May sleep
+ * @close: undo @open, also after it failed
+ * @map: qcow_image_map() without the chain: holes stay holes
+ */
+struct qcow_format_ops {
+	const char *name;
+	int (*open)(struct qcow_image *img, const struct qcow_params *params,
+		    struct qcow_msg *msg);
+	void (*close)(struct qcow_image *img);
+	int (*map)(struct qcow_image *img, u64 pos, u64 len, bool nowait,
+		   struct qcow_extent *ext);
+};
+
+extern const struct qcow_format_ops qcow_fmt_raw;
+extern const struct qcow_format_ops qcow_fmt_v2;
+
+/**
+ * struct qcow_image - an opened image
+ * @ops: its format
+ * @backing: the next image of the chain, owned, or NULL
+ * @wants_backing: its header names a backing file
+ * @size: bytes of its disk
+ * @file: the image file
+ * @data_file: the external data file, if any
+ * @data: where guest data lies: @file or @data_file
+ * @stats: of the device
+ * @flags: QCOW_IMAGE_*
+ * @label: device and file name for messages
+ * @layout: qcow2: of the tables
+ * @l1: qcow2: the active L1 table in the CPU's byte order
+ * @l1_size: qcow2: entries in @l1
+ * @slice_entries: qcow2: L2 entries in a slice of @cache
+ * @cache: qcow2: L2 slices
+ * @comp: qcow2: compressed clusters
+ */
+struct qcow_image {
+	const struct qcow_format_ops *ops;
+	struct qcow_image *backing;
+	bool wants_backing;
+	u64 size;
+	struct qcow_file file;
+	struct qcow_file data_file;
+	struct qcow_file *data;
+	struct qcow_stats __percpu *stats;
+	unsigned long flags;
+	char label[80];
+
+	struct qcow_layout layout;
+	u64 *l1;
+	u32 l1_size;
+	u32 slice_entries;
+	struct qcow_cache *cache;
+	struct qcow_comp *comp;
+};
+
+/* Bits of qcow_image.flags. */
+#define QCOW_IMAGE_CORRUPT	0 /* damage was met, and reported */
+
+#define qcow_img_err_ratelimited(img, fmt, ...) \
+	pr_err_ratelimited("%s: " fmt, (img)->label, ##__VA_ARGS__)
+
+void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what);
+
+#endif /* _QCOW_QCOW_H */

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * qcow: block devices backed by QEMU disk images.
+ *
+ * All structures are extensible: their first field is the size that the
+ * caller knows. A kernel that knows a longer structure takes the missing tail
+ * as zeros; one that knows a shorter structure refuses a tail that is not zero
+ * with E2BIG. Reserved fields and undefined flag bits must be zero.
+ */
+#ifndef _UAPI_LINUX_QCOW_H
+#define _UAPI_LINUX_QCOW_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Node in /dev that takes the ioctls below; they need CAP_SYS_ADMIN. */
+#define QCOW_CONTROL_NAME	"qcow-control"
+
+/* Version of this interface, reported by QCOW_IOC_STATUS. */
+#define QCOW_ABI_VERSION	1
+
+/* Longest backing chain, the attached image included. */
+#define QCOW_MAX_IMAGES		256
+
+/* Size of a metadata cache in bytes: the least, and what 0 stands for. */
+#define QCOW_CACHE_SIZE_MIN	(64U << 10)
+#define QCOW_CACHE_SIZE_DEFAULT	(32U << 20)
+
+/**
+ * enum qcow_format - format of an image file
+ * @QCOW_FORMAT_RAW: the disk's bytes and nothing else; never probed
+ * @QCOW_FORMAT_QCOW: qcow version 1
+ * @QCOW_FORMAT_QCOW2: qcow2, version 2 or 3
+ */
+enum qcow_format {
+	QCOW_FORMAT_RAW		= 1,
+	QCOW_FORMAT_QCOW	= 2,
+	QCOW_FORMAT_QCOW2	= 3,
+};
+
+/**
+ * struct qcow_ioc_image - one image of a backing chain
+ * @fd: the image, a regular file or block device open for reading (and for
+ *	writing, if it shall be written); the driver keeps a reference to the
+ *	open file, and with it the open file's locks, until detach
+ * @data_fd: its external data file, or -1
+ * @format: &enum qcow_format
+ * @flags: none defined, must be 0
+ * @reserved: must be 0
+ */
+struct qcow_ioc_image {
+	__s32 fd;
+	__s32 data_fd;
+	__u32 format;
+	__u32 flags;
+	__u64 reserved[4];
+};
+
+/* Flags of an attach, reported back by the status. */
+#define QCOW_ATTACH_RO		(1U << 0) /* read-only */
+#define QCOW_ATTACH_DIRECT	(1U << 1) /* direct I/O or fail */
+#define QCOW_ATTACH_BUFFERED	(1U << 2) /* no direct I/O, even if possible */
+#define QCOW_ATTACH_NO_PARTSCAN	(1U << 3) /* do not look for partitions */
+#define QCOW_ATTACH_UNTRUSTED	(1U << 4) /* needs RO and NO_PARTSCAN; one
+					   * image without data file
+					   */
+#define QCOW_ATTACH_AUTOCLEAR	(1U << 5) /* detach at the last close */
+
+/**
+ * struct qcow_ioc_attach - make a block device of an image
+ * @size: sizeof(struct qcow_ioc_attach)
+ * @flags: QCOW_ATTACH_*
+ * @index: in: the N of /dev/qcowN, or -1 for the lowest free; out: N
+ * @nr_images: entries in @images, 1 to QCOW_MAX_IMAGES
+ * @images: address of an array of &struct qcow_ioc_image: the image to attach,
+ *	its backing file, that one's backing file, and so on to the end
+ * @image_size: sizeof(struct qcow_ioc_image)
+ * @msg_size: bytes at @msg
+ * @msg: address of a buffer for one line of text without newline that says
+ *	why an attach failed, NUL-terminated; may be 0
+ * @msg_image: out: the entry of @images that @msg is about, or -1
+ * @pad: must be 0
+ * @offset: first byte of the image's disk that the device shows; a multiple of
+ *	512
+ * @size_limit: bytes of the disk that the device shows at most, a multiple of
+ *	512; 0: all
+ * @cache_size: bytes of metadata cache for each image; 0: the default
+ * @reserved: must be 0
+ *
+ * When the ioctl returns 0 the device and its partitions exist.
+ */
+struct qcow_ioc_attach {
+	__u32 size;
+	__u32 flags;
+	__s32 index;
+	__u32 nr_images;
+	__u64 images;
+	__u32 image_size;
+	__u32 msg_size;
+	__u64 msg;
+	__s32 msg_image;
+	__u32 pad;
+	__u64 offset;
+	__u64 size_limit;
+	__u64 cache_size;
+	__u64 reserved[4];
+};
+
+#define QCOW_DETACH_LAZY	(1U << 0) /* in use: detach at the last close */
+#define QCOW_DETACH_FORCE	(1U << 1) /* in use: fail its I/O and detach */
+
+/**
+ * struct qcow_ioc_detach - remove a block device
+ * @size: sizeof(struct qcow_ioc_detach)
+ * @flags: QCOW_DETACH_*, at most one
+ * @index: the N of /dev/qcowN
+ * @pad: must be 0
+ *
+ * Without a flag a device that is open is left alone: EBUSY. When the ioctl
+ * returns 0 without QCOW_DETACH_LAZY, the device is gone and the driver has
+ * let go of its files.
+ */
+struct qcow_ioc_detach {
+	__u32 size;
+	__u32 flags;
+	__s32 index;
+	__u32 pad;
+};
+
+/* What a status says of a device besides its attach flags. */
+#define QCOW_STATE_LAZY		(1U << 0) /* goes at the last close */
+#define QCOW_STATE_CORRUPT	(1U << 1) /* damage was met in an image */
+#define QCOW_STATE_DIRECT	(1U << 2) /* the image is read by direct I/O */
+
+/**
+ * struct qcow_ioc_status - what a device is
+ * @size: sizeof(struct qcow_ioc_status)
+ * @flags: out: QCOW_ATTACH_* it was attached with
+ * @index: in: the N of /dev/qcowN
+ * @abi: out: QCOW_ABI_VERSION of the driver
+ * @state: out: QCOW_STATE_*
+ * @format: out: &enum qcow_format of the attached image
+ * @depth: out: images in the chain
+ * @openers: out: open count of the device and its partitions
+ * @bytes: out: size of the device
+ * @cluster_size: out: bytes of a cluster of the attached image, 0 for raw
+ * @cache_size: out: limit of the metadata cache of one image, bytes
+ * @cache_used: out: bytes of metadata cached now, whole chain
+ * @cache_hits: out: metadata looked up in the cache
+ * @cache_misses: out: metadata read from the image
+ * @fast: out: requests that needed no worker
+ * @slow: out: requests that a worker carried out
+ * @decompressed: out: clusters decompressed
+ * @errors: out: requests that failed
+ * @reserved: out: 0
+ */
+struct qcow_ioc_status {
+	__u32 size;
+	__u32 flags;
+	__s32 index;
+	__u32 abi;
+	__u32 state;
+	__u32 format;
+	__u32 depth;
+	__u32 openers;
+	__u64 bytes;
+	__u64 cluster_size;
+	__u64 cache_size;
+	__u64 cache_used;
+	__u64 cache_hits;
+	__u64 cache_misses;
+	__u64 fast;
+	__u64 slow;
+	__u64 decompressed;
+	__u64 errors;
+	__u64 reserved[4];
+};
+
+/*
+ * The numbers carry no size (_IO): the size field of each structure does, so that
+ * a number stays the same when its structure grows.
+ */
+#define QCOW_IOC_MAGIC		0xfb
+#define QCOW_IOC_ATTACH		_IO(QCOW_IOC_MAGIC, 0x00)
+#define QCOW_IOC_DETACH		_IO(QCOW_IOC_MAGIC, 0x01)
+#define QCOW_IOC_STATUS		_IO(QCOW_IOC_MAGIC, 0x02)
+
+#endif /* _UAPI_LINUX_QCOW_H */
