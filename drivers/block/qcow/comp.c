@@ -24,6 +24,7 @@
 
 /* Decompressed clusters kept: bytes they take together, and their number. */
 #define COMP_KEEP_BYTES		(4U << 20)
+#define COMP_KEEP_MIN		4
 #define COMP_KEEP_MAX		32
 
 /**
@@ -262,7 +263,7 @@ static int dcluster_decompress(struct dcluster *dc, const void *stored)
 				      dc->csize);
 	workspace_put(comp, ws);
 	this_cpu_inc(*comp->decompressed);
-	return err;
+	return err ? -EBADMSG : 0;
 }
 
 static int dcluster_load(struct dcluster *dc)
@@ -356,8 +357,9 @@ static bool comp_join(struct qcow_comp *comp, struct qcow_part *part,
  * @part: what to read: host, csize, in_cluster, and fio's memory, len, end
  * @nowait: the caller must not be made to sleep
  *
- * Return: 0: fio.end() was or will be called, never with -EAGAIN; -EAGAIN: no
- * memory without sleeping; -ENOMEM.
+ * Return: 0: fio.end() was or will be called, never with -EAGAIN, but with
+ * -EBADMSG if the stored data is damaged; -EAGAIN: no memory without sleeping;
+ * -ENOMEM.
  */
 int qcow_comp_read(struct qcow_comp *comp, struct qcow_part *part, bool nowait)
 {
@@ -392,7 +394,6 @@ struct qcow_comp *qcow_comp_create(struct qcow_file *file,
 				   u64 __percpu *decompressed)
 {
 	struct qcow_comp *comp = kzalloc(sizeof(*comp), GFP_KERNEL);
-	u32 least = 2 * num_online_cpus();
 
 	if (!comp)
 		return NULL;
@@ -404,8 +405,8 @@ struct qcow_comp *qcow_comp_create(struct qcow_file *file,
 	spin_lock_init(&comp->lock);
 	INIT_LIST_HEAD(&comp->clusters);
 	INIT_LIST_HEAD(&comp->workspaces);
-	comp->keep = max(min_t(u32, COMP_KEEP_BYTES >> cluster_bits,
-			       COMP_KEEP_MAX), least);
+	comp->keep = clamp_t(u32, COMP_KEEP_BYTES >> cluster_bits,
+			     COMP_KEEP_MIN, COMP_KEEP_MAX);
 	return comp;
 }
 

@@ -269,6 +269,9 @@ static int device_go_live(struct qcow_device *dev)
 	int err = device_add_disk(NULL, dev->disk, qcow_sysfs_groups);
 
 	if (err) {
+		/* A disk that was never added lets go of its queue only now. */
+		put_disk(dev->disk);
+		dev->disk = NULL;
 		blk_mq_free_tag_set(&dev->tag_set);
 		return err;
 	}

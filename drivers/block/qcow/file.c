@@ -74,6 +74,8 @@ static ssize_t file_read_sync(struct qcow_file *f, u64 pos,
 {
 	struct kiocb iocb;
 
+	if (pos >= file_size(f))
+		return 0;
 	init_sync_kiocb(&iocb, f->file);
 	iocb.ki_flags = direct ? IOCB_DIRECT : 0;
 	iocb.ki_pos = pos;
@@ -247,19 +249,27 @@ static bool fio_direct(const struct qcow_fio *fio)
 	return !((bv->bv_offset + fio->skip + fio->done) & f->mem_mask);
 }
 
-/* Start an attempt. Return: as the filesystem's read_iter. */
+/*
+ * Start an attempt. Through the page cache, one that must not sleep takes only
+ * what is there: readahead is left to the worker. Return: as the filesystem's
+ * read_iter.
+ */
 static ssize_t fio_start(struct qcow_fio *fio, bool direct)
 {
+	int nowait = IOCB_NOWAIT | (direct ? 0 : IOCB_NOIO);
 	struct qcow_file *f = fio->file;
 	struct iov_iter iter;
 
+	/* Offsets that filesystems know nothing of are past the end, too. */
+	if (unlikely(fio->pos + fio->done >= file_size(f)))
+		return 0;
 	qcow_iter_init(&iter, ITER_DEST, fio->bvec, fio->nr_bvec,
 		       fio->skip + fio->done, fio->len - fio->done);
 	fio->iocb = (struct kiocb) {
 		.ki_filp = f->file,
 		.ki_pos = fio->pos + fio->done,
 		.ki_flags = (direct ? IOCB_DIRECT : 0) |
-			    (fio->nowait ? IOCB_NOWAIT : 0),
+			    (fio->nowait ? nowait : 0),
 		.ki_ioprio = get_current_ioprio(),
 		.ki_complete = fio_complete,
 	};
@@ -411,6 +421,17 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 	if (err)
 		qcow_file_close(f);
 	return err;
+}
+
+/**
+ * qcow_file_shrunk() - has a file lost data since it was opened?
+ * @f: the file
+ *
+ * Any context.
+ */
+bool qcow_file_shrunk(const struct qcow_file *f)
+{
+	return file_size(f) < f->size;
 }
 
 /**

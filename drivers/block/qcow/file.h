@@ -33,6 +33,7 @@ struct qcow_file {
 
 int __must_check qcow_file_open(struct qcow_file *f, struct file *file,
 				enum qcow_direct direct, struct qcow_msg *msg);
+bool qcow_file_shrunk(const struct qcow_file *f);
 void qcow_file_close(struct qcow_file *f);
 int __must_check qcow_file_pread(struct qcow_file *f, u64 pos, void *buf,
 				 size_t len);

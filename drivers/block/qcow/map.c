@@ -51,6 +51,19 @@ static int entry_damaged(struct qcow_image *img, u64 pos,
 	return -EIO;
 }
 
+static int l2_unreadable(struct qcow_image *img, u64 pos, u64 l2_offset,
+			 int err)
+{
+	if (err == -ENOMEM)
+		return err;
+	if (qcow_file_shrunk(&img->file))
+		qcow_image_damaged(img, pos, "the image file became shorter");
+	else
+		qcow_img_err_ratelimited(img, "cannot read the L2 table at offset %#llx of the file: error %d\n",
+					 l2_offset, err);
+	return -EIO;
+}
+
 /*
  * Decode entries of a slice, beginning with @index, as long as they form one
  * extent. A damaged entry behind a good one only ends the extent.
@@ -117,12 +130,9 @@ static int map_l2(struct qcow_image *img, u64 l2_offset, bool nowait,
 
 	this_cpu_inc(img->stats->misses);
 	pinned = qcow_cache_get(img->cache, offset);
-	if (IS_ERR(pinned)) {
-		err = PTR_ERR(pinned);
-		qcow_img_err_ratelimited(img, "cannot read the L2 table at host offset %#llx: error %d\n",
-					 l2_offset, err);
-		return err == -ENOMEM ? err : -EIO;
-	}
+	if (IS_ERR(pinned))
+		return l2_unreadable(img, want->pos, l2_offset,
+				     PTR_ERR(pinned));
 	err = map_slice(img, pinned->data, index, want, ext);
 	qcow_cache_put(pinned);
 	return err;

@@ -50,9 +50,15 @@ static struct qcow_part *part_get(struct qcow_io *io, bool nowait)
 
 static void part_report(const struct qcow_part *part, int err)
 {
-	if (part->csize && err == -EIO)
+	const struct qcow_file *file = part->csize ? &part->image->file :
+						     part->fio.file;
+
+	if (err == -EIO && qcow_file_shrunk(file))
 		qcow_image_damaged(part->image, part->io->pos,
-				   "compressed cluster cannot be read or decompressed");
+				   "the image file became shorter");
+	else if (err == -EBADMSG && part->csize)
+		qcow_image_damaged(part->image, part->io->pos,
+				   "compressed cluster cannot be decompressed");
 	else
 		qcow_img_err_ratelimited(part->image, "read of %u bytes at offset %#llx of the file failed: error %d\n",
 					 part->fio.len, part->csize ?
@@ -65,7 +71,7 @@ static void part_done(struct qcow_part *part, int err)
 
 	if (unlikely(err)) {
 		part_report(part, err);
-		io_fail(io, err);
+		io_fail(io, err == -EBADMSG ? -EIO : err);
 	}
 	if (part != &io->part)
 		mempool_free(part, io->parts);
