@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# make              the module for KDIR, and the tools
+# make install      both, and what makes them start by themselves
+# make test         everything there is to test; make demo, bench, check: see README
+KDIR ?= /lib/modules/$(shell uname -r)/build
+DESTDIR ?=
+
+all: module tools
+
+module:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+tools:
+	$(MAKE) -C userspace
+
+install: module tools
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=extra modules_install
+	$(MAKE) -C userspace install DESTDIR=$(DESTDIR)
+
+clean:
+	$(MAKE) -C userspace clean
+	$(if $(wildcard $(KDIR)),$(MAKE) -C $(KDIR) M=$(CURDIR) clean)
+
+# Each of these installs what it needs and can be run on its own.
+demo:
+	tests/demo/run.sh
+
+test:
+	tests/run.sh
+
+kunit:
+	tests/run.sh kunit
+
+vmtest:
+	tests/run.sh vm-7
+
+bench:
+	tests/bench/run.sh
+
+check:
+	tests/check/run.sh
+
+.PHONY: all module tools install clean demo test kunit vmtest bench check

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0
+# What the driver is asked for, and what comes of its answers. shellcheck shell=bash
+
+fake_root
+image base.qcow2
+image top.qcow2 -b base.qcow2 -F qcow2
+image ext.qcow2 -o data_file=ext.raw
+truncate -s 1M disk.raw
+
+# attach_asks NAME EXPECTED ARGUMENTS...: the request's first line without size.
+attach_asks()
+{
+	local name=$1 expected=$2
+
+	shift 2
+	with_driver "$Q" attach "$@"
+	same "attach: $name: result" "0 /dev/qcow0" "$code $(cat out err)"
+	same "attach: $name: request" "$expected" \
+		"$(sed -n '1s/^attach size=[0-9]* //p' root/log)"
+}
+
+none="offset=0 limit=0 cache=0"
+attach_asks "plain" "flags=0x1 index=-1 $none" top.qcow2
+same "attach: chain" "image format=3 mode=0 fd=$T/top.qcow2 data=-1
+image format=3 mode=0 fd=$T/base.qcow2 data=-1" "$(tail -n +2 root/log)"
+attach_asks "-r" "flags=0x1 index=-1 $none" -r top.qcow2
+attach_asks "--read-only" "flags=0x1 index=-1 $none" --read-only top.qcow2
+attach_asks "--direct-io on" "flags=0x3 index=-1 $none" --direct-io on top.qcow2
+attach_asks "--direct-io off" "flags=0x5 index=-1 $none" --direct-io off top.qcow2
+attach_asks "--direct-io auto" "flags=0x1 index=-1 $none" --direct-io auto top.qcow2
+attach_asks "--direct-io, the last one" "flags=0x5 index=-1 $none" \
+	--direct-io on --direct-io off top.qcow2
+attach_asks "--untrusted" "flags=0x19 index=-1 $none" --untrusted base.qcow2
+attach_asks "--offset" "flags=0x1 index=-1 offset=1048576 limit=0 cache=0" --offset 1M top.qcow2
+attach_asks "--size-limit" "flags=0x1 index=-1 offset=512 limit=1024 cache=0" \
+	--offset=512 --size-limit 1K top.qcow2
+attach_asks "--cache-size" "flags=0x1 index=-1 offset=0 limit=0 cache=33554432" --cache-size 32M top.qcow2
+attach_asks "an abbreviated option" "flags=0x1 index=-1 offset=0 limit=0 cache=65536" --cache 64KiB top.qcow2
+attach_asks "--backing auto" "flags=0x1 index=-1 $none" --backing auto top.qcow2
+attach_asks "--backing DIR" "flags=0x1 index=-1 $none" --backing "$T" top.qcow2
+attach_asks "--backing DIR, root" "flags=0x1 index=-1 $none" --backing / top.qcow2
+attach_asks "--backing none, nothing named" "flags=0x1 index=-1 $none" --backing none base.qcow2
+attach_asks "-f raw" "flags=0x1 index=-1 $none" -f raw disk.raw
+same "attach: raw" "image format=1 mode=0 fd=$T/disk.raw data=-1" "$(tail -n +2 root/log)"
+attach_asks "-f raw of a qcow2 image" "flags=0x1 index=-1 $none" -f raw top.qcow2
+same "attach: raw it is" "image format=1 mode=0 fd=$T/top.qcow2 data=-1" "$(tail -n +2 root/log)"
+attach_asks "data file" "flags=0x1 index=-1 $none" ext.qcow2
+same "attach: data file" "image format=3 mode=0 fd=$T/ext.qcow2 data=$T/ext.raw" "$(tail -n +2 root/log)"
+attach_asks "an option behind the image" "flags=0x3 index=-1 $none" top.qcow2 --direct-io on
+
+# Sizes.
+while read -r text bytes; do
+	attach_asks "size $text" "flags=0x1 index=-1 offset=0 limit=0 cache=$bytes" --cache-size "$text" top.qcow2
+done <<'END'
+65536 65536
+0x20000 131072
+64K 65536
+64k 65536
+64KiB 65536
+128KB 128000
+2M 2097152
+2MB 2000000
+1G 1073741824
+1GiB 1073741824
+1T 1099511627776
+END
+for text in 1K 0 -1 x 1X 1Ki 1KiBx 64KK 16777216E 99999999999999999999 "" " 65536" 1.5M; do
+	refuses "size '$text'" "bad value .*64K or more" attach --cache-size "$text" top.qcow2
+done
+for text in 511 1 1000 1KB; do
+	refuses "offset $text" "multiple of 512" attach --offset $text top.qcow2
+done
+refuses "--direct-io maybe" "bad value .*on, off or auto" attach --direct-io maybe top.qcow2
+refuses "-f vmdk" "bad value .*qcow2, qcow or raw" attach -f vmdk top.qcow2
+refuses "-f file" "bad value" attach -f file top.qcow2
+refuses "--snapshot" "not supported yet" attach --snapshot 1 top.qcow2
+refuses "--key-file" "not supported yet" attach --key-file k top.qcow2
+refuses "attach without an image" "takes one image" attach
+refuses "attach of two images" "takes one image" attach top.qcow2 base.qcow2
+refuses "attach --nonsense" "--nonsense; see qcowctl attach --help" attach --nonsense
+refuses "attach -z" "option -z;" attach -z
+
+# The driver's own refusals.
+driver_says()
+{
+	local name=$1 expected=$2
+
+	shift 2
+	with_driver env "$@" "$Q" attach top.qcow2
+	same "driver: $name" "1 $expected" "$code $(cat out err)"
+}
+driver_says "a message" "qcowctl: top.qcow2: went wrong; do so" \
+	MOCK_ERRNO=5 "MOCK_MSG=went wrong; do so"
+driver_says "a message about the backing file" "qcowctl: base.qcow2: bad; do so" \
+	MOCK_ERRNO=22 "MOCK_MSG=bad; do so" MOCK_MSG_IMAGE=1
+driver_says "a message about an image that is not there" "qcowctl: top.qcow2: bad; do so" \
+	MOCK_ERRNO=22 "MOCK_MSG=bad; do so" MOCK_MSG_IMAGE=7
+driver_says "no message" "qcowctl: top.qcow2: Cannot allocate memory" MOCK_ERRNO=12
+driver_says "no right to" \
+	"qcowctl: top.qcow2: only root may attach images (it takes CAP_SYS_ADMIN); use sudo" MOCK_ERRNO=1
+driver_says "a message with escape codes" 'qcowctl: top.qcow2: a\x1b[2J; b' \
+	MOCK_ERRNO=22 "MOCK_MSG=$(printf 'a\033[2J; b')"
+
+# detach
+detach_asks()
+{
+	local name=$1 expected=$2
+
+	shift 2
+	with_driver "$Q" detach "$@"
+	same "detach: $name" "0  $expected" "$code $(cat out err) $(cat root/log)"
+}
+detach_asks "/dev/qcow0" "detach flags=0 index=0" /dev/qcow0
+detach_asks "qcow0" "detach flags=0 index=0" qcow0
+detach_asks "an image" "detach flags=0 index=0" top.qcow2
+ln -sf top.qcow2 soft.qcow2
+detach_asks "an image by a symlink" "detach flags=0 index=0" soft.qcow2
+detach_asks "--lazy" "detach flags=0x1 index=0" --lazy qcow0
+detach_asks "--force" "detach flags=0x2 index=0" qcow0 --force
+detach_asks "--all" "detach flags=0 index=0" --all
+detach_asks "-a" "detach flags=0 index=0" -a
+same "detach: busy for a moment" "0 3" \
+	"$(MOCK_BUSY=2 with_driver "$Q" detach qcow0; echo "$code $(grep -c detach root/log)")"
+
+detach_refused()
+{
+	local name=$1 expected=$2
+
+	shift 2
+	with_driver "$Q" detach "$@"
+	same "detach: $name" "1 $expected" "$code $(cat out err)"
+}
+detach_refused "not attached" "qcowctl: /dev/qcow7: no such device; see qcowctl list" /dev/qcow7
+detach_refused "not attached, short" "qcowctl: /dev/qcow7: no such device; see qcowctl list" qcow7
+detach_refused "an image not attached" "qcowctl: base.qcow2: not attached; see qcowctl list" base.qcow2
+detach_refused "neither image nor device" "qcowctl: nope: no such image or device; see qcowctl list" nope
+detach_refused "a partition" "qcowctl: /dev/qcow0p1: is a partition; name its disk /dev/qcow0" /dev/qcow0p1
+detach_refused "nothing named" "qcowctl: detach: takes devices, images or --all; see qcowctl detach --help"
+detach_refused "--all and a name" "qcowctl: detach: takes devices, images or --all; see qcowctl detach --help" -a qcow0
+detach_refused "--lazy and --force" "qcowctl: detach: --lazy and --force exclude each other; choose one" --lazy --force qcow0
+detach_refused "goes on after one that fails" "qcowctl: /dev/qcow7: no such device; see qcowctl list" qcow7 qcow0
+same "detach: goes on after one that fails: request" "detach flags=0 index=0" "$(cat root/log)"
+
+busy="qcowctl: /dev/qcow0 is in use:"
+hint="Use --lazy to detach at last close, --force to fail its I/O now."
+export MOCK_BUSY=1000
+detach_refused "busy, nobody found" "$busy
+  3 openers in the kernel
+$hint" qcow0
+cat >root/proc/self/mountinfo <<'END'
+22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
+31 22 240:1 / /mnt ro,relatime - ext4 /dev/qcow0p1 ro
+32 22 0:44 /sub /srv/a\040b rw,relatime - btrfs /dev/qcow0 rw
+END
+detach_refused "mounted" "$busy
+  /dev/qcow0p1 mounted on /mnt
+  /dev/qcow0 mounted on /srv/a b
+$hint" qcow0
+mkdir -p root/sys/class/block/qcow0p1/holders/dm-3 root/sys/class/block/dm-3/dm \
+	root/sys/block/loop5/loop
+echo vg-root >root/sys/class/block/dm-3/dm/name
+echo /dev/qcow0 >root/sys/block/loop5/loop/backing_file
+: >root/proc/self/mountinfo
+detach_refused "held" "$busy
+  /dev/qcow0p1 used by /dev/dm-3 (vg-root)
+  /dev/qcow0 used by /dev/loop5
+$hint" qcow0
+unset MOCK_BUSY
+fake_root
+
+# list
+list_shows()
+{
+	local name=$1 expected=$2
+
+	shift 2
+	with_driver "$Q" list "$@"
+	same "list: $name" "0 $expected" "$code $(cat out err | tr -s ' ' | sed 's/^ //; s/ $//')"
+}
+list_shows "-n" "qcow0 20G qcow2 0 2 1 $T/top.qcow2" -n
+list_shows "-O" "NAME SIZE
+qcow0 20G" -O name,size
+list_shows "-n -b -O" "qcow0 21474836480" -nbO NAME,SIZE
+list_shows "more columns" "240:0 0 1 0 0 lazy 64K 0B" -nO MAJ:MIN,OFFSET,DIRECT,AUTOCLEAR,CORRUPT,STATE,CLUSTER,CACHE
+with_driver "$Q" list
+same "list: columns" "NAME SIZE FORMAT RO DEPTH OPEN IMAGE MOUNTPOINTS" "$(head -1 out | tr -s ' ' | sed 's/ $//')"
+with_driver "$Q" list -O +state
+same "list: +COLUMN" "NAME SIZE FORMAT RO DEPTH OPEN IMAGE MOUNTPOINTS STATE" "$(head -1 out | tr -s ' ' | sed 's/ $//')"
+json()
+{
+	python3 -c 'import json, sys; print(json.dumps(json.load(open("out")), separators=(",", ":")))'
+}
+with_driver "$Q" list -J
+same "list: JSON, not mounted" '{"qcowdevices":[{"name":"/dev/qcow0","size":21474836480,"format":"qcow2","ro":false,"depth":2,"open":1,"image":"'"$T"'/top.qcow2","mountpoints":[]}]}' "$(json)"
+cat >root/proc/self/mountinfo <<'END'
+31 22 240:1 / /mnt/web ro,relatime - ext4 /dev/qcow0p1 ro
+END
+echo 1 >root/sys/block/qcow0/ro
+with_driver "$Q" list --json
+same "list: JSON, mounted" '{"qcowdevices":[{"name":"/dev/qcow0","size":21474836480,"format":"qcow2","ro":true,"depth":2,"open":1,"image":"'"$T"'/top.qcow2","mountpoints":["/mnt/web"]}]}' "$(json)"
+list_shows "mounted" "/mnt/web" -nO mountpoints
+echo '32 22 240:0 / /mnt/b ro - ext4 /dev/qcow0 ro' >>root/proc/self/mountinfo
+with_driver "$Q" list -J -O mountpoints
+same "list: JSON, mounted twice" '{"qcowdevices":[{"mountpoints":["/mnt/web","/mnt/b"]}]}' "$(json)"
+refuses "list: no such column" 'no column "NOPE"' list -O NOPE
+refuses "list: arguments" "takes no names" list qcow0
+rm -r root/sys/block/qcow0
+with_driver "$Q" list
+same "list: nothing attached" "0 0" "$code $(cat out err | wc -c)"
+with_driver "$Q" list -J
+same "list: nothing attached, JSON" '{"qcowdevices":[]}' "$(json)"
+with_driver "$Q" detach --all
+same "detach: --all, nothing attached" "0 " "$code $(cat out err)"
+
+# info of a device
+fake_root
+with_driver "$Q" info --chain qcow0
+same "info: a device: exit code" 0 $code
+has "info: a device: its image" "image: $T/top.qcow2" out
+has "info: a device: its backing file" "base.qcow2" out
+has "info: a device: counters" "cache hits: 12345" out
+with_driver "$Q" info --json /dev/qcow0
+same "info: a device: JSON" "12345 True $T/top.qcow2" \
+	"$(python3 -c 'import json; o = json.load(open("out")); d = o["device"]; print(d["cache-hits"], d["read-only"], o["filename"])')"
+with_driver "$Q" info /dev/qcow7
+same "info: a device not attached" "1 " "$code $(cat out)"
+with_driver "$Q" info /dev/qcow0p1
+has "info: a partition" "is a partition; name its disk /dev/qcow0" err
+
+# Without a driver, and other ways to call it.
+if [ ! -e /dev/qcow-control ] && ! modinfo qcow >/dev/null 2>&1; then
+	refuses "no driver" "/dev/qcow-control: the qcow module is not loaded; .*modprobe qcow" attach top.qcow2
+fi
+for word in --help -h help "attach --help" "detach -h" "list --help" "info -h" \
+	"help attach" "help detach" "help list" "help info"; do
+	# shellcheck disable=SC2086
+	accepts "usage: $word" $word
+	has "usage: $word: text" "^Usage: qcowctl" out
+done
+accepts "version" --version
+has "version: text" '^qcowctl [0-9]+\.[0-9]+' out
+accepts "version, short" -V
+run "$Q" frobnicate
+same "unknown command" "1 0" "$code $(wc -c <out)"
+has "unknown command: usage" "^Usage: qcowctl" err
+run "$Q"
+same "no command" "1 0" "$code $(wc -c <out)"
+if [ -e /dev/full ]; then
+	"$Q" info base.qcow2 >/dev/full 2>err
+	same "a full disk behind stdout" 1 $?
+fi

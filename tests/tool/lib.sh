@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0
+# Helpers of run.sh. shellcheck shell=bash
+
+pass()
+{
+	passed=$((passed + 1))
+	[ -z "$VERBOSE" ] || echo "ok: $1"
+}
+
+fail()
+{
+	failed=$((failed + 1))
+	echo "FAILED: $1"
+	[ -z "$2" ] || printf '%s\n' "$2" | sed 's/^/    /'
+}
+
+# run COMMAND...: its $code, and what it wrote, in the files out and err.
+run()
+{
+	timeout 60 ${WRAP:-} "$@" >out 2>err
+	code=$?
+}
+
+# refuses NAME PATTERN ARGUMENTS...: exit code 1 and one line on stderr.
+refuses()
+{
+	local name=$1 pattern=$2
+
+	shift 2
+	run "$Q" "$@"
+	if [ $code -ne 1 ]; then
+		fail "$name: exit code $code" "$(cat out err)"
+	elif [ -s out ] || [ "$(wc -l <err)" -ne 1 ]; then
+		fail "$name: not one line on stderr alone" "$(cat out err)"
+	elif ! grep -aq "^qcowctl: [^ ]" err || ! grep -aqE -e "$pattern" err; then
+		fail "$name: does not say '$pattern'" "$(cat err)"
+	elif LC_ALL=C grep -aqP '[\x00-\x09\x0b-\x1f\x7f]' err; then
+		fail "$name: control characters" "$(cat -v err)"
+	else
+		pass "$name"
+	fi
+}
+
+# accepts NAME ARGUMENTS...: exit code 0 and nothing on stderr.
+accepts()
+{
+	local name=$1
+
+	shift
+	run "$Q" "$@"
+	if [ $code -ne 0 ] || [ -s err ]; then
+		fail "$name: exit code $code" "$(cat out err)"
+	else
+		pass "$name"
+	fi
+}
+
+# same NAME EXPECTED ACTUAL
+same()
+{
+	if [ "$2" = "$3" ]; then
+		pass "$1"
+	else
+		fail "$1" "expected: $2
+got:      $3"
+	fi
+}
+
+# has NAME PATTERN FILE
+has()
+{
+	if grep -aqE -- "$2" "$3"; then
+		pass "$1"
+	else
+		fail "$1: no '$2'" "$(cat "$3")"
+	fi
+}
+
+# image NAME [qemu-img create arguments...]
+image()
+{
+	local name=$1
+
+	shift
+	rm -f "$name"
+	qemu-img create -q -f qcow2 "$@" "$name" 64M
+}
+
+# poke FILE OFFSET BYTES VALUE: write a big-endian number.
+poke()
+{
+	python3 -c 'import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(int(sys.argv[2], 0))
+    f.write((int(sys.argv[4], 0) & (1 << 8 * int(sys.argv[3])) - 1)
+            .to_bytes(int(sys.argv[3]), "big"))' "$@"
+}
+
+# peek FILE OFFSET BYTES
+peek()
+{
+	python3 -c 'import sys
+with open(sys.argv[1], "rb") as f:
+    f.seek(int(sys.argv[2], 0))
+    print(int.from_bytes(f.read(int(sys.argv[3])), "big"))' "$@"
+}
+
+# backing FILE NAME [FORMAT]: write a backing file's name without looking.
+backing()
+{
+	if [ -n "$3" ]; then
+		qemu-img rebase -u -b "$2" -F "$3" "$1" 2>/dev/null
+	else
+		qemu-img rebase -u -b "$2" "$1" 2>/dev/null
+	fi
+	# qemu-img looks at some names; then write the bytes.
+	grep -aqF -- "$2" "$1" && return
+	python3 -c 'import sys
+name = sys.argv[2].encode("utf-8", "surrogateescape")
+with open(sys.argv[1], "r+b") as f:
+    f.seek(8)
+    f.write((0x400).to_bytes(8, "big") + len(name).to_bytes(4, "big"))
+    f.seek(0x400)
+    f.write(name)' "$1" "$2"
+}
+
+# with_driver COMMAND...: as run, with the mock driver.
+with_driver()
+{
+	rm -f root/log
+	MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so run "$@"
+}
+
+# With the mock driver: does it get as far as attaching?
+attaches()
+{
+	with_driver "$Q" attach "$2"
+	if [ $code -eq 0 ] && [ "$(cat out)" = /dev/qcow0 ] && [ ! -s err ]; then
+		pass "$1"
+	else
+		fail "$1: exit code $code" "$(cat out err)"
+	fi
+}
+
+# A fake root/ with /dev/qcow0 and a partition.
+fake_root()
+{
+	local s=root/sys/block/qcow0
+
+	rm -rf root
+	mkdir -p root/dev root/proc/self $s/qcow $s/qcow0p1 root/sys/dev/block
+	: >root/proc/self/mountinfo
+	: >root/dev/qcow-control
+	echo 240:0 | tee root/dev/qcow0 >$s/dev
+	echo 240:1 | tee root/dev/qcow0p1 >$s/qcow0p1/dev
+	ln -s ../../devices/virtual/block/qcow0 root/sys/dev/block/240:0
+	ln -s ../../devices/virtual/block/qcow0/qcow0p1 root/sys/dev/block/240:1
+	echo 41943040 >$s/size
+	echo 0 >$s/ro
+	echo qcow2 >$s/qcow/format
+	echo 2 >$s/qcow/depth
+	echo 1 >$s/qcow/openers
+	echo 1 >$s/qcow/direct_io
+	echo 0 >$s/qcow/autoclear
+	echo 0 >$s/qcow/corrupt
+	echo 0 >$s/qcow/offset
+	echo "$T/top.qcow2" >$s/qcow/image
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A driver that is not there: preloaded into qcowctl by run.sh, so that what
+ * qcowctl asks of the driver can be tested on any host.
+ *
+ * $MOCK_ROOT is a folder that stands for /, where qcowctl looks at files of the
+ * driver: /dev/qcow*, /sys/block, /sys/dev and /proc/self/mountinfo. Nodes in
+ * its dev/ are plain files that appear as block devices, with the number in
+ * them. Requests are logged to $MOCK_ROOT/log.
+ *
+ * $MOCK_ERRNO, $MOCK_MSG, $MOCK_MSG_IMAGE: how an attach fails. $MOCK_BUSY:
+ * how many detaches fail with EBUSY before one goes through.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <linux/qcow.h>
+
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+static const char *mapped(const char *path, char *buf)
+{
+	static const char *const prefixes[] = {
+		"/dev/qcow", "/sys/block", "/sys/dev/", "/sys/class/block/",
+		"/proc/self/mountinfo", "/run/udev",
+	};
+	const char *root = getenv("MOCK_ROOT");
+	size_t i;
+
+	for (i = 0; root && i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		if (strncmp(path, prefixes[i], strlen(prefixes[i])))
+			continue;
+		snprintf(buf, 4096, "%s%s", root, path);
+		return buf;
+	}
+	return path;
+}
+
+int open64(const char *path, int flags, ...)
+{
+	char buf[4096];
+	mode_t mode;
+	va_list args;
+
+	va_start(args, flags);
+	mode = va_arg(args, int);
+	va_end(args);
+	return NEXT(open64)(mapped(path, buf), flags, mode);
+}
+
+FILE *fopen(const char *path, const char *mode)
+{
+	char buf[4096];
+
+	return NEXT(fopen)(mapped(path, buf), mode);
+}
+
+FILE *fopen64(const char *path, const char *mode)
+{
+	char buf[4096];
+
+	return NEXT(fopen64)(mapped(path, buf), mode);
+}
+
+DIR *opendir(const char *path)
+{
+	char buf[4096];
+
+	return NEXT(opendir)(mapped(path, buf));
+}
+
+int access(const char *path, int mode)
+{
+	char buf[4096];
+
+	return NEXT(access)(mapped(path, buf), mode);
+}
+
+ssize_t readlink(const char *path, char *to, size_t len)
+{
+	char buf[4096];
+
+	return NEXT(readlink)(mapped(path, buf), to, len);
+}
+
+int stat64(const char *path, struct stat64 *st)
+{
+	unsigned int major, minor;
+	char buf[4096];
+	FILE *f;
+
+	if (NEXT(stat64)(mapped(path, buf), st))
+		return -1;
+	if (strncmp(path, "/dev/qcow", 9))
+		return 0;
+	f = NEXT(fopen)(buf, "r");
+	if (f && fscanf(f, "%u:%u", &major, &minor) == 2) {
+		st->st_mode = S_IFBLK | 0660;
+		st->st_rdev = makedev(major, minor);
+	}
+	if (f)
+		fclose(f);
+	return 0;
+}
+
+static FILE *log_open(void)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/log", getenv("MOCK_ROOT"));
+	return NEXT(fopen)(path, "a");
+}
+
+static void log_fd(FILE *log, const char *what, int fd)
+{
+	char link[40], path[4096];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = NEXT(readlink)(link, path, sizeof(path) - 1);
+	if (fd < 0 || n < 0)
+		n = snprintf(path, sizeof(path), "%d", fd);
+	path[n] = 0;
+	fprintf(log, " %s=%s", what, path);
+}
+
+static const char *env(const char *name, const char *otherwise)
+{
+	const char *value = getenv(name);
+
+	return value ? value : otherwise;
+}
+
+static int fail(int err)
+{
+	errno = err;
+	return -1;
+}
+
+static int mock_attach(struct qcow_ioc_attach *a)
+{
+	struct qcow_ioc_image *images = (void *)(uintptr_t)a->images;
+	FILE *log = log_open();
+	unsigned int i;
+
+	fprintf(log, "attach size=%u flags=%#x index=%d offset=%llu limit=%llu cache=%llu\n",
+		a->size, a->flags, a->index, a->offset, a->size_limit,
+		a->cache_size);
+	for (i = 0; i < a->nr_images; i++) {
+		fprintf(log, "image format=%u mode=%d", images[i].format,
+			fcntl(images[i].fd, F_GETFL) & O_ACCMODE);
+		log_fd(log, "fd", images[i].fd);
+		log_fd(log, "data", images[i].data_fd);
+		fputc('\n', log);
+	}
+	fclose(log);
+	snprintf((char *)(uintptr_t)a->msg, a->msg_size, "%s", env("MOCK_MSG", ""));
+	a->msg_image = atoi(env("MOCK_MSG_IMAGE", "-1"));
+	if (getenv("MOCK_ERRNO"))
+		return fail(atoi(getenv("MOCK_ERRNO")));
+	a->index = 0;
+	return 0;
+}
+
+static int mock_detach(const struct qcow_ioc_detach *d)
+{
+	static int tries;
+	FILE *log = log_open();
+
+	fprintf(log, "detach flags=%#x index=%d\n", d->flags, d->index);
+	fclose(log);
+	return tries++ < atoi(env("MOCK_BUSY", "0")) ? fail(EBUSY) : 0;
+}
+
+static int mock_status(struct qcow_ioc_status *s)
+{
+	if (s->index)
+		return fail(ENODEV);
+	s->flags = QCOW_ATTACH_RO;
+	s->abi = QCOW_ABI_VERSION;
+	s->state = QCOW_STATE_DIRECT | QCOW_STATE_LAZY;
+	s->format = QCOW_FORMAT_QCOW2;
+	s->depth = 2;
+	s->openers = 3;
+	s->bytes = 1 << 30;
+	s->cluster_size = 65536;
+	s->cache_hits = 12345;
+	return 0;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list args;
+	void *arg;
+
+	va_start(args, request);
+	arg = va_arg(args, void *);
+	va_end(args);
+	switch (request) {
+	case QCOW_IOC_ATTACH:
+		return mock_attach(arg);
+	case QCOW_IOC_DETACH:
+		return mock_detach(arg);
+	case QCOW_IOC_STATUS:
+		return mock_status(arg);
+	}
+	return NEXT(ioctl)(fd, request, arg);
+}

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh [PART...]: qcowctl without the driver: which images it takes and
+# refuses, what it says, and what it would ask the driver for. Needs cc, python3
+# and qemu-utils; as root or not. PART is header, chain, truncated, locks, driver
+# or info. $WRAP, such as valgrind, runs qcowctl; VERBOSE=1 names what passes.
+# Ends in a line "tool: N passed, N failed".
+
+here=$(cd "$(dirname "$0")" && pwd)
+Q=$(realpath -m "${QCOWCTL:-$here/../../userspace/qcowctl}")
+T=$(mktemp -d "${TMPDIR:-/tmp}/qcowctl.XXXXXX") || exit 1
+passed=0
+failed=0
+export LC_ALL=C.UTF-8
+
+cleanup()
+{
+	local pid
+
+	for pid in $(jobs -p); do
+		kill "$pid" 2>/dev/null
+	done
+	wait 2>/dev/null
+	rm -rf "$T"
+}
+trap cleanup EXIT
+
+# shellcheck source=/dev/null
+. "$here/lib.sh"
+
+[ -x "$Q" ] || make -s -C "$here/../../userspace" || exit 1
+cd "$T" || exit 1
+${CC:-cc} -shared -fPIC -O1 -I"$here/../../include/uapi" \
+	-o mock.so "$here/mock.c" -ldl || exit 1
+
+for part in "${@:-*}"; do
+	for file in "$here"/[0-9]*-$part.sh; do
+		# shellcheck source=/dev/null
+		. "$file"
+	done
+done
+
+echo "tool: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]

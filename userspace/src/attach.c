@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl attach: open the files of an image and hand them to the driver.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "chain.h"
+#include "command.h"
+#include "device.h"
+#include "report.h"
+#include "text.h"
+
+const char attach_usage[] =
+"Usage: qcowctl attach [options] IMAGE\n"
+"\n"
+"Make a block device of a disk image and print its name.\n"
+"\n"
+" -r, --read-only           attach read-only\n"
+" -f, --format FORMAT       the image is qcow2, qcow or raw; probe it for qcow2\n"
+"                           or qcow if not given\n"
+"     --offset BYTES        first byte of the disk to show\n"
+"     --size-limit BYTES    bytes of the disk to show at most\n"
+"     --direct-io MODE      read the file past the page cache: on, off, auto\n"
+"     --cache-size SIZE     metadata cache of each image, 32M if not given\n"
+"     --backing WHICH       backing and data files allowed: auto (what the image\n"
+"                           names), none, or a folder that has to hold them\n"
+"     --untrusted           a stranger's image: read-only, no backing or data\n"
+"                           file, no partition scan, no probing by udev\n"
+"     --snapshot ID         not supported yet\n"
+"     --key-file FILE       not supported yet\n"
+" -h, --help                show this\n";
+
+enum {
+	OPT_OFFSET = 256,
+	OPT_SIZE_LIMIT,
+	OPT_DIRECT_IO,
+	OPT_CACHE_SIZE,
+	OPT_BACKING,
+	OPT_UNTRUSTED,
+	OPT_SNAPSHOT,
+	OPT_KEY_FILE,
+};
+
+static const struct option options[] = {
+	{ "read-only", no_argument, NULL, 'r' },
+	{ "format", required_argument, NULL, 'f' },
+	{ "offset", required_argument, NULL, OPT_OFFSET },
+	{ "size-limit", required_argument, NULL, OPT_SIZE_LIMIT },
+	{ "direct-io", required_argument, NULL, OPT_DIRECT_IO },
+	{ "cache-size", required_argument, NULL, OPT_CACHE_SIZE },
+	{ "backing", required_argument, NULL, OPT_BACKING },
+	{ "untrusted", no_argument, NULL, OPT_UNTRUSTED },
+	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
+	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/**
+ * struct attach - what the command line asks for
+ * @chain: what to open
+ * @beneath: the folder in it, to free
+ * @ioc: for the driver
+ * @help: show the usage instead
+ */
+struct attach {
+	struct chain_options chain;
+	char *beneath;
+	struct qcow_ioc_attach ioc;
+	bool help;
+};
+
+static int option_refused(const char *name, const char *arg, const char *what)
+{
+	char *shown = text_escape(arg);
+
+	report(name, "bad value \"%s\"; give %s", shown, what);
+	free(shown);
+	return -1;
+}
+
+static int parse_format(struct attach *a, const char *arg)
+{
+	/* Not QEMU's "file" and "host_device": they are for backing files. */
+	if (!strcmp(arg, "qcow2") || !strcmp(arg, "qcow") || !strcmp(arg, "raw"))
+		a->chain.format = image_format(arg);
+	else
+		return option_refused("--format", arg, "qcow2, qcow or raw");
+	return 0;
+}
+
+static int parse_window(__u64 *value, const char *name, const char *arg)
+{
+	u64 bytes;
+
+	if (text_parse_size(arg, &bytes) || bytes % 512)
+		return option_refused(name, arg, "bytes, a multiple of 512, such as 1M");
+	*value = bytes;
+	return 0;
+}
+
+static int parse_cache_size(struct attach *a, const char *arg)
+{
+	u64 size;
+
+	if (text_parse_size(arg, &size) || size < QCOW_CACHE_SIZE_MIN)
+		return option_refused("--cache-size", arg, "a size of 64K or more, such as 32M");
+	a->ioc.cache_size = size;
+	return 0;
+}
+
+static int parse_direct_io(struct attach *a, const char *arg)
+{
+	a->ioc.flags &= ~(QCOW_ATTACH_DIRECT | QCOW_ATTACH_BUFFERED);
+	if (!strcmp(arg, "on"))
+		a->ioc.flags |= QCOW_ATTACH_DIRECT;
+	else if (!strcmp(arg, "off"))
+		a->ioc.flags |= QCOW_ATTACH_BUFFERED;
+	else if (strcmp(arg, "auto"))
+		return option_refused("--direct-io", arg, "on, off or auto");
+	return 0;
+}
+
+static int parse_backing(struct attach *a, const char *arg)
+{
+	struct stat st;
+
+	free(a->beneath);
+	a->beneath = NULL;
+	a->chain.beneath = NULL;
+	if (!strcmp(arg, "auto")) {
+		a->chain.backing = CHAIN_BACKING_AUTO;
+		return 0;
+	}
+	if (!strcmp(arg, "none")) {
+		a->chain.backing = CHAIN_BACKING_NONE;
+		return 0;
+	}
+	a->beneath = realpath(arg, NULL);
+	if (!a->beneath || stat(a->beneath, &st) || !S_ISDIR(st.st_mode))
+		return option_refused("--backing", arg, "auto, none or a folder");
+	a->chain.backing = CHAIN_BACKING_BENEATH;
+	a->chain.beneath = a->beneath;
+	return 0;
+}
+
+static int option_unsupported(const char *name, const char *instead)
+{
+	report(name, "not supported yet; %s", instead);
+	return -1;
+}
+
+static int parse_option(struct attach *a, int opt, char **argv)
+{
+	switch (opt) {
+	case 'r':
+		a->ioc.flags |= QCOW_ATTACH_RO;
+		return 0;
+	case 'f':
+		return parse_format(a, optarg);
+	case 'h':
+		a->help = true;
+		return 0;
+	case OPT_OFFSET:
+		return parse_window(&a->ioc.offset, "--offset", optarg);
+	case OPT_SIZE_LIMIT:
+		return parse_window(&a->ioc.size_limit, "--size-limit", optarg);
+	case OPT_DIRECT_IO:
+		return parse_direct_io(a, optarg);
+	case OPT_CACHE_SIZE:
+		return parse_cache_size(a, optarg);
+	case OPT_BACKING:
+		return parse_backing(a, optarg);
+	case OPT_UNTRUSTED:
+		a->chain.untrusted = true;
+		a->ioc.flags |= QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_NO_PARTSCAN;
+		return 0;
+	case OPT_SNAPSHOT:
+		return option_unsupported("--snapshot", "copy the snapshot out with qemu-img convert -l");
+	case OPT_KEY_FILE:
+		return option_unsupported("--key-file", "decrypt the image with qemu-img convert");
+	}
+	report_usage("attach", argv);
+	return -1;
+}
+
+static void set_image(struct qcow_ioc_image *to, const struct image *img)
+{
+	to->fd = img->file.fd;
+	to->data_fd = image_has_data_file(img) ? img->data.fd : -1;
+	to->format = img->format;
+}
+
+/* Say why the driver refused, of the image that it names. */
+static void report_refusal(const struct chain *c,
+			   const struct qcow_ioc_attach *ioc, int err,
+			   const struct qcow_msg *msg)
+{
+	u32 i = ioc->msg_image;
+
+	if (err == -EPERM && !msg->text[0]) {
+		report(c->images[0].file.name, "only root may attach images (it takes CAP_SYS_ADMIN); use sudo");
+		return;
+	}
+	report_msg(c->images[i < c->nr ? i : 0].file.name, err, msg);
+}
+
+/* Hand the open files to the driver: the N of the new device, or -1. */
+static int attach_chain(const struct chain *c, struct qcow_ioc_attach *ioc)
+{
+	struct qcow_ioc_image *images;
+	struct qcow_msg msg = { };
+	int control = device_control();
+	int err;
+	u32 i;
+
+	if (control < 0)
+		return -1;
+	images = xcalloc(c->nr, sizeof(*images));
+	for (i = 0; i < c->nr; i++)
+		set_image(&images[i], &c->images[i]);
+	ioc->size = sizeof(*ioc);
+	ioc->index = -1;
+	ioc->nr_images = c->nr;
+	ioc->images = (uintptr_t)images;
+	ioc->image_size = sizeof(*images);
+	ioc->msg = (uintptr_t)msg.text;
+	ioc->msg_size = sizeof(msg.text);
+	ioc->msg_image = -1;
+	err = ioctl(control, QCOW_IOC_ATTACH, ioc) ? -errno : 0;
+	msg.text[sizeof(msg.text) - 1] = 0;
+	if (err)
+		report_refusal(c, ioc, err, &msg);
+	free(images);
+	close(control);
+	return err ? -1 : ioc->index;
+}
+
+static int attach_image(struct attach *a, const char *name)
+{
+	u64 began = device_clock();
+	struct chain chain;
+	int index = -1;
+
+	/* The driver does not write yet. */
+	a->ioc.flags |= QCOW_ATTACH_RO;
+	a->chain.lock = true;
+	if (!chain_open(&chain, name, &a->chain) && !chain_check(&chain))
+		index = attach_chain(&chain, &a->ioc);
+	chain_close(&chain);
+	if (index < 0)
+		return 1;
+	printf("/dev/qcow%d\n", index);
+	if (!device_wait(index, began))
+		return 0;
+	report(name, "attached, but /dev/qcow%d has not appeared; is a devtmpfs mounted on /dev?",
+	       index);
+	return 1;
+}
+
+/**
+ * attach_main() - the attach command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int attach_main(int argc, char **argv)
+{
+	struct attach a = { };
+	int err = 0;
+	int opt;
+
+	while (!err && !a.help &&
+	       (opt = getopt_long(argc, argv, "rf:h", options, NULL)) != -1)
+		err = parse_option(&a, opt, argv);
+	if (!err && a.help) {
+		fputs(attach_usage, stdout);
+	} else if (!err && argc != optind + 1) {
+		report("attach", "takes one image; see qcowctl attach --help");
+		err = 1;
+	} else if (!err) {
+		err = attach_image(&a, argv[optind]);
+	}
+	free(a.beneath);
+	return !!err;
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The chain of an image: which file each image names as its backing and data
+ * file, whether it may, and that file opened, locked and looked at.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "chain.h"
+#include "lock.h"
+#include "name.h"
+#include "report.h"
+#include "text.h"
+#include "truncated.h"
+
+/* A file to open: by two names if the image that names it is a symlink. */
+struct link {
+	char *name;
+	char *fallback;
+	u32 format;
+};
+
+static void link_free(struct link *l)
+{
+	free(l->name);
+	free(l->fallback);
+	memset(l, 0, sizeof(*l));
+}
+
+/* Report something about a name that an image holds. */
+static int refuse_name(const struct image *img, const char *what,
+		       const char *written, const char *wrong)
+{
+	char *shown = text_escape(written);
+
+	report(img->file.name, "its %s \"%s\" %s", what, shown, wrong);
+	free(shown);
+	return -1;
+}
+
+/* Turn a name that an image holds into paths. */
+static int link_resolve(struct link *l, const struct image *img,
+			const char *what, const char *written)
+{
+	const char *refused = name_refused(written);
+	char *path, *wrong;
+
+	if (refused) {
+		wrong = xasprintf("is %s, not a file's name; copy it to a local file and name that%s",
+				  refused, strcmp(what, "backing file") ? "" :
+				  " with qemu-img rebase -u");
+		refuse_name(img, what, written, wrong);
+		free(wrong);
+		return -1;
+	}
+	l->name = name_resolve(img->file.name, written);
+	path = file_real_path(img->file.fd);
+	if (path)
+		l->fallback = name_resolve(path, written);
+	free(path);
+	return 0;
+}
+
+/* May this image name another file at all? */
+static int check_allowed(const struct chain *c, const struct image *img,
+			 const char *what, const char *written,
+			 const struct chain_options *o)
+{
+	if (o->untrusted)
+		return refuse_name(img, what, written, "is not opened for an untrusted image; attach it without --untrusted if you trust it");
+	if (o->backing == CHAIN_BACKING_NONE)
+		return refuse_name(img, what, written, "is not allowed by --backing none; use --backing auto or --backing DIR if you trust the image");
+	/*
+	 * Nobody said that this backing file is a qcow2 image; it may be a raw
+	 * disk whose guest wrote a header to reach files of the host.
+	 */
+	if (img->probed && img != c->images)
+		return refuse_name(img, what, written, "is not opened, as the image above does not say this one's format; set it there with qemu-img rebase -u -b FILE -F qcow2");
+	return 0;
+}
+
+/* Open a file that @img names, or that the user does if there is no @img. */
+static int open_linked(struct file *f, const struct link *l,
+		       const struct image *img, const char *what,
+		       const struct chain_options *o)
+{
+	struct file_role role = { };
+
+	if (img) {
+		role.what = what;
+		role.of = img->file.name;
+		if (o->backing == CHAIN_BACKING_BENEATH)
+			role.beneath = o->beneath;
+	}
+	if (file_open(f, l->name, l->fallback, &role))
+		return -1;
+	return o->lock ? lock_file(f, false) : 0;
+}
+
+static int check_no_cycle(const struct chain *c, const struct file *f,
+			  const char *what)
+{
+	const struct image *img;
+	char *shown;
+
+	for (img = c->images; img < c->images + c->nr; img++) {
+		if (f == &img->file || !file_same(f, &img->file))
+			continue;
+		shown = text_escape(img->file.name);
+		report(f->name, "is a %s of itself (as %s); restore the chain with qemu-img rebase -u",
+		       what, shown);
+		free(shown);
+		return -1;
+	}
+	return 0;
+}
+
+static int open_data_file(const struct chain *c, struct image *img,
+			  const struct chain_options *o)
+{
+	const char *what = "data file";
+	struct link l = { };
+	int err;
+
+	if (!img->data_name) {
+		report(img->file.name, "needs an external data file but does not name it; restore it from a copy");
+		return -1;
+	}
+	err = check_allowed(c, img, what, img->data_name, o);
+	if (!err)
+		err = link_resolve(&l, img, what, img->data_name);
+	if (!err)
+		err = open_linked(&img->data, &l, img, what, o);
+	if (!err)
+		err = check_no_cycle(c, &img->data, what);
+	link_free(&l);
+	return err;
+}
+
+/* The link to an image's backing file; none if it has no backing file. */
+static int next_link(const struct chain *c, struct image *img, struct link *l,
+		     const struct chain_options *o)
+{
+	const char *what = "backing file";
+	const char *format = img->header.backing_format;
+
+	if (!img->backing)
+		return 0;
+	if (check_allowed(c, img, what, img->backing, o) ||
+	    link_resolve(l, img, what, img->backing))
+		return -1;
+	if (!format[0])
+		return 0;
+	l->format = image_format(format);
+	return l->format ? 0 :
+	       refuse_name(img, "backing file's format", format,
+			   "is not supported; convert that file with qemu-img convert -O qcow2");
+}
+
+static int chain_load(struct chain *c, struct image *img, const struct link *l,
+		      const struct chain_options *o)
+{
+	enum image_guess guess = img != c->images || o->guess_raw ?
+				 IMAGE_GUESS_RAW : IMAGE_GUESS_NONE;
+
+	if (check_no_cycle(c, &img->file, "backing file") ||
+	    image_load(img, l->format, guess))
+		return -1;
+	return !o->top_only && image_has_data_file(img) ?
+	       open_data_file(c, img, o) : 0;
+}
+
+/* Add the image that @l leads to; @l then leads to the next. */
+static int chain_add(struct chain *c, struct link *l,
+		     const struct chain_options *o)
+{
+	struct image *img = &c->images[c->nr];
+	int err;
+
+	if (c->nr == QCOW_MAX_IMAGES) {
+		report(c->images[0].file.name, "has more than %u images in its chain; merge some with qemu-img commit",
+		       QCOW_MAX_IMAGES);
+		return -1;
+	}
+	c->nr++;
+	err = open_linked(&img->file, l, img == c->images ? NULL : img - 1,
+			  "backing file", o);
+	if (!err)
+		err = chain_load(c, img, l, o);
+	link_free(l);
+	if (err || o->top_only)
+		return err;
+	return next_link(c, img, l, o);
+}
+
+/**
+ * chain_open() - open an image and all that it is made of
+ * @c: the result; chain_close() it, after a failure too
+ * @name: the image
+ * @o: what to open and how
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int chain_open(struct chain *c, const char *name,
+	       const struct chain_options *o)
+{
+	struct link l = { .name = xstrdup(name), .format = o->format };
+	int err = 0;
+
+	c->nr = 0;
+	c->images = xcalloc(QCOW_MAX_IMAGES, sizeof(*c->images));
+	while (!err && l.name)
+		err = chain_add(c, &l, o);
+	link_free(&l);
+	return err;
+}
+
+/**
+ * chain_backing_path() - which file an image's backing file would be
+ * @img: a loaded image
+ *
+ * Return: its path, to free, whether there is such a file or not; NULL if the
+ * image has no backing file or names it in a way that is not followed.
+ */
+char *chain_backing_path(const struct image *img)
+{
+	struct link l = { };
+	char *path = NULL;
+
+	if (!img->backing || name_refused(img->backing))
+		return NULL;
+	if (!link_resolve(&l, img, "backing file", img->backing)) {
+		path = l.fallback && access(l.name, F_OK) &&
+		       !access(l.fallback, F_OK) ? l.fallback : l.name;
+		path = xstrdup(path);
+	}
+	link_free(&l);
+	return path;
+}
+
+/**
+ * chain_check() - can the disk of a chain be read?
+ * @c: the open chain
+ *
+ * Refuses images with features that are not supported and files cut short.
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int chain_check(const struct chain *c)
+{
+	const struct image *img;
+	struct qcow_msg msg = { };
+	int err;
+
+	for (img = c->images; img < c->images + c->nr; img++) {
+		if (img->format != QCOW_FORMAT_QCOW2)
+			continue;
+		err = qcow_header_supported(&img->header, &msg);
+		if (err) {
+			report_msg(img->file.name, err, &msg);
+			return -1;
+		}
+		if (truncated_check(img))
+			return -1;
+	}
+	return 0;
+}
+
+/**
+ * chain_close() - undo chain_open()
+ * @c: the chain
+ */
+void chain_close(struct chain *c)
+{
+	u32 i;
+
+	for (i = 0; i < c->nr; i++)
+		image_close(&c->images[i]);
+	free(c->images);
+	c->images = NULL;
+	c->nr = 0;
+}

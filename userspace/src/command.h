@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_COMMAND_H
+#define _QCOWCTL_COMMAND_H
+
+/* The commands: each returns the program's exit code. */
+int attach_main(int argc, char **argv);
+int detach_main(int argc, char **argv);
+int info_main(int argc, char **argv);
+int list_main(int argc, char **argv);
+
+extern const char attach_usage[];
+extern const char detach_usage[];
+extern const char info_usage[];
+extern const char list_usage[];
+
+#endif /* _QCOWCTL_COMMAND_H */

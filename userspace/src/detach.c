@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl detach: remove a device, or say who uses it.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "device.h"
+#include "in_use.h"
+#include "report.h"
+#include "sysfs.h"
+
+const char detach_usage[] =
+"Usage: qcowctl detach [options] DEVICE|IMAGE...\n"
+"       qcowctl detach [options] --all\n"
+"\n"
+"Remove block devices that attach has made.\n"
+"\n"
+"     --lazy     a device in use: remove it at its last close\n"
+"     --force    a device in use: fail its I/O now and remove it\n"
+" -a, --all      all devices\n"
+" -h, --help     show this\n";
+
+enum {
+	OPT_LAZY = 256,
+	OPT_FORCE,
+};
+
+static const struct option options[] = {
+	{ "lazy", no_argument, NULL, OPT_LAZY },
+	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "all", no_argument, NULL, 'a' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/*
+ * How long a device that nobody seems to use is tried again: udev opens devices
+ * for a moment.
+ */
+#define RETRIES		40
+#define RETRY_NS	(50 * 1000 * 1000)
+
+/**
+ * struct detach - what the command line asks for
+ * @control: the driver's control node, or -1: not opened yet
+ * @flags: QCOW_DETACH_*
+ * @all: all devices
+ * @help: show the usage instead
+ */
+struct detach {
+	int control;
+	u32 flags;
+	bool all;
+	bool help;
+};
+
+static int detach_ioctl(const struct detach *d, int index)
+{
+	struct qcow_ioc_detach ioc = {
+		.size = sizeof(ioc),
+		.flags = d->flags,
+		.index = index,
+	};
+
+	return ioctl(d->control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
+}
+
+static void report_users(const struct detach *d, const struct in_use *u,
+			 int index)
+{
+	struct qcow_ioc_status status;
+	u32 openers = 1;
+	size_t i;
+
+	fprintf(stderr, "qcowctl: /dev/qcow%d is in use:\n", index);
+	for (i = 0; i < u->nr; i++)
+		fprintf(stderr, "  %s\n", u->lines[i]);
+	if (!u->nr) {
+		if (!device_status(d->control, index, &status) && status.openers)
+			openers = status.openers;
+		fprintf(stderr, "  %u opener%s in the kernel\n", openers,
+			openers == 1 ? "" : "s");
+	}
+	fputs("Use --lazy to detach at last close, --force to fail its I/O now.\n",
+	      stderr);
+}
+
+/* Try until it is gone or someone is found that will not let go of it soon. */
+static int detach_patiently(const struct detach *d, int index, struct in_use *u)
+{
+	const struct timespec pause = { .tv_nsec = RETRY_NS };
+	int tries = RETRIES;
+	int err;
+
+	while ((err = detach_ioctl(d, index)) == -EBUSY) {
+		in_use_free(u);
+		in_use_find(u, index);
+		if (u->lasting || !tries--)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return err;
+}
+
+static int detach_index(struct detach *d, int index)
+{
+	struct in_use users = { };
+	char name[32];
+	int err;
+
+	if (d->control < 0)
+		d->control = device_control();
+	if (d->control < 0)
+		return 1;
+	snprintf(name, sizeof(name), "/dev/qcow%d", index);
+	err = detach_patiently(d, index, &users);
+	switch (err) {
+	case 0:
+		break;
+	case -EBUSY:
+		report_users(d, &users, index);
+		break;
+	case -ENODEV:
+	case -ENXIO:
+	case -ENOENT:
+		report(name, "no such device; see qcowctl list");
+		break;
+	case -EPERM:
+	case -EACCES:
+		report(name, "only root may detach it (it takes CAP_SYS_ADMIN); use sudo");
+		break;
+	default:
+		report(name, "cannot detach: %s; see the kernel log", strerror(-err));
+	}
+	in_use_free(&users);
+	return !!err;
+}
+
+static int detach_all(struct detach *d)
+{
+	int *list, nr = sysfs_devices(&list);
+	int failed = 0;
+
+	/* The newest first: it may show a file that lies on an older one. */
+	while (nr--)
+		if (sysfs_exists(list[nr]))
+			failed |= detach_index(d, list[nr]);
+	free(list);
+	return failed;
+}
+
+static int detach_named(struct detach *d, char **names)
+{
+	int failed = 0;
+	int index;
+
+	for (; *names; names++) {
+		index = device_find(*names);
+		failed |= index < 0 ? 1 : detach_index(d, index);
+	}
+	return failed;
+}
+
+static int parse_option(struct detach *d, int opt, char **argv)
+{
+	switch (opt) {
+	case OPT_LAZY:
+		d->flags |= QCOW_DETACH_LAZY;
+		return 0;
+	case OPT_FORCE:
+		d->flags |= QCOW_DETACH_FORCE;
+		return 0;
+	case 'a':
+		d->all = true;
+		return 0;
+	case 'h':
+		d->help = true;
+		return 0;
+	}
+	return report_usage("detach", argv);
+}
+
+static int detach_run(struct detach *d, int nr, char **names)
+{
+	if (d->help) {
+		fputs(detach_usage, stdout);
+		return 0;
+	}
+	if (d->flags == (QCOW_DETACH_LAZY | QCOW_DETACH_FORCE)) {
+		report("detach", "--lazy and --force exclude each other; choose one");
+		return 1;
+	}
+	if (d->all != !nr) {
+		report("detach", "takes devices, images or --all; see qcowctl detach --help");
+		return 1;
+	}
+	return d->all ? detach_all(d) : detach_named(d, names);
+}
+
+/**
+ * detach_main() - the detach command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int detach_main(int argc, char **argv)
+{
+	struct detach d = { .control = -1 };
+	int err = 0;
+	int opt;
+
+	while (!err && !d.help &&
+	       (opt = getopt_long(argc, argv, "ah", options, NULL)) != -1)
+		err = parse_option(&d, opt, argv);
+	if (!err)
+		err = detach_run(&d, argc - optind, argv + optind);
+	if (d.control >= 0)
+		close(d.control);
+	return err;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_DEVICE_H
+#define _QCOWCTL_DEVICE_H
+
+#include <linux/qcow.h>
+
+#include "qcow/pure.h"
+
+int device_control(void);
+int device_control_quiet(void);
+int device_status(int control, int index, struct qcow_ioc_status *status);
+u64 device_clock(void);
+int device_wait(int index, u64 began);
+int device_find(const char *arg);
+int device_index_of_name(const char *arg, bool *partition);
+
+#endif /* _QCOWCTL_DEVICE_H */

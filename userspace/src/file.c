@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Open the files of a chain. An image's author picks the names of backing and
+ * data files, so a file is looked at before it is opened: merely opening a
+ * device can have an effect, and opening a FIFO blocks.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "report.h"
+#include "text.h"
+
+/* One line: what is wrong, for whom the file was wanted, what to do next. */
+static int file_refuse(const char *name, const struct file_role *role,
+		       const char *wrong, const char *advice)
+{
+	char *of;
+
+	if (!role->what) {
+		report(name, "%s; %s", wrong, advice);
+		return -1;
+	}
+	of = text_escape(role->of);
+	report(name, "%s (%s of %s); %s", wrong, role->what, of, advice);
+	free(of);
+	return -1;
+}
+
+static int file_refuse_errno(const char *name, const struct file_role *role)
+{
+	const char *advice = "check the name";
+
+	switch (errno) {
+	case EACCES:
+	case EPERM:
+		advice = "change its permissions, or run as a user who may read it";
+		break;
+	case ENOENT:
+	case ENOTDIR:
+		if (role->what)
+			advice = strcmp(role->what, "backing file") ?
+				 "put it back" :
+				 "put it back, or name another with qemu-img rebase -u";
+		break;
+	case EIO:
+	case ENXIO:
+	case ENOMEDIUM:
+		advice = "check the disk";
+		break;
+	}
+	return file_refuse(name, role, strerror(errno), advice);
+}
+
+/* What a file is that cannot be an image; NULL: it can. */
+static const char *file_kind(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+	case S_IFBLK:
+		return NULL;
+	case S_IFDIR:
+		return "is a directory";
+	case S_IFIFO:
+		return "is a FIFO";
+	case S_IFSOCK:
+		return "is a socket";
+	case S_IFCHR:
+		return "is a character device";
+	}
+	return "is no regular file";
+}
+
+/**
+ * file_real_path() - the path an open file has now
+ * @fd: the file
+ *
+ * Return: a string to free, or NULL.
+ */
+char *file_real_path(int fd)
+{
+	char link[32], path[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path));
+	if (n <= 0 || n == sizeof(path) || path[0] != '/')
+		return NULL;
+	return xstrndup(path, n);
+}
+
+static bool path_beneath(const char *path, const char *folder)
+{
+	size_t n = strlen(folder);
+
+	if (n && folder[n - 1] == '/')
+		n--;
+	return !strncmp(path, folder, n) && path[n] == '/';
+}
+
+/* The policy, asked of the file itself and not of a name that may change. */
+static int file_check(const char *name, int fd, const struct stat *st,
+		      const struct file_role *role)
+{
+	const char *kind = file_kind(st->st_mode);
+	char *path;
+	bool ok;
+
+	if (kind)
+		return file_refuse(name, role, kind,
+				   "an image is a regular file or a block device");
+	if (!role->beneath)
+		return 0;
+	path = file_real_path(fd);
+	ok = path && path_beneath(path, role->beneath);
+	free(path);
+	if (ok)
+		return 0;
+	return file_refuse(name, role, "is not beneath the folder that --backing allows",
+			   "name another folder, or use --backing auto if the image is trusted");
+}
+
+/* Open for reading what an O_PATH descriptor refers to. */
+static int file_reopen(int path_fd)
+{
+	const int flags = O_RDONLY | O_CLOEXEC | O_LARGEFILE | O_NOCTTY;
+	char link[32];
+	int fd;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+	fd = open(link, flags | O_NOATIME);
+	if (fd < 0 && errno == EPERM)
+		fd = open(link, flags);
+	return fd;
+}
+
+static int file_size(struct file *f)
+{
+	unsigned long long bytes;
+
+	f->size = f->stat.st_size;
+	if (!S_ISBLK(f->stat.st_mode))
+		return 0;
+	if (ioctl(f->fd, BLKGETSIZE64, &bytes))
+		return -1;
+	f->size = bytes;
+	return 0;
+}
+
+static int file_open_checked(struct file *f, int path_fd,
+			     const struct file_role *role)
+{
+	if (fstat(path_fd, &f->stat))
+		return file_refuse_errno(f->name, role);
+	if (file_check(f->name, path_fd, &f->stat, role))
+		return -1;
+	f->fd = file_reopen(path_fd);
+	if (f->fd < 0 || fstat(f->fd, &f->stat) || file_size(f))
+		return file_refuse_errno(f->name, role);
+	return 0;
+}
+
+/**
+ * file_open() - open an image, backing or data file for reading
+ * @f: the result; file_close() it, after a failure too
+ * @name: its name
+ * @fallback: its name if there is no file @name, or NULL
+ * @role: why it is opened
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int file_open(struct file *f, const char *name, const char *fallback,
+	      const struct file_role *role)
+{
+	const int flags = O_PATH | O_CLOEXEC;
+	int path_fd = open(name, flags);
+	int err;
+
+	memset(f, 0, sizeof(*f));
+	f->fd = -1;
+	if (path_fd < 0 && fallback && (errno == ENOENT || errno == ENOTDIR)) {
+		path_fd = open(fallback, flags);
+		if (path_fd >= 0)
+			name = fallback;
+	}
+	f->name = xstrdup(name);
+	if (path_fd < 0)
+		return file_refuse_errno(name, role);
+	err = file_open_checked(f, path_fd, role);
+	close(path_fd);
+	return err;
+}
+
+/**
+ * file_close() - undo file_open()
+ * @f: the file; closing it twice does no harm
+ */
+void file_close(struct file *f)
+{
+	if (f->name && f->fd >= 0)
+		close(f->fd);
+	free(f->name);
+	f->name = NULL;
+	f->fd = -1;
+}
+
+/**
+ * file_read() - read a range of a file
+ * @f: the file
+ * @buf: where to; what lies past the end of the file reads as zeros
+ * @len: bytes
+ * @offset: bytes into the file
+ * @got: bytes that the file held; may be NULL
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int file_read(const struct file *f, void *buf, size_t len, u64 offset,
+	      size_t *got)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < len && offset + done < f->size) {
+		n = pread(f->fd, (char *)buf + done, len - done, offset + done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			report(f->name, "cannot read at %#llx: %s; check the disk",
+			       (unsigned long long)(offset + done), strerror(errno));
+			return -1;
+		}
+		if (!n)
+			break;
+		done += n;
+	}
+	memset((char *)buf + done, 0, len - done);
+	if (got)
+		*got = done;
+	return 0;
+}
+
+/**
+ * file_same() - do two names lead to one file?
+ * @a: a file
+ * @b: a file
+ *
+ * Return: whether they do; for block devices, whether it is one device.
+ */
+bool file_same(const struct file *a, const struct file *b)
+{
+	if ((a->stat.st_mode & S_IFMT) != (b->stat.st_mode & S_IFMT))
+		return false;
+	if (S_ISBLK(a->stat.st_mode))
+		return a->stat.st_rdev == b->stat.st_rdev;
+	return a->stat.st_dev == b->stat.st_dev &&
+	       a->stat.st_ino == b->stat.st_ino;
+}

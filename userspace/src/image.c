@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One image: its format, and its header if it has one.
+ */
+#include <stdlib.h>
+
+#include "image.h"
+#include "report.h"
+
+/* Enough for the fixed part of a header and for the magics of other formats. */
+#define START_BYTES	512
+
+static const struct {
+	const char *name;
+	u32 format;
+} formats[] = {
+	{ "qcow2", QCOW_FORMAT_QCOW2 },
+	{ "qcow", QCOW_FORMAT_QCOW },
+	{ "raw", QCOW_FORMAT_RAW },
+	/* QEMU's names of drivers that show a file's bytes as they are. */
+	{ "file", QCOW_FORMAT_RAW },
+	{ "host_device", QCOW_FORMAT_RAW },
+};
+
+/**
+ * image_format() - look up a format
+ * @name: as in a header's backing format
+ *
+ * Return: &enum qcow_format, 0 if it is not one that we know.
+ */
+u32 image_format(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(formats); i++)
+		if (!strcmp(name, formats[i].name))
+			return formats[i].format;
+	return 0;
+}
+
+/**
+ * image_format_name() - name of a format
+ * @format: &enum qcow_format
+ *
+ * Return: its name.
+ */
+const char *image_format_name(u32 format)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(formats); i++)
+		if (formats[i].format == format)
+			return formats[i].name;
+	return "unknown";
+}
+
+/*
+ * Formats that QEMU would recognize where no format is given: to show such a
+ * file's bytes as a disk would be wrong.
+ */
+static const char *foreign_format(const u8 *start)
+{
+	static const struct {
+		const char *name;
+		unsigned int offset;
+		const char *magic;
+	} foreign[] = {
+		{ "vmdk", 0, "KDMV" },
+		{ "vmdk", 0, "COWD" },
+		{ "vmdk", 0, "# Disk DescriptorFile" },
+		{ "vhdx", 0, "vhdxfile" },
+		{ "vpc", 0, "conectix" },
+		{ "vdi", 64, "\x7f\x10\xda\xbe" },
+		{ "qed", 0, "QED" },
+		{ "parallels", 0, "WithoutFreeSpace" },
+		{ "parallels", 0, "WithouFreSpacExt" },
+		{ "luks", 0, "LUKS\xba\xbe" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(foreign); i++)
+		if (!memcmp(start + foreign[i].offset, foreign[i].magic,
+			    strlen(foreign[i].magic)))
+			return foreign[i].name;
+	return NULL;
+}
+
+static int refuse(const struct image *img, int err, const struct qcow_msg *msg)
+{
+	report_msg(img->file.name, err, msg);
+	return -1;
+}
+
+/* The format of a file by its magic. */
+static int image_probe(struct image *img, const u8 *start, size_t len,
+		       enum image_guess guess)
+{
+	u32 version = qcow_header_probe(start, len);
+	struct qcow_msg msg = { };
+	const char *foreign;
+
+	if (version) {
+		img->format = version == 1 ? QCOW_FORMAT_QCOW : QCOW_FORMAT_QCOW2;
+		img->probed = true;
+		return 0;
+	}
+	if (guess == IMAGE_GUESS_NONE)
+		return refuse(img, qcow_header_cluster_size(start, len, &msg), &msg);
+	foreign = foreign_format(start);
+	if (foreign) {
+		report(img->file.name, "seems to be a %s image, which is not supported; convert it with qemu-img convert -O qcow2, or say that it is raw",
+		       foreign);
+		return -1;
+	}
+	img->format = QCOW_FORMAT_RAW;
+	img->probed = true;
+	return 0;
+}
+
+/* The count in the bitmaps extension; without the feature bit it is stale. */
+static u32 count_bitmaps(const struct qcow_header *h, const char *buf)
+{
+	__be32 nr;
+
+	if (!(h->autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS) ||
+	    h->bitmaps_len < sizeof(nr))
+		return 0;
+	memcpy(&nr, buf + h->bitmaps_offset, sizeof(nr));
+	return be32_to_cpu(nr);
+}
+
+/* Copy what a header points to out of the buffer it was read into. */
+static void image_keep(struct image *img, const char *buf)
+{
+	const struct qcow_header *h = &img->header;
+
+	if (h->backing_len)
+		img->backing = xstrndup(buf + h->backing_offset, h->backing_len);
+	if (h->data_name_len)
+		img->data_name = xstrndup(buf + h->data_name_offset,
+					  h->data_name_len);
+	img->nr_bitmaps = count_bitmaps(h, buf);
+}
+
+static int image_parse(struct image *img, size_t cluster)
+{
+	struct qcow_msg msg = { };
+	char *buf = xcalloc(1, cluster);
+	size_t len;
+	int err;
+
+	err = file_read(&img->file, buf, cluster, 0, &len);
+	if (!err) {
+		err = qcow_header_parse(&img->header, buf, len,
+					img->file.size, &msg);
+		if (err)
+			err = refuse(img, err, &msg);
+	}
+	if (!err)
+		image_keep(img, buf);
+	free(buf);
+	return err;
+}
+
+/**
+ * image_load() - find out an image's format and read its header
+ * @img: the image, its file open
+ * @format: &enum qcow_format if it is known, else 0
+ * @guess: what to do if it is neither known nor in the file
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int image_load(struct image *img, u32 format, enum image_guess guess)
+{
+	struct qcow_msg msg = { };
+	u8 start[START_BYTES];
+	size_t len;
+	int size;
+
+	img->format = format;
+	if (format == QCOW_FORMAT_RAW)
+		return 0;
+	if (file_read(&img->file, start, sizeof(start), 0, &len))
+		return -1;
+	if (!format && image_probe(img, start, len, guess))
+		return -1;
+	if (img->format == QCOW_FORMAT_RAW)
+		return 0;
+	if (format == QCOW_FORMAT_QCOW && qcow_header_probe(start, len) != 1) {
+		report(img->file.name, "not a qcow version 1 image; use -f qcow2 or -f raw");
+		return -1;
+	}
+	size = qcow_header_cluster_size(start, len, &msg);
+	if (size < 0)
+		return refuse(img, size, &msg);
+	return image_parse(img, size);
+}
+
+/**
+ * image_has_data_file() - is the guest's data in a file of its own?
+ * @img: a loaded image
+ *
+ * Return: whether it is.
+ */
+bool image_has_data_file(const struct image *img)
+{
+	return img->format == QCOW_FORMAT_QCOW2 &&
+	       img->header.incompatible & QCOW_DISK_INCOMPAT_DATA_FILE;
+}
+
+/**
+ * image_close() - free what an image holds
+ * @img: the image
+ */
+void image_close(struct image *img)
+{
+	file_close(&img->file);
+	file_close(&img->data);
+	free(img->backing);
+	free(img->data_name);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_IMAGE_H
+#define _QCOWCTL_IMAGE_H
+
+#include <linux/qcow.h>
+
+#include "qcow/header.h"
+#include "file.h"
+
+/**
+ * struct image - an open image of a chain
+ * @file: its file
+ * @data: its external data file, closed if it has none
+ * @format: &enum qcow_format
+ * @probed: the format was found out, not given
+ * @header: if it is qcow2
+ * @backing: name of the backing file as the header has it, or NULL
+ * @data_name: name of the external data file as the header has it, or NULL
+ * @nr_bitmaps: bitmaps that it holds
+ */
+struct image {
+	struct file file;
+	struct file data;
+	u32 format;
+	bool probed;
+	struct qcow_header header;
+	char *backing;
+	char *data_name;
+	u32 nr_bitmaps;
+};
+
+/* What to take a file for whose format nobody gave. */
+enum image_guess {
+	IMAGE_GUESS_NONE,	/* qcow2 or qcow by its magic, or refuse it */
+	IMAGE_GUESS_RAW,	/* raw, if it has no magic that is known */
+};
+
+int image_load(struct image *img, u32 format, enum image_guess guess);
+void image_close(struct image *img);
+bool image_has_data_file(const struct image *img);
+
+u32 image_format(const char *name);
+const char *image_format_name(u32 format);
+
+#endif /* _QCOWCTL_IMAGE_H */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_IN_USE_H
+#define _QCOWCTL_IN_USE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/**
+ * struct in_use - who uses a device
+ * @lines: a line of text for each user
+ * @nr: how many
+ * @lasting: some of them will not go away by themselves, as udev's probing does
+ */
+struct in_use {
+	char **lines;
+	size_t nr;
+	bool lasting;
+};
+
+void in_use_find(struct in_use *u, int index);
+void in_use_free(struct in_use *u);
+char **in_use_mountpoints(int index);
+void in_use_free_mountpoints(char **list);
+
+#endif /* _QCOWCTL_IN_USE_H */

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl info: what an image is, or the image of a device and how that does.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "chain.h"
+#include "command.h"
+#include "device.h"
+#include "info.h"
+#include "report.h"
+#include "sysfs.h"
+#include "text.h"
+
+const char info_usage[] =
+"Usage: qcowctl info [options] IMAGE|DEVICE\n"
+"\n"
+"Describe an image, or an attached device and its image.\n"
+"\n"
+"     --chain          its backing files too\n"
+" -J, --json           print JSON, with the keys of qemu-img info\n"
+" -f, --format FORMAT  the image is qcow2, qcow or raw; probe it if not given\n"
+" -h, --help           show this\n";
+
+enum {
+	OPT_CHAIN = 256,
+};
+
+static const struct option options[] = {
+	{ "chain", no_argument, NULL, OPT_CHAIN },
+	{ "json", no_argument, NULL, 'J' },
+	{ "format", required_argument, NULL, 'f' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/**
+ * struct info - what the command line asks for
+ * @chain: backing files too
+ * @json: print JSON
+ * @help: show the usage instead
+ * @format: &enum qcow_format, 0: probe
+ */
+struct info {
+	bool chain;
+	bool json;
+	bool help;
+	u32 format;
+};
+
+static void print_text(const struct chain *c, const struct qcow_ioc_status *status)
+{
+	u32 i;
+
+	for (i = 0; i < c->nr; i++) {
+		if (i)
+			putchar('\n');
+		info_print_image(&c->images[i]);
+	}
+	if (status)
+		info_print_device(status);
+}
+
+static void print_json(const struct chain *c, bool as_array,
+		       const struct qcow_ioc_status *status)
+{
+	struct json_object *array = json_object_new_array();
+	struct json_object *top;
+	u32 i;
+
+	for (i = 0; i < c->nr; i++)
+		json_object_array_add(array, info_json_image(&c->images[i]));
+	top = json_object_array_get_idx(array, 0);
+	if (status)
+		json_object_object_add(top, "device", info_json_device(status));
+	puts(json_object_to_json_string_ext(as_array ? array : top,
+					    JSON_C_TO_STRING_PRETTY |
+					    JSON_C_TO_STRING_SPACED |
+					    JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(array);
+}
+
+static int info_image(const struct info *o, const char *name, u32 format,
+		      const struct qcow_ioc_status *status)
+{
+	const struct chain_options wanted = {
+		.format = format,
+		.guess_raw = true,
+		.top_only = !o->chain,
+	};
+	struct chain chain;
+	int err = chain_open(&chain, name, &wanted);
+
+	if (!err && o->json)
+		print_json(&chain, o->chain, status);
+	else if (!err)
+		print_text(&chain, status);
+	chain_close(&chain);
+	return !!err;
+}
+
+static int device_refused(int index, int err)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "/dev/qcow%d", index);
+	if (err == -EPERM || err == -EACCES)
+		report(name, "only root may ask about devices; use sudo");
+	else if (err == -ENODEV || err == -ENOENT || err == -ENXIO)
+		report(name, "no such device; see qcowctl list");
+	else
+		report(name, "%s; see the kernel log", strerror(-err));
+	return 1;
+}
+
+static int info_device(const struct info *o, int index)
+{
+	struct qcow_ioc_status status;
+	int control = device_control_quiet();
+	int err = control < 0 ? -errno : device_status(control, index, &status);
+	char *path;
+
+	if (control >= 0)
+		close(control);
+	if (err)
+		return device_refused(index, err);
+	path = sysfs_attr(index, "image");
+	err = info_image(o, path ? path : "image", status.format, &status);
+	/* Its image was deleted or renamed: the device is there all the same. */
+	if (err && !o->json)
+		info_print_device(&status);
+	free(path);
+	return err;
+}
+
+static int parse_option(struct info *o, int opt, char **argv)
+{
+	switch (opt) {
+	case OPT_CHAIN:
+		o->chain = true;
+		return 0;
+	case 'J':
+		o->json = true;
+		return 0;
+	case 'f':
+		o->format = image_format(optarg);
+		if (o->format)
+			return 0;
+		report("--format", "not a known format; give qcow2, qcow or raw");
+		return 1;
+	case 'h':
+		o->help = true;
+		return 0;
+	}
+	return report_usage("info", argv);
+}
+
+static int info_run(const struct info *o, const char *name)
+{
+	bool partition;
+	int index = device_index_of_name(name, &partition);
+
+	if (index >= 0 && partition) {
+		report(name, "is a partition; name its disk /dev/qcow%d", index);
+		return 1;
+	}
+	if (index >= 0 && (sysfs_exists(index) || !strncmp(name, "/dev/", 5)))
+		return info_device(o, index);
+	return info_image(o, name, o->format, NULL);
+}
+
+/**
+ * info_main() - the info command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int info_main(int argc, char **argv)
+{
+	struct info o = { };
+	int err = 0;
+	int opt;
+
+	while (!err && !o.help &&
+	       (opt = getopt_long(argc, argv, "Jf:h", options, NULL)) != -1)
+		err = parse_option(&o, opt, argv);
+	if (err)
+		return err;
+	if (o.help) {
+		fputs(info_usage, stdout);
+		return 0;
+	}
+	if (argc != optind + 1) {
+		report("info", "takes one image or device; see qcowctl info --help");
+		return 1;
+	}
+	return info_run(&o, argv[optind]);
+}

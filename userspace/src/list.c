@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl list: the attached devices as a table or as JSON.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <getopt.h>
+#include <json-c/json.h>
+#include <libsmartcols.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "device.h"
+#include "in_use.h"
+#include "list.h"
+#include "report.h"
+#include "sysfs.h"
+#include "text.h"
+
+const char list_usage[] =
+"Usage: qcowctl list [options]\n"
+"\n"
+"List the attached devices.\n"
+"\n"
+" -J, --json            print JSON\n"
+" -n, --noheadings      leave out the headings\n"
+" -b, --bytes           print sizes in bytes\n"
+" -O, --output COLUMNS  columns to print, separated by commas; +COLUMNS adds to\n"
+"                       the default ones\n"
+" -h, --help            show this\n"
+"\n"
+"Columns: NAME SIZE FORMAT RO DEPTH OPEN IMAGE MOUNTPOINTS (default),\n"
+"MAJ:MIN OFFSET DIRECT AUTOCLEAR CORRUPT STATE CLUSTER CACHE\n";
+
+static const struct option options[] = {
+	{ "json", no_argument, NULL, 'J' },
+	{ "noheadings", no_argument, NULL, 'n' },
+	{ "bytes", no_argument, NULL, 'b' },
+	{ "output", required_argument, NULL, 'O' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+#define MAX_SHOWN	(2 * LIST_NR_COLUMNS)
+
+/**
+ * struct list - what the command line asks for
+ * @json: print JSON
+ * @noheadings: no headings
+ * @bytes: sizes in bytes
+ * @help: show the usage instead
+ * @shown: the columns
+ * @nr: how many
+ */
+struct list {
+	bool json;
+	bool noheadings;
+	bool bytes;
+	bool help;
+	const struct column *shown[MAX_SHOWN];
+	size_t nr;
+};
+
+static int add_column(struct list *l, const char *name)
+{
+	char *shown;
+	size_t i;
+
+	for (i = 0; i < LIST_NR_COLUMNS; i++) {
+		if (strcasecmp(name, list_columns[i].name) || l->nr == MAX_SHOWN)
+			continue;
+		l->shown[l->nr++] = &list_columns[i];
+		return 0;
+	}
+	shown = text_escape(name);
+	report("--output", "no column \"%s\"; see qcowctl list --help", shown);
+	free(shown);
+	return 1;
+}
+
+static void add_default_columns(struct list *l)
+{
+	for (l->nr = 0; l->nr < LIST_NR_DEFAULT; l->nr++)
+		l->shown[l->nr] = &list_columns[l->nr];
+}
+
+static int parse_columns(struct list *l, const char *arg)
+{
+	char *copy, *rest, *name;
+	int err = 0;
+
+	if (*arg == '+')
+		arg++;
+	else
+		l->nr = 0;
+	copy = xstrdup(arg);
+	rest = copy;
+	while (!err && (name = strsep(&rest, ",")))
+		err = add_column(l, name);
+	free(copy);
+	return err;
+}
+
+static int parse_option(struct list *l, int opt, char **argv)
+{
+	switch (opt) {
+	case 'J':
+		l->json = true;
+		return 0;
+	case 'n':
+		l->noheadings = true;
+		return 0;
+	case 'b':
+		l->bytes = true;
+		return 0;
+	case 'O':
+		return parse_columns(l, optarg);
+	case 'h':
+		l->help = true;
+		return 0;
+	}
+	return report_usage("list", argv);
+}
+
+typedef int add_row(void *to, const struct list *l, const struct row *r);
+
+/* Call @add for each attached device. */
+static int for_each_row(const struct list *l, add_row *add, void *to)
+{
+	int *indices, nr = sysfs_devices(&indices);
+	int control = device_control_quiet();
+	struct row r = { .json = l->json, .bytes = l->bytes };
+	int err = 0;
+	int i;
+
+	for (i = 0; i < nr && !err; i++) {
+		r.index = indices[i];
+		r.known = control >= 0 && !device_status(control, r.index, &r.status);
+		if (sysfs_exists(r.index))
+			err = add(to, l, &r);
+	}
+	if (control >= 0)
+		close(control);
+	free(indices);
+	return err;
+}
+
+static int new_column(struct libscols_table *table, const struct column *c)
+{
+	struct libscols_column *col;
+
+	col = scols_table_new_column(table, c->name, c->width, c->flags);
+	if (!col)
+		return -ENOMEM;
+	if (!(c->flags & SCOLS_FL_WRAP))
+		return 0;
+	scols_column_set_wrapfunc(col, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
+	scols_column_set_safechars(col, "\n");
+	return 0;
+}
+
+static int add_line(void *to, const struct list *l, const struct row *r)
+{
+	struct libscols_line *line = scols_table_new_line(to, NULL);
+	char *text;
+	size_t i;
+
+	if (!line)
+		return -ENOMEM;
+	for (i = 0; i < l->nr; i++) {
+		text = l->shown[i]->text(r);
+		if (text && scols_line_refer_data(line, i, text))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int print_table(const struct list *l)
+{
+	struct libscols_table *table = scols_new_table();
+	int err = table ? 0 : -ENOMEM;
+	size_t i;
+
+	if (!err)
+		err = scols_table_enable_noheadings(table, l->noheadings);
+	for (i = 0; i < l->nr && !err; i++)
+		err = new_column(table, l->shown[i]);
+	if (!err)
+		err = for_each_row(l, add_line, table);
+	if (!err)
+		err = scols_print_table(table);
+	if (err)
+		report("list", "%s", strerror(-err));
+	scols_unref_table(table);
+	return !!err;
+}
+
+static struct json_object *json_mountpoints(const struct row *r)
+{
+	struct json_object *array = json_object_new_array();
+	char **list = in_use_mountpoints(r->index);
+	char *text;
+	size_t i;
+
+	for (i = 0; list[i]; i++) {
+		text = text_utf8(list[i]);
+		json_object_array_add(array, json_object_new_string(text));
+		free(text);
+	}
+	in_use_free_mountpoints(list);
+	return array;
+}
+
+static struct json_object *json_cell(const struct column *c, const struct row *r)
+{
+	struct json_object *value = NULL;
+	char *text;
+
+	if (c->type == CELL_MOUNTPOINTS)
+		return json_mountpoints(r);
+	text = c->text(r);
+	if (!text)
+		return NULL;
+	if (c->type == CELL_NUMBER)
+		value = json_object_new_uint64(strtoull(text, NULL, 0));
+	else if (c->type == CELL_BOOLEAN)
+		value = json_object_new_boolean(text[0] != '0');
+	else
+		value = json_object_new_string(text);
+	free(text);
+	return value;
+}
+
+static int add_object(void *to, const struct list *l, const struct row *r)
+{
+	struct json_object *o = json_object_new_object();
+	char *key, *p;
+	size_t i;
+
+	for (i = 0; i < l->nr; i++) {
+		key = xstrdup(l->shown[i]->name);
+		for (p = key; *p; p++)
+			*p = tolower((unsigned char)*p);
+		json_object_object_add(o, key, json_cell(l->shown[i], r));
+		free(key);
+	}
+	return json_object_array_add(to, o) ? -ENOMEM : 0;
+}
+
+/* Not by libsmartcols, which has no empty arrays. */
+static int print_json(const struct list *l)
+{
+	struct json_object *top = json_object_new_object();
+	struct json_object *array = json_object_new_array();
+
+	json_object_object_add(top, "qcowdevices", array);
+	for_each_row(l, add_object, array);
+	puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY |
+					    JSON_C_TO_STRING_SPACED |
+					    JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(top);
+	return 0;
+}
+
+/**
+ * list_main() - the list command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int list_main(int argc, char **argv)
+{
+	struct list l = { };
+	int err = 0;
+	int opt;
+
+	add_default_columns(&l);
+	while (!err && !l.help &&
+	       (opt = getopt_long(argc, argv, "JnbO:h", options, NULL)) != -1)
+		err = parse_option(&l, opt, argv);
+	if (err)
+		return err;
+	if (l.help) {
+		fputs(list_usage, stdout);
+		return 0;
+	}
+	if (argc != optind) {
+		report("list", "takes no names; see qcowctl list --help");
+		return 1;
+	}
+	return l.json ? print_json(&l) : print_table(&l);
+}

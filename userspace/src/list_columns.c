@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The columns of qcowctl list.
+ */
+#include <libsmartcols.h>
+#include <stdlib.h>
+
+#include "in_use.h"
+#include "list.h"
+#include "report.h"
+#include "sysfs.h"
+#include "text.h"
+
+static char *text_of_size(const struct row *r, u64 bytes)
+{
+	char buf[32];
+
+	if (r->json || r->bytes)
+		return xasprintf("%llu", (unsigned long long)bytes);
+	text_size(buf, sizeof(buf), bytes);
+	return xstrdup(buf);
+}
+
+static char *cell_name(const struct row *r)
+{
+	return xasprintf("%sqcow%d", r->json ? "/dev/" : "", r->index);
+}
+
+static char *cell_size(const struct row *r)
+{
+	u64 sectors;
+
+	if (!sysfs_read_u64(&sectors, "/sys/block/qcow%d/size", r->index))
+		return NULL;
+	return text_of_size(r, sectors * 512);
+}
+
+static char *cell_ro(const struct row *r)
+{
+	return sysfs_read("/sys/block/qcow%d/ro", r->index);
+}
+
+static char *cell_majmin(const struct row *r)
+{
+	return sysfs_read("/sys/block/qcow%d/dev", r->index);
+}
+
+static char *cell_format(const struct row *r)
+{
+	return sysfs_attr(r->index, "format");
+}
+
+static char *cell_depth(const struct row *r)
+{
+	return sysfs_attr(r->index, "depth");
+}
+
+static char *cell_open(const struct row *r)
+{
+	return sysfs_attr(r->index, "openers");
+}
+
+static char *cell_direct(const struct row *r)
+{
+	return sysfs_attr(r->index, "direct_io");
+}
+
+static char *cell_autoclear(const struct row *r)
+{
+	return sysfs_attr(r->index, "autoclear");
+}
+
+static char *cell_corrupt(const struct row *r)
+{
+	return sysfs_attr(r->index, "corrupt");
+}
+
+static char *cell_offset(const struct row *r)
+{
+	return sysfs_attr(r->index, "offset");
+}
+
+static char *cell_image(const struct row *r)
+{
+	char *path = sysfs_attr(r->index, "image");
+	char *text;
+
+	if (!path)
+		return NULL;
+	/* libsmartcols escapes what is not printable in a table. */
+	text = text_utf8(path);
+	free(path);
+	return text;
+}
+
+static char *cell_mountpoints(const struct row *r)
+{
+	char **list = in_use_mountpoints(r->index);
+	char *text = NULL;
+	char *more, *path;
+	size_t i;
+
+	for (i = 0; list[i]; i++) {
+		path = text_utf8(list[i]);
+		more = xasprintf("%s%s%s", text ? text : "", text ? "\n" : "", path);
+		free(path);
+		free(text);
+		text = more;
+	}
+	in_use_free_mountpoints(list);
+	return text;
+}
+
+static char *cell_state(const struct row *r)
+{
+	u32 state = r->status.state;
+
+	if (!r->known)
+		return NULL;
+	return xasprintf("%s%s%s", state & QCOW_STATE_CORRUPT ? "corrupt" : "",
+			 (state & QCOW_STATE_CORRUPT) && (state & QCOW_STATE_LAZY) ?
+			 "," : "",
+			 state & QCOW_STATE_LAZY ? "lazy" :
+			 state & QCOW_STATE_CORRUPT ? "" : "ok");
+}
+
+static char *cell_cluster(const struct row *r)
+{
+	return r->known ? text_of_size(r, r->status.cluster_size) : NULL;
+}
+
+static char *cell_cache(const struct row *r)
+{
+	return r->known ? text_of_size(r, r->status.cache_size) : NULL;
+}
+
+/* The default ones first. */
+const struct column list_columns[LIST_NR_COLUMNS] = {
+	{ "NAME", 0.1, 0, CELL_STRING, cell_name },
+	{ "SIZE", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_size },
+	{ "FORMAT", 5, 0, CELL_STRING, cell_format },
+	{ "RO", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_ro },
+	{ "DEPTH", 1, SCOLS_FL_RIGHT, CELL_NUMBER, cell_depth },
+	{ "OPEN", 1, SCOLS_FL_RIGHT, CELL_NUMBER, cell_open },
+	{ "IMAGE", 0.3, 0, CELL_STRING, cell_image },
+	{ "MOUNTPOINTS", 0.2, SCOLS_FL_WRAP, CELL_MOUNTPOINTS, cell_mountpoints },
+	{ "MAJ:MIN", 5, SCOLS_FL_RIGHT, CELL_STRING, cell_majmin },
+	{ "OFFSET", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_offset },
+	{ "DIRECT", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_direct },
+	{ "AUTOCLEAR", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_autoclear },
+	{ "CORRUPT", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_corrupt },
+	{ "STATE", 5, 0, CELL_STRING, cell_state },
+	{ "CLUSTER", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cluster },
+	{ "CACHE", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cache },
+};

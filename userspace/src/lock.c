@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The locks that QEMU takes on image files, so that it and we keep out of each
+ * other's way. A read lock on byte 100 + i says "I use permission i", one on
+ * byte 200 + i "I forbid others permission i". They belong to the open file: the
+ * driver's reference to it keeps them when this program has ended.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lock.h"
+#include "proc.h"
+#include "report.h"
+#include "sysfs.h"
+#include "text.h"
+
+#define USES(permission)	(100 + (permission))
+#define FORBIDS(permission)	(200 + (permission))
+
+enum permission {
+	CONSISTENT_READ,
+	WRITE,
+	WRITE_UNCHANGED,
+	RESIZE,
+};
+
+/* Bytes to lock, and bytes that nobody else may have locked; 0 ends a list. */
+struct lock_plan {
+	int take[6];
+	int conflict[6];
+};
+
+static const struct lock_plan plan_read = {
+	.take = { USES(CONSISTENT_READ), FORBIDS(WRITE), FORBIDS(RESIZE) },
+	.conflict = { USES(WRITE), USES(RESIZE), FORBIDS(CONSISTENT_READ) },
+};
+
+static const struct lock_plan plan_write = {
+	.take = { USES(CONSISTENT_READ), USES(WRITE), USES(RESIZE),
+		  FORBIDS(WRITE), FORBIDS(RESIZE) },
+	.conflict = { USES(WRITE), USES(RESIZE), FORBIDS(CONSISTENT_READ),
+		      FORBIDS(WRITE), FORBIDS(RESIZE) },
+};
+
+static const char *conflict_text(int byte)
+{
+	switch (byte) {
+	case USES(WRITE):
+	case USES(RESIZE):
+		return "another program writes to it";
+	case FORBIDS(WRITE):
+	case FORBIDS(RESIZE):
+		return "another program reads it and forbids writing";
+	}
+	return "another program keeps it to itself";
+}
+
+/* Who may hold a lock: text for the error message. */
+struct suspects {
+	char text[400];
+	size_t used;
+	unsigned int nr;
+};
+
+static void suspect(struct suspects *s, const char *text)
+{
+	int n;
+
+	if (s->nr++ >= 3 || s->used >= sizeof(s->text))
+		return;
+	n = snprintf(s->text + s->used, sizeof(s->text) - s->used, "%s%s",
+		     s->used ? ", " : "", text);
+	s->used += n;
+}
+
+static void suspect_process(void *arg, const struct proc_opener *opener)
+{
+	char text[120];
+
+	snprintf(text, sizeof(text), "%s pid %d", opener->comm, (int)opener->pid);
+	suspect(arg, text);
+}
+
+/* A device of ours keeps the locks of its images without any process. */
+static void suspect_devices(struct suspects *s, const struct file *f)
+{
+	int *list, nr = sysfs_devices(&list);
+	struct file image = { };
+	char text[32];
+	char *path;
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		path = sysfs_attr(list[i], "image");
+		if (path && !stat(path, &image.stat) && file_same(&image, f)) {
+			snprintf(text, sizeof(text), "/dev/qcow%d", list[i]);
+			suspect(s, text);
+		}
+		free(path);
+	}
+	free(list);
+}
+
+static int lock_refuse(const struct file *f, int byte)
+{
+	struct suspects s = { };
+
+	suspect_devices(&s, f);
+	proc_find_openers(&f->stat, 1, suspect_process, &s);
+	report(f->name, "in use: %s (QEMU's lock%s%s); shut it down or detach it, or use a copy of the image",
+	       conflict_text(byte), s.nr ? "; may be held by " : "", s.text);
+	return -1;
+}
+
+static int lock_byte(int fd, int command, short type, struct flock *l, int byte)
+{
+	*l = (struct flock) {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = byte,
+		.l_len = 1,
+	};
+	return fcntl(fd, command, l);
+}
+
+/* Filesystems without locks: as in QEMU, go on without. */
+static bool lock_impossible(int err)
+{
+	return err == ENOLCK || err == EOPNOTSUPP || err == EINVAL;
+}
+
+/**
+ * lock_file() - take QEMU's locks on an image
+ * @f: the image; it keeps the locks until its last reference goes
+ * @write: it shall be written
+ *
+ * Return: 0, or -1 after saying who may have it in use.
+ */
+int lock_file(const struct file *f, bool write)
+{
+	const struct lock_plan *plan = write ? &plan_write : &plan_read;
+	struct flock l;
+	const int *byte;
+
+	for (byte = plan->take; *byte; byte++) {
+		if (!lock_byte(f->fd, F_OFD_SETLK, F_RDLCK, &l, *byte))
+			continue;
+		if (lock_impossible(errno))
+			return 0;
+		if (errno == EAGAIN || errno == EACCES)
+			return lock_refuse(f, *byte);
+		report(f->name, "cannot lock: %s; check the disk", strerror(errno));
+		return -1;
+	}
+	/* Locked first, probed afterwards: of two that start, one sees the other. */
+	for (byte = plan->conflict; *byte; byte++)
+		if (!lock_byte(f->fd, F_OFD_GETLK, F_WRLCK, &l, *byte) &&
+		    l.l_type != F_UNLCK)
+			return lock_refuse(f, *byte);
+	return 0;
+}

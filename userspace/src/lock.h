@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_LOCK_H
+#define _QCOWCTL_LOCK_H
+
+#include "file.h"
+
+int lock_file(const struct file *f, bool write);
+
+#endif /* _QCOWCTL_LOCK_H */

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl: block devices of QEMU disk images.
+ */
+#include <getopt.h>
+#include <locale.h>
+#include <stdlib.h>
+
+#include "command.h"
+#include "report.h"
+#include "text.h"
+
+static const struct command {
+	const char *name;
+	int (*main)(int argc, char **argv);
+	const char *usage;
+	const char *help;
+} commands[] = {
+	{ "attach", attach_main, attach_usage, "make a block device of an image" },
+	{ "detach", detach_main, detach_usage, "remove a block device" },
+	{ "list", list_main, list_usage, "list the attached devices" },
+	{ "info", info_main, info_usage, "describe an image or a device" },
+};
+
+static void print_usage(FILE *to)
+{
+	size_t i;
+
+	fputs("Usage: qcowctl COMMAND [options] [arguments]\n\n"
+	      "Use QEMU disk images as block devices of this host.\n\n"
+	      "Commands:\n", to);
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(to, " %-8s %s\n", commands[i].name, commands[i].help);
+	fputs("\nOptions:\n"
+	      " -h, --help     show this, or after a command, its options\n"
+	      " -V, --version  show the version\n\n"
+	      "For more see qcowctl(8).\n", to);
+}
+
+static const struct command *find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+	report(name, "no such command");
+	print_usage(stderr);
+	return 1;
+}
+
+static int help_main(int argc, char **argv)
+{
+	const struct command *c;
+
+	if (argc < 2) {
+		print_usage(stdout);
+		return 0;
+	}
+	c = find_command(argv[1]);
+	if (!c)
+		return unknown_command(argv[1]);
+	fputs(c->usage, stdout);
+	return 0;
+}
+
+static bool is_one_of(const char *s, const char *a, const char *b, const char *c)
+{
+	return !strcmp(s, a) || !strcmp(s, b) || !strcmp(s, c);
+}
+
+static int run(int argc, char **argv)
+{
+	const struct command *c;
+
+	if (argc < 2) {
+		print_usage(stderr);
+		return 1;
+	}
+	if (is_one_of(argv[1], "-h", "--help", "help"))
+		return help_main(argc - 1, argv + 1);
+	if (is_one_of(argv[1], "-V", "--version", "version")) {
+		puts("qcowctl " QCOW_VERSION);
+		return 0;
+	}
+	c = find_command(argv[1]);
+	return c ? c->main(argc - 1, argv + 1) : unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	setlocale(LC_CTYPE, "");
+	opterr = 0;
+	status = run(argc, argv);
+	if (fflush(stdout) || ferror(stdout)) {
+		report("standard output", "cannot write: %s", strerror(errno));
+		return 1;
+	}
+	return status;
+}

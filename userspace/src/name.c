@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Names of files as images write them: what they may be and which path they
+ * mean. Only names of local files are followed.
+ */
+#include <stdlib.h>
+
+#include "name.h"
+#include "report.h"
+
+static bool starts_with(const char *s, const char *prefix)
+{
+	return !strncmp(s, prefix, strlen(prefix));
+}
+
+/* As in QEMU: a colon in front of the first slash ends a protocol's name. */
+static bool has_protocol(const char *name)
+{
+	return name[strcspn(name, ":/")] == ':';
+}
+
+/**
+ * name_refused() - is a name not that of a local file?
+ * @written: the name as the image has it
+ *
+ * Return: what it is instead, or NULL.
+ */
+const char *name_refused(const char *written)
+{
+	if (starts_with(written, "json:"))
+		return "a json: description";
+	if (starts_with(written, "file:"))
+		written += strlen("file:");
+	else if (has_protocol(written))
+		return "a URL";
+	return *written ? NULL : "an empty name";
+}
+
+/**
+ * name_resolve() - the path that a name in an image means
+ * @image: the image's own path
+ * @written: the name as the image has it, one that name_refused() lets pass
+ *
+ * Return: a string to free; a relative name is taken from the image's folder.
+ */
+char *name_resolve(const char *image, const char *written)
+{
+	const char *slash = strrchr(image, '/');
+
+	if (starts_with(written, "file:"))
+		written += strlen("file:");
+	if (written[0] == '/' || !slash)
+		return xstrdup(written);
+	return xasprintf("%.*s/%s", (int)(slash - image), image, written);
+}

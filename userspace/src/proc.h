@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_PROC_H
+#define _QCOWCTL_PROC_H
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/**
+ * struct proc_opener - a process that has a file or device open
+ * @pid: the process
+ * @comm: its name, escaped
+ * @which: index of what it has open in the array that was searched for
+ */
+struct proc_opener {
+	pid_t pid;
+	char comm[80];
+	size_t which;
+};
+
+typedef void proc_found(void *arg, const struct proc_opener *opener);
+
+void proc_find_namespaces(proc_found *found, void *arg);
+void proc_find_openers(const struct stat *files, size_t nr, proc_found *found,
+		       void *arg);
+
+#endif /* _QCOWCTL_PROC_H */

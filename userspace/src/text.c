@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Bytes that others wrote, made fit to print; sizes read and written.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <stdlib.h>
+#include <wchar.h>
+#include <wctype.h>
+
+#include "report.h"
+#include "text.h"
+
+/* Characters that turn the direction of text and so can fake what is shown. */
+static bool is_bidi_control(wchar_t c)
+{
+	return (c >= 0x200e && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069);
+}
+
+/* Length of the printable character at @s, 0 if there is none. */
+static size_t printable(const char *s)
+{
+	mbstate_t state = { };
+	wchar_t c;
+	size_t n = mbrtowc(&c, s, strlen(s), &state);
+
+	if (n == (size_t)-1 || n == (size_t)-2 || !n)
+		return 0;
+	return iswprint(c) && !is_bidi_control(c) ? n : 0;
+}
+
+/**
+ * text_escape() - make bytes printable on a terminal
+ * @bytes: a file's name or anything else that an image's author wrote
+ *
+ * What is not printable in the locale becomes ``\xNN``.
+ *
+ * Return: a string to free.
+ */
+char *text_escape(const char *bytes)
+{
+	char *text = xcalloc(strlen(bytes) + 1, 4);
+	char *out = text;
+	size_t n;
+
+	while (*bytes) {
+		n = printable(bytes);
+		if (n) {
+			out = mempcpy(out, bytes, n);
+			bytes += n;
+		} else {
+			out += sprintf(out, "\\x%02x", (unsigned char)*bytes++);
+		}
+	}
+	return text;
+}
+
+/* Length of the valid UTF-8 sequence at @s, 0 if it is not one. */
+static size_t utf8_length(const unsigned char *s)
+{
+	static const u32 least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc0 ? 0 : s[0] < 0xe0 ? 2 :
+		   s[0] < 0xf0 ? 3 : s[0] < 0xf8 ? 4 : 0;
+	u32 c;
+	size_t i;
+
+	if (n < 2)
+		return n;
+	c = s[0] & (0x7f >> n);
+	for (i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	return n;
+}
+
+/**
+ * text_utf8() - make bytes valid UTF-8, for JSON
+ * @bytes: a file's name or anything else that an image's author wrote
+ *
+ * What is not valid becomes U+FFFD.
+ *
+ * Return: a string to free.
+ */
+char *text_utf8(const char *bytes)
+{
+	char *text = xcalloc(strlen(bytes) + 1, 3);
+	char *out = text;
+	size_t n;
+
+	while (*bytes) {
+		n = utf8_length((const unsigned char *)bytes);
+		if (n) {
+			out = mempcpy(out, bytes, n);
+			bytes += n;
+		} else {
+			out = mempcpy(out, "\xef\xbf\xbd", 3);
+			bytes++;
+		}
+	}
+	return text;
+}
+
+static const char units[] = "BKMGTPE";
+
+/**
+ * text_parse_size() - read a number of bytes
+ * @s: digits, or 0x and hexadecimal digits, then maybe a letter: K, KiB, M, MiB
+ *	and so on count in steps of 1024, KB, MB and so on in steps of 1000
+ * @size: the result
+ *
+ * Return: 0 or -EINVAL.
+ */
+int text_parse_size(const char *s, u64 *size)
+{
+	unsigned long long n;
+	const char *unit;
+	u64 base = 1024;
+	char *end;
+
+	if (!isdigit((unsigned char)*s))
+		return -EINVAL;
+	errno = 0;
+	n = strtoull(s, &end, 0);
+	*size = n;
+	if (errno)
+		return -EINVAL;
+	if (!*end)
+		return 0;
+	unit = strchr(units + 1, toupper((unsigned char)*end++));
+	if (!unit)
+		return -EINVAL;
+	if (!strcasecmp(end, "B"))
+		base = 1000;
+	else if (*end && strcasecmp(end, "iB"))
+		return -EINVAL;
+	for (; unit > units; unit--)
+		if (__builtin_mul_overflow(*size, base, size))
+			return -EINVAL;
+	return 0;
+}
+
+/**
+ * text_size() - a number of bytes as short as lsblk prints it: 20G, 1.5M
+ * @buf: the text
+ * @len: bytes at @buf
+ * @bytes: the size
+ */
+void text_size(char *buf, size_t len, u64 bytes)
+{
+	unsigned int exp = 0;
+	u64 whole, tenths;
+
+	while (exp + 2 < sizeof(units) && bytes >> (10 * (exp + 1)))
+		exp++;
+	whole = bytes >> (10 * exp);
+	tenths = exp ? ((bytes >> (10 * (exp - 1)) & 1023) * 10 + 512) / 1024 : 0;
+	if (tenths == 10) {
+		whole++;
+		tenths = 0;
+	}
+	if (tenths)
+		snprintf(buf, len, "%llu.%llu%c", (unsigned long long)whole,
+			 (unsigned long long)tenths, units[exp]);
+	else
+		snprintf(buf, len, "%llu%c", (unsigned long long)whole, units[exp]);
+}
+
+/**
+ * text_size_long() - a number of bytes as qemu-img prints it: 20 GiB
+ * @buf: the text
+ * @len: bytes at @buf
+ * @bytes: the size
+ */
+void text_size_long(char *buf, size_t len, u64 bytes)
+{
+	double n = bytes;
+	unsigned int exp = 0;
+
+	for (; n >= 1000 && exp + 2 < sizeof(units); exp++)
+		n /= 1024;
+	if (exp)
+		snprintf(buf, len, "%.3g %ciB", n, units[exp]);
+	else
+		snprintf(buf, len, "%.3g B", n);
+}
