@@ -70,13 +70,19 @@ void qcow_cache_put(struct qcow_slice *slice)
 
 /* --- Eviction --- */
 
-/* Takes a slice that only the cache refers to out of the xarray. */
+/*
+ * Takes a slice that only the cache refers to out of the xarray. With @arg, no
+ * more than are beyond the limit.
+ */
 static enum lru_status
 qcow_compat_lru_isolate(cache_isolate, item, list, arg)
 {
 	struct qcow_slice *slice = container_of(item, struct qcow_slice, lru);
 	struct qcow_cache *cache = slice->cache;
+	const bool *to_limit = arg;
 
+	if (to_limit && atomic_long_read(&cache->count) <= cache->limit)
+		return LRU_SKIP;
 	if (test_and_clear_bit(QCOW_SLICE_REFERENCED, &slice->flags))
 		return LRU_ROTATE;
 	/* With the cache's reference gone, nobody can take a new one. */
@@ -91,8 +97,10 @@ qcow_compat_lru_isolate(cache_isolate, item, list, arg)
 
 static void cache_make_room(struct qcow_cache *cache)
 {
+	bool to_limit = true;
+
 	if (atomic_long_read(&cache->count) > cache->limit)
-		list_lru_walk(&cache->lru, cache_isolate, NULL,
+		list_lru_walk(&cache->lru, cache_isolate, &to_limit,
 			      CACHE_EVICT_SCAN);
 }
 
@@ -315,7 +323,7 @@ void qcow_cache_destroy(struct qcow_cache *cache)
 
 int qcow_cache_init(void)
 {
-	cache_shrinker = shrinker_alloc(0, "qcow-cache");
+	cache_shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE, "qcow-cache");
 	if (!cache_shrinker)
 		return -ENOMEM;
 	cache_shrinker->count_objects = shrinker_count;

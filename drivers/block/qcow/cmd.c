@@ -101,6 +101,7 @@ static void cmd_bio_done(struct qcow_cmd *cmd, struct request *rq)
 {
 	blk_status_t status = errno_to_blk_status(cmd->io.error);
 
+	cmd_count(cmd, rq, cmd->io.error);
 	/* Takes the bio off the request. */
 	if (blk_update_request(rq, status, cmd->io.len))
 		cmd_start_next_bio(cmd, rq);
@@ -114,7 +115,6 @@ static void cmd_io_done(struct qcow_io *io)
 	struct qcow_cmd *cmd = container_of(io, struct qcow_cmd, io);
 	struct request *rq = cmd_rq(cmd);
 
-	cmd_count(cmd, rq, io->error);
 	if (unlikely(cmd->by_bio)) {
 		cmd_bio_done(cmd, rq);
 		return;
@@ -125,6 +125,7 @@ static void cmd_io_done(struct qcow_io *io)
 		cmd_start_next_bio(cmd, rq);
 		return;
 	}
+	cmd_count(cmd, rq, io->error);
 	cmd->status = errno_to_blk_status(io->error);
 	blk_mq_complete_request(rq);
 }

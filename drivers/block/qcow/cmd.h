@@ -12,6 +12,7 @@
  * @image: the top of the chain
  * @offset: bytes into its disk where the device begins
  * @wq: where work that may sleep is done
+ * @comp_wq: where clusters are decompressed
  * @parts: for the I/O
  * @stats: counted here
  * @dead: fail everything
@@ -20,6 +21,7 @@ struct qcow_target {
 	struct qcow_image *image;
 	u64 offset;
 	struct workqueue_struct *wq;
+	struct workqueue_struct *comp_wq;
 	mempool_t *parts;
 	struct qcow_stats __percpu *stats;
 	bool dead;

@@ -4,10 +4,16 @@
  * so that one request keeps all CPUs busy, and stays in memory for the reads
  * that follow, so that a sequential reader in small steps pays once.
  *
- * A cluster in memory is in comp->clusters, most recently used first. While it
- * is being decompressed, those who want it are on its list of waiters and are
- * served when it is done: nobody sleeps for it.
+ * A cluster is in comp->table from the time somebody wants it. While it is being
+ * decompressed, those who want it are on its list of waiters and are served when
+ * it is done: nobody sleeps for it. Then it is also in comp->ready, most
+ * recently used first, until it is evicted.
+ *
+ * The workqueue runs no more of them at a time than there are CPUs, which bounds
+ * the memory they take; and it is theirs alone, so that they go on whatever else
+ * waits for them.
  */
+#include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
@@ -16,6 +22,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/uio.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "compat.h"
@@ -27,13 +34,20 @@
 #define COMP_KEEP_MIN		4
 #define COMP_KEEP_MAX		32
 
+/* Clusters that wait to be decompressed; more have to wait for them. */
+#define COMP_LOADING_MAX	256
+
+/* log2 of the buckets that clusters are found by. */
+#define COMP_TABLE_BITS		6
+
 /**
  * struct dcluster - a decompressed cluster
- * @list: in comp->clusters
+ * @node: in comp->table
+ * @lru: in comp->ready
  * @comp: whose it is
  * @host: bytes into the file of the stored data, which names the cluster
  * @csize: bytes stored, the last of which may be another cluster's
- * @ref: one for being in the list, one for each that copies from it
+ * @ref: one for being in the table, one for each that copies from it
  * @ready: @data or @error is there; under comp->lock, or after it was seen true
  * @error: 0 or a negative errno
  * @waiters: parts to serve when it is ready; under comp->lock
@@ -41,7 +55,8 @@
  * @data: the cluster
  */
 struct dcluster {
-	struct list_head list;
+	struct hlist_node node;
+	struct list_head lru;
 	struct qcow_comp *comp;
 	u64 host;
 	u32 csize;
@@ -70,10 +85,13 @@ struct comp_workspace {
  * @cluster_bits: log2 of the bytes of a decompressed one
  * @wq: where they are decompressed
  * @decompressed: count of decompressions
- * @lock: protects the lists and counts below; taken in any context
- * @clusters: decompressed ones, most recently used first
- * @nr: entries in @clusters
- * @keep: entries to keep
+ * @room: waited for by those who found too many loading
+ * @lock: protects the lists and counts below; process context
+ * @table: all clusters, by host offset
+ * @ready: decompressed ones, most recently used first
+ * @nr_ready: entries in @ready
+ * @nr_loading: entries of @table that are not in @ready
+ * @keep: entries to keep in @ready
  * @workspaces: unused ones
  * @nr_workspaces: in @workspaces
  */
@@ -83,11 +101,14 @@ struct qcow_comp {
 	u32 cluster_bits;
 	struct workqueue_struct *wq;
 	u64 __percpu *decompressed;
+	wait_queue_head_t room;
 
 	/* Protects what follows. */
 	spinlock_t lock;
-	struct list_head clusters;
-	u32 nr;
+	DECLARE_HASHTABLE(table, COMP_TABLE_BITS);
+	struct list_head ready;
+	u32 nr_ready;
+	u32 nr_loading;
 	u32 keep;
 	struct list_head workspaces;
 	u32 nr_workspaces;
@@ -135,26 +156,26 @@ static struct comp_workspace *workspace_get(struct qcow_comp *comp)
 {
 	struct comp_workspace *ws;
 
-	spin_lock_irq(&comp->lock);
+	spin_lock(&comp->lock);
 	ws = list_first_entry_or_null(&comp->workspaces, struct comp_workspace,
 				      list);
 	if (ws) {
 		list_del(&ws->list);
 		comp->nr_workspaces--;
 	}
-	spin_unlock_irq(&comp->lock);
+	spin_unlock(&comp->lock);
 	return ws ?: workspace_alloc(comp);
 }
 
 static void workspace_put(struct qcow_comp *comp, struct comp_workspace *ws)
 {
-	spin_lock_irq(&comp->lock);
+	spin_lock(&comp->lock);
 	if (comp->nr_workspaces < num_online_cpus()) {
 		list_add(&ws->list, &comp->workspaces);
 		comp->nr_workspaces++;
 		ws = NULL;
 	}
-	spin_unlock_irq(&comp->lock);
+	spin_unlock(&comp->lock);
 	if (ws)
 		workspace_free(ws);
 }
@@ -169,12 +190,12 @@ static void dcluster_put(struct dcluster *dc)
 	}
 }
 
-/* Out of the list; its reference is the caller's to drop. */
+/* Out of sight; its reference is the caller's to drop. */
 static void __dcluster_unlink(struct qcow_comp *comp, struct dcluster *dc)
 {
 	lockdep_assert_held(&comp->lock);
-	list_del_init(&dc->list);
-	comp->nr--;
+	hash_del(&dc->node);
+	list_del_init(&dc->lru);
 }
 
 /* Takes the least recently used ready cluster out, if there are too many. */
@@ -183,15 +204,12 @@ static struct dcluster *__comp_evict(struct qcow_comp *comp)
 	struct dcluster *dc;
 
 	lockdep_assert_held(&comp->lock);
-	if (comp->nr <= comp->keep)
+	if (comp->nr_ready <= comp->keep)
 		return NULL;
-	list_for_each_entry_reverse(dc, &comp->clusters, list) {
-		if (dc->ready) {
-			__dcluster_unlink(comp, dc);
-			return dc;
-		}
-	}
-	return NULL;
+	dc = list_last_entry(&comp->ready, struct dcluster, lru);
+	__dcluster_unlink(comp, dc);
+	comp->nr_ready--;
+	return dc;
 }
 
 static struct dcluster *__comp_find(struct qcow_comp *comp, u64 host, u32 csize)
@@ -199,13 +217,13 @@ static struct dcluster *__comp_find(struct qcow_comp *comp, u64 host, u32 csize)
 	struct dcluster *dc;
 
 	lockdep_assert_held(&comp->lock);
-	list_for_each_entry(dc, &comp->clusters, list)
+	hash_for_each_possible(comp->table, dc, node, host)
 		if (dc->host == host && dc->csize == csize)
 			return dc;
 	return NULL;
 }
 
-/* Serve a part from a ready cluster. Any context. */
+/* Serve a part from a ready cluster. */
 static void dcluster_serve(struct dcluster *dc, struct qcow_part *part)
 {
 	struct qcow_fio *fio = &part->fio;
@@ -230,19 +248,23 @@ static void dcluster_finish(struct dcluster *dc, int err)
 	struct qcow_part *part, *next;
 	LIST_HEAD(waiters);
 
-	spin_lock_irq(&comp->lock);
+	spin_lock(&comp->lock);
 	dc->error = err;
 	dc->ready = true;
 	list_splice_init(&dc->waiters, &waiters);
 	refcount_inc(&dc->ref);
+	comp->nr_loading--;
 	if (err) {
 		__dcluster_unlink(comp, dc);
 		evicted = dc;
 	} else {
+		list_add(&dc->lru, &comp->ready);
+		comp->nr_ready++;
 		evicted = __comp_evict(comp);
 	}
-	spin_unlock_irq(&comp->lock);
+	spin_unlock(&comp->lock);
 
+	wake_up(&comp->room);
 	if (evicted)
 		dcluster_put(evicted);
 	list_for_each_entry_safe(part, next, &waiters, waiter)
@@ -302,6 +324,7 @@ static struct dcluster *dcluster_alloc(struct qcow_comp *comp,
 	dc->host = part->host;
 	dc->csize = part->csize;
 	refcount_set(&dc->ref, 1);
+	INIT_LIST_HEAD(&dc->lru);
 	INIT_LIST_HEAD(&dc->waiters);
 	INIT_WORK(&dc->work, dcluster_work);
 	return dc;
@@ -309,46 +332,71 @@ static struct dcluster *dcluster_alloc(struct qcow_comp *comp,
 
 /* --- Reading --- */
 
-/*
- * If the cluster is known, serve the part or let it wait. @fresh is put into
- * the list if it is not, and then is the list's.
- *
- * Return: whether the part is taken care of.
- */
-static bool comp_join(struct qcow_comp *comp, struct qcow_part *part,
-		      struct dcluster *fresh)
+/* Serve the part, or let it wait, if its cluster is known. */
+static bool comp_join(struct qcow_comp *comp, struct qcow_part *part)
 {
-	struct dcluster *dc, *ready = NULL;
-	unsigned long irq;
+	struct dcluster *dc;
+	bool ready = false;
 
-	spin_lock_irqsave(&comp->lock, irq);
+	spin_lock(&comp->lock);
 	dc = __comp_find(comp, part->host, part->csize);
-	if (!dc && fresh) {
-		dc = fresh;
-		comp->nr++;
+	if (dc && dc->ready) {
+		ready = true;
+		refcount_inc(&dc->ref);
+		list_move(&dc->lru, &comp->ready);
 	} else if (dc) {
-		list_del(&dc->list);
+		list_add_tail(&part->waiter, &dc->waiters);
 	}
-	if (dc) {
-		list_add(&dc->list, &comp->clusters);
-		if (dc->ready) {
-			refcount_inc(&dc->ref);
-			ready = dc;
-		} else {
-			list_add_tail(&part->waiter, &dc->waiters);
-		}
-	}
-	spin_unlock_irqrestore(&comp->lock, irq);
+	spin_unlock(&comp->lock);
 
-	if (dc && dc == fresh)
-		queue_work(comp->wq, &fresh->work);
-	else
-		kfree(fresh);
 	if (ready) {
-		dcluster_serve(ready, part);
-		dcluster_put(ready);
+		dcluster_serve(dc, part);
+		dcluster_put(dc);
 	}
 	return dc;
+}
+
+/*
+ * Put a new cluster in place, with the part waiting for it.
+ *
+ * Return: 0; -EAGAIN: too many are loading; -EEXIST: somebody else did it.
+ */
+static int comp_insert(struct qcow_comp *comp, struct dcluster *fresh,
+		       struct qcow_part *part)
+{
+	int err = 0;
+
+	spin_lock(&comp->lock);
+	if (__comp_find(comp, fresh->host, fresh->csize)) {
+		err = -EEXIST;
+	} else if (comp->nr_loading >= COMP_LOADING_MAX) {
+		err = -EAGAIN;
+	} else {
+		hash_add(comp->table, &fresh->node, fresh->host);
+		comp->nr_loading++;
+		list_add_tail(&part->waiter, &fresh->waiters);
+	}
+	spin_unlock(&comp->lock);
+	return err;
+}
+
+/* As qcow_comp_read(), for a cluster that was not known. */
+static int comp_start(struct qcow_comp *comp, struct qcow_part *part,
+		      bool nowait)
+{
+	gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_NOIO;
+	struct dcluster *fresh = dcluster_alloc(comp, part, gfp);
+	int err;
+
+	if (!fresh)
+		return nowait ? -EAGAIN : -ENOMEM;
+	err = comp_insert(comp, fresh, part);
+	if (err) {
+		kfree(fresh);
+		return err;
+	}
+	queue_work(comp->wq, &fresh->work);
+	return 0;
 }
 
 /**
@@ -357,21 +405,24 @@ static bool comp_join(struct qcow_comp *comp, struct qcow_part *part,
  * @part: what to read: host, csize, in_cluster, and fio's memory, len, end
  * @nowait: the caller must not be made to sleep
  *
- * Return: 0: fio.end() was or will be called, never with -EAGAIN, but with
- * -EBADMSG if the stored data is damaged; -EAGAIN: no memory without sleeping;
- * -ENOMEM.
+ * Process context. Return: 0: fio.end() was or will be called, never with
+ * -EAGAIN, but with -EBADMSG if the stored data is damaged; -EAGAIN: it would
+ * sleep; -ENOMEM.
  */
 int qcow_comp_read(struct qcow_comp *comp, struct qcow_part *part, bool nowait)
 {
-	gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_NOIO;
-	struct dcluster *fresh;
+	int err;
 
-	if (comp_join(comp, part, NULL))
-		return 0;
-	fresh = dcluster_alloc(comp, part, gfp);
-	if (!fresh)
-		return nowait ? -EAGAIN : -ENOMEM;
-	comp_join(comp, part, fresh);
+	while (!comp_join(comp, part)) {
+		err = comp_start(comp, part, nowait);
+		if (!err)
+			return 0;
+		if (err == -EAGAIN && !nowait)
+			wait_event(comp->room, READ_ONCE(comp->nr_loading) <
+					       COMP_LOADING_MAX);
+		else if (err != -EEXIST)
+			return err;
+	}
 	return 0;
 }
 
@@ -380,7 +431,7 @@ int qcow_comp_read(struct qcow_comp *comp, struct qcow_part *part, bool nowait)
  * @file: where they are stored; stays open as long as the result
  * @codec: how
  * @cluster_bits: log2 of the bytes of a decompressed one
- * @wq: where they are decompressed
+ * @wq: where they are decompressed; for nothing else
  * @decompressed: counts them
  *
  * May sleep. Memory for decompressing is taken when the first one is met.
@@ -403,7 +454,9 @@ struct qcow_comp *qcow_comp_create(struct qcow_file *file,
 	comp->wq = wq;
 	comp->decompressed = decompressed;
 	spin_lock_init(&comp->lock);
-	INIT_LIST_HEAD(&comp->clusters);
+	init_waitqueue_head(&comp->room);
+	hash_init(comp->table);
+	INIT_LIST_HEAD(&comp->ready);
 	INIT_LIST_HEAD(&comp->workspaces);
 	comp->keep = clamp_t(u32, COMP_KEEP_BYTES >> cluster_bits,
 			     COMP_KEEP_MIN, COMP_KEEP_MAX);
@@ -421,7 +474,7 @@ void qcow_comp_destroy(struct qcow_comp *comp)
 
 	if (!comp)
 		return;
-	list_for_each_entry_safe(dc, next, &comp->clusters, list)
+	list_for_each_entry_safe(dc, next, &comp->ready, lru)
 		dcluster_put(dc);
 	list_for_each_entry_safe(ws, next_ws, &comp->workspaces, list)
 		workspace_free(ws);

@@ -9,6 +9,10 @@
 #ifndef _QCOW_COMPAT_H
 #define _QCOW_COMPAT_H
 
+#ifndef CONFIG_64BIT
+#error "qcow needs a 64-bit kernel: offsets of 56 bits index its tables"
+#endif
+
 #include <linux/list_lru.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>

@@ -17,18 +17,22 @@
 
 #define CTL_ATTACH_FLAGS (QCOW_ATTACH_RO | QCOW_ATTACH_DIRECT |		\
 			  QCOW_ATTACH_BUFFERED | QCOW_ATTACH_NO_PARTSCAN | \
-			  QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_AUTOCLEAR)
+			  QCOW_ATTACH_UNTRUSTED)
 
 #define CTL_CACHE_SIZE_MAX	BIT_ULL(40)
 
-/* A structure that userspace may know in a shorter or longer form. */
-static int ctl_copy_in(void *to, size_t size, const void __user *from)
+/*
+ * A structure that userspace may know in a shorter form, down to the @least
+ * bytes of its first version, or in a longer one.
+ */
+static int ctl_copy_in(void *to, size_t size, size_t least,
+		       const void __user *from)
 {
 	u32 user_size;
 
 	if (get_user(user_size, (const u32 __user *)from))
 		return -EFAULT;
-	if (user_size < size || user_size > PAGE_SIZE)
+	if (user_size < least || user_size > PAGE_SIZE)
 		return -EINVAL;
 	return copy_struct_from_user(to, size, from, user_size);
 }
@@ -52,7 +56,7 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 	if (!arg->nr_images || arg->nr_images > QCOW_MAX_IMAGES)
 		return qcow_fail(msg, -EINVAL, "a chain has 1 to %u images, not %u",
 				 QCOW_MAX_IMAGES, arg->nr_images);
-	if (arg->image_size < sizeof(struct qcow_ioc_image) ||
+	if (arg->image_size < QCOW_IMAGE_SIZE_V1 ||
 	    arg->image_size > PAGE_SIZE || arg->index < -1 ||
 	    arg->index >= 1 << MINORBITS)
 		return -EINVAL;
@@ -163,7 +167,7 @@ static long ctl_attach(void __user *argp)
 	u32 failed = -1;
 	int ret;
 
-	ret = ctl_copy_in(&arg, sizeof(arg), argp);
+	ret = ctl_copy_in(&arg, sizeof(arg), QCOW_ATTACH_SIZE_V1, argp);
 	if (ret)
 		return ret;
 	ret = ctl_check_attach(&arg, &msg);
@@ -184,7 +188,7 @@ static long ctl_detach(void __user *argp)
 	struct qcow_ioc_detach arg;
 	int err;
 
-	err = ctl_copy_in(&arg, sizeof(arg), argp);
+	err = ctl_copy_in(&arg, sizeof(arg), QCOW_DETACH_SIZE_V1, argp);
 	if (err)
 		return err;
 	if (arg.pad || (arg.flags && arg.flags != QCOW_DETACH_LAZY &&
@@ -198,7 +202,7 @@ static long ctl_status(void __user *argp)
 	struct qcow_ioc_status st, result = { };
 	int err;
 
-	err = ctl_copy_in(&st, sizeof(st), argp);
+	err = ctl_copy_in(&st, sizeof(st), QCOW_STATUS_SIZE_V1, argp);
 	if (err)
 		return err;
 	result.size = st.size;
@@ -206,7 +210,8 @@ static long ctl_status(void __user *argp)
 	err = qcow_device_status(st.index, &result);
 	if (err)
 		return err;
-	return copy_to_user(argp, &result, sizeof(result)) ? -EFAULT : 0;
+	return copy_to_user(argp, &result, min_t(size_t, st.size,
+						 sizeof(result))) ? -EFAULT : 0;
 }
 
 static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -57,6 +57,8 @@ static void device_free_target(struct qcow_device *dev)
 	/* The last work items may still be returning from their function. */
 	if (target->wq)
 		destroy_workqueue(target->wq);
+	if (target->comp_wq)
+		destroy_workqueue(target->comp_wq);
 	qcow_image_close_chain(target->image);
 	mempool_destroy(target->parts);
 	free_percpu(target->stats);
@@ -70,7 +72,12 @@ static int device_alloc_target(struct qcow_device *dev)
 	target->parts = qcow_read_create_pool();
 	target->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 				     dev->name);
-	return target->stats && target->parts && target->wq ? 0 : -ENOMEM;
+	target->comp_wq = alloc_workqueue("%s_comp",
+					  WQ_UNBOUND | WQ_MEM_RECLAIM,
+					  num_online_cpus(), dev->name);
+	if (!target->stats || !target->parts || !target->wq || !target->comp_wq)
+		return -ENOMEM;
+	return 0;
 }
 
 static void device_free_index(struct qcow_device *dev)
@@ -175,7 +182,7 @@ static int device_open_chain(struct qcow_device *dev,
 {
 	struct qcow_params params = {
 		.device = dev->name,
-		.wq = dev->target.wq,
+		.comp_wq = dev->target.comp_wq,
 		.stats = dev->target.stats,
 		.cache_bytes = a->cache_bytes,
 		.untrusted = a->flags & QCOW_ATTACH_UNTRUSTED,
@@ -208,20 +215,33 @@ static sector_t device_sectors(const struct qcow_device *dev, u64 size_limit)
 	return bytes >> SECTOR_SHIFT;
 }
 
+/* What direct I/O to any file of the chain needs, the device prefers. */
+static void device_set_alignment(const struct qcow_device *dev,
+				 struct queue_limits *lim)
+{
+	const struct qcow_image *img;
+	u32 dio_mask = SECTOR_SIZE - 1, mem_mask = SECTOR_SIZE - 1;
+
+	for (img = dev->target.image; img; img = img->backing) {
+		dio_mask |= img->data->dio_mask;
+		mem_mask |= img->data->mem_mask;
+	}
+	lim->physical_block_size = dio_mask + 1;
+	lim->dma_alignment = mem_mask;
+}
+
 static void device_set_limits(const struct qcow_device *dev,
 			      struct queue_limits *lim)
 {
 	const struct qcow_image *img = dev->target.image;
-	u32 dio_size = img->file.dio_mask + 1;
 
+	device_set_alignment(dev, lim);
 	lim->logical_block_size = SECTOR_SIZE;
-	lim->physical_block_size = max_t(u32, dio_size, SECTOR_SIZE);
 	lim->io_min = lim->physical_block_size;
 	if (img->layout.cluster_bits)
 		lim->io_opt = 1U << img->layout.cluster_bits;
 	if (lim->io_opt < lim->io_min)
 		lim->io_opt = 0;
-	lim->dma_alignment = max_t(u32, img->file.mem_mask, SECTOR_SIZE - 1);
 	lim->max_hw_sectors = DEVICE_MAX_SECTORS;
 	/* Memory is passed on as it is: no limit of ours. */
 	lim->max_segments = USHRT_MAX;
@@ -267,6 +287,7 @@ static int device_alloc_disk(struct qcow_device *dev, u64 size_limit)
 static int device_go_live(struct qcow_device *dev)
 {
 	int err = device_add_disk(NULL, dev->disk, qcow_sysfs_groups);
+	struct gendisk *disk;
 
 	if (err) {
 		/* A disk that was never added lets go of its queue only now. */
@@ -275,12 +296,17 @@ static int device_go_live(struct qcow_device *dev)
 		blk_mq_free_tag_set(&dev->tag_set);
 		return err;
 	}
+	pr_info("%s: attached, %llu sectors\n", dev->target.image->label,
+		(u64)get_capacity(dev->disk));
 	__module_get(THIS_MODULE);
-	mutex_lock(&dev->disk->open_mutex);
-	dev->lazy = dev->flags & QCOW_ATTACH_AUTOCLEAR;
-	dev->state = QCOW_DEVICE_LIVE;
-	mutex_unlock(&dev->disk->open_mutex);
 	device_publish(dev, dev);
+	/* Once it is live, anybody may detach it: not to be touched again. */
+	disk = dev->disk;
+	get_device(disk_to_dev(disk));
+	mutex_lock(&disk->open_mutex);
+	dev->state = QCOW_DEVICE_LIVE;
+	mutex_unlock(&disk->open_mutex);
+	put_device(disk_to_dev(disk));
 	return 0;
 }
 
@@ -326,8 +352,6 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 	if (err)
 		goto free;
 	index = dev->index;
-	pr_info("%s: attached, %llu sectors\n", dev->target.image->label,
-		(u64)get_capacity(dev->disk));
 	err = device_go_live(dev);
 	if (!err)
 		return index;

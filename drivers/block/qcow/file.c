@@ -215,8 +215,14 @@ static int fio_result(struct qcow_fio *fio, long res)
 		fio->done = fio->len;
 		return 0;
 	}
+	/*
+	 * Whatever fails in the submitter's context, a signal or its memory
+	 * limit perhaps, is not the last word.
+	 */
+	if (res < 0 && fio->nowait)
+		return -EAGAIN;
 	if (res == -EAGAIN)
-		return fio->nowait ? -EAGAIN : -EIO;
+		return -EIO;
 	if (res < 0) {
 		if (!file_direct_refused(res) || fio->buffered ||
 		    !fio->file->direct)
@@ -231,11 +237,22 @@ static int fio_result(struct qcow_fio *fio, long res)
 	return -EAGAIN;
 }
 
+/*
+ * An attempt that the filesystem completes later is over when it has completed
+ * and the filesystem has returned: until then it may look at iocb and memory.
+ */
+static void fio_drop(struct qcow_fio *fio)
+{
+	if (atomic_dec_and_test(&fio->users))
+		fio->end(fio, fio->result);
+}
+
 static void fio_complete(struct kiocb *iocb, long res)
 {
 	struct qcow_fio *fio = container_of(iocb, struct qcow_fio, iocb);
 
-	fio->end(fio, fio_result(fio, res));
+	fio->result = fio_result(fio, res);
+	fio_drop(fio);
 }
 
 static bool fio_direct(const struct qcow_fio *fio)
@@ -265,6 +282,7 @@ static ssize_t fio_start(struct qcow_fio *fio, bool direct)
 		return 0;
 	qcow_iter_init(&iter, ITER_DEST, fio->bvec, fio->nr_bvec,
 		       fio->skip + fio->done, fio->len - fio->done);
+	atomic_set(&fio->users, 2);
 	fio->iocb = (struct kiocb) {
 		.ki_filp = f->file,
 		.ki_pos = fio->pos + fio->done,
@@ -278,17 +296,21 @@ static ssize_t fio_start(struct qcow_fio *fio, bool direct)
 
 /*
  * Enter the filesystem from queue_rq. The submitter may have bios of its own
- * queued on current->bio_list; a read of a mapping block would then wait for
- * itself, so the list is put aside.
+ * queued on current->bio_list: a read of a mapping block would then wait for
+ * itself. And this may be called from the flush of current->plug, to which the
+ * lower device's requests must not be added. Both are put aside.
  */
 static ssize_t fio_start_nowait(struct qcow_fio *fio, bool direct)
 {
 	struct bio_list *bio_list = current->bio_list;
+	struct blk_plug *plug = current->plug;
 	unsigned int noio = memalloc_noio_save();
 	ssize_t res;
 
 	current->bio_list = NULL;
+	current->plug = NULL;
 	res = fio_start(fio, direct);
+	current->plug = plug;
 	current->bio_list = bio_list;
 	memalloc_noio_restore(noio);
 	return res;
@@ -315,8 +337,10 @@ static void fio_run(struct qcow_fio *fio)
 	fio->nowait = false;
 	do {
 		res = fio_start(fio, fio_direct(fio));
-		if (res == -EIOCBQUEUED)
+		if (res == -EIOCBQUEUED) {
+			fio_drop(fio);
 			return;
+		}
 		err = fio_result(fio, res);
 	} while (err == -EAGAIN);
 	fio->end(fio, err);
@@ -346,8 +370,10 @@ int qcow_file_read(struct qcow_fio *fio, bool nowait)
 		return -EAGAIN;
 	fio->nowait = true;
 	res = fio_start_nowait(fio, fio->file->direct);
-	if (likely(res == -EIOCBQUEUED))
+	if (likely(res == -EIOCBQUEUED)) {
+		fio_drop(fio);
 		return 0;
+	}
 	err = fio_result(fio, res);
 	if (err == -EAGAIN)
 		return -EAGAIN;
@@ -392,6 +418,21 @@ static int file_set_direct(struct qcow_file *f, enum qcow_direct direct,
 	return 0;
 }
 
+/*
+ * Whether reads may start in a submitter's context: the filesystem knows
+ * IOCB_NOWAIT, and a read will not make it change an access time, for which it
+ * would begin a transaction.
+ */
+static bool file_nowait(const struct file *file)
+{
+	const struct inode *inode = file->f_mapping->host;
+
+	if (!(file->f_mode & FMODE_NOWAIT))
+		return false;
+	return (file->f_flags & O_NOATIME) || IS_NOATIME(inode) ||
+	       S_ISBLK(inode->i_mode);
+}
+
 /**
  * qcow_file_open() - take an open file as image or data file
  * @f: the result
@@ -416,7 +457,7 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 	memset(f, 0, sizeof(*f));
 	f->file = get_file(file);
 	f->size = file_size(f);
-	f->nowait = file->f_mode & FMODE_NOWAIT;
+	f->nowait = file_nowait(file);
 	err = file_set_direct(f, direct, msg);
 	if (err)
 		qcow_file_close(f);

@@ -20,7 +20,7 @@ enum qcow_direct {
  * @dio_mask: direct I/O needs offsets and lengths with none of these bits
  * @mem_mask: and memory addresses with none of these
  * @direct: direct I/O is used where alignment allows
- * @nowait: the filesystem knows IOCB_NOWAIT
+ * @nowait: reads may be started where they must not sleep
  */
 struct qcow_file {
 	struct file *file;

@@ -110,7 +110,7 @@ static int v2_open_comp(struct qcow_image *img, const struct qcow_header *h,
 			const struct qcow_params *params)
 {
 	img->comp = qcow_comp_create(&img->file, qcow_comp_codec(h->compression),
-				     h->cluster_bits, params->wq,
+				     h->cluster_bits, params->comp_wq,
 				     &params->stats->decompressed);
 	return img->comp ? 0 : -ENOMEM;
 }

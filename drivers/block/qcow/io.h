@@ -25,6 +25,8 @@ struct qcow_io;
  * @done: bytes transferred so far
  * @nowait: this attempt must not sleep
  * @buffered: direct I/O was refused, use the page cache
+ * @users: of the attempt: who started it, and its completion
+ * @result: of an attempt that completed later
  * @end: called once for each qcow_file_read() that returned 0, in any context,
  *	also before it returns. -EAGAIN: call qcow_file_read() again where it
  *	may sleep; it goes on where it stopped
@@ -40,6 +42,8 @@ struct qcow_fio {
 	u32 done;
 	bool nowait;
 	bool buffered;
+	atomic_t users;
+	int result;
 	void (*end)(struct qcow_fio *fio, int err);
 };
 
@@ -79,7 +83,7 @@ struct qcow_part {
  * @skip: bytes at the start of @bvec that are not part of it
  * @pending: parts under way, and one while parts are being started
  * @error: the first error, negative errno
- * @slow: a worker had a hand in it
+ * @slow: it, or a part that it read from a file, was left to a worker
  * @part_used: @part is taken
  * @part: the first part, so that the common I/O allocates nothing
  * @work: starts the parts where it may sleep

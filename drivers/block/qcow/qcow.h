@@ -5,7 +5,7 @@
  * Lock order, outermost first; locks on one line never nest:
  *
  *	qcow_devices_lock (device.c)
- *	  disk->open_mutex (block layer)
+ *	disk->open_mutex (block layer)
  *	all_caches_lock (cache.c), in the shrinker only by trylock
  *	  lock of qcow_cache.lru
  *	    xa_lock of qcow_cache.slices
@@ -64,7 +64,7 @@ struct qcow_stats {
 /**
  * struct qcow_params - what all images of a chain have in common
  * @device: the name for messages, such as qcow0
- * @wq: where work that may sleep is done
+ * @comp_wq: where clusters are decompressed
  * @stats: counted here
  * @cache_bytes: of metadata to keep for each image
  * @direct: whether to bypass the page cache
@@ -72,7 +72,7 @@ struct qcow_stats {
  */
 struct qcow_params {
 	const char *device;
-	struct workqueue_struct *wq;
+	struct workqueue_struct *comp_wq;
 	struct qcow_stats __percpu *stats;
 	u64 cache_bytes;
 	enum qcow_direct direct;

@@ -6,8 +6,10 @@
  * sleep goes to a worker: the rest of the I/O if a table is not in memory, a
  * single part if its file cannot be read right now.
  */
+#include <linux/delay.h>
 #include <linux/mempool.h>
 #include <linux/percpu.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
@@ -16,6 +18,12 @@
 #include "comp.h"
 #include "image.h"
 #include "read.h"
+
+/* Extents that one I/O is given in the submitter's context. */
+#define READ_NOWAIT_EXTENTS	64
+
+/* Microseconds that a worker leaves to others when parts have run out. */
+#define READ_PART_DELAY		1000
 
 static struct kmem_cache *part_cache;
 
@@ -32,14 +40,14 @@ static void io_fail(struct qcow_io *io, int err)
 
 /* --- Parts --- */
 
-static struct qcow_part *part_get(struct qcow_io *io, bool nowait)
+static struct qcow_part *part_get(struct qcow_io *io)
 {
 	struct qcow_part *part = &io->part;
 
 	if (likely(!io->part_used)) {
 		io->part_used = true;
 	} else {
-		part = mempool_alloc(io->parts, nowait ? GFP_NOWAIT : GFP_NOIO);
+		part = mempool_alloc(io->parts, GFP_NOWAIT);
 		if (!part)
 			return NULL;
 	}
@@ -197,7 +205,7 @@ static int io_extent(struct qcow_io *io, bool nowait)
 		break;
 	case QCOW_EXTENT_DATA:
 	case QCOW_EXTENT_COMPRESSED:
-		part = part_get(io, nowait);
+		part = part_get(io);
 		if (!part)
 			return -EAGAIN;
 		part_prepare(part, io, &ext);
@@ -210,11 +218,19 @@ static int io_extent(struct qcow_io *io, bool nowait)
 
 static int io_extents(struct qcow_io *io, bool nowait)
 {
-	int err = 0;
+	u32 n = 0;
+	int err;
 
-	while (!err && io->next < io->len)
+	while (io->next < io->len) {
+		if (nowait && n++ == READ_NOWAIT_EXTENTS)
+			return -EAGAIN;
 		err = io_extent(io, nowait);
-	return err;
+		if (err)
+			return err;
+		if (!nowait)
+			cond_resched();
+	}
+	return 0;
 }
 
 static void io_work(struct work_struct *work)
@@ -224,9 +240,18 @@ static void io_work(struct work_struct *work)
 	int err;
 
 	err = io_extents(io, false);
+	memalloc_noio_restore(noio);
+	if (err == -EAGAIN) {
+		/*
+		 * All parts are taken. Whoever has them may wait for this
+		 * queue, so sleeping for one would be wrong: get in line again.
+		 */
+		usleep_range(READ_PART_DELAY, 2 * READ_PART_DELAY);
+		queue_work(io->wq, work);
+		return;
+	}
 	if (err)
 		io_fail(io, err);
-	memalloc_noio_restore(noio);
 	io_put(io);
 }
 

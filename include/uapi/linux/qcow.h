@@ -56,6 +56,8 @@ struct qcow_ioc_image {
 	__u64 reserved[4];
 };
 
+#define QCOW_IMAGE_SIZE_V1	48
+
 /* Flags of an attach, reported back by the status. */
 #define QCOW_ATTACH_RO		(1U << 0) /* read-only */
 #define QCOW_ATTACH_DIRECT	(1U << 1) /* direct I/O or fail */
@@ -64,7 +66,6 @@ struct qcow_ioc_image {
 #define QCOW_ATTACH_UNTRUSTED	(1U << 4) /* needs RO and NO_PARTSCAN; one
 					   * image without data file
 					   */
-#define QCOW_ATTACH_AUTOCLEAR	(1U << 5) /* detach at the last close */
 
 /**
  * struct qcow_ioc_attach - make a block device of an image
@@ -106,6 +107,8 @@ struct qcow_ioc_attach {
 	__u64 reserved[4];
 };
 
+#define QCOW_ATTACH_SIZE_V1	104
+
 #define QCOW_DETACH_LAZY	(1U << 0) /* in use: detach at the last close */
 #define QCOW_DETACH_FORCE	(1U << 1) /* in use: fail its I/O and detach */
 
@@ -126,6 +129,8 @@ struct qcow_ioc_detach {
 	__s32 index;
 	__u32 pad;
 };
+
+#define QCOW_DETACH_SIZE_V1	16
 
 /* What a status says of a device besides its attach flags. */
 #define QCOW_STATE_LAZY		(1U << 0) /* goes at the last close */
@@ -148,8 +153,9 @@ struct qcow_ioc_detach {
  * @cache_used: out: bytes of metadata cached now, whole chain
  * @cache_hits: out: metadata looked up in the cache
  * @cache_misses: out: metadata read from the image
- * @fast: out: requests that needed no worker
- * @slow: out: requests that a worker carried out
+ * @fast: out: requests carried out in their submitter's context, but for
+ *	decompression
+ * @slow: out: requests that were left to a worker
  * @decompressed: out: clusters decompressed
  * @errors: out: requests that failed
  * @reserved: out: 0
@@ -175,6 +181,8 @@ struct qcow_ioc_status {
 	__u64 errors;
 	__u64 reserved[4];
 };
+
+#define QCOW_STATUS_SIZE_V1	144
 
 /*
  * The numbers carry no size (_IO): the size field of each structure does, so that
