@@ -1,0 +1,223 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh [CHECK...]: what can be said of the source without running it. Ends in
+# "check: N passed, N failed".
+set -uo pipefail
+. "$(dirname "$0")/../lib/common.sh"
+cd "$QCOW_TOP" || exit 1
+
+# The kernel whose headers and flags the static checks use: its gcc is the
+# machine's own, and sparse of the same age understands it.
+CHECK_KERNEL=6.1
+NEWEST_KERNEL=7
+MAX_FILE_LINES=800
+MAX_FUNCTION_LINES=100
+
+passed=0
+failed=0
+
+# verdict NAME OUTPUT: no output is a pass.
+verdict() {
+	if [ -z "$2" ]; then
+		passed=$((passed + 1))
+		return
+	fi
+	failed=$((failed + 1))
+	printf 'check: %s\n%s\n' "$1" "$2" | head -60
+}
+
+kernel_sources() {
+	git ls-files -co --exclude-standard -- 'drivers/*.[ch]' 'include/*.h' 'kunit/*.[ch]'
+}
+
+all_sources() {
+	kernel_sources
+	git ls-files -co --exclude-standard -- 'userspace/*.[ch]' 'tests/*.[ch]'
+}
+
+scripts() {
+	git ls-files -co --exclude-standard -- tests .ci | while read -r file; do
+		head -1 "$file" | grep -q '^#!/bin/bash' && echo "$file"
+	done
+}
+
+# checkpatch comes out of the kernel's source package.
+checkpatch_tool() {
+	local dir=$QCOW_CACHE/checkpatch
+
+	if [ ! -s "$dir/checkpatch.pl" ]; then
+		mkdir -p "$dir"
+		tar xf /usr/src/linux-source-6.1.tar.xz -C "$dir" --strip-components=2 --wildcards \
+			'*/scripts/checkpatch.pl' '*/scripts/spelling.txt' \
+			'*/scripts/const_structs.checkpatch' || return 1
+	fi
+	echo "$dir/checkpatch.pl"
+}
+
+# Not asked: unbroken message strings may be long; parameters of macros that
+# declare functions cannot be put in parentheses; zlib's names are its own.
+check_checkpatch() {
+	local tool
+
+	tool=$(checkpatch_tool) || { echo "no checkpatch.pl"; return; }
+	kernel_sources | xargs "$tool" --no-tree --strict --terse --show-types \
+		--ignore LONG_LINE_STRING,MACRO_ARG_PRECEDENCE,CAMELCASE -f 2> /dev/null |
+		grep -E '(ERROR|WARNING|CHECK):'
+}
+
+# build_warnings KERNEL MAKE_ARGUMENTS...: what a full build says of our files.
+build_warnings() {
+	local kernel=$1 out status
+
+	shift
+	find "$QCOW_CACHE/build/$kernel-check/" -name '*.o' -delete 2> /dev/null
+	out=$(QCOW_BUILD_SUFFIX=-check tests/lib/build.sh "$kernel" "$@" 2>&1)
+	status=$?
+	grep -E '(drivers/block/qcow|include/uapi|kunit)/.*(warning|error):' <<< "$out"
+	[ $status = 0 ] || tail -20 <<< "$out"
+}
+
+check_sparse() {
+	build_warnings "$CHECK_KERNEL" C=1 CHECK=sparse CF=-D__CHECK_ENDIAN__
+}
+
+check_gcc_w1() {
+	build_warnings "$NEWEST_KERNEL" W=1
+}
+
+# The kernel was configured for gcc: what clang has no flag for is taken out.
+check_clang() {
+	build_warnings "$CHECK_KERNEL" CC=clang W=1 CONFIG_CC_IS_GCC= CONFIG_CC_IS_CLANG=y \
+		CONFIG_RETHUNK= CONFIG_RETPOLINE= CONFIG_FTRACE_MCOUNT_USE_CC= \
+		CONFIG_INIT_STACK_ALL_ZERO= CONFIG_OBJTOOL= CONFIG_CC_IMPLICIT_FALLTHROUGH= \
+		KCFLAGS='-Wno-unknown-warning-option'
+}
+
+# In a copy: somebody may be using the tool that is in the tree.
+userspace_warnings() {
+	local copy=$QCOW_CACHE/build/userspace-check
+
+	rm -rf "$copy"
+	mkdir -p "$copy"
+	git ls-files -co --exclude-standard -- userspace include drivers |
+		rsync -a --ignore-missing-args --files-from=- ./ "$copy"
+	make -s -j2 -C "$copy/userspace" "$@" 2>&1
+}
+
+check_userspace_gcc() {
+	userspace_warnings CC=gcc
+}
+
+check_userspace_clang() {
+	userspace_warnings CC=clang
+}
+
+check_cppcheck() {
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
+		--inline-suppr --suppress=missingIncludeSystem -I userspace/src \
+		-I include/uapi -I drivers/block userspace/src 2>&1
+}
+
+check_shellcheck() {
+	scripts | xargs shellcheck -x -S warning 2>&1
+}
+
+# --- Layers: what a file includes is of its own layer or a lower one. ---
+
+# From the bottom up, as in drivers/block/qcow/Kbuild.include.
+LAYERS="pure format header entry io file comp cache qcow map image read cmd device sysfs ctl main"
+
+layer_of() {
+	local name=${1##*/} n=0 layer
+
+	name=${name%.[ch]}
+	case $name in
+	compat|compat_blk)	echo 0; return ;;
+	comp_*)			name=comp ;;
+	fmt_*)			name=map ;;
+	esac
+	for layer in $LAYERS; do
+		n=$((n + 1))
+		[ "$layer" = "$name" ] && echo $n && return
+	done
+	echo "unknown"
+}
+
+check_layers() {
+	local file header own other
+
+	for file in drivers/block/qcow/*.[ch]; do
+		own=$(layer_of "$file")
+		[ "$own" != unknown ] || echo "$file: not in the list of layers"
+		for header in $(sed -n 's/^#include "\(.*\.h\)"/\1/p' "$file"); do
+			other=$(layer_of "$header")
+			case $file:$header in
+			*/pure.h:pure_user.h|*compat_blk.h:compat.h|*/device.c:sysfs.h) continue ;;
+			esac
+			[ "$other" = unknown ] && echo "$file: includes unknown $header"
+			[ "$other" -le "$own" ] || echo "$file: includes the higher $header"
+		done
+	done
+}
+
+# Completion rises through io->done(): below cmd.c nobody knows of requests.
+check_no_blk_mq_below_cmd() {
+	grep -lE '#include .*(blk-mq|compat_blk)\.h' drivers/block/qcow/*.[ch] |
+		grep -vE '/(cmd|device|sysfs|ctl|main|compat_blk)\.[ch]$'
+}
+
+check_versions_in_compat_only() {
+	grep -nE 'LINUX_VERSION|KERNEL_VERSION|QCOW_HAVE_' -r drivers kunit include --include='*.[ch]' |
+		grep -v '/compat[_a-z]*\.h:'
+}
+
+check_userspace_includes() {
+	grep -nE '#include "(\.\./)*(drivers|qcow)/' -r userspace --include='*.[ch]' |
+		grep -vE '"qcow/(header|format|pure|entry)\.h"'
+}
+
+check_no_bug() {
+	grep -nE '\bBUG(_ON)?\(' -r drivers --include='*.[ch]'
+}
+
+# --- Size and form ---
+
+check_file_size() {
+	all_sources | xargs wc -l | awk -v max=$MAX_FILE_LINES '$2 != "total" && $1 > max'
+}
+
+# A function begins with "{" in the first column and ends with "}" there.
+check_function_size() {
+	all_sources | xargs awk -v max=$MAX_FUNCTION_LINES '
+		FNR == 1 { start = 0 }
+		/^\{/ { start = FNR }
+		/^\}/ { if (start && FNR - start > max)
+				print FILENAME ":" start ": function of " FNR - start " lines"
+			start = 0 }'
+}
+
+check_spdx() {
+	{ all_sources; scripts; } | while read -r file; do
+		head -2 "$file" | grep -q SPDX-License-Identifier || echo "$file: no licence tag"
+	done
+}
+
+# Nothing that a build leaves behind is there to be committed.
+check_clean_tree() {
+	git ls-files -co --exclude-standard | grep -E '\.(o|ko|mod|cmd|orig|rej|img)$'
+}
+
+run_check() {
+	verdict "$1" "$("check_$1")"
+}
+
+ALL=(checkpatch sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
+     shellcheck layers no_blk_mq_below_cmd versions_in_compat_only
+     userspace_includes no_bug file_size function_size spdx clean_tree)
+
+for name in "${@:-${ALL[@]}}"; do
+	run_check "$name"
+done
+echo "check: $passed passed, $failed failed"
+[ $failed = 0 ]

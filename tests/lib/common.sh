@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the test scripts share. Source it; it defines names only.
+
+QCOW_CACHE=${QCOW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/qcow}
+QCOW_TOP=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
+export QCOW_CACHE QCOW_TOP
+
+# Every kernel that modules are built for; the last one runs on the host.
+# shellcheck disable=SC2034
+QCOW_KERNELS="6.1 6.12 7 uml"
+
+say() {
+	echo "${0##*/}: $*" >&2
+}
+
+die() {
+	say "$*"
+	exit 1
+}
+
+# retry COMMAND...: for what a network hiccup may break.
+retry() {
+	local wait
+
+	for wait in 2 5 15 30; do
+		"$@" && return 0
+		say "failed, again in $wait s: $*"
+		sleep "$wait"
+	done
+	"$@"
+}
+
+# only_one NAME: waits until no other process holds NAME, then holds it until
+# this script ends. Scripts of one cache may run side by side.
+only_one() {
+	local fd
+
+	mkdir -p "$QCOW_CACHE/locks"
+	exec {fd}> "$QCOW_CACHE/locks/$1"
+	flock "$fd"
+}
+
+# kernel_info NAME: loads KVER, VMLINUZ, MODULES and BUILD of a cached kernel.
+kernel_info() {
+	local info=$QCOW_CACHE/kernels/$1/info
+
+	[ -f "$info" ] || die "no kernel $1: run tests/setup/kernel.sh $1"
+	# shellcheck source=/dev/null
+	. "$info"
+}

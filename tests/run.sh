@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh [TIER...]: everything there is, or some of it. Installs and fetches
+# what the tiers need. Each tier's output goes to a log; its failures and its
+# last line "...: N passed, N failed" are shown. Ends in "N passed, N failed".
+set -uo pipefail
+. "$(dirname "$0")/lib/common.sh"
+cd "$QCOW_TOP" || exit 1
+
+ALL=(build check tool kunit vm-7 vm-6.12 vm-6.1 bench)
+LOGS=$QCOW_CACHE/logs
+
+passed=0
+failed=0
+
+# What a tier runs; it may be run by hand like this.
+tier_command() {
+	case $1 in
+	build)	echo tests/build.sh ;;
+	check)	echo tests/check/run.sh ;;
+	tool)	echo tests/tool/run.sh ;;
+	kunit)	echo tests/uml/kunit.sh ;;
+	vm-*)	echo "tests/vm/test.sh ${1#vm-}" ;;
+	bench)	echo "tests/bench/run.sh -c" ;;
+	*)	die "no such tier: $1 (there are ${ALL[*]})" ;;
+	esac
+}
+
+setup_step() {
+	local begin=$SECONDS
+
+	"$@" > "$LOGS/setup.log" 2>&1 || {
+		tail -40 "$LOGS/setup.log"
+		die "$* failed; see $LOGS/setup.log"
+	}
+	printf '%-10s %-52s %4d s\n' setup "$*" $((SECONDS - begin))
+}
+
+setup() {
+	local kernel
+
+	setup_step tests/setup/packages.sh
+	for kernel in 6.1 6.12 7; do
+		setup_step tests/setup/kernel.sh "$kernel"
+	done
+	setup_step tests/setup/uml.sh
+	setup_step make -s -C userspace
+}
+
+# A tier that fails without saying how many cases did has one failure.
+count() {
+	local line=$1 status=$2 p=0 f=0
+
+	if [[ $line =~ ([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+		p=${BASH_REMATCH[1]}
+		f=${BASH_REMATCH[2]}
+	fi
+	[ $((p + f)) -gt 0 ] || { f=1; line="nothing ran"; }
+	[ "$status" = 0 ] || [ "$f" -gt 0 ] || { f=1; line="$line, exit $status"; }
+	passed=$((passed + p))
+	failed=$((failed + f))
+	summary=$line
+	tier_failed=$f
+}
+
+run_tier() {
+	local tier=$1 log=$LOGS/$1.log command begin=$SECONDS status
+
+	command=$(tier_command "$tier") || exit 1
+	# shellcheck disable=SC2086
+	$command > "$log" 2>&1
+	status=$?
+	count "$(grep -E '[0-9]+ passed, [0-9]+ failed$' "$log" | tail -1)" $status
+	printf '%-10s %-52s %4d s\n' "$tier" "$summary" $((SECONDS - begin))
+	[ "$tier_failed" = 0 ] || {
+		echo "--- end of $log; again: $command"
+		tail -60 "$log"
+		echo "---"
+	}
+}
+
+mkdir -p "$LOGS"
+[ $# -gt 0 ] || set -- "${ALL[@]}"
+for tier; do
+	tier_command "$tier" > /dev/null || exit 1
+done
+setup
+for tier; do
+	run_tier "$tier"
+done
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

@@ -1,0 +1,252 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh: boots one of Debian's stock kernels in QEMU and runs a script in it.
+set -euo pipefail
+here=$(realpath "$(dirname "$0")")
+. "$here/../lib/common.sh"
+. "$here/../lib/klog.sh"
+
+usage() {
+	cat >&2 <<-EOF
+	usage: run.sh -k KERNEL [options] SCRIPT [ARGUMENTS]
+	  -k KERNEL    6.1, 6.12 or 7
+	  -m MEMORY    2G unless given
+	  -c CPUS      2 unless given
+	  -d IMAGE     a raw disk image, as /dev/vda; again for vdb, ...
+	  -t SECONDS   before the guest is ended, 300 unless given
+	  -b ARGS      more arguments for the kernel
+	  -a REGEX     lines that the kernel log may have, bad as they look
+	  -o DIR       host folder that is /out in the guest; the kernel log is
+	               left there too. Without it, a folder that is kept only if
+	               the run fails.
+	  --icount -i INITRAMFS
+	               one CPU, virtual time that counts instructions, a system that
+	               is wholly in INITRAMFS, and no SCRIPT. What it writes to
+	               ttyS1 is printed; it tells its exit status there in a last
+	               line, "exit N".
+
+	The guest's root is the host's, under an overlay that is forgotten; /tmp is
+	empty. SCRIPT runs as root in the current folder; what it prints is printed,
+	its exit status is ours. A guest that does not boot, does not finish, or
+	whose kernel complains of something fails.
+	Environment: QCOW_ACCEL=kvm or tcg overrides what was found out; variables
+	QCOW_* are there in the guest too; QCOW_KERNEL is KERNEL.
+	EOF
+	exit 2
+}
+
+kernel='' memory=2G cpus=2 limit=300 append='' allowed='^$' out='' icount='' initramfs=''
+disks=()
+
+parse_options() {
+	local opts
+
+	opts=$(getopt -n run.sh -o +k:m:c:d:t:b:a:o:i: -l icount -- "$@") || usage
+	eval set -- "$opts"
+	while [ "$1" != -- ]; do
+		case $1 in
+		-k)	kernel=$2 ;;
+		-m)	memory=$2 ;;
+		-c)	cpus=$2 ;;
+		-d)	disks+=("$(realpath "$2")") ;;
+		-t)	limit=$2 ;;
+		-b)	append=$2 ;;
+		-a)	allowed=$2 ;;
+		-o)	out=$2 ;;
+		-i)	initramfs=$2 ;;
+		--icount) icount=1; shift; continue ;;
+		esac
+		shift 2
+	done
+	shift
+	command=("$@")
+	[ -n "$kernel" ] || usage
+	[ -n "$icount$*" ] || usage
+}
+
+# The answer holds for a machine and its kernel.
+machine_id() {
+	{ uname -r; cat /etc/machine-id; grep -m1 'model name' /proc/cpuinfo; } 2> /dev/null |
+		sha256sum | cut -c1-12
+}
+
+# Prints kvm or tcg. That /dev/kvm opens proves nothing: some machines have
+# one with which QEMU aborts or hangs. Only a boot tells.
+find_accel() {
+	local answer
+
+	answer=$QCOW_CACHE/vm/accel-$(machine_id)
+	if [ ! -s "$answer" ]; then
+		only_one accel
+		[ -s "$answer" ] || probe_accel > "$answer"
+	fi
+	cat "$answer"
+}
+
+probe_accel() {
+	if [ -w /dev/kvm ] && QCOW_ACCEL=kvm "$here/run.sh" -k "$kernel" -t 20 \
+		-o "$QCOW_CACHE/vm/probe" true > /dev/null 2>&1; then
+		echo kvm
+	else
+		echo tcg
+	fi
+}
+
+# Prints those of our places that lie where the guest has a tmpfs, and in no
+# other one of them.
+hidden_places() {
+	printf '%s\n' "$QCOW_TOP" "$QCOW_CACHE" "$PWD" "$(realpath -m "${command[0]}")" |
+		awk '/^\/(tmp|run)\// { place[$0] }
+		     END { for (p in place) if (!inside(p)) print p }
+		     function inside(p, q) {
+			for (q in place)
+				if (index(p, q "/") == 1)
+					return 1
+			return 0
+		     }'
+}
+
+# What the guest's init and then its shell read
+write_job() {
+	local name
+
+	cat > "$out/.env" <<-EOF
+		MODULES='$MODULES'
+		KEEP='$(hidden_places)'
+	EOF
+	export QCOW_KERNEL=$kernel
+	{
+		echo "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+		echo "export HOME=$(printf %q "$HOME") LANG=C.UTF-8 TERM=dumb"
+		for name in ${!QCOW_*}; do
+			# arrays and the like are not for others
+			[[ ${!name@a} == *x* ]] && echo "export $name=$(printf %q "${!name}")"
+		done
+		echo "cd $(printf %q "$PWD") 2> /dev/null || cd /"
+		echo "exec$(printf ' %q' "${command[@]}")"
+	} > "$out/.job"
+}
+
+# Shares, disks, and a port for what the script prints
+share_args() {
+	local i=0 disk
+
+	printf '%s\n' -smp "$cpus" -device virtio-serial \
+		-chardev file,id=stdout,path=/dev/stdout,append=on \
+		-device virtserialport,chardev=stdout \
+		-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
+		-device virtio-9p-pci,fsdev=root,mount_tag=root \
+		-fsdev "local,id=out,path=$out,security_model=none" \
+		-device virtio-9p-pci,fsdev=out,mount_tag=out
+	for disk in "${disks[@]}"; do
+		printf '%s\n' -drive \
+			"file=$disk,if=none,id=disk$i,format=raw,cache=unsafe,discard=unmap" \
+			-device "virtio-blk-pci,drive=disk$i"
+		i=$((i + 1))
+	done
+}
+
+accel_args() {
+	case ${QCOW_ACCEL:-$(find_accel)} in
+	kvm)	printf '%s\n' -accel kvm -cpu host ;;
+	*)	printf '%s\n' -accel tcg,thread=multi -cpu max ;;
+	esac
+}
+
+# Nothing here may depend on the host's clock, load or randomness.
+icount_args() {
+	printf '%s\n' -accel tcg,thread=single -cpu max -smp 1 \
+		-icount shift=0,sleep=off -seed 1 \
+		-rtc base=2024-01-01T00:00:00,clock=vm
+}
+
+boot() {
+	local status=0
+
+	timeout --foreground -k 5 "$limit" qemu-system-x86_64 \
+		-M q35 -m "$memory" -display none -nodefaults -no-user-config \
+		-no-reboot -kernel "$VMLINUX" -initrd "$initramfs" \
+		-serial "file:$out/kernel.log" \
+		-append "console=ttyS0 panic=-1 $append" "$@" < /dev/null || status=$?
+	case $status in
+	0)	;;
+	124)	say "not finished after $limit s" ;;
+	*)	say "QEMU ended with status $status" ;;
+	esac
+	return $status
+}
+
+run_shared() {
+	local args status
+
+	mapfile -t args < <(accel_args; share_args)
+	write_job
+	# QEMU opens its standard output anew, which a pipe always bears.
+	boot "${args[@]}" | cat
+	if ! grep -aq BOOTED "$out/kernel.log"; then
+		say "the guest did not boot; its log ends:"
+		tail -n 20 "$out/kernel.log" >&2
+		return 1
+	fi
+	status=$(cat "$out/.status" 2> /dev/null) || {
+		say "the guest died; its log ends:"
+		tail -n 20 "$out/kernel.log" >&2
+		return 1
+	}
+	return "$status"
+}
+
+run_icount() {
+	local args status
+
+	mapfile -t args < <(icount_args)
+	boot "${args[@]}" -serial "file:$out/stdout" || true
+	tr -d '\r' < "$out/stdout" | sed '$ { /^exit [0-9]*$/ d }'
+	status=$(tail -n1 "$out/stdout" | tr -d '\r' | sed -n 's/^exit //p')
+	[ -n "$status" ] && return "$status"
+	say "the guest died; its log ends:"
+	tail -n 20 "$out/kernel.log" >&2
+	return 1
+}
+
+# prints what the kernel complained of
+check_log() {
+	local problems
+
+	problems=$(klog_problems "$out/kernel.log" | grep -vaE -- "$allowed") || return 0
+	say "in the kernel log:"
+	echo "$problems" >&2
+	return 1
+}
+
+prepare_out() {
+	if [ -n "$out" ]; then
+		mkdir -p "$out"
+	else
+		mkdir -p "$QCOW_CACHE/runs"
+		out=$(mktemp -d "$QCOW_CACHE/runs/$kernel-$(basename "${command[0]:-icount}")-XXXXXX")
+		temporary=1
+	fi
+	out=$(realpath "$out")
+	rm -f "$out"/{kernel.log,.status,stdout}
+}
+
+temporary=
+status=0
+parse_options "$@"
+kernel_info "$kernel"
+prepare_out
+: "${initramfs:=$("$here/initramfs.sh" "$kernel")}"
+if [ -n "$icount" ]; then
+	run_icount || status=$?
+else
+	run_shared || status=$?
+fi
+check_log || [ $status -ne 0 ] || status=1
+if [ $status -eq 0 ] && [ -n "$temporary" ]; then
+	rm -rf "$out"
+elif [ $status -ne 0 ]; then
+	say "failed with status $status; the kernel log is $out/kernel.log"
+fi
+exit $status
