@@ -86,12 +86,14 @@ static ssize_t file_read_sync(struct qcow_file *f, u64 pos,
 static ssize_t file_pread_pages(struct qcow_file *f, u64 pos, void *buf,
 				size_t len, bool direct)
 {
-	struct bio_vec bvec[FILE_PREAD_PAGES];
+	/* Memory that does not begin with a page spans one more. */
+	struct bio_vec bvec[FILE_PREAD_PAGES + 1];
 	struct iov_iter iter;
 	size_t used = 0;
 	u32 nr = 0;
 
-	while (used < len && nr < FILE_PREAD_PAGES) {
+	len = min_t(size_t, len, FILE_PREAD_PAGES * PAGE_SIZE);
+	while (used < len) {
 		void *p = buf + used;
 		u32 n = min_t(size_t, len - used, PAGE_SIZE - offset_in_page(p));
 

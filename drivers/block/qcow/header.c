@@ -22,13 +22,13 @@ u32 qcow_header_probe(const void *buf, size_t len)
 int qcow_header_cluster_size(const void *buf, size_t len, struct qcow_msg *msg)
 {
 	const struct qcow_disk_header *d = buf;
-	u32 version = qcow_header_probe(buf, len);
-	u32 bits;
+	u32 version, bits;
 
 	if (len < QCOW_HEADER_PROBE_BYTES)
 		return qcow_fail(msg, -EINVAL, "file is too short for a qcow2 header: truncated, or not a qcow2 image; use -f raw if it is a raw image");
-	if (!version)
+	if (be32_to_cpu(d->magic) != QCOW_DISK_MAGIC)
 		return qcow_fail(msg, -EINVAL, "not a qcow2 image (no magic bytes); use -f raw if it is a raw image");
+	version = be32_to_cpu(d->version);
 	if (version == 1)
 		return qcow_fail(msg, -EOPNOTSUPP, "qcow version 1 is not supported yet; convert it with qemu-img convert -O qcow2");
 	if (version != 2 && version != 3)

@@ -64,7 +64,7 @@ struct qcow_header {
 #define QCOW_HEADER_PROBE_BYTES	24
 
 /*
- * 1 or more: the version in a qcow or qcow2 header; 0: it is not one. @buf
+ * 1 or more: the version in a qcow or qcow2 header; 0: it is none of either. @buf
  * holds @len bytes of the file's start.
  */
 u32 qcow_header_probe(const void *buf, size_t len);
