@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Failing allocations. The knobs are those in debugfs: what a user would write
+ * to them is put where they point to.
+ */
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/kernel.h>
+#include <linux/sched.h>
+
+#include "fault.h"
+
+/**
+ * struct fault_knob - a value to be set
+ * @dir: its folder in debugfs
+ * @name: and its name there
+ * @size: bytes of it
+ * @want: the value
+ * @old: what it was
+ */
+struct fault_knob {
+	const char *dir;
+	const char *name;
+	size_t size;
+	unsigned long want;
+	unsigned long old;
+};
+
+static struct fault_knob knobs[] = {
+	{ "failslab", "ignore-gfp-wait", sizeof(bool), false },
+	{ "failslab", "verbose", sizeof(unsigned long), 0 },
+	{ "fail_page_alloc", "ignore-gfp-wait", sizeof(bool), false },
+	{ "fail_page_alloc", "min-order", sizeof(u32), 0 },
+	{ "fail_page_alloc", "verbose", sizeof(unsigned long), 0 },
+};
+
+/* Exchanges the knob's value with *@value. Return: whether it is there. */
+static bool knob_exchange(const struct fault_knob *k, unsigned long *value)
+{
+	struct dentry *dir = debugfs_lookup(k->dir, NULL);
+	struct dentry *d = dir ? debugfs_lookup(k->name, dir) : NULL;
+	unsigned long old = 0;
+	void *p;
+
+	if (d) {
+		p = d_inode(d)->i_private;
+		memcpy(&old, p, k->size);
+		memcpy(p, value, k->size);
+		*value = old;
+	}
+	dput(d);
+	dput(dir);
+	return d;
+}
+
+bool fault_begin(void)
+{
+	bool all = IS_ENABLED(CONFIG_FAULT_INJECTION);
+	u32 i;
+
+	for (i = 0; all && i < ARRAY_SIZE(knobs); i++) {
+		knobs[i].old = knobs[i].want;
+		all = knob_exchange(&knobs[i], &knobs[i].old);
+	}
+	return all;
+}
+
+void fault_end(void)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++)
+		knob_exchange(&knobs[i], &knobs[i].old);
+}
+
+#ifdef CONFIG_FAULT_INJECTION
+void fault_arm(u32 nth)
+{
+	WRITE_ONCE(current->fail_nth, nth);
+}
+
+bool fault_disarm(void)
+{
+	bool failed = !READ_ONCE(current->fail_nth);
+
+	WRITE_ONCE(current->fail_nth, 0);
+	return failed;
+}
+#else
+void fault_arm(u32 nth)
+{
+}
+
+bool fault_disarm(void)
+{
+	return false;
+}
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_FAULT_H
+#define _QCOW_FAULT_H
+
+#include <linux/types.h>
+
+/*
+ * Allocations that fail, by the kernel's fault injection. fault_begin() makes
+ * it apply to all allocations of slabs and pages, quietly, until fault_end().
+ * Return: whether the kernel can do that.
+ */
+bool fault_begin(void);
+void fault_end(void);
+
+/* The @nth allocation of this task fails, from 1. */
+void fault_arm(u32 nth);
+
+/* Return: whether it has come to that. */
+bool fault_disarm(void);
+
+#endif /* _QCOW_FAULT_H */

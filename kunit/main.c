@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The test module: sets the driver's layers up as its own main.c does, up to
+ * the data path. The suites run when the module is live.
+ */
+#include <linux/module.h>
+
+#include "cache.h"
+#include "read.h"
+
+#include "codec.h"
+#include "memfile.h"
+#include "qtest.h"
+
+unsigned int qtest_images = 20000;
+module_param_named(images, qtest_images, uint, 0444);
+MODULE_PARM_DESC(images, "damaged images to open and read");
+
+unsigned long qtest_seed = 1;
+module_param_named(seed, qtest_seed, ulong, 0444);
+MODULE_PARM_DESC(seed, "seed of everything that is random");
+
+struct workqueue_struct *qtest_wq;
+struct workqueue_struct *qtest_comp_wq;
+
+static int __init qtest_init(void)
+{
+	int err;
+
+	qtest_wq = alloc_workqueue("qcow_kunit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!qtest_wq)
+		return -ENOMEM;
+	qtest_comp_wq = alloc_workqueue("qcow_kunit_comp",
+					WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!qtest_comp_wq) {
+		err = -ENOMEM;
+		goto wq;
+	}
+	err = qcow_cache_init();
+	if (err)
+		goto comp_wq;
+	err = qcow_read_init();
+	if (err)
+		goto cache;
+	err = memfile_init();
+	if (err)
+		goto read;
+	err = codec_init();
+	if (err)
+		goto memfile;
+	return 0;
+
+memfile:
+	memfile_exit();
+read:
+	qcow_read_exit();
+cache:
+	qcow_cache_exit();
+comp_wq:
+	destroy_workqueue(qtest_comp_wq);
+wq:
+	destroy_workqueue(qtest_wq);
+	return err;
+}
+
+static void __exit qtest_exit(void)
+{
+	codec_exit();
+	memfile_exit();
+	qcow_read_exit();
+	qcow_cache_exit();
+	destroy_workqueue(qtest_comp_wq);
+	destroy_workqueue(qtest_wq);
+}
+
+module_init(qtest_init);
+module_exit(qtest_exit);
+
+MODULE_DESCRIPTION("KUnit tests of qcow");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the suites share.
+ */
+#ifndef _QCOW_QTEST_H
+#define _QCOW_QTEST_H
+
+#include <linux/prandom.h>
+#include <linux/workqueue.h>
+
+#include <kunit/test.h>
+
+/* Module parameters. */
+extern unsigned int qtest_images;
+extern unsigned long qtest_seed;
+
+/*
+ * Where the driver does what may sleep, and where it decompresses, made as its
+ * devices make theirs.
+ */
+extern struct workqueue_struct *qtest_wq;
+extern struct workqueue_struct *qtest_comp_wq;
+
+/* Random numbers that depend on the module's seed and on @salt alone. */
+static inline struct rnd_state qtest_rnd(u64 salt)
+{
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, (qtest_seed + salt) * 0x9e3779b97f4a7c15ULL);
+	return rnd;
+}
+
+/* 0 to @n - 1. */
+static inline u32 qtest_below(struct rnd_state *rnd, u32 n)
+{
+	return prandom_u32_state(rnd) % n;
+}
+
+static inline u64 qtest_u64(struct rnd_state *rnd)
+{
+	return (u64)prandom_u32_state(rnd) << 32 | prandom_u32_state(rnd);
+}
+
+/* True once in @n times. */
+static inline bool qtest_one_in(struct rnd_state *rnd, u32 n)
+{
+	return !qtest_below(rnd, n);
+}
+
+/* Work items that have ended an I/O may not have returned. */
+static inline void qtest_flush(void)
+{
+	flush_workqueue(qtest_wq);
+	flush_workqueue(qtest_comp_wq);
+}
+
+#endif /* _QCOW_QTEST_H */

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_READER_H
+#define _QCOW_READER_H
+
+#include <linux/bvec.h>
+#include <linux/completion.h>
+
+#include "builder.h"
+#include "io.h"
+#include "qcow.h"
+#include "qtest.h"
+
+/* Memory of a read: pieces of contiguous pages. */
+#define READER_PIECES		32
+#define READER_PIECE_ORDER	2
+#define READER_PIECE		(PAGE_SIZE << READER_PIECE_ORDER)
+#define READER_PARALLEL		4
+
+/* What a read can end with besides an errno: faults of the driver. */
+#define READER_WRONG		1 /* other bytes */
+#define READER_STRAY		2 /* bytes beside those wanted were written to */
+#define READER_HANG		3
+#define READER_TWICE		4 /* done was called more than once */
+
+/**
+ * struct reader_io - a read with memory of its own
+ * @io: for the driver
+ * @done: it has ended
+ * @dones: how often
+ * @bvec: its memory
+ * @piece: where that comes from
+ */
+struct reader_io {
+	struct qcow_io io;
+	struct completion done;
+	atomic_t dones;
+	struct bio_vec bvec[READER_PIECES];
+	struct page *piece[READER_PIECES];
+};
+
+/**
+ * struct reader - what reads of an opened chain need
+ * @params: to open it with
+ * @parts: pool for the I/O
+ * @io: reads that can be under way at once
+ */
+struct reader {
+	struct qcow_params params;
+	mempool_t *parts;
+	struct reader_io io[READER_PARALLEL];
+};
+
+struct reader *reader_create(void);
+void reader_destroy(struct reader *r);
+struct qcow_image *reader_open(struct reader *r, const struct builder_chain *c,
+			       struct qcow_msg *msg);
+void reader_silence(struct qcow_image *img);
+void reader_prepare(struct reader *r, u32 slot, struct qcow_image *img, u64 pos,
+		    u32 len);
+void reader_prepare_random(struct reader *r, u32 slot, struct qcow_image *img,
+			   u64 pos, u32 len, struct rnd_state *rnd);
+void reader_submit(struct reader *r, u32 slot, bool worker);
+int reader_wait(struct reader *r, u32 slot, const u8 *expect);
+int reader_read(struct reader *r, struct qcow_image *img, u64 pos, u32 len,
+		const u8 *expect);
+int reader_read_all(struct reader *r, struct qcow_image *img, const u8 *expect,
+		    u32 step);
+
+#endif /* _QCOW_READER_H */
