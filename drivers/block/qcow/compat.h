@@ -13,10 +13,32 @@
 #error "qcow needs a 64-bit kernel: offsets of 56 bits index its tables"
 #endif
 
+#include <linux/blkdev.h>
 #include <linux/list_lru.h>
+#include <linux/sched.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
+
+/*
+ * Take the task's plug away from it; give it back by setting current->plug.
+ *
+ * Since 6.9: a plug keeps the time, and a flag tells the scheduler to look for
+ * it in the plug: the flag goes first.
+ */
+static inline struct blk_plug *qcow_compat_take_plug(void)
+{
+	struct blk_plug *plug = current->plug;
+
+#ifdef PF_BLOCK_TS
+	if (plug)
+		plug->cur_ktime = 0;
+	current->flags &= ~PF_BLOCK_TS;
+	barrier();
+#endif
+	current->plug = NULL;
+	return plug;
+}
 
 #ifndef ITER_DEST
 #define ITER_DEST	READ

@@ -305,12 +305,11 @@ static ssize_t fio_start(struct qcow_fio *fio, bool direct)
 static ssize_t fio_start_nowait(struct qcow_fio *fio, bool direct)
 {
 	struct bio_list *bio_list = current->bio_list;
-	struct blk_plug *plug = current->plug;
+	struct blk_plug *plug = qcow_compat_take_plug();
 	unsigned int noio = memalloc_noio_save();
 	ssize_t res;
 
 	current->bio_list = NULL;
-	current->plug = NULL;
 	res = fio_start(fio, direct);
 	current->plug = plug;
 	current->bio_list = bio_list;
