@@ -64,20 +64,56 @@ count() {
 	tier_failed=$f
 }
 
+# Runs a tier; its exit status and seconds go beside the log.
 run_tier() {
-	local tier=$1 log=$LOGS/$1.log command begin=$SECONDS status
+	local log=$LOGS/$1.log command begin=$SECONDS
 
-	command=$(tier_command "$tier") || exit 1
+	command=$(tier_command "$1") || exit 1
 	# shellcheck disable=SC2086
 	$command > "$log" 2>&1
-	status=$?
-	count "$(grep -E '[0-9]+ passed, [0-9]+ failed$' "$log" | tail -1)" $status
-	printf '%-10s %-52s %4d s\n' "$tier" "$summary" $((SECONDS - begin))
+	echo "$? $((SECONDS - begin))" > "$LOGS/$1.status"
+}
+
+report_tier() {
+	local tier=$1 log=$LOGS/$1.log status seconds
+
+	read -r status seconds < "$LOGS/$tier.status" || status=1 seconds=0
+	count "$(grep -E '[0-9]+ passed, [0-9]+ failed$' "$log" | tail -1)" "$status"
+	printf '%-10s %-52s %4d s\n' "$tier" "$summary" "$seconds"
 	[ "$tier_failed" = 0 ] || {
-		echo "--- end of $log; again: $command"
+		echo "--- end of $log; again: $(tier_command "$tier")"
 		tail -60 "$log"
 		echo "---"
 	}
+}
+
+# Guests of different kernels run two at a time: each is one busy CPU, mostly.
+run_guests() {
+	local tier
+
+	for tier; do
+		while [ "$(jobs -rp | wc -l)" -ge 2 ]; do
+			wait -n
+		done
+		run_tier "$tier" &
+	done
+	wait
+	for tier; do
+		report_tier "$tier"
+	done
+}
+
+run_tiers() {
+	local tier guests=()
+
+	for tier; do
+		case $tier in
+		vm-*)	guests+=("$tier") ;;
+		*)	run_tier "$tier"
+			report_tier "$tier" ;;
+		esac
+	done
+	run_guests "${guests[@]}"
 }
 
 mkdir -p "$LOGS"
@@ -85,9 +121,8 @@ mkdir -p "$LOGS"
 for tier; do
 	tier_command "$tier" > /dev/null || exit 1
 done
+rm -f "$LOGS"/*.status
 setup
-for tier; do
-	run_tier "$tier"
-done
+run_tiers "$@"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -250,7 +250,8 @@ static int check_l1(struct walk *w)
 
 	if (!nr)
 		return 0;
-	if (w->h->l1_offset + ((bytes - 1) & ~(w->cluster - 1)) >= f->size)
+	/* Its cluster need not be there to the end, its entries are. */
+	if (w->h->l1_offset + bytes > f->size)
 		return refuse(w, f, w->h->l1_offset + bytes);
 	l1 = xcalloc(nr, sizeof(*l1));
 	err = file_read(f, l1, bytes, w->h->l1_offset, NULL);

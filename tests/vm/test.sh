@@ -1,0 +1,131 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# test.sh KERNEL: reads images of every kind through the driver in a guest with
+# that kernel, and compares with what QEMU reads. Ends in
+# "vmtest KERNEL: N passed, N failed".
+#
+# QCOW_ONLY=GLOB   only cases whose name matches
+# QCOW_SEED=1,2    seeds of the random images (1 unless given)
+# QCOW_COUNT=N     random images of each seed (120 unless given)
+set -euo pipefail
+shopt -s inherit_errexit
+here=$(realpath "$(dirname "$0")")
+. "$here/../lib/common.sh"
+
+[ $# -eq 1 ] || die "usage: test.sh 6.1|6.12|7"
+kernel=$1
+: "${QCOW_SEED:=1}" "${QCOW_COUNT:=120}" "${QCOW_ONLY:=*}"
+GUEST_SECONDS=1500
+manifests=(cross crafted damage refuse)
+
+# make_images: prints the folder with the images' disk and the manifests. It is
+# named after all that decides what is in it.
+make_images() {
+	local id dir
+
+	id=$({ cat "$here"/images/*.py; qemu-img --version
+	       echo "$QCOW_SEED $QCOW_COUNT"; } | sha256sum | cut -c1-16)
+	dir=$QCOW_CACHE/images/$id
+	only_one "images-$id"
+	if [ ! -f "$dir/disk" ]; then
+		rm -rf "$dir"
+		mkdir -p "$dir"
+		say "making images in $dir"
+		PYTHONDONTWRITEBYTECODE=1 "$here/images/make.py" "$dir" "$QCOW_SEED" "$QCOW_COUNT" >&2
+		make_disk "$dir"
+		rm -rf "$dir/images"
+	fi
+	echo "$dir"
+}
+
+make_disk() {
+	local size
+
+	size=$(du -sm "$1/images" | cut -f1)
+	rm -f "$1/disk.new"
+	truncate -s $((size * 5 / 4 + 64))M "$1/disk.new"
+	mkfs.ext4 -q -O ^has_journal -E lazy_itable_init=0 -m 0 -N 20000 \
+		-d "$1/images" "$1/disk.new"
+	mv "$1/disk.new" "$1/disk"
+}
+
+# make_plan: what the guest shall do, in $out: one manifest each with only the
+# cases asked for, and the names of all.
+make_plan() {
+	local manifest name
+
+	: > "$out/plan"
+	cp "$images/subset" "$images/flat" "$out"
+	for manifest in "${manifests[@]}"; do
+		[ -f "$images/$manifest" ] || continue
+		while IFS= read -r line; do
+			name=${line%%$'\t'*}
+			# shellcheck disable=SC2053
+			[[ $name == $QCOW_ONLY ]] && echo "$line"
+		done < "$images/$manifest" > "$out/$manifest" || true
+		cut -f1 "$out/$manifest" >> "$out/plan"
+	done
+	sed -n 's/^case_\([a-z0-9_]*\)() {$/\1/p' "$here"/guest/[0-9]*.sh | tr _ - |
+		while read -r name; do
+			# shellcheck disable=SC2053
+			[[ $name != $QCOW_ONLY ]] || echo "$name"
+		done >> "$out/plan"
+	[ "$(sort "$out/plan" | uniq -d)" = "" ] || die "two cases have one name"
+	[ -s "$out/plan" ] || die "no case matches $QCOW_ONLY"
+}
+
+# judge: compares what was planned with what was done.
+judge() {
+	local planned passed
+
+	touch "$out/results"
+	sed -n 's/^ok //p' "$out/results" | sort -u |
+		comm -12 - <(sort "$out/plan") > "$out/passed"
+	planned=$(wc -l < "$out/plan")
+	passed=$(wc -l < "$out/passed")
+	grep -v '^ok ' "$out/results" | head -n 60 || true
+	comm -23 <(sort "$out/plan") "$out/passed" > "$out/failed"
+	while read -r name; do
+		grep -q "^not ok $name:" "$out/results" || echo "did not run: $name"
+	done < "$out/failed" | sed -n '1,10p; 11s/.*/and more did not run/p'
+	head -n 10 "$out/failed" | while read -r name; do
+		echo "again: QCOW_SEED=$QCOW_SEED QCOW_COUNT=$QCOW_COUNT QCOW_ONLY='$name' tests/vm/test.sh $kernel"
+	done
+	failed=$((planned - passed + $(grep -c '^not ok nothing' "$out/results" || true)))
+	passed_count=$passed
+}
+
+QCOW_MODULE=$("$here/../lib/build.sh" "$kernel" | tail -n1)/qcow.ko
+make -s -C "$QCOW_TOP/userspace" >&2
+QCOW_BUILT=$QCOW_CACHE/build/qcowtest
+make -s -C "$here/guest" BUILD="$QCOW_BUILT" >&2
+images=$(make_images)
+out=$(mktemp -d "${TMPDIR:-/tmp}/qcow-vmtest-XXXXXX")
+trap 'rm -rf "$out"' EXIT
+make_plan
+export QCOW_MODULE QCOW_BUILT QCOW_TOP
+
+# The guest writes to its disks.
+disks=("$out/images")
+cp --sparse=always --reflink=auto "$images/disk" "$out/images"
+for name in b c d; do
+	truncate -s 1G "$out/disk-$name"
+	disks+=("$out/disk-$name")
+done
+status=0
+# shellcheck disable=SC2046
+"$here/run.sh" -k "$kernel" -t $GUEST_SECONDS -b oops=panic -o "$out" \
+	$(printf -- '-d %s ' "${disks[@]}") "$here/guest/main.sh" || status=$?
+judge
+if [ $status -ne 0 ] || [ "$failed" -ne 0 ]; then
+	mkdir -p "$QCOW_CACHE/runs"
+	cp "$out/kernel.log" "$QCOW_CACHE/runs/vmtest-$kernel.log" || true
+	cp "$out/results" "$QCOW_CACHE/runs/vmtest-$kernel.results" || true
+	say "the kernel log is $QCOW_CACHE/runs/vmtest-$kernel.log"
+fi
+if [ $status -ne 0 ] && [ "$failed" -eq 0 ]; then
+	failed=1
+fi
+echo "vmtest $kernel: $passed_count passed, $failed failed"
+[ "$failed" -eq 0 ]
