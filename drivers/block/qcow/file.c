@@ -44,14 +44,18 @@ static bool file_direct_refused(int err)
 
 /*
  * Alignment that direct I/O needs, or 0 if the file has none. Filesystems that
- * do not tell are taken to need that of their device, or a page.
+ * do not tell are taken to need that of their device, or a page. Network
+ * filesystems, which do not tell and have no device, are given direct I/O only
+ * if it is asked for, and never for the kernel's own memory: they may keep
+ * references to its pages for longer than the read takes.
  */
-static u32 file_dio_align(struct qcow_file *f)
+static u32 file_dio_align(struct qcow_file *f, bool asked)
 {
 	struct inode *inode = f->file->f_mapping->host;
 	struct kstat stat = { };
 
 	f->mem_mask = SECTOR_SIZE - 1;
+	f->direct_pread = true;
 	if (!(f->file->f_mode & FMODE_CAN_ODIRECT))
 		return 0;
 	if (S_ISBLK(inode->i_mode))
@@ -63,6 +67,9 @@ static u32 file_dio_align(struct qcow_file *f)
 			f->mem_mask = stat.dio_mem_align - 1;
 		return stat.dio_offset_align;
 	}
+	f->direct_pread = inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV;
+	if (!f->direct_pread && !asked)
+		return 0;
 	if (inode->i_sb->s_bdev)
 		return bdev_logical_block_size(inode->i_sb->s_bdev);
 	return PAGE_SIZE;
@@ -82,9 +89,20 @@ static ssize_t file_read_sync(struct qcow_file *f, u64 pos,
 	return f->file->f_op->read_iter(&iocb, iter);
 }
 
-/* One transfer of up to FILE_PREAD_PAGES into any kernel memory. */
-static ssize_t file_pread_pages(struct qcow_file *f, u64 pos, void *buf,
-				size_t len, bool direct)
+/* Through the page cache, into any kernel memory. */
+static ssize_t file_pread_cached(struct qcow_file *f, u64 pos, void *buf,
+				 size_t len)
+{
+	struct kvec kvec = { .iov_base = buf, .iov_len = len };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, len);
+	return file_read_sync(f, pos, &iter, false);
+}
+
+/* Direct, up to FILE_PREAD_PAGES into any kernel memory. */
+static ssize_t file_pread_direct(struct qcow_file *f, u64 pos, void *buf,
+				 size_t len)
 {
 	/* Memory that does not begin with a page spans one more. */
 	struct bio_vec bvec[FILE_PREAD_PAGES + 1];
@@ -105,7 +123,7 @@ static ssize_t file_pread_pages(struct qcow_file *f, u64 pos, void *buf,
 		nr++;
 	}
 	iov_iter_bvec(&iter, ITER_DEST, bvec, nr, used);
-	return file_read_sync(f, pos, &iter, direct);
+	return file_read_sync(f, pos, &iter, true);
 }
 
 /*
@@ -119,8 +137,10 @@ static ssize_t file_pread_some(struct qcow_file *f, u64 pos, void *buf,
 	ssize_t n;
 
 	while (done < len) {
-		n = file_pread_pages(f, pos + done, buf + done, len - done,
-				     direct);
+		n = direct ? file_pread_direct(f, pos + done, buf + done,
+					       len - done) :
+			     file_pread_cached(f, pos + done, buf + done,
+					       len - done);
 		if (n < 0 && direct && file_direct_refused(n)) {
 			direct = false;
 			continue;
@@ -173,16 +193,17 @@ static ssize_t file_pread_bounce(struct qcow_file *f, u64 pos, void *buf,
 int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
 {
 	unsigned int noio = memalloc_noio_save();
+	bool direct = f->direct && f->direct_pread;
 	bool aligned = !((pos | len) & f->dio_mask) &&
 		       !((unsigned long)buf & f->mem_mask);
 	ssize_t n;
 
 	if (pos > S64_MAX - len)
 		n = -EIO;
-	else if (f->direct && !aligned)
+	else if (direct && !aligned)
 		n = file_pread_bounce(f, pos, buf, len);
 	else
-		n = file_pread_some(f, pos, buf, len, f->direct);
+		n = file_pread_some(f, pos, buf, len, direct);
 	memalloc_noio_restore(noio);
 	if (n < 0)
 		return n;
@@ -389,20 +410,22 @@ static int file_try_direct(struct qcow_file *f)
 	void *buf;
 	ssize_t n;
 
-	buf = kmalloc(len, GFP_KERNEL);
+	buf = (void *)__get_free_pages(GFP_KERNEL, get_order(len));
 	if (!buf)
 		return -ENOMEM;
-	n = file_pread_pages(f, 0, buf, len, true);
-	kfree(buf);
+	n = file_pread_direct(f, 0, buf, len);
+	free_pages((unsigned long)buf, get_order(len));
 	return n < 0 && file_direct_refused(n) ? -EOPNOTSUPP : 0;
 }
 
 static int file_set_direct(struct qcow_file *f, enum qcow_direct direct,
 			   struct qcow_msg *msg)
 {
-	u32 align = direct == QCOW_DIRECT_OFF ? 0 : file_dio_align(f);
 	int err = -EOPNOTSUPP;
+	u32 align = 0;
 
+	if (direct != QCOW_DIRECT_OFF)
+		align = file_dio_align(f, direct == QCOW_DIRECT_ON);
 	if (align && is_power_of_2(align) && align <= FILE_PREAD_PAGES * PAGE_SIZE) {
 		f->dio_mask = align - 1;
 		err = file_try_direct(f);

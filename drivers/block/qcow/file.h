@@ -20,6 +20,7 @@ enum qcow_direct {
  * @dio_mask: direct I/O needs offsets and lengths with none of these bits
  * @mem_mask: and memory addresses with none of these
  * @direct: direct I/O is used where alignment allows
+ * @direct_pread: also into the kernel's own memory
  * @nowait: reads may be started where they must not sleep
  */
 struct qcow_file {
@@ -28,6 +29,7 @@ struct qcow_file {
 	u32 dio_mask;
 	u32 mem_mask;
 	bool direct;
+	bool direct_pread;
 	bool nowait;
 };
 
