@@ -10,10 +10,13 @@
 #include <linux/bio.h>
 #include <linux/blk-mq.h>
 #include <linux/percpu.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "cmd.h"
 #include "compat_blk.h"
+#include "read.h"
+#include "write.h"
 
 static struct request *cmd_rq(struct qcow_cmd *cmd)
 {
@@ -94,7 +97,31 @@ static void cmd_start_next_bio(struct qcow_cmd *cmd, struct request *rq)
 
 	cmd_use_bio(cmd, rq->bio);
 	io->pos = rq_target(rq)->offset + blk_rq_pos(rq) * SECTOR_SIZE;
-	qcow_read_in_worker(io);
+	if (io->write)
+		qcow_write_in_worker(io);
+	else
+		qcow_read_in_worker(io);
+}
+
+/* --- Flush --- */
+
+static void cmd_flush_work(struct work_struct *work)
+{
+	struct qcow_cmd *cmd = container_of(work, struct qcow_cmd, flush_work);
+	struct request *rq = cmd_rq(cmd);
+	unsigned int noio = memalloc_noio_save();
+
+	cmd->status = errno_to_blk_status(qcow_write_flush(rq_target(rq)->image));
+	memalloc_noio_restore(noio);
+	blk_mq_complete_request(rq);
+}
+
+/* The request ends with everything written so far durable. */
+static void cmd_flush(struct qcow_cmd *cmd, struct request *rq)
+{
+	cmd->bvecs = NULL;
+	INIT_WORK(&cmd->flush_work, cmd_flush_work);
+	queue_work(rq_target(rq)->write_wq, &cmd->flush_work);
 }
 
 static void cmd_bio_done(struct qcow_cmd *cmd, struct request *rq)
@@ -109,12 +136,24 @@ static void cmd_bio_done(struct qcow_cmd *cmd, struct request *rq)
 		__blk_mq_end_request(rq, BLK_STS_OK);
 }
 
+static bool cmd_wants_fua(const struct request *rq, const struct qcow_io *io)
+{
+	return io->write && !io->error && (rq->cmd_flags & REQ_FUA);
+}
+
 /* Any context. */
 static void cmd_io_done(struct qcow_io *io)
 {
 	struct qcow_cmd *cmd = container_of(io, struct qcow_cmd, io);
 	struct request *rq = cmd_rq(cmd);
 
+	if (cmd_wants_fua(rq, io) && !cmd->by_bio) {
+		if (cmd->bvecs)
+			cmd_free_bvecs(cmd);
+		cmd_count(cmd, rq, 0);
+		cmd_flush(cmd, rq);
+		return;
+	}
 	if (unlikely(cmd->by_bio)) {
 		cmd_bio_done(cmd, rq);
 		return;
@@ -141,7 +180,7 @@ static void cmd_complete(struct request *rq)
 
 /* --- Submission --- */
 
-static void cmd_read(struct qcow_cmd *cmd, struct request *rq)
+static void cmd_rw(struct qcow_cmd *cmd, struct request *rq, bool write)
 {
 	struct qcow_target *target = rq_target(rq);
 	struct qcow_io *io = &cmd->io;
@@ -149,19 +188,23 @@ static void cmd_read(struct qcow_cmd *cmd, struct request *rq)
 	cmd->bvecs = NULL;
 	cmd->by_bio = false;
 	io->image = target->image;
+	io->write = write;
 	io->wq = target->wq;
+	io->write_wq = target->write_wq;
 	io->parts = target->parts;
 	io->done = cmd_io_done;
 	io->pos = target->offset + blk_rq_pos(rq) * SECTOR_SIZE;
 	if (likely(rq->bio == rq->biotail)) {
 		cmd_use_bio(cmd, rq->bio);
-		qcow_read(io);
-	} else if (cmd_use_bios(cmd, rq)) {
-		qcow_read(io);
-	} else {
+	} else if (!cmd_use_bios(cmd, rq)) {
 		cmd->by_bio = true;
 		cmd_start_next_bio(cmd, rq);
+		return;
 	}
+	if (write)
+		qcow_write(io);
+	else
+		qcow_read(io);
 }
 
 /*
@@ -178,7 +221,13 @@ static blk_status_t cmd_queue_rq(struct blk_mq_hw_ctx *hctx,
 		return BLK_STS_IOERR;
 	switch (req_op(rq)) {
 	case REQ_OP_READ:
-		cmd_read(blk_mq_rq_to_pdu(rq), rq);
+		cmd_rw(blk_mq_rq_to_pdu(rq), rq, false);
+		return BLK_STS_OK;
+	case REQ_OP_WRITE:
+		cmd_rw(blk_mq_rq_to_pdu(rq), rq, true);
+		return BLK_STS_OK;
+	case REQ_OP_FLUSH:
+		cmd_flush(blk_mq_rq_to_pdu(rq), rq);
 		return BLK_STS_OK;
 	default:
 		return BLK_STS_NOTSUPP;

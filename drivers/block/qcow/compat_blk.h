@@ -40,9 +40,11 @@
 /* Since 6.9: limits are given when the disk is allocated. */
 static inline struct gendisk *
 qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
-		       void *data)
+		       void *data, bool write_cache)
 {
 #ifdef QCOW_HAVE_ALLOC_DISK_LIMITS
+	if (write_cache)
+		lim->features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
 	return blk_mq_alloc_disk(set, lim, data);
 #else
 	struct gendisk *disk = blk_mq_alloc_disk(set, data);
@@ -59,6 +61,7 @@ qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
 		blk_queue_max_segments(q, lim->max_segments);
 		blk_queue_max_segment_size(q, lim->max_segment_size);
 		blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
+		blk_queue_write_cache(q, write_cache, write_cache);
 	}
 	return disk;
 #endif

@@ -18,6 +18,7 @@
 #include <linux/workqueue.h>
 #include <uapi/linux/qcow.h>
 
+#include "alloc.h"
 #include "cache.h"
 #include "compat_blk.h"
 #include "device.h"
@@ -55,6 +56,10 @@ static void device_free_target(struct qcow_device *dev)
 	struct qcow_target *target = &dev->target;
 
 	/* The last work items may still be returning from their function. */
+	if (target->image && target->image->alloc)
+		cancel_delayed_work_sync(&target->image->alloc->work);
+	if (target->write_wq)
+		destroy_workqueue(target->write_wq);
 	if (target->wq)
 		destroy_workqueue(target->wq);
 	if (target->comp_wq)
@@ -69,13 +74,17 @@ static int device_alloc_target(struct qcow_device *dev)
 	struct qcow_target *target = &dev->target;
 
 	target->stats = alloc_percpu(struct qcow_stats);
-	target->parts = qcow_read_create_pool();
+	target->parts = qcow_part_create_pool();
 	target->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 				     dev->name);
 	target->comp_wq = alloc_workqueue("%s_comp",
 					  WQ_UNBOUND | WQ_MEM_RECLAIM,
 					  num_online_cpus(), dev->name);
-	if (!target->stats || !target->parts || !target->wq || !target->comp_wq)
+	target->write_wq = alloc_workqueue("%s_write",
+					   WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					   dev->name);
+	if (!target->stats || !target->parts || !target->wq ||
+	    !target->comp_wq || !target->write_wq)
 		return -ENOMEM;
 	return 0;
 }
@@ -186,6 +195,7 @@ static int device_open_chain(struct qcow_device *dev,
 		.stats = dev->target.stats,
 		.cache_bytes = a->cache_bytes,
 		.untrusted = a->flags & QCOW_ATTACH_UNTRUSTED,
+		.writable = !(a->flags & QCOW_ATTACH_RO),
 		.direct = QCOW_DIRECT_AUTO,
 	};
 	struct qcow_image *img;
@@ -267,7 +277,8 @@ static int device_alloc_disk(struct qcow_device *dev, u64 size_limit)
 		return err;
 
 	device_set_limits(dev, &lim);
-	disk = qcow_compat_alloc_disk(set, &lim, &dev->target);
+	disk = qcow_compat_alloc_disk(set, &lim, &dev->target,
+				      !(dev->flags & QCOW_ATTACH_RO));
 	if (IS_ERR(disk)) {
 		blk_mq_free_tag_set(set);
 		return PTR_ERR(disk);

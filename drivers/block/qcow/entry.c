@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * L1 and L2 table entries: decode and validate. Pure: no I/O, no allocation.
+ * L1, L2 and refcount entries: decode, validate, encode. Pure: no I/O, no
+ * allocation.
  *
  * Section "Cluster mapping" of the specification. Reserved bits that QEMU
  * ignores are ignored.
@@ -133,4 +134,62 @@ int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest,
 		e->type = QCOW_EXTENT_ZERO;
 	}
 	return mapped ? entry_check_host(lay, guest, e) : 0;
+}
+
+/**
+ * qcow_entry_refcount() - decode a refcount
+ * @block: a refcount block, or an aligned part of one
+ * @order: log2 of the bits of a refcount, 0 to 6
+ * @index: which one
+ *
+ * Section "Refcounts": widths below a byte begin with the low bits.
+ *
+ * Return: the refcount.
+ */
+u64 qcow_entry_refcount(const void *block, u32 order, u32 index)
+{
+	u32 bits = 1U << order;
+
+	switch (order) {
+	case 3:
+		return ((const u8 *)block)[index];
+	case 4:
+		return be16_to_cpu(((const __be16 *)block)[index]);
+	case 5:
+		return be32_to_cpu(((const __be32 *)block)[index]);
+	case 6:
+		return be64_to_cpu(((const __be64 *)block)[index]);
+	}
+	return ((const u8 *)block)[index * bits / 8] >> (index * bits % 8) &
+	       ((1U << bits) - 1);
+}
+
+/**
+ * qcow_entry_set_refcount() - encode a refcount
+ * @block: a refcount block, or an aligned part of one
+ * @order: log2 of the bits of a refcount, 0 to 6
+ * @index: which one
+ * @value: up to qcow_entry_refcount_max()
+ */
+void qcow_entry_set_refcount(void *block, u32 order, u32 index, u64 value)
+{
+	u32 bits = 1U << order, shift = index * bits % 8;
+	u8 mask = ((1U << bits) - 1) << shift;
+	u8 *byte = (u8 *)block + index * bits / 8;
+
+	switch (order) {
+	case 3:
+		((u8 *)block)[index] = value;
+		return;
+	case 4:
+		((__be16 *)block)[index] = cpu_to_be16(value);
+		return;
+	case 5:
+		((__be32 *)block)[index] = cpu_to_be32(value);
+		return;
+	case 6:
+		((__be64 *)block)[index] = cpu_to_be64(value);
+		return;
+	}
+	*byte = (*byte & ~mask) | (value << shift & mask);
 }

@@ -65,6 +65,15 @@ int __must_check qcow_entry_l1(const struct qcow_layout *lay, u64 raw,
 int __must_check qcow_entry_l2(const struct qcow_layout *lay, u64 raw,
 			       u64 bitmap, u64 guest, struct qcow_entry *e);
 
+u64 qcow_entry_refcount(const void *block, u32 order, u32 index);
+void qcow_entry_set_refcount(void *block, u32 order, u32 index, u64 value);
+
+/* The largest refcount that 2^@order bits hold. */
+static inline u64 qcow_entry_refcount_max(u32 order)
+{
+	return ~0ULL >> (64 - (1U << order));
+}
+
 /* Bytes of the disk that one L1 entry covers, as a shift: 15 to 39. */
 static inline u32 qcow_layout_l1_shift(const struct qcow_layout *lay)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads of image files: direct or through the page cache, in the caller's
- * context without sleeping or in a worker.
+ * Reads and writes of image files: direct or through the page cache, in the
+ * caller's context without sleeping or in a worker.
  *
  * What lies past the end of a file reads as zeros, data and metadata alike, as
  * in QEMU. A file that became shorter than it was at attach is damaged, though:
@@ -68,23 +68,28 @@ static u32 file_dio_align(struct qcow_file *f)
 	return PAGE_SIZE;
 }
 
-/* Read synchronously into @iter; may sleep. */
-static ssize_t file_read_sync(struct qcow_file *f, u64 pos,
-			      struct iov_iter *iter, bool direct)
+static ssize_t file_write_iter(struct qcow_file *f, struct kiocb *iocb,
+			       struct iov_iter *iter);
+
+/* Read into or write from @iter synchronously; may sleep. */
+static ssize_t file_sync_iter(struct qcow_file *f, u64 pos,
+			      struct iov_iter *iter, bool direct, bool write)
 {
 	struct kiocb iocb;
 
-	if (pos >= file_size(f))
+	if (!write && pos >= file_size(f))
 		return 0;
 	init_sync_kiocb(&iocb, f->file);
 	iocb.ki_flags = direct ? IOCB_DIRECT : 0;
 	iocb.ki_pos = pos;
+	if (write)
+		return file_write_iter(f, &iocb, iter);
 	return f->file->f_op->read_iter(&iocb, iter);
 }
 
-/* One transfer of up to FILE_PREAD_PAGES into any kernel memory. */
-static ssize_t file_pread_pages(struct qcow_file *f, u64 pos, void *buf,
-				size_t len, bool direct)
+/* One transfer of up to FILE_PREAD_PAGES to or from any kernel memory. */
+static ssize_t file_pages(struct qcow_file *f, u64 pos, void *buf, size_t len,
+			  bool direct, bool write)
 {
 	/* Memory that does not begin with a page spans one more. */
 	struct bio_vec bvec[FILE_PREAD_PAGES + 1];
@@ -104,8 +109,8 @@ static ssize_t file_pread_pages(struct qcow_file *f, u64 pos, void *buf,
 		used += n;
 		nr++;
 	}
-	iov_iter_bvec(&iter, ITER_DEST, bvec, nr, used);
-	return file_read_sync(f, pos, &iter, direct);
+	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, bvec, nr, used);
+	return file_sync_iter(f, pos, &iter, direct, write);
 }
 
 /*
@@ -119,8 +124,8 @@ static ssize_t file_pread_some(struct qcow_file *f, u64 pos, void *buf,
 	ssize_t n;
 
 	while (done < len) {
-		n = file_pread_pages(f, pos + done, buf + done, len - done,
-				     direct);
+		n = file_pages(f, pos + done, buf + done, len - done, direct,
+			       false);
 		if (n < 0 && direct && file_direct_refused(n)) {
 			direct = false;
 			continue;
@@ -194,6 +199,59 @@ int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
 	return 0;
 }
 
+/**
+ * qcow_file_pwrite() - write kernel memory
+ * @f: the file, open for writing
+ * @pos: bytes into the file
+ * @buf: kmalloc or vmalloc memory
+ * @len: bytes
+ *
+ * What direct I/O cannot address goes through the page cache. May sleep.
+ *
+ * Return: 0 or a negative errno.
+ */
+int qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf, size_t len)
+{
+	unsigned int noio = memalloc_noio_save();
+	bool direct = f->direct && !((pos | len) & f->dio_mask) &&
+		      !((unsigned long)buf & f->mem_mask);
+	ssize_t n = 0;
+
+	while (len) {
+		n = file_pages(f, pos, buf, len, direct, true);
+		if (n < 0 && direct && file_direct_refused(n)) {
+			direct = false;
+			continue;
+		}
+		if (n <= 0)
+			break;
+		pos += n;
+		buf += n;
+		len -= n;
+		if (len & f->dio_mask)
+			direct = false;
+	}
+	memalloc_noio_restore(noio);
+	if (n < 0)
+		return n;
+	return len ? -EIO : 0;
+}
+
+/**
+ * qcow_file_sync() - make what was written durable
+ * @f: the file
+ *
+ * May sleep. Return: 0 or a negative errno.
+ */
+int qcow_file_sync(struct qcow_file *f)
+{
+	unsigned int noio = memalloc_noio_save();
+	int err = vfs_fsync(f->file, 1);
+
+	memalloc_noio_restore(noio);
+	return err;
+}
+
 /* The rest of a transfer lies past the end of the file. */
 static int fio_zero_rest(struct qcow_fio *fio)
 {
@@ -233,6 +291,8 @@ static int fio_result(struct qcow_fio *fio, long res)
 		return -EAGAIN;
 	}
 	fio->done += res;
+	if (fio->write)
+		return res || fio->nowait ? -EAGAIN : -EIO;
 	if (fio->pos + fio->done >= file_size(fio->file) ||
 	    (!res && !fio->nowait))
 		return fio_zero_rest(fio);
@@ -269,6 +329,29 @@ static bool fio_direct(const struct qcow_fio *fio)
 }
 
 /*
+ * Freezing the filesystem is kept off only while the write is being started: a
+ * freeze waits for what is under way in the filesystem itself.
+ */
+static ssize_t file_write_iter(struct qcow_file *f, struct kiocb *iocb,
+			       struct iov_iter *iter)
+{
+	struct inode *inode = f->file->f_mapping->host;
+	bool regular = S_ISREG(inode->i_mode);
+	ssize_t res;
+
+	iocb->ki_flags |= IOCB_WRITE;
+	if (regular && iocb->ki_flags & IOCB_NOWAIT &&
+	    !sb_start_write_trylock(inode->i_sb))
+		return -EAGAIN;
+	if (regular && !(iocb->ki_flags & IOCB_NOWAIT))
+		sb_start_write(inode->i_sb);
+	res = f->file->f_op->write_iter(iocb, iter);
+	if (regular)
+		sb_end_write(inode->i_sb);
+	return res;
+}
+
+/*
  * Start an attempt. Through the page cache, one that must not sleep takes only
  * what is there: readahead is left to the worker. Return: as the filesystem's
  * read_iter.
@@ -280,10 +363,11 @@ static ssize_t fio_start(struct qcow_fio *fio, bool direct)
 	struct iov_iter iter;
 
 	/* Offsets that filesystems know nothing of are past the end, too. */
-	if (unlikely(fio->pos + fio->done >= file_size(f)))
+	if (!fio->write && unlikely(fio->pos + fio->done >= file_size(f)))
 		return 0;
-	qcow_iter_init(&iter, ITER_DEST, fio->bvec, fio->nr_bvec,
-		       fio->skip + fio->done, fio->len - fio->done);
+	qcow_iter_init(&iter, fio->write ? ITER_SOURCE : ITER_DEST, fio->bvec,
+		       fio->nr_bvec, fio->skip + fio->done,
+		       fio->len - fio->done);
 	atomic_set(&fio->users, 2);
 	fio->iocb = (struct kiocb) {
 		.ki_filp = f->file,
@@ -293,6 +377,8 @@ static ssize_t fio_start(struct qcow_fio *fio, bool direct)
 		.ki_ioprio = get_current_ioprio(),
 		.ki_complete = fio_complete,
 	};
+	if (fio->write)
+		return file_write_iter(f, &fio->iocb, &iter);
 	return f->file->f_op->read_iter(&fio->iocb, &iter);
 }
 
@@ -348,14 +434,14 @@ static void fio_run(struct qcow_fio *fio)
 }
 
 /**
- * qcow_file_read() - start or go on with a transfer from a file to memory
- * @fio: the transfer; iocb, done and buffered zero at the start
+ * qcow_file_io() - start or go on with a transfer between a file and memory
+ * @fio: the transfer; done and buffered zero at the start
  * @nowait: the caller must not be made to sleep
  *
  * Return: 0: fio->end() was or will be called; -EAGAIN: it would sleep, call
  * again without @nowait.
  */
-int qcow_file_read(struct qcow_fio *fio, bool nowait)
+int qcow_file_io(struct qcow_fio *fio, bool nowait)
 {
 	ssize_t res;
 	int err;
@@ -392,7 +478,7 @@ static int file_try_direct(struct qcow_file *f)
 	buf = kmalloc(len, GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;
-	n = file_pread_pages(f, 0, buf, len, true);
+	n = file_pages(f, 0, buf, len, true, false);
 	kfree(buf);
 	return n < 0 && file_direct_refused(n) ? -EOPNOTSUPP : 0;
 }

@@ -37,6 +37,9 @@ bool qcow_file_shrunk(const struct qcow_file *f);
 void qcow_file_close(struct qcow_file *f);
 int __must_check qcow_file_pread(struct qcow_file *f, u64 pos, void *buf,
 				 size_t len);
-int __must_check qcow_file_read(struct qcow_fio *fio, bool nowait);
+int __must_check qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf,
+				  size_t len);
+int __must_check qcow_file_sync(struct qcow_file *f);
+int __must_check qcow_file_io(struct qcow_fio *fio, bool nowait);
 
 #endif /* _QCOW_FILE_H */

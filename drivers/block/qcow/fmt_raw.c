@@ -23,6 +23,7 @@ static int raw_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 {
 	ext->type = QCOW_EXTENT_DATA;
 	ext->len = len;
+	ext->copied = true;
 	ext->host = pos;
 	ext->file = &img->file;
 	return 0;

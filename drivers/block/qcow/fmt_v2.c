@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 
 #include "cache.h"
+#include "commit.h"
 #include "comp.h"
 #include "map.h"
 
@@ -115,8 +116,66 @@ static int v2_open_comp(struct qcow_image *img, const struct qcow_header *h,
 	return img->comp ? 0 : -ENOMEM;
 }
 
+/* Images that are read only, for now or because of what they say of themselves. */
+static int v2_check_writable(const struct qcow_header *h, struct qcow_msg *msg)
+{
+	if (h->incompatible & QCOW_DISK_INCOMPAT_CORRUPT)
+		return qcow_fail(msg, -EROFS, "is marked corrupt; repair it with qemu-img check -r all, or attach it read-only with -r");
+	if (h->incompatible & QCOW_DISK_INCOMPAT_DIRTY)
+		return qcow_fail(msg, -EROFS, "was not closed cleanly (dirty); repair it with qemu-img check -r all, or attach it read-only with -r");
+	if (h->incompatible & QCOW_DISK_INCOMPAT_EXTL2)
+		return qcow_fail(msg, -EROFS, "has extended L2 entries, which cannot be written yet; attach it read-only with -r");
+	if (h->incompatible & QCOW_DISK_INCOMPAT_DATA_FILE)
+		return qcow_fail(msg, -EROFS, "has an external data file, which cannot be written yet; attach it read-only with -r");
+	return 0;
+}
+
+/*
+ * Autoclear bits vouch for what nobody here keeps up to date: they go before the
+ * first write.
+ */
+static int v2_clear_autoclear(struct qcow_image *img,
+			      const struct qcow_header *h)
+{
+	__be64 none = 0;
+	int err;
+
+	if (!h->autoclear)
+		return 0;
+	err = qcow_file_pwrite(&img->file,
+			       offsetof(struct qcow_disk_header,
+					autoclear_features),
+			       &none, sizeof(none));
+	return err ?: qcow_file_sync(&img->file);
+}
+
+static int v2_open_alloc(struct qcow_image *img, const struct qcow_header *h,
+			 const struct qcow_params *params, struct qcow_msg *msg)
+{
+	struct qcow_alloc *a;
+	int err;
+
+	if (!params->writable)
+		return 0;
+	err = v2_check_writable(h, msg);
+	if (!err)
+		err = v2_clear_autoclear(img, h);
+	if (err)
+		return err;
+	a = qcow_alloc_create(img, h, params->cache_bytes);
+	if (IS_ERR(a))
+		return v2_read_error(msg, PTR_ERR(a), "refcount table");
+	qcow_commit_init(a);
+	img->alloc = a;
+	return 0;
+}
+
 static void v2_close(struct qcow_image *img)
 {
+	if (img->alloc && qcow_commit_close(img->alloc))
+		pr_err("%s: was not closed cleanly; see qemu-img check\n",
+		       img->label);
+	qcow_alloc_destroy(img->alloc);
 	qcow_comp_destroy(img->comp);
 	qcow_cache_destroy(img->cache);
 	kvfree(img->l1);
@@ -143,6 +202,8 @@ static int v2_open(struct qcow_image *img, const struct qcow_params *params,
 		err = v2_open_cache(img, params);
 	if (!err)
 		err = v2_open_comp(img, &h, params);
+	if (!err)
+		err = v2_open_alloc(img, &h, params, msg);
 	return err;
 }
 

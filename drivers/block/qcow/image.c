@@ -71,6 +71,8 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	err = qcow_file_open(&img->file, src->file, params->direct, msg);
 	if (err)
 		return err;
+	if (params->writable && !(src->file->f_mode & FMODE_WRITE))
+		return qcow_fail(msg, -EROFS, "is not open for writing; attach it read-only with -r");
 	img->data = &img->file;
 	if (src->data_file)
 		err = qcow_file_open(&img->data_file, src->data_file,
@@ -129,11 +131,13 @@ struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 					 struct qcow_msg *msg, u32 *failed)
 {
 	struct qcow_image *top = NULL, *img, **link = &top;
+	struct qcow_params p = *params;
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
 		*failed = i;
-		img = image_open_one(&sources[i], i + 1 == nr, params, msg);
+		p.writable = params->writable && !i;
+		img = image_open_one(&sources[i], i + 1 == nr, &p, msg);
 		if (IS_ERR(img)) {
 			qcow_image_close_chain(top);
 			return img;

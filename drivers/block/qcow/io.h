@@ -23,12 +23,13 @@ struct qcow_io;
  * @skip: bytes at the start of @bvec that are not part of the transfer
  * @len: bytes to transfer
  * @done: bytes transferred so far
+ * @write: from memory to the file
  * @nowait: this attempt must not sleep
  * @buffered: direct I/O was refused, use the page cache
  * @users: of the attempt: who started it, and its completion
  * @result: of an attempt that completed later
- * @end: called once for each qcow_file_read() that returned 0, in any context,
- *	also before it returns. -EAGAIN: call qcow_file_read() again where it
+ * @end: called once for each qcow_file_io() that returned 0, in any context,
+ *	also before it returns. -EAGAIN: call qcow_file_io() again where it
  *	may sleep; it goes on where it stopped
  */
 struct qcow_fio {
@@ -40,6 +41,7 @@ struct qcow_fio {
 	u32 skip;
 	u32 len;
 	u32 done;
+	bool write;
 	bool nowait;
 	bool buffered;
 	atomic_t users;
@@ -71,9 +73,10 @@ struct qcow_part {
 };
 
 /**
- * struct qcow_io - one read of a disk
+ * struct qcow_io - one read or write of a disk
  * @image: the top of the chain
- * @wq: where work that may sleep is done
+ * @wq: where reads and parts that may sleep are done
+ * @write_wq: where writes that may sleep are done; they wait for reads
  * @parts: where parts after the first come from
  * @pos: bytes into the disk
  * @len: bytes
@@ -83,6 +86,8 @@ struct qcow_part {
  * @skip: bytes at the start of @bvec that are not part of it
  * @pending: parts under way, and one while parts are being started
  * @error: the first error, negative errno
+ * @write: to the disk
+ * @epoch: of the image, for those who wait for what is under way
  * @slow: it, or a part that it read from a file, was left to a worker
  * @part_used: @part is taken
  * @part: the first part, so that the common I/O allocates nothing
@@ -92,6 +97,7 @@ struct qcow_part {
 struct qcow_io {
 	struct qcow_image *image;
 	struct workqueue_struct *wq;
+	struct workqueue_struct *write_wq;
 	mempool_t *parts;
 	u64 pos;
 	u32 len;
@@ -101,6 +107,8 @@ struct qcow_io {
 	u32 skip;
 	atomic_t pending;
 	int error;
+	bool write;
+	u8 epoch;
 	bool slow;
 	bool part_used;
 	struct qcow_part part;

@@ -39,7 +39,7 @@ static void entry_load(const struct qcow_layout *lay, const __be64 *slice,
 static bool entry_follows(const struct qcow_entry *e, u64 len,
 			  const struct qcow_entry *next)
 {
-	if (next->type != e->type)
+	if (next->type != e->type || next->copied != e->copied)
 		return false;
 	return e->type != QCOW_EXTENT_DATA || next->host == e->host + len;
 }
@@ -96,6 +96,7 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 		len += 1ULL << lay->grain_bits;
 	}
 	ext->type = e.type;
+	ext->copied = e.copied;
 	ext->csize = e.csize;
 	ext->host = e.host;
 	ext->len = min(len, want->len);
@@ -158,18 +159,22 @@ int qcow_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 		.len = min(len, bytes_to_boundary(pos, l1_shift)),
 	};
 	u64 l1_index = pos >> l1_shift;
-	u64 l2_offset;
+	u64 l1_entry, l2_offset;
+	int err;
 
 	/* The header's validation made the table cover the disk. */
 	if (WARN_ON_ONCE(l1_index >= img->l1_size))
 		return -EIO;
-	if (qcow_entry_l1(&img->layout, READ_ONCE(img->l1[l1_index]),
-			  &l2_offset)) {
+	l1_entry = READ_ONCE(img->l1[l1_index]);
+	if (qcow_entry_l1(&img->layout, l1_entry, &l2_offset)) {
 		qcow_image_damaged(img, pos, "L2 table offset is not aligned");
 		return -EIO;
 	}
-	if (l2_offset)
-		return map_l2(img, l2_offset, nowait, &want, ext);
+	if (l2_offset) {
+		err = map_l2(img, l2_offset, nowait, &want, ext);
+		ext->copied &= l1_entry >> 63;
+		return err;
+	}
 	ext->type = QCOW_EXTENT_HOLE;
 	ext->len = want.len;
 	return 0;

@@ -22,12 +22,14 @@
 #include "entry.h"
 #include "file.h"
 
+struct qcow_alloc;
 struct qcow_cache;
 struct qcow_comp;
 
 /**
  * struct qcow_extent - where a piece of a disk lies; a value
  * @type: what it is
+ * @copied: data: nobody else refers to it, it may be written in place
  * @csize: compressed: bytes stored
  * @len: bytes of the disk; compressed: to the end of the cluster at most
  * @host: data: bytes into @file; compressed: of the stored data
@@ -36,6 +38,7 @@ struct qcow_comp;
  */
 struct qcow_extent {
 	enum qcow_extent_type type;
+	bool copied;
 	u32 csize;
 	u64 len;
 	u64 host;
@@ -69,6 +72,7 @@ struct qcow_stats {
  * @cache_bytes: of metadata to keep for each image
  * @direct: whether to bypass the page cache
  * @untrusted: no backing and no data file
+ * @writable: the top image is written
  */
 struct qcow_params {
 	const char *device;
@@ -77,6 +81,7 @@ struct qcow_params {
 	u64 cache_bytes;
 	enum qcow_direct direct;
 	bool untrusted;
+	bool writable;
 };
 
 /**
@@ -116,6 +121,7 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @slice_entries: qcow2: L2 entries in a slice of @cache
  * @cache: qcow2: L2 slices
  * @comp: qcow2: compressed clusters
+ * @alloc: qcow2: its clusters, if it is written
  */
 struct qcow_image {
 	const struct qcow_format_ops *ops;
@@ -135,6 +141,7 @@ struct qcow_image {
 	u32 slice_entries;
 	struct qcow_cache *cache;
 	struct qcow_comp *comp;
+	struct qcow_alloc *alloc;
 };
 
 /* Bits of qcow_image.flags. */
