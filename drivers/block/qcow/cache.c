@@ -71,17 +71,16 @@ void qcow_cache_put(struct qcow_slice *slice)
 /* --- Eviction --- */
 
 /*
- * Takes a slice that only the cache refers to out of the xarray. With @arg, no
- * more than are beyond the limit.
+ * Takes a slice that only the cache refers to out of the xarray. If @arg is not
+ * NULL, no more than are beyond the limit.
  */
 static enum lru_status
 qcow_compat_lru_isolate(cache_isolate, item, list, arg)
 {
 	struct qcow_slice *slice = container_of(item, struct qcow_slice, lru);
 	struct qcow_cache *cache = slice->cache;
-	const bool *to_limit = arg;
 
-	if (to_limit && atomic_long_read(&cache->count) <= cache->limit)
+	if (arg && atomic_long_read(&cache->count) <= cache->limit)
 		return LRU_SKIP;
 	if (test_and_clear_bit(QCOW_SLICE_REFERENCED, &slice->flags))
 		return LRU_ROTATE;
@@ -97,10 +96,8 @@ qcow_compat_lru_isolate(cache_isolate, item, list, arg)
 
 static void cache_make_room(struct qcow_cache *cache)
 {
-	bool to_limit = true;
-
 	if (atomic_long_read(&cache->count) > cache->limit)
-		list_lru_walk(&cache->lru, cache_isolate, &to_limit,
+		list_lru_walk(&cache->lru, cache_isolate, cache,
 			      CACHE_EVICT_SCAN);
 }
 

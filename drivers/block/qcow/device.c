@@ -429,17 +429,15 @@ static void device_sum_stats(const struct qcow_device *dev,
 	}
 }
 
-static void device_sum_images(const struct qcow_device *dev,
-			      struct qcow_ioc_status *st)
+static u64 device_cache_used(const struct qcow_device *dev)
 {
 	const struct qcow_image *img;
+	u64 used = 0;
 
-	for (img = dev->target.image; img; img = img->backing) {
+	for (img = dev->target.image; img; img = img->backing)
 		if (img->cache)
-			st->cache_used += qcow_cache_used(img->cache);
-		if (test_bit(QCOW_IMAGE_CORRUPT, &img->flags))
-			st->state |= QCOW_STATE_CORRUPT;
-	}
+			used += qcow_cache_used(img->cache);
+	return used;
 }
 
 static void device_fill_status(struct qcow_device *dev,
@@ -460,7 +458,9 @@ static void device_fill_status(struct qcow_device *dev,
 		st->state |= QCOW_STATE_LAZY;
 	if (img->file.direct)
 		st->state |= QCOW_STATE_DIRECT;
-	device_sum_images(dev, st);
+	if (qcow_image_chain_damaged(img))
+		st->state |= QCOW_STATE_CORRUPT;
+	st->cache_used = device_cache_used(dev);
 	device_sum_stats(dev, st);
 }
 

@@ -161,6 +161,20 @@ void qcow_image_close_chain(struct qcow_image *img)
 }
 
 /**
+ * qcow_image_chain_damaged() - was damage met in an image or its backing files?
+ * @img: the top of the chain
+ *
+ * Any context.
+ */
+bool qcow_image_chain_damaged(const struct qcow_image *img)
+{
+	for (; img; img = img->backing)
+		if (test_bit(QCOW_IMAGE_CORRUPT, &img->flags))
+			return true;
+	return false;
+}
+
+/**
  * qcow_image_map() - find out where a piece of a chain's disk lies
  * @img: the top of the chain
  * @pos: bytes into the disk

@@ -72,11 +72,8 @@ static ssize_t corrupt_show(struct device *dev, struct device_attribute *attr,
 			    char *buf)
 {
 	const struct qcow_image *img = to_qcow(dev)->target.image;
-	bool corrupt = false;
 
-	for (; img; img = img->backing)
-		corrupt |= test_bit(QCOW_IMAGE_CORRUPT, &img->flags);
-	return sysfs_emit(buf, "%d\n", corrupt);
+	return sysfs_emit(buf, "%d\n", qcow_image_chain_damaged(img));
 }
 static DEVICE_ATTR_RO(corrupt);
 
