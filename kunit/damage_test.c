@@ -19,9 +19,7 @@
 #define MAX_MS			5000
 
 struct damage_fixture {
-	struct reader *r;
-	struct builder_chain *c;
-	struct qcow_msg msg;
+	struct reader_fixture base;
 	u8 *whole;
 	u64 capacity;
 	u32 opened;
@@ -46,27 +44,16 @@ struct damage {
 
 static int damage_test_init(struct kunit *test)
 {
-	struct damage_fixture *x = kunit_kzalloc(test, sizeof(*x), GFP_KERNEL);
-
-	if (!x)
-		return -ENOMEM;
-	test->priv = x;
-	x->r = reader_create();
-	x->c = kunit_kzalloc(test, sizeof(*x->c), GFP_KERNEL);
-	return x->r && x->c ? 0 : -ENOMEM;
+	return reader_fixture_init(test, sizeof(struct damage_fixture));
 }
 
 static void damage_test_exit(struct kunit *test)
 {
 	struct damage_fixture *x = test->priv;
 
-	if (!x)
-		return;
-	qtest_flush();
-	if (x->c)
-		builder_free(x->c);
-	vfree(x->whole);
-	reader_destroy(x->r);
+	reader_test_exit(test);
+	if (x)
+		vfree(x->whole);
 }
 
 /* --- Doing damage --- */
@@ -231,20 +218,20 @@ static bool cluster_whole(const struct builder_image *b, const struct damage *d,
 static bool read_whole_cluster(struct damage_fixture *x, struct qcow_image *img,
 			       u32 index)
 {
-	const struct builder_image *b = &x->c->img[0];
+	const struct builder_image *b = &x->base.c->img[0];
 	u64 pos = (u64)index << b->spec.cluster_bits;
 	u64 len = 1ULL << b->spec.cluster_bits;
 
 	if (pos >= b->size)
 		return true;
 	len = min3(len, b->size - pos, (u64)READER_PIECES * READER_PIECE);
-	return !reader_read(x->r, img, pos, len, b->expect + pos);
+	return !reader_read(x->base.r, img, pos, len, b->expect + pos);
 }
 
 static bool read_whole_clusters(struct damage_fixture *x, struct qcow_image *img,
 				const struct damage *d, struct rnd_state *rnd)
 {
-	const struct builder_image *b = &x->c->img[0];
+	const struct builder_image *b = &x->base.c->img[0];
 	u32 i, index;
 
 	/* Another header may mean another layout. */
@@ -268,12 +255,12 @@ static int read_anything(struct damage_fixture *x, struct qcow_image *img,
 	u64 pos;
 
 	if (img->size <= 8 * most) {
-		verdict = reader_read_all(x->r, img, NULL, most);
+		verdict = reader_read_all(x->base.r, img, NULL, most);
 		return verdict > 0 ? verdict : 0;
 	}
 	for (i = 0; i < PIECES; i++) {
 		pos = qtest_u64(rnd) % (img->size - most);
-		verdict = reader_read(x->r, img, pos, 1 + qtest_below(rnd, most), NULL);
+		verdict = reader_read(x->base.r, img, pos, 1 + qtest_below(rnd, most), NULL);
 		if (verdict > 0)
 			return verdict;
 	}
@@ -284,22 +271,23 @@ static int read_anything(struct damage_fixture *x, struct qcow_image *img,
 static bool try_damaged(struct damage_fixture *x, const struct damage *d,
 			struct rnd_state *rnd)
 {
-	struct qcow_image *img = reader_open(x->r, x->c, &x->msg);
+	struct qcow_msg *msg = &x->base.msg;
+	struct qcow_image *img = reader_open(x->base.r, x->base.c, msg);
 	bool good;
 
 	if (IS_ERR(img))
-		return x->msg.text[0] && strlen(x->msg.text) < sizeof(x->msg.text) - 1;
+		return msg->text[0] && strlen(msg->text) < sizeof(msg->text) - 1;
 	x->opened++;
 	reader_silence(img);
 	good = !read_anything(x, img, rnd) && read_whole_clusters(x, img, d, rnd);
 	qtest_flush();
 	qcow_image_close_chain(img);
-	return good && builder_idle(x->c);
+	return good && builder_idle(x->base.c);
 }
 
 static void restore(struct damage_fixture *x, const struct damage *d)
 {
-	struct builder_image *b = &x->c->img[0];
+	struct builder_image *b = &x->base.c->img[0];
 	u32 i;
 
 	for (i = 0; i < d->nr; i++)
@@ -311,7 +299,7 @@ static void restore(struct damage_fixture *x, const struct damage *d)
 static void damage_one(struct kunit *test, u32 number, struct rnd_state *rnd)
 {
 	struct damage_fixture *x = test->priv;
-	struct builder_image *b = &x->c->img[0];
+	struct builder_image *b = &x->base.c->img[0];
 	ktime_t start = ktime_get();
 	struct damage d;
 	u64 ms;
@@ -321,7 +309,7 @@ static void damage_one(struct kunit *test, u32 number, struct rnd_state *rnd)
 	if (!try_damaged(x, &d, rnd)) {
 		x->wrong++;
 		KUNIT_FAIL(test, "image %u (seed %lu): %s", number, qtest_seed,
-			   x->msg.text[0] ? x->msg.text : "wrong bytes, or not let go");
+			   x->base.msg.text[0] ? x->base.msg.text : "wrong bytes, or not let go");
 	}
 	ms = ktime_ms_delta(ktime_get(), start);
 	x->slowest_ms = max(x->slowest_ms, ms);
@@ -345,10 +333,10 @@ static void build_small(struct kunit *test, struct rnd_state *rnd)
 		if (specs[i].cluster_bits == 14)
 			specs[i].size /= 4;
 	}
-	KUNIT_ASSERT_EQ(test, builder_build(x->c, specs, 1 + qtest_one_in(rnd, 4), rnd), 0);
-	x->whole = vmalloc(x->c->img[0].file_len);
+	KUNIT_ASSERT_EQ(test, builder_build(x->base.c, specs, 1 + qtest_one_in(rnd, 4), rnd), 0);
+	x->whole = vmalloc(x->base.c->img[0].file_len);
 	KUNIT_ASSERT_NOT_NULL(test, x->whole);
-	memcpy(x->whole, x->c->img[0].file, x->c->img[0].file_len);
+	memcpy(x->whole, x->base.c->img[0].file, x->base.c->img[0].file_len);
 }
 
 static void damage_some(struct kunit *test, u32 first)
@@ -362,10 +350,10 @@ static void damage_some(struct kunit *test, u32 first)
 	u32 i;
 
 	build_small(test, &rnd);
-	builder_set_mode(x->c, &modes[qtest_below(&rnd, ARRAY_SIZE(modes))]);
+	builder_set_mode(x->base.c, &modes[qtest_below(&rnd, ARRAY_SIZE(modes))]);
 	for (i = 0; i < DAMAGES_PER_IMAGE; i++)
 		damage_one(test, first + i, &rnd);
-	builder_free(x->c);
+	builder_free(x->base.c);
 	vfree(x->whole);
 	x->whole = NULL;
 }

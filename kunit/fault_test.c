@@ -14,40 +14,10 @@
 #define MAX_SITES	1000
 #define STEP		(32 << 10)
 
-struct fault_fixture {
-	struct reader *r;
-	struct builder_chain *c;
-	struct qcow_msg msg;
-};
-
-static int fault_test_init(struct kunit *test)
-{
-	struct fault_fixture *x = kunit_kzalloc(test, sizeof(*x), GFP_KERNEL);
-
-	if (!x)
-		return -ENOMEM;
-	test->priv = x;
-	x->r = reader_create();
-	x->c = kunit_kzalloc(test, sizeof(*x->c), GFP_KERNEL);
-	return x->r && x->c ? 0 : -ENOMEM;
-}
-
-static void fault_test_exit(struct kunit *test)
-{
-	struct fault_fixture *x = test->priv;
-
-	if (!x)
-		return;
-	qtest_flush();
-	if (x->c)
-		builder_free(x->c);
-	reader_destroy(x->r);
-}
-
 /* A small chain with all that there is, of two or three images. */
 static void build_chain(struct kunit *test, u32 seed)
 {
-	struct fault_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	struct builder_spec specs[3];
 	struct rnd_state rnd = qtest_rnd(2000 + seed);
 	u32 i, nr = 2 + (seed & 1);
@@ -64,7 +34,7 @@ static void build_chain(struct kunit *test, u32 seed)
 }
 
 /* Opens and reads all. Return: the error, or READER_*. */
-static int open_and_read(struct fault_fixture *x)
+static int open_and_read(struct reader_fixture *x)
 {
 	struct qcow_image *img = reader_open(x->r, x->c, &x->msg);
 	int verdict;
@@ -84,7 +54,7 @@ static int open_and_read(struct fault_fixture *x)
 static bool fail_read(struct kunit *test, struct memfile *m,
 		      const struct memfile_mode *base, u32 nth, bool sticky)
 {
-	struct fault_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	struct memfile_mode mode = *base;
 	int verdict;
 
@@ -119,7 +89,7 @@ static u32 fail_reads_of(struct kunit *test, struct memfile *m,
 
 static void fault_reads(struct kunit *test)
 {
-	struct fault_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	u32 seed, i, total = 0;
 
 	for (seed = 0; seed < CHAINS; seed++) {
@@ -152,7 +122,7 @@ static void check_verdict(struct kunit *test, int verdict, u32 nth)
 /* Return: whether opening made @nth allocations. */
 static bool fail_open(struct kunit *test, u32 nth)
 {
-	struct fault_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	struct qcow_image *img;
 	int verdict = 0;
 	bool failed;
@@ -175,7 +145,7 @@ static bool fail_open(struct kunit *test, u32 nth)
 /* As a request comes: in a context that must not sleep. */
 static bool fail_read_now(struct kunit *test, struct qcow_image *img, u32 nth)
 {
-	struct fault_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	u32 len = min_t(u64, img->size, READER_PIECES * READER_PIECE);
 	bool failed;
 
@@ -207,7 +177,7 @@ static void arm_work(struct work_struct *work)
 /* As the worker does it, which most likely is the one that was armed. */
 static bool fail_read_in_worker(struct kunit *test, struct qcow_image *img, u32 nth)
 {
-	struct fault_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	u32 len = min_t(u64, img->size, READER_PIECES * READER_PIECE);
 	struct arm_work w = { .r = x->r, .nth = nth };
 	bool failed = false;
@@ -230,7 +200,7 @@ static bool fail_read_in_worker(struct kunit *test, struct qcow_image *img, u32 
 static u32 fail_reads_by(struct kunit *test,
 			 bool (*fail)(struct kunit *test, struct qcow_image *img, u32 nth))
 {
-	struct fault_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	struct qcow_image *img;
 	bool more = true;
 	u32 n;
@@ -249,7 +219,7 @@ static u32 fail_reads_by(struct kunit *test,
 
 static void fault_allocations(struct kunit *test)
 {
-	struct fault_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	u32 seed, n, opens = 0, reads = 0, works = 0;
 
 	if (!fault_begin())
@@ -285,8 +255,8 @@ static struct kunit_case fault_test_cases[] = {
 
 static struct kunit_suite fault_suite = {
 	.name = "qcow_fault",
-	.init = fault_test_init,
-	.exit = fault_test_exit,
+	.init = reader_test_init,
+	.exit = reader_test_exit,
 	.test_cases = fault_test_cases,
 };
 

@@ -12,39 +12,9 @@
 #define RANDOM_CHAINS	250 /* for each of the seeds below */
 #define READS_PER_CHAIN	12
 
-struct read_fixture {
-	struct reader *r;
-	struct builder_chain *c;
-	struct qcow_msg msg;
-};
-
-static int read_test_init(struct kunit *test)
-{
-	struct read_fixture *x = kunit_kzalloc(test, sizeof(*x), GFP_KERNEL);
-
-	if (!x)
-		return -ENOMEM;
-	test->priv = x;
-	x->r = reader_create();
-	x->c = kunit_kzalloc(test, sizeof(*x->c), GFP_KERNEL);
-	return x->r && x->c ? 0 : -ENOMEM;
-}
-
-static void read_test_exit(struct kunit *test)
-{
-	struct read_fixture *x = test->priv;
-
-	if (!x)
-		return;
-	qtest_flush();
-	if (x->c)
-		builder_free(x->c);
-	reader_destroy(x->r);
-}
-
 static struct qcow_image *open_chain(struct kunit *test)
 {
-	struct read_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	struct qcow_image *img = reader_open(x->r, x->c, &x->msg);
 
 	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(img), "error %ld: %s", PTR_ERR(img),
@@ -55,7 +25,7 @@ static struct qcow_image *open_chain(struct kunit *test)
 
 static void close_chain(struct kunit *test, struct qcow_image *img)
 {
-	struct read_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 
 	qtest_flush();
 	qcow_image_close_chain(img);
@@ -65,7 +35,7 @@ static void close_chain(struct kunit *test, struct qcow_image *img)
 static void build(struct kunit *test, const struct builder_spec *specs, u32 nr,
 		  u64 salt)
 {
-	struct read_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	struct rnd_state rnd = qtest_rnd(salt);
 
 	KUNIT_ASSERT_EQ(test, builder_build(x->c, specs, nr, &rnd), 0);
@@ -125,7 +95,7 @@ static void read_kind(struct kunit *test)
 	static const u32 steps[] = { 512, 3584, 4096, 65536, 100352, 512 << 10 };
 	const struct kind_case *c = test->param_value;
 	struct builder_spec spec = c->spec;
-	struct read_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	struct qcow_image *img;
 	u32 i;
 
@@ -196,7 +166,7 @@ static void set_random_modes(struct builder_chain *c, struct rnd_state *rnd)
 
 static bool random_chain(struct kunit *test, u32 seed)
 {
-	struct read_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	struct rnd_state rnd = qtest_rnd(1000 + seed);
 	struct qcow_image *img;
 	u32 i, nr = qtest_one_in(&rnd, 3) ? 1 + qtest_below(&rnd, BUILDER_MAX_CHAIN) :
@@ -262,7 +232,7 @@ static void read_merges(struct kunit *test)
 		.size = 64 << 12, .tidy = true,
 	};
 	static const struct memfile_mode mode = { .nowait = true, .async = true };
-	struct read_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	const u8 *expect;
 	struct qcow_image *img;
 	u64 misses;
@@ -292,7 +262,7 @@ static void read_decompresses_once(struct kunit *test)
 		.version = 3, .cluster_bits = 16, .kinds = BUILDER_COMPRESSED,
 		.size = 4 << 16, .tidy = true,
 	};
-	struct read_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	struct qcow_image *img;
 
 	build(test, &spec, 1, 502);
@@ -388,7 +358,7 @@ static void open_change_sources(struct builder_chain *c, const struct open_case 
 static void read_open(struct kunit *test)
 {
 	const struct open_case *oc = test->param_value;
-	struct read_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	struct qcow_image *img;
 	u32 failed = 99;
 
@@ -415,7 +385,7 @@ static void read_shrunk(struct kunit *test)
 		.version = 3, .cluster_bits = 12, .kinds = BUILDER_DATA,
 		.size = 64 << 12, .tidy = true,
 	};
-	struct read_fixture *x = test->priv;
+	struct reader_fixture *x = test->priv;
 	struct builder_image *b = &x->c->img[0];
 	struct qcow_image *img;
 
@@ -443,8 +413,8 @@ static struct kunit_case read_test_cases[] = {
 
 static struct kunit_suite read_suite = {
 	.name = "qcow_read",
-	.init = read_test_init,
-	.exit = read_test_exit,
+	.init = reader_test_init,
+	.exit = reader_test_exit,
 	.test_cases = read_test_cases,
 };
 

@@ -27,7 +27,22 @@ static int io_alloc(struct reader_io *rio)
 	return 0;
 }
 
-struct reader *reader_create(void)
+static void reader_destroy(struct reader *r)
+{
+	u32 i, j;
+
+	if (!r)
+		return;
+	for (i = 0; i < READER_PARALLEL; i++)
+		for (j = 0; j < READER_PIECES; j++)
+			if (r->io[i].piece[j])
+				__free_pages(r->io[i].piece[j], READER_PIECE_ORDER);
+	mempool_destroy(r->parts);
+	free_percpu(r->params.stats);
+	kvfree(r);
+}
+
+static struct reader *reader_create(void)
 {
 	struct reader *r = kvzalloc(sizeof(*r), GFP_KERNEL);
 	int err = 0;
@@ -48,19 +63,42 @@ struct reader *reader_create(void)
 	return NULL;
 }
 
-void reader_destroy(struct reader *r)
-{
-	u32 i, j;
+/* --- Fixture --- */
 
-	if (!r)
+/**
+ * reader_fixture_init() - make test->priv
+ * @test: the case
+ * @size: of a structure that begins with a &struct reader_fixture
+ *
+ * Return: 0 or -ENOMEM; reader_test_exit() undoes it in any case.
+ */
+int reader_fixture_init(struct kunit *test, size_t size)
+{
+	struct reader_fixture *x = kunit_kzalloc(test, size, GFP_KERNEL);
+
+	if (!x)
+		return -ENOMEM;
+	test->priv = x;
+	x->r = reader_create();
+	x->c = kunit_kzalloc(test, sizeof(*x->c), GFP_KERNEL);
+	return x->r && x->c ? 0 : -ENOMEM;
+}
+
+int reader_test_init(struct kunit *test)
+{
+	return reader_fixture_init(test, sizeof(struct reader_fixture));
+}
+
+void reader_test_exit(struct kunit *test)
+{
+	struct reader_fixture *x = test->priv;
+
+	if (!x)
 		return;
-	for (i = 0; i < READER_PARALLEL; i++)
-		for (j = 0; j < READER_PIECES; j++)
-			if (r->io[i].piece[j])
-				__free_pages(r->io[i].piece[j], READER_PIECE_ORDER);
-	mempool_destroy(r->parts);
-	free_percpu(r->params.stats);
-	kvfree(r);
+	qtest_flush();
+	if (x->c)
+		builder_free(x->c);
+	reader_destroy(x->r);
 }
 
 struct qcow_image *reader_open(struct reader *r, const struct builder_chain *c,

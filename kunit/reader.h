@@ -50,8 +50,22 @@ struct reader {
 	struct reader_io io[READER_PARALLEL];
 };
 
-struct reader *reader_create(void);
-void reader_destroy(struct reader *r);
+/**
+ * struct reader_fixture - what a suite that reads chains has for each case
+ * @r: the reader
+ * @c: a chain to be built
+ * @msg: why opening it failed
+ */
+struct reader_fixture {
+	struct reader *r;
+	struct builder_chain *c;
+	struct qcow_msg msg;
+};
+
+int reader_fixture_init(struct kunit *test, size_t size);
+int reader_test_init(struct kunit *test);
+void reader_test_exit(struct kunit *test);
+
 struct qcow_image *reader_open(struct reader *r, const struct builder_chain *c,
 			       struct qcow_msg *msg);
 void reader_silence(struct qcow_image *img);
