@@ -19,7 +19,7 @@ make_image() {
 	initramfs_busybox
 	initramfs_file "$here/init" /init
 	initramfs_modules /modules virtio_pci virtio_console virtio_blk \
-		9pnet_virtio 9p overlay
+		9pnet_virtio 9p overlay ext4
 	rm -f "$QCOW_CACHE/vm/$KVER"-*.cpio
 	initramfs_end "$image"
 }
