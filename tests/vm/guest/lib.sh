@@ -9,23 +9,34 @@ export PATH=$BIN:$PATH
 # No udev here: libdevmapper makes the nodes itself.
 export DM_DISABLE_UDEV=1
 
+declare -A plan
+
 # Once for each guest: programs in memory, disks mounted.
 prepare() {
+	local name
+
 	mkdir -p $BIN $IMAGES
 	mount -t tmpfs tmpfs $BIN
 	cp "$QCOW_BUILT/qcowtest" "$QCOW_TOP/userspace/qcowctl" $BIN
 	mount -o ro,noatime /dev/vda $IMAGES
-	sort /out/plan -o /tmp/plan
+	while read -r name; do
+		plan[$name]=1
+	done < /out/plan
 	modprobe -a loop dm-mod
 }
 
 planned() {
-	grep -qxF "$1" /tmp/plan
+	[ -n "${plan[$1]-}" ]
 }
 
-# left_over: names what should be gone.
+# left_over: names what should be gone. It and clean_up start no program that
+# they need not: they run after every case.
 left_over() {
-	find /sys/block -name 'qcow*' -printf '%f '
+	local path
+
+	for path in /sys/block/qcow*; do
+		[ ! -e "$path" ] || printf '%s ' "${path##*/}"
+	done
 }
 
 remove_devices() {
@@ -39,13 +50,16 @@ remove_devices() {
 
 # clean_up DIR: what cases leave mounted, mapped or stored.
 clean_up() {
-	local mountpoint
+	local point points=()
 
-	while read -r mountpoint; do
-		umount "$mountpoint"
-	done < <(awk -v dir="$1" '{ print $2 }' /proc/mounts | grep "^$1/" | sort -r)
-	losetup -D
-	dmsetup remove_all
+	while read -r _ point _; do
+		# A space is \040 there.
+		printf -v point %b "$point"
+		[[ $point != "$1"/* ]] || points=("$point" "${points[@]}")
+	done < /proc/mounts
+	[ ${#points[@]} -eq 0 ] || umount "${points[@]}"
+	! compgen -G '/sys/block/loop*/loop' > /dev/null || losetup -D
+	! compgen -G '/sys/block/dm-*' > /dev/null || dmsetup remove_all
 	rm -rf "$1"
 }
 

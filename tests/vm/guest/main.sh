@@ -62,6 +62,8 @@ run_topic() {
 # shellcheck disable=SC2153
 insmod "$QCOW_MODULE" || exit 1
 prepare
+cp "$here"/*.sh $BIN
+here=$BIN
 for manifest in cross crafted damage; do
 	[ -s "/out/$manifest" ] || continue
 	start=$SECONDS
