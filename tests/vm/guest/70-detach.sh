@@ -185,7 +185,7 @@ case_rmmod_busy() {
 }
 
 case_storm() {
-	qcowtest storm 10 "$IMAGES/extra/plain.qcow2" "$IMAGES/extra/plain.raw"
+	qcowtest storm "${QCOW_STORM:-10}" "$IMAGES/extra/plain.qcow2" "$IMAGES/extra/plain.raw"
 }
 
 # As after a crash of a download: what is gone is an error, not zeros.
