@@ -10,7 +10,7 @@ cd "$QCOW_TOP" || exit 1
 passed=0
 failed=0
 for kernel in 6.1 6.12 7; do
-	if dir=$(tests/lib/build.sh "$kernel" W=1) && [ -s "$dir/qcow.ko" ]; then
+	if dir=$(tests/lib/build.sh "$kernel") && [ -s "$dir/qcow.ko" ]; then
 		passed=$((passed + 1))
 	else
 		failed=$((failed + 1))
