@@ -8,6 +8,7 @@ set -uo pipefail
 . "$(dirname "$0")/lib/common.sh"
 cd "$QCOW_TOP" || exit 1
 
+# Those that take one CPU stand in pairs.
 ALL=(build check tool kunit vm-7 vm-6.12 vm-6.1 bench)
 LOGS=$QCOW_CACHE/logs
 
@@ -87,33 +88,62 @@ report_tier() {
 	}
 }
 
-# Guests of different kernels run two at a time: each is one busy CPU, mostly.
-run_guests() {
-	local tier
+# How many CPUs a tier keeps busy. The guests of older kernels have one.
+weight() {
+	case $1 in
+	tool | kunit | vm-6*) echo 1 ;;
+	*)	echo 2 ;;
+	esac
+}
 
-	for tier; do
-		while [ "$(jobs -rp | wc -l)" -ge 2 ]; do
-			wait -n
+# Waits for the end of any tier that runs. "wait -n" forgets one that ended
+# while another was reported.
+wait_for_one() {
+	local pid
+
+	while :; do
+		for pid in "${!running[@]}"; do
+			kill -0 "$pid" 2> /dev/null && continue
+			busy=$((busy - running[$pid]))
+			unset "running[$pid]"
+			return
 		done
-		run_tier "$tier" &
-	done
-	wait
-	for tier; do
-		report_tier "$tier"
+		sleep 0.5
 	done
 }
 
-run_tiers() {
-	local tier guests=()
-
-	for tier; do
-		case $tier in
-		vm-*)	guests+=("$tier") ;;
-		*)	run_tier "$tier"
-			report_tier "$tier" ;;
-		esac
+# Reports tiers that have ended, in the order in which they began.
+report_ended() {
+	while [ ${#unreported[@]} -gt 0 ] && [ -e "$LOGS/${unreported[0]}.status" ]; do
+		report_tier "${unreported[0]}"
+		unreported=("${unreported[@]:1}")
 	done
-	run_guests "${guests[@]}"
+}
+
+# Side by side as far as there are CPUs: more at once, and emulated processors
+# wait for each other.
+run_tiers() {
+	local -A running=()
+	local unreported=("$@") busy=0 cpus tier
+
+	cpus=$(nproc)
+	for tier; do
+		while [ $busy -gt 0 ] && [ $((busy + $(weight "$tier"))) -gt "$cpus" ]; do
+			wait_for_one
+			report_ended
+		done
+		run_tier "$tier" &
+		running[$!]=$(weight "$tier")
+		busy=$((busy + running[$!]))
+	done
+	while [ $busy -gt 0 ]; do
+		wait_for_one
+		report_ended
+	done
+	# Those that ended and could not even say so
+	for tier in "${unreported[@]}"; do
+		report_tier "$tier"
+	done
 }
 
 mkdir -p "$LOGS"
