@@ -26,10 +26,11 @@ usage() {
 	               ttyS1 is printed; it tells its exit status there in a last
 	               line, "exit N".
 
-	The guest's root is the host's, under an overlay that is forgotten; /tmp is
-	empty. SCRIPT runs as root in the current folder; what it prints is printed,
-	its exit status is ours. A guest that does not boot, does not finish, or
-	whose kernel complains of something fails.
+	The guest's root is the host's, under an overlay that is forgotten; programs
+	that are used often come from a copy, see tools.sh. /tmp is empty. SCRIPT
+	runs as root in the current folder; what it prints is printed, its exit
+	status is ours. A guest that does not boot, does not finish, or whose kernel
+	complains of something fails.
 	Environment: QCOW_ACCEL=kvm or tcg overrides what was found out; variables
 	QCOW_* are there in the guest too; QCOW_KERNEL is KERNEL.
 	EOF
