@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * L1 and L2 table entries: decode and validate. Pure: no I/O, no allocation.
+ * L1, L2 and refcount entries: decode, validate, encode. Pure: no I/O, no
+ * allocation.
  *
  * Section "Cluster mapping" of the specification. Reserved bits that QEMU
  * ignores are ignored.
@@ -110,9 +111,9 @@ int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest,
 		  struct qcow_entry *e)
 {
 	u64 in_cluster = guest & ((1ULL << lay->cluster_bits) - 1);
-	bool mapped;
 	int err;
 
+	e->mapped = false;
 	if (unlikely(raw & QCOW_DISK_L2E_COMPRESSED))
 		return entry_compressed(lay, raw, e);
 
@@ -120,8 +121,8 @@ int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest,
 	e->copied = raw & QCOW_DISK_E_COPIED;
 	e->csize = 0;
 	/* With a data file, 0 is an offset like any other. */
-	mapped = e->host || (lay->data_file && e->copied);
-	e->type = mapped ? QCOW_EXTENT_DATA : QCOW_EXTENT_HOLE;
+	e->mapped = e->host || (lay->data_file && e->copied);
+	e->type = e->mapped ? QCOW_EXTENT_DATA : QCOW_EXTENT_HOLE;
 
 	if (lay->extended_l2) {
 		err = entry_subcluster(bitmap, in_cluster >> lay->grain_bits, e);
@@ -132,5 +133,193 @@ int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest,
 			return entry_fault(e, "zero cluster in a version 2 image");
 		e->type = QCOW_EXTENT_ZERO;
 	}
-	return mapped ? entry_check_host(lay, guest, e) : 0;
+	return e->mapped ? entry_check_host(lay, guest, e) : 0;
+}
+
+/* --- Changing L2 entries --- */
+
+/* Subclusters of [@guest, @guest + @len), which is inside one cluster. */
+static u32 subcluster_mask(const struct qcow_layout *lay, u64 guest, u64 len)
+{
+	u32 first = (guest & ((1ULL << lay->cluster_bits) - 1)) >> lay->grain_bits;
+	u32 nr = len >> lay->grain_bits;
+
+	return (u32)GENMASK_ULL(first + nr - 1, first);
+}
+
+/**
+ * qcow_entry_data() - the entry of a cluster that is given data
+ * @lay: the image's layout
+ * @old: its entry until now
+ * @guest: bytes into the disk where the data begins
+ * @len: bytes of it, whole grains inside one cluster
+ * @host: bytes into the file of where it lies
+ *
+ * The rest of the cluster stays what it is: with extended L2 entries. It is then
+ * either in the same cluster of the file, or no data.
+ *
+ * Return: the new entry.
+ */
+struct qcow_l2_entry qcow_entry_data(const struct qcow_layout *lay,
+				     struct qcow_l2_entry old, u64 guest,
+				     u64 len, u64 host)
+{
+	u64 in_cluster = guest & ((1ULL << lay->cluster_bits) - 1);
+	struct qcow_l2_entry new = {
+		.raw = (host - in_cluster) | QCOW_DISK_E_COPIED,
+	};
+	u64 mask;
+
+	if (!lay->extended_l2)
+		return new;
+	mask = subcluster_mask(lay, guest, len);
+	if (!(old.raw & QCOW_DISK_L2E_COMPRESSED))
+		new.bitmap = old.bitmap;
+	new.bitmap &= ~(mask << 32);
+	new.bitmap |= mask;
+	return new;
+}
+
+/* As qcow_entry_zero(), of an extended entry. */
+static int entry_zero_extended(const struct qcow_layout *lay,
+			       struct qcow_l2_entry old, u64 guest, u64 len,
+			       bool unmap, struct qcow_l2_entry *new)
+{
+	u64 mask = subcluster_mask(lay, guest, len);
+	bool shared = !(old.raw & QCOW_DISK_E_COPIED);
+
+	if (old.raw & QCOW_DISK_L2E_COMPRESSED) {
+		if (len >> lay->cluster_bits == 0)
+			return -EAGAIN;
+		old.raw = 0;
+		old.bitmap = 0;
+	}
+	new->raw = old.raw;
+	new->bitmap = (old.bitmap | mask << 32) & ~mask;
+	/* Without data left, its cluster is of no more use. */
+	if (!(u32)new->bitmap && (unmap || shared))
+		new->raw = 0;
+	return 0;
+}
+
+/**
+ * qcow_entry_zero() - the entry of a cluster that is to read as zeros
+ * @lay: the image's layout
+ * @old: its entry until now
+ * @guest: bytes into the disk where the zeros begin
+ * @len: bytes of them, inside one cluster: all of it, or whole subclusters
+ * @unmap: let go of its cluster in the file, if it has one of its own; one that
+ *	is shared or compressed is let go of in any case
+ * @new: the result
+ *
+ * Version 2 knows no zeros: the caller sees to it that there is no backing file.
+ *
+ * Return: 0, or -EAGAIN: that cannot be said of a part of a compressed cluster.
+ */
+int qcow_entry_zero(const struct qcow_layout *lay, struct qcow_l2_entry old,
+		    u64 guest, u64 len, bool unmap, struct qcow_l2_entry *new)
+{
+	bool own = old.raw & QCOW_DISK_E_COPIED &&
+		   !(old.raw & QCOW_DISK_L2E_COMPRESSED);
+
+	if (lay->extended_l2)
+		return entry_zero_extended(lay, old, guest, len, unmap, new);
+	new->bitmap = 0;
+	if (lay->version < 3)
+		new->raw = 0;
+	else if (own && !unmap)
+		new->raw = old.raw | QCOW_DISK_L2E_ZERO;
+	else
+		new->raw = QCOW_DISK_L2E_ZERO;
+	return 0;
+}
+
+/* --- Snapshots --- */
+
+/**
+ * qcow_entry_snapshot() - decode the fixed part of a snapshot's entry
+ * @lay: the image's layout
+ * @disk: as on disk
+ * @s: the result
+ *
+ * Return: 0, or -EUCLEAN if it is damaged.
+ */
+int qcow_entry_snapshot(const struct qcow_layout *lay,
+			const struct qcow_disk_snapshot *disk,
+			struct qcow_snapshot *s)
+{
+	u32 extra = be32_to_cpu(disk->extra_data_size);
+
+	s->l1_offset = be64_to_cpu(disk->l1_table_offset);
+	s->l1_size = be32_to_cpu(disk->l1_size);
+	if (extra > QCOW_DISK_MAX_SNAPSHOT_EXTRA ||
+	    s->l1_size > QCOW_DISK_MAX_L1_BYTES / sizeof(u64) ||
+	    !cluster_aligned(lay, s->l1_offset) || s->l1_offset > S64_MAX / 2)
+		return -EUCLEAN;
+	s->entry_bytes = sizeof(*disk) + extra + be16_to_cpu(disk->id_str_size) +
+			 be16_to_cpu(disk->name_size);
+	s->entry_bytes = (s->entry_bytes + 7) & ~7U;
+	return 0;
+}
+
+/* --- Refcounts --- */
+
+/**
+ * qcow_entry_refcount() - decode a refcount
+ * @block: a refcount block, or an aligned part of one
+ * @order: log2 of the bits of a refcount, 0 to 6
+ * @index: which one
+ *
+ * Section "Refcounts": widths below a byte begin with the low bits.
+ *
+ * Return: the refcount.
+ */
+u64 qcow_entry_refcount(const void *block, u32 order, u32 index)
+{
+	u32 bits = 1U << order;
+
+	switch (order) {
+	case 3:
+		return ((const u8 *)block)[index];
+	case 4:
+		return be16_to_cpu(((const __be16 *)block)[index]);
+	case 5:
+		return be32_to_cpu(((const __be32 *)block)[index]);
+	case 6:
+		return be64_to_cpu(((const __be64 *)block)[index]);
+	}
+	return ((const u8 *)block)[index * bits / 8] >> (index * bits % 8) &
+	       ((1U << bits) - 1);
+}
+
+/**
+ * qcow_entry_set_refcount() - encode a refcount
+ * @block: a refcount block, or an aligned part of one
+ * @order: log2 of the bits of a refcount, 0 to 6
+ * @index: which one
+ * @value: up to qcow_entry_refcount_max()
+ */
+void qcow_entry_set_refcount(void *block, u32 order, u32 index, u64 value)
+{
+	u32 bits = 1U << order, shift;
+	u8 *byte, mask;
+
+	switch (order) {
+	case 3:
+		((u8 *)block)[index] = value;
+		return;
+	case 4:
+		((__be16 *)block)[index] = cpu_to_be16(value);
+		return;
+	case 5:
+		((__be32 *)block)[index] = cpu_to_be32(value);
+		return;
+	case 6:
+		((__be64 *)block)[index] = cpu_to_be64(value);
+		return;
+	}
+	shift = index * bits % 8;
+	mask = ((1U << bits) - 1) << shift;
+	byte = (u8 *)block + index * bits / 8;
+	*byte = (*byte & ~mask) | (value << shift & mask);
 }

@@ -46,16 +46,41 @@ enum qcow_extent_type {
  * @type: what it is
  * @copied: its cluster's refcount is one
  * @csize: bytes stored of a compressed cluster, an upper bound
+ * @mapped: it has a cluster in the file, also if it is a hole or zeros; of
+ *	compressed data never
  * @host: bytes into the file of the grain or of the compressed data; also set
- *	for a hole or zeros that have a cluster, else 0
+ *	for a hole or zeros if @mapped, else 0
  * @fault: after -EIO, what is wrong with the entry
  */
 struct qcow_entry {
 	enum qcow_extent_type type;
 	bool copied;
+	bool mapped;
 	u32 csize;
 	u64 host;
 	const char *fault;
+};
+
+/**
+ * struct qcow_l2_entry - an L2 entry in the CPU's byte order
+ * @raw: offset and flags
+ * @bitmap: of an extended entry; else 0
+ */
+struct qcow_l2_entry {
+	u64 raw;
+	u64 bitmap;
+};
+
+/**
+ * struct qcow_snapshot - a decoded entry of the snapshot table
+ * @l1_offset: bytes into the file
+ * @l1_size: entries
+ * @entry_bytes: of this entry, to where the next one begins
+ */
+struct qcow_snapshot {
+	u64 l1_offset;
+	u32 l1_size;
+	u32 entry_bytes;
 };
 
 void qcow_layout_init(struct qcow_layout *lay, const struct qcow_header *h);
@@ -64,6 +89,26 @@ int __must_check qcow_entry_l1(const struct qcow_layout *lay, u64 raw,
 			       u64 *l2_offset);
 int __must_check qcow_entry_l2(const struct qcow_layout *lay, u64 raw,
 			       u64 bitmap, u64 guest, struct qcow_entry *e);
+
+struct qcow_l2_entry qcow_entry_data(const struct qcow_layout *lay,
+				     struct qcow_l2_entry old, u64 guest,
+				     u64 len, u64 host);
+int __must_check qcow_entry_zero(const struct qcow_layout *lay,
+				 struct qcow_l2_entry old, u64 guest, u64 len,
+				 bool unmap, struct qcow_l2_entry *new);
+
+int __must_check qcow_entry_snapshot(const struct qcow_layout *lay,
+				     const struct qcow_disk_snapshot *disk,
+				     struct qcow_snapshot *s);
+
+u64 qcow_entry_refcount(const void *block, u32 order, u32 index);
+void qcow_entry_set_refcount(void *block, u32 order, u32 index, u64 value);
+
+/* The largest refcount that 2^@order bits hold. */
+static inline u64 qcow_entry_refcount_max(u32 order)
+{
+	return ~0ULL >> (64 - (1U << order));
+}
 
 /* Bytes of the disk that one L1 entry covers, as a shift: 15 to 39. */
 static inline u32 qcow_layout_l1_shift(const struct qcow_layout *lay)

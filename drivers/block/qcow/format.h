@@ -70,6 +70,8 @@ static_assert(sizeof(struct qcow_disk_header) == 112);
 #define QCOW_DISK_MAX_REFTABLE_BYTES	(8U << 20)
 #define QCOW_DISK_MAX_SNAPSHOTS		65536
 #define QCOW_DISK_MIN_SNAPSHOT_BYTES	40
+#define QCOW_DISK_MAX_SNAPSHOT_TABLE	(64U << 20)
+#define QCOW_DISK_MAX_SNAPSHOT_EXTRA	1024
 
 /* Section "Header extensions": padded to a multiple of 8 bytes. */
 struct qcow_disk_extension {
@@ -105,5 +107,20 @@ static_assert(sizeof(struct qcow_disk_feature_name) == 48);
 
 /* Section "Refcounts". */
 #define QCOW_DISK_REFTABLE_OFFSET_MASK	GENMASK_ULL(63, 9)
+
+/* Section "Snapshots": extra data, id and name follow, padded to 8 bytes. */
+struct qcow_disk_snapshot {
+	__be64 l1_table_offset;
+	__be32 l1_size;
+	__be16 id_str_size;
+	__be16 name_size;
+	__be32 date_sec;
+	__be32 date_nsec;
+	__be64 vm_clock_nsec;
+	__be32 vm_state_size;
+	__be32 extra_data_size;
+};
+
+static_assert(sizeof(struct qcow_disk_snapshot) == QCOW_DISK_MIN_SNAPSHOT_BYTES);
 
 #endif /* _QCOW_FORMAT_H */
