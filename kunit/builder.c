@@ -33,6 +33,7 @@ struct build {
 	u32 l1_size;
 	u64 end;
 	u32 kind;
+	bool shared;
 	u8 *plain;
 };
 
@@ -66,7 +67,8 @@ static bool pick_kind_is_possible(const struct builder_spec *s, u32 kind)
 	case BUILDER_ZERO_ALLOC:
 		return s->version == 3;
 	case BUILDER_COMPRESSED:
-		return !s->data_file;
+		/* Many of them refer to one cluster of the file. */
+		return !s->data_file && (!s->writable || s->order >= 3);
 	case BUILDER_SUBCLUSTERS:
 		return s->extended_l2;
 	}
@@ -119,6 +121,10 @@ static u64 entry_of(struct build *w, u64 host)
 {
 	bool copied = w->spec->data_file || !qtest_one_in(w->rnd, 8);
 
+	if (w->shared)
+		copied = false;
+	else if (w->spec->writable && !w->spec->order)
+		copied = true;
 	return host | (copied ? QCOW_DISK_E_COPIED : 0);
 }
 
@@ -265,7 +271,10 @@ static void build_l2_table(struct build *w, u32 l1_index)
 	    qtest_one_in(w->rnd, 6))
 		return;
 	at = take_cluster(w);
-	put_unaligned_be64(at | QCOW_DISK_E_COPIED, w->b->file + l1_at);
+	w->shared = w->spec->writable && !w->spec->tidy && w->spec->order &&
+		    qtest_one_in(w->rnd, 4);
+	put_unaligned_be64(at | (w->shared ? 0 : QCOW_DISK_E_COPIED),
+			   w->b->file + l1_at);
 	for (i = first; i < w->b->nr_clusters && i < first + w->l2_entries; i++) {
 		w->b->clusters[i].l2_at = at + (u64)(i - first) * w->entry_bytes;
 		build_cluster(w, i);
@@ -316,7 +325,7 @@ static void build_header(struct build *w)
 		incompatible |= s->data_file ? QCOW_DISK_INCOMPAT_DATA_FILE : 0;
 		incompatible |= s->zstd ? QCOW_DISK_INCOMPAT_COMPRESSION : 0;
 		d->incompatible_features = cpu_to_be64(incompatible);
-		d->refcount_order = cpu_to_be32(4);
+		d->refcount_order = cpu_to_be32(s->writable ? s->order : 4);
 		d->header_length = cpu_to_be32(112);
 		d->compression_type = s->zstd;
 	}
@@ -337,6 +346,11 @@ static int build_alloc(struct build *w)
 		      2ULL * (l2_tables + b->nr_clusters) * w->cluster;
 	if (w->spec->tidy || w->spec->data_file)
 		b->capacity -= (u64)b->nr_clusters * w->cluster;
+	/* Refcount blocks of the widest, which cover themselves. */
+	if (w->spec->writable)
+		b->capacity += b->capacity / (w->cluster / 8 - 1) + 3 * w->cluster;
+	if (w->spec->full)
+		b->capacity += w->cluster / 8 * w->cluster;
 	b->file = vzalloc(b->capacity);
 	b->clusters = kvcalloc(b->nr_clusters + 1, sizeof(*b->clusters), GFP_KERNEL);
 	w->plain = vzalloc(w->cluster);
@@ -376,6 +390,8 @@ static int build_qcow2(struct builder_image *b, struct rnd_state *rnd)
 	build_header(&w);
 	for (i = 0; i < used; i++)
 		build_l2_table(&w, i);
+	if (s->writable)
+		err = builder_put_refcounts(b, &w.end);
 	/* The last sector of compressed data may be a part of one. */
 	b->file_len = qtest_one_in(rnd, 2) ? w.end : round_up(w.end, w.cluster);
 out:
@@ -402,7 +418,11 @@ static int build_files(struct builder_image *b)
 	b->m = memfile_create();
 	if (!b->m)
 		return -ENOMEM;
-	memfile_set_data(b->m, b->file, b->file_len, b->file_len);
+	if (b->spec.writable &&
+	    memfile_own(b->m, b->file, b->file_len, b->file_len + b->spec.room))
+		return -ENOMEM;
+	if (!b->spec.writable)
+		memfile_set_data(b->m, b->file, b->file_len, b->file_len);
 	memfile_set_mode(b->m, &plain);
 	if (!b->data)
 		return 0;

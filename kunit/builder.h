@@ -31,6 +31,12 @@
  * @tidy: nothing is left out, data lies in one piece
  * @kinds: of clusters, BUILDER_*
  * @size: bytes of its disk
+ * @writable: with refcounts, in a file that can be written; clusters that are
+ *	not COPIED have one reference more than there is
+ * @order: log2 of the bits of a refcount, if @writable
+ * @full: all of its refcount table is in use: what its blocks cover behind the
+ *	image has refcounts of one, but for the last clusters
+ * @room: bytes by which the file can grow, if @writable
  */
 struct builder_spec {
 	bool raw;
@@ -43,6 +49,10 @@ struct builder_spec {
 	bool tidy;
 	u32 kinds;
 	u64 size;
+	bool writable;
+	u32 order;
+	bool full;
+	u64 room;
 };
 
 /**
@@ -107,6 +117,7 @@ int builder_build(struct builder_chain *c, const struct builder_spec *specs,
 int builder_build_random(struct builder_chain *c, u32 nr, struct rnd_state *rnd);
 void builder_free(struct builder_chain *c);
 void builder_set_mode(struct builder_chain *c, const struct memfile_mode *mode);
+int builder_put_refcounts(struct builder_image *b, u64 *end);
 bool builder_idle(const struct builder_chain *c);
 
 #endif /* _QCOW_BUILDER_H */

@@ -8,9 +8,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#include <asm/unaligned.h>
-
-#include "format.h"
+#include "damage.h"
 #include "reader.h"
 
 /* Images damaged one after the other from one that is whole. */
@@ -28,20 +26,6 @@ struct damage_fixture {
 	u64 slowest_ms;
 };
 
-/**
- * struct damage - what was done to an image
- * @from: first byte changed
- * @to: byte behind the last one
- * @nr: of them
- * @size: bytes that the file has now
- */
-struct damage {
-	u64 from[4];
-	u64 to[4];
-	u32 nr;
-	u64 size;
-};
-
 static int damage_test_init(struct kunit *test)
 {
 	return reader_fixture_init(test, sizeof(struct damage_fixture));
@@ -54,137 +38,6 @@ static void damage_test_exit(struct kunit *test)
 	reader_test_exit(test);
 	if (x)
 		vfree(x->whole);
-}
-
-/* --- Doing damage --- */
-
-static u8 *touch(struct builder_image *b, struct damage *d, u64 at, u32 len)
-{
-	d->from[d->nr] = at;
-	d->to[d->nr++] = at + len;
-	return b->file + at;
-}
-
-/* An offset or entry at which something is likely to go wrong. */
-static u64 bad_entry(struct rnd_state *rnd, const struct builder_image *b, u64 old)
-{
-	u64 cluster = 1ULL << b->spec.cluster_bits;
-	u64 v = qtest_u64(rnd);
-
-	switch (qtest_below(rnd, 9)) {
-	case 0:
-		return v;
-	case 1:
-		return old ^ BIT_ULL(v & 63);
-	case 2:
-		return 0;
-	case 3:
-		return U64_MAX;
-	case 4:
-		return old + 512;
-	case 5: /* another place in the file */
-		return (old & ~GENMASK_ULL(55, 0)) | (v % (b->file_len + 1) & -cluster);
-	case 6: /* around its end */
-		return (old & ~GENMASK_ULL(55, 0)) |
-		       (b->file_len + (v % 5) * cluster - 2 * cluster);
-	case 7:
-		return old | QCOW_DISK_L2E_COMPRESSED;
-	default: /* compressed, at other places, of other sizes */
-		return QCOW_DISK_L2E_COMPRESSED | (v & GENMASK_ULL(61, 50)) |
-		       v % (b->file_len + 1);
-	}
-}
-
-static const struct builder_cluster *pick_cluster(const struct builder_image *b,
-						  struct rnd_state *rnd)
-{
-	return &b->clusters[qtest_below(rnd, b->nr_clusters)];
-}
-
-static void damage_entry(struct builder_image *b, struct damage *d, u64 at,
-			 struct rnd_state *rnd)
-{
-	u64 old = get_unaligned_be64(b->file + at);
-
-	put_unaligned_be64(bad_entry(rnd, b, old), touch(b, d, at, 8));
-}
-
-static void damage_header(struct builder_image *b, struct damage *d,
-			  struct rnd_state *rnd)
-{
-	u32 at = qtest_below(rnd, 112 / 4) * 4;
-	u8 *p = touch(b, d, at, 4);
-	u32 old = get_unaligned_be32(p);
-
-	switch (qtest_below(rnd, 4)) {
-	case 0:
-		put_unaligned_be32(old ^ BIT(qtest_below(rnd, 32)), p);
-		break;
-	case 1:
-		put_unaligned_be32(old + qtest_below(rnd, 5) - 2, p);
-		break;
-	case 2:
-		put_unaligned_be32(prandom_u32_state(rnd), p);
-		break;
-	default:
-		put_unaligned_be32(qtest_below(rnd, 32), p);
-	}
-}
-
-static void damage_bytes(struct builder_image *b, struct damage *d, u64 at,
-			 u64 len, struct rnd_state *rnd)
-{
-	u32 n;
-
-	if (!len)
-		return;
-	at += qtest_below(rnd, len);
-	n = min_t(u64, 1 + qtest_below(rnd, 8), b->file_len - at);
-	prandom_bytes_state(rnd, touch(b, d, at, n), n);
-}
-
-static void damage_once(struct builder_image *b, struct damage *d,
-			struct rnd_state *rnd)
-{
-	const struct builder_cluster *c = pick_cluster(b, rnd);
-
-	switch (qtest_below(rnd, 12)) {
-	case 0:
-		damage_header(b, d, rnd);
-		break;
-	case 1: /* extensions, names, the rest of the first cluster */
-		damage_bytes(b, d, 72, 400, rnd);
-		break;
-	case 2:
-		damage_entry(b, d, c->l1_at, rnd);
-		break;
-	case 3:
-		d->size = qtest_below(rnd, b->file_len + 1);
-		break;
-	case 4:
-	case 5:
-	case 6:
-		damage_bytes(b, d, c->host, c->host_len, rnd);
-		break;
-	default:
-		if (!c->l2_at)
-			break;
-		damage_entry(b, d, c->l2_at, rnd);
-		if (b->spec.extended_l2 && qtest_one_in(rnd, 2))
-			damage_bytes(b, d, c->l2_at + 8, 8, rnd);
-	}
-}
-
-static void damage_image(struct builder_image *b, struct damage *d,
-			 struct rnd_state *rnd)
-{
-	u32 n;
-
-	memset(d, 0, sizeof(*d));
-	d->size = b->file_len;
-	/* One damage may have two parts. */
-	for (n = 1 + qtest_below(rnd, 2); n; n--)
-		damage_once(b, d, rnd);
 }
 
 /* --- What it means --- */
@@ -288,11 +141,8 @@ static bool try_damaged(struct damage_fixture *x, const struct damage *d,
 static void restore(struct damage_fixture *x, const struct damage *d)
 {
 	struct builder_image *b = &x->base.c->img[0];
-	u32 i;
 
-	for (i = 0; i < d->nr; i++)
-		memcpy(b->file + d->from[i], x->whole + d->from[i],
-		       d->to[i] - d->from[i]);
+	damage_undo(b, d, x->whole);
 	memfile_set_size(b->m, b->file_len);
 }
 

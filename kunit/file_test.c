@@ -302,7 +302,7 @@ static void file_pread_errors(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, qcow_file_pread(&x->f, 1ULL << 62, x->buf, 512), 0);
 }
 
-/* --- qcow_file_read() --- */
+/* --- qcow_file_io() --- */
 
 #define MAX_SEGMENTS	20
 
@@ -354,7 +354,7 @@ static void transfer_run(struct transfer *t, bool nowait)
 	for (;;) {
 		atomic_set(&t->ends, 0);
 		t->err = 0;
-		err = qcow_file_read(&t->fio, nowait);
+		err = qcow_file_io(&t->fio, nowait);
 		if (!err) {
 			if (!wait_for_completion_timeout(&t->done, 20 * HZ))
 				err = -ETIMEDOUT;
@@ -501,13 +501,13 @@ static void file_read_not_now(struct kunit *test)
 	int dummy;
 
 	open_file(test, &mode, QCOW_DIRECT_AUTO);
-	KUNIT_EXPECT_EQ(test, qcow_file_read(&t->fio, true), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->fio, true), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->reads), 0);
 
 	mode.nowait = true;
 	open_file(test, &mode, QCOW_DIRECT_AUTO);
 	current->journal_info = &dummy;
-	KUNIT_EXPECT_EQ(test, qcow_file_read(&t->fio, true), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->fio, true), -EAGAIN);
 	current->journal_info = NULL;
 	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->reads), 0);
 
@@ -515,7 +515,7 @@ static void file_read_not_now(struct kunit *test)
 	mode.dio_align = 4096;
 	open_file(test, &mode, QCOW_DIRECT_AUTO);
 	memfile_set_mode(x->m, &mode);
-	KUNIT_EXPECT_EQ(test, qcow_file_read(&t->fio, true), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->fio, true), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->reads), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&t->ends), 0);
 }

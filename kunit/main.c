@@ -6,7 +6,9 @@
 #include <linux/module.h>
 
 #include "cache.h"
+#include "part.h"
 #include "read.h"
+#include "zero.h"
 
 #include "codec.h"
 #include "memfile.h"
@@ -22,24 +24,45 @@ MODULE_PARM_DESC(seed, "seed of everything that is random");
 
 struct workqueue_struct *qtest_wq;
 struct workqueue_struct *qtest_comp_wq;
+struct workqueue_struct *qtest_write_wq;
+struct workqueue_struct *qtest_commit_wq;
+
+static int __init make_queues(void)
+{
+	qtest_wq = alloc_workqueue("qcow_kunit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	qtest_comp_wq = alloc_workqueue("qcow_kunit_comp",
+					WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	qtest_write_wq = alloc_workqueue("qcow_kunit_write",
+					 WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	qtest_commit_wq = alloc_workqueue("qcow_kunit_commit",
+					  WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return qtest_wq && qtest_comp_wq && qtest_write_wq && qtest_commit_wq ?
+	       0 : -ENOMEM;
+}
+
+static void destroy_queues(void)
+{
+	if (qtest_commit_wq)
+		destroy_workqueue(qtest_commit_wq);
+	if (qtest_write_wq)
+		destroy_workqueue(qtest_write_wq);
+	if (qtest_comp_wq)
+		destroy_workqueue(qtest_comp_wq);
+	if (qtest_wq)
+		destroy_workqueue(qtest_wq);
+}
 
 static int __init qtest_init(void)
 {
-	int err;
+	int err = make_queues();
 
-	qtest_wq = alloc_workqueue("qcow_kunit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	if (!qtest_wq)
-		return -ENOMEM;
-	qtest_comp_wq = alloc_workqueue("qcow_kunit_comp",
-					WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	if (!qtest_comp_wq) {
-		err = -ENOMEM;
-		goto wq;
-	}
+	if (err)
+		goto queues;
 	err = qcow_cache_init();
 	if (err)
-		goto comp_wq;
-	err = qcow_read_init();
+		goto queues;
+	qcow_zero_init();
+	err = qcow_part_init();
 	if (err)
 		goto cache;
 	err = memfile_init();
@@ -53,13 +76,11 @@ static int __init qtest_init(void)
 memfile:
 	memfile_exit();
 read:
-	qcow_read_exit();
+	qcow_part_exit();
 cache:
 	qcow_cache_exit();
-comp_wq:
-	destroy_workqueue(qtest_comp_wq);
-wq:
-	destroy_workqueue(qtest_wq);
+queues:
+	destroy_queues();
 	return err;
 }
 
@@ -67,10 +88,9 @@ static void __exit qtest_exit(void)
 {
 	codec_exit();
 	memfile_exit();
-	qcow_read_exit();
+	qcow_part_exit();
 	qcow_cache_exit();
-	destroy_workqueue(qtest_comp_wq);
-	destroy_workqueue(qtest_wq);
+	destroy_queues();
 }
 
 module_init(qtest_init);

@@ -5,23 +5,27 @@
  * file.
  */
 #include <linux/delay.h>
+#include <linux/falloc.h>
 #include <linux/file.h>
+#include <linux/random.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
+#include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 
 #include "memfile.h"
 
 static struct workqueue_struct *memfile_wq;
 
-/* A read that completes later. */
+/* A read or write that completes later. */
 struct memfile_work {
 	struct work_struct work;
 	struct memfile *m;
 	struct kiocb *iocb;
 	struct iov_iter iter;
+	struct memlog_entry *entry;
 	long res;
 };
 
@@ -59,10 +63,15 @@ static ssize_t memfile_copy(struct memfile *m, struct kiocb *iocb,
 	return n;
 }
 
-static bool memfile_fails(struct memfile *m, u32 nr)
+/* Whether this is the operation that is to fail. */
+static bool memfile_fails(struct memfile *m, u32 op)
 {
 	const struct memfile_mode *mode = &m->mode;
+	u32 nr;
 
+	if (!((mode->fail_ops ?: MEMFILE_READ) & op))
+		return false;
+	nr = atomic_inc_return(&m->ops);
 	if (!mode->fail_at || nr < mode->fail_at)
 		return false;
 	if (nr > mode->fail_at && !mode->sticky)
@@ -71,12 +80,20 @@ static bool memfile_fails(struct memfile *m, u32 nr)
 	return true;
 }
 
-/* The error that this read is to return, or 0. */
-static int memfile_verdict(struct memfile *m, const struct kiocb *iocb,
-			   const struct iov_iter *iter)
+static void memfile_delay(const struct memfile *m)
 {
-	u32 nr = atomic_inc_return(&m->reads);
+	u32 us = m->mode.delay_us;
+
+	if (us)
+		usleep_range(1, 1 + get_random_u32() % us);
+}
+
+/* The error that this transfer is to return, or 0. */
+static int memfile_verdict(struct memfile *m, const struct kiocb *iocb,
+			   const struct iov_iter *iter, u32 op)
+{
 	u32 mask = memfile_align(m) - 1;
+	u32 nr;
 
 	if (iocb->ki_flags & IOCB_DIRECT) {
 		atomic_inc(&m->directs);
@@ -89,7 +106,7 @@ static int memfile_verdict(struct memfile *m, const struct kiocb *iocb,
 		if (iov_iter_alignment(iter) & (SECTOR_SIZE - 1))
 			return -EINVAL;
 	}
-	if (memfile_fails(m, nr))
+	if (memfile_fails(m, op))
 		return m->mode.error ?: -EIO;
 	if (iocb->ki_flags & IOCB_NOWAIT) {
 		nr = atomic_inc_return(&m->nowaits);
@@ -99,14 +116,82 @@ static int memfile_verdict(struct memfile *m, const struct kiocb *iocb,
 	return 0;
 }
 
+/* --- Writes --- */
+
+/* Bytes of a write for which there is room, or -ENOSPC. */
+static ssize_t memfile_room(struct memfile *m, u64 pos, size_t count)
+{
+	u64 room = m->mode.room ? min(m->mode.room, m->capacity) : m->capacity;
+
+	if (pos >= room && count)
+		return -ENOSPC;
+	return min_t(u64, count, room - pos);
+}
+
+static void memfile_grow(struct memfile *m, u64 size)
+{
+	struct inode *inode = file_inode(m->file);
+
+	inode_lock(inode);
+	if (size > i_size_read(inode))
+		i_size_write(inode, size);
+	inode_unlock(inode);
+}
+
+/* @iter: advanced; what is written is taken from memory now */
+static ssize_t memfile_store(struct memfile *m, struct kiocb *iocb,
+			     struct iov_iter *iter, struct memlog_entry *e)
+{
+	ssize_t n = memfile_room(m, iocb->ki_pos, iov_iter_count(iter));
+
+	if (n > 0 && copy_from_iter(m->store + iocb->ki_pos, n, iter) != n)
+		n = -EFAULT;
+	if (n > 0) {
+		memfile_grow(m, iocb->ki_pos + n);
+		iocb->ki_pos += n;
+	}
+	if (m->log)
+		memlog_end(m->log, e, max_t(ssize_t, n, 0), min_t(ssize_t, n, 0));
+	return n;
+}
+
+/* What is going to be written, as it is when the write begins. */
+static struct memlog_entry *log_write(struct memfile *m, struct kiocb *iocb,
+				      const struct iov_iter *iter)
+{
+	struct iov_iter copy = *iter;
+	struct memlog_entry *e;
+	ssize_t n;
+
+	if (!m->log)
+		return NULL;
+	n = memfile_room(m, iocb->ki_pos, iov_iter_count(iter));
+	e = memlog_begin(m->log, MEMLOG_WRITE, iocb->ki_pos, max_t(ssize_t, n, 0));
+	if (e && n > 0 && copy_from_iter(e->data, n, &copy) != n)
+		e->len = 0;
+	return e;
+}
+
+/* --- Transfers --- */
+
+static long memfile_transfer(struct memfile_work *w)
+{
+	bool write = w->iocb->ki_flags & IOCB_WRITE;
+
+	if (w->res)
+		return w->res;
+	return write ? memfile_store(w->m, w->iocb, &w->iter, w->entry) :
+		       memfile_copy(w->m, w->iocb, &w->iter);
+}
+
 static void memfile_complete(struct work_struct *work)
 {
 	struct memfile_work *w = container_of(work, struct memfile_work, work);
 	struct kiocb *iocb = w->iocb;
-	long res = w->res;
+	long res;
 
-	if (!res)
-		res = memfile_copy(w->m, iocb, &w->iter);
+	memfile_delay(w->m);
+	res = memfile_transfer(w);
 	kfree(w);
 	iocb->ki_complete(iocb, res);
 }
@@ -121,26 +206,147 @@ static ssize_t memfile_queue(struct memfile *m, struct kiocb *iocb,
 	w->m = m;
 	w->iocb = iocb;
 	w->iter = *iter;
+	w->entry = iocb->ki_flags & IOCB_WRITE ? log_write(m, iocb, iter) : NULL;
 	w->res = res;
 	INIT_WORK(&w->work, memfile_complete);
 	queue_work(memfile_wq, &w->work);
 	return -EIOCBQUEUED;
 }
 
+/* Whether the driver is told at once: it must try again, or another way. */
+static bool memfile_refused(const struct memfile *m, int err)
+{
+	return err == -EINVAL || (err == -EAGAIN && !m->mode.eagain_late);
+}
+
 static ssize_t memfile_read_iter(struct kiocb *iocb, struct iov_iter *iter)
 {
 	struct memfile *m = iocb->ki_filp->private_data;
-	int err = memfile_verdict(m, iocb, iter);
+	int err;
 
-	if (err == -EAGAIN && !m->mode.eagain_late)
-		return err;
-	if (err == -EINVAL)
+	atomic_inc(&m->reads);
+	err = memfile_verdict(m, iocb, iter, MEMFILE_READ);
+	if (memfile_refused(m, err))
 		return err;
 	if (m->mode.async && !is_sync_kiocb(iocb))
 		return memfile_queue(m, iocb, iter, err);
 	if (m->mode.sleep_ms)
 		msleep(m->mode.sleep_ms);
 	return err ?: memfile_copy(m, iocb, iter);
+}
+
+/* One that fails may have done anything: the log has it, without an end. */
+static ssize_t memfile_write_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	struct memfile *m = iocb->ki_filp->private_data;
+	struct memlog_entry *e;
+	int err;
+
+	if (!m->store)
+		return -EBADF;
+	err = memfile_verdict(m, iocb, iter, MEMFILE_WRITE);
+	if (memfile_refused(m, err))
+		return err;
+	if (m->mode.async && !is_sync_kiocb(iocb))
+		return memfile_queue(m, iocb, iter, err);
+	e = log_write(m, iocb, iter);
+	if (!(iocb->ki_flags & IOCB_NOWAIT))
+		memfile_delay(m);
+	return err ?: memfile_store(m, iocb, iter, e);
+}
+
+/* --- Other operations --- */
+
+static int memfile_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	struct memfile *m = file->private_data;
+	struct memlog_entry *e = NULL;
+	int err = 0;
+
+	atomic_inc(&m->syncs);
+	if (memfile_fails(m, MEMFILE_SYNC))
+		err = m->mode.error ?: -EIO;
+	if (m->log)
+		e = memlog_begin(m->log, MEMLOG_SYNC, 0, 0);
+	memfile_delay(m);
+	if (m->log)
+		memlog_end(m->log, e, 0, err);
+	return err;
+}
+
+/* As a filesystem takes space: what is there stays, and the file grows. */
+static long memfile_allocate(struct memfile *m, u64 end)
+{
+	u64 room = m->mode.room ? min(m->mode.room, m->capacity) : m->capacity;
+	struct memlog_entry *e = NULL;
+
+	if (m->log)
+		e = memlog_begin(m->log, MEMLOG_GROW, end, 0);
+	if (memfile_fails(m, MEMFILE_FALLOC))
+		return m->mode.error ?: -EIO;
+	if (end > room)
+		return -ENOSPC;
+	memfile_grow(m, end);
+	if (m->log)
+		memlog_end(m->log, e, 0, 0);
+	return 0;
+}
+
+/* Punching holes and zeroing, both with the size kept. */
+static long memfile_clear(struct memfile *m, u64 pos, u64 end)
+{
+	struct memlog_entry *e = NULL;
+
+	if (pos >= end)
+		return 0;
+	if (m->log)
+		e = memlog_begin(m->log, MEMLOG_ZERO, pos, end - pos);
+	if (memfile_fails(m, MEMFILE_FALLOC))
+		return m->mode.error ?: -EIO;
+	memfile_delay(m);
+	memset(m->store + pos, 0, end - pos);
+	if (m->log)
+		memlog_end(m->log, e, end - pos, 0);
+	return 0;
+}
+
+static long memfile_fallocate(struct file *file, int mode, loff_t pos, loff_t len)
+{
+	struct memfile *m = file->private_data;
+
+	if (!m->store)
+		return -EOPNOTSUPP;
+	if (!mode)
+		return memfile_allocate(m, pos + len);
+	if (mode != (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) &&
+	    mode != (FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE))
+		return -EOPNOTSUPP;
+	return memfile_clear(m, pos, min_t(u64, pos + len, m->capacity));
+}
+
+/* Called with the inode's lock held. What is cut off reads as zeros later. */
+static int memfile_setattr(struct user_namespace *ns, struct dentry *dentry,
+			   struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	struct memfile *m = inode->i_private;
+	struct memlog_entry *e = NULL;
+	u64 size = attr->ia_size;
+
+	if (!(attr->ia_valid & ATTR_SIZE))
+		return 0;
+	if (!m->store)
+		return -EPERM;
+	if (m->log)
+		e = memlog_begin(m->log, MEMLOG_SIZE, size, 0);
+	if (memfile_fails(m, MEMFILE_SIZE))
+		return m->mode.error ?: -EIO;
+	if (size < min(memfile_size(m), m->capacity))
+		memset(m->store + size, 0, min(memfile_size(m), m->capacity) - size);
+	i_size_write(inode, size);
+	if (m->log)
+		memlog_end(m->log, e, 0, 0);
+	return 0;
 }
 
 static int memfile_getattr(struct user_namespace *ns, const struct path *path,
@@ -161,10 +367,14 @@ static int memfile_getattr(struct user_namespace *ns, const struct path *path,
 /* No owner: the file may be gone later than the module. */
 static const struct file_operations memfile_fops = {
 	.read_iter = memfile_read_iter,
+	.write_iter = memfile_write_iter,
+	.fsync = memfile_fsync,
+	.fallocate = memfile_fallocate,
 };
 
 static const struct inode_operations memfile_iops = {
 	.getattr = memfile_getattr,
+	.setattr = memfile_setattr,
 };
 
 /* Return: a file without contents, or NULL. */
@@ -206,6 +416,7 @@ void memfile_destroy(struct memfile *m)
 	m->file->private_data = NULL;
 	m->file->f_op = m->fops;
 	fput(m->file);
+	vfree(m->store);
 	kfree(m);
 }
 
@@ -215,6 +426,35 @@ void memfile_set_data(struct memfile *m, const void *data, size_t len, u64 size)
 	m->data = data;
 	m->len = len;
 	memfile_set_size(m, size);
+}
+
+/*
+ * Contents of the file's own, which can be written, up to @capacity bytes.
+ * Return: 0 or -ENOMEM.
+ */
+int memfile_own(struct memfile *m, const void *data, size_t len, u64 capacity)
+{
+	vfree(m->store);
+	m->store = vzalloc(capacity);
+	if (!m->store)
+		return -ENOMEM;
+	m->capacity = capacity;
+	m->data = m->store;
+	m->len = capacity;
+	memfile_rewrite(m, data, len);
+	return 0;
+}
+
+/* Other contents for a file that nobody uses. */
+void memfile_rewrite(struct memfile *m, const void *data, size_t len)
+{
+	u64 end = min(memfile_size(m), m->capacity);
+
+	memcpy(m->store, data, len);
+	/* What is past the end is zeros at all times. */
+	if (len < end)
+		memset(m->store + len, 0, end - len);
+	memfile_set_size(m, len);
 }
 
 void memfile_set_size(struct memfile *m, u64 size)
@@ -241,7 +481,9 @@ void memfile_set_mode(struct memfile *m, const struct memfile_mode *mode)
 		m->file->f_flags &= ~O_NOATIME;
 	else
 		m->file->f_flags |= O_NOATIME;
+	atomic_set(&m->ops, 0);
 	atomic_set(&m->reads, 0);
+	atomic_set(&m->syncs, 0);
 	atomic_set(&m->nowaits, 0);
 	atomic_set(&m->directs, 0);
 	atomic_set(&m->misaligned, 0);

@@ -5,6 +5,16 @@
 #include <linux/atomic.h>
 #include <linux/fs.h>
 
+#include "memlog.h"
+
+/* Operations on a file, in memfile_mode.fail_ops. */
+#define MEMFILE_READ	BIT(0)
+#define MEMFILE_WRITE	BIT(1)
+#define MEMFILE_SYNC	BIT(2)
+#define MEMFILE_FALLOC	BIT(3)
+#define MEMFILE_SIZE	BIT(4)
+#define MEMFILE_OPS	5
+
 /**
  * struct memfile_mode - how a file behaves
  * @nowait: it has FMODE_NOWAIT
@@ -17,10 +27,13 @@
  * @eagain: every how many IOCB_NOWAIT reads one returns -EAGAIN, 0: none
  * @eagain_late: that -EAGAIN comes by ki_complete()
  * @max_read: bytes that one read returns at most, 0: no limit
- * @fail_at: number of the read that fails, from 1; 0: none
+ * @fail_ops: MEMFILE_*, operations that @fail_at counts; 0: reads
+ * @fail_at: number of the operation that fails, from 1; 0: none
  * @sticky: so do all after it
  * @error: with this, -EIO if 0
  * @sleep_ms: what a synchronous read takes
+ * @delay_us: what an operation takes that is not that: random, up to this
+ * @room: bytes of the file that there is room for on its disk, 0: no limit
  */
 struct memfile_mode {
 	bool nowait;
@@ -32,19 +45,28 @@ struct memfile_mode {
 	u32 eagain;
 	bool eagain_late;
 	u32 max_read;
+	u32 fail_ops;
 	u32 fail_at;
 	bool sticky;
 	int error;
 	u32 sleep_ms;
+	u32 delay_us;
+	u64 room;
 };
 
 /**
  * struct memfile - a regular file whose reads are served from memory
  * @file: to be given to the driver
- * @data: contents, borrowed; zeros from @len to the file's size
+ * @data: contents, borrowed unless it can be written; zeros from @len to the
+ *	file's size
  * @len: bytes at @data
+ * @store: @data, if it can be written
+ * @capacity: bytes that there is room for at @store
+ * @log: of what was done to it, or NULL
  * @mode: see memfile_set_mode()
- * @reads: calls of read_iter since the mode was set
+ * @ops: operations that @mode.fail_at counts, since the mode was set
+ * @reads: calls of read_iter
+ * @syncs: calls of fsync
  * @nowaits: with IOCB_NOWAIT
  * @directs: with IOCB_DIRECT
  * @misaligned: direct ones at offsets or of lengths that a disk cannot do
@@ -56,8 +78,13 @@ struct memfile {
 	struct file *file;
 	const u8 *data;
 	size_t len;
+	u8 *store;
+	u64 capacity;
+	struct memlog *log;
 	struct memfile_mode mode;
+	atomic_t ops;
 	atomic_t reads;
+	atomic_t syncs;
 	atomic_t nowaits;
 	atomic_t directs;
 	atomic_t misaligned;
@@ -69,6 +96,8 @@ struct memfile {
 struct memfile *memfile_create(void);
 void memfile_destroy(struct memfile *m);
 void memfile_set_data(struct memfile *m, const void *data, size_t len, u64 size);
+int memfile_own(struct memfile *m, const void *data, size_t len, u64 capacity);
+void memfile_rewrite(struct memfile *m, const void *data, size_t len);
 void memfile_set_size(struct memfile *m, u64 size);
 void memfile_set_mode(struct memfile *m, const struct memfile_mode *mode);
 
@@ -76,6 +105,11 @@ void memfile_set_mode(struct memfile *m, const struct memfile_mode *mode);
 static inline bool memfile_idle(const struct memfile *m)
 {
 	return file_count(m->file) == 1;
+}
+
+static inline u64 memfile_size(const struct memfile *m)
+{
+	return i_size_read(file_inode(m->file));
 }
 
 int memfile_init(void);

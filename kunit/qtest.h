@@ -15,11 +15,13 @@ extern unsigned int qtest_images;
 extern unsigned long qtest_seed;
 
 /*
- * Where the driver does what may sleep, and where it decompresses, made as its
- * devices make theirs.
+ * Where the driver does what may sleep, where it decompresses, and where it
+ * writes, made as its devices make theirs.
  */
 extern struct workqueue_struct *qtest_wq;
 extern struct workqueue_struct *qtest_comp_wq;
+extern struct workqueue_struct *qtest_commit_wq;
+extern struct workqueue_struct *qtest_write_wq;
 
 /* Random numbers that depend on the module's seed and on @salt alone. */
 static inline struct rnd_state qtest_rnd(u64 salt)
@@ -50,6 +52,7 @@ static inline bool qtest_one_in(struct rnd_state *rnd, u32 n)
 /* Work items that have ended an I/O may not have returned. */
 static inline void qtest_flush(void)
 {
+	flush_workqueue(qtest_write_wq);
 	flush_workqueue(qtest_wq);
 	flush_workqueue(qtest_comp_wq);
 }

@@ -7,6 +7,7 @@
 #include <linux/percpu.h>
 #include <linux/slab.h>
 
+#include "part.h"
 #include "read.h"
 #include "reader.h"
 
@@ -52,9 +53,10 @@ static struct reader *reader_create(void)
 		return NULL;
 	r->params.device = "kunit";
 	r->params.comp_wq = qtest_comp_wq;
+	r->params.commit_wq = qtest_commit_wq;
 	r->params.cache_bytes = 1 << 20;
 	r->params.stats = alloc_percpu(struct qcow_stats);
-	r->parts = qcow_read_create_pool();
+	r->parts = qcow_part_create_pool();
 	for (i = 0; !err && i < READER_PARALLEL; i++)
 		err = io_alloc(&r->io[i]);
 	if (!err && r->params.stats && r->parts)

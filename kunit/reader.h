@@ -14,7 +14,7 @@
 #define READER_PIECES		32
 #define READER_PIECE_ORDER	2
 #define READER_PIECE		(PAGE_SIZE << READER_PIECE_ORDER)
-#define READER_PARALLEL		4
+#define READER_PARALLEL		8
 
 /* What a read can end with besides an errno: faults of the driver. */
 #define READER_WRONG		1 /* other bytes */

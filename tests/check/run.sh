@@ -126,7 +126,8 @@ check_shellcheck() {
 # --- Layers: what a file includes is of its own layer or a lower one. ---
 
 # From the bottom up, as in drivers/block/qcow/Kbuild.include.
-LAYERS="pure format header entry io file comp cache qcow map image read cmd device sysfs ctl main"
+LAYERS="pure format header entry io file space comp cache qcow inflight alloc map link commit fmt
+	image part read place write zero cmd device sysfs ctl main"
 
 layer_of() {
 	local name=${1##*/} n=0 layer
@@ -135,7 +136,8 @@ layer_of() {
 	case $name in
 	compat|compat_blk)	echo 0; return ;;
 	comp_*)			name=comp ;;
-	fmt_*)			name=map ;;
+	fmt_*)			name=fmt ;;
+	refcount|release|snapshot) name=alloc ;;
 	esac
 	for layer in $LAYERS; do
 		n=$((n + 1))

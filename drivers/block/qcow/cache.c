@@ -17,6 +17,9 @@
 /* Slices that an insertion beyond the limit looks at to make room. */
 #define CACHE_EVICT_SCAN	16
 
+/* Dirty slices are many if they are more than the limit divided by this. */
+#define CACHE_CROWDED		4
+
 /* All caches, for the shrinker. */
 static LIST_HEAD(all_caches);
 static DEFINE_MUTEX(all_caches_lock);
@@ -50,6 +53,7 @@ static struct qcow_slice *slice_alloc(struct qcow_cache *cache,
 	slice->cache = cache;
 	slice->index = index;
 	INIT_LIST_HEAD(&slice->lru);
+	INIT_LIST_HEAD(&slice->dirty);
 	/* One for the cache, one for the caller. */
 	refcount_set(&slice->ref, 2);
 	__set_bit(QCOW_SLICE_LOADING, &slice->flags);
@@ -128,6 +132,9 @@ static unsigned long shrinker_scan(struct shrinker *s,
 			break;
 		freed += list_lru_shrink_walk(&cache->lru, sc, cache_isolate,
 					      NULL);
+		/* What is dirty can go when it is written. */
+		if (cache->writeback && READ_ONCE(cache->nr_dirty))
+			mod_delayed_work(cache->wq, cache->writeback, 0);
 	}
 	mutex_unlock(&all_caches_lock);
 	return freed;
@@ -170,14 +177,17 @@ static void slice_failed(struct qcow_slice *slice, int err)
 	qcow_cache_put(slice);
 }
 
-static int slice_load(struct qcow_slice *slice)
+static int slice_load(struct qcow_slice *slice, bool fresh)
 {
 	struct qcow_cache *cache = slice->cache;
 	u64 offset = (u64)slice->index << cache->slice_bits;
-	int err;
+	size_t bytes = 1UL << cache->slice_bits;
+	int err = 0;
 
-	err = qcow_file_pread(cache->file, offset, slice->data,
-			      1UL << cache->slice_bits);
+	if (fresh)
+		memset(slice->data, 0, bytes);
+	else
+		err = qcow_file_pread(cache->file, offset, slice->data, bytes);
 	if (err) {
 		slice_failed(slice, err);
 		return err;
@@ -193,7 +203,7 @@ static int slice_load(struct qcow_slice *slice)
  * Return: a referenced slice, NULL to look again, or an error.
  */
 static struct qcow_slice *cache_insert(struct qcow_cache *cache,
-				       unsigned long index)
+				       unsigned long index, bool fresh)
 {
 	struct qcow_slice *slice = slice_alloc(cache, index);
 	int err;
@@ -206,7 +216,31 @@ static struct qcow_slice *cache_insert(struct qcow_cache *cache,
 		return err == -EBUSY ? NULL : ERR_PTR(err);
 	}
 	atomic_long_inc(&cache->count);
-	err = slice_load(slice);
+	err = slice_load(slice, fresh);
+	if (!err)
+		return slice;
+	qcow_cache_put(slice);
+	return ERR_PTR(err);
+}
+
+static struct qcow_slice *cache_get(struct qcow_cache *cache, u64 offset,
+				    bool fresh)
+{
+	unsigned long index = offset >> cache->slice_bits;
+	struct qcow_slice *slice;
+	int err;
+
+	do {
+		slice = cache_lookup(cache, index);
+		if (!slice)
+			slice = cache_insert(cache, index, fresh);
+	} while (!slice);
+	if (IS_ERR(slice))
+		return slice;
+
+	wait_on_bit(&slice->flags, QCOW_SLICE_LOADING, TASK_UNINTERRUPTIBLE);
+	set_bit(QCOW_SLICE_REFERENCED, &slice->flags);
+	err = slice->error;
 	if (!err)
 		return slice;
 	qcow_cache_put(slice);
@@ -226,28 +260,216 @@ static struct qcow_slice *cache_insert(struct qcow_cache *cache,
  */
 struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 offset)
 {
-	unsigned long index = offset >> cache->slice_bits;
-	struct qcow_slice *slice;
-	int err;
+	return cache_get(cache, offset, false);
+}
 
-	do {
-		slice = cache_lookup(cache, index);
-		if (!slice)
-			slice = cache_insert(cache, index);
-	} while (!slice);
+/**
+ * qcow_cache_get_new() - get a slice of a table that is being made
+ * @cache: the cache
+ * @offset: any byte of the slice, in bytes into the file
+ *
+ * What the file or the cache holds of an earlier use of the place is replaced
+ * by zeros, and the slice is dirty. Nobody may be reading that earlier use any
+ * more. May sleep.
+ *
+ * Return: a slice to give to qcow_cache_put(), or -ENOMEM.
+ */
+struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 offset)
+{
+	struct qcow_slice *slice = cache_get(cache, offset, true);
+
 	if (IS_ERR(slice))
 		return slice;
+	spin_lock(&cache->lock);
+	memset(slice->data, 0, 1UL << cache->slice_bits);
+	__qcow_cache_dirty(slice);
+	spin_unlock(&cache->lock);
+	return slice;
+}
 
-	wait_on_bit(&slice->flags, QCOW_SLICE_LOADING, TASK_UNINTERRUPTIBLE);
-	set_bit(QCOW_SLICE_REFERENCED, &slice->flags);
-	err = slice->error;
-	if (!err)
-		return slice;
-	qcow_cache_put(slice);
-	return ERR_PTR(err);
+/* --- Writing back --- */
+
+/**
+ * struct capture - a slice's data as it was at one moment
+ * @list: with the others of that moment
+ * @slice: referenced
+ * @data: the copy that is written
+ */
+struct capture {
+	struct list_head list;
+	struct qcow_slice *slice;
+	void *data;
+};
+
+/**
+ * __qcow_cache_dirty() - a slice was or is being changed
+ * @slice: held by the caller
+ *
+ * Context: under cache->lock, under which the change itself is made, too.
+ */
+void __qcow_cache_dirty(struct qcow_slice *slice)
+{
+	struct qcow_cache *cache = slice->cache;
+
+	lockdep_assert_held(&cache->lock);
+	if (test_and_set_bit(QCOW_SLICE_DIRTY, &slice->flags))
+		return;
+	refcount_inc(&slice->ref);
+	list_add_tail(&slice->dirty, &cache->dirty);
+	cache->nr_dirty++;
+}
+
+static struct capture *capture_alloc(struct qcow_cache *cache)
+{
+	struct capture *c = kmalloc(sizeof(*c), GFP_NOIO);
+
+	if (!c)
+		return NULL;
+	c->data = kmalloc(1UL << cache->slice_bits, GFP_NOIO);
+	if (!c->data) {
+		kfree(c);
+		return NULL;
+	}
+	return c;
+}
+
+static void capture_free(struct capture *c)
+{
+	kfree(c->data);
+	kfree(c);
+}
+
+/* Takes the first slice off the list of dirty ones; false: there is none. */
+static bool capture_next(struct qcow_cache *cache, struct capture *c)
+{
+	struct qcow_slice *slice;
+
+	spin_lock(&cache->lock);
+	slice = list_first_entry_or_null(&cache->dirty, struct qcow_slice,
+					 dirty);
+	if (slice) {
+		memcpy(c->data, slice->data, 1UL << cache->slice_bits);
+		list_del_init(&slice->dirty);
+		clear_bit(QCOW_SLICE_DIRTY, &slice->flags);
+		cache->nr_dirty--;
+	}
+	spin_unlock(&cache->lock);
+	c->slice = slice;
+	return slice;
+}
+
+/**
+ * qcow_cache_capture() - take copies of all slices that are dirty now
+ * @cache: the cache
+ * @captured: an empty list that takes them; pass it to qcow_cache_forget()
+ *
+ * May sleep. Slices may be changed again at once; that is for the next capture.
+ * Return: 0 or -ENOMEM; what was captured until then is in the list.
+ */
+int qcow_cache_capture(struct qcow_cache *cache, struct list_head *captured)
+{
+	u32 nr = READ_ONCE(cache->nr_dirty);
+	struct capture *c;
+
+	while (nr--) {
+		c = capture_alloc(cache);
+		if (!c)
+			return -ENOMEM;
+		if (!capture_next(cache, c)) {
+			capture_free(c);
+			break;
+		}
+		list_add_tail(&c->list, captured);
+	}
+	return 0;
+}
+
+/**
+ * qcow_cache_write() - write captured slices to the image file
+ * @cache: the cache
+ * @captured: from qcow_cache_capture()
+ *
+ * May sleep. Nothing is synced. Return: 0 or the first error.
+ */
+int qcow_cache_write(struct qcow_cache *cache, struct list_head *captured)
+{
+	struct capture *c;
+	int err;
+
+	list_for_each_entry(c, captured, list) {
+		err = qcow_file_pwrite(cache->file,
+				       (u64)c->slice->index << cache->slice_bits,
+				       c->data, 1UL << cache->slice_bits);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/**
+ * qcow_cache_forget() - drop captured slices
+ * @cache: the cache
+ * @captured: from qcow_cache_capture()
+ * @written: they are durable; else they are dirty again
+ */
+void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
+		       bool written)
+{
+	struct capture *c, *next;
+
+	list_for_each_entry_safe(c, next, captured, list) {
+		if (!written) {
+			spin_lock(&cache->lock);
+			__qcow_cache_dirty(c->slice);
+			spin_unlock(&cache->lock);
+		}
+		qcow_cache_put(c->slice);
+		capture_free(c);
+	}
+	INIT_LIST_HEAD(captured);
 }
 
 /* --- The cache --- */
+
+/**
+ * qcow_cache_crowded() - are there many slices that cannot be evicted?
+ * @cache: the cache
+ *
+ * Any context.
+ */
+bool qcow_cache_crowded(const struct qcow_cache *cache)
+{
+	return READ_ONCE(cache->nr_dirty) > cache->limit / CACHE_CROWDED;
+}
+
+/**
+ * qcow_cache_full() - should those who make more dirty slices wait a little?
+ * @cache: the cache
+ *
+ * Any context.
+ */
+bool qcow_cache_full(const struct qcow_cache *cache)
+{
+	return READ_ONCE(cache->nr_dirty) > cache->limit;
+}
+
+/**
+ * qcow_cache_set_writeback() - say what writes dirty slices
+ * @cache: the cache
+ * @wq: where
+ * @work: it is started when memory is short; NULL: nothing, from now on
+ *
+ * May sleep.
+ */
+void qcow_cache_set_writeback(struct qcow_cache *cache,
+			      struct workqueue_struct *wq,
+			      struct delayed_work *work)
+{
+	mutex_lock(&all_caches_lock);
+	cache->wq = wq;
+	cache->writeback = work;
+	mutex_unlock(&all_caches_lock);
+}
 
 /**
  * qcow_cache_used() - memory that a cache holds
@@ -280,6 +502,9 @@ struct qcow_cache *qcow_cache_create(struct qcow_file *file, u32 slice_bits,
 	cache->slice_bits = slice_bits;
 	cache->limit = max_t(u64, bytes >> slice_bits, 1);
 	xa_init(&cache->slices);
+	spin_lock_init(&cache->lock);
+	seqcount_spinlock_init(&cache->seq, &cache->lock);
+	INIT_LIST_HEAD(&cache->dirty);
 	err = list_lru_init(&cache->lru);
 	if (err) {
 		kfree(cache);
@@ -308,6 +533,9 @@ void qcow_cache_destroy(struct qcow_cache *cache)
 	list_del(&cache->caches);
 	mutex_unlock(&all_caches_lock);
 	xa_for_each(&cache->slices, index, slice) {
+		/* What could not be written is lost: that was reported. */
+		if (test_bit(QCOW_SLICE_DIRTY, &slice->flags))
+			qcow_cache_put(slice);
 		list_lru_del_obj(&cache->lru, &slice->lru);
 		xa_erase(&cache->slices, index);
 		WARN_ON_ONCE(refcount_read(&slice->ref) != 1);

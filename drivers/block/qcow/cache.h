@@ -4,6 +4,8 @@
 
 #include <linux/list_lru.h>
 #include <linux/refcount.h>
+#include <linux/seqlock.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "file.h"
@@ -19,6 +21,7 @@
  * @flags: QCOW_SLICE_*
  * @error: why loading failed
  * @lru: in the cache's list of slices that may be evicted
+ * @dirty: in the cache's list of slices to be written
  * @rcu: freed after readers without a reference are done
  * @data: the entries as on disk
  */
@@ -29,6 +32,7 @@ struct qcow_slice {
 	unsigned long flags;
 	int error;
 	struct list_head lru;
+	struct list_head dirty;
 	struct rcu_head rcu;
 	__be64 *data;
 };
@@ -36,6 +40,7 @@ struct qcow_slice {
 /* Bits of qcow_slice.flags. */
 #define QCOW_SLICE_LOADING	0 /* @data is not there yet */
 #define QCOW_SLICE_REFERENCED	1 /* used since the eviction last looked */
+#define QCOW_SLICE_DIRTY	2 /* newer than in the file; under cache->lock */
 
 /**
  * struct qcow_cache - metadata of one image file
@@ -45,6 +50,12 @@ struct qcow_slice {
  * @slices: by place in the file; its lock also orders removal
  * @lru: slices that may be evicted
  * @count: slices in memory
+ * @lock: protects changes of slices' data, and what follows
+ * @seq: for those who read entries of more than a word without the lock
+ * @dirty: slices to be written, each with a reference
+ * @nr_dirty: entries in @dirty
+ * @writeback: writes them, for when memory is short; or NULL
+ * @wq: where @writeback runs
  * @caches: in the list of all caches, for the shrinker
  */
 struct qcow_cache {
@@ -54,6 +65,13 @@ struct qcow_cache {
 	struct xarray slices;
 	struct list_lru lru;
 	atomic_long_t count;
+	/* Protects changes of slices' data, and the dirty list. */
+	spinlock_t lock;
+	seqcount_spinlock_t seq;
+	struct list_head dirty;
+	u32 nr_dirty;
+	struct delayed_work *writeback;
+	struct workqueue_struct *wq;
 	struct list_head caches;
 };
 
@@ -61,7 +79,20 @@ struct qcow_cache *qcow_cache_create(struct qcow_file *file, u32 slice_bits,
 				     u64 bytes);
 void qcow_cache_destroy(struct qcow_cache *cache);
 struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 offset);
+struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 offset);
 void qcow_cache_put(struct qcow_slice *slice);
+void __qcow_cache_dirty(struct qcow_slice *slice);
+int __must_check qcow_cache_capture(struct qcow_cache *cache,
+				    struct list_head *captured);
+int __must_check qcow_cache_write(struct qcow_cache *cache,
+				  struct list_head *captured);
+void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
+		       bool written);
+bool qcow_cache_crowded(const struct qcow_cache *cache);
+bool qcow_cache_full(const struct qcow_cache *cache);
+void qcow_cache_set_writeback(struct qcow_cache *cache,
+			      struct workqueue_struct *wq,
+			      struct delayed_work *work);
 u64 qcow_cache_used(const struct qcow_cache *cache);
 
 int qcow_cache_init(void);

@@ -14,6 +14,9 @@
 
 #include "cmd.h"
 #include "compat_blk.h"
+#include "read.h"
+#include "write.h"
+#include "zero.h"
 
 static struct request *cmd_rq(struct qcow_cmd *cmd)
 {
@@ -68,8 +71,6 @@ static bool cmd_use_bios(struct qcow_cmd *cmd, struct request *rq)
 	return true;
 }
 
-/* --- Completion --- */
-
 static void cmd_free_bvecs(struct qcow_cmd *cmd)
 {
 	kfree(cmd->bvecs);
@@ -94,14 +95,18 @@ static void cmd_start_next_bio(struct qcow_cmd *cmd, struct request *rq)
 
 	cmd_use_bio(cmd, rq->bio);
 	io->pos = rq_target(rq)->offset + blk_rq_pos(rq) * SECTOR_SIZE;
-	qcow_read_in_worker(io);
+	if (io->op == QCOW_OP_WRITE)
+		qcow_write_in_worker(io);
+	else
+		qcow_read_in_worker(io);
 }
+
+/* --- Completion of an I/O, of all of a request or of one of its bios --- */
 
 static void cmd_bio_done(struct qcow_cmd *cmd, struct request *rq)
 {
 	blk_status_t status = errno_to_blk_status(cmd->io.error);
 
-	cmd_count(cmd, rq, cmd->io.error);
 	/* Takes the bio off the request. */
 	if (blk_update_request(rq, status, cmd->io.len))
 		cmd_start_next_bio(cmd, rq);
@@ -110,24 +115,53 @@ static void cmd_bio_done(struct qcow_cmd *cmd, struct request *rq)
 }
 
 /* Any context. */
+static void cmd_finish(struct qcow_cmd *cmd, struct request *rq)
+{
+	if (unlikely(cmd->by_bio)) {
+		cmd_bio_done(cmd, rq);
+		return;
+	}
+	cmd->status = errno_to_blk_status(cmd->io.error);
+	blk_mq_complete_request(rq);
+}
+
+static void cmd_flush_work(struct work_struct *work)
+{
+	struct qcow_cmd *cmd = container_of(work, struct qcow_cmd, flush_work);
+	struct request *rq = cmd_rq(cmd);
+	unsigned int flags = qcow_worker_begin();
+
+	cmd->io.error = qcow_write_flush(rq_target(rq)->image);
+	qcow_worker_end(flags);
+	if (unlikely(cmd->io.error))
+		this_cpu_inc(rq_target(rq)->stats->errors);
+	cmd_finish(cmd, rq);
+}
+
+/* It ends with everything written so far durable. */
+static void cmd_flush(struct qcow_cmd *cmd, struct request *rq)
+{
+	INIT_WORK(&cmd->flush_work, cmd_flush_work);
+	queue_work(rq_target(rq)->commit_wq, &cmd->flush_work);
+}
+
+/* Any context. */
 static void cmd_io_done(struct qcow_io *io)
 {
 	struct qcow_cmd *cmd = container_of(io, struct qcow_cmd, io);
 	struct request *rq = cmd_rq(cmd);
 
-	if (unlikely(cmd->by_bio)) {
-		cmd_bio_done(cmd, rq);
-		return;
-	}
-	if (unlikely(io->error && cmd->bvecs)) {
+	if (unlikely(io->error && cmd->bvecs && !cmd->by_bio)) {
 		cmd_free_bvecs(cmd);
 		cmd->by_bio = true;
 		cmd_start_next_bio(cmd, rq);
 		return;
 	}
 	cmd_count(cmd, rq, io->error);
-	cmd->status = errno_to_blk_status(io->error);
-	blk_mq_complete_request(rq);
+	if (rq->cmd_flags & REQ_FUA && !io->error)
+		cmd_flush(cmd, rq);
+	else
+		cmd_finish(cmd, rq);
 }
 
 static void cmd_complete(struct request *rq)
@@ -141,7 +175,8 @@ static void cmd_complete(struct request *rq)
 
 /* --- Submission --- */
 
-static void cmd_read(struct qcow_cmd *cmd, struct request *rq)
+static void cmd_prepare(struct qcow_cmd *cmd, struct request *rq,
+			enum qcow_op op)
 {
 	struct qcow_target *target = rq_target(rq);
 	struct qcow_io *io = &cmd->io;
@@ -149,19 +184,40 @@ static void cmd_read(struct qcow_cmd *cmd, struct request *rq)
 	cmd->bvecs = NULL;
 	cmd->by_bio = false;
 	io->image = target->image;
+	io->op = op;
 	io->wq = target->wq;
+	io->write_wq = target->write_wq;
 	io->parts = target->parts;
 	io->done = cmd_io_done;
 	io->pos = target->offset + blk_rq_pos(rq) * SECTOR_SIZE;
+}
+
+static void cmd_rw(struct qcow_cmd *cmd, struct request *rq, enum qcow_op op)
+{
+	cmd_prepare(cmd, rq, op);
 	if (likely(rq->bio == rq->biotail)) {
 		cmd_use_bio(cmd, rq->bio);
-		qcow_read(io);
-	} else if (cmd_use_bios(cmd, rq)) {
-		qcow_read(io);
-	} else {
+	} else if (!cmd_use_bios(cmd, rq)) {
 		cmd->by_bio = true;
 		cmd_start_next_bio(cmd, rq);
+		return;
 	}
+	if (op == QCOW_OP_WRITE)
+		qcow_write(&cmd->io);
+	else
+		qcow_read(&cmd->io);
+}
+
+static void cmd_zero(struct qcow_cmd *cmd, struct request *rq, enum qcow_op op)
+{
+	cmd_prepare(cmd, rq, op);
+	cmd->io.len = blk_rq_bytes(rq);
+	qcow_zero(&cmd->io);
+}
+
+static enum qcow_op cmd_zero_op(const struct request *rq)
+{
+	return rq->cmd_flags & REQ_NOUNMAP ? QCOW_OP_ZERO : QCOW_OP_UNMAP;
 }
 
 /*
@@ -172,13 +228,28 @@ static blk_status_t cmd_queue_rq(struct blk_mq_hw_ctx *hctx,
 				 const struct blk_mq_queue_data *bd)
 {
 	struct request *rq = bd->rq;
+	struct qcow_cmd *cmd = blk_mq_rq_to_pdu(rq);
 
 	blk_mq_start_request(rq);
-	if (unlikely(READ_ONCE(rq_target(rq)->dead)))
+	if (unlikely(READ_ONCE(rq_target(rq)->dead)) ||
+	    qcow_image_stopped(rq_target(rq)->image))
 		return BLK_STS_IOERR;
 	switch (req_op(rq)) {
 	case REQ_OP_READ:
-		cmd_read(blk_mq_rq_to_pdu(rq), rq);
+		cmd_rw(cmd, rq, QCOW_OP_READ);
+		return BLK_STS_OK;
+	case REQ_OP_WRITE:
+		cmd_rw(cmd, rq, QCOW_OP_WRITE);
+		return BLK_STS_OK;
+	case REQ_OP_FLUSH:
+		cmd_prepare(cmd, rq, QCOW_OP_WRITE);
+		cmd_flush(cmd, rq);
+		return BLK_STS_OK;
+	case REQ_OP_DISCARD:
+		cmd_zero(cmd, rq, QCOW_OP_DISCARD);
+		return BLK_STS_OK;
+	case REQ_OP_WRITE_ZEROES:
+		cmd_zero(cmd, rq, cmd_zero_op(rq));
 		return BLK_STS_OK;
 	default:
 		return BLK_STS_NOTSUPP;

@@ -5,13 +5,15 @@
 #include <linux/blk-mq.h>
 
 #include "qcow.h"
-#include "read.h"
+#include "part.h"
 
 /**
  * struct qcow_target - what requests are served from
  * @image: the top of the chain
  * @offset: bytes into its disk where the device begins
  * @wq: where work that may sleep is done
+ * @write_wq: where writes that may sleep are done
+ * @commit_wq: where flushes are done: they wait for writes
  * @comp_wq: where clusters are decompressed
  * @parts: for the I/O
  * @stats: counted here
@@ -21,6 +23,8 @@ struct qcow_target {
 	struct qcow_image *image;
 	u64 offset;
 	struct workqueue_struct *wq;
+	struct workqueue_struct *write_wq;
+	struct workqueue_struct *commit_wq;
 	struct workqueue_struct *comp_wq;
 	mempool_t *parts;
 	struct qcow_stats __percpu *stats;
@@ -33,12 +37,14 @@ struct qcow_target {
  * @bvecs: a merged request's memory in one table, or NULL
  * @by_bio: the request is served one bio after the other
  * @status: how it ends
+ * @flush_work: carries a flush out
  */
 struct qcow_cmd {
 	struct qcow_io io;
 	struct bio_vec *bvecs;
 	bool by_bio;
 	blk_status_t status;
+	struct work_struct flush_work;
 };
 
 extern const struct blk_mq_ops qcow_cmd_mq_ops;

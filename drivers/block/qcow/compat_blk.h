@@ -37,12 +37,24 @@
 #define QCOW_COMPAT_MQ_STACKING	0
 #endif
 
+/* Sectors of a request that discards or makes zeros, with and without unmapping. */
+static inline void qcow_compat_limit_zero(struct queue_limits *lim, u32 sectors)
+{
+#ifdef QCOW_HAVE_WZEROES_UNMAP
+	lim->max_hw_wzeroes_unmap_sectors = sectors;
+#endif
+	lim->max_hw_discard_sectors = sectors;
+	lim->max_write_zeroes_sectors = sectors;
+}
+
 /* Since 6.9: limits are given when the disk is allocated. */
 static inline struct gendisk *
 qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
-		       void *data)
+		       void *data, bool write_cache)
 {
 #ifdef QCOW_HAVE_ALLOC_DISK_LIMITS
+	if (write_cache)
+		lim->features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
 	return blk_mq_alloc_disk(set, lim, data);
 #else
 	struct gendisk *disk = blk_mq_alloc_disk(set, data);
@@ -58,7 +70,12 @@ qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
 		blk_queue_max_hw_sectors(q, lim->max_hw_sectors);
 		blk_queue_max_segments(q, lim->max_segments);
 		blk_queue_max_segment_size(q, lim->max_segment_size);
+		blk_queue_max_discard_sectors(q, lim->max_hw_discard_sectors);
+		blk_queue_max_write_zeroes_sectors(q,
+						   lim->max_write_zeroes_sectors);
+		q->limits.discard_granularity = lim->discard_granularity;
 		blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
+		blk_queue_write_cache(q, write_cache, write_cache);
 	}
 	return disk;
 #endif

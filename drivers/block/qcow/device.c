@@ -19,12 +19,14 @@
 #include <uapi/linux/qcow.h>
 
 #include "cache.h"
+#include "commit.h"
 #include "compat_blk.h"
 #include "device.h"
 #include "sysfs.h"
 
 #define DEVICE_QUEUE_DEPTH	128
 #define DEVICE_MAX_SECTORS	8192 /* 4 MiB */
+#define DEVICE_MAX_ZERO_SECTORS	BIT(21) /* 1 GiB */
 
 static DEFINE_IDR(devices);
 /* Protects the idr, and the devices found in it from being taken apart. */
@@ -49,19 +51,30 @@ static void device_put(struct qcow_device *dev)
 	kref_put(&dev->ref, device_release);
 }
 
-/* What requests need; none is under way. */
-static void device_free_target(struct qcow_device *dev)
+/*
+ * What requests need; none is under way. Return: 0, or why what was written is
+ * not all durable.
+ */
+static int device_free_target(struct qcow_device *dev)
 {
 	struct qcow_target *target = &dev->target;
+	int err;
 
 	/* The last work items may still be returning from their function. */
+	if (target->image && target->image->alloc)
+		qcow_commit_stop(target->image->alloc);
+	if (target->write_wq)
+		destroy_workqueue(target->write_wq);
 	if (target->wq)
 		destroy_workqueue(target->wq);
 	if (target->comp_wq)
 		destroy_workqueue(target->comp_wq);
-	qcow_image_close_chain(target->image);
+	err = qcow_image_close_chain(target->image);
+	if (target->commit_wq)
+		destroy_workqueue(target->commit_wq);
 	mempool_destroy(target->parts);
 	free_percpu(target->stats);
+	return err;
 }
 
 static int device_alloc_target(struct qcow_device *dev)
@@ -69,13 +82,20 @@ static int device_alloc_target(struct qcow_device *dev)
 	struct qcow_target *target = &dev->target;
 
 	target->stats = alloc_percpu(struct qcow_stats);
-	target->parts = qcow_read_create_pool();
+	target->parts = qcow_part_create_pool();
 	target->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 				     dev->name);
 	target->comp_wq = alloc_workqueue("%s_comp",
 					  WQ_UNBOUND | WQ_MEM_RECLAIM,
 					  num_online_cpus(), dev->name);
-	if (!target->stats || !target->parts || !target->wq || !target->comp_wq)
+	target->write_wq = alloc_workqueue("%s_write",
+					   WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					   dev->name);
+	target->commit_wq = alloc_workqueue("%s_commit",
+					    WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					    dev->name);
+	if (!target->stats || !target->parts || !target->wq ||
+	    !target->comp_wq || !target->write_wq || !target->commit_wq)
 		return -ENOMEM;
 	return 0;
 }
@@ -125,17 +145,23 @@ static struct qcow_device *device_get(int index)
 	return dev;
 }
 
-/* Takes a device apart. Its state is GOING, so only one caller gets here. */
-static void device_remove(struct qcow_device *dev)
+/*
+ * Takes a device apart. Its state is GOING, so only one caller gets here. Return:
+ * 0, or -EIO: what was written since the last flush is lost.
+ */
+static int device_remove(struct qcow_device *dev)
 {
+	int err;
+
 	device_publish(dev, NULL);
 	del_gendisk(dev->disk);
 	blk_mq_free_tag_set(&dev->tag_set);
-	device_free_target(dev);
+	err = device_free_target(dev);
 	device_free_index(dev);
 	pr_info("%s: detached\n", dev->name);
 	device_put(dev);
 	module_put(THIS_MODULE);
+	return err ? -EIO : 0;
 }
 
 static void device_remove_work(struct work_struct *work)
@@ -183,9 +209,11 @@ static int device_open_chain(struct qcow_device *dev,
 	struct qcow_params params = {
 		.device = dev->name,
 		.comp_wq = dev->target.comp_wq,
+		.commit_wq = dev->target.commit_wq,
 		.stats = dev->target.stats,
 		.cache_bytes = a->cache_bytes,
 		.untrusted = a->flags & QCOW_ATTACH_UNTRUSTED,
+		.writable = !(a->flags & QCOW_ATTACH_RO),
 		.direct = QCOW_DIRECT_AUTO,
 	};
 	struct qcow_image *img;
@@ -246,6 +274,12 @@ static void device_set_limits(const struct qcow_device *dev,
 	/* Memory is passed on as it is: no limit of ours. */
 	lim->max_segments = USHRT_MAX;
 	lim->max_segment_size = UINT_MAX;
+	if (dev->flags & QCOW_ATTACH_RO)
+		return;
+	lim->discard_granularity = img->layout.cluster_bits ?
+				   1U << img->layout.cluster_bits :
+				   lim->physical_block_size;
+	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
 }
 
 static int device_alloc_disk(struct qcow_device *dev, u64 size_limit)
@@ -267,7 +301,8 @@ static int device_alloc_disk(struct qcow_device *dev, u64 size_limit)
 		return err;
 
 	device_set_limits(dev, &lim);
-	disk = qcow_compat_alloc_disk(set, &lim, &dev->target);
+	disk = qcow_compat_alloc_disk(set, &lim, &dev->target,
+				      !(dev->flags & QCOW_ATTACH_RO));
 	if (IS_ERR(disk)) {
 		blk_mq_free_tag_set(set);
 		return PTR_ERR(disk);
@@ -284,11 +319,14 @@ static int device_alloc_disk(struct qcow_device *dev, u64 size_limit)
 }
 
 /* The disk, its partitions and its attributes appear. */
-static int device_go_live(struct qcow_device *dev)
+static int device_go_live(struct qcow_device *dev, struct qcow_msg *msg)
 {
-	int err = device_add_disk(NULL, dev->disk, qcow_sysfs_groups);
 	struct gendisk *disk;
+	int err;
 
+	err = qcow_image_start(dev->target.image, msg);
+	if (!err)
+		err = device_add_disk(NULL, dev->disk, qcow_sysfs_groups);
 	if (err) {
 		/* A disk that was never added lets go of its queue only now. */
 		put_disk(dev->disk);
@@ -352,7 +390,8 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 	if (err)
 		goto free;
 	index = dev->index;
-	err = device_go_live(dev);
+	*failed = 0;
+	err = device_go_live(dev, msg);
 	if (!err)
 		return index;
 free:
@@ -389,7 +428,7 @@ static int device_may_go(struct qcow_device *dev, u32 flags)
  * @flags: QCOW_DETACH_*
  *
  * May sleep. Return: 0; -ENODEV: there is none; -EBUSY: it is open and @flags
- * are 0.
+ * are 0; -EIO: it is removed, but what was written since the last flush is lost.
  */
 int qcow_device_detach(int index, u32 flags)
 {
@@ -406,7 +445,7 @@ int qcow_device_detach(int index, u32 flags)
 			WRITE_ONCE(dev->target.dead, true);
 			blk_mark_disk_dead(dev->disk);
 		}
-		device_remove(dev);
+		err = device_remove(dev);
 	}
 	device_put(dev);
 	return err == -EINPROGRESS ? 0 : err;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads of image files: direct or through the page cache, in the caller's
- * context without sleeping or in a worker.
+ * Reads and writes of image files: direct or through the page cache, in the
+ * caller's context without sleeping or in a worker.
  *
  * What lies past the end of a file reads as zeros, data and metadata alike, as
  * in QEMU. A file that became shorter than it was at attach is damaged, though:
@@ -12,7 +12,9 @@
 #include <linux/file.h>
 #include <linux/ioprio.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
@@ -31,9 +33,16 @@
 /* Pages that one transfer to a kernel buffer spans at most. */
 #define FILE_PREAD_PAGES	16
 
-static u64 file_size(const struct qcow_file *f)
+/* Bytes of the file, now. */
+u64 qcow_file_size(const struct qcow_file *f)
 {
 	return i_size_read(f->file->f_mapping->host);
+}
+
+/* Whether it is a regular file, not a block device. */
+bool qcow_file_regular(const struct qcow_file *f)
+{
+	return S_ISREG(f->file->f_mapping->host->i_mode);
 }
 
 /* Errors by which filesystems say that they cannot do direct I/O here. */
@@ -55,7 +64,7 @@ static u32 file_dio_align(struct qcow_file *f, bool asked)
 	struct kstat stat = { };
 
 	f->mem_mask = SECTOR_SIZE - 1;
-	f->direct_pread = true;
+	f->direct_kmem = true;
 	if (!(f->file->f_mode & FMODE_CAN_ODIRECT))
 		return 0;
 	if (S_ISBLK(inode->i_mode))
@@ -67,42 +76,47 @@ static u32 file_dio_align(struct qcow_file *f, bool asked)
 			f->mem_mask = stat.dio_mem_align - 1;
 		return stat.dio_offset_align;
 	}
-	f->direct_pread = inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV;
-	if (!f->direct_pread && !asked)
+	f->direct_kmem = inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV;
+	if (!f->direct_kmem && !asked)
 		return 0;
 	if (inode->i_sb->s_bdev)
 		return bdev_logical_block_size(inode->i_sb->s_bdev);
 	return PAGE_SIZE;
 }
 
-/* Read synchronously into @iter; may sleep. */
-static ssize_t file_read_sync(struct qcow_file *f, u64 pos,
-			      struct iov_iter *iter, bool direct)
+static ssize_t file_write_iter(struct qcow_file *f, struct kiocb *iocb,
+			       struct iov_iter *iter);
+
+/* Read into or write from @iter synchronously; may sleep. */
+static ssize_t file_sync_iter(struct qcow_file *f, u64 pos,
+			      struct iov_iter *iter, bool direct, bool write)
 {
 	struct kiocb iocb;
 
-	if (pos >= file_size(f))
+	if (!write && pos >= qcow_file_size(f))
 		return 0;
 	init_sync_kiocb(&iocb, f->file);
 	iocb.ki_flags = direct ? IOCB_DIRECT : 0;
 	iocb.ki_pos = pos;
+	if (write)
+		return file_write_iter(f, &iocb, iter);
 	return f->file->f_op->read_iter(&iocb, iter);
 }
 
-/* Through the page cache, into any kernel memory. */
-static ssize_t file_pread_cached(struct qcow_file *f, u64 pos, void *buf,
-				 size_t len)
+/* Through the page cache, to or from any kernel memory. */
+static ssize_t file_cached(struct qcow_file *f, u64 pos, void *buf, size_t len,
+			   bool write)
 {
 	struct kvec kvec = { .iov_base = buf, .iov_len = len };
 	struct iov_iter iter;
 
-	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, len);
-	return file_read_sync(f, pos, &iter, false);
+	iov_iter_kvec(&iter, write ? ITER_SOURCE : ITER_DEST, &kvec, 1, len);
+	return file_sync_iter(f, pos, &iter, false, write);
 }
 
-/* Direct, up to FILE_PREAD_PAGES into any kernel memory. */
-static ssize_t file_pread_direct(struct qcow_file *f, u64 pos, void *buf,
-				 size_t len)
+/* Direct, up to FILE_PREAD_PAGES of any kernel memory. */
+static ssize_t file_direct(struct qcow_file *f, u64 pos, void *buf, size_t len,
+			   bool write)
 {
 	/* Memory that does not begin with a page spans one more. */
 	struct bio_vec bvec[FILE_PREAD_PAGES + 1];
@@ -122,8 +136,15 @@ static ssize_t file_pread_direct(struct qcow_file *f, u64 pos, void *buf,
 		used += n;
 		nr++;
 	}
-	iov_iter_bvec(&iter, ITER_DEST, bvec, nr, used);
-	return file_read_sync(f, pos, &iter, true);
+	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, bvec, nr, used);
+	return file_sync_iter(f, pos, &iter, true, write);
+}
+
+static ssize_t file_kmem(struct qcow_file *f, u64 pos, void *buf, size_t len,
+			 bool direct, bool write)
+{
+	return direct ? file_direct(f, pos, buf, len, write) :
+			file_cached(f, pos, buf, len, write);
 }
 
 /*
@@ -137,10 +158,8 @@ static ssize_t file_pread_some(struct qcow_file *f, u64 pos, void *buf,
 	ssize_t n;
 
 	while (done < len) {
-		n = direct ? file_pread_direct(f, pos + done, buf + done,
-					       len - done) :
-			     file_pread_cached(f, pos + done, buf + done,
-					       len - done);
+		n = file_kmem(f, pos + done, buf + done, len - done, direct,
+			      false);
 		if (n < 0 && direct && file_direct_refused(n)) {
 			direct = false;
 			continue;
@@ -193,7 +212,7 @@ static ssize_t file_pread_bounce(struct qcow_file *f, u64 pos, void *buf,
 int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
 {
 	unsigned int noio = memalloc_noio_save();
-	bool direct = f->direct && f->direct_pread;
+	bool direct = f->direct && f->direct_kmem;
 	bool aligned = !((pos | len) & f->dio_mask) &&
 		       !((unsigned long)buf & f->mem_mask);
 	ssize_t n;
@@ -213,6 +232,100 @@ int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
 		memset(buf + n, 0, len - n);
 	}
 	return 0;
+}
+
+/* Return: 0 or a negative errno. */
+static int file_pwrite_all(struct qcow_file *f, u64 pos, void *buf, size_t len,
+			   bool direct)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < len) {
+		n = file_kmem(f, pos + done, buf + done, len - done, direct,
+			      true);
+		if (n < 0 && direct && file_direct_refused(n)) {
+			direct = false;
+			continue;
+		}
+		if (n <= 0)
+			return n ?: -EIO;
+		done += n;
+		if (done & f->dio_mask)
+			direct = false;
+	}
+	return 0;
+}
+
+/*
+ * As file_pwrite_all(), for a range that direct I/O cannot address. The page
+ * cache would do, but not beside direct writes of others to the same page.
+ */
+static int file_pwrite_bounce(struct qcow_file *f, u64 pos, const void *buf,
+			      size_t len)
+{
+	u64 start = pos & ~(u64)f->dio_mask;
+	size_t head = pos - start;
+	size_t size = (head + len + f->dio_mask) & ~(size_t)f->dio_mask;
+	void *bounce;
+	ssize_t n;
+	int err;
+
+	bounce = kvmalloc(max_t(size_t, size, PAGE_SIZE), GFP_NOIO);
+	if (!bounce)
+		return -ENOMEM;
+	n = file_pread_some(f, start, bounce, size, true);
+	err = min_t(ssize_t, n, 0);
+	if (!err) {
+		memset(bounce + n, 0, size - n);
+		memcpy(bounce + head, buf, len);
+		err = file_pwrite_all(f, start, bounce, size, true);
+	}
+	kvfree(bounce);
+	return err;
+}
+
+/**
+ * qcow_file_pwrite() - write kernel memory
+ * @f: the file, open for writing
+ * @pos: bytes into the file
+ * @buf: kmalloc or vmalloc memory
+ * @len: bytes
+ *
+ * Any alignment. What direct I/O cannot address is read, changed and written:
+ * nobody else may write there meanwhile. May sleep.
+ *
+ * Return: 0, -ENOMEM or the filesystem's error.
+ */
+int qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf, size_t len)
+{
+	unsigned int noio = memalloc_noio_save();
+	bool direct = f->direct && f->direct_kmem;
+	bool aligned = !((pos | len) & f->dio_mask) &&
+		       !((unsigned long)buf & f->mem_mask);
+	int err;
+
+	if (direct && !aligned)
+		err = file_pwrite_bounce(f, pos, buf, len);
+	else
+		err = file_pwrite_all(f, pos, buf, len, direct);
+	memalloc_noio_restore(noio);
+	return err;
+}
+
+/**
+ * qcow_file_sync() - make what was written durable
+ * @f: the file
+ *
+ * May sleep. Return: 0 or a negative errno.
+ */
+int qcow_file_sync(struct qcow_file *f)
+{
+	unsigned int noio = memalloc_noio_save();
+	int err = vfs_fsync(f->file, 1);
+
+	memalloc_noio_restore(noio);
+	return err;
 }
 
 /* The rest of a transfer lies past the end of the file. */
@@ -254,7 +367,9 @@ static int fio_result(struct qcow_fio *fio, long res)
 		return -EAGAIN;
 	}
 	fio->done += res;
-	if (fio->pos + fio->done >= file_size(fio->file) ||
+	if (fio->write)
+		return res || fio->nowait ? -EAGAIN : -EIO;
+	if (fio->pos + fio->done >= qcow_file_size(fio->file) ||
 	    (!res && !fio->nowait))
 		return fio_zero_rest(fio);
 	return -EAGAIN;
@@ -290,6 +405,29 @@ static bool fio_direct(const struct qcow_fio *fio)
 }
 
 /*
+ * Freezing the filesystem is kept off only while the write is being started: a
+ * freeze waits for what is under way in the filesystem itself.
+ */
+static ssize_t file_write_iter(struct qcow_file *f, struct kiocb *iocb,
+			       struct iov_iter *iter)
+{
+	struct inode *inode = f->file->f_mapping->host;
+	bool regular = S_ISREG(inode->i_mode);
+	ssize_t res;
+
+	iocb->ki_flags |= IOCB_WRITE;
+	if (regular && iocb->ki_flags & IOCB_NOWAIT &&
+	    !sb_start_write_trylock(inode->i_sb))
+		return -EAGAIN;
+	if (regular && !(iocb->ki_flags & IOCB_NOWAIT))
+		sb_start_write(inode->i_sb);
+	res = f->file->f_op->write_iter(iocb, iter);
+	if (regular)
+		sb_end_write(inode->i_sb);
+	return res;
+}
+
+/*
  * Start an attempt. Through the page cache, one that must not sleep takes only
  * what is there: readahead is left to the worker. Return: as the filesystem's
  * read_iter.
@@ -301,10 +439,11 @@ static ssize_t fio_start(struct qcow_fio *fio, bool direct)
 	struct iov_iter iter;
 
 	/* Offsets that filesystems know nothing of are past the end, too. */
-	if (unlikely(fio->pos + fio->done >= file_size(f)))
+	if (!fio->write && unlikely(fio->pos + fio->done >= qcow_file_size(f)))
 		return 0;
-	qcow_iter_init(&iter, ITER_DEST, fio->bvec, fio->nr_bvec,
-		       fio->skip + fio->done, fio->len - fio->done);
+	qcow_iter_init(&iter, fio->write ? ITER_SOURCE : ITER_DEST, fio->bvec,
+		       fio->nr_bvec, fio->skip + fio->done,
+		       fio->len - fio->done);
 	atomic_set(&fio->users, 2);
 	fio->iocb = (struct kiocb) {
 		.ki_filp = f->file,
@@ -312,8 +451,10 @@ static ssize_t fio_start(struct qcow_fio *fio, bool direct)
 		.ki_flags = (direct ? IOCB_DIRECT : 0) |
 			    (fio->nowait ? nowait : 0),
 		.ki_ioprio = get_current_ioprio(),
-		.ki_complete = fio_complete,
+		.ki_complete = fio->sync ? NULL : fio_complete,
 	};
+	if (fio->write)
+		return file_write_iter(f, &fio->iocb, &iter);
 	return f->file->f_op->read_iter(&fio->iocb, &iter);
 }
 
@@ -340,14 +481,41 @@ static ssize_t fio_start_nowait(struct qcow_fio *fio, bool direct)
 
 /*
  * Whether a filesystem may be entered from here at all: not from inside another
- * one's transaction, and not deep in a stack of devices.
+ * one's transaction, and not deep in a stack of devices. A limit on the length
+ * of files is for the submitter's own: it would be killed for ours.
  */
-static bool fio_may_nowait(const struct qcow_file *f)
+static bool fio_may_nowait(const struct qcow_fio *fio)
 {
+	const struct qcow_file *f = fio->file;
 	unsigned long sp = (unsigned long)__builtin_frame_address(0);
 	unsigned long left = sp - (unsigned long)end_of_stack(current);
 
+	if (fio->write && rlimit(RLIMIT_FSIZE) != RLIM_INFINITY)
+		return false;
 	return f->nowait && !current->journal_info && left > FILE_NOWAIT_STACK;
+}
+
+/**
+ * qcow_file_io_sync() - do a transfer between a file and memory
+ * @fio: the transfer; done and buffered zero at the start, end is not called
+ *
+ * The filesystem completes it in this context, which is cheaper than being told
+ * of it where it has to change its own metadata after a write. May sleep.
+ *
+ * Return: 0 or a negative errno.
+ */
+int qcow_file_io_sync(struct qcow_fio *fio)
+{
+	unsigned int noio = memalloc_noio_save();
+	int err;
+
+	fio->nowait = false;
+	fio->sync = true;
+	do {
+		err = fio_result(fio, fio_start(fio, fio_direct(fio)));
+	} while (err == -EAGAIN);
+	memalloc_noio_restore(noio);
+	return err;
 }
 
 /* Attempts, in a context that may sleep, until it is under way or complete. */
@@ -369,14 +537,14 @@ static void fio_run(struct qcow_fio *fio)
 }
 
 /**
- * qcow_file_read() - start or go on with a transfer from a file to memory
- * @fio: the transfer; iocb, done and buffered zero at the start
+ * qcow_file_io() - start or go on with a transfer between a file and memory
+ * @fio: the transfer; done and buffered zero at the start
  * @nowait: the caller must not be made to sleep
  *
  * Return: 0: fio->end() was or will be called; -EAGAIN: it would sleep, call
  * again without @nowait.
  */
-int qcow_file_read(struct qcow_fio *fio, bool nowait)
+int qcow_file_io(struct qcow_fio *fio, bool nowait)
 {
 	ssize_t res;
 	int err;
@@ -385,7 +553,7 @@ int qcow_file_read(struct qcow_fio *fio, bool nowait)
 		fio_run(fio);
 		return 0;
 	}
-	if (!fio_may_nowait(fio->file))
+	if (!fio_may_nowait(fio))
 		return -EAGAIN;
 	/* What direct I/O cannot address would go through the page cache. */
 	if (fio->file->direct && !fio_direct(fio))
@@ -413,7 +581,7 @@ static int file_try_direct(struct qcow_file *f)
 	buf = (void *)__get_free_pages(GFP_KERNEL, get_order(len));
 	if (!buf)
 		return -ENOMEM;
-	n = file_pread_direct(f, 0, buf, len);
+	n = file_direct(f, 0, buf, len, false);
 	free_pages((unsigned long)buf, get_order(len));
 	return n < 0 && file_direct_refused(n) ? -EOPNOTSUPP : 0;
 }
@@ -432,6 +600,8 @@ static int file_set_direct(struct qcow_file *f, enum qcow_direct direct,
 	}
 	if (!err) {
 		f->direct = true;
+		/* Pages left by who looked at it slow direct writes down. */
+		invalidate_mapping_pages(f->file->f_mapping, 0, -1);
 		return 0;
 	}
 	f->dio_mask = 0;
@@ -480,12 +650,23 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 		return qcow_fail(msg, -EBADF, "is not open for reading");
 	memset(f, 0, sizeof(*f));
 	f->file = get_file(file);
-	f->size = file_size(f);
+	f->size = qcow_file_size(f);
 	f->nowait = file_nowait(file);
 	err = file_set_direct(f, direct, msg);
 	if (err)
 		qcow_file_close(f);
 	return err;
+}
+
+/**
+ * qcow_file_use_cache() - from now on, go through the page cache
+ * @f: the file; no transfer is under way
+ */
+void qcow_file_use_cache(struct qcow_file *f)
+{
+	f->direct = false;
+	f->dio_mask = 0;
+	f->mem_mask = SECTOR_SIZE - 1;
 }
 
 /**
@@ -496,7 +677,7 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
  */
 bool qcow_file_shrunk(const struct qcow_file *f)
 {
-	return file_size(f) < f->size;
+	return qcow_file_size(f) < f->size;
 }
 
 /**

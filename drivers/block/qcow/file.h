@@ -20,8 +20,8 @@ enum qcow_direct {
  * @dio_mask: direct I/O needs offsets and lengths with none of these bits
  * @mem_mask: and memory addresses with none of these
  * @direct: direct I/O is used where alignment allows
- * @direct_pread: also into the kernel's own memory
- * @nowait: reads may be started where they must not sleep
+ * @direct_kmem: also for the kernel's own memory
+ * @nowait: reads and writes may be started where they must not sleep
  */
 struct qcow_file {
 	struct file *file;
@@ -29,16 +29,23 @@ struct qcow_file {
 	u32 dio_mask;
 	u32 mem_mask;
 	bool direct;
-	bool direct_pread;
+	bool direct_kmem;
 	bool nowait;
 };
 
 int __must_check qcow_file_open(struct qcow_file *f, struct file *file,
 				enum qcow_direct direct, struct qcow_msg *msg);
+u64 qcow_file_size(const struct qcow_file *f);
+bool qcow_file_regular(const struct qcow_file *f);
+void qcow_file_use_cache(struct qcow_file *f);
 bool qcow_file_shrunk(const struct qcow_file *f);
 void qcow_file_close(struct qcow_file *f);
 int __must_check qcow_file_pread(struct qcow_file *f, u64 pos, void *buf,
 				 size_t len);
-int __must_check qcow_file_read(struct qcow_fio *fio, bool nowait);
+int __must_check qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf,
+				  size_t len);
+int __must_check qcow_file_sync(struct qcow_file *f);
+int __must_check qcow_file_io(struct qcow_fio *fio, bool nowait);
+int __must_check qcow_file_io_sync(struct qcow_fio *fio);
 
 #endif /* _QCOW_FILE_H */

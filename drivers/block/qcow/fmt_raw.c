@@ -14,8 +14,10 @@ static int raw_open(struct qcow_image *img, const struct qcow_params *params,
 	return 0;
 }
 
-static void raw_close(struct qcow_image *img)
+static int raw_close(struct qcow_image *img)
 {
+	return img->file.file->f_mode & FMODE_WRITE ?
+	       qcow_file_sync(&img->file) : 0;
 }
 
 static int raw_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
@@ -23,6 +25,8 @@ static int raw_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 {
 	ext->type = QCOW_EXTENT_DATA;
 	ext->len = len;
+	ext->copied = true;
+	ext->mapped = true;
 	ext->host = pos;
 	ext->file = &img->file;
 	return 0;

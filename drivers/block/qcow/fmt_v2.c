@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 
 #include "cache.h"
+#include "commit.h"
 #include "comp.h"
 #include "map.h"
 
@@ -76,6 +77,7 @@ static int v2_read_l1(struct qcow_image *img, const struct qcow_header *h,
 
 /* The data file that the header asks for is there, and no other. */
 static int v2_check_data_file(struct qcow_image *img,
+			      const struct qcow_header *h,
 			      const struct qcow_params *params,
 			      struct qcow_msg *msg)
 {
@@ -88,6 +90,7 @@ static int v2_check_data_file(struct qcow_image *img,
 	if (!img->data_file.file)
 		return qcow_fail(msg, -ENOENT, "needs its external data file");
 	img->data = &img->data_file;
+	img->data_raw = h->autoclear & QCOW_DISK_AUTOCLEAR_DATA_RAW;
 	return 0;
 }
 
@@ -115,11 +118,85 @@ static int v2_open_comp(struct qcow_image *img, const struct qcow_header *h,
 	return img->comp ? 0 : -ENOMEM;
 }
 
-static void v2_close(struct qcow_image *img)
+/* Images that are read only because of what they say of themselves. */
+static int v2_check_writable(const struct qcow_header *h, struct qcow_msg *msg)
 {
+	if (h->incompatible & QCOW_DISK_INCOMPAT_CORRUPT)
+		return qcow_fail(msg, -EROFS, "is marked corrupt; repair it with qemu-img check -r all, or attach it read-only with -r");
+	if (h->incompatible & QCOW_DISK_INCOMPAT_DIRTY)
+		return qcow_fail(msg, -EROFS, "was not closed cleanly (dirty); repair it with qemu-img check -r all, or attach it read-only with -r");
+	return 0;
+}
+
+static int v2_alloc_error(struct qcow_msg *msg, int err)
+{
+	if (err == -EUCLEAN)
+		return qcow_fail(msg, -EROFS, "has tables that overlap or lie where they cannot; repair it with qemu-img check -r all, or attach it read-only with -r");
+	return v2_read_error(msg, err, "refcounts or snapshots");
+}
+
+static int v2_open_alloc(struct qcow_image *img, const struct qcow_header *h,
+			 const struct qcow_params *params, struct qcow_msg *msg)
+{
+	struct qcow_alloc *a;
+	int err;
+
+	if (!params->writable)
+		return 0;
+	err = v2_check_writable(h, msg);
+	if (err)
+		return err;
+	/* Direct writes of metadata would hit their neighbours. */
+	if (img->file.dio_mask >> h->cluster_bits)
+		qcow_file_use_cache(&img->file);
+	a = qcow_alloc_create(img, h, params);
+	if (IS_ERR(a))
+		return v2_alloc_error(msg, PTR_ERR(a));
+	qcow_commit_init(a);
+	img->alloc = a;
+	return 0;
+}
+
+/*
+ * The first write. Autoclear bits vouch for what nobody here keeps up to date:
+ * they go. That a data file reads like the disk is kept up.
+ */
+static int v2_start(struct qcow_image *img, struct qcow_msg *msg)
+{
+	u64 keep = img->data_raw ? QCOW_DISK_AUTOCLEAR_DATA_RAW : 0;
+	u64 offset = offsetof(struct qcow_disk_header, autoclear_features);
+	__be64 features;
+	int err;
+
+	if (!img->alloc || img->layout.version < 3)
+		return 0;
+	err = qcow_file_pread(&img->file, offset, &features, sizeof(features));
+	if (!err && be64_to_cpu(features) & ~keep) {
+		features &= cpu_to_be64(keep);
+		err = qcow_file_pwrite(&img->file, offset, &features,
+				       sizeof(features));
+		err = err ?: qcow_file_sync(&img->file);
+	}
+	return err ? qcow_fail(msg, err, "cannot be written (error %d)", -err) : 0;
+}
+
+static int v2_close(struct qcow_image *img)
+{
+	int err = 0;
+
+	if (img->alloc) {
+		err = qcow_commit_close(img->alloc);
+		/* It may have been marked corrupt on the way. */
+		qcow_commit_stop(img->alloc);
+	}
+	if (err)
+		pr_err("%s: was not closed cleanly: error %d; see qemu-img check\n",
+		       img->label, err);
+	qcow_alloc_destroy(img->alloc);
 	qcow_comp_destroy(img->comp);
 	qcow_cache_destroy(img->cache);
 	kvfree(img->l1);
+	return err;
 }
 
 static int v2_open(struct qcow_image *img, const struct qcow_params *params,
@@ -136,19 +213,22 @@ static int v2_open(struct qcow_image *img, const struct qcow_params *params,
 	qcow_layout_init(&img->layout, &h);
 	img->size = h.size;
 	img->wants_backing = h.backing_len;
-	err = v2_check_data_file(img, params, msg);
+	err = v2_check_data_file(img, &h, params, msg);
 	if (!err)
 		err = v2_read_l1(img, &h, msg);
 	if (!err)
 		err = v2_open_cache(img, params);
 	if (!err)
 		err = v2_open_comp(img, &h, params);
+	if (!err)
+		err = v2_open_alloc(img, &h, params, msg);
 	return err;
 }
 
 const struct qcow_format_ops qcow_fmt_v2 = {
 	.name = "qcow2",
 	.open = v2_open,
+	.start = v2_start,
 	.close = v2_close,
 	.map = qcow_map,
 };

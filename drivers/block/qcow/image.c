@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <uapi/linux/qcow.h>
 
+#include "alloc.h"
 #include "image.h"
 
 static const struct qcow_format_ops *image_format(u32 format)
@@ -34,14 +35,14 @@ static void image_set_label(struct qcow_image *img, struct file *file,
 }
 
 /**
- * qcow_image_damaged() - report damage, once for each image
+ * qcow_image_unreadable() - report that some data is lost, once for each image
  * @img: the image
  * @pos: bytes into its disk where it was met
  * @what: what is wrong
  *
- * Any context.
+ * The rest of the image is not in doubt. Any context.
  */
-void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what)
+void qcow_image_unreadable(struct qcow_image *img, u64 pos, const char *what)
 {
 	if (test_and_set_bit(QCOW_IMAGE_CORRUPT, &img->flags))
 		return;
@@ -49,13 +50,37 @@ void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what)
 	       img->label, pos, what);
 }
 
-static void image_close(struct qcow_image *img)
+/**
+ * qcow_image_damaged() - report structural damage, once for each image
+ * @img: the image
+ * @pos: bytes into its disk where it was met
+ * @what: what is wrong
+ *
+ * An image that is written is marked corrupt, and all its I/O fails from now on.
+ * Any context.
+ */
+void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what)
 {
-	if (img->ops)
-		img->ops->close(img);
+	if (!img->alloc) {
+		qcow_image_unreadable(img, pos, what);
+		return;
+	}
+	set_bit(QCOW_IMAGE_CORRUPT, &img->flags);
+	if (test_and_set_bit(QCOW_IMAGE_STOPPED, &img->flags))
+		return;
+	pr_err("%s: damaged at %#llx of the disk: %s; marking it corrupt, all I/O fails from now on: detach it and see qemu-img check\n",
+	       img->label, pos, what);
+	queue_work(img->alloc->wq, &img->alloc->corrupt_work);
+}
+
+static int image_close(struct qcow_image *img)
+{
+	int err = img->ops ? img->ops->close(img) : 0;
+
 	qcow_file_close(&img->data_file);
 	qcow_file_close(&img->file);
 	kfree(img);
+	return err;
 }
 
 static int image_open(struct qcow_image *img, const struct qcow_source *src,
@@ -71,12 +96,17 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	err = qcow_file_open(&img->file, src->file, params->direct, msg);
 	if (err)
 		return err;
+	if (params->writable && !(src->file->f_mode & FMODE_WRITE))
+		return qcow_fail(msg, -EROFS, "is not open for writing; attach it read-only with -r");
 	img->data = &img->file;
 	if (src->data_file)
 		err = qcow_file_open(&img->data_file, src->data_file,
 				     params->direct, msg);
 	if (err)
 		return err;
+	if (src->data_file && params->writable &&
+	    !(src->data_file->f_mode & FMODE_WRITE))
+		return qcow_fail(msg, -EROFS, "its data file is not open for writing; attach it read-only with -r");
 	img->ops = ops;
 	return ops->open(img, params, msg);
 }
@@ -129,11 +159,13 @@ struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 					 struct qcow_msg *msg, u32 *failed)
 {
 	struct qcow_image *top = NULL, *img, **link = &top;
+	struct qcow_params p = *params;
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
 		*failed = i;
-		img = image_open_one(&sources[i], i + 1 == nr, params, msg);
+		p.writable = params->writable && !i;
+		img = image_open_one(&sources[i], i + 1 == nr, &p, msg);
 		if (IS_ERR(img)) {
 			qcow_image_close_chain(top);
 			return img;
@@ -145,19 +177,36 @@ struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 }
 
 /**
+ * qcow_image_start() - an opened chain is about to be used
+ * @img: the top
+ * @msg: says why it failed
+ *
+ * Until then nothing was written to it. May sleep.
+ * Return: 0 or a negative errno.
+ */
+int qcow_image_start(struct qcow_image *img, struct qcow_msg *msg)
+{
+	return img->ops->start ? img->ops->start(img, msg) : 0;
+}
+
+/**
  * qcow_image_close_chain() - close an image and its backing files
  * @img: the top, or NULL; no I/O is under way
  *
- * May sleep.
+ * May sleep. Return: 0; or the error by which what was written since the last
+ * flush is lost. It is closed then, too.
  */
-void qcow_image_close_chain(struct qcow_image *img)
+int qcow_image_close_chain(struct qcow_image *img)
 {
 	struct qcow_image *backing;
+	int err = 0, ret;
 
 	for (; img; img = backing) {
 		backing = img->backing;
-		image_close(img);
+		ret = image_close(img);
+		err = err ?: ret;
 	}
+	return err;
 }
 
 /**

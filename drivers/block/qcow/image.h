@@ -19,7 +19,8 @@ struct qcow_source {
 struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 					 u32 nr, const struct qcow_params *params,
 					 struct qcow_msg *msg, u32 *failed);
-void qcow_image_close_chain(struct qcow_image *img);
+int __must_check qcow_image_start(struct qcow_image *img, struct qcow_msg *msg);
+int qcow_image_close_chain(struct qcow_image *img);
 bool qcow_image_chain_damaged(const struct qcow_image *img);
 int __must_check qcow_image_map(struct qcow_image *img, u64 pos, u64 len,
 				bool nowait, struct qcow_extent *ext);

@@ -6,6 +6,8 @@
 #include <linux/bvec.h>
 #include <linux/fs.h>
 #include <linux/mempool.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/uio.h>
 #include <linux/workqueue.h>
 
@@ -23,12 +25,14 @@ struct qcow_io;
  * @skip: bytes at the start of @bvec that are not part of the transfer
  * @len: bytes to transfer
  * @done: bytes transferred so far
+ * @write: from memory to the file
  * @nowait: this attempt must not sleep
  * @buffered: direct I/O was refused, use the page cache
+ * @sync: attempts end before the filesystem returns
  * @users: of the attempt: who started it, and its completion
  * @result: of an attempt that completed later
- * @end: called once for each qcow_file_read() that returned 0, in any context,
- *	also before it returns. -EAGAIN: call qcow_file_read() again where it
+ * @end: called once for each qcow_file_io() that returned 0, in any context,
+ *	also before it returns. -EAGAIN: call qcow_file_io() again where it
  *	may sleep; it goes on where it stopped
  */
 struct qcow_fio {
@@ -40,8 +44,10 @@ struct qcow_fio {
 	u32 skip;
 	u32 len;
 	u32 done;
+	bool write;
 	bool nowait;
 	bool buffered;
+	bool sync;
 	atomic_t users;
 	int result;
 	void (*end)(struct qcow_fio *fio, int err);
@@ -71,27 +77,49 @@ struct qcow_part {
 };
 
 /**
- * struct qcow_io - one read of a disk
+ * enum qcow_op - what an I/O does to its piece of the disk
+ * @QCOW_OP_READ: read it
+ * @QCOW_OP_WRITE: write it
+ * @QCOW_OP_ZERO: make it zeros, keeping the space that it has in the file
+ * @QCOW_OP_UNMAP: make it zeros, giving that space back
+ * @QCOW_OP_DISCARD: give its space back where that can be done in whole clusters;
+ *	what that touches reads as zeros
+ */
+enum qcow_op {
+	QCOW_OP_READ,
+	QCOW_OP_WRITE,
+	QCOW_OP_ZERO,
+	QCOW_OP_UNMAP,
+	QCOW_OP_DISCARD,
+};
+
+/**
+ * struct qcow_io - one I/O of a disk
  * @image: the top of the chain
- * @wq: where work that may sleep is done
+ * @wq: where reads and parts that may sleep are done
+ * @write_wq: where writes that may sleep are done; they wait for reads
  * @parts: where parts after the first come from
  * @pos: bytes into the disk
  * @len: bytes
  * @next: bytes of @len for which a part was started
- * @bvec: memory, must stay until @done
+ * @bvec: memory of a read or write, must stay until @done
  * @nr_bvec: segments at @bvec
  * @skip: bytes at the start of @bvec that are not part of it
  * @pending: parts under way, and one while parts are being started
  * @error: the first error, negative errno
+ * @op: what it does
+ * @epoch: from qcow_inflight_begin(), if the image is written
  * @slow: it, or a part that it read from a file, was left to a worker
  * @part_used: @part is taken
  * @part: the first part, so that the common I/O allocates nothing
  * @work: starts the parts where it may sleep
+ * @waiter: for @done: who waits for it
  * @done: called once at the end, in any context
  */
 struct qcow_io {
 	struct qcow_image *image;
 	struct workqueue_struct *wq;
+	struct workqueue_struct *write_wq;
 	mempool_t *parts;
 	u64 pos;
 	u32 len;
@@ -101,12 +129,31 @@ struct qcow_io {
 	u32 skip;
 	atomic_t pending;
 	int error;
+	enum qcow_op op;
+	u8 epoch;
 	bool slow;
 	bool part_used;
 	struct qcow_part part;
 	struct work_struct work;
+	struct completion *waiter;
 	void (*done)(struct qcow_io *io);
 };
+
+/*
+ * Around all that a worker does for a device: it must not wait for the device's
+ * own pages, neither for memory nor because too many are dirty.
+ */
+static inline unsigned int qcow_worker_begin(void)
+{
+	current->flags |= PF_LOCAL_THROTTLE;
+	return memalloc_noio_save();
+}
+
+static inline void qcow_worker_end(unsigned int flags)
+{
+	memalloc_noio_restore(flags);
+	current->flags &= ~PF_LOCAL_THROTTLE;
+}
 
 /* Memory of an I/O or transfer, from @offset on. */
 static inline void qcow_iter_init(struct iov_iter *iter, unsigned int dir,

@@ -7,7 +7,8 @@
 #include "cache.h"
 #include "ctl.h"
 #include "device.h"
-#include "read.h"
+#include "part.h"
+#include "zero.h"
 
 static int __init qcow_init(void)
 {
@@ -16,7 +17,8 @@ static int __init qcow_init(void)
 	err = qcow_cache_init();
 	if (err)
 		return err;
-	err = qcow_read_init();
+	qcow_zero_init();
+	err = qcow_part_init();
 	if (err)
 		goto cache;
 	err = qcow_device_init();
@@ -30,7 +32,7 @@ static int __init qcow_init(void)
 device:
 	qcow_device_exit();
 read:
-	qcow_read_exit();
+	qcow_part_exit();
 cache:
 	qcow_cache_exit();
 	return err;
@@ -40,7 +42,7 @@ static void __exit qcow_exit(void)
 {
 	qcow_ctl_exit();
 	qcow_device_exit();
-	qcow_read_exit();
+	qcow_part_exit();
 	qcow_cache_exit();
 }
 

@@ -23,25 +23,32 @@ static u64 bytes_to_boundary(u64 pos, u32 bits)
 	return (1ULL << bits) - (pos & ((1ULL << bits) - 1));
 }
 
-static void entry_load(const struct qcow_layout *lay, const __be64 *slice,
-		       u32 index, u64 *raw, u64 *bitmap)
+/* The halves of an extended entry are of the same moment. */
+static void entry_load(const struct qcow_image *img, const __be64 *slice,
+		       u32 index, struct qcow_l2_entry *e)
 {
-	if (lay->extended_l2) {
-		*raw = be64_to_cpu(READ_ONCE(slice[2 * index]));
-		*bitmap = be64_to_cpu(READ_ONCE(slice[2 * index + 1]));
-	} else {
-		*raw = be64_to_cpu(READ_ONCE(slice[index]));
-		*bitmap = 0;
+	unsigned int seq;
+
+	if (!img->layout.extended_l2) {
+		e->raw = be64_to_cpu(READ_ONCE(slice[index]));
+		e->bitmap = 0;
+		return;
 	}
+	do {
+		seq = read_seqcount_begin(&img->cache->seq);
+		e->raw = be64_to_cpu(READ_ONCE(slice[2 * index]));
+		e->bitmap = be64_to_cpu(READ_ONCE(slice[2 * index + 1]));
+	} while (read_seqcount_retry(&img->cache->seq, seq));
 }
 
 /* Whether @next goes on where an extent of @len bytes that began as @e ends. */
 static bool entry_follows(const struct qcow_entry *e, u64 len,
 			  const struct qcow_entry *next)
 {
-	if (next->type != e->type)
+	if (next->type != e->type || next->copied != e->copied ||
+	    next->mapped != e->mapped)
 		return false;
-	return e->type != QCOW_EXTENT_DATA || next->host == e->host + len;
+	return !e->mapped || next->host == e->host + len;
 }
 
 static int entry_damaged(struct qcow_image *img, u64 pos,
@@ -73,10 +80,11 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 {
 	const struct qcow_layout *lay = &img->layout;
 	struct qcow_entry e, next;
-	u64 raw, bitmap, len, pos = want->pos;
+	struct qcow_l2_entry on_disk;
+	u64 len, pos = want->pos;
 
-	entry_load(lay, slice, index, &raw, &bitmap);
-	if (qcow_entry_l2(lay, raw, bitmap, pos, &e))
+	entry_load(img, slice, index, &on_disk);
+	if (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, pos, &e))
 		return entry_damaged(img, pos, &e);
 
 	len = bytes_to_boundary(pos, lay->grain_bits);
@@ -88,14 +96,17 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 		if (!(at & ((1ULL << lay->cluster_bits) - 1))) {
 			if (++index == img->slice_entries)
 				break;
-			entry_load(lay, slice, index, &raw, &bitmap);
+			entry_load(img, slice, index, &on_disk);
 		}
-		if (qcow_entry_l2(lay, raw, bitmap, at, &next) ||
+		if (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, at,
+				  &next) ||
 		    !entry_follows(&e, len, &next))
 			break;
 		len += 1ULL << lay->grain_bits;
 	}
 	ext->type = e.type;
+	ext->copied = e.copied;
+	ext->mapped = e.mapped;
 	ext->csize = e.csize;
 	ext->host = e.host;
 	ext->len = min(len, want->len);
@@ -158,19 +169,26 @@ int qcow_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 		.len = min(len, bytes_to_boundary(pos, l1_shift)),
 	};
 	u64 l1_index = pos >> l1_shift;
-	u64 l2_offset;
+	u64 l1_entry, l2_offset;
+	int err;
 
 	/* The header's validation made the table cover the disk. */
 	if (WARN_ON_ONCE(l1_index >= img->l1_size))
 		return -EIO;
-	if (qcow_entry_l1(&img->layout, READ_ONCE(img->l1[l1_index]),
-			  &l2_offset)) {
+	/* Pairs with l2_make(). */
+	l1_entry = smp_load_acquire(&img->l1[l1_index]);
+	if (qcow_entry_l1(&img->layout, l1_entry, &l2_offset)) {
 		qcow_image_damaged(img, pos, "L2 table offset is not aligned");
 		return -EIO;
 	}
-	if (l2_offset)
-		return map_l2(img, l2_offset, nowait, &want, ext);
+	if (l2_offset) {
+		err = map_l2(img, l2_offset, nowait, &want, ext);
+		ext->copied &= l1_entry >> 63;
+		return err;
+	}
 	ext->type = QCOW_EXTENT_HOLE;
+	ext->copied = false;
+	ext->mapped = false;
 	ext->len = want.len;
 	return 0;
 }

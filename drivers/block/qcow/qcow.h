@@ -2,17 +2,25 @@
 /*
  * Core structures: an image, a chain of images, and what a device counts.
  *
- * Lock order, outermost first; locks on one line never nest:
+ * Lock order, outermost first; a step may be left out:
  *
  *	qcow_devices_lock (device.c)
  *	disk->open_mutex (block layer)
+ *	qcow_alloc.commit_lock, under which I/O is waited for
+ *	  qcow_alloc.store_lock
+ *	clusters of the disk (qcow_inflight_lock())
+ *	  qcow_alloc.l1_lock
+ *	    qcow_alloc.store_lock
+ *	      qcow_alloc.lock
+ *	        qcow_cache.lock
+ *	qcow_inflight.lock
  *	all_caches_lock (cache.c), in the shrinker only by trylock
  *	  lock of qcow_cache.lru
  *	    xa_lock of qcow_cache.slices
  *	qcow_comp.lock (comp.c)
  *
- * No lock is held while guest data or metadata is read. Documentation/locking.rst
- * gives the reasons.
+ * Reads and writes in place hold no lock while guest data is transferred, or an
+ * L2 table is read, for them. Documentation/locking.rst gives the reasons.
  */
 #ifndef _QCOW_QCOW_H
 #define _QCOW_QCOW_H
@@ -22,20 +30,25 @@
 #include "entry.h"
 #include "file.h"
 
+struct qcow_alloc;
 struct qcow_cache;
 struct qcow_comp;
 
 /**
  * struct qcow_extent - where a piece of a disk lies; a value
  * @type: what it is
+ * @copied: nobody else refers to its cluster, it may be written in place
+ * @mapped: it has a cluster, at @host; also holes and zeros may have one
  * @csize: compressed: bytes stored
  * @len: bytes of the disk; compressed: to the end of the cluster at most
- * @host: data: bytes into @file; compressed: of the stored data
+ * @host: data, or mapped: bytes into @file; compressed: of the stored data
  * @file: data: where
  * @image: the image of the chain that decided
  */
 struct qcow_extent {
 	enum qcow_extent_type type;
+	bool copied;
+	bool mapped;
 	u32 csize;
 	u64 len;
 	u64 host;
@@ -65,32 +78,40 @@ struct qcow_stats {
  * struct qcow_params - what all images of a chain have in common
  * @device: the name for messages, such as qcow0
  * @comp_wq: where clusters are decompressed
+ * @commit_wq: where metadata is written; if writable
  * @stats: counted here
  * @cache_bytes: of metadata to keep for each image
  * @direct: whether to bypass the page cache
  * @untrusted: no backing and no data file
+ * @writable: the top image is written
  */
 struct qcow_params {
 	const char *device;
 	struct workqueue_struct *comp_wq;
+	struct workqueue_struct *commit_wq;
 	struct qcow_stats __percpu *stats;
 	u64 cache_bytes;
 	enum qcow_direct direct;
 	bool untrusted;
+	bool writable;
 };
 
 /**
  * struct qcow_format_ops - one image format
  * @name: as qemu-img spells it
  * @open: read and validate what is needed before any mapping. May sleep
- * @close: undo @open, also after it failed
+ * @start: the image is about to be used; first changes to it, if it is written.
+ *	May be NULL
+ * @close: undo @open, also after it failed. Return: 0, or why what was written
+ *	is not all durable
  * @map: qcow_image_map() without the chain: holes stay holes
  */
 struct qcow_format_ops {
 	const char *name;
 	int (*open)(struct qcow_image *img, const struct qcow_params *params,
 		    struct qcow_msg *msg);
-	void (*close)(struct qcow_image *img);
+	int (*start)(struct qcow_image *img, struct qcow_msg *msg);
+	int (*close)(struct qcow_image *img);
 	int (*map)(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 		   struct qcow_extent *ext);
 };
@@ -107,6 +128,7 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @file: the image file
  * @data_file: the external data file, if any
  * @data: where guest data lies: @file or @data_file
+ * @data_raw: @data_file has to read like the disk
  * @stats: of the device
  * @flags: QCOW_IMAGE_*
  * @label: device and file name for messages
@@ -116,6 +138,7 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @slice_entries: qcow2: L2 entries in a slice of @cache
  * @cache: qcow2: L2 slices
  * @comp: qcow2: compressed clusters
+ * @alloc: qcow2: its clusters, if it is written
  */
 struct qcow_image {
 	const struct qcow_format_ops *ops;
@@ -125,6 +148,7 @@ struct qcow_image {
 	struct qcow_file file;
 	struct qcow_file data_file;
 	struct qcow_file *data;
+	bool data_raw;
 	struct qcow_stats __percpu *stats;
 	unsigned long flags;
 	char label[80];
@@ -135,14 +159,23 @@ struct qcow_image {
 	u32 slice_entries;
 	struct qcow_cache *cache;
 	struct qcow_comp *comp;
+	struct qcow_alloc *alloc;
 };
 
 /* Bits of qcow_image.flags. */
 #define QCOW_IMAGE_CORRUPT	0 /* damage was met, and reported */
+#define QCOW_IMAGE_STOPPED	1 /* it is written, and its structure damaged */
 
 #define qcow_img_err_ratelimited(img, fmt, ...) \
 	pr_err_ratelimited("%s: " fmt, (img)->label, ##__VA_ARGS__)
 
+/* Whether all I/O is to fail, lest damage spreads. */
+static inline bool qcow_image_stopped(const struct qcow_image *img)
+{
+	return unlikely(test_bit(QCOW_IMAGE_STOPPED, &img->flags));
+}
+
+void qcow_image_unreadable(struct qcow_image *img, u64 pos, const char *what);
 void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what);
 
 #endif /* _QCOW_QCOW_H */

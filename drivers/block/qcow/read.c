@@ -6,17 +6,19 @@
  * sleep goes to a worker: the rest of the I/O if a table is not in memory, a
  * single part if its file cannot be read right now.
  */
+#include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/mempool.h>
+#include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
+#include <linux/vmalloc.h>
 
 #include "compat.h"
-#include "comp.h"
 #include "image.h"
+#include "part.h"
 #include "read.h"
 
 /* Extents that one I/O is given in the submitter's context. */
@@ -24,135 +26,6 @@
 
 /* Microseconds that a worker leaves to others when parts have run out. */
 #define READ_PART_DELAY		1000
-
-static struct kmem_cache *part_cache;
-
-static void io_put(struct qcow_io *io)
-{
-	if (atomic_dec_and_test(&io->pending))
-		io->done(io);
-}
-
-static void io_fail(struct qcow_io *io, int err)
-{
-	cmpxchg(&io->error, 0, err);
-}
-
-/* --- Parts --- */
-
-static struct qcow_part *part_get(struct qcow_io *io)
-{
-	struct qcow_part *part = &io->part;
-
-	if (likely(!io->part_used)) {
-		io->part_used = true;
-	} else {
-		part = mempool_alloc(io->parts, GFP_NOWAIT);
-		if (!part)
-			return NULL;
-	}
-	part->io = io;
-	atomic_inc(&io->pending);
-	return part;
-}
-
-static void part_report(const struct qcow_part *part, int err)
-{
-	const struct qcow_file *file = part->csize ? &part->image->file :
-						     part->fio.file;
-
-	if (err == -EIO && qcow_file_shrunk(file))
-		qcow_image_damaged(part->image, part->io->pos,
-				   "the image file became shorter");
-	else if (err == -EBADMSG && part->csize)
-		qcow_image_damaged(part->image, part->io->pos,
-				   "compressed cluster cannot be decompressed");
-	else
-		qcow_img_err_ratelimited(part->image, "read of %u bytes at offset %#llx of the file failed: error %d\n",
-					 part->fio.len, part->csize ?
-					 part->host : part->fio.pos, err);
-}
-
-static void part_done(struct qcow_part *part, int err)
-{
-	struct qcow_io *io = part->io;
-
-	if (unlikely(err)) {
-		part_report(part, err);
-		io_fail(io, err == -EBADMSG ? -EIO : err);
-	}
-	if (part != &io->part)
-		mempool_free(part, io->parts);
-	io_put(io);
-}
-
-static void part_end(struct qcow_fio *fio, int err);
-static void part_work(struct work_struct *work);
-
-static void part_defer(struct qcow_part *part)
-{
-	part->io->slow = true;
-	INIT_WORK(&part->work, part_work);
-	queue_work(part->io->wq, &part->work);
-}
-
-/* Start the part, or go on with it; it ends in part_done() in any case. */
-static void part_start(struct qcow_part *part, bool nowait)
-{
-	int err;
-
-	if (part->csize)
-		err = qcow_comp_read(part->image->comp, part, nowait);
-	else
-		err = qcow_file_read(&part->fio, nowait);
-	if (unlikely(err))
-		part_end(&part->fio, err);
-}
-
-static void part_work(struct work_struct *work)
-{
-	struct qcow_part *part = container_of(work, struct qcow_part, work);
-	unsigned int noio = memalloc_noio_save();
-
-	part_start(part, false);
-	memalloc_noio_restore(noio);
-}
-
-static void part_end(struct qcow_fio *fio, int err)
-{
-	struct qcow_part *part = container_of(fio, struct qcow_part, fio);
-
-	if (unlikely(err == -EAGAIN))
-		part_defer(part);
-	else
-		part_done(part, err);
-}
-
-static void part_prepare(struct qcow_part *part, const struct qcow_io *io,
-			 const struct qcow_extent *ext)
-{
-	struct qcow_fio *fio = &part->fio;
-
-	fio->bvec = io->bvec;
-	fio->nr_bvec = io->nr_bvec;
-	fio->skip = io->skip + io->next;
-	fio->len = ext->len;
-	fio->end = part_end;
-	part->image = ext->image;
-	if (ext->type == QCOW_EXTENT_COMPRESSED) {
-		u64 pos = io->pos + io->next;
-
-		part->host = ext->host;
-		part->csize = ext->csize;
-		part->in_cluster = pos & ((1ULL << ext->image->layout.cluster_bits) - 1);
-		return;
-	}
-	part->csize = 0;
-	fio->file = ext->file;
-	fio->pos = ext->host;
-	fio->done = 0;
-	fio->buffered = false;
-}
 
 /* --- The I/O --- */
 
@@ -205,11 +78,11 @@ static int io_extent(struct qcow_io *io, bool nowait)
 		break;
 	case QCOW_EXTENT_DATA:
 	case QCOW_EXTENT_COMPRESSED:
-		part = part_get(io);
+		part = qcow_part_get(io);
 		if (!part)
 			return -EAGAIN;
-		part_prepare(part, io, &ext);
-		part_start(part, nowait);
+		qcow_part_prepare(part, io, &ext);
+		qcow_part_start(part, nowait);
 		break;
 	}
 	io->next += ext.len;
@@ -236,11 +109,11 @@ static int io_extents(struct qcow_io *io, bool nowait)
 static void io_work(struct work_struct *work)
 {
 	struct qcow_io *io = container_of(work, struct qcow_io, work);
-	unsigned int noio = memalloc_noio_save();
+	unsigned int flags = qcow_worker_begin();
 	int err;
 
 	err = io_extents(io, false);
-	memalloc_noio_restore(noio);
+	qcow_worker_end(flags);
 	if (err == -EAGAIN) {
 		/*
 		 * All parts are taken. Whoever has them may wait for this
@@ -251,8 +124,8 @@ static void io_work(struct work_struct *work)
 		return;
 	}
 	if (err)
-		io_fail(io, err);
-	io_put(io);
+		qcow_part_io_fail(io, err);
+	qcow_part_io_put(io);
 }
 
 static void io_defer(struct qcow_io *io)
@@ -260,15 +133,6 @@ static void io_defer(struct qcow_io *io)
 	io->slow = true;
 	INIT_WORK(&io->work, io_work);
 	queue_work(io->wq, &io->work);
-}
-
-static void io_begin(struct qcow_io *io)
-{
-	io->next = 0;
-	io->error = 0;
-	io->slow = false;
-	io->part_used = false;
-	atomic_set(&io->pending, 1);
 }
 
 /**
@@ -283,15 +147,15 @@ void qcow_read(struct qcow_io *io)
 {
 	int err;
 
-	io_begin(io);
+	qcow_part_io_begin(io);
 	err = io_extents(io, true);
 	if (unlikely(err == -EAGAIN)) {
 		io_defer(io);
 		return;
 	}
 	if (unlikely(err))
-		io_fail(io, err);
-	io_put(io);
+		qcow_part_io_fail(io, err);
+	qcow_part_io_put(io);
 }
 
 /**
@@ -302,27 +166,73 @@ void qcow_read(struct qcow_io *io)
  */
 void qcow_read_in_worker(struct qcow_io *io)
 {
-	io_begin(io);
+	qcow_part_io_begin(io);
 	io_defer(io);
 }
 
 /**
- * qcow_read_create_pool() - make the pool that an I/O's parts come from
- *
- * May sleep. Return: a pool for qcow_io.parts, or NULL.
+ * struct sync_read - a read that is waited for
+ * @io: it
+ * @done: its end
  */
-mempool_t *qcow_read_create_pool(void)
+struct sync_read {
+	struct qcow_io io;
+	struct completion done;
+};
+
+static void sync_read_done(struct qcow_io *io)
 {
-	return mempool_create_slab_pool(QCOW_READ_RESERVED_PARTS, part_cache);
+	complete(&container_of(io, struct sync_read, io)->done);
 }
 
-int qcow_read_init(void)
+static u32 sync_read_bvecs(struct bio_vec *bv, void *buf, size_t len)
 {
-	part_cache = KMEM_CACHE(qcow_part, 0);
-	return part_cache ? 0 : -ENOMEM;
+	u32 nr = 0, n;
+
+	for (; len; len -= n, buf += n) {
+		n = min_t(size_t, len, PAGE_SIZE - offset_in_page(buf));
+		bv[nr].bv_page = is_vmalloc_addr(buf) ? vmalloc_to_page(buf) :
+							virt_to_page(buf);
+		bv[nr].bv_offset = offset_in_page(buf);
+		bv[nr].bv_len = n;
+		nr++;
+	}
+	return nr;
 }
 
-void qcow_read_exit(void)
+/**
+ * qcow_read_sync() - read from the disk that an I/O is for
+ * @like: image, wq and parts are taken from it
+ * @pos: bytes into the disk
+ * @buf: kmalloc or vmalloc memory
+ * @len: bytes
+ *
+ * Not in a worker of wq, which it waits for. May sleep.
+ *
+ * Return: 0 or a negative errno.
+ */
+int qcow_read_sync(struct qcow_io *like, u64 pos, void *buf, size_t len)
 {
-	kmem_cache_destroy(part_cache);
+	struct sync_read *r = kzalloc(sizeof(*r), GFP_NOIO);
+	struct bio_vec *bv;
+	int err = -ENOMEM;
+
+	bv = kvmalloc_array(len / PAGE_SIZE + 2, sizeof(*bv), GFP_NOIO);
+	if (r && bv) {
+		init_completion(&r->done);
+		r->io.image = like->image;
+		r->io.wq = like->wq;
+		r->io.parts = like->parts;
+		r->io.pos = pos;
+		r->io.len = len;
+		r->io.bvec = bv;
+		r->io.nr_bvec = sync_read_bvecs(bv, buf, len);
+		r->io.done = sync_read_done;
+		qcow_read(&r->io);
+		wait_for_completion(&r->done);
+		err = r->io.error;
+	}
+	kvfree(bv);
+	kfree(r);
+	return err;
 }

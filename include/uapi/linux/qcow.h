@@ -85,7 +85,8 @@ struct qcow_ioc_image {
  *	512
  * @size_limit: bytes of the disk that the device shows at most, a multiple of
  *	512; 0: all
- * @cache_size: bytes of metadata cache for each image; 0: the default
+ * @cache_size: bytes of metadata cache for each image, and as much again for
+ *	refcounts if it is written; 0: the default
  * @reserved: must be 0
  *
  * When the ioctl returns 0 the device and its partitions exist.
@@ -121,7 +122,8 @@ struct qcow_ioc_attach {
  *
  * Without a flag a device that is open is left alone: EBUSY. When the ioctl
  * returns 0 without QCOW_DETACH_LAZY, the device is gone and the driver has
- * let go of its files.
+ * let go of its files; so it is and has with EIO, but what was written since the
+ * last flush is lost.
  */
 struct qcow_ioc_detach {
 	__u32 size;
@@ -135,7 +137,7 @@ struct qcow_ioc_detach {
 /* What a status says of a device besides its attach flags. */
 #define QCOW_STATE_LAZY		(1U << 0) /* goes at the last close */
 #define QCOW_STATE_CORRUPT	(1U << 1) /* damage was met in an image */
-#define QCOW_STATE_DIRECT	(1U << 2) /* the image is read by direct I/O */
+#define QCOW_STATE_DIRECT	(1U << 2) /* direct I/O on the image */
 
 /**
  * struct qcow_ioc_status - what a device is
@@ -150,7 +152,7 @@ struct qcow_ioc_detach {
  * @bytes: out: size of the device
  * @cluster_size: out: bytes of a cluster of the attached image, 0 for raw
  * @cache_size: out: limit of the metadata cache of one image, bytes
- * @cache_used: out: bytes of metadata cached now, whole chain
+ * @cache_used: out: bytes of L2 tables cached now, whole chain
  * @cache_hits: out: metadata looked up in the cache
  * @cache_misses: out: metadata read from the image
  * @fast: out: requests carried out in their submitter's context, but for

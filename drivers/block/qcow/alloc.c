@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Clusters of an image that is written: reservation, and what must not be hit.
+ *
+ * Clusters are taken from the refcounts in batches and handed out from memory.
+ * What is reserved when power fails is leaked, no more. The file grows in large
+ * steps ahead of what is handed out, and is trimmed when the image is closed.
+ *
+ * Section "Host cluster management" of the specification.
+ */
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "cache.h"
+#include "refcount.h"
+#include "release.h"
+#include "snapshot.h"
+#include "space.h"
+
+/* A batch: bytes, and clusters. */
+#define ALLOC_BATCH_BYTES	(4U << 20)
+#define ALLOC_BATCH_MAX		128
+
+/* A step of growth: an eighth of the file, between these. */
+#define ALLOC_GROW_MIN		BIT_ULL(20)
+#define ALLOC_GROW_MAX		(64ULL << 20)
+
+/* --- Metadata --- */
+
+/**
+ * qcow_alloc_add_meta() - note that a piece of the file holds metadata
+ * @a: of the image
+ * @kind: what it holds
+ * @offset: bytes into the file
+ * @bytes: how many
+ *
+ * May sleep. Return: 0, -ENOMEM, or -EUCLEAN: it holds something else.
+ */
+int qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
+			u64 bytes)
+{
+	u64 cluster = offset >> qcow_alloc_cluster_bits(a);
+	u64 last = (offset + bytes - 1) >> qcow_alloc_cluster_bits(a);
+	void *old, *new = xa_mk_value(kind);
+	int err;
+
+	for (; bytes && cluster <= last; cluster++) {
+		old = xa_load(&a->meta, cluster);
+		if (old == new)
+			continue;
+		if (old)
+			return -EUCLEAN;
+		err = xa_err(xa_store(&a->meta, cluster, new, GFP_NOIO));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/**
+ * qcow_alloc_claim_meta() - note what is found in an image that is opened
+ * @a: of the image
+ * @kind: what it holds
+ * @offset: bytes into the file
+ * @bytes: how many
+ *
+ * As qcow_alloc_add_meta(), but no two pieces may share a cluster. May sleep.
+ * Return: 0, -ENOMEM, or -EUCLEAN: they overlap.
+ */
+int qcow_alloc_claim_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
+			  u64 bytes)
+{
+	u64 cluster = offset >> qcow_alloc_cluster_bits(a);
+	u64 last = (offset + bytes - 1) >> qcow_alloc_cluster_bits(a);
+
+	for (; bytes && cluster <= last; cluster++)
+		if (qcow_alloc_is_meta(a, cluster))
+			return -EUCLEAN;
+	return qcow_alloc_add_meta(a, kind, offset, bytes);
+}
+
+/* --- Growth of the file --- */
+
+/*
+ * Let the file reach beyond @end. One byte is allocated rather than the size
+ * set: that can never cut off what others are writing there. Where it does not
+ * work, writes make the file longer themselves.
+ */
+static void __grow_file(struct qcow_alloc *a, u64 end)
+{
+	u64 target;
+	int err;
+
+	lockdep_assert_held(&a->lock);
+	if (end <= a->file_end)
+		return;
+	target = end + clamp(end / 8, ALLOC_GROW_MIN, ALLOC_GROW_MAX);
+	err = qcow_space_allocate(&a->img->file, target - 1, 1);
+	if (err == -EOPNOTSUPP)
+		a->file_end = U64_MAX;
+	else if (!err)
+		a->file_end = target;
+}
+
+/**
+ * qcow_alloc_trim() - cut off what the file has behind the last used cluster
+ * @a: of the image; nothing is under way, all is committed
+ *
+ * May sleep. What fails is left as it is: the file is just longer.
+ */
+void qcow_alloc_trim(struct qcow_alloc *a)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 end = qcow_file_size(&a->img->file), cluster, value;
+
+	if (a->file_end == U64_MAX || end <= a->img->file.size)
+		return;
+	mutex_lock(&a->lock);
+	for (cluster = DIV_ROUND_UP_ULL(end, 1ULL << bits); cluster; cluster--) {
+		if (__qcow_refcount_get(a, cluster - 1, &value) || value)
+			break;
+	}
+	mutex_unlock(&a->lock);
+	/* What was there before is not ours to cut. */
+	cluster = max(cluster << bits, a->img->file.size);
+	if (cluster < end && qcow_space_truncate(&a->img->file, cluster))
+		return;
+}
+
+/**
+ * qcow_alloc_secure() - see to it that a cluster of metadata can be written
+ * @a: of the image
+ * @cluster: number; it was taken for a table
+ *
+ * Nothing is linked to a table for which there is no space, or what was written
+ * elsewhere could not be made durable either. May sleep.
+ * Return: 0, -ENOSPC, or another error.
+ */
+int qcow_alloc_secure(struct qcow_alloc *a, u64 cluster)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	int err;
+
+	if (!qcow_file_regular(&a->img->file))
+		return 0;
+	err = qcow_space_allocate(&a->img->file, cluster << bits, 1ULL << bits);
+	return err == -EOPNOTSUPP ? 0 : err;
+}
+
+/* --- Reservation --- */
+
+/* Nothing that is free may hold metadata: refcounts that say so are wrong. */
+static int __check_free(struct qcow_alloc *a, u64 cluster, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (likely(!qcow_alloc_is_meta(a, cluster + i)))
+			continue;
+		qcow_image_damaged(a->img, 0, "refcount of a metadata cluster is zero");
+		return -EIO;
+	}
+	return 0;
+}
+
+/* Look for up to @want free clusters in a row, from @a->hint on. */
+static int __find_free(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
+{
+	u64 cluster = a->hint;
+	bool covered;
+	int err;
+
+	for (*got = 0; !*got; a->hint = cluster) {
+		if (cluster >= a->limit)
+			return -ENOSPC;
+		cond_resched();
+		err = __qcow_refcount_cover(a, cluster, &covered);
+		if (err)
+			return err;
+		if (!covered) {
+			/* To the next block. */
+			cluster = ((cluster >> a->block_bits) + 1) << a->block_bits;
+			continue;
+		}
+		err = __qcow_refcount_find(a, &cluster, want, got);
+		if (err)
+			return err;
+	}
+	/* A block device ends somewhere. */
+	if (cluster + *got > a->limit)
+		return -ENOSPC;
+	*first = cluster;
+	return __check_free(a, cluster, *got);
+}
+
+/* Reserve up to @want clusters in a row. */
+static int __reserve(struct qcow_alloc *a, u32 want)
+{
+	u64 first;
+	u32 got, n;
+	int err;
+
+	err = __find_free(a, want, &first, &got);
+	for (n = 0; !err && n < got; n++) {
+		err = __qcow_refcount_set(a, first + n, 1);
+		if (err)
+			break;
+	}
+	if (err && !n)
+		return err;
+	a->hint = first + n;
+	a->pool_next = first;
+	a->pool_end = first + n;
+	__grow_file(a, a->pool_end << qcow_alloc_cluster_bits(a));
+	return 0;
+}
+
+static u32 alloc_batch(const struct qcow_alloc *a, u32 want)
+{
+	u32 batch = clamp_t(u32, ALLOC_BATCH_BYTES >> qcow_alloc_cluster_bits(a),
+			    1, ALLOC_BATCH_MAX);
+
+	return max(batch, want);
+}
+
+static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
+		   bool *fresh)
+{
+	*first = a->pool_next;
+	*got = min_t(u64, want, a->pool_end - a->pool_next);
+	/* One answer for all of them. */
+	if (*first < a->fresh && *first + *got > a->fresh)
+		*got = a->fresh - *first;
+	*fresh = *first >= a->fresh;
+	a->pool_next += *got;
+	/* What was handed out once is not fresh again. */
+	a->fresh = max(a->fresh, a->pool_next);
+}
+
+/**
+ * qcow_alloc_clusters() - take clusters that nobody uses
+ * @a: of the image
+ * @want: how many in a row would be welcome
+ * @first: number of the first
+ * @got: 1 to @want
+ * @fresh: what is not written there reads as zeros
+ *
+ * Context: as qcow_refcount_grow(). May sleep; reads refcounts, makes the file
+ * longer, writes nothing but a larger refcount table. What was taken and is not
+ * linked has to be given to qcow_release().
+ * Return: 0; -ENOSPC: the refcount table has its largest size; or the error of
+ * reading refcounts or of making the table larger.
+ */
+int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
+			bool *fresh)
+{
+	u64 hint;
+	int err;
+
+	do {
+		err = 0;
+		mutex_lock(&a->lock);
+		if (a->pool_next == a->pool_end)
+			err = __reserve(a, alloc_batch(a, want));
+		if (!err)
+			__take(a, want, first, got, fresh);
+		hint = a->hint;
+		mutex_unlock(&a->lock);
+		if (err != -ERANGE)
+			return err;
+		err = qcow_refcount_grow(a, hint);
+	} while (!err);
+	return err;
+}
+
+/**
+ * qcow_alloc_return_pool() - give back what is reserved and not used
+ * @a: of the image
+ *
+ * For a clean close. May sleep.
+ */
+void qcow_alloc_return_pool(struct qcow_alloc *a)
+{
+	mutex_lock(&a->lock);
+	for (; a->pool_next < a->pool_end; a->pool_next++)
+		if (__qcow_refcount_set(a, a->pool_next, 0))
+			break;
+	a->pool_end = a->pool_next;
+	mutex_unlock(&a->lock);
+}
+
+/* --- Life --- */
+
+static int alloc_add_l2_tables(struct qcow_alloc *a)
+{
+	u64 cluster = 1ULL << qcow_alloc_cluster_bits(a), offset;
+	int err = 0;
+	u32 i;
+
+	for (i = 0; !err && i < a->img->l1_size; i++) {
+		if (!(i % 1024))
+			cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		offset = a->img->l1[i] & QCOW_DISK_L1E_OFFSET_MASK;
+		if (offset)
+			err = qcow_alloc_claim_meta(a, QCOW_META_L2, offset,
+						    cluster);
+	}
+	return err;
+}
+
+static int alloc_add_tables(struct qcow_alloc *a, const struct qcow_header *h)
+{
+	int err;
+
+	err = qcow_alloc_claim_meta(a, QCOW_META_HEADER, 0,
+				    1ULL << h->cluster_bits);
+	if (!err)
+		err = qcow_alloc_claim_meta(a, QCOW_META_L1, h->l1_offset,
+					    (u64)h->l1_size * sizeof(u64));
+	if (!err)
+		err = qcow_refcount_load(a, h);
+	if (!err)
+		err = alloc_add_l2_tables(a);
+	if (!err)
+		err = qcow_snapshot_add_meta(a, h);
+	return err;
+}
+
+static void *around_alloc(gfp_t gfp, void *data)
+{
+	return kvmalloc((size_t)data, gfp);
+}
+
+static void around_free(void *element, void *data)
+{
+	kvfree(element);
+}
+
+/* Memory of its own, so that a write goes on when there is no other. */
+static int alloc_memory(struct qcow_alloc *a, const struct qcow_header *h,
+			const struct qcow_params *params)
+{
+	u32 slice_bits = min_t(u32, h->cluster_bits, QCOW_CACHE_MAX_SLICE_BITS);
+	struct qcow_cache *refs;
+
+	a->around = mempool_create(1, around_alloc, around_free,
+				   (void *)(2UL << h->cluster_bits));
+	if (!a->around)
+		return -ENOMEM;
+	refs = qcow_cache_create(&a->img->file, slice_bits,
+				 params->cache_bytes);
+	if (IS_ERR(refs))
+		return PTR_ERR(refs);
+	a->refs = refs;
+	return 0;
+}
+
+static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
+		       const struct qcow_header *h,
+		       const struct qcow_params *params)
+{
+	a->img = img;
+	a->order = h->refcount_order;
+	a->block_bits = h->cluster_bits + 3 - a->order;
+	a->l1_offset = h->l1_offset;
+	a->wq = params->commit_wq;
+	a->hint = 1;
+	if (qcow_file_regular(&img->file)) {
+		a->fresh = DIV_ROUND_UP_ULL(img->file.size,
+					    1ULL << h->cluster_bits);
+		a->file_end = img->file.size;
+		a->limit = U64_MAX;
+	} else {
+		a->limit = img->file.size >> h->cluster_bits;
+		a->fresh = U64_MAX;
+		a->file_end = U64_MAX;
+	}
+	mutex_init(&a->lock);
+	mutex_init(&a->l1_lock);
+	mutex_init(&a->commit_lock);
+	mutex_init(&a->store_lock);
+	init_waitqueue_head(&a->stored);
+	INIT_LIST_HEAD(&a->releases);
+	qcow_inflight_init(&a->inflight);
+	xa_init(&a->meta);
+}
+
+/**
+ * qcow_alloc_create() - get ready to write an image
+ * @img: opened, with its L1 table
+ * @h: its header
+ * @params: cache_bytes: of refcounts to keep in memory, too; commit_wq
+ *
+ * May sleep. Return: to be given to qcow_alloc_destroy(), or an ERR_PTR;
+ * -EUCLEAN: metadata overlaps, or lies where it cannot be.
+ */
+struct qcow_alloc *qcow_alloc_create(struct qcow_image *img,
+				     const struct qcow_header *h,
+				     const struct qcow_params *params)
+{
+	struct qcow_alloc *a = kzalloc(sizeof(*a), GFP_KERNEL);
+	int err;
+
+	if (!a)
+		return ERR_PTR(-ENOMEM);
+	alloc_init(a, img, h, params);
+	err = alloc_memory(a, h, params);
+	if (!err)
+		err = alloc_add_tables(a, h);
+	if (!err)
+		return a;
+	qcow_alloc_destroy(a);
+	return ERR_PTR(err);
+}
+
+/**
+ * qcow_alloc_destroy() - forget an image's clusters
+ * @a: from qcow_alloc_create(), or NULL; committed, no I/O is under way
+ */
+void qcow_alloc_destroy(struct qcow_alloc *a)
+{
+	if (!a)
+		return;
+	qcow_release_forget(a);
+	qcow_cache_destroy(a->refs);
+	if (a->spare)
+		mempool_free(a->spare, a->around);
+	mempool_destroy(a->around);
+	xa_destroy(&a->meta);
+	kvfree(a->table);
+	kfree(a);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_ALLOC_H
+#define _QCOW_ALLOC_H
+
+#include <linux/mempool.h>
+#include <linux/mutex.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "inflight.h"
+#include "qcow.h"
+
+/**
+ * struct qcow_dirty_range - entries of a table in memory that are to be written
+ * @lo: the first
+ * @hi: behind the last; not above @lo: there are none
+ */
+struct qcow_dirty_range {
+	u32 lo;
+	u32 hi;
+};
+
+/**
+ * struct qcow_alloc - the clusters of an image that is written
+ * @img: the image
+ * @order: log2 of the bits of a refcount
+ * @block_bits: log2 of the clusters that one refcount block covers
+ * @refs: slices of refcount blocks
+ * @lock: protects refcounts, what follows until @l1_dirty, and changes of
+ *	img->l1. May be held while a refcount slice is read, the file made longer,
+ *	or a larger refcount table written; taken before refs->lock
+ * @table: the refcount table in the CPU's byte order
+ * @table_size: entries in @table
+ * @table_offset: bytes into the file
+ * @table_dirty: entries of @table to be written
+ * @hint: no cluster below is free that a refcount block covers
+ * @fresh: from this cluster on, none was ever handed out, and the file ended
+ *	before: they read as zeros
+ * @pool_next: the next cluster of those reserved
+ * @pool_end: behind the last of them
+ * @file_end: bytes of a regular file as far as it was grown; else U64_MAX
+ * @limit: clusters that a block device holds; else U64_MAX
+ * @releases: references that are gone in memory: release.c
+ * @l1_dirty: entries of img->l1 to be written
+ * @l1_lock: one L2 table is made at a time; taken before @store_lock and @lock
+ * @l1_offset: bytes into the file of the active L1 table
+ * @meta: what clusters of metadata hold (enum qcow_meta), by number
+ * @inflight: I/O under way
+ * @around: memory for what surrounds a write in its clusters
+ * @spare: a piece of that memory that nobody uses, or NULL
+ * @no_punch: the file cannot be given back space
+ * @commit_lock: one commit at a time; I/O is waited for under it, so I/O never
+ *	takes it
+ * @store_lock: who writes metadata, from taking copies on; taken before @lock;
+ *	I/O may wait for it
+ * @begun: commits that were begun; changed under @commit_lock
+ * @result: of the last one
+ * @stored: waited for by those who make much metadata
+ * @unsynced: data was written since the last sync
+ * @failed: a sync failed, or a larger refcount table may or may not have been
+ *	published: nothing is committed any more
+ * @wq: where commits are done in the background
+ * @work: does them
+ * @corrupt_work: marks the image corrupt
+ */
+struct qcow_alloc {
+	struct qcow_image *img;
+	u32 order;
+	u32 block_bits;
+	struct qcow_cache *refs;
+
+	/* Protects refcounts and what follows until l1_dirty. */
+	struct mutex lock;
+	u64 *table;
+	u32 table_size;
+	u64 table_offset;
+	struct qcow_dirty_range table_dirty;
+	u64 hint;
+	u64 fresh;
+	u64 pool_next;
+	u64 pool_end;
+	u64 file_end;
+	u64 limit;
+	struct list_head releases;
+	struct qcow_dirty_range l1_dirty;
+
+	/* Held while an L2 table is made; taken before lock. */
+	struct mutex l1_lock;
+	u64 l1_offset;
+	struct xarray meta;
+	struct qcow_inflight inflight;
+	mempool_t *around;
+	void *spare;
+	bool no_punch;
+
+	/* One commit at a time. */
+	struct mutex commit_lock;
+	/* Held while metadata is written. */
+	struct mutex store_lock;
+	atomic64_t begun;
+	int result;
+	wait_queue_head_t stored;
+	bool unsynced;
+	int failed;
+	struct workqueue_struct *wq;
+	struct delayed_work work;
+	struct work_struct corrupt_work;
+};
+
+/* What a cluster of metadata holds; none holds two kinds. */
+enum qcow_meta {
+	QCOW_META_HEADER = 1,
+	QCOW_META_L1,
+	QCOW_META_L2,
+	QCOW_META_REFTABLE,
+	QCOW_META_REFBLOCK,
+	QCOW_META_SNAPSHOTS,
+	QCOW_META_INACTIVE_L1,
+};
+
+static inline void qcow_dirty_range_add(struct qcow_dirty_range *r, u32 i)
+{
+	if (r->lo >= r->hi) {
+		r->lo = i;
+		r->hi = i + 1;
+	} else {
+		r->lo = min(r->lo, i);
+		r->hi = max(r->hi, i + 1);
+	}
+}
+
+static inline u32 qcow_alloc_cluster_bits(const struct qcow_alloc *a)
+{
+	return a->img->layout.cluster_bits;
+}
+
+struct qcow_alloc *qcow_alloc_create(struct qcow_image *img,
+				     const struct qcow_header *h,
+				     const struct qcow_params *params);
+void qcow_alloc_destroy(struct qcow_alloc *a);
+
+int __must_check qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first,
+				     u32 *got, bool *fresh);
+void qcow_alloc_return_pool(struct qcow_alloc *a);
+int __must_check qcow_alloc_secure(struct qcow_alloc *a, u64 cluster);
+void qcow_alloc_trim(struct qcow_alloc *a);
+
+/* Whether a cluster of the file holds metadata, which guest data must not hit. */
+static inline bool qcow_alloc_is_meta(struct qcow_alloc *a, u64 cluster)
+{
+	return xa_load(&a->meta, cluster);
+}
+
+int __must_check qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind,
+				     u64 offset, u64 bytes);
+
+int __must_check qcow_alloc_claim_meta(struct qcow_alloc *a,
+				       enum qcow_meta kind, u64 offset,
+				       u64 bytes);
+
+#endif /* _QCOW_ALLOC_H */

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_COMMIT_H
+#define _QCOW_COMMIT_H
+
+#include "alloc.h"
+
+/* Milliseconds that changes of metadata stay in memory at most. */
+#define QCOW_COMMIT_INTERVAL	5000
+
+/* Milliseconds that an I/O waits at most while there is too much of it. */
+#define QCOW_COMMIT_THROTTLE	100
+
+int __must_check qcow_commit(struct qcow_alloc *a);
+void qcow_commit_init(struct qcow_alloc *a);
+void qcow_commit_soon(struct qcow_alloc *a);
+void qcow_commit_throttle(struct qcow_alloc *a);
+void qcow_commit_stop(struct qcow_alloc *a);
+int qcow_commit_close(struct qcow_alloc *a);
+
+#endif /* _QCOW_COMMIT_H */

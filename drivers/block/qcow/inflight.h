@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_INFLIGHT_H
+#define _QCOW_INFLIGHT_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+/**
+ * struct qcow_inflight - I/O under way on an image that is written
+ * @epoch: counts I/O in two groups, so that one can run out
+ * @count: of each group
+ * @drained: waited for by who waits for a group
+ * @lock: protects @ranges
+ * @ranges: clusters of the disk that are being given a place, or lose it
+ * @unlocked: waited for by those who want the same ones
+ */
+struct qcow_inflight {
+	u8 epoch;
+	atomic_t count[2];
+	wait_queue_head_t drained;
+	/* Protects ranges. */
+	spinlock_t lock;
+	struct list_head ranges;
+	wait_queue_head_t unlocked;
+};
+
+/**
+ * struct qcow_range - clusters of the disk that one I/O maps anew
+ * @list: in qcow_inflight.ranges
+ * @first: number of the first
+ * @last: number of the last
+ */
+struct qcow_range {
+	struct list_head list;
+	u64 first;
+	u64 last;
+};
+
+void qcow_inflight_init(struct qcow_inflight *f);
+
+u8 qcow_inflight_begin(struct qcow_inflight *f);
+void qcow_inflight_end(struct qcow_inflight *f, u8 epoch);
+void qcow_inflight_drain(struct qcow_inflight *f);
+
+void qcow_inflight_lock(struct qcow_inflight *f, struct qcow_range *r);
+void qcow_inflight_unlock(struct qcow_inflight *f, struct qcow_range *r);
+
+#endif /* _QCOW_INFLIGHT_H */

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Refcounts of an image that is written: the table, its blocks, their entries.
+ *
+ * All in memory, but for a larger table: that is written and published at once.
+ * Section "Refcounts" of the specification.
+ */
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "cache.h"
+#include "refcount.h"
+#include "release.h"
+
+/* --- Refcounts --- */
+
+/* log2 of the refcounts in a slice. */
+static u32 slice_ref_bits(const struct qcow_alloc *a)
+{
+	return a->refs->slice_bits + 3 - a->order;
+}
+
+/* The slice with a cluster's refcount; NULL: there is no block for it. */
+static struct qcow_slice *ref_slice(struct qcow_alloc *a, u64 cluster)
+{
+	u64 block = cluster >> a->block_bits;
+	u64 in_block = cluster & ((1ULL << a->block_bits) - 1);
+	u64 offset;
+
+	lockdep_assert_held(&a->lock);
+	if (block >= a->table_size)
+		return NULL;
+	offset = a->table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	if (!offset)
+		return NULL;
+	if (offset & ((1ULL << qcow_alloc_cluster_bits(a)) - 1)) {
+		qcow_image_damaged(a->img, 0, "refcount block offset is not aligned");
+		return ERR_PTR(-EIO);
+	}
+	return qcow_cache_get(a->refs, offset + (in_block << a->order >> 3));
+}
+
+static u32 ref_index(const struct qcow_alloc *a, u64 cluster)
+{
+	return cluster & ((1U << slice_ref_bits(a)) - 1);
+}
+
+/**
+ * __qcow_refcount_get() - look a cluster's refcount up
+ * @a: of the image
+ * @cluster: number
+ * @value: the result; 0 also if no block covers the cluster
+ *
+ * Context: under a->lock. May sleep. Return: 0 or the error of reading it.
+ */
+int __qcow_refcount_get(struct qcow_alloc *a, u64 cluster, u64 *value)
+{
+	struct qcow_slice *slice = ref_slice(a, cluster);
+
+	*value = 0;
+	if (IS_ERR_OR_NULL(slice))
+		return PTR_ERR_OR_ZERO(slice);
+	*value = qcow_entry_refcount(slice->data, a->order,
+				     ref_index(a, cluster));
+	qcow_cache_put(slice);
+	return 0;
+}
+
+/**
+ * qcow_refcount_get() - look a cluster's refcount up
+ * @a: of the image
+ * @cluster: number
+ * @value: the result
+ *
+ * May sleep. Return: 0 or the error of reading it.
+ */
+int qcow_refcount_get(struct qcow_alloc *a, u64 cluster, u64 *value)
+{
+	int err;
+
+	mutex_lock(&a->lock);
+	err = __qcow_refcount_get(a, cluster, value);
+	mutex_unlock(&a->lock);
+	return err;
+}
+
+/**
+ * __qcow_refcount_set() - change a cluster's refcount in memory
+ * @a: of the image
+ * @cluster: number; a block covers it
+ * @value: up to qcow_entry_refcount_max()
+ *
+ * Context: under a->lock. May sleep. Return: 0 or the error of reading it.
+ */
+int __qcow_refcount_set(struct qcow_alloc *a, u64 cluster, u64 value)
+{
+	struct qcow_slice *slice = ref_slice(a, cluster);
+
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	if (WARN_ON_ONCE(!slice))
+		return -EIO;
+	spin_lock(&a->refs->lock);
+	qcow_entry_set_refcount(slice->data, a->order, ref_index(a, cluster),
+				value);
+	__qcow_cache_dirty(slice);
+	spin_unlock(&a->refs->lock);
+	qcow_cache_put(slice);
+	return 0;
+}
+
+/**
+ * __qcow_refcount_find() - look for clusters that are free
+ * @a: of the image
+ * @cluster: number where to begin; the result: the first that is free, or where
+ *	to go on
+ * @want: how many in a row would be welcome
+ * @got: how many there are, in one slice; 0: none up to the new @cluster
+ *
+ * Context: under a->lock; a block covers @cluster. May sleep.
+ * Return: 0, or the error of reading refcounts.
+ */
+int __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster, u32 want, u32 *got)
+{
+	struct qcow_slice *slice = ref_slice(a, *cluster);
+	u32 end = 1U << slice_ref_bits(a);
+	u32 i = ref_index(a, *cluster), first;
+
+	*got = 0;
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	if (WARN_ON_ONCE(!slice))
+		return -EIO;
+	for (first = i; first < end; first++)
+		if (!qcow_entry_refcount(slice->data, a->order, first))
+			break;
+	*cluster += first - i;
+	for (i = first; i < end && i - first < want; i++)
+		if (qcow_entry_refcount(slice->data, a->order, i))
+			break;
+	*got = i - first;
+	qcow_cache_put(slice);
+	return 0;
+}
+
+/* An empty refcount block in memory. */
+static int block_zero(struct qcow_alloc *a, u64 offset)
+{
+	u64 end = offset + (1ULL << qcow_alloc_cluster_bits(a));
+	struct qcow_slice *slice;
+
+	for (; offset < end; offset += 1ULL << a->refs->slice_bits) {
+		slice = qcow_cache_get_new(a->refs, offset);
+		if (IS_ERR(slice))
+			return PTR_ERR(slice);
+		qcow_cache_put(slice);
+	}
+	return 0;
+}
+
+/* A refcount block for @cluster, which is the first that it covers. */
+static int __new_block(struct qcow_alloc *a, u64 cluster)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 offset = cluster << bits;
+	u64 block = cluster >> a->block_bits;
+	int err;
+
+	err = qcow_alloc_add_meta(a, QCOW_META_REFBLOCK, offset,
+				  1ULL << bits);
+	if (err == -EUCLEAN) {
+		qcow_image_damaged(a->img, 0, "metadata without refcounts");
+		return -EIO;
+	}
+	if (err)
+		return err;
+	err = qcow_alloc_secure(a, cluster);
+	if (!err)
+		err = block_zero(a, offset);
+	if (err)
+		return err;
+	a->table[block] = offset;
+	qcow_dirty_range_add(&a->table_dirty, block);
+	return __qcow_refcount_set(a, cluster, 1);
+}
+
+/* --- Growth of the refcount table --- */
+
+/**
+ * struct growth - a larger refcount table
+ * @first: number of its first cluster, the first that no block covers
+ * @clusters: of the table
+ * @blocks: refcount blocks behind it, which cover it and themselves
+ * @table: in the CPU's byte order; the old one when they have been switched
+ * @size: entries in @table
+ */
+struct growth {
+	u64 first;
+	u32 clusters;
+	u32 blocks;
+	u64 *table;
+	u32 size;
+};
+
+static int growth_plan(struct qcow_alloc *a, struct growth *g)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u32 old = (a->table_size * sizeof(u64)) >> bits;
+	u64 covered = 1ULL << a->block_bits;
+
+	g->clusters = old + old / 2 + 1;
+	if ((u64)g->clusters << bits > QCOW_DISK_MAX_REFTABLE_BYTES)
+		return -ENOSPC;
+	g->first = (u64)a->table_size << a->block_bits;
+	g->size = ((u64)g->clusters << bits) / sizeof(u64);
+	for (g->blocks = 1; g->blocks * covered < g->clusters + g->blocks;)
+		g->blocks++;
+	if (g->blocks > g->size - a->table_size)
+		return -ENOSPC;
+	g->table = kvcalloc(g->size, sizeof(u64), GFP_NOIO);
+	return g->table ? 0 : -ENOMEM;
+}
+
+/* The new table is nobody's: the next attempt makes it anew, at this place. */
+static void growth_revert(struct qcow_alloc *a, struct growth *g)
+{
+	swap(a->table, g->table);
+	swap(a->table_size, g->size);
+}
+
+/* In memory: from here on the new table is the one. */
+static int growth_switch(struct qcow_alloc *a, struct growth *g)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u32 n = g->clusters + g->blocks, i;
+	u64 offset;
+	int err;
+
+	err = qcow_alloc_add_meta(a, QCOW_META_REFTABLE, g->first << bits,
+				  (u64)g->clusters << bits);
+	if (!err)
+		err = qcow_alloc_add_meta(a, QCOW_META_REFBLOCK,
+					  (g->first + g->clusters) << bits,
+					  (u64)g->blocks << bits);
+	memcpy(g->table, a->table, a->table_size * sizeof(u64));
+	for (i = 0; !err && i < g->blocks; i++) {
+		offset = (g->first + g->clusters + i) << bits;
+		err = block_zero(a, offset);
+		g->table[a->table_size + i] = offset;
+	}
+	if (err)
+		return err;
+	swap(a->table, g->table);
+	swap(a->table_size, g->size);
+	a->fresh = max(a->fresh, g->first + n);
+	for (i = 0; !err && i < n; i++)
+		err = __qcow_refcount_set(a, g->first + i, 1);
+	if (err)
+		growth_revert(a, g);
+	return err;
+}
+
+/* Refcounts as they are now, the table that leads to them, a flush. */
+static int growth_write(struct qcow_alloc *a, const struct growth *g)
+{
+	size_t bytes = a->table_size * sizeof(u64);
+	LIST_HEAD(refs);
+	__be64 *disk;
+	u32 i;
+	int err;
+
+	disk = kvmalloc(bytes, GFP_NOIO);
+	if (!disk)
+		return -ENOMEM;
+	for (i = 0; i < a->table_size; i++)
+		disk[i] = cpu_to_be64(a->table[i]);
+	err = qcow_cache_capture(a->refs, &refs);
+	if (!err)
+		err = qcow_cache_write(a->refs, &refs);
+	qcow_cache_forget(a->refs, &refs, !err);
+	if (!err)
+		err = qcow_file_pwrite(&a->img->file,
+				       g->first << qcow_alloc_cluster_bits(a),
+				       disk, bytes);
+	kvfree(disk);
+	return err;
+}
+
+/* One write of the header makes it the table. */
+static int growth_publish(struct qcow_alloc *a, const struct growth *g)
+{
+	struct {
+		__be64 offset;
+		__be32 clusters;
+	} __packed where = {
+		cpu_to_be64(g->first << qcow_alloc_cluster_bits(a)),
+		cpu_to_be32(g->clusters),
+	};
+	int err;
+
+	err = qcow_file_pwrite(&a->img->file,
+			       offsetof(struct qcow_disk_header,
+					refcount_table_offset),
+			       &where, sizeof(where));
+	return err ?: qcow_file_sync(&a->img->file);
+}
+
+/* Which table is on disk, or what a sync has lost, nobody knows: it is final. */
+static void growth_failed(struct qcow_alloc *a, int err)
+{
+	a->failed = -EIO;
+	pr_err("%s: a larger refcount table could not be written: error %d; flushes fail from now on\n",
+	       a->img->label, err);
+}
+
+/* Own the new table, write it, publish it in the header, release the old one. */
+static int __grow_table(struct qcow_alloc *a)
+{
+	u64 old = a->table_offset >> qcow_alloc_cluster_bits(a);
+	u32 nr = (a->table_size * sizeof(u64)) >> qcow_alloc_cluster_bits(a);
+	struct growth g = { };
+	int err;
+
+	err = growth_plan(a, &g);
+	if (err)
+		return err;
+	err = growth_switch(a, &g);
+	if (err == -EUCLEAN) {
+		qcow_image_damaged(a->img, 0, "metadata without refcounts");
+		err = -EIO;
+	}
+	if (!err) {
+		err = growth_write(a, &g);
+		if (err)
+			growth_revert(a, &g);
+	}
+	if (!err) {
+		err = qcow_file_sync(&a->img->file) ?: growth_publish(a, &g);
+		if (err)
+			growth_failed(a, err);
+	}
+	kvfree(g.table);
+	if (err)
+		return err;
+	a->table_offset = g.first << qcow_alloc_cluster_bits(a);
+	a->table_dirty = (struct qcow_dirty_range) { };
+	__qcow_release(a, old, nr);
+	return 0;
+}
+
+/**
+ * qcow_refcount_grow() - make the refcount table larger
+ * @a: of the image
+ * @cluster: number of a cluster that it is to cover
+ *
+ * Context: not under a->store_lock or a->lock; a->l1_lock may be held. An I/O
+ * may wait here for a commit that is being written. May sleep.
+ * Return: 0, also if it covers @cluster already; -ENOSPC, also if the table has
+ * its largest size; or another error. An error of the second half, from the sync
+ * on, is final: a->failed.
+ */
+int qcow_refcount_grow(struct qcow_alloc *a, u64 cluster)
+{
+	int err = 0;
+
+	mutex_lock(&a->store_lock);
+	mutex_lock(&a->lock);
+	while (!err && cluster >> a->block_bits >= a->table_size)
+		err = a->failed ?: __grow_table(a);
+	mutex_unlock(&a->lock);
+	mutex_unlock(&a->store_lock);
+	return err;
+}
+
+/**
+ * __qcow_refcount_cover() - see to it that a block covers a cluster
+ * @a: of the image
+ * @cluster: number
+ * @covered: the cluster has a refcount; else it is lost, for now
+ *
+ * Makes a block, which is the first cluster that it covers itself. Context:
+ * under a->lock. May sleep.
+ * Return: 0; -ERANGE: the table is too small, see qcow_refcount_grow(); or
+ * another error.
+ */
+int __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster, bool *covered)
+{
+	u64 block = cluster >> a->block_bits;
+	int err;
+
+	lockdep_assert_held(&a->lock);
+	if (block >= a->table_size)
+		return -ERANGE;
+	*covered = a->table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	if (*covered)
+		return 0;
+	/* No block: all that it would cover is free, or lost. */
+	if (cluster != block << a->block_bits)
+		return 0;
+	err = __new_block(a, cluster);
+	*covered = !err;
+	return err;
+}
+
+/* --- Loading --- */
+
+/* Blocks where they can be: what lies past the end would read as "free". */
+static int load_blocks(struct qcow_alloc *a)
+{
+	u64 cluster = 1ULL << qcow_alloc_cluster_bits(a), offset;
+	int err = 0;
+	u32 i;
+
+	for (i = 0; !err && i < a->table_size; i++) {
+		offset = a->table[i] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+		if (!offset)
+			continue;
+		if (offset & (cluster - 1) || offset >= a->img->file.size)
+			return -EUCLEAN;
+		err = qcow_alloc_claim_meta(a, QCOW_META_REFBLOCK, offset,
+					    cluster);
+	}
+	return err;
+}
+
+/**
+ * qcow_refcount_load() - read the refcount table
+ * @a: of the image
+ * @h: its header
+ *
+ * May sleep. Return: 0; -EUCLEAN: it is damaged; or another error.
+ */
+int qcow_refcount_load(struct qcow_alloc *a, const struct qcow_header *h)
+{
+	size_t bytes = (size_t)h->refcount_table_clusters << h->cluster_bits;
+	u32 i;
+	int err;
+
+	a->table_offset = h->refcount_table_offset;
+	a->table_size = bytes / sizeof(u64);
+	a->table = kvmalloc(bytes, GFP_KERNEL);
+	if (!a->table)
+		return -ENOMEM;
+	err = qcow_file_pread(&a->img->file, a->table_offset, a->table, bytes);
+	if (err)
+		return err;
+	for (i = 0; i < a->table_size; i++)
+		a->table[i] = be64_to_cpu(((__force __be64 *)a->table)[i]);
+	err = qcow_alloc_claim_meta(a, QCOW_META_REFTABLE, a->table_offset,
+				    bytes);
+	return err ?: load_blocks(a);
+}

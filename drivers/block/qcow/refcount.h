@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_REFCOUNT_H
+#define _QCOW_REFCOUNT_H
+
+#include "alloc.h"
+
+int __must_check __qcow_refcount_get(struct qcow_alloc *a, u64 cluster,
+				     u64 *value);
+int __must_check __qcow_refcount_set(struct qcow_alloc *a, u64 cluster,
+				     u64 value);
+int __must_check __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster,
+				       bool *covered);
+int __must_check __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster,
+				      u32 want, u32 *got);
+int __must_check qcow_refcount_grow(struct qcow_alloc *a, u64 cluster);
+int __must_check qcow_refcount_get(struct qcow_alloc *a, u64 cluster,
+				   u64 *value);
+int __must_check qcow_refcount_load(struct qcow_alloc *a,
+				    const struct qcow_header *h);
+
+#endif /* _QCOW_REFCOUNT_H */

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Clusters that lost a reference: from memory to durable, then to be used again.
+ *
+ * A reference that is gone in memory still stands on disk until a commit. After
+ * that, and after the I/O that was under way, the refcount is lowered. A cluster
+ * without references is punched out of the file before anybody can take it.
+ */
+#include <linux/slab.h>
+
+#include "refcount.h"
+#include "release.h"
+#include "space.h"
+
+/**
+ * struct release - clusters that lost a reference
+ * @list: in the order it happened
+ * @first: number of the first
+ * @nr: how many
+ */
+struct release {
+	struct list_head list;
+	u64 first;
+	u32 nr;
+};
+
+/**
+ * __qcow_release() - clusters lost a reference, in memory
+ * @a: of the image
+ * @first: number of the first
+ * @nr: how many
+ *
+ * Context: under a->lock. May sleep. If there is no memory to remember them
+ * they are leaked.
+ */
+void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	struct release *r = NULL;
+
+	lockdep_assert_held(&a->lock);
+	if (!list_empty(&a->releases))
+		r = list_last_entry(&a->releases, struct release, list);
+	if (r && r->first + r->nr == first && r->nr < U32_MAX - nr) {
+		r->nr += nr;
+		return;
+	}
+	r = kmalloc(sizeof(*r), GFP_NOIO);
+	if (!r)
+		return;
+	r->first = first;
+	r->nr = nr;
+	list_add_tail(&r->list, &a->releases);
+}
+
+/* As __qcow_release(), but takes a->lock. */
+void qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	mutex_lock(&a->lock);
+	__qcow_release(a, first, nr);
+	mutex_unlock(&a->lock);
+}
+
+/**
+ * qcow_release_take() - take what a commit that begins now makes durable
+ * @a: of the image
+ * @list: an empty list; pass it to qcow_release_finish() after the commit
+ */
+void qcow_release_take(struct qcow_alloc *a, struct list_head *list)
+{
+	mutex_lock(&a->lock);
+	list_splice_init(&a->releases, list);
+	mutex_unlock(&a->lock);
+}
+
+/* Whether this reference is the last one of the cluster. */
+static bool __is_last(struct qcow_alloc *a, u64 cluster)
+{
+	u64 value;
+
+	if (__qcow_refcount_get(a, cluster, &value))
+		return false;
+	if (!value)
+		qcow_image_damaged(a->img, 0, "refcount of a used cluster is zero");
+	return value == 1;
+}
+
+/* One reference of many is gone. */
+static void __drop_shared(struct qcow_alloc *a, u64 cluster)
+{
+	u64 value;
+
+	if (__qcow_refcount_get(a, cluster, &value) || value < 2)
+		return;
+	/* What fails here leaks the cluster. */
+	if (__qcow_refcount_set(a, cluster, value - 1))
+		return;
+}
+
+static void release_punch(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+
+	if (!nr || a->no_punch)
+		return;
+	if (qcow_space_punch(&a->img->file, first << bits, (u64)nr << bits) ==
+	    -EOPNOTSUPP)
+		a->no_punch = true;
+}
+
+/* They are punched out; nobody knew of them any more. */
+static void release_free(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	u64 cluster;
+
+	if (!nr)
+		return;
+	release_punch(a, first, nr);
+	mutex_lock(&a->lock);
+	for (cluster = first; cluster < first + nr; cluster++) {
+		if (__qcow_refcount_set(a, cluster, 0))
+			break;
+		xa_erase(&a->meta, cluster);
+		a->hint = min(a->hint, cluster);
+	}
+	mutex_unlock(&a->lock);
+}
+
+/*
+ * Lower the refcounts of one release. Runs of clusters that become free are
+ * dealt with at once; nobody raises their refcounts meanwhile.
+ */
+static void release_one(struct qcow_alloc *a, const struct release *r)
+{
+	u64 cluster = r->first, end = r->first + r->nr, from;
+	bool last = false;
+
+	/* If refcounts turn out to be wrong, nothing is free any more. */
+	while (cluster < end && !qcow_image_stopped(a->img)) {
+		mutex_lock(&a->lock);
+		for (from = cluster; cluster < end; cluster++) {
+			last = __is_last(a, cluster);
+			if (!last)
+				break;
+		}
+		if (cluster < end)
+			__drop_shared(a, cluster);
+		mutex_unlock(&a->lock);
+		if (qcow_image_stopped(a->img))
+			break;
+		release_free(a, from, cluster - from);
+		cluster += cluster < end;
+	}
+}
+
+/**
+ * qcow_release_finish() - lower refcounts of what lost references durably
+ * @a: of the image
+ * @list: from qcow_release_take()
+ * @durable: the commit worked; else they wait for the next one
+ *
+ * Context: under a->commit_lock, and under nothing that I/O of this image may
+ * wait for, since it waits for that I/O. May sleep.
+ */
+void qcow_release_finish(struct qcow_alloc *a, struct list_head *list,
+			 bool durable)
+{
+	struct release *r, *next;
+
+	lockdep_assert_held(&a->commit_lock);
+	if (list_empty(list))
+		return;
+	if (!durable) {
+		mutex_lock(&a->lock);
+		list_splice_init(list, &a->releases);
+		mutex_unlock(&a->lock);
+		return;
+	}
+	qcow_inflight_drain(&a->inflight);
+	list_for_each_entry_safe(r, next, list, list) {
+		release_one(a, r);
+		kfree(r);
+	}
+	INIT_LIST_HEAD(list);
+}
+
+/* Those that no commit took are leaked: that was reported. */
+void qcow_release_forget(struct qcow_alloc *a)
+{
+	struct release *r, *next;
+
+	list_for_each_entry_safe(r, next, &a->releases, list)
+		kfree(r);
+}

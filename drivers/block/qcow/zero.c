@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Zeros and discards: whole clusters or subclusters by their entries, the rest
+ * by writing zeros.
+ *
+ * What was discarded reads as zeros, never as what a backing file holds there.
+ * Where an entry cannot say so (version 2 over a backing file) nothing is
+ * discarded, and zeros are written.
+ */
+#include <linux/bvec.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "commit.h"
+#include "link.h"
+#include "map.h"
+#include "part.h"
+#include "space.h"
+#include "write.h"
+#include "zero.h"
+
+/* Clusters whose entries are changed before others may have a turn. */
+#define ZERO_STEP_CLUSTERS	1024
+
+/* Zeros to write from, the same page again and again. */
+#define ZERO_PAGES		256
+static struct bio_vec zero_bvec[ZERO_PAGES];
+
+void qcow_zero_init(void)
+{
+	u32 i;
+
+	for (i = 0; i < ZERO_PAGES; i++) {
+		zero_bvec[i].bv_page = ZERO_PAGE(0);
+		zero_bvec[i].bv_len = PAGE_SIZE;
+	}
+}
+
+/* Write zeros. Return: bytes written or a negative errno. */
+static s64 zero_by_writing(const struct qcow_io *like, u64 pos, u64 len)
+{
+	struct qcow_io *io = kzalloc(sizeof(*io), GFP_NOIO);
+	int err;
+
+	if (!io)
+		return -ENOMEM;
+	io->image = like->image;
+	io->wq = like->wq;
+	io->write_wq = like->write_wq;
+	io->parts = like->parts;
+	io->op = QCOW_OP_WRITE;
+	io->pos = pos;
+	io->len = min_t(u64, len, ZERO_PAGES * PAGE_SIZE);
+	io->bvec = zero_bvec;
+	io->nr_bvec = ZERO_PAGES;
+	len = io->len;
+	err = qcow_write_sync(io);
+	kfree(io);
+	return err ? err : (s64)len;
+}
+
+/* --- qcow2 --- */
+
+/* What is to be done about an extent. */
+enum zero_how {
+	ZERO_SKIP,	/* nothing */
+	ZERO_ENTRY,	/* change the entry */
+	ZERO_WRITE,	/* write zeros */
+};
+
+static enum zero_how zero_decide(const struct qcow_io *io,
+				 const struct qcow_extent *ext)
+{
+	const struct qcow_image *img = io->image;
+	bool reads_zero = ext->type == QCOW_EXTENT_ZERO ||
+			  (ext->type == QCOW_EXTENT_HOLE && !img->backing);
+
+	if (reads_zero && (!ext->mapped || io->op == QCOW_OP_ZERO))
+		return ZERO_SKIP;
+	if (img->layout.version >= 3 || !img->backing)
+		return ZERO_ENTRY;
+	return io->op == QCOW_OP_DISCARD ? ZERO_SKIP : ZERO_WRITE;
+}
+
+/*
+ * A data file has its own copy of what is zero: it is as long as the disk, and
+ * with the raw bit it has to read like it. This may happen before the entry says
+ * so: who asks for zeros may see them early.
+ */
+static int zero_data_file(const struct qcow_io *io, u64 pos, u64 len)
+{
+	struct qcow_image *img = io->image;
+	int err;
+
+	if (!img->layout.data_file)
+		return 0;
+	if (io->op == QCOW_OP_ZERO)
+		err = img->data_raw ? qcow_space_zero(img->data, pos, len) : 0;
+	else
+		err = qcow_space_punch(img->data, pos, len);
+	WRITE_ONCE(img->alloc->unsynced, true);
+	return img->data_raw ? err : 0;
+}
+
+static int zero_entries(const struct qcow_io *io, u64 pos, u64 len)
+{
+	struct qcow_alloc *a = io->image->alloc;
+	int err;
+
+	if (zero_data_file(io, pos, len))
+		return -EAGAIN;
+	err = qcow_link_prepare(a, pos, len);
+	return err ?: qcow_link_zero(a, pos, len, io->op != QCOW_OP_ZERO);
+}
+
+/* Bytes in whole units of what @ext covers, from @pos on; one at least. */
+static u64 zero_span(const struct qcow_image *img, const struct qcow_extent *ext,
+		     u64 pos, u64 unit)
+{
+	u64 span = ext->len;
+
+	if (pos + span == img->size)
+		span = (span + unit - 1) & ~(unit - 1);
+	return max(span & ~(unit - 1), unit);
+}
+
+/*
+ * Deal with what one extent covers, but one unit at least: @pos and @len are
+ * aligned to it. Return: bytes done or a negative errno.
+ */
+static s64 zero_units(const struct qcow_io *io, u64 pos, u64 len, u64 unit)
+{
+	struct qcow_image *img = io->image;
+	u32 bits = img->layout.cluster_bits;
+	struct qcow_range range = {
+		.first = pos >> bits,
+		.last = (pos + len - 1) >> bits,
+	};
+	enum zero_how how = ZERO_SKIP;
+	struct qcow_extent ext;
+	s64 done = 0;
+	int err;
+
+	qcow_inflight_lock(&img->alloc->inflight, &range);
+	err = qcow_map(img, pos, min(len, img->size - pos), false, &ext);
+	if (!err) {
+		how = zero_decide(io, &ext);
+		/* A part of a unit tells nothing of the rest of it. */
+		if (ext.len < unit && pos + ext.len < img->size &&
+		    how == ZERO_SKIP && img->layout.version >= 3)
+			how = ZERO_ENTRY;
+		done = min(len, zero_span(img, &ext, pos, unit));
+	}
+	if (how == ZERO_ENTRY) {
+		err = zero_entries(io, pos, done);
+		if (err == -EAGAIN) {
+			how = ZERO_WRITE;
+			err = 0;
+		}
+	}
+	qcow_inflight_unlock(&img->alloc->inflight, &range);
+	if (err)
+		return err;
+	if (how == ZERO_WRITE)
+		return zero_by_writing(io, pos, min_t(u64, done, img->size - pos));
+	return done;
+}
+
+/* Some of [@pos, @pos + @len). Return: bytes done or a negative errno. */
+static s64 zero_some(const struct qcow_io *io, u64 pos, u64 len)
+{
+	const struct qcow_image *img = io->image;
+	const struct qcow_layout *lay = &img->layout;
+	u64 unit = 1ULL << (io->op == QCOW_OP_DISCARD ? lay->cluster_bits :
+							lay->grain_bits);
+	u64 start = (pos + unit - 1) & ~(unit - 1);
+	u64 end = pos + len;
+
+	/* Nobody sees what is behind the end of the disk. */
+	if (end == img->size)
+		end = (end + unit - 1) & ~(unit - 1);
+	end &= ~(unit - 1);
+	if (start == pos && start < end)
+		return zero_units(io, pos, min(end - start, (u64)
+				  ZERO_STEP_CLUSTERS << lay->cluster_bits), unit);
+	if (start > pos)
+		len = min(len, start - pos);
+	return io->op == QCOW_OP_DISCARD ? (s64)len :
+					   zero_by_writing(io, pos, len);
+}
+
+/* --- raw --- */
+
+static s64 zero_raw(const struct qcow_io *io, u64 pos, u64 len)
+{
+	struct qcow_file *f = &io->image->file;
+	int err;
+
+	if (io->op == QCOW_OP_ZERO)
+		err = qcow_space_zero(f, pos, len);
+	else
+		err = qcow_space_punch(f, pos, len);
+	/* A discard that the device below finds too small is none. */
+	if (!err || (err == -EINVAL && io->op == QCOW_OP_DISCARD))
+		return len;
+	return io->op == QCOW_OP_DISCARD ? err : zero_by_writing(io, pos, len);
+}
+
+/* --- The I/O --- */
+
+static int zero_all(struct qcow_io *io)
+{
+	u64 pos, len, left;
+	s64 n;
+
+	while (io->next < io->len) {
+		pos = io->pos + io->next;
+		len = io->len - io->next;
+		/* A disk of an odd size ends before its last sector does. */
+		left = io->image->size - pos;
+		if (io->image->alloc) {
+			qcow_commit_throttle(io->image->alloc);
+			n = zero_some(io, pos, min(len, left));
+		} else {
+			n = zero_raw(io, pos, len);
+		}
+		if (n < 0)
+			return n;
+		io->next += min_t(u64, n, len);
+		cond_resched();
+	}
+	return 0;
+}
+
+static void zero_work(struct work_struct *work)
+{
+	struct qcow_io *io = container_of(work, struct qcow_io, work);
+	unsigned int flags = qcow_worker_begin();
+	int err = zero_all(io);
+
+	qcow_worker_end(flags);
+	if (io->image->alloc)
+		qcow_commit_soon(io->image->alloc);
+	if (err)
+		qcow_part_io_fail(io, err);
+	qcow_part_io_put(io);
+}
+
+/**
+ * qcow_zero() - make a piece of a disk zeros, or discard it
+ * @io: image, wq, write_wq, parts, op, pos, len and done are set
+ *
+ * Does not sleep; io->done() is called once, in any context.
+ */
+void qcow_zero(struct qcow_io *io)
+{
+	qcow_part_io_begin(io);
+	io->slow = true;
+	INIT_WORK(&io->work, zero_work);
+	queue_work(io->write_wq, &io->work);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_ZERO_H
+#define _QCOW_ZERO_H
+
+#include "io.h"
+
+void qcow_zero(struct qcow_io *io);
+void qcow_zero_init(void);
+
+#endif /* _QCOW_ZERO_H */

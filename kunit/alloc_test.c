@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Clusters as they are handed out: to one caller each, free before, given back
+ * at the end, and not again until the release is durable.
+ */
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "alloc.h"
+#include "commit.h"
+#include "release.h"
+#include "writer.h"
+
+#define CALLERS		6
+#define CALLS		20
+#define MOST		12
+#define MAX_TAKEN	4096
+
+/**
+ * struct taken - clusters that were handed out
+ * @w: the image
+ * @lock: protects what follows
+ * @cluster: their numbers
+ * @nr: of @cluster
+ * @err: the first error
+ */
+struct taken {
+	struct writer *w;
+	spinlock_t lock; /* protects what follows */
+	u64 cluster[MAX_TAKEN];
+	u32 nr;
+	int err;
+};
+
+static const u32 orders[] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+
+static void order_desc(const u32 *order, char *desc)
+{
+	if (*order == 7)
+		strscpy(desc, "full refcount table", KUNIT_PARAM_DESC_SIZE);
+	else
+		snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u bits", 1U << *order);
+}
+
+KUNIT_ARRAY_PARAM(order, orders, order_desc);
+
+static struct taken *build(struct kunit *test, u32 order)
+{
+	struct rnd_state rnd = qtest_rnd(70000 + order);
+	struct memfile_mode mode = { .delay_us = 200 };
+	struct writer *w = test->priv;
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = 9,
+		.kinds = BUILDER_ALL,
+		.size = 120 << 9,
+		.writable = true,
+		.order = min(order, 6U),
+		.full = order == 7,
+		.room = 4 << 20,
+	};
+	struct taken *t;
+
+	KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
+	builder_set_mode(w->base.c, &mode);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->w = w;
+	spin_lock_init(&t->lock);
+	return t;
+}
+
+/* --- Taking --- */
+
+static int take(struct taken *t, u32 want)
+{
+	struct qcow_alloc *a = t->w->img->alloc;
+	u64 first;
+	bool fresh;
+	u32 got, i;
+	int err;
+
+	err = qcow_alloc_clusters(a, want, &first, &got, &fresh);
+	spin_lock(&t->lock);
+	if (!err && (!got || got > want || t->nr + got > MAX_TAKEN))
+		err = -ERANGE;
+	for (i = 0; !err && i < got; i++)
+		t->cluster[t->nr++] = first + i;
+	t->err = t->err ?: err;
+	spin_unlock(&t->lock);
+	return err;
+}
+
+struct caller {
+	struct work_struct work;
+	struct taken *t;
+	struct rnd_state rnd;
+};
+
+static void caller_work(struct work_struct *work)
+{
+	struct caller *c = container_of(work, struct caller, work);
+	u32 i;
+
+	for (i = 0; i < CALLS; i++) {
+		if (take(c->t, 1 + qtest_below(&c->rnd, MOST)))
+			break;
+		cond_resched();
+	}
+}
+
+static void take_in_parallel(struct kunit *test, struct taken *t)
+{
+	struct caller *c = kunit_kcalloc(test, CALLERS, sizeof(*c), GFP_KERNEL);
+	u32 i;
+
+	KUNIT_ASSERT_NOT_NULL(test, c);
+	for (i = 0; i < CALLERS; i++) {
+		c[i].t = t;
+		c[i].rnd = qtest_rnd(71000 + i);
+		INIT_WORK(&c[i].work, caller_work);
+		queue_work(qtest_wq, &c[i].work);
+	}
+	for (i = 0; i < CALLERS; i++)
+		flush_work(&c[i].work);
+	KUNIT_EXPECT_EQ(test, t->err, 0);
+}
+
+/* --- What was taken --- */
+
+static bool was_taken(const struct taken *t, u32 before, u64 cluster)
+{
+	u32 i;
+
+	for (i = 0; i < before; i++)
+		if (t->cluster[i] == cluster)
+			return true;
+	return false;
+}
+
+/* Each once, and none that was in use. After writer_build()'s check. */
+static void expect_free(struct kunit *test, const struct taken *t)
+{
+	struct writer *w = t->w;
+	const struct builder_image *b = writer_top(w);
+	u32 i;
+
+	checker_walk(&w->k, b->file, b->file_len);
+	for (i = 0; i < t->nr; i++) {
+		u64 c = t->cluster[i];
+
+		if (was_taken(t, i, c))
+			KUNIT_FAIL(test, "cluster %llu is handed out twice", c);
+		if (!c || checker_refcount(&w->k, c))
+			KUNIT_FAIL(test, "cluster %llu was in use", c);
+		if (qcow_alloc_is_meta(w->img->alloc, c))
+			KUNIT_FAIL(test, "cluster %llu holds metadata", c);
+	}
+}
+
+/* Clusters with a higher refcount than references, also past the file's end. */
+static u32 count_leaks(struct checker *k, const void *data, u64 size)
+{
+	u64 c, end;
+	u32 n = 0;
+
+	checker_walk(k, data, size);
+	end = k->table_size << (k->bits + 3 - k->order);
+	for (c = 0; c < end; c++)
+		n += checker_refcount(k, c) > (c < k->nr ? k->refs[c] : 0);
+	return n;
+}
+
+/* What was handed out is counted once; what was only reserved was given back. */
+static void expect_counted(struct kunit *test, const struct taken *t)
+{
+	const struct memfile *m = writer_top(t->w)->m;
+	struct builder_image *b = writer_top(t->w);
+	struct checker *k = &t->w->k;
+	u32 before, after, i;
+
+	before = count_leaks(k, b->file, b->file_len);
+	after = count_leaks(k, m->store, memfile_size(m));
+	KUNIT_EXPECT_EQ(test, k->errors, 0);
+	KUNIT_EXPECT_EQ(test, after, before + t->nr);
+	for (i = 0; i < t->nr; i++)
+		KUNIT_EXPECT_EQ(test, checker_refcount(k, t->cluster[i]), 1);
+}
+
+static void alloc_parallel(struct kunit *test)
+{
+	struct taken *t = build(test, *(const u32 *)test->param_value);
+
+	take_in_parallel(test, t);
+	KUNIT_EXPECT_GE(test, t->nr, CALLERS * CALLS);
+	expect_free(test, t);
+	KUNIT_EXPECT_EQ(test, writer_flush(t->w), 0);
+	writer_close(t->w);
+	/* The old refcount table was given back as well. */
+	if (writer_top(t->w)->spec.full)
+		return;
+	expect_counted(test, t);
+}
+
+/* --- Releases --- */
+
+/* Whether what was taken from @from on has one of those before @from. */
+static u32 taken_again(const struct taken *t, u32 from)
+{
+	u32 i, n = 0;
+
+	for (i = from; i < t->nr; i++)
+		n += was_taken(t, from, t->cluster[i]);
+	return n;
+}
+
+static void alloc_release(struct kunit *test)
+{
+	struct taken *t = build(test, *(const u32 *)test->param_value);
+	struct qcow_alloc *a = t->w->img->alloc;
+	u32 i, from, released;
+
+	for (i = 0; i < 40; i++)
+		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	released = t->nr;
+	for (i = 0; i < released; i++)
+		qcow_release(a, t->cluster[i], 1);
+	/* More than are reserved at once. */
+	for (i = 0; i < 300; i++)
+		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
+	KUNIT_EXPECT_EQ(test, taken_again(t, released), 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	from = t->nr;
+	for (i = 0; i < 300; i++)
+		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
+	KUNIT_EXPECT_EQ(test, taken_again(t, from), released);
+	writer_close(t->w);
+}
+
+static struct kunit_case alloc_test_cases[] = {
+	KUNIT_CASE_PARAM(alloc_parallel, order_gen_params),
+	KUNIT_CASE_PARAM(alloc_release, order_gen_params),
+	{ }
+};
+
+static struct kunit_suite alloc_suite = {
+	.name = "qcow_alloc",
+	.init = writer_test_init,
+	.exit = writer_test_exit,
+	.test_cases = alloc_test_cases,
+};
+
+kunit_test_suite(alloc_suite);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_DAMAGE_H
+#define _QCOW_DAMAGE_H
+
+#include <linux/prandom.h>
+
+#include "builder.h"
+
+/**
+ * struct damage - what was done to an image
+ * @from: first byte changed
+ * @to: byte behind the last one
+ * @nr: of them
+ * @size: bytes that the file has now
+ */
+struct damage {
+	u64 from[4];
+	u64 to[4];
+	u32 nr;
+	u64 size;
+};
+
+void damage_image(struct builder_image *b, struct damage *d,
+		  struct rnd_state *rnd);
+void damage_undo(struct builder_image *b, const struct damage *d, const u8 *whole);
+
+#endif /* _QCOW_DAMAGE_H */

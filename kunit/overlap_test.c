@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tables that lead guest data, or L2 tables, to where other metadata is: it
+ * must never be written over or given away, whatever they say.
+ */
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include <asm/unaligned.h>
+
+#include "alloc.h"
+#include "format.h"
+#include "writer.h"
+
+#define BITS		12
+#define CLUSTER		4096U
+#define L2_COVERS	(CLUSTER / 8ULL * CLUSTER)
+#define COMPRESSED	QCOW_DISK_L2E_COMPRESSED
+
+/* Where something must not be. */
+enum place {
+	HEADER,
+	REFTABLE,
+	REFBLOCK,
+	L1_TABLE,
+	L2_TABLE,
+	OTHER_L2,
+	SNAPSHOTS,
+};
+
+/**
+ * struct overlap_case - a bad entry
+ * @name: of the case
+ * @place: where it leads
+ * @flags: of the entry
+ * @l1: it is an L1 entry
+ * @len: bytes to write
+ */
+struct overlap_case {
+	const char *name;
+	enum place place;
+	u64 flags;
+	bool l1;
+	u32 len;
+};
+
+static const struct overlap_case cases[] = {
+	{ "data in the refcount table", REFTABLE, QCOW_DISK_E_COPIED, false, 512 },
+	{ "data in a refcount block", REFBLOCK, QCOW_DISK_E_COPIED, false, CLUSTER },
+	{ "data in the L1 table", L1_TABLE, QCOW_DISK_E_COPIED, false, 512 },
+	{ "data in its L2 table", L2_TABLE, QCOW_DISK_E_COPIED, false, CLUSTER },
+	{ "data in another L2 table", OTHER_L2, QCOW_DISK_E_COPIED, false, 512 },
+	{ "data in the snapshot table", SNAPSHOTS, QCOW_DISK_E_COPIED, false, 512 },
+	{ "shared data in the snapshot table", SNAPSHOTS, 0, false, CLUSTER },
+	{ "shared data in the refcount table", REFTABLE, 0, false, CLUSTER },
+	{ "shared data in a refcount block", REFBLOCK, 0, false, 512 },
+	{ "shared data in the L1 table", L1_TABLE, 0, false, CLUSTER },
+	{ "shared data in its L2 table", L2_TABLE, 0, false, 512 },
+	{ "shared data in another L2 table", OTHER_L2, 0, false, CLUSTER },
+	{ "zeros in a refcount block", REFBLOCK,
+	  QCOW_DISK_E_COPIED | QCOW_DISK_L2E_ZERO, false, 512 },
+	{ "compressed data in the header", HEADER, COMPRESSED, false, CLUSTER },
+	{ "compressed data in a refcount block", REFBLOCK, COMPRESSED, false, CLUSTER },
+	{ "compressed data in the L1 table", L1_TABLE, COMPRESSED, false, CLUSTER },
+	{ "compressed data in its L2 table", L2_TABLE, COMPRESSED, false, CLUSTER },
+	{ "L2 table in the refcount table", REFTABLE, QCOW_DISK_E_COPIED, true, 512 },
+	{ "L2 table in a refcount block", REFBLOCK, QCOW_DISK_E_COPIED, true, CLUSTER },
+	{ "L2 table in the L1 table", L1_TABLE, QCOW_DISK_E_COPIED, true, 512 },
+	{ "L2 table in another L2 table", OTHER_L2, QCOW_DISK_E_COPIED, true, CLUSTER },
+	{ "shared L2 table in a refcount block", REFBLOCK, 0, true, CLUSTER },
+	{ "shared L2 table in the L1 table", L1_TABLE, 0, true, 512 },
+};
+
+static void case_desc(const struct overlap_case *c, char *desc)
+{
+	strscpy(desc, c->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(overlap, cases, case_desc);
+
+/* --- The image --- */
+
+static struct qcow_disk_header *header(struct builder_image *b)
+{
+	return (struct qcow_disk_header *)b->file;
+}
+
+static u64 l1_entry(const struct builder_image *b, u32 i)
+{
+	return get_unaligned_be64(b->file + b->clusters[0].l1_at + i * 8);
+}
+
+static u64 place_at(struct builder_image *b, enum place place)
+{
+	switch (place) {
+	case HEADER:
+		return 0;
+	case REFTABLE:
+		return get_unaligned_be64(&header(b)->refcount_table_offset);
+	case REFBLOCK:
+		return get_unaligned_be64(b->file + place_at(b, REFTABLE));
+	case L1_TABLE:
+		return get_unaligned_be64(&header(b)->l1_table_offset);
+	case L2_TABLE:
+		return l1_entry(b, 0) & QCOW_DISK_L1E_OFFSET_MASK;
+	case OTHER_L2:
+		return l1_entry(b, 1) & QCOW_DISK_L1E_OFFSET_MASK;
+	case SNAPSHOTS:
+		return get_unaligned_be64(&header(b)->snapshots_offset);
+	}
+	return 0;
+}
+
+static void build(struct kunit *test)
+{
+	struct rnd_state rnd = qtest_rnd(40000);
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = BITS,
+		.tidy = true,
+		.kinds = BUILDER_HOLE,
+		.size = L2_COVERS + 16 * CLUSTER,
+		.writable = true,
+		.order = 4,
+		.room = 1 << 20,
+	};
+
+	KUNIT_ASSERT_EQ(test, writer_build(test->priv, &spec, 1, &rnd), 0);
+}
+
+/* A snapshot without contents, in a cluster of its own behind the others. */
+static void add_snapshot(struct builder_image *b)
+{
+	u64 at = round_up(b->file_len, CLUSTER);
+	u8 *p = b->file + at;
+
+	memset(p, 0, CLUSTER);
+	put_unaligned_be32(0x00010001, p + 12);
+	put_unaligned_be32(16, p + 36);
+	memcpy(p + 56, "1a", 2);
+	b->file_len = at + CLUSTER;
+	checker_put_bits(b->file + place_at(b, REFBLOCK), 4, at >> BITS, 1);
+	put_unaligned_be32(1, &header(b)->nb_snapshots);
+	put_unaligned_be64(at, &header(b)->snapshots_offset);
+}
+
+/* Puts the entry where the first cluster of the disk is found by. */
+static void put_entry(struct builder_image *b, const struct overlap_case *c,
+		      u64 entry)
+{
+	const struct builder_cluster *first = &b->clusters[0];
+
+	put_unaligned_be64(entry, b->file + (c->l1 ? first->l1_at : first->l2_at));
+	memfile_rewrite(b->m, b->file, b->file_len);
+}
+
+/* --- What must not have happened --- */
+
+/* Places of metadata are where they were, and hold what they held. */
+static void expect_metadata(struct kunit *test, const u8 *file)
+{
+	struct builder_image *b = writer_top(test->priv);
+	size_t feature = offsetof(struct qcow_disk_header, incompatible_features);
+
+	/* It may say that it is corrupt. */
+	KUNIT_EXPECT_TRUE(test, !memcmp(file, b->file, feature));
+	KUNIT_EXPECT_TRUE(test, !memcmp(file + feature + 8, b->file + feature + 8,
+					CLUSTER - feature - 8));
+	KUNIT_EXPECT_TRUE(test, !memcmp(file + place_at(b, SNAPSHOTS),
+					b->file + place_at(b, SNAPSHOTS), feature));
+	KUNIT_EXPECT_TRUE(test, !memcmp(file + place_at(b, REFTABLE),
+					b->file + place_at(b, REFTABLE), CLUSTER));
+}
+
+/* Every cluster of metadata is still counted. */
+static void expect_owned(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	struct builder_image *b = writer_top(w);
+	u32 p;
+
+	checker_walk(&w->k, b->m->store, memfile_size(b->m));
+	for (p = HEADER; p <= SNAPSHOTS; p++)
+		KUNIT_EXPECT_GE_MSG(test, checker_refcount(&w->k, place_at(b, p) >> BITS),
+				    1, "place %u", p);
+}
+
+/* Fills holes elsewhere, so that what was given away would be used. */
+static void write_elsewhere(struct writer *w)
+{
+	u32 i;
+
+	for (i = 2; i < 40; i++)
+		if (writer_write(w, i * CLUSTER, CLUSTER))
+			return;
+	for (i = 0; i < 16; i++)
+		if (writer_write(w, L2_COVERS + i * CLUSTER, CLUSTER))
+			return;
+}
+
+static void overlap_write(struct kunit *test)
+{
+	const struct overlap_case *c = test->param_value;
+	struct writer *w = test->priv;
+	struct builder_image *b = writer_top(w);
+	u64 entry;
+	int err;
+
+	build(test);
+	add_snapshot(b);
+	entry = place_at(b, c->place) | c->flags;
+	put_entry(b, c, entry);
+	err = writer_open(w);
+	if (err) {
+		/* Found before anything was written. */
+		KUNIT_EXPECT_NE(test, w->base.msg.text[0], 0);
+		KUNIT_EXPECT_TRUE(test, !memcmp(b->m->store, b->file, b->file_len));
+		return;
+	}
+	if (c->place == SNAPSHOTS &&
+	    !qcow_alloc_is_meta(w->img->alloc, place_at(b, SNAPSHOTS) >> BITS))
+		kunit_skip(test, "snapshot tables are not looked at");
+	err = writer_write(w, 0, c->len);
+	if (c->flags == QCOW_DISK_E_COPIED)
+		KUNIT_EXPECT_EQ(test, err, -EIO);
+	if (writer_flush(w))
+		kunit_info(test, "flushes fail\n");
+	write_elsewhere(w);
+	if (writer_flush(w))
+		kunit_info(test, "flushes fail\n");
+	write_elsewhere(w);
+	writer_close(w);
+	expect_metadata(test, b->m->store);
+	expect_owned(test);
+}
+
+static struct kunit_case overlap_test_cases[] = {
+	KUNIT_CASE_PARAM(overlap_write, overlap_gen_params),
+	{ }
+};
+
+static struct kunit_suite overlap_suite = {
+	.name = "qcow_overlap",
+	.init = writer_test_init,
+	.exit = writer_test_exit,
+	.test_cases = overlap_test_cases,
+};
+
+kunit_test_suite(overlap_suite);

@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every operation on the files of an image that is written, and every
+ * allocation, fails in its turn: requests fail or not, what was there stays
+ * readable, the image stays whole also if the power is cut then, and what is
+ * tried again works, unless it was said that nothing is promised any more.
+ */
+#include <linux/err.h>
+#include <linux/ktime.h>
+#include <linux/slab.h>
+
+#include "fault.h"
+#include "write.h"
+#include "writer.h"
+
+#define SECTOR		512
+#define IMAGES		5
+#define STEPS		14
+#define MAX_SITES	400
+#define LOG_ENTRIES	2048
+#define LOG_BYTES	(4U << 20)
+
+/**
+ * struct site - an operation that fails
+ * @m: of this file
+ * @ops: MEMFILE_*
+ * @error: with this
+ * @sticky: and all after it
+ * @full: of an image whose refcount table must become larger
+ * @nth: which
+ */
+struct site {
+	struct memfile *m;
+	u32 ops;
+	int error;
+	bool sticky;
+	bool full;
+	u32 nth;
+};
+
+/* --- The image and what is done to it --- */
+
+static bool full_image(u32 seed)
+{
+	return seed % IMAGES == IMAGES - 1;
+}
+
+/* All kinds of clusters, over a raw image. */
+static void build(struct kunit *test, u32 seed)
+{
+	struct rnd_state rnd = qtest_rnd(50000 + seed);
+	struct writer *w = test->priv;
+	struct builder_spec specs[2] = {
+		{
+			.version = seed & 1 ? 2 : 3,
+			.cluster_bits = 9 + seed % 3,
+			.kinds = BUILDER_ALL,
+			.size = 24ULL << (9 + seed % 3),
+			.writable = true,
+			.order = 4,
+			.room = 256 << 10,
+		},
+		{ .raw = true, .size = 20ULL << (9 + seed % 3) },
+	};
+
+	/* One whose file is made longer in steps; one with subclusters. */
+	if (seed == 1)
+		specs[0].room = 3 << 19;
+	if (seed == 3) {
+		specs[0].cluster_bits = 14;
+		specs[0].version = 3;
+		specs[0].extended_l2 = true;
+		specs[0].size = 6 << 14;
+		specs[0].room = 1 << 20;
+		specs[1].size = 5 << 14;
+	}
+	if (full_image(seed)) {
+		specs[0].version = 3;
+		specs[0].cluster_bits = 9;
+		specs[0].order = 6;
+		specs[0].full = true;
+		specs[0].size = 12 << 9;
+		specs[1].size = 10 << 9;
+		specs[0].room = (2 << 20) + (128 << 10);
+	}
+	KUNIT_ASSERT_EQ(test, writer_build(w, specs, 2, &rnd), 0);
+	KUNIT_ASSERT_EQ(test, writer_log(w, LOG_ENTRIES, LOG_BYTES), 0);
+}
+
+static void random_piece(struct writer *w, struct rnd_state *rnd, u64 *pos, u32 *len)
+{
+	u32 sectors = writer_top(w)->size / SECTOR;
+	u32 cluster = SECTOR << (writer_top(w)->spec.cluster_bits - 9);
+
+	*pos = (u64)qtest_below(rnd, sectors) * SECTOR;
+	*len = (1 + qtest_below(rnd, 2 * cluster / SECTOR)) * SECTOR;
+	*len = min_t(u64, *len, writer_top(w)->size - *pos);
+}
+
+/* What fails once is tried once more. Return: the last outcome, or READER_*. */
+static int write_step(struct writer *w, struct rnd_state *rnd, u32 *failed)
+{
+	int verdict;
+	u64 pos;
+	u32 len;
+
+	random_piece(w, rnd, &pos, &len);
+	verdict = writer_write(w, pos, len);
+	if (verdict >= 0)
+		return verdict;
+	++*failed;
+	return writer_write(w, pos, len);
+}
+
+static int flush_step(struct writer *w, u32 *failed)
+{
+	int err = writer_flush(w);
+
+	if (!err)
+		return 0;
+	++*failed;
+	return writer_flush(w);
+}
+
+/* Return: 0, the last error that trying again did not help, or READER_*. */
+static int all_steps(struct writer *w, u32 seed, u32 *failed)
+{
+	struct rnd_state rnd = qtest_rnd(51000 + seed);
+	int verdict = 0, v;
+	u32 i;
+
+	for (i = 1; i <= STEPS; i++) {
+		v = write_step(w, &rnd, failed);
+		if (v > 0)
+			return v;
+		verdict = v ?: verdict;
+		if (i % 5)
+			continue;
+		verdict = flush_step(w, failed) ?: verdict;
+	}
+	return flush_step(w, failed) ?: verdict;
+}
+
+/* --- Operations on files --- */
+
+static const char *site_name(const struct site *s)
+{
+	switch (s->ops) {
+	case MEMFILE_READ:
+		return "read";
+	case MEMFILE_WRITE:
+		return "write";
+	case MEMFILE_SYNC:
+		return "sync";
+	case MEMFILE_FALLOC:
+		return "fallocate";
+	}
+	return "truncate";
+}
+
+static void site_fail(struct kunit *test, const struct site *s, u32 seed,
+		      const char *why)
+{
+	KUNIT_FAIL(test, "image %u (seed %lu), %s %u fails with %d%s: %s", seed,
+		   qtest_seed, site_name(s), s->nth, s->error,
+		   s->sticky ? ", and all after it" : "", why);
+}
+
+/* Errors that may stay: metadata went who knows where. */
+static bool may_stay(const struct site *s, int verdict)
+{
+	if (s->sticky && verdict == s->error)
+		return true;
+	/* One is that of the header with another refcount table. */
+	return verdict == -EIO &&
+	       (s->error == -EIO || s->ops == MEMFILE_SYNC || s->full);
+}
+
+static void run_opened(struct kunit *test, const struct site *s, u32 seed)
+{
+	struct rnd_state rnd = qtest_rnd(52000 + seed);
+	struct writer *w = test->priv;
+	const char *fault;
+	u32 failed = 0;
+	int verdict;
+
+	verdict = all_steps(w, seed, &failed);
+	if (verdict && !may_stay(s, verdict))
+		site_fail(test, s, seed, verdict > 0 ? "wrong end" : "trying again does not help");
+	if (!s->sticky) {
+		/* A write that failed twice may be there in part. */
+		s->m->mode.fail_at = 0;
+		if (!verdict && writer_read_back(w))
+			site_fail(test, s, seed, "wrong bytes");
+	}
+	fault = writer_check_cuts(w, &rnd);
+	if (fault)
+		site_fail(test, s, seed, fault);
+	writer_close(w);
+}
+
+/* Return: whether there was such an operation. */
+static bool run_site(struct kunit *test, const struct site *s,
+		     const struct memfile_mode *base, u32 seed)
+{
+	struct memfile_mode mode = *base;
+	struct writer *w = test->priv;
+	const char *fault;
+	int err;
+
+	builder_set_mode(w->base.c, base);
+	writer_restart(w);
+	mode.fail_ops = s->ops;
+	mode.fail_at = s->nth;
+	mode.sticky = s->sticky;
+	mode.error = s->error;
+	memfile_set_mode(s->m, &mode);
+	err = writer_open(w);
+	if (err && err != s->error)
+		site_fail(test, s, seed, "other error of open");
+	if (err && !s->sticky && writer_open(w))
+		site_fail(test, s, seed, "cannot be opened after that");
+	if (w->img)
+		run_opened(test, s, seed);
+	KUNIT_EXPECT_TRUE(test, builder_idle(w->base.c));
+	fault = writer_check_closed(w);
+	if (fault)
+		site_fail(test, s, seed, fault);
+	return atomic_read(&s->m->injected);
+}
+
+static u32 run_sites(struct kunit *test, struct memfile *m, u32 ops, int error,
+		     u32 seed)
+{
+	struct memfile_mode base = {
+		.nowait = seed & 1, .async = seed & 2, .direct = seed & 4,
+		.dio_align = 512,
+	};
+	struct site s = { .m = m, .ops = ops, .error = error,
+			  .full = full_image(seed) };
+	/* Those with a large file take long. */
+	u32 total = 0, sticky, ways = full_image(seed) ? 1 : 2;
+
+	for (sticky = 0; sticky < ways; sticky++) {
+		s.sticky = sticky;
+		for (s.nth = 1; s.nth < MAX_SITES; s.nth++, total++)
+			if (!run_site(test, &s, &base, seed))
+				break;
+	}
+	return total;
+}
+
+static void wfault_files(struct kunit *test)
+{
+	ktime_t start = ktime_get();
+	struct writer *w = test->priv;
+	u32 seed, total = 0, op;
+
+	for (seed = 0; seed < IMAGES; seed++) {
+		build(test, seed);
+		for (op = 0; op < MEMFILE_OPS; op++)
+			total += run_sites(test, writer_top(w)->m, BIT(op), -EIO, seed);
+		total += run_sites(test, writer_top(w)->m, MEMFILE_WRITE, -ENOSPC, seed);
+		total += run_sites(test, writer_top(w)->m, MEMFILE_SYNC, -ENOSPC, seed);
+		total += run_sites(test, w->base.c->img[1].m, MEMFILE_READ, -EIO, seed);
+		writer_free(w);
+	}
+	kunit_info(test, "%u operations failed, %lld ms\n", total,
+		   ktime_ms_delta(ktime_get(), start));
+	KUNIT_EXPECT_GT(test, total, 200);
+}
+
+/* --- A full disk --- */
+
+/*
+ * Return: whether all went well with so much room. @stuck counts disks on which
+ * even a flush of nothing new fails for lack of room: it is no fault.
+ */
+static bool run_room(struct kunit *test, u64 room, u32 seed, u32 *stuck)
+{
+	struct memfile_mode mode = { .nowait = seed & 1, .async = seed & 2 };
+	struct rnd_state rnd = qtest_rnd(52000 + seed);
+	struct writer *w = test->priv;
+	const char *fault;
+	u32 failed = 0;
+	int verdict, err;
+
+	mode.room = room;
+	builder_set_mode(w->base.c, &mode);
+	writer_restart(w);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	verdict = all_steps(w, seed, &failed);
+	if (verdict && verdict != -ENOSPC)
+		KUNIT_FAIL(test, "image %u, room %llu: %d", seed, room, verdict);
+	*stuck += writer_flush(w) == -ENOSPC;
+	fault = writer_check_cuts(w, &rnd);
+	if (fault)
+		KUNIT_FAIL(test, "image %u, room %llu: %s", seed, room, fault);
+	writer_top(w)->m->mode.room = 0;
+	err = all_steps(w, seed, &failed);
+	if (err)
+		KUNIT_FAIL(test, "image %u, room %llu, then more: %d", seed, room, err);
+	err = writer_read_back(w);
+	if (err)
+		KUNIT_FAIL(test, "image %u, room %llu, then more: read back: %d", seed,
+			   room, err);
+	writer_close(w);
+	fault = writer_check_closed(w);
+	if (fault || w->k.leaks != w->leaks)
+		KUNIT_FAIL(test, "image %u, room %llu: %s, %u leaks", seed, room,
+			   fault, w->k.leaks - w->leaks);
+	return !verdict;
+}
+
+/* Less and less is missing, until nothing is. */
+static void wfault_room(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	u32 seed, total = 0, stuck = 0;
+	u64 room;
+
+	for (seed = 0; seed + 1 < IMAGES; seed++) {
+		build(test, seed);
+		room = writer_top(w)->file_len;
+		while (!run_room(test, room, seed, &stuck) && total++ < MAX_SITES)
+			room += SECTOR << seed;
+		writer_free(w);
+	}
+	kunit_info(test, "%u disks were full, flushes failed on %u\n", total, stuck);
+	KUNIT_EXPECT_GT(test, total, 30);
+}
+
+/* --- Allocations --- */
+
+/* When an allocation fails. */
+enum stage { STAGE_OPEN, STAGE_WRITE, STAGE_FLUSH, STAGE_CLOSE, STAGES };
+
+static int verdict_of(struct kunit *test, int verdict, u32 nth, const char *what)
+{
+	if (verdict && verdict != -ENOMEM)
+		KUNIT_FAIL(test, "allocation %u of %s failed: %d", nth, what, verdict);
+	return verdict;
+}
+
+static bool fail_open(struct kunit *test, u32 nth)
+{
+	struct writer *w = test->priv;
+	bool failed;
+	int err;
+
+	fault_arm(nth);
+	err = writer_open(w);
+	failed = fault_disarm();
+	verdict_of(test, err, nth, "open");
+	if (err && !failed)
+		KUNIT_FAIL(test, "open failed, and no allocation did");
+	if (err)
+		KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	return failed;
+}
+
+/* What the worker is to do is done here instead, where allocations can fail. */
+static bool fail_write(struct kunit *test, u32 nth)
+{
+	struct writer *w = test->priv;
+	struct qcow_io *io = &w->base.r->io[0].io;
+	u32 len = min_t(u64, w->img->size, READER_PIECES * READER_PIECE);
+	bool failed = false;
+
+	writer_submit(w, 0, SECTOR, len - 2 * SECTOR, true, NULL);
+	if (cancel_work(&io->work)) {
+		fault_arm(nth);
+		io->work.func(&io->work);
+		failed = fault_disarm();
+	}
+	if (verdict_of(test, writer_wait(w, 0), nth, "write")) {
+		writer_submit(w, 0, SECTOR, len - 2 * SECTOR, true, NULL);
+		KUNIT_EXPECT_EQ_MSG(test, writer_wait(w, 0), 0, "after allocation %u", nth);
+	}
+	return failed;
+}
+
+static bool fail_flush(struct kunit *test, u32 nth)
+{
+	struct writer *w = test->priv;
+	bool failed;
+	int err;
+
+	fault_arm(nth);
+	err = writer_flush(w);
+	failed = fault_disarm();
+	if (verdict_of(test, err, nth, "flush"))
+		KUNIT_EXPECT_EQ_MSG(test, writer_flush(w), 0, "after allocation %u", nth);
+	return failed;
+}
+
+static bool fail_close(struct kunit *test, u32 nth)
+{
+	qtest_flush();
+	fault_arm(nth);
+	writer_close(test->priv);
+	return fault_disarm();
+}
+
+/* Return: whether there were @nth allocations at @stage. */
+static bool fail_at_stage(struct kunit *test, enum stage stage, u32 nth, u32 seed)
+{
+	struct rnd_state rnd = qtest_rnd(52000 + seed);
+	struct writer *w = test->priv;
+	const char *fault;
+	bool more = false;
+	u32 failed = 0;
+
+	writer_restart(w);
+	if (stage == STAGE_OPEN)
+		more = fail_open(test, nth);
+	else
+		KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	if (stage == STAGE_WRITE)
+		more = fail_write(test, nth);
+	else
+		KUNIT_EXPECT_EQ(test, all_steps(w, seed, &failed), 0);
+	KUNIT_EXPECT_EQ(test, write_step(w, &rnd, &failed), 0);
+	if (stage == STAGE_FLUSH)
+		more = fail_flush(test, nth);
+	else
+		KUNIT_EXPECT_EQ(test, flush_step(w, &failed), 0);
+	KUNIT_EXPECT_EQ(test, failed, 0);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	fault = writer_check_cuts(w, &rnd);
+	if (stage == STAGE_CLOSE)
+		more = fail_close(test, nth);
+	else
+		writer_close(w);
+	fault = fault ?: writer_check_closed(w);
+	if (fault)
+		KUNIT_FAIL(test, "image %u, stage %u, allocation %u: %s", seed, stage,
+			   nth, fault);
+	KUNIT_EXPECT_TRUE(test, builder_idle(w->base.c));
+	return more;
+}
+
+static void wfault_allocations(struct kunit *test)
+{
+	u32 seed, stage, n, total[STAGES] = { };
+	struct writer *w = test->priv;
+
+	if (!fault_begin())
+		kunit_skip(test, "the kernel injects no faults");
+	for (seed = 0; seed < IMAGES; seed++) {
+		struct memfile_mode mode = { .async = seed & 2 };
+
+		build(test, seed);
+		builder_set_mode(w->base.c, &mode);
+		for (stage = 0; stage < STAGES; stage++)
+			for (n = 1; n < MAX_SITES; n++, total[stage]++)
+				if (!fail_at_stage(test, stage, n, seed))
+					break;
+		writer_free(w);
+	}
+	fault_end();
+	kunit_info(test, "allocations failed: %u of opens, %u of writes, %u of flushes, %u of closes\n",
+		   total[0], total[1], total[2], total[3]);
+	for (stage = 0; stage < STAGES; stage++)
+		KUNIT_EXPECT_GT(test, total[stage], 10);
+}
+
+static struct kunit_case wfault_test_cases[] = {
+	KUNIT_CASE(wfault_files),
+	KUNIT_CASE(wfault_room),
+	KUNIT_CASE(wfault_allocations),
+	{ }
+};
+
+static struct kunit_suite wfault_suite = {
+	.name = "qcow_write_fault",
+	.init = writer_test_init,
+	.exit = writer_test_exit,
+	.test_cases = wfault_test_cases,
+};
+
+kunit_test_suite(wfault_suite);
