@@ -98,7 +98,7 @@ refuses "preallocation=full, cut" "truncated" attach cut.qcow2
 # Under lazy refcounts a crash leaves refcounts that know nothing.
 image lazy.qcow2 -o lazy_refcounts=on
 (qemu-io -f qcow2 -c 'write -P 1 0 4M' -c flush -c 'sigraise 9' lazy.qcow2; :) >/dev/null 2>&1
-attaches "dirty" lazy.qcow2
+attaches "dirty" -r lazy.qcow2
 cut_at lazy.qcow2 $(($(length_of lazy.qcow2) - 65536))
 refuses "dirty, cut" "truncated" attach cut.qcow2
 

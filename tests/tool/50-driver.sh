@@ -20,37 +20,37 @@ attach_asks()
 }
 
 none="offset=0 limit=0 cache=0"
-attach_asks "plain" "flags=0x1 index=-1 $none" top.qcow2
-same "attach: chain" "image format=3 mode=0 fd=$T/top.qcow2 data=-1
-image format=3 mode=0 fd=$T/base.qcow2 data=-1" "$(tail -n +2 root/log)"
+attach_asks "plain" "flags=0 index=-1 $none" top.qcow2
+same "attach: chain" "image format=3 fd=rw:$T/top.qcow2 data=-1
+image format=3 fd=ro:$T/base.qcow2 data=-1" "$(tail -n +2 root/log)"
 attach_asks "-r" "flags=0x1 index=-1 $none" -r top.qcow2
 attach_asks "--read-only" "flags=0x1 index=-1 $none" --read-only top.qcow2
-attach_asks "--direct-io on" "flags=0x3 index=-1 $none" --direct-io on top.qcow2
-attach_asks "--direct-io off" "flags=0x5 index=-1 $none" --direct-io off top.qcow2
-attach_asks "--direct-io auto" "flags=0x1 index=-1 $none" --direct-io auto top.qcow2
-attach_asks "--direct-io, the last one" "flags=0x5 index=-1 $none" \
+attach_asks "--direct-io on" "flags=0x2 index=-1 $none" --direct-io on top.qcow2
+attach_asks "--direct-io off" "flags=0x4 index=-1 $none" --direct-io off top.qcow2
+attach_asks "--direct-io auto" "flags=0 index=-1 $none" --direct-io auto top.qcow2
+attach_asks "--direct-io, the last one" "flags=0x4 index=-1 $none" \
 	--direct-io on --direct-io off top.qcow2
 attach_asks "--untrusted" "flags=0x19 index=-1 $none" --untrusted base.qcow2
-attach_asks "--offset" "flags=0x1 index=-1 offset=1048576 limit=0 cache=0" --offset 1M top.qcow2
-attach_asks "--size-limit" "flags=0x1 index=-1 offset=512 limit=1024 cache=0" \
+attach_asks "--offset" "flags=0 index=-1 offset=1048576 limit=0 cache=0" --offset 1M top.qcow2
+attach_asks "--size-limit" "flags=0 index=-1 offset=512 limit=1024 cache=0" \
 	--offset=512 --size-limit 1K top.qcow2
-attach_asks "--cache-size" "flags=0x1 index=-1 offset=0 limit=0 cache=33554432" --cache-size 32M top.qcow2
-attach_asks "an abbreviated option" "flags=0x1 index=-1 offset=0 limit=0 cache=65536" --cache 64KiB top.qcow2
-attach_asks "--backing auto" "flags=0x1 index=-1 $none" --backing auto top.qcow2
-attach_asks "--backing DIR" "flags=0x1 index=-1 $none" --backing "$T" top.qcow2
-attach_asks "--backing DIR, root" "flags=0x1 index=-1 $none" --backing / top.qcow2
-attach_asks "--backing none, nothing named" "flags=0x1 index=-1 $none" --backing none base.qcow2
-attach_asks "-f raw" "flags=0x1 index=-1 $none" -f raw disk.raw
-same "attach: raw" "image format=1 mode=0 fd=$T/disk.raw data=-1" "$(tail -n +2 root/log)"
-attach_asks "-f raw of a qcow2 image" "flags=0x1 index=-1 $none" -f raw top.qcow2
-same "attach: raw it is" "image format=1 mode=0 fd=$T/top.qcow2 data=-1" "$(tail -n +2 root/log)"
-attach_asks "data file" "flags=0x1 index=-1 $none" ext.qcow2
-same "attach: data file" "image format=3 mode=0 fd=$T/ext.qcow2 data=$T/ext.raw" "$(tail -n +2 root/log)"
-attach_asks "an option behind the image" "flags=0x3 index=-1 $none" top.qcow2 --direct-io on
+attach_asks "--cache-size" "flags=0 index=-1 offset=0 limit=0 cache=33554432" --cache-size 32M top.qcow2
+attach_asks "an abbreviated option" "flags=0 index=-1 offset=0 limit=0 cache=65536" --cache 64KiB top.qcow2
+attach_asks "--backing auto" "flags=0 index=-1 $none" --backing auto top.qcow2
+attach_asks "--backing DIR" "flags=0 index=-1 $none" --backing "$T" top.qcow2
+attach_asks "--backing DIR, root" "flags=0 index=-1 $none" --backing / top.qcow2
+attach_asks "--backing none, nothing named" "flags=0 index=-1 $none" --backing none base.qcow2
+attach_asks "-f raw" "flags=0 index=-1 $none" -f raw disk.raw
+same "attach: raw" "image format=1 fd=rw:$T/disk.raw data=-1" "$(tail -n +2 root/log)"
+attach_asks "-f raw of a qcow2 image" "flags=0 index=-1 $none" -f raw top.qcow2
+same "attach: raw it is" "image format=1 fd=rw:$T/top.qcow2 data=-1" "$(tail -n +2 root/log)"
+attach_asks "data file" "flags=0 index=-1 $none" ext.qcow2
+same "attach: data file" "image format=3 fd=rw:$T/ext.qcow2 data=rw:$T/ext.raw" "$(tail -n +2 root/log)"
+attach_asks "an option behind the image" "flags=0x2 index=-1 $none" top.qcow2 --direct-io on
 
 # Sizes.
 while read -r text bytes; do
-	attach_asks "size $text" "flags=0x1 index=-1 offset=0 limit=0 cache=$bytes" --cache-size "$text" top.qcow2
+	attach_asks "size $text" "flags=0 index=-1 offset=0 limit=0 cache=$bytes" --cache-size "$text" top.qcow2
 done <<'END'
 65536 65536
 0x20000 131072
@@ -222,6 +222,9 @@ has "info: a device: counters" "cache hits: 12345" out
 with_driver "$Q" info --json /dev/qcow0
 same "info: a device: JSON" "12345 True $T/top.qcow2" \
 	"$(python3 -c 'import json; o = json.load(open("out")); d = o["device"]; print(d["cache-hits"], d["read-only"], o["filename"])')"
+MOCK_FLAGS=0 with_driver "$Q" info --json /dev/qcow0
+same "info: a writable device: JSON" "False" \
+	"$(python3 -c 'import json; print(json.load(open("out"))["device"]["read-only"])')"
 with_driver "$Q" info /dev/qcow7
 same "info: a device not attached" "1 " "$code $(cat out)"
 with_driver "$Q" info /dev/qcow0p1

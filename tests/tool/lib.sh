@@ -21,13 +21,11 @@ run()
 	code=$?
 }
 
-# refuses NAME PATTERN ARGUMENTS...: exit code 1 and one line on stderr.
-refuses()
+# refused NAME PATTERN: did what was run end in code 1 and one line on stderr?
+refused()
 {
 	local name=$1 pattern=$2
 
-	shift 2
-	run "$Q" "$@"
 	if [ $code -ne 1 ]; then
 		fail "$name: exit code $code" "$(cat out err)"
 	elif [ -s out ] || [ "$(wc -l <err)" -ne 1 ]; then
@@ -39,6 +37,16 @@ refuses()
 	else
 		pass "$name"
 	fi
+}
+
+# refuses NAME PATTERN ARGUMENTS...
+refuses()
+{
+	local name=$1 pattern=$2
+
+	shift 2
+	run "$Q" "$@"
+	refused "$name" "$pattern"
 }
 
 # accepts NAME ARGUMENTS...: exit code 0 and nothing on stderr.
@@ -131,15 +139,47 @@ with_driver()
 	MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so run "$@"
 }
 
-# With the mock driver: does it get as far as attaching?
+# with_driver_refuses NAME PATTERN ARGUMENTS...: as refuses, with the mock driver.
+with_driver_refuses()
+{
+	local name=$1 pattern=$2
+
+	shift 2
+	with_driver "$Q" "$@"
+	refused "$name" "$pattern"
+}
+
+# attaches NAME ARGUMENTS...: with the mock driver, does it get that far?
 attaches()
 {
-	with_driver "$Q" attach "$2"
+	local name=$1
+
+	shift
+	with_driver "$Q" attach "$@"
 	if [ $code -eq 0 ] && [ "$(cat out)" = /dev/qcow0 ] && [ ! -s err ]; then
-		pass "$1"
+		pass "$name"
 	else
-		fail "$1: exit code $code" "$(cat out err)"
+		fail "$name: exit code $code" "$(cat out err)"
 	fi
+}
+
+# The images that the mock driver got last, their names without this folder's.
+attached()
+{
+	grep -a '^image ' root/log | sed "s|$T/||g"
+}
+
+# holds NAME ARGUMENTS...: attaches, and the mock driver keeps the files, let_go
+# has it close them.
+holds()
+{
+	MOCK_HOLD=$T/held attaches "$@"
+}
+
+let_go()
+{
+	[ ! -s "$T/held" ] || kill "$(cat "$T/held")" 2>/dev/null
+	rm -f "$T/held"
 }
 
 # A fake root/ with /dev/qcow0 and a partition.

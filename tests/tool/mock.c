@@ -8,8 +8,15 @@
  * its dev/ are plain files that appear as block devices, with the number in
  * them. Requests are logged to $MOCK_ROOT/log.
  *
- * $MOCK_ERRNO, $MOCK_MSG, $MOCK_MSG_IMAGE: how an attach fails. $MOCK_BUSY:
- * how many detaches fail with EBUSY before one goes through.
+ * Files named *.disk appear as block devices, *-ro.disk as read-only ones. A file
+ * whose path ends in $MOCK_UNWRITABLE cannot be opened for writing:
+ * $MOCK_UNWRITABLE_ERRNO.
+ *
+ * $MOCK_ERRNO, $MOCK_MSG, $MOCK_MSG_IMAGE: how an attach fails. $MOCK_HOLD: an
+ * attach that does not fail keeps the open files, as the driver would, until the
+ * process whose id is then in the file $MOCK_HOLD ends. $MOCK_FLAGS: the attach
+ * flags that a status shows. $MOCK_BUSY: how many detaches fail with EBUSY before
+ * one goes through.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -21,6 +28,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/fs.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -47,6 +56,51 @@ static const char *mapped(const char *path, char *buf)
 	return path;
 }
 
+static int fail(int err)
+{
+	errno = err;
+	return -1;
+}
+
+static const char *env(const char *name, const char *otherwise)
+{
+	const char *value = getenv(name);
+
+	return value ? value : otherwise;
+}
+
+static int ends_in(const char *s, const char *end)
+{
+	size_t len = strlen(s), n = strlen(end);
+
+	return len >= n && !strcmp(s + len - n, end);
+}
+
+/* What a link in /proc/self/fd leads to; "" if it is none. */
+static void link_target(char *path, size_t size, const char *link)
+{
+	ssize_t n = NEXT(readlink)(link, path, size - 1);
+
+	path[n > 0 ? n : 0] = 0;
+}
+
+static void fd_path(char *path, size_t size, int fd)
+{
+	char link[40];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	link_target(path, size, link);
+}
+
+static int is_unwritable(const char *link)
+{
+	const char *name = getenv("MOCK_UNWRITABLE");
+	char path[4096];
+
+	link_target(path, sizeof(path), link);
+	return name && ends_in(path, name);
+}
+
 int open64(const char *path, int flags, ...)
 {
 	char buf[4096];
@@ -56,6 +110,8 @@ int open64(const char *path, int flags, ...)
 	va_start(args, flags);
 	mode = va_arg(args, int);
 	va_end(args);
+	if ((flags & O_ACCMODE) != O_RDONLY && is_unwritable(path))
+		return fail(atoi(env("MOCK_UNWRITABLE_ERRNO", "30")));
 	return NEXT(open64)(mapped(path, buf), flags, mode);
 }
 
@@ -114,6 +170,40 @@ int stat64(const char *path, struct stat64 *st)
 	return 0;
 }
 
+static int is_disk(int fd, const char *kind)
+{
+	char path[4096];
+
+	fd_path(path, sizeof(path), fd);
+	return ends_in(path, kind);
+}
+
+int fstat64(int fd, struct stat64 *st)
+{
+	if (NEXT(fstat64)(fd, st))
+		return -1;
+	if (is_disk(fd, ".disk")) {
+		st->st_mode = S_IFBLK | 0660;
+		st->st_rdev = st->st_ino;
+	}
+	return 0;
+}
+
+/* What a disk says of itself. */
+static int mock_disk(int fd, unsigned long request, void *arg)
+{
+	struct stat64 st;
+
+	if (request == BLKROGET) {
+		*(int *)arg = is_disk(fd, "-ro.disk");
+		return 0;
+	}
+	if (request != BLKGETSIZE64 || NEXT(fstat64)(fd, &st))
+		return fail(ENOTTY);
+	*(uint64_t *)arg = st.st_size;
+	return 0;
+}
+
 static FILE *log_open(void)
 {
 	char path[4096];
@@ -124,28 +214,72 @@ static FILE *log_open(void)
 
 static void log_fd(FILE *log, const char *what, int fd)
 {
-	char link[40], path[4096];
-	ssize_t n;
+	static const char *const modes[] = { "ro", "wo", "rw", "?" };
+	char path[4096];
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = NEXT(readlink)(link, path, sizeof(path) - 1);
-	if (fd < 0 || n < 0)
-		n = snprintf(path, sizeof(path), "%d", fd);
-	path[n] = 0;
-	fprintf(log, " %s=%s", what, path);
+	if (fd < 0) {
+		fprintf(log, " %s=%d", what, fd);
+		return;
+	}
+	fd_path(path, sizeof(path), fd);
+	fprintf(log, " %s=%s:%s", what,
+		modes[fcntl(fd, F_GETFL) & O_ACCMODE], path);
 }
 
-static const char *env(const char *name, const char *otherwise)
+/* Put a reference to an open file into a socket, where no /proc shows it. */
+static void hold_fd(int sock, int fd)
 {
-	const char *value = getenv(name);
+	char control[CMSG_SPACE(sizeof(fd))] = { 0 };
+	char byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
-	return value ? value : otherwise;
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	if (fd >= 0 && sendmsg(sock, &msg, 0) < 0)
+		perror("mock: sendmsg");
 }
 
-static int fail(int err)
+/* Keep one end of a socket pair and nothing else, until killed. */
+static void hold_forever(int sock)
 {
-	errno = err;
-	return -1;
+	int fd;
+
+	for (fd = 0; fd < 1024; fd++)
+		if (fd != sock)
+			close(fd);
+	for (;;)
+		pause();
+}
+
+static void hold_images(const struct qcow_ioc_image *images, unsigned int nr)
+{
+	FILE *f = NEXT(fopen)(getenv("MOCK_HOLD"), "w");
+	int socks[2];
+	unsigned int i;
+	pid_t pid;
+
+	if (!f || socketpair(AF_UNIX, SOCK_DGRAM, 0, socks)) {
+		perror("mock: hold");
+		return;
+	}
+	for (i = 0; i < nr; i++) {
+		hold_fd(socks[0], images[i].fd);
+		hold_fd(socks[0], images[i].data_fd);
+	}
+	pid = fork();
+	if (!pid)
+		hold_forever(socks[1]);
+	fprintf(f, "%d\n", (int)pid);
+	fclose(f);
+	close(socks[0]);
+	close(socks[1]);
 }
 
 static int mock_attach(struct qcow_ioc_attach *a)
@@ -158,8 +292,7 @@ static int mock_attach(struct qcow_ioc_attach *a)
 		a->size, a->flags, a->index, a->offset, a->size_limit,
 		a->cache_size);
 	for (i = 0; i < a->nr_images; i++) {
-		fprintf(log, "image format=%u mode=%d", images[i].format,
-			fcntl(images[i].fd, F_GETFL) & O_ACCMODE);
+		fprintf(log, "image format=%u", images[i].format);
 		log_fd(log, "fd", images[i].fd);
 		log_fd(log, "data", images[i].data_fd);
 		fputc('\n', log);
@@ -169,6 +302,8 @@ static int mock_attach(struct qcow_ioc_attach *a)
 	a->msg_image = atoi(env("MOCK_MSG_IMAGE", "-1"));
 	if (getenv("MOCK_ERRNO"))
 		return fail(atoi(getenv("MOCK_ERRNO")));
+	if (getenv("MOCK_HOLD"))
+		hold_images(images, a->nr_images);
 	a->index = 0;
 	return 0;
 }
@@ -187,7 +322,7 @@ static int mock_status(struct qcow_ioc_status *s)
 {
 	if (s->index)
 		return fail(ENODEV);
-	s->flags = QCOW_ATTACH_RO;
+	s->flags = strtoul(env("MOCK_FLAGS", "1"), NULL, 0);
 	s->abi = QCOW_ABI_VERSION;
 	s->state = QCOW_STATE_DIRECT | QCOW_STATE_LAZY;
 	s->format = QCOW_FORMAT_QCOW2;
@@ -215,5 +350,7 @@ int ioctl(int fd, unsigned long request, ...)
 	case QCOW_IOC_STATUS:
 		return mock_status(arg);
 	}
+	if (is_disk(fd, ".disk"))
+		return mock_disk(fd, request, arg);
 	return NEXT(ioctl)(fd, request, arg);
 }

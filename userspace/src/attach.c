@@ -20,12 +20,12 @@ const char attach_usage[] =
 "\n"
 "Make a block device of a disk image and print its name.\n"
 "\n"
-" -r, --read-only           attach read-only\n"
+" -r, --read-only           attach read-only, though the image could be written\n"
 " -f, --format FORMAT       the image is qcow2, qcow or raw; probe it for qcow2\n"
 "                           or qcow if not given\n"
 "     --offset BYTES        first byte of the disk to show\n"
 "     --size-limit BYTES    bytes of the disk to show at most\n"
-"     --direct-io MODE      read the file past the page cache: on, off, auto\n"
+"     --direct-io MODE      access the file past the page cache: on, off, auto\n"
 "     --cache-size SIZE     metadata cache of each image, 32M if not given\n"
 "     --backing WHICH       backing and data files allowed: auto (what the image\n"
 "                           names), none, or a folder that has to hold them\n"
@@ -178,7 +178,8 @@ static int parse_option(struct attach *a, int opt, char **argv)
 		return parse_backing(a, optarg);
 	case OPT_UNTRUSTED:
 		a->chain.untrusted = true;
-		a->ioc.flags |= QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_NO_PARTSCAN;
+		a->ioc.flags |= QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_RO |
+				QCOW_ATTACH_NO_PARTSCAN;
 		return 0;
 	case OPT_SNAPSHOT:
 		return option_unsupported("--snapshot", "copy the snapshot out with qemu-img convert -l");
@@ -241,18 +242,31 @@ static int attach_chain(const struct chain *c, struct qcow_ioc_attach *ioc)
 	return err ? -1 : ioc->index;
 }
 
-static int attach_image(struct attach *a, const char *name)
+/* Attach an image, read-only if it cannot be written: the N, or -1. */
+static int attach_named(struct attach *a, const char *name)
 {
-	u64 began = device_clock();
 	struct chain chain;
 	int index = -1;
 
-	/* The driver does not write yet. */
-	a->ioc.flags |= QCOW_ATTACH_RO;
 	a->chain.lock = true;
-	if (!chain_open(&chain, name, &a->chain) && !chain_check(&chain))
+	a->chain.write = !(a->ioc.flags & QCOW_ATTACH_RO);
+	if (!chain_open(&chain, name, &a->chain) && !chain_check(&chain)) {
+		if (!chain_writable(&chain))
+			a->ioc.flags |= QCOW_ATTACH_RO;
 		index = attach_chain(&chain, &a->ioc);
+	}
+	/* Said only now, so that an attach that fails says one line. */
+	if (index >= 0 && chain.unwritable)
+		report(chain.unwritable, "cannot be opened for writing, attaching it read-only");
 	chain_close(&chain);
+	return index;
+}
+
+static int attach_image(struct attach *a, const char *name)
+{
+	u64 began = device_clock();
+	int index = attach_named(a, name);
+
 	if (index < 0)
 		return 1;
 	printf("/dev/qcow%d\n", index);

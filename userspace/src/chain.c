@@ -79,12 +79,49 @@ static int check_allowed(const struct chain *c, const struct image *img,
 	return 0;
 }
 
-/* Open a file that @img names, or that the user does if there is no @img. */
-static int open_linked(struct file *f, const struct link *l,
-		       const struct image *img, const char *what,
+static int refuse_cycle(const struct file *f, const char *what,
+			const struct file *as)
+{
+	char *shown = text_escape(as->name);
+
+	report(f->name, "is a %s of itself (as %s); restore the chain with qemu-img rebase -u",
+	       what, shown);
+	free(shown);
+	return -1;
+}
+
+/* A file is no image twice, and what is written is nothing else besides. */
+static int check_no_cycle(const struct chain *c, const struct file *f,
+			  const char *what)
+{
+	const struct file *data = &c->images->data;
+	const struct image *img;
+
+	for (img = c->images; img < c->images + c->nr; img++)
+		if (f != &img->file && file_same(f, &img->file))
+			return refuse_cycle(f, what, &img->file);
+	if (data->writable && f != data && file_same(f, data))
+		return refuse_cycle(f, what, data);
+	return 0;
+}
+
+/* Is a file one that a guest's writes go to? Both of the first image, or none. */
+static bool is_written(const struct chain *c, const struct file *f,
 		       const struct chain_options *o)
 {
-	struct file_role role = { };
+	const struct image *top = c->images;
+
+	if (!o->write)
+		return false;
+	return f == &top->file || (f == &top->data && top->file.writable);
+}
+
+/* Open a file that @img names, or that the user does if there is no @img. */
+static int open_linked(const struct chain *c, struct file *f,
+		       const struct link *l, const struct image *img,
+		       const char *what, const struct chain_options *o)
+{
+	struct file_role role = { .write = is_written(c, f, o) };
 
 	if (img) {
 		role.what = what;
@@ -92,27 +129,11 @@ static int open_linked(struct file *f, const struct link *l,
 		if (o->backing == CHAIN_BACKING_BENEATH)
 			role.beneath = o->beneath;
 	}
-	if (file_open(f, l->name, l->fallback, &role))
+	/* A file that is there twice would be kept from us by our own locks. */
+	if (file_open(f, l->name, l->fallback, &role) ||
+	    check_no_cycle(c, f, what))
 		return -1;
-	return o->lock ? lock_file(f, false) : 0;
-}
-
-static int check_no_cycle(const struct chain *c, const struct file *f,
-			  const char *what)
-{
-	const struct image *img;
-	char *shown;
-
-	for (img = c->images; img < c->images + c->nr; img++) {
-		if (f == &img->file || !file_same(f, &img->file))
-			continue;
-		shown = text_escape(img->file.name);
-		report(f->name, "is a %s of itself (as %s); restore the chain with qemu-img rebase -u",
-		       what, shown);
-		free(shown);
-		return -1;
-	}
-	return 0;
+	return o->lock ? lock_file(f, f->writable) : 0;
 }
 
 static int open_data_file(const struct chain *c, struct image *img,
@@ -130,9 +151,7 @@ static int open_data_file(const struct chain *c, struct image *img,
 	if (!err)
 		err = link_resolve(&l, img, what, img->data_name);
 	if (!err)
-		err = open_linked(&img->data, &l, img, what, o);
-	if (!err)
-		err = check_no_cycle(c, &img->data, what);
+		err = open_linked(c, &img->data, &l, img, what, o);
 	link_free(&l);
 	return err;
 }
@@ -163,8 +182,7 @@ static int chain_load(struct chain *c, struct image *img, const struct link *l,
 	enum image_guess guess = img != c->images || o->guess_raw ?
 				 IMAGE_GUESS_RAW : IMAGE_GUESS_NONE;
 
-	if (check_no_cycle(c, &img->file, "backing file") ||
-	    image_load(img, l->format, guess))
+	if (image_load(img, l->format, guess))
 		return -1;
 	return !o->top_only && image_has_data_file(img) ?
 	       open_data_file(c, img, o) : 0;
@@ -183,7 +201,7 @@ static int chain_add(struct chain *c, struct link *l,
 		return -1;
 	}
 	c->nr++;
-	err = open_linked(&img->file, l, img == c->images ? NULL : img - 1,
+	err = open_linked(c, &img->file, l, img == c->images ? NULL : img - 1,
 			  "backing file", o);
 	if (!err)
 		err = chain_load(c, img, l, o);
@@ -193,26 +211,72 @@ static int chain_add(struct chain *c, struct link *l,
 	return next_link(c, img, l, o);
 }
 
+static int chain_walk(struct chain *c, const char *name,
+		      const struct chain_options *o)
+{
+	struct link l = { .name = xstrdup(name), .format = o->format };
+	int err = 0;
+
+	c->images = xcalloc(QCOW_MAX_IMAGES, sizeof(*c->images));
+	while (!err && l.name)
+		err = chain_add(c, &l, o);
+	link_free(&l);
+	return err;
+}
+
+/* The name of a file that should be, but is not, open for writing; or NULL. */
+static const char *find_unwritable(const struct chain *c)
+{
+	const struct image *img = c->images;
+
+	if (!img->file.writable)
+		return img->file.name;
+	return image_has_data_file(img) && !img->data.writable ?
+	       img->data.name : NULL;
+}
+
 /**
  * chain_open() - open an image and all that it is made of
  * @c: the result; chain_close() it, after a failure too
  * @name: the image
  * @o: what to open and how
  *
+ * What shall be written but can only be read is opened for reading, and so is all
+ * the rest; @c->unwritable is then set.
+ *
  * Return: 0, or -1 after saying what is wrong.
  */
 int chain_open(struct chain *c, const char *name,
 	       const struct chain_options *o)
 {
-	struct link l = { .name = xstrdup(name), .format = o->format };
-	int err = 0;
+	struct chain_options reading = *o;
+	const char *unwritable;
+	char *kept;
+	int err;
 
-	c->nr = 0;
-	c->images = xcalloc(QCOW_MAX_IMAGES, sizeof(*c->images));
-	while (!err && l.name)
-		err = chain_add(c, &l, o);
-	link_free(&l);
+	memset(c, 0, sizeof(*c));
+	err = chain_walk(c, name, o);
+	unwritable = err || !o->write ? NULL : find_unwritable(c);
+	if (!unwritable)
+		return err;
+	/* All of it anew: to read takes other locks than to write. */
+	kept = xstrdup(unwritable);
+	chain_close(c);
+	reading.write = false;
+	err = chain_walk(c, name, &reading);
+	c->unwritable = kept;
 	return err;
+}
+
+/**
+ * chain_writable() - is a chain open for writing?
+ * @c: the open chain
+ *
+ * Return: whether its first image is, and that one's data file if it has one.
+ */
+bool chain_writable(const struct chain *c)
+{
+	return c->images->file.writable;
 }
 
 /**
@@ -238,11 +302,27 @@ char *chain_backing_path(const struct image *img)
 	return path;
 }
 
+/* Images that are not to be written before they are repaired. */
+static int check_unmarked(const struct image *img)
+{
+	const char *wrong = NULL;
+
+	if (img->header.incompatible & QCOW_DISK_INCOMPAT_CORRUPT)
+		wrong = "is marked corrupt; repair it with qemu-img check -r all";
+	else if (img->header.incompatible & QCOW_DISK_INCOMPAT_DIRTY)
+		wrong = "was not closed cleanly (dirty); repair it with qemu-img check -r all IMAGE";
+	if (!wrong)
+		return 0;
+	report(img->file.name, "%s, or attach it read-only with -r", wrong);
+	return -1;
+}
+
 /**
- * chain_check() - can the disk of a chain be read?
+ * chain_check() - can the disk of a chain be used?
  * @c: the open chain
  *
- * Refuses images with features that are not supported and files cut short.
+ * Refuses images with features that are not supported and files cut short; and,
+ * for writing, an image that has to be repaired first.
  *
  * Return: 0, or -1 after saying what is wrong.
  */
@@ -260,7 +340,8 @@ int chain_check(const struct chain *c)
 			report_msg(img->file.name, err, &msg);
 			return -1;
 		}
-		if (truncated_check(img))
+		if (truncated_check(img) ||
+		    (img->file.writable && check_unmarked(img)))
 			return -1;
 	}
 	return 0;
@@ -277,6 +358,6 @@ void chain_close(struct chain *c)
 	for (i = 0; i < c->nr; i++)
 		image_close(&c->images[i]);
 	free(c->images);
-	c->images = NULL;
-	c->nr = 0;
+	free(c->unwritable);
+	memset(c, 0, sizeof(*c));
 }

@@ -8,10 +8,13 @@
  * struct chain - an image, its backing file and so on
  * @images: the images, top first
  * @nr: how many
+ * @unwritable: name of the file that kept the chain from being opened for
+ *	writing, or NULL
  */
 struct chain {
 	struct image *images;
 	u32 nr;
+	char *unwritable;
 };
 
 enum chain_backing {
@@ -26,6 +29,7 @@ enum chain_backing {
  * @backing: which backing and data files are allowed
  * @beneath: real path of the folder for CHAIN_BACKING_BENEATH
  * @untrusted: a stranger's image: no backing or data file
+ * @write: open the first image and its data file for writing, if that can be
  * @lock: take QEMU's locks
  * @guess_raw: an image of no known format is raw, rather than refused
  * @top_only: leave backing and data files closed, unlooked at
@@ -35,6 +39,7 @@ struct chain_options {
 	enum chain_backing backing;
 	const char *beneath;
 	bool untrusted;
+	bool write;
 	bool lock;
 	bool guess_raw;
 	bool top_only;
@@ -42,6 +47,7 @@ struct chain_options {
 
 int chain_open(struct chain *c, const char *name,
 	       const struct chain_options *o);
+bool chain_writable(const struct chain *c);
 int chain_check(const struct chain *c);
 void chain_close(struct chain *c);
 char *chain_backing_path(const struct image *img);

@@ -135,6 +135,9 @@ static int detach_index(struct detach *d, int index)
 	case -EACCES:
 		report(name, "only root may detach it (it takes CAP_SYS_ADMIN); use sudo");
 		break;
+	case -EIO:
+		report(name, "detached, but what was written since the last flush is lost: see the kernel log, and check the image with qemu-img check");
+		break;
 	default:
 		report(name, "cannot detach: %s; see the kernel log", strerror(-err));
 	}

@@ -125,10 +125,10 @@ static int file_check(const char *name, int fd, const struct stat *st,
 			   "name another folder, or use --backing auto if the image is trusted");
 }
 
-/* Open for reading what an O_PATH descriptor refers to. */
-static int file_reopen(int path_fd)
+/* Open what an O_PATH descriptor refers to, O_RDONLY or O_RDWR. */
+static int file_reopen_as(int path_fd, int mode)
 {
-	const int flags = O_RDONLY | O_CLOEXEC | O_LARGEFILE | O_NOCTTY;
+	const int flags = mode | O_CLOEXEC | O_LARGEFILE | O_NOCTTY;
 	char link[32];
 	int fd;
 
@@ -137,6 +137,46 @@ static int file_reopen(int path_fd)
 	if (fd < 0 && errno == EPERM)
 		fd = open(link, flags);
 	return fd;
+}
+
+/* Errors of an open for writing that one for reading may not meet. */
+static bool is_write_refused(int err)
+{
+	return err == EROFS || err == EACCES || err == EPERM || err == ETXTBSY;
+}
+
+/* Some kernels open a read-only device for writing and then fail the writes. */
+static bool is_write_protected(int fd, const struct stat *st)
+{
+	int ro = 0;
+
+	return S_ISBLK(st->st_mode) && !ioctl(fd, BLKROGET, &ro) && ro;
+}
+
+static int file_reopen_writable(int path_fd, const struct stat *st)
+{
+	int fd = file_reopen_as(path_fd, O_RDWR);
+
+	if (fd < 0 || !is_write_protected(fd, st))
+		return fd;
+	close(fd);
+	errno = EROFS;
+	return -1;
+}
+
+/* For writing if that is wanted and can be, else for reading. */
+static int file_reopen(struct file *f, int path_fd, bool write)
+{
+	if (write) {
+		f->fd = file_reopen_writable(path_fd, &f->stat);
+		f->writable = f->fd >= 0;
+		if (f->writable)
+			return 0;
+		if (!is_write_refused(errno))
+			return -1;
+	}
+	f->fd = file_reopen_as(path_fd, O_RDONLY);
+	return f->fd < 0 ? -1 : 0;
 }
 
 static int file_size(struct file *f)
@@ -159,18 +199,19 @@ static int file_open_checked(struct file *f, int path_fd,
 		return file_refuse_errno(f->name, role);
 	if (file_check(f->name, path_fd, &f->stat, role))
 		return -1;
-	f->fd = file_reopen(path_fd);
-	if (f->fd < 0 || fstat(f->fd, &f->stat) || file_size(f))
+	if (file_reopen(f, path_fd, role->write) || fstat(f->fd, &f->stat) ||
+	    file_size(f))
 		return file_refuse_errno(f->name, role);
 	return 0;
 }
 
 /**
- * file_open() - open an image, backing or data file for reading
+ * file_open() - open an image, backing or data file
  * @f: the result; file_close() it, after a failure too
  * @name: its name
  * @fallback: its name if there is no file @name, or NULL
- * @role: why it is opened
+ * @role: why it is opened, and whether for writing; a file that can only be read
+ *	is then opened for reading, and @f->writable says so
  *
  * Return: 0, or -1 after saying what is wrong.
  */

@@ -9,12 +9,14 @@
 /**
  * struct file - an open image, backing or data file
  * @fd: open for reading, or -1
+ * @writable: and for writing
  * @name: as given, or as an image's name for it was resolved
  * @stat: of the file
  * @size: bytes, of a block device too
  */
 struct file {
 	int fd;
+	bool writable;
 	char *name;
 	struct stat stat;
 	u64 size;
@@ -25,11 +27,13 @@ struct file {
  * @what: "backing file" or "data file"; NULL: the user named it
  * @of: name of the image that names it
  * @beneath: real path of a folder that has to hold it, or NULL
+ * @write: for writing, if that can be
  */
 struct file_role {
 	const char *what;
 	const char *of;
 	const char *beneath;
+	bool write;
 };
 
 int file_open(struct file *f, const char *name, const char *fallback,

@@ -103,12 +103,37 @@ static void suspect_devices(struct suspects *s, const struct file *f)
 	free(list);
 }
 
+/*
+ * sysfs names only the first image of a device, but its backing and data files
+ * are locked, too. A raw image has none.
+ */
+static void suspect_chains(struct suspects *s)
+{
+	int *list, nr = sysfs_devices(&list);
+	char text[64];
+	char *format;
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		format = sysfs_attr(list[i], "format");
+		if (format && strcmp(format, "raw")) {
+			snprintf(text, sizeof(text), "/dev/qcow%d as a backing or data file",
+				 list[i]);
+			suspect(s, text);
+		}
+		free(format);
+	}
+	free(list);
+}
+
 static int lock_refuse(const struct file *f, int byte)
 {
 	struct suspects s = { };
 
 	suspect_devices(&s, f);
 	proc_find_openers(&f->stat, 1, suspect_process, &s);
+	if (!s.nr)
+		suspect_chains(&s);
 	report(f->name, "in use: %s (QEMU's lock%s%s); shut it down or detach it, or use a copy of the image",
 	       conflict_text(byte), s.nr ? "; may be held by " : "", s.text);
 	return -1;
