@@ -35,10 +35,14 @@ kunit:
 vmtest:
 	tests/run.sh vm-7
 
+# As long as TORTURE_MINUTES says
+torture:
+	tests/write/torture.sh
+
 bench:
 	tests/bench/run.sh
 
 check:
 	tests/check/run.sh
 
-.PHONY: all module tools install clean demo test kunit vmtest bench check
+.PHONY: all module tools install clean demo test kunit vmtest torture bench check

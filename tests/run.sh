@@ -9,7 +9,7 @@ set -uo pipefail
 cd "$QCOW_TOP" || exit 1
 
 # Those that take one CPU stand in pairs.
-ALL=(build check tool kunit vm-7 vm-6.12 vm-6.1 bench)
+ALL=(build check tool kunit vm-7 vm-6.12 vm-6.1 write-7 write-6.12 write-6.1 bench)
 LOGS=$QCOW_CACHE/logs
 
 passed=0
@@ -23,6 +23,8 @@ tier_command() {
 	tool)	echo tests/tool/run.sh ;;
 	kunit)	echo tests/uml/kunit.sh ;;
 	vm-*)	echo "tests/vm/test.sh ${1#vm-}" ;;
+	write-7) echo "tests/write/test.sh 7" ;;
+	write-*) echo "tests/write/test.sh -q ${1#write-}" ;;
 	bench)	echo "tests/bench/run.sh -c" ;;
 	*)	die "no such tier: $1 (there are ${ALL[*]})" ;;
 	esac
@@ -91,7 +93,7 @@ report_tier() {
 # How many CPUs a tier keeps busy. The guests of older kernels have one.
 weight() {
 	case $1 in
-	tool | kunit | vm-6*) echo 1 ;;
+	tool | kunit | vm-6* | write-6*) echo 1 ;;
 	*)	echo 2 ;;
 	esac
 }

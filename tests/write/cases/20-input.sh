@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+#
+# What must be refused, and what must stay unwritten.
+
+# --- The errors of any disk ---
+
+# as_any_disk LOOP_ARGUMENTS...: the device has the errors that a loop device
+# over an empty file has.
+as_any_disk() {
+	local loop
+
+	truncate -s "$(blockdev --getsize64 "$dev")" loop.raw
+	loop=$(losetup -f --show "$@" loop.raw)
+	qcowwrite errors "$loop" > expected
+	losetup -d "$loop"
+	rm loop.raw
+	qcowwrite errors "$dev" > got
+	diff expected got || fail "not as a loop device"
+}
+
+make_errors() {
+	create image 16M
+	create odd 5000k
+}
+
+case_errors() {
+	attach image.qcow2
+	as_any_disk
+	detach
+	attach odd.qcow2
+	as_any_disk
+	detach
+}
+
+make_errors_read_only() {
+	create image 16M
+	fill image.qcow2 'write -P 5 0 1M'
+	remember image.qcow2
+}
+
+case_errors_read_only() {
+	attach -r image.qcow2
+	as_any_disk -r
+	detach
+}
+
+after_errors_read_only() {
+	unchanged
+	check image.qcow2
+}
+
+# --- A file on a disk with sectors of 4 KiB ---
+
+make_large_sectors() {
+	create image 16M -o cluster_size=64k
+	create small 4M -o cluster_size=512
+	truncate -s 64M disk
+}
+
+case_large_sectors() {
+	local loop mode
+
+	loop=$(losetup -f --show -b 4096 disk)
+	mkfs.ext4 -q -b 4096 "$loop"
+	mkdir -p $HERE/mnt
+	mount "$loop" $HERE/mnt
+	cp ./*.qcow2 $HERE/mnt
+	for mode in auto off; do
+		attach --direct-io $mode $HERE/mnt/image.qcow2
+		operate "$dev" 'write 512 512 7' 'read 512 512 7' 'write 1000k 1536 8' \
+			'read 1000k 1536 8' 'fua 2m 512 9' 'zero 513k 512' 'write 3m 128k 3' \
+			'write 3073k 512 4' 'flush' 'read 3m 1k 3' 'read 3073k 512 4' 'read 0 512 0'
+		detach
+		attach --direct-io $mode $HERE/mnt/small.qcow2
+		operate "$dev" 'write 512 512 7' 'write 1m 1536 8' 'flush' 'read 512 512 7' 'read 1m 1536 8'
+		detach
+	done
+	cp $HERE/mnt/*.qcow2 .
+	umount $HERE/mnt
+	losetup -d "$loop"
+}
+
+after_large_sectors() {
+	check image.qcow2 small.qcow2
+	holds qcow2 image.qcow2 'read -P 7 512 512' 'read -P 0 0 512' 'read -P 8 1000k 1536' \
+		'read -P 9 2M 512' 'read -P 4 3073k 512'
+	holds qcow2 small.qcow2 'read -P 7 512 512' 'read -P 8 1M 1536'
+}
+
+# --- What is not to be written ---
+
+make_read_only_stays() {
+	qemu-img create -q -f raw below.raw 4M
+	create image 8M -b below.raw -F raw
+	fill image.qcow2 'write -P 5 0 1M'
+	craft image.qcow2 'set_header(88, 8, 0xf0)'
+	chmod 0444 below.raw
+	remember image.qcow2 below.raw
+}
+
+case_read_only_stays() {
+	attach -r image.qcow2
+	dd if="$dev" of=/dev/null bs=1M status=none
+	! operate "$dev" 'write 0 4k 1' || fail "it can be written"
+	blockdev --setrw "$dev" || true
+	! operate "$dev" 'write 0 4k 1' 'flush' || fail "it can be written after --setrw"
+	! operate "$dev" 'discard 0 64k' || fail "it can be discarded"
+	! operate "$dev" 'zero 0 64k' || fail "it can be zeroed"
+	detach
+	unchanged
+	# There is nobody to write it.
+	mkdir -p $HERE/mnt
+	mount --bind . $HERE/mnt
+	mount -o remount,bind,ro $HERE/mnt
+	attach $HERE/mnt/image.qcow2
+	is 1 "$(blockdev --getro "$dev")"
+	! operate "$dev" 'write 0 4k 1' || fail "it can be written where nothing can be"
+	detach
+	umount $HERE/mnt
+}
+
+after_read_only_stays() {
+	unchanged
+}
+
+make_locked_stays() {
+	create image 8M
+	fill image.qcow2 'write -P 5 0 1M'
+	create over 8M -b image.qcow2 -F qcow2
+	remember image.qcow2
+}
+
+# One that writes is alone, and what is below it is not written.
+case_locked_stays() {
+	attach over.qcow2
+	refuses 'in use|lock|another' qcowctl attach image.qcow2
+	refuses 'in use|lock|another' qcowctl attach over.qcow2
+	refuses 'in use|lock|another' qcowctl attach -r over.qcow2
+	! qemu-io -f qcow2 -c 'write 0 512' over.qcow2 > out 2>&1 || fail "QEMU can write"
+	operate "$dev" 'write 0 4k 1' 'flush'
+	detach
+	unchanged
+}
+
+after_locked_stays() {
+	unchanged
+	check over.qcow2
+}
+
+# --- Feature words and the header ---
+
+make_unknown_incompatible() {
+	create image 8M
+	craft image.qcow2 'set_header(72, 8, 1 << 37)' 'feature(37, b"frobnication")'
+	create nameless 8M
+	craft nameless.qcow2 'set_header(72, 8, 1 << 38)'
+	remember image.qcow2 nameless.qcow2
+}
+
+case_unknown_incompatible() {
+	refuses frobnication qcowctl attach image.qcow2
+	refuses frobnication qcowctl attach -r image.qcow2
+	refuses 38 qcowctl attach nameless.qcow2
+	unchanged
+}
+
+after_unknown_incompatible() {
+	unchanged
+}
+
+make_header_kept() {
+	create image 8M -o cluster_size=512,refcount_bits=16
+	fill image.qcow2 'write -P 5 0 64k'
+	craft image.qcow2 'set_header(88, 8, 0xf0)' 'set_header(80, 8, 0xe0)' \
+		'extension(0x12345678, b"what nobody knows")'
+	cp image.qcow2 read.qcow2
+	remember read.qcow2
+	mkdir was
+	cp image.qcow2 was
+}
+
+# Small clusters and much of it: the refcount table moves.
+case_header_kept() {
+	attach -r read.qcow2
+	dd if="$dev" of=/dev/null bs=1M status=none
+	detach
+	attach image.qcow2
+	operate "$dev" 'write 0 64k 6'
+	craft image.qcow2 'assert header(88, 8) & 0xff == 0, "autoclear bits after a write"'
+	operate "$dev" 'write 0 8m 7' 'flush'
+	detach
+}
+
+after_header_kept() {
+	unchanged
+	check image.qcow2
+	craft image.qcow2 'assert header(88, 8) == 0, "autoclear bits"' \
+		'assert header(80, 8) == 0xe0, "compatible bits"'
+	grep -aq 'what nobody knows' image.qcow2 || fail "an extension is lost"
+	# Up to the refcount table's place, and behind the feature words
+	cmp -n 48 image.qcow2 was/image.qcow2
+	cmp -i 96 -n 416 image.qcow2 was/image.qcow2
+	holds qcow2 image.qcow2 'read -P 7 0 8M'
+}
+
+# Who does not keep bitmaps says so; what they used is leaked, as QEMU knows.
+make_bitmaps_dropped() {
+	create image 8M
+	qemu-img bitmap --add image.qcow2 bitmap
+	craft image.qcow2 'assert header(88, 8) == 1'
+}
+
+case_bitmaps_dropped() {
+	attach image.qcow2
+	operate "$dev" 'write 0 64k 6'
+	craft image.qcow2 'assert header(88, 8) == 0, "bitmaps seem to be right"'
+	detach
+}
+
+after_bitmaps_dropped() {
+	check_leaks image.qcow2
+	holds qcow2 image.qcow2 'read -P 6 0 64k'
+}
+
+make_dirty() {
+	create image 8M -o lazy_refcounts=on
+	fill image.qcow2 'write -P 5 0 1M'
+	craft image.qcow2 'set_header(72, 8, 1)'
+	create corrupt 8M
+	fill corrupt.qcow2 'write -P 5 0 1M'
+	craft corrupt.qcow2 'set_header(72, 8, 2)'
+	remember image.qcow2 corrupt.qcow2
+}
+
+# Refused with the command that repairs it; to be read all the same
+case_dirty() {
+	local name
+
+	for name in image corrupt; do
+		refuses 'qemu-img check -r all' qcowctl attach $name.qcow2
+		attach -r $name.qcow2
+		is 5 "$(od -An -tu1 -N1 "$dev" | tr -d ' ')"
+		detach
+	done
+	unchanged
+	cp image.qcow2 mended.qcow2
+	qemu-img check -q -r all mended.qcow2
+	attach mended.qcow2
+	operate "$dev" 'write 0 4k 6' 'read 4k 64k 5'
+	detach
+}
+
+after_dirty() {
+	unchanged
+	check mended.qcow2
+}
+
+# --- A window of the disk ---
+
+make_window() {
+	create image 16M
+	fill image.qcow2 'write -P 5 0 16M'
+}
+
+case_window() {
+	attach --offset 1052672 --size-limit 2097152 image.qcow2
+	is 2097152 "$(blockdev --getsize64 "$dev")"
+	operate "$dev" 'write 0 2m 6' 'zero 512 512' 'discard 1m 64k' 'flush' 'either 1m 64k 6'
+	as_any_disk
+	detach
+}
+
+after_window() {
+	check image.qcow2
+	holds qcow2 image.qcow2 'read -P 5 0 1052672' 'read -P 5 3149824 12M'
+}
+
+# --- Raw images ---
+
+make_raw() {
+	truncate -s 16M image.raw
+}
+
+case_raw() {
+	attach -f raw image.raw
+	operate "$dev" 'write 0 1m 5' 'fua 1m 512 6' 'zero 64k 64k' 'punch 256k 64k' 'flush' \
+		'read 0 64k 5' 'read 64k 64k 0' 'read 256k 64k 0' 'read 1m 512 6' 'read 2m 1m 0'
+	detach
+}
+
+after_raw() {
+	is $((16 << 20)) "$(stat -c %s image.raw)"
+	holds raw image.raw 'read -P 5 0 64k' 'read -P 0 64k 64k' 'read -P 5 128k 128k' \
+		'read -P 6 1M 512' 'read -P 0 2M 14M'
+}
+
+# --- Detaching ---
+
+make_detach_while_written() {
+	create image 64M -o cluster_size=4k
+}
+
+case_detach_while_written() {
+	local i pid
+
+	for i in 1 2 3; do
+		attach image.qcow2
+		qcowwrite race "$dev" "$i" 4 $((16 << 20)) > /dev/null 2>&1 &
+		pid=$!
+		sleep 0.$((i * 3))
+		! qcowctl detach "$dev" 2> /dev/null || fail "it went while it was open"
+		qcowctl detach --force "$dev" || fail "--force"
+		! wait $pid || fail "the writer did not notice"
+	done
+	attach image.qcow2
+	operate "$dev" 'write 32m 1m 5' 'flush'
+	exec {fd}<> "$dev"
+	qcowctl detach --lazy "$dev"
+	dd if=/dev/zero bs=4k count=1 of="/proc/self/fd/$fd" conv=notrunc status=none
+	exec {fd}>&-
+	for ((i = 0; i < 100; i++)); do
+		[ -e "/sys/block/${dev#/dev/}" ] || break
+		sleep 0.05
+	done
+	attach image.qcow2
+	operate "$dev" 'read 32m 1m 5' 'read 0 4k 0'
+	detach
+}
+
+after_detach_while_written() {
+	check_leaks image.qcow2
+}

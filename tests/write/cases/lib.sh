@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+#
+# What cases share. A case is up to three functions: make_NAME and after_NAME run
+# on the host before and after, case_NAME in the guest; in the same folder.
+
+cases_here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+
+fail() {
+	echo "failed: $*"
+	exit 1
+}
+
+# is EXPECTED ACTUAL
+is() {
+	[ "$1" = "$2" ] || fail "expected '$1', got '$2'"
+}
+
+# refuses PATTERN COMMAND...: it fails, saying so.
+refuses() {
+	local pattern=$1 code=0
+
+	shift
+	"$@" > out 2> err || code=$?
+	cat out err
+	[ $code -eq 1 ] || fail "exit code $code: $*"
+	grep -qE "$pattern" err || fail "it does not say '$pattern'"
+}
+
+# --- On the host ---
+
+# create NAME SIZE [ARGUMENTS...]: NAME.qcow2
+create() {
+	local name=$1 size=$2
+
+	shift 2
+	qemu-img create -q -f qcow2 "$@" "$name.qcow2" "$size"
+}
+
+# fill IMAGE COMMAND...: as qemu-io does.
+fill() {
+	local image=$1 args=() command
+
+	shift
+	for command; do
+		args+=(-c "$command")
+	done
+	qemu-io -f qcow2 "${args[@]}" "$image" > qemu-io.log || fail "$(cat qemu-io.log)"
+	! grep -E 'failed|error' qemu-io.log || fail "$*"
+}
+
+# holds FORMAT FILE COMMAND...: what qemu-io has to be able to read there
+holds() {
+	local format=$1 file=$2 command
+
+	shift 2
+	for command; do
+		qemu-io -r -f "$format" -c "$command" "$file" > qemu-io.log 2>&1 || true
+		if grep -E 'failed|error|not' qemu-io.log; then
+			fail "$file: $command"
+		fi
+	done
+}
+
+check() {
+	local image
+
+	for image; do
+		qemu-img check -f qcow2 "$image" || fail "qemu-img check: $image"
+	done
+}
+
+# As check, but clusters may have leaked.
+check_leaks() {
+	local image code
+
+	for image; do
+		code=0
+		qemu-img check -f qcow2 "$image" || code=$?
+		[ $code -eq 0 ] || [ $code -eq 3 ] || fail "qemu-img check: $image"
+	done
+}
+
+# craft IMAGE STATEMENT...: see craft.py.
+craft() {
+	/usr/bin/python3 -B "$cases_here/../craft.py" "$@"
+}
+
+# remember FILE...: what they are, for unchanged
+remember() {
+	sha256sum -- "$@" > remembered
+	stat -c '%n %Y %s' -- "$@" > remembered.stat
+}
+
+# Not even the times
+unchanged() {
+	local name mtime size
+
+	sha256sum --quiet -c remembered || fail "it was written"
+	while read -r name mtime size; do
+		is "$name $mtime $size" "$(stat -c '%n %Y %s' "$name")"
+	done < remembered.stat
+}

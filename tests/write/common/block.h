@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Sectors that say what they are, and the journal of who wrote which when.
+ */
+#ifndef BLOCK_H
+#define BLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BLOCK_SIZE	512
+
+/*
+ * A generation is the number of the operation that wrote a sector. What was there
+ * before has one of its own.
+ */
+#define GEN_BACKING	1	/* in the backing file */
+#define GEN_BASE	2	/* in the image before the first operation */
+#define GEN_FIRST	16	/* of the operations */
+
+void block_make(void *buf, uint32_t seed, uint32_t sector, uint32_t gen);
+/* Return: whether it is a sector of this seed, whole and unharmed. */
+bool block_parse(const void *buf, uint32_t seed, uint32_t *sector, uint32_t *gen);
+
+/**
+ * enum journal_type - what happened
+ * @J_WRITE: a write of @nr sectors from @sector as @gen was submitted
+ * @J_FUA: a write that is durable once done
+ * @J_ZERO: the sectors were told to be zeros
+ * @J_DISCARD: the sectors may be zeros from now on
+ * @J_DONE: operation @gen was acknowledged
+ * @J_FLUSH: a flush began
+ * @J_FLUSHED: it was acknowledged
+ * @J_MARK: mark number @gen went to the log of the disk; what the journal says
+ *	up to here had happened when it did
+ */
+enum journal_type {
+	J_WRITE = 1,
+	J_FUA,
+	J_ZERO,
+	J_DISCARD,
+	J_DONE,
+	J_FLUSH,
+	J_FLUSHED,
+	J_MARK,
+};
+
+struct journal_record {
+	uint32_t type;
+	uint32_t gen;
+	uint32_t sector;
+	uint32_t nr;
+};
+
+#endif /* BLOCK_H */

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the tests that write share, in the guest. Source it.
+
+BIN=/bin-under-test
+# shellcheck disable=SC2034 # for those who source this
+TREE=/tmp/tree
+export PATH=$BIN:$PATH
+
+# Programs in memory, the driver or nbd loaded
+prepare() {
+	mkdir -p $BIN
+	mount -t tmpfs tmpfs $BIN
+	cp "$QCOW_BUILT/qcowwrite" $BIN
+	if [ "$QCOW_TARGET" = nbd ]; then
+		mkdir -p /run/lock
+		modprobe nbd max_part=0
+	else
+		cp "$QCOW_TOP/userspace/qcowctl" $BIN
+		insmod "$QCOW_MODULE"
+	fi
+}
+
+fail() {
+	echo "failed: $*"
+	exit 1
+}
+
+# attach IMAGE [ARGUMENTS...]: sets dev.
+attach() {
+	if [ "$QCOW_TARGET" = nbd ]; then
+		dev=/dev/nbd0
+		rm -f /run/nbd.pid
+		qemu-nbd -f qcow2 --cache="${NBD_CACHE:-none}" --discard=unmap --detect-zeroes=off \
+			--pid-file=/run/nbd.pid -c "$dev" "$1" || fail "attach $*"
+		until [ -s /run/nbd.pid ] && [ "$(blockdev --getsz $dev)" != 0 ]; do
+			sleep 0.05
+		done
+	else
+		dev=$(qcowctl attach "$@") || fail "attach $*"
+	fi
+}
+
+detach() {
+	local pid
+
+	if [ "$QCOW_TARGET" = nbd ]; then
+		pid=$(cat /run/nbd.pid)
+		qemu-nbd -d "$dev" > /dev/null
+		while [ -d "/proc/$pid" ] && ! grep -qs '^State:.Z' "/proc/$pid/status"; do
+			sleep 0.05
+		done
+	else
+		qcowctl detach "$dev" || fail "detach"
+	fi
+}
+
+# operate DEVICE OPERATION...: see do.c.
+operate() {
+	qcowwrite 'do' "$@"
+}
+
+# remove_devices REGEX: those whose image's name matches
+remove_devices() {
+	local image name
+
+	for image in /sys/block/qcow*/qcow/image; do
+		[ -e "$image" ] || continue
+		name=${image#/sys/block/}
+		! grep -qE "$1" "$image" || qcowctl detach --force "/dev/${name%%/*}"
+	done
+}
+
+# within SECONDS COMMAND...: kills what takes longer; what cannot be killed is left
+# behind, with what the kernel says of it.
+within() {
+	local seconds=$1 end pid
+
+	shift
+	"$@" &
+	pid=$!
+	end=$((SECONDS + seconds))
+	while kill -0 $pid 2> /dev/null; do
+		if [ $SECONDS -ge $end ]; then
+			echo "not done after $seconds s: $*" | tee /dev/kmsg
+			echo l > /proc/sysrq-trigger
+			echo w > /proc/sysrq-trigger
+			kill -KILL $pid
+			sleep 1
+			grep -qs '^State:.D' /proc/$pid/status && return 124
+		fi
+		sleep 0.1
+	done
+	wait $pid
+}
+
+# What has to be so at the very end
+all_gone() {
+	if [ "$QCOW_TARGET" != nbd ]; then
+		[ -z "$(find /sys/block -name 'qcow*')" ] || fail "devices are left"
+		rmmod qcow || fail "rmmod"
+	fi
+}

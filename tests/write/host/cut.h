@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * qcowcut: what a disk may hold after a power cut, and whether the image on it
+ * is still good.
+ */
+#ifndef CUT_H
+#define CUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "block.h"
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+void *xcalloc(size_t nr, size_t size);
+/* The whole file; @size may be NULL. */
+void *map_file(const char *path, size_t *size);
+
+/* A random number that only depends on @a, @b and @c. */
+uint64_t hash(uint64_t a, uint64_t b, uint64_t c);
+
+struct rng {
+	uint64_t state;
+};
+
+uint64_t rng_next(struct rng *r);
+uint64_t rng_below(struct rng *r, uint64_t n);
+
+/*
+ * What a sector holds: the number and the generation it says it is of, or one of
+ * these two
+ */
+typedef uint64_t tag_t;
+
+#define TAG_ZERO	((tag_t)-1)
+#define TAG_JUNK	((tag_t)-2)
+
+static inline tag_t make_tag(uint32_t sector, uint32_t gen)
+{
+	return (tag_t)sector << 32 | gen;
+}
+
+/* Of a sector's content */
+tag_t tag_of(const void *data, uint32_t seed);
+
+/* --- The log of dm-log-writes --- */
+
+enum {
+	LOG_FLUSH	= 1,
+	LOG_FUA		= 2,
+	LOG_DISCARD	= 4,
+	LOG_MARK	= 8,
+};
+
+/**
+ * struct entry - something that happened to the disk
+ * @sector: from where
+ * @nr: sectors
+ * @flags: LOG_*
+ * @mark: its number, if it is one
+ * @data: what was written; NULL if nothing was
+ */
+struct entry {
+	uint64_t sector;
+	uint64_t nr;
+	uint32_t flags;
+	uint32_t mark;
+	const unsigned char *data;
+};
+
+struct log {
+	struct entry *e;
+	size_t nr;
+};
+
+/* The log begins at that byte. */
+void log_load(struct log *l, const char *path, uint64_t begin);
+
+/* --- The disk --- */
+
+/**
+ * struct disk - a disk in memory
+ * @data: its bytes
+ * @tags: what each sector holds
+ * @versions: a number for each sector that is another for other content
+ * @sectors: how many
+ * @seed: of the tags
+ * @version: last one given
+ * @undo: what it was before disk_begin(); NULL outside
+ * @nr_undo: sectors in there
+ * @max_undo: room
+ * @undoing: whether to remember
+ */
+struct disk {
+	unsigned char *data;
+	tag_t *tags;
+	uint32_t *versions;
+	uint64_t sectors;
+	uint32_t seed;
+	uint32_t version;
+	struct undo {
+		uint64_t sector;
+		tag_t tag;
+		uint32_t version;
+		unsigned char data[BLOCK_SIZE];
+	} *undo;
+	size_t nr_undo;
+	size_t max_undo;
+	bool undoing;
+};
+
+void disk_load(struct disk *d, const char *path, uint32_t seed);
+/* @data NULL: zeros */
+void disk_write(struct disk *d, uint64_t sector, const unsigned char *data);
+/* What is written from here on is undone by disk_undo(). */
+void disk_begin(struct disk *d);
+void disk_undo(struct disk *d);
+void disk_save(const struct disk *d, const char *path);
+
+/* --- The image --- */
+
+/**
+ * struct qcow2 - an image on a disk, looked at again and again
+ * @d: the disk
+ * @backing: what the backing file holds, NULL for zeros
+ * @nr_backing: sectors in there
+ * @got: what each of its sectors holds
+ * @sectors: how many there are
+ * @dirty: it says that its refcounts may be wrong
+ * @why: what is wrong, empty if nothing is
+ *
+ * The rest is of qcow2.c.
+ */
+struct qcow2 {
+	struct disk *d;
+	const tag_t *backing;
+	uint64_t nr_backing;
+	tag_t *got;
+	uint64_t sectors;
+	bool dirty;
+	char why[300];
+
+	unsigned int version;
+	unsigned int cluster_bits;
+	unsigned int refcount_order;
+	bool extended;
+	bool zstd;
+	uint64_t clusters;
+	uint64_t table;
+	uint32_t table_entries;
+	uint32_t *refs;
+	uint32_t *tree;
+	unsigned char *kind;
+	uint32_t trees;
+	/* called with each tree's content, 0 the active one */
+	bool (*judge)(struct qcow2 *q, uint32_t tree, void *arg);
+	void *judge_arg;
+	struct inflated *cache;
+};
+
+enum kind {
+	KIND_FREE,
+	KIND_HEADER,
+	KIND_REFTABLE,
+	KIND_REFBLOCK,
+	KIND_L1,
+	KIND_L2,
+	KIND_DATA,
+	KIND_COMPRESSED,
+	KIND_SNAPSHOTS,
+};
+
+void qcow2_init(struct qcow2 *q, struct disk *d);
+/* Return: whether all is well; @q->why says what is not. */
+bool qcow2_check(struct qcow2 *q);
+bool qcow2_wrong(struct qcow2 *q, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Of one compressed cluster: the tags in it; NULL if it is damaged */
+const tag_t *inflate_cluster(struct qcow2 *q, uint64_t off, uint64_t len);
+
+/* --- What has to be in it --- */
+
+/**
+ * struct oracle - what each sector may hold
+ * @rec: the journal
+ * @nr: records
+ * @past: records up to the last mark passed
+ * @ahead: records up to the mark after
+ * @flushed: for each sector, the last operation that is durable
+ * @zeroed: for each sector, the last operation that may make it zeros
+ * @touched: for each sector, the last operation that may have begun
+ * @lenient: from there on a sector may hold anything until it is durable
+ * @base: for each sector, what it was before all of them
+ * @sectors: how many
+ * @last: the last operation that may have begun
+ */
+struct oracle {
+	const struct journal_record *rec;
+	size_t nr;
+	size_t past;
+	size_t ahead;
+	uint32_t *flushed;
+	uint32_t *zeroed;
+	uint32_t *touched;
+	bool lenient;
+	const tag_t *base;
+	uint64_t sectors;
+	uint32_t last;
+	struct pending *pending;
+	size_t nr_pending;
+	size_t max_pending;
+};
+
+void oracle_init(struct oracle *o, const char *journal, const tag_t *base,
+		 uint64_t sectors, bool lenient);
+/* The log has passed mark @nr. */
+void oracle_pass(struct oracle *o, uint32_t nr);
+bool oracle_judge(const struct oracle *o, struct qcow2 *q, uint32_t tree);
+
+#endif /* CUT_H */

@@ -1,0 +1,146 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""images.py FOLDER SEED COUNT: makes images to be written, in FOLDER/images,
+and beside it
+
+manifest    a line for each: name, image, model, arguments of qcowctl attach,
+            cluster size, seed; separated by tabs. The model is the content as
+            QEMU reads it.
+facts       what must still be true when all has been written, as JSON
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import re
+import resource
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "../vm/images"))
+
+# pylint: disable=wrong-import-position
+import cross
+from common import qemu_img, reference, run
+
+CLUSTER_BITS = [9, 10, 11, 12, 12, 12, 13, 14, 15, 16, 16, 16, 17, 18, 20, 21]
+
+
+class Layer(cross.Layer):
+    """As the images that are read, but as images in the field are, most of
+    them; and clean, for others are not attached writable."""
+
+    def draw_options(self):
+        rng, o = self.rng, self.options
+        o["compat"] = "0.10" if rng.random() < 0.2 else "1.1"
+        extl2 = o["compat"] == "1.1" and rng.random() < 0.2
+        self.bits = rng.choice([b for b in CLUSTER_BITS if b >= 14 or not extl2])
+        o["cluster_size"] = 1 << self.bits
+        if o["compat"] == "1.1":
+            self.draw_v3_options(extl2)
+            # 1 bit leaves no room for a snapshot
+            if rng.random() < 0.5:
+                o["refcount_bits"] = 16
+        if not self.below and rng.random() < 0.25:
+            o["preallocation"] = rng.choice(["metadata", "falloc", "full"])
+
+    def live(self):
+        rng = self.rng
+        if rng.random() < 0.15:
+            return
+        self.write()
+        for _ in range(rng.choice([0, 0, 1, 2])):
+            if rng.random() < 0.8 and not self.data_file:
+                self.snapshot()
+            else:
+                self.resize()
+            self.write()
+        self.repair()
+
+
+def build(rng, srcs):
+    depth = rng.choice([1, 1, 1, 2, 2, 3])
+    size = cross.draw_size(rng, odd=0.5)
+    layer = None
+    for number in range(depth):
+        if number == 0 and depth > 1 and rng.random() < 0.4:
+            layer = cross.RawLayer(rng, number, size + rng.choice([0, 0, 512, 300]),
+                                   srcs)
+        else:
+            layer = Layer(rng, number, size, layer, srcs)
+            layer.create()
+            layer.live()
+        size = cross.next_size(rng, size)
+    return layer
+
+
+def snapshots(image):
+    """{ID: hash of the content}, in a file's lifetime no write may change."""
+    found = {}
+    for ident in re.findall(r"^(\d+) ", qemu_img("snapshot", "-l", image), re.M):
+        qemu_img("convert", "-q", "-f", "qcow2", "-l", "snapshot.id=" + ident,
+                 "-O", "raw", image, "snapshot.raw")
+        found[ident] = digest("snapshot.raw")
+        os.unlink("snapshot.raw")
+    return found
+
+
+def digest(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+def attach_args(rng):
+    args = []
+    if rng.random() < 0.5:
+        args += ["--direct-io", rng.choice(["on", "off", "auto"])]
+    if rng.random() < 0.4:
+        args += ["--cache-size", rng.choice(["64K", "100K", "1M"])]
+    return " ".join(args) or "-"
+
+
+def make(job):
+    """job: folder, sources, seed, number. Return: manifest line, fact."""
+    top, srcs, seed, number = job
+    rng = random.Random("write %s %s" % (seed, number))
+    name = "w%s-%04d" % (seed, number)
+    os.makedirs(os.path.join(top, name))
+    os.chdir(os.path.join(top, name))
+    layer = build(rng, srcs)
+    for image in os.listdir("."):
+        run("fallocate", "--dig-holes", image)
+    reference(layer.path, "model")
+    kept = [f for f in os.listdir(".") if f not in
+            ("model", layer.name, layer.name + ".data")]
+    fact = {
+        "name": name, "image": layer.name, "options": layer.options,
+        "snapshots": snapshots(layer.path),
+        "files": {f: digest(f) for f in kept},
+    }
+    line = "\t".join((name, "%s/%s" % (name, layer.name), name + "/model",
+                      attach_args(rng), str(1 << layer.bits),
+                      str(rng.randrange(1 << 31))))
+    return line, fact
+
+
+def main():
+    top, seed, count = os.path.abspath(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    images = os.path.join(top, "images")
+    os.makedirs(images)
+    # qemu-io is told to abort.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.environ["LC_ALL"] = "C"
+    srcs = cross.sources(os.path.join(top, "sources"), seed)
+    with multiprocessing.Pool(2) as pool:
+        made = pool.map(make, [(images, srcs, seed, i) for i in range(count)],
+                        chunksize=2)
+    with open(os.path.join(top, "manifest"), "w", encoding="ascii") as f:
+        f.writelines(line + "\n" for line, _ in made)
+    with open(os.path.join(top, "facts"), "w", encoding="ascii") as f:
+        f.writelines(json.dumps(fact) + "\n" for _, fact in made)
+
+
+if __name__ == "__main__":
+    main()
