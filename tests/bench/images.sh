@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # images.sh: prints the name of an ext4 file system with the images that the
-# benchmark reads. Made once; the same at every making but for file times.
+# benchmark reads and writes, and some room. Made once; the same at every making but for file times.
 #
 #	flat.raw, flat.qcow2	32 MiB of text, every cluster there
 #	zlib.qcow2, zstd.qcow2	the same, compressed
 #	chain[0-3].qcow2	the same, each layer holding every fourth cluster
 #	cold.raw, cold.qcow2	64 GiB with one 4 KiB block in every 64 MiB, so
 #				that each lies under metadata of its own
+#	empty.raw, empty.qcow2	512 MiB of nothing
+#	overlay.qcow2		nothing, over flat.qcow2
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 . "$here/../lib/common.sh"
@@ -18,6 +20,8 @@ cluster=$((64 << 10))
 cold_size=$((64 << 30))
 uuid=6d1cbbee-7a2c-4c45-9f5b-3c6ab0d1ea10
 cold_step=$((64 << 20))
+empty_size=$((512 << 20))
+room=$((128 << 20))	# for what the benchmark writes
 
 # Text that compresses about as well as text does
 make_text() {
@@ -70,9 +74,12 @@ make_images() {
 	make_chain
 	make_cold raw
 	make_cold qcow2
+	truncate -s "$empty_size" empty.raw
+	qemu-img create -q -f qcow2 empty.qcow2 "$empty_size"
+	qemu-img create -q -f qcow2 -F qcow2 -b flat.qcow2 overlay.qcow2
 }
 
-# The file system grows to what the files take and some.
+# The file system grows to what the files take and the room.
 make_disk() {
 	local work kib
 
@@ -82,7 +89,7 @@ make_disk() {
 	(mkdir "$work/files" && cd "$work/files" && make_images)
 	sync -f "$work" # so that holes are known as such
 	kib=$(du -sk "$work/files" | cut -f1)
-	truncate -s $((kib + kib / 16 + 16384))K "$work/disk"
+	truncate -s $((kib + kib / 16 + 16384 + (room >> 10)))K "$work/disk"
 	find "$work/files" -exec touch -d @1 {} +
 	E2FSPROGS_FAKE_TIME=1 mke2fs -q -t ext4 -b 4096 -O ^resize_inode -m 0 \
 		-U "$uuid" -E "hash_seed=$uuid,lazy_itable_init=0" \

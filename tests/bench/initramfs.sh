@@ -1,18 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# initramfs.sh KERNEL DISK IMAGE [qcow]: makes a self-contained initramfs IMAGE
-# that runs tests/bench/init, with the file system DISK inside. Our own module
-# and tool are there only with "qcow", so that the other targets' figures do
-# not change with every change of ours, not even in the last digit.
+# initramfs.sh KERNEL DISK IMAGE [MODULE]: makes a self-contained initramfs IMAGE
+# that runs tests/bench/init, with the file system DISK inside. Our own tool and
+# MODULE, qcow.ko, are there only if it is named, so that the other targets'
+# figures do not change with every change of ours, not even in the last digit.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 . "$here/../lib/common.sh"
 . "$here/../lib/initramfs.sh"
 
-[ $# -ge 3 ] || die "usage: initramfs.sh KERNEL DISK IMAGE [qcow]"
-kernel=$1 disk=$2 image=$3 with=${4:-}
-driver=$QCOW_CACHE/build/$kernel/qcow.ko
+[ $# -ge 3 ] || die "usage: initramfs.sh KERNEL DISK IMAGE [MODULE]"
+kernel=$1 disk=$2 image=$3 driver=${4:-}
 qcowctl=$QCOW_TOP/userspace/qcowctl
 
 # What our module needs of the kernel's goes in before it.
@@ -31,9 +30,9 @@ initramfs_begin
 initramfs_busybox
 initramfs_file "$here/init" /init
 initramfs_file "$disk" /disk
-initramfs_program /usr/bin/{fio,qemu-nbd,dd} /usr/sbin/losetup
+initramfs_program /usr/bin/{fio,qemu-nbd,dd,cp} /usr/sbin/losetup
 gcc-12 -O2 -Wall -static -o "$initramfs/bin/stamp" "$here/stamp.c"
 # Older kernels' ext4 asks the crypto API for crc32c, by name.
 initramfs_modules /modules brd '?crc32c_generic' ext4 loop nbd
-[ -z "$with" ] || add_driver
+[ -z "$driver" ] || add_driver
 initramfs_end "$image"

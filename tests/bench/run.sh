@@ -37,7 +37,7 @@ wanted() {
 }
 
 prepare() {
-	local disk
+	local disk folder
 
 	"$here/../setup/packages.sh"
 	"$here/../setup/kernel.sh" "$kernel"
@@ -45,10 +45,10 @@ prepare() {
 	mkdir -p "$results"
 	"$here/initramfs.sh" "$kernel" "$disk" "$work/others.cpio"
 	wanted qcow || return 0
-	"$here/../lib/build.sh" "$kernel" > "$work/build.log" 2>&1 ||
+	folder=$("$here/../lib/build.sh" "$kernel" 2> "$work/build.log") ||
 		die "the module does not build:" "$(tail -n 20 "$work/build.log")"
 	make -s -C "$QCOW_TOP/userspace" qcowctl
-	"$here/initramfs.sh" "$kernel" "$disk" "$work/qcow.cpio" qcow
+	"$here/initramfs.sh" "$kernel" "$disk" "$work/qcow.cpio" "$folder/qcow.ko"
 }
 
 # measure TARGET: into $results/TARGET
@@ -143,6 +143,19 @@ check_promises() {
 	promise zlib-sequential-4k 30 nbd
 	promise zlib-sequential-128k 100 nbd
 	promise zstd-sequential-128k 100 nbd
+	promise write-4k-depth-1 145 file
+	promise write-4k-depth-16 145 file
+	promise write-4k-depth-1 100 loop_direct
+	promise write-4k-depth-16 100 loop_direct
+	promise write-4k-fsync 50 nbd
+	# 25 is what these shall come to.
+	promise allocate-4k-depth-1 35 nbd
+	promise allocate-4k-depth-16 35 nbd
+	promise allocate-4k-fsync 50 nbd
+	promise allocate-64k 25 nbd
+	promise allocate-sequential-1m 10 nbd
+	promise discard-64k 50 nbd
+	promise copy-on-write-4k 100 nbd
 	echo "bench: $passed passed, $failed failed"
 	[ $failed = 0 ]
 }

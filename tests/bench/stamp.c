@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Prints the time in nanoseconds, which busybox's date cannot. */
+/*
+ * stamp [FILE]: prints the time in nanoseconds, which busybox's date cannot; when
+ * all that was written to FILE is durable.
+ */
+#include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct timespec t;
 
+	if (argc > 1 && fsync(open(argv[1], O_RDWR)))
+		return 1;
 	if (clock_gettime(CLOCK_MONOTONIC, &t))
 		return 1;
 	printf("%lld\n", t.tv_sec * 1000000000LL + t.tv_nsec);
