@@ -73,7 +73,12 @@ done
 refuses "--direct-io maybe" "bad value .*on, off or auto" attach --direct-io maybe top.qcow2
 refuses "-f vmdk" "bad value .*qcow2, qcow or raw" attach -f vmdk top.qcow2
 refuses "-f file" "bad value" attach -f file top.qcow2
-refuses "--snapshot" "not supported yet" attach --snapshot 1 top.qcow2
+attach_asks "--snapshot" "flags=0x1 index=-1 $none snapshot=before update" \
+	--snapshot "before update" base.qcow2
+same "attach: --snapshot: read-only" "image format=3 fd=ro:$T/base.qcow2 data=-1" "$(tail -n +2 root/log)"
+refuses "--snapshot without a name" "bad value .*id or name" attach --snapshot "" top.qcow2
+refuses "--snapshot of an endless name" "bad value .*id or name" \
+	attach --snapshot "$(printf '%1024d' 1)" top.qcow2
 refuses "--key-file" "not supported yet" attach --key-file k top.qcow2
 refuses "attach without an image" "takes one image" attach
 refuses "attach of two images" "takes one image" attach top.qcow2 base.qcow2

@@ -288,9 +288,13 @@ static int mock_attach(struct qcow_ioc_attach *a)
 	FILE *log = log_open();
 	unsigned int i;
 
-	fprintf(log, "attach size=%u flags=%#x index=%d offset=%llu limit=%llu cache=%llu\n",
+	fprintf(log, "attach size=%u flags=%#x index=%d offset=%llu limit=%llu cache=%llu",
 		a->size, a->flags, a->index, a->offset, a->size_limit,
 		a->cache_size);
+	if (a->snapshot)
+		fprintf(log, " snapshot=%.*s", (int)a->snapshot_len,
+			(const char *)(uintptr_t)a->snapshot);
+	fputc('\n', log);
 	for (i = 0; i < a->nr_images; i++) {
 		fprintf(log, "image format=%u", images[i].format);
 		log_fd(log, "fd", images[i].fd);

@@ -31,7 +31,8 @@ const char attach_usage[] =
 "                           names), none, or a folder that has to hold them\n"
 "     --untrusted           a stranger's image: read-only, no backing or data\n"
 "                           file, no partition scan, no probing by udev\n"
-"     --snapshot ID         not supported yet\n"
+"     --snapshot ID         show an internal snapshot, by its id or name:\n"
+"                           read-only\n"
 "     --key-file FILE       not supported yet\n"
 " -h, --help                show this\n";
 
@@ -149,6 +150,18 @@ static int parse_backing(struct attach *a, const char *arg)
 	return 0;
 }
 
+static int parse_snapshot(struct attach *a, const char *arg)
+{
+	size_t len = strlen(arg);
+
+	if (!len || len > QCOW_SNAPSHOT_NAME_MAX)
+		return option_refused("--snapshot", arg, "the id or name of a snapshot");
+	a->ioc.snapshot = (uintptr_t)arg;
+	a->ioc.snapshot_len = len;
+	a->ioc.flags |= QCOW_ATTACH_RO;
+	return 0;
+}
+
 static int option_unsupported(const char *name, const char *instead)
 {
 	report(name, "not supported yet; %s", instead);
@@ -182,7 +195,7 @@ static int parse_option(struct attach *a, int opt, char **argv)
 				QCOW_ATTACH_NO_PARTSCAN;
 		return 0;
 	case OPT_SNAPSHOT:
-		return option_unsupported("--snapshot", "copy the snapshot out with qemu-img convert -l");
+		return parse_snapshot(a, optarg);
 	case OPT_KEY_FILE:
 		return option_unsupported("--key-file", "decrypt the image with qemu-img convert");
 	}

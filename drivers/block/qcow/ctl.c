@@ -60,6 +60,11 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 	    arg->image_size > PAGE_SIZE || arg->index < -1 ||
 	    arg->index >= 1 << MINORBITS)
 		return -EINVAL;
+	if (!arg->snapshot != !arg->snapshot_len || arg->pad2 ||
+	    arg->snapshot_len > QCOW_SNAPSHOT_NAME_MAX)
+		return -EINVAL;
+	if (arg->snapshot && !(flags & QCOW_ATTACH_RO))
+		return qcow_fail(msg, -EINVAL, "a snapshot can only be attached read-only");
 	if ((arg->offset | arg->size_limit) % SECTOR_SIZE)
 		return qcow_fail(msg, -EINVAL, "offset and size limit must be multiples of %u",
 				 SECTOR_SIZE);
@@ -119,28 +124,59 @@ static void ctl_put_sources(struct qcow_source *sources, u32 nr)
 	kvfree(sources);
 }
 
-static int ctl_do_attach(const struct qcow_ioc_attach *arg,
-			 struct qcow_msg *msg, u32 *failed)
+/* Return: the name that the caller gave, to be freed, NULL, or an ERR_PTR. */
+static char *ctl_get_snapshot(const struct qcow_ioc_attach *arg)
 {
-	struct qcow_attach attach = {
-		.nr_sources = arg->nr_images,
-		.flags = arg->flags,
-		.index = arg->index,
-		.offset = arg->offset,
-		.size_limit = arg->size_limit,
-		.cache_bytes = arg->cache_size ?: QCOW_CACHE_SIZE_DEFAULT,
-	};
+	char *name;
+
+	if (!arg->snapshot)
+		return NULL;
+	name = memdup_user_nul(u64_to_user_ptr(arg->snapshot),
+			       arg->snapshot_len);
+	if (!IS_ERR(name) && strlen(name) != arg->snapshot_len) {
+		kfree(name);
+		return ERR_PTR(-EINVAL);
+	}
+	return name;
+}
+
+static int ctl_attach_sources(const struct qcow_ioc_attach *arg,
+			      struct qcow_attach *attach, struct qcow_msg *msg,
+			      u32 *failed)
+{
 	struct qcow_source *sources;
 	int ret;
 
 	sources = kvcalloc(arg->nr_images, sizeof(*sources), GFP_KERNEL);
 	if (!sources)
 		return -ENOMEM;
-	attach.sources = sources;
+	attach->sources = sources;
 	ret = ctl_get_sources(sources, arg);
 	if (!ret)
-		ret = qcow_device_attach(&attach, msg, failed);
+		ret = qcow_device_attach(attach, msg, failed);
 	ctl_put_sources(sources, arg->nr_images);
+	return ret;
+}
+
+static int ctl_do_attach(const struct qcow_ioc_attach *arg,
+			 struct qcow_msg *msg, u32 *failed)
+{
+	char *snapshot = ctl_get_snapshot(arg);
+	struct qcow_attach attach = {
+		.nr_sources = arg->nr_images,
+		.flags = arg->flags,
+		.index = arg->index,
+		.snapshot = snapshot,
+		.offset = arg->offset,
+		.size_limit = arg->size_limit,
+		.cache_bytes = arg->cache_size ?: QCOW_CACHE_SIZE_DEFAULT,
+	};
+	int ret;
+
+	if (IS_ERR(snapshot))
+		return PTR_ERR(snapshot);
+	ret = ctl_attach_sources(arg, &attach, msg, failed);
+	kfree(snapshot);
 	return ret;
 }
 

@@ -43,6 +43,7 @@ static void device_release(struct kref *ref)
 
 	if (dev->disk)
 		put_disk(dev->disk);
+	kfree(dev->snapshot);
 	kfree(dev);
 }
 
@@ -213,6 +214,7 @@ static int device_open_chain(struct qcow_device *dev,
 		.stats = dev->target.stats,
 		.cache_bytes = a->cache_bytes,
 		.untrusted = a->flags & QCOW_ATTACH_UNTRUSTED,
+		.snapshot = dev->snapshot,
 		.writable = !(a->flags & QCOW_ATTACH_RO),
 		.direct = QCOW_DIRECT_AUTO,
 	};
@@ -354,6 +356,13 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 
 	if (!dev)
 		return NULL;
+	if (a->snapshot) {
+		dev->snapshot = kstrdup(a->snapshot, GFP_KERNEL);
+		if (!dev->snapshot) {
+			kfree(dev);
+			return NULL;
+		}
+	}
 	kref_init(&dev->ref);
 	dev->flags = a->flags;
 	dev->format = a->sources[0].format;

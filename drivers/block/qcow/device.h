@@ -31,6 +31,7 @@ enum qcow_device_state {
  * @format: &enum qcow_format of the attached image
  * @depth: images in the chain
  * @cache_bytes: limit of each image's metadata cache
+ * @snapshot: id or name of the snapshot that it shows; or NULL
  * @name: qcowN
  * @state: see there
  * @lazy: detach at the last close; under disk->open_mutex
@@ -46,6 +47,7 @@ struct qcow_device {
 	u32 format;
 	u32 depth;
 	u64 cache_bytes;
+	char *snapshot;
 	char name[DISK_NAME_LEN];
 	enum qcow_device_state state;
 	bool lazy;
@@ -58,6 +60,7 @@ struct qcow_device {
  * @nr_sources: at least 1
  * @flags: QCOW_ATTACH_*
  * @index: N of /dev/qcowN, or -1
+ * @snapshot: id or name of the snapshot to show; or NULL
  * @offset: bytes into the disk where the device begins
  * @size_limit: bytes the device has at most, 0: no limit
  * @cache_bytes: limit of each image's metadata cache
@@ -67,6 +70,7 @@ struct qcow_attach {
 	u32 nr_sources;
 	u32 flags;
 	int index;
+	const char *snapshot;
 	u64 offset;
 	u64 size_limit;
 	u64 cache_bytes;

@@ -240,25 +240,31 @@ int qcow_entry_zero(const struct qcow_layout *lay, struct qcow_l2_entry old,
  * qcow_entry_snapshot() - decode the fixed part of a snapshot's entry
  * @lay: the image's layout
  * @disk: as on disk
+ * @extra: what follows it on disk; looked at as far as there is extra data
  * @s: the result
  *
  * Return: 0, or -EUCLEAN if it is damaged.
  */
 int qcow_entry_snapshot(const struct qcow_layout *lay,
 			const struct qcow_disk_snapshot *disk,
+			const struct qcow_disk_snapshot_extra *extra,
 			struct qcow_snapshot *s)
 {
-	u32 extra = be32_to_cpu(disk->extra_data_size);
+	u32 extra_len = be32_to_cpu(disk->extra_data_size);
 
 	s->l1_offset = be64_to_cpu(disk->l1_table_offset);
 	s->l1_size = be32_to_cpu(disk->l1_size);
-	if (extra > QCOW_DISK_MAX_SNAPSHOT_EXTRA ||
+	if (extra_len > QCOW_DISK_MAX_SNAPSHOT_EXTRA ||
 	    s->l1_size > QCOW_DISK_MAX_L1_BYTES / sizeof(u64) ||
 	    !cluster_aligned(lay, s->l1_offset) || s->l1_offset > S64_MAX / 2)
 		return -EUCLEAN;
-	s->entry_bytes = sizeof(*disk) + extra + be16_to_cpu(disk->id_str_size) +
-			 be16_to_cpu(disk->name_size);
-	s->entry_bytes = (s->entry_bytes + 7) & ~7U;
+	s->disk_size = 0;
+	if (extra_len >= sizeof(*extra))
+		s->disk_size = be64_to_cpu(extra->disk_size) & ~511ULL;
+	s->id_len = be16_to_cpu(disk->id_str_size);
+	s->name_len = be16_to_cpu(disk->name_size);
+	s->id_offset = sizeof(*disk) + extra_len;
+	s->entry_bytes = (s->id_offset + s->id_len + s->name_len + 7) & ~7U;
 	return 0;
 }
 

@@ -75,11 +75,19 @@ struct qcow_l2_entry {
  * struct qcow_snapshot - a decoded entry of the snapshot table
  * @l1_offset: bytes into the file
  * @l1_size: entries
+ * @disk_size: bytes of the disk, 0: not told, as now
+ * @id_len: bytes of its id
+ * @name_len: bytes of its name
+ * @id_offset: bytes into this entry of the id, which the name follows
  * @entry_bytes: of this entry, to where the next one begins
  */
 struct qcow_snapshot {
 	u64 l1_offset;
 	u32 l1_size;
+	u64 disk_size;
+	u32 id_len;
+	u32 name_len;
+	u32 id_offset;
 	u32 entry_bytes;
 };
 
@@ -99,6 +107,7 @@ int __must_check qcow_entry_zero(const struct qcow_layout *lay,
 
 int __must_check qcow_entry_snapshot(const struct qcow_layout *lay,
 				     const struct qcow_disk_snapshot *disk,
+				     const struct qcow_disk_snapshot_extra *extra,
 				     struct qcow_snapshot *s);
 
 u64 qcow_entry_refcount(const void *block, u32 order, u32 index);

@@ -8,6 +8,8 @@
 static int raw_open(struct qcow_image *img, const struct qcow_params *params,
 		    struct qcow_msg *msg)
 {
+	if (params->snapshot)
+		return qcow_fail(msg, -EINVAL, "has no snapshots, being raw");
 	if (img->file.size > S64_MAX - 511)
 		return qcow_fail(msg, -EFBIG, "is too large");
 	img->size = (img->file.size + 511) & ~511ULL;

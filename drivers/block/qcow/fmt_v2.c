@@ -10,6 +10,7 @@
 #include "commit.h"
 #include "comp.h"
 #include "map.h"
+#include "snapshot.h"
 
 /* Bytes of the first read: the fixed header, whatever the cluster size. */
 #define V2_FIRST_READ	512
@@ -72,6 +73,34 @@ static int v2_read_l1(struct qcow_image *img, const struct qcow_header *h,
 		return v2_read_error(msg, err, "L1 table");
 	for (i = 0; i < img->l1_size; i++)
 		img->l1[i] = be64_to_cpu(((__force __be64 *)img->l1)[i]);
+	return 0;
+}
+
+/* The disk is to be what it was when a snapshot was made. */
+static int v2_pick_snapshot(struct qcow_image *img, struct qcow_header *h,
+			    const struct qcow_params *params,
+			    struct qcow_msg *msg)
+{
+	u32 shift = qcow_layout_l1_shift(&img->layout);
+	struct qcow_snapshot s;
+	int err;
+
+	if (!params->snapshot)
+		return 0;
+	err = qcow_snapshot_find(img, h, params->snapshot, &s);
+	if (err == -ENOENT)
+		return qcow_fail(msg, err, "has no snapshot with that id or name; see qemu-img snapshot -l");
+	if (err == -EUCLEAN)
+		return qcow_fail(msg, -EIO, "its snapshot table is damaged; see qemu-img check");
+	if (err)
+		return v2_read_error(msg, err, "snapshot table");
+	if (s.disk_size)
+		h->size = s.disk_size;
+	if (h->size > S64_MAX ||
+	    DIV_ROUND_UP_ULL(h->size, 1ULL << shift) > s.l1_size)
+		return qcow_fail(msg, -EIO, "the snapshot's L1 table is too small for its disk; see qemu-img check");
+	h->l1_offset = s.l1_offset;
+	h->l1_size = s.l1_size;
 	return 0;
 }
 
@@ -211,6 +240,9 @@ static int v2_open(struct qcow_image *img, const struct qcow_params *params,
 	if (err)
 		return err;
 	qcow_layout_init(&img->layout, &h);
+	err = v2_pick_snapshot(img, &h, params, msg);
+	if (err)
+		return err;
 	img->size = h.size;
 	img->wants_backing = h.backing_len;
 	err = v2_check_data_file(img, &h, params, msg);

@@ -123,4 +123,10 @@ struct qcow_disk_snapshot {
 
 static_assert(sizeof(struct qcow_disk_snapshot) == QCOW_DISK_MIN_SNAPSHOT_BYTES);
 
+/* What of the extra data is known; there may be less of it. */
+struct qcow_disk_snapshot_extra {
+	__be64 vm_state_size;
+	__be64 disk_size;
+};
+
 #endif /* _QCOW_FORMAT_H */

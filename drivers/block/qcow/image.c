@@ -165,6 +165,7 @@ struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 	for (i = 0; i < nr; i++) {
 		*failed = i;
 		p.writable = params->writable && !i;
+		p.snapshot = i ? NULL : params->snapshot;
 		img = image_open_one(&sources[i], i + 1 == nr, &p, msg);
 		if (IS_ERR(img)) {
 			qcow_image_close_chain(top);

@@ -83,6 +83,7 @@ struct qcow_stats {
  * @cache_bytes: of metadata to keep for each image
  * @direct: whether to bypass the page cache
  * @untrusted: no backing and no data file
+ * @snapshot: the top image: id or name of the snapshot to show; or NULL
  * @writable: the top image is written
  */
 struct qcow_params {
@@ -93,6 +94,7 @@ struct qcow_params {
 	u64 cache_bytes;
 	enum qcow_direct direct;
 	bool untrusted;
+	const char *snapshot;
 	bool writable;
 };
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Internal snapshots of an image that is written: where their tables lie.
+ * Internal snapshots: finding one, and where the tables of all lie.
  *
  * Section "Snapshots" of the specification.
  */
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 
 #include "snapshot.h"
 
@@ -15,17 +16,102 @@
  */
 #define SNAPSHOT_MAX_L1_BYTES	BIT_ULL(30)
 
-static int snapshot_read(struct qcow_alloc *a, u64 offset,
+static int snapshot_read(struct qcow_image *img, u64 offset,
 			 struct qcow_snapshot *s)
 {
-	struct qcow_disk_snapshot disk;
+	struct {
+		struct qcow_disk_snapshot fixed;
+		struct qcow_disk_snapshot_extra extra;
+	} disk;
 	int err;
 
-	err = qcow_file_pread(&a->img->file, offset, &disk, sizeof(disk));
+	err = qcow_file_pread(&img->file, offset, &disk, sizeof(disk));
 	if (err)
 		return err;
-	return qcow_entry_snapshot(&a->img->layout, &disk, s);
+	return qcow_entry_snapshot(&img->layout, &disk.fixed, &disk.extra, s);
 }
+
+/* --- Finding one --- */
+
+/* Whether [@offset, @offset + @len) of the file is @name. */
+static int snapshot_is(struct qcow_image *img, u64 offset, u32 len,
+		       const char *name, char *buf)
+{
+	int err;
+
+	if (len != strlen(name))
+		return 0;
+	err = qcow_file_pread(&img->file, offset, buf, len);
+	return err ?: !memcmp(buf, name, len);
+}
+
+/* Return: 2: it has that id; 1: that name; 0: neither; or a negative errno. */
+static int snapshot_matches(struct qcow_image *img, u64 offset,
+			    const struct qcow_snapshot *s, const char *name,
+			    char *buf)
+{
+	u64 id = offset + s->id_offset;
+	int ret;
+
+	ret = snapshot_is(img, id, s->id_len, name, buf);
+	if (ret)
+		return ret < 0 ? ret : 2;
+	return snapshot_is(img, id + s->id_len, s->name_len, name, buf);
+}
+
+static int snapshot_search(struct qcow_image *img, const struct qcow_header *h,
+			   const char *name, char *buf,
+			   struct qcow_snapshot *found)
+{
+	u64 offset = h->snapshots_offset;
+	struct qcow_snapshot s;
+	int ret, best = 0;
+	u32 i;
+
+	for (i = 0; i < h->nr_snapshots && best < 2; i++) {
+		ret = snapshot_read(img, offset, &s);
+		if (!ret)
+			ret = snapshot_matches(img, offset, &s, name, buf);
+		if (ret < 0)
+			return ret;
+		if (ret > best) {
+			best = ret;
+			*found = s;
+		}
+		offset += s.entry_bytes;
+		if (offset - h->snapshots_offset > QCOW_DISK_MAX_SNAPSHOT_TABLE)
+			return -EUCLEAN;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return best ? 0 : -ENOENT;
+}
+
+/**
+ * qcow_snapshot_find() - look a snapshot up
+ * @img: the image
+ * @h: its header
+ * @name: id or name, at most QCOW_SNAPSHOT_NAME_MAX bytes; an id goes first
+ * @s: the result
+ *
+ * May sleep. Return: 0; -ENOENT: there is none; -EUCLEAN: the snapshot table is
+ * damaged; -EINTR: the task is to be killed; or another error.
+ */
+int qcow_snapshot_find(struct qcow_image *img, const struct qcow_header *h,
+		       const char *name, struct qcow_snapshot *s)
+{
+	char *buf = kmalloc(strlen(name) + 1, GFP_KERNEL);
+	int err;
+
+	if (!buf)
+		return -ENOMEM;
+	err = snapshot_search(img, h, name, buf, s);
+	kfree(buf);
+	return err;
+}
+
+/* --- Those of an image that is written --- */
 
 /**
  * qcow_snapshot_add_meta() - note where the snapshots' tables lie
@@ -43,7 +129,7 @@ int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 	int err;
 
 	for (i = 0; i < h->nr_snapshots; i++) {
-		err = snapshot_read(a, offset, &s);
+		err = snapshot_read(a->img, offset, &s);
 		if (err)
 			return err;
 		offset += s.entry_bytes;

@@ -40,6 +40,17 @@ static ssize_t format_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(format);
 
+/* The image's author chose it: only what is printable is shown. */
+static ssize_t snapshot_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	const char *name = to_qcow(dev)->snapshot;
+
+	return name ? sysfs_emit(buf, "%*pE\n", (int)strlen(name), name) :
+		      sysfs_emit(buf, "\n");
+}
+static DEVICE_ATTR_RO(snapshot);
+
 static ssize_t depth_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
 {
@@ -95,6 +106,7 @@ static DEVICE_ATTR_RO(untrusted);
 static struct attribute *qcow_attrs[] = {
 	&dev_attr_image.attr,
 	&dev_attr_format.attr,
+	&dev_attr_snapshot.attr,
 	&dev_attr_depth.attr,
 	&dev_attr_direct_io.attr,
 	&dev_attr_autoclear.attr,

@@ -22,6 +22,9 @@
 /* Longest backing chain, the attached image included. */
 #define QCOW_MAX_IMAGES		256
 
+/* Longest id or name of a snapshot that can be asked for, in bytes. */
+#define QCOW_SNAPSHOT_NAME_MAX	1023
+
 /* Size of a metadata cache in bytes: the least, and what 0 stands for. */
 #define QCOW_CACHE_SIZE_MIN	(64U << 10)
 #define QCOW_CACHE_SIZE_DEFAULT	(32U << 20)
@@ -87,6 +90,10 @@ struct qcow_ioc_image {
  *	512; 0: all
  * @cache_size: bytes of metadata cache for each image, and as much again for
  *	refcounts if it is written; 0: the default
+ * @snapshot: address of the id or name of the internal snapshot to show, not
+ *	NUL-terminated; needs QCOW_ATTACH_RO. 0: the disk as it is now
+ * @snapshot_len: bytes of it, up to QCOW_SNAPSHOT_NAME_MAX; 0 if @snapshot is
+ * @pad2: must be 0
  * @reserved: must be 0
  *
  * When the ioctl returns 0 the device and its partitions exist.
@@ -105,7 +112,10 @@ struct qcow_ioc_attach {
 	__u64 offset;
 	__u64 size_limit;
 	__u64 cache_size;
-	__u64 reserved[4];
+	__u64 snapshot;
+	__u32 snapshot_len;
+	__u32 pad2;
+	__u64 reserved[2];
 };
 
 #define QCOW_ATTACH_SIZE_V1	104

@@ -135,10 +135,20 @@ static void abuse_fields(void)
 	REFUSED(arg.a.flags |= QCOW_ATTACH_DIRECT | QCOW_ATTACH_BUFFERED, EINVAL);
 	REFUSED(arg.a.flags |= QCOW_ATTACH_UNTRUSTED, EINVAL);
 	REFUSED(arg.a.pad = 1, EINVAL);
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 2; i++)
 		REFUSED(arg.a.reserved[i] = 1ULL << 63, EINVAL);
+	for (i = 0; i < 4; i++)
 		REFUSED(image.i.reserved[i] = 1, EINVAL);
-	}
+	REFUSED(arg.a.pad2 = 1, EINVAL);
+	REFUSED(arg.a.snapshot = (uintptr_t)"1", EINVAL);
+	REFUSED(arg.a.snapshot_len = 1, EINVAL);
+	REFUSED((arg.a.snapshot = (uintptr_t)"1\0", arg.a.snapshot_len = 2), EINVAL);
+	REFUSED((arg.a.snapshot = (uintptr_t)"none", arg.a.snapshot_len = 4), ENOENT);
+	REFUSED((arg.a.snapshot = (uintptr_t)"none",
+		 arg.a.snapshot_len = QCOW_SNAPSHOT_NAME_MAX + 1), EINVAL);
+	REFUSED((arg.a.snapshot = KERNEL_ADDRESS, arg.a.snapshot_len = 4), EFAULT);
+	REFUSED((arg.a.snapshot = (uintptr_t)"none", arg.a.snapshot_len = 4,
+		 arg.a.flags &= ~QCOW_ATTACH_RO), EINVAL);
 	REFUSED(image.i.flags = 1, EINVAL);
 	REFUSED(image.i.format = 0, ANY);
 	REFUSED(image.i.format = 4, ANY);
