@@ -7,10 +7,12 @@ int attach_main(int argc, char **argv);
 int detach_main(int argc, char **argv);
 int info_main(int argc, char **argv);
 int list_main(int argc, char **argv);
+int map_main(int argc, char **argv);
 
 extern const char attach_usage[];
 extern const char detach_usage[];
 extern const char info_usage[];
 extern const char list_usage[];
+extern const char map_usage[];
 
 #endif /* _QCOWCTL_COMMAND_H */

@@ -274,3 +274,56 @@ int device_find(const char *arg)
 		       access(arg, F_OK) ? "no such image or device" : "not attached");
 	return index < 0 ? -1 : index;
 }
+
+static int device_refused(int index, int err)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "/dev/qcow%d", index);
+	if (err == -EPERM || err == -EACCES)
+		report(name, "only root may ask about devices; use sudo");
+	else if (err == -ENODEV || err == -ENOENT || err == -ENXIO)
+		report(name, "no such device; see qcowctl list");
+	else
+		report(name, "%s; see the kernel log", strerror(-err));
+	return -1;
+}
+
+/**
+ * device_query() - ask the driver about a device that the user named
+ * @index: the N of /dev/qcowN
+ * @status: the result
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int device_query(int index, struct qcow_ioc_status *status)
+{
+	int control = device_control_quiet();
+	int err = control < 0 ? -errno : device_status(control, index, status);
+
+	if (control >= 0)
+		close(control);
+	return err ? device_refused(index, err) : 0;
+}
+
+/**
+ * device_or_image() - does an argument name a device?
+ * @arg: the argument
+ * @index: the N of /dev/qcowN, or -1: an image
+ *
+ * Return: 0, or -1 after saying that it is a partition.
+ */
+int device_or_image(const char *arg, int *index)
+{
+	bool partition;
+
+	*index = device_index_of_name(arg, &partition);
+	if (*index >= 0 && partition) {
+		report(arg, "is a partition; name its disk /dev/qcow%d", *index);
+		return -1;
+	}
+	/* A file may have such a name, too. */
+	if (*index >= 0 && !sysfs_exists(*index) && strncmp(arg, "/dev/", 5))
+		*index = -1;
+	return 0;
+}

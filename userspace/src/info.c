@@ -6,7 +6,6 @@
 #include <getopt.h>
 #include <json-c/json.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "chain.h"
 #include "command.h"
@@ -103,31 +102,14 @@ static int info_image(const struct info *o, const char *name, u32 format,
 	return !!err;
 }
 
-static int device_refused(int index, int err)
-{
-	char name[32];
-
-	snprintf(name, sizeof(name), "/dev/qcow%d", index);
-	if (err == -EPERM || err == -EACCES)
-		report(name, "only root may ask about devices; use sudo");
-	else if (err == -ENODEV || err == -ENOENT || err == -ENXIO)
-		report(name, "no such device; see qcowctl list");
-	else
-		report(name, "%s; see the kernel log", strerror(-err));
-	return 1;
-}
-
 static int info_device(const struct info *o, int index)
 {
 	struct qcow_ioc_status status;
-	int control = device_control_quiet();
-	int err = control < 0 ? -errno : device_status(control, index, &status);
 	char *path;
+	int err;
 
-	if (control >= 0)
-		close(control);
-	if (err)
-		return device_refused(index, err);
+	if (device_query(index, &status))
+		return 1;
 	path = sysfs_attr(index, "image");
 	err = info_image(o, path ? path : "image", status.format, &status);
 	/* Its image was deleted or renamed: the device is there all the same. */
@@ -161,16 +143,12 @@ static int parse_option(struct info *o, int opt, char **argv)
 
 static int info_run(const struct info *o, const char *name)
 {
-	bool partition;
-	int index = device_index_of_name(name, &partition);
+	int index;
 
-	if (index >= 0 && partition) {
-		report(name, "is a partition; name its disk /dev/qcow%d", index);
+	if (device_or_image(name, &index))
 		return 1;
-	}
-	if (index >= 0 && (sysfs_exists(index) || !strncmp(name, "/dev/", 5)))
-		return info_device(o, index);
-	return info_image(o, name, o->format, NULL);
+	return index >= 0 ? info_device(o, index) :
+	       info_image(o, name, o->format, NULL);
 }
 
 /**

@@ -20,6 +20,7 @@ static const struct command {
 	{ "detach", detach_main, detach_usage, "remove a block device" },
 	{ "list", list_main, list_usage, "list the attached devices" },
 	{ "info", info_main, info_usage, "describe an image or a device" },
+	{ "map", map_main, map_usage, "show where the bytes of a disk lie" },
 };
 
 static void print_usage(FILE *to)
