@@ -240,7 +240,7 @@ if [ ! -e /dev/qcow-control ] && ! modinfo qcow >/dev/null 2>&1; then
 	refuses "no driver" "/dev/qcow-control: the qcow module is not loaded; .*modprobe qcow" attach top.qcow2
 fi
 for word in --help -h help "attach --help" "detach -h" "list --help" "info -h" \
-	"help attach" "help detach" "help list" "help info"; do
+	"map -h" "help attach" "help detach" "help list" "help info" "help map"; do
 	# shellcheck disable=SC2086
 	accepts "usage: $word" $word
 	has "usage: $word: text" "^Usage: qcowctl" out

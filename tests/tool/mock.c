@@ -15,8 +15,8 @@
  * $MOCK_ERRNO, $MOCK_MSG, $MOCK_MSG_IMAGE: how an attach fails. $MOCK_HOLD: an
  * attach that does not fail keeps the open files, as the driver would, until the
  * process whose id is then in the file $MOCK_HOLD ends. $MOCK_FLAGS: the attach
- * flags that a status shows. $MOCK_BUSY: how many detaches fail with EBUSY before
- * one goes through.
+ * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
+ * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -336,6 +336,22 @@ static int mock_status(struct qcow_ioc_status *s)
 	s->cluster_size = 65536;
 	s->cache_hits = 12345;
 	return 0;
+}
+
+/* A device's file in $MOCK_ROOT. */
+int fsync(int fd)
+{
+	const char *root = getenv("MOCK_ROOT");
+	char path[4096];
+	FILE *log;
+
+	fd_path(path, sizeof(path), fd);
+	if (!root || strncmp(path, root, strlen(root)))
+		return NEXT(fsync)(fd);
+	log = log_open();
+	fprintf(log, "fsync %s\n", path + strlen(root));
+	fclose(log);
+	return getenv("MOCK_FSYNC_ERRNO") ? fail(atoi(getenv("MOCK_FSYNC_ERRNO"))) : 0;
 }
 
 int ioctl(int fd, unsigned long request, ...)

@@ -3,8 +3,8 @@
 #
 # run.sh [PART...]: qcowctl without the driver: which images it takes and
 # refuses, what it says, and what it would ask the driver for. Needs cc, python3
-# and qemu-utils; as root or not. PART is header, chain, truncated, locks, write,
-# driver or info. $WRAP, such as valgrind, runs qcowctl; VERBOSE=1 names what passes.
+# with zstandard, and qemu-utils; as root or not. PART is header, chain, truncated,
+# locks, write, driver, info or map. $WRAP, such as valgrind, runs qcowctl; VERBOSE=1 names what passes.
 # Ends in a line "tool: N passed, N failed".
 
 here=$(cd "$(dirname "$0")" && pwd)

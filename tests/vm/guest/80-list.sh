@@ -77,7 +77,7 @@ case_info_device() {
 case_help() {
 	qcowctl --help > /dev/null
 	qcowctl --version > /dev/null
-	for command in attach detach list info; do
+	for command in attach detach list info map; do
 		qcowctl $command --help > out
 		grep -q "Usage: qcowctl $command" out
 	done
