@@ -109,6 +109,8 @@ def make(job):
     os.makedirs(os.path.join(top, name))
     os.chdir(os.path.join(top, name))
     layer = build(rng, srcs)
+    # qemu-io was killed now and then.
+    qemu_img("check", "-q", "-r", "leaks", layer.path, check=False)
     for image in os.listdir("."):
         run("fallocate", "--dig-holes", image)
     reference(layer.path, "model")

@@ -169,6 +169,51 @@ after_snapshot_kept() {
 	done
 }
 
+# --- Clusters with data in some of their subclusters ---
+
+# Of each cluster some has data, some reads as zeros, some is what is below.
+make_subclusters_moved() {
+	local name
+
+	qemu-img create -q -f raw below.raw 4M
+	qemu-io -f raw -c 'write -q -P 18 0 4M' below.raw
+	create alone 4M -o extended_l2=on,cluster_size=64k
+	create over 4M -o extended_l2=on,cluster_size=64k -b below.raw -F raw
+	for name in alone over; do
+		fill $name.qcow2 'write -P 5 0 20k' 'write -z 24k 8k' 'write -P 6 108k 20k' \
+			'write -P 7 128k 64k' 'write -z 140k 4k' 'write -P 8 200k 2k'
+		qemu-img snapshot -c first $name.qcow2
+	done
+}
+
+# The snapshot has the cluster, too: all of it has to move.
+case_subclusters_moved() {
+	local name
+
+	for name in alone over; do
+		attach $name.qcow2
+		operate "$dev" 'write 23k 512 9' 'write 80k 1k 9' 'write 141k 512 9' \
+			'write 200k 512 9' 'read 0 20k 5' 'read 24k 8k 0' 'read 108k 20k 6' \
+			'read 128k 12k 7' 'read 144k 48k 7' 'read 205312 1536 8' 'flush' || fail $name
+		detach
+	done
+}
+
+after_subclusters_moved() {
+	local name below=0
+
+	for name in alone over; do
+		check $name.qcow2
+		holds qcow2 $name.qcow2 'read -P 5 0 20k' "read -P $below 20k 3k" 'read -P 9 23k 512' \
+			'read -P 0 24k 8k' "read -P $below 32k 48k" 'read -P 9 80k 1k' \
+			"read -P $below 81k 27k" 'read -P 6 108k 20k' 'read -P 7 128k 12k' \
+			'read -P 9 141k 512' 'read -P 7 144k 48k' 'read -P 9 200k 512' 'read -P 8 205312 1536'
+		qemu-img convert -q -l first -O raw $name.qcow2 raw
+		holds raw raw 'read -P 5 0 20k' 'read -P 0 24k 8k' 'read -P 6 108k 20k' 'read -P 8 200k 2k'
+		below=18
+	done
+}
+
 # --- Two queues that want one cluster ---
 
 make_race_for_clusters() {
