@@ -1,27 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Images that QEMU has open, and QEMU for images that we have. shellcheck shell=bash
 
-# Start qemu-io on an image and wait until it has its locks.
-hold()
-{
-	rm -f hold.in hold.out
-	mkfifo hold.in
-	qemu-io "$@" <hold.in >hold.out 2>&1 &
-	holder=$!
-	exec 9>hold.in
-	echo 'length' >&9
-	for _ in $(seq 200); do
-		grep -q MiB hold.out && return
-		sleep 0.05
-	done
-}
-
-release()
-{
-	exec 9>&-
-	wait "$holder"
-}
-
 # qemu_opens NAME ARGUMENTS..., qemu_refuses NAME ARGUMENTS...: of qemu-io
 qemu_opens()
 {

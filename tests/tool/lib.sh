@@ -182,6 +182,27 @@ let_go()
 	rm -f "$T/held"
 }
 
+# Start qemu-io on an image and wait until it has its locks.
+hold()
+{
+	rm -f hold.in hold.out
+	mkfifo hold.in
+	qemu-io "$@" <hold.in >hold.out 2>&1 &
+	holder=$!
+	exec 9>hold.in
+	echo 'length' >&9
+	for _ in $(seq 200); do
+		grep -q MiB hold.out && return
+		sleep 0.05
+	done
+}
+
+release()
+{
+	exec 9>&-
+	wait "$holder"
+}
+
 # A fake root/ with /dev/qcow0 and a partition.
 fake_root()
 {

@@ -4,12 +4,14 @@
 
 /* The commands: each returns the program's exit code. */
 int attach_main(int argc, char **argv);
+int check_main(int argc, char **argv);
 int detach_main(int argc, char **argv);
 int info_main(int argc, char **argv);
 int list_main(int argc, char **argv);
 int map_main(int argc, char **argv);
 
 extern const char attach_usage[];
+extern const char check_usage[];
 extern const char detach_usage[];
 extern const char info_usage[];
 extern const char list_usage[];

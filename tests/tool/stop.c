@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Preloaded: ends the program before its write number STOP_AT, as a crash would.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+ssize_t pwrite64(int fd, const void *buf, size_t len, off64_t offset)
+{
+	static ssize_t (*real)(int fd, const void *buf, size_t len, off64_t offset);
+	static long left;
+
+	if (!real) {
+		real = dlsym(RTLD_NEXT, "pwrite64");
+		left = atol(getenv("STOP_AT"));
+	}
+	if (!left--)
+		_exit(99);
+	return real(fd, buf, len, offset);
+}

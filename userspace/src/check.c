@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl check: is the metadata of a qcow2 image consistent?
+ */
+#include <getopt.h>
+#include <stdlib.h>
+
+#include "check_repair.h"
+#include "command.h"
+#include "lock.h"
+#include "report.h"
+
+const char check_usage[] =
+"Usage: qcowctl check [options] IMAGE\n"
+"\n"
+"Check the metadata of a qcow2 image that is not in use.\n"
+"\n"
+" -r, --repair=WHAT    repair leaks, or all that can be\n"
+" -J, --json           print JSON, with the keys of qemu-img check\n"
+" -h, --help           show this\n"
+"\n"
+"Exit status: 0 no errors, 1 could not be checked, 2 corruptions, 3 only leaked\n"
+"clusters, 63 the image's format cannot be checked.\n";
+
+static const struct option options[] = {
+	{ "repair", required_argument, NULL, 'r' },
+	{ "json", no_argument, NULL, 'J' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/* Repairs that need another look: entries, refcounts, and what is left. */
+#define MAX_ROUNDS	3
+
+/**
+ * struct check_options - what the command line asks for
+ * @repair: what to repair
+ * @json: print JSON
+ * @help: show the usage instead
+ */
+struct check_options {
+	enum check_repair repair;
+	bool json;
+	bool help;
+};
+
+/*
+ * Unlike image_load(), takes a header whose tables are past the end of the file:
+ * to say so is what a check is for.
+ */
+static int load_header(const struct file *f, struct qcow_header *h)
+{
+	u8 start[QCOW_DISK_V3_HEADER_LENGTH];
+	struct qcow_msg msg = { };
+	size_t len;
+	u8 *buf;
+	int err;
+
+	if (file_read(f, start, sizeof(start), 0, &len))
+		return CHECK_FAILED;
+	if (qcow_header_probe(start, len) < 2) {
+		report(f->name, "is no qcow2 image, and images of other formats cannot be checked");
+		return CHECK_UNSUPPORTED;
+	}
+	err = qcow_header_cluster_size(start, len, &msg);
+	if (err > 0) {
+		buf = xcalloc(1, err);
+		err = file_read(f, buf, err, 0, &len);
+		if (!err)
+			err = qcow_header_parse(h, buf, len, S64_MAX, &msg);
+		free(buf);
+	}
+	if (!err)
+		return 0;
+	report_msg(f->name, err, &msg);
+	return CHECK_FAILED;
+}
+
+static int exit_code(const struct check_result *res)
+{
+	if (res->check_errors)
+		return CHECK_FAILED;
+	if (res->corruptions)
+		return CHECK_CORRUPT;
+	return res->leaks ? CHECK_LEAKS : CHECK_CLEAN;
+}
+
+static u64 fewer(u64 before, u64 after)
+{
+	return before > after ? before - after : 0;
+}
+
+/* Look again at what was repaired. */
+static int check_again(struct check *c, struct file *f, bool quiet)
+{
+	struct qcow_header h;
+
+	check_free(c);
+	memset(c, 0, sizeof(*c));
+	if (load_header(f, &h) || check_init(c, f, &h))
+		return -1;
+	c->quiet = quiet;
+	c->prefix = "not repaired: ";
+	return check_run(c);
+}
+
+/* Return: -1 after saying why there is no result. */
+static int repair_file(const struct check_options *o, struct check *c,
+		       struct file *f)
+{
+	const struct check_result before = c->res;
+	struct check_result *res = &c->res;
+	int err, i;
+
+	if (!before.corruptions && !before.leaks && !before.check_errors)
+		return check_mark_clean(c);
+	err = check_repair(c, o->repair);
+	for (i = 0; err > 0 && i < MAX_ROUNDS; i++) {
+		err = check_again(c, f, true);
+		if (!err)
+			err = check_repair(c, o->repair);
+	}
+	check_progress_end();
+	if (err < 0 || check_again(c, f, false))
+		return -1;
+	res->corruptions_fixed = fewer(before.corruptions, res->corruptions);
+	res->leaks_fixed = fewer(before.leaks, res->leaks);
+	return res->corruptions || res->check_errors ? 0 : check_mark_clean(c);
+}
+
+static void say_interrupted(const struct check_options *o, const struct file *f)
+{
+	check_progress_end();
+	report(f->name, o->repair == CHECK_REPAIR_NONE ? "interrupted" :
+	       "interrupted; to go on with the repair, start it anew");
+}
+
+static int check_file(const struct check_options *o, struct file *f)
+{
+	struct qcow_header h;
+	struct check c;
+	int err = load_header(f, &h);
+
+	if (err)
+		return err;
+	err = check_init(&c, f, &h) || check_run(&c);
+	if (!err && o->repair != CHECK_REPAIR_NONE)
+		err = repair_file(o, &c, f);
+	if (err && check_stopped())
+		say_interrupted(o, f);
+	if (!err && o->json)
+		check_print_json(&c.res, f->name);
+	else if (!err)
+		check_print_text(&c.res);
+	err = err ? (int)CHECK_FAILED : exit_code(&c.res);
+	check_free(&c);
+	return err;
+}
+
+static int check_writable(const struct file *f)
+{
+	if (f->writable)
+		return 0;
+	report(f->name, "cannot be written, and so not be repaired; change its permissions, or check it without --repair");
+	return -1;
+}
+
+static int check_image(const struct check_options *o, const char *name)
+{
+	const struct file_role role = {
+		.write = o->repair != CHECK_REPAIR_NONE,
+	};
+	int status = CHECK_FAILED;
+	struct file f;
+
+	check_catch_signals();
+	if (!file_open(&f, name, NULL, &role) &&
+	    !(role.write && check_writable(&f)) && !lock_file(&f, role.write))
+		status = check_file(o, &f);
+	file_close(&f);
+	return status;
+}
+
+static int parse_repair(struct check_options *o, const char *what)
+{
+	if (!strcmp(what, "leaks"))
+		o->repair = CHECK_REPAIR_LEAKS;
+	else if (!strcmp(what, "all"))
+		o->repair = CHECK_REPAIR_ALL;
+	else
+		report("--repair", "takes leaks or all");
+	return o->repair == CHECK_REPAIR_NONE;
+}
+
+static int parse_option(struct check_options *o, int opt, char **argv)
+{
+	switch (opt) {
+	case 'r':
+		return parse_repair(o, optarg);
+	case 'J':
+		o->json = true;
+		return 0;
+	case 'h':
+		o->help = true;
+		return 0;
+	}
+	return report_usage("check", argv);
+}
+
+/**
+ * check_main() - the check command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int check_main(int argc, char **argv)
+{
+	struct check_options o = { };
+	int err = 0;
+	int opt;
+
+	while (!err && !o.help &&
+	       (opt = getopt_long(argc, argv, "r:Jh", options, NULL)) != -1)
+		err = parse_option(&o, opt, argv);
+	if (err)
+		return err;
+	if (o.help) {
+		fputs(check_usage, stdout);
+		return 0;
+	}
+	if (argc != optind + 1) {
+		report("check", "takes one image; see qcowctl check --help");
+		return 1;
+	}
+	return check_image(&o, argv[optind]);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_CHECK_H
+#define _QCOWCTL_CHECK_H
+
+#include "qcow/entry.h"
+#include "check_counts.h"
+#include "file.h"
+
+/* Exit codes, as of qemu-img check. */
+enum check_exit {
+	CHECK_CLEAN = 0,
+	CHECK_FAILED = 1,
+	CHECK_CORRUPT = 2,
+	CHECK_LEAKS = 3,
+	CHECK_UNSUPPORTED = 63,
+};
+
+/**
+ * struct check_result - what was found
+ * @corruptions: of metadata
+ * @leaks: clusters that have a higher refcount than references
+ * @check_errors: places that could not be looked at
+ * @end_offset: of the last cluster in use, bytes into the file
+ * @total: clusters of the disk
+ * @allocated: of these, in the file
+ * @fragmented: of these, not right behind the one before
+ * @compressed: of these, compressed
+ * @corruptions_fixed: gone by repair
+ * @leaks_fixed: gone by repair
+ */
+struct check_result {
+	u64 corruptions;
+	u64 leaks;
+	u64 check_errors;
+	u64 end_offset;
+	u64 total;
+	u64 allocated;
+	u64 fragmented;
+	u64 compressed;
+	u64 corruptions_fixed;
+	u64 leaks_fixed;
+};
+
+/* Refcount blocks that are kept in memory. */
+#define CHECK_MAX_SLOTS	256
+
+struct check_slot {
+	u64 offset;
+	void *block;
+};
+
+/**
+ * struct check - one look at an image
+ * @file: its file
+ * @h: its header
+ * @layout: of its tables
+ * @cluster: bytes of a cluster
+ * @length: bytes of the file, rounded up to 512 as QEMU does
+ * @nr: clusters of the file, and one more if something refers to it
+ * @per_block: refcounts of a refcount block
+ * @max: the largest refcount there can be
+ * @reftable: the refcount table as on disk
+ * @reftable_nr: entries of it
+ * @refs: references to each cluster
+ * @active: L1 entries of the disk that refer to a cluster as an L2 table
+ * @inactive: those of snapshots
+ * @slots: refcount blocks read last
+ * @nr_slots: how many
+ * @buf: one cluster
+ * @budget: bytes of tables that may still be read
+ * @res: the result
+ * @lines: findings that were printed
+ * @quiet: print none
+ * @prefix: of each
+ * @without_refcounts: count references as if there were no refcounts
+ * @damaged: corruptions that are neither refcounts nor COPIED flags
+ * @beyond: references past the end of the file
+ * @reftable_bad: corruptions of the refcount table
+ * @low: clusters with a refcount that is too low
+ * @unplaced: of these, those without a refcount block
+ * @copied: wrong COPIED flags
+ */
+struct check {
+	struct file *file;
+	struct qcow_header h;
+	struct qcow_layout layout;
+	u64 cluster;
+	u64 length;
+	u64 nr;
+	u64 per_block;
+	u64 max;
+	__be64 *reftable;
+	u64 reftable_nr;
+	struct counts refs;
+	struct counts active;
+	struct counts inactive;
+	struct check_slot slots[CHECK_MAX_SLOTS];
+	u32 nr_slots;
+	void *buf;
+	u64 budget;
+	struct check_result res;
+	u64 lines;
+	bool quiet;
+	const char *prefix;
+	bool without_refcounts;
+	u64 damaged;
+	u64 beyond;
+	u64 reftable_bad;
+	u64 low;
+	u64 unplaced;
+	u64 copied;
+};
+
+/* check_run.c */
+int check_init(struct check *c, struct file *f, const struct qcow_header *h);
+int check_run(struct check *c);
+void check_free(struct check *c);
+
+/* check_refs.c */
+void check_found(struct check *c, const char *fmt, ...) __printf(2, 3);
+int check_give_up(struct check *c, const char *why);
+int check_reference(struct check *c, u64 offset, u64 size, u64 times);
+int check_read_table(struct check *c, void *buf, u64 len, u64 offset);
+int check_disk_refcount(struct check *c, u64 cluster, u64 *refcount);
+void check_forget_blocks(struct check *c);
+bool check_block_missing(const struct check *c, u64 cluster);
+void check_compare(struct check *c);
+int check_refblocks(struct check *c);
+
+/* check_map.c */
+int check_l1(struct check *c, u64 offset, u32 nr, bool active);
+int check_l2_tables(struct check *c);
+
+/* check_extra.c */
+int check_snapshots(struct check *c);
+int check_luks(struct check *c);
+int check_bitmaps(struct check *c);
+
+/* check_progress.c */
+void check_catch_signals(void);
+bool check_stopped(void);
+void check_progress(const char *what, u64 done, u64 total);
+void check_progress_end(void);
+
+/* check_print.c */
+void check_print_text(const struct check_result *res);
+void check_print_json(const struct check_result *res, const char *name);
+
+static inline bool check_aligned(const struct check *c, u64 offset)
+{
+	return !(offset & (c->cluster - 1));
+}
+
+#endif /* _QCOWCTL_CHECK_H */
