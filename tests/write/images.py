@@ -16,6 +16,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
@@ -101,24 +102,38 @@ def attach_args(rng):
     return " ".join(args) or "-"
 
 
-def make(job):
-    """job: folder, sources, seed, number. Return: manifest line, fact."""
-    top, srcs, seed, number = job
-    rng = random.Random("write %s %s" % (seed, number))
-    name = "w%s-%04d" % (seed, number)
-    os.makedirs(os.path.join(top, name))
-    os.chdir(os.path.join(top, name))
+def draw(srcs, seed, number, attempt):
+    """An image in the current folder, and its model. Return: the image, its
+    snapshots, and the chance that is left. Fails if QEMU cannot read it, which
+    may be so after qemu-io was killed."""
+    rng = random.Random("write %s %s%s" % (seed, number, " again" * attempt))
     layer = build(rng, srcs)
-    # qemu-io was killed now and then.
     qemu_img("check", "-q", "-r", "leaks", layer.path, check=False)
     for image in os.listdir("."):
         run("fallocate", "--dig-holes", image)
     reference(layer.path, "model")
+    return layer, snapshots(layer.path), rng
+
+
+def make(job):
+    """job: folder, sources, seed, number. Return: manifest line, fact."""
+    top, srcs, seed, number = job
+    name = "w%s-%04d" % (seed, number)
+    for attempt in range(10):
+        os.makedirs(os.path.join(top, name))
+        os.chdir(os.path.join(top, name))
+        try:
+            layer, found, rng = draw(srcs, seed, number, attempt)
+            break
+        except RuntimeError:
+            shutil.rmtree(os.path.join(top, name))
+    else:
+        raise RuntimeError("%s cannot be made" % name)
     kept = [f for f in os.listdir(".") if f not in
             ("model", layer.name, layer.name + ".data")]
     fact = {
         "name": name, "image": layer.name, "options": layer.options,
-        "snapshots": snapshots(layer.path),
+        "snapshots": found,
         "files": {f: digest(f) for f in kept},
     }
     line = "\t".join((name, "%s/%s" % (name, layer.name), name + "/model",
