@@ -135,12 +135,17 @@ static int placement_write(struct placement *p)
 
 /* --- What surrounds it --- */
 
-/* Whether the surroundings are zeros, and the place is, too. */
+/*
+ * Whether the surroundings are zeros, and the place is, too. Of a cluster that
+ * moves as a whole, the extent tells only what one of its subclusters is.
+ */
 static bool around_is_there(const struct qcow_image *img,
 			    const struct qcow_extent *ext, bool fresh)
 {
-	return fresh && (ext->type == QCOW_EXTENT_ZERO ||
-			 (ext->type == QCOW_EXTENT_HOLE && !img->backing));
+	if (!fresh || ext->mapped)
+		return false;
+	return ext->type == QCOW_EXTENT_ZERO ||
+	       (ext->type == QCOW_EXTENT_HOLE && !img->backing);
 }
 
 /*
