@@ -114,6 +114,29 @@ static ssize_t file_cached(struct qcow_file *f, u64 pos, void *buf, size_t len,
 	return file_sync_iter(f, pos, &iter, false, write);
 }
 
+/**
+ * qcow_file_bvecs() - describe kernel memory by pages
+ * @bvec: the result; room for one more than @len has whole pages, and one more
+ *	if @buf does not begin with a page
+ * @buf: kmalloc or vmalloc memory
+ * @len: bytes
+ *
+ * Any context. Return: segments of @bvec that are used.
+ */
+u32 qcow_file_bvecs(struct bio_vec *bvec, void *buf, size_t len)
+{
+	u32 nr = 0, n;
+
+	for (; len; len -= n, buf += n, nr++) {
+		n = min_t(size_t, len, PAGE_SIZE - offset_in_page(buf));
+		bvec[nr].bv_page = is_vmalloc_addr(buf) ? vmalloc_to_page(buf) :
+							  virt_to_page(buf);
+		bvec[nr].bv_offset = offset_in_page(buf);
+		bvec[nr].bv_len = n;
+	}
+	return nr;
+}
+
 /* Direct, up to FILE_PREAD_PAGES of any kernel memory. */
 static ssize_t file_direct(struct qcow_file *f, u64 pos, void *buf, size_t len,
 			   bool write)
@@ -121,22 +144,11 @@ static ssize_t file_direct(struct qcow_file *f, u64 pos, void *buf, size_t len,
 	/* Memory that does not begin with a page spans one more. */
 	struct bio_vec bvec[FILE_PREAD_PAGES + 1];
 	struct iov_iter iter;
-	size_t used = 0;
-	u32 nr = 0;
+	u32 nr;
 
 	len = min_t(size_t, len, FILE_PREAD_PAGES * PAGE_SIZE);
-	while (used < len) {
-		void *p = buf + used;
-		u32 n = min_t(size_t, len - used, PAGE_SIZE - offset_in_page(p));
-
-		bvec[nr].bv_page = is_vmalloc_addr(p) ? vmalloc_to_page(p) :
-							virt_to_page(p);
-		bvec[nr].bv_offset = offset_in_page(p);
-		bvec[nr].bv_len = n;
-		used += n;
-		nr++;
-	}
-	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, bvec, nr, used);
+	nr = qcow_file_bvecs(bvec, buf, len);
+	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, bvec, nr, len);
 	return file_sync_iter(f, pos, &iter, true, write);
 }
 
@@ -176,26 +188,56 @@ static ssize_t file_pread_some(struct qcow_file *f, u64 pos, void *buf,
 	return done;
 }
 
+/**
+ * struct file_bounce - what direct I/O can address around a range that it cannot
+ * @start: bytes into the file
+ * @head: bytes before the range
+ * @size: bytes, the range and what is around it
+ * @buf: memory for them
+ */
+struct file_bounce {
+	u64 start;
+	size_t head;
+	size_t size;
+	void *buf;
+};
+
+/* Return: 0, with @b->buf to be given to kvfree(); or -ENOMEM. */
+static int file_bounce_init(const struct qcow_file *f, struct file_bounce *b,
+			    u64 pos, size_t len)
+{
+	b->start = pos & ~(u64)f->dio_mask;
+	b->head = pos - b->start;
+	b->size = (b->head + len + f->dio_mask) & ~(size_t)f->dio_mask;
+	b->buf = kvmalloc(max_t(size_t, b->size, PAGE_SIZE), GFP_NOIO);
+	return b->buf ? 0 : -ENOMEM;
+}
+
 /* As file_pread_some(), for a range that direct I/O cannot address. */
 static ssize_t file_pread_bounce(struct qcow_file *f, u64 pos, void *buf,
 				 size_t len)
 {
-	u64 start = pos & ~(u64)f->dio_mask;
-	size_t head = pos - start;
-	size_t size = (head + len + f->dio_mask) & ~(size_t)f->dio_mask;
-	void *bounce;
+	struct file_bounce b;
 	ssize_t n;
 
-	bounce = kvmalloc(max_t(size_t, size, PAGE_SIZE), GFP_NOIO);
-	if (!bounce)
-		return -ENOMEM;
-	n = file_pread_some(f, start, bounce, size, true);
+	n = file_bounce_init(f, &b, pos, len);
+	if (n)
+		return n;
+	n = file_pread_some(f, b.start, b.buf, b.size, true);
 	if (n > 0) {
-		n = clamp_t(ssize_t, n - (ssize_t)head, 0, len);
-		memcpy(buf, bounce + head, n);
+		n = clamp_t(ssize_t, n - (ssize_t)b.head, 0, len);
+		memcpy(buf, b.buf + b.head, n);
 	}
-	kvfree(bounce);
+	kvfree(b.buf);
 	return n;
+}
+
+/* Whether direct I/O can address a range, with memory as it is. */
+static bool file_aligned(const struct qcow_file *f, u64 pos, const void *buf,
+			 size_t len)
+{
+	return !((pos | len) & f->dio_mask) &&
+	       !((unsigned long)buf & f->mem_mask);
 }
 
 /**
@@ -213,13 +255,11 @@ int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
 {
 	unsigned int noio = memalloc_noio_save();
 	bool direct = f->direct && f->direct_kmem;
-	bool aligned = !((pos | len) & f->dio_mask) &&
-		       !((unsigned long)buf & f->mem_mask);
 	ssize_t n;
 
 	if (pos > S64_MAX - len)
 		n = -EIO;
-	else if (direct && !aligned)
+	else if (direct && !file_aligned(f, pos, buf, len))
 		n = file_pread_bounce(f, pos, buf, len);
 	else
 		n = file_pread_some(f, pos, buf, len, direct);
@@ -264,24 +304,21 @@ static int file_pwrite_all(struct qcow_file *f, u64 pos, void *buf, size_t len,
 static int file_pwrite_bounce(struct qcow_file *f, u64 pos, const void *buf,
 			      size_t len)
 {
-	u64 start = pos & ~(u64)f->dio_mask;
-	size_t head = pos - start;
-	size_t size = (head + len + f->dio_mask) & ~(size_t)f->dio_mask;
-	void *bounce;
+	struct file_bounce b;
 	ssize_t n;
 	int err;
 
-	bounce = kvmalloc(max_t(size_t, size, PAGE_SIZE), GFP_NOIO);
-	if (!bounce)
-		return -ENOMEM;
-	n = file_pread_some(f, start, bounce, size, true);
+	err = file_bounce_init(f, &b, pos, len);
+	if (err)
+		return err;
+	n = file_pread_some(f, b.start, b.buf, b.size, true);
 	err = min_t(ssize_t, n, 0);
 	if (!err) {
-		memset(bounce + n, 0, size - n);
-		memcpy(bounce + head, buf, len);
-		err = file_pwrite_all(f, start, bounce, size, true);
+		memset(b.buf + n, 0, b.size - n);
+		memcpy(b.buf + b.head, buf, len);
+		err = file_pwrite_all(f, b.start, b.buf, b.size, true);
 	}
-	kvfree(bounce);
+	kvfree(b.buf);
 	return err;
 }
 
@@ -301,11 +338,9 @@ int qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf, size_t len)
 {
 	unsigned int noio = memalloc_noio_save();
 	bool direct = f->direct && f->direct_kmem;
-	bool aligned = !((pos | len) & f->dio_mask) &&
-		       !((unsigned long)buf & f->mem_mask);
 	int err;
 
-	if (direct && !aligned)
+	if (direct && !file_aligned(f, pos, buf, len))
 		err = file_pwrite_bounce(f, pos, buf, len);
 	else
 		err = file_pwrite_all(f, pos, buf, len, direct);

@@ -40,6 +40,7 @@ bool qcow_file_regular(const struct qcow_file *f);
 void qcow_file_use_cache(struct qcow_file *f);
 bool qcow_file_shrunk(const struct qcow_file *f);
 void qcow_file_close(struct qcow_file *f);
+u32 qcow_file_bvecs(struct bio_vec *bvec, void *buf, size_t len);
 int __must_check qcow_file_pread(struct qcow_file *f, u64 pos, void *buf,
 				 size_t len);
 int __must_check qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf,

@@ -10,7 +10,6 @@
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "link.h"
 #include "map.h"
@@ -52,21 +51,6 @@ static u64 placement_bytes(const struct placement *p)
 
 /* --- One transfer of surroundings and guest data --- */
 
-static u32 bvec_add_buffer(struct bio_vec *bv, void *buf, u32 len)
-{
-	u32 nr = 0, n;
-
-	for (; len; len -= n, buf += n) {
-		n = min_t(u32, len, PAGE_SIZE - offset_in_page(buf));
-		bv[nr].bv_page = is_vmalloc_addr(buf) ? vmalloc_to_page(buf) :
-							virt_to_page(buf);
-		bv[nr].bv_offset = offset_in_page(buf);
-		bv[nr].bv_len = n;
-		nr++;
-	}
-	return nr;
-}
-
 static u32 bvec_add_io(struct bio_vec *bv, const struct qcow_io *io, u32 skip,
 		       u32 len)
 {
@@ -96,9 +80,9 @@ static int placement_write_around(struct placement *p, struct qcow_fio *fio)
 	bv = kvmalloc_array(room, sizeof(*bv), GFP_NOIO);
 	if (!bv)
 		return -ENOMEM;
-	nr = bvec_add_buffer(bv, p->around, p->head);
+	nr = qcow_file_bvecs(bv, p->around, p->head);
 	nr += bvec_add_io(bv + nr, p->io, p->pos - p->io->pos, p->len);
-	nr += bvec_add_buffer(bv + nr, p->around + p->head,
+	nr += qcow_file_bvecs(bv + nr, p->around + p->head,
 			      p->tail - p->beyond);
 	fio->pos = p->host;
 	fio->bvec = bv;

@@ -14,7 +14,6 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
-#include <linux/vmalloc.h>
 
 #include "compat.h"
 #include "image.h"
@@ -185,21 +184,6 @@ static void sync_read_done(struct qcow_io *io)
 	complete(&container_of(io, struct sync_read, io)->done);
 }
 
-static u32 sync_read_bvecs(struct bio_vec *bv, void *buf, size_t len)
-{
-	u32 nr = 0, n;
-
-	for (; len; len -= n, buf += n) {
-		n = min_t(size_t, len, PAGE_SIZE - offset_in_page(buf));
-		bv[nr].bv_page = is_vmalloc_addr(buf) ? vmalloc_to_page(buf) :
-							virt_to_page(buf);
-		bv[nr].bv_offset = offset_in_page(buf);
-		bv[nr].bv_len = n;
-		nr++;
-	}
-	return nr;
-}
-
 /**
  * qcow_read_sync() - read from the disk that an I/O is for
  * @like: image, wq and parts are taken from it
@@ -226,7 +210,7 @@ int qcow_read_sync(struct qcow_io *like, u64 pos, void *buf, size_t len)
 		r->io.pos = pos;
 		r->io.len = len;
 		r->io.bvec = bv;
-		r->io.nr_bvec = sync_read_bvecs(bv, buf, len);
+		r->io.nr_bvec = qcow_file_bvecs(bv, buf, len);
 		r->io.done = sync_read_done;
 		qcow_read(&r->io);
 		wait_for_completion(&r->done);
