@@ -121,8 +121,9 @@ static u32 next_cut(const struct memlog *log, u32 last, u32 cuts,
 	return last + 1 + qtest_below(rnd, step);
 }
 
+/* @last: stamp of the last cut, which @d is left with */
 static u32 cut_log(struct kunit *test, struct memlog_disk *d, u32 seed,
-		   struct rnd_state *rnd)
+		   struct rnd_state *rnd, u32 *last)
 {
 	struct writer *w = test->priv;
 	u32 cuts = writer_top(w)->spec.full ? FULL_CUTS : CUTS;
@@ -131,6 +132,7 @@ static u32 cut_log(struct kunit *test, struct memlog_disk *d, u32 seed,
 
 	for (when = 1; when <= d->log->clock + 1;
 	     when = next_cut(d->log, when, cuts, rnd)) {
+		*last = when;
 		for (cut = 0; cut < MEMLOG_CUTS; cut++) {
 			memlog_disk_cut(d, when, cut, rnd);
 			fault = writer_check(w, d->data, min(d->size, d->capacity), when);
@@ -145,9 +147,9 @@ static u32 cut_log(struct kunit *test, struct memlog_disk *d, u32 seed,
 	return n;
 }
 
-/* What was left can be written again. */
+/* What was left at @when can be written again. */
 static void write_after_cut(struct kunit *test, struct memlog_disk *d, u32 seed,
-			    struct rnd_state *rnd)
+			    struct rnd_state *rnd, u32 when)
 {
 	struct writer *w = test->priv;
 	u64 size = min(d->size, d->capacity);
@@ -155,11 +157,13 @@ static void write_after_cut(struct kunit *test, struct memlog_disk *d, u32 seed,
 	const char *fault;
 	u32 i;
 
+	writer_cut(w, when);
 	memfile_rewrite(writer_top(w)->m, d->data, size);
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "load %u: %s", seed, w->base.msg.text);
 	for (i = 0; i < STEPS; i++)
 		KUNIT_EXPECT_EQ(test, load_write(&l), 0);
 	KUNIT_EXPECT_EQ(test, load_wait_all(&l), 0);
+	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
 	writer_close(w);
 	fault = writer_check_closed(w);
 	if (fault)
@@ -202,7 +206,7 @@ static u32 cut_load(struct kunit *test, u32 seed, bool full, u32 *grown)
 	struct writer *w = test->priv;
 	struct memlog_disk *d = &w->disk;
 	struct load l = { .w = w };
-	u32 n;
+	u32 n, last = 0;
 
 	l.rnd = qtest_rnd(30000 + seed);
 	build(test, full, &l.rnd);
@@ -216,8 +220,8 @@ static u32 cut_load(struct kunit *test, u32 seed, bool full, u32 *grown)
 	if (full)
 		*grown += w->k.table_at != 1ULL << w->k.bits;
 	memlog_disk_start(d, writer_top(w)->file, writer_top(w)->file_len);
-	n = cut_log(test, d, seed, &l.rnd);
-	write_after_cut(test, d, seed, &l.rnd);
+	n = cut_log(test, d, seed, &l.rnd, &last);
+	write_after_cut(test, d, seed, &l.rnd, last);
 	writer_free(w);
 	return n;
 }

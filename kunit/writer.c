@@ -383,6 +383,18 @@ static u32 flushed_until(const struct writer *w, u32 when)
 	return until;
 }
 
+void writer_cut(struct writer *w, u32 when)
+{
+	u32 until = flushed_until(w, when);
+	struct writer_op *op = w->op;
+
+	for (; op < w->op + w->nr_ops && op->begun < when; op++) {
+		op->end = min(op->end, when);
+		op->ok &= op->end <= until;
+	}
+	w->nr_ops = op - w->op;
+}
+
 static void set_floor(struct writer *w, u32 until)
 {
 	const struct writer_op *op;

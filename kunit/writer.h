@@ -95,6 +95,12 @@ int writer_write(struct writer *w, u64 pos, u32 len);
 int writer_flush(struct writer *w);
 int writer_read_back(struct writer *w);
 
+/*
+ * The power was cut at @when: what began later never happened, and what was not
+ * flushed may be lost.
+ */
+void writer_cut(struct writer *w, u32 when);
+
 /* Of a closed image, or of a disk after a cut at @when. Return: NULL if well. */
 const char *writer_check(struct writer *w, const void *data, u64 size, u32 when);
 const char *writer_check_cuts(struct writer *w, struct rnd_state *rnd);
