@@ -2,15 +2,9 @@
 /*
  * qcowtest COMMAND ...
  */
-#include <string.h>
-
 #include "qcowtest.h"
 
-static const struct {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *usage;
-} commands[] = {
+static const struct command commands[] = {
 	{ "compare", compare_main, "[-p PREFIX] [-r ROOT] [-a ARGS] MANIFEST" },
 	{ "refuse", refuse_main, "ROOT MANIFEST" },
 	{ "abuse", abuse_main, "IMAGE FOLDER" },
@@ -25,13 +19,5 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	size_t i;
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
-		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
-	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(stderr, "qcowtest %s %s\n", commands[i].name, commands[i].usage);
-	return 2;
+	return run_command(commands, ARRAY_SIZE(commands), argc, argv);
 }

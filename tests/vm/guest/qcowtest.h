@@ -59,6 +59,15 @@ int open_device(int index, int flags);
 
 /* --- Commands --- */
 
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *usage;
+};
+
+/* Runs the one that argv[1] names; else says what there is. Return: exit code. */
+int run_command(const struct command *commands, size_t nr, int argc, char **argv);
+
 int compare_main(int argc, char **argv);
 int refuse_main(int argc, char **argv);
 int abuse_main(int argc, char **argv);

@@ -220,3 +220,19 @@ int open_device(int index, int flags)
 	snprintf(path, sizeof(path), "/dev/qcow%d", index);
 	return open(path, flags | O_CLOEXEC);
 }
+
+/* --- Commands --- */
+
+int run_command(const struct command *commands, size_t nr, int argc, char **argv)
+{
+	size_t i;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (i = 0; argc > 1 && i < nr; i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	for (i = 0; i < nr; i++)
+		fprintf(stderr, "%s %s %s\n", argv[0], commands[i].name,
+			commands[i].usage);
+	return 2;
+}
