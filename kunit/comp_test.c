@@ -476,9 +476,9 @@ static void comp_past_end(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.part, false), 0);
 	KUNIT_EXPECT_EQ(test, reader_wait(&r), -EBADMSG);
 
-	/* Too few bytes. */
+	/* Too few bytes, whatever it holds. */
 	reader_prepare(x, &r, 0, 2, 0, CLUSTER);
-	r.part.csize = 512;
+	r.part.csize = 8;
 	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.part, false), 0);
 	KUNIT_EXPECT_EQ(test, reader_wait(&r), -EBADMSG);
 }
