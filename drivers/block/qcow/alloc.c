@@ -275,6 +275,122 @@ int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 	return err;
 }
 
+/* --- Clusters in a row --- */
+
+/* How many of @nr clusters are free from @first on, which is, in its block. */
+static int __count_free(struct qcow_alloc *a, u64 first, u32 nr, u32 *got)
+{
+	u64 value;
+	int err;
+
+	for (*got = 1; *got < nr; ++*got) {
+		if (first >> a->block_bits != (first + *got) >> a->block_bits)
+			break;
+		err = __qcow_refcount_get(a, first + *got, &value);
+		if (err)
+			return err;
+		if (value)
+			break;
+	}
+	return 0;
+}
+
+/* Look for @nr free clusters in a row. -ERANGE: @first has to be covered. */
+static int __find_run(struct qcow_alloc *a, u32 nr, u64 *first)
+{
+	bool covered;
+	u32 got = 0;
+	int err;
+
+	for (*first = a->hint; ; *first += got) {
+		if (*first >= a->limit || nr > a->limit - *first)
+			return -ENOSPC;
+		cond_resched();
+		got = 0;
+		err = __qcow_refcount_cover(a, *first, &covered);
+		if (err)
+			return err;
+		if (!covered) {
+			*first = ((*first >> a->block_bits) + 1) << a->block_bits;
+			continue;
+		}
+		err = __qcow_refcount_find(a, first, 1, &got);
+		if (!err && got)
+			err = __count_free(a, *first, nr, &got);
+		if (err)
+			return err;
+		if (got == nr)
+			return __check_free(a, *first, nr);
+	}
+}
+
+static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
+{
+	int err, ret = 0;
+	u32 n;
+
+	err = __find_run(a, nr, first);
+	for (n = 0; !err && n < nr; n++)
+		err = __qcow_refcount_set(a, *first + n, 1);
+	if (!err) {
+		a->fresh = max(a->fresh, *first + nr);
+		__grow_file(a, (*first + nr) << qcow_alloc_cluster_bits(a));
+		return 0;
+	}
+	while (n-- > 1 && !ret)
+		ret = __qcow_refcount_set(a, *first + n - 1, 0);
+	return err;
+}
+
+/* Space for it, as for every table that is not written yet. */
+static int run_secure(struct qcow_alloc *a, enum qcow_meta kind, u32 nr,
+		      u64 first)
+{
+	u32 i;
+	int err;
+
+	err = qcow_alloc_add_meta(a, kind, first << qcow_alloc_cluster_bits(a),
+				  (u64)nr << qcow_alloc_cluster_bits(a));
+	for (i = 0; !err && i < nr; i++)
+		err = qcow_alloc_secure(a, first + i);
+	return err;
+}
+
+/**
+ * qcow_alloc_run() - take clusters in a row, for a table
+ * @a: of the image
+ * @kind: what they will hold
+ * @nr: how many, at least 1
+ * @first: number of the first
+ *
+ * Context: as qcow_alloc_clusters(). May sleep. If they are not used they have to
+ * be given to qcow_release().
+ * Return: 0; -EFBIG: there can be no such row in this image; or as
+ * qcow_alloc_clusters().
+ */
+int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first)
+{
+	int err;
+
+	/* Each refcount block lies first in what it covers, if it is new. */
+	if (nr >> a->block_bits || nr == (1ULL << a->block_bits))
+		return -EFBIG;
+	do {
+		mutex_lock(&a->lock);
+		err = __take_run(a, nr, first);
+		mutex_unlock(&a->lock);
+		if (err != -ERANGE)
+			break;
+		err = qcow_refcount_grow(a, *first);
+	} while (!err);
+	if (err)
+		return err;
+	err = run_secure(a, kind, nr, *first);
+	if (err)
+		qcow_release(a, *first, nr);
+	return err;
+}
+
 /**
  * qcow_alloc_return_pool() - give back what is reserved and not used
  * @a: of the image

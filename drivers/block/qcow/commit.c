@@ -285,6 +285,70 @@ int qcow_commit(struct qcow_alloc *a)
 	return err;
 }
 
+/* --- The header --- */
+
+/* Nobody knows what the header says: no metadata is written any more. */
+static int header_unknown(struct qcow_alloc *a, int err)
+{
+	a->failed = -EIO;
+	pr_err("%s: its header could not be written: error %d; flushes fail from now on\n",
+	       a->img->label, err);
+	return -EIO;
+}
+
+/* Write @new in place of @old, or have @old there as before. */
+static int header_write(struct qcow_alloc *a, u32 offset, void *new, void *old,
+			u32 len)
+{
+	struct qcow_file *f = &a->img->file;
+	int err, back;
+
+	err = qcow_file_pwrite(f, offset, new, len);
+	if (!err) {
+		err = qcow_file_sync(f);
+		return err ? header_unknown(a, err) : 0;
+	}
+	back = qcow_file_pwrite(f, offset, old, len);
+	if (!back)
+		back = qcow_file_sync(f);
+	return back ? header_unknown(a, back) : err;
+}
+
+/**
+ * qcow_commit_header() - change fields of the header, all of them at once
+ * @a: of the image
+ * @offset: bytes into the header of the first
+ * @fields: as on disk
+ * @len: bytes of them, all in one sector, QCOW_COMMIT_HEADER_MAX at most
+ *
+ * What they lead to is written, and the refcounts of it are committed; it is
+ * synced here. May sleep.
+ *
+ * Return: 0: it is durable; or an error: the header is as it was, or, if
+ * a->failed is set, one or the other.
+ */
+int qcow_commit_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
+{
+	u8 old[QCOW_COMMIT_HEADER_MAX];
+	int err;
+
+	if (WARN_ON_ONCE(len > sizeof(old)))
+		return -EINVAL;
+	mutex_lock(&a->store_lock);
+	err = commit_refused(a);
+	if (!err)
+		err = qcow_file_pread(&a->img->file, offset, old, len);
+	if (!err) {
+		err = qcow_file_sync(&a->img->file);
+		if (err)
+			err = header_unknown(a, err);
+	}
+	if (!err)
+		err = header_write(a, offset, fields, old, len);
+	mutex_unlock(&a->store_lock);
+	return err;
+}
+
 /* --- In the background --- */
 
 static void commit_later(struct qcow_alloc *a)
