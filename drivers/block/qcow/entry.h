@@ -125,4 +125,10 @@ static inline u32 qcow_layout_l1_shift(const struct qcow_layout *lay)
 	return lay->cluster_bits + lay->l2_bits;
 }
 
+/* L1 entries that a disk of @size bytes needs. */
+static inline u64 qcow_layout_l1_entries(const struct qcow_layout *lay, u64 size)
+{
+	return size ? ((size - 1) >> qcow_layout_l1_shift(lay)) + 1 : 0;
+}
+
 #endif /* _QCOW_ENTRY_H */

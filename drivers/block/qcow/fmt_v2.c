@@ -81,7 +81,6 @@ static int v2_pick_snapshot(struct qcow_image *img, struct qcow_header *h,
 			    const struct qcow_params *params,
 			    struct qcow_msg *msg)
 {
-	u32 shift = qcow_layout_l1_shift(&img->layout);
 	struct qcow_snapshot s;
 	int err;
 
@@ -97,7 +96,7 @@ static int v2_pick_snapshot(struct qcow_image *img, struct qcow_header *h,
 	if (s.disk_size)
 		h->size = s.disk_size;
 	if (h->size > S64_MAX ||
-	    DIV_ROUND_UP_ULL(h->size, 1ULL << shift) > s.l1_size)
+	    qcow_layout_l1_entries(&img->layout, h->size) > s.l1_size)
 		return qcow_fail(msg, -EIO, "the snapshot's L1 table is too small for its disk; see qemu-img check");
 	h->l1_offset = s.l1_offset;
 	h->l1_size = s.l1_size;

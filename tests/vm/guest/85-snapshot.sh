@@ -24,7 +24,8 @@ make_image() {
 case_snapshot_read() {
 	local options i
 
-	for options in "" compat=0.10 cluster_size=4k extended_l2=on refcount_bits=64; do
+	for options in "" compat=0.10 cluster_size=4k extended_l2=on refcount_bits=64 \
+		cluster_size=512 cluster_size=2M; do
 		rm -f image*
 		make_image image ${options:+-o "$options"}
 		for i in 1 2 3; do
