@@ -234,11 +234,13 @@ static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest)
 /**
  * struct change - what becomes of entries
  * @data: they get data, at @host; else they read as zeros
+ * @hole: they become as if never written
  * @unmap: zeros: let go of the clusters
  * @host: bytes into the file, for the first byte
  */
 struct change {
 	bool data;
+	bool hole;
 	bool unmap;
 	u64 host;
 };
@@ -247,6 +249,10 @@ static int change_entry(const struct qcow_layout *lay, const struct change *c,
 			struct qcow_l2_entry old, u64 pos, u64 len,
 			struct qcow_l2_entry *new)
 {
+	if (c->hole) {
+		*new = (struct qcow_l2_entry) { };
+		return 0;
+	}
 	if (!c->data)
 		return qcow_entry_zero(lay, old, pos, len, c->unmap, new);
 	*new = qcow_entry_data(lay, old, pos, len, c->host);
@@ -340,6 +346,24 @@ int qcow_link_data(struct qcow_alloc *a, u64 pos, u64 len, u64 host, bool taken)
 int qcow_link_zero(struct qcow_alloc *a, u64 pos, u64 len, bool unmap)
 {
 	struct change c = { .unmap = unmap };
+	int err;
+
+	link_range(a, &c, pos, len, &err);
+	return err;
+}
+
+/**
+ * qcow_link_hole() - make a piece of the disk as if it had never been written
+ * @a: of the image
+ * @pos: bytes into the disk, aligned to a cluster
+ * @len: bytes, whole clusters; qcow_link_prepare() was called for them
+ *
+ * The backing file shows there. Context: under qcow_inflight_lock(). May sleep.
+ * Return: 0, or the error of reading an L2 table. Some of it may be done.
+ */
+int qcow_link_hole(struct qcow_alloc *a, u64 pos, u64 len)
+{
+	struct change c = { .hole = true };
 	int err;
 
 	link_range(a, &c, pos, len, &err);

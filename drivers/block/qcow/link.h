@@ -9,5 +9,6 @@ int __must_check qcow_link_data(struct qcow_alloc *a, u64 pos, u64 len,
 				u64 host, bool taken);
 int __must_check qcow_link_zero(struct qcow_alloc *a, u64 pos, u64 len,
 				bool unmap);
+int __must_check qcow_link_hole(struct qcow_alloc *a, u64 pos, u64 len);
 
 #endif /* _QCOW_LINK_H */

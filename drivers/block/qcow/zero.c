@@ -8,6 +8,7 @@
  * discarded, and zeros are written.
  */
 #include <linux/bvec.h>
+#include <linux/completion.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -259,4 +260,26 @@ void qcow_zero(struct qcow_io *io)
 	io->slow = true;
 	INIT_WORK(&io->work, zero_work);
 	queue_work(io->write_wq, &io->work);
+}
+
+static void zero_sync_done(struct qcow_io *io)
+{
+	complete(io->waiter);
+}
+
+/**
+ * qcow_zero_sync() - as qcow_zero(), and wait for it
+ * @io: as for qcow_zero(); done and waiter are set here
+ *
+ * Not in a worker of io->write_wq. May sleep. Return: 0 or a negative errno.
+ */
+int qcow_zero_sync(struct qcow_io *io)
+{
+	DECLARE_COMPLETION_ONSTACK(waiter);
+
+	io->waiter = &waiter;
+	io->done = zero_sync_done;
+	qcow_zero(io);
+	wait_for_completion(&waiter);
+	return io->error;
 }
