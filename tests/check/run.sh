@@ -127,7 +127,7 @@ check_shellcheck() {
 
 # From the bottom up, as in drivers/block/qcow/Kbuild.include.
 LAYERS="pure format header entry io file space comp cache qcow inflight alloc map link commit l1 fmt
-	image part read place write zero cmd device sysfs ctl main"
+	image part read place write zero resize cmd device sysfs ctl main"
 
 layer_of() {
 	local name=${1##*/} n=0 layer

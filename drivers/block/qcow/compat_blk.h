@@ -81,4 +81,29 @@ qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
 #endif
 }
 
+/*
+ * Wait for the requests that are under way, and let none begin. Since 6.14: the
+ * caller is told how to allocate memory meanwhile.
+ */
+static inline unsigned int qcow_compat_freeze(struct request_queue *q)
+{
+#ifdef QCOW_HAVE_FREEZE_MEMFLAGS
+	return blk_mq_freeze_queue(q);
+#else
+	blk_mq_freeze_queue(q);
+	return memalloc_noio_save();
+#endif
+}
+
+static inline void qcow_compat_unfreeze(struct request_queue *q,
+					unsigned int memflags)
+{
+#ifdef QCOW_HAVE_FREEZE_MEMFLAGS
+	blk_mq_unfreeze_queue(q, memflags);
+#else
+	memalloc_noio_restore(memflags);
+	blk_mq_unfreeze_queue(q);
+#endif
+}
+
 #endif /* _QCOW_COMPAT_BLK_H */

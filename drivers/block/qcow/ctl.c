@@ -37,6 +37,16 @@ static int ctl_copy_in(void *to, size_t size, size_t least,
 	return copy_struct_from_user(to, size, from, user_size);
 }
 
+/* Say why something failed, as far as there is room. */
+static void ctl_tell(u64 to_address, u32 size, const struct qcow_msg *msg)
+{
+	char __user *to = u64_to_user_ptr(to_address);
+	size_t len = min_t(size_t, strlen(msg->text) + 1, size);
+
+	if (to && len && !copy_to_user(to, msg->text, len))
+		put_user(0, to + len - 1);
+}
+
 /* --- Attach --- */
 
 static int ctl_check_attach(const struct qcow_ioc_attach *arg,
@@ -180,21 +190,6 @@ static int ctl_do_attach(const struct qcow_ioc_attach *arg,
 	return ret;
 }
 
-/* Best effort: an attach has failed anyway. */
-static void ctl_tell(const struct qcow_ioc_attach *arg,
-		     struct qcow_ioc_attach __user *uarg,
-		     const struct qcow_msg *msg, u32 failed)
-{
-	char __user *to = u64_to_user_ptr(arg->msg);
-	size_t len = min_t(size_t, strlen(msg->text) + 1, arg->msg_size);
-
-	if (!to || !len)
-		return;
-	if (copy_to_user(to, msg->text, len) || put_user(0, to + len - 1) ||
-	    put_user((s32)failed, &uarg->msg_image))
-		return;
-}
-
 static long ctl_attach(void __user *argp)
 {
 	struct qcow_ioc_attach __user *uarg = argp;
@@ -210,14 +205,16 @@ static long ctl_attach(void __user *argp)
 	if (!ret)
 		ret = ctl_do_attach(&arg, &msg, &failed);
 	if (ret < 0) {
-		ctl_tell(&arg, uarg, &msg, failed);
+		/* Best effort: it has failed anyway. */
+		ctl_tell(arg.msg, arg.msg_size, &msg);
+		put_user((s32)failed, &uarg->msg_image);
 		return ret;
 	}
 	/* The device is there: a caller that hides its number finds it. */
 	return put_user(ret, &uarg->index);
 }
 
-/* --- Detach and status --- */
+/* --- Detach, status, resize --- */
 
 static long ctl_detach(void __user *argp)
 {
@@ -250,6 +247,23 @@ static long ctl_status(void __user *argp)
 						 sizeof(result))) ? -EFAULT : 0;
 }
 
+static long ctl_resize(void __user *argp)
+{
+	struct qcow_ioc_resize arg;
+	struct qcow_msg msg = { };
+	int err;
+
+	err = ctl_copy_in(&arg, sizeof(arg), QCOW_RESIZE_SIZE_V1, argp);
+	if (err)
+		return err;
+	if (arg.flags & ~QCOW_RESIZE_FORCE)
+		return -EINVAL;
+	err = qcow_device_resize(arg.index, arg.bytes, arg.flags, &msg);
+	if (err)
+		ctl_tell(arg.msg, arg.msg_size, &msg);
+	return err;
+}
+
 static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	void __user *argp = (void __user *)arg;
@@ -263,6 +277,8 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ctl_detach(argp);
 	case QCOW_IOC_STATUS:
 		return ctl_status(argp);
+	case QCOW_IOC_RESIZE:
+		return ctl_resize(argp);
 	}
 	return -ENOTTY;
 }

@@ -22,6 +22,7 @@
 #include "commit.h"
 #include "compat_blk.h"
 #include "device.h"
+#include "resize.h"
 #include "sysfs.h"
 
 #define DEVICE_QUEUE_DEPTH	128
@@ -155,6 +156,9 @@ static int device_remove(struct qcow_device *dev)
 	int err;
 
 	device_publish(dev, NULL);
+	/* Who changes the image now ends; nobody begins any more. */
+	mutex_lock(&dev->change_mutex);
+	mutex_unlock(&dev->change_mutex);
 	del_gendisk(dev->disk);
 	blk_mq_free_tag_set(&dev->tag_set);
 	err = device_free_target(dev);
@@ -368,7 +372,9 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 	dev->format = a->sources[0].format;
 	dev->depth = a->nr_sources;
 	dev->cache_bytes = a->cache_bytes;
+	dev->windowed = a->offset || a->size_limit;
 	INIT_WORK(&dev->remove_work, device_remove_work);
+	mutex_init(&dev->change_mutex);
 	return dev;
 }
 
@@ -411,7 +417,7 @@ put:
 	return err;
 }
 
-/* --- Detach and status --- */
+/* --- Detach --- */
 
 /* Decides what a detach does. Return: 0: remove it now. */
 static int device_may_go(struct qcow_device *dev, u32 flags)
@@ -459,6 +465,115 @@ int qcow_device_detach(int index, u32 flags)
 	device_put(dev);
 	return err == -EINPROGRESS ? 0 : err;
 }
+
+/* --- Changes of the image --- */
+
+/*
+ * Whether the image may be changed now. Return: 0, with dev->change_mutex held;
+ * or a negative errno.
+ */
+static int device_begin_change(struct qcow_device *dev, struct qcow_msg *msg)
+{
+	bool live;
+
+	if (dev->flags & QCOW_ATTACH_RO)
+		return qcow_fail(msg, -EROFS, "is attached read-only");
+	mutex_lock(&dev->change_mutex);
+	mutex_lock(&dev->disk->open_mutex);
+	live = dev->state == QCOW_DEVICE_LIVE;
+	mutex_unlock(&dev->disk->open_mutex);
+	if (live && !qcow_image_stopped(dev->target.image))
+		return 0;
+	mutex_unlock(&dev->change_mutex);
+	return live ? -EIO : -ENODEV;
+}
+
+static void device_end_change(struct qcow_device *dev)
+{
+	mutex_unlock(&dev->change_mutex);
+}
+
+/* Without requests under way; they wait until it is done. */
+static int device_resize_frozen(struct qcow_device *dev, u64 bytes,
+				struct qcow_msg *msg)
+{
+	struct qcow_target *target = &dev->target;
+	struct qcow_io like = {
+		.image = target->image,
+		.wq = target->wq,
+		.write_wq = target->write_wq,
+		.parts = target->parts,
+	};
+	unsigned int memflags = qcow_compat_freeze(dev->disk->queue);
+	int err;
+
+	err = qcow_resize(&like, bytes, msg);
+	qcow_compat_unfreeze(dev->disk->queue, memflags);
+	if (!err)
+		set_capacity_and_notify(dev->disk, bytes >> SECTOR_SHIFT);
+	return err;
+}
+
+/* Nobody opens a disk while its end is cut off. */
+static int device_shrink(struct qcow_device *dev, u64 bytes, u32 flags,
+			 struct qcow_msg *msg)
+{
+	int err = -EBUSY;
+
+	mutex_lock(&dev->disk->open_mutex);
+	if (!disk_openers(dev->disk) || flags & QCOW_RESIZE_FORCE)
+		err = device_resize_frozen(dev, bytes, msg);
+	mutex_unlock(&dev->disk->open_mutex);
+	return err;
+}
+
+static int device_check_resize(const struct qcow_device *dev, u64 bytes,
+			       struct qcow_msg *msg)
+{
+	if (dev->windowed)
+		return qcow_fail(msg, -EINVAL, "shows a part of its image's disk; attach all of it to resize it");
+	if (!bytes || bytes % SECTOR_SIZE || bytes > S64_MAX - SECTOR_SIZE)
+		return qcow_fail(msg, -EINVAL, "a size is a multiple of %u bytes",
+				 SECTOR_SIZE);
+	return 0;
+}
+
+/**
+ * qcow_device_resize() - give a device and its image another size
+ * @index: its number
+ * @bytes: the size
+ * @flags: QCOW_RESIZE_*
+ * @msg: says why it failed
+ *
+ * May sleep. Return: 0; -ENODEV: there is none; -EBUSY: it is open, it would
+ * become smaller, and @flags are 0; or another error.
+ */
+int qcow_device_resize(int index, u64 bytes, u32 flags, struct qcow_msg *msg)
+{
+	struct qcow_device *dev = device_get(index);
+	int err;
+
+	if (!dev)
+		return -ENODEV;
+	err = device_check_resize(dev, bytes, msg);
+	if (!err)
+		err = device_begin_change(dev, msg);
+	if (err)
+		goto put;
+	if (bytes < dev->target.image->size)
+		err = device_shrink(dev, bytes, flags, msg);
+	else
+		err = device_resize_frozen(dev, bytes, msg);
+	device_end_change(dev);
+	if (!err)
+		pr_info("%s: resized, %llu sectors\n", dev->target.image->label,
+			(u64)get_capacity(dev->disk));
+put:
+	device_put(dev);
+	return err;
+}
+
+/* --- Status --- */
 
 static void device_sum_stats(const struct qcow_device *dev,
 			     struct qcow_ioc_status *st)

@@ -32,10 +32,13 @@ enum qcow_device_state {
  * @depth: images in the chain
  * @cache_bytes: limit of each image's metadata cache
  * @snapshot: id or name of the snapshot that it shows; or NULL
+ * @windowed: it shows a part of the disk
  * @name: qcowN
  * @state: see there
  * @lazy: detach at the last close; under disk->open_mutex
  * @remove_work: detaches in the background
+ * @change_mutex: one change of the image at a time; detaching waits for it. Taken
+ *	before disk->open_mutex
  */
 struct qcow_device {
 	struct kref ref;
@@ -48,10 +51,13 @@ struct qcow_device {
 	u32 depth;
 	u64 cache_bytes;
 	char *snapshot;
+	bool windowed;
 	char name[DISK_NAME_LEN];
 	enum qcow_device_state state;
 	bool lazy;
 	struct work_struct remove_work;
+	/* Held while the image is changed by other means than I/O. */
+	struct mutex change_mutex;
 };
 
 /**
@@ -81,6 +87,8 @@ struct qcow_ioc_status;
 int __must_check qcow_device_attach(const struct qcow_attach *attach,
 				    struct qcow_msg *msg, u32 *failed);
 int __must_check qcow_device_detach(int index, u32 flags);
+int __must_check qcow_device_resize(int index, u64 bytes, u32 flags,
+				    struct qcow_msg *msg);
 int __must_check qcow_device_status(int index, struct qcow_ioc_status *st);
 
 int qcow_device_init(void);

@@ -5,7 +5,9 @@
  * Lock order, outermost first; a step may be left out:
  *
  *	qcow_devices_lock (device.c)
- *	disk->open_mutex (block layer)
+ *	qcow_device.change_mutex
+ *	  disk->open_mutex (block layer)
+ *	  the frozen queue (block layer)
  *	qcow_alloc.commit_lock, under which I/O is waited for
  *	  qcow_alloc.store_lock
  *	clusters of the disk (qcow_inflight_lock())
@@ -126,6 +128,7 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @ops: its format
  * @backing: the next image of the chain, owned, or NULL
  * @wants_backing: its header names a backing file
+ * @has_snapshots: qcow2: internal ones
  * @size: bytes of its disk
  * @file: the image file
  * @data_file: the external data file, if any
@@ -146,6 +149,7 @@ struct qcow_image {
 	const struct qcow_format_ops *ops;
 	struct qcow_image *backing;
 	bool wants_backing;
+	bool has_snapshots;
 	u64 size;
 	struct qcow_file file;
 	struct qcow_file data_file;

@@ -144,6 +144,33 @@ struct qcow_ioc_detach {
 
 #define QCOW_DETACH_SIZE_V1	16
 
+#define QCOW_RESIZE_FORCE	(1U << 0) /* make it smaller though it is open */
+
+/**
+ * struct qcow_ioc_resize - give a device and its image another size
+ * @size: sizeof(struct qcow_ioc_resize)
+ * @flags: QCOW_RESIZE_*
+ * @index: the N of /dev/qcowN
+ * @msg_size: bytes at @msg
+ * @msg: address of a buffer for one line of text without newline that says why
+ *	it failed, NUL-terminated; may be 0
+ * @bytes: the new size, a multiple of 512, not 0
+ *
+ * What a larger disk has more of reads as zeros. Without a flag a device that is
+ * open is not made smaller: EBUSY. When the ioctl returns 0 the size is durable,
+ * and the device has it.
+ */
+struct qcow_ioc_resize {
+	__u32 size;
+	__u32 flags;
+	__s32 index;
+	__u32 msg_size;
+	__u64 msg;
+	__u64 bytes;
+};
+
+#define QCOW_RESIZE_SIZE_V1	32
+
 /* What a status says of a device besides its attach flags. */
 #define QCOW_STATE_LAZY		(1U << 0) /* goes at the last close */
 #define QCOW_STATE_CORRUPT	(1U << 1) /* damage was met in an image */
@@ -204,5 +231,6 @@ struct qcow_ioc_status {
 #define QCOW_IOC_ATTACH		_IO(QCOW_IOC_MAGIC, 0x00)
 #define QCOW_IOC_DETACH		_IO(QCOW_IOC_MAGIC, 0x01)
 #define QCOW_IOC_STATUS		_IO(QCOW_IOC_MAGIC, 0x02)
+#define QCOW_IOC_RESIZE		_IO(QCOW_IOC_MAGIC, 0x03)
 
 #endif /* _UAPI_LINUX_QCOW_H */
