@@ -9,6 +9,7 @@ int detach_main(int argc, char **argv);
 int info_main(int argc, char **argv);
 int list_main(int argc, char **argv);
 int map_main(int argc, char **argv);
+int resize_main(int argc, char **argv);
 
 extern const char attach_usage[];
 extern const char check_usage[];
@@ -16,5 +17,6 @@ extern const char detach_usage[];
 extern const char info_usage[];
 extern const char list_usage[];
 extern const char map_usage[];
+extern const char resize_usage[];
 
 #endif /* _QCOWCTL_COMMAND_H */

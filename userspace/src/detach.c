@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "detach.h"
 #include "device.h"
 #include "in_use.h"
 #include "report.h"
@@ -71,8 +72,13 @@ static int detach_ioctl(const struct detach *d, int index)
 	return ioctl(d->control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
 }
 
-static void report_users(const struct detach *d, const struct in_use *u,
-			 int index)
+/**
+ * detach_report_users() - say that a device is in use, and by whom
+ * @control: the driver's control node
+ * @u: from in_use_find()
+ * @index: the N of /dev/qcowN
+ */
+void detach_report_users(int control, const struct in_use *u, int index)
 {
 	struct qcow_ioc_status status;
 	u32 openers = 1;
@@ -82,13 +88,11 @@ static void report_users(const struct detach *d, const struct in_use *u,
 	for (i = 0; i < u->nr; i++)
 		fprintf(stderr, "  %s\n", u->lines[i]);
 	if (!u->nr) {
-		if (!device_status(d->control, index, &status) && status.openers)
+		if (!device_status(control, index, &status) && status.openers)
 			openers = status.openers;
 		fprintf(stderr, "  %u opener%s in the kernel\n", openers,
 			openers == 1 ? "" : "s");
 	}
-	fputs("Use --lazy to detach at last close, --force to fail its I/O now.\n",
-	      stderr);
 }
 
 /* Try until it is gone or someone is found that will not let go of it soon. */
@@ -124,7 +128,9 @@ static int detach_index(struct detach *d, int index)
 	case 0:
 		break;
 	case -EBUSY:
-		report_users(d, &users, index);
+		detach_report_users(d->control, &users, index);
+		fputs("Use --lazy to detach at last close, --force to fail its I/O now.\n",
+		      stderr);
 		break;
 	case -ENODEV:
 	case -ENXIO:
@@ -143,6 +149,22 @@ static int detach_index(struct detach *d, int index)
 	}
 	in_use_free(&users);
 	return !!err;
+}
+
+/**
+ * detach_device() - detach a device that nobody should be using
+ * @index: the N of /dev/qcowN
+ *
+ * Return: 0, or 1 after saying what is wrong.
+ */
+int detach_device(int index)
+{
+	struct detach d = { .control = -1 };
+	int failed = detach_index(&d, index);
+
+	if (d.control >= 0)
+		close(d.control);
+	return failed;
 }
 
 static int detach_all(struct detach *d)

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What commands that change an image work on: the driver owns the metadata of an
+ * attached image, so an image that is not attached is attached for the while.
+ */
+#include <unistd.h>
+
+#include "attach.h"
+#include "detach.h"
+#include "device.h"
+#include "operand.h"
+
+/**
+ * operand_open() - find the device of an image to be changed, or make one
+ * @o: the result
+ * @arg: a device's name, or an image, attached or not
+ * @format: of an image that is not attached; 0: probe
+ *
+ * Return: 0, to be given to operand_close(), or -1 after saying what is wrong.
+ */
+int operand_open(struct operand *o, const char *arg, u32 format)
+{
+	*o = (struct operand) { .control = -1, .index = -1 };
+	if (device_or_image(arg, &o->index))
+		return -1;
+	if (o->index >= 0) {
+		o->index = device_find(arg);
+	} else {
+		o->index = device_of_image(arg);
+		o->ours = o->index == -1;
+	}
+	if (o->ours)
+		o->index = attach_to_change(arg, format);
+	if (o->index < 0)
+		return -1;
+	o->control = device_control();
+	if (o->control >= 0)
+		return 0;
+	operand_close(o);
+	return -1;
+}
+
+/**
+ * operand_close() - let go of a device; detach it if it was attached for this
+ * @o: from operand_open()
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int operand_close(struct operand *o)
+{
+	int err = 0;
+
+	if (o->control >= 0)
+		close(o->control);
+	if (o->ours)
+		err = detach_device(o->index);
+	return err ? -1 : 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_OPERAND_H
+#define _QCOWCTL_OPERAND_H
+
+#include <stdbool.h>
+
+#include "qcow/pure.h"
+
+/**
+ * struct operand - the device of an image that a command changes
+ * @control: the driver's control node
+ * @index: the N of /dev/qcowN
+ * @ours: it was attached for the command, and goes with it
+ */
+struct operand {
+	int control;
+	int index;
+	bool ours;
+};
+
+int operand_open(struct operand *o, const char *arg, u32 format);
+int operand_close(struct operand *o);
+
+#endif /* _QCOWCTL_OPERAND_H */

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl resize: give a disk another size, in use or not.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#include "command.h"
+#include "detach.h"
+#include "device.h"
+#include "image.h"
+#include "in_use.h"
+#include "operand.h"
+#include "report.h"
+#include "text.h"
+
+const char resize_usage[] =
+"Usage: qcowctl resize [options] IMAGE|DEVICE [+|-]SIZE\n"
+"\n"
+"Make a disk larger or smaller, also while it is in use. What a larger disk has\n"
+"more of reads as zeros; what a smaller one has less of is lost.\n"
+"\n"
+"     --force          make a device smaller though it is in use\n"
+" -f, --format FORMAT  of an image that is not attached: qcow2 or raw; probe it\n"
+"                      if not given\n"
+" -h, --help           show this\n";
+
+enum {
+	OPT_FORCE = 256,
+};
+
+static const struct option options[] = {
+	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "format", required_argument, NULL, 'f' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/**
+ * struct resize - what the command line asks for
+ * @bytes: a size, or how much more or less
+ * @sign: of @bytes: '+', '-', or 0: it is the size
+ * @format: of an image that is not attached
+ * @flags: QCOW_RESIZE_*
+ * @help: show the usage instead
+ */
+struct resize {
+	u64 bytes;
+	char sign;
+	u32 format;
+	u32 flags;
+	bool help;
+};
+
+static int parse_size(struct resize *r, const char *arg)
+{
+	const char *digits = arg;
+	char *shown;
+
+	if (arg[0] == '+' || arg[0] == '-')
+		r->sign = *digits++;
+	if (!text_parse_size(digits, &r->bytes) && !(r->bytes % 512))
+		return 0;
+	shown = text_escape(arg);
+	report("resize", "bad size \"%s\"; give bytes, a multiple of 512, such as 20G or +5G",
+	       shown);
+	free(shown);
+	return -1;
+}
+
+static int parse_option(struct resize *r, int opt, char **argv)
+{
+	switch (opt) {
+	case OPT_FORCE:
+		r->flags |= QCOW_RESIZE_FORCE;
+		return 0;
+	case 'f':
+		r->format = image_format(optarg);
+		if (r->format)
+			return 0;
+		report("--format", "give qcow2 or raw");
+		return -1;
+	case 'h':
+		r->help = true;
+		return 0;
+	}
+	report_usage("resize", argv);
+	return -1;
+}
+
+/* The size that is asked for of a disk of @now bytes; 0: there is none. */
+static u64 wanted_size(const struct resize *r, u64 now)
+{
+	switch (r->sign) {
+	case '+':
+		return r->bytes > UINT64_MAX - now ? 0 : now + r->bytes;
+	case '-':
+		return r->bytes < now ? now - r->bytes : 0;
+	}
+	return r->bytes;
+}
+
+static void report_busy(const struct operand *o)
+{
+	struct in_use users = { };
+
+	in_use_find(&users, o->index);
+	detach_report_users(o->control, &users, o->index);
+	fputs("A smaller disk would lose what they may have at its end; --force does it all the same.\n",
+	      stderr);
+	in_use_free(&users);
+}
+
+static int resize_device(const struct resize *r, const struct operand *o,
+			 const char *name)
+{
+	struct qcow_ioc_status status;
+	struct qcow_msg msg = { };
+	struct qcow_ioc_resize ioc = {
+		.size = sizeof(ioc),
+		.flags = r->flags,
+		.index = o->index,
+		.msg = (uintptr_t)msg.text,
+		.msg_size = sizeof(msg.text),
+	};
+	int err;
+
+	if (device_query(o->index, &status))
+		return -1;
+	ioc.bytes = wanted_size(r, status.bytes);
+	if (!ioc.bytes) {
+		report(name, "has %llu bytes; there is no such size", status.bytes);
+		return -1;
+	}
+	if (!ioctl(o->control, QCOW_IOC_RESIZE, &ioc))
+		return 0;
+	err = -errno;
+	msg.text[sizeof(msg.text) - 1] = 0;
+	if (err == -EBUSY && !msg.text[0])
+		report_busy(o);
+	else
+		report_msg(name, err, &msg);
+	return -1;
+}
+
+static int resize_named(const struct resize *r, const char *name)
+{
+	struct operand o;
+	int err;
+
+	if (operand_open(&o, name, r->format))
+		return 1;
+	err = resize_device(r, &o, name);
+	if (operand_close(&o))
+		err = -1;
+	return !!err;
+}
+
+/* "-5G" is a size, not an option. */
+static bool is_size(const char *arg)
+{
+	return arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9';
+}
+
+/**
+ * resize_main() - the resize command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int resize_main(int argc, char **argv)
+{
+	const char *size = NULL;
+	struct resize r = { };
+	int err = 0;
+	int opt;
+
+	if (argc > 2 && is_size(argv[argc - 1]))
+		size = argv[--argc];
+	while (!err && !r.help &&
+	       (opt = getopt_long(argc, argv, "f:h", options, NULL)) != -1)
+		err = parse_option(&r, opt, argv);
+	if (!err && r.help) {
+		fputs(resize_usage, stdout);
+		return 0;
+	}
+	if (!err && !size && argc == optind + 2)
+		size = argv[--argc];
+	if (!err && (!size || argc != optind + 1)) {
+		report("resize", "takes an image or device and a size; see qcowctl resize --help");
+		err = -1;
+	}
+	if (!err)
+		err = parse_size(&r, size);
+	return err ? 1 : resize_named(&r, argv[optind]);
+}
