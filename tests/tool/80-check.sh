@@ -142,3 +142,7 @@ for ms in 10 50 200 1000 10 50 200 1000 2000 2000; do
 		luks.qcow2 1M 2>luks.err && break
 done
 accepts "LUKS" check luks.qcow2
+
+# Progress.
+accepts "progress" check --progress=json ext.qcow2
+refuses "progress of another kind" "is json" check --progress=xml ext.qcow2

@@ -17,12 +17,18 @@ const char check_usage[] =
 "\n"
 " -r, --repair=WHAT    repair leaks, or all that can be\n"
 " -J, --json           print JSON, with the keys of qemu-img check\n"
+"     --progress=json  show progress as lines of JSON on standard error\n"
 " -h, --help           show this\n"
 "\n"
 "Exit status: 0 no errors, 1 could not be checked, 2 corruptions, 3 only leaked\n"
 "clusters, 63 the image's format cannot be checked.\n";
 
+enum {
+	OPT_PROGRESS = 256,
+};
+
 static const struct option options[] = {
+	{ "progress", required_argument, NULL, OPT_PROGRESS },
 	{ "repair", required_argument, NULL, 'r' },
 	{ "json", no_argument, NULL, 'J' },
 	{ "help", no_argument, NULL, 'h' },
@@ -120,7 +126,7 @@ static int repair_file(const struct check_options *o, struct check *c,
 		if (!err)
 			err = check_repair(c, o->repair);
 	}
-	check_progress_end();
+	progress_end();
 	if (err < 0 || check_again(c, f, false))
 		return -1;
 	res->corruptions_fixed = fewer(before.corruptions, res->corruptions);
@@ -130,7 +136,7 @@ static int repair_file(const struct check_options *o, struct check *c,
 
 static void say_interrupted(const struct check_options *o, const struct file *f)
 {
-	check_progress_end();
+	progress_end();
 	report(f->name, o->repair == CHECK_REPAIR_NONE ? "interrupted" :
 	       "interrupted; to go on with the repair, start it anew");
 }
@@ -146,7 +152,7 @@ static int check_file(const struct check_options *o, struct file *f)
 	err = check_init(&c, f, &h) || check_run(&c);
 	if (!err && o->repair != CHECK_REPAIR_NONE)
 		err = repair_file(o, &c, f);
-	if (err && check_stopped())
+	if (err && progress_stopped())
 		say_interrupted(o, f);
 	if (!err && o->json)
 		check_print_json(&c.res, f->name);
@@ -173,7 +179,7 @@ static int check_image(const struct check_options *o, const char *name)
 	int status = CHECK_FAILED;
 	struct file f;
 
-	check_catch_signals();
+	progress_catch_signals();
 	if (!file_open(&f, name, NULL, &role) &&
 	    !(role.write && check_writable(&f)) && !lock_file(&f, role.write))
 		status = check_file(o, &f);
@@ -203,6 +209,8 @@ static int parse_option(struct check_options *o, int opt, char **argv)
 	case 'h':
 		o->help = true;
 		return 0;
+	case OPT_PROGRESS:
+		return -progress_parse(optarg);
 	}
 	return report_usage("check", argv);
 }

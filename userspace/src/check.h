@@ -5,6 +5,7 @@
 #include "qcow/entry.h"
 #include "check_counts.h"
 #include "file.h"
+#include "progress.h"
 
 /* Exit codes, as of qemu-img check. */
 enum check_exit {
@@ -135,12 +136,6 @@ int check_l2_tables(struct check *c);
 int check_snapshots(struct check *c);
 int check_luks(struct check *c);
 int check_bitmaps(struct check *c);
-
-/* check_progress.c */
-void check_catch_signals(void);
-bool check_stopped(void);
-void check_progress(const char *what, u64 done, u64 total);
-void check_progress_end(void);
 
 /* check_print.c */
 void check_print_text(const struct check_result *res);

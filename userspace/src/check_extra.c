@@ -100,7 +100,7 @@ int check_snapshots(struct check *c)
 		      be16_to_cpu(d.id_str_size) + be16_to_cpu(d.name_size);
 		if (at - start > QCOW_DISK_MAX_SNAPSHOT_TABLE)
 			return check_give_up(c, "its snapshot table is too large; restore it from a copy");
-		if (check_stopped() || snapshot(c, i, &d))
+		if (progress_stopped() || snapshot(c, i, &d))
 			return -1;
 	}
 	return check_reference(c, start, at - start, 1);
@@ -179,7 +179,7 @@ static int bitmap_table(struct check *c, const struct disk_bitmap *d)
 	for (i = 0; !err && i < nr; i++)
 		err = bitmap_entry(c, be64_to_cpu(table[i]));
 	free(table);
-	return err || check_stopped() ? -1 : 0;
+	return err || progress_stopped() ? -1 : 0;
 }
 
 static int bitmap_directory(struct check *c, const u8 *dir, u64 size, u32 nr)

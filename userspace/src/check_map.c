@@ -159,8 +159,8 @@ int check_l2_tables(struct check *c)
 		inactive = counts_get(&c->inactive, i);
 		if (!active && !inactive)
 			continue;
-		check_progress("Checking", i, nr);
-		if (check_stopped() ||
+		progress("Checking", i, nr);
+		if (progress_stopped() ||
 		    l2_table(c, i << c->h.cluster_bits, active, inactive))
 			return -1;
 	}
@@ -238,7 +238,7 @@ int check_l1(struct check *c, u64 offset, u32 nr, bool active)
 		for (i = 0; !err && i < n; i++)
 			if (l1[i])
 				err = l1_entry(c, be64_to_cpu(l1[i]), active);
-		if (check_stopped())
+		if (progress_stopped())
 			err = -1;
 	}
 	free(l1);

@@ -33,7 +33,7 @@ struct rebuild {
 
 static int rebuild_refuse(const struct check *c, const char *why)
 {
-	check_progress_end();
+	progress_end();
 	report(c->file->name, "refcounts cannot be rebuilt: %s; save what can be read with qemu-img convert, or restore the image from a copy",
 	       why);
 	return 0;
@@ -118,9 +118,9 @@ static int write_blocks(const struct rebuild *r, __be64 *table)
 	for (i = 0; i < r->entries; i++) {
 		if (!r->needed[i])
 			continue;
-		check_progress("Rebuilding refcounts", i, r->entries);
+		progress("Rebuilding refcounts", i, r->entries);
 		fill_block(r, i);
-		if (check_stopped() || check_write(c, c->buf, c->cluster, at))
+		if (progress_stopped() || check_write(c, c->buf, c->cluster, at))
 			return -1;
 		table[i] = cpu_to_be64(at);
 		at += c->cluster;

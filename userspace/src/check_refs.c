@@ -25,7 +25,7 @@ void check_found(struct check *c, const char *fmt, ...)
 
 	if (c->quiet || c->lines > MAX_LINES)
 		return;
-	check_progress_end();
+	progress_end();
 	if (c->lines++ == MAX_LINES) {
 		report(c->file->name, "there is more, not shown here");
 		return;
@@ -45,7 +45,7 @@ void check_found(struct check *c, const char *fmt, ...)
  */
 int check_give_up(struct check *c, const char *why)
 {
-	check_progress_end();
+	progress_end();
 	report(c->file->name, "cannot be checked: %s", why);
 	return -1;
 }
@@ -256,7 +256,7 @@ void check_compare(struct check *c)
 	c->res.end_offset = c->cluster;
 	for (i = 0; i < c->nr; i++) {
 		if (i % COUNTS_CHUNK == 0) {
-			if (check_stopped())
+			if (progress_stopped())
 				return;
 			if (nothing_there(c, i)) {
 				i = counts_last(i);

@@ -35,7 +35,7 @@ int check_write(struct check *c, const void *buf, size_t len, u64 offset)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			check_progress_end();
+			progress_end();
 			report(c->file->name, "cannot write at %#llx: %s; check the disk, then repair again",
 			       (unsigned long long)(offset + done),
 			       n ? strerror(errno) : "no space left");
@@ -58,7 +58,7 @@ int check_sync(struct check *c)
 {
 	if (!fdatasync(c->file->fd))
 		return 0;
-	check_progress_end();
+	progress_end();
 	report(c->file->name, "cannot write: %s; check the disk, then repair again",
 	       strerror(errno));
 	return -1;
@@ -121,8 +121,8 @@ static int fix_refcounts(struct check *c, bool lower)
 	for (i = 0; i < nr && i < c->reftable_nr; i++) {
 		if (!block_writable(c, i, &offset))
 			continue;
-		check_progress("Repairing refcounts", i, nr);
-		if (check_stopped() ||
+		progress("Repairing refcounts", i, nr);
+		if (progress_stopped() ||
 		    file_read(c->file, c->buf, c->cluster, offset, NULL))
 			return -1;
 		if (fix_block(c, i, lower) &&
@@ -185,8 +185,8 @@ static int fix_l2_tables(struct table_fix *f)
 		}
 		if (!counts_get(&c->active, i))
 			continue;
-		check_progress("Repairing tables", i, c->nr);
-		if (check_stopped())
+		progress("Repairing tables", i, c->nr);
+		if (progress_stopped())
 			return -1;
 		/* What is something else, too, is not written. */
 		as_table = (u64)counts_get(&c->active, i) + counts_get(&c->inactive, i);
@@ -338,7 +338,7 @@ static bool needs_rebuild(const struct check *c)
 
 static int not_yet(const struct check *c, const char *why)
 {
-	check_progress_end();
+	progress_end();
 	report(c->file->name, "%s", why);
 	return 0;
 }

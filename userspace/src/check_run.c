@@ -79,8 +79,8 @@ int check_run(struct check *c)
 			return -1;
 		check_compare(c);
 	}
-	check_progress_end();
-	return check_stopped() ? -1 : 0;
+	progress_end();
+	return progress_stopped() ? -1 : 0;
 }
 
 /**
