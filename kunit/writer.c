@@ -16,6 +16,7 @@
 #include "zero.h"
 
 #define SECTOR		512
+#define BACKING_SIZE_AT	offsetof(struct qcow_disk_header, backing_file_size)
 #define CONTENT_BYTES	(READER_PIECES * READER_PIECE)
 
 /* --- Set-up --- */
@@ -442,12 +443,13 @@ static const char *check_content(struct writer *w, const u8 *p, u64 pos, u32 whe
 	return floor > w->op[i].end ? "what a flushed write has replaced" : NULL;
 }
 
-/* The backing file's, zeros beyond it. */
+/* The backing file's, zeros beyond it and if the image names none. */
 static const u8 *under_sector(struct writer *w, u64 pos)
 {
 	const struct builder_image *b = &w->base.c->img[1];
 
-	if (w->base.c->nr < 2 || pos + SECTOR > b->size)
+	if (w->base.c->nr < 2 || pos + SECTOR > b->size ||
+	    !get_unaligned_be32(w->k.data + BACKING_SIZE_AT))
 		return page_address(ZERO_PAGE(0));
 	return b->expect + pos;
 }

@@ -127,7 +127,7 @@ check_shellcheck() {
 
 # From the bottom up, as in drivers/block/qcow/Kbuild.include.
 LAYERS="pure format header entry io file space comp cache qcow inflight alloc map link commit l1 fmt
-	image part read place write zero resize cmd device sysfs ctl main"
+	image part read place write zero resize stream cmd device change sysfs ctl main"
 
 layer_of() {
 	local name=${1##*/} n=0 layer
@@ -166,7 +166,7 @@ check_layers() {
 # Completion rises through io->done(): below cmd.c nobody knows of requests.
 check_no_blk_mq_below_cmd() {
 	grep -lE '#include .*(blk-mq|compat_blk)\.h' drivers/block/qcow/*.[ch] |
-		grep -vE '/(cmd|device|sysfs|ctl|main|compat_blk)\.[ch]$'
+		grep -vE '/(cmd|device|change|sysfs|ctl|main|compat_blk)\.[ch]$'
 }
 
 check_versions_in_compat_only() {

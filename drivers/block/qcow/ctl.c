@@ -12,6 +12,7 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/qcow.h>
 
+#include "change.h"
 #include "ctl.h"
 #include "device.h"
 
@@ -214,7 +215,7 @@ static long ctl_attach(void __user *argp)
 	return put_user(ret, &uarg->index);
 }
 
-/* --- Detach, status, resize --- */
+/* --- Detach, status, changes --- */
 
 static long ctl_detach(void __user *argp)
 {
@@ -258,9 +259,30 @@ static long ctl_resize(void __user *argp)
 		return err;
 	if (arg.flags & ~QCOW_RESIZE_FORCE)
 		return -EINVAL;
-	err = qcow_device_resize(arg.index, arg.bytes, arg.flags, &msg);
+	err = qcow_change_size(arg.index, arg.bytes, arg.flags, &msg);
 	if (err)
 		ctl_tell(arg.msg, arg.msg_size, &msg);
+	return err;
+}
+
+static long ctl_stream(void __user *argp)
+{
+	struct qcow_ioc_stream __user *uarg = argp;
+	struct qcow_ioc_stream arg;
+	struct qcow_msg msg = { };
+	u64 done = 0, total = 0;
+	int err;
+
+	err = ctl_copy_in(&arg, sizeof(arg), QCOW_STREAM_SIZE_V1, argp);
+	if (err)
+		return err;
+	if (arg.flags || !arg.bytes)
+		return -EINVAL;
+	err = qcow_change_stream(arg.index, arg.bytes, &done, &total, &msg);
+	if (err)
+		ctl_tell(arg.msg, arg.msg_size, &msg);
+	if (put_user(done, &uarg->done) || put_user(total, &uarg->total))
+		return err ?: -EFAULT;
 	return err;
 }
 
@@ -279,6 +301,8 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ctl_status(argp);
 	case QCOW_IOC_RESIZE:
 		return ctl_resize(argp);
+	case QCOW_IOC_STREAM:
+		return ctl_stream(argp);
 	}
 	return -ENOTTY;
 }

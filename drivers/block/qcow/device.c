@@ -22,7 +22,6 @@
 #include "commit.h"
 #include "compat_blk.h"
 #include "device.h"
-#include "resize.h"
 #include "sysfs.h"
 
 #define DEVICE_QUEUE_DEPTH	128
@@ -48,7 +47,7 @@ static void device_release(struct kref *ref)
 	kfree(dev);
 }
 
-static void device_put(struct qcow_device *dev)
+void qcow_device_put(struct qcow_device *dev)
 {
 	kref_put(&dev->ref, device_release);
 }
@@ -135,7 +134,14 @@ static void device_publish(struct qcow_device *dev, struct qcow_device *ptr)
 	mutex_unlock(&qcow_devices_lock);
 }
 
-static struct qcow_device *device_get(int index)
+/**
+ * qcow_device_get() - find a device
+ * @index: its number
+ *
+ * May sleep. Return: the device, to be given to qcow_device_put(), or NULL; it may
+ * be detached at any time.
+ */
+struct qcow_device *qcow_device_get(int index)
 {
 	struct qcow_device *dev;
 
@@ -164,7 +170,7 @@ static int device_remove(struct qcow_device *dev)
 	err = device_free_target(dev);
 	device_free_index(dev);
 	pr_info("%s: detached\n", dev->name);
-	device_put(dev);
+	qcow_device_put(dev);
 	module_put(THIS_MODULE);
 	return err ? -EIO : 0;
 }
@@ -196,7 +202,7 @@ static void qcow_compat_release(device_close, disk)
 		dev->state = QCOW_DEVICE_GOING;
 		queue_work(remove_wq, &dev->remove_work);
 	}
-	device_put(dev);
+	qcow_device_put(dev);
 }
 
 static const struct block_device_operations device_fops = {
@@ -375,6 +381,7 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 	dev->windowed = a->offset || a->size_limit;
 	INIT_WORK(&dev->remove_work, device_remove_work);
 	mutex_init(&dev->change_mutex);
+	spin_lock_init(&dev->chain_lock);
 	return dev;
 }
 
@@ -413,7 +420,7 @@ free:
 	device_free_target(dev);
 	device_free_index(dev);
 put:
-	device_put(dev);
+	qcow_device_put(dev);
 	return err;
 }
 
@@ -447,7 +454,7 @@ static int device_may_go(struct qcow_device *dev, u32 flags)
  */
 int qcow_device_detach(int index, u32 flags)
 {
-	struct qcow_device *dev = device_get(index);
+	struct qcow_device *dev = qcow_device_get(index);
 	int err;
 
 	if (!dev)
@@ -462,118 +469,27 @@ int qcow_device_detach(int index, u32 flags)
 		}
 		err = device_remove(dev);
 	}
-	device_put(dev);
+	qcow_device_put(dev);
 	return err == -EINPROGRESS ? 0 : err;
 }
 
-/* --- Changes of the image --- */
-
-/*
- * Whether the image may be changed now. Return: 0, with dev->change_mutex held;
- * or a negative errno.
- */
-static int device_begin_change(struct qcow_device *dev, struct qcow_msg *msg)
-{
-	bool live;
-
-	if (dev->flags & QCOW_ATTACH_RO)
-		return qcow_fail(msg, -EROFS, "is attached read-only");
-	mutex_lock(&dev->change_mutex);
-	mutex_lock(&dev->disk->open_mutex);
-	live = dev->state == QCOW_DEVICE_LIVE;
-	mutex_unlock(&dev->disk->open_mutex);
-	if (live && !qcow_image_stopped(dev->target.image))
-		return 0;
-	mutex_unlock(&dev->change_mutex);
-	return live ? -EIO : -ENODEV;
-}
-
-static void device_end_change(struct qcow_device *dev)
-{
-	mutex_unlock(&dev->change_mutex);
-}
-
-/* Without requests under way; they wait until it is done. */
-static int device_resize_frozen(struct qcow_device *dev, u64 bytes,
-				struct qcow_msg *msg)
-{
-	struct qcow_target *target = &dev->target;
-	struct qcow_io like = {
-		.image = target->image,
-		.wq = target->wq,
-		.write_wq = target->write_wq,
-		.parts = target->parts,
-	};
-	unsigned int memflags = qcow_compat_freeze(dev->disk->queue);
-	int err;
-
-	err = qcow_resize(&like, bytes, msg);
-	qcow_compat_unfreeze(dev->disk->queue, memflags);
-	if (!err)
-		set_capacity_and_notify(dev->disk, bytes >> SECTOR_SHIFT);
-	return err;
-}
-
-/* Nobody opens a disk while its end is cut off. */
-static int device_shrink(struct qcow_device *dev, u64 bytes, u32 flags,
-			 struct qcow_msg *msg)
-{
-	int err = -EBUSY;
-
-	mutex_lock(&dev->disk->open_mutex);
-	if (!disk_openers(dev->disk) || flags & QCOW_RESIZE_FORCE)
-		err = device_resize_frozen(dev, bytes, msg);
-	mutex_unlock(&dev->disk->open_mutex);
-	return err;
-}
-
-static int device_check_resize(const struct qcow_device *dev, u64 bytes,
-			       struct qcow_msg *msg)
-{
-	if (dev->windowed)
-		return qcow_fail(msg, -EINVAL, "shows a part of its image's disk; attach all of it to resize it");
-	if (!bytes || bytes % SECTOR_SIZE || bytes > S64_MAX - SECTOR_SIZE)
-		return qcow_fail(msg, -EINVAL, "a size is a multiple of %u bytes",
-				 SECTOR_SIZE);
-	return 0;
-}
+/* --- Status --- */
 
 /**
- * qcow_device_resize() - give a device and its image another size
- * @index: its number
- * @bytes: the size
- * @flags: QCOW_RESIZE_*
- * @msg: says why it failed
+ * qcow_device_damaged() - was damage met in any image of a device's chain?
+ * @dev: the device
  *
- * May sleep. Return: 0; -ENODEV: there is none; -EBUSY: it is open, it would
- * become smaller, and @flags are 0; or another error.
+ * Does not sleep.
  */
-int qcow_device_resize(int index, u64 bytes, u32 flags, struct qcow_msg *msg)
+bool qcow_device_damaged(struct qcow_device *dev)
 {
-	struct qcow_device *dev = device_get(index);
-	int err;
+	bool damaged;
 
-	if (!dev)
-		return -ENODEV;
-	err = device_check_resize(dev, bytes, msg);
-	if (!err)
-		err = device_begin_change(dev, msg);
-	if (err)
-		goto put;
-	if (bytes < dev->target.image->size)
-		err = device_shrink(dev, bytes, flags, msg);
-	else
-		err = device_resize_frozen(dev, bytes, msg);
-	device_end_change(dev);
-	if (!err)
-		pr_info("%s: resized, %llu sectors\n", dev->target.image->label,
-			(u64)get_capacity(dev->disk));
-put:
-	device_put(dev);
-	return err;
+	spin_lock(&dev->chain_lock);
+	damaged = qcow_image_chain_damaged(dev->target.image);
+	spin_unlock(&dev->chain_lock);
+	return damaged;
 }
-
-/* --- Status --- */
 
 static void device_sum_stats(const struct qcow_device *dev,
 			     struct qcow_ioc_status *st)
@@ -592,14 +508,16 @@ static void device_sum_stats(const struct qcow_device *dev,
 	}
 }
 
-static u64 device_cache_used(const struct qcow_device *dev)
+static u64 device_cache_used(struct qcow_device *dev)
 {
 	const struct qcow_image *img;
 	u64 used = 0;
 
+	spin_lock(&dev->chain_lock);
 	for (img = dev->target.image; img; img = img->backing)
 		if (img->cache)
 			used += qcow_cache_used(img->cache);
+	spin_unlock(&dev->chain_lock);
 	return used;
 }
 
@@ -621,7 +539,7 @@ static void device_fill_status(struct qcow_device *dev,
 		st->state |= QCOW_STATE_LAZY;
 	if (img->file.direct)
 		st->state |= QCOW_STATE_DIRECT;
-	if (qcow_image_chain_damaged(img))
+	if (qcow_device_damaged(dev))
 		st->state |= QCOW_STATE_CORRUPT;
 	st->cache_used = device_cache_used(dev);
 	device_sum_stats(dev, st);

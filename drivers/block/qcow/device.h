@@ -36,6 +36,8 @@ enum qcow_device_state {
  * @name: qcowN
  * @state: see there
  * @lazy: detach at the last close; under disk->open_mutex
+ * @chain_lock: protects the backing files in the chain and @depth from who looks at
+ *	them without being a request
  * @remove_work: detaches in the background
  * @change_mutex: one change of the image at a time; detaching waits for it. Taken
  *	before disk->open_mutex
@@ -55,6 +57,8 @@ struct qcow_device {
 	char name[DISK_NAME_LEN];
 	enum qcow_device_state state;
 	bool lazy;
+	/* Protects the chain behind the first image, and depth. */
+	spinlock_t chain_lock;
 	struct work_struct remove_work;
 	/* Held while the image is changed by other means than I/O. */
 	struct mutex change_mutex;
@@ -87,8 +91,9 @@ struct qcow_ioc_status;
 int __must_check qcow_device_attach(const struct qcow_attach *attach,
 				    struct qcow_msg *msg, u32 *failed);
 int __must_check qcow_device_detach(int index, u32 flags);
-int __must_check qcow_device_resize(int index, u64 bytes, u32 flags,
-				    struct qcow_msg *msg);
+struct qcow_device *qcow_device_get(int index);
+void qcow_device_put(struct qcow_device *dev);
+bool qcow_device_damaged(struct qcow_device *dev);
 int __must_check qcow_device_status(int index, struct qcow_ioc_status *st);
 
 int qcow_device_init(void);

@@ -341,3 +341,41 @@ ssize_t qcow_place_write(struct qcow_io *io, u64 pos, u32 len)
 					 len, pos, err);
 	return err ? err : (ssize_t)p.len;
 }
+
+/**
+ * qcow_place_copy_up() - give a piece of the disk its own copy of what is below
+ * @io: pos is @pos, bvec describes @buf; image, wq and parts are set
+ * @pos: bytes into the disk
+ * @len: bytes, at least 1
+ * @buf: memory for them
+ *
+ * What the image has there already stays as it is. Context: as
+ * qcow_place_write().
+ *
+ * Return: bytes done or to be passed over; 0: look again; or a negative errno.
+ */
+ssize_t qcow_place_copy_up(struct qcow_io *io, u64 pos, u32 len, void *buf)
+{
+	struct qcow_image *img = io->image;
+	u32 bits = img->layout.cluster_bits;
+	struct placement p = {
+		.io = io,
+		.pos = pos,
+		.range.first = pos >> bits,
+		.range.last = (pos + len - 1) >> bits,
+	};
+	struct qcow_extent ext;
+	int err;
+
+	qcow_inflight_lock(&img->alloc->inflight, &p.range);
+	err = qcow_map(img, pos, len, false, &ext);
+	if (!err)
+		p.len = min_t(u64, len, ext.len);
+	if (!err && ext.type == QCOW_EXTENT_HOLE) {
+		p.range.last = (pos + p.len - 1) >> bits;
+		err = qcow_read_sync(io, pos, buf, p.len);
+		err = err ?: placement_fill(&p, &ext);
+	}
+	qcow_inflight_unlock(&img->alloc->inflight, &p.range);
+	return err ? err : (ssize_t)p.len;
+}

@@ -6,6 +6,9 @@
 
 ssize_t __must_check qcow_place_write(struct qcow_io *io, u64 pos, u32 len);
 
+ssize_t __must_check qcow_place_copy_up(struct qcow_io *io, u64 pos, u32 len,
+					void *buf);
+
 int __must_check qcow_place_check(struct qcow_image *img, u64 pos,
 				  const struct qcow_extent *ext);
 

@@ -130,6 +130,7 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @wants_backing: its header names a backing file
  * @has_snapshots: qcow2: internal ones
  * @size: bytes of its disk
+ * @filled: bytes from the start of the disk that come from no backing file
  * @file: the image file
  * @data_file: the external data file, if any
  * @data: where guest data lies: @file or @data_file
@@ -151,6 +152,7 @@ struct qcow_image {
 	bool wants_backing;
 	bool has_snapshots;
 	u64 size;
+	u64 filled;
 	struct qcow_file file;
 	struct qcow_file data_file;
 	struct qcow_file *data;

@@ -54,7 +54,7 @@ static DEVICE_ATTR_RO(snapshot);
 static ssize_t depth_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
 {
-	return sysfs_emit(buf, "%u\n", to_qcow(dev)->depth);
+	return sysfs_emit(buf, "%u\n", READ_ONCE(to_qcow(dev)->depth));
 }
 static DEVICE_ATTR_RO(depth);
 
@@ -82,9 +82,7 @@ static DEVICE_ATTR_RO(openers);
 static ssize_t corrupt_show(struct device *dev, struct device_attribute *attr,
 			    char *buf)
 {
-	const struct qcow_image *img = to_qcow(dev)->target.image;
-
-	return sysfs_emit(buf, "%d\n", qcow_image_chain_damaged(img));
+	return sysfs_emit(buf, "%d\n", qcow_device_damaged(to_qcow(dev)));
 }
 static DEVICE_ATTR_RO(corrupt);
 

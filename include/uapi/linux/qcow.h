@@ -171,6 +171,35 @@ struct qcow_ioc_resize {
 
 #define QCOW_RESIZE_SIZE_V1	32
 
+/**
+ * struct qcow_ioc_stream - copy what backing files have into the image
+ * @size: sizeof(struct qcow_ioc_stream)
+ * @flags: none defined, must be 0
+ * @index: the N of /dev/qcowN
+ * @msg_size: bytes at @msg
+ * @msg: address of a buffer for one line of text without newline that says why
+ *	it failed, NUL-terminated; may be 0
+ * @bytes: bytes of the disk to look at, at most; not 0
+ * @done: out: bytes from the start of the disk that come from no backing file
+ * @total: out: bytes of the disk
+ *
+ * Each call goes on where the last one stopped, while the device is in use. When
+ * @done is @total, the image names no backing file any more, and the driver has
+ * let go of them. With EINTR, @done and @total are set as well.
+ */
+struct qcow_ioc_stream {
+	__u32 size;
+	__u32 flags;
+	__s32 index;
+	__u32 msg_size;
+	__u64 msg;
+	__u64 bytes;
+	__u64 done;
+	__u64 total;
+};
+
+#define QCOW_STREAM_SIZE_V1	48
+
 /* What a status says of a device besides its attach flags. */
 #define QCOW_STATE_LAZY		(1U << 0) /* goes at the last close */
 #define QCOW_STATE_CORRUPT	(1U << 1) /* damage was met in an image */
@@ -232,5 +261,6 @@ struct qcow_ioc_status {
 #define QCOW_IOC_DETACH		_IO(QCOW_IOC_MAGIC, 0x01)
 #define QCOW_IOC_STATUS		_IO(QCOW_IOC_MAGIC, 0x02)
 #define QCOW_IOC_RESIZE		_IO(QCOW_IOC_MAGIC, 0x03)
+#define QCOW_IOC_STREAM		_IO(QCOW_IOC_MAGIC, 0x04)
 
 #endif /* _UAPI_LINUX_QCOW_H */

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Disks made larger and smaller, and the power cut at any moment of it: one size
- * or the other, nothing lost that was flushed, zeros in what is new.
+ * Disks made larger and smaller, images made to need no backing file, and the power
+ * cut at any moment of it: one size or the other, nothing lost that was flushed,
+ * zeros in what is new, the same content with a backing file or without.
  */
 #include <linux/slab.h>
 
 #include <asm/unaligned.h>
 
+#include "image.h"
 #include "resize.h"
+#include "stream.h"
 #include "writer.h"
 
 #define SECTOR		512
@@ -19,33 +22,23 @@
 #define SIZE_AT		24
 
 /**
- * struct resize_case - a disk that gets another size
+ * struct change_case - a disk that is changed
  * @w: the image
+ * @stream: it is made to need no backing file; else it gets another size
  * @old: bytes before
  * @new: bytes after
  * @rnd: where it comes from
  */
-struct resize_case {
+struct change_case {
 	struct writer *w;
+	bool stream;
 	u64 old;
 	u64 new;
 	struct rnd_state rnd;
 };
 
-static int do_resize(struct resize_case *c)
-{
-	struct qcow_io like = {
-		.image = c->w->img,
-		.wq = qtest_wq,
-		.write_wq = qtest_write_wq,
-		.parts = c->w->base.r->parts,
-	};
-
-	return qcow_resize(&like, c->new, &c->w->base.msg);
-}
-
 /* Inside what stays. */
-static int some_writes(struct resize_case *c)
+static int some_writes(struct change_case *c)
 {
 	u32 sectors = min(c->old, c->new) / SECTOR, i, pos, len;
 	int err = 0;
@@ -60,8 +53,46 @@ static int some_writes(struct resize_case *c)
 	return err;
 }
 
+static struct qcow_io like(const struct change_case *c)
+{
+	return (struct qcow_io) {
+		.image = c->w->img,
+		.wq = qtest_wq,
+		.write_wq = qtest_write_wq,
+		.parts = c->w->base.r->parts,
+	};
+}
+
+/* In steps, with writes in between. */
+static int do_stream(struct change_case *c)
+{
+	struct qcow_io io = like(c);
+	struct qcow_image *img = c->w->img, *backing = img->backing;
+	int err = 0;
+
+	while (!err && img->filled < img->size) {
+		err = qcow_stream_some(&io, 1 + qtest_below(&c->rnd, img->size));
+		if (!err && qtest_one_in(&c->rnd, 3))
+			err = some_writes(c);
+	}
+	if (!err)
+		err = qcow_stream_cut_loose(img);
+	if (err)
+		return err;
+	img->backing = NULL;
+	qtest_flush();
+	return qcow_image_close_chain(backing);
+}
+
+static int do_change(struct change_case *c)
+{
+	struct qcow_io io = like(c);
+
+	return c->stream ? do_stream(c) : qcow_resize(&io, c->new, &c->w->base.msg);
+}
+
 /* What a larger disk has more of. Return: NULL if it is zeros. */
-static const char *check_new_part(struct resize_case *c)
+static const char *check_new_part(struct change_case *c)
 {
 	const struct builder_chain *chain = c->w->base.c;
 	const struct checker *k = &c->w->k;
@@ -88,7 +119,7 @@ static const char *check_new_part(struct resize_case *c)
 }
 
 /* After a cut, or at the end. */
-static const char *check_disk(struct resize_case *c, const void *data, u64 size,
+static const char *check_disk(struct change_case *c, const void *data, u64 size,
 			      u32 when)
 {
 	struct builder_image *b = writer_top(c->w);
@@ -106,35 +137,38 @@ static const char *check_disk(struct resize_case *c, const void *data, u64 size,
 	return fault;
 }
 
-static void build(struct kunit *test, struct resize_case *c)
+static void build(struct kunit *test, struct change_case *c)
 {
 	struct builder_spec specs[2];
 	struct writer *w = test->priv;
 	struct memfile_mode mode;
+	u32 nr = 1;
 
 	builder_random_spec(&c->rnd, &specs[1]);
 	specs[1].raw = true;
 	writer_random_spec(&c->rnd, &specs[0]);
 	specs[0].size = clamp_t(u64, specs[0].size, 4 * SECTOR, 64 << 10);
 	specs[0].room = 1 << 20;
-	KUNIT_ASSERT_EQ(test, writer_build(w, specs, 1 + qtest_one_in(&c->rnd, 2), &c->rnd), 0);
+	nr += c->stream || qtest_one_in(&c->rnd, 2);
+	KUNIT_ASSERT_EQ(test, writer_build(w, specs, nr, &c->rnd), 0);
 	writer_random_mode(&c->rnd, &mode);
 	builder_set_mode(w->base.c, &mode);
 	KUNIT_ASSERT_EQ(test, writer_log(w, LOG_ENTRIES, LOG_BYTES), 0);
 }
 
-static void pick_size(struct resize_case *c)
+static void pick_size(struct change_case *c)
 {
 	c->old = c->w->img->size;
-	do {
+	c->new = c->old;
+	while (!c->stream && c->new == c->old) {
 		c->new = SECTOR * (1 + qtest_below(&c->rnd, 2 * c->old / SECTOR));
 		/* Beyond what an L1 table of one cluster covers */
 		if (qtest_one_in(&c->rnd, 3))
 			c->new += (u64)SECTOR * qtest_below(&c->rnd, 8192);
-	} while (c->new == c->old);
+	}
 }
 
-static u32 cut_power(struct kunit *test, struct resize_case *c, u32 seed)
+static u32 cut_power(struct kunit *test, struct change_case *c, u32 seed)
 {
 	struct memlog_disk *d = &c->w->disk;
 	u32 when = 1, kind, n = 0;
@@ -156,20 +190,21 @@ static u32 cut_power(struct kunit *test, struct resize_case *c, u32 seed)
 	return n;
 }
 
-static u32 resize_one(struct kunit *test, u32 seed)
+static u32 change_one(struct kunit *test, u32 seed, bool stream)
 {
 	struct writer *w = test->priv;
 	struct memfile *m;
-	struct resize_case c = { .w = w, .rnd = qtest_rnd(50000 + seed) };
+	struct change_case c = { .w = w, .stream = stream };
 	const char *fault;
 	u32 n;
 
+	c.rnd = qtest_rnd(50000 + seed + 1000 * stream);
 	build(test, &c);
 	m = writer_top(w)->m;
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "image %u: %s", seed, w->base.msg.text);
 	pick_size(&c);
 	KUNIT_EXPECT_EQ(test, some_writes(&c), 0);
-	KUNIT_EXPECT_EQ_MSG(test, do_resize(&c), 0, "image %u: %s", seed, w->base.msg.text);
+	KUNIT_EXPECT_EQ_MSG(test, do_change(&c), 0, "image %u: %s", seed, w->base.msg.text);
 	KUNIT_EXPECT_EQ(test, w->img->size, c.new);
 	KUNIT_EXPECT_EQ(test, some_writes(&c), 0);
 	writer_close(w);
@@ -185,26 +220,37 @@ static u32 resize_one(struct kunit *test, u32 seed)
 	return n;
 }
 
-static void resize_cut(struct kunit *test)
+static void change_all(struct kunit *test, bool stream)
 {
 	u32 seed, n = 0;
 
 	for (seed = 0; seed < LOADS; seed++)
-		n += resize_one(test, seed);
+		n += change_one(test, seed, stream);
 	kunit_info(test, "%u cuts (seed %lu)\n", n, qtest_seed);
 	KUNIT_EXPECT_GT(test, n, LOADS * 50);
 }
 
-static struct kunit_case resize_test_cases[] = {
-	KUNIT_CASE(resize_cut),
+static void change_size(struct kunit *test)
+{
+	change_all(test, false);
+}
+
+static void change_stream(struct kunit *test)
+{
+	change_all(test, true);
+}
+
+static struct kunit_case change_test_cases[] = {
+	KUNIT_CASE(change_size),
+	KUNIT_CASE(change_stream),
 	{ }
 };
 
-static struct kunit_suite resize_suite = {
-	.name = "qcow_resize",
+static struct kunit_suite change_suite = {
+	.name = "qcow_change",
 	.init = writer_test_init,
 	.exit = writer_test_exit,
-	.test_cases = resize_test_cases,
+	.test_cases = change_test_cases,
 };
 
-kunit_test_suite(resize_suite);
+kunit_test_suite(change_suite);

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Changes of an attached image that are not I/O: its size, its chain.
+ *
+ * One at a time for each device, and a device is not taken apart meanwhile. What
+ * requests must not see half done happens while its queue is frozen.
+ */
+#include <linux/blkdev.h>
+#include <linux/sched.h>
+#include <linux/workqueue.h>
+#include <uapi/linux/qcow.h>
+
+#include "change.h"
+#include "compat_blk.h"
+#include "device.h"
+#include "resize.h"
+#include "stream.h"
+
+/* --- Beginning and ending one --- */
+
+/*
+ * Whether the image may be changed now. Return: 0, with dev->change_mutex held;
+ * or a negative errno.
+ */
+static int change_begin(struct qcow_device *dev, struct qcow_msg *msg)
+{
+	bool live;
+
+	if (dev->flags & QCOW_ATTACH_RO)
+		return qcow_fail(msg, -EROFS, "is attached read-only");
+	mutex_lock(&dev->change_mutex);
+	mutex_lock(&dev->disk->open_mutex);
+	live = dev->state == QCOW_DEVICE_LIVE;
+	mutex_unlock(&dev->disk->open_mutex);
+	if (live && !qcow_image_stopped(dev->target.image))
+		return 0;
+	mutex_unlock(&dev->change_mutex);
+	return live ? -EIO : -ENODEV;
+}
+
+static void change_end(struct qcow_device *dev)
+{
+	mutex_unlock(&dev->change_mutex);
+}
+
+/* What I/O of its own needs. */
+static struct qcow_io change_io(const struct qcow_device *dev)
+{
+	return (struct qcow_io) {
+		.image = dev->target.image,
+		.wq = dev->target.wq,
+		.write_wq = dev->target.write_wq,
+		.parts = dev->target.parts,
+	};
+}
+
+/* --- Another size --- */
+
+/* Without requests under way; they wait until it is done. */
+static int resize_frozen(struct qcow_device *dev, u64 bytes,
+			 struct qcow_msg *msg)
+{
+	struct qcow_io like = change_io(dev);
+	unsigned int memflags = qcow_compat_freeze(dev->disk->queue);
+	int err;
+
+	err = qcow_resize(&like, bytes, msg);
+	qcow_compat_unfreeze(dev->disk->queue, memflags);
+	if (!err)
+		set_capacity_and_notify(dev->disk, bytes >> SECTOR_SHIFT);
+	return err;
+}
+
+/* Nobody opens a disk while its end is cut off. */
+static int resize_smaller(struct qcow_device *dev, u64 bytes, u32 flags,
+			  struct qcow_msg *msg)
+{
+	int err = -EBUSY;
+
+	mutex_lock(&dev->disk->open_mutex);
+	if (!disk_openers(dev->disk) || flags & QCOW_RESIZE_FORCE)
+		err = resize_frozen(dev, bytes, msg);
+	mutex_unlock(&dev->disk->open_mutex);
+	return err;
+}
+
+static int resize_check(const struct qcow_device *dev, u64 bytes,
+			struct qcow_msg *msg)
+{
+	if (dev->windowed)
+		return qcow_fail(msg, -EINVAL, "shows a part of its image's disk; attach all of it to resize it");
+	if (!bytes || bytes % SECTOR_SIZE || bytes > S64_MAX - SECTOR_SIZE)
+		return qcow_fail(msg, -EINVAL, "a size is a multiple of %u bytes",
+				 SECTOR_SIZE);
+	return 0;
+}
+
+/**
+ * qcow_change_size() - give a device and its image another size
+ * @index: its number
+ * @bytes: the size
+ * @flags: QCOW_RESIZE_*
+ * @msg: says why it failed
+ *
+ * May sleep. Return: 0; -ENODEV: there is none; -EBUSY: it is open, it would
+ * become smaller, and @flags are 0; or another error.
+ */
+int qcow_change_size(int index, u64 bytes, u32 flags, struct qcow_msg *msg)
+{
+	struct qcow_device *dev = qcow_device_get(index);
+	int err;
+
+	if (!dev)
+		return -ENODEV;
+	err = resize_check(dev, bytes, msg);
+	if (!err)
+		err = change_begin(dev, msg);
+	if (err)
+		goto put;
+	if (bytes < dev->target.image->size)
+		err = resize_smaller(dev, bytes, flags, msg);
+	else
+		err = resize_frozen(dev, bytes, msg);
+	change_end(dev);
+	if (!err)
+		pr_info("%s: resized, %llu sectors\n", dev->target.image->label,
+			(u64)get_capacity(dev->disk));
+put:
+	qcow_device_put(dev);
+	return err;
+}
+
+/* --- Streaming --- */
+
+/* The image is complete: it lets go of its backing files. */
+static int stream_drop_backing(struct qcow_device *dev)
+{
+	struct qcow_image *img = dev->target.image, *backing = NULL;
+	unsigned int memflags = qcow_compat_freeze(dev->disk->queue);
+	int err;
+
+	err = qcow_stream_cut_loose(img);
+	if (!err) {
+		spin_lock(&dev->chain_lock);
+		backing = img->backing;
+		img->backing = NULL;
+		img->wants_backing = false;
+		dev->depth = 1;
+		spin_unlock(&dev->chain_lock);
+	}
+	qcow_compat_unfreeze(dev->disk->queue, memflags);
+	if (err)
+		return err;
+	/* The last work items may still be returning from their function. */
+	flush_workqueue(dev->target.wq);
+	flush_workqueue(dev->target.comp_wq);
+	pr_info("%s: needs no backing file any more\n", img->label);
+	return qcow_image_close_chain(backing);
+}
+
+static int stream_some(struct qcow_device *dev, u64 bytes, u64 *done,
+		       u64 *total, struct qcow_msg *msg)
+{
+	struct qcow_image *img = dev->target.image;
+	struct qcow_io like = change_io(dev);
+	unsigned int flags;
+	int err;
+
+	if (!img->backing)
+		return qcow_fail(msg, -EINVAL, "has no backing file");
+	flags = qcow_worker_begin();
+	err = qcow_stream_some(&like, bytes);
+	qcow_worker_end(flags);
+	if (!err && img->filled >= img->size)
+		err = stream_drop_backing(dev);
+	*done = img->filled;
+	*total = img->size;
+	return err;
+}
+
+/**
+ * qcow_change_stream() - copy what backing files have into the image
+ * @index: its number
+ * @bytes: of the disk to look at, at most
+ * @done: the result: bytes of the disk that come from no backing file any more
+ * @total: the result: bytes of the disk; when @done is as much, the backing files
+ *	are no longer part of the chain
+ * @msg: says why it failed
+ *
+ * May sleep. Return: 0 or a negative errno; -EINTR: a signal is pending, @done and
+ * @total are set.
+ */
+int qcow_change_stream(int index, u64 bytes, u64 *done, u64 *total,
+		       struct qcow_msg *msg)
+{
+	struct qcow_device *dev = qcow_device_get(index);
+	int err;
+
+	if (!dev)
+		return -ENODEV;
+	err = change_begin(dev, msg);
+	if (!err) {
+		err = stream_some(dev, bytes, done, total, msg);
+		change_end(dev);
+	}
+	qcow_device_put(dev);
+	return err;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_CHANGE_H
+#define _QCOW_CHANGE_H
+
+#include "qcow.h"
+
+int __must_check qcow_change_size(int index, u64 bytes, u32 flags,
+				  struct qcow_msg *msg);
+int __must_check qcow_change_stream(int index, u64 bytes, u64 *done, u64 *total,
+				    struct qcow_msg *msg);
+
+#endif /* _QCOW_CHANGE_H */

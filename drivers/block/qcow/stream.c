@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pulling what the backing files have into an image, until it needs them no more.
+ *
+ * It goes from the start of the disk to its end while the disk is in use. What was
+ * passed never comes from below again: nothing makes a hole over a backing file.
+ * The header names the backing file until all is there and durable, so a power
+ * cut at any moment leaves a disk that reads the same.
+ */
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "commit.h"
+#include "image.h"
+#include "map.h"
+#include "place.h"
+#include "stream.h"
+
+/* Bytes that are read and written at once. */
+#define STREAM_CHUNK	BIT(20)
+
+/**
+ * struct stream - the copying of a stretch of the disk
+ * @io: what it reads and writes with
+ * @buf: memory of its bvec, STREAM_CHUNK bytes
+ */
+struct stream {
+	struct qcow_io io;
+	void *buf;
+};
+
+static void stream_free(struct stream *s)
+{
+	if (!s)
+		return;
+	kvfree(s->io.bvec);
+	kvfree(s->buf);
+	kfree(s);
+}
+
+static struct stream *stream_alloc(const struct qcow_io *like)
+{
+	struct stream *s = kzalloc(sizeof(*s), GFP_NOIO);
+	struct bio_vec *bvec;
+
+	if (!s)
+		return NULL;
+	s->buf = kvmalloc(STREAM_CHUNK, GFP_NOIO);
+	bvec = kvmalloc_array(STREAM_CHUNK / PAGE_SIZE + 2, sizeof(*bvec),
+			      GFP_NOIO);
+	s->io.bvec = bvec;
+	if (!s->buf || !bvec) {
+		stream_free(s);
+		return NULL;
+	}
+	s->io.image = like->image;
+	s->io.wq = like->wq;
+	s->io.write_wq = like->write_wq;
+	s->io.parts = like->parts;
+	s->io.nr_bvec = qcow_file_bvecs(bvec, s->buf, STREAM_CHUNK);
+	return s;
+}
+
+/* What one extent covers. Return: bytes done, or a negative errno. */
+static s64 stream_extent(struct stream *s, u64 pos, u64 len)
+{
+	struct qcow_image *img = s->io.image;
+	struct qcow_extent ext;
+	int err;
+
+	err = qcow_map(img, pos, len, false, &ext);
+	if (err)
+		return err;
+	len = min(len, ext.len);
+	if (ext.type != QCOW_EXTENT_HOLE || pos >= img->backing->size)
+		return len;
+	err = qcow_image_map(img->backing, pos,
+			     min(len, img->backing->size - pos), false, &ext);
+	if (err)
+		return err;
+	/* A hole over nothing reads as zeros, too. */
+	if (ext.type == QCOW_EXTENT_ZERO)
+		return ext.len;
+	s->io.pos = pos;
+	return qcow_place_copy_up(&s->io, pos,
+				  min_t(u64, ext.len, STREAM_CHUNK), s->buf);
+}
+
+static int stream_stretch(struct stream *s, u64 end)
+{
+	struct qcow_image *img = s->io.image;
+	s64 n;
+
+	while (img->filled < end) {
+		qcow_commit_throttle(img->alloc);
+		s->io.epoch = qcow_inflight_begin(&img->alloc->inflight);
+		n = stream_extent(s, img->filled, end - img->filled);
+		qcow_inflight_end(&img->alloc->inflight, s->io.epoch);
+		if (n < 0)
+			return n;
+		img->filled += n;
+		if (signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * qcow_stream_some() - go on copying from the backing files
+ * @like: whose image, wq, write_wq and parts are used
+ * @bytes: of the disk to look at, at most
+ *
+ * The image is written and has a backing file. @like->image->filled says how far it
+ * is. Other I/O may go on. May sleep.
+ *
+ * Return: 0; -EINTR: a signal is pending, and something was done; or an error.
+ */
+int qcow_stream_some(const struct qcow_io *like, u64 bytes)
+{
+	struct qcow_image *img = like->image;
+	u64 left = img->size - min(img->filled, img->size);
+	struct stream *s = stream_alloc(like);
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	err = stream_stretch(s, img->filled + min(left, bytes));
+	stream_free(s);
+	qcow_commit_soon(img->alloc);
+	return err;
+}
+
+/**
+ * qcow_stream_cut_loose() - have the image name no backing file any more
+ * @img: the image; filled to its end
+ *
+ * All is committed first; one write of the header does it. The chain in memory is
+ * the caller's to change. Context: no I/O of the image is under way. May sleep.
+ *
+ * Return: 0 or an error, and the backing file is still named.
+ */
+int qcow_stream_cut_loose(struct qcow_image *img)
+{
+	struct {
+		__be64 offset;
+		__be32 size;
+	} __packed none = { };
+	int err;
+
+	static_assert(offsetof(struct qcow_disk_header, backing_file_size) ==
+		      offsetof(struct qcow_disk_header, backing_file_offset) + 8);
+	err = qcow_commit(img->alloc);
+	return err ?: qcow_commit_header(img->alloc,
+					 offsetof(struct qcow_disk_header,
+						  backing_file_offset),
+					 &none, sizeof(none));
+}
