@@ -10,6 +10,7 @@ int info_main(int argc, char **argv);
 int list_main(int argc, char **argv);
 int map_main(int argc, char **argv);
 int resize_main(int argc, char **argv);
+int stream_main(int argc, char **argv);
 
 extern const char attach_usage[];
 extern const char check_usage[];
@@ -18,5 +19,6 @@ extern const char info_usage[];
 extern const char list_usage[];
 extern const char map_usage[];
 extern const char resize_usage[];
+extern const char stream_usage[];
 
 #endif /* _QCOWCTL_COMMAND_H */

@@ -22,6 +22,7 @@ static const struct command {
 	{ "info", info_main, info_usage, "describe an image or a device" },
 	{ "map", map_main, map_usage, "show where the bytes of a disk lie" },
 	{ "resize", resize_main, resize_usage, "give a disk another size" },
+	{ "stream", stream_main, stream_usage, "make backing files unnecessary" },
 	{ "check", check_main, check_usage, "check the metadata of an image" },
 };
 

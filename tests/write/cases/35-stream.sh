@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+#
+# Images that are to need no backing file any more.
+
+# chains: top images of several kinds, over a base that is longer, shorter, or
+# compressed, and over two of them; what each reads as is in NAME.raw
+chains() {
+	local name
+
+	create deep 6M -o cluster_size=4k
+	fill deep.qcow2 'write -P 1 0 6M'
+	create middle 5M -b deep.qcow2 -F qcow2 -o cluster_size=512
+	fill middle.qcow2 'write -P 2 1M 300k' 'write -z 2M 64k' 'write -P 3 4M 1M'
+	qemu-img convert -c -f qcow2 -O qcow2 middle.qcow2 packed.qcow2
+	create over 8M -b middle.qcow2 -F qcow2
+	create fine 8M -b packed.qcow2 -F qcow2 -o cluster_size=4k
+	create old 5M -b middle.qcow2 -F qcow2 -o compat=0.10
+	create sub 8M -b packed.qcow2 -F qcow2 -o extended_l2=on,cluster_size=128k
+	create short 3M -b packed.qcow2 -F qcow2 -o cluster_size=2M
+	create snap 5M -b middle.qcow2 -F qcow2
+	qemu-img create -q -f qcow2 -o data_file=data.raw -b packed.qcow2 -F qcow2 data.qcow2 8M
+	fill snap.qcow2 'write -P 8 100k 1M'
+	qemu-img snapshot -c first snap.qcow2
+	for name in over fine old sub short snap data; do
+		fill $name.qcow2 'write -P 5 70k 10k' 'write -z 512k 200k' 'write -P 6 2500k 30k' \
+			'discard 1M 128k'
+		qemu-img convert -f qcow2 -O raw $name.qcow2 $name.raw.copy
+	done
+	sha256sum ./deep.qcow2 middle.qcow2 packed.qcow2 > below.sums
+}
+
+stands_alone() {
+	is null "$(qemu-img info -f qcow2 --output=json "$1" | jq '."backing-filename"')"
+}
+
+make_stream() {
+	chains
+}
+
+case_stream() {
+	local name
+
+	for name in over fine old sub short snap; do
+		attach $name.qcow2
+		qcowctl stream --progress=json "$dev" 2> log || fail "$name: $(cat log)"
+		tail -n 1 log | grep -q '"done":\([0-9]*\),"total":\1}' || fail "$(cat log)"
+		cmp "$dev" $name.raw.copy || fail "$name: content"
+		is 1 "$(cat "/sys/block/${dev#/dev/}/qcow/depth")"
+		refuses "has no backing file" qcowctl stream "$dev"
+		operate "$dev" 'write 4k 8k 7' 'read 4k 8k 7'
+		detach
+	done
+	qcowctl stream data.qcow2
+}
+
+after_stream() {
+	local name
+
+	sha256sum --quiet -c below.sums || fail "a backing file was changed"
+	rm -f deep.qcow2 middle.qcow2 packed.qcow2
+	for name in over fine old sub short snap data; do
+		stands_alone $name.qcow2
+		check $name.qcow2
+		[ $name = data ] || printf '\7%.0s' {1..8192} |
+			dd of=$name.raw.copy bs=4k seek=1 conv=notrunc status=none
+		qemu-img compare -f qcow2 -F raw $name.qcow2 $name.raw.copy
+	done
+}
+
+# While it is written, interrupted and begun anew
+make_stream_busy() {
+	create deep 80M
+	fill deep.qcow2 'write -P 1 0 80M'
+	create over 80M -b deep.qcow2 -F qcow2 -o cluster_size=4k
+}
+
+case_stream_busy() {
+	local streamer writer code
+
+	attach over.qcow2
+	qcowwrite race "$dev" 7 2 $((16 << 20)) > race.log 2>&1 &
+	writer=$!
+	qcowctl stream --progress=json "$dev" 2> log &
+	streamer=$!
+	until grep -q done log; do
+		sleep 0.01
+	done
+	kill -INT $streamer
+	code=0
+	wait $streamer || code=$?
+	is 1 $code
+	grep -q 'interrupted after' log || fail "$(cat log)"
+	is 2 "$(cat "/sys/block/${dev#/dev/}/qcow/depth")"
+	qcowctl stream "$dev"
+	wait $writer || fail "$(cat race.log)"
+	operate "$dev" 'read 32m 48m 1'
+	detach
+}
+
+after_stream_busy() {
+	stands_alone over.qcow2
+	rm -f deep.qcow2
+	check over.qcow2
+	holds qcow2 over.qcow2 'read -P 1 32M 48M'
+}
+
+make_stream_refused() {
+	create base 1M
+	create over 1M -b base.qcow2 -F qcow2
+	truncate -s 1M raw
+	remember over.qcow2
+}
+
+case_stream_refused() {
+	attach -r over.qcow2
+	refuses "read-only" qcowctl stream "$dev"
+	detach
+	refuses "has no backing file" qcowctl stream base.qcow2
+	attach -f raw raw
+	refuses "has no backing file" qcowctl stream "$dev"
+	detach
+	refuses "takes one" qcowctl stream
+	refuses "json" qcowctl stream --progress=xml over.qcow2
+}
+
+after_stream_refused() {
+	unchanged
+}
