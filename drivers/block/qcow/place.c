@@ -284,13 +284,38 @@ static void placement_drop(struct placement *p)
 		qcow_release(p->io->image->alloc, first, last - first + 1);
 }
 
-static int placement_fill(struct placement *p, const struct qcow_extent *ext)
+/*
+ * A table that turned out to be the image's own got its COPIED flag: from then on
+ * others write in place what was found here to be shared.
+ */
+static int placement_remap(struct placement *p, struct qcow_extent *ext)
+{
+	struct qcow_image *img = p->io->image;
+	int err;
+
+	if (!ext->mapped || ext->copied || img->layout.data_file)
+		return 0;
+	err = qcow_map(img, p->pos, p->len, false, ext);
+	if (err)
+		return err;
+	p->len = min_t(u64, p->len, ext->len);
+	p->range.last = (p->pos + p->len - 1) >> img->layout.cluster_bits;
+	return 0;
+}
+
+static int placement_fill(struct placement *p, struct qcow_extent *ext)
 {
 	struct qcow_alloc *a = p->io->image->alloc;
 	bool fresh;
 	int err;
 
 	err = qcow_link_prepare(a, p->pos, p->len);
+	if (!err)
+		err = placement_remap(p, ext);
+	if (!err && qcow_place_is_in_place(ext)) {
+		p->len = 0;
+		return 0;
+	}
 	if (!err)
 		err = placement_find(p, ext, &fresh);
 	if (err)
