@@ -136,6 +136,41 @@ int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest,
 	return e->mapped ? entry_check_host(lay, guest, e) : 0;
 }
 
+/**
+ * qcow_entry_clusters() - the clusters that an L2 entry refers to
+ * @lay: the image's layout; those of a data file are not counted
+ * @raw: the entry in the CPU's byte order
+ * @guest: as for qcow_entry_l2()
+ * @first: number of the first
+ * @nr: how many
+ * @fault: after -EIO, what is wrong
+ *
+ * Return: 0, or -EIO if the entry is damaged.
+ */
+int qcow_entry_clusters(const struct qcow_layout *lay, u64 raw, u64 guest,
+			u64 *first, u32 *nr, const char **fault)
+{
+	struct qcow_entry e;
+	int err;
+
+	*first = 0;
+	*nr = 0;
+	/* Whatever the subclusters are, the cluster is referred to. */
+	err = qcow_entry_l2(lay, raw, 0, guest, &e);
+	if (err) {
+		*fault = e.fault;
+		return err;
+	}
+	if (lay->data_file)
+		return 0;
+	*first = e.host >> lay->cluster_bits;
+	if (e.type == QCOW_EXTENT_COMPRESSED)
+		*nr = ((e.host + e.csize - 1) >> lay->cluster_bits) - *first + 1;
+	else if (e.mapped)
+		*nr = 1;
+	return 0;
+}
+
 /* --- Changing L2 entries --- */
 
 /* Subclusters of [@guest, @guest + @len), which is inside one cluster. */
@@ -258,14 +293,72 @@ int qcow_entry_snapshot(const struct qcow_layout *lay,
 	    s->l1_size > QCOW_DISK_MAX_L1_BYTES / sizeof(u64) ||
 	    !cluster_aligned(lay, s->l1_offset) || s->l1_offset > S64_MAX / 2)
 		return -EUCLEAN;
+	s->vm_state_size = be32_to_cpu(disk->vm_state_size);
+	s->vm_clock = be64_to_cpu(disk->vm_clock_nsec);
+	s->date_sec = be32_to_cpu(disk->date_sec);
+	s->date_nsec = be32_to_cpu(disk->date_nsec);
 	s->disk_size = 0;
-	if (extra_len >= sizeof(*extra))
+	s->icount = ~0ULL;
+	if (extra_len >= sizeof(extra->vm_state_size))
+		s->vm_state_size = be64_to_cpu(extra->vm_state_size);
+	if (extra_len >= QCOW_DISK_MIN_SNAPSHOT_EXTRA)
 		s->disk_size = be64_to_cpu(extra->disk_size) & ~511ULL;
+	if (extra_len >= sizeof(*extra))
+		s->icount = be64_to_cpu(extra->icount);
 	s->id_len = be16_to_cpu(disk->id_str_size);
 	s->name_len = be16_to_cpu(disk->name_size);
 	s->id_offset = sizeof(*disk) + extra_len;
 	s->entry_bytes = (s->id_offset + s->id_len + s->name_len + 7) & ~7U;
 	return 0;
+}
+
+/**
+ * qcow_entry_snapshot_bytes() - how long the entry of a new snapshot is
+ * @s: id_len and name_len are set
+ *
+ * Return: bytes.
+ */
+u32 qcow_entry_snapshot_bytes(const struct qcow_snapshot *s)
+{
+	u32 fixed = sizeof(struct qcow_disk_snapshot) +
+		    QCOW_DISK_MIN_SNAPSHOT_EXTRA;
+
+	return (fixed + s->id_len + s->name_len + 7) & ~7U;
+}
+
+/**
+ * qcow_entry_put_snapshot() - encode the entry of a new snapshot
+ * @s: all but @s->id_offset, @s->entry_bytes and @s->icount is set
+ * @id: its id
+ * @name: its name
+ * @buf: qcow_entry_snapshot_bytes() of room
+ */
+void qcow_entry_put_snapshot(const struct qcow_snapshot *s, const char *id,
+			     const char *name, void *buf)
+{
+	struct qcow_disk_snapshot disk = {
+		.l1_table_offset = cpu_to_be64(s->l1_offset),
+		.l1_size = cpu_to_be32(s->l1_size),
+		.id_str_size = cpu_to_be16(s->id_len),
+		.name_size = cpu_to_be16(s->name_len),
+		.date_sec = cpu_to_be32(s->date_sec),
+		.date_nsec = cpu_to_be32(s->date_nsec),
+		.vm_clock_nsec = cpu_to_be64(s->vm_clock),
+		.extra_data_size = cpu_to_be32(QCOW_DISK_MIN_SNAPSHOT_EXTRA),
+	};
+	struct qcow_disk_snapshot_extra extra = {
+		.vm_state_size = cpu_to_be64(s->vm_state_size),
+		.disk_size = cpu_to_be64(s->disk_size),
+	};
+	u8 *at = buf;
+
+	memset(at, 0, qcow_entry_snapshot_bytes(s));
+	memcpy(at, &disk, sizeof(disk));
+	at += sizeof(disk);
+	memcpy(at, &extra, QCOW_DISK_MIN_SNAPSHOT_EXTRA);
+	at += QCOW_DISK_MIN_SNAPSHOT_EXTRA;
+	memcpy(at, id, s->id_len);
+	memcpy(at + s->id_len, name, s->name_len);
 }
 
 /* --- Refcounts --- */

@@ -76,6 +76,11 @@ struct qcow_l2_entry {
  * @l1_offset: bytes into the file
  * @l1_size: entries
  * @disk_size: bytes of the disk, 0: not told, as now
+ * @vm_state_size: bytes of the state of a virtual machine
+ * @vm_clock: its clock, in nanoseconds
+ * @icount: instructions it had carried out; U64_MAX: not told
+ * @date_sec: when it was made, seconds since 1970
+ * @date_nsec: and nanoseconds
  * @id_len: bytes of its id
  * @name_len: bytes of its name
  * @id_offset: bytes into this entry of the id, which the name follows
@@ -85,6 +90,11 @@ struct qcow_snapshot {
 	u64 l1_offset;
 	u32 l1_size;
 	u64 disk_size;
+	u64 vm_state_size;
+	u64 vm_clock;
+	u64 icount;
+	u32 date_sec;
+	u32 date_nsec;
 	u32 id_len;
 	u32 name_len;
 	u32 id_offset;
@@ -109,6 +119,14 @@ int __must_check qcow_entry_snapshot(const struct qcow_layout *lay,
 				     const struct qcow_disk_snapshot *disk,
 				     const struct qcow_disk_snapshot_extra *extra,
 				     struct qcow_snapshot *s);
+
+int __must_check qcow_entry_clusters(const struct qcow_layout *lay, u64 raw,
+				     u64 guest, u64 *first, u32 *nr,
+				     const char **fault);
+
+u32 qcow_entry_snapshot_bytes(const struct qcow_snapshot *s);
+void qcow_entry_put_snapshot(const struct qcow_snapshot *s, const char *id,
+			     const char *name, void *buf);
 
 u64 qcow_entry_refcount(const void *block, u32 order, u32 index);
 void qcow_entry_set_refcount(void *block, u32 order, u32 index, u64 value);

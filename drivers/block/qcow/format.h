@@ -127,6 +127,10 @@ static_assert(sizeof(struct qcow_disk_snapshot) == QCOW_DISK_MIN_SNAPSHOT_BYTES)
 struct qcow_disk_snapshot_extra {
 	__be64 vm_state_size;
 	__be64 disk_size;
+	__be64 icount;
 };
+
+/* As much of it as version 3 wants. */
+#define QCOW_DISK_MIN_SNAPSHOT_EXTRA	16
 
 #endif /* _QCOW_FORMAT_H */

@@ -192,35 +192,19 @@ static void entry_set(const struct qcow_image *img, struct qcow_slice *slice,
 	write_seqcount_end(&img->cache->seq);
 }
 
-/* The clusters that an entry refers to, for @guest's cluster. */
-static int entry_clusters(struct qcow_image *img, u64 raw, u64 guest,
-			  u64 *first, u32 *nr)
-{
-	u32 bits = img->layout.cluster_bits;
-	struct qcow_entry e;
-
-	*nr = 0;
-	if (qcow_entry_l2(&img->layout, raw, 0, guest, &e)) {
-		qcow_image_damaged(img, guest, e.fault);
-		return -EIO;
-	}
-	if (img->layout.data_file)
-		return 0;
-	*first = e.host >> bits;
-	if (e.type == QCOW_EXTENT_COMPRESSED)
-		*nr = ((e.host + e.csize - 1) >> bits) - *first + 1;
-	else if (e.mapped)
-		*nr = 1;
-	return 0;
-}
-
 /* What an entry that was replaced referred to loses a reference. */
 static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest)
 {
+	const char *fault;
 	u64 first, i;
 	u32 nr;
 
-	if (entry_clusters(a->img, raw, guest, &first, &nr) || !nr)
+	if (qcow_entry_clusters(&a->img->layout, raw, guest, &first, &nr,
+				&fault)) {
+		qcow_image_damaged(a->img, guest, fault);
+		return;
+	}
+	if (!nr)
 		return;
 	for (i = first; i < first + nr; i++) {
 		if (!qcow_alloc_is_meta(a, i))
