@@ -21,6 +21,15 @@ struct qcow_dirty_range {
 };
 
 /**
+ * struct qcow_share - L2 tables that are about to have a second reference
+ * @table: called before the table of an L1 entry is taken for the disk's own,
+ *	or copied. Under qcow_alloc.l1_lock
+ */
+struct qcow_share {
+	void (*table)(struct qcow_share *share, u32 l1_index);
+};
+
+/**
  * struct qcow_alloc - the clusters of an image that is written
  * @img: the image
  * @order: log2 of the bits of a refcount
@@ -43,7 +52,12 @@ struct qcow_dirty_range {
  * @releases: references that are gone in memory: release.c
  * @l1_dirty: entries of img->l1 to be written
  * @l1_lock: one L2 table is made at a time; taken before @store_lock and @lock
+ * @share: a snapshot is being made, and wants to know which L2 tables are about
+ *	to be copied; or NULL. Under @l1_lock
  * @l1_offset: bytes into the file of the active L1 table
+ * @snapshots: snapshots that it has
+ * @snapshots_offset: bytes into the file of their table
+ * @snapshots_bytes: of that table
  * @meta: what clusters of metadata hold (enum qcow_meta), by number
  * @inflight: I/O under way
  * @around: memory for what surrounds a write in its clusters
@@ -86,7 +100,11 @@ struct qcow_alloc {
 
 	/* Held while an L2 table is made; taken before lock. */
 	struct mutex l1_lock;
+	struct qcow_share *share;
 	u64 l1_offset;
+	u32 snapshots;
+	u64 snapshots_offset;
+	u64 snapshots_bytes;
 	struct xarray meta;
 	struct qcow_inflight inflight;
 	mempool_t *around;

@@ -117,6 +117,8 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
 				   "L2 table offset is not aligned");
 		return err;
 	}
+	if (old && a->share)
+		a->share->table(a->share, l1_index);
 	if (old)
 		err = qcow_refcount_get(a, old >> bits, &refs);
 	if (!err && refs == 1) {

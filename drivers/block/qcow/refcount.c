@@ -110,6 +110,72 @@ int __qcow_refcount_set(struct qcow_alloc *a, u64 cluster, u64 value)
 	return 0;
 }
 
+/* Add to the refcounts of clusters in one slice. Return: as for all of them. */
+static int __slice_add(struct qcow_alloc *a, u64 first, u32 nr, s64 add)
+{
+	u32 i = ref_index(a, first), end = i + nr;
+	u64 max = qcow_entry_refcount_max(a->order), value;
+	struct qcow_slice *slice = ref_slice(a, first);
+	int err = 0;
+
+	if (IS_ERR_OR_NULL(slice))
+		return slice ? PTR_ERR(slice) : -EUCLEAN;
+	for (; !err && i < end && add > 0; i++) {
+		value = qcow_entry_refcount(slice->data, a->order, i);
+		if (!value)
+			err = -EUCLEAN;
+		else if (value == max)
+			err = -EOVERFLOW;
+	}
+	spin_lock(&a->refs->lock);
+	for (i = end - nr; !err && i < end; i++) {
+		value = qcow_entry_refcount(slice->data, a->order, i);
+		qcow_entry_set_refcount(slice->data, a->order, i, value + add);
+	}
+	if (!err)
+		__qcow_cache_dirty(slice);
+	spin_unlock(&a->refs->lock);
+	qcow_cache_put(slice);
+	return err;
+}
+
+/* Clusters from @first on in the same slice. */
+static u32 slice_rest(const struct qcow_alloc *a, u64 first, u32 nr)
+{
+	return min(nr, (1U << slice_ref_bits(a)) - ref_index(a, first));
+}
+
+/**
+ * qcow_refcount_raise() - one reference more to each of some clusters
+ * @a: of the image
+ * @first: number of the first
+ * @nr: how many
+ *
+ * In memory. May sleep. Return: 0; -EOVERFLOW: one has as many as can be said;
+ * -EUCLEAN: one has none; or the error of reading them. Then nothing is changed,
+ * but what cannot be undone is leaked.
+ */
+int qcow_refcount_raise(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	u32 done, n;
+	int err = 0;
+
+	mutex_lock(&a->lock);
+	for (done = 0; done < nr; done += n) {
+		n = slice_rest(a, first + done, nr - done);
+		err = __slice_add(a, first + done, n, 1);
+		if (err)
+			break;
+	}
+	for (nr = err ? done : 0, done = 0; done < nr; done += n) {
+		n = slice_rest(a, first + done, nr - done);
+		if (__slice_add(a, first + done, n, -1))
+			break;
+	}
+	mutex_unlock(&a->lock);
+	return err;
+}
+
 /**
  * __qcow_refcount_find() - look for clusters that are free
  * @a: of the image

@@ -8,6 +8,7 @@ int __must_check __qcow_refcount_get(struct qcow_alloc *a, u64 cluster,
 				     u64 *value);
 int __must_check __qcow_refcount_set(struct qcow_alloc *a, u64 cluster,
 				     u64 value);
+int __must_check qcow_refcount_raise(struct qcow_alloc *a, u64 first, u32 nr);
 int __must_check __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster,
 				       bool *covered);
 int __must_check __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster,

@@ -153,6 +153,21 @@ static void release_one(struct qcow_alloc *a, const struct release *r)
 }
 
 /**
+ * qcow_release_now() - clusters lost a reference that is durably gone
+ * @a: of the image
+ * @first: number of the first
+ * @nr: how many
+ *
+ * As a commit would do it later: for references that no I/O goes by. May sleep.
+ */
+void qcow_release_now(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	const struct release r = { .first = first, .nr = nr };
+
+	release_one(a, &r);
+}
+
+/**
  * qcow_release_finish() - lower refcounts of what lost references durably
  * @a: of the image
  * @list: from qcow_release_take()

@@ -6,6 +6,7 @@
 
 void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr);
 void qcow_release(struct qcow_alloc *a, u64 first, u32 nr);
+void qcow_release_now(struct qcow_alloc *a, u64 first, u32 nr);
 void qcow_release_take(struct qcow_alloc *a, struct list_head *list);
 void qcow_release_finish(struct qcow_alloc *a, struct list_head *list,
 			 bool durable);

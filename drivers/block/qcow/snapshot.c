@@ -146,7 +146,9 @@ int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 			return -EINTR;
 		cond_resched();
 	}
+	a->snapshots = h->nr_snapshots;
+	a->snapshots_offset = h->snapshots_offset;
+	a->snapshots_bytes = offset - h->snapshots_offset;
 	return qcow_alloc_claim_meta(a, QCOW_META_SNAPSHOTS,
-				     h->snapshots_offset,
-				     offset - h->snapshots_offset);
+				     h->snapshots_offset, a->snapshots_bytes);
 }
