@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changes of an attached image that are not I/O: its size, its chain.
+ * Changes of an attached image that are not I/O: its size, its chain, its snapshots.
  *
  * One at a time for each device, and a device is not taken apart meanwhile. What
  * requests must not see half done happens while its queue is frozen.
@@ -14,6 +14,7 @@
 #include "compat_blk.h"
 #include "device.h"
 #include "resize.h"
+#include "snap_ops.h"
 #include "stream.h"
 
 /* --- Beginning and ending one --- */
@@ -87,7 +88,7 @@ static int resize_smaller(struct qcow_device *dev, u64 bytes, u32 flags,
 static int resize_check(const struct qcow_device *dev, u64 bytes,
 			struct qcow_msg *msg)
 {
-	if (dev->windowed)
+	if (dev->target.offset || dev->size_limit)
 		return qcow_fail(msg, -EINVAL, "shows a part of its image's disk; attach all of it to resize it");
 	if (!bytes || bytes % SECTOR_SIZE || bytes > S64_MAX - SECTOR_SIZE)
 		return qcow_fail(msg, -EINVAL, "a size is a multiple of %u bytes",
@@ -201,6 +202,119 @@ int qcow_change_stream(int index, u64 bytes, u64 *done, u64 *total,
 	err = change_begin(dev, msg);
 	if (!err) {
 		err = stream_some(dev, bytes, done, total, msg);
+		change_end(dev);
+	}
+	qcow_device_put(dev);
+	return err;
+}
+
+/* --- Snapshots --- */
+
+/**
+ * struct change_pause - the queue of a device, to be stopped
+ * @base: for those who do not know of queues
+ * @queue: of the disk
+ * @flags: from freezing it
+ */
+struct change_pause {
+	struct qcow_pause base;
+	struct request_queue *queue;
+	unsigned int flags;
+};
+
+static void change_stop(struct qcow_pause *base)
+{
+	struct change_pause *p = container_of(base, struct change_pause, base);
+
+	p->flags = qcow_compat_freeze(p->queue);
+}
+
+static void change_go(struct qcow_pause *base)
+{
+	struct change_pause *p = container_of(base, struct change_pause, base);
+
+	qcow_compat_unfreeze(p->queue, p->flags);
+}
+
+/* Another disk of another size, maybe, with other partitions. */
+static void snapshot_revalidate(struct qcow_device *dev)
+{
+	sector_t sectors = qcow_device_sectors(dev);
+
+	if (sectors != get_capacity(dev->disk))
+		set_capacity_and_notify(dev->disk, sectors);
+	if (dev->flags & QCOW_ATTACH_HIDDEN)
+		return;
+	if (!(dev->flags & QCOW_ATTACH_NO_PARTSCAN))
+		set_bit(GD_NEED_PART_SCAN, &dev->disk->state);
+	disk_uevent(dev->disk, KOBJ_CHANGE);
+}
+
+/* Nobody can open it meanwhile. */
+static int snapshot_apply(struct qcow_device *dev, struct qcow_snap_request *req,
+			  struct qcow_msg *msg)
+{
+	int err;
+
+	lockdep_assert_held(&dev->disk->open_mutex);
+	if (disk_openers(dev->disk))
+		return -EBUSY;
+	req->min_size = dev->target.offset ? dev->target.offset + SECTOR_SIZE : 0;
+	err = qcow_snap_apply(dev->target.image, req, msg);
+	if (!err)
+		snapshot_revalidate(dev);
+	return err;
+}
+
+static int snapshot_op(struct qcow_device *dev, u32 op,
+		       struct qcow_snap_request *req, struct qcow_msg *msg)
+{
+	struct mutex *open = &dev->disk->open_mutex;
+	int err = -EINVAL;
+
+	switch (op) {
+	case QCOW_SNAPSHOT_CREATE:
+		return qcow_snap_create(dev->target.image, req, msg);
+	case QCOW_SNAPSHOT_DELETE:
+		return qcow_snap_delete(dev->target.image, req, msg);
+	case QCOW_SNAPSHOT_APPLY:
+		mutex_lock(open);
+		err = snapshot_apply(dev, req, msg);
+		mutex_unlock(open);
+	}
+	return err;
+}
+
+/**
+ * qcow_change_snapshot() - make, delete or apply a snapshot
+ * @index: number of the device
+ * @op: &enum qcow_snapshot_op
+ * @req: what is asked for, but for @req->pause, and what came of it
+ * @msg: says why it failed
+ *
+ * May sleep. Return: 0; -ENODEV: there is no such device; -EBUSY: to apply it,
+ * nobody may have the device open; or another error.
+ */
+int qcow_change_snapshot(int index, u32 op, struct qcow_snap_request *req,
+			 struct qcow_msg *msg)
+{
+	struct qcow_device *dev = qcow_device_get(index);
+	struct change_pause pause = {
+		.base = { .stop = change_stop, .go = change_go },
+	};
+	unsigned int flags;
+	int err;
+
+	if (!dev)
+		return -ENODEV;
+	pause.queue = dev->disk->queue;
+	req->pause = &pause.base;
+	err = change_begin(dev, msg);
+	if (!err) {
+		/* Memory must not be waited for that only this device could free. */
+		flags = qcow_worker_begin();
+		err = snapshot_op(dev, op, req, msg);
+		qcow_worker_end(flags);
 		change_end(dev);
 	}
 	qcow_device_put(dev);

@@ -4,9 +4,14 @@
 
 #include "qcow.h"
 
+struct qcow_snap_request;
+
 int __must_check qcow_change_size(int index, u64 bytes, u32 flags,
 				  struct qcow_msg *msg);
 int __must_check qcow_change_stream(int index, u64 bytes, u64 *done, u64 *total,
 				    struct qcow_msg *msg);
+int __must_check qcow_change_snapshot(int index, u32 op,
+				      struct qcow_snap_request *req,
+				      struct qcow_msg *msg);
 
 #endif /* _QCOW_CHANGE_H */

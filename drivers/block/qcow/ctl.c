@@ -15,10 +15,11 @@
 #include "change.h"
 #include "ctl.h"
 #include "device.h"
+#include "snap_ops.h"
 
 #define CTL_ATTACH_FLAGS (QCOW_ATTACH_RO | QCOW_ATTACH_DIRECT |		\
 			  QCOW_ATTACH_BUFFERED | QCOW_ATTACH_NO_PARTSCAN | \
-			  QCOW_ATTACH_UNTRUSTED)
+			  QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_HIDDEN)
 
 #define CTL_CACHE_SIZE_MAX	BIT_ULL(40)
 
@@ -136,15 +137,14 @@ static void ctl_put_sources(struct qcow_source *sources, u32 nr)
 }
 
 /* Return: the name that the caller gave, to be freed, NULL, or an ERR_PTR. */
-static char *ctl_get_snapshot(const struct qcow_ioc_attach *arg)
+static char *ctl_get_snapshot(u64 from, u32 len)
 {
 	char *name;
 
-	if (!arg->snapshot)
+	if (!from)
 		return NULL;
-	name = memdup_user_nul(u64_to_user_ptr(arg->snapshot),
-			       arg->snapshot_len);
-	if (!IS_ERR(name) && strlen(name) != arg->snapshot_len) {
+	name = memdup_user_nul(u64_to_user_ptr(from), len);
+	if (!IS_ERR(name) && strlen(name) != len) {
 		kfree(name);
 		return ERR_PTR(-EINVAL);
 	}
@@ -172,7 +172,7 @@ static int ctl_attach_sources(const struct qcow_ioc_attach *arg,
 static int ctl_do_attach(const struct qcow_ioc_attach *arg,
 			 struct qcow_msg *msg, u32 *failed)
 {
-	char *snapshot = ctl_get_snapshot(arg);
+	char *snapshot = ctl_get_snapshot(arg->snapshot, arg->snapshot_len);
 	struct qcow_attach attach = {
 		.nr_sources = arg->nr_images,
 		.flags = arg->flags,
@@ -286,6 +286,53 @@ static long ctl_stream(void __user *argp)
 	return err;
 }
 
+/* --- Snapshots --- */
+
+static int ctl_check_snapshot(const struct qcow_ioc_snapshot *arg)
+{
+	u32 max = arg->op == QCOW_SNAPSHOT_CREATE ? QCOW_SNAPSHOT_NEW_NAME_MAX :
+						    QCOW_SNAPSHOT_NAME_MAX;
+
+	if (arg->flags || memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
+		return -EINVAL;
+	if (arg->op < QCOW_SNAPSHOT_CREATE || arg->op > QCOW_SNAPSHOT_APPLY)
+		return -EINVAL;
+	if (!arg->name || !arg->name_len || arg->name_len > max)
+		return -EINVAL;
+	return 0;
+}
+
+static long ctl_snapshot(void __user *argp)
+{
+	struct qcow_ioc_snapshot __user *uarg = argp;
+	struct qcow_snap_request req = { };
+	struct qcow_ioc_snapshot arg;
+	struct qcow_msg msg = { };
+	char *name;
+	int err;
+
+	err = ctl_copy_in(&arg, sizeof(arg), QCOW_SNAPSHOT_SIZE_V1, argp);
+	if (!err)
+		err = ctl_check_snapshot(&arg);
+	if (err)
+		return err;
+	name = ctl_get_snapshot(arg.name, arg.name_len);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	req.name = name;
+	err = qcow_change_snapshot(arg.index, arg.op, &req, &msg);
+	kfree(name);
+	if (err) {
+		ctl_tell(arg.msg, arg.msg_size, &msg);
+		return err;
+	}
+	/* It is done, whether that can be told or not. */
+	if (put_user(req.stopped_ns, &uarg->stopped) ||
+	    copy_to_user(uarg->id, req.id, sizeof(req.id)))
+		return -EFAULT;
+	return 0;
+}
+
 static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	void __user *argp = (void __user *)arg;
@@ -303,6 +350,8 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ctl_resize(argp);
 	case QCOW_IOC_STREAM:
 		return ctl_stream(argp);
+	case QCOW_IOC_SNAPSHOT:
+		return ctl_snapshot(argp);
 	}
 	return -ENOTTY;
 }

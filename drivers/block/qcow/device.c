@@ -246,12 +246,16 @@ static int device_open_chain(struct qcow_device *dev,
 	return 0;
 }
 
-static sector_t device_sectors(const struct qcow_device *dev, u64 size_limit)
+/**
+ * qcow_device_sectors() - how large a device is, by its image
+ * @dev: the device
+ */
+sector_t qcow_device_sectors(const struct qcow_device *dev)
 {
 	u64 bytes = dev->target.image->size - dev->target.offset;
 
-	if (size_limit)
-		bytes = min(bytes, size_limit);
+	if (dev->size_limit)
+		bytes = min(bytes, dev->size_limit);
 	return bytes >> SECTOR_SHIFT;
 }
 
@@ -294,7 +298,7 @@ static void device_set_limits(const struct qcow_device *dev,
 	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
 }
 
-static int device_alloc_disk(struct qcow_device *dev, u64 size_limit)
+static int device_alloc_disk(struct qcow_device *dev)
 {
 	struct blk_mq_tag_set *set = &dev->tag_set;
 	struct queue_limits lim = { };
@@ -325,7 +329,9 @@ static int device_alloc_disk(struct qcow_device *dev, u64 size_limit)
 	strscpy(disk->disk_name, dev->name, sizeof(disk->disk_name));
 	if (dev->flags & QCOW_ATTACH_NO_PARTSCAN)
 		disk->flags |= GENHD_FL_NO_PART;
-	set_capacity(disk, device_sectors(dev, size_limit));
+	if (dev->flags & QCOW_ATTACH_HIDDEN)
+		disk->flags |= GENHD_FL_HIDDEN | GENHD_FL_NO_PART;
+	set_capacity(disk, qcow_device_sectors(dev));
 	set_disk_ro(disk, dev->flags & QCOW_ATTACH_RO);
 	return 0;
 }
@@ -374,11 +380,11 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 		}
 	}
 	kref_init(&dev->ref);
+	dev->size_limit = a->size_limit;
 	dev->flags = a->flags;
 	dev->format = a->sources[0].format;
 	dev->depth = a->nr_sources;
 	dev->cache_bytes = a->cache_bytes;
-	dev->windowed = a->offset || a->size_limit;
 	INIT_WORK(&dev->remove_work, device_remove_work);
 	mutex_init(&dev->change_mutex);
 	spin_lock_init(&dev->chain_lock);
@@ -408,7 +414,7 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 	if (!err)
 		err = device_open_chain(dev, attach, msg, failed);
 	if (!err)
-		err = device_alloc_disk(dev, attach->size_limit);
+		err = device_alloc_disk(dev);
 	if (err)
 		goto free;
 	index = dev->index;

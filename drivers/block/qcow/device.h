@@ -4,6 +4,7 @@
 
 #include <linux/blk-mq.h>
 #include <linux/kref.h>
+#include <linux/mutex.h>
 
 #include "cmd.h"
 #include "image.h"
@@ -32,12 +33,12 @@ enum qcow_device_state {
  * @depth: images in the chain
  * @cache_bytes: limit of each image's metadata cache
  * @snapshot: id or name of the snapshot that it shows; or NULL
- * @windowed: it shows a part of the disk
  * @name: qcowN
  * @state: see there
  * @lazy: detach at the last close; under disk->open_mutex
  * @chain_lock: protects the backing files in the chain and @depth from who looks at
  *	them without being a request
+ * @size_limit: bytes of the image's disk that it shows at most, 0: all
  * @remove_work: detaches in the background
  * @change_mutex: one change of the image at a time; detaching waits for it. Taken
  *	before disk->open_mutex
@@ -53,12 +54,12 @@ struct qcow_device {
 	u32 depth;
 	u64 cache_bytes;
 	char *snapshot;
-	bool windowed;
 	char name[DISK_NAME_LEN];
 	enum qcow_device_state state;
 	bool lazy;
 	/* Protects the chain behind the first image, and depth. */
 	spinlock_t chain_lock;
+	u64 size_limit;
 	struct work_struct remove_work;
 	/* Held while the image is changed by other means than I/O. */
 	struct mutex change_mutex;
@@ -93,6 +94,7 @@ int __must_check qcow_device_attach(const struct qcow_attach *attach,
 int __must_check qcow_device_detach(int index, u32 flags);
 struct qcow_device *qcow_device_get(int index);
 void qcow_device_put(struct qcow_device *dev);
+sector_t qcow_device_sectors(const struct qcow_device *dev);
 bool qcow_device_damaged(struct qcow_device *dev);
 int __must_check qcow_device_status(int index, struct qcow_ioc_status *st);
 

@@ -69,6 +69,9 @@ struct qcow_ioc_image {
 #define QCOW_ATTACH_UNTRUSTED	(1U << 4) /* needs RO and NO_PARTSCAN; one
 					   * image without data file
 					   */
+#define QCOW_ATTACH_HIDDEN	(1U << 5) /* no node in /dev, no events: for
+					   * ioctls that need a device
+					   */
 
 /**
  * struct qcow_ioc_attach - make a block device of an image
@@ -252,6 +255,57 @@ struct qcow_ioc_status {
 
 #define QCOW_STATUS_SIZE_V1	144
 
+/* Longest name of a snapshot that can be made: QEMU shows no more. */
+#define QCOW_SNAPSHOT_NEW_NAME_MAX 255
+
+/**
+ * enum qcow_snapshot_op - what to do with an internal snapshot
+ * @QCOW_SNAPSHOT_CREATE: make one of the disk as it is, also while it is in use
+ * @QCOW_SNAPSHOT_DELETE: delete one, also while the disk is in use
+ * @QCOW_SNAPSHOT_APPLY: make the disk what it was then; what it is now is lost.
+ *	EBUSY if somebody has it open
+ */
+enum qcow_snapshot_op {
+	QCOW_SNAPSHOT_CREATE	= 1,
+	QCOW_SNAPSHOT_DELETE	= 2,
+	QCOW_SNAPSHOT_APPLY	= 3,
+};
+
+/**
+ * struct qcow_ioc_snapshot - an operation on an internal snapshot
+ * @size: sizeof(struct qcow_ioc_snapshot)
+ * @op: &enum qcow_snapshot_op
+ * @index: the N of /dev/qcowN, attached for writing
+ * @flags: none defined, must be 0
+ * @name: address of its id or name, an id goes first; of a new one, its name, which
+ *	must be neither an id nor a name yet. Not NUL-terminated
+ * @name_len: bytes of it, 1 to QCOW_SNAPSHOT_NAME_MAX; of a new one's up to
+ *	QCOW_SNAPSHOT_NEW_NAME_MAX
+ * @msg_size: bytes at @msg
+ * @msg: address of a buffer for one line of text without newline that says why it
+ *	failed, NUL-terminated; may be 0
+ * @stopped: out: nanoseconds that requests were held up
+ * @id: out: its id, NUL-terminated
+ * @reserved: must be 0
+ *
+ * When the ioctl returns 0 it is durable.
+ */
+struct qcow_ioc_snapshot {
+	__u32 size;
+	__u32 op;
+	__s32 index;
+	__u32 flags;
+	__u64 name;
+	__u32 name_len;
+	__u32 msg_size;
+	__u64 msg;
+	__u64 stopped;
+	char id[32];
+	__u64 reserved[4];
+};
+
+#define QCOW_SNAPSHOT_SIZE_V1	112
+
 /*
  * The numbers carry no size (_IO): the size field of each structure does, so that
  * a number stays the same when its structure grows.
@@ -262,5 +316,6 @@ struct qcow_ioc_status {
 #define QCOW_IOC_STATUS		_IO(QCOW_IOC_MAGIC, 0x02)
 #define QCOW_IOC_RESIZE		_IO(QCOW_IOC_MAGIC, 0x03)
 #define QCOW_IOC_STREAM		_IO(QCOW_IOC_MAGIC, 0x04)
+#define QCOW_IOC_SNAPSHOT	_IO(QCOW_IOC_MAGIC, 0x05)
 
 #endif /* _UAPI_LINUX_QCOW_H */
