@@ -281,7 +281,7 @@ static int attach_named(struct attach *a, const char *name)
  * @name: the image
  * @format: of it; 0: probe
  *
- * Nobody else is to use the device: no partitions appear.
+ * Nobody else is to use the device: it has no node in /dev.
  *
  * Return: the N of /dev/qcowN, or -1 after saying what is wrong.
  */
@@ -289,7 +289,7 @@ int attach_to_change(const char *name, u32 format)
 {
 	struct attach a = {
 		.chain = { .format = format, .lock = true, .write = true },
-		.ioc.flags = QCOW_ATTACH_NO_PARTSCAN,
+		.ioc.flags = QCOW_ATTACH_HIDDEN | QCOW_ATTACH_NO_PARTSCAN,
 	};
 	struct chain chain;
 	int index = -1;

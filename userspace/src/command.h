@@ -11,6 +11,7 @@ int list_main(int argc, char **argv);
 int map_main(int argc, char **argv);
 int resize_main(int argc, char **argv);
 int stream_main(int argc, char **argv);
+int snapshot_main(int argc, char **argv);
 
 extern const char attach_usage[];
 extern const char check_usage[];
@@ -20,5 +21,6 @@ extern const char list_usage[];
 extern const char map_usage[];
 extern const char resize_usage[];
 extern const char stream_usage[];
+extern const char snapshot_usage[];
 
 #endif /* _QCOWCTL_COMMAND_H */

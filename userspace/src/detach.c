@@ -6,11 +6,9 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
-#include "detach.h"
 #include "device.h"
 #include "in_use.h"
 #include "report.h"
@@ -40,13 +38,6 @@ static const struct option options[] = {
 	{ }
 };
 
-/*
- * How long a device that nobody seems to use is tried again: udev opens devices
- * for a moment.
- */
-#define RETRIES		40
-#define RETRY_NS	(50 * 1000 * 1000)
-
 /**
  * struct detach - what the command line asks for
  * @control: the driver's control node, or -1: not opened yet
@@ -61,59 +52,34 @@ struct detach {
 	bool help;
 };
 
-static int detach_ioctl(const struct detach *d, int index)
+/* A device to detach. */
+struct attempt {
+	const struct detach *d;
+	int index;
+};
+
+static int detach_ioctl(void *arg)
 {
+	const struct attempt *a = arg;
 	struct qcow_ioc_detach ioc = {
 		.size = sizeof(ioc),
-		.flags = d->flags,
-		.index = index,
+		.flags = a->d->flags,
+		.index = a->index,
 	};
 
-	return ioctl(d->control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
+	return ioctl(a->d->control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
 }
 
-/**
- * detach_report_users() - say that a device is in use, and by whom
- * @control: the driver's control node
- * @u: from in_use_find()
- * @index: the N of /dev/qcowN
- */
-void detach_report_users(int control, const struct in_use *u, int index)
+static void report_users(const struct detach *d, const struct in_use *u,
+			 int index)
 {
-	struct qcow_ioc_status status;
-	u32 openers = 1;
-	size_t i;
-
-	fprintf(stderr, "qcowctl: /dev/qcow%d is in use:\n", index);
-	for (i = 0; i < u->nr; i++)
-		fprintf(stderr, "  %s\n", u->lines[i]);
-	if (!u->nr) {
-		if (!device_status(control, index, &status) && status.openers)
-			openers = status.openers;
-		fprintf(stderr, "  %u opener%s in the kernel\n", openers,
-			openers == 1 ? "" : "s");
-	}
-}
-
-/* Try until it is gone or someone is found that will not let go of it soon. */
-static int detach_patiently(const struct detach *d, int index, struct in_use *u)
-{
-	const struct timespec pause = { .tv_nsec = RETRY_NS };
-	int tries = RETRIES;
-	int err;
-
-	while ((err = detach_ioctl(d, index)) == -EBUSY) {
-		in_use_free(u);
-		in_use_find(u, index);
-		if (u->lasting || !tries--)
-			break;
-		nanosleep(&pause, NULL);
-	}
-	return err;
+	in_use_report(u, index, device_openers(d->control, index),
+		      "Use --lazy to detach at last close, --force to fail its I/O now.");
 }
 
 static int detach_index(struct detach *d, int index)
 {
+	struct attempt attempt = { .d = d, .index = index };
 	struct in_use users = { };
 	char name[32];
 	int err;
@@ -123,14 +89,12 @@ static int detach_index(struct detach *d, int index)
 	if (d->control < 0)
 		return 1;
 	snprintf(name, sizeof(name), "/dev/qcow%d", index);
-	err = detach_patiently(d, index, &users);
+	err = in_use_patiently(&users, index, detach_ioctl, &attempt);
 	switch (err) {
 	case 0:
 		break;
 	case -EBUSY:
-		detach_report_users(d->control, &users, index);
-		fputs("Use --lazy to detach at last close, --force to fail its I/O now.\n",
-		      stderr);
+		report_users(d, &users, index);
 		break;
 	case -ENODEV:
 	case -ENXIO:
@@ -149,22 +113,6 @@ static int detach_index(struct detach *d, int index)
 	}
 	in_use_free(&users);
 	return !!err;
-}
-
-/**
- * detach_device() - detach a device that nobody should be using
- * @index: the N of /dev/qcowN
- *
- * Return: 0, or 1 after saying what is wrong.
- */
-int detach_device(int index)
-{
-	struct detach d = { .control = -1 };
-	int failed = detach_index(&d, index);
-
-	if (d.control >= 0)
-		close(d.control);
-	return failed;
 }
 
 static int detach_all(struct detach *d)

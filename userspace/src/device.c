@@ -100,6 +100,22 @@ int device_status(int control, int index, struct qcow_ioc_status *status)
 }
 
 /**
+ * device_openers() - how often a device is open
+ * @control: from device_control()
+ * @index: the N of /dev/qcowN, which is in use
+ *
+ * Return: the number, 1 if that cannot be told.
+ */
+u32 device_openers(int control, int index)
+{
+	struct qcow_ioc_status status;
+
+	if (device_status(control, index, &status) || !status.openers)
+		return 1;
+	return status.openers;
+}
+
+/**
  * device_clock() - now, for device_wait()
  *
  * Return: microseconds.

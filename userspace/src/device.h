@@ -11,6 +11,7 @@ int device_control_quiet(void);
 int device_status(int control, int index, struct qcow_ioc_status *status);
 u64 device_clock(void);
 int device_wait(int index, u64 began);
+u32 device_openers(int control, int index);
 int device_find(const char *arg);
 int device_of_image(const char *arg);
 int device_index_of_name(const char *arg, bool *partition);

@@ -4,6 +4,9 @@
  * it, processes.
  */
 #define _GNU_SOURCE
+#include <time.h>
+#include <stdio.h>
+#include <errno.h>
 #include <dirent.h>
 #include <libmount.h>
 #include <limits.h>
@@ -14,6 +17,13 @@
 #include "report.h"
 #include "sysfs.h"
 #include "text.h"
+
+/*
+ * How long a device that nobody seems to use is tried again: udev opens devices
+ * for a moment.
+ */
+#define RETRIES		40
+#define RETRY_NS	(50 * 1000 * 1000)
 
 /**
  * struct target - the device whose users are looked for
@@ -326,4 +336,52 @@ void in_use_free_mountpoints(char **list)
 	for (i = 0; list[i]; i++)
 		free(list[i]);
 	free(list);
+}
+
+/**
+ * in_use_patiently() - try something that fails as long as a device is in use
+ * @u: zeroed; the result: who uses it in the end
+ * @index: the N of /dev/qcowN
+ * @attempt: tries it; -EBUSY: it is in use
+ * @arg: for @attempt
+ *
+ * Until it works, or someone is found that will not let go of it soon. Return: what
+ * @attempt returned last.
+ */
+int in_use_patiently(struct in_use *u, int index, int (*attempt)(void *arg),
+		     void *arg)
+{
+	const struct timespec pause = { .tv_nsec = RETRY_NS };
+	int tries = RETRIES;
+	int err;
+
+	while ((err = attempt(arg)) == -EBUSY) {
+		in_use_free(u);
+		in_use_find(u, index);
+		if (u->lasting || !tries--)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return err;
+}
+
+/**
+ * in_use_report() - say who uses a device
+ * @u: who
+ * @index: the N of /dev/qcowN
+ * @openers: how often it is open
+ * @advice: a last line
+ */
+void in_use_report(const struct in_use *u, int index, unsigned int openers,
+		   const char *advice)
+{
+	size_t i;
+
+	fprintf(stderr, "qcowctl: /dev/qcow%d is in use:\n", index);
+	for (i = 0; i < u->nr; i++)
+		fprintf(stderr, "  %s\n", u->lines[i]);
+	if (!u->nr)
+		fprintf(stderr, "  %u opener%s in the kernel\n", openers,
+			openers == 1 ? "" : "s");
+	fprintf(stderr, "%s\n", advice);
 }

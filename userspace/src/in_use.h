@@ -18,6 +18,10 @@ struct in_use {
 };
 
 void in_use_find(struct in_use *u, int index);
+int in_use_patiently(struct in_use *u, int index, int (*attempt)(void *arg),
+		     void *arg);
+void in_use_report(const struct in_use *u, int index, unsigned int openers,
+		   const char *advice);
 void in_use_free(struct in_use *u);
 char **in_use_mountpoints(int index);
 void in_use_free_mountpoints(char **list);

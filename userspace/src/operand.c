@@ -3,12 +3,13 @@
  * What commands that change an image work on: the driver owns the metadata of an
  * attached image, so an image that is not attached is attached for the while.
  */
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "attach.h"
-#include "detach.h"
 #include "device.h"
 #include "operand.h"
+#include "report.h"
 
 /**
  * operand_open() - find the device of an image to be changed, or make one
@@ -20,7 +21,7 @@
  */
 int operand_open(struct operand *o, const char *arg, u32 format)
 {
-	*o = (struct operand) { .control = -1, .index = -1 };
+	*o = (struct operand) { .control = -1, .index = -1, .name = arg };
 	if (device_or_image(arg, &o->index))
 		return -1;
 	if (o->index >= 0) {
@@ -29,14 +30,26 @@ int operand_open(struct operand *o, const char *arg, u32 format)
 		o->index = device_of_image(arg);
 		o->ours = o->index == -1;
 	}
-	if (o->ours)
-		o->index = attach_to_change(arg, format);
-	if (o->index < 0)
+	if (o->index < 0 && !o->ours)
 		return -1;
 	o->control = device_control();
-	if (o->control >= 0)
+	if (o->control >= 0 && o->ours)
+		o->index = attach_to_change(arg, format);
+	if (o->control >= 0 && o->index >= 0)
 		return 0;
+	o->ours = false;
 	operand_close(o);
+	return -1;
+}
+
+static int detach_hidden(const struct operand *o)
+{
+	struct qcow_ioc_detach ioc = { .size = sizeof(ioc), .index = o->index };
+
+	if (!ioctl(o->control, QCOW_IOC_DETACH, &ioc))
+		return 0;
+	report(o->name, "was changed, but could not be closed: %s; see the kernel log and qcowctl check",
+	       strerror(errno));
 	return -1;
 }
 
@@ -48,11 +61,9 @@ int operand_open(struct operand *o, const char *arg, u32 format)
  */
 int operand_close(struct operand *o)
 {
-	int err = 0;
+	int err = o->ours && o->control >= 0 ? detach_hidden(o) : 0;
 
 	if (o->control >= 0)
 		close(o->control);
-	if (o->ours)
-		err = detach_device(o->index);
-	return err ? -1 : 0;
+	return err;
 }

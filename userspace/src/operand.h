@@ -10,11 +10,13 @@
  * struct operand - the device of an image that a command changes
  * @control: the driver's control node
  * @index: the N of /dev/qcowN
+ * @name: as the user named it, for messages
  * @ours: it was attached for the command, and goes with it
  */
 struct operand {
 	int control;
 	int index;
+	const char *name;
 	bool ours;
 };
 

@@ -8,7 +8,6 @@
 #include <sys/ioctl.h>
 
 #include "command.h"
-#include "detach.h"
 #include "device.h"
 #include "image.h"
 #include "in_use.h"
@@ -102,15 +101,21 @@ static u64 wanted_size(const struct resize *r, u64 now)
 	return r->bytes;
 }
 
-static void report_busy(const struct operand *o)
-{
-	struct in_use users = { };
+/**
+ * struct attempt - what is tried as long as the device is in use
+ * @control: the driver's control node
+ * @ioc: the argument
+ */
+struct attempt {
+	int control;
+	struct qcow_ioc_resize *ioc;
+};
 
-	in_use_find(&users, o->index);
-	detach_report_users(o->control, &users, o->index);
-	fputs("A smaller disk would lose what they may have at its end; --force does it all the same.\n",
-	      stderr);
-	in_use_free(&users);
+static int resize_ioctl(void *arg)
+{
+	const struct attempt *a = arg;
+
+	return ioctl(a->control, QCOW_IOC_RESIZE, a->ioc) ? -errno : 0;
 }
 
 static int resize_device(const struct resize *r, const struct operand *o,
@@ -125,6 +130,8 @@ static int resize_device(const struct resize *r, const struct operand *o,
 		.msg = (uintptr_t)msg.text,
 		.msg_size = sizeof(msg.text),
 	};
+	struct attempt attempt = { .control = o->control, .ioc = &ioc };
+	struct in_use users = { };
 	int err;
 
 	if (device_query(o->index, &status))
@@ -134,15 +141,15 @@ static int resize_device(const struct resize *r, const struct operand *o,
 		report(name, "has %llu bytes; there is no such size", status.bytes);
 		return -1;
 	}
-	if (!ioctl(o->control, QCOW_IOC_RESIZE, &ioc))
-		return 0;
-	err = -errno;
+	err = in_use_patiently(&users, o->index, resize_ioctl, &attempt);
 	msg.text[sizeof(msg.text) - 1] = 0;
-	if (err == -EBUSY && !msg.text[0])
-		report_busy(o);
-	else
+	if (err == -EBUSY)
+		in_use_report(&users, o->index, device_openers(o->control, o->index),
+			      "A smaller disk would lose what they may have at its end; --force does it all the same.");
+	else if (err)
 		report_msg(name, err, &msg);
-	return -1;
+	in_use_free(&users);
+	return err ? -1 : 0;
 }
 
 static int resize_named(const struct resize *r, const char *name)

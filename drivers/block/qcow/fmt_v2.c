@@ -244,7 +244,6 @@ static int v2_open(struct qcow_image *img, const struct qcow_params *params,
 		return err;
 	img->size = h.size;
 	img->wants_backing = h.backing_len;
-	img->has_snapshots = h.nr_snapshots;
 	err = v2_check_data_file(img, &h, params, msg);
 	if (!err)
 		err = v2_read_l1(img, &h, msg);

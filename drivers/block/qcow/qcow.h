@@ -128,7 +128,6 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @ops: its format
  * @backing: the next image of the chain, owned, or NULL
  * @wants_backing: its header names a backing file
- * @has_snapshots: qcow2: internal ones
  * @size: bytes of its disk
  * @filled: bytes from the start of the disk that come from no backing file
  * @file: the image file
@@ -150,7 +149,6 @@ struct qcow_image {
 	const struct qcow_format_ops *ops;
 	struct qcow_image *backing;
 	bool wants_backing;
-	bool has_snapshots;
 	u64 size;
 	u64 filled;
 	struct qcow_file file;
