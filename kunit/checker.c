@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * An image's consistency, looked at as qemu-img check does, with nothing of the
- * driver's: header, L1, L2, clusters, refcounts, COPIED. Active tables only.
+ * driver's: header, L1, L2, clusters, refcounts, COPIED, snapshots.
  */
 #include <linux/kernel.h>
 #include <linux/slab.h>
@@ -100,6 +100,15 @@ u64 checker_refcount(const struct checker *k, u64 cluster)
 
 /* --- References --- */
 
+/* Compressed data shares clusters; snapshots share what the disk refers to. */
+static bool may_share(const struct checker *k, u8 used, u8 as)
+{
+	if (used != as)
+		return false;
+	return as == CHECKER_COMP ||
+	       (k->inactive && (as == CHECKER_DATA || as == CHECKER_L2));
+}
+
 static void use(struct checker *k, u64 at, u64 len, u8 as, const char *what)
 {
 	u64 c = at >> k->bits, last = (at + len - 1) >> k->bits;
@@ -113,7 +122,7 @@ static void use(struct checker *k, u64 at, u64 len, u8 as, const char *what)
 		return;
 	}
 	for (; c <= last && c < k->nr; c++) {
-		if (k->uses[c] && (as != CHECKER_COMP || k->uses[c] != CHECKER_COMP))
+		if (k->uses[c] && !may_share(k, k->uses[c], as))
 			corrupt(k, "%s at %#llx is used for %#x, too", what, at, k->uses[c]);
 		k->refs[c]++;
 		k->uses[c] |= as;
@@ -126,8 +135,12 @@ static void check_copied(struct checker *k, u64 entry, u64 at, const char *what)
 	u64 refcount = checker_refcount(k, at >> k->bits);
 	bool copied = entry & COPIED;
 
-	if (refcount == 1 ? copied : !copied)
+	if (k->inactive || (refcount == 1 ? copied : !copied))
 		return;
+	if (k->lenient) {
+		k->stale++;
+		return;
+	}
 	corrupt(k, "%s at %#llx: refcount %llu, entry %#llx", what, at,
 		refcount, entry);
 }
@@ -165,20 +178,84 @@ static void walk_l2(struct checker *k, u64 l2_at)
 	}
 }
 
-static void walk_l1(struct checker *k)
+static void walk_l1(struct checker *k, u64 l1_at, u32 l1_size)
 {
 	u64 entry, at;
 	u32 i;
 
-	use(k, k->l1_at, max(k->l1_size, 1U) * 8ULL, CHECKER_META, "L1 table");
-	for (i = 0; i < k->l1_size; i++) {
-		entry = load(k, k->l1_at + i * 8ULL);
+	use(k, l1_at, max(l1_size, 1U) * 8ULL, CHECKER_META, "L1 table");
+	for (i = 0; i < l1_size; i++) {
+		entry = load(k, l1_at + i * 8ULL);
 		at = entry & OFFSET;
 		if (!at)
 			continue;
-		use(k, at, 1ULL << k->bits, CHECKER_META, "L2 table");
+		use(k, at, 1ULL << k->bits, CHECKER_L2, "L2 table");
 		check_copied(k, entry, at, "L2 table");
 		walk_l2(k, at);
+	}
+}
+
+/* Section "Snapshots". */
+static void walk_snapshots(struct checker *k)
+{
+	u64 start = load(k, 64), at = start, name;
+	u32 nr = load(k, 60) >> 32, i, id_len, name_len, n;
+	struct checker_snapshot *s;
+
+	if (nr > CHECKER_SNAPSHOTS) {
+		corrupt(k, "%u snapshots", nr);
+		return;
+	}
+	k->nr_snapshots = nr;
+	k->inactive = true;
+	for (i = 0; i < nr; i++) {
+		s = &k->snapshots[i];
+		at = round_up(at, 8);
+		s->l1_at = load(k, at);
+		s->l1_size = load(k, at + 8) >> 32;
+		id_len = load(k, at + 12) >> 48;
+		name_len = load(k, at + 14) >> 48;
+		name = at + 40 + (load(k, at + 36) >> 32) + id_len;
+		for (n = 0; n < min(name_len, CHECKER_NAME - 1U); n++)
+			s->name[n] = load(k, name + n) >> 56;
+		s->name[n] = 0;
+		at = name + name_len;
+		if (s->l1_size > 4096 || at > k->size) {
+			corrupt(k, "snapshot %u out of the ordinary", i);
+			break;
+		}
+		walk_l1(k, s->l1_at, s->l1_size);
+	}
+	k->inactive = false;
+	if (nr)
+		use(k, start, at - start, CHECKER_META, "snapshot table");
+}
+
+/* Nothing that has several references may be written in place. */
+static void check_shared(struct checker *k, u64 entry, const char *what)
+{
+	u64 c = (entry & OFFSET) >> k->bits;
+
+	if (entry & COPIED && !(entry & COMPRESSED) && c && c < k->nr &&
+	    k->refs[c] > 1)
+		corrupt(k, "%s %#llx: COPIED, with %u references", what, entry,
+			k->refs[c]);
+}
+
+static void walk_shared(struct checker *k)
+{
+	u32 bytes = k->extended ? 16 : 8, i;
+	u64 entry, at, end;
+
+	for (i = 0; i < k->l1_size; i++) {
+		entry = load(k, k->l1_at + i * 8ULL);
+		check_shared(k, entry, "L1 entry");
+		at = entry & OFFSET;
+		/* An L2 entry's flag counts if its table has it, too. */
+		if (!at || !(entry & COPIED))
+			continue;
+		for (end = at + (1ULL << k->bits); at < end; at += bytes)
+			check_shared(k, load(k, at), "L2 entry");
 	}
 }
 
@@ -249,11 +326,16 @@ void checker_walk(struct checker *k, const void *data, u64 size)
 	k->size = size;
 	k->errors = 0;
 	k->leaks = 0;
+	k->stale = 0;
+	k->nr_snapshots = 0;
+	k->inactive = false;
 	k->text[0] = 0;
 	if (!walk_header(k))
 		return;
 	walk_refcounts(k);
-	walk_l1(k);
+	walk_l1(k, k->l1_at, k->l1_size);
+	walk_snapshots(k);
+	walk_shared(k);
 }
 
 /* Return: whether there is no corruption; leaks are none. */
@@ -282,10 +364,17 @@ bool checker_check(struct checker *k, const void *data, u64 size)
  */
 enum checker_kind checker_find(const struct checker *k, u64 pos, u64 *at)
 {
+	return checker_find_in(k, k->l1_at, pos, at);
+}
+
+/* The same, by another L1 table. */
+enum checker_kind checker_find_in(const struct checker *k, u64 l1_at, u64 pos,
+				  u64 *at)
+{
 	u32 bytes = k->extended ? 16 : 8, sub;
 	u32 l2_bits = k->bits - (k->extended ? 4 : 3);
 	u64 in = pos & ((1ULL << k->bits) - 1), i = pos >> k->bits;
-	u64 l2_at = load(k, k->l1_at + (i >> l2_bits) * 8) & OFFSET;
+	u64 l2_at = load(k, l1_at + (i >> l2_bits) * 8) & OFFSET;
 	u64 entry, bitmap;
 
 	if (!l2_at)

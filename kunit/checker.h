@@ -8,6 +8,10 @@
 #define CHECKER_META	BIT(0)
 #define CHECKER_DATA	BIT(1)
 #define CHECKER_COMP	BIT(2)
+#define CHECKER_L2	BIT(3)
+
+#define CHECKER_SNAPSHOTS	24
+#define CHECKER_NAME		16
 
 /* What checker_find() finds. */
 enum checker_kind {
@@ -15,6 +19,18 @@ enum checker_kind {
 	CHECKER_ZERO,
 	CHECKER_HOST,
 	CHECKER_COMPRESSED,
+};
+
+/**
+ * struct checker_snapshot - a snapshot that was met
+ * @l1_at: its L1 table
+ * @l1_size: entries in it
+ * @name: its name, as far as it fits
+ */
+struct checker_snapshot {
+	u64 l1_at;
+	u32 l1_size;
+	char name[CHECKER_NAME];
 };
 
 /**
@@ -33,6 +49,12 @@ enum checker_kind {
  * @uses: as what, CHECKER_*
  * @nr: clusters of the file
  * @max: room for so many at @refs and @uses
+ * @snapshots: those that it has
+ * @nr_snapshots: how many
+ * @inactive: tables are looked at that are a snapshot's
+ * @lenient: wrong COPIED flags by which no shared cluster is written are
+ *	counted, not corruptions: what a power cut in a snapshot operation leaves
+ * @stale: how many there are
  * @leaks: clusters with a higher refcount than references
  * @errors: corruptions
  * @text: the first of them
@@ -52,6 +74,11 @@ struct checker {
 	u8 *uses;
 	u64 nr;
 	u64 max;
+	struct checker_snapshot snapshots[CHECKER_SNAPSHOTS];
+	u32 nr_snapshots;
+	bool inactive;
+	bool lenient;
+	u32 stale;
 	u32 leaks;
 	u32 errors;
 	char text[120];
@@ -62,6 +89,8 @@ void checker_free(struct checker *k);
 void checker_walk(struct checker *k, const void *data, u64 size);
 bool checker_check(struct checker *k, const void *data, u64 size);
 enum checker_kind checker_find(const struct checker *k, u64 pos, u64 *at);
+enum checker_kind checker_find_in(const struct checker *k, u64 l1_at, u64 pos,
+				  u64 *at);
 u64 checker_refcount(const struct checker *k, u64 cluster);
 
 /* Bit by bit, as the specification says. */

@@ -496,6 +496,59 @@ static const char *check_sector(struct writer *w, u64 pos, u32 when)
 	return check_content(w, p, pos, when);
 }
 
+/* Whether a compressed cluster is the one that the image was built with. */
+static bool same_compressed(struct writer *w, u64 pos, u64 entry)
+{
+	const struct builder_image *b = writer_top(w);
+	const struct builder_cluster *c = &b->clusters[pos >> b->spec.cluster_bits];
+
+	return c->l2_at && get_unaligned_be64(b->file + c->l2_at) == entry &&
+	       c->host + c->host_len <= w->k.size &&
+	       !memcmp(w->k.data + c->host, b->file + c->host, c->host_len);
+}
+
+static bool same_sector(struct writer *w, u64 l1_at, u64 pos, const u8 *expect)
+{
+	const u8 *p = page_address(ZERO_PAGE(0));
+	u8 tail[SECTOR] = { };
+	u64 at = 0;
+
+	switch (checker_find_in(&w->k, l1_at, pos, &at)) {
+	case CHECKER_COMPRESSED:
+		return same_compressed(w, pos, at) &&
+		       !memcmp(w->before + pos, expect, SECTOR);
+	case CHECKER_HOLE:
+		p = under_sector(w, pos);
+		break;
+	case CHECKER_HOST:
+		p = tail;
+		if (at < w->k.size)
+			memcpy(tail, w->k.data + at, min_t(u64, SECTOR, w->k.size - at));
+		break;
+	case CHECKER_ZERO:
+		break;
+	}
+	return !memcmp(p, expect, SECTOR);
+}
+
+/**
+ * writer_same_disk() - is a disk what it should be, after writer_check()
+ * @w: its image
+ * @l1_at: the L1 table by which it is looked at
+ * @expect: what it should be
+ *
+ * Return: whether it is.
+ */
+bool writer_same_disk(struct writer *w, u64 l1_at, const u8 *expect)
+{
+	u64 pos;
+
+	for (pos = 0; pos < writer_top(w)->size; pos += SECTOR)
+		if (!same_sector(w, l1_at, pos, expect + pos))
+			return false;
+	return true;
+}
+
 /* Details stay in w->k.text. */
 const char *writer_check(struct writer *w, const void *data, u64 size, u32 when)
 {

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "chain.h"
 #include "command.h"
 #include "device.h"
 #include "image.h"

@@ -1,0 +1,772 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Snapshots made, deleted and applied while the disk is written: what each holds,
+ * what a power cut at any moment leaves, and what is left when files fail or the
+ * disk is full.
+ */
+#include <linux/slab.h>
+#include <linux/uio.h>
+#include <linux/vmalloc.h>
+
+#include "snap_ops.h"
+#include "commit.h"
+#include "writer.h"
+
+#define SECTOR		512
+#define LOADS		16
+#define STEPS		36
+#define CUTS		120
+#define MAX_SNAPS	24
+#define MAX_SITES	600
+#define LOG_ENTRIES	16384
+#define LOG_BYTES	(48U << 20)
+
+/**
+ * struct made - a snapshot that was asked for
+ * @name: of it
+ * @content: the disk at that moment
+ * @begun: stamp
+ * @made: stamp of when it was there, or WRITER_NEVER
+ * @going: stamp of the begin of its deletion
+ * @gone: stamp of the end
+ */
+struct made {
+	char name[CHECKER_NAME];
+	u8 *content;
+	u32 begun;
+	u32 made;
+	u32 going;
+	u32 gone;
+};
+
+/**
+ * struct snap_fixture - a disk that is written, and its snapshots
+ * @w: the image
+ * @pause: counts, and writes when I/O goes on
+ * @rnd: where all comes from
+ * @busy: slots with a write under way
+ * @failing: files fail: what the disk holds is read
+ * @quiet: nothing is written while an operation runs
+ * @snap: those that were made
+ * @nr: of them
+ * @capture: where the disk's content at the pause goes, or NULL
+ */
+struct snap_fixture {
+	struct writer w;
+	struct qcow_pause pause;
+	struct rnd_state rnd;
+	u32 busy;
+	bool failing;
+	bool quiet;
+	struct made snap[MAX_SNAPS];
+	u32 nr;
+	u8 *capture;
+};
+
+/* --- Writes, some of them at once --- */
+
+static int wait_slot(struct snap_fixture *f, u32 slot)
+{
+	if (!(f->busy & BIT(slot)))
+		return 0;
+	f->busy &= ~BIT(slot);
+	return writer_wait(&f->w, slot);
+}
+
+static int wait_all(struct snap_fixture *f)
+{
+	int err = 0, ret;
+	u32 i;
+
+	for (i = 0; i < READER_PARALLEL; i++) {
+		ret = wait_slot(f, i);
+		err = err ?: ret;
+	}
+	return err;
+}
+
+/* Slots have pieces of the disk of their own: what is expected is never in doubt. */
+static int start_write(struct snap_fixture *f)
+{
+	struct writer *w = &f->w;
+	u32 sectors = writer_top(w)->size / SECTOR / READER_PARALLEL;
+	u32 slot = qtest_below(&f->rnd, READER_PARALLEL), pos, len;
+	int err = wait_slot(f, slot);
+
+	if (err || !sectors)
+		return err;
+	pos = qtest_below(&f->rnd, sectors);
+	len = min(1 + qtest_below(&f->rnd, 24), sectors - pos);
+	pos += slot * sectors;
+	f->busy |= BIT(slot);
+	if (qtest_one_in(&f->rnd, 4))
+		writer_submit_zero(w, slot, (u64)pos * SECTOR, len * SECTOR,
+				   QCOW_OP_ZERO + qtest_below(&f->rnd, 2));
+	else
+		writer_submit(w, slot, (u64)pos * SECTOR, len * SECTOR,
+			      qtest_one_in(&f->rnd, 3), NULL);
+	return 0;
+}
+
+static int read_piece(struct snap_fixture *f, u64 pos, u32 len, u8 *to)
+{
+	struct reader *r = f->w.base.r;
+	struct qcow_io *io = &r->io[0].io;
+	struct iov_iter iter;
+	int err;
+
+	reader_prepare(r, 0, f->w.img, pos, len);
+	qcow_iter_init(&iter, WRITE, io->bvec, io->nr_bvec, io->skip, len);
+	reader_submit(r, 0, false);
+	err = reader_wait(r, 0, NULL);
+	if (!err && copy_from_iter(to, len, &iter) != len)
+		err = -EIO;
+	return err;
+}
+
+/* What the disk holds, without any failure of the file. */
+static int read_disk(struct snap_fixture *f, u8 *to)
+{
+	struct memfile *m = writer_top(&f->w)->m;
+	u32 fail_at = m->mode.fail_at, ops = atomic_read(&m->ops);
+	u64 pos, size = writer_top(&f->w)->size;
+	u32 len;
+	int err = 0;
+
+	m->mode.fail_at = 0;
+	for (pos = 0; !err && pos < size; pos += len) {
+		len = min_t(u64, size - pos, 32 << 10);
+		err = read_piece(f, pos, len, to + pos);
+	}
+	atomic_set(&m->ops, ops);
+	m->mode.fail_at = fail_at;
+	return err;
+}
+
+/* Where all writes are expected to work, a snapshot holds what they wrote. */
+static void pause_stop(struct qcow_pause *p)
+{
+	struct snap_fixture *f = container_of(p, struct snap_fixture, pause);
+	const struct builder_image *b = writer_top(&f->w);
+
+	WARN_ON(wait_all(f));
+	if (f->capture && f->failing)
+		WARN_ON(read_disk(f, f->capture));
+	else if (f->capture)
+		memcpy(f->capture, b->expect, b->size);
+	f->capture = NULL;
+}
+
+static void pause_go(struct qcow_pause *p)
+{
+	struct snap_fixture *f = container_of(p, struct snap_fixture, pause);
+	u32 i;
+
+	for (i = 0; !f->quiet && i < 6; i++)
+		WARN_ON(start_write(f));
+}
+
+/* --- Snapshots --- */
+
+static u32 now(struct snap_fixture *f)
+{
+	return f->w.log ? memlog_now(f->w.log) : ++f->w.clock;
+}
+
+static int make_snap(struct snap_fixture *f)
+{
+	struct made *s = &f->snap[f->nr];
+	struct qcow_snap_request req = { .name = s->name, .pause = &f->pause };
+	struct qcow_msg msg = { };
+	int err;
+
+	if (f->nr == MAX_SNAPS)
+		return 0;
+	snprintf(s->name, sizeof(s->name), "snap%u", f->nr);
+	if (!s->content)
+		s->content = vmalloc(writer_top(&f->w)->size + 1);
+	if (!s->content)
+		return -ENOMEM;
+	f->nr++;
+	f->capture = s->content;
+	s->made = WRITER_NEVER;
+	s->going = WRITER_NEVER;
+	s->gone = WRITER_NEVER;
+	s->begun = now(f);
+	err = qcow_snap_create(f->w.img, &req, &msg);
+	f->capture = NULL;
+	if (!err)
+		s->made = now(f);
+	return err;
+}
+
+static bool there(const struct made *s)
+{
+	return s->made != WRITER_NEVER && s->going == WRITER_NEVER;
+}
+
+/* Any one that is there, or NULL. */
+static struct made *pick_snap(struct snap_fixture *f)
+{
+	u32 i, from = f->nr ? qtest_below(&f->rnd, f->nr) : 0;
+
+	for (i = 0; i < f->nr; i++)
+		if (there(&f->snap[(from + i) % f->nr]))
+			return &f->snap[(from + i) % f->nr];
+	return NULL;
+}
+
+static int delete_snap(struct snap_fixture *f, struct made *s)
+{
+	struct qcow_snap_request req = { .pause = &f->pause };
+	struct qcow_msg msg = { };
+	int err;
+
+	if (!s)
+		return 0;
+	req.name = s->name;
+	s->going = now(f);
+	err = qcow_snap_delete(f->w.img, &req, &msg);
+	if (!err)
+		s->gone = now(f);
+	return err;
+}
+
+static int apply_snap(struct snap_fixture *f, struct made *s)
+{
+	struct qcow_snap_request req = { .name = s->name, .pause = &f->pause };
+	struct qcow_msg msg = { };
+
+	return qcow_snap_apply(f->w.img, &req, &msg);
+}
+
+static struct made *find_made(struct snap_fixture *f, const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < f->nr; i++)
+		if (!strcmp(f->snap[i].name, name))
+			return &f->snap[i];
+	return NULL;
+}
+
+static bool in_table(const struct checker *k, const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < k->nr_snapshots; i++)
+		if (!strcmp(k->snapshots[i].name, name))
+			return true;
+	return false;
+}
+
+/* After writer_check() or checker_check(). Return: NULL if all is well. */
+static const char *check_snaps(struct snap_fixture *f, u32 when)
+{
+	struct checker *k = &f->w.k;
+	struct made *s;
+	u32 i;
+
+	for (i = 0; i < k->nr_snapshots; i++) {
+		s = find_made(f, k->snapshots[i].name);
+		if (!s || s->begun >= when)
+			return "a snapshot that nobody made";
+		if (s->gone <= when)
+			return "a snapshot that is gone";
+		if (!writer_same_disk(&f->w, k->snapshots[i].l1_at, s->content))
+			return "a snapshot that changed";
+	}
+	for (i = 0; i < f->nr; i++) {
+		s = &f->snap[i];
+		if (s->made <= when && s->going > when && !in_table(k, s->name))
+			return "a snapshot is missing";
+	}
+	return NULL;
+}
+
+/* --- Images --- */
+
+static void snap_free(struct snap_fixture *f)
+{
+	u32 i;
+
+	for (i = 0; i < MAX_SNAPS; i++) {
+		vfree(f->snap[i].content);
+		f->snap[i].content = NULL;
+	}
+	f->nr = 0;
+	writer_free(&f->w);
+}
+
+static void build(struct kunit *test, u32 seed, u32 min_order)
+{
+	struct snap_fixture *f = test->priv;
+	struct builder_spec specs[2];
+	struct memfile_mode mode;
+	struct writer *w = &f->w;
+
+	f->rnd = qtest_rnd(70000 + seed);
+	builder_random_spec(&f->rnd, &specs[1]);
+	specs[1].raw = true;
+	writer_random_spec(&f->rnd, &specs[0]);
+	specs[0].order = max(specs[0].order, min_order);
+	specs[0].size = min_t(u64, specs[0].size, 128 << 10) & ~511ULL;
+	specs[0].room = 9 << 20;
+	KUNIT_ASSERT_EQ(test, writer_build(w, specs, 1 + qtest_one_in(&f->rnd, 2),
+					   &f->rnd), 0);
+	writer_random_mode(&f->rnd, &mode);
+	builder_set_mode(w->base.c, &mode);
+	KUNIT_ASSERT_EQ(test, writer_log(w, LOG_ENTRIES, LOG_BYTES), 0);
+}
+
+/* --- A random load, cut anywhere --- */
+
+static int load_step(struct snap_fixture *f, u32 *refused)
+{
+	int err = 0;
+
+	switch (qtest_below(&f->rnd, 12)) {
+	case 0:
+	case 1:
+		err = make_snap(f);
+		break;
+	case 2:
+		err = delete_snap(f, pick_snap(f));
+		break;
+	case 3:
+		return writer_flush(&f->w);
+	case 4:
+		return qcow_commit(f->w.img->alloc);
+	default:
+		return start_write(f);
+	}
+	/* Narrow refcounts have room for few. */
+	if (err != -EOVERFLOW)
+		return err;
+	++*refused;
+	return 0;
+}
+
+static const char *check_cut(struct snap_fixture *f, u32 when, enum memlog_cut cut)
+{
+	struct memlog_disk *d = &f->w.disk;
+	const char *fault;
+
+	memlog_disk_cut(d, when, cut, &f->rnd);
+	fault = writer_check(&f->w, d->data, min(d->size, d->capacity), when);
+	return fault ?: check_snaps(f, when);
+}
+
+static u32 cut_all(struct kunit *test, struct snap_fixture *f, u32 seed)
+{
+	struct writer *w = &f->w;
+	u32 step = max(2 * w->log->clock / CUTS, 1U), when, cut, n = 0;
+	const char *fault;
+
+	w->k.lenient = true;
+	memlog_disk_start(&w->disk, writer_top(w)->file, writer_top(w)->file_len);
+	for (when = 1; when <= w->log->clock + 1; when += 1 + qtest_below(&f->rnd, step)) {
+		for (cut = 0; cut < MEMLOG_CUTS; cut++, n++) {
+			fault = check_cut(f, when, cut);
+			if (!fault)
+				continue;
+			KUNIT_FAIL(test, "load %u (seed %lu) cut at %u, kind %u: %s",
+				   seed, qtest_seed, when, cut, fault);
+			w->k.lenient = false;
+			return n;
+		}
+	}
+	w->k.lenient = false;
+	return n;
+}
+
+static u32 run_load(struct kunit *test, u32 seed, u32 *refused)
+{
+	struct snap_fixture *f = test->priv;
+	struct writer *w = &f->w;
+	const char *fault;
+	u32 i, n;
+
+	build(test, seed, 0);
+	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "load %u: %s", seed, w->base.msg.text);
+	for (i = 0; i < STEPS; i++)
+		KUNIT_EXPECT_EQ_MSG(test, load_step(f, refused), 0, "load %u, step %u", seed, i);
+	KUNIT_EXPECT_EQ(test, wait_all(f), 0);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	writer_close(w);
+	fault = writer_check_closed(w) ?: check_snaps(f, WRITER_NEVER - 1);
+	if (fault)
+		KUNIT_FAIL(test, "load %u (seed %lu): %s", seed, qtest_seed, fault);
+	KUNIT_EXPECT_EQ_MSG(test, w->k.leaks, w->leaks, "load %u", seed);
+	KUNIT_EXPECT_FALSE(test, w->log->full);
+	n = cut_all(test, f, seed);
+	snap_free(f);
+	return n;
+}
+
+static void snap_cuts(struct kunit *test)
+{
+	u32 seed, n = 0, refused = 0;
+
+	for (seed = 0; seed < LOADS; seed++)
+		n += run_load(test, seed, &refused);
+	kunit_info(test, "%u cuts, %u snapshots refused (seed %lu)\n", n, refused,
+		   qtest_seed);
+	KUNIT_EXPECT_GT(test, n, LOADS * 40);
+}
+
+/* --- Apply --- */
+
+/* Nothing is written by others; the disk is one or the other at every cut. */
+static void apply_cuts(struct kunit *test, struct snap_fixture *f, u32 seed,
+		       u32 from, const u8 *old, const struct made *s)
+{
+	struct writer *w = &f->w;
+	u32 when, cut, end = w->log->clock;
+	const char *fault;
+
+	w->k.lenient = true;
+	memlog_disk_start(&w->disk, writer_top(w)->file, writer_top(w)->file_len);
+	for (when = from; when <= end; when++) {
+		for (cut = 0; cut < MEMLOG_CUTS; cut++) {
+			struct memlog_disk *d = &w->disk;
+
+			memlog_disk_cut(d, when, cut, &f->rnd);
+			fault = NULL;
+			if (!checker_check(&w->k, d->data, min(d->size, d->capacity)))
+				fault = w->k.text;
+			fault = fault ?: check_snaps(f, when);
+			if (!fault && !writer_same_disk(w, w->k.l1_at, old) &&
+			    !writer_same_disk(w, w->k.l1_at, s->content))
+				fault = "neither the old disk nor the snapshot";
+			if (fault) {
+				KUNIT_FAIL(test, "apply %u cut at %u, kind %u: %s",
+					   seed, when, cut, fault);
+				when = end;
+				break;
+			}
+		}
+	}
+	w->k.lenient = false;
+}
+
+static void check_applied(struct kunit *test, struct snap_fixture *f, u32 seed,
+			  const struct made *s)
+{
+	struct writer *w = &f->w;
+	const struct memfile *m = writer_top(w)->m;
+
+	KUNIT_EXPECT_TRUE_MSG(test, checker_check(&w->k, m->store, memfile_size(m)),
+			      "apply %u: %s", seed, w->k.text);
+	KUNIT_EXPECT_EQ_MSG(test, w->k.leaks, w->leaks, "apply %u", seed);
+	KUNIT_EXPECT_NULL_MSG(test, check_snaps(f, WRITER_NEVER - 1), "apply %u", seed);
+	KUNIT_EXPECT_TRUE(test, writer_same_disk(w, w->k.l1_at, s->content));
+}
+
+static void run_apply(struct kunit *test, u32 seed)
+{
+	struct snap_fixture *f = test->priv;
+	struct writer *w = &f->w;
+	u32 from, i;
+	u8 *old;
+
+	build(test, 500 + seed, 3);
+	f->quiet = true;
+	old = vmalloc(writer_top(w)->size + 1);
+	KUNIT_ASSERT_NOT_NULL(test, old);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	for (i = 0; i < 24; i++) {
+		KUNIT_EXPECT_EQ(test, start_write(f), 0);
+		if (i == 8 || i == 16) {
+			KUNIT_EXPECT_EQ(test, wait_all(f), 0);
+			KUNIT_EXPECT_EQ(test, make_snap(f), 0);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, wait_all(f), 0);
+	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
+	memcpy(old, writer_top(w)->expect, writer_top(w)->size);
+	from = now(f);
+	KUNIT_EXPECT_EQ(test, apply_snap(f, &f->snap[0]), 0);
+	memcpy(writer_top(w)->expect, f->snap[0].content, writer_top(w)->size);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	writer_close(w);
+	check_applied(test, f, seed, &f->snap[0]);
+	apply_cuts(test, f, seed, from, old, &f->snap[0]);
+	vfree(old);
+	snap_free(f);
+}
+
+static void snap_apply(struct kunit *test)
+{
+	u32 seed;
+
+	for (seed = 0; seed < LOADS; seed++)
+		run_apply(test, seed);
+}
+
+/* --- Files that fail, disks that are full --- */
+
+/* All kinds of clusters in small tables; one with subclusters. */
+static void build_small(struct kunit *test, u32 seed)
+{
+	struct rnd_state rnd = qtest_rnd(71000 + seed);
+	struct snap_fixture *f = test->priv;
+	struct builder_spec specs[2] = {
+		{
+			.version = seed == 1 ? 2 : 3,
+			.cluster_bits = seed == 2 ? 14 : 9,
+			.extended_l2 = seed == 2,
+			.kinds = BUILDER_ALL,
+			.size = seed == 2 ? 8 << 14 : 80 << 9,
+			.writable = true,
+			.order = seed ? 4 : 6,
+			.room = 7 << 20,
+		},
+		{ .raw = true, .size = 20 << 9 },
+	};
+
+	KUNIT_ASSERT_EQ(test, writer_build(&f->w, specs, 2, &rnd), 0);
+	KUNIT_ASSERT_EQ(test, writer_log(&f->w, LOG_ENTRIES, LOG_BYTES), 0);
+}
+
+static void write_some(struct snap_fixture *f, u32 nr)
+{
+	int err = 0;
+
+	while (nr--)
+		err = start_write(f) ?: err;
+	/* Whether they fail is not the question here. */
+	err = wait_all(f) ?: err;
+}
+
+/* Return: the first error, of what is not a write. */
+static int all_ops(struct snap_fixture *f)
+{
+	int err, ret;
+
+	write_some(f, 4);
+	err = make_snap(f);
+	write_some(f, 4);
+	ret = make_snap(f);
+	err = err ?: ret;
+	write_some(f, 2);
+	if (there(&f->snap[0])) {
+		ret = delete_snap(f, &f->snap[0]);
+		err = err ?: ret;
+	}
+	write_some(f, 2);
+	if (there(&f->snap[1])) {
+		ret = apply_snap(f, &f->snap[1]);
+		err = err ?: ret;
+	}
+	write_some(f, 2);
+	ret = writer_flush(&f->w);
+	return err ?: ret;
+}
+
+/* The metadata, and the snapshots: of the disk nothing is expected. */
+static const char *check_tables(struct snap_fixture *f, const void *data, u64 size,
+				u32 when)
+{
+	if (!checker_check(&f->w.k, data, size))
+		return f->w.k.text;
+	return check_snaps(f, when);
+}
+
+/* If the power was cut now, in each way; and as it is. */
+static const char *check_now(struct snap_fixture *f)
+{
+	const struct memfile *m = writer_top(&f->w)->m;
+	struct memlog_disk *d = &f->w.disk;
+	u32 cut, when = now(f);
+	const char *fault = NULL;
+
+	memlog_disk_start(d, writer_top(&f->w)->file, writer_top(&f->w)->file_len);
+	for (cut = 0; cut < MEMLOG_CUTS && !fault; cut++) {
+		memlog_disk_cut(d, when, cut, &f->rnd);
+		fault = check_tables(f, d->data, min(d->size, d->capacity), when);
+	}
+	return fault ?: check_tables(f, m->store, memfile_size(m), when);
+}
+
+static void restart(struct snap_fixture *f, const struct memfile_mode *mode)
+{
+	f->rnd = qtest_rnd(72000);
+	f->nr = 0;
+	f->quiet = true;
+	f->failing = true;
+	writer_restart(&f->w);
+	builder_set_mode(f->w.base.c, mode);
+}
+
+/* Return: whether there was such an operation. */
+static bool run_site(struct kunit *test, u32 seed, u32 ops, int error, u32 nth)
+{
+	struct snap_fixture *f = test->priv;
+	struct memfile *m = writer_top(&f->w)->m;
+	struct memfile_mode mode = { .nowait = seed & 1 }, bad;
+	const char *fault;
+	int err;
+
+	restart(f, &mode);
+	KUNIT_ASSERT_EQ(test, writer_open(&f->w), 0);
+	bad = mode;
+	bad.fail_ops = ops;
+	bad.fail_at = nth;
+	bad.error = error;
+	memfile_set_mode(m, &bad);
+	err = all_ops(f);
+	m->mode.fail_at = 0;
+	if (!atomic_read(&m->injected) && err)
+		KUNIT_FAIL(test, "image %u: %d, and nothing failed", seed, err);
+	fault = check_now(f);
+	/* The device goes on, unless a sync failed. */
+	if (!fault && !f->w.img->alloc->failed && make_snap(f))
+		fault = "no snapshot can be made after that";
+	fault = fault ?: check_now(f);
+	writer_close(&f->w);
+	fault = fault ?: check_now(f);
+	if (fault)
+		KUNIT_FAIL(test, "image %u (seed %lu), operation %#x number %u fails with %d: %s",
+			   seed, qtest_seed, ops, nth, error, fault);
+	return atomic_read(&m->injected);
+}
+
+static void snap_faults(struct kunit *test)
+{
+	struct snap_fixture *f = test->priv;
+	u32 seed, op, nth, total = 0;
+
+	for (seed = 0; seed < 3; seed++) {
+		build_small(test, seed);
+		f->w.k.lenient = true;
+		for (op = 0; op < MEMFILE_OPS; op++)
+			for (nth = 1; nth < MAX_SITES; nth++, total++)
+				if (!run_site(test, seed, BIT(op), -EIO, nth))
+					break;
+		for (nth = 1; nth < MAX_SITES; nth++, total++)
+			if (!run_site(test, seed, MEMFILE_WRITE, -ENOSPC, nth))
+				break;
+		snap_free(f);
+	}
+	kunit_info(test, "%u operations failed\n", total);
+	KUNIT_EXPECT_GT(test, total, 300);
+}
+
+/* Return: whether all went well with so much room. */
+static bool run_room(struct kunit *test, u32 seed, u64 room)
+{
+	struct snap_fixture *f = test->priv;
+	struct memfile_mode mode = { .room = room };
+	struct writer *w = &f->w;
+	const char *fault;
+	int err, ret;
+
+	restart(f, &mode);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	err = all_ops(f);
+	w->k.lenient = true;
+	fault = check_now(f);
+	writer_top(w)->m->mode.room = 0;
+	ret = make_snap(f);
+	writer_close(w);
+	w->k.lenient = false;
+	fault = fault ?: check_now(f);
+	if (fault || (err && err != -ENOSPC) || ret || w->k.leaks != w->leaks)
+		KUNIT_FAIL(test, "image %u, room %llu: %s, error %d, then %d, %u leaks", seed,
+			   room, fault, err, ret, w->k.leaks - w->leaks);
+	return !err;
+}
+
+static void snap_room(struct kunit *test)
+{
+	struct snap_fixture *f = test->priv;
+	u32 seed, total = 0, n;
+	u64 room;
+
+	for (seed = 0; seed < 3; seed++) {
+		build_small(test, seed);
+		room = writer_top(&f->w)->file_len;
+		for (n = 0; n < MAX_SITES && !run_room(test, seed, room); n++)
+			room += seed == 2 ? 1 << 14 : SECTOR;
+		total += n;
+		snap_free(f);
+	}
+	kunit_info(test, "%u disks were full\n", total);
+	KUNIT_EXPECT_GT(test, total, 20);
+}
+
+/* --- What is refused --- */
+
+static void snap_refused(struct kunit *test)
+{
+	struct snap_fixture *f = test->priv;
+	struct memfile_mode mode = { };
+	struct made none = { .name = "none" };
+	struct qcow_snap_request req = { .name = "1", .pause = &f->pause };
+	struct qcow_msg msg = { };
+	u32 nr;
+
+	build_small(test, 0);
+	restart(f, &mode);
+	KUNIT_ASSERT_EQ(test, writer_open(&f->w), 0);
+	KUNIT_EXPECT_EQ(test, delete_snap(f, &none), -ENOENT);
+	KUNIT_EXPECT_EQ(test, apply_snap(f, &none), -ENOENT);
+	KUNIT_EXPECT_EQ(test, make_snap(f), 0);
+	nr = f->w.log->nr;
+	/* its id, its name */
+	KUNIT_EXPECT_EQ(test, qcow_snap_create(f->w.img, &req, &msg), -EEXIST);
+	req.name = f->snap[0].name;
+	KUNIT_EXPECT_EQ(test, qcow_snap_create(f->w.img, &req, &msg), -EEXIST);
+	KUNIT_EXPECT_TRUE(test, msg.text[0]);
+	KUNIT_EXPECT_EQ(test, f->w.log->nr, nr);
+	/* by its id */
+	req.name = "1";
+	KUNIT_EXPECT_EQ(test, qcow_snap_delete(f->w.img, &req, &msg), 0);
+	KUNIT_EXPECT_STREQ(test, req.id, "1");
+	writer_close(&f->w);
+	f->nr = 0;
+	KUNIT_EXPECT_NULL(test, check_now(f));
+	snap_free(f);
+}
+
+static struct kunit_case snap_test_cases[] = {
+	KUNIT_CASE(snap_refused),
+	KUNIT_CASE(snap_cuts),
+	KUNIT_CASE(snap_apply),
+	KUNIT_CASE(snap_faults),
+	KUNIT_CASE(snap_room),
+	{ }
+};
+
+static int snap_test_init(struct kunit *test)
+{
+	struct snap_fixture *f;
+	int err = writer_fixture_init(test, sizeof(struct snap_fixture));
+
+	if (err)
+		return err;
+	f = test->priv;
+	f->pause.stop = pause_stop;
+	f->pause.go = pause_go;
+	return 0;
+}
+
+static void snap_test_exit(struct kunit *test)
+{
+	struct snap_fixture *f = test->priv;
+	u32 i;
+
+	for (i = 0; f && i < MAX_SNAPS; i++)
+		vfree(f->snap[i].content);
+	writer_test_exit(test);
+}
+
+static struct kunit_suite snap_suite = {
+	.name = "qcow_snapshot",
+	.init = snap_test_init,
+	.exit = snap_test_exit,
+	.test_cases = snap_test_cases,
+};
+
+kunit_test_suite(snap_suite);
