@@ -17,6 +17,7 @@
  * process whose id is then in the file $MOCK_HOLD ends. $MOCK_FLAGS: the attach
  * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
  * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through.
+ * $MOCK_SNAPSHOT_ERRNO, $MOCK_MSG: how an operation on a snapshot fails.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -322,6 +323,22 @@ static int mock_detach(const struct qcow_ioc_detach *d)
 	return tries++ < atoi(env("MOCK_BUSY", "0")) ? fail(EBUSY) : 0;
 }
 
+static int mock_snapshot(struct qcow_ioc_snapshot *s)
+{
+	FILE *log = log_open();
+
+	fprintf(log, "snapshot size=%u op=%u index=%d flags=%#x name=%.*s\n", s->size,
+		s->op, s->index, s->flags, (int)s->name_len,
+		(const char *)(uintptr_t)s->name);
+	fclose(log);
+	snprintf((char *)(uintptr_t)s->msg, s->msg_size, "%s", env("MOCK_MSG", ""));
+	if (getenv("MOCK_SNAPSHOT_ERRNO"))
+		return fail(atoi(getenv("MOCK_SNAPSHOT_ERRNO")));
+	strcpy(s->id, "7");
+	s->stopped = 1234567;
+	return 0;
+}
+
 static int mock_status(struct qcow_ioc_status *s)
 {
 	if (s->index)
@@ -369,6 +386,8 @@ int ioctl(int fd, unsigned long request, ...)
 		return mock_detach(arg);
 	case QCOW_IOC_STATUS:
 		return mock_status(arg);
+	case QCOW_IOC_SNAPSHOT:
+		return mock_snapshot(arg);
 	}
 	if (is_disk(fd, ".disk"))
 		return mock_disk(fd, request, arg);

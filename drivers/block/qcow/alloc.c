@@ -329,6 +329,13 @@ static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 	int err, ret = 0;
 	u32 n;
 
+	/* Of what is reserved, if there is as much. */
+	if (a->pool_end - a->pool_next >= nr) {
+		*first = a->pool_next;
+		a->pool_next += nr;
+		a->fresh = max(a->fresh, a->pool_next);
+		return 0;
+	}
 	err = __find_run(a, nr, first);
 	for (n = 0; !err && n < nr; n++)
 		err = __qcow_refcount_set(a, *first + n, 1);

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+#
+# Snapshots that we make, delete and apply, and that QEMU does; each reads them all.
+
+# same_raw SNAPSHOT FILE: what it holds, as QEMU and as we read it
+same_snapshot() {
+	qemu-img convert -q -U -l "snapshot.name=$1" -O raw image.qcow2 seen.raw
+	cmp seen.raw "$2" || fail "QEMU reads something else in snapshot $1"
+	rm seen.raw
+}
+
+same_attached() {
+	local shown
+
+	shown=$(qcowctl attach --snapshot "$1" image.qcow2) || fail "attach --snapshot $1"
+	cmp "$shown" "$2" || fail "snapshot $1 shows something else"
+	qcowctl detach "$shown"
+}
+
+# the names, as both see them
+names() {
+	local ours qemus
+
+	ours=$(qcowctl snapshot list -J image.qcow2 | jq -r '.snapshots[].name' | tr '\n' ' ')
+	qemus=$(qemu-img info -U --output=json image.qcow2 |
+		jq -r '.snapshots[]?.name' | tr '\n' ' ')
+	is "$qemus" "$ours"
+	is "$1" "${ours% }"
+}
+
+snapshot_kinds='plain: v2:compat=0.10 small:cluster_size=512 sub:extended_l2=on
+	wide:refcount_bits=64 narrow:refcount_bits=4 large:cluster_size=2M'
+
+make_snapshot_images() {
+	local kind options
+
+	for kind in $snapshot_kinds; do
+		options=${kind#*:}
+		mkdir "${kind%:*}"
+		create "${kind%:*}/image" 8M ${options:+-o "$options"}
+		fill "${kind%:*}/image.qcow2" 'write -P 1 0 3M' 'write -z 512k 256k' \
+			'write -P 2 5M 1M'
+	done
+	mkdir compressed
+	qemu-img convert -c -O qcow2 plain/image.qcow2 compressed/image.qcow2
+}
+
+# The image is not attached.
+case_snapshot_images() {
+	local dir
+
+	for dir in */; do
+		cd "$dir"
+		qemu-img convert -O raw image.qcow2 one.raw
+		qcowctl snapshot create image.qcow2 one
+		names one
+		check image.qcow2
+		attach image.qcow2
+		operate "$dev" 'write 1m 300k 7' 'write 6m 64k 8' 'discard 2m 512k' flush
+		cp "$dev" two.raw
+		qcowctl snapshot create -v "$dev" two
+		same_snapshot two two.raw
+		operate "$dev" 'write 0 100k 9' 'write 3m 64k 10'
+		cp "$dev" now.raw
+		detach
+		check image.qcow2
+		names "one two"
+		same_snapshot one one.raw
+		same_attached one one.raw
+		same_attached two two.raw
+		qcowctl snapshot apply image.qcow2 one
+		check image.qcow2
+		qemu-img compare -q -F raw image.qcow2 one.raw || fail "one is not applied"
+		same_snapshot two two.raw
+		qcowctl snapshot delete image.qcow2 one
+		check image.qcow2
+		names two
+		same_snapshot two two.raw
+		qemu-img compare -q -F raw image.qcow2 one.raw || fail "what was applied is gone"
+		qemu-img snapshot -a two image.qcow2
+		attach image.qcow2
+		cmp "$dev" two.raw || fail "what QEMU applied"
+		operate "$dev" 'write 0 1m 11'
+		qcowctl snapshot delete "$dev" two
+		detach
+		check image.qcow2
+		names ""
+		cd ..
+	done
+}
+
+after_snapshot_images() {
+	check ./*/image.qcow2
+}
+
+# --- What is refused changes nothing ---
+
+make_snapshot_refused() {
+	create image 8M
+	fill image.qcow2 'write -P 1 0 1M'
+	qemu-img snapshot -c first image.qcow2
+	create one 4M -o refcount_bits=1
+	fill one.qcow2 'write -P 1 0 1M'
+	create two 4M -o refcount_bits=2
+	fill two.qcow2 'write -P 1 0 1M'
+	qemu-img snapshot -c a two.qcow2
+	qemu-img snapshot -c b two.qcow2
+	create data 4M -o data_file=data.raw
+	qemu-img create -q -f raw raw.img 1M
+	cp image.qcow2 busy.qcow2
+	remember image.qcow2 one.qcow2 two.qcow2 data.qcow2
+}
+
+case_snapshot_refused() {
+	refuses 'image.qcow2: has a snapshot with that' qcowctl snapshot create image.qcow2 first
+	refuses 'image.qcow2: has a snapshot with that' qcowctl snapshot create image.qcow2 1
+	refuses 'image.qcow2: has no snapshot with that' qcowctl snapshot delete image.qcow2 second
+	refuses 'image.qcow2: has no snapshot with that' qcowctl snapshot apply image.qcow2 fir
+	refuses 'has 1 to 255 bytes' qcowctl snapshot create image.qcow2 "$(printf '%0256d' 7)"
+	refuses 'one.qcow2: has refcounts of 1 bit' qcowctl snapshot create one.qcow2 x
+	refuses 'two.qcow2: has refcounts of 2 bits' qcowctl snapshot create two.qcow2 x
+	refuses 'two.qcow2: has refcounts of 2 bits' qcowctl snapshot apply two.qcow2 a
+	refuses 'data.qcow2: has an external data file' qcowctl snapshot create data.qcow2 x
+	refuses 'raw.img: .*magic|raw.img: ' qcowctl snapshot create raw.img x
+	attach -r image.qcow2
+	refuses 'is attached read-only' qcowctl snapshot create "$dev" x
+	detach
+	is "" "$(qcowctl list -n)"
+	check image.qcow2 one.qcow2 two.qcow2
+	names first
+	# in use
+	attach busy.qcow2
+	exec 7< "$dev"
+	! qcowctl snapshot apply "$dev" first > out 2> err || fail "applied while in use"
+	cat err
+	grep -q 'is in use:' err || fail "$(cat err)"
+	grep -q "pid $$" err || grep -q 'bash' err || fail "it does not say who"
+	exec 7<&-
+	operate "$dev" 'write 0 64k 9'
+	qcowctl snapshot apply "$dev" first
+	operate "$dev" 'read 0 1m 1'
+	detach
+}
+
+# --- The disk's size changes with it ---
+
+make_snapshot_sizes() {
+	create image 4M
+	fill image.qcow2 'write -P 1 0 4M'
+	qemu-img snapshot -c small image.qcow2
+	qemu-img resize -q image.qcow2 3G
+	fill image.qcow2 'write -P 2 2G 1M'
+	qemu-img snapshot -c large image.qcow2
+}
+
+case_snapshot_sizes() {
+	attach image.qcow2
+	qcowctl snapshot apply "$dev" small
+	is $((4 << 20)) "$(blockdev --getsize64 "$dev")"
+	operate "$dev" 'read 0 4m 1'
+	qcowctl snapshot apply "$dev" large
+	is $((3 << 30)) "$(blockdev --getsize64 "$dev")"
+	operate "$dev" 'read 0 4m 1' 'read 2048m 1m 2' 'write 2048m 1m 3'
+	qcowctl snapshot apply "$dev" 1
+	detach
+	check image.qcow2
+	is $((4 << 20)) "$(qemu-img info --output=json image.qcow2 | jq '."virtual-size"')"
+	refuses 'not inside its disk' qcowctl attach --offset 8M image.qcow2
+	qcowctl snapshot apply image.qcow2 2
+	attach --offset 8M image.qcow2
+	refuses 'ends before the piece' qcowctl snapshot apply "$dev" small
+	detach
+}
+
+# --- The state of a virtual machine ---
+
+machine() {
+	printf '%s\n' "$@" quit | timeout 60 qemu-system-x86_64 -accel tcg -S -m 16 \
+		-nodefaults -display none -monitor stdio -drive file=image.qcow2,format=qcow2
+}
+
+make_snapshot_machine() {
+	create image 64M
+	fill image.qcow2 'write -P 1 0 1M'
+	machine 'savevm running' > qemu.log
+	qemu-img snapshot -l image.qcow2 | grep running
+}
+
+case_snapshot_machine() {
+	local was
+
+	was=$(qemu-img info --output=json image.qcow2 | jq -c '.snapshots[0]')
+	qcowctl snapshot create image.qcow2 other
+	check image.qcow2
+	qcowctl snapshot apply image.qcow2 running
+	qcowctl snapshot delete image.qcow2 other
+	check image.qcow2
+	is "$was" "$(qemu-img info --output=json image.qcow2 | jq -c '.snapshots[0]')"
+	is "$(jq .\"vm-state-size\" <<< "$was")" \
+		"$(qcowctl snapshot list --json image.qcow2 | jq '.snapshots[0]."vm-state-size"')"
+	qcowctl snapshot list image.qcow2
+	cp image.qcow2 gone.qcow2
+	qcowctl snapshot delete gone.qcow2 running
+}
+
+after_snapshot_machine() {
+	check image.qcow2 gone.qcow2
+	machine 'loadvm running' 'info status' > qemu.log
+	! grep -iE 'error|not' qemu.log || fail "it cannot be run again"
+}
+
+# --- While the disk is written ---
+
+make_snapshot_storm() {
+	create image 64M -o cluster_size=4096
+}
+
+# digest NAME
+digest_of() {
+	qemu-img convert -q -U -l "snapshot.name=$1" -O raw image.qcow2 storm.raw
+	sha256sum < storm.raw
+}
+
+case_snapshot_storm() {
+	local pid n=0 old
+
+	attach image.qcow2
+	fio --output=$HERE/fio.out --filename="$dev" --direct=1 --ioengine=libaio \
+		--size=64M --time_based --runtime=25 --iodepth=8 --fsync=64 --name=a \
+		--rw=randwrite --bsrange=512-64k --blockalign=512 --verify=crc32c \
+		--verify_fatal=1 --verify_backlog=256 &
+	pid=$!
+	declare -A digests
+	while kill -0 $pid 2> /dev/null; do
+		n=$((n + 1))
+		qcowctl snapshot create -v "$dev" "s$n" || fail "create s$n"
+		[ $((n % 4)) != 0 ] || digests[s$n]=$(digest_of s$n)
+		old=s$((n - 5))
+		[ $n -gt 5 ] || continue
+		[ -z "${digests[$old]:-}" ] || is "${digests[$old]}" "$(digest_of "$old")"
+		qcowctl snapshot delete "$dev" "$old" || fail "delete $old"
+	done
+	wait $pid || { grep -m 3 -E 'err=|verify' $HERE/fio.out; fail fio; }
+	[ $n -gt 10 ] || fail "only $n snapshots"
+	detach
+	check image.qcow2
+	qcowctl check image.qcow2
+	echo "$n snapshots"
+}
+
+# Many L2 tables
+case_snapshot_large() {
+	local i at=()
+
+	qemu-img create -q -f qcow2 image.qcow2 1T
+	attach image.qcow2
+	for ((i = 0; i < 2048; i++)); do
+		at+=("write $((i * 512))m 4k 7")
+	done
+	operate "$dev" "${at[@]}"
+	(while [ ! -e stop ]; do operate "$dev" "write $((RANDOM % 2048 * 512))m 4k 7"; done) &
+	i=$!
+	qcowctl snapshot create -v "$dev" first
+	qcowctl snapshot create -v --json "$dev" second > created.json
+	touch stop
+	wait $i
+	qcowctl snapshot delete "$dev" first
+	detach
+	check image.qcow2
+	qcowctl check image.qcow2
+	i=$(jq '."stopped-nsec"' created.json)
+	echo "held up for $i ns"
+	rm image.qcow2
+	[ "$i" -lt 200000000 ] || fail "too long"
+}
+
+after_snapshot_large() {
+	:
+}
