@@ -3,6 +3,7 @@
  * What commands that change an image work on: the driver owns the metadata of an
  * attached image, so an image that is not attached is attached for the while.
  */
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -10,6 +11,25 @@
 #include "device.h"
 #include "operand.h"
 #include "report.h"
+
+/*
+ * Who ends us halfway would leave a device behind that nobody sees. Commands that
+ * can stop at any time catch signals themselves.
+ */
+static void block_signals(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action;
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < ARRAY_SIZE(signals); i++)
+		if (!sigaction(signals[i], NULL, &action) &&
+		    action.sa_handler == SIG_DFL)
+			sigaddset(&set, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
 
 /**
  * operand_open() - find the device of an image to be changed, or make one
@@ -33,6 +53,8 @@ int operand_open(struct operand *o, const char *arg, u32 format)
 	if (o->index < 0 && !o->ours)
 		return -1;
 	o->control = device_control();
+	if (o->ours)
+		block_signals();
 	if (o->control >= 0 && o->ours)
 		o->index = attach_to_change(arg, format);
 	if (o->control >= 0 && o->index >= 0)

@@ -264,7 +264,7 @@ static void abuse_others(void)
 	struct qcow_ioc_status st = { .size = sizeof(st), .index = 12345 };
 	int index;
 
-	expect("unknown ioctl", __LINE__, do_ioctl(_IO(QCOW_IOC_MAGIC, 3), &d), ENOTTY);
+	expect("unknown ioctl", __LINE__, do_ioctl(_IO(QCOW_IOC_MAGIC, 9), &d), ENOTTY);
 	expect("unknown ioctl", __LINE__, do_ioctl(_IO(QCOW_IOC_MAGIC, 255), &d), ENOTTY);
 	expect("unknown ioctl", __LINE__, do_ioctl(0, NULL), ENOTTY);
 	expect("no device", __LINE__, do_ioctl(QCOW_IOC_DETACH, &d), ENODEV);
@@ -291,6 +291,52 @@ static void abuse_others(void)
 	expect("status size", __LINE__, do_ioctl(QCOW_IOC_STATUS, &st), EINVAL);
 	expect("detach", __LINE__, -detach_index(index, 0), 0);
 	expect("detach again", __LINE__, -detach_index(index, 0), ENODEV);
+}
+
+/* Whatever is asked of a device that is read-only, it is not written. */
+static void abuse_snapshots(void)
+{
+	const struct qcow_ioc_snapshot good = {
+		.size = sizeof(good), .op = QCOW_SNAPSHOT_CREATE, .index = 12345,
+		.name = (uintptr_t)"name", .name_len = 4,
+		.msg = (uintptr_t)message, .msg_size = sizeof(message),
+	};
+	struct qcow_ioc_snapshot s = good;
+	int index;
+
+#define SNAPSHOT(change, error)							\
+	do {									\
+		s = good;							\
+		s.index = index;						\
+		change;								\
+		expect(#change, __LINE__, do_ioctl(QCOW_IOC_SNAPSHOT, &s), error); \
+	} while (0)
+
+	expect("no device", __LINE__, do_ioctl(QCOW_IOC_SNAPSHOT, &s), ENODEV);
+	index = attach_fd(image_fd, QCOW_FORMAT_QCOW2, 0);
+	SNAPSHOT(s.op = QCOW_SNAPSHOT_CREATE, EROFS);
+	SNAPSHOT(s.op = QCOW_SNAPSHOT_DELETE, EROFS);
+	SNAPSHOT(s.op = QCOW_SNAPSHOT_APPLY, EROFS);
+	SNAPSHOT(s.op = 0, EINVAL);
+	SNAPSHOT(s.op = 4, EINVAL);
+	SNAPSHOT(s.op = UINT_MAX, EINVAL);
+	SNAPSHOT(s.size = sizeof(s) - 1, EINVAL);
+	SNAPSHOT(s.size = 0, EINVAL);
+	SNAPSHOT(s.size = 1 << 20, EINVAL);
+	SNAPSHOT(s.flags = 1, EINVAL);
+	SNAPSHOT(s.reserved[3] = 1, EINVAL);
+	SNAPSHOT(s.name_len = 0, EINVAL);
+	SNAPSHOT(s.name = 0, EINVAL);
+	SNAPSHOT(s.name_len = 5, EINVAL);
+	SNAPSHOT(s.name_len = QCOW_SNAPSHOT_NEW_NAME_MAX + 1, EINVAL);
+	SNAPSHOT(s.name_len = UINT_MAX, EINVAL);
+	SNAPSHOT(s.name = KERNEL_ADDRESS, EFAULT);
+	SNAPSHOT(s.msg = KERNEL_ADDRESS, EROFS);
+	SNAPSHOT(s.msg_size = 0, EROFS);
+	SNAPSHOT(s.index = -1, ENODEV);
+	expect("detach", __LINE__, -detach_index(index, 0), 0);
+	/* A device that nobody can open */
+	WORKS(arg.a.flags |= QCOW_ATTACH_HIDDEN);
 }
 
 /* The right to open the node is not enough. */
@@ -343,6 +389,7 @@ int abuse_main(int argc, char **argv)
 	abuse_pointers();
 	abuse_fds(argv[1]);
 	abuse_others();
+	abuse_snapshots();
 	abuse_rights();
 	abuse_headers(argv[2]);
 	WORKS();
