@@ -167,8 +167,9 @@ static int stream_some(struct qcow_device *dev, u64 bytes, u64 *done,
 	unsigned int flags;
 	int err;
 
-	if (!img->backing)
-		return qcow_fail(msg, -EINVAL, "has no backing file");
+	err = qcow_stream_check(img, msg);
+	if (err)
+		return err;
 	flags = qcow_worker_begin();
 	err = qcow_stream_some(&like, bytes);
 	qcow_worker_end(flags);
@@ -261,8 +262,10 @@ static int snapshot_apply(struct qcow_device *dev, struct qcow_snap_request *req
 		return -EBUSY;
 	req->min_size = dev->target.offset ? dev->target.offset + SECTOR_SIZE : 0;
 	err = qcow_snap_apply(dev->target.image, req, msg);
-	if (!err)
-		snapshot_revalidate(dev);
+	if (err)
+		return err;
+	dev->target.image->filled = 0;
+	snapshot_revalidate(dev);
 	return err;
 }
 

@@ -109,6 +109,22 @@ static int stream_stretch(struct stream *s, u64 end)
 }
 
 /**
+ * qcow_stream_check() - may an image be made to need its backing file no more?
+ * @img: the image, which is written
+ * @msg: says why not
+ *
+ * Any context. Return: 0 or a negative errno.
+ */
+int qcow_stream_check(const struct qcow_image *img, struct qcow_msg *msg)
+{
+	if (!img->backing)
+		return qcow_fail(msg, -EINVAL, "has no backing file");
+	if (img->alloc->snapshots)
+		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, which need the backing file; delete them first, or keep it");
+	return 0;
+}
+
+/**
  * qcow_stream_some() - go on copying from the backing files
  * @like: whose image, wq, write_wq and parts are used
  * @bytes: of the disk to look at, at most

@@ -4,6 +4,8 @@
 
 #include "qcow.h"
 
+int __must_check qcow_stream_check(const struct qcow_image *img,
+				   struct qcow_msg *msg);
 int __must_check qcow_stream_some(const struct qcow_io *like, u64 bytes);
 int __must_check qcow_stream_cut_loose(struct qcow_image *img);
 

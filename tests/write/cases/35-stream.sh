@@ -41,7 +41,7 @@ make_stream() {
 case_stream() {
 	local name
 
-	for name in over fine old sub short snap; do
+	for name in over fine old sub short; do
 		attach $name.qcow2
 		qcowctl stream --progress=json "$dev" 2> log || fail "$name: $(cat log)"
 		tail -n 1 log | grep -q '"done":\([0-9]*\),"total":\1}' || fail "$(cat log)"
@@ -52,6 +52,13 @@ case_stream() {
 		detach
 	done
 	qcowctl stream data.qcow2
+	# What a snapshot has from the backing file would be lost.
+	refuses "has snapshots" qcowctl stream snap.qcow2
+	attach snap.qcow2
+	qcowctl snapshot delete "$dev" first
+	qcowctl stream "$dev"
+	cmp "$dev" snap.raw.copy || fail "snap: content"
+	detach
 }
 
 after_stream() {
@@ -62,8 +69,11 @@ after_stream() {
 	for name in over fine old sub short snap data; do
 		stands_alone $name.qcow2
 		check $name.qcow2
-		[ $name = data ] || printf '\7%.0s' {1..8192} |
-			dd of=$name.raw.copy bs=4k seek=1 conv=notrunc status=none
+		case $name in
+		data | snap)	;;
+		*)	printf '\7%.0s' {1..8192} |
+				dd of=$name.raw.copy bs=4k seek=1 conv=notrunc status=none ;;
+		esac
 		qemu-img compare -f qcow2 -F raw $name.qcow2 $name.raw.copy
 	done
 }
