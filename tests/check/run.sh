@@ -126,7 +126,7 @@ check_shellcheck() {
 # --- Layers: what a file includes is of its own layer or a lower one. ---
 
 # From the bottom up, as in drivers/block/qcow/Kbuild.include.
-LAYERS="pure format header entry bitdir io file space comp cache qcow inflight alloc map link commit fmt
+LAYERS="pure format header entry bitdir io file space comp cache qcow inflight alloc map link commit bitmap fmt
 	image part read place write zero cmd device sysfs ctl main"
 
 layer_of() {
@@ -136,6 +136,7 @@ layer_of() {
 	case $name in
 	compat|compat_blk)	echo 0; return ;;
 	comp_*)			name=comp ;;
+	bitmap_*)		name=bitmap ;;
 	fmt_*)			name=fmt ;;
 	refcount|release|snapshot) name=alloc ;;
 	esac
