@@ -137,6 +137,7 @@ layer_of() {
 	compat|compat_blk)	echo 0; return ;;
 	comp_*)			name=comp ;;
 	bitmap_*)		name=bitmap ;;
+	ctl_*)			name=ctl ;;
 	fmt_*)			name=fmt ;;
 	refcount|release|snapshot) name=alloc ;;
 	esac

@@ -81,4 +81,23 @@ qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
 #endif
 }
 
+/* Since 6.14: freezing keeps the task from memory's I/O, as we do ourselves. */
+static inline void qcow_compat_freeze(struct request_queue *q)
+{
+#ifdef QCOW_HAVE_FREEZE_MEMFLAGS
+	blk_mq_freeze_queue_nomemsave(q);
+#else
+	blk_mq_freeze_queue(q);
+#endif
+}
+
+static inline void qcow_compat_unfreeze(struct request_queue *q)
+{
+#ifdef QCOW_HAVE_FREEZE_MEMFLAGS
+	blk_mq_unfreeze_queue_nomemrestore(q);
+#else
+	blk_mq_unfreeze_queue(q);
+#endif
+}
+
 #endif /* _QCOW_COMPAT_BLK_H */

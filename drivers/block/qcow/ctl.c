@@ -25,8 +25,8 @@
  * A structure that userspace may know in a shorter form, down to the @least
  * bytes of its first version, or in a longer one.
  */
-static int ctl_copy_in(void *to, size_t size, size_t least,
-		       const void __user *from)
+int qcow_ctl_copy_in(void *to, size_t size, size_t least,
+		     const void __user *from)
 {
 	u32 user_size;
 
@@ -203,7 +203,7 @@ static long ctl_attach(void __user *argp)
 	u32 failed = -1;
 	int ret;
 
-	ret = ctl_copy_in(&arg, sizeof(arg), QCOW_ATTACH_SIZE_V1, argp);
+	ret = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_ATTACH_SIZE_V1, argp);
 	if (ret)
 		return ret;
 	ret = ctl_check_attach(&arg, &msg);
@@ -224,7 +224,7 @@ static long ctl_detach(void __user *argp)
 	struct qcow_ioc_detach arg;
 	int err;
 
-	err = ctl_copy_in(&arg, sizeof(arg), QCOW_DETACH_SIZE_V1, argp);
+	err = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_DETACH_SIZE_V1, argp);
 	if (err)
 		return err;
 	if (arg.pad || (arg.flags && arg.flags != QCOW_DETACH_LAZY &&
@@ -238,7 +238,7 @@ static long ctl_status(void __user *argp)
 	struct qcow_ioc_status st, result = { };
 	int err;
 
-	err = ctl_copy_in(&st, sizeof(st), QCOW_STATUS_SIZE_V1, argp);
+	err = qcow_ctl_copy_in(&st, sizeof(st), QCOW_STATUS_SIZE_V1, argp);
 	if (err)
 		return err;
 	result.size = st.size;
@@ -263,6 +263,8 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ctl_detach(argp);
 	case QCOW_IOC_STATUS:
 		return ctl_status(argp);
+	case QCOW_IOC_BITMAP:
+		return qcow_ctl_bitmap(argp);
 	}
 	return -ENOTTY;
 }

@@ -2,6 +2,12 @@
 #ifndef _QCOW_CTL_H
 #define _QCOW_CTL_H
 
+#include <linux/types.h>
+
+int qcow_ctl_copy_in(void *to, size_t size, size_t least,
+		     const void __user *from);
+long qcow_ctl_bitmap(void __user *argp);
+
 int qcow_ctl_init(void);
 void qcow_ctl_exit(void);
 

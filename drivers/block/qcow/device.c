@@ -531,6 +531,55 @@ int qcow_device_status(int index, struct qcow_ioc_status *st)
 	return dev ? 0 : -ENODEV;
 }
 
+/* --- For what is done to the image of a live device --- */
+
+/**
+ * qcow_device_hold() - find a device, and keep it from being detached
+ * @index: its number
+ *
+ * Nobody opens or closes it meanwhile either. May sleep. Return: the device, to
+ * be given to qcow_device_unhold(); NULL: there is none.
+ */
+struct qcow_device *qcow_device_hold(int index)
+{
+	struct qcow_device *dev = device_get(index);
+
+	if (!dev)
+		return NULL;
+	mutex_lock(&dev->disk->open_mutex);
+	if (dev->state == QCOW_DEVICE_LIVE)
+		return dev;
+	mutex_unlock(&dev->disk->open_mutex);
+	device_put(dev);
+	return NULL;
+}
+
+void qcow_device_unhold(struct qcow_device *dev)
+{
+	mutex_unlock(&dev->disk->open_mutex);
+	device_put(dev);
+}
+
+/**
+ * qcow_device_freeze() - wait until no request is under way, and begin none
+ * @dev: from qcow_device_hold()
+ *
+ * Until qcow_device_unfreeze() the caller must not wait for anything that a
+ * request of this device may be needed for; memory is taken care of. May sleep.
+ * Return: to be given to qcow_device_unfreeze().
+ */
+unsigned int qcow_device_freeze(struct qcow_device *dev)
+{
+	qcow_compat_freeze(dev->disk->queue);
+	return qcow_worker_begin();
+}
+
+void qcow_device_unfreeze(struct qcow_device *dev, unsigned int flags)
+{
+	qcow_worker_end(flags);
+	qcow_compat_unfreeze(dev->disk->queue);
+}
+
 int qcow_device_init(void)
 {
 	remove_wq = alloc_workqueue("qcow_remove", WQ_UNBOUND, 0);

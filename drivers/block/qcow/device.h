@@ -78,6 +78,11 @@ struct qcow_attach {
 
 struct qcow_ioc_status;
 
+struct qcow_device *qcow_device_hold(int index);
+void qcow_device_unhold(struct qcow_device *dev);
+unsigned int qcow_device_freeze(struct qcow_device *dev);
+void qcow_device_unfreeze(struct qcow_device *dev, unsigned int flags);
+
 int __must_check qcow_device_attach(const struct qcow_attach *attach,
 				    struct qcow_msg *msg, u32 *failed);
 int __must_check qcow_device_detach(int index, u32 flags);
