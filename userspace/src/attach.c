@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "chain.h"
 #include "command.h"
 #include "device.h"
@@ -271,6 +272,36 @@ static int attach_named(struct attach *a, const char *name)
 	/* Said only now, so that an attach that fails says one line. */
 	if (index >= 0 && chain.unwritable)
 		report(chain.unwritable, "cannot be opened for writing, attaching it read-only");
+	chain_close(&chain);
+	return index;
+}
+
+/**
+ * attach_to_change() - attach an image for what only the driver does to it
+ * @name: of the image
+ * @format: &enum qcow_format, 0: probe
+ *
+ * Without looking for partitions. Return: the N of /dev/qcowN, to be given to
+ * detach_changed(); or -1 after saying what is wrong.
+ */
+int attach_to_change(const char *name, u32 format)
+{
+	struct attach a = {
+		.chain.format = format,
+		.chain.lock = true,
+		.chain.write = true,
+		.ioc.flags = QCOW_ATTACH_NO_PARTSCAN,
+	};
+	struct chain chain;
+	int index = -1;
+
+	if (!chain_open(&chain, name, &a.chain) && !chain_check(&chain)) {
+		if (chain_writable(&chain))
+			index = attach_chain(&chain, &a.ioc);
+		else
+			report(chain.unwritable ? chain.unwritable : name,
+			       "cannot be opened for writing");
+	}
 	chain_close(&chain);
 	return index;
 }

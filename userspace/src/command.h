@@ -4,6 +4,7 @@
 
 /* The commands: each returns the program's exit code. */
 int attach_main(int argc, char **argv);
+int bitmap_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int detach_main(int argc, char **argv);
 int info_main(int argc, char **argv);
@@ -11,6 +12,7 @@ int list_main(int argc, char **argv);
 int map_main(int argc, char **argv);
 
 extern const char attach_usage[];
+extern const char bitmap_usage[];
 extern const char check_usage[];
 extern const char detach_usage[];
 extern const char info_usage[];

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "command.h"
 #include "device.h"
 #include "in_use.h"
@@ -136,13 +137,29 @@ static int detach_index(struct detach *d, int index)
 		report(name, "only root may detach it (it takes CAP_SYS_ADMIN); use sudo");
 		break;
 	case -EIO:
-		report(name, "detached, but what was written since the last flush is lost: see the kernel log, and check the image with qemu-img check");
+		report(name, "detached, but what was written since the last flush, or its bitmaps, are lost: see the kernel log, and check the image with qemu-img check");
 		break;
 	default:
 		report(name, "cannot detach: %s; see the kernel log", strerror(-err));
 	}
 	in_use_free(&users);
 	return !!err;
+}
+
+/**
+ * detach_changed() - undo attach_to_change()
+ * @index: the N of /dev/qcowN
+ *
+ * Return: 0, or 1 after saying what is wrong.
+ */
+int detach_changed(int index)
+{
+	struct detach d = { .control = -1 };
+	int err = detach_index(&d, index);
+
+	if (d.control >= 0)
+		close(d.control);
+	return err;
 }
 
 static int detach_all(struct detach *d)

@@ -243,6 +243,21 @@ static int find_by_image(const char *arg)
 }
 
 /**
+ * device_of_image() - the device that shows an image
+ * @arg: the image
+ *
+ * Return: the N of /dev/qcowN, -1: none does; -2 after saying that several do.
+ */
+int device_of_image(const char *arg)
+{
+	int index = find_by_image(arg);
+
+	if (index == -2)
+		report(arg, "attached more than once; name the device, see qcowctl list");
+	return index;
+}
+
+/**
  * device_find() - the attached device that an argument means
  * @arg: a device's name or an image
  *
@@ -266,10 +281,8 @@ int device_find(const char *arg)
 		free(name);
 		return -1;
 	}
-	index = find_by_image(arg);
-	if (index == -2)
-		report(arg, "attached more than once; name the device, see qcowctl list");
-	else if (index < 0)
+	index = device_of_image(arg);
+	if (index == -1)
 		report(arg, "%s; see qcowctl list",
 		       access(arg, F_OK) ? "no such image or device" : "not attached");
 	return index < 0 ? -1 : index;

@@ -21,6 +21,7 @@ static const struct command {
 	{ "list", list_main, list_usage, "list the attached devices" },
 	{ "info", info_main, info_usage, "describe an image or a device" },
 	{ "map", map_main, map_usage, "show where the bytes of a disk lie" },
+	{ "bitmap", bitmap_main, bitmap_usage, "show and change what tracks an image's writes" },
 	{ "check", check_main, check_usage, "check the metadata of an image" },
 };
 
