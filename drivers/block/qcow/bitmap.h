@@ -113,6 +113,18 @@ static inline bool qcow_bitmap_tracks(const struct qcow_bitmap *b)
 	return !b->inconsistent && b->e.flags & QCOW_DISK_BITMAP_AUTO;
 }
 
+/**
+ * qcow_bitmap_present() - whether an image that is written has bitmaps
+ * @img: the image
+ *
+ * Their size is that of the disk: it cannot change as long as there are some.
+ * Context: no bitmap is added meanwhile.
+ */
+static inline bool qcow_bitmap_present(const struct qcow_image *img)
+{
+	return img->bitmaps && !list_empty(&img->bitmaps->list);
+}
+
 struct qcow_bitmap *__qcow_bitmap_new(struct qcow_image *img,
 				      const struct qcow_bitmap_entry *e);
 void __qcow_bitmap_free(struct qcow_image *img, struct qcow_bitmap *b);

@@ -20,6 +20,8 @@
 
 static int ops_begin(struct qcow_image *img, struct qcow_msg *msg)
 {
+	if (!img->layout.cluster_bits)
+		return qcow_fail(msg, -EROFS, "a raw image has no bitmaps; convert it with qemu-img convert -O qcow2");
 	if (!img->alloc)
 		return qcow_fail(msg, -EROFS, "is not written: attach it writable, without -r");
 	if (!img->bitmaps)
