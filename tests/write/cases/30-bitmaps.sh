@@ -246,7 +246,7 @@ case_bitmap_refused() {
 	detach
 	refuses 'version 2' qcowctl bitmap add old.qcow2 name
 	attach -f raw plain.raw
-	refuses 'version 2|has no bitmaps|not' qcowctl bitmap add "$dev" name
+	refuses 'raw image' qcowctl bitmap add "$dev" name
 	detach
 	attach -r image.qcow2
 	refuses 'writable' qcowctl bitmap add "$dev" two
