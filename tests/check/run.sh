@@ -178,7 +178,7 @@ check_versions_in_compat_only() {
 
 check_userspace_includes() {
 	grep -nE '#include "(\.\./)*(drivers|qcow)/' -r userspace --include='*.[ch]' |
-		grep -vE '"qcow/(header|format|pure|entry)\.h"'
+		grep -vE '"qcow/(header|format|pure|entry|bitdir)\.h"'
 }
 
 check_no_bug() {
