@@ -271,6 +271,99 @@ static void walk_refcounts(struct checker *k)
 	}
 }
 
+/* --- Bitmaps --- */
+
+/* The data of the bitmaps extension, 0: there is none that counts. */
+static u64 bitmaps_at(const struct checker *k)
+{
+	u64 at = load(k, 100) >> 32, end = 1ULL << k->bits, ext;
+
+	if (load(k, 4) >> 32 != 3 || !(load(k, 88) & 1))
+		return 0;
+	while (at + 32 <= end) {
+		ext = load(k, at);
+		if (ext >> 32 == 0x23852875)
+			return at + 8;
+		if (!(ext >> 32))
+			break;
+		at += 8 + (((u32)ext + 7) & ~7U);
+	}
+	return 0;
+}
+
+static void bitmap_load(const struct checker *k, u64 at, struct checker_bitmap *b)
+{
+	b->table_at = load(k, at);
+	b->table_size = load(k, at + 8) >> 32;
+	b->flags = load(k, at + 8);
+	b->granularity_bits = load(k, at + 16) >> 48 & 0xff;
+	b->name_len = load(k, at + 16) >> 32 & 0xffff;
+	b->name_at = at + 24;
+}
+
+static u64 bitmap_next(u64 at, const struct checker_bitmap *b)
+{
+	return at + ((24 + b->name_len + 7) & ~7U);
+}
+
+static void walk_bitmaps(struct checker *k)
+{
+	u64 ext = bitmaps_at(k), at, cluster;
+	struct checker_bitmap b;
+	u32 nr, i, n;
+
+	if (!ext)
+		return;
+	nr = load(k, ext) >> 32;
+	at = load(k, ext + 16);
+	use(k, at, max(load(k, ext + 8), 1ULL), CHECKER_META, "bitmap directory");
+	for (n = 0; n < nr && !k->errors; n++, at = bitmap_next(at, &b)) {
+		bitmap_load(k, at, &b);
+		if (!b.table_size || b.table_size > 65536) {
+			corrupt(k, "bitmap table of %u entries", b.table_size);
+			return;
+		}
+		use(k, b.table_at, b.table_size * 8ULL, CHECKER_META, "bitmap table");
+		for (i = 0; i < b.table_size; i++) {
+			cluster = load(k, b.table_at + i * 8ULL);
+			if (cluster & OFFSET)
+				use(k, cluster & OFFSET, 1ULL << k->bits,
+				    CHECKER_META, "bitmap");
+		}
+	}
+}
+
+/* Return: whether there is one of that name; after checker_walk(). */
+bool checker_find_bitmap(const struct checker *k, const char *name,
+			 struct checker_bitmap *b)
+{
+	u64 ext = bitmaps_at(k), at;
+	u32 nr, n;
+
+	if (!ext)
+		return false;
+	nr = load(k, ext) >> 32;
+	at = load(k, ext + 16);
+	for (n = 0; n < nr; n++, at = bitmap_next(at, b)) {
+		bitmap_load(k, at, b);
+		if (b->name_len == strlen(name) &&
+		    !memcmp(k->data + b->name_at, name, b->name_len))
+			return true;
+	}
+	return false;
+}
+
+bool checker_bitmap_bit(const struct checker *k, const struct checker_bitmap *b,
+			u64 bit)
+{
+	u64 entry = load(k, b->table_at + (bit / 8 >> k->bits) * 8);
+	u64 at = (entry & OFFSET) + (bit / 8 & ((1ULL << k->bits) - 1));
+
+	if (!(entry & OFFSET))
+		return entry & 1;
+	return at < k->size && k->data[at] >> bit % 8 & 1;
+}
+
 /* Return: whether more can be looked at. */
 static bool walk_header(struct checker *k)
 {
@@ -336,6 +429,7 @@ void checker_walk(struct checker *k, const void *data, u64 size)
 	walk_l1(k, k->l1_at, k->l1_size);
 	walk_snapshots(k);
 	walk_shared(k);
+	walk_bitmaps(k);
 }
 
 /* Return: whether there is no corruption; leaks are none. */

@@ -84,6 +84,24 @@ struct checker {
 	char text[120];
 };
 
+/**
+ * struct checker_bitmap - an entry of the bitmap directory
+ * @table_at: the bitmap table
+ * @table_size: entries in it
+ * @flags: as on disk
+ * @granularity_bits: log2 of the bytes that a bit stands for
+ * @name_len: bytes of its name
+ * @name_at: bytes into the file of that
+ */
+struct checker_bitmap {
+	u64 table_at;
+	u32 table_size;
+	u32 flags;
+	u32 granularity_bits;
+	u32 name_len;
+	u64 name_at;
+};
+
 int checker_init(struct checker *k, u64 max_clusters);
 void checker_free(struct checker *k);
 void checker_walk(struct checker *k, const void *data, u64 size);
@@ -91,6 +109,10 @@ bool checker_check(struct checker *k, const void *data, u64 size);
 enum checker_kind checker_find(const struct checker *k, u64 pos, u64 *at);
 enum checker_kind checker_find_in(const struct checker *k, u64 l1_at, u64 pos,
 				  u64 *at);
+bool checker_find_bitmap(const struct checker *k, const char *name,
+			 struct checker_bitmap *b);
+bool checker_bitmap_bit(const struct checker *k, const struct checker_bitmap *b,
+			u64 bit);
 u64 checker_refcount(const struct checker *k, u64 cluster);
 
 /* Bit by bit, as the specification says. */

@@ -126,8 +126,8 @@ check_shellcheck() {
 # --- Layers: what a file includes is of its own layer or a lower one. ---
 
 # From the bottom up, as in drivers/block/qcow/Kbuild.include.
-LAYERS="pure format header entry io file space comp cache qcow inflight alloc map link commit l1 tree
-	snap_table snap_ops fmt
+LAYERS="pure format header entry bitdir io file space comp cache qcow inflight alloc map link commit
+	l1 tree snap_table snap_ops bitmap fmt
 	image part read place write zero resize stream cmd device change sysfs ctl main"
 
 layer_of() {
@@ -137,6 +137,8 @@ layer_of() {
 	case $name in
 	compat|compat_blk)	echo 0; return ;;
 	comp_*)			name=comp ;;
+	bitmap_*)		name=bitmap ;;
+	ctl_*)			name=ctl ;;
 	fmt_*)			name=fmt ;;
 	refcount|release|snapshot) name=alloc ;;
 	esac
@@ -177,7 +179,7 @@ check_versions_in_compat_only() {
 
 check_userspace_includes() {
 	grep -nE '#include "(\.\./)*(drivers|qcow)/' -r userspace --include='*.[ch]' |
-		grep -vE '"qcow/(header|format|pure|entry)\.h"'
+		grep -vE '"qcow/(header|format|pure|entry|bitdir)\.h"'
 }
 
 check_no_bug() {

@@ -5,47 +5,11 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "qcow/bitdir.h"
 #include "report.h"
-
-/* Limits of QEMU's. */
-#define MAX_BITMAPS		65535U
-#define MAX_DIRECTORY_ENTRY	1024U
-#define MAX_DIRECTORY		(MAX_BITMAPS * MAX_DIRECTORY_ENTRY)
-#define MAX_BITMAP_BYTES	(512ULL << 20)
-#define MAX_BITMAP_NAME		1023U
-#define MIN_GRANULARITY		9U
-#define MAX_GRANULARITY		31U
-#define BITMAP_IN_USE		BIT(0)
-#define BITMAP_FLAGS_RESERVED	(~3U)
-#define BITMAP_DIRTY_TRACKING	1
 
 /* Extra data that version 3 wants: the VM state's and the disk's size. */
 #define MIN_SNAPSHOT_EXTRA	16
-
-#define BITMAP_E_OFFSET_MASK	GENMASK_ULL(55, 9)
-#define BITMAP_E_RESERVED	(GENMASK_ULL(63, 56) | GENMASK_ULL(8, 1))
-#define BITMAP_E_ALL_ONES	BIT_ULL(0)
-
-struct disk_bitmaps {
-	__be32 nr;
-	__be32 reserved;
-	__be64 directory_size;
-	__be64 directory_offset;
-};
-
-static_assert(sizeof(struct disk_bitmaps) == 24);
-
-struct disk_bitmap {
-	__be64 table_offset;
-	__be32 table_size;
-	__be32 flags;
-	u8 type;
-	u8 granularity_bits;
-	__be16 name_size;
-	__be32 extra_data_size;
-};
-
-static_assert(sizeof(struct disk_bitmap) == 24);
 
 struct disk_luks {
 	__be64 offset;
@@ -137,69 +101,48 @@ static int bitmaps_damaged(struct check *c)
 	return check_give_up(c, "its bitmaps are damaged; remove them with qemu-img bitmap --remove, or restore it from a copy");
 }
 
-static bool bitmap_valid(const struct check *c, const struct disk_bitmap *d)
-{
-	u64 bytes = (u64)be32_to_cpu(d->table_size) << c->h.cluster_bits;
-	u64 offset = be64_to_cpu(d->table_offset);
-	u32 name = be16_to_cpu(d->name_size), flags = be32_to_cpu(d->flags);
-
-	if (!bytes || bytes > MAX_BITMAP_BYTES || !offset ||
-	    !check_aligned(c, offset) || flags & BITMAP_FLAGS_RESERVED ||
-	    !name || name > MAX_BITMAP_NAME || d->extra_data_size ||
-	    d->type != BITMAP_DIRTY_TRACKING ||
-	    d->granularity_bits < MIN_GRANULARITY ||
-	    d->granularity_bits > MAX_GRANULARITY)
-		return false;
-	return flags & BITMAP_IN_USE ||
-	       c->h.size <= bytes * 8 << d->granularity_bits;
-}
-
 static int bitmap_entry(struct check *c, u64 raw)
 {
-	u64 offset = raw & BITMAP_E_OFFSET_MASK;
+	u64 offset;
+	bool ones;
 
-	if (raw & BITMAP_E_RESERVED ||
-	    (offset && (raw & BITMAP_E_ALL_ONES || !check_aligned(c, offset))))
+	if (qcow_bitdir_table_entry(&c->layout, raw, &offset, &ones))
 		return bitmaps_damaged(c);
 	return offset ? check_reference(c, offset, c->cluster, 1) : 0;
 }
 
-static int bitmap_table(struct check *c, const struct disk_bitmap *d)
+static int bitmap_table(struct check *c, const struct qcow_bitmap_entry *e)
 {
-	u64 offset = be64_to_cpu(d->table_offset);
-	u32 nr = be32_to_cpu(d->table_size), i;
+	u32 nr = e->table_size, i;
 	__be64 *table;
 	int err;
 
-	err = check_reference(c, offset, nr * 8ULL, 1);
-	if (err || offset >= c->length)
+	err = check_reference(c, e->table_offset, nr * 8ULL, 1);
+	if (err || e->table_offset >= c->length)
 		return err;
 	table = xcalloc(nr, sizeof(*table));
-	err = check_read_table(c, table, nr * 8ULL, offset);
+	err = check_read_table(c, table, nr * 8ULL, e->table_offset);
 	for (i = 0; !err && i < nr; i++)
 		err = bitmap_entry(c, be64_to_cpu(table[i]));
 	free(table);
 	return err || progress_stopped() ? -1 : 0;
 }
 
-static int bitmap_directory(struct check *c, const u8 *dir, u64 size, u32 nr)
+static int bitmap_directory(struct check *c, const u8 *dir,
+			    const struct qcow_bitmap_dir *d)
 {
-	struct disk_bitmap d;
-	u64 at = 0, len;
+	struct qcow_bitmap_entry e;
+	u64 at = 0;
 	u32 i;
 
-	for (i = 0; at < size; i++, at += len) {
-		if (i == nr || size - at < sizeof(d))
+	for (i = 0; at < d->bytes; i++, at += e.bytes) {
+		if (i == d->nr || qcow_bitdir_entry(&c->layout, c->h.size, dir + at,
+						    d->bytes - at, &e))
 			return bitmaps_damaged(c);
-		memcpy(&d, dir + at, sizeof(d));
-		len = (sizeof(d) + be16_to_cpu(d.name_size) +
-		       (u64)be32_to_cpu(d.extra_data_size) + 7) & ~7ULL;
-		if (len > size - at || !bitmap_valid(c, &d))
-			return bitmaps_damaged(c);
-		if (bitmap_table(c, &d))
+		if (bitmap_table(c, &e))
 			return -1;
 	}
-	return i == nr ? 0 : bitmaps_damaged(c);
+	return i == d->nr ? 0 : bitmaps_damaged(c);
 }
 
 /**
@@ -212,31 +155,28 @@ static int bitmap_directory(struct check *c, const u8 *dir, u64 size, u32 nr)
  */
 int check_bitmaps(struct check *c)
 {
-	struct disk_bitmaps d;
-	u64 size, offset;
+	struct qcow_disk_bitmaps disk;
+	struct qcow_bitmap_dir d;
 	u8 *dir;
 	int err;
 
 	if (!c->h.bitmaps_offset)
 		return 0;
-	if (c->h.bitmaps_len != sizeof(d))
+	if (c->h.bitmaps_len != sizeof(disk))
 		return bitmaps_damaged(c);
 	if (!(c->h.autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS))
 		return 0;
-	if (file_read(c->file, &d, sizeof(d), c->h.bitmaps_offset, NULL))
+	if (file_read(c->file, &disk, sizeof(disk), c->h.bitmaps_offset, NULL))
 		return -1;
-	size = be64_to_cpu(d.directory_size);
-	offset = be64_to_cpu(d.directory_offset);
-	if (d.reserved || !d.nr || be32_to_cpu(d.nr) > MAX_BITMAPS ||
-	    !check_aligned(c, offset) || !size || size > MAX_DIRECTORY)
+	if (qcow_bitdir_extension(&c->layout, &disk, sizeof(disk), &d))
 		return bitmaps_damaged(c);
-	err = check_reference(c, offset, size, 1);
+	err = check_reference(c, d.offset, d.bytes, 1);
 	if (err)
 		return err;
-	dir = xcalloc(1, size);
-	err = check_read_table(c, dir, size, offset);
+	dir = xcalloc(1, d.bytes);
+	err = check_read_table(c, dir, d.bytes, d.offset);
 	if (!err)
-		err = bitmap_directory(c, dir, size, be32_to_cpu(d.nr));
+		err = bitmap_directory(c, dir, &d);
 	free(dir);
 	return err;
 }

@@ -4,6 +4,7 @@
 
 /* The commands: each returns the program's exit code. */
 int attach_main(int argc, char **argv);
+int bitmap_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int detach_main(int argc, char **argv);
 int info_main(int argc, char **argv);
@@ -14,6 +15,7 @@ int stream_main(int argc, char **argv);
 int snapshot_main(int argc, char **argv);
 
 extern const char attach_usage[];
+extern const char bitmap_usage[];
 extern const char check_usage[];
 extern const char detach_usage[];
 extern const char info_usage[];

@@ -21,6 +21,7 @@ static const struct command {
 	{ "list", list_main, list_usage, "list the attached devices" },
 	{ "info", info_main, info_usage, "describe an image or a device" },
 	{ "map", map_main, map_usage, "show where the bytes of a disk lie" },
+	{ "bitmap", bitmap_main, bitmap_usage, "show and change what tracks an image's writes" },
 	{ "snapshot", snapshot_main, snapshot_usage, "list, make, delete and apply snapshots" },
 	{ "resize", resize_main, resize_usage, "give a disk another size" },
 	{ "stream", stream_main, stream_usage, "make backing files unnecessary" },

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bitmap.h"
 #include "command.h"
 #include "device.h"
 #include "map.h"
@@ -23,11 +24,17 @@ const char map_usage[] =
 "image or of an attached device's.\n"
 "\n"
 " -J, --json           print JSON, equal to that of qemu-img map\n"
+"     --bitmap NAME    show instead what a bitmap says was written\n"
 " -f, --format FORMAT  the image is qcow2 or raw; probe it if not given\n"
 " -h, --help           show this\n";
 
+enum {
+	OPT_BITMAP = 256,
+};
+
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'J' },
+	{ "bitmap", required_argument, NULL, OPT_BITMAP },
 	{ "format", required_argument, NULL, 'f' },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
@@ -50,6 +57,7 @@ struct entry {
  * @json: print JSON
  * @help: show the usage instead
  * @format: &enum qcow_format, 0: probe
+ * @bitmap: name of the bitmap to show, or NULL
  * @chain: the images
  * @layers: one for each
  * @digits: columns of the table for a byte's number
@@ -59,6 +67,7 @@ struct map {
 	bool json;
 	bool help;
 	u32 format;
+	const char *bitmap;
 	struct chain chain;
 	struct map_layer *layers;
 	int digits;
@@ -278,6 +287,9 @@ static int parse_option(struct map *m, int opt, char **argv)
 	case 'J':
 		m->json = true;
 		return 0;
+	case OPT_BITMAP:
+		m->bitmap = optarg;
+		return 0;
 	case 'f':
 		m->format = image_format(optarg);
 		if (m->format)
@@ -317,6 +329,8 @@ int map_main(int argc, char **argv)
 		report("map", "takes one image or device; see qcowctl map --help");
 		return 1;
 	}
+	if (m.bitmap)
+		return bitmap_map(argv[optind], m.format, m.bitmap, m.json);
 	if (device_or_image(argv[optind], &index))
 		return 1;
 	return index >= 0 ? map_device(&m, index) :

@@ -6,10 +6,12 @@
  * requests must not see half done happens while its queue is frozen.
  */
 #include <linux/blkdev.h>
+#include <linux/err.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/qcow.h>
 
+#include "bitmap.h"
 #include "change.h"
 #include "compat_blk.h"
 #include "device.h"
@@ -42,6 +44,52 @@ static int change_begin(struct qcow_device *dev, struct qcow_msg *msg)
 static void change_end(struct qcow_device *dev)
 {
 	mutex_unlock(&dev->change_mutex);
+}
+
+/**
+ * qcow_change_hold() - find a device whose image is to be changed
+ * @index: its number
+ * @msg: says why that cannot be
+ *
+ * It is not detached, and nobody else changes its image meanwhile. May sleep.
+ * Return: the device, to be given to qcow_change_unhold(); or an ERR_PTR.
+ */
+struct qcow_device *qcow_change_hold(int index, struct qcow_msg *msg)
+{
+	struct qcow_device *dev = qcow_device_get(index);
+	int err;
+
+	if (!dev)
+		return ERR_PTR(-ENODEV);
+	err = change_begin(dev, msg);
+	if (!err)
+		return dev;
+	qcow_device_put(dev);
+	return ERR_PTR(err);
+}
+
+void qcow_change_unhold(struct qcow_device *dev)
+{
+	change_end(dev);
+	qcow_device_put(dev);
+}
+
+/**
+ * qcow_change_freeze() - wait until no request is under way, and begin none
+ * @dev: from qcow_change_hold()
+ *
+ * Until qcow_change_unfreeze() the caller must not wait for anything that a request
+ * of this device may be needed for; memory is taken care of. May sleep.
+ * Return: to be given to qcow_change_unfreeze().
+ */
+unsigned int qcow_change_freeze(struct qcow_device *dev)
+{
+	return qcow_compat_freeze(dev->disk->queue);
+}
+
+void qcow_change_unfreeze(struct qcow_device *dev, unsigned int flags)
+{
+	qcow_compat_unfreeze(dev->disk->queue, flags);
 }
 
 /* What I/O of its own needs. */
@@ -90,6 +138,8 @@ static int resize_check(const struct qcow_device *dev, u64 bytes,
 {
 	if (dev->target.offset || dev->size_limit)
 		return qcow_fail(msg, -EINVAL, "shows a part of its image's disk; attach all of it to resize it");
+	if (qcow_bitmap_present(dev->target.image))
+		return qcow_fail(msg, -EOPNOTSUPP, "has bitmaps, which fit its size; remove them first");
 	if (!bytes || bytes % SECTOR_SIZE || bytes > S64_MAX - SECTOR_SIZE)
 		return qcow_fail(msg, -EINVAL, "a size is a multiple of %u bytes",
 				 SECTOR_SIZE);
@@ -261,6 +311,9 @@ static int snapshot_apply(struct qcow_device *dev, struct qcow_snap_request *req
 	if (disk_openers(dev->disk))
 		return -EBUSY;
 	req->min_size = dev->target.offset ? dev->target.offset + SECTOR_SIZE : 0;
+	/* It may be another disk all over, of another size. */
+	if (qcow_bitmap_present(dev->target.image))
+		return qcow_fail(msg, -EOPNOTSUPP, "has bitmaps, which cannot tell what a snapshot changes; remove them first");
 	err = qcow_snap_apply(dev->target.image, req, msg);
 	if (err)
 		return err;

@@ -27,8 +27,8 @@
  * A structure that userspace may know in a shorter form, down to the @least
  * bytes of its first version, or in a longer one.
  */
-static int ctl_copy_in(void *to, size_t size, size_t least,
-		       const void __user *from)
+int qcow_ctl_copy_in(void *to, size_t size, size_t least,
+		     const void __user *from)
 {
 	u32 user_size;
 
@@ -40,7 +40,7 @@ static int ctl_copy_in(void *to, size_t size, size_t least,
 }
 
 /* Say why something failed, as far as there is room. */
-static void ctl_tell(u64 to_address, u32 size, const struct qcow_msg *msg)
+void qcow_ctl_tell(u64 to_address, u32 size, const struct qcow_msg *msg)
 {
 	char __user *to = u64_to_user_ptr(to_address);
 	size_t len = min_t(size_t, strlen(msg->text) + 1, size);
@@ -199,7 +199,7 @@ static long ctl_attach(void __user *argp)
 	u32 failed = -1;
 	int ret;
 
-	ret = ctl_copy_in(&arg, sizeof(arg), QCOW_ATTACH_SIZE_V1, argp);
+	ret = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_ATTACH_SIZE_V1, argp);
 	if (ret)
 		return ret;
 	ret = ctl_check_attach(&arg, &msg);
@@ -207,7 +207,7 @@ static long ctl_attach(void __user *argp)
 		ret = ctl_do_attach(&arg, &msg, &failed);
 	if (ret < 0) {
 		/* Best effort: it has failed anyway. */
-		ctl_tell(arg.msg, arg.msg_size, &msg);
+		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 		put_user((s32)failed, &uarg->msg_image);
 		return ret;
 	}
@@ -222,7 +222,7 @@ static long ctl_detach(void __user *argp)
 	struct qcow_ioc_detach arg;
 	int err;
 
-	err = ctl_copy_in(&arg, sizeof(arg), QCOW_DETACH_SIZE_V1, argp);
+	err = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_DETACH_SIZE_V1, argp);
 	if (err)
 		return err;
 	if (arg.pad || (arg.flags && arg.flags != QCOW_DETACH_LAZY &&
@@ -236,7 +236,7 @@ static long ctl_status(void __user *argp)
 	struct qcow_ioc_status st, result = { };
 	int err;
 
-	err = ctl_copy_in(&st, sizeof(st), QCOW_STATUS_SIZE_V1, argp);
+	err = qcow_ctl_copy_in(&st, sizeof(st), QCOW_STATUS_SIZE_V1, argp);
 	if (err)
 		return err;
 	result.size = st.size;
@@ -254,14 +254,14 @@ static long ctl_resize(void __user *argp)
 	struct qcow_msg msg = { };
 	int err;
 
-	err = ctl_copy_in(&arg, sizeof(arg), QCOW_RESIZE_SIZE_V1, argp);
+	err = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_RESIZE_SIZE_V1, argp);
 	if (err)
 		return err;
 	if (arg.flags & ~QCOW_RESIZE_FORCE)
 		return -EINVAL;
 	err = qcow_change_size(arg.index, arg.bytes, arg.flags, &msg);
 	if (err)
-		ctl_tell(arg.msg, arg.msg_size, &msg);
+		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	return err;
 }
 
@@ -273,14 +273,14 @@ static long ctl_stream(void __user *argp)
 	u64 done = 0, total = 0;
 	int err;
 
-	err = ctl_copy_in(&arg, sizeof(arg), QCOW_STREAM_SIZE_V1, argp);
+	err = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_STREAM_SIZE_V1, argp);
 	if (err)
 		return err;
 	if (arg.flags || !arg.bytes)
 		return -EINVAL;
 	err = qcow_change_stream(arg.index, arg.bytes, &done, &total, &msg);
 	if (err)
-		ctl_tell(arg.msg, arg.msg_size, &msg);
+		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	if (put_user(done, &uarg->done) || put_user(total, &uarg->total))
 		return err ?: -EFAULT;
 	return err;
@@ -311,7 +311,7 @@ static long ctl_snapshot(void __user *argp)
 	char *name;
 	int err;
 
-	err = ctl_copy_in(&arg, sizeof(arg), QCOW_SNAPSHOT_SIZE_V1, argp);
+	err = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_SNAPSHOT_SIZE_V1, argp);
 	if (!err)
 		err = ctl_check_snapshot(&arg);
 	if (err)
@@ -323,7 +323,7 @@ static long ctl_snapshot(void __user *argp)
 	err = qcow_change_snapshot(arg.index, arg.op, &req, &msg);
 	kfree(name);
 	if (err) {
-		ctl_tell(arg.msg, arg.msg_size, &msg);
+		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 		return err;
 	}
 	/* It is done, whether that can be told or not. */
@@ -352,6 +352,8 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ctl_stream(argp);
 	case QCOW_IOC_SNAPSHOT:
 		return ctl_snapshot(argp);
+	case QCOW_IOC_BITMAP:
+		return qcow_ctl_bitmap(argp);
 	}
 	return -ENOTTY;
 }

@@ -6,6 +6,7 @@
 #include <linux/percpu.h>
 #include <linux/slab.h>
 
+#include "bitmap.h"
 #include "cache.h"
 #include "commit.h"
 #include "comp.h"
@@ -182,12 +183,12 @@ static int v2_open_alloc(struct qcow_image *img, const struct qcow_header *h,
 		return v2_alloc_error(msg, PTR_ERR(a));
 	qcow_commit_init(a);
 	img->alloc = a;
-	return 0;
+	return qcow_bitmap_open(img, h, msg);
 }
 
 /*
  * The first write. Autoclear bits vouch for what nobody here keeps up to date:
- * they go. That a data file reads like the disk is kept up.
+ * they go. That a data file reads like the disk is kept up, and so are bitmaps.
  */
 static int v2_start(struct qcow_image *img, struct qcow_msg *msg)
 {
@@ -198,6 +199,8 @@ static int v2_start(struct qcow_image *img, struct qcow_msg *msg)
 
 	if (!img->alloc || img->layout.version < 3)
 		return 0;
+	if (qcow_bitmap_kept(img))
+		keep |= QCOW_DISK_AUTOCLEAR_BITMAPS;
 	err = qcow_file_pread(&img->file, offset, &features, sizeof(features));
 	if (!err && be64_to_cpu(features) & ~keep) {
 		features &= cpu_to_be64(keep);
@@ -205,14 +208,16 @@ static int v2_start(struct qcow_image *img, struct qcow_msg *msg)
 				       sizeof(features));
 		err = err ?: qcow_file_sync(&img->file);
 	}
+	err = err ?: qcow_bitmap_start(img);
 	return err ? qcow_fail(msg, err, "cannot be written (error %d)", -err) : 0;
 }
 
 static int v2_close(struct qcow_image *img)
 {
-	int err = 0;
+	int err = 0, ret = 0;
 
 	if (img->alloc) {
+		ret = qcow_bitmap_close(img);
 		err = qcow_commit_close(img->alloc);
 		/* It may have been marked corrupt on the way. */
 		qcow_commit_stop(img->alloc);
@@ -220,11 +225,12 @@ static int v2_close(struct qcow_image *img)
 	if (err)
 		pr_err("%s: was not closed cleanly: error %d; see qemu-img check\n",
 		       img->label, err);
+	qcow_bitmap_destroy(img);
 	qcow_alloc_destroy(img->alloc);
 	qcow_comp_destroy(img->comp);
 	qcow_cache_destroy(img->cache);
 	kvfree(img->l1);
-	return err;
+	return err ?: ret;
 }
 
 static int v2_open(struct qcow_image *img, const struct qcow_params *params,

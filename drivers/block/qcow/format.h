@@ -133,4 +133,47 @@ struct qcow_disk_snapshot_extra {
 /* As much of it as version 3 wants. */
 #define QCOW_DISK_MIN_SNAPSHOT_EXTRA	16
 
+/* Section "Bitmaps extension": the data of the header extension. */
+struct qcow_disk_bitmaps {
+	__be32 nb_bitmaps;
+	__be32 reserved;
+	__be64 bitmap_directory_size;
+	__be64 bitmap_directory_offset;
+};
+
+static_assert(sizeof(struct qcow_disk_bitmaps) == 24);
+
+/* Section "Bitmap directory": extra data and name follow, padded to 8 bytes. */
+struct qcow_disk_bitmap {
+	__be64 bitmap_table_offset;
+	__be32 bitmap_table_size;
+	__be32 flags;
+	u8 type;
+	u8 granularity_bits;
+	__be16 name_size;
+	__be32 extra_data_size;
+};
+
+static_assert(sizeof(struct qcow_disk_bitmap) == 24);
+
+#define QCOW_DISK_BITMAP_IN_USE		BIT(0)
+#define QCOW_DISK_BITMAP_AUTO		BIT(1)
+#define QCOW_DISK_BITMAP_KNOWN		3U
+#define QCOW_DISK_BITMAP_DIRTY_TRACKING	1
+
+/* The first four are QEMU's, where the specification says nothing. */
+#define QCOW_DISK_MAX_BITMAPS		65535U
+#define QCOW_DISK_MAX_BITMAP_ENTRY	1024U
+#define QCOW_DISK_MAX_BITMAP_DIRECTORY	\
+	(QCOW_DISK_MAX_BITMAPS * QCOW_DISK_MAX_BITMAP_ENTRY)
+#define QCOW_DISK_MAX_BITMAP_BYTES	(512ULL << 20)
+#define QCOW_DISK_MAX_BITMAP_NAME	1023U
+#define QCOW_DISK_MIN_GRANULARITY_BITS	9
+#define QCOW_DISK_MAX_GRANULARITY_BITS	31
+
+/* Section "Bitmap table". */
+#define QCOW_DISK_BITMAP_E_OFFSET_MASK	GENMASK_ULL(55, 9)
+#define QCOW_DISK_BITMAP_E_ALL_ONES	BIT_ULL(0)
+#define QCOW_DISK_BITMAP_E_RESERVED	(GENMASK_ULL(63, 56) | GENMASK_ULL(8, 1))
+
 #endif /* _QCOW_FORMAT_H */

@@ -333,8 +333,10 @@ static int header_walk_extensions(struct qcow_header *h, const u8 *buf,
 		type = be32_to_cpu(ext.type);
 		size = be32_to_cpu(ext.length);
 		pos += sizeof(ext);
-		if (type == QCOW_DISK_EXT_END)
+		if (type == QCOW_DISK_EXT_END) {
+			h->extensions_end = pos - sizeof(ext);
 			return 0;
+		}
 		if (size > end - pos)
 			return qcow_fail(msg, -EINVAL, "damaged header: extension %#x of %u bytes is too large",
 					 type, size);

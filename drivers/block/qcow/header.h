@@ -29,6 +29,8 @@
  * @backing_format: NUL-terminated, empty if not given
  * @bitmaps_offset: of the bitmaps extension's data in the buffer, 0: none
  * @bitmaps_len: bytes of it
+ * @extensions_end: of the mark behind the last extension in the buffer, 0: there
+ *	is none
  * @luks_offset: of the LUKS extension's data in the buffer, 0: none
  * @luks_len: bytes of it
  */
@@ -55,6 +57,7 @@ struct qcow_header {
 	u32 data_name_offset;
 	u32 bitmaps_offset;
 	u32 bitmaps_len;
+	u32 extensions_end;
 	u32 luks_offset;
 	u32 luks_len;
 	char backing_format[16];

@@ -8,6 +8,7 @@
  *	qcow_device.change_mutex
  *	  disk->open_mutex (block layer)
  *	  the frozen queue (block layer)
+ *	qcow_bitmaps.lock (bitmap.h)
  *	qcow_alloc.commit_lock, under which I/O is waited for
  *	  qcow_alloc.store_lock
  *	clusters of the disk (qcow_inflight_lock())
@@ -33,6 +34,8 @@
 #include "file.h"
 
 struct qcow_alloc;
+struct qcow_bitmap;
+struct qcow_bitmaps;
 struct qcow_cache;
 struct qcow_comp;
 
@@ -144,6 +147,8 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @cache: qcow2: L2 slices
  * @comp: qcow2: compressed clusters
  * @alloc: qcow2: its clusters, if it is written
+ * @bitmaps: qcow2, version 3: its bitmaps, if it is written
+ * @tracking: the first of them that writes mark, or NULL
  */
 struct qcow_image {
 	const struct qcow_format_ops *ops;
@@ -166,6 +171,8 @@ struct qcow_image {
 	struct qcow_cache *cache;
 	struct qcow_comp *comp;
 	struct qcow_alloc *alloc;
+	struct qcow_bitmaps *bitmaps;
+	struct qcow_bitmap *tracking;
 };
 
 /* Bits of qcow_image.flags. */

@@ -10,6 +10,7 @@
 #include <linux/delay.h>
 #include <linux/sched.h>
 
+#include "bitmap.h"
 #include "commit.h"
 #include "part.h"
 #include "place.h"
@@ -105,6 +106,12 @@ static void write_defer(struct qcow_io *io)
 	queue_work(io->write_wq, &io->work);
 }
 
+static void write_begin(struct qcow_io *io)
+{
+	qcow_part_io_begin(io);
+	qcow_bitmap_mark(io->image, io->pos, io->len);
+}
+
 /**
  * qcow_write() - write to a disk without sleeping
  * @io: as for qcow_read(), with op and write_wq set
@@ -116,7 +123,7 @@ void qcow_write(struct qcow_io *io)
 {
 	int err;
 
-	qcow_part_io_begin(io);
+	write_begin(io);
 	err = write_extents(io, true);
 	if (unlikely(err == -EAGAIN)) {
 		write_defer(io);
@@ -135,7 +142,7 @@ void qcow_write(struct qcow_io *io)
  */
 void qcow_write_in_worker(struct qcow_io *io)
 {
-	qcow_part_io_begin(io);
+	write_begin(io);
 	write_defer(io);
 }
 
@@ -157,7 +164,7 @@ int qcow_write_sync(struct qcow_io *io)
 
 	io->waiter = &waiter;
 	io->done = write_sync_done;
-	qcow_part_io_begin(io);
+	write_begin(io);
 	for (;;) {
 		err = write_extents(io, false);
 		if (err != -EAGAIN)

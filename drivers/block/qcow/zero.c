@@ -13,6 +13,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "bitmap.h"
 #include "commit.h"
 #include "link.h"
 #include "map.h"
@@ -257,6 +258,7 @@ static void zero_work(struct work_struct *work)
 void qcow_zero(struct qcow_io *io)
 {
 	qcow_part_io_begin(io);
+	qcow_bitmap_mark(io->image, io->pos, io->len);
 	io->slow = true;
 	INIT_WORK(&io->work, zero_work);
 	queue_work(io->write_wq, &io->work);

@@ -25,6 +25,9 @@
 /* Longest id or name of a snapshot that can be asked for, in bytes. */
 #define QCOW_SNAPSHOT_NAME_MAX	1023
 
+/* Longest name of a bitmap, in bytes. */
+#define QCOW_BITMAP_NAME_MAX	1023
+
 /* Size of a metadata cache in bytes: the least, and what 0 stands for. */
 #define QCOW_CACHE_SIZE_MIN	(64U << 10)
 #define QCOW_CACHE_SIZE_DEFAULT	(32U << 20)
@@ -306,6 +309,81 @@ struct qcow_ioc_snapshot {
 
 #define QCOW_SNAPSHOT_SIZE_V1	112
 
+/**
+ * enum qcow_bitmap_op - what to do with a bitmap
+ * @QCOW_BITMAP_OP_GET: describe it
+ * @QCOW_BITMAP_OP_ADD: make one; it is kept up to date from then on
+ * @QCOW_BITMAP_OP_REMOVE: remove it
+ * @QCOW_BITMAP_OP_ENABLE: keep it up to date again
+ * @QCOW_BITMAP_OP_DISABLE: leave it as it is from now on
+ * @QCOW_BITMAP_OP_CLEAR: make it say that nothing has changed
+ */
+enum qcow_bitmap_op {
+	QCOW_BITMAP_OP_GET	= 0,
+	QCOW_BITMAP_OP_ADD	= 1,
+	QCOW_BITMAP_OP_REMOVE	= 2,
+	QCOW_BITMAP_OP_ENABLE	= 3,
+	QCOW_BITMAP_OP_DISABLE	= 4,
+	QCOW_BITMAP_OP_CLEAR	= 5,
+};
+
+/* What QCOW_BITMAP_OP_GET says of a bitmap. */
+#define QCOW_BITMAP_ENABLED	(1U << 0) /* it is kept up to date */
+#define QCOW_BITMAP_INCONSISTENT (1U << 1) /* it was not stored once: it says
+					    * nothing, and can only be removed
+					    */
+
+/**
+ * struct qcow_ioc_bitmap - a bitmap of an attached image, which is written
+ * @size: sizeof(struct qcow_ioc_bitmap)
+ * @op: &enum qcow_bitmap_op
+ * @index: the N of /dev/qcowN
+ * @number: get: which bitmap, from 0 on, if @name_len is 0
+ * @name: address of its name, not NUL-terminated; get by number: of
+ *	QCOW_BITMAP_NAME_MAX bytes for it
+ * @name_len: bytes of it, up to QCOW_BITMAP_NAME_MAX; get: out as well
+ * @flags: must be 0; get: out: QCOW_BITMAP_*
+ * @granularity: add: bytes of the disk that a bit stands for, a power of two, 0:
+ *	64 KiB; get: out: the same; others: must be 0
+ * @disk_size: get: out: bytes of the image's disk
+ * @dirty: get: out: bytes of it that are dirty
+ * @bits: get: address of memory for bits, the first bit is the lowest of the
+ *	first byte; 0: none are wanted
+ * @bits_offset: get: bytes of the bitmap before those that are wanted
+ * @bits_size: get: bytes at @bits; out: bytes put there, 0 at the end
+ * @msg: address of a buffer for one line of text without newline that says
+ *	why it failed, NUL-terminated; may be 0
+ * @msg_size: bytes at @msg
+ * @pad: must be 0
+ * @reserved: must be 0
+ *
+ * All but a get are durable when the ioctl returns 0, and happen between two
+ * requests: what was written before is in the bitmap, or not, and what is
+ * written after is not, or is. ENOENT: there is no such bitmap, or none of that
+ * number; EROFS: the image is attached read-only.
+ */
+struct qcow_ioc_bitmap {
+	__u32 size;
+	__u32 op;
+	__s32 index;
+	__u32 number;
+	__u64 name;
+	__u32 name_len;
+	__u32 flags;
+	__u64 granularity;
+	__u64 disk_size;
+	__u64 dirty;
+	__u64 bits;
+	__u64 bits_offset;
+	__u64 bits_size;
+	__u64 msg;
+	__u32 msg_size;
+	__u32 pad;
+	__u64 reserved[4];
+};
+
+#define QCOW_BITMAP_SIZE_V1	128
+
 /*
  * The numbers carry no size (_IO): the size field of each structure does, so that
  * a number stays the same when its structure grows.
@@ -317,5 +395,6 @@ struct qcow_ioc_snapshot {
 #define QCOW_IOC_RESIZE		_IO(QCOW_IOC_MAGIC, 0x03)
 #define QCOW_IOC_STREAM		_IO(QCOW_IOC_MAGIC, 0x04)
 #define QCOW_IOC_SNAPSHOT	_IO(QCOW_IOC_MAGIC, 0x05)
+#define QCOW_IOC_BITMAP		_IO(QCOW_IOC_MAGIC, 0x10)
 
 #endif /* _UAPI_LINUX_QCOW_H */

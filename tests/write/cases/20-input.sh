@@ -204,25 +204,6 @@ after_header_kept() {
 	holds qcow2 image.qcow2 'read -P 7 0 8M'
 }
 
-# Who does not keep bitmaps says so; what they used is leaked, as QEMU knows.
-make_bitmaps_dropped() {
-	create image 8M
-	qemu-img bitmap --add image.qcow2 bitmap
-	craft image.qcow2 'assert header(88, 8) == 1'
-}
-
-case_bitmaps_dropped() {
-	attach image.qcow2
-	operate "$dev" 'write 0 64k 6'
-	craft image.qcow2 'assert header(88, 8) == 0, "bitmaps seem to be right"'
-	detach
-}
-
-after_bitmaps_dropped() {
-	check_leaks image.qcow2
-	holds qcow2 image.qcow2 'read -P 6 0 64k'
-}
-
 make_dirty() {
 	create image 8M -o lazy_refcounts=on
 	fill image.qcow2 'write -P 5 0 1M'
