@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the pure files (header.c, entry.c) need from their surroundings. They do
+ * What the pure files (header.c, header_v1.c, entry.c) need from their surroundings. They do
  * no I/O, take no lock and allocate nothing, and are built twice: into the
  * module, and into the tools, so that both mean the same by a valid image.
  */
