@@ -432,11 +432,81 @@ void checker_walk(struct checker *k, const void *data, u64 size)
 	walk_bitmaps(k);
 }
 
+/* --- Version 1 --- */
+
+/* Nothing is used twice, nothing lies past the end. */
+static void v1_use(struct checker *k, u64 at, u64 len, const char *what)
+{
+	u64 sector = at >> 9, last = (at + len - 1) >> 9;
+
+	if (at & 511)
+		corrupt(k, "%s at %#llx is not aligned", what, at);
+	else if (at + len > round_up(k->size, 512) || last >= k->max)
+		corrupt(k, "%s at %#llx lies past the end", what, at);
+	for (; !k->errors && sector <= last; sector++)
+		if (k->refs[sector]++)
+			corrupt(k, "%s at %#llx lies in something else", what, at);
+}
+
+static void v1_walk(struct checker *k)
+{
+	u64 shift, table, entry, i, n;
+
+	memset(k->refs, 0, k->max * sizeof(*k->refs));
+	k->bits = k->data[32];
+	k->l2_bits = k->data[33];
+	k->disk = load(k, 24);
+	k->l1_at = load(k, 40);
+	shift = k->bits + k->l2_bits;
+	k->l1_size = ((k->disk - 1) >> shift) + 1;
+	v1_use(k, 0, k->l1_at + k->l1_size * 8, "the header");
+	for (n = 0; !k->errors && n < k->l1_size; n++) {
+		table = load(k, k->l1_at + n * 8);
+		if (!table)
+			continue;
+		v1_use(k, table, 8ULL << k->l2_bits, "an L2 table");
+		for (i = 0; !k->errors && i < 1ULL << k->l2_bits; i++) {
+			entry = load(k, table + i * 8);
+			if (entry && !(entry & COPIED))
+				v1_use(k, entry, 1ULL << k->bits, "a cluster");
+		}
+	}
+}
+
+static enum checker_kind v1_find(const struct checker *k, u64 pos, u64 *at)
+{
+	u64 i = pos >> k->bits;
+	u64 table = load(k, k->l1_at + (i >> k->l2_bits) * 8);
+
+	if (!table)
+		return CHECKER_HOLE;
+	*at = load(k, table + (i & ((1ULL << k->l2_bits) - 1)) * 8);
+	if (!*at)
+		return CHECKER_HOLE;
+	/* Its flag is where qcow2 has another one. */
+	if (*at & COPIED)
+		return CHECKER_COMPRESSED;
+	*at += pos & ((1ULL << k->bits) - 1);
+	return CHECKER_HOST;
+}
+
+/* --- All of it --- */
+
 /* Return: whether there is no corruption; leaks are none. */
 bool checker_check(struct checker *k, const void *data, u64 size)
 {
 	u64 c, refcount;
 
+	k->v1 = size > 8 && ((const u8 *)data)[7] == 1;
+	if (k->v1) {
+		k->data = data;
+		k->size = size;
+		k->errors = 0;
+		k->leaks = 0;
+		k->text[0] = 0;
+		v1_walk(k);
+		return !k->errors;
+	}
 	checker_walk(k, data, size);
 	for (c = 0; !k->errors && c < k->nr; c++) {
 		refcount = checker_refcount(k, c);
@@ -471,6 +541,8 @@ enum checker_kind checker_find_in(const struct checker *k, u64 l1_at, u64 pos,
 	u64 l2_at = load(k, l1_at + (i >> l2_bits) * 8) & OFFSET;
 	u64 entry, bitmap;
 
+	if (k->v1)
+		return v1_find(k, pos, at);
 	if (!l2_at)
 		return CHECKER_HOLE;
 	l2_at += (i & ((1ULL << l2_bits) - 1)) * bytes;

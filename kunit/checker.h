@@ -40,6 +40,8 @@ struct checker_snapshot {
  * @bits: log2 of the cluster size
  * @order: log2 of the bits of a refcount
  * @extended: extended L2 entries
+ * @v1: qcow version 1: no refcounts, and @refs is by sectors
+ * @l2_bits: log2 of the entries of an L2 table
  * @disk: bytes of the disk
  * @l1_at: the active L1 table
  * @l1_size: entries in it
@@ -65,6 +67,8 @@ struct checker {
 	u32 bits;
 	u32 order;
 	bool extended;
+	bool v1;
+	u32 l2_bits;
 	u64 disk;
 	u64 l1_at;
 	u32 l1_size;

@@ -323,7 +323,7 @@ static const struct open_case open_cases[] = {
 	{ "data file not asked for",
 	  { SMALL }, 1, 1, .more_data = true, .err = -EINVAL, .says = "data file" },
 	{ "version 1",
-	  { SMALL }, 1, 1, .format = QCOW_FORMAT_QCOW, .err = -EOPNOTSUPP, .says = "format" },
+	  { SMALL }, 1, 1, .format = QCOW_FORMAT_QCOW, .err = -EINVAL, .says = "-f qcow2" },
 	{ "unknown format",
 	  { SMALL }, 1, 1, .format = 99, .err = -EOPNOTSUPP, .says = "format 99" },
 	{ "raw as qcow2",

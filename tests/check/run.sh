@@ -140,6 +140,7 @@ layer_of() {
 	bitmap_*)		name=bitmap ;;
 	ctl_*)			name=ctl ;;
 	fmt_*)			name=fmt ;;
+	header_*)		name=header ;;
 	refcount|release|snapshot) name=alloc ;;
 	esac
 	for layer in $LAYERS; do

@@ -65,8 +65,14 @@ refuses "image: a text file as qcow" "text: not a qcow version 1 image" attach -
 refuses "image: qcow2 as qcow" "base.qcow2: not a qcow version 1" attach -f qcow base.qcow2
 refuses "image: an empty name" "No such file" attach ""
 qemu-img create -q -f qcow old.qcow 64M
-refuses "image: qcow version 1" "version 1 is not supported yet" attach old.qcow
-refuses "image: qcow version 1, as qcow" "version 1 is not supported yet" attach -f qcow old.qcow
+refuses "image: qcow version 1, as qcow2" "old.qcow: is qcow version 1, not qcow2; use -f qcow" attach -f qcow2 old.qcow
+cp old.qcow aes.qcow
+printf '\001' | dd of=aes.qcow bs=1 seek=39 conv=notrunc status=none
+refuses "image: qcow version 1, encrypted" "aes.qcow: image is encrypted \(AES\)" attach aes.qcow
+qemu-img create -q -f qcow -b base.qcow2 -F qcow2 above-base.qcow
+qemu-img create -q -f qcow -b above-base.qcow -F qcow above.qcow
+refuses "chain: qcow version 1 does not say that its backing file is one" \
+	"above-base.qcow: its backing file .* being qcow version 1" attach above.qcow
 if [ "$(id -u)" -ne 0 ]; then
 	image secret.qcow2
 	chmod 0 secret.qcow2

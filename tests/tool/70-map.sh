@@ -97,3 +97,18 @@ if [ -e /dev/full ]; then
 	"$Q" map base.qcow2 >/dev/full 2>err
 	same "map: a full disk behind stdout" 1 $?
 fi
+
+# qcow version 1, of which QEMU can tell the same.
+head -c 300000 /dev/urandom >v1.raw
+truncate -s 4M v1.raw
+qemu-img convert -f raw -O qcow v1.raw v1.qcow
+qemu-io -f qcow -c 'write -q -c 1M 4k' -c 'write -q -c 1028k 4k' v1.qcow
+qemu-img create -q -f qcow -b v1.qcow -F qcow above.qcow
+qemu-io -f qcow -c 'write -q 100k 7k' -c 'write -q 2M 512' above.qcow
+for image in v1.qcow above.qcow; do
+	run "$Q" map --json $image
+	same "map: $image" "0 $(qemu-img map --output=json $image | jq -c '.[]|[.start,.length,.depth,.present,.zero,.data,.offset]')" \
+		"$code $(jq -c '.[]|[.start,.length,.depth,.present,.zero,.data,.offset]' out)"
+done
+run "$Q" check v1.qcow
+same "check: qcow version 1" "63" "$code"

@@ -71,11 +71,13 @@ static int check_allowed(const struct chain *c, const struct image *img,
 	if (o->backing == CHAIN_BACKING_NONE)
 		return refuse_name(img, what, written, "is not allowed by --backing none; use --backing auto or --backing DIR if you trust the image");
 	/*
-	 * Nobody said that this backing file is a qcow2 image; it may be a raw
+	 * Nobody said that this backing file is not raw; it may be a raw
 	 * disk whose guest wrote a header to reach files of the host.
 	 */
 	if (img->probed && img != c->images)
-		return refuse_name(img, what, written, "is not opened, as the image above does not say this one's format; set it there with qemu-img rebase -u -b FILE -F qcow2");
+		return refuse_name(img, what, written, img[-1].format == QCOW_FORMAT_QCOW ?
+				   "is not opened, as the image above does not say this one's format, being qcow version 1; convert that one with qemu-img convert -O qcow2 -B FILE -F qcow2" :
+				   "is not opened, as the image above does not say this one's format; set it there with qemu-img rebase -u -b FILE -F qcow2");
 	return 0;
 }
 
@@ -333,7 +335,7 @@ int chain_check(const struct chain *c)
 	int err;
 
 	for (img = c->images; img < c->images + c->nr; img++) {
-		if (img->format != QCOW_FORMAT_QCOW2)
+		if (!image_has_tables(img))
 			continue;
 		err = qcow_header_supported(&img->header, &msg);
 		if (err) {

@@ -190,6 +190,10 @@ int image_load(struct image *img, u32 format, enum image_guess guess)
 		report(img->file.name, "not a qcow version 1 image; use -f qcow2 or -f raw");
 		return -1;
 	}
+	if (format == QCOW_FORMAT_QCOW2 && qcow_header_probe(start, len) == 1) {
+		report(img->file.name, "is qcow version 1, not qcow2; use -f qcow");
+		return -1;
+	}
 	size = qcow_header_cluster_size(start, len, &msg);
 	if (size < 0)
 		return refuse(img, size, &msg);

@@ -13,7 +13,7 @@
  * @data: its external data file, closed if it has none
  * @format: &enum qcow_format
  * @probed: the format was found out, not given
- * @header: if it is qcow2
+ * @header: if it has one: not if it is raw
  * @backing: name of the backing file as the header has it, or NULL
  * @data_name: name of the external data file as the header has it, or NULL
  * @nr_bitmaps: bitmaps that it holds
@@ -38,6 +38,12 @@ enum image_guess {
 int image_load(struct image *img, u32 format, enum image_guess guess);
 void image_close(struct image *img);
 bool image_has_data_file(const struct image *img);
+
+/* Whether it has a header and tables. */
+static inline bool image_has_tables(const struct image *img)
+{
+	return img->format != QCOW_FORMAT_RAW;
+}
 
 u32 image_format(const char *name);
 const char *image_format_name(u32 format);

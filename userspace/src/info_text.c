@@ -105,21 +105,32 @@ static void print_qcow2(const struct image *img)
 		print_version_3(img);
 }
 
+static void print_qcow(const struct image *img)
+{
+	const struct qcow_header *h = &img->header;
+
+	printf("encrypted: %s\n", yes_no(h->crypt_method));
+	printf("cluster_size: %llu\n", 1ULL << h->cluster_bits);
+	print_backing(img);
+}
+
 /**
  * info_print_image() - describe an image
  * @img: a loaded image
  */
 void info_print_image(const struct image *img)
 {
-	bool qcow2 = img->format == QCOW_FORMAT_QCOW2;
+	bool tables = image_has_tables(img);
 
 	print_name("image", img->file.name);
 	printf("file format: %s\n", image_format_name(img->format));
-	print_size_exact("virtual size", qcow2 ? img->header.size : img->file.size);
+	print_size_exact("virtual size", tables ? img->header.size : img->file.size);
 	print_size_exact("file length", img->file.size);
 	print_size("disk size", (u64)img->file.stat.st_blocks * 512);
-	if (qcow2)
+	if (img->format == QCOW_FORMAT_QCOW2)
 		print_qcow2(img);
+	else if (tables)
+		print_qcow(img);
 }
 
 static void print_count(const char *label, u64 n)

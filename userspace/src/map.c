@@ -220,7 +220,7 @@ static int check_supported(const struct chain *c)
 	int err;
 
 	for (i = 0; i < c->nr; i++) {
-		if (c->images[i].format != QCOW_FORMAT_QCOW2)
+		if (!image_has_tables(&c->images[i]))
 			continue;
 		err = qcow_header_supported(&c->images[i].header, &msg);
 		if (err) {

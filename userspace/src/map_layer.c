@@ -58,11 +58,6 @@ struct map_layer {
 	bool preallocated;
 };
 
-static bool is_qcow2(const struct map_layer *l)
-{
-	return l->img->format == QCOW_FORMAT_QCOW2;
-}
-
 /* QEMU counts disks in sectors. */
 static u64 whole_sectors(u64 bytes)
 {
@@ -73,11 +68,11 @@ static void layer_init(struct map_layer *l, const struct image *img)
 {
 	l->img = img;
 	l->size = whole_sectors(img->file.size);
-	if (!is_qcow2(l))
+	if (!image_has_tables(img))
 		return;
 	qcow_layout_init(&l->layout, &img->header);
 	l->size = img->header.size;
-	l->tables_left = (img->file.size >> l->layout.cluster_bits) + 1;
+	l->tables_left = img->file.size / qcow_layout_l2_bytes(&l->layout) + 1;
 }
 
 /**
@@ -245,6 +240,9 @@ static bool is_preallocated(const struct map_layer *l)
 /* Data in a file that is mostly holes: is it one of them? */
 static void look_into_file(struct map_layer *l, struct map_extent *e)
 {
+	/* QEMU does not for version 1. */
+	if (l->layout.version == 1)
+		return;
 	if (!l->looked)
 		l->preallocated = is_preallocated(l);
 	l->looked = true;
@@ -278,8 +276,9 @@ static const void *table_entry(struct map_layer *l, struct window *w, u32 piece,
 
 static int damaged(const struct map_layer *l, u64 start, const char *fault)
 {
-	report(l->img->file.name, "damaged entry for byte %llu of the disk: %s; repair the image with qemu-img check -r all, or restore it from a copy",
-	       (unsigned long long)start, fault);
+	report(l->img->file.name, "damaged entry for byte %llu of the disk: %s; %srestore it from a copy",
+	       (unsigned long long)start, fault, l->layout.version == 1 ? "" :
+	       "repair the image with qemu-img check -r all, or ");
 	return -1;
 }
 
@@ -302,14 +301,15 @@ static int find_l2(struct map_layer *l, u64 start, u64 *table, u64 *none)
 		return damaged(l, start, "offset of its table is not aligned");
 	if (!*table) {
 		for (i = 1; i < left / sizeof(*l1) &&
-		     !(be64_to_cpu(l1[i]) & QCOW_DISK_L1E_OFFSET_MASK); i++)
+		     !qcow_entry_l1(&l->layout, be64_to_cpu(l1[i]), table) &&
+		     !*table; i++)
 			;
 		*none = ((index + i) << shift) - start;
 		return 0;
 	}
-	/* Each table is a cluster of its own: so many, or one is used twice. */
+	/* Each table has its own place: so many, or one is used twice. */
 	if (l->table != index + 1 && !l->tables_left--)
-		return damaged(l, start, "more tables than the file has clusters");
+		return damaged(l, start, "more tables than the file has room for");
 	l->table = index + 1;
 	return 0;
 }
@@ -366,7 +366,7 @@ static int find_entry(struct map_layer *l, u64 table, u64 start,
 		      struct map_extent *e)
 {
 	u32 bits = l->layout.cluster_bits;
-	u32 piece = min(WINDOW_BYTES, 1U << bits);
+	u32 piece = min(WINDOW_BYTES, qcow_layout_l2_bytes(&l->layout));
 	u64 index = (start >> bits) & ((1ULL << l->layout.l2_bits) - 1);
 	struct qcow_entry d;
 	u64 left;
@@ -388,7 +388,7 @@ static int find_entry(struct map_layer *l, u64 table, u64 start,
 	return 0;
 }
 
-static int find_qcow2(struct map_layer *l, u64 start, struct map_extent *e)
+static int find_mapped(struct map_layer *l, u64 start, struct map_extent *e)
 {
 	u64 table, none;
 
@@ -417,9 +417,9 @@ int map_layer_find(struct map_layer *l, u64 start, struct map_extent *e)
 	if (start < last->start || skip >= last->length) {
 		memset(last, 0, sizeof(*last));
 		last->start = start;
-		if (!is_qcow2(l))
+		if (!image_has_tables(l->img))
 			find_raw(l, start, last);
-		else if (find_qcow2(l, start, last))
+		else if (find_mapped(l, start, last))
 			return -1;
 		skip = 0;
 	}

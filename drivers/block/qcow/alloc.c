@@ -6,7 +6,8 @@
  * What is reserved when power fails is leaked, no more. The file grows in large
  * steps ahead of what is handed out, and is trimmed when the image is closed.
  *
- * Section "Host cluster management" of the specification.
+ * Section "Host cluster management" of the specification. Version 1 knows nothing
+ * of what is used: what lies behind the end of the file is free, nothing else.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -27,6 +28,11 @@
 #define ALLOC_GROW_MIN		BIT_ULL(20)
 #define ALLOC_GROW_MAX		(64ULL << 20)
 
+static bool alloc_has_refcounts(const struct qcow_alloc *a)
+{
+	return qcow_layout_has_refcounts(&a->img->layout);
+}
+
 /* --- Metadata --- */
 
 /**
@@ -41,18 +47,18 @@
 int qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
 			u64 bytes)
 {
-	u64 cluster = offset >> qcow_alloc_cluster_bits(a);
-	u64 last = (offset + bytes - 1) >> qcow_alloc_cluster_bits(a);
+	u32 bits = a->img->layout.align_bits;
+	u64 unit = offset >> bits, last = (offset + bytes - 1) >> bits;
 	void *old, *new = xa_mk_value(kind);
 	int err;
 
-	for (; bytes && cluster <= last; cluster++) {
-		old = xa_load(&a->meta, cluster);
+	for (; bytes && unit <= last; unit++) {
+		old = xa_load(&a->meta, unit);
 		if (old == new)
 			continue;
 		if (old)
 			return -EUCLEAN;
-		err = xa_err(xa_store(&a->meta, cluster, new, GFP_NOIO));
+		err = xa_err(xa_store(&a->meta, unit, new, GFP_NOIO));
 		if (err)
 			return err;
 	}
@@ -66,17 +72,18 @@ int qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
  * @offset: bytes into the file
  * @bytes: how many
  *
- * As qcow_alloc_add_meta(), but no two pieces may share a cluster. May sleep.
+ * As qcow_alloc_add_meta(), but no two pieces may share a cluster, or a sector in
+ * version 1. May sleep.
  * Return: 0, -ENOMEM, or -EUCLEAN: they overlap.
  */
 int qcow_alloc_claim_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
 			  u64 bytes)
 {
-	u64 cluster = offset >> qcow_alloc_cluster_bits(a);
-	u64 last = (offset + bytes - 1) >> qcow_alloc_cluster_bits(a);
+	u32 bits = a->img->layout.align_bits;
+	u64 unit = offset >> bits, last = (offset + bytes - 1) >> bits;
 
-	for (; bytes && cluster <= last; cluster++)
-		if (qcow_alloc_is_meta(a, cluster))
+	for (; bytes && unit <= last; unit++)
+		if (qcow_alloc_is_meta(a, unit))
 			return -EUCLEAN;
 	return qcow_alloc_add_meta(a, kind, offset, bytes);
 }
@@ -104,6 +111,20 @@ static void __grow_file(struct qcow_alloc *a, u64 end)
 		a->file_end = target;
 }
 
+/* Clusters of the file up to the last used one, if it ends at @end. */
+static u64 __used_clusters(struct qcow_alloc *a, u64 end)
+{
+	u64 cluster = DIV_ROUND_UP_ULL(end, 1ULL << qcow_alloc_cluster_bits(a));
+	u64 value;
+
+	if (!alloc_has_refcounts(a))
+		return min(cluster, a->hint);
+	for (; cluster; cluster--)
+		if (__qcow_refcount_get(a, cluster - 1, &value) || value)
+			break;
+	return cluster;
+}
+
 /**
  * qcow_alloc_trim() - cut off what the file has behind the last used cluster
  * @a: of the image; nothing is under way, all is committed
@@ -113,19 +134,16 @@ static void __grow_file(struct qcow_alloc *a, u64 end)
 void qcow_alloc_trim(struct qcow_alloc *a)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
-	u64 end = qcow_file_size(&a->img->file), cluster, value;
+	u64 end = qcow_file_size(&a->img->file), used;
 
 	if (a->file_end == U64_MAX || end <= a->img->file.size)
 		return;
 	mutex_lock(&a->lock);
-	for (cluster = DIV_ROUND_UP_ULL(end, 1ULL << bits); cluster; cluster--) {
-		if (__qcow_refcount_get(a, cluster - 1, &value) || value)
-			break;
-	}
+	used = __used_clusters(a, end);
 	mutex_unlock(&a->lock);
 	/* What was there before is not ours to cut. */
-	cluster = max(cluster << bits, a->img->file.size);
-	if (cluster < end && qcow_space_truncate(&a->img->file, cluster))
+	used = max(used << bits, a->img->file.size);
+	if (used < end && qcow_space_truncate(&a->img->file, used))
 		return;
 }
 
@@ -150,6 +168,16 @@ int qcow_alloc_secure(struct qcow_alloc *a, u64 cluster)
 }
 
 /* --- Reservation --- */
+
+/* Version 1: take @nr clusters behind all that were ever taken. */
+static int __take_end(struct qcow_alloc *a, u32 nr, u64 *first)
+{
+	if (a->hint >= a->limit || nr > a->limit - a->hint)
+		return -ENOSPC;
+	*first = a->hint;
+	WRITE_ONCE(a->hint, a->hint + nr);
+	return 0;
+}
 
 /* Nothing that is free may hold metadata: refcounts that say so are wrong. */
 static int __check_free(struct qcow_alloc *a, u64 cluster, u32 nr)
@@ -195,24 +223,40 @@ static int __find_free(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
 	return __check_free(a, cluster, *got);
 }
 
-/* Reserve up to @want clusters in a row. */
-static int __reserve(struct qcow_alloc *a, u32 want)
+/* Up to @want clusters in a row are in use from now on. */
+static int __take_counted(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
 {
-	u64 first;
-	u32 got, n;
+	u32 n;
 	int err;
 
-	err = __find_free(a, want, &first, &got);
-	for (n = 0; !err && n < got; n++) {
-		err = __qcow_refcount_set(a, first + n, 1);
+	err = __find_free(a, want, first, got);
+	for (n = 0; !err && n < *got; n++) {
+		err = __qcow_refcount_set(a, *first + n, 1);
 		if (err)
 			break;
 	}
 	if (err && !n)
 		return err;
-	a->hint = first + n;
+	*got = n;
+	a->hint = *first + n;
+	return 0;
+}
+
+/* Reserve up to @want clusters in a row. */
+static int __reserve(struct qcow_alloc *a, u32 want)
+{
+	u32 got = want;
+	u64 first;
+	int err;
+
+	if (alloc_has_refcounts(a))
+		err = __take_counted(a, want, &first, &got);
+	else
+		err = __take_end(a, want, &first);
+	if (err)
+		return err;
 	a->pool_next = first;
-	a->pool_end = first + n;
+	a->pool_end = first + got;
 	__grow_file(a, a->pool_end << qcow_alloc_cluster_bits(a));
 	return 0;
 }
@@ -329,6 +373,12 @@ static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 	int err, ret = 0;
 	u32 n;
 
+	if (!alloc_has_refcounts(a)) {
+		err = __take_end(a, nr, first);
+		if (!err)
+			__grow_file(a, a->hint << qcow_alloc_cluster_bits(a));
+		return err;
+	}
 	/* Of what is reserved, if there is as much. */
 	if (a->pool_end - a->pool_next >= nr) {
 		*first = a->pool_next;
@@ -380,7 +430,7 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 	int err;
 
 	/* Each refcount block lies first in what it covers, if it is new. */
-	if (nr >> a->block_bits || nr == (1ULL << a->block_bits))
+	if (alloc_has_refcounts(a) && nr >> a->block_bits)
 		return -EFBIG;
 	do {
 		mutex_lock(&a->lock);
@@ -407,6 +457,11 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 void qcow_alloc_return_pool(struct qcow_alloc *a)
 {
 	mutex_lock(&a->lock);
+	if (!alloc_has_refcounts(a)) {
+		if (a->hint == a->pool_end)
+			a->hint = a->pool_next;
+		a->pool_next = a->pool_end;
+	}
 	for (; a->pool_next < a->pool_end; a->pool_next++)
 		if (__qcow_refcount_set(a, a->pool_next, 0))
 			break;
@@ -416,9 +471,25 @@ void qcow_alloc_return_pool(struct qcow_alloc *a)
 
 /* --- Life --- */
 
+/* What is taken begins here, at the earliest: no table may lie there. */
+static u64 v1_end(const struct qcow_alloc *a)
+{
+	return round_up(a->img->file.size, 1ULL << qcow_alloc_cluster_bits(a));
+}
+
+/* Version 1: an entry is an offset and nothing else, and not behind the end. */
+static int v1_check_table(const struct qcow_alloc *a, u32 index, u64 offset)
+{
+	u64 bytes = qcow_layout_l2_bytes(&a->img->layout);
+
+	if (a->img->l1[index] != offset)
+		return -EUCLEAN;
+	return offset && offset + bytes > v1_end(a) ? -EUCLEAN : 0;
+}
+
 static int alloc_add_l2_tables(struct qcow_alloc *a)
 {
-	u64 cluster = 1ULL << qcow_alloc_cluster_bits(a), offset;
+	u64 bytes = qcow_layout_l2_bytes(&a->img->layout), offset;
 	int err = 0;
 	u32 i;
 
@@ -428,17 +499,42 @@ static int alloc_add_l2_tables(struct qcow_alloc *a)
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		offset = a->img->l1[i] & QCOW_DISK_L1E_OFFSET_MASK;
-		if (offset)
+		if (!alloc_has_refcounts(a))
+			err = v1_check_table(a, i, offset);
+		if (offset && !err)
 			err = qcow_alloc_claim_meta(a, QCOW_META_L2, offset,
-						    cluster);
+						    bytes);
 	}
 	return err;
+}
+
+/*
+ * The header, the backing file's name and the L1 table need not have sectors of
+ * their own: one kind.
+ */
+static int alloc_add_v1_tables(struct qcow_alloc *a, const struct qcow_header *h)
+{
+	u64 l1_bytes = (u64)h->l1_size * sizeof(u64);
+	int err;
+
+	if (h->l1_offset + l1_bytes > v1_end(a))
+		return -EUCLEAN;
+	err = qcow_alloc_add_meta(a, QCOW_META_HEADER, 0, h->header_length);
+	if (!err)
+		err = qcow_alloc_add_meta(a, QCOW_META_HEADER,
+					  h->backing_offset, h->backing_len);
+	if (!err)
+		err = qcow_alloc_add_meta(a, QCOW_META_HEADER, h->l1_offset,
+					  l1_bytes);
+	return err ?: alloc_add_l2_tables(a);
 }
 
 static int alloc_add_tables(struct qcow_alloc *a, const struct qcow_header *h)
 {
 	int err;
 
+	if (!alloc_has_refcounts(a))
+		return alloc_add_v1_tables(a, h);
 	err = qcow_alloc_claim_meta(a, QCOW_META_HEADER, 0,
 				    1ULL << h->cluster_bits);
 	if (!err)
@@ -502,6 +598,10 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 		a->fresh = U64_MAX;
 		a->file_end = U64_MAX;
 	}
+	if (!alloc_has_refcounts(a))
+		a->hint = min(DIV_ROUND_UP_ULL(img->file.size,
+					       1ULL << h->cluster_bits),
+			      a->limit);
 	mutex_init(&a->lock);
 	mutex_init(&a->l1_lock);
 	mutex_init(&a->commit_lock);

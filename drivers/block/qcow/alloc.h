@@ -42,7 +42,8 @@ struct qcow_share {
  * @table_size: entries in @table
  * @table_offset: bytes into the file
  * @table_dirty: entries of @table to be written
- * @hint: no cluster below is free that a refcount block covers
+ * @hint: no cluster below is free that a refcount block covers; without
+ *	refcounts: all from here on are free. Read without @lock, too
  * @fresh: from this cluster on, none was ever handed out, and the file ended
  *	before: they read as zeros
  * @pool_next: the next cluster of those reserved
@@ -58,7 +59,8 @@ struct qcow_share {
  * @snapshots: snapshots that it has
  * @snapshots_offset: bytes into the file of their table
  * @snapshots_bytes: of that table
- * @meta: what clusters of metadata hold (enum qcow_meta), by number
+ * @meta: what clusters of metadata hold (enum qcow_meta), by number; in version 1
+ *	sectors, as that is what tables are aligned to
  * @inflight: I/O under way
  * @around: memory for what surrounds a write in its clusters
  * @spare: a piece of that memory that nobody uses, or NULL
@@ -166,10 +168,22 @@ void qcow_alloc_return_pool(struct qcow_alloc *a);
 int __must_check qcow_alloc_secure(struct qcow_alloc *a, u64 cluster);
 void qcow_alloc_trim(struct qcow_alloc *a);
 
-/* Whether a cluster of the file holds metadata, which guest data must not hit. */
-static inline bool qcow_alloc_is_meta(struct qcow_alloc *a, u64 cluster)
+/*
+ * Whether a cluster of the file, or a sector in version 1, holds metadata, which
+ * guest data must not hit.
+ */
+static inline bool qcow_alloc_is_meta(struct qcow_alloc *a, u64 unit)
 {
-	return xa_load(&a->meta, cluster);
+	return xa_load(&a->meta, unit);
+}
+
+/* Version 1: whether what lies up to @end is free, so that no entry may lead there. */
+static inline bool qcow_alloc_is_behind(const struct qcow_alloc *a, u64 end)
+{
+	u64 taken = READ_ONCE(a->hint) << qcow_alloc_cluster_bits(a);
+
+	return !qcow_layout_has_refcounts(&a->img->layout) &&
+	       end > max(taken, a->img->file.size);
 }
 
 int __must_check qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind,

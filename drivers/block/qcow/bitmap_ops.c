@@ -25,7 +25,7 @@ static int ops_begin(struct qcow_image *img, struct qcow_msg *msg)
 	if (!img->alloc)
 		return qcow_fail(msg, -EROFS, "is not written: attach it writable, without -r");
 	if (!img->bitmaps)
-		return qcow_fail(msg, -EOPNOTSUPP, "is qcow2 version 2, which has no bitmaps; convert it with qemu-img amend -o compat=1.1");
+		return qcow_fail(msg, -EOPNOTSUPP, "is older than qcow2 version 3, and has no bitmaps; convert it with qemu-img amend -o compat=1.1");
 	mutex_lock(&img->bitmaps->lock);
 	return 0;
 }

@@ -17,18 +17,26 @@ void qcow_layout_init(struct qcow_layout *lay, const struct qcow_header *h)
 {
 	lay->cluster_bits = h->cluster_bits;
 	lay->l2_bits = qcow_header_l2_bits(h);
-	lay->entry_bits = h->cluster_bits - lay->l2_bits;
 	lay->version = h->version;
 	lay->extended_l2 = h->incompatible & QCOW_DISK_INCOMPAT_EXTL2;
+	lay->entry_bits = lay->extended_l2 ? 4 : 3;
 	lay->data_file = h->incompatible & QCOW_DISK_INCOMPAT_DATA_FILE;
 	/* 32 subclusters: five bits. */
 	lay->grain_bits = h->cluster_bits - (lay->extended_l2 ? 5 : 0);
-	lay->csize_shift = 70 - h->cluster_bits;
+	lay->align_bits = h->version == 1 ? QCOW_DISK_V1_ALIGN_BITS :
+					    h->cluster_bits;
+	lay->csize_shift = (h->version == 1 ? 63 : 70) - h->cluster_bits;
 }
 
 static bool cluster_aligned(const struct qcow_layout *lay, u64 offset)
 {
-	return !(offset & ((1ULL << lay->cluster_bits) - 1));
+	return !(offset & ((1ULL << lay->align_bits) - 1));
+}
+
+/* Version 1 has no flags: all of an entry is an offset, and no file is so long. */
+static bool v1_offset_bad(const struct qcow_layout *lay, u64 raw)
+{
+	return lay->version == 1 && raw & ~QCOW_DISK_L1E_OFFSET_MASK;
 }
 
 /**
@@ -37,12 +45,40 @@ static bool cluster_aligned(const struct qcow_layout *lay, u64 offset)
  * @raw: the entry in the CPU's byte order
  * @l2_offset: bytes into the file of the L2 table, 0: there is none
  *
- * Return: 0, or -EIO if the table would not be cluster-aligned.
+ * Return: 0, or -EIO if the table would not be aligned.
  */
 int qcow_entry_l1(const struct qcow_layout *lay, u64 raw, u64 *l2_offset)
 {
 	*l2_offset = raw & QCOW_DISK_L1E_OFFSET_MASK;
+	if (v1_offset_bad(lay, raw))
+		return -EIO;
 	return cluster_aligned(lay, *l2_offset) ? 0 : -EIO;
+}
+
+/**
+ * qcow_entry_make_l1() - the L1 entry of a table that nobody else refers to
+ * @lay: the image's layout
+ * @l2_offset: bytes into the file
+ *
+ * Return: the entry in the CPU's byte order.
+ */
+u64 qcow_entry_make_l1(const struct qcow_layout *lay, u64 l2_offset)
+{
+	return lay->version == 1 ? l2_offset : l2_offset | QCOW_DISK_E_COPIED;
+}
+
+/**
+ * qcow_entry_l1_own() - is there an L2 table that nobody else refers to?
+ * @lay: the image's layout
+ * @raw: the L1 entry in the CPU's byte order
+ *
+ * Return: whether; without refcounts no table is anybody else's.
+ */
+bool qcow_entry_l1_own(const struct qcow_layout *lay, u64 raw)
+{
+	if (lay->version == 1)
+		return raw && !v1_offset_bad(lay, raw);
+	return raw & QCOW_DISK_E_COPIED && raw & QCOW_DISK_L1E_OFFSET_MASK;
 }
 
 static int entry_fault(struct qcow_entry *e, const char *fault)
@@ -97,6 +133,34 @@ static int entry_check_host(const struct qcow_layout *lay, u64 guest,
 	return 0;
 }
 
+/* Of version 1: the length of compressed data is exact. */
+static int entry_v1(const struct qcow_layout *lay, u64 raw, u64 guest,
+		    struct qcow_entry *e)
+{
+	e->mapped = false;
+	e->copied = false;
+	e->csize = 0;
+	e->host = raw;
+	e->type = QCOW_EXTENT_HOLE;
+	if (raw & QCOW_DISK_V1_L2E_COMPRESSED) {
+		raw &= ~QCOW_DISK_V1_L2E_COMPRESSED;
+		e->type = QCOW_EXTENT_COMPRESSED;
+		e->host = raw & ((1ULL << lay->csize_shift) - 1);
+		e->csize = raw >> lay->csize_shift;
+		return e->csize ? 0 :
+		       entry_fault(e, "compressed cluster without data");
+	}
+	if (!raw)
+		return 0;
+	if (v1_offset_bad(lay, raw))
+		return entry_fault(e, "cluster offset is not aligned or out of range");
+	e->type = QCOW_EXTENT_DATA;
+	e->mapped = true;
+	e->copied = true;
+	e->host += guest & ((1ULL << lay->cluster_bits) - 1);
+	return 0;
+}
+
 /**
  * qcow_entry_l2() - decode an L2 entry for one byte of the disk
  * @lay: the image's layout
@@ -113,6 +177,8 @@ int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest,
 	u64 in_cluster = guest & ((1ULL << lay->cluster_bits) - 1);
 	int err;
 
+	if (lay->version == 1)
+		return entry_v1(lay, raw, guest, e);
 	e->mapped = false;
 	if (unlikely(raw & QCOW_DISK_L2E_COMPRESSED))
 		return entry_compressed(lay, raw, e);
@@ -155,6 +221,9 @@ int qcow_entry_clusters(const struct qcow_layout *lay, u64 raw, u64 guest,
 
 	*first = 0;
 	*nr = 0;
+	/* Without refcounts, nothing is ever free again. */
+	if (!qcow_layout_has_refcounts(lay))
+		return 0;
 	/* Whatever the subclusters are, the cluster is referred to. */
 	err = qcow_entry_l2(lay, raw, 0, guest, &e);
 	if (err) {
@@ -201,10 +270,13 @@ struct qcow_l2_entry qcow_entry_data(const struct qcow_layout *lay,
 {
 	u64 in_cluster = guest & ((1ULL << lay->cluster_bits) - 1);
 	struct qcow_l2_entry new = {
-		.raw = (host - in_cluster) | QCOW_DISK_E_COPIED,
+		.raw = host - in_cluster,
 	};
 	u64 mask;
 
+	if (lay->version == 1)
+		return new;
+	new.raw |= QCOW_DISK_E_COPIED;
 	if (!lay->extended_l2)
 		return new;
 	mask = subcluster_mask(lay, guest, len);
@@ -249,7 +321,8 @@ static int entry_zero_extended(const struct qcow_layout *lay,
  *
  * Version 2 knows no zeros: the caller sees to it that there is no backing file.
  *
- * Return: 0, or -EAGAIN: that cannot be said of a part of a compressed cluster.
+ * Return: 0, or -EAGAIN: that cannot be said of a part of a compressed cluster,
+ * and in version 1 not at all.
  */
 int qcow_entry_zero(const struct qcow_layout *lay, struct qcow_l2_entry old,
 		    u64 guest, u64 len, bool unmap, struct qcow_l2_entry *new)
@@ -257,6 +330,8 @@ int qcow_entry_zero(const struct qcow_layout *lay, struct qcow_l2_entry old,
 	bool own = old.raw & QCOW_DISK_E_COPIED &&
 		   !(old.raw & QCOW_DISK_L2E_COMPRESSED);
 
+	if (lay->version == 1)
+		return -EAGAIN;
 	if (lay->extended_l2)
 		return entry_zero_extended(lay, old, guest, len, unmap, new);
 	new->bitmap = 0;

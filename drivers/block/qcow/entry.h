@@ -11,8 +11,10 @@
  * @entry_bits: log2 of the bytes of an L2 entry: 3, or 4 if extended
  * @grain_bits: log2 of the bytes that one decoded entry stands for: a
  *	subcluster with extended L2 entries, else a cluster
- * @csize_shift: first bit of the sector count in a compressed entry
- * @version: 2 or 3
+ * @align_bits: log2 of what clusters and tables in the file are aligned to
+ * @csize_shift: first bit of the sector count in a compressed entry; of the byte
+ *	count in version 1
+ * @version: 1, 2 or 3
  * @extended_l2: entries have a subcluster bitmap
  * @data_file: guest data lies in an external data file
  */
@@ -21,6 +23,7 @@ struct qcow_layout {
 	u8 l2_bits;
 	u8 entry_bits;
 	u8 grain_bits;
+	u8 align_bits;
 	u8 csize_shift;
 	u8 version;
 	bool extended_l2;
@@ -105,6 +108,8 @@ void qcow_layout_init(struct qcow_layout *lay, const struct qcow_header *h);
 
 int __must_check qcow_entry_l1(const struct qcow_layout *lay, u64 raw,
 			       u64 *l2_offset);
+u64 qcow_entry_make_l1(const struct qcow_layout *lay, u64 l2_offset);
+bool qcow_entry_l1_own(const struct qcow_layout *lay, u64 raw);
 int __must_check qcow_entry_l2(const struct qcow_layout *lay, u64 raw,
 			       u64 bitmap, u64 guest, struct qcow_entry *e);
 
@@ -141,6 +146,18 @@ static inline u64 qcow_entry_refcount_max(u32 order)
 static inline u32 qcow_layout_l1_shift(const struct qcow_layout *lay)
 {
 	return lay->cluster_bits + lay->l2_bits;
+}
+
+/* Whether what is not used any more can be told: not in version 1. */
+static inline bool qcow_layout_has_refcounts(const struct qcow_layout *lay)
+{
+	return lay->version > 1;
+}
+
+/* Bytes of an L2 table. In version 1 they may be more or less than a cluster. */
+static inline u64 qcow_layout_l2_bytes(const struct qcow_layout *lay)
+{
+	return 1ULL << (lay->l2_bits + lay->entry_bits);
 }
 
 /* L1 entries that a disk of @size bytes needs. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * qcow2 on disk, in the terms of QEMU's docs/interop/qcow2. All integers are
- * big-endian.
+ * qcow2 on disk, in the terms of QEMU's docs/interop/qcow2, and qcow version 1.
+ * All integers are big-endian.
  */
 #ifndef _QCOW_FORMAT_H
 #define _QCOW_FORMAT_H
@@ -38,7 +38,6 @@ struct qcow_disk_header {
 
 static_assert(sizeof(struct qcow_disk_header) == 112);
 
-#define QCOW_DISK_V1_HEADER_LENGTH	48
 #define QCOW_DISK_V2_HEADER_LENGTH	72
 #define QCOW_DISK_V3_HEADER_LENGTH	104
 
@@ -175,5 +174,34 @@ static_assert(sizeof(struct qcow_disk_bitmap) == 24);
 #define QCOW_DISK_BITMAP_E_OFFSET_MASK	GENMASK_ULL(55, 9)
 #define QCOW_DISK_BITMAP_E_ALL_ONES	BIT_ULL(0)
 #define QCOW_DISK_BITMAP_E_RESERVED	(GENMASK_ULL(63, 56) | GENMASK_ULL(8, 1))
+
+/*
+ * qcow version 1. The L1 table's length follows from the disk's size. There are
+ * no refcounts, flags or zero clusters: an L1 entry is an L2 table's offset, an
+ * L2 entry a cluster's, or compressed data with its length in bytes.
+ */
+struct qcow_disk_v1_header {
+	__be32 magic;
+	__be32 version;
+	__be64 backing_file_offset;
+	__be32 backing_file_size;
+	__be32 mtime;
+	__be64 size;
+	u8 cluster_bits;
+	u8 l2_bits;
+	__be16 padding;
+	__be32 crypt_method;
+	__be64 l1_table_offset;
+};
+
+static_assert(sizeof(struct qcow_disk_v1_header) == 48);
+
+#define QCOW_DISK_V1_HEADER_LENGTH	48
+#define QCOW_DISK_V1_MAX_CLUSTER_BITS	16
+#define QCOW_DISK_V1_MIN_L2_BITS	6
+#define QCOW_DISK_V1_MAX_L2_BITS	13
+/* What clusters and L2 tables are aligned to, whatever their sizes. */
+#define QCOW_DISK_V1_ALIGN_BITS		9
+#define QCOW_DISK_V1_L2E_COMPRESSED	BIT_ULL(63)
 
 #endif /* _QCOW_FORMAT_H */

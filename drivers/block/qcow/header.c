@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The qcow2 header: parse and validate. Pure: built into the module and the
- * tools.
+ * tools. That of version 1 is header_v1.c.
  *
  * Every limit is that of the specification, or QEMU's where it says nothing.
  * What is too large is EFBIG, what is malformed EINVAL, what is valid but not
@@ -30,9 +30,9 @@ int qcow_header_cluster_size(const void *buf, size_t len, struct qcow_msg *msg)
 		return qcow_fail(msg, -EINVAL, "not a qcow2 image (no magic bytes); use -f raw if it is a raw image");
 	version = be32_to_cpu(d->version);
 	if (version == 1)
-		return qcow_fail(msg, -EOPNOTSUPP, "qcow version 1 is not supported yet; convert it with qemu-img convert -O qcow2");
+		return qcow_header_v1_bytes(buf, len, msg);
 	if (version != 2 && version != 3)
-		return qcow_fail(msg, -EOPNOTSUPP, "qcow2 version %u is not supported (only 2 and 3)",
+		return qcow_fail(msg, -EOPNOTSUPP, "qcow2 version %u is not supported (only 1 to 3)",
 				 version);
 
 	if (len < QCOW_DISK_V2_HEADER_LENGTH)
@@ -365,9 +365,10 @@ static int header_check_geometry(const struct qcow_header *h,
 }
 
 /**
- * qcow_header_parse() - parse and validate a qcow2 header
+ * qcow_header_parse() - parse and validate a qcow or qcow2 header
  * @h: the result; nothing in it is meaningful after a failure
- * @buf: the start of the file: one cluster, or the whole file if shorter
+ * @buf: the start of the file: qcow_header_cluster_size() bytes, or the whole
+ *	file if shorter
  * @len: bytes at @buf
  * @file_size: size of the file in bytes
  * @msg: says why it failed
@@ -388,6 +389,8 @@ int qcow_header_parse(struct qcow_header *h, const void *buf, size_t len,
 	err = qcow_header_cluster_size(buf, len, msg);
 	if (err < 0)
 		return err;
+	if (be32_to_cpu(d->version) == 1)
+		return qcow_header_v1_parse(h, buf, len, file_size, msg);
 	header_load(h, d);
 	err = header_load_v3(h, d, len, msg);
 	if (!err)

@@ -5,9 +5,11 @@
 #include "format.h"
 
 /**
- * struct qcow_header - a validated qcow2 header in the CPU's byte order
- * @version: 2 or 3
+ * struct qcow_header - a validated header in the CPU's byte order
+ * @version: 1, 2 or 3
  * @cluster_bits: log2 of the cluster size in bytes, 9 to 21
+ * @l2_bits: version 1: log2 of the entries of an L2 table, 6 to 13; else 0, as
+ *	it follows from the cluster size
  * @refcount_order: log2 of the bits of a refcount, 0 to 6
  * @header_length: bytes of the fixed part
  * @compression: QCOW_DISK_COMPRESSION_*
@@ -18,7 +20,7 @@
  * @autoclear: QCOW_DISK_AUTOCLEAR_*, and bits nobody here knows
  * @l1_offset: bytes into the file
  * @l1_size: entries; covers @size
- * @refcount_table_clusters: at least 1
+ * @refcount_table_clusters: at least 1; version 1: 0
  * @refcount_table_offset: bytes into the file
  * @snapshots_offset: bytes into the file
  * @nr_snapshots: entries of the snapshot table
@@ -37,6 +39,7 @@
 struct qcow_header {
 	u32 version;
 	u32 cluster_bits;
+	u32 l2_bits;
 	u32 refcount_order;
 	u32 header_length;
 	u32 compression;
@@ -73,9 +76,9 @@ struct qcow_header {
 u32 qcow_header_probe(const void *buf, size_t len);
 
 /*
- * Bytes at the start of a qcow2 file that qcow_header_parse() wants to see (one
- * cluster), or a negative errno if the cluster size is out of range or @buf is
- * no qcow2 header.
+ * Bytes at the start of a file that qcow_header_parse() wants to see (of a qcow2
+ * image one cluster), or a negative errno if the cluster size is out of range or
+ * @buf is no header of either.
  */
 int qcow_header_cluster_size(const void *buf, size_t len, struct qcow_msg *msg);
 
@@ -86,9 +89,17 @@ int __must_check qcow_header_parse(struct qcow_header *h, const void *buf,
 int __must_check qcow_header_supported(const struct qcow_header *h,
 				       struct qcow_msg *msg);
 
+/* The same of a version 1 image, for which they call these. */
+int qcow_header_v1_bytes(const void *buf, size_t len, struct qcow_msg *msg);
+int __must_check qcow_header_v1_parse(struct qcow_header *h, const void *buf,
+				      size_t len, u64 file_size,
+				      struct qcow_msg *msg);
+
 /* Entries of an L2 table, and bytes of disk that one L1 entry covers. */
 static inline u32 qcow_header_l2_bits(const struct qcow_header *h)
 {
+	if (h->version == 1)
+		return h->l2_bits;
 	return h->cluster_bits -
 	       (h->incompatible & QCOW_DISK_INCOMPAT_EXTL2 ? 4 : 3);
 }

@@ -71,7 +71,7 @@ static int l2_copy_slice(struct qcow_image *img, u64 to, u64 from)
 static int l2_fill(struct qcow_alloc *a, u64 to, u64 from)
 {
 	struct qcow_image *img = a->img;
-	u64 bytes = 1ULL << img->layout.cluster_bits, pos;
+	u64 bytes = qcow_layout_l2_bytes(&img->layout), pos;
 	int err;
 
 	err = qcow_alloc_add_meta(a, QCOW_META_L2, to, bytes);
@@ -80,22 +80,37 @@ static int l2_fill(struct qcow_alloc *a, u64 to, u64 from)
 	return err;
 }
 
-/* Whether an L1 entry leads to a table that nobody else refers to. */
-static bool l1_own(u64 entry)
-{
-	return entry & QCOW_DISK_E_COPIED && entry & QCOW_DISK_L1E_OFFSET_MASK;
-}
-
 /* An L1 entry changes in memory; its old table may lose a reference. */
 static void l1_set(struct qcow_alloc *a, u64 l1_index, u64 table, u64 old)
 {
 	mutex_lock(&a->lock);
 	/* Pairs with qcow_map(): a new table is in memory before. */
-	smp_store_release(&a->img->l1[l1_index], table | QCOW_DISK_E_COPIED);
+	smp_store_release(&a->img->l1[l1_index],
+			  qcow_entry_make_l1(&a->img->layout, table));
 	qcow_dirty_range_add(&a->l1_dirty, l1_index);
 	if (old)
 		__qcow_release(a, old >> qcow_alloc_cluster_bits(a), 1);
 	mutex_unlock(&a->lock);
+}
+
+/* Take clusters for an L2 table, with space for it. */
+static int l2_take(struct qcow_alloc *a, u64 *first, u32 *nr)
+{
+	const struct qcow_layout *lay = &a->img->layout;
+	bool fresh;
+	int err;
+
+	*nr = DIV_ROUND_UP_ULL(qcow_layout_l2_bytes(lay),
+			       1ULL << lay->cluster_bits);
+	if (*nr > 1)
+		return qcow_alloc_run(a, QCOW_META_L2, *nr, first);
+	err = qcow_alloc_clusters(a, 1, first, nr, &fresh);
+	if (err)
+		return err;
+	err = qcow_alloc_secure(a, *first);
+	if (err)
+		qcow_release(a, *first, 1);
+	return err;
 }
 
 /*
@@ -107,9 +122,8 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
 	struct qcow_image *img = a->img;
 	u32 bits = img->layout.cluster_bits;
 	u64 old, cluster, refs = 0;
-	bool fresh;
-	u32 got;
 	int err;
+	u32 nr;
 
 	err = qcow_entry_l1(&img->layout, img->l1[l1_index], &old);
 	if (err) {
@@ -126,14 +140,12 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
 		return 0;
 	}
 	if (!err)
-		err = qcow_alloc_clusters(a, 1, &cluster, &got, &fresh);
+		err = l2_take(a, &cluster, &nr);
 	if (err)
 		return err;
-	err = qcow_alloc_secure(a, cluster);
-	if (!err)
-		err = l2_fill(a, cluster << bits, old);
+	err = l2_fill(a, cluster << bits, old);
 	if (err) {
-		qcow_release(a, cluster, 1);
+		qcow_release(a, cluster, nr);
 		return err;
 	}
 	l1_set(a, l1_index, cluster << bits, old);
@@ -151,15 +163,16 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
  */
 int qcow_link_prepare(struct qcow_alloc *a, u64 pos, u64 len)
 {
-	u32 shift = qcow_layout_l1_shift(&a->img->layout);
+	const struct qcow_layout *lay = &a->img->layout;
+	u32 shift = qcow_layout_l1_shift(lay);
 	u64 i = pos >> shift, last = (pos + len - 1) >> shift;
 	int err = 0;
 
 	for (; !err && i <= last; i++) {
-		if (likely(l1_own(READ_ONCE(a->img->l1[i]))))
+		if (likely(qcow_entry_l1_own(lay, READ_ONCE(a->img->l1[i]))))
 			continue;
 		mutex_lock(&a->l1_lock);
-		if (!l1_own(a->img->l1[i]))
+		if (!qcow_entry_l1_own(lay, a->img->l1[i]))
 			err = l2_make(a, i);
 		mutex_unlock(&a->l1_lock);
 	}

@@ -194,14 +194,18 @@ static int placement_store(struct placement *p, const struct qcow_extent *ext,
 int qcow_place_check(struct qcow_image *img, u64 pos,
 		     const struct qcow_extent *ext)
 {
-	u32 bits = img->layout.cluster_bits;
-	u64 cluster = ext->host >> bits;
+	u32 bits = img->layout.align_bits;
+	u64 unit = ext->host >> bits;
 	u64 last = (ext->host + ext->len - 1) >> bits;
 
 	if (!img->alloc || ext->file != &img->file)
 		return 0;
-	for (; cluster <= last; cluster++) {
-		if (likely(!qcow_alloc_is_meta(img->alloc, cluster)))
+	if (unlikely(qcow_alloc_is_behind(img->alloc, ext->host + ext->len))) {
+		qcow_image_damaged(img, pos, "guest data would be written behind the end of the file");
+		return -EIO;
+	}
+	for (; unit <= last; unit++) {
+		if (likely(!qcow_alloc_is_meta(img->alloc, unit)))
 			continue;
 		qcow_image_damaged(img, pos, "guest data would be written over metadata");
 		return -EIO;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the pure files (header.c, entry.c, bitdir.c) need from their surroundings. They do
- * no I/O, take no lock and allocate nothing, and are built twice: into the
- * module, and into the tools, so that both mean the same by a valid image.
+ * What the pure files (header.c, header_v1.c, entry.c, bitdir.c) need from their
+ * surroundings. They do no I/O, take no lock and allocate nothing, and are built
+ * twice: into the module, and into the tools, so that both mean the same by a valid
+ * image.
  */
 #ifndef _QCOW_PURE_H
 #define _QCOW_PURE_H

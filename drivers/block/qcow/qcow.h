@@ -124,6 +124,7 @@ struct qcow_format_ops {
 };
 
 extern const struct qcow_format_ops qcow_fmt_raw;
+extern const struct qcow_format_ops qcow_fmt_v1;
 extern const struct qcow_format_ops qcow_fmt_v2;
 
 /**
@@ -140,13 +141,13 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @stats: of the device
  * @flags: QCOW_IMAGE_*
  * @label: device and file name for messages
- * @layout: qcow2: of the tables
- * @l1: qcow2: the active L1 table in the CPU's byte order
- * @l1_size: qcow2: entries in @l1
- * @slice_entries: qcow2: L2 entries in a slice of @cache
- * @cache: qcow2: L2 slices
- * @comp: qcow2: compressed clusters
- * @alloc: qcow2: its clusters, if it is written
+ * @layout: qcow, qcow2: of the tables
+ * @l1: qcow, qcow2: the active L1 table in the CPU's byte order
+ * @l1_size: qcow, qcow2: entries in @l1
+ * @slice_entries: qcow, qcow2: L2 entries in a slice of @cache
+ * @cache: qcow, qcow2: L2 slices
+ * @comp: qcow, qcow2: compressed clusters
+ * @alloc: qcow, qcow2: its clusters, if it is written
  * @bitmaps: qcow2, version 3: its bitmaps, if it is written
  * @tracking: the first of them that writes mark, or NULL
  */

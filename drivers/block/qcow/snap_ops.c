@@ -49,7 +49,7 @@ static int snap_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
 
 static int snap_supported(const struct qcow_image *img, struct qcow_msg *msg)
 {
-	if (!img->layout.cluster_bits)
+	if (img->layout.version < 2)
 		return qcow_fail(msg, -EOPNOTSUPP, "has no snapshots: it is not a qcow2 image");
 	if (img->layout.data_file)
 		return qcow_fail(msg, -EOPNOTSUPP, "has an external data file, and so no snapshots");

@@ -80,7 +80,9 @@ static enum zero_how zero_decide(const struct qcow_io *io,
 
 	if (reads_zero && (!ext->mapped || io->op == QCOW_OP_ZERO))
 		return ZERO_SKIP;
-	if (img->layout.version >= 3 || !img->backing)
+	/* What an entry of version 2 cannot say, no backing file says it; 1: never. */
+	if (img->layout.version >= 3 ||
+	    (img->layout.version == 2 && !img->backing))
 		return ZERO_ENTRY;
 	return io->op == QCOW_OP_DISCARD ? ZERO_SKIP : ZERO_WRITE;
 }

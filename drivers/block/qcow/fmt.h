@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_FMT_H
+#define _QCOW_FMT_H
+
+#include "qcow.h"
+
+int qcow_fmt_read_error(struct qcow_msg *msg, int err, const char *what);
+int __must_check qcow_fmt_read_header(struct qcow_image *img,
+				      struct qcow_header *h,
+				      struct qcow_msg *msg);
+int __must_check qcow_fmt_open_reading(struct qcow_image *img,
+				       const struct qcow_header *h,
+				       const struct qcow_params *params,
+				       struct qcow_msg *msg);
+int qcow_fmt_close(struct qcow_image *img);
+
+#endif /* _QCOW_FMT_H */

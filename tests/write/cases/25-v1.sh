@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+#
+# qcow version 1: what QEMU made is read byte by byte, what is written is read
+# back by QEMU.
+
+# poke FILE OFFSET HEX: overwrites bytes.
+poke() {
+	printf '%b' "$(sed 's/../\\x&/g' <<< "$3")" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# Random bytes, text and zeros in turn, of odd lengths: source.
+v1_source() {
+	/usr/bin/python3 - <<- 'END'
+	import random
+	rng = random.Random(1)
+	with open("source", "wb") as f:
+	    while f.tell() < 5 << 20:
+	        n = rng.randrange(1, 40000)
+	        kind = rng.randrange(3)
+	        f.write(rng.randbytes(n) if kind == 0 else bytes(n) if kind == 1 else
+	                b"".join(b"line %d\n" % rng.randrange(1000) for _ in range(n // 8)))
+	    f.truncate(5 << 20)
+	END
+}
+
+# v1_write IMAGE SEED: pieces of source, by QEMU
+v1_write() {
+	local i args=()
+
+	RANDOM=$2
+	for ((i = 0; i < 30; i++)); do
+		args+=(-c "write -s source $((RANDOM % 7900 * 512)) $((RANDOM % 40 * 512 + 512))")
+	done
+	qemu-io -f qcow "${args[@]}" "$1" > qemu-io.log
+}
+
+# v1_geometry NAME CLUSTER_BITS L2_BITS: QEMU makes two geometries, but takes any.
+v1_geometry() {
+	local shift=$(($2 + $3))
+
+	qemu-img create -q -f qcow "$1" 5000k
+	poke "$1" 32 "$(printf '%02x%02x' "$2" "$3")"
+	truncate -s $((48 + 8 * ((5120000 >> shift) + 1))) "$1"
+}
+
+v1_images() {
+	local geometry
+
+	v1_source
+	qemu-img create -q -f qcow empty.qcow 5000k
+	qemu-img create -q -f qcow small.qcow 512
+	qemu-img convert -f raw -O qcow source plain.qcow
+	# It says nothing, fails, and has done all of it.
+	qemu-img convert -f raw -c -O qcow source compressed.qcow || true
+	qemu-img compare -q -f raw -F qcow source compressed.qcow
+	for geometry in 9:6 9:13 10:6 12:13 13:7 16:6 16:13; do
+		v1_geometry "geometry-${geometry/:/-}.qcow" "${geometry%:*}" "${geometry#*:}"
+		v1_write "geometry-${geometry/:/-}.qcow" "${geometry/:/}"
+	done
+	# The bases of what follows are not written any more.
+	mkdir base
+	cp compressed.qcow base
+	qemu-img convert -f raw -O qcow2 source base/image.qcow2
+	cp source base/raw
+	qemu-img create -q -f qcow -F raw -b base/raw over-raw.qcow 4000k
+	qemu-img create -q -f qcow -F qcow2 -b base/image.qcow2 over-qcow2.qcow
+	qemu-img create -q -f qcow -F qcow -b base/compressed.qcow over-qcow.qcow 6000k
+	for geometry in raw qcow2 qcow; do
+		v1_write "over-$geometry.qcow" 7
+	done
+	cp over-qcow.qcow base/middle.qcow
+	sed -i 's,base/compressed.qcow,compressed.qcow\x00\x00\x00\x00\x00,' base/middle.qcow
+	poke base/middle.qcow 16 0000000f
+	qemu-img create -q -f qcow2 -F qcow -b base/middle.qcow above.qcow2
+	qemu-io -f qcow2 -c 'write -P 3 100k 300k' above.qcow2 > qemu-io.log
+}
+
+# What QEMU reads
+v1_references() {
+	local image
+
+	for image in *.qcow*; do
+		qemu-img convert -f "${image##*.}" -O raw "$image" "$image.raw"
+	done
+}
+
+make_v1_read() {
+	v1_images
+	v1_references
+	remember ./*.qcow ./*.qcow2
+}
+
+case_v1_read() {
+	local image options
+
+	for options in -r "-r --direct-io off"; do
+		for image in *.qcow *.qcow2; do
+			# shellcheck disable=SC2086
+			attach $options "$image"
+			cmp "$dev" "$image.raw" || fail "$image $options: other bytes"
+			detach
+		done
+	done
+}
+
+after_v1_read() {
+	unchanged
+}
+
+# --- Writing ---
+
+# v1_same FILE...: QEMU reads what it should be.
+v1_same() {
+	local image
+
+	for image; do
+		qemu-img compare -q -f "${image##*.}" -F raw "$image" "$image.raw" ||
+			fail "$image: QEMU reads other bytes"
+	done
+}
+
+# v1_scribble IMAGE SEED: pieces of source to the device and to what it should be
+v1_scribble() {
+	local i from to nr limit
+
+	RANDOM=$2
+	limit=$(($(blockdev --getsz "$dev") - 1))
+	for ((i = 0; i < 16; i++)); do
+		from=$((RANDOM % 9000))
+		to=$((limit ? RANDOM % limit : 0))
+		nr=$((1 + (RANDOM % 3 ? RANDOM % 20 : RANDOM % 400)))
+		[ $((to + nr)) -le $limit ] || nr=$((limit - to + 1))
+		dd if=source bs=512 skip=$from count=$nr status=none > piece
+		dd if=piece of="$dev" bs=1M oflag=seek_bytes,direct seek=$((to * 512)) status=none
+		dd if=piece of="$1.raw" bs=1M oflag=seek_bytes seek=$((to * 512)) conv=notrunc status=none
+		[ $((i % 6)) != 0 ] || operate "$dev" flush
+	done
+}
+
+make_v1_write() {
+	v1_images
+	cp compressed.qcow cached.qcow
+	v1_references
+	remember base/*
+}
+
+case_v1_write() {
+	local image options
+
+	# Some of them twice: what the first time left is gone on with.
+	for image in *.qcow *.qcow2 compressed.qcow over-raw.qcow geometry-1*.qcow; do
+		options=
+		[ "$image" != cached.qcow ] || options="--direct-io off"
+		# shellcheck disable=SC2086
+		attach $options "$image"
+		v1_scribble "$image" ${#options}
+		cmp "$dev" "$image.raw" || fail "$image: other bytes"
+		detach
+	done
+}
+
+after_v1_write() {
+	unchanged
+	v1_same ./*.qcow ./*.qcow2
+	# QEMU goes on where we stopped.
+	qemu-io -f qcow -c 'write -P 9 1M 512k' -c 'read -P 9 1M 512k' plain.qcow
+	is 0 "$(find . -name '*.qcow' -size +9M | wc -l)"
+}
+
+# --- Zeros, discards ---
+
+make_v1_zero() {
+	v1_source
+	qemu-img create -q -f qcow empty.qcow 4M
+	qemu-img convert -f raw -c -O qcow source full.qcow || true
+	cp source raw
+	qemu-img create -q -f qcow -F raw -b raw over.qcow
+	v1_references
+}
+
+case_v1_zero() {
+	local image piece
+
+	for image in *.qcow; do
+		attach "$image"
+		operate "$dev" 'discard 0 1m' 'discard 3584 512' flush
+		cmp "$dev" "$image.raw" || fail "$image: a discard changed it"
+		operate "$dev" 'zero 4k 64k' 'punch 1m 512k' 'zero 2560 512' 'punch 3m 1536'
+		detach
+		for piece in 4096:65536 1048576:524288 2560:512 3145728:1536; do
+			dd if=/dev/zero of="$image.raw" bs=1M count=${piece#*:} iflag=count_bytes \
+				oflag=seek_bytes seek=${piece%:*} conv=notrunc status=none
+		done
+		# Two pieces of clusters were written, with a table each.
+		[ "$image" != empty.qcow ] || is 20480 "$(stat -c %s "$image")"
+	done
+}
+
+after_v1_zero() {
+	v1_same ./*.qcow
+}
+
+# --- What is refused ---
+
+# Tables of empty.qcow with cluster 0 at 8192, entry 0 of the L1 table at 48
+make_v1_damage() {
+	local entry
+
+	qemu-img create -q -f qcow good.qcow 4M
+	qemu-io -f qcow -c 'write -P 5 0 8k' -c 'write -P 6 2M 4k' good.qcow > qemu-io.log
+	# The second entry of the first table, and the second of the L1 table
+	for entry in unaligned:0000000000002001 far:4000000000000000 table:0000000000001000 \
+			header:0000000000000200 behind:0000000100000000 \
+			nothing:8000000000002000 comp:8028000000002000 long:fff8000000002000; do
+		cp good.qcow "l2-${entry%:*}.qcow"
+		poke "l2-${entry%:*}.qcow" 4104 "${entry#*:}"
+	done
+	for entry in unaligned:0000000000001008 far:4000000000001000 flag:8000000000001000 \
+			twice:0000000000001000 header:0000000000000200 behind:0000000100000000; do
+		cp good.qcow "l1-${entry%:*}.qcow"
+		poke "l1-${entry%:*}.qcow" 56 "${entry#*:}"
+	done
+	for entry in size:24:0000000000000001 cluster:32:08 table:33:05 crypt:36:00000002 \
+			aes:36:00000001 l1:40:0000000000000008 far:40:4000000000000000 \
+			name:8:0000000000000030000005ff large:24:0fffffffffffffff; do
+		cp good.qcow "header-${entry%%:*}.qcow"
+		poke "header-${entry%%:*}.qcow" $(cut -d: -f2,3 <<< "$entry" | tr : ' ')
+	done
+	cp good.qcow header-short.qcow
+	truncate -s 47 header-short.qcow
+	cp good.qcow short.qcow
+	truncate -s 9000 short.qcow
+}
+
+case_v1_damage() {
+	local image
+
+	attach good.qcow
+	operate "$dev" 'read 0 8k 5' 'read 2m 4k 6' 'write 3m 4k 7'
+	refuses 'version 1' qcowctl resize "$dev" 8M
+	detach
+	refuses 'snapshot' qcowctl attach --snapshot 1 good.qcow
+	for image in header-*.qcow; do
+		refuses 'damaged header|too large|encrypt|truncated' qcowctl attach -r "$image"
+	done
+	refuses truncated qcowctl attach -r short.qcow
+	for image in l2-*.qcow l1-*.qcow; do
+		# What is behind the end is seen before.
+		case $image in
+		*-behind.qcow)
+			refuses truncated qcowctl attach "$image"
+			continue ;;
+		esac
+		attach -r "$image"
+		operate "$dev" 'read 0 4k 5'
+		case $image in
+		l1-twice.qcow | l1-header.qcow) ;;
+		l1-*)	operate "$dev" 'read 2m 4k 6 =EIO' ;;
+		l2-table.qcow | l2-header.qcow) ;;
+		*)	operate "$dev" 'read 4k 4k 5 =EIO' ;;
+		esac
+		detach
+		case $image in
+		l1-*)
+			refuses 'overlap or lie' qcowctl attach "$image"
+			continue ;;
+		esac
+		attach "$image"
+		case $image in
+		l2-comp.qcow | l2-long.qcow)
+			operate "$dev" 'write 4k 512 1 ?EIO' 'write 4k 4k 1 ?EIO' 'read 0 4k 5' ;;
+		*)	operate "$dev" 'write 4k 4k 1 =EIO' 'write 4k 512 1 =EIO' ;;
+		esac
+		qcowctl detach "$dev" || true
+	done
+}
+
+after_v1_damage() {
+	qemu-io -r -f qcow -c 'read -P 5 0 8k' -c 'read -P 6 2M 4k' -c 'read -P 7 3M 4k' good.qcow |
+		grep -c failed && fail "good.qcow"
+	# Nothing was written over the tables.
+	cmp -n 4096 l2-table.qcow l2-header.qcow
+	qemu-io -r -f qcow -c 'read -P 5 0 4k' l2-table.qcow | grep failed && fail l2-table.qcow
+	return 0
+}
