@@ -144,5 +144,7 @@ done
 accepts "LUKS" check luks.qcow2
 
 # Progress.
-accepts "progress" check --progress=json ext.qcow2
+code=0
+"$Q" check --progress=json ext.qcow2 >out 2>err || code=$?
+same "progress" '0 {"what":"Checking"' "$code $(head -n 1 err | cut -d, -f1)"
 refuses "progress of another kind" "is json" check --progress=xml ext.qcow2
