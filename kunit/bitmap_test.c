@@ -17,7 +17,7 @@
 #define SECTORS		384 /* of a disk, at most */
 #define STEPS		12
 #define SEEDS		24
-#define CUT_SEEDS	10
+#define CUT_SEEDS	5
 #define CUTS		60
 #define DAMAGES		400
 #define MAX_SITES	300

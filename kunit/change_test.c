@@ -14,7 +14,7 @@
 #include "writer.h"
 
 #define SECTOR		512
-#define LOADS		40
+#define LOADS		24
 #define WRITES		12
 #define CUTS		60
 #define LOG_ENTRIES	4096

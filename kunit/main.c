@@ -14,7 +14,7 @@
 #include "memfile.h"
 #include "qtest.h"
 
-unsigned int qtest_images = 20000;
+unsigned int qtest_images = 10000;
 module_param_named(images, qtest_images, uint, 0444);
 MODULE_PARM_DESC(images, "damaged images to open and read");
 

@@ -9,7 +9,7 @@
 
 #include "reader.h"
 
-#define RANDOM_CHAINS	250 /* for each of the seeds below */
+#define RANDOM_CHAINS	100 /* for each of the seeds below */
 #define READS_PER_CHAIN	12
 
 static struct qcow_image *open_chain(struct kunit *test)

@@ -29,13 +29,14 @@ names() {
 	is "$1" "${ours% }"
 }
 
-snapshot_kinds='plain: v2:compat=0.10 small:cluster_size=512 sub:extended_l2=on'
-snapshot_more_kinds='wide:refcount_bits=64 narrow:refcount_bits=4 large:cluster_size=2M'
+snapshot_kinds='plain: v2:compat=0.10 sub:extended_l2=on'
+snapshot_more_kinds='small:cluster_size=512 wide:refcount_bits=64
+	narrow:refcount_bits=4 large:cluster_size=2M'
 
 make_snapshot_images() {
 	local kind options
 
-	[ -z "${QCOW_QUICK:-}" ] || snapshot_kinds='plain: sub:extended_l2=on'
+	[ -z "${QCOW_QUICK:-}" ] || snapshot_kinds=plain:
 	for kind in $snapshot_kinds ${QCOW_LONG:+$snapshot_more_kinds}; do
 		options=${kind#*:}
 		mkdir "${kind%:*}"

@@ -242,9 +242,9 @@ make_bitmap_refused() {
 
 case_bitmap_refused() {
 	attach old.qcow2
-	refuses 'version 2' qcowctl bitmap add "$dev" name
+	refuses 'older than qcow2 version 3' qcowctl bitmap add "$dev" name
 	detach
-	refuses 'version 2' qcowctl bitmap add old.qcow2 name
+	refuses 'older than qcow2 version 3' qcowctl bitmap add old.qcow2 name
 	attach -f raw plain.raw
 	refuses 'raw image' qcowctl bitmap add "$dev" name
 	detach
