@@ -30,7 +30,7 @@ static int change_begin(struct qcow_device *dev, struct qcow_msg *msg)
 	bool live;
 
 	if (dev->flags & QCOW_ATTACH_RO)
-		return qcow_fail(msg, -EROFS, "is attached read-only");
+		return qcow_fail(msg, -EROFS, "is attached read-only; attach it writable, without -r");
 	mutex_lock(&dev->change_mutex);
 	mutex_lock(&dev->disk->open_mutex);
 	live = dev->state == QCOW_DEVICE_LIVE;
