@@ -126,7 +126,7 @@ check_shellcheck() {
 # --- Layers: what a file includes is of its own layer or a lower one. ---
 
 # From the bottom up, as in drivers/block/qcow/Kbuild.include.
-LAYERS="pure format header entry io file space comp cache qcow inflight alloc map link commit l1 fmt
+LAYERS="pure format header entry io file space crypt comp cache qcow inflight alloc map link commit l1 fmt
 	image part read place write zero resize cmd device sysfs ctl main"
 
 layer_of() {

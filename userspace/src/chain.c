@@ -321,25 +321,18 @@ static int check_unmarked(const struct image *img)
  * chain_check() - can the disk of a chain be used?
  * @c: the open chain
  *
- * Refuses images with features that are not supported and files cut short; and,
- * for writing, an image that has to be repaired first.
+ * Refuses files cut short; and, for writing, an image that has to be repaired
+ * first.
  *
  * Return: 0, or -1 after saying what is wrong.
  */
 int chain_check(const struct chain *c)
 {
 	const struct image *img;
-	struct qcow_msg msg = { };
-	int err;
 
 	for (img = c->images; img < c->images + c->nr; img++) {
 		if (img->format != QCOW_FORMAT_QCOW2)
 			continue;
-		err = qcow_header_supported(&img->header, &msg);
-		if (err) {
-			report_msg(img->file.name, err, &msg);
-			return -1;
-		}
 		if (truncated_check(img) ||
 		    (img->file.writable && check_unmarked(img)))
 			return -1;

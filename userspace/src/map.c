@@ -203,25 +203,6 @@ static int print_map(struct map *m)
 	return 0;
 }
 
-/* Encrypted images have entries like others, but QEMU needs a key for them. */
-static int check_supported(const struct chain *c)
-{
-	struct qcow_msg msg = { };
-	u32 i;
-	int err;
-
-	for (i = 0; i < c->nr; i++) {
-		if (c->images[i].format != QCOW_FORMAT_QCOW2)
-			continue;
-		err = qcow_header_supported(&c->images[i].header, &msg);
-		if (err) {
-			report_msg(c->images[i].file.name, err, &msg);
-			return -1;
-		}
-	}
-	return 0;
-}
-
 static int map_image(struct map *m, const char *name, u32 format, bool untrusted)
 {
 	const struct chain_options wanted = {
@@ -231,8 +212,6 @@ static int map_image(struct map *m, const char *name, u32 format, bool untrusted
 	};
 	int err = chain_open(&m->chain, name, &wanted);
 
-	if (!err)
-		err = check_supported(&m->chain);
 	if (!err) {
 		m->layers = map_layers_new(&m->chain);
 		err = print_map(m);

@@ -439,6 +439,9 @@ static int alloc_add_tables(struct qcow_alloc *a, const struct qcow_header *h)
 					    (u64)h->l1_size * sizeof(u64));
 	if (!err)
 		err = qcow_refcount_load(a, h);
+	if (!err && h->luks_bytes)
+		err = qcow_alloc_claim_meta(a, QCOW_META_LUKS, h->luks_host,
+					    h->luks_bytes);
 	if (!err)
 		err = alloc_add_l2_tables(a);
 	if (!err)

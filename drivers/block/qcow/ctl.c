@@ -85,9 +85,46 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 	return 0;
 }
 
+/* Return: a name that the caller gave, to be freed, NULL, or an ERR_PTR. */
+static char *ctl_get_name(u64 from, u32 len)
+{
+	char *name;
+
+	if (!from && !len)
+		return NULL;
+	if (!from || !len || len > QCOW_KEY_NAME_MAX)
+		return ERR_PTR(-EINVAL);
+	name = memdup_user_nul(u64_to_user_ptr(from), len);
+	if (!IS_ERR(name) && strlen(name) != len) {
+		kfree(name);
+		return ERR_PTR(-EINVAL);
+	}
+	return name;
+}
+
+static int ctl_get_key(struct qcow_source *src,
+		       const struct qcow_ioc_image *image)
+{
+	char *name;
+
+	if (!image->key != !image->cipher)
+		return -EINVAL;
+	name = ctl_get_name(image->key, image->key_len);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	src->key = name;
+	name = ctl_get_name(image->cipher, image->cipher_len);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	src->cipher = name;
+	return 0;
+}
+
 static int ctl_get_source(struct qcow_source *src,
 			  const struct qcow_ioc_image *image)
 {
+	int err;
+
 	if (image->flags ||
 	    memchr_inv(image->reserved, 0, sizeof(image->reserved)))
 		return -EINVAL;
@@ -95,6 +132,9 @@ static int ctl_get_source(struct qcow_source *src,
 	src->file = fget(image->fd);
 	if (!src->file)
 		return -EBADF;
+	err = ctl_get_key(src, image);
+	if (err)
+		return err;
 	if (image->data_fd < 0)
 		return 0;
 	src->data_file = fget(image->data_fd);
@@ -130,6 +170,8 @@ static void ctl_put_sources(struct qcow_source *sources, u32 nr)
 			fput(sources[i].file);
 		if (sources[i].data_file)
 			fput(sources[i].data_file);
+		kfree(sources[i].key);
+		kfree(sources[i].cipher);
 	}
 	kvfree(sources);
 }

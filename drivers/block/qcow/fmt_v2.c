@@ -9,6 +9,7 @@
 #include "cache.h"
 #include "commit.h"
 #include "comp.h"
+#include "crypt.h"
 #include "map.h"
 #include "snapshot.h"
 
@@ -146,6 +147,28 @@ static int v2_open_comp(struct qcow_image *img, const struct qcow_header *h,
 	return img->comp ? 0 : -ENOMEM;
 }
 
+/* A key is given exactly if the header says that it takes one. */
+static int v2_open_crypt(struct qcow_image *img, const struct qcow_header *h,
+			 const struct qcow_params *params, struct qcow_msg *msg)
+{
+	struct qcow_crypt *crypt;
+
+	if (!h->crypt_method)
+		return 0;
+	if (img->data_raw)
+		return qcow_fail(msg, -EOPNOTSUPP, "is encrypted, but its data file is to be raw, which exclude each other");
+	if (!params->key)
+		return qcow_fail(msg, -ENOKEY, "is encrypted (%s) and needs its key",
+				 qcow_header_crypt_name(h));
+	crypt = qcow_crypt_open(params->cipher,
+				h->crypt_method == QCOW_DISK_CRYPT_AES,
+				params->key, msg);
+	if (IS_ERR(crypt))
+		return PTR_ERR(crypt);
+	img->crypt = crypt;
+	return 0;
+}
+
 /* Images that are read only because of what they say of themselves. */
 static int v2_check_writable(const struct qcow_header *h, struct qcow_msg *msg)
 {
@@ -234,8 +257,6 @@ static int v2_open(struct qcow_image *img, const struct qcow_params *params,
 	int err;
 
 	err = v2_read_header(img, &h, msg);
-	if (!err)
-		err = qcow_header_supported(&h, msg);
 	if (err)
 		return err;
 	qcow_layout_init(&img->layout, &h);
@@ -246,6 +267,8 @@ static int v2_open(struct qcow_image *img, const struct qcow_params *params,
 	img->wants_backing = h.backing_len;
 	img->has_snapshots = h.nr_snapshots;
 	err = v2_check_data_file(img, &h, params, msg);
+	if (!err)
+		err = v2_open_crypt(img, &h, params, msg);
 	if (!err)
 		err = v2_read_l1(img, &h, msg);
 	if (!err)

@@ -68,6 +68,7 @@ static_assert(sizeof(struct qcow_disk_header) == 112);
 #define QCOW_DISK_MAX_BACKING_NAME	1023
 #define QCOW_DISK_MAX_L1_BYTES		(32U << 20)
 #define QCOW_DISK_MAX_REFTABLE_BYTES	(8U << 20)
+#define QCOW_DISK_MAX_LUKS_BYTES	(64U << 20)
 #define QCOW_DISK_MAX_SNAPSHOTS		65536
 #define QCOW_DISK_MIN_SNAPSHOT_BYTES	40
 #define QCOW_DISK_MAX_SNAPSHOT_TABLE	(64U << 20)
@@ -85,6 +86,14 @@ struct qcow_disk_extension {
 #define QCOW_DISK_EXT_BITMAPS		0x23852875U
 #define QCOW_DISK_EXT_LUKS		0x0537be77U
 #define QCOW_DISK_EXT_DATA_FILE		0x44415441U
+
+/* Section "Full disk encryption header pointer". */
+struct qcow_disk_luks {
+	__be64 offset;
+	__be64 length;
+};
+
+static_assert(sizeof(struct qcow_disk_luks) == 16);
 
 /* Section "Feature name table". */
 struct qcow_disk_feature_name {

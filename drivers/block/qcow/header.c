@@ -189,9 +189,42 @@ static int header_check_compression(const struct qcow_header *h,
 	return 0;
 }
 
-static int header_check_crypt(const struct qcow_header *h, struct qcow_msg *msg)
+/* Section "Full disk encryption header pointer". */
+static int header_check_luks(struct qcow_header *h, const u8 *buf,
+			     u64 file_size, struct qcow_msg *msg)
 {
-	if (h->crypt_method <= QCOW_DISK_CRYPT_LUKS)
+	struct qcow_disk_luks d;
+	u64 end;
+
+	if (!h->luks_offset)
+		return qcow_fail(msg, -EINVAL, "damaged header: it says nothing of where its LUKS header lies");
+	if (h->luks_len != sizeof(d))
+		return qcow_fail(msg, -EINVAL, "damaged header: LUKS extension of %u bytes, not %zu",
+				 h->luks_len, sizeof(d));
+	memcpy(&d, buf + h->luks_offset, sizeof(d));
+	h->luks_host = be64_to_cpu(d.offset);
+	h->luks_bytes = be64_to_cpu(d.length);
+	if (!h->luks_host || !h->luks_bytes ||
+	    !IS_ALIGNED(h->luks_host, 1ULL << h->cluster_bits))
+		return qcow_fail(msg, -EINVAL, "damaged header: LUKS header offset %#llx is not where one can be",
+				 (unsigned long long)h->luks_host);
+	if (h->luks_bytes > QCOW_DISK_MAX_LUKS_BYTES)
+		return qcow_fail(msg, -EFBIG, "damaged header: LUKS header is too large (%llu bytes)",
+				 (unsigned long long)h->luks_bytes);
+	if (check_add_overflow(h->luks_host, h->luks_bytes, &end) ||
+	    end > file_size)
+		return qcow_fail(msg, -EINVAL, "file is truncated: its LUKS header at %#llx lies past its end (%llu bytes)",
+				 (unsigned long long)h->luks_host,
+				 (unsigned long long)file_size);
+	return 0;
+}
+
+static int header_check_crypt(struct qcow_header *h, const u8 *buf,
+			      u64 file_size, struct qcow_msg *msg)
+{
+	if (h->crypt_method == QCOW_DISK_CRYPT_LUKS)
+		return header_check_luks(h, buf, file_size, msg);
+	if (h->crypt_method < QCOW_DISK_CRYPT_LUKS)
 		return 0;
 	return qcow_fail(msg, -EOPNOTSUPP, "encryption method %u is not supported",
 			 h->crypt_method);
@@ -397,7 +430,7 @@ int qcow_header_parse(struct qcow_header *h, const void *buf, size_t len,
 	if (!err)
 		err = header_check_compression(h, msg);
 	if (!err)
-		err = header_check_crypt(h, msg);
+		err = header_check_crypt(h, buf, file_size, msg);
 	if (!err)
 		err = header_check_geometry(h, msg);
 	if (!err)
@@ -410,19 +443,7 @@ int qcow_header_parse(struct qcow_header *h, const void *buf, size_t len,
 	return err;
 }
 
-/**
- * qcow_header_supported() - can the disk of a valid image be read?
- * @h: from qcow_header_parse()
- * @msg: says why not
- *
- * Apart from parsing so that tools can describe such an image all the same.
- *
- * Return: 0 or -EOPNOTSUPP.
- */
-int qcow_header_supported(const struct qcow_header *h, struct qcow_msg *msg)
+const char *qcow_header_crypt_name(const struct qcow_header *h)
 {
-	if (h->crypt_method == QCOW_DISK_CRYPT_NONE)
-		return 0;
-	return qcow_fail(msg, -EOPNOTSUPP, "image is encrypted (%s), which is not supported yet; decrypt it with qemu-img convert",
-			 h->crypt_method == QCOW_DISK_CRYPT_AES ? "AES" : "LUKS");
+	return h->crypt_method == QCOW_DISK_CRYPT_AES ? "AES" : "LUKS";
 }

@@ -31,6 +31,8 @@
  * @bitmaps_len: bytes of it
  * @luks_offset: of the LUKS extension's data in the buffer, 0: none
  * @luks_len: bytes of it
+ * @luks_host: of the LUKS header, bytes into the file
+ * @luks_bytes: bytes of it, 0: there is none
  */
 struct qcow_header {
 	u32 version;
@@ -57,6 +59,8 @@ struct qcow_header {
 	u32 bitmaps_len;
 	u32 luks_offset;
 	u32 luks_len;
+	u64 luks_host;
+	u64 luks_bytes;
 	char backing_format[16];
 };
 
@@ -80,8 +84,8 @@ int __must_check qcow_header_parse(struct qcow_header *h, const void *buf,
 				   size_t len, u64 file_size,
 				   struct qcow_msg *msg);
 
-int __must_check qcow_header_supported(const struct qcow_header *h,
-				       struct qcow_msg *msg);
+/* How an image is encrypted, for messages. */
+const char *qcow_header_crypt_name(const struct qcow_header *h);
 
 /* Entries of an L2 table, and bytes of disk that one L1 entry covers. */
 static inline u32 qcow_header_l2_bits(const struct qcow_header *h)

@@ -9,6 +9,7 @@
 #include <uapi/linux/qcow.h>
 
 #include "alloc.h"
+#include "crypt.h"
 #include "image.h"
 
 static const struct qcow_format_ops *image_format(u32 format)
@@ -77,6 +78,7 @@ static int image_close(struct qcow_image *img)
 {
 	int err = img->ops ? img->ops->close(img) : 0;
 
+	qcow_crypt_destroy(img->crypt);
 	qcow_file_close(&img->data_file);
 	qcow_file_close(&img->file);
 	kfree(img);
@@ -138,6 +140,8 @@ static struct qcow_image *image_open_one(const struct qcow_source *src,
 	err = image_open(img, src, params, msg);
 	if (!err)
 		err = image_check_backing(img, last, params, msg);
+	if (!err && src->key && !img->crypt)
+		err = qcow_fail(msg, -EINVAL, "was given a key, but is not encrypted");
 	if (!err)
 		return img;
 	image_close(img);
@@ -165,6 +169,8 @@ struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 	for (i = 0; i < nr; i++) {
 		*failed = i;
 		p.writable = params->writable && !i;
+		p.key = sources[i].key;
+		p.cipher = sources[i].cipher;
 		p.snapshot = i ? NULL : params->snapshot;
 		img = image_open_one(&sources[i], i + 1 == nr, &p, msg);
 		if (IS_ERR(img)) {

@@ -9,11 +9,15 @@
  * @file: open for reading
  * @data_file: open for reading, or NULL
  * @format: &enum qcow_format
+ * @key: description of its key in a keyring, or NULL
+ * @cipher: what the key is for, if there is one
  */
 struct qcow_source {
 	struct file *file;
 	struct file *data_file;
 	u32 format;
+	char *key;
+	char *cipher;
 };
 
 struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,

@@ -64,6 +64,7 @@ struct qcow_fio {
  * @host: compressed: bytes into the file of the stored data
  * @csize: compressed: bytes stored
  * @in_cluster: compressed: first byte wanted of the decompressed cluster
+ * @pos: bytes into the disk
  */
 struct qcow_part {
 	struct qcow_io *io;
@@ -74,6 +75,7 @@ struct qcow_part {
 	u64 host;
 	u32 csize;
 	u32 in_cluster;
+	u64 pos;
 };
 
 /**

@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "comp.h"
+#include "crypt.h"
 #include "part.h"
 
 static struct kmem_cache *part_cache;
@@ -129,14 +130,32 @@ static void part_work(struct work_struct *work)
 	qcow_worker_end(flags);
 }
 
+/* What was read is decrypted where it lies. */
+static void part_decrypt_work(struct work_struct *work)
+{
+	struct qcow_part *part = container_of(work, struct qcow_part, work);
+	const struct qcow_fio *fio = &part->fio;
+	unsigned int flags = qcow_worker_begin();
+	int err;
+
+	err = qcow_crypt_bvecs(part->image->crypt, fio->bvec, fio->nr_bvec,
+			       fio->skip, fio->len, part->pos, fio->pos, false);
+	qcow_worker_end(flags);
+	part_done(part, err);
+}
+
 static void part_end(struct qcow_fio *fio, int err)
 {
 	struct qcow_part *part = container_of(fio, struct qcow_part, fio);
 
-	if (unlikely(err == -EAGAIN))
+	if (unlikely(err == -EAGAIN)) {
 		part_defer(part);
-	else
+	} else if (!err && part->image->crypt && !part->csize) {
+		INIT_WORK(&part->work, part_decrypt_work);
+		queue_work(part->io->wq, &part->work);
+	} else {
 		part_done(part, err);
+	}
 }
 
 /**
@@ -158,6 +177,7 @@ void qcow_part_prepare(struct qcow_part *part, const struct qcow_io *io,
 	fio->write = io->op == QCOW_OP_WRITE;
 	fio->sync = false;
 	part->image = ext->image;
+	part->pos = io->pos + io->next;
 	if (ext->type == QCOW_EXTENT_COMPRESSED) {
 		u64 pos = io->pos + io->next;
 

@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "crypt.h"
 #include "link.h"
 #include "map.h"
 #include "place.h"
@@ -47,6 +48,21 @@ struct placement {
 static u64 placement_bytes(const struct placement *p)
 {
 	return (u64)p->head + p->len + p->tail;
+}
+
+/**
+ * qcow_place_fio() - write guest data, encrypted if the image is
+ * @img: the image
+ * @fio: what to write and where
+ * @pos: bytes into the disk
+ *
+ * Context: as qcow_place_write(). May sleep. Return: 0 or a negative errno.
+ */
+int qcow_place_fio(struct qcow_image *img, struct qcow_fio *fio, u64 pos)
+{
+	if (img->crypt)
+		return qcow_crypt_write(img->crypt, fio, pos);
+	return qcow_file_io_sync(fio);
 }
 
 /* --- One transfer of surroundings and guest data --- */
@@ -89,7 +105,7 @@ static int placement_write_around(struct placement *p, struct qcow_fio *fio)
 	fio->nr_bvec = nr;
 	fio->skip = 0;
 	fio->len = placement_bytes(p) - p->beyond;
-	err = qcow_file_io_sync(fio);
+	err = qcow_place_fio(p->io->image, fio, p->pos - p->head);
 	kvfree(bv);
 	return err;
 }
@@ -111,7 +127,7 @@ static int placement_write(struct placement *p)
 		fio.nr_bvec = p->io->nr_bvec;
 		fio.skip = p->io->skip + (p->pos - p->io->pos);
 		fio.len = p->len;
-		err = qcow_file_io_sync(&fio);
+		err = qcow_place_fio(img, &fio, p->pos);
 	}
 	WRITE_ONCE(img->alloc->unsynced, true);
 	return err;
@@ -126,7 +142,8 @@ static int placement_write(struct placement *p)
 static bool around_is_there(const struct qcow_image *img,
 			    const struct qcow_extent *ext, bool fresh)
 {
-	if (!fresh || ext->mapped)
+	/* Zeros in the file are no zeros once decrypted. */
+	if (!fresh || ext->mapped || img->crypt)
 		return false;
 	return ext->type == QCOW_EXTENT_ZERO ||
 	       (ext->type == QCOW_EXTENT_HOLE && !img->backing);

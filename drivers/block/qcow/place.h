@@ -4,6 +4,8 @@
 
 #include "qcow.h"
 
+int __must_check qcow_place_fio(struct qcow_image *img, struct qcow_fio *fio,
+				u64 pos);
 ssize_t __must_check qcow_place_write(struct qcow_io *io, u64 pos, u32 len);
 
 int __must_check qcow_place_check(struct qcow_image *img, u64 pos,

@@ -35,6 +35,7 @@
 struct qcow_alloc;
 struct qcow_cache;
 struct qcow_comp;
+struct qcow_crypt;
 
 /**
  * struct qcow_extent - where a piece of a disk lies; a value
@@ -87,6 +88,8 @@ struct qcow_stats {
  * @untrusted: no backing and no data file
  * @snapshot: the top image: id or name of the snapshot to show; or NULL
  * @writable: the top image is written
+ * @key: of the image that is opened: description of its key, or NULL
+ * @cipher: what the key is for, if there is one
  */
 struct qcow_params {
 	const char *device;
@@ -98,6 +101,8 @@ struct qcow_params {
 	bool untrusted;
 	const char *snapshot;
 	bool writable;
+	const char *key;
+	const char *cipher;
 };
 
 /**
@@ -144,6 +149,7 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @cache: qcow2: L2 slices
  * @comp: qcow2: compressed clusters
  * @alloc: qcow2: its clusters, if it is written
+ * @crypt: its guest data is encrypted, but for compressed clusters
  */
 struct qcow_image {
 	const struct qcow_format_ops *ops;
@@ -166,6 +172,7 @@ struct qcow_image {
 	struct qcow_cache *cache;
 	struct qcow_comp *comp;
 	struct qcow_alloc *alloc;
+	struct qcow_crypt *crypt;
 };
 
 /* Bits of qcow_image.flags. */

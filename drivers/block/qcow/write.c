@@ -10,6 +10,7 @@
 #include <linux/delay.h>
 #include <linux/sched.h>
 
+#include "alloc.h"
 #include "commit.h"
 #include "part.h"
 #include "place.h"
@@ -22,6 +23,30 @@
 #define WRITE_PART_DELAY	1000
 
 /* --- In place --- */
+
+/* What is encrypted on the way cannot be done without sleeping. */
+static int write_encrypted(struct qcow_io *io, const struct qcow_extent *ext)
+{
+	struct qcow_image *img = io->image;
+	struct qcow_fio fio = {
+		.file = ext->file,
+		.pos = ext->host,
+		.bvec = io->bvec,
+		.nr_bvec = io->nr_bvec,
+		.skip = io->skip + io->next,
+		.len = ext->len,
+		.write = true,
+	};
+	int err;
+
+	err = qcow_place_fio(img, &fio, io->pos + io->next);
+	WRITE_ONCE(img->alloc->unsynced, true);
+	if (unlikely(err))
+		qcow_img_err_ratelimited(img, "write of %u bytes at offset %#llx of the file failed: error %d\n",
+					 fio.len, fio.pos, err);
+	io->next += ext->len;
+	return err;
+}
 
 /* Serve what one extent covers. -EAGAIN: nothing was done, it would sleep. */
 static int write_extent(struct qcow_io *io, bool nowait)
@@ -42,6 +67,8 @@ static int write_extent(struct qcow_io *io, bool nowait)
 		err = qcow_place_check(img, pos, &ext);
 		if (unlikely(err))
 			return err;
+		if (img->crypt)
+			return nowait ? -EAGAIN : write_encrypted(io, &ext);
 		part = qcow_part_get(io);
 		if (!part)
 			return -EAGAIN;

@@ -25,6 +25,9 @@
 /* Longest id or name of a snapshot that can be asked for, in bytes. */
 #define QCOW_SNAPSHOT_NAME_MAX	1023
 
+/* Longest description of a key, or name of a cipher, in bytes. */
+#define QCOW_KEY_NAME_MAX	127
+
 /* Size of a metadata cache in bytes: the least, and what 0 stands for. */
 #define QCOW_CACHE_SIZE_MIN	(64U << 10)
 #define QCOW_CACHE_SIZE_DEFAULT	(32U << 20)
@@ -49,6 +52,13 @@ enum qcow_format {
  * @data_fd: its external data file, or -1
  * @format: &enum qcow_format
  * @flags: none defined, must be 0
+ * @key: address of the description of its key, not NUL-terminated; 0: it is not
+ *	encrypted. The key is of the type "logon", in a keyring of the caller, and
+ *	not needed any more when the ioctl returns
+ * @cipher: address of what the key is for, as LUKS writes it, such as
+ *	"aes-xts-plain64", not NUL-terminated; 0 if @key is
+ * @key_len: bytes at @key, up to QCOW_KEY_NAME_MAX
+ * @cipher_len: bytes at @cipher, up to QCOW_KEY_NAME_MAX
  * @reserved: must be 0
  */
 struct qcow_ioc_image {
@@ -56,7 +66,11 @@ struct qcow_ioc_image {
 	__s32 data_fd;
 	__u32 format;
 	__u32 flags;
-	__u64 reserved[4];
+	__u64 key;
+	__u64 cipher;
+	__u32 key_len;
+	__u32 cipher_len;
+	__u64 reserved[1];
 };
 
 #define QCOW_IMAGE_SIZE_V1	48
