@@ -259,15 +259,20 @@ END
 	refuses "data file $name" "data file .*(URL|json)" attach bad.qcow2
 done
 
-# Encrypted: info works, attach says what to do.
+# Encrypted: info works, attach asks for what it needs.
 image luks.qcow2
 poke luks.qcow2 32 4 2
-refuses "encrypted with LUKS" "encrypted \(LUKS\).*not supported yet.*qemu-img convert" attach luks.qcow2
-accepts "encrypted with LUKS: info" info luks.qcow2
-has "encrypted with LUKS: info says so" "encrypted: yes" out
+refuses "encrypted with LUKS, without its header" "says nothing of where its LUKS header lies" attach luks.qcow2
 image aes.qcow2
 poke aes.qcow2 32 4 1
-refuses "encrypted with AES" "encrypted \(AES\)" attach aes.qcow2
+accepts "encrypted with AES: info" info aes.qcow2
+has "encrypted with AES: info says so" "encrypted: yes" out
+refuses "encrypted with AES: no key file" "gone.key: cannot be read" attach --key-file gone.key aes.qcow2
+refuses "encrypted with AES: empty key file" "is empty" attach --key-file /dev/null aes.qcow2
+printf x > two.key
+refuses "encrypted with AES: two key files" "has 1 encrypted images in its chain, and 2 --key-file" attach --key-file two.key --key-file two.key aes.qcow2
+image plain.qcow2
+refuses "key file for what is not encrypted" "is not encrypted; leave out --key-file" attach --key-file two.key plain.qcow2
 image top.qcow2 -b base.qcow2 -F qcow2
 backing top.qcow2 aes.qcow2 qcow2
-refuses "encrypted backing file" "aes.qcow2: .*encrypted" attach top.qcow2
+refuses "encrypted backing file" "is empty" attach --key-file /dev/null top.qcow2

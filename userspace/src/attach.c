@@ -15,6 +15,7 @@
 #include "device.h"
 #include "report.h"
 #include "text.h"
+#include "unlock.h"
 
 const char attach_usage[] =
 "Usage: qcowctl attach [options] IMAGE\n"
@@ -34,7 +35,9 @@ const char attach_usage[] =
 "                           file, no partition scan, no probing by udev\n"
 "     --snapshot ID         show an internal snapshot, by its id or name:\n"
 "                           read-only\n"
-"     --key-file FILE       not supported yet\n"
+"     --key-file FILE       the passphrase of an encrypted image, - for the\n"
+"                           standard input; given again for each encrypted\n"
+"                           image of the chain; asked for if not given\n"
 " -h, --help                show this\n";
 
 enum {
@@ -68,12 +71,14 @@ static const struct option options[] = {
  * @chain: what to open
  * @beneath: the folder in it, to free
  * @ioc: for the driver
+ * @keys: files with passphrases
  * @help: show the usage instead
  */
 struct attach {
 	struct chain_options chain;
 	char *beneath;
 	struct qcow_ioc_attach ioc;
+	struct key_files keys;
 	bool help;
 };
 
@@ -163,10 +168,11 @@ static int parse_snapshot(struct attach *a, const char *arg)
 	return 0;
 }
 
-static int option_unsupported(const char *name, const char *instead)
+static void add_key_file(struct key_files *keys, const char *name)
 {
-	report(name, "not supported yet; %s", instead);
-	return -1;
+	keys->names = xrealloc(keys->names,
+			       (keys->nr + 1) * sizeof(*keys->names));
+	keys->names[keys->nr++] = name;
 }
 
 static int parse_option(struct attach *a, int opt, char **argv)
@@ -198,17 +204,25 @@ static int parse_option(struct attach *a, int opt, char **argv)
 	case OPT_SNAPSHOT:
 		return parse_snapshot(a, optarg);
 	case OPT_KEY_FILE:
-		return option_unsupported("--key-file", "decrypt the image with qemu-img convert");
+		add_key_file(&a->keys, optarg);
+		return 0;
 	}
 	report_usage("attach", argv);
 	return -1;
 }
 
-static void set_image(struct qcow_ioc_image *to, const struct image *img)
+static void set_image(struct qcow_ioc_image *to, const struct image *img,
+		      const struct unlocked *u)
 {
 	to->fd = img->file.fd;
 	to->data_fd = image_has_data_file(img) ? img->data.fd : -1;
 	to->format = img->format;
+	if (!u->description)
+		return;
+	to->key = (uintptr_t)u->description;
+	to->key_len = strlen(u->description);
+	to->cipher = (uintptr_t)u->cipher;
+	to->cipher_len = strlen(u->cipher);
 }
 
 /* Say why the driver refused, of the image that it names. */
@@ -226,7 +240,8 @@ static void report_refusal(const struct chain *c,
 }
 
 /* Hand the open files to the driver: the N of the new device, or -1. */
-static int attach_chain(const struct chain *c, struct qcow_ioc_attach *ioc)
+static int attach_unlocked(const struct chain *c, const struct unlocked *u,
+			   struct qcow_ioc_attach *ioc)
 {
 	struct qcow_ioc_image *images;
 	struct qcow_msg msg = { };
@@ -238,7 +253,7 @@ static int attach_chain(const struct chain *c, struct qcow_ioc_attach *ioc)
 		return -1;
 	images = xcalloc(c->nr, sizeof(*images));
 	for (i = 0; i < c->nr; i++)
-		set_image(&images[i], &c->images[i]);
+		set_image(&images[i], &c->images[i], &u[i]);
 	ioc->size = sizeof(*ioc);
 	ioc->index = -1;
 	ioc->nr_images = c->nr;
@@ -256,6 +271,16 @@ static int attach_chain(const struct chain *c, struct qcow_ioc_attach *ioc)
 	return err ? -1 : ioc->index;
 }
 
+static int attach_chain(const struct chain *c, const struct key_files *keys,
+			struct qcow_ioc_attach *ioc)
+{
+	struct unlocked *u = unlock_chain(c, keys);
+	int index = u ? attach_unlocked(c, u, ioc) : -1;
+
+	unlock_forget(u, c->nr);
+	return index;
+}
+
 /* Attach an image, read-only if it cannot be written: the N, or -1. */
 static int attach_named(struct attach *a, const char *name)
 {
@@ -267,7 +292,7 @@ static int attach_named(struct attach *a, const char *name)
 	if (!chain_open(&chain, name, &a->chain) && !chain_check(&chain)) {
 		if (!chain_writable(&chain))
 			a->ioc.flags |= QCOW_ATTACH_RO;
-		index = attach_chain(&chain, &a->ioc);
+		index = attach_chain(&chain, &a->keys, &a->ioc);
 	}
 	/* Said only now, so that an attach that fails says one line. */
 	if (index >= 0 && chain.unwritable)
@@ -296,7 +321,7 @@ int attach_to_change(const char *name, u32 format)
 
 	if (!chain_open(&chain, name, &a.chain) && !chain_check(&chain)) {
 		if (chain_writable(&chain))
-			index = attach_chain(&chain, &a.ioc);
+			index = attach_chain(&chain, &a.keys, &a.ioc);
 		else
 			report(chain.unwritable ? chain.unwritable : name,
 			       "cannot be opened for writing");
@@ -345,5 +370,6 @@ int attach_main(int argc, char **argv)
 		err = attach_image(&a, argv[optind]);
 	}
 	free(a.beneath);
+	free(a.keys.names);
 	return !!err;
 }
