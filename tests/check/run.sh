@@ -126,8 +126,8 @@ check_shellcheck() {
 # --- Layers: what a file includes is of its own layer or a lower one. ---
 
 # From the bottom up, as in drivers/block/qcow/Kbuild.include.
-LAYERS="pure format header entry io file space comp cache qcow inflight alloc map link commit fmt
-	image part read place write zero cmd device sysfs ctl main"
+LAYERS="pure format header entry io file space crypt comp cache qcow inflight alloc map link commit fmt
+	image part read place write zero cmd device sysfs key ctl main"
 
 layer_of() {
 	local name=${1##*/} n=0 layer

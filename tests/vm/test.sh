@@ -27,7 +27,7 @@ else
 	: "${QCOW_READ:=$((QCOW_COUNT / 3))}" "${QCOW_MUTANTS:=300}" "${QCOW_STORM:=5}" "${QCOW_CPUS:=1}"
 fi
 GUEST_SECONDS=1500
-manifests=(cross crafted damage refuse)
+manifests=(cross crafted damage crypt refuse)
 
 # make_images: prints the folder with the images' disk and the manifests. It is
 # named after all that decides what is in it.

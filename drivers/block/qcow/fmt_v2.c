@@ -9,6 +9,7 @@
 #include "cache.h"
 #include "commit.h"
 #include "comp.h"
+#include "crypt.h"
 #include "map.h"
 #include "snapshot.h"
 
@@ -237,6 +238,9 @@ static int v2_open(struct qcow_image *img, const struct qcow_params *params,
 	err = v2_read_header(img, &h, msg);
 	if (!err)
 		err = qcow_header_supported(&h, msg);
+	if (!err)
+		err = qcow_crypt_open(&img->crypt, h.crypt_method, params->key,
+				      msg);
 	if (err)
 		return err;
 	qcow_layout_init(&img->layout, &h);

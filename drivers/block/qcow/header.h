@@ -31,6 +31,8 @@
  * @bitmaps_len: bytes of it
  * @luks_offset: of the LUKS extension's data in the buffer, 0: none
  * @luks_len: bytes of it
+ * @crypto_offset: LUKS: of its header, bytes into the file; not yet believed
+ * @crypto_length: bytes of that
  */
 struct qcow_header {
 	u32 version;
@@ -57,6 +59,8 @@ struct qcow_header {
 	u32 bitmaps_len;
 	u32 luks_offset;
 	u32 luks_len;
+	u64 crypto_offset;
+	u64 crypto_length;
 	char backing_format[16];
 };
 

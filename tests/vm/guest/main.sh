@@ -64,7 +64,7 @@ insmod "$QCOW_MODULE" || exit 1
 prepare
 cp "$here"/*.sh $BIN
 here=$BIN
-for manifest in cross crafted damage; do
+for manifest in cross crafted damage crypt; do
 	[ -s "/out/$manifest" ] || continue
 	start=$SECONDS
 	qcowtest compare -r "$IMAGES" "/out/$manifest" >> /out/results
