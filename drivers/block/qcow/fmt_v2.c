@@ -3,24 +3,16 @@
  * qcow2, versions 2 and 3: opening an image. Mapping is map.c.
  */
 #include <linux/mm.h>
-#include <linux/percpu.h>
 #include <linux/slab.h>
 
 #include "cache.h"
 #include "commit.h"
-#include "comp.h"
+#include "fmt.h"
 #include "map.h"
 #include "snapshot.h"
 
 /* Bytes of the first read: the fixed header, whatever the cluster size. */
 #define V2_FIRST_READ	512
-
-static int v2_read_error(struct qcow_msg *msg, int err, const char *what)
-{
-	if (err == -ENOMEM)
-		return qcow_fail(msg, err, "not enough memory for its %s", what);
-	return qcow_fail(msg, err, "cannot read its %s (error %d)", what, -err);
-}
 
 /* The header and its extensions are in the first cluster. */
 static int v2_read_header(struct qcow_image *img, struct qcow_header *h,
@@ -38,7 +30,7 @@ static int v2_read_header(struct qcow_image *img, struct qcow_header *h,
 	cluster_size = err ?: qcow_header_cluster_size(buf, len, msg);
 	kfree(buf);
 	if (err)
-		return v2_read_error(msg, err, "header");
+		return qcow_fmt_read_error(msg, err, "header");
 	if (cluster_size < 0)
 		return cluster_size;
 
@@ -48,32 +40,11 @@ static int v2_read_header(struct qcow_image *img, struct qcow_header *h,
 		return -ENOMEM;
 	err = qcow_file_pread(&img->file, 0, buf, len);
 	if (err)
-		err = v2_read_error(msg, err, "header");
+		err = qcow_fmt_read_error(msg, err, "header");
 	else
 		err = qcow_header_parse(h, buf, len, file_size, msg);
 	kvfree(buf);
 	return err;
-}
-
-static int v2_read_l1(struct qcow_image *img, const struct qcow_header *h,
-		      struct qcow_msg *msg)
-{
-	size_t len = (size_t)h->l1_size * sizeof(u64);
-	u32 i;
-	int err;
-
-	img->l1_size = h->l1_size;
-	if (!len)
-		return 0;
-	img->l1 = kvmalloc(len, GFP_KERNEL);
-	if (!img->l1)
-		return v2_read_error(msg, -ENOMEM, "L1 table");
-	err = qcow_file_pread(&img->file, h->l1_offset, img->l1, len);
-	if (err)
-		return v2_read_error(msg, err, "L1 table");
-	for (i = 0; i < img->l1_size; i++)
-		img->l1[i] = be64_to_cpu(((__force __be64 *)img->l1)[i]);
-	return 0;
 }
 
 /* The disk is to be what it was when a snapshot was made. */
@@ -92,7 +63,7 @@ static int v2_pick_snapshot(struct qcow_image *img, struct qcow_header *h,
 	if (err == -EUCLEAN)
 		return qcow_fail(msg, -EIO, "its snapshot table is damaged; see qemu-img check");
 	if (err)
-		return v2_read_error(msg, err, "snapshot table");
+		return qcow_fmt_read_error(msg, err, "snapshot table");
 	if (s.disk_size)
 		h->size = s.disk_size;
 	if (h->size > S64_MAX ||
@@ -122,30 +93,6 @@ static int v2_check_data_file(struct qcow_image *img,
 	return 0;
 }
 
-static int v2_open_cache(struct qcow_image *img,
-			 const struct qcow_params *params)
-{
-	u32 slice_bits = min_t(u32, img->layout.cluster_bits,
-			       QCOW_CACHE_MAX_SLICE_BITS);
-	struct qcow_cache *cache;
-
-	cache = qcow_cache_create(&img->file, slice_bits, params->cache_bytes);
-	if (IS_ERR(cache))
-		return PTR_ERR(cache);
-	img->cache = cache;
-	img->slice_entries = 1U << (slice_bits - img->layout.entry_bits);
-	return 0;
-}
-
-static int v2_open_comp(struct qcow_image *img, const struct qcow_header *h,
-			const struct qcow_params *params)
-{
-	img->comp = qcow_comp_create(&img->file, qcow_comp_codec(h->compression),
-				     h->cluster_bits, params->comp_wq,
-				     &params->stats->decompressed);
-	return img->comp ? 0 : -ENOMEM;
-}
-
 /* Images that are read only because of what they say of themselves. */
 static int v2_check_writable(const struct qcow_header *h, struct qcow_msg *msg)
 {
@@ -160,7 +107,7 @@ static int v2_alloc_error(struct qcow_msg *msg, int err)
 {
 	if (err == -EUCLEAN)
 		return qcow_fail(msg, -EROFS, "has tables that overlap or lie where they cannot; repair it with qemu-img check -r all, or attach it read-only with -r");
-	return v2_read_error(msg, err, "refcounts or snapshots");
+	return qcow_fmt_read_error(msg, err, "refcounts or snapshots");
 }
 
 static int v2_open_alloc(struct qcow_image *img, const struct qcow_header *h,
@@ -208,25 +155,6 @@ static int v2_start(struct qcow_image *img, struct qcow_msg *msg)
 	return err ? qcow_fail(msg, err, "cannot be written (error %d)", -err) : 0;
 }
 
-static int v2_close(struct qcow_image *img)
-{
-	int err = 0;
-
-	if (img->alloc) {
-		err = qcow_commit_close(img->alloc);
-		/* It may have been marked corrupt on the way. */
-		qcow_commit_stop(img->alloc);
-	}
-	if (err)
-		pr_err("%s: was not closed cleanly: error %d; see qemu-img check\n",
-		       img->label, err);
-	qcow_alloc_destroy(img->alloc);
-	qcow_comp_destroy(img->comp);
-	qcow_cache_destroy(img->cache);
-	kvfree(img->l1);
-	return err;
-}
-
 static int v2_open(struct qcow_image *img, const struct qcow_params *params,
 		   struct qcow_msg *msg)
 {
@@ -247,11 +175,12 @@ static int v2_open(struct qcow_image *img, const struct qcow_params *params,
 	img->has_snapshots = h.nr_snapshots;
 	err = v2_check_data_file(img, &h, params, msg);
 	if (!err)
-		err = v2_read_l1(img, &h, msg);
+		err = qcow_fmt_read_l1(img, &h, msg);
 	if (!err)
-		err = v2_open_cache(img, params);
+		err = qcow_fmt_open_cache(img, min_t(u32, h.cluster_bits,
+						     QCOW_CACHE_MAX_SLICE_BITS), params);
 	if (!err)
-		err = v2_open_comp(img, &h, params);
+		err = qcow_fmt_open_comp(img, &h, params);
 	if (!err)
 		err = v2_open_alloc(img, &h, params, msg);
 	return err;
@@ -261,6 +190,6 @@ const struct qcow_format_ops qcow_fmt_v2 = {
 	.name = "qcow2",
 	.open = v2_open,
 	.start = v2_start,
-	.close = v2_close,
+	.close = qcow_fmt_close,
 	.map = qcow_map,
 };

@@ -46,8 +46,8 @@ void qcow_image_unreadable(struct qcow_image *img, u64 pos, const char *what)
 {
 	if (test_and_set_bit(QCOW_IMAGE_CORRUPT, &img->flags))
 		return;
-	pr_err("%s: damaged at %#llx of the disk: %s; reads of such places fail, see qemu-img check\n",
-	       img->label, pos, what);
+	pr_err("%s: damaged at %#llx of the disk: %s; reads of such places fail, %s\n",
+	       img->label, pos, what, qcow_image_advice(img));
 }
 
 /**
@@ -68,8 +68,10 @@ void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what)
 	set_bit(QCOW_IMAGE_CORRUPT, &img->flags);
 	if (test_and_set_bit(QCOW_IMAGE_STOPPED, &img->flags))
 		return;
-	pr_err("%s: damaged at %#llx of the disk: %s; marking it corrupt, all I/O fails from now on: detach it and see qemu-img check\n",
-	       img->label, pos, what);
+	pr_err("%s: damaged at %#llx of the disk: %s; %sall I/O fails from now on: detach it and %s\n",
+	       img->label, pos, what,
+	       img->layout.version < 3 ? "" : "marking it corrupt, ",
+	       qcow_image_advice(img));
 	queue_work(img->alloc->wq, &img->alloc->corrupt_work);
 }
 

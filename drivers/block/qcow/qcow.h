@@ -137,13 +137,13 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @stats: of the device
  * @flags: QCOW_IMAGE_*
  * @label: device and file name for messages
- * @layout: qcow2: of the tables
- * @l1: qcow2: the active L1 table in the CPU's byte order
- * @l1_size: qcow2: entries in @l1
- * @slice_entries: qcow2: L2 entries in a slice of @cache
- * @cache: qcow2: L2 slices
- * @comp: qcow2: compressed clusters
- * @alloc: qcow2: its clusters, if it is written
+ * @layout: qcow, qcow2: of the tables
+ * @l1: qcow, qcow2: the active L1 table in the CPU's byte order
+ * @l1_size: qcow, qcow2: entries in @l1
+ * @slice_entries: qcow, qcow2: L2 entries in a slice of @cache
+ * @cache: qcow, qcow2: L2 slices
+ * @comp: qcow, qcow2: compressed clusters
+ * @alloc: qcow, qcow2: its clusters, if it is written
  */
 struct qcow_image {
 	const struct qcow_format_ops *ops;
@@ -179,6 +179,13 @@ struct qcow_image {
 static inline bool qcow_image_stopped(const struct qcow_image *img)
 {
 	return unlikely(test_bit(QCOW_IMAGE_STOPPED, &img->flags));
+}
+
+/* What to do about damage, for a message. */
+static inline const char *qcow_image_advice(const struct qcow_image *img)
+{
+	return img->layout.version == 1 ? "restore it from a copy" :
+					  "see qemu-img check";
 }
 
 void qcow_image_unreadable(struct qcow_image *img, u64 pos, const char *what);
