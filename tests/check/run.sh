@@ -137,6 +137,7 @@ layer_of() {
 	compat|compat_blk)	echo 0; return ;;
 	comp_*)			name=comp ;;
 	fmt_*)			name=fmt ;;
+	header_*)		name=header ;;
 	refcount|release|snapshot) name=alloc ;;
 	esac
 	for layer in $LAYERS; do

@@ -17,13 +17,13 @@ void qcow_layout_init(struct qcow_layout *lay, const struct qcow_header *h)
 {
 	lay->cluster_bits = h->cluster_bits;
 	lay->l2_bits = qcow_header_l2_bits(h);
-	lay->entry_bits = h->cluster_bits - lay->l2_bits;
 	lay->version = h->version;
 	lay->extended_l2 = h->incompatible & QCOW_DISK_INCOMPAT_EXTL2;
 	lay->data_file = h->incompatible & QCOW_DISK_INCOMPAT_DATA_FILE;
+	lay->entry_bits = lay->extended_l2 ? 4 : 3;
 	/* 32 subclusters: five bits. */
 	lay->grain_bits = h->cluster_bits - (lay->extended_l2 ? 5 : 0);
-	lay->csize_shift = 70 - h->cluster_bits;
+	lay->csize_shift = (h->version == 1 ? 63 : 70) - h->cluster_bits;
 }
 
 static bool cluster_aligned(const struct qcow_layout *lay, u64 offset)
@@ -37,12 +37,29 @@ static bool cluster_aligned(const struct qcow_layout *lay, u64 offset)
  * @raw: the entry in the CPU's byte order
  * @l2_offset: bytes into the file of the L2 table, 0: there is none
  *
- * Return: 0, or -EIO if the table would not be cluster-aligned.
+ * Return: 0, or -EIO if the table would not be cluster-aligned; of version 1: not
+ * 512-aligned, or where no file reaches.
  */
 int qcow_entry_l1(const struct qcow_layout *lay, u64 raw, u64 *l2_offset)
 {
+	if (lay->version == 1) {
+		*l2_offset = raw & QCOW_DISK_V1_OFFSET_MASK;
+		return *l2_offset == raw ? 0 : -EIO;
+	}
 	*l2_offset = raw & QCOW_DISK_L1E_OFFSET_MASK;
 	return cluster_aligned(lay, *l2_offset) ? 0 : -EIO;
+}
+
+/**
+ * qcow_entry_l1_table() - encode an L1 entry
+ * @lay: the image's layout
+ * @l2_offset: bytes into the file of an L2 table that is the image's own
+ *
+ * Return: the entry.
+ */
+u64 qcow_entry_l1_table(const struct qcow_layout *lay, u64 l2_offset)
+{
+	return lay->version == 1 ? l2_offset : l2_offset | QCOW_DISK_E_COPIED;
 }
 
 static int entry_fault(struct qcow_entry *e, const char *fault)
@@ -97,6 +114,34 @@ static int entry_check_host(const struct qcow_layout *lay, u64 guest,
 	return 0;
 }
 
+/* Of version 1. There are no references to count: what is mapped is our own. */
+static int entry_v1(const struct qcow_layout *lay, u64 raw, u64 guest,
+		    struct qcow_entry *e)
+{
+	u64 cluster = 1ULL << lay->cluster_bits;
+
+	e->csize = 0;
+	e->host = 0;
+	e->mapped = false;
+	e->copied = false;
+	e->type = QCOW_EXTENT_HOLE;
+	if (raw & QCOW_DISK_V1_L2E_COMPRESSED) {
+		e->type = QCOW_EXTENT_COMPRESSED;
+		e->csize = raw >> lay->csize_shift & (cluster - 1);
+		e->host = raw & ((1ULL << lay->csize_shift) - 1);
+		return e->csize ? 0 : entry_fault(e, "compressed cluster of no bytes");
+	}
+	if (!raw)
+		return 0;
+	if (raw & ~QCOW_DISK_V1_OFFSET_MASK)
+		return entry_fault(e, "cluster offset is not aligned or out of range");
+	e->type = QCOW_EXTENT_DATA;
+	e->mapped = true;
+	e->copied = true;
+	e->host = raw + (guest & (cluster - 1));
+	return 0;
+}
+
 /**
  * qcow_entry_l2() - decode an L2 entry for one byte of the disk
  * @lay: the image's layout
@@ -113,6 +158,8 @@ int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest,
 	u64 in_cluster = guest & ((1ULL << lay->cluster_bits) - 1);
 	int err;
 
+	if (unlikely(lay->version == 1))
+		return entry_v1(lay, raw, guest, e);
 	e->mapped = false;
 	if (unlikely(raw & QCOW_DISK_L2E_COMPRESSED))
 		return entry_compressed(lay, raw, e);
@@ -165,11 +212,11 @@ struct qcow_l2_entry qcow_entry_data(const struct qcow_layout *lay,
 				     u64 len, u64 host)
 {
 	u64 in_cluster = guest & ((1ULL << lay->cluster_bits) - 1);
-	struct qcow_l2_entry new = {
-		.raw = (host - in_cluster) | QCOW_DISK_E_COPIED,
-	};
+	struct qcow_l2_entry new = { .raw = host - in_cluster };
 	u64 mask;
 
+	if (lay->version > 1)
+		new.raw |= QCOW_DISK_E_COPIED;
 	if (!lay->extended_l2)
 		return new;
 	mask = subcluster_mask(lay, guest, len);
@@ -213,6 +260,7 @@ static int entry_zero_extended(const struct qcow_layout *lay,
  * @new: the result
  *
  * Version 2 knows no zeros: the caller sees to it that there is no backing file.
+ * Not of version 1, in which a cluster that is let go of would be lost.
  *
  * Return: 0, or -EAGAIN: that cannot be said of a part of a compressed cluster.
  */

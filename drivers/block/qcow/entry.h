@@ -11,8 +11,9 @@
  * @entry_bits: log2 of the bytes of an L2 entry: 3, or 4 if extended
  * @grain_bits: log2 of the bytes that one decoded entry stands for: a
  *	subcluster with extended L2 entries, else a cluster
- * @csize_shift: first bit of the sector count in a compressed entry
- * @version: 2 or 3
+ * @csize_shift: first bit of the length in a compressed entry: sectors, or of
+ *	version 1 bytes
+ * @version: 2 or 3, or 1
  * @extended_l2: entries have a subcluster bitmap
  * @data_file: guest data lies in an external data file
  */
@@ -45,7 +46,7 @@ enum qcow_extent_type {
  * struct qcow_entry - a decoded L2 entry, for one grain of the disk
  * @type: what it is
  * @copied: its cluster's refcount is one
- * @csize: bytes stored of a compressed cluster, an upper bound
+ * @csize: bytes stored of a compressed cluster, an upper bound; not 0 if it is one
  * @mapped: it has a cluster in the file, also if it is a hole or zeros; of
  *	compressed data never
  * @host: bytes into the file of the grain or of the compressed data; also set
@@ -95,6 +96,7 @@ void qcow_layout_init(struct qcow_layout *lay, const struct qcow_header *h);
 
 int __must_check qcow_entry_l1(const struct qcow_layout *lay, u64 raw,
 			       u64 *l2_offset);
+u64 qcow_entry_l1_table(const struct qcow_layout *lay, u64 l2_offset);
 int __must_check qcow_entry_l2(const struct qcow_layout *lay, u64 raw,
 			       u64 bitmap, u64 guest, struct qcow_entry *e);
 
@@ -117,6 +119,18 @@ void qcow_entry_set_refcount(void *block, u32 order, u32 index, u64 value);
 static inline u64 qcow_entry_refcount_max(u32 order)
 {
 	return ~0ULL >> (64 - (1U << order));
+}
+
+/* Whether what a table refers to that an L1 entry leads to may be our own. */
+static inline bool qcow_entry_l1_own(const struct qcow_layout *lay, u64 raw)
+{
+	return raw & QCOW_DISK_E_COPIED || lay->version == 1;
+}
+
+/* Bytes of an L2 table: a cluster, but of version 1. */
+static inline u64 qcow_layout_l2_bytes(const struct qcow_layout *lay)
+{
+	return 1ULL << (lay->l2_bits + lay->entry_bits);
 }
 
 /* Bytes of the disk that one L1 entry covers, as a shift: 15 to 39. */

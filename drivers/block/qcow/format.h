@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * qcow2 on disk, in the terms of QEMU's docs/interop/qcow2. All integers are
- * big-endian.
+ * qcow2 on disk, in the terms of QEMU's docs/interop/qcow2; and qcow version 1,
+ * for which there is QEMU's block/qcow.c alone. All integers are big-endian.
  */
 #ifndef _QCOW_FORMAT_H
 #define _QCOW_FORMAT_H
@@ -38,7 +38,6 @@ struct qcow_disk_header {
 
 static_assert(sizeof(struct qcow_disk_header) == 112);
 
-#define QCOW_DISK_V1_HEADER_LENGTH	48
 #define QCOW_DISK_V2_HEADER_LENGTH	72
 #define QCOW_DISK_V3_HEADER_LENGTH	104
 
@@ -107,6 +106,38 @@ static_assert(sizeof(struct qcow_disk_feature_name) == 48);
 
 /* Section "Refcounts". */
 #define QCOW_DISK_REFTABLE_OFFSET_MASK	GENMASK_ULL(63, 9)
+
+/*
+ * Version 1. The L1 table has as many entries as the size needs. An L1 entry is
+ * the offset of an L2 table. An L2 entry is an offset, too, or it says where
+ * compressed data lies: above the offset is its length in bytes, in as many bits
+ * as a cluster's size has.
+ */
+struct qcow_disk_v1_header {
+	__be32 magic;
+	__be32 version;
+	__be64 backing_file_offset;
+	__be32 backing_file_size;
+	__be32 mtime;
+	__be64 size;
+	u8 cluster_bits;
+	u8 l2_bits;
+	__be16 padding;
+	__be32 crypt_method;
+	__be64 l1_table_offset;
+};
+
+static_assert(sizeof(struct qcow_disk_v1_header) == 48);
+
+#define QCOW_DISK_V1_MAX_CLUSTER_BITS	16
+#define QCOW_DISK_V1_MIN_L2_BITS	6
+#define QCOW_DISK_V1_MAX_L2_BITS	13
+#define QCOW_DISK_V1_MIN_SIZE		2
+
+/* Clusters and L2 tables lie anywhere, aligned to so many bits. */
+#define QCOW_DISK_V1_ALIGN_BITS		9
+#define QCOW_DISK_V1_OFFSET_MASK	GENMASK_ULL(55, QCOW_DISK_V1_ALIGN_BITS)
+#define QCOW_DISK_V1_L2E_COMPRESSED	BIT_ULL(63)
 
 /* Section "Snapshots": extra data, id and name follow, padded to 8 bytes. */
 struct qcow_disk_snapshot {

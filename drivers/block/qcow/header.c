@@ -30,7 +30,7 @@ int qcow_header_cluster_size(const void *buf, size_t len, struct qcow_msg *msg)
 		return qcow_fail(msg, -EINVAL, "not a qcow2 image (no magic bytes); use -f raw if it is a raw image");
 	version = be32_to_cpu(d->version);
 	if (version == 1)
-		return qcow_fail(msg, -EOPNOTSUPP, "qcow version 1 is not supported yet; convert it with qemu-img convert -O qcow2");
+		return qcow_fail(msg, -EINVAL, "not a qcow2 image, but one of qcow version 1; use -f qcow");
 	if (version != 2 && version != 3)
 		return qcow_fail(msg, -EOPNOTSUPP, "qcow2 version %u is not supported (only 2 and 3)",
 				 version);

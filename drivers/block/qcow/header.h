@@ -5,9 +5,11 @@
 #include "format.h"
 
 /**
- * struct qcow_header - a validated qcow2 header in the CPU's byte order
- * @version: 2 or 3
+ * struct qcow_header - a validated header in the CPU's byte order
+ * @version: 2 or 3, or 1: of qcow, which has only @cluster_bits, @l2_bits,
+ *	@crypt_method, @size, @l1_offset, @l1_size and a backing file
  * @cluster_bits: log2 of the cluster size in bytes, 9 to 21
+ * @l2_bits: version 1: log2 of the entries of an L2 table, 6 to 13
  * @refcount_order: log2 of the bits of a refcount, 0 to 6
  * @header_length: bytes of the fixed part
  * @compression: QCOW_DISK_COMPRESSION_*
@@ -23,7 +25,8 @@
  * @snapshots_offset: bytes into the file
  * @nr_snapshots: entries of the snapshot table
  * @backing_len: bytes of the backing file's name, 0: there is none
- * @backing_offset: of that name in the buffer that was parsed
+ * @backing_offset: of that name in the buffer that was parsed; version 1: in the
+ *	file
  * @data_name_len: bytes of the external data file's name, 0: not named
  * @data_name_offset: of that name in the buffer that was parsed
  * @backing_format: NUL-terminated, empty if not given
@@ -35,6 +38,7 @@
 struct qcow_header {
 	u32 version;
 	u32 cluster_bits;
+	u32 l2_bits;
 	u32 refcount_order;
 	u32 header_length;
 	u32 compression;
@@ -50,7 +54,7 @@ struct qcow_header {
 	u64 snapshots_offset;
 	u32 nr_snapshots;
 	u32 backing_len;
-	u32 backing_offset;
+	u64 backing_offset;
 	u32 data_name_len;
 	u32 data_name_offset;
 	u32 bitmaps_offset;
@@ -83,9 +87,18 @@ int __must_check qcow_header_parse(struct qcow_header *h, const void *buf,
 int __must_check qcow_header_supported(const struct qcow_header *h,
 				       struct qcow_msg *msg);
 
-/* Entries of an L2 table, and bytes of disk that one L1 entry covers. */
+/* Of qcow version 1: header_v1.c. */
+int __must_check qcow_header_v1_parse(struct qcow_header *h, const void *buf,
+				      size_t len, u64 file_size,
+				      struct qcow_msg *msg);
+int __must_check qcow_header_v1_writable(const struct qcow_header *h,
+					 struct qcow_msg *msg);
+
+/* Entries of an L2 table, as a shift. */
 static inline u32 qcow_header_l2_bits(const struct qcow_header *h)
 {
+	if (h->version == 1)
+		return h->l2_bits;
 	return h->cluster_bits -
 	       (h->incompatible & QCOW_DISK_INCOMPAT_EXTL2 ? 4 : 3);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From an offset in a qcow2 image's disk to where the bytes lie.
+ * From an offset in a qcow or qcow2 image's disk to where the bytes lie.
  *
  * The result is a value: nothing stays locked or referenced. Section "Cluster
  * mapping" of the specification.
@@ -150,7 +150,7 @@ static int map_l2(struct qcow_image *img, u64 l2_offset, bool nowait,
 }
 
 /**
- * qcow_map() - find out where a piece of a qcow2 image's disk lies
+ * qcow_map() - find out where a piece of a qcow or qcow2 image's disk lies
  * @img: the image
  * @pos: bytes into the disk, below its size
  * @len: bytes wanted, at least 1, not beyond its size
@@ -183,7 +183,7 @@ int qcow_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 	}
 	if (l2_offset) {
 		err = map_l2(img, l2_offset, nowait, &want, ext);
-		ext->copied &= l1_entry >> 63;
+		ext->copied &= qcow_entry_l1_own(&img->layout, l1_entry);
 		return err;
 	}
 	ext->type = QCOW_EXTENT_HOLE;
