@@ -138,7 +138,7 @@ layer_of() {
 	comp_*)			name=comp ;;
 	fmt_*)			name=fmt ;;
 	header_*)		name=header ;;
-	refcount|release|snapshot) name=alloc ;;
+	refcount|release|snapshot|append) name=alloc ;;
 	esac
 	for layer in $LAYERS; do
 		n=$((n + 1))

@@ -2,7 +2,8 @@
 /*
  * Clusters of an image that is written: reservation, and what must not be hit.
  *
- * Clusters are taken from the refcounts in batches and handed out from memory.
+ * Clusters are taken from the refcounts in batches and handed out from memory; of
+ * an image without refcounts, from the end of its file.
  * What is reserved when power fails is leaked, no more. The file grows in large
  * steps ahead of what is handed out, and is trimmed when the image is closed.
  *
@@ -13,6 +14,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "append.h"
 #include "cache.h"
 #include "refcount.h"
 #include "release.h"
@@ -41,22 +43,42 @@
 int qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
 			u64 bytes)
 {
-	u64 cluster = offset >> qcow_alloc_cluster_bits(a);
-	u64 last = (offset + bytes - 1) >> qcow_alloc_cluster_bits(a);
+	u64 unit = offset >> a->meta_bits;
+	u64 last = (offset + bytes - 1) >> a->meta_bits;
 	void *old, *new = xa_mk_value(kind);
 	int err;
 
-	for (; bytes && cluster <= last; cluster++) {
-		old = xa_load(&a->meta, cluster);
+	for (; bytes && unit <= last; unit++) {
+		old = xa_load(&a->meta, unit);
 		if (old == new)
 			continue;
 		if (old)
 			return -EUCLEAN;
-		err = xa_err(xa_store(&a->meta, cluster, new, GFP_NOIO));
+		err = xa_err(xa_store(&a->meta, unit, new, GFP_NOIO));
 		if (err)
 			return err;
 	}
 	return 0;
+}
+
+/**
+ * qcow_alloc_hits_meta() - does a piece of the file hold metadata?
+ * @a: of the image
+ * @offset: bytes into the file
+ * @bytes: how many
+ *
+ * Guest data must not be written there. Any context. Return: whether some of it
+ * does.
+ */
+bool qcow_alloc_hits_meta(struct qcow_alloc *a, u64 offset, u64 bytes)
+{
+	u64 unit = offset >> a->meta_bits;
+	u64 last = (offset + bytes - 1) >> a->meta_bits;
+
+	for (; bytes && unit <= last; unit++)
+		if (unlikely(xa_load(&a->meta, unit)))
+			return true;
+	return false;
 }
 
 /**
@@ -66,18 +88,14 @@ int qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
  * @offset: bytes into the file
  * @bytes: how many
  *
- * As qcow_alloc_add_meta(), but no two pieces may share a cluster. May sleep.
+ * As qcow_alloc_add_meta(), but no two pieces may share a unit. May sleep.
  * Return: 0, -ENOMEM, or -EUCLEAN: they overlap.
  */
 int qcow_alloc_claim_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
 			  u64 bytes)
 {
-	u64 cluster = offset >> qcow_alloc_cluster_bits(a);
-	u64 last = (offset + bytes - 1) >> qcow_alloc_cluster_bits(a);
-
-	for (; bytes && cluster <= last; cluster++)
-		if (qcow_alloc_is_meta(a, cluster))
-			return -EUCLEAN;
+	if (qcow_alloc_hits_meta(a, offset, bytes))
+		return -EUCLEAN;
 	return qcow_alloc_add_meta(a, kind, offset, bytes);
 }
 
@@ -118,7 +136,9 @@ void qcow_alloc_trim(struct qcow_alloc *a)
 	if (a->file_end == U64_MAX || end <= a->img->file.size)
 		return;
 	mutex_lock(&a->lock);
-	for (cluster = DIV_ROUND_UP_ULL(end, 1ULL << bits); cluster; cluster--) {
+	cluster = a->counted ? DIV_ROUND_UP_ULL(end, 1ULL << bits) :
+			       a->pool_next;
+	for (; a->counted && cluster; cluster--) {
 		if (__qcow_refcount_get(a, cluster - 1, &value) || value)
 			break;
 	}
@@ -130,22 +150,24 @@ void qcow_alloc_trim(struct qcow_alloc *a)
 }
 
 /**
- * qcow_alloc_secure() - see to it that a cluster of metadata can be written
+ * qcow_alloc_secure() - see to it that clusters of metadata can be written
  * @a: of the image
- * @cluster: number; it was taken for a table
+ * @cluster: number of the first; they were taken for a table
+ * @nr: how many
  *
  * Nothing is linked to a table for which there is no space, or what was written
  * elsewhere could not be made durable either. May sleep.
  * Return: 0, -ENOSPC, or another error.
  */
-int qcow_alloc_secure(struct qcow_alloc *a, u64 cluster)
+int qcow_alloc_secure(struct qcow_alloc *a, u64 cluster, u32 nr)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
 	int err;
 
 	if (!qcow_file_regular(&a->img->file))
 		return 0;
-	err = qcow_space_allocate(&a->img->file, cluster << bits, 1ULL << bits);
+	err = qcow_space_allocate(&a->img->file, cluster << bits,
+				  (u64)nr << bits);
 	return err == -EOPNOTSUPP ? 0 : err;
 }
 
@@ -154,15 +176,12 @@ int qcow_alloc_secure(struct qcow_alloc *a, u64 cluster)
 /* Nothing that is free may hold metadata: refcounts that say so are wrong. */
 static int __check_free(struct qcow_alloc *a, u64 cluster, u32 nr)
 {
-	u32 i;
+	u32 bits = qcow_alloc_cluster_bits(a);
 
-	for (i = 0; i < nr; i++) {
-		if (likely(!qcow_alloc_is_meta(a, cluster + i)))
-			continue;
-		qcow_image_damaged(a->img, 0, "refcount of a metadata cluster is zero");
-		return -EIO;
-	}
-	return 0;
+	if (likely(!qcow_alloc_hits_meta(a, cluster << bits, (u64)nr << bits)))
+		return 0;
+	qcow_image_damaged(a->img, 0, "refcount of a metadata cluster is zero");
+	return -EIO;
 }
 
 /* Look for up to @want free clusters in a row, from @a->hint on. */
@@ -213,7 +232,6 @@ static int __reserve(struct qcow_alloc *a, u32 want)
 	a->hint = first + n;
 	a->pool_next = first;
 	a->pool_end = first + n;
-	__grow_file(a, a->pool_end << qcow_alloc_cluster_bits(a));
 	return 0;
 }
 
@@ -223,6 +241,22 @@ static u32 alloc_batch(const struct qcow_alloc *a, u32 want)
 			    1, ALLOC_BATCH_MAX);
 
 	return max(batch, want);
+}
+
+/* See to it that something is reserved. Tables without refcounts need all of @want. */
+static int __reserve_some(struct qcow_alloc *a, u32 want)
+{
+	int err;
+
+	if (a->pool_end - a->pool_next >= (a->counted ? 1 : want))
+		return 0;
+	if (a->counted)
+		err = __reserve(a, alloc_batch(a, want));
+	else
+		err = __qcow_append_reserve(a, alloc_batch(a, want));
+	if (!err)
+		__grow_file(a, a->pool_end << qcow_alloc_cluster_bits(a));
+	return err;
 }
 
 static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
@@ -244,7 +278,7 @@ static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
  * @a: of the image
  * @want: how many in a row would be welcome
  * @first: number of the first
- * @got: 1 to @want
+ * @got: 1 to @want; without refcounts @want
  * @fresh: what is not written there reads as zeros
  *
  * Context: as qcow_refcount_grow(). May sleep; reads refcounts, makes the file
@@ -260,10 +294,8 @@ int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 	int err;
 
 	do {
-		err = 0;
 		mutex_lock(&a->lock);
-		if (a->pool_next == a->pool_end)
-			err = __reserve(a, alloc_batch(a, want));
+		err = __reserve_some(a, want);
 		if (!err)
 			__take(a, want, first, got, fresh);
 		hint = a->hint;
@@ -346,14 +378,11 @@ static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 static int run_secure(struct qcow_alloc *a, enum qcow_meta kind, u32 nr,
 		      u64 first)
 {
-	u32 i;
 	int err;
 
 	err = qcow_alloc_add_meta(a, kind, first << qcow_alloc_cluster_bits(a),
 				  (u64)nr << qcow_alloc_cluster_bits(a));
-	for (i = 0; !err && i < nr; i++)
-		err = qcow_alloc_secure(a, first + i);
-	return err;
+	return err ?: qcow_alloc_secure(a, first, nr);
 }
 
 /**
@@ -400,7 +429,7 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 void qcow_alloc_return_pool(struct qcow_alloc *a)
 {
 	mutex_lock(&a->lock);
-	for (; a->pool_next < a->pool_end; a->pool_next++)
+	for (; a->counted && a->pool_next < a->pool_end; a->pool_next++)
 		if (__qcow_refcount_set(a, a->pool_next, 0))
 			break;
 	a->pool_end = a->pool_next;
@@ -432,6 +461,8 @@ static int alloc_add_tables(struct qcow_alloc *a, const struct qcow_header *h)
 {
 	int err;
 
+	if (!a->counted)
+		return qcow_append_load(a, h);
 	err = qcow_alloc_claim_meta(a, QCOW_META_HEADER, 0,
 				    1ULL << h->cluster_bits);
 	if (!err)
@@ -480,6 +511,8 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 		       const struct qcow_params *params)
 {
 	a->img = img;
+	a->counted = h->version > 1;
+	a->meta_bits = a->counted ? h->cluster_bits : QCOW_DISK_V1_ALIGN_BITS;
 	a->order = h->refcount_order;
 	a->block_bits = h->cluster_bits + 3 - a->order;
 	a->l1_offset = h->l1_offset;

@@ -23,6 +23,8 @@ struct qcow_dirty_range {
 /**
  * struct qcow_alloc - the clusters of an image that is written
  * @img: the image
+ * @counted: it has refcounts. Else clusters are taken at the end of the file, and
+ *	one that lost its reference is lost: append.c
  * @order: log2 of the bits of a refcount
  * @block_bits: log2 of the clusters that one refcount block covers
  * @refs: slices of refcount blocks
@@ -44,7 +46,9 @@ struct qcow_dirty_range {
  * @l1_dirty: entries of img->l1 to be written
  * @l1_lock: one L2 table is made at a time; taken before @store_lock and @lock
  * @l1_offset: bytes into the file of the active L1 table
- * @meta: what clusters of metadata hold (enum qcow_meta), by number
+ * @meta_bits: log2 of the unit of @meta: a cluster, or a sector if tables may
+ *	share clusters with other things
+ * @meta: what units of metadata hold (enum qcow_meta), by number
  * @inflight: I/O under way
  * @around: memory for what surrounds a write in its clusters
  * @spare: a piece of that memory that nobody uses, or NULL
@@ -65,6 +69,7 @@ struct qcow_dirty_range {
  */
 struct qcow_alloc {
 	struct qcow_image *img;
+	bool counted;
 	u32 order;
 	u32 block_bits;
 	struct qcow_cache *refs;
@@ -87,6 +92,7 @@ struct qcow_alloc {
 	/* Held while an L2 table is made; taken before lock. */
 	struct mutex l1_lock;
 	u64 l1_offset;
+	u32 meta_bits;
 	struct xarray meta;
 	struct qcow_inflight inflight;
 	mempool_t *around;
@@ -107,7 +113,7 @@ struct qcow_alloc {
 	struct work_struct corrupt_work;
 };
 
-/* What a cluster of metadata holds; none holds two kinds. */
+/* What a unit of metadata holds; none holds two kinds. */
 enum qcow_meta {
 	QCOW_META_HEADER = 1,
 	QCOW_META_L1,
@@ -144,14 +150,10 @@ int __must_check qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first,
 int __must_check qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind,
 				u32 nr, u64 *first);
 void qcow_alloc_return_pool(struct qcow_alloc *a);
-int __must_check qcow_alloc_secure(struct qcow_alloc *a, u64 cluster);
+int __must_check qcow_alloc_secure(struct qcow_alloc *a, u64 cluster, u32 nr);
 void qcow_alloc_trim(struct qcow_alloc *a);
 
-/* Whether a cluster of the file holds metadata, which guest data must not hit. */
-static inline bool qcow_alloc_is_meta(struct qcow_alloc *a, u64 cluster)
-{
-	return xa_load(&a->meta, cluster);
-}
+bool qcow_alloc_hits_meta(struct qcow_alloc *a, u64 offset, u64 bytes);
 
 int __must_check qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind,
 				     u64 offset, u64 bytes);

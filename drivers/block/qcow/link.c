@@ -71,7 +71,7 @@ static int l2_copy_slice(struct qcow_image *img, u64 to, u64 from)
 static int l2_fill(struct qcow_alloc *a, u64 to, u64 from)
 {
 	struct qcow_image *img = a->img;
-	u64 bytes = 1ULL << img->layout.cluster_bits, pos;
+	u64 bytes = qcow_layout_l2_bytes(&img->layout), pos;
 	int err;
 
 	err = qcow_alloc_add_meta(a, QCOW_META_L2, to, bytes);
@@ -81,9 +81,12 @@ static int l2_fill(struct qcow_alloc *a, u64 to, u64 from)
 }
 
 /* Whether an L1 entry leads to a table that nobody else refers to. */
-static bool l1_own(u64 entry)
+static bool l1_own(const struct qcow_layout *lay, u64 entry)
 {
-	return entry & QCOW_DISK_E_COPIED && entry & QCOW_DISK_L1E_OFFSET_MASK;
+	u64 table;
+
+	return qcow_entry_l1_own(lay, entry) &&
+	       !qcow_entry_l1(lay, entry, &table) && table;
 }
 
 /* An L1 entry changes in memory; its old table may lose a reference. */
@@ -91,7 +94,7 @@ static void l1_set(struct qcow_alloc *a, u64 l1_index, u64 table, u64 old)
 {
 	mutex_lock(&a->lock);
 	/* Pairs with qcow_map(): a new table is in memory before. */
-	smp_store_release(&a->img->l1[l1_index], table | QCOW_DISK_E_COPIED);
+	smp_store_release(&a->img->l1[l1_index], qcow_entry_l1_table(&a->img->layout, table));
 	qcow_dirty_range_add(&a->l1_dirty, l1_index);
 	if (old)
 		__qcow_release(a, old >> qcow_alloc_cluster_bits(a), 1);
@@ -106,6 +109,9 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
 {
 	struct qcow_image *img = a->img;
 	u32 bits = img->layout.cluster_bits;
+	/* Of version 1 they may take several, and get them. */
+	u32 want = DIV_ROUND_UP_ULL(qcow_layout_l2_bytes(&img->layout),
+				    1ULL << bits);
 	u64 old, cluster, refs = 0;
 	bool fresh;
 	u32 got;
@@ -124,14 +130,14 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
 		return 0;
 	}
 	if (!err)
-		err = qcow_alloc_clusters(a, 1, &cluster, &got, &fresh);
+		err = qcow_alloc_clusters(a, want, &cluster, &got, &fresh);
 	if (err)
 		return err;
-	err = qcow_alloc_secure(a, cluster);
+	err = qcow_alloc_secure(a, cluster, want);
 	if (!err)
 		err = l2_fill(a, cluster << bits, old);
 	if (err) {
-		qcow_release(a, cluster, 1);
+		qcow_release(a, cluster, want);
 		return err;
 	}
 	l1_set(a, l1_index, cluster << bits, old);
@@ -149,15 +155,16 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
  */
 int qcow_link_prepare(struct qcow_alloc *a, u64 pos, u64 len)
 {
-	u32 shift = qcow_layout_l1_shift(&a->img->layout);
+	const struct qcow_layout *lay = &a->img->layout;
+	u32 shift = qcow_layout_l1_shift(lay);
 	u64 i = pos >> shift, last = (pos + len - 1) >> shift;
 	int err = 0;
 
 	for (; !err && i <= last; i++) {
-		if (likely(l1_own(READ_ONCE(a->img->l1[i]))))
+		if (likely(l1_own(lay, READ_ONCE(a->img->l1[i]))))
 			continue;
 		mutex_lock(&a->l1_lock);
-		if (!l1_own(a->img->l1[i]))
+		if (!l1_own(lay, a->img->l1[i]))
 			err = l2_make(a, i);
 		mutex_unlock(&a->l1_lock);
 	}
@@ -217,14 +224,13 @@ static int entry_clusters(struct qcow_image *img, u64 raw, u64 guest,
 /* What an entry that was replaced referred to loses a reference. */
 static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest)
 {
-	u64 first, i;
+	u32 bits = a->img->layout.cluster_bits;
+	u64 first;
 	u32 nr;
 
-	if (entry_clusters(a->img, raw, guest, &first, &nr) || !nr)
+	if (!a->counted || entry_clusters(a->img, raw, guest, &first, &nr) || !nr)
 		return;
-	for (i = first; i < first + nr; i++) {
-		if (!qcow_alloc_is_meta(a, i))
-			continue;
+	if (qcow_alloc_hits_meta(a, first << bits, (u64)nr << bits)) {
 		qcow_image_damaged(a->img, guest, "guest data lies in metadata");
 		return;
 	}

@@ -194,19 +194,11 @@ static int placement_store(struct placement *p, const struct qcow_extent *ext,
 int qcow_place_check(struct qcow_image *img, u64 pos,
 		     const struct qcow_extent *ext)
 {
-	u32 bits = img->layout.cluster_bits;
-	u64 cluster = ext->host >> bits;
-	u64 last = (ext->host + ext->len - 1) >> bits;
-
-	if (!img->alloc || ext->file != &img->file)
+	if (!img->alloc || ext->file != &img->file ||
+	    likely(!qcow_alloc_hits_meta(img->alloc, ext->host, ext->len)))
 		return 0;
-	for (; cluster <= last; cluster++) {
-		if (likely(!qcow_alloc_is_meta(img->alloc, cluster)))
-			continue;
-		qcow_image_damaged(img, pos, "guest data would be written over metadata");
-		return -EIO;
-	}
-	return 0;
+	qcow_image_damaged(img, pos, "guest data would be written over metadata");
+	return -EIO;
 }
 
 /*

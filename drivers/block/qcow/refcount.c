@@ -175,7 +175,7 @@ static int __new_block(struct qcow_alloc *a, u64 cluster)
 	}
 	if (err)
 		return err;
-	err = qcow_alloc_secure(a, cluster);
+	err = qcow_alloc_secure(a, cluster, 1);
 	if (!err)
 		err = block_zero(a, offset);
 	if (err)

@@ -38,6 +38,9 @@ void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
 	struct release *r = NULL;
 
 	lockdep_assert_held(&a->lock);
+	/* Where nothing is counted nothing can be told to be free. */
+	if (!a->counted)
+		return;
 	if (!list_empty(&a->releases))
 		r = list_last_entry(&a->releases, struct release, list);
 	if (r && r->first + r->nr == first && r->nr < U32_MAX - nr) {
