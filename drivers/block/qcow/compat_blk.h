@@ -47,6 +47,15 @@ static inline void qcow_compat_limit_zero(struct queue_limits *lim, u32 sectors)
 	lim->max_write_zeroes_sectors = sectors;
 }
 
+/* The same of requests that give space back. */
+static inline void qcow_compat_limit_discard(struct queue_limits *lim, u32 sectors)
+{
+#ifdef QCOW_HAVE_WZEROES_UNMAP
+	lim->max_hw_wzeroes_unmap_sectors = sectors;
+#endif
+	lim->max_hw_discard_sectors = sectors;
+}
+
 /* Since 6.9: limits are given when the disk is allocated. */
 static inline struct gendisk *
 qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,

@@ -282,10 +282,15 @@ static void device_set_limits(const struct qcow_device *dev,
 	lim->max_segment_size = UINT_MAX;
 	if (dev->flags & QCOW_ATTACH_RO)
 		return;
+	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
+	/* Nothing can be given back in version 1. */
+	if (img->layout.version == 1) {
+		qcow_compat_limit_discard(lim, 0);
+		return;
+	}
 	lim->discard_granularity = img->layout.cluster_bits ?
 				   1U << img->layout.cluster_bits :
 				   lim->physical_block_size;
-	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
 }
 
 static int device_alloc_disk(struct qcow_device *dev, u64 size_limit)

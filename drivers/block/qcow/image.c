@@ -16,6 +16,8 @@ static const struct qcow_format_ops *image_format(u32 format)
 	switch (format) {
 	case QCOW_FORMAT_RAW:
 		return &qcow_fmt_raw;
+	case QCOW_FORMAT_QCOW:
+		return &qcow_fmt_v1;
 	case QCOW_FORMAT_QCOW2:
 		return &qcow_fmt_v2;
 	}

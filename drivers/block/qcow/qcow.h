@@ -121,6 +121,7 @@ struct qcow_format_ops {
 };
 
 extern const struct qcow_format_ops qcow_fmt_raw;
+extern const struct qcow_format_ops qcow_fmt_v1;
 extern const struct qcow_format_ops qcow_fmt_v2;
 
 /**

@@ -232,6 +232,8 @@ int qcow_resize(const struct qcow_io *like, u64 size, struct qcow_msg *msg)
 		return 0;
 	if (!img->alloc)
 		return resize_raw(img, size, msg);
+	if (img->layout.version == 1)
+		return qcow_fail(msg, -EOPNOTSUPP, "is of qcow version 1, whose size cannot be changed; convert it with qemu-img convert -O qcow2");
 	if (img->layout.version < 3 && img->has_snapshots)
 		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, and version 2 knows one size for all of them; delete them first");
 	err = size > img->size ? grow(like, size, msg) : shrink(like, size);

@@ -4,8 +4,8 @@
  * by writing zeros.
  *
  * What was discarded reads as zeros, never as what a backing file holds there.
- * Where an entry cannot say so (version 2 over a backing file) nothing is
- * discarded, and zeros are written.
+ * Where an entry cannot say so (version 2 over a backing file, version 1) nothing
+ * is discarded, and zeros are written.
  */
 #include <linux/bvec.h>
 #include <linux/completion.h>
@@ -61,7 +61,7 @@ static s64 zero_by_writing(const struct qcow_io *like, u64 pos, u64 len)
 	return err ? err : (s64)len;
 }
 
-/* --- qcow2 --- */
+/* --- qcow and qcow2 --- */
 
 /* What is to be done about an extent. */
 enum zero_how {
@@ -79,6 +79,9 @@ static enum zero_how zero_decide(const struct qcow_io *io,
 
 	if (reads_zero && (!ext->mapped || io->op == QCOW_OP_ZERO))
 		return ZERO_SKIP;
+	/* Version 1 could, without a backing file; but the cluster would be lost. */
+	if (img->layout.version == 1)
+		return io->op == QCOW_OP_DISCARD ? ZERO_SKIP : ZERO_WRITE;
 	if (img->layout.version >= 3 || !img->backing)
 		return ZERO_ENTRY;
 	return io->op == QCOW_OP_DISCARD ? ZERO_SKIP : ZERO_WRITE;
