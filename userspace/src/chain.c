@@ -74,6 +74,9 @@ static int check_allowed(const struct chain *c, const struct image *img,
 	 * Nobody said that this backing file is a qcow2 image; it may be a raw
 	 * disk whose guest wrote a header to reach files of the host.
 	 */
+	if (img->probed && img != c->images &&
+	    img[-1].format == QCOW_FORMAT_QCOW)
+		return refuse_name(img, what, written, "is not opened, as the image above is of qcow version 1, which cannot say this one's format; convert that with qemu-img convert -O qcow2 -B FILE -F qcow2");
 	if (img->probed && img != c->images)
 		return refuse_name(img, what, written, "is not opened, as the image above does not say this one's format; set it there with qemu-img rebase -u -b FILE -F qcow2");
 	return 0;
@@ -305,7 +308,14 @@ char *chain_backing_path(const struct image *img)
 /* Images that are not to be written before they are repaired. */
 static int check_unmarked(const struct image *img)
 {
+	struct qcow_msg msg = { };
 	const char *wrong = NULL;
+	int err;
+
+	if (img->format == QCOW_FORMAT_QCOW) {
+		err = qcow_header_v1_writable(&img->header, &msg);
+		return err ? report_msg(img->file.name, err, &msg), -1 : 0;
+	}
 
 	if (img->header.incompatible & QCOW_DISK_INCOMPAT_CORRUPT)
 		wrong = "is marked corrupt; repair it with qemu-img check -r all";
@@ -333,7 +343,7 @@ int chain_check(const struct chain *c)
 	int err;
 
 	for (img = c->images; img < c->images + c->nr; img++) {
-		if (img->format != QCOW_FORMAT_QCOW2)
+		if (img->format == QCOW_FORMAT_RAW)
 			continue;
 		err = qcow_header_supported(&img->header, &msg);
 		if (err) {

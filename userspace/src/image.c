@@ -162,6 +162,28 @@ static int image_parse(struct image *img, size_t cluster)
 	return err;
 }
 
+/* Of version 1: the name is read by itself, from wherever it is. */
+static int image_parse_v1(struct image *img, const u8 *start, size_t len)
+{
+	struct qcow_header *h = &img->header;
+	struct qcow_msg msg = { };
+	int err;
+
+	err = qcow_header_v1_parse(h, start, len, img->file.size, &msg);
+	if (err)
+		return refuse(img, err, &msg);
+	if (!h->backing_len)
+		return 0;
+	img->backing = xcalloc(1, h->backing_len + 1);
+	if (file_read(&img->file, img->backing, h->backing_len,
+		      h->backing_offset, NULL))
+		return -1;
+	if (strlen(img->backing) == h->backing_len)
+		return 0;
+	report(img->file.name, "damaged header: backing file name holds a NUL byte; restore it from a copy");
+	return -1;
+}
+
 /**
  * image_load() - find out an image's format and read its header
  * @img: the image, its file open
@@ -186,10 +208,8 @@ int image_load(struct image *img, u32 format, enum image_guess guess)
 		return -1;
 	if (img->format == QCOW_FORMAT_RAW)
 		return 0;
-	if (format == QCOW_FORMAT_QCOW && qcow_header_probe(start, len) != 1) {
-		report(img->file.name, "not a qcow version 1 image; use -f qcow2 or -f raw");
-		return -1;
-	}
+	if (img->format == QCOW_FORMAT_QCOW)
+		return image_parse_v1(img, start, len);
 	size = qcow_header_cluster_size(start, len, &msg);
 	if (size < 0)
 		return refuse(img, size, &msg);

@@ -13,7 +13,7 @@
  * @data: its external data file, closed if it has none
  * @format: &enum qcow_format
  * @probed: the format was found out, not given
- * @header: if it is qcow2
+ * @header: if it is not raw
  * @backing: name of the backing file as the header has it, or NULL
  * @data_name: name of the external data file as the header has it, or NULL
  * @nr_bitmaps: bitmaps that it holds

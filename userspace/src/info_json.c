@@ -82,15 +82,18 @@ static void add_backing(struct json_object *to, const struct image *img)
 		add_text(to, "backing-filename-format", img->header.backing_format);
 }
 
-static void add_qcow2(struct json_object *to, const struct image *img)
+static void add_qcow(struct json_object *to, const struct image *img)
 {
 	const struct qcow_header *h = &img->header;
-	struct json_object *specific = json_object_new_object();
+	struct json_object *specific;
 
 	add_number(to, "cluster-size", 1ULL << h->cluster_bits);
 	if (h->crypt_method)
 		add_bool(to, "encrypted", true);
 	add_backing(to, img);
+	if (h->version == 1)
+		return;
+	specific = json_object_new_object();
 	add_text(specific, "type", "qcow2");
 	json_object_object_add(specific, "data", format_data(img));
 	json_object_object_add(to, "format-specific", specific);
@@ -105,16 +108,16 @@ static void add_qcow2(struct json_object *to, const struct image *img)
 struct json_object *info_json_image(const struct image *img)
 {
 	struct json_object *o = json_object_new_object();
-	bool qcow2 = img->format == QCOW_FORMAT_QCOW2;
+	bool raw = img->format == QCOW_FORMAT_RAW;
 
 	add_text(o, "filename", img->file.name);
 	add_text(o, "format", image_format_name(img->format));
-	add_number(o, "virtual-size", qcow2 ? img->header.size : img->file.size);
+	add_number(o, "virtual-size", raw ? img->file.size : img->header.size);
 	add_number(o, "actual-size", (u64)img->file.stat.st_blocks * 512);
 	add_number(o, "file-length", img->file.size);
 	add_bool(o, "dirty-flag", img->header.incompatible & QCOW_DISK_INCOMPAT_DIRTY);
-	if (qcow2)
-		add_qcow2(o, img);
+	if (!raw)
+		add_qcow(o, img);
 	return o;
 }
 

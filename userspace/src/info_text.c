@@ -82,7 +82,7 @@ static void print_version_3(const struct image *img)
 	printf("    bitmaps: %u\n", img->nr_bitmaps);
 }
 
-static void print_qcow2(const struct image *img)
+static void print_qcow(const struct image *img)
 {
 	const struct qcow_header *h = &img->header;
 
@@ -91,6 +91,8 @@ static void print_qcow2(const struct image *img)
 	printf("encrypted: %s\n", yes_no(h->crypt_method));
 	printf("cluster_size: %llu\n", 1ULL << h->cluster_bits);
 	print_backing(img);
+	if (h->version == 1)
+		return;
 	printf("snapshots: %u\n", h->nr_snapshots);
 	puts("Format specific information:");
 	printf("    compat: %s\n", h->version == 2 ? "0.10" : "1.1");
@@ -111,15 +113,15 @@ static void print_qcow2(const struct image *img)
  */
 void info_print_image(const struct image *img)
 {
-	bool qcow2 = img->format == QCOW_FORMAT_QCOW2;
+	bool raw = img->format == QCOW_FORMAT_RAW;
 
 	print_name("image", img->file.name);
 	printf("file format: %s\n", image_format_name(img->format));
-	print_size_exact("virtual size", qcow2 ? img->header.size : img->file.size);
+	print_size_exact("virtual size", raw ? img->file.size : img->header.size);
 	print_size_exact("file length", img->file.size);
 	print_size("disk size", (u64)img->file.stat.st_blocks * 512);
-	if (qcow2)
-		print_qcow2(img);
+	if (!raw)
+		print_qcow(img);
 }
 
 static void print_count(const char *label, u64 n)

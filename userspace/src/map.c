@@ -23,7 +23,7 @@ const char map_usage[] =
 "image or of an attached device's.\n"
 "\n"
 " -J, --json           print JSON, equal to that of qemu-img map\n"
-" -f, --format FORMAT  the image is qcow2 or raw; probe it if not given\n"
+" -f, --format FORMAT  the image is qcow2, qcow or raw; probe it if not given\n"
 " -h, --help           show this\n";
 
 static const struct option options[] = {
@@ -211,7 +211,7 @@ static int check_supported(const struct chain *c)
 	int err;
 
 	for (i = 0; i < c->nr; i++) {
-		if (c->images[i].format != QCOW_FORMAT_QCOW2)
+		if (c->images[i].format == QCOW_FORMAT_RAW)
 			continue;
 		err = qcow_header_supported(&c->images[i].header, &msg);
 		if (err) {

@@ -58,9 +58,9 @@ struct map_layer {
 	bool preallocated;
 };
 
-static bool is_qcow2(const struct map_layer *l)
+static bool has_tables(const struct map_layer *l)
 {
-	return l->img->format == QCOW_FORMAT_QCOW2;
+	return l->img->format != QCOW_FORMAT_RAW;
 }
 
 /* QEMU counts disks in sectors. */
@@ -73,11 +73,11 @@ static void layer_init(struct map_layer *l, const struct image *img)
 {
 	l->img = img;
 	l->size = whole_sectors(img->file.size);
-	if (!is_qcow2(l))
+	if (!has_tables(l))
 		return;
 	qcow_layout_init(&l->layout, &img->header);
 	l->size = img->header.size;
-	l->tables_left = (img->file.size >> l->layout.cluster_bits) + 1;
+	l->tables_left = img->file.size / qcow_layout_l2_bytes(&l->layout) + 1;
 }
 
 /**
@@ -307,9 +307,9 @@ static int find_l2(struct map_layer *l, u64 start, u64 *table, u64 *none)
 		*none = ((index + i) << shift) - start;
 		return 0;
 	}
-	/* Each table is a cluster of its own: so many, or one is used twice. */
+	/* Each table has a place of its own: so many, or one is used twice. */
 	if (l->table != index + 1 && !l->tables_left--)
-		return damaged(l, start, "more tables than the file has clusters");
+		return damaged(l, start, "more tables than the file has room for");
 	l->table = index + 1;
 	return 0;
 }
@@ -366,7 +366,7 @@ static int find_entry(struct map_layer *l, u64 table, u64 start,
 		      struct map_extent *e)
 {
 	u32 bits = l->layout.cluster_bits;
-	u32 piece = min(WINDOW_BYTES, 1U << bits);
+	u32 piece = min((u64)WINDOW_BYTES, qcow_layout_l2_bytes(&l->layout));
 	u64 index = (start >> bits) & ((1ULL << l->layout.l2_bits) - 1);
 	struct qcow_entry d;
 	u64 left;
@@ -383,12 +383,13 @@ static int find_entry(struct map_layer *l, u64 table, u64 start,
 	e->data = e->compressed || d.type == QCOW_EXTENT_DATA;
 	e->mapped = d.mapped;
 	e->offset = d.mapped ? d.host : 0;
-	if (e->data && e->mapped)
+	/* QEMU does not of version 1. */
+	if (e->data && e->mapped && l->layout.version > 1)
 		look_into_file(l, e);
 	return 0;
 }
 
-static int find_qcow2(struct map_layer *l, u64 start, struct map_extent *e)
+static int find_by_tables(struct map_layer *l, u64 start, struct map_extent *e)
 {
 	u64 table, none;
 
@@ -417,9 +418,9 @@ int map_layer_find(struct map_layer *l, u64 start, struct map_extent *e)
 	if (start < last->start || skip >= last->length) {
 		memset(last, 0, sizeof(*last));
 		last->start = start;
-		if (!is_qcow2(l))
+		if (!has_tables(l))
 			find_raw(l, start, last);
-		else if (find_qcow2(l, start, last))
+		else if (find_by_tables(l, start, last))
 			return -1;
 		skip = 0;
 	}

@@ -24,14 +24,16 @@
  * @h: its header
  * @layout: of its tables
  * @cluster: bytes of a cluster
+ * @table: bytes of an L2 table
  * @used: end of the last cluster known to be used, bytes into the file
- * @buf: one cluster of metadata
+ * @buf: one cluster of refcounts, or one L2 table
  */
 struct walk {
 	const struct image *img;
 	const struct qcow_header *h;
 	struct qcow_layout layout;
 	u64 cluster;
+	u64 table;
 	u64 used;
 	void *buf;
 };
@@ -170,7 +172,7 @@ static int walk_l2(struct walk *w, const struct file *data, u64 offset, u64 gues
 	u64 end = 0;
 	u64 i;
 
-	if (file_read(&w->img->file, w->buf, w->cluster, offset, NULL))
+	if (file_read(&w->img->file, w->buf, w->table, offset, NULL))
 		return -1;
 	for (i = 0; i < 1ULL << w->layout.l2_bits; i++)
 		if (entry_lost(w, data, entry + i * words,
@@ -187,7 +189,7 @@ static int walk_l1(struct walk *w, const __be64 *l1, u64 first, u64 nr,
 		   const struct file *data, bool deep)
 {
 	const struct file *f = &w->img->file;
-	u64 left = f->size / w->cluster + 1;
+	u64 left = f->size / w->table + 1;
 	u64 offset, i;
 
 	for (i = first; i < nr; i++) {
@@ -195,9 +197,9 @@ static int walk_l1(struct walk *w, const __be64 *l1, u64 first, u64 nr,
 		    !offset)
 			continue;
 		/* QEMU writes all of an L2 table at once. */
-		if (offset + w->cluster > f->size)
-			return refuse(w, f, offset + w->cluster);
-		/* More tables than clusters: damaged, and not cut short. */
+		if (offset + w->table > f->size)
+			return refuse(w, f, offset + w->table);
+		/* More tables than there is room for: damaged, and not cut short. */
 		if (!deep || !left--)
 			continue;
 		if (walk_l2(w, data, offset, i << qcow_layout_l1_shift(&w->layout)))
@@ -222,9 +224,11 @@ static int check_data_file(struct walk *w, const __be64 *l1, u64 nr)
 
 static int check_image(struct walk *w, const __be64 *l1, u64 nr)
 {
-	enum verdict verdict = look_at_refcounts(w);
 	bool own_data = !image_has_data_file(w->img);
+	enum verdict verdict;
 
+	/* Without refcounts, all tables tell. */
+	verdict = w->h->version == 1 ? LOST : look_at_refcounts(w);
 	switch (verdict) {
 	case SHORT:
 	case LOST:
@@ -265,10 +269,11 @@ static int check_l1(struct walk *w)
 
 /**
  * truncated_check() - refuse a file whose end was lost
- * @img: a loaded qcow2 image
+ * @img: a loaded image, not a raw one
  *
  * Reads the refcount table, a few refcount blocks and the L1 table; all L2
- * tables, one at a time, only if something is missing.
+ * tables, one at a time, only if something is missing, or the image is of
+ * version 1, which has no refcounts.
  *
  * Return: 0, or -1 after saying what is wrong.
  */
@@ -282,7 +287,8 @@ int truncated_check(const struct image *img)
 	int err;
 
 	qcow_layout_init(&w.layout, w.h);
-	w.buf = xcalloc(1, w.cluster);
+	w.table = qcow_layout_l2_bytes(&w.layout);
+	w.buf = xcalloc(1, w.table);
 	err = check_l1(&w);
 	free(w.buf);
 	return err;
