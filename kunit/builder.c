@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Builds qcow2 images in memory. What a disk must read as is put together from
+ * Builds qcow and qcow2 images in memory. What a disk must read as is put together from
  * the contents of the clusters, and never by looking at the image.
  */
 #include <linux/log2.h>
@@ -68,7 +68,8 @@ static bool pick_kind_is_possible(const struct builder_spec *s, u32 kind)
 		return s->version == 3;
 	case BUILDER_COMPRESSED:
 		/* Many of them refer to one cluster of the file. */
-		return !s->data_file && (!s->writable || s->order >= 3);
+		return !s->data_file &&
+		       (!s->writable || s->order >= 3 || s->version == 1);
 	case BUILDER_SUBCLUSTERS:
 		return s->extended_l2;
 	}
@@ -95,16 +96,17 @@ static u32 pick_kind(struct build *w)
 
 /* --- Clusters --- */
 
-/* A cluster in the file, often behind the one before. Return: where. */
-static u64 take_cluster(struct build *w)
+/* A place in the file, often behind the one before. Return: where. */
+static u64 take_space(struct build *w, u64 bytes)
 {
-	u64 at = round_up(w->end, w->cluster);
+	u64 unit = 1ULL << builder_unit_bits(w->spec);
+	u64 at = round_up(w->end, unit);
 
 	if (!w->spec->tidy && qtest_one_in(w->rnd, 6))
-		at += w->cluster;
-	if (WARN_ON(at + w->cluster > w->b->capacity))
+		at += unit;
+	if (WARN_ON(at + bytes > w->b->capacity))
 		at = 0;
-	w->end = at + w->cluster;
+	w->end = at + bytes;
 	return at;
 }
 
@@ -121,6 +123,8 @@ static u64 entry_of(struct build *w, u64 host)
 {
 	bool copied = w->spec->data_file || !qtest_one_in(w->rnd, 8);
 
+	if (w->spec->version == 1)
+		return host;
 	if (w->shared)
 		copied = false;
 	else if (w->spec->writable && !w->spec->order)
@@ -138,7 +142,7 @@ static u8 *take_data(struct build *w, struct builder_cluster *c, u64 guest,
 		c->host = guest;
 		p = w->b->data + guest;
 	} else {
-		c->host = take_cluster(w);
+		c->host = take_space(w, w->cluster);
 		c->host_len = w->cluster;
 		p = w->b->file + c->host;
 	}
@@ -187,28 +191,36 @@ static void build_data(struct build *w, struct builder_cluster *c, u64 guest)
 	expect(w, guest, w->plain, w->cluster);
 }
 
+static u64 compressed_entry(const struct build *w, u64 at, u64 n)
+{
+	u32 bits = w->spec->cluster_bits;
+
+	if (w->spec->version == 1)
+		return QCOW_DISK_V1_L2E_COMPRESSED | n << (63 - bits) | at;
+	return QCOW_DISK_L2E_COMPRESSED | at |
+	       (at % 512 + n - 1) / 512 << (70 - bits);
+}
+
 /* Stored behind what is there, at any byte. */
 static void build_compressed(struct build *w, struct builder_cluster *c,
 			     u64 guest)
 {
-	u32 shift = 70 - w->spec->cluster_bits;
-	u64 at = w->end, sectors;
+	u64 at = w->end;
 	size_t n;
 
 	fill_content(w->rnd, w->plain, w->cluster);
 	n = (w->spec->zstd ? codec_zstd : codec_deflate)
 		(w->b->file + at, min(w->cluster, w->b->capacity - at),
 		 w->plain, w->cluster);
-	if (!n) {
+	/* Version 1 cannot say that it takes a whole cluster. */
+	if (!n || n == w->cluster) {
 		build_data(w, c, guest);
 		return;
 	}
-	sectors = (at % 512 + n - 1) / 512;
 	c->host = at;
 	c->host_len = n;
 	w->end = at + n;
-	put_entry(w, c, QCOW_DISK_L2E_COMPRESSED | sectors << shift | at,
-		  qtest_u64(w->rnd));
+	put_entry(w, c, compressed_entry(w, at, n), qtest_u64(w->rnd));
 	expect(w, guest, w->plain, w->cluster);
 }
 
@@ -270,11 +282,11 @@ static void build_l2_table(struct build *w, u32 l1_index)
 	if (!w->spec->tidy && w->spec->kinds & BUILDER_HOLE &&
 	    qtest_one_in(w->rnd, 6))
 		return;
-	at = take_cluster(w);
+	at = take_space(w, (u64)w->l2_entries * w->entry_bytes);
 	w->shared = w->spec->writable && !w->spec->tidy && w->spec->order &&
 		    qtest_one_in(w->rnd, 4);
-	put_unaligned_be64(at | (w->shared ? 0 : QCOW_DISK_E_COPIED),
-			   w->b->file + l1_at);
+	put_unaligned_be64(at | (w->shared || w->spec->version == 1 ? 0 :
+				 QCOW_DISK_E_COPIED), w->b->file + l1_at);
 	for (i = first; i < w->b->nr_clusters && i < first + w->l2_entries; i++) {
 		w->b->clusters[i].l2_at = at + (u64)(i - first) * w->entry_bytes;
 		build_cluster(w, i);
@@ -300,6 +312,24 @@ static void build_extensions(struct build *w, u32 at)
 	put_extension(file + at, 0x77777777, "whatever", 8);
 	if (w->spec->backing)
 		memcpy(file + NAME_AT, NAME, sizeof(NAME) - 1);
+}
+
+static void build_v1_header(struct build *w)
+{
+	struct qcow_disk_v1_header *d = (struct qcow_disk_v1_header *)w->b->file;
+
+	d->magic = cpu_to_be32(QCOW_DISK_MAGIC);
+	d->version = cpu_to_be32(1);
+	d->mtime = cpu_to_be32(prandom_u32_state(w->rnd));
+	d->size = cpu_to_be64(w->spec->size);
+	d->cluster_bits = w->spec->cluster_bits;
+	d->l2_bits = w->spec->l2_bits;
+	d->l1_table_offset = cpu_to_be64(w->l1_at);
+	if (!w->spec->backing)
+		return;
+	d->backing_file_offset = cpu_to_be64(sizeof(*d));
+	d->backing_file_size = cpu_to_be32(sizeof(NAME) - 1);
+	memcpy(w->b->file + sizeof(*d), NAME, sizeof(NAME) - 1);
 }
 
 static void build_header(struct build *w)
@@ -337,17 +367,17 @@ static void build_header(struct build *w)
 static int build_alloc(struct build *w)
 {
 	struct builder_image *b = w->b;
-	u32 l2_tables = w->l1_size;
+	u64 l2_bytes = max_t(u64, w->l2_entries * w->entry_bytes, w->cluster);
 	u64 l1_bytes = round_up(w->l1_size * 8ULL, w->cluster);
 
 	b->nr_clusters = DIV64_U64_ROUND_UP(b->size, w->cluster);
 	/* Every cluster may come with one that is left out. */
 	b->capacity = 4 * w->cluster + l1_bytes +
-		      2ULL * (l2_tables + b->nr_clusters) * w->cluster;
+		      2ULL * (w->l1_size * l2_bytes + b->nr_clusters * w->cluster);
 	if (w->spec->tidy || w->spec->data_file)
 		b->capacity -= (u64)b->nr_clusters * w->cluster;
 	/* Refcount blocks of the widest, which cover themselves. */
-	if (w->spec->writable)
+	if (w->spec->writable && w->spec->version > 1)
 		b->capacity += b->capacity / (w->cluster / 8 - 1) + 3 * w->cluster;
 	if (w->spec->full)
 		b->capacity += w->cluster / 8 * w->cluster;
@@ -364,7 +394,22 @@ static int build_alloc(struct build *w)
 	return 0;
 }
 
-static int build_qcow2(struct builder_image *b, struct rnd_state *rnd)
+/* Where tables begin, and what is behind them. */
+static void build_place_l1(struct build *w)
+{
+	if (w->spec->version > 1) {
+		w->l1_at = 2 * w->cluster;
+		w->end = w->l1_at + round_up(w->l1_size * 8ULL, w->cluster);
+		return;
+	}
+	/* As QEMU does it, at once behind what is before. */
+	w->l1_at = sizeof(struct qcow_disk_v1_header);
+	if (w->spec->backing)
+		w->l1_at = round_up(w->l1_at + sizeof(NAME) - 1, 8);
+	w->end = round_up(w->l1_at + w->l1_size * 8ULL, 512);
+}
+
+static int build_with_tables(struct builder_image *b, struct rnd_state *rnd)
 {
 	const struct builder_spec *s = &b->spec;
 	struct build w = {
@@ -378,19 +423,22 @@ static int build_qcow2(struct builder_image *b, struct rnd_state *rnd)
 	u32 i, used;
 	int err;
 
-	w.l2_entries = w.cluster / w.entry_bytes;
+	w.l2_entries = s->version == 1 ? 1U << s->l2_bits :
+					 w.cluster / w.entry_bytes;
 	covered = w.cluster * w.l2_entries;
 	used = DIV64_U64_ROUND_UP(s->size, covered);
-	w.l1_size = used + qtest_below(rnd, 3);
+	w.l1_size = used + (s->version == 1 ? 0 : qtest_below(rnd, 3));
 	err = build_alloc(&w);
 	if (err)
 		goto out;
-	w.l1_at = 2 * w.cluster;
-	w.end = w.l1_at + round_up(w.l1_size * 8ULL, w.cluster);
-	build_header(&w);
+	build_place_l1(&w);
+	if (s->version == 1)
+		build_v1_header(&w);
+	else
+		build_header(&w);
 	for (i = 0; i < used; i++)
 		build_l2_table(&w, i);
-	if (s->writable)
+	if (s->writable && s->version > 1)
 		err = builder_put_refcounts(b, &w.end);
 	/* The last sector of compressed data may be a part of one. */
 	b->file_len = qtest_one_in(rnd, 2) ? w.end : round_up(w.end, w.cluster);
@@ -448,7 +496,7 @@ static int build_image(struct builder_image *b, const struct builder_spec *spec,
 		return -ENOMEM;
 	if (under)
 		memcpy(b->expect, under->expect, min(b->size, under->size));
-	err = spec->raw ? build_raw(b, rnd) : build_qcow2(b, rnd);
+	err = spec->raw ? build_raw(b, rnd) : build_with_tables(b, rnd);
 	return err ?: build_files(b);
 }
 
@@ -457,7 +505,7 @@ static int build_image(struct builder_image *b, const struct builder_spec *spec,
 /**
  * builder_build() - build an image and its backing files
  * @c: the result, to be given to builder_free() also after a failure
- * @specs: of the images, the top first; all but the last are qcow2
+ * @specs: of the images, the top first; only the last may be raw
  * @nr: of them
  * @rnd: where contents and details come from
  *
@@ -480,7 +528,9 @@ int builder_build(struct builder_chain *c, const struct builder_spec *specs,
 			return err;
 		src->file = b->m->file;
 		src->data_file = b->data_m ? b->data_m->file : NULL;
-		src->format = specs[i].raw ? QCOW_FORMAT_RAW : QCOW_FORMAT_QCOW2;
+		src->format = specs[i].version == 1 ? QCOW_FORMAT_QCOW : QCOW_FORMAT_QCOW2;
+		if (specs[i].raw)
+			src->format = QCOW_FORMAT_RAW;
 	}
 	return 0;
 }
@@ -492,6 +542,15 @@ static u32 random_cluster_bits(struct rnd_state *rnd)
 	if (n < 60)
 		return 9 + qtest_below(rnd, 5);
 	return n < 99 ? 14 + qtest_below(rnd, 3) : 17 + qtest_below(rnd, 5);
+}
+
+/* Of version 1 tables of one size go with clusters of another. */
+static void random_v1_spec(struct rnd_state *rnd, struct builder_spec *spec)
+{
+	spec->version = 1;
+	spec->l2_bits = 6 + qtest_below(rnd, 8);
+	/* It has to have a disk at all: two bytes at least. */
+	spec->size = max_t(u64, spec->size, 512);
 }
 
 void builder_random_spec(struct rnd_state *rnd, struct builder_spec *spec)
@@ -508,6 +567,10 @@ void builder_random_spec(struct rnd_state *rnd, struct builder_spec *spec)
 	if (qtest_one_in(rnd, 2))
 		spec->size -= qtest_below(rnd, 1 << bits);
 	spec->tidy = qtest_one_in(rnd, 4);
+	if (bits <= 16 && qtest_one_in(rnd, 4)) {
+		random_v1_spec(rnd, spec);
+		return;
+	}
 	if (spec->version == 2)
 		return;
 	spec->extended_l2 = bits >= 14 && qtest_one_in(rnd, 2);

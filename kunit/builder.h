@@ -22,8 +22,9 @@
 /**
  * struct builder_spec - an image to be built
  * @raw: raw, and nothing below counts but @size
- * @version: 2 or 3
+ * @version: 2 or 3, or 1: qcow; then @l2_bits counts, and @order does not
  * @cluster_bits: log2 of the cluster size
+ * @l2_bits: version 1: log2 of the entries of an L2 table
  * @extended_l2: with subclusters
  * @zstd: its compression type
  * @data_file: with an external data file
@@ -42,6 +43,7 @@ struct builder_spec {
 	bool raw;
 	u32 version;
 	u32 cluster_bits;
+	u32 l2_bits;
 	bool extended_l2;
 	bool zstd;
 	bool data_file;
@@ -78,7 +80,7 @@ struct builder_cluster {
  * @data_len: bytes of it
  * @expect: the disk, what comes from backing files included
  * @size: bytes of it
- * @clusters: where they come from, for qcow2
+ * @clusters: where they come from, unless it is raw
  * @nr_clusters: of the disk
  * @m: @file as the driver sees it
  * @data_m: @data
@@ -117,6 +119,12 @@ int builder_build(struct builder_chain *c, const struct builder_spec *specs,
 int builder_build_random(struct builder_chain *c, u32 nr, struct rnd_state *rnd);
 void builder_free(struct builder_chain *c);
 void builder_set_mode(struct builder_chain *c, const struct memfile_mode *mode);
+/* log2 of what tables and clusters in the file are aligned to. */
+static inline u32 builder_unit_bits(const struct builder_spec *s)
+{
+	return s->version == 1 ? 9 : s->cluster_bits;
+}
+
 int builder_put_refcounts(struct builder_image *b, u64 *end);
 bool builder_idle(const struct builder_chain *c);
 

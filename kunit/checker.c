@@ -77,7 +77,7 @@ static __printf(2, 3) void corrupt(struct checker *k, const char *fmt, ...)
 
 static bool aligned(const struct checker *k, u64 at)
 {
-	return !(at & ((1ULL << k->bits) - 1));
+	return !(at & ((1ULL << k->unit) - 1));
 }
 
 /* The refcount of a cluster, 0 where there is no block. */
@@ -102,7 +102,7 @@ u64 checker_refcount(const struct checker *k, u64 cluster)
 
 static void use(struct checker *k, u64 at, u64 len, u8 as, const char *what)
 {
-	u64 c = at >> k->bits, last = (at + len - 1) >> k->bits;
+	u64 c = at >> k->unit, last = (at + len - 1) >> k->unit;
 
 	if (as != CHECKER_COMP && !aligned(k, at)) {
 		corrupt(k, "%s at %#llx is not aligned", what, at);
@@ -126,10 +126,17 @@ static void check_copied(struct checker *k, u64 entry, u64 at, const char *what)
 	u64 refcount = checker_refcount(k, at >> k->bits);
 	bool copied = entry & COPIED;
 
+	if (k->version == 1)
+		return;
 	if (refcount == 1 ? copied : !copied)
 		return;
 	corrupt(k, "%s at %#llx: refcount %llu, entry %#llx", what, at,
 		refcount, entry);
+}
+
+static bool is_compressed(const struct checker *k, u64 entry)
+{
+	return entry & (k->version == 1 ? BIT_ULL(63) : COMPRESSED);
 }
 
 static void walk_compressed(struct checker *k, u64 entry)
@@ -138,6 +145,12 @@ static void walk_compressed(struct checker *k, u64 entry)
 	u64 at = entry & ((1ULL << shift) - 1);
 	u64 sectors = (entry & ~(COPIED | COMPRESSED)) >> shift;
 
+	if (k->version == 1) {
+		shift = 63 - k->bits;
+		at = entry & ((1ULL << shift) - 1);
+		use(k, at, entry << 1 >> 1 >> shift, CHECKER_COMP, "compressed data");
+		return;
+	}
 	if (entry & COPIED)
 		corrupt(k, "compressed cluster with COPIED: %#llx", entry);
 	use(k, at, (sectors + 1) * 512 - at % 512, CHECKER_COMP, "compressed data");
@@ -146,13 +159,13 @@ static void walk_compressed(struct checker *k, u64 entry)
 static void walk_l2(struct checker *k, u64 l2_at)
 {
 	u32 bytes = k->extended ? 16 : 8;
-	u64 n = (1ULL << k->bits) / bytes, i, entry, bitmap, at;
+	u64 n = 1ULL << k->l2_bits, i, entry, bitmap, at;
 
 	for (i = 0; i < n; i++) {
 		entry = load(k, l2_at + i * bytes);
 		bitmap = k->extended ? load(k, l2_at + i * bytes + 8) : 0;
 		at = entry & OFFSET;
-		if (entry & COMPRESSED) {
+		if (is_compressed(k, entry)) {
 			walk_compressed(k, entry);
 			continue;
 		}
@@ -167,16 +180,20 @@ static void walk_l2(struct checker *k, u64 l2_at)
 
 static void walk_l1(struct checker *k)
 {
-	u64 entry, at;
+	u64 bytes = (k->extended ? 16ULL : 8ULL) << k->l2_bits, entry, at;
 	u32 i;
 
-	use(k, k->l1_at, max(k->l1_size, 1U) * 8ULL, CHECKER_META, "L1 table");
+	if (k->version > 1)
+		use(k, k->l1_at, max(k->l1_size, 1U) * 8ULL, CHECKER_META, "L1 table");
 	for (i = 0; i < k->l1_size; i++) {
 		entry = load(k, k->l1_at + i * 8ULL);
 		at = entry & OFFSET;
 		if (!at)
 			continue;
-		use(k, at, 1ULL << k->bits, CHECKER_META, "L2 table");
+		use(k, at, bytes, CHECKER_META, "L2 table");
+		/* Nobody else makes sure of the rest of it. */
+		if (k->version == 1 && at + bytes > k->size)
+			corrupt(k, "L2 table at %#llx is cut short", at);
 		check_copied(k, entry, at, "L2 table");
 		walk_l2(k, at);
 	}
@@ -194,17 +211,49 @@ static void walk_refcounts(struct checker *k)
 	}
 }
 
+/* The L1 table is behind the header, as it was built. */
+static bool walk_v1_header(struct checker *k)
+{
+	u64 covered;
+
+	k->bits = load(k, 32) >> 56;
+	k->l2_bits = load(k, 33) >> 56;
+	k->unit = 9;
+	k->disk = load(k, 24);
+	k->l1_at = load(k, 40);
+	covered = 1ULL << (k->bits + k->l2_bits);
+	k->l1_size = (k->disk + covered - 1) >> (k->bits + k->l2_bits);
+	k->nr = ((k->size - 1) >> k->unit) + 1;
+	if (load(k, 0) >> 32 != 0x514649fb || k->bits < 9 || k->bits > 16 ||
+	    k->l2_bits < 6 || k->l2_bits > 13 || k->nr > k->max ||
+	    k->l1_size > 4096) {
+		corrupt(k, "no header, or file of %llu sectors", k->nr);
+		return false;
+	}
+	memset(k->refs, 0, k->nr * sizeof(*k->refs));
+	memset(k->uses, 0, k->nr);
+	use(k, 0, k->l1_at + k->l1_size * 8ULL, CHECKER_META, "header");
+	return true;
+}
+
 /* Return: whether more can be looked at. */
 static bool walk_header(struct checker *k)
 {
 	u32 version = load(k, 4) >> 32;
 
+	k->version = version;
+	k->order = 0;
+	k->extended = false;
+	k->table_size = 0;
+	if (version == 1)
+		return walk_v1_header(k);
 	k->bits = load(k, 20) >> 32;
 	if (load(k, 0) >> 32 != 0x514649fb || version < 2 || version > 3 ||
 	    k->bits < 9 || k->bits > 21) {
 		corrupt(k, "no header");
 		return false;
 	}
+	k->unit = k->bits;
 	k->disk = load(k, 24);
 	k->l1_size = load(k, 36) >> 32;
 	k->l1_at = load(k, 40);
@@ -212,6 +261,7 @@ static bool walk_header(struct checker *k)
 	k->table_size = (load(k, 56) >> 32 << k->bits) / 8;
 	k->order = version == 3 ? load(k, 96) >> 32 : 4;
 	k->extended = version == 3 && load(k, 72) & 0x10;
+	k->l2_bits = k->bits - (k->extended ? 4 : 3);
 	k->nr = ((k->size - 1) >> k->bits) + 1;
 	if (k->order > 6 || k->nr > k->max || k->l1_size > 4096 ||
 	    k->table_size > 65536) {
@@ -252,7 +302,8 @@ void checker_walk(struct checker *k, const void *data, u64 size)
 	k->text[0] = 0;
 	if (!walk_header(k))
 		return;
-	walk_refcounts(k);
+	if (k->version > 1)
+		walk_refcounts(k);
 	walk_l1(k);
 }
 
@@ -262,7 +313,7 @@ bool checker_check(struct checker *k, const void *data, u64 size)
 	u64 c, refcount;
 
 	checker_walk(k, data, size);
-	for (c = 0; !k->errors && c < k->nr; c++) {
+	for (c = 0; k->version > 1 && !k->errors && c < k->nr; c++) {
 		refcount = checker_refcount(k, c);
 		if (refcount < k->refs[c])
 			corrupt(k, "cluster %llu (%#x): refcount %llu, %u references",
@@ -283,17 +334,16 @@ bool checker_check(struct checker *k, const void *data, u64 size)
 enum checker_kind checker_find(const struct checker *k, u64 pos, u64 *at)
 {
 	u32 bytes = k->extended ? 16 : 8, sub;
-	u32 l2_bits = k->bits - (k->extended ? 4 : 3);
 	u64 in = pos & ((1ULL << k->bits) - 1), i = pos >> k->bits;
-	u64 l2_at = load(k, k->l1_at + (i >> l2_bits) * 8) & OFFSET;
+	u64 l2_at = load(k, k->l1_at + (i >> k->l2_bits) * 8) & OFFSET;
 	u64 entry, bitmap;
 
 	if (!l2_at)
 		return CHECKER_HOLE;
-	l2_at += (i & ((1ULL << l2_bits) - 1)) * bytes;
+	l2_at += (i & ((1ULL << k->l2_bits) - 1)) * bytes;
 	entry = load(k, l2_at);
 	*at = entry;
-	if (entry & COMPRESSED)
+	if (is_compressed(k, entry))
 		return CHECKER_COMPRESSED;
 	*at = (entry & OFFSET) + in;
 	if (k->extended) {

@@ -21,7 +21,10 @@ enum checker_kind {
  * struct checker - an image looked at by what the specification says
  * @data: the image file
  * @size: bytes of it
+ * @version: 1: there are no refcounts
  * @bits: log2 of the cluster size
+ * @unit: log2 of what @refs and @uses count
+ * @l2_bits: log2 of the entries of an L2 table
  * @order: log2 of the bits of a refcount
  * @extended: extended L2 entries
  * @disk: bytes of the disk
@@ -29,9 +32,9 @@ enum checker_kind {
  * @l1_size: entries in it
  * @table_at: the refcount table
  * @table_size: entries in it
- * @refs: how often each cluster of the file is referred to
+ * @refs: how often each cluster of the file, or of version 1 sector, is referred to
  * @uses: as what, CHECKER_*
- * @nr: clusters of the file
+ * @nr: of them in the file
  * @max: room for so many at @refs and @uses
  * @leaks: clusters with a higher refcount than references
  * @errors: corruptions
@@ -40,7 +43,10 @@ enum checker_kind {
 struct checker {
 	const u8 *data;
 	u64 size;
+	u32 version;
 	u32 bits;
+	u32 unit;
+	u32 l2_bits;
 	u32 order;
 	bool extended;
 	u64 disk;

@@ -118,7 +118,7 @@ static void damage_once(struct builder_image *b, struct damage *d,
 {
 	const struct builder_cluster *c = pick_cluster(b, rnd);
 
-	if (b->spec.writable && qtest_one_in(rnd, 3)) {
+	if (b->spec.writable && b->spec.version > 1 && qtest_one_in(rnd, 3)) {
 		damage_refcounts(b, d, rnd);
 		return;
 	}

@@ -113,7 +113,7 @@ static const struct header_case header_cases[] = {
 	  { F(version, 2), F(refcount_order, 99), F(header_length, 1) } },
 	{ "no magic", { F(magic, 0x514649fc) }, -EINVAL, "magic" },
 	{ "version 0", { F(version, 0) }, -EOPNOTSUPP, "version 0" },
-	{ "version 1", { F(version, 1) }, -EOPNOTSUPP, "version 1" },
+	{ "version 1", { F(version, 1) }, -EINVAL, "version 1" },
 	{ "version 4", { F(version, 4) }, -EOPNOTSUPP, "version 4" },
 	{ "version 2^31", { F(version, 1U << 31) }, -EOPNOTSUPP, "version 2147483648" },
 

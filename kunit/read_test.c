@@ -67,6 +67,12 @@ static const struct kind_case kind_cases[] = {
 	KIND("data, 512", 9, BUILDER_DATA, .size = 300 << 9),
 	KIND("data, odd size", 12, BUILDER_DATA, .size = 70001),
 	KIND("data, version 2", 12, BUILDER_DATA, .version = 2),
+	KIND("data, version 1", 12, BUILDER_DATA, .version = 1, .l2_bits = 9),
+	KIND("zlib, version 1", 12, BUILDER_COMPRESSED, .version = 1, .l2_bits = 9),
+	KIND("zlib, version 1, 512", 9, BUILDER_COMPRESSED, .version = 1, .l2_bits = 12,
+	     .size = 300 << 9),
+	KIND("all, version 1, 64 KiB", 16, BUILDER_ALL, .version = 1, .l2_bits = 6,
+	     .size = 100 << 16),
 	KIND("data, 2 MiB", 21, BUILDER_DATA, .size = 3 << 21),
 	KIND("zlib, 512", 9, BUILDER_COMPRESSED, .size = 300 << 9),
 	KIND("zlib", 12, BUILDER_COMPRESSED, .size = 100 << 12),
@@ -306,6 +312,9 @@ struct open_case {
 #define DATA	{ .version = 3, .cluster_bits = 12, .kinds = BUILDER_ALL, .size = 40960, \
 		  .data_file = true }
 
+#define V1	{ .version = 1, .cluster_bits = 12, .l2_bits = 9, .kinds = BUILDER_ALL, \
+		  .size = 40960 }
+
 static const struct open_case open_cases[] = {
 	{ "alone", { SMALL }, 1, 1 },
 	{ "three", { SMALL, SMALL, SMALL }, 3, 3 },
@@ -322,8 +331,15 @@ static const struct open_case open_cases[] = {
 	  { DATA }, 1, 1, .untrusted = true, .err = -EPERM, .says = "untrusted" },
 	{ "data file not asked for",
 	  { SMALL }, 1, 1, .more_data = true, .err = -EINVAL, .says = "data file" },
-	{ "version 1",
-	  { SMALL }, 1, 1, .format = QCOW_FORMAT_QCOW, .err = -EOPNOTSUPP, .says = "format" },
+	{ "version 1", { V1 }, 1, 1 },
+	{ "version 1 between others", { SMALL, V1, SMALL }, 3, 3 },
+	{ "version 1, no backing file", { V1, SMALL }, 2, 1, .err = -ENOENT, .says = "backing" },
+	{ "version 1 with a data file",
+	  { V1 }, 1, 1, .more_data = true, .err = -EINVAL, .says = "data file" },
+	{ "version 1 as qcow2", { V1 }, 1, 1, .format = QCOW_FORMAT_QCOW2, .err = -EINVAL,
+	  .says = "version 1" },
+	{ "qcow2 as version 1", { SMALL }, 1, 1, .format = QCOW_FORMAT_QCOW, .err = -EINVAL,
+	  .says = "-f qcow2" },
 	{ "unknown format",
 	  { SMALL }, 1, 1, .format = 99, .err = -EOPNOTSUPP, .says = "format 99" },
 	{ "raw as qcow2",
