@@ -18,7 +18,6 @@ done <<'END'
 0|4|0x514649fc|not a qcow2 image
 0|4|0|-f raw
 4|4|0|version 0 is not supported
-4|4|1|version 1 is not supported
 4|4|4|version 4 is not supported
 4|4|0xffffffff|version 4294967295 is not supported
 8|8|0x10001|outside the first cluster

@@ -65,8 +65,7 @@ refuses "image: a text file as qcow" "text: not a qcow version 1 image" attach -
 refuses "image: qcow2 as qcow" "base.qcow2: not a qcow version 1" attach -f qcow base.qcow2
 refuses "image: an empty name" "No such file" attach ""
 qemu-img create -q -f qcow old.qcow 64M
-refuses "image: qcow version 1" "version 1 is not supported yet" attach old.qcow
-refuses "image: qcow version 1, as qcow" "version 1 is not supported yet" attach -f qcow old.qcow
+refuses "image: qcow version 1, as qcow2" "not a qcow2 image, but one of qcow version 1" attach -f qcow2 old.qcow
 if [ "$(id -u)" -ne 0 ]; then
 	image secret.qcow2
 	chmod 0 secret.qcow2

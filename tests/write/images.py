@@ -70,7 +70,10 @@ def build(rng, srcs):
             layer = cross.RawLayer(rng, number, size + rng.choice([0, 0, 512, 300]),
                                    srcs)
         else:
-            layer = Layer(rng, number, size, layer, srcs)
+            kind = Layer
+            if rng.random() < 0.2 and cross.may_be_v1(layer):
+                kind = cross.V1Layer
+            layer = kind(rng, number, size, layer, srcs)
             layer.create()
             layer.live()
         size = cross.next_size(rng, size)
@@ -108,11 +111,15 @@ def draw(srcs, seed, number, attempt):
     may be so after qemu-io was killed."""
     rng = random.Random("write %s %s%s" % (seed, number, " again" * attempt))
     layer = build(rng, srcs)
-    qemu_img("check", "-q", "-r", "leaks", layer.path, check=False)
+    if layer.format == "qcow2":
+        qemu_img("check", "-q", "-r", "leaks", layer.path, check=False)
+    elif rng.random() < 0.3:
+        layer.recompress()
     for image in os.listdir("."):
         run("fallocate", "--dig-holes", image)
-    reference(layer.path, "model")
-    return layer, snapshots(layer.path), rng
+    reference(layer.path, "model", layer.format)
+    found = snapshots(layer.path) if layer.format == "qcow2" else {}
+    return layer, found, rng
 
 
 def make(job):
@@ -132,7 +139,8 @@ def make(job):
     kept = [f for f in os.listdir(".") if f not in
             ("model", layer.name, layer.name + ".data")]
     fact = {
-        "name": name, "image": layer.name, "options": layer.options,
+        "name": name, "image": layer.name, "format": layer.format,
+        "options": layer.options,
         "snapshots": found,
         "files": {f: digest(f) for f in kept},
     }

@@ -278,8 +278,9 @@ static const void *table_entry(struct map_layer *l, struct window *w, u32 piece,
 
 static int damaged(const struct map_layer *l, u64 start, const char *fault)
 {
-	report(l->img->file.name, "damaged entry for byte %llu of the disk: %s; repair the image with qemu-img check -r all, or restore it from a copy",
-	       (unsigned long long)start, fault);
+	report(l->img->file.name, "damaged entry for byte %llu of the disk: %s; %srestore it from a copy",
+	       (unsigned long long)start, fault, l->layout.version == 1 ? "" :
+	       "repair the image with qemu-img check -r all, or ");
 	return -1;
 }
 

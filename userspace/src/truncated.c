@@ -122,9 +122,11 @@ static enum verdict look_at_refcounts(struct walk *w)
 
 static int refuse(const struct walk *w, const struct file *f, u64 end)
 {
-	report(f->name, "file is truncated: %llu bytes, but the image uses %llu; restore it from a copy, or see what is left with qemu-img check",
+	report(f->name, "file is truncated: %llu bytes, but the image uses %llu; restore it from a copy%s",
 	       (unsigned long long)f->size,
-	       (unsigned long long)(end > w->used ? end : w->used));
+	       (unsigned long long)(end > w->used ? end : w->used),
+	       w->h->version == 1 ? "" :
+	       ", or see what is left with qemu-img check");
 	return -1;
 }
 

@@ -16,7 +16,7 @@ from qcow2 import Image, content, poke
 HEADERS = [
     ("magic", [(0, 0x51464900, 4)], "not a qcow2 image"),
     ("version-0", [(4, 0, 4)], "."),
-    ("version-1", [(4, 1, 4)], "version 1"),
+    ("version-1", [(4, 1, 4)], "cluster size"),
     ("version-4", [(4, 4, 4)], "version 4"),
     ("version-max", [(4, 0xffffffff, 4)], "version"),
     ("cluster-bits-0", [(20, 0, 4)], "cluster size"),
@@ -168,10 +168,9 @@ def not_images(lines):
                       said, "-"))
     lines.append(("folder-as-raw", "folder", "-", "is a directory", "-f raw"))
     lines.append(("text-as-qcow2", "text", "-", "not a qcow2 image", "-f qcow2"))
-    for fmt in ("qcow", "vmdk", "vdi", "vpc", "qed"):
+    for fmt in ("vmdk", "vdi", "vpc", "qed"):
         qemu_img("create", "-q", "-f", fmt, "x." + fmt, "1M")
-        lines.append(("format-" + fmt, "x." + fmt, "-",
-                      "version 1" if fmt == "qcow" else "not a qcow2 image", "-"))
+        lines.append(("format-" + fmt, "x." + fmt, "-", "not a qcow2 image", "-"))
 
 
 def encrypted(lines):
@@ -185,6 +184,9 @@ def encrypted(lines):
             break
     qemu_img("create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=x", "-o",
              "encrypt.format=aes,encrypt.key-secret=s", "aes.qcow2", "1M")
+    qemu_img("create", "-q", "-f", "qcow", "--object", "secret,id=s,data=x", "-o",
+             "encrypt.format=aes,encrypt.key-secret=s", "aes.qcow", "1M")
+    lines.append(("encrypted-v1", "aes.qcow", "-", "encrypted.*AES", "-"))
     lines.append(("encrypted-luks", "luks.qcow2", "-", "encrypted.*LUKS", "-"))
     lines.append(("encrypted-aes", "aes.qcow2", "-", "encrypted.*AES", "-"))
 
