@@ -32,7 +32,7 @@
 /**
  * enum qcow_format - format of an image file
  * @QCOW_FORMAT_RAW: the disk's bytes and nothing else; never probed
- * @QCOW_FORMAT_QCOW: qcow version 1
+ * @QCOW_FORMAT_QCOW: qcow version 1; written in regular files only
  * @QCOW_FORMAT_QCOW2: qcow2, version 2 or 3
  */
 enum qcow_format {
