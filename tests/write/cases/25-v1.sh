@@ -3,7 +3,7 @@
 #
 # qcow version 1: what images drawn at random do not show.
 
-# v1_craft FILE CLUSTER_BITS L2_BITS: of 4 MiB, clusters and tables at any sector
+# v1_craft FILE CLUSTER_BITS L2_BITS: of 1 MiB, clusters and tables at any sector
 v1_craft() {
 	/usr/bin/python3 -B - "$@" <<-'END'
 	import random
@@ -13,7 +13,7 @@ v1_craft() {
 
 	name, bits, l2_bits = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 	rng = random.Random(name)
-	size, cluster, covered = 4 << 20, 1 << bits, 1 << (bits + l2_bits)
+	size, cluster, covered = 1 << 20, 1 << bits, 1 << (bits + l2_bits)
 	entries = -(-size // covered)
 	head = struct.pack(">IIQIIQBBHIQ", 0x514649fb, 1, 0, 0, 0, size, bits, l2_bits,
 	                   0, 0, 48)
@@ -47,43 +47,42 @@ v1_craft() {
 }
 
 make_v1_geometry() {
-	local bits l2_bits
+	local geometry n
 
-	for bits in 9 10 12 14 16; do
-		for l2_bits in 6 9 13; do
-			v1_craft $bits-$l2_bits.qcow $bits $l2_bits
-			qemu-img convert -f qcow -O raw $bits-$l2_bits.qcow $bits-$l2_bits.raw
-		done
+	for geometry in 9-6 9-13 10-9 12-9 14-6 16-13; do
+		v1_craft $geometry.qcow ${geometry%-*} ${geometry#*-}
+		qemu-img convert -f qcow -O raw $geometry.qcow $geometry.raw
 	done
+	for n in $(seq 60); do
+		echo "write $((n * 7919 % 1900 * 512)) $((n % 5 * 4096 + 512)) $((n % 250 + 1))"
+	done > ops
 }
 
-# Everything is read; then a third of the sectors is written, in place and not.
+# Everything is read; then much of it is written, in place and not.
 case_v1_geometry() {
-	local image model n
+	local image ops
 
+	mapfile -t ops < ops
 	for image in *.qcow; do
-		model=${image%.qcow}.raw
 		attach "$image"
-		cmp "$dev" "$model" || fail "$image: other bytes"
+		cmp "$dev" "${image%.qcow}.raw" || fail "$image: other bytes"
 		is 0 "$(cat "/sys/block/${dev#/dev/}/queue/discard_max_bytes")"
-		for n in $(seq 40); do
-			n=$((n * 7919 % 8000))
-			for file in "$dev" "$model"; do
-				head -c $((n % 5 * 4096 + 512)) /dev/zero | tr '\0' "\\$((n % 8))" |
-					dd of="$file" bs=512 seek=$n conv=notrunc iflag=fullblock status=none
-			done
-		done
-		fallocate -z -o 1M -l 100k "$dev"
-		fallocate -z -o 1M -l 100k "$model"
-		cmp "$dev" "$model" || fail "$image: other bytes than were written"
+		operate "$dev" "${ops[@]}" flush 'zero 256k 20k'
 		detach
 	done
 }
 
 after_v1_geometry() {
-	local image
+	local image args=() op
 
+	while read -r op; do
+		# shellcheck disable=SC2086
+		set -- $op
+		args+=(-c "write -q -P $4 $2 $3")
+	done < ops
+	args+=(-c 'write -q -P 0 256k 20k')
 	for image in *.qcow; do
+		qemu-io -f raw "${args[@]}" "${image%.qcow}.raw"
 		qemu-img compare -f qcow -F raw "$image" "${image%.qcow}.raw" ||
 			fail "QEMU reads other bytes in $image"
 	done
@@ -91,34 +90,39 @@ after_v1_geometry() {
 
 make_v1_damage() {
 	v1_craft good.qcow 12 9
+	/usr/bin/python3 -B - <<-'END'
+	import random
+
+	rng = random.Random("damage")
+	good = open("good.qcow", "rb").read()
+	for n in range(60):
+	    bad = bytearray(good)
+	    for _ in range(rng.randrange(1, 30)):
+	        at = rng.choice([rng.randrange(64), 48, 512 + rng.randrange(6000),
+	                         512 + 8 * rng.randrange(512)])
+	        some = rng.randbytes(rng.choice([1, 2, 8]))
+	        bad[at:at + len(some)] = some
+	    with open("bad%d.qcow" % n, "wb") as f:
+	        f.write(bad)
+	END
 }
 
-# Entries at random: each is refused, or read, or fails; QEMU fails wherever we do
-# not read what it reads.
+# Whatever there is, it is refused, fails, or is read and written; and it ends.
 case_v1_damage() {
-	local n
+	local image option
 
-	for n in $(seq 40); do
-		cp good.qcow bad.qcow
-		/usr/bin/python3 -B - bad.qcow "$n" <<-'END'
-		import random
-		import sys
-
-		rng = random.Random(sys.argv[2])
-		with open(sys.argv[1], "r+b") as f:
-		    for _ in range(rng.randrange(1, 30)):
-		        f.seek(rng.choice([rng.randrange(64), 48 + 8 * rng.randrange(2),
-		                           512 + rng.randrange(6000)]))
-		        f.write(rng.randbytes(rng.choice([1, 2, 8])))
-		END
-		dev=$(qcowctl attach bad.qcow 2> err) || dev=$(qcowctl attach -r bad.qcow 2> err) || {
-			grep -q '^qcowctl: bad.qcow: ' err || fail "$(cat err)"
-			continue
-		}
-		dd if="$dev" of=/dev/null bs=64k conv=noerror status=none 2> /dev/null || true
-		[ "$(blockdev --getro "$dev")" = 1 ] ||
-			dd if=/dev/urandom of="$dev" bs=4k count=200 oflag=direct status=none 2> /dev/null || true
-		qcowctl detach "$dev" 2> /dev/null || true
+	for image in bad*.qcow; do
+		for option in '' -r; do
+			# shellcheck disable=SC2086
+			dev=$(qcowctl attach $option "$image" 2> err) || {
+				grep -q "^qcowctl: $image: " err || fail "$(cat err)"
+				continue
+			}
+			dd if="$dev" of=/dev/null bs=16k conv=noerror status=none 2> /dev/null || true
+			[ -n "$option" ] || dd if=/dev/zero of="$dev" bs=4k count=100 seek=20 \
+				conv=fsync status=none 2> /dev/null || true
+			qcowctl detach "$dev" 2> /dev/null || true
+		done
 	done
 }
 
