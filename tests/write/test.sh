@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# test.sh [-q] KERNEL [PART...]: writes to images of every kind through the
+# test.sh [-q [-s N/M]] KERNEL [PART...]: writes to images of every kind through the
 # driver in a guest with that kernel; then QEMU's tools and our own look here at
 # what became of them. Ends in "write KERNEL: N passed, N failed". Parts:
 #
@@ -12,7 +12,8 @@
 #	small	a guest with little memory: swap and dirty files on the driver;
 #		images from after a power cut are written again
 #
-# -q: less of it, without the last, and with one processor.
+# -q: less of it, without the last, and with one processor. -s N/M: and of the
+# cases the N-th of every M, so that M kernels share them.
 #
 # TARGET=nbd       qemu-nbd in place of the driver, to try the test itself
 # QCOW_ONLY=GLOB   only images, kinds and cases whose name matches
@@ -36,12 +37,14 @@ for file in "$here"/part/*.sh; do
 done
 
 usage() {
-	die "usage: test.sh [-q] 6.1|6.12|7 [diff|cut|cases|small...]"
+	die "usage: test.sh [-q [-s N/M]] 6.1|6.12|7 [diff|cut|cases|small...]"
 }
 
 parse_arguments() {
-	QCOW_QUICK=
+	QCOW_QUICK='' share=1/1
 	[ "${1:-}" != -q ] || { QCOW_QUICK=1; shift; }
+	[ "${1:-}" != -s ] || { share=${2:-}; shift 2; }
+	[[ $share =~ ^[1-9]/[1-9]$ ]] || usage
 	[ $# -ge 1 ] || usage
 	kernel=$1
 	shift
@@ -136,7 +139,7 @@ judge() {
 	comm -23 "$work/failed" "$work/bad" | head -n 10 | sed 's/^/did not run: /'
 	[ ! -s "$work/failed" ] ||
 		echo "again: QCOW_SEED=$QCOW_SEED QCOW_ONLY='$(head -n1 "$work/failed")'" \
-			"tests/write/test.sh${QCOW_QUICK:+ -q} $kernel"
+			"tests/write/test.sh${QCOW_QUICK:+ -q -s $share} $kernel"
 	passed=$(wc -l < "$work/passed")
 	failed=$(wc -l < "$work/failed")
 }

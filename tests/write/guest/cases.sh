@@ -1,16 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# cases.sh PATTERN: in the guest, the cases of /out/cases.plan whose file matches,
-# each a process of its own in its own folder. Two of these may run side by side,
-# if only one of them has cases with a mapped disk, "bad"; $HERE is where cases
-# put what they need besides.
+# cases.sh first|last: in the guest, the cases of /out/cases.plan, each a process
+# of its own in its own folder. Two of these may run side by side, one that begins
+# with the first case and one that begins with the last; they meet somewhere.
+# $HERE is where cases put what they need besides.
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib.sh"
 
 CASE_SECONDS=200
 HERE=/tmp/here-$$
+LEFT=/tmp/cases.left
 export HERE
 mkdir $HERE
 
@@ -40,6 +41,35 @@ clean_up() {
 	true
 } > /dev/null 2>&1 < /dev/null
 
+# take first|last: prints a case that nobody has taken, file and name. Fails if
+# there is none.
+take() {
+	(
+		flock 9
+		[ -e $LEFT ] || cp /out/cases.plan $LEFT
+		[ -s $LEFT ] || exit 1
+		if [ "$1" = first ]; then
+			head -n 1 $LEFT
+			sed -i 1d $LEFT
+		else
+			tail -n 1 $LEFT
+			sed -i '$d' $LEFT
+		fi
+	) 9> $LEFT.lock
+}
+
+# alone FILE COMMAND...: only one at a time of those with a mapped disk, "bad"
+alone() {
+	if grep -q 'mapper/bad' "$here/../cases/$1"; then
+		exec 9> /tmp/bad.lock
+		flock 9
+		"${@:2}" 9>&-
+		exec 9>&-
+	else
+		"${@:2}"
+	fi
+}
+
 run_case() {
 	local code=0 start=$SECONDS log=$HERE/log
 
@@ -61,7 +91,6 @@ run_case() {
 
 modprobe -a loop dm-mod
 mknod /dev/mapper/control c 10 236 2> /dev/null || true
-while read -r file name; do
-	# shellcheck disable=SC2053
-	[[ $file != $1 ]] || run_case "$file" "$name"
-done < /out/cases.plan
+while read -r file name < <(take "$1"); do
+	alone "$file" run_case "$file" "$name"
+done

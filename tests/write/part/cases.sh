@@ -12,7 +12,7 @@ cases_list() {
 		[ -z "$QCOW_QUICK" ] || [[ ${file##*/} == [1-4]* ]] || continue
 		sed -n "s/^case_\([a-z0-9_]*\)() {\$/\1/p" "$file" | tr _ - |
 			sed "s/^/${file##*/} /"
-	done
+	done | awk -v nth="${share%/*}" -v of="${share#*/}" 'NR % of == nth % of'
 }
 
 cases_make() {
