@@ -29,14 +29,14 @@ names() {
 	is "$1" "${ours% }"
 }
 
-snapshot_kinds='plain: v2:compat=0.10 sub:extended_l2=on'
-snapshot_more_kinds='small:cluster_size=512 wide:refcount_bits=64
+snapshot_kinds='v2:compat=0.10 sub:extended_l2=on'
+snapshot_more_kinds='plain: small:cluster_size=512 wide:refcount_bits=64
 	narrow:refcount_bits=4 large:cluster_size=2M'
 
 make_snapshot_images() {
 	local kind options
 
-	[ -z "${QCOW_QUICK:-}" ] || snapshot_kinds=plain:
+	[ -z "${QCOW_QUICK:-}" ] || snapshot_kinds=v2:compat=0.10
 	for kind in $snapshot_kinds ${QCOW_LONG:+$snapshot_more_kinds}; do
 		options=${kind#*:}
 		mkdir "${kind%:*}"
@@ -45,7 +45,7 @@ make_snapshot_images() {
 			'write -P 2 5M 1M'
 	done
 	mkdir compressed
-	qemu-img convert -c -O qcow2 plain/image.qcow2 compressed/image.qcow2
+	qemu-img convert -c -O qcow2 v2/image.qcow2 compressed/image.qcow2
 }
 
 # The image is not attached.

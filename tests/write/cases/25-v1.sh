@@ -127,7 +127,7 @@ v1_scribble() {
 
 	RANDOM=$2
 	limit=$(($(blockdev --getsz "$dev") - 1))
-	for ((i = 0; i < 6; i++)); do
+	for ((i = 0; i < 3; i++)); do
 		from=$((RANDOM % 9000))
 		to=$((limit ? RANDOM % limit : 0))
 		nr=$((1 + (RANDOM % 3 ? RANDOM % 20 : RANDOM % 400)))
@@ -135,7 +135,7 @@ v1_scribble() {
 		dd if=source bs=512 skip=$from count=$nr status=none > piece
 		dd if=piece of="$dev" bs=1M oflag=seek_bytes,direct seek=$((to * 512)) status=none
 		dd if=piece of="$1.raw" bs=1M oflag=seek_bytes seek=$((to * 512)) conv=notrunc status=none
-		[ $((i % 3)) != 0 ] || operate "$dev" flush
+		[ $i != 1 ] || operate "$dev" flush
 	done
 }
 

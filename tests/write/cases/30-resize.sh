@@ -23,6 +23,7 @@ resize_images() {
 	create snap 3M
 	fill snap.qcow2 'write -P 9 0 1M'
 	qemu-img snapshot -c first snap.qcow2
+	[ -z "${QCOW_QUICK:-}" ] || rm {tables,wide,over-old}.qcow2
 	for name in *.qcow2; do
 		fill "$name" 'write -P 5 0 64k' 'write -P 6 3080192 65024'
 	done
