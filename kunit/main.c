@@ -8,7 +8,7 @@
 #include "cache.h"
 #include "part.h"
 #include "read.h"
-#include "zero.h"
+#include "space.h"
 
 #include "codec.h"
 #include "memfile.h"
@@ -61,10 +61,12 @@ static int __init qtest_init(void)
 	err = qcow_cache_init();
 	if (err)
 		goto queues;
-	qcow_zero_init();
-	err = qcow_part_init();
+	err = qcow_space_init();
 	if (err)
 		goto cache;
+	err = qcow_part_init();
+	if (err)
+		goto space;
 	err = memfile_init();
 	if (err)
 		goto read;
@@ -77,6 +79,8 @@ memfile:
 	memfile_exit();
 read:
 	qcow_part_exit();
+space:
+	qcow_space_exit();
 cache:
 	qcow_cache_exit();
 queues:
@@ -89,6 +93,7 @@ static void __exit qtest_exit(void)
 	codec_exit();
 	memfile_exit();
 	qcow_part_exit();
+	qcow_space_exit();
 	qcow_cache_exit();
 	destroy_queues();
 }

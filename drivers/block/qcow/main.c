@@ -8,7 +8,7 @@
 #include "ctl.h"
 #include "device.h"
 #include "part.h"
-#include "zero.h"
+#include "space.h"
 
 static int __init qcow_init(void)
 {
@@ -17,10 +17,12 @@ static int __init qcow_init(void)
 	err = qcow_cache_init();
 	if (err)
 		return err;
-	qcow_zero_init();
-	err = qcow_part_init();
+	err = qcow_space_init();
 	if (err)
 		goto cache;
+	err = qcow_part_init();
+	if (err)
+		goto space;
 	err = qcow_device_init();
 	if (err)
 		goto read;
@@ -33,6 +35,8 @@ device:
 	qcow_device_exit();
 read:
 	qcow_part_exit();
+space:
+	qcow_space_exit();
 cache:
 	qcow_cache_exit();
 	return err;
@@ -43,6 +47,7 @@ static void __exit qcow_exit(void)
 	qcow_ctl_exit();
 	qcow_device_exit();
 	qcow_part_exit();
+	qcow_space_exit();
 	qcow_cache_exit();
 }
 

@@ -2,11 +2,16 @@
 /*
  * The space that image files take: more of it, and giving it back.
  */
+#include <linux/bvec.h>
 #include <linux/fs.h>
 #include <linux/falloc.h>
+#include <linux/mm.h>
 #include <linux/sched/mm.h>
 
 #include "space.h"
+
+/* Zeros to write from, the same memory again and again. */
+struct bio_vec qcow_zeros[QCOW_ZEROS_BVECS];
 
 static int space_fallocate(struct qcow_file *f, int mode, u64 pos, u64 len)
 {
@@ -65,6 +70,48 @@ int qcow_space_zero(struct qcow_file *f, u64 pos, u64 len)
 			       pos, len);
 }
 
+/* Since 6.17: where the device makes zeros without being sent them. */
+static int space_write_zeroes(struct qcow_file *f, u64 pos, u64 len)
+{
+#ifdef FALLOC_FL_WRITE_ZEROES
+	return space_fallocate(f, FALLOC_FL_WRITE_ZEROES, pos, len);
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
+/**
+ * qcow_space_fill() - write zeros to a piece of the file
+ * @f: the file, open for writing
+ * @pos: bytes into the file
+ * @len: bytes
+ *
+ * What is written there afterwards changes nothing of where it lies. By the
+ * device itself, if that is possible. May sleep. Return: 0 or a negative errno.
+ */
+int qcow_space_fill(struct qcow_file *f, u64 pos, u64 len)
+{
+	struct qcow_fio fio;
+	u64 done;
+	int err;
+
+	err = space_write_zeroes(f, pos, len);
+	if (err != -EOPNOTSUPP)
+		return err;
+	for (done = 0, err = 0; !err && done < len; done += fio.len) {
+		fio = (struct qcow_fio) {
+			.file = f,
+			.write = true,
+			.pos = pos + done,
+			.bvec = qcow_zeros,
+			.nr_bvec = QCOW_ZEROS_BVECS,
+			.len = min_t(u64, len - done, QCOW_ZEROS_BYTES),
+		};
+		err = qcow_file_io_sync(&fio);
+	}
+	return err;
+}
+
 /**
  * qcow_space_truncate() - set the length of the file
  * @f: the file, open for writing; nothing is under way there
@@ -75,4 +122,24 @@ int qcow_space_zero(struct qcow_file *f, u64 pos, u64 len)
 int qcow_space_truncate(struct qcow_file *f, u64 size)
 {
 	return vfs_truncate(&f->file->f_path, size);
+}
+
+int qcow_space_init(void)
+{
+	struct page *page;
+	u32 i;
+
+	page = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_COMP,
+			   QCOW_ZEROS_ORDER);
+	if (!page)
+		return -ENOMEM;
+	for (i = 0; i < QCOW_ZEROS_BVECS; i++)
+		bvec_set_page(&qcow_zeros[i], page,
+			      PAGE_SIZE << QCOW_ZEROS_ORDER, 0);
+	return 0;
+}
+
+void qcow_space_exit(void)
+{
+	__free_pages(qcow_zeros[0].bv_page, QCOW_ZEROS_ORDER);
 }

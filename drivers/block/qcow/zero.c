@@ -7,7 +7,6 @@
  * Where an entry cannot say so (version 2 over a backing file) nothing is
  * discarded, and zeros are written.
  */
-#include <linux/bvec.h>
 #include <linux/completion.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -25,20 +24,6 @@
 /* Clusters whose entries are changed before others may have a turn. */
 #define ZERO_STEP_CLUSTERS	1024
 
-/* Zeros to write from, the same page again and again. */
-#define ZERO_PAGES		256
-static struct bio_vec zero_bvec[ZERO_PAGES];
-
-void qcow_zero_init(void)
-{
-	u32 i;
-
-	for (i = 0; i < ZERO_PAGES; i++) {
-		zero_bvec[i].bv_page = ZERO_PAGE(0);
-		zero_bvec[i].bv_len = PAGE_SIZE;
-	}
-}
-
 /* Write zeros. Return: bytes written or a negative errno. */
 static s64 zero_by_writing(const struct qcow_io *like, u64 pos, u64 len)
 {
@@ -53,9 +38,9 @@ static s64 zero_by_writing(const struct qcow_io *like, u64 pos, u64 len)
 	io->parts = like->parts;
 	io->op = QCOW_OP_WRITE;
 	io->pos = pos;
-	io->len = min_t(u64, len, ZERO_PAGES * PAGE_SIZE);
-	io->bvec = zero_bvec;
-	io->nr_bvec = ZERO_PAGES;
+	io->len = min_t(u64, len, QCOW_ZEROS_BYTES);
+	io->bvec = qcow_zeros;
+	io->nr_bvec = QCOW_ZEROS_BVECS;
 	len = io->len;
 	err = qcow_write_sync(io);
 	kfree(io);

@@ -6,6 +6,5 @@
 
 void qcow_zero(struct qcow_io *io);
 int __must_check qcow_zero_sync(struct qcow_io *io);
-void qcow_zero_init(void);
 
 #endif /* _QCOW_ZERO_H */
