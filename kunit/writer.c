@@ -11,6 +11,7 @@
 #include <asm/unaligned.h>
 
 #include "format.h"
+#include "ready.h"
 #include "write.h"
 #include "writer.h"
 #include "zero.h"
@@ -77,7 +78,7 @@ void writer_random_spec(struct rnd_state *rnd, struct builder_spec *spec)
 	spec->data_file = false;
 	spec->writable = true;
 	spec->order = spec->version == 3 ? qtest_below(rnd, 7) : 4;
-	spec->room = 2 * spec->size + (64ULL << spec->cluster_bits) + (256 << 10);
+	spec->room = 2 * spec->size + (80ULL << spec->cluster_bits) + (256 << 10);
 }
 
 void writer_random_mode(struct rnd_state *rnd, struct memfile_mode *mode)
@@ -102,6 +103,7 @@ int writer_build(struct writer *w, const struct builder_spec *specs, u32 nr,
 	if (err)
 		return err;
 	w->nr_ops = 0;
+	w->ready = qtest_one_in(rnd, 2);
 	w->before = vmalloc(b->size + 1);
 	w->floor = vmalloc((b->size / SECTOR + 1) * sizeof(*w->floor));
 	if (!w->before || !w->floor)
@@ -161,6 +163,15 @@ int writer_open(struct writer *w)
 	if (IS_ERR(img))
 		return PTR_ERR(img);
 	w->img = img;
+	/* As on a filesystem that writes in place */
+	if (w->ready && img->alloc) {
+		img->file.overwrites = true;
+		qcow_ready_setup(img->alloc);
+		if (img->alloc->ready.clusters) {
+			img->alloc->ready.clusters = 4;
+			img->alloc->ready.ahead = 8;
+		}
+	}
 	return 0;
 }
 

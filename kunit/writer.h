@@ -44,6 +44,7 @@ struct writer_op {
  * @floor: for each sector, when the last write began that must not be lost
  * @k: the checker
  * @leaks: of the image at the start
+ * @ready: small writes go to clusters that are made ready
  */
 struct writer {
 	struct reader_fixture base;
@@ -59,6 +60,7 @@ struct writer {
 	u32 *floor;
 	struct checker k;
 	u32 leaks;
+	bool ready;
 };
 
 int writer_fixture_init(struct kunit *test, size_t size);

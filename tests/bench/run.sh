@@ -170,10 +170,9 @@ check_promises() {
 	promise write-4k-depth-1 100 loop_direct
 	promise write-4k-depth-16 100 loop_direct
 	promise write-4k-fsync 50 nbd
-	# 25 is what these shall come to.
-	promise allocate-4k-depth-1 35 nbd
-	promise allocate-4k-depth-16 35 nbd
-	promise allocate-4k-fsync 50 nbd
+	promise allocate-4k-depth-1 25 nbd
+	promise allocate-4k-depth-16 25 nbd
+	promise allocate-4k-fsync 30 nbd
 	promise allocate-64k 25 nbd
 	promise allocate-sequential-1m 10 nbd
 	promise discard-64k 50 nbd

@@ -128,7 +128,7 @@ check_shellcheck() {
 # From the bottom up, as in drivers/block/qcow/Kbuild.include.
 LAYERS="pure format header entry bitdir io file space comp cache qcow inflight alloc map link commit
 	l1 tree snap_table snap_ops bitmap fmt
-	image part read place write zero resize stream cmd device change sysfs ctl main"
+	image part read place quick write zero resize stream cmd device change sysfs ctl main"
 
 layer_of() {
 	local name=${1##*/} n=0 layer
@@ -141,7 +141,7 @@ layer_of() {
 	ctl_*)			name=ctl ;;
 	fmt_*)			name=fmt ;;
 	header_*)		name=header ;;
-	refcount|release|snapshot) name=alloc ;;
+	ready|refcount|release|snapshot) name=alloc ;;
 	esac
 	for layer in $LAYERS; do
 		n=$((n + 1))

@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "cache.h"
+#include "ready.h"
 #include "refcount.h"
 #include "release.h"
 #include "snapshot.h"
@@ -255,9 +256,9 @@ static int __reserve(struct qcow_alloc *a, u32 want)
 		err = __take_end(a, want, &first);
 	if (err)
 		return err;
-	a->pool_next = first;
-	a->pool_end = first + got;
-	__grow_file(a, a->pool_end << qcow_alloc_cluster_bits(a));
+	a->pool.next = first;
+	a->pool.end = first + got;
+	__grow_file(a, a->pool.end << qcow_alloc_cluster_bits(a));
 	return 0;
 }
 
@@ -272,15 +273,15 @@ static u32 alloc_batch(const struct qcow_alloc *a, u32 want)
 static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 		   bool *fresh)
 {
-	*first = a->pool_next;
-	*got = min_t(u64, want, a->pool_end - a->pool_next);
+	*first = a->pool.next;
+	*got = min_t(u64, want, a->pool.end - a->pool.next);
 	/* One answer for all of them. */
 	if (*first < a->fresh && *first + *got > a->fresh)
 		*got = a->fresh - *first;
 	*fresh = *first >= a->fresh;
-	a->pool_next += *got;
+	a->pool.next += *got;
 	/* What was handed out once is not fresh again. */
-	a->fresh = max(a->fresh, a->pool_next);
+	a->fresh = max(a->fresh, a->pool.next);
 }
 
 /**
@@ -306,16 +307,22 @@ int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 	do {
 		err = 0;
 		mutex_lock(&a->lock);
-		if (a->pool_next == a->pool_end)
+		if (a->pool.next == a->pool.end)
 			err = __reserve(a, alloc_batch(a, want));
 		if (!err)
 			__take(a, want, first, got, fresh);
 		hint = a->hint;
 		mutex_unlock(&a->lock);
 		if (err != -ERANGE)
-			return err;
+			break;
 		err = qcow_refcount_grow(a, hint);
 	} while (!err);
+	/* The last ones */
+	if (err == -ENOSPC && qcow_ready_take(a, first)) {
+		*got = 1;
+		*fresh = true;
+		return 0;
+	}
 	return err;
 }
 
@@ -380,10 +387,10 @@ static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 		return err;
 	}
 	/* Of what is reserved, if there is as much. */
-	if (a->pool_end - a->pool_next >= nr) {
-		*first = a->pool_next;
-		a->pool_next += nr;
-		a->fresh = max(a->fresh, a->pool_next);
+	if (a->pool.end - a->pool.next >= nr) {
+		*first = a->pool.next;
+		a->pool.next += nr;
+		a->fresh = max(a->fresh, a->pool.next);
 		return 0;
 	}
 	err = __find_run(a, nr, first);
@@ -448,24 +455,31 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 	return err;
 }
 
+static void __return_run(struct qcow_alloc *a, struct qcow_run *run)
+{
+	for (; run->next < run->end; run->next++)
+		if (__qcow_refcount_set(a, run->next, 0))
+			break;
+	run->end = run->next;
+}
+
 /**
  * qcow_alloc_return_pool() - give back what is reserved and not used
  * @a: of the image
  *
- * For a clean close. May sleep.
+ * For a clean close: no I/O is under way. May sleep.
  */
 void qcow_alloc_return_pool(struct qcow_alloc *a)
 {
 	mutex_lock(&a->lock);
 	if (!alloc_has_refcounts(a)) {
-		if (a->hint == a->pool_end)
-			a->hint = a->pool_next;
-		a->pool_next = a->pool_end;
+		if (a->hint == a->pool.end)
+			a->hint = a->pool.next;
+		a->pool.next = a->pool.end;
 	}
-	for (; a->pool_next < a->pool_end; a->pool_next++)
-		if (__qcow_refcount_set(a, a->pool_next, 0))
-			break;
-	a->pool_end = a->pool_next;
+	__return_run(a, &a->pool);
+	__return_run(a, &a->ready.runs[0]);
+	__return_run(a, &a->ready.runs[1]);
 	mutex_unlock(&a->lock);
 }
 
@@ -609,6 +623,7 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 	init_waitqueue_head(&a->stored);
 	INIT_LIST_HEAD(&a->releases);
 	qcow_inflight_init(&a->inflight);
+	qcow_ready_setup(a);
 	xa_init(&a->meta);
 }
 

@@ -30,6 +30,40 @@ struct qcow_share {
 };
 
 /**
+ * struct qcow_run - clusters in a row that are taken and not handed out
+ * @next: the next one
+ * @end: behind the last
+ */
+struct qcow_run {
+	u64 next;
+	u64 end;
+};
+
+/**
+ * struct qcow_ready - clusters that are taken, and read as zeros: ready.c
+ * @clusters: how many are made ready for who needs one; 0: none ever
+ * @ahead: how many before they are needed
+ * @lock: protects @runs
+ * @runs: the second is used when the first one is used up
+ * @fill_lock: protects what follows; held while zeros are written
+ * @paused: it failed the last time
+ * @pause: jiffies until when there is no other try
+ * @work: fills the second run
+ */
+struct qcow_ready {
+	u32 clusters;
+	u32 ahead;
+	/* Protects runs. */
+	spinlock_t lock;
+	struct qcow_run runs[2];
+	/* Held while they are made ready. */
+	struct mutex fill_lock;
+	bool paused;
+	unsigned long pause;
+	struct work_struct work;
+};
+
+/**
  * struct qcow_alloc - the clusters of an image that is written
  * @img: the image
  * @order: log2 of the bits of a refcount
@@ -46,8 +80,7 @@ struct qcow_share {
  *	refcounts: all from here on are free. Read without @lock, too
  * @fresh: from this cluster on, none was ever handed out, and the file ended
  *	before: they read as zeros
- * @pool_next: the next cluster of those reserved
- * @pool_end: behind the last of them
+ * @pool: clusters that are reserved
  * @file_end: bytes of a regular file as far as it was grown; else U64_MAX
  * @limit: clusters that a block device holds; else U64_MAX
  * @releases: references that are gone in memory: release.c
@@ -62,6 +95,7 @@ struct qcow_share {
  * @meta: what clusters of metadata hold (enum qcow_meta), by number; in version 1
  *	sectors, as that is what tables are aligned to
  * @inflight: I/O under way
+ * @ready: clusters for what is written in pieces
  * @around: memory for what surrounds a write in its clusters
  * @spare: a piece of that memory that nobody uses, or NULL
  * @no_punch: the file cannot be given back space
@@ -93,8 +127,7 @@ struct qcow_alloc {
 	struct qcow_dirty_range table_dirty;
 	u64 hint;
 	u64 fresh;
-	u64 pool_next;
-	u64 pool_end;
+	struct qcow_run pool;
 	u64 file_end;
 	u64 limit;
 	struct list_head releases;
@@ -109,6 +142,7 @@ struct qcow_alloc {
 	u64 snapshots_bytes;
 	struct xarray meta;
 	struct qcow_inflight inflight;
+	struct qcow_ready ready;
 	mempool_t *around;
 	void *spare;
 	bool no_punch;

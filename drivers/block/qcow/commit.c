@@ -21,6 +21,7 @@
 
 #include "cache.h"
 #include "commit.h"
+#include "ready.h"
 #include "release.h"
 
 /**
@@ -414,7 +415,13 @@ static bool commit_crowded(const struct qcow_alloc *a)
 	return qcow_cache_crowded(a->img->cache) || qcow_cache_crowded(a->refs);
 }
 
-static bool commit_full(const struct qcow_alloc *a)
+/**
+ * qcow_commit_full() - should those who make metadata wait for commits?
+ * @a: of the image
+ *
+ * Any context.
+ */
+bool qcow_commit_full(const struct qcow_alloc *a)
 {
 	return qcow_cache_full(a->img->cache) || qcow_cache_full(a->refs);
 }
@@ -428,10 +435,10 @@ static bool commit_full(const struct qcow_alloc *a)
  */
 void qcow_commit_throttle(struct qcow_alloc *a)
 {
-	if (likely(!commit_full(a)))
+	if (likely(!qcow_commit_full(a)))
 		return;
 	qcow_commit_soon(a);
-	wait_event_timeout(a->stored, !commit_full(a),
+	wait_event_timeout(a->stored, !qcow_commit_full(a),
 			   msecs_to_jiffies(QCOW_COMMIT_THROTTLE));
 }
 
@@ -459,6 +466,7 @@ void qcow_commit_stop(struct qcow_alloc *a)
 {
 	qcow_cache_set_writeback(a->img->cache, NULL, NULL);
 	qcow_cache_set_writeback(a->refs, NULL, NULL);
+	qcow_ready_stop(a);
 	cancel_delayed_work_sync(&a->work);
 	flush_work(&a->corrupt_work);
 }

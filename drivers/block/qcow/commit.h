@@ -18,6 +18,7 @@ int __must_check qcow_commit_header(struct qcow_alloc *a, u32 offset,
 				    void *fields, u32 len);
 void qcow_commit_init(struct qcow_alloc *a);
 void qcow_commit_soon(struct qcow_alloc *a);
+bool qcow_commit_full(const struct qcow_alloc *a);
 void qcow_commit_throttle(struct qcow_alloc *a);
 void qcow_commit_stop(struct qcow_alloc *a);
 int qcow_commit_close(struct qcow_alloc *a);

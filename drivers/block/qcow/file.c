@@ -11,6 +11,7 @@
 #include <linux/blkdev.h>
 #include <linux/file.h>
 #include <linux/ioprio.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
@@ -662,6 +663,16 @@ static bool file_nowait(const struct file *file)
 	       S_ISBLK(inode->i_mode);
 }
 
+/* Filesystems that write in place; there may be others. */
+static bool file_overwrites(const struct file *file)
+{
+	const struct inode *inode = file->f_mapping->host;
+
+	return S_ISBLK(inode->i_mode) ||
+	       inode->i_sb->s_magic == EXT4_SUPER_MAGIC ||
+	       inode->i_sb->s_magic == XFS_SUPER_MAGIC;
+}
+
 /**
  * qcow_file_open() - take an open file as image or data file
  * @f: the result
@@ -688,6 +699,7 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 	f->size = qcow_file_size(f);
 	f->nowait = file_nowait(file);
 	err = file_set_direct(f, direct, msg);
+	f->overwrites = f->direct && file_overwrites(file);
 	if (err)
 		qcow_file_close(f);
 	return err;
@@ -700,6 +712,7 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 void qcow_file_use_cache(struct qcow_file *f)
 {
 	f->direct = false;
+	f->overwrites = false;
 	f->dio_mask = 0;
 	f->mem_mask = SECTOR_SIZE - 1;
 }

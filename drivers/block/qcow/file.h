@@ -21,6 +21,7 @@ enum qcow_direct {
  * @mem_mask: and memory addresses with none of these
  * @direct: direct I/O is used where alignment allows
  * @direct_kmem: also for the kernel's own memory
+ * @overwrites: what has its space is written in place, with nothing else changed
  * @nowait: reads and writes may be started where they must not sleep
  */
 struct qcow_file {
@@ -30,6 +31,7 @@ struct qcow_file {
 	u32 mem_mask;
 	bool direct;
 	bool direct_kmem;
+	bool overwrites;
 	bool nowait;
 };
 

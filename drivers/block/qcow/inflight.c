@@ -84,7 +84,15 @@ static bool range_taken(struct qcow_inflight *f, const struct qcow_range *r)
 	return false;
 }
 
-static bool range_try(struct qcow_inflight *f, struct qcow_range *r)
+/**
+ * qcow_inflight_trylock() - have nobody else map these clusters anew
+ * @f: of the image
+ * @r: first and last set; @last may be lowered while it is locked
+ *
+ * Context: in a task. Does not sleep. Return: whether it is locked; if not,
+ * somebody else has some of them.
+ */
+bool qcow_inflight_trylock(struct qcow_inflight *f, struct qcow_range *r)
 {
 	bool taken;
 
@@ -105,9 +113,16 @@ static bool range_try(struct qcow_inflight *f, struct qcow_range *r)
  */
 void qcow_inflight_lock(struct qcow_inflight *f, struct qcow_range *r)
 {
-	wait_event(f->unlocked, range_try(f, r));
+	wait_event(f->unlocked, qcow_inflight_trylock(f, r));
 }
 
+/**
+ * qcow_inflight_unlock() - others may map these clusters anew
+ * @f: of the image
+ * @r: locked
+ *
+ * Context: in a task. Does not sleep.
+ */
 void qcow_inflight_unlock(struct qcow_inflight *f, struct qcow_range *r)
 {
 	spin_lock(&f->lock);

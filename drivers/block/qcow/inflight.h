@@ -8,6 +8,8 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 
+#include "io.h"
+
 /**
  * struct qcow_inflight - I/O under way on an image that is written
  * @epoch: counts I/O in two groups, so that one can run out
@@ -27,24 +29,14 @@ struct qcow_inflight {
 	wait_queue_head_t unlocked;
 };
 
-/**
- * struct qcow_range - clusters of the disk that one I/O maps anew
- * @list: in qcow_inflight.ranges
- * @first: number of the first
- * @last: number of the last
- */
-struct qcow_range {
-	struct list_head list;
-	u64 first;
-	u64 last;
-};
-
 void qcow_inflight_init(struct qcow_inflight *f);
 
 u8 qcow_inflight_begin(struct qcow_inflight *f);
 void qcow_inflight_end(struct qcow_inflight *f, u8 epoch);
 void qcow_inflight_drain(struct qcow_inflight *f);
 
+bool __must_check qcow_inflight_trylock(struct qcow_inflight *f,
+					struct qcow_range *r);
 void qcow_inflight_lock(struct qcow_inflight *f, struct qcow_range *r);
 void qcow_inflight_unlock(struct qcow_inflight *f, struct qcow_range *r);
 

@@ -14,6 +14,7 @@
 struct qcow_file;
 struct qcow_image;
 struct qcow_io;
+struct qcow_slice;
 
 /**
  * struct qcow_fio - one transfer between memory and a file
@@ -77,6 +78,30 @@ struct qcow_part {
 };
 
 /**
+ * struct qcow_range - clusters of the disk that one I/O maps anew
+ * @list: in qcow_inflight.ranges
+ * @first: number of the first
+ * @last: number of the last
+ */
+struct qcow_range {
+	struct list_head list;
+	u64 first;
+	u64 last;
+};
+
+/**
+ * struct qcow_quick - a piece of a cluster that is given its place without sleeping
+ * @range: the cluster of the disk, locked
+ * @slice: with its L2 entry
+ * @cluster: of the file, taken for it
+ */
+struct qcow_quick {
+	struct qcow_range range;
+	struct qcow_slice *slice;
+	u64 cluster;
+};
+
+/**
  * enum qcow_op - what an I/O does to its piece of the disk
  * @QCOW_OP_READ: read it
  * @QCOW_OP_WRITE: write it
@@ -112,6 +137,7 @@ enum qcow_op {
  * @slow: it, or a part that it read from a file, was left to a worker
  * @part_used: @part is taken
  * @part: the first part, so that the common I/O allocates nothing
+ * @quick: for a write of one part to a cluster that lies nowhere
  * @work: starts the parts where it may sleep
  * @waiter: for @done: who waits for it
  * @done: called once at the end, in any context
@@ -134,6 +160,7 @@ struct qcow_io {
 	bool slow;
 	bool part_used;
 	struct qcow_part part;
+	struct qcow_quick quick;
 	struct work_struct work;
 	struct completion *waiter;
 	void (*done)(struct qcow_io *io);

@@ -16,16 +16,22 @@
 
 /* --- L2 tables --- */
 
-/* The slice with a cluster's L2 entry, and the entry's place in it. */
-static struct qcow_slice *l2_slice(struct qcow_image *img, u64 pos, u32 *index)
+/* Bytes into the file of a cluster's L2 entry. */
+static u64 l2_entry_offset(const struct qcow_image *img, u64 l1_entry, u64 pos)
 {
 	const struct qcow_layout *lay = &img->layout;
-	u64 l1_entry = READ_ONCE(img->l1[pos >> qcow_layout_l1_shift(lay)]);
 	u64 l2_index = (pos >> lay->cluster_bits) & ((1ULL << lay->l2_bits) - 1);
 
-	*index = l2_index & (img->slice_entries - 1);
-	return qcow_cache_get(img->cache, (l1_entry & QCOW_DISK_L1E_OFFSET_MASK) +
-					  (l2_index << lay->entry_bits));
+	return (l1_entry & QCOW_DISK_L1E_OFFSET_MASK) +
+	       (l2_index << lay->entry_bits);
+}
+
+/* The slice with a cluster's L2 entry. */
+static struct qcow_slice *l2_slice(struct qcow_image *img, u64 pos)
+{
+	u64 l1_entry = READ_ONCE(img->l1[pos >> qcow_layout_l1_shift(&img->layout)]);
+
+	return qcow_cache_get(img->cache, l2_entry_offset(img, l1_entry, pos));
 }
 
 /*
@@ -258,19 +264,17 @@ static int change_entry(const struct qcow_layout *lay, const struct change *c,
 	return 0;
 }
 
-/* Change the entry of one cluster. */
-static int link_one(struct qcow_alloc *a, const struct change *c, u64 pos,
-		    u64 len)
+/*
+ * Change the entry of one cluster in its slice. @released: what has to be given
+ * to entry_release(), or 0. Does not sleep.
+ */
+static int link_in_slice(struct qcow_image *img, struct qcow_slice *slice,
+			 const struct change *c, u64 pos, u64 len, u64 *released)
 {
-	struct qcow_image *img = a->img;
+	u32 index = (pos >> img->layout.cluster_bits) & (img->slice_entries - 1);
 	struct qcow_l2_entry old, new;
-	struct qcow_slice *slice;
-	u32 index;
 	int err;
 
-	slice = l2_slice(img, pos, &index);
-	if (IS_ERR(slice))
-		return PTR_ERR(slice);
 	spin_lock(&img->cache->lock);
 	old = entry_get(img, slice, index);
 	err = change_entry(&img->layout, c, old, pos, len, &new);
@@ -279,10 +283,68 @@ static int link_one(struct qcow_alloc *a, const struct change *c, u64 pos,
 		__qcow_cache_dirty(slice);
 	}
 	spin_unlock(&img->cache->lock);
-	qcow_cache_put(slice);
-	if (!err && old.raw && ((old.raw ^ new.raw) & ~QCOW_DISK_L2E_ZERO))
-		entry_release(a, old.raw, pos);
+	*released = 0;
+	if (!err && ((old.raw ^ new.raw) & ~QCOW_DISK_L2E_ZERO))
+		*released = old.raw;
 	return err;
+}
+
+/* Change the entry of one cluster. */
+static int link_one(struct qcow_alloc *a, const struct change *c, u64 pos,
+		    u64 len)
+{
+	struct qcow_slice *slice = l2_slice(a->img, pos);
+	u64 released;
+	int err;
+
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	err = link_in_slice(a->img, slice, c, pos, len, &released);
+	qcow_cache_put(slice);
+	if (released)
+		entry_release(a, released, pos);
+	return err;
+}
+
+/**
+ * qcow_link_pin() - have the L2 entry of a cluster stay in memory
+ * @a: of the image
+ * @pos: bytes into the disk
+ *
+ * Context: under qcow_inflight_lock(). Does not sleep.
+ * Return: a slice for qcow_link_pinned(), to be given to qcow_cache_put(); NULL:
+ * it is not in memory, or the table is not the image's own.
+ */
+struct qcow_slice *qcow_link_pin(struct qcow_alloc *a, u64 pos)
+{
+	struct qcow_image *img = a->img;
+	const struct qcow_layout *lay = &img->layout;
+	/* Pairs with l1_set(). */
+	u64 l1_entry = smp_load_acquire(&img->l1[pos >> qcow_layout_l1_shift(lay)]);
+
+	if (!qcow_entry_l1_own(lay, l1_entry))
+		return NULL;
+	return qcow_cache_get_cached(img->cache,
+				     l2_entry_offset(img, l1_entry, pos));
+}
+
+/**
+ * qcow_link_pinned() - give a cluster of the disk, or a piece of it, its place
+ * @a: of the image
+ * @slice: from qcow_link_pin(), under the same lock
+ * @pos: bytes into the disk, aligned to a grain
+ * @len: bytes, whole grains of one cluster that lies nowhere
+ * @host: bytes into the file of their data, which is written
+ *
+ * Context: under qcow_inflight_lock(), in a task. Does not sleep.
+ */
+void qcow_link_pinned(struct qcow_alloc *a, struct qcow_slice *slice, u64 pos,
+		      u64 len, u64 host)
+{
+	struct change c = { .data = true, .host = host };
+	u64 released;
+
+	WARN_ON_ONCE(link_in_slice(a->img, slice, &c, pos, len, &released));
 }
 
 /* Return: bytes done of @len from @pos on, and why no more. */

@@ -78,7 +78,14 @@ static void part_report(const struct qcow_part *part, int err)
 					 part->host : part->fio.pos, err);
 }
 
-static void part_done(struct qcow_part *part, int err)
+/**
+ * qcow_part_done() - a part is at its end
+ * @part: it is given back
+ * @err: 0, or a negative errno, which is reported
+ *
+ * Any context.
+ */
+void qcow_part_done(struct qcow_part *part, int err)
 {
 	struct qcow_io *io = part->io;
 
@@ -93,10 +100,15 @@ static void part_done(struct qcow_part *part, int err)
 	qcow_part_io_put(io);
 }
 
-static void part_end(struct qcow_fio *fio, int err);
 static void part_work(struct work_struct *work);
 
-static void part_defer(struct qcow_part *part)
+/**
+ * qcow_part_defer() - have a worker go on with a part
+ * @part: of which a transfer would have slept
+ *
+ * Any context.
+ */
+void qcow_part_defer(struct qcow_part *part)
 {
 	part->io->slow = true;
 	INIT_WORK(&part->work, part_work);
@@ -117,7 +129,7 @@ void qcow_part_start(struct qcow_part *part, bool nowait)
 	else
 		err = qcow_file_io(&part->fio, nowait);
 	if (unlikely(err))
-		part_end(&part->fio, err);
+		part->fio.end(&part->fio, err);
 }
 
 static void part_work(struct work_struct *work)
@@ -134,9 +146,9 @@ static void part_end(struct qcow_fio *fio, int err)
 	struct qcow_part *part = container_of(fio, struct qcow_part, fio);
 
 	if (unlikely(err == -EAGAIN))
-		part_defer(part);
+		qcow_part_defer(part);
 	else
-		part_done(part, err);
+		qcow_part_done(part, err);
 }
 
 /**

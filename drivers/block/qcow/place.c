@@ -15,6 +15,7 @@
 #include "map.h"
 #include "place.h"
 #include "read.h"
+#include "ready.h"
 #include "release.h"
 
 /**
@@ -120,19 +121,6 @@ static int placement_write(struct placement *p)
 /* --- What surrounds it --- */
 
 /*
- * Whether the surroundings are zeros, and the place is, too. Of a cluster that
- * moves as a whole, the extent tells only what one of its subclusters is.
- */
-static bool around_is_there(const struct qcow_image *img,
-			    const struct qcow_extent *ext, bool fresh)
-{
-	if (!fresh || ext->mapped)
-		return false;
-	return ext->type == QCOW_EXTENT_ZERO ||
-	       (ext->type == QCOW_EXTENT_HOLE && !img->backing);
-}
-
-/*
  * Memory for up to two clusters less a byte each; never fails. One piece is kept
  * from one write to the next: taking and clearing it costs more than all else.
  */
@@ -170,7 +158,9 @@ static int placement_store(struct placement *p, const struct qcow_extent *ext,
 	struct qcow_alloc *a = p->io->image->alloc;
 	int err;
 
-	if (!(p->head | p->tail) || around_is_there(p->io->image, ext, fresh))
+	/* Zeros around it, in a place that is zeros. */
+	if (!(p->head | p->tail) ||
+	    (fresh && qcow_place_is_empty(p->io->image, ext)))
 		return placement_write(p);
 	p->around = around_alloc(a);
 	err = around_read(p);
@@ -232,16 +222,32 @@ static void placement_round(struct placement *p, u32 unit)
 	p->tail = -(p->pos + p->len) & (unit - 1);
 }
 
+/* A piece of a cluster that was empty goes to one that is ready. */
+static bool placement_take_ready(struct placement *p,
+				 const struct qcow_extent *ext, u64 *first)
+{
+	struct qcow_alloc *a = p->io->image->alloc;
+
+	if (p->range.first != p->range.last || !qcow_ready_wanted(a, p->len) ||
+	    !qcow_place_is_empty(p->io->image, ext))
+		return false;
+	qcow_ready_fill(a);
+	return qcow_ready_take(a, first);
+}
+
 /* Take clusters for as much as there are in a row. */
-static int placement_take(struct placement *p, u32 unit, bool *fresh)
+static int placement_take(struct placement *p, const struct qcow_extent *ext,
+			  u32 unit, bool *fresh)
 {
 	struct qcow_image *img = p->io->image;
 	u32 bits = img->layout.cluster_bits;
-	u32 want = p->range.last - p->range.first + 1, got;
+	u32 want = p->range.last - p->range.first + 1, got = 1;
 	u64 first;
 	int err;
 
-	err = qcow_alloc_clusters(img->alloc, want, &first, &got, fresh);
+	*fresh = placement_take_ready(p, ext, &first);
+	err = *fresh ? 0 : qcow_alloc_clusters(img->alloc, want, &first, &got,
+					       fresh);
 	if (err)
 		return err;
 	if (got < want)
@@ -265,7 +271,7 @@ static int placement_find(struct placement *p, const struct qcow_extent *ext,
 	u32 unit = placement_unit(img, ext, own);
 
 	if (!own)
-		return placement_take(p, unit, fresh);
+		return placement_take(p, ext, unit, fresh);
 	placement_round(p, unit);
 	*fresh = false;
 	if (img->layout.data_file) {

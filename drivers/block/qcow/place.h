@@ -12,6 +12,19 @@ ssize_t __must_check qcow_place_copy_up(struct qcow_io *io, u64 pos, u32 len,
 int __must_check qcow_place_check(struct qcow_image *img, u64 pos,
 				  const struct qcow_extent *ext);
 
+/*
+ * Whether an extent reads as zeros and lies nowhere. Of a cluster that moves as a
+ * whole it tells only what one of its subclusters is.
+ */
+static inline bool qcow_place_is_empty(const struct qcow_image *img,
+				       const struct qcow_extent *ext)
+{
+	if (ext->mapped)
+		return false;
+	return ext->type == QCOW_EXTENT_ZERO ||
+	       (ext->type == QCOW_EXTENT_HOLE && !img->backing);
+}
+
 /* Whether an extent is written where it lies. */
 static inline bool qcow_place_is_in_place(const struct qcow_extent *ext)
 {

@@ -14,6 +14,7 @@
 #include "commit.h"
 #include "part.h"
 #include "place.h"
+#include "quick.h"
 #include "write.h"
 
 /* Extents that one I/O is given in the submitter's context. */
@@ -52,7 +53,7 @@ static int write_extent(struct qcow_io *io, bool nowait)
 		return 0;
 	}
 	if (nowait)
-		return -EAGAIN;
+		return qcow_quick_write(io, &ext);
 	n = qcow_place_write(io, pos, len);
 	if (n < 0)
 		return n;
