@@ -16,6 +16,8 @@ struct qcow_part *qcow_part_get(struct qcow_io *io);
 void qcow_part_prepare(struct qcow_part *part, const struct qcow_io *io,
 		       const struct qcow_extent *ext);
 void qcow_part_start(struct qcow_part *part, bool nowait);
+int __must_check qcow_part_write_sync(struct qcow_image *img,
+				      struct qcow_fio *fio, u64 pos);
 mempool_t *qcow_part_create_pool(void);
 
 int qcow_part_init(void);

@@ -13,6 +13,7 @@
 
 #include "link.h"
 #include "map.h"
+#include "part.h"
 #include "place.h"
 #include "read.h"
 #include "release.h"
@@ -89,7 +90,7 @@ static int placement_write_around(struct placement *p, struct qcow_fio *fio)
 	fio->nr_bvec = nr;
 	fio->skip = 0;
 	fio->len = placement_bytes(p) - p->beyond;
-	err = qcow_file_io_sync(fio);
+	err = qcow_part_write_sync(p->io->image, fio, p->pos - p->head);
 	kvfree(bv);
 	return err;
 }
@@ -101,32 +102,28 @@ static int placement_write(struct placement *p)
 		.file = img->data,
 		.write = true,
 	};
-	int err;
 
-	if (p->around) {
-		err = placement_write_around(p, &fio);
-	} else {
-		fio.pos = p->host + p->head;
-		fio.bvec = p->io->bvec;
-		fio.nr_bvec = p->io->nr_bvec;
-		fio.skip = p->io->skip + (p->pos - p->io->pos);
-		fio.len = p->len;
-		err = qcow_file_io_sync(&fio);
-	}
-	WRITE_ONCE(img->alloc->unsynced, true);
-	return err;
+	if (p->around)
+		return placement_write_around(p, &fio);
+	fio.pos = p->host + p->head;
+	fio.bvec = p->io->bvec;
+	fio.nr_bvec = p->io->nr_bvec;
+	fio.skip = p->io->skip + (p->pos - p->io->pos);
+	fio.len = p->len;
+	return qcow_part_write_sync(img, &fio, p->pos);
 }
 
 /* --- What surrounds it --- */
 
 /*
  * Whether the surroundings are zeros, and the place is, too. Of a cluster that
- * moves as a whole, the extent tells only what one of its subclusters is.
+ * moves as a whole, the extent tells only what one of its subclusters is. Zeros
+ * in an encrypted file are not zeros of the disk.
  */
 static bool around_is_there(const struct qcow_image *img,
 			    const struct qcow_extent *ext, bool fresh)
 {
-	if (!fresh || ext->mapped)
+	if (!fresh || ext->mapped || img->crypt)
 		return false;
 	return ext->type == QCOW_EXTENT_ZERO ||
 	       (ext->type == QCOW_EXTENT_HOLE && !img->backing);
