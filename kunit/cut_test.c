@@ -13,6 +13,7 @@
 #define SECTOR		512
 #define LOADS		20
 #define FULL_LOADS	6
+#define CRYPT_LOADS	5
 #define STEPS		40
 #define CUTS		160
 #define FULL_CUTS	40
@@ -126,7 +127,7 @@ static u32 cut_log(struct kunit *test, struct memlog_disk *d, u32 seed,
 		   struct rnd_state *rnd, u32 *last)
 {
 	struct writer *w = test->priv;
-	u32 cuts = writer_top(w)->spec.full ? FULL_CUTS : CUTS;
+	u32 cuts = writer_top(w)->spec.full || w->crypt ? FULL_CUTS : CUTS;
 	u32 when, cut, n = 0;
 	const char *fault;
 
@@ -171,16 +172,26 @@ static void write_after_cut(struct kunit *test, struct memlog_disk *d, u32 seed,
 			   qtest_seed, fault);
 }
 
-/* @full: the refcount table must become larger */
-static void build(struct kunit *test, bool full, struct rnd_state *rnd)
+/* What is special about an image. */
+enum build_kind {
+	BUILD_ANY,
+	BUILD_FULL,	/* the refcount table must become larger */
+	BUILD_CRYPT,	/* encrypted */
+};
+
+static void build(struct kunit *test, enum build_kind kind, struct rnd_state *rnd)
 {
+	bool full = kind == BUILD_FULL;
 	struct builder_spec specs[2];
 	struct memfile_mode mode;
 	struct writer *w = test->priv;
 
 	builder_random_spec(rnd, &specs[1]);
 	specs[1].raw = true;
-	writer_random_spec(rnd, &specs[0]);
+	if (kind == BUILD_CRYPT)
+		writer_encrypted_spec(rnd, &specs[0]);
+	else
+		writer_random_spec(rnd, &specs[0]);
 	specs[0].size = min_t(u64, specs[0].size, 64 << 10);
 	/* Files are made longer by a MiB. */
 	specs[0].room = qtest_one_in(rnd, 4) ? 2 << 20 : 512 << 10;
@@ -195,21 +206,24 @@ static void build(struct kunit *test, bool full, struct rnd_state *rnd)
 		specs[0].room = 3 << 20;
 	}
 	KUNIT_ASSERT_EQ(test, writer_build(w, specs, 1 + qtest_one_in(rnd, 2), rnd), 0);
+	if (kind == BUILD_CRYPT)
+		KUNIT_ASSERT_EQ(test, writer_encrypt(w), 0);
 	writer_random_mode(rnd, &mode);
 	builder_set_mode(w->base.c, &mode);
 	KUNIT_ASSERT_EQ(test, writer_log(w, LOG_ENTRIES, LOG_BYTES), 0);
 }
 
 /* @grown: counts refcount tables that became larger */
-static u32 cut_load(struct kunit *test, u32 seed, bool full, u32 *grown)
+static u32 cut_load(struct kunit *test, u32 seed, enum build_kind kind, u32 *grown)
 {
+	bool full = kind == BUILD_FULL;
 	struct writer *w = test->priv;
 	struct memlog_disk *d = &w->disk;
 	struct load l = { .w = w };
 	u32 n, last = 0;
 
 	l.rnd = qtest_rnd(30000 + seed);
-	build(test, full, &l.rnd);
+	build(test, kind, &l.rnd);
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "load %u: %s", seed, w->base.msg.text);
 	KUNIT_EXPECT_EQ_MSG(test, load_run(&l), 0, "load %u", seed);
 	writer_close(w);
@@ -226,32 +240,38 @@ static u32 cut_load(struct kunit *test, u32 seed, bool full, u32 *grown)
 	return n;
 }
 
-static void cut_loads(struct kunit *test, u32 nr, bool full)
+static void cut_loads(struct kunit *test, u32 nr, enum build_kind kind)
 {
 	ktime_t start = ktime_get();
 	u32 seed, n = 0, grown = 0;
 
 	for (seed = 0; seed < nr; seed++)
-		n += cut_load(test, full ? 1000 + seed : seed, full, &grown);
+		n += cut_load(test, 1000 * kind + seed, kind, &grown);
 	kunit_info(test, "%u cuts (seed %lu), %lld ms\n", n, qtest_seed,
 		   ktime_ms_delta(ktime_get(), start));
 	KUNIT_EXPECT_GT(test, n, nr * 50);
-	KUNIT_EXPECT_GE(test, grown, full ? 1 : 0);
+	KUNIT_EXPECT_GE(test, grown, kind == BUILD_FULL ? 1 : 0);
 }
 
 static void cut_random(struct kunit *test)
 {
-	cut_loads(test, LOADS, false);
+	cut_loads(test, LOADS, BUILD_ANY);
 }
 
 static void cut_table_growth(struct kunit *test)
 {
-	cut_loads(test, FULL_LOADS, true);
+	cut_loads(test, FULL_LOADS, BUILD_FULL);
+}
+
+static void cut_encrypted(struct kunit *test)
+{
+	cut_loads(test, CRYPT_LOADS, BUILD_CRYPT);
 }
 
 static struct kunit_case cut_test_cases[] = {
 	KUNIT_CASE(cut_random),
 	KUNIT_CASE(cut_table_growth),
+	KUNIT_CASE(cut_encrypted),
 	{ }
 };
 

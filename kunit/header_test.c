@@ -308,12 +308,55 @@ static void header_supported(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, qcow_header_supported(&h, &msg), 0);
 	h.crypt_method = QCOW_DISK_CRYPT_AES;
-	KUNIT_EXPECT_EQ(test, qcow_header_supported(&h, &msg), -EOPNOTSUPP);
-	KUNIT_EXPECT_NOT_NULL(test, strstr(msg.text, "AES"));
-	msg.text[0] = 0;
-	h.crypt_method = QCOW_DISK_CRYPT_LUKS;
-	KUNIT_EXPECT_EQ(test, qcow_header_supported(&h, &msg), -EOPNOTSUPP);
-	KUNIT_EXPECT_NOT_NULL(test, strstr(msg.text, "LUKS"));
+	KUNIT_EXPECT_EQ(test, qcow_header_supported(&h, &msg), 0);
+	/* What leads to a LUKS header does so in LUKS images only. */
+	h.luks_offset = 112;
+	h.luks_len = 16;
+	h.crypto_offset = CLUSTER;
+	h.crypto_length = 1;
+	KUNIT_EXPECT_EQ(test, qcow_header_supported(&h, &msg), -EINVAL);
+	h.crypt_method = QCOW_DISK_CRYPT_NONE;
+	KUNIT_EXPECT_EQ(test, qcow_header_supported(&h, &msg), -EINVAL);
+}
+
+static const struct {
+	u32 len;
+	u64 offset;
+	u64 length;
+	int err;
+} luks_cases[] = {
+	{ 16, CLUSTER, 1 },
+	{ 16, 7 * CLUSTER, 2068480 },
+	{ 16, S64_MAX & ~(CLUSTER - 1), CLUSTER - 1 },
+	{ 0, CLUSTER, 1, -EINVAL },
+	{ 15, CLUSTER, 1, -EINVAL },
+	{ 24, CLUSTER, 1, -EINVAL },
+	{ 16, 0, 1, -EINVAL },
+	{ 16, CLUSTER, 0, -EINVAL },
+	{ 16, CLUSTER + 512, 1, -EINVAL },
+	{ 16, S64_MAX & ~(CLUSTER - 1), CLUSTER + 1, -EINVAL },
+	{ 16, ~0ULL & ~(CLUSTER - 1), CLUSTER, -EINVAL },
+	{ 16, CLUSTER, (16 << 20) + 1, -EFBIG },
+	{ 16, CLUSTER, U64_MAX, -EFBIG },
+};
+
+static void header_luks(struct kunit *test)
+{
+	struct qcow_header h = {
+		.crypt_method = QCOW_DISK_CRYPT_LUKS,
+		.cluster_bits = CLUSTER_BITS,
+		.luks_offset = 112,
+	};
+	struct qcow_msg msg = { };
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(luks_cases); i++) {
+		h.luks_len = luks_cases[i].len;
+		h.crypto_offset = luks_cases[i].offset;
+		h.crypto_length = luks_cases[i].length;
+		KUNIT_EXPECT_EQ_MSG(test, qcow_header_supported(&h, &msg),
+				    luks_cases[i].err, "case %u", i);
+	}
 }
 
 /* Every cluster size there is, with tables where they just fit. */
@@ -410,6 +453,7 @@ static struct kunit_case header_test_cases[] = {
 	KUNIT_CASE_PARAM(header_fields, header_gen_params),
 	KUNIT_CASE(header_values),
 	KUNIT_CASE(header_supported),
+	KUNIT_CASE(header_luks),
 	KUNIT_CASE(header_cluster_sizes),
 	KUNIT_CASE(header_truncated),
 	KUNIT_CASE(header_truncated_name),

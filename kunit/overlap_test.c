@@ -26,7 +26,11 @@ enum place {
 	L2_TABLE,
 	OTHER_L2,
 	SNAPSHOTS,
+	LUKS,
 };
+
+/* Where the header's extensions begin. */
+#define EXTENSIONS	112
 
 /**
  * struct overlap_case - a bad entry
@@ -69,6 +73,9 @@ static const struct overlap_case cases[] = {
 	{ "L2 table in another L2 table", OTHER_L2, QCOW_DISK_E_COPIED, true, CLUSTER },
 	{ "shared L2 table in a refcount block", REFBLOCK, 0, true, CLUSTER },
 	{ "shared L2 table in the L1 table", L1_TABLE, 0, true, 512 },
+	{ "data in the LUKS header", LUKS, QCOW_DISK_E_COPIED, false, 512 },
+	{ "shared data in the LUKS header", LUKS, 0, false, CLUSTER },
+	{ "L2 table in the LUKS header", LUKS, QCOW_DISK_E_COPIED, true, 512 },
 };
 
 static void case_desc(const struct overlap_case *c, char *desc)
@@ -107,6 +114,8 @@ static u64 place_at(struct builder_image *b, enum place place)
 		return l1_entry(b, 1) & QCOW_DISK_L1E_OFFSET_MASK;
 	case SNAPSHOTS:
 		return get_unaligned_be64(&header(b)->snapshots_offset);
+	case LUKS:
+		return get_unaligned_be64(b->file + EXTENSIONS + 8);
 	}
 	return 0;
 }
@@ -142,6 +151,26 @@ static void add_snapshot(struct builder_image *b)
 	checker_put_bits(b->file + place_at(b, REFBLOCK), 4, at >> BITS, 1);
 	put_unaligned_be32(1, &header(b)->nb_snapshots);
 	put_unaligned_be64(at, &header(b)->snapshots_offset);
+}
+
+/* Encrypted from now on, with a LUKS header that only userspace looks into. */
+static void add_luks(struct writer *w)
+{
+	struct builder_image *b = writer_top(w);
+	u64 at = round_up(b->file_len, CLUSTER);
+
+	memset(b->file + at, 0xa5, CLUSTER);
+	b->file_len = at + CLUSTER;
+	checker_put_bits(b->file + place_at(b, REFBLOCK), 4, at >> BITS, 1);
+	put_unaligned_be32(QCOW_DISK_CRYPT_LUKS, &header(b)->crypt_method);
+	memset(b->file + EXTENSIONS, 0, 32);
+	put_unaligned_be32(QCOW_DISK_EXT_LUKS, b->file + EXTENSIONS);
+	put_unaligned_be32(16, b->file + EXTENSIONS + 4);
+	put_unaligned_be64(at, b->file + EXTENSIONS + 8);
+	put_unaligned_be64(CLUSTER, b->file + EXTENSIONS + 16);
+	strscpy(w->key.cipher, "aes-xts-plain64", sizeof(w->key.cipher));
+	w->key.len = 32;
+	w->base.c->sources[0].key = &w->key;
 }
 
 /* Puts the entry where the first cluster of the disk is found by. */
@@ -180,7 +209,7 @@ static void expect_owned(struct kunit *test)
 	u32 p;
 
 	checker_walk(&w->k, b->m->store, memfile_size(b->m));
-	for (p = HEADER; p <= SNAPSHOTS; p++)
+	for (p = HEADER; p <= (w->key.len ? LUKS : SNAPSHOTS); p++)
 		KUNIT_EXPECT_GE_MSG(test, checker_refcount(&w->k, place_at(b, p) >> BITS),
 				    1, "place %u", p);
 }
@@ -208,6 +237,8 @@ static void overlap_write(struct kunit *test)
 
 	build(test);
 	add_snapshot(b);
+	if (c->place == LUKS)
+		add_luks(w);
 	entry = place_at(b, c->place) | c->flags;
 	put_entry(b, c, entry);
 	err = writer_open(w);
@@ -231,6 +262,9 @@ static void overlap_write(struct kunit *test)
 	write_elsewhere(w);
 	writer_close(w);
 	expect_metadata(test, b->m->store);
+	if (c->place == LUKS)
+		KUNIT_EXPECT_TRUE(test, !memcmp(b->m->store + place_at(b, LUKS),
+						b->file + place_at(b, LUKS), CLUSTER));
 	expect_owned(test);
 }
 

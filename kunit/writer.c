@@ -118,6 +118,34 @@ int writer_build(struct writer *w, const struct builder_spec *specs, u32 nr,
 	return 0;
 }
 
+/* Of the kinds that writer_encrypt() can have: no data that is there already. */
+void writer_encrypted_spec(struct rnd_state *rnd, struct builder_spec *spec)
+{
+	writer_random_spec(rnd, spec);
+	spec->backing = false;
+	spec->kinds = BUILDER_HOLE | BUILDER_ZERO;
+	if (qtest_one_in(rnd, 2))
+		spec->kinds |= BUILDER_ZERO_ALLOC;
+	if (qtest_one_in(rnd, 2))
+		spec->kinds |= BUILDER_COMPRESSED;
+}
+
+/* From now on, after writer_build(), the image is encrypted with AES. */
+int writer_encrypt(struct writer *w)
+{
+	u32 at = offsetof(struct qcow_disk_header, crypt_method);
+	struct builder_image *b = writer_top(w);
+	struct qcow_msg msg;
+
+	put_unaligned_be32(QCOW_DISK_CRYPT_AES, b->file + at);
+	put_unaligned_be32(QCOW_DISK_CRYPT_AES, b->m->store + at);
+	strscpy(w->key.cipher, "aes-cbc-plain64", sizeof(w->key.cipher));
+	w->key.len = 16;
+	memset(w->key.bytes, 0x5a, w->key.len);
+	w->base.c->sources[0].key = &w->key;
+	return qcow_crypt_open(&w->crypt, QCOW_DISK_CRYPT_AES, &w->key, &msg);
+}
+
 /* Log what is done to the image file, up to so many operations and bytes. */
 int writer_log(struct writer *w, u32 entries, u64 bytes)
 {
@@ -136,6 +164,8 @@ void writer_free(struct writer *w)
 	vfree(w->before);
 	vfree(w->floor);
 	checker_free(&w->k);
+	qcow_crypt_close(w->crypt);
+	w->crypt = NULL;
 	memlog_destroy(w->log);
 	w->before = NULL;
 	w->floor = NULL;
@@ -480,10 +510,30 @@ static const char *check_compressed(struct writer *w, u64 pos, u64 entry)
 	return w->floor[pos / SECTOR] ? "the compressed cluster before a flushed write" : NULL;
 }
 
+/* What lies at @at of the file, as it is on the disk at @pos. */
+static const u8 *host_sector(struct writer *w, u64 pos, u64 at)
+{
+	struct bio_vec bv = {
+		.bv_page = virt_to_page(w->plain),
+		.bv_offset = offset_in_page(w->plain),
+		.bv_len = SECTOR,
+	};
+	struct qcow_fio fio = { .bvec = &bv, .nr_bvec = 1, .len = SECTOR };
+
+	if (!w->crypt && at + SECTOR <= w->k.size)
+		return w->k.data + at;
+	/* The file's last sector may be in part. */
+	memset(w->plain, 0, SECTOR);
+	if (at < w->k.size)
+		memcpy(w->plain, w->k.data + at, min_t(u64, SECTOR, w->k.size - at));
+	if (w->crypt && qcow_crypt_decrypt(w->crypt, &fio, qcow_crypt_sector(w->crypt, pos, at)))
+		pr_err("kunit: cannot decrypt a sector\n");
+	return w->plain;
+}
+
 static const char *check_sector(struct writer *w, u64 pos, u32 when)
 {
 	const u8 *p = page_address(ZERO_PAGE(0));
-	u8 tail[SECTOR] = { };
 	u64 at = 0;
 
 	switch (checker_find(&w->k, pos, &at)) {
@@ -493,13 +543,7 @@ static const char *check_sector(struct writer *w, u64 pos, u32 when)
 		p = under_sector(w, pos);
 		break;
 	case CHECKER_HOST:
-		p = w->k.data + at;
-		if (at + SECTOR <= w->k.size)
-			break;
-		/* The file's last sector may be in part. */
-		p = tail;
-		if (at < w->k.size)
-			memcpy(tail, w->k.data + at, w->k.size - at);
+		p = host_sector(w, pos, at);
 		break;
 	case CHECKER_ZERO:
 		break;
@@ -521,7 +565,6 @@ static bool same_compressed(struct writer *w, u64 pos, u64 entry)
 static bool same_sector(struct writer *w, u64 l1_at, u64 pos, const u8 *expect)
 {
 	const u8 *p = page_address(ZERO_PAGE(0));
-	u8 tail[SECTOR] = { };
 	u64 at = 0;
 
 	switch (checker_find_in(&w->k, l1_at, pos, &at)) {
@@ -532,9 +575,7 @@ static bool same_sector(struct writer *w, u64 l1_at, u64 pos, const u8 *expect)
 		p = under_sector(w, pos);
 		break;
 	case CHECKER_HOST:
-		p = tail;
-		if (at < w->k.size)
-			memcpy(tail, w->k.data + at, min_t(u64, SECTOR, w->k.size - at));
+		p = host_sector(w, pos, at);
 		break;
 	case CHECKER_ZERO:
 		break;

@@ -3,6 +3,7 @@
 #define _QCOW_WRITER_H
 
 #include "checker.h"
+#include "crypt.h"
 #include "memlog.h"
 #include "reader.h"
 
@@ -45,6 +46,9 @@ struct writer_op {
  * @k: the checker
  * @leaks: of the image at the start
  * @ready: small writes go to clusters that are made ready
+ * @key: of an encrypted image
+ * @crypt: what decrypts it for the checker, or NULL
+ * @plain: a sector of it
  */
 struct writer {
 	struct reader_fixture base;
@@ -61,6 +65,9 @@ struct writer {
 	struct checker k;
 	u32 leaks;
 	bool ready;
+	struct qcow_crypt_key key;
+	struct qcow_crypt *crypt;
+	u8 plain[512];
 };
 
 int writer_fixture_init(struct kunit *test, size_t size);
@@ -72,6 +79,8 @@ void writer_random_spec(struct rnd_state *rnd, struct builder_spec *spec);
 void writer_random_mode(struct rnd_state *rnd, struct memfile_mode *mode);
 int writer_build(struct writer *w, const struct builder_spec *specs, u32 nr,
 		 struct rnd_state *rnd);
+void writer_encrypted_spec(struct rnd_state *rnd, struct builder_spec *spec);
+int writer_encrypt(struct writer *w);
 int writer_log(struct writer *w, u32 entries, u64 bytes);
 void writer_free(struct writer *w);
 void writer_restart(struct writer *w);

@@ -6,6 +6,9 @@
 #
 #	flat.raw, flat.qcow2	32 MiB of text, every cluster there
 #	zlib.qcow2, zstd.qcow2	the same, compressed
+#	luks.qcow2		the same, encrypted with LUKS, aes-xts-plain64; its
+#				passphrase is "bench", its key is not the same at
+#				every making
 #	chain[0-3].qcow2	the same, each layer holding every fourth cluster
 #	cold.raw, cold.qcow2	64 GiB with one 4 KiB block in every 64 MiB, so
 #				that each lies under metadata of its own
@@ -40,6 +43,18 @@ make_text() {
 	EOF
 }
 
+# QEMU measures how fast it can hash, and fails if it was given no tick meanwhile.
+make_luks() {
+	local i
+
+	for ((i = 0; i < 100; i++)); do
+		! qemu-img convert -q -f raw -O qcow2 --object secret,id=k,data=bench \
+			-o encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10 \
+			flat.raw luks.qcow2 2> /dev/null || return 0
+	done
+	die "luks.qcow2 cannot be made"
+}
+
 # Cluster n is written in layer n % 4.
 make_chain() {
 	local layer n pieces=$((size / cluster)) backing=()
@@ -71,6 +86,7 @@ make_images() {
 	qemu-img convert -q -f raw -O qcow2 flat.raw flat.qcow2
 	qemu-img convert -q -f raw -O qcow2 -c flat.raw zlib.qcow2
 	qemu-img convert -q -f raw -O qcow2 -c -o compression_type=zstd flat.raw zstd.qcow2
+	make_luks
 	make_chain
 	make_cold raw
 	make_cold qcow2

@@ -30,9 +30,9 @@ initramfs_begin
 initramfs_busybox
 initramfs_file "$here/init" /init
 initramfs_file "$disk" /disk
-initramfs_program /usr/bin/{fio,qemu-nbd,dd,cp} /usr/sbin/losetup
+initramfs_program /usr/bin/{fio,qemu-nbd,dd,cp} /usr/sbin/{losetup,dmsetup}
 gcc-12 -O2 -Wall -static -o "$initramfs/bin/stamp" "$here/stamp.c"
 # Older kernels' ext4 asks the crypto API for crc32c, by name.
-initramfs_modules /modules brd '?crc32c_generic' ext4 loop nbd
+initramfs_modules /modules brd '?crc32c_generic' ext4 loop nbd dm-crypt xts aesni-intel algif_skcipher
 [ -z "$driver" ] || add_driver
 initramfs_end "$image"

@@ -9,6 +9,7 @@
 #	file		the raw file itself, O_DIRECT
 #	loop		loop over it, through the page cache
 #	loop_direct	loop over it, direct
+#	dm_crypt	dm-crypt over loop_direct: what is encrypted only
 #	nbd		qemu-nbd with the qcow2 image, cache=none, aio=native
 #	qcow		this driver with the qcow2 image
 #
@@ -33,7 +34,7 @@ while getopts ack: option; do
 done
 shift $((OPTIND - 1))
 targets=("$@")
-[ $# -gt 0 ] || targets=(file loop loop_direct nbd qcow)
+[ $# -gt 0 ] || targets=(file loop loop_direct dm_crypt nbd qcow)
 results=$QCOW_CACHE/bench/$kernel
 
 wanted() {
@@ -177,6 +178,10 @@ check_promises() {
 	promise allocate-sequential-1m 10 nbd
 	promise discard-64k 50 nbd
 	promise copy-on-write-4k 100 nbd
+	promise encrypted-random-4k 50 nbd
+	promise encrypted-sequential-1m 50 nbd
+	promise encrypted-write-4k 50 nbd
+	promise encrypted-write-1m 50 nbd
 	echo "bench: $passed passed, $failed failed"
 	[ $failed = 0 ]
 }

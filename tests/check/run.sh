@@ -126,9 +126,9 @@ check_shellcheck() {
 # --- Layers: what a file includes is of its own layer or a lower one. ---
 
 # From the bottom up, as in drivers/block/qcow/Kbuild.include.
-LAYERS="pure format header entry bitdir io file space comp cache qcow inflight alloc map link commit
+LAYERS="pure format header entry bitdir io file space crypt comp cache qcow inflight alloc map link commit
 	l1 tree snap_table snap_ops bitmap fmt
-	image part read place quick write zero resize stream cmd device change sysfs ctl main"
+	image part read place quick write zero resize stream cmd device change sysfs key ctl main"
 
 layer_of() {
 	local name=${1##*/} n=0 layer

@@ -79,7 +79,6 @@ same "attach: --snapshot: read-only" "image format=3 fd=ro:$T/base.qcow2 data=-1
 refuses "--snapshot without a name" "bad value .*id or name" attach --snapshot "" top.qcow2
 refuses "--snapshot of an endless name" "bad value .*id or name" \
 	attach --snapshot "$(printf '%1024d' 1)" top.qcow2
-refuses "--key-file" "not supported yet" attach --key-file k top.qcow2
 refuses "attach without an image" "takes one image" attach
 refuses "attach of two images" "takes one image" attach top.qcow2 base.qcow2
 refuses "attach --nonsense" "--nonsense; see qcowctl attach --help" attach --nonsense

@@ -94,6 +94,21 @@ image()
 	qemu-img create -q -f qcow2 "$@" "$name" 64M
 }
 
+# luks_image NAME SECRETFILE OPTIONS...: QEMU measures how fast it can hash, and
+# fails if it was given no tick meanwhile.
+luks_image()
+{
+	local name=$1 secret=$2 i
+
+	shift 2
+	for ((i = 0; i < 100; i++)); do
+		rm -f "$name"
+		qemu-img create -q -f qcow2 --object secret,id=k,file="$secret" \
+			-o encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10 \
+			"$@" "$name" 1M 2>luks.err && break
+	done
+}
+
 # poke FILE OFFSET BYTES VALUE: write a big-endian number.
 poke()
 {

@@ -32,9 +32,11 @@
 #include <linux/fs.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <linux/keyctl.h>
 #include <linux/qcow.h>
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -283,6 +285,23 @@ static void hold_images(const struct qcow_ioc_image *images, unsigned int nr)
 	close(socks[1]);
 }
 
+/* The key's bytes are nowhere but in the kernel: is it there? */
+static void log_key(FILE *log, const struct qcow_ioc_image *image)
+{
+	char name[QCOW_KEY_NAME_MAX + 1];
+	long id;
+
+	if (!image->key_len)
+		return;
+	snprintf(name, sizeof(name), "%.*s", (int)image->key_len,
+		 (const char *)(uintptr_t)image->key);
+	id = syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_PROCESS_KEYRING,
+		     "logon", name, 0);
+	fprintf(log, " cipher=%.*s key=%s", (int)image->cipher_len,
+		(const char *)(uintptr_t)image->cipher,
+		id < 0 ? "missing" : "there");
+}
+
 static int mock_attach(struct qcow_ioc_attach *a)
 {
 	struct qcow_ioc_image *images = (void *)(uintptr_t)a->images;
@@ -300,6 +319,7 @@ static int mock_attach(struct qcow_ioc_attach *a)
 		fprintf(log, "image format=%u", images[i].format);
 		log_fd(log, "fd", images[i].fd);
 		log_fd(log, "data", images[i].data_fd);
+		log_key(log, &images[i]);
 		fputc('\n', log);
 	}
 	fclose(log);

@@ -27,7 +27,7 @@ else
 	: "${QCOW_READ:=$((QCOW_COUNT / 3))}" "${QCOW_MUTANTS:=300}" "${QCOW_STORM:=5}" "${QCOW_CPUS:=1}"
 fi
 GUEST_SECONDS=1500
-manifests=(cross crafted damage refuse)
+manifests=(cross crafted damage crypt refuse)
 
 # make_images: prints the folder with the images' disk and the manifests. It is
 # named after all that decides what is in it.
@@ -60,9 +60,17 @@ make_disk() {
 	mv "$1/disk.new" "$1/disk"
 }
 
+# A few of the encrypted images are enough for other kernels than the newest.
+crypt_some='crypt-(aes-256-xts-plain64|aes-128-cbc-essiv.*|serpent-256.*|twofish-256.*|kind-luks-512|kind-v1|chain-3)'
+
 # wanted NAME: is no random image of too high a number.
 wanted() {
-	[ "$QCOW_ONLY" != '*' ] || [[ ! $1 =~ ^(cross|crafted)-[0-9]+-([0-9]+)$ ]] ||
+	[ "$QCOW_ONLY" = '*' ] || return 0
+	if [ "$kernel" != 7 ] && [[ $1 == crypt-* ]]; then
+		[[ $1 =~ ^$crypt_some$ ]]
+		return
+	fi
+	[[ ! $1 =~ ^(cross|crafted)-[0-9]+-([0-9]+)$ ]] ||
 		[ "$((10#${BASH_REMATCH[2]}))" -lt "$QCOW_READ" ]
 }
 

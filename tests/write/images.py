@@ -24,7 +24,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 
 # pylint: disable=wrong-import-position
 import cross
-from common import qemu_img, reference, run
+import encrypted
+from common import qemu_img, run
 
 CLUSTER_BITS = [9, 10, 11, 12, 12, 12, 13, 14, 15, 16, 16, 16, 17, 18, 20, 21]
 
@@ -61,6 +62,85 @@ class Layer(cross.Layer):
         self.repair()
 
 
+class EncryptedLayer(Layer):
+    """As others, as far as QEMU's tools go there. Its key is one of those of
+    encrypted.py, and those of the images below are known."""
+
+    def __init__(self, rng, number, size, below, srcs):
+        super().__init__(rng, number, size, below, srcs)
+        self.secret = rng.choice("st")
+        self.image = encrypted.opened(self.path, *secrets_of(self))
+
+    def create(self):
+        rng, o = self.rng, self.options
+        self.draw_options()
+        # What is in the data file is not what is on the disk; and an image that
+        # was not closed well cannot be repaired without more ado.
+        for option in ("data_file_raw", "lazy_refcounts"):
+            o.pop(option, None)
+        crypt = encrypted.aes_options(self.secret)
+        if rng.random() < 0.7:
+            crypt = encrypted.crypt_options(*rng.choice(
+                encrypted.COMBINATIONS), secret=self.secret)
+        args = []
+        if self.below:
+            args = ["-u", "-b", self.below.name, "-F", self.below.format]
+        options = ",".join("%s=%s" % item for item in o.items())
+        if not encrypted.create(self.path, str(self.size), crypt, *args,
+                                options=options):
+            raise RuntimeError("cannot make " + crypt)
+
+    def write(self):
+        ops = [self.draw_op() for _ in range(self.rng.randint(1, 40))]
+        args = [a for op in ops for a in ("-c", op)]
+        run("qemu-io", *encrypted.secrets(), "-t", "unsafe", *args, self.image,
+            check=False)
+
+    def live(self):
+        self.write()
+        if self.rng.random() < 0.5 and not self.data_file:
+            qemu_img("snapshot", *encrypted.secrets(), "-c", "s", self.image,
+                     check=False)
+            self.write()
+
+
+class PlainLayer(Layer):
+    """Above one that is encrypted: nothing is known of it yet."""
+
+    def create(self):
+        self.draw_options()
+        options = ",".join("%s=%s" % item for item in self.options.items())
+        qemu_img("create", "-q", "-f", "qcow2", "-o", options, "-u", "-b",
+                 self.below.name, "-F", "qcow2", self.path, str(self.size))
+
+    def live(self):
+        pass
+
+
+def secrets_of(layer):
+    """Of a chain: of each image, None if it is not encrypted"""
+    found = []
+    while layer:
+        found.append(getattr(layer, "secret", None))
+        layer = getattr(layer, "below", None)
+    while found[1:] and not found[-1]:
+        found.pop()
+    return found
+
+
+def build_encrypted(rng, srcs):
+    size = cross.draw_size(rng, odd=0.5)
+    layer = None
+    for number, kind in enumerate(rng.choice([
+            (EncryptedLayer,), (EncryptedLayer,), (Layer, EncryptedLayer),
+            (EncryptedLayer, EncryptedLayer), (EncryptedLayer, PlainLayer)])):
+        layer = kind(rng, number, size, layer, srcs)
+        layer.create()
+        layer.live()
+        size = cross.next_size(rng, size)
+    return layer
+
+
 def build(rng, srcs):
     depth = rng.choice([1, 1, 1, 2, 2, 3])
     size = cross.draw_size(rng, odd=0.5)
@@ -77,12 +157,22 @@ def build(rng, srcs):
     return layer
 
 
-def snapshots(image):
+def access(image, secrets):
+    """Arguments of QEMU's tools for an image of a chain with such secrets. Return:
+    for those that take a format, and for those that do not."""
+    if not any(secrets):
+        return ["-f", "qcow2", image], [image]
+    args = encrypted.secrets() + [encrypted.opened(image, *secrets)]
+    return args, args
+
+
+def snapshots(image, secrets=()):
     """{ID: hash of the content}, in a file's lifetime no write may change."""
     found = {}
-    for ident in re.findall(r"^(\d+) ", qemu_img("snapshot", "-l", image), re.M):
-        qemu_img("convert", "-q", "-f", "qcow2", "-l", "snapshot.id=" + ident,
-                 "-O", "raw", image, "snapshot.raw")
+    with_format, plain = access(image, secrets)
+    for ident in re.findall(r"^(\d+) ", qemu_img("snapshot", "-l", *plain), re.M):
+        qemu_img("convert", "-q", "-l", "snapshot.id=" + ident,
+                 "-O", "raw", *with_format, "snapshot.raw")
         found[ident] = digest("snapshot.raw")
         os.unlink("snapshot.raw")
     return found
@@ -93,8 +183,12 @@ def digest(path):
         return hashlib.sha256(f.read()).hexdigest()
 
 
-def attach_args(rng):
+def attach_args(rng, name, secrets):
     args = []
+    for secret in filter(None, secrets):
+        with open(secret, "w", encoding="ascii") as f:
+            f.write(encrypted.TEXTS[secret])
+        args += ["--key-file", "/tmp/tree/diff/%s/%s" % (name, secret)]
     if rng.random() < 0.5:
         args += ["--direct-io", rng.choice(["on", "off", "auto"])]
     if rng.random() < 0.4:
@@ -107,12 +201,14 @@ def draw(srcs, seed, number, attempt):
     snapshots, and the chance that is left. Fails if QEMU cannot read it, which
     may be so after qemu-io was killed."""
     rng = random.Random("write %s %s%s" % (seed, number, " again" * attempt))
-    layer = build(rng, srcs)
-    qemu_img("check", "-q", "-r", "leaks", layer.path, check=False)
+    layer = (build_encrypted if number % 5 == 4 else build)(rng, srcs)
+    secrets = secrets_of(layer)
+    with_format, plain = access(layer.path, secrets)
+    qemu_img("check", "-q", "-r", "leaks", *plain, check=False)
     for image in os.listdir("."):
         run("fallocate", "--dig-holes", image)
-    reference(layer.path, "model")
-    return layer, snapshots(layer.path), rng
+    qemu_img("convert", "-q", "-O", "raw", *with_format, "model")
+    return layer, snapshots(layer.path, secrets), rng
 
 
 def make(job):
@@ -133,11 +229,12 @@ def make(job):
             ("model", layer.name, layer.name + ".data")]
     fact = {
         "name": name, "image": layer.name, "options": layer.options,
-        "snapshots": found,
+        "snapshots": found, "secrets": secrets_of(layer),
         "files": {f: digest(f) for f in kept},
     }
     line = "\t".join((name, "%s/%s" % (name, layer.name), name + "/model",
-                      attach_args(rng), str(1 << layer.bits),
+                      attach_args(rng, name, secrets_of(layer)),
+                      str(1 << layer.bits),
                       str(rng.randrange(1 << 31))))
     return line, fact
 

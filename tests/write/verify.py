@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 
-from images import digest, snapshots
+from images import access, digest, snapshots
 
 SECTOR = 512
 LEAKS = 3
@@ -46,11 +46,11 @@ def difference(got, want, either):
 
 
 def problems(fact, leaks):
-    code, out = qemu_img("check", "-f", "qcow2", fact["image"])
+    image, _ = access(fact["image"], fact.get("secrets", []))
+    code, out = qemu_img("check", *image)
     if code and not (leaks and code == LEAKS):
         yield "qemu-img check: exit %d: %s" % (code, "; ".join(out.split("\n")[:3]))
-    code, out = qemu_img("convert", "-q", "-f", "qcow2", "-O", "raw", fact["image"],
-                         "after.raw")
+    code, out = qemu_img("convert", "-q", "-O", "raw", *image, "after.raw")
     if code:
         yield "qemu-img convert: " + out
         return
@@ -63,7 +63,7 @@ def problems(fact, leaks):
     for name, was in fact["files"].items():
         if digest(name) != was:
             yield name + " was written"
-    if snapshots(fact["image"]) != fact["snapshots"]:
+    if snapshots(fact["image"], fact.get("secrets", [])) != fact["snapshots"]:
         yield "a snapshot changed"
 
 

@@ -13,6 +13,7 @@
 #include "chain.h"
 #include "command.h"
 #include "device.h"
+#include "keys.h"
 #include "report.h"
 #include "text.h"
 
@@ -34,7 +35,10 @@ const char attach_usage[] =
 "                           file, no partition scan, no probing by udev\n"
 "     --snapshot ID         show an internal snapshot, by its id or name:\n"
 "                           read-only\n"
-"     --key-file FILE       not supported yet\n"
+"     --key-file FILE       the passphrase of an encrypted image is what FILE holds,\n"
+"                           every byte of it; -: standard input. Again for each\n"
+"                           further encrypted image of the chain; the last is for\n"
+"                           the rest, too. Without it the terminal is asked\n"
 " -h, --help                show this\n";
 
 enum {
@@ -67,12 +71,14 @@ static const struct option options[] = {
  * struct attach - what the command line asks for
  * @chain: what to open
  * @beneath: the folder in it, to free
+ * @keys: where passphrases come from
  * @ioc: for the driver
  * @help: show the usage instead
  */
 struct attach {
 	struct chain_options chain;
 	char *beneath;
+	struct keys_options keys;
 	struct qcow_ioc_attach ioc;
 	bool help;
 };
@@ -163,12 +169,6 @@ static int parse_snapshot(struct attach *a, const char *arg)
 	return 0;
 }
 
-static int option_unsupported(const char *name, const char *instead)
-{
-	report(name, "not supported yet; %s", instead);
-	return -1;
-}
-
 static int parse_option(struct attach *a, int opt, char **argv)
 {
 	switch (opt) {
@@ -198,17 +198,24 @@ static int parse_option(struct attach *a, int opt, char **argv)
 	case OPT_SNAPSHOT:
 		return parse_snapshot(a, optarg);
 	case OPT_KEY_FILE:
-		return option_unsupported("--key-file", "decrypt the image with qemu-img convert");
+		return keys_add_file(&a->keys, optarg);
 	}
 	report_usage("attach", argv);
 	return -1;
 }
 
-static void set_image(struct qcow_ioc_image *to, const struct image *img)
+static void set_image(struct qcow_ioc_image *to, const struct image *img,
+		      const struct key_slot *key)
 {
 	to->fd = img->file.fd;
 	to->data_fd = image_has_data_file(img) ? img->data.fd : -1;
 	to->format = img->format;
+	if (!key->cipher[0])
+		return;
+	to->key = (uintptr_t)key->name;
+	to->key_len = strlen(key->name);
+	to->cipher = (uintptr_t)key->cipher;
+	to->cipher_len = strlen(key->cipher);
 }
 
 /* Say why the driver refused, of the image that it names. */
@@ -226,7 +233,8 @@ static void report_refusal(const struct chain *c,
 }
 
 /* Hand the open files to the driver: the N of the new device, or -1. */
-static int attach_chain(const struct chain *c, struct qcow_ioc_attach *ioc)
+static int attach_chain(const struct chain *c, const struct key_slot *keys,
+			struct qcow_ioc_attach *ioc)
 {
 	struct qcow_ioc_image *images;
 	struct qcow_msg msg = { };
@@ -238,7 +246,7 @@ static int attach_chain(const struct chain *c, struct qcow_ioc_attach *ioc)
 		return -1;
 	images = xcalloc(c->nr, sizeof(*images));
 	for (i = 0; i < c->nr; i++)
-		set_image(&images[i], &c->images[i]);
+		set_image(&images[i], &c->images[i], &keys[i]);
 	ioc->size = sizeof(*ioc);
 	ioc->index = -1;
 	ioc->nr_images = c->nr;
@@ -256,6 +264,19 @@ static int attach_chain(const struct chain *c, struct qcow_ioc_attach *ioc)
 	return err ? -1 : ioc->index;
 }
 
+static int attach_unlocked(const struct chain *c, const struct keys_options *o,
+			   struct qcow_ioc_attach *ioc)
+{
+	struct key_slot *keys = keys_open(c, o);
+	int index;
+
+	if (!keys)
+		return -1;
+	index = attach_chain(c, keys, ioc);
+	keys_close(keys, c->nr);
+	return index;
+}
+
 /* Attach an image, read-only if it cannot be written: the N, or -1. */
 static int attach_named(struct attach *a, const char *name)
 {
@@ -267,7 +288,7 @@ static int attach_named(struct attach *a, const char *name)
 	if (!chain_open(&chain, name, &a->chain) && !chain_check(&chain)) {
 		if (!chain_writable(&chain))
 			a->ioc.flags |= QCOW_ATTACH_RO;
-		index = attach_chain(&chain, &a->ioc);
+		index = attach_unlocked(&chain, &a->keys, &a->ioc);
 	}
 	/* Said only now, so that an attach that fails says one line. */
 	if (index >= 0 && chain.unwritable)
@@ -285,7 +306,8 @@ static int attach_named(struct attach *a, const char *name)
  *
  * Return: the N of /dev/qcowN, or -1 after saying what is wrong.
  */
-int attach_to_change(const char *name, u32 format)
+int attach_to_change(const char *name, u32 format,
+		     const struct keys_options *keys)
 {
 	struct attach a = {
 		.chain = { .format = format, .lock = true, .write = true },
@@ -296,7 +318,7 @@ int attach_to_change(const char *name, u32 format)
 
 	if (!chain_open(&chain, name, &a.chain) && !chain_check(&chain)) {
 		if (chain_writable(&chain))
-			index = attach_chain(&chain, &a.ioc);
+			index = attach_unlocked(&chain, keys, &a.ioc);
 		else
 			report(chain.unwritable ? chain.unwritable : name,
 			       "cannot be opened for writing");
@@ -345,5 +367,6 @@ int attach_main(int argc, char **argv)
 		err = attach_image(&a, argv[optind]);
 	}
 	free(a.beneath);
+	free(a.keys.files);
 	return !!err;
 }

@@ -29,9 +29,15 @@ const char bitmap_usage[] =
 " -g, --granularity SIZE  add: bytes that a bit stands for, 64K if not given\n"
 " -J, --json              list: print JSON\n"
 " -f, --format FORMAT     the image is qcow2; probe it if not given\n"
+"     --key-file FILE     as of attach, for an image that is not attached\n"
 " -h, --help              show this\n";
 
+enum {
+	OPT_KEY_FILE = 256,
+};
+
 static const struct option options[] = {
+	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
 	{ "granularity", required_argument, NULL, 'g' },
 	{ "json", no_argument, NULL, 'J' },
 	{ "format", required_argument, NULL, 'f' },
@@ -59,6 +65,7 @@ static const struct {
  * @granularity: of a new bitmap, 0: not given
  * @json: print JSON
  * @format: of an image, 0: probe
+ * @keys: of an image that is not attached
  * @help: show the usage instead
  */
 struct wanted {
@@ -66,6 +73,7 @@ struct wanted {
 	u64 granularity;
 	bool json;
 	u32 format;
+	struct keys_options keys;
 	bool help;
 };
 
@@ -178,7 +186,7 @@ static int change_bitmap(const struct wanted *w, const char *arg,
 		       QCOW_BITMAP_NAME_MAX);
 		return 1;
 	}
-	if (operand_open(&o, arg, w->format))
+	if (operand_open(&o, arg, w->format, &w->keys))
 		return 1;
 	err = change(w, &o, arg, name);
 	if (operand_close(&o))
@@ -210,6 +218,8 @@ static int parse_option(struct wanted *w, int opt, char **argv)
 			return 0;
 		report("--format", "not a known format; give qcow2, qcow or raw");
 		return 1;
+	case OPT_KEY_FILE:
+		return keys_add_file(&w->keys, optarg);
 	case 'h':
 		w->help = true;
 		return 0;
@@ -265,11 +275,10 @@ int bitmap_main(int argc, char **argv)
 	while (!err && !w.help &&
 	       (opt = getopt_long(argc, argv, "g:Jf:h", options, NULL)) != -1)
 		err = parse_option(&w, opt, argv);
-	if (err)
-		return err;
-	if (w.help) {
+	if (!err && w.help)
 		fputs(bitmap_usage, stdout);
-		return 0;
-	}
-	return run(&w, argc - optind, argv + optind);
+	else if (!err)
+		err = run(&w, argc - optind, argv + optind);
+	free(w.keys.files);
+	return !!err;
 }

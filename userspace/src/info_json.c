@@ -9,6 +9,7 @@
 #include "info.h"
 #include "report.h"
 #include "text.h"
+#include "unlock.h"
 
 static void add_text(struct json_object *to, const char *key, const char *value)
 {
@@ -45,11 +46,22 @@ static void add_version_3(struct json_object *data, const struct image *img)
 		 h->autoclear & QCOW_DISK_AUTOCLEAR_DATA_RAW);
 }
 
+static struct json_object *encryption(const struct image *img)
+{
+	struct json_object *encrypt = json_object_new_object();
+	char *cipher = unlock_describe(img);
+
+	add_text(encrypt, "format", unlock_can_tell(img) ? "luks" : "aes");
+	if (cipher)
+		add_text(encrypt, "cipher", cipher);
+	free(cipher);
+	return encrypt;
+}
+
 static struct json_object *format_data(const struct image *img)
 {
 	struct json_object *data = json_object_new_object();
 	const struct qcow_header *h = &img->header;
-	struct json_object *encrypt;
 
 	add_text(data, "compat", h->version == 2 ? "0.10" : "1.1");
 	add_text(data, "compression-type",
@@ -58,12 +70,8 @@ static struct json_object *format_data(const struct image *img)
 	add_number(data, "snapshot-count", h->nr_snapshots);
 	if (h->version > 2)
 		add_version_3(data, img);
-	if (h->crypt_method) {
-		encrypt = json_object_new_object();
-		add_text(encrypt, "format",
-			 h->crypt_method == QCOW_DISK_CRYPT_AES ? "aes" : "luks");
-		json_object_object_add(data, "encrypt", encrypt);
-	}
+	if (h->crypt_method)
+		json_object_object_add(data, "encrypt", encryption(img));
 	return data;
 }
 
@@ -143,6 +151,7 @@ struct json_object *info_json_device(const struct qcow_ioc_status *status)
 	add_bool(o, "read-only", status->flags & QCOW_ATTACH_RO);
 	add_bool(o, "untrusted", status->flags & QCOW_ATTACH_UNTRUSTED);
 	add_bool(o, "direct-io", status->state & QCOW_STATE_DIRECT);
+	add_bool(o, "encrypted", status->state & QCOW_STATE_ENCRYPTED);
 	add_bool(o, "corrupt", status->state & QCOW_STATE_CORRUPT);
 	add_bool(o, "lazy", status->state & QCOW_STATE_LAZY);
 	add_number(o, "depth", status->depth);

@@ -8,6 +8,7 @@
 #include "info.h"
 #include "report.h"
 #include "text.h"
+#include "unlock.h"
 
 static const char *yes_no(bool b)
 {
@@ -82,6 +83,15 @@ static void print_version_3(const struct image *img)
 	printf("    bitmaps: %u\n", img->nr_bitmaps);
 }
 
+static void print_encryption(const struct image *img)
+{
+	char *cipher = unlock_describe(img);
+
+	printf("    encrypt format: %s\n", unlock_can_tell(img) ? "luks" : "aes");
+	printf("    encrypt cipher: %s\n", cipher ? cipher : "(LUKS header is damaged)");
+	free(cipher);
+}
+
 static void print_qcow2(const struct image *img)
 {
 	const struct qcow_header *h = &img->header;
@@ -97,8 +107,7 @@ static void print_qcow2(const struct image *img)
 	printf("    compression type: %s\n",
 	       h->compression == QCOW_DISK_COMPRESSION_ZSTD ? "zstd" : "zlib");
 	if (h->crypt_method)
-		printf("    encrypt format: %s\n",
-		       h->crypt_method == QCOW_DISK_CRYPT_AES ? "aes" : "luks");
+		print_encryption(img);
 	if (h->version == 2)
 		printf("    refcount bits: %u\n", 1U << h->refcount_order);
 	else
@@ -149,6 +158,7 @@ void info_print_device(const struct qcow_ioc_status *status)
 	printf("    read only: %s\n", true_false(status->flags & QCOW_ATTACH_RO));
 	printf("    untrusted: %s\n", true_false(status->flags & QCOW_ATTACH_UNTRUSTED));
 	printf("    direct io: %s\n", true_false(status->state & QCOW_STATE_DIRECT));
+	printf("    encrypted: %s\n", true_false(status->state & QCOW_STATE_ENCRYPTED));
 	printf("    corrupt: %s\n", true_false(status->state & QCOW_STATE_CORRUPT));
 	printf("    detach at last close: %s\n",
 	       true_false(status->state & QCOW_STATE_LAZY));

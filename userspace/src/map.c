@@ -212,7 +212,7 @@ static int print_map(struct map *m)
 	return 0;
 }
 
-/* Encrypted images have entries like others, but QEMU needs a key for them. */
+/* Entries are not encrypted: no key is needed for them. */
 static int check_supported(const struct chain *c)
 {
 	struct qcow_msg msg = { };

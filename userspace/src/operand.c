@@ -36,10 +36,12 @@ static void block_signals(void)
  * @o: the result
  * @arg: a device's name, or an image, attached or not
  * @format: of an image that is not attached; 0: probe
+ * @keys: to such an image, if it is encrypted
  *
  * Return: 0, to be given to operand_close(), or -1 after saying what is wrong.
  */
-int operand_open(struct operand *o, const char *arg, u32 format)
+int operand_open(struct operand *o, const char *arg, u32 format,
+		 const struct keys_options *keys)
 {
 	*o = (struct operand) { .control = -1, .index = -1, .name = arg };
 	if (device_or_image(arg, &o->index))
@@ -56,7 +58,7 @@ int operand_open(struct operand *o, const char *arg, u32 format)
 	if (o->ours)
 		block_signals();
 	if (o->control >= 0 && o->ours)
-		o->index = attach_to_change(arg, format);
+		o->index = attach_to_change(arg, format, keys);
 	if (o->control >= 0 && o->index >= 0)
 		return 0;
 	o->ours = false;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "keys.h"
 #include "qcow/pure.h"
 
 /**
@@ -20,7 +21,8 @@ struct operand {
 	bool ours;
 };
 
-int operand_open(struct operand *o, const char *arg, u32 format);
+int operand_open(struct operand *o, const char *arg, u32 format,
+		 const struct keys_options *keys);
 int operand_close(struct operand *o);
 
 #endif /* _QCOWCTL_OPERAND_H */

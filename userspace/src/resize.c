@@ -24,15 +24,18 @@ const char resize_usage[] =
 "     --force          make a device smaller though it is in use\n"
 " -f, --format FORMAT  of an image that is not attached: qcow2 or raw; probe it\n"
 "                      if not given\n"
+"     --key-file FILE  as of attach, for an image that is not attached\n"
 " -h, --help           show this\n";
 
 enum {
 	OPT_FORCE = 256,
+	OPT_KEY_FILE,
 };
 
 static const struct option options[] = {
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "format", required_argument, NULL, 'f' },
+	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
 };
@@ -43,6 +46,7 @@ static const struct option options[] = {
  * @sign: of @bytes: '+', '-', or 0: it is the size
  * @format: of an image that is not attached
  * @flags: QCOW_RESIZE_*
+ * @keys: of an image that is not attached
  * @help: show the usage instead
  */
 struct resize {
@@ -50,6 +54,7 @@ struct resize {
 	char sign;
 	u32 format;
 	u32 flags;
+	struct keys_options keys;
 	bool help;
 };
 
@@ -75,6 +80,8 @@ static int parse_option(struct resize *r, int opt, char **argv)
 	case OPT_FORCE:
 		r->flags |= QCOW_RESIZE_FORCE;
 		return 0;
+	case OPT_KEY_FILE:
+		return keys_add_file(&r->keys, optarg);
 	case 'f':
 		r->format = image_format(optarg);
 		if (r->format)
@@ -157,7 +164,7 @@ static int resize_named(const struct resize *r, const char *name)
 	struct operand o;
 	int err;
 
-	if (operand_open(&o, name, r->format))
+	if (operand_open(&o, name, r->format, &r->keys))
 		return 1;
 	err = resize_device(r, &o, name);
 	if (operand_close(&o))
@@ -192,6 +199,7 @@ int resize_main(int argc, char **argv)
 		err = parse_option(&r, opt, argv);
 	if (!err && r.help) {
 		fputs(resize_usage, stdout);
+		free(r.keys.files);
 		return 0;
 	}
 	if (!err && !size && argc == optind + 2)
@@ -202,5 +210,8 @@ int resize_main(int argc, char **argv)
 	}
 	if (!err)
 		err = parse_size(&r, size);
-	return err ? 1 : resize_named(&r, argv[optind]);
+	if (!err)
+		err = resize_named(&r, argv[optind]);
+	free(r.keys.files);
+	return !!err;
 }

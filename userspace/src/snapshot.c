@@ -31,11 +31,17 @@ const char snapshot_usage[] =
 "id or a name; an id goes first. A device may be in use, but not to apply one:\n"
 "what its disk is now is then lost.\n"
 "\n"
-" -J, --json     print JSON\n"
-" -v, --verbose  say what was done, and how long the device was held up\n"
-" -h, --help     show this\n";
+" -J, --json           print JSON\n"
+" -v, --verbose        say what was done, and how long the device was held up\n"
+"     --key-file FILE  as of attach, for an image that is not attached\n"
+" -h, --help           show this\n";
+
+enum {
+	OPT_KEY_FILE = 256,
+};
 
 static const struct option options[] = {
+	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
 	{ "json", no_argument, NULL, 'J' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -62,6 +68,7 @@ static const struct action {
  * @help: show the usage instead
  * @target: the image or device
  * @name: of the snapshot
+ * @keys: of an image that is not attached
  */
 struct snapshot_args {
 	const struct action *action;
@@ -70,6 +77,7 @@ struct snapshot_args {
 	bool help;
 	const char *target;
 	const char *name;
+	struct keys_options keys;
 };
 
 /**
@@ -181,7 +189,7 @@ static int change(const struct snapshot_args *a)
 		report("snapshot", "a snapshot's name has 1 to %zu bytes", max);
 		return 1;
 	}
-	if (operand_open(&o, a->target, 0))
+	if (operand_open(&o, a->target, 0, &a->keys))
 		return 1;
 	err = change_device(a, o.control, o.index, a->target);
 	if (operand_close(&o))
@@ -236,6 +244,8 @@ static int parse_option(struct snapshot_args *a, int opt, char **argv)
 	case 'v':
 		a->verbose = true;
 		return 0;
+	case OPT_KEY_FILE:
+		return keys_add_file(&a->keys, optarg);
 	case 'h':
 		a->help = true;
 		return 0;
@@ -266,6 +276,17 @@ static int parse_words(struct snapshot_args *a, int nr, char **words)
 	return 0;
 }
 
+static int run(struct snapshot_args *a, int nr, char **words)
+{
+	int index;
+
+	if (parse_words(a, nr, words))
+		return 1;
+	if (a->action->op)
+		return change(a);
+	return device_or_image(a->target, &index) ? 1 : list(a, index);
+}
+
 /**
  * snapshot_main() - the snapshot command
  * @argc: arguments, the command's name included
@@ -277,20 +298,15 @@ int snapshot_main(int argc, char **argv)
 {
 	struct snapshot_args a = { };
 	int err = 0;
-	int index, opt;
+	int opt;
 
 	while (!err && !a.help &&
 	       (opt = getopt_long(argc, argv, "Jvh", options, NULL)) != -1)
 		err = parse_option(&a, opt, argv);
-	if (err)
-		return err;
-	if (a.help) {
+	if (!err && a.help)
 		fputs(snapshot_usage, stdout);
-		return 0;
-	}
-	if (parse_words(&a, argc - optind, argv + optind))
-		return 1;
-	if (a.action->op)
-		return change(&a);
-	return device_or_image(a.target, &index) ? 1 : list(&a, index);
+	else if (!err)
+		err = run(&a, argc - optind, argv + optind);
+	free(a.keys.files);
+	return !!err;
 }

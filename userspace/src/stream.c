@@ -20,15 +20,18 @@ const char stream_usage[] =
 "use, and have it name no backing file any more. Interrupted, it leaves an image\n"
 "that reads the same; started anew, it goes on.\n"
 "\n"
+"     --key-file FILE  as of attach, for an image that is not attached\n"
 "     --progress=json  show progress as lines of JSON on standard error\n"
 " -h, --help           show this\n";
 
 enum {
 	OPT_PROGRESS = 256,
+	OPT_KEY_FILE,
 };
 
 static const struct option options[] = {
 	{ "progress", required_argument, NULL, OPT_PROGRESS },
+	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
 };
@@ -80,18 +83,29 @@ static int stream_device(const struct operand *o, const char *name)
 	return -1;
 }
 
-static int stream_named(const char *name)
+static int stream_named(const char *name, const struct keys_options *keys)
 {
 	struct operand o;
 	int err;
 
 	progress_catch_signals();
-	if (operand_open(&o, name, 0))
+	if (operand_open(&o, name, 0, keys))
 		return 1;
 	err = stream_device(&o, name);
 	if (operand_close(&o))
 		err = -1;
 	return !!err;
+}
+
+static int parse_option(struct keys_options *keys, int opt, char **argv)
+{
+	switch (opt) {
+	case OPT_KEY_FILE:
+		return keys_add_file(keys, optarg);
+	case OPT_PROGRESS:
+		return progress_parse(optarg);
+	}
+	return report_usage("stream", argv);
 }
 
 /**
@@ -103,21 +117,24 @@ static int stream_named(const char *name)
  */
 int stream_main(int argc, char **argv)
 {
+	struct keys_options keys = { };
+	int err = 0;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while (!err && (opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (opt == 'h') {
 			fputs(stream_usage, stdout);
+			free(keys.files);
 			return 0;
 		}
-		if (opt != OPT_PROGRESS)
-			return report_usage("stream", argv);
-		if (progress_parse(optarg))
-			return 1;
+		err = parse_option(&keys, opt, argv);
 	}
-	if (argc != optind + 1) {
+	if (!err && argc != optind + 1) {
 		report("stream", "takes one device or image; see qcowctl stream --help");
-		return 1;
+		err = 1;
 	}
-	return stream_named(argv[optind]);
+	if (!err)
+		err = stream_named(argv[optind], &keys);
+	free(keys.files);
+	return !!err;
 }

@@ -560,6 +560,9 @@ static int alloc_add_tables(struct qcow_alloc *a, const struct qcow_header *h)
 		err = alloc_add_l2_tables(a);
 	if (!err)
 		err = qcow_snapshot_add_meta(a, h);
+	if (!err && h->crypt_method == QCOW_DISK_CRYPT_LUKS)
+		err = qcow_alloc_claim_meta(a, QCOW_META_LUKS, h->crypto_offset,
+					    h->crypto_length);
 	return err;
 }
 

@@ -171,6 +171,7 @@ enum qcow_meta {
 	QCOW_META_SNAPSHOTS,
 	QCOW_META_INACTIVE_L1,
 	QCOW_META_BITMAP,
+	QCOW_META_LUKS,
 };
 
 static inline void qcow_dirty_range_add(struct qcow_dirty_range *r, u32 i)

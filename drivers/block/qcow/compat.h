@@ -13,7 +13,10 @@
 #error "qcow needs a 64-bit kernel: offsets of 56 bits index its tables"
 #endif
 
+#include <keys/user-type.h>
 #include <linux/blkdev.h>
+#include <linux/err.h>
+#include <linux/key.h>
 #include <linux/list_lru.h>
 #include <linux/sched.h>
 #include <linux/shrinker.h>
@@ -87,6 +90,40 @@ static inline void shrinker_free(struct shrinker *s)
 	if (s && (s->flags & SHRINKER_REGISTERED))
 		unregister_shrinker(s);
 	kfree(s);
+}
+#endif
+
+/*
+ * Copy the payload of a logon key out of the caller's keyrings. Return: its
+ * length; -EMSGSIZE: more than @size; -EOPNOTSUPP: there are no keyrings; or an
+ * error of the look-up. May sleep.
+ */
+#ifdef CONFIG_KEYS
+static inline int qcow_compat_logon_key(const char *description, u8 *buf,
+					size_t size)
+{
+	const struct user_key_payload *payload;
+	int len = -EKEYREVOKED;
+	struct key *key;
+
+	key = request_key(&key_type_logon, description, NULL);
+	if (IS_ERR(key))
+		return PTR_ERR(key);
+	down_read(&key->sem);
+	payload = user_key_payload_locked(key);
+	if (payload)
+		len = payload->datalen > size ? -EMSGSIZE : payload->datalen;
+	if (len > 0)
+		memcpy(buf, payload->data, len);
+	up_read(&key->sem);
+	key_put(key);
+	return len;
+}
+#else
+static inline int qcow_compat_logon_key(const char *description, u8 *buf,
+					size_t size)
+{
+	return -EOPNOTSUPP;
 }
 #endif
 

@@ -15,6 +15,7 @@
 #include "change.h"
 #include "ctl.h"
 #include "device.h"
+#include "key.h"
 #include "snap_ops.h"
 
 #define CTL_ATTACH_FLAGS (QCOW_ATTACH_RO | QCOW_ATTACH_DIRECT |		\
@@ -88,11 +89,18 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 }
 
 static int ctl_get_source(struct qcow_source *src,
-			  const struct qcow_ioc_image *image)
+			  const struct qcow_ioc_image *image,
+			  struct qcow_msg *msg)
 {
+	struct qcow_crypt_key *key;
+
 	if (image->flags ||
 	    memchr_inv(image->reserved, 0, sizeof(image->reserved)))
 		return -EINVAL;
+	key = qcow_key_get(image, msg);
+	if (IS_ERR(key))
+		return PTR_ERR(key);
+	src->key = key;
 	src->format = image->format;
 	src->file = fget(image->fd);
 	if (!src->file)
@@ -104,7 +112,8 @@ static int ctl_get_source(struct qcow_source *src,
 }
 
 static int ctl_get_sources(struct qcow_source *sources,
-			   const struct qcow_ioc_attach *arg)
+			   const struct qcow_ioc_attach *arg,
+			   struct qcow_msg *msg, u32 *failed)
 {
 	const void __user *from = u64_to_user_ptr(arg->images);
 	struct qcow_ioc_image image;
@@ -112,10 +121,11 @@ static int ctl_get_sources(struct qcow_source *sources,
 	int err;
 
 	for (i = 0; i < arg->nr_images; i++) {
+		*failed = i;
 		err = copy_struct_from_user(&image, sizeof(image), from,
 					    arg->image_size);
 		if (!err)
-			err = ctl_get_source(&sources[i], &image);
+			err = ctl_get_source(&sources[i], &image, msg);
 		if (err)
 			return err;
 		from += arg->image_size;
@@ -132,6 +142,7 @@ static void ctl_put_sources(struct qcow_source *sources, u32 nr)
 			fput(sources[i].file);
 		if (sources[i].data_file)
 			fput(sources[i].data_file);
+		qcow_key_put(sources[i].key);
 	}
 	kvfree(sources);
 }
@@ -162,7 +173,7 @@ static int ctl_attach_sources(const struct qcow_ioc_attach *arg,
 	if (!sources)
 		return -ENOMEM;
 	attach->sources = sources;
-	ret = ctl_get_sources(sources, arg);
+	ret = ctl_get_sources(sources, arg, msg, failed);
 	if (!ret)
 		ret = qcow_device_attach(attach, msg, failed);
 	ctl_put_sources(sources, arg->nr_images);

@@ -545,6 +545,8 @@ static void device_fill_status(struct qcow_device *dev,
 		st->state |= QCOW_STATE_LAZY;
 	if (img->file.direct)
 		st->state |= QCOW_STATE_DIRECT;
+	if (img->crypt)
+		st->state |= QCOW_STATE_ENCRYPTED;
 	if (qcow_device_damaged(dev))
 		st->state |= QCOW_STATE_CORRUPT;
 	st->cache_used = device_cache_used(dev);

@@ -5,6 +5,7 @@
 #include <linux/err.h>
 
 #include "commit.h"
+#include "crypt.h"
 #include "fmt.h"
 #include "map.h"
 
@@ -54,6 +55,9 @@ static int v1_open(struct qcow_image *img, const struct qcow_params *params,
 	if (img->data_file.file)
 		return qcow_fail(msg, -EINVAL, "was given a data file, but has none");
 	err = v1_read_header(img, &h, msg);
+	if (!err)
+		err = qcow_crypt_open(&img->crypt, h.crypt_method, params->key,
+				      msg);
 	if (err)
 		return err;
 	qcow_layout_init(&img->layout, &h);

@@ -6,6 +6,7 @@
 
 #include "bitmap.h"
 #include "commit.h"
+#include "crypt.h"
 #include "fmt.h"
 #include "map.h"
 #include "snapshot.h"
@@ -54,6 +55,17 @@ static int v2_check_data_file(struct qcow_image *img,
 	img->data = &img->data_file;
 	img->data_raw = h->autoclear & QCOW_DISK_AUTOCLEAR_DATA_RAW;
 	return 0;
+}
+
+/* The LUKS header is userspace's to read; its clusters are not to be given away. */
+static int v2_open_crypt(struct qcow_image *img, const struct qcow_header *h,
+			 const struct qcow_params *params, struct qcow_msg *msg)
+{
+	if (h->crypt_method == QCOW_DISK_CRYPT_LUKS &&
+	    h->crypto_offset + h->crypto_length > img->file.size)
+		return qcow_fail(msg, -EINVAL, "file is truncated: its LUKS header at %#llx lies past its end (%llu bytes)",
+				 h->crypto_offset, img->file.size);
+	return qcow_crypt_open(&img->crypt, h->crypt_method, params->key, msg);
 }
 
 /* Images that are read only because of what they say of themselves. */
@@ -143,6 +155,8 @@ static int v2_open(struct qcow_image *img, const struct qcow_params *params,
 		err = qcow_fail(msg, -EINVAL, "is qcow version 1, not qcow2; attach it with -f qcow");
 	if (!err)
 		err = qcow_header_supported(&h, msg);
+	if (!err)
+		err = v2_open_crypt(img, &h, params, msg);
 	if (err)
 		return err;
 	qcow_layout_init(&img->layout, &h);

@@ -94,6 +94,17 @@ struct qcow_disk_feature_name {
 
 static_assert(sizeof(struct qcow_disk_feature_name) == 48);
 
+/* Section "Full disk encryption header pointer". */
+struct qcow_disk_crypto_header {
+	__be64 offset;
+	__be64 length;
+};
+
+static_assert(sizeof(struct qcow_disk_crypto_header) == 16);
+
+/* No LUKS header of version 1 comes near: its key slots are 2 MiB. */
+#define QCOW_DISK_MAX_LUKS_HEADER	(16U << 20)
+
 /* Section "Cluster mapping": L1 and L2 entries. */
 #define QCOW_DISK_L1E_OFFSET_MASK	GENMASK_ULL(55, 9)
 #define QCOW_DISK_L2E_OFFSET_MASK	GENMASK_ULL(55, 9)

@@ -278,6 +278,20 @@ struct header_features {
 	u32 len;
 };
 
+static void header_load_luks(struct qcow_header *h, const u8 *buf, u32 offset,
+			     u32 len)
+{
+	struct qcow_disk_crypto_header d;
+
+	h->luks_offset = offset;
+	h->luks_len = len;
+	if (len != sizeof(d))
+		return;
+	memcpy(&d, buf + offset, sizeof(d));
+	h->crypto_offset = be64_to_cpu(d.offset);
+	h->crypto_length = be64_to_cpu(d.length);
+}
+
 static int header_extension(struct qcow_header *h, u32 type, const u8 *buf,
 			    u32 offset, u32 len, struct header_features *features,
 			    struct qcow_msg *msg)
@@ -299,8 +313,7 @@ static int header_extension(struct qcow_header *h, u32 type, const u8 *buf,
 		h->bitmaps_len = len;
 		break;
 	case QCOW_DISK_EXT_LUKS:
-		h->luks_offset = offset;
-		h->luks_len = len;
+		header_load_luks(h, buf, offset, len);
 		break;
 	case QCOW_DISK_EXT_DATA_FILE:
 		if (len > QCOW_DISK_MAX_BACKING_NAME)
@@ -415,6 +428,19 @@ int qcow_header_parse(struct qcow_header *h, const void *buf, size_t len,
 	return err;
 }
 
+static int header_check_luks(const struct qcow_header *h, struct qcow_msg *msg)
+{
+	if (h->luks_len != sizeof(struct qcow_disk_crypto_header))
+		return qcow_fail(msg, -EINVAL, "damaged header: it is encrypted with LUKS, but does not lead to a LUKS header");
+	if (!h->crypto_offset || !h->crypto_length)
+		return qcow_fail(msg, -EINVAL, "damaged header: LUKS header is missing");
+	if (h->crypto_length > QCOW_DISK_MAX_LUKS_HEADER)
+		return qcow_fail(msg, -EFBIG, "damaged header: LUKS header is too large (%llu bytes)",
+				 (unsigned long long)h->crypto_length);
+	return header_check_table(h, "LUKS header", h->crypto_offset,
+				  h->crypto_length, msg);
+}
+
 /**
  * qcow_header_supported() - can the disk of a valid image be read?
  * @h: from qcow_header_parse()
@@ -422,12 +448,13 @@ int qcow_header_parse(struct qcow_header *h, const void *buf, size_t len,
  *
  * Apart from parsing so that tools can describe such an image all the same.
  *
- * Return: 0 or -EOPNOTSUPP.
+ * Return: 0, -EINVAL or -EFBIG.
  */
 int qcow_header_supported(const struct qcow_header *h, struct qcow_msg *msg)
 {
-	if (h->crypt_method == QCOW_DISK_CRYPT_NONE)
-		return 0;
-	return qcow_fail(msg, -EOPNOTSUPP, "image is encrypted (%s), which is not supported yet; decrypt it with qemu-img convert",
-			 h->crypt_method == QCOW_DISK_CRYPT_AES ? "AES" : "LUKS");
+	if (h->luks_offset && h->crypt_method != QCOW_DISK_CRYPT_LUKS)
+		return qcow_fail(msg, -EINVAL, "damaged header: it leads to a LUKS header, but the image is not encrypted with LUKS");
+	if (h->crypt_method == QCOW_DISK_CRYPT_LUKS)
+		return header_check_luks(h, msg);
+	return 0;
 }

@@ -35,6 +35,8 @@
  *	is none
  * @luks_offset: of the LUKS extension's data in the buffer, 0: none
  * @luks_len: bytes of it
+ * @crypto_offset: LUKS: of its header, bytes into the file; not yet believed
+ * @crypto_length: bytes of that
  */
 struct qcow_header {
 	u32 version;
@@ -63,6 +65,8 @@ struct qcow_header {
 	u32 extensions_end;
 	u32 luks_offset;
 	u32 luks_len;
+	u64 crypto_offset;
+	u64 crypto_length;
 	char backing_format[16];
 };
 

@@ -79,6 +79,7 @@ static int image_close(struct qcow_image *img)
 {
 	int err = img->ops ? img->ops->close(img) : 0;
 
+	qcow_crypt_close(img->crypt);
 	qcow_file_close(&img->data_file);
 	qcow_file_close(&img->file);
 	kfree(img);
@@ -109,8 +110,12 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	if (src->data_file && params->writable &&
 	    !(src->data_file->f_mode & FMODE_WRITE))
 		return qcow_fail(msg, -EROFS, "its data file is not open for writing; attach it read-only with -r");
+	img->crypt_wq = params->comp_wq;
 	img->ops = ops;
-	return ops->open(img, params, msg);
+	err = ops->open(img, params, msg);
+	if (!err && src->key && !img->crypt)
+		return qcow_fail(msg, -EINVAL, "is not encrypted, but was given a key");
+	return err;
 }
 
 /* A backing file is given exactly if the image names one. */
@@ -168,6 +173,7 @@ struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 		*failed = i;
 		p.writable = params->writable && !i;
 		p.snapshot = i ? NULL : params->snapshot;
+		p.key = sources[i].key;
 		img = image_open_one(&sources[i], i + 1 == nr, &p, msg);
 		if (IS_ERR(img)) {
 			qcow_image_close_chain(top);

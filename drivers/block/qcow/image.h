@@ -2,6 +2,7 @@
 #ifndef _QCOW_IMAGE_H
 #define _QCOW_IMAGE_H
 
+#include "crypt.h"
 #include "qcow.h"
 
 /**
@@ -9,11 +10,13 @@
  * @file: open for reading
  * @data_file: open for reading, or NULL
  * @format: &enum qcow_format
+ * @key: to its data, or NULL
  */
 struct qcow_source {
 	struct file *file;
 	struct file *data_file;
 	u32 format;
+	const struct qcow_crypt_key *key;
 };
 
 struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,

@@ -59,12 +59,13 @@ struct qcow_fio {
  * @io: the I/O it is part of
  * @fio: the transfer; of a compressed extent just its memory, @fio.len bytes
  *	from @skip
- * @work: carries it on where it may sleep
+ * @work: carries it on where it may sleep; decrypts what was read
  * @waiter: in the list of those who wait for the same compressed cluster
  * @image: whose cluster it is
  * @host: compressed: bytes into the file of the stored data
  * @csize: compressed: bytes stored
  * @in_cluster: compressed: first byte wanted of the decompressed cluster
+ * @sector: encrypted: qcow_crypt_sector() of the first one
  */
 struct qcow_part {
 	struct qcow_io *io;
@@ -75,6 +76,7 @@ struct qcow_part {
 	u64 host;
 	u32 csize;
 	u32 in_cluster;
+	u64 sector;
 };
 
 /**

@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "comp.h"
+#include "crypt.h"
 #include "part.h"
 
 static struct kmem_cache *part_cache;
@@ -141,12 +142,40 @@ static void part_work(struct work_struct *work)
 	qcow_worker_end(flags);
 }
 
+static void part_decrypt_work(struct work_struct *work)
+{
+	struct qcow_part *part = container_of(work, struct qcow_part, work);
+	unsigned int flags = qcow_worker_begin();
+	int err;
+
+	err = qcow_crypt_decrypt(part->image->crypt, &part->fio, part->sector);
+	qcow_part_done(part, err);
+	qcow_worker_end(flags);
+}
+
+/*
+ * What was read is there, as it is in the file. It takes a while to decrypt it
+ * and this may be an interrupt.
+ */
+static void part_decrypt(struct qcow_part *part)
+{
+	INIT_WORK(&part->work, part_decrypt_work);
+	queue_work(part->image->crypt_wq, &part->work);
+}
+
+static bool part_is_encrypted(const struct qcow_part *part)
+{
+	return part->image->crypt && !part->csize && !part->fio.write;
+}
+
 static void part_end(struct qcow_fio *fio, int err)
 {
 	struct qcow_part *part = container_of(fio, struct qcow_part, fio);
 
 	if (unlikely(err == -EAGAIN))
 		qcow_part_defer(part);
+	else if (part_is_encrypted(part) && !err)
+		part_decrypt(part);
 	else
 		qcow_part_done(part, err);
 }
@@ -183,6 +212,32 @@ void qcow_part_prepare(struct qcow_part *part, const struct qcow_io *io,
 	fio->pos = ext->host;
 	fio->done = 0;
 	fio->buffered = false;
+	if (ext->image->crypt)
+		part->sector = qcow_crypt_sector(ext->image->crypt,
+						 io->pos + io->next, ext->host);
+}
+
+/**
+ * qcow_part_write_sync() - write guest data where it belongs, and wait for it
+ * @img: the image, which may be encrypted
+ * @fio: the transfer, as for qcow_file_io_sync()
+ * @pos: bytes into the disk
+ *
+ * Context: a worker; may sleep. Return: 0 or a negative errno.
+ */
+int qcow_part_write_sync(struct qcow_image *img, struct qcow_fio *fio, u64 pos)
+{
+	int err;
+
+	if (img->crypt)
+		err = qcow_crypt_write(img->crypt, fio,
+				       qcow_crypt_sector(img->crypt, pos,
+							 fio->pos));
+	else
+		err = qcow_file_io_sync(fio);
+	if (img->alloc)
+		WRITE_ONCE(img->alloc->unsynced, true);
+	return err;
 }
 
 /**

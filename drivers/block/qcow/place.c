@@ -13,6 +13,7 @@
 
 #include "link.h"
 #include "map.h"
+#include "part.h"
 #include "place.h"
 #include "read.h"
 #include "ready.h"
@@ -90,7 +91,7 @@ static int placement_write_around(struct placement *p, struct qcow_fio *fio)
 	fio->nr_bvec = nr;
 	fio->skip = 0;
 	fio->len = placement_bytes(p) - p->beyond;
-	err = qcow_file_io_sync(fio);
+	err = qcow_part_write_sync(p->io->image, fio, p->pos - p->head);
 	kvfree(bv);
 	return err;
 }
@@ -102,20 +103,15 @@ static int placement_write(struct placement *p)
 		.file = img->data,
 		.write = true,
 	};
-	int err;
 
-	if (p->around) {
-		err = placement_write_around(p, &fio);
-	} else {
-		fio.pos = p->host + p->head;
-		fio.bvec = p->io->bvec;
-		fio.nr_bvec = p->io->nr_bvec;
-		fio.skip = p->io->skip + (p->pos - p->io->pos);
-		fio.len = p->len;
-		err = qcow_file_io_sync(&fio);
-	}
-	WRITE_ONCE(img->alloc->unsynced, true);
-	return err;
+	if (p->around)
+		return placement_write_around(p, &fio);
+	fio.pos = p->host + p->head;
+	fio.bvec = p->io->bvec;
+	fio.nr_bvec = p->io->nr_bvec;
+	fio.skip = p->io->skip + (p->pos - p->io->pos);
+	fio.len = p->len;
+	return qcow_part_write_sync(img, &fio, p->pos);
 }
 
 /* --- What surrounds it --- */

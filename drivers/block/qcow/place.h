@@ -13,13 +13,14 @@ int __must_check qcow_place_check(struct qcow_image *img, u64 pos,
 				  const struct qcow_extent *ext);
 
 /*
- * Whether an extent reads as zeros and lies nowhere. Of a cluster that moves as a
- * whole it tells only what one of its subclusters is.
+ * Whether an extent reads as zeros and lies nowhere, and zeros of the file are zeros
+ * of the disk, which they are not if it is encrypted. Of a cluster that moves as a
+ * whole an extent tells only what one of its subclusters is.
  */
 static inline bool qcow_place_is_empty(const struct qcow_image *img,
 				       const struct qcow_extent *ext)
 {
-	if (ext->mapped)
+	if (ext->mapped || img->crypt)
 		return false;
 	return ext->type == QCOW_EXTENT_ZERO ||
 	       (ext->type == QCOW_EXTENT_HOLE && !img->backing);

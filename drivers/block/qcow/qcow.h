@@ -40,6 +40,8 @@ struct qcow_bitmap;
 struct qcow_bitmaps;
 struct qcow_cache;
 struct qcow_comp;
+struct qcow_crypt;
+struct qcow_crypt_key;
 
 /**
  * struct qcow_extent - where a piece of a disk lies; a value
@@ -84,13 +86,14 @@ struct qcow_stats {
 /**
  * struct qcow_params - what all images of a chain have in common
  * @device: the name for messages, such as qcow0
- * @comp_wq: where clusters are decompressed
+ * @comp_wq: where clusters are decompressed, and data decrypted
  * @commit_wq: where metadata is written; if writable
  * @stats: counted here
  * @cache_bytes: of metadata to keep for each image
  * @direct: whether to bypass the page cache
  * @untrusted: no backing and no data file
  * @snapshot: the top image: id or name of the snapshot to show; or NULL
+ * @key: to the image's data; or NULL
  * @writable: the top image is written
  */
 struct qcow_params {
@@ -102,6 +105,7 @@ struct qcow_params {
 	enum qcow_direct direct;
 	bool untrusted;
 	const char *snapshot;
+	const struct qcow_crypt_key *key;
 	bool writable;
 };
 
@@ -143,6 +147,8 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @stats: of the device
  * @flags: QCOW_IMAGE_*
  * @label: device and file name for messages
+ * @crypt: how its data is encrypted; or NULL
+ * @crypt_wq: where it is decrypted
  * @layout: qcow, qcow2: of the tables
  * @l1: qcow, qcow2: the active L1 table in the CPU's byte order
  * @l1_size: qcow, qcow2: entries in @l1
@@ -166,6 +172,8 @@ struct qcow_image {
 	struct qcow_stats __percpu *stats;
 	unsigned long flags;
 	char label[80];
+	struct qcow_crypt *crypt;
+	struct workqueue_struct *crypt_wq;
 
 	struct qcow_layout layout;
 	u64 *l1;

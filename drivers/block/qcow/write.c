@@ -4,7 +4,7 @@
  * that is found for it.
  *
  * In place is as reading: without sleeping if that is possible. What needs a
- * place goes to a worker.
+ * place goes to a worker, and so does what is to be encrypted.
  */
 #include <linux/completion.h>
 #include <linux/delay.h>
@@ -25,6 +25,29 @@
 
 /* --- In place --- */
 
+/* Encrypted, to where it lies. */
+static int write_encrypted(struct qcow_io *io, const struct qcow_extent *ext)
+{
+	struct qcow_fio fio = {
+		.file = ext->file,
+		.pos = ext->host,
+		.bvec = io->bvec,
+		.nr_bvec = io->nr_bvec,
+		.skip = io->skip + io->next,
+		.len = ext->len,
+		.write = true,
+	};
+	int err;
+
+	err = qcow_part_write_sync(ext->image, &fio, io->pos + io->next);
+	if (unlikely(err))
+		qcow_img_err_ratelimited(ext->image, "write of %u bytes at offset %#llx of the file failed: error %d\n",
+					 fio.len, fio.pos, err);
+	else
+		io->next += ext->len;
+	return err;
+}
+
 /* Serve what one extent covers. -EAGAIN: nothing was done, it would sleep. */
 static int write_extent(struct qcow_io *io, bool nowait)
 {
@@ -44,6 +67,8 @@ static int write_extent(struct qcow_io *io, bool nowait)
 		err = qcow_place_check(img, pos, &ext);
 		if (unlikely(err))
 			return err;
+		if (img->crypt)
+			return nowait ? -EAGAIN : write_encrypted(io, &ext);
 		part = qcow_part_get(io);
 		if (!part)
 			return -EAGAIN;

@@ -28,6 +28,10 @@
 /* Longest name of a bitmap, in bytes. */
 #define QCOW_BITMAP_NAME_MAX	1023
 
+/* Longest description of a key, and longest cipher specification, in bytes. */
+#define QCOW_KEY_NAME_MAX	127
+#define QCOW_CIPHER_MAX		63
+
 /* Size of a metadata cache in bytes: the least, and what 0 stands for. */
 #define QCOW_CACHE_SIZE_MIN	(64U << 10)
 #define QCOW_CACHE_SIZE_DEFAULT	(32U << 20)
@@ -35,7 +39,7 @@
 /**
  * enum qcow_format - format of an image file
  * @QCOW_FORMAT_RAW: the disk's bytes and nothing else; never probed
- * @QCOW_FORMAT_QCOW: qcow version 1; not encrypted
+ * @QCOW_FORMAT_QCOW: qcow version 1
  * @QCOW_FORMAT_QCOW2: qcow2, version 2 or 3
  */
 enum qcow_format {
@@ -52,6 +56,16 @@ enum qcow_format {
  * @data_fd: its external data file, or -1
  * @format: &enum qcow_format
  * @flags: none defined, must be 0
+ * @key: address of the description of a key, not NUL-terminated: a key of type
+ *	"logon" in the caller's keyrings that holds the key to the image's data.
+ *	The driver takes a copy; the key may go when the ioctl has returned. An
+ *	encrypted image needs one, others must not have one. 0: none
+ * @cipher: address of the specification of the cipher that the key is for, not
+ *	NUL-terminated, as in LUKS: cipher, mode and initialisation vector, such as
+ *	aes-xts-plain64. For legacy AES: aes-cbc-plain64 and a key of 16 bytes.
+ *	0 if @key is
+ * @key_len: bytes at @key, up to QCOW_KEY_NAME_MAX
+ * @cipher_len: bytes at @cipher, up to QCOW_CIPHER_MAX
  * @reserved: must be 0
  */
 struct qcow_ioc_image {
@@ -59,7 +73,11 @@ struct qcow_ioc_image {
 	__s32 data_fd;
 	__u32 format;
 	__u32 flags;
-	__u64 reserved[4];
+	__u64 key;
+	__u64 cipher;
+	__u32 key_len;
+	__u32 cipher_len;
+	__u64 reserved[1];
 };
 
 #define QCOW_IMAGE_SIZE_V1	48
@@ -210,6 +228,7 @@ struct qcow_ioc_stream {
 #define QCOW_STATE_LAZY		(1U << 0) /* goes at the last close */
 #define QCOW_STATE_CORRUPT	(1U << 1) /* damage was met in an image */
 #define QCOW_STATE_DIRECT	(1U << 2) /* direct I/O on the image */
+#define QCOW_STATE_ENCRYPTED	(1U << 3) /* the attached image is encrypted */
 
 /**
  * struct qcow_ioc_status - what a device is

@@ -137,8 +137,7 @@ static void abuse_fields(void)
 	REFUSED(arg.a.pad = 1, EINVAL);
 	for (i = 0; i < 2; i++)
 		REFUSED(arg.a.reserved[i] = 1ULL << 63, EINVAL);
-	for (i = 0; i < 4; i++)
-		REFUSED(image.i.reserved[i] = 1, EINVAL);
+	REFUSED(image.i.reserved[0] = 1, EINVAL);
 	REFUSED(arg.a.pad2 = 1, EINVAL);
 	REFUSED(arg.a.snapshot = (uintptr_t)"1", EINVAL);
 	REFUSED(arg.a.snapshot_len = 1, EINVAL);
@@ -168,6 +167,34 @@ static void abuse_fields(void)
 	REFUSED(arg.a.cache_size = QCOW_CACHE_SIZE_MIN - 1, EINVAL);
 	REFUSED(arg.a.cache_size = ULLONG_MAX, EINVAL);
 	WORKS(arg.a.cache_size = QCOW_CACHE_SIZE_MIN);
+}
+
+/* A key for an image that needs none, and half a key. */
+static void abuse_keys(void)
+{
+	static const char cipher[] = "aes-xts-plain64";
+	static const char name[] = "qcow:there is no such key";
+
+#define KEY(n, n_len, c, c_len)						\
+	(image.i.key = (uintptr_t)(n), image.i.key_len = (n_len),	\
+	 image.i.cipher = (uintptr_t)(c), image.i.cipher_len = (c_len))
+	REFUSED(KEY(name, strlen(name), cipher, strlen(cipher)), ENOKEY);
+	REFUSED(KEY("none", 4, cipher, strlen(cipher)), ENOKEY);
+	REFUSED(KEY("", 1, cipher, strlen(cipher)), EINVAL);
+	REFUSED(KEY(name, strlen(name), NULL, 0), EINVAL);
+	REFUSED(KEY(NULL, 0, cipher, strlen(cipher)), EINVAL);
+	REFUSED(image.i.key_len = 1, EINVAL);
+	REFUSED(image.i.cipher_len = UINT_MAX, EINVAL);
+	REFUSED(image.i.key = (uintptr_t)name, EINVAL);
+	REFUSED(image.i.cipher = (uintptr_t)cipher, EINVAL);
+	REFUSED(KEY(name, strlen(name) + 1, cipher, strlen(cipher)), EINVAL);
+	REFUSED(KEY(name, strlen(name), cipher, strlen(cipher) + 1), EINVAL);
+	REFUSED(KEY(name, QCOW_KEY_NAME_MAX + 1, cipher, 1), EINVAL);
+	REFUSED(KEY(name, UINT_MAX, cipher, 1), EINVAL);
+	REFUSED(KEY(name, 1, cipher, QCOW_CIPHER_MAX + 1), EINVAL);
+	REFUSED(KEY(KERNEL_ADDRESS, 4, cipher, strlen(cipher)), EFAULT);
+	REFUSED(KEY(name, 4, KERNEL_ADDRESS, 4), EFAULT);
+#undef KEY
 }
 
 static void abuse_pointers(void)
@@ -386,6 +413,7 @@ int abuse_main(int argc, char **argv)
 	WORKS();
 	abuse_sizes();
 	abuse_fields();
+	abuse_keys();
 	abuse_pointers();
 	abuse_fds(argv[1]);
 	abuse_others();

@@ -61,10 +61,12 @@ run_topic() {
 
 # shellcheck disable=SC2153
 insmod "$QCOW_MODULE" || exit 1
+# libcryptsetup needs it for some ciphers.
+modprobe loop
 prepare
 cp "$here"/*.sh $BIN
 here=$BIN
-for manifest in cross crafted damage; do
+for manifest in cross crafted damage crypt; do
 	[ -s "/out/$manifest" ] || continue
 	start=$SECONDS
 	qcowtest compare -r "$IMAGES" "/out/$manifest" >> /out/results

@@ -11,6 +11,7 @@ import sys
 import crafted
 import cross
 import damage
+import encrypted
 import extra
 import refuse
 
@@ -40,6 +41,7 @@ def main():
         write_manifest(os.path.join(top, "crafted"), more + crafted.make_huge(images))
         jobs = [(images, i) for i in range(len(damage.DAMAGE))]
         write_manifest(os.path.join(top, "damage"), pool.map(damage.make, jobs))
+        write_manifest(os.path.join(top, "crypt"), encrypted.make(images, pool))
     write_manifest(os.path.join(top, "refuse"), refuse.make(images))
     extra.make(images)
     # Not planned by name: cases in ../guest use them.

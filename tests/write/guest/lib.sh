@@ -19,6 +19,8 @@ prepare() {
 	else
 		cp "$QCOW_TOP/userspace/qcowctl" $BIN
 		insmod "$QCOW_MODULE"
+		# libcryptsetup needs it for some ciphers, and here is no udev.
+		modprobe loop
 	fi
 }
 

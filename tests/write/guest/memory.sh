@@ -48,9 +48,17 @@ files=$dev
 mkfs.ext4 -q "$files"
 mkdir -p /tmp/mnt
 mount "$files" /tmp/mnt
-qemu-img create -q -f qcow2 -o preallocation=full swap.qcow2 256M
+# On the newest kernel it is encrypted.
+swap_options=preallocation=full
+swap_key=()
+if [[ $(uname -r) == 7.* ]]; then
+	swap_options+=,encrypt.format=aes,encrypt.key-secret=s
+	swap_key=(--key-file key)
+fi
+printf secret > key
+qemu-img create -q -f qcow2 --object secret,id=s,file=key -o $swap_options swap.qcow2 256M
 sync
-attach swap.qcow2
+attach "${swap_key[@]}" swap.qcow2
 swap=$dev
 mkswap "$swap" > /dev/null
 swapon "$swap"

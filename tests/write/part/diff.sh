@@ -8,7 +8,7 @@
 diff_images() {
 	local id dir
 
-	id=$({ cat "$write_here"/images.py "$QCOW_TOP"/tests/vm/images/{common,cross,qcow2}.py
+	id=$({ cat "$write_here"/images.py "$QCOW_TOP"/tests/vm/images/{common,cross,encrypted,qcow2}.py
 	       qemu-img --version; echo "$QCOW_SEED $QCOW_COUNT"; } | sha256sum | cut -c1-16)
 	dir=$QCOW_CACHE/images/write-$QCOW_SEED-$id
 	only_one "images-write-$id"

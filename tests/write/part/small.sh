@@ -64,11 +64,14 @@ small_judge() {
 }
 
 small_judge_memory() {
-	local image out
+	local image out opened
 
 	grep -qx 'ok memory' "$work/memory.results" 2> /dev/null || return 0
 	for image in swap files; do
-		if ! out=$(qemu-img check -f qcow2 "$work/tree/memory/$image.qcow2" 2>&1); then
+		opened=driver=qcow2,file.filename=$work/tree/memory/$image.qcow2
+		! qemu-img info -f qcow2 "$work/tree/memory/$image.qcow2" | grep -q '^encrypted: yes' ||
+			opened+=,encrypt.key-secret=s
+		if ! out=$(qemu-img check --object secret,id=s,data=secret --image-opts "$opened" 2>&1); then
 			bad memory "qemu-img check of $image: $(tail -n 3 <<< "$out")"
 		fi
 	done

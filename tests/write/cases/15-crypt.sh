@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+#
+# Encrypted images: what QEMU wrote is read, and QEMU reads what was written.
+
+# encrypted NAME SIZE OPTIONS [ARGUMENTS...]: NAME.qcow2, or NAME if it ends in
+# .qcow, its passphrase in NAME.key. QEMU measures how fast it can hash, and fails
+# if it was given no tick meanwhile.
+encrypted() {
+	local name=$1 size=$2 options=$3 i file=$1.qcow2 format=qcow2
+
+	shift 3
+	[[ $name != *.qcow ]] || { file=$name; format=qcow; }
+	[ -e "$name.key" ] || printf '%s' "pass of $name" > "$name.key"
+	[[ $options != *luks* ]] || set -- "$@" -o encrypt.iter-time=10
+	for ((i = 0; i < 100; i++)); do
+		qemu-img create -q -f $format --object "secret,id=s,file=$name.key" \
+			-o "$options,encrypt.key-secret=s" "$@" "$file" "$size" 2> create.log && return
+	done
+	fail "create $name: $(cat create.log)"
+}
+
+key_of() {
+	echo "${1%.qcow2}.key"
+}
+
+# crypt_opts IMAGE: how QEMU opens it with the secret s
+crypt_opts() {
+	local driver=qcow2
+
+	[[ $1 != *.qcow ]] || driver=qcow
+	echo "driver=$driver,file.filename=$1,encrypt.key-secret=s"
+}
+
+# crypt_io IMAGE COMMAND...: as qemu-io does, with the image's passphrase.
+crypt_io() {
+	local image=$1 args=() command
+
+	shift
+	for command; do
+		args+=(-c "$command")
+	done
+	qemu-io --object "secret,id=s,file=$(key_of "$image")" --image-opts "${args[@]}" \
+		"$(crypt_opts "$image")" > qemu-io.log 2>&1 || fail "$(cat qemu-io.log)"
+	! grep -E 'failed|error|[Cc]ould not|Pattern' qemu-io.log || fail "$*"
+}
+
+# crypt_check IMAGE: that QEMU finds neither faults nor leaks
+crypt_check() {
+	qemu-img check --object "secret,id=s,file=$(key_of "$1")" --image-opts \
+		"$(crypt_opts "$1")" || fail "qemu-img check: $1"
+}
+
+# bytes CHARACTER LENGTH
+bytes() {
+	head -c "$2" /dev/zero | tr '\0' "$1"
+}
+
+# reads OFFSET LENGTH CHARACTER: the device does.
+reads() {
+	cmp -i "$1:0" -n "$2" "$dev" <(bytes "$3" "$2") || fail "at $1"
+}
+
+# put CHARACTER SECTOR SECTORS [ARGUMENTS...]: into the device
+put() {
+	bytes "$1" $((512 * $3)) | dd of="$dev" bs=512 seek="$2" conv=notrunc status=none \
+		iflag=fullblock "${@:4}"
+}
+
+luks=encrypt.format=luks
+
+# --- Chains: each image has a key of its own, or none; stream ---
+
+make_crypt_chain() {
+	encrypted base 8M $luks
+	crypt_io base.qcow2 'write -P 17 0 2M'
+	create middle 8M -b base.qcow2 -F qcow2
+	encrypted top 8M encrypt.format=aes -b middle.qcow2 -F qcow2
+	encrypted v1.qcow 8M encrypt.format=aes -b base.qcow2 -F qcow2
+	encrypted all 8M $luks -b middle.qcow2 -F qcow2
+	remember base.qcow2 middle.qcow2
+}
+
+case_crypt_chain() {
+	local image
+
+	refuses 'wrong passphrase' qcowctl attach --key-file top.key top.qcow2
+	for image in top.qcow2 v1.qcow all.qcow2; do
+		attach --key-file "$(key_of $image)" --key-file base.key $image
+		put D 3 1 oflag=direct
+		reads 0 1536 '\021'
+		reads 1536 512 D
+		reads 2048 2095104 '\021'
+		reads 2097152 1048576 '\0'
+		if [ $image = all.qcow2 ]; then
+			qcowctl stream "$dev" || fail "stream"
+			reads 2048 2095104 '\021'
+		fi
+		detach
+	done
+}
+
+after_crypt_chain() {
+	local image below base=driver=qcow2,file.filename=base.qcow2,encrypt.key-secret=b
+
+	for image in top.qcow2 v1.qcow; do
+		below=,backing.${base//,/,backing.}
+		[ $image = v1.qcow ] ||
+			below=,backing.driver=qcow2,backing.file.filename=middle.qcow2${below//backing/backing.backing}
+		qemu-io --object "secret,id=s,file=$(key_of $image)" \
+			--object secret,id=b,file=base.key --image-opts \
+			-c 'read -P 17 0 1536' -c 'read -P 68 1536 512' \
+			-c 'read -P 17 2k 2046k' "$(crypt_opts $image)$below" \
+			> qemu-io.log 2>&1 || fail "$(cat qemu-io.log)"
+		! grep -E 'failed|error|Pattern' qemu-io.log || fail "QEMU reads other data"
+	done
+	crypt_io all.qcow2 'read -P 17 0 1536' 'read -P 68 1536 512' 'read -P 17 2k 2046k'
+	! qemu-img info -U all.qcow2 | grep -q 'backing file' || fail "it has a backing file"
+	crypt_check all.qcow2
+	unchanged
+}
+
+# --- What is refused; and nothing secret is left anywhere ---
+
+make_crypt_refused() {
+	encrypted image 8M $luks
+	cp image.qcow2 short.qcow2
+	truncate -s 300k short.qcow2
+	cp image.qcow2 aside.qcow2
+	printf '\0\0\0\0\0\1\2\0' | dd of=aside.qcow2 bs=1 seek=120 conv=notrunc status=none
+	create plain 8M
+	printf 'sesame, please' > wrong.key
+	remember image.qcow2 plain.qcow2 short.qcow2 aside.qcow2
+}
+
+case_crypt_refused() {
+	local key=image.key i
+
+	refuses '^qcowctl: image.qcow2: wrong passphrase$' qcowctl attach --key-file wrong.key image.qcow2
+	refuses 'no terminal to ask' setsid -w qcowctl attach image.qcow2 < /dev/null
+	refuses 'is not encrypted' qcowctl attach --key-file $key plain.qcow2
+	refuses 'truncated' qcowctl attach --key-file $key short.qcow2
+	refuses 'LUKS header offset .*not cluster-aligned' qcowctl attach --key-file $key aside.qcow2
+	is "" "$(find /sys/block -name 'qcow*')"
+	attach -r --key-file - image.qcow2 < $key
+	! grep -r 'pass of image' "/sys/block/${dev#/dev/}/qcow" || fail "sysfs has the passphrase"
+	! dmesg | grep 'pass of image' || fail "the log has the passphrase"
+	for ((i = 0; i < 20; i++)); do
+		grep -q 'qcow:' /proc/keys || break
+		sleep 0.1
+	done
+	! grep 'qcow:' /proc/keys || fail "the key is in a keyring"
+	qcowctl info --json "$dev" | jq -e '.. | .encrypted? // empty' > /dev/null || fail "info"
+	qcowctl list | grep -q "${dev#/dev/}" || fail "list"
+	detach
+	qcowctl info image.qcow2 | grep -q 'aes-xts-plain64' || fail "info of the image"
+	qcowctl check image.qcow2 || fail "check"
+}
+
+after_crypt_refused() {
+	unchanged
+}

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+#
+# Encrypted images, in more kinds, and what is done to them as a whole.
+
+. "$cases_here/15-crypt.sh"
+
+crypt_fill=('write -P 17 0 300k' 'write -P 34 1M 64k' 'write -P 51 3584k 512k')
+
+# In place, new clusters, and over the end of both; at odd sectors; zeros.
+crypt_read_and_write() {
+	reads 0 307200 '\021'
+	reads 1048576 65536 '"'
+	reads 2097152 65536 '\0'
+	reads 3670016 524288 3
+	put D 37 65 oflag=direct
+	put E 4227 3 oflag=direct
+	put F 7001 512
+	blkdiscard -z -o 1052672 -l 8192 "$dev"
+	blkdiscard -o 5242880 -l 1048576 "$dev"
+	sync "$dev"
+	reads 18944 33280 D
+	reads 2164224 1536 E
+	reads 1052672 8192 '\0'
+}
+
+crypt_result=('read -P 17 0 18944' 'read -P 68 18944 33280' 'read -P 17 52224 254976'
+	'read -P 34 1M 4k' 'read -P 0 1028k 8k' 'read -P 34 1036k 52k'
+	'read -P 0 2M 67072' 'read -P 69 2164224 1536' 'read -P 0 2165760 1k'
+	'read -P 70 3584512 256k' 'read -P 51 3846656 347648' 'read -P 0 5M 1M')
+
+crypt_kinds=(
+	aes:encrypt.format=aes v1.qcow:encrypt.format=aes
+	aes-essiv:$luks,encrypt.cipher-alg=aes-128,encrypt.cipher-mode=cbc,encrypt.ivgen-alg=essiv,encrypt.ivgen-hash-alg=sha256
+	serpent:$luks,encrypt.cipher-alg=serpent-256,extended_l2=on
+	twofish:$luks,encrypt.cipher-alg=twofish-256,encrypt.cipher-mode=cbc,encrypt.hash-alg=sha512,cluster_size=4k
+)
+
+make_crypt_ciphers() {
+	local kind name
+
+	for kind in "${crypt_kinds[@]}"; do
+		name=${kind%%:*}
+		encrypted "$name" 8M "${kind#*:}"
+		[ -e "$name" ] || name=$name.qcow2
+		crypt_io "$name" "${crypt_fill[@]}"
+	done
+}
+
+case_crypt_ciphers() {
+	local image
+
+	for image in *.qcow2 *.qcow; do
+		echo "$image"
+		attach --key-file "$(key_of "$image")" "$image"
+		crypt_read_and_write
+		detach
+		[[ $image == *.qcow ]] || qcowctl check "$image" || fail "qcowctl check: $image"
+	done
+}
+
+after_crypt_ciphers() {
+	local image
+
+	for image in *.qcow2 *.qcow; do
+		crypt_io "$image" "${crypt_result[@]}"
+		[[ $image == *.qcow ]] || crypt_check "$image"
+	done
+}
+
+# --- Snapshots, another size, bitmaps ---
+
+make_crypt_change() {
+	encrypted image 4000k $luks
+	crypt_io image.qcow2 'write -P 17 0 4000k'
+}
+
+case_crypt_change() {
+	attach --key-file image.key image.qcow2
+	qcowctl snapshot create "$dev" first || fail "snapshot"
+	put D 7 100 oflag=direct
+	detach
+	attach -r --snapshot first --key-file image.key image.qcow2
+	reads 0 4096000 '\021'
+	detach
+	attach --key-file image.key image.qcow2
+	qcowctl snapshot apply "$dev" first || fail "apply"
+	reads 0 4096000 '\021'
+	put E 7 100 oflag=direct
+	qcowctl snapshot delete "$dev" first || fail "delete"
+	# The last cluster is not all of the disk's.
+	qcowctl resize "$dev" 8M || fail "resize"
+	reads 4096000 1048576 '\0'
+	qcowctl bitmap add "$dev" b || fail "bitmap"
+	put F 9000 8 oflag=direct
+	detach
+}
+
+after_crypt_change() {
+	crypt_io image.qcow2 'read -P 17 0 3584' 'read -P 69 3584 50k' 'read -P 17 54784 4041216' \
+		'read -P 0 4096000 512000' 'read -P 70 4608000 4k' 'read -P 0 4612096 3M'
+	crypt_check image.qcow2
+}
