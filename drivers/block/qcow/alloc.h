@@ -62,6 +62,8 @@ struct qcow_share {
  * @meta: what clusters of metadata hold (enum qcow_meta), by number; in version 1
  *	sectors, as that is what tables are aligned to
  * @inflight: I/O under way
+ * @above: I/O under way on an image that has this one as its backing file, and so
+ *	may read from its clusters; or NULL
  * @around: memory for what surrounds a write in its clusters
  * @spare: a piece of that memory that nobody uses, or NULL
  * @no_punch: the file cannot be given back space
@@ -109,6 +111,7 @@ struct qcow_alloc {
 	u64 snapshots_bytes;
 	struct xarray meta;
 	struct qcow_inflight inflight;
+	struct qcow_inflight *above;
 	mempool_t *around;
 	void *spare;
 	bool no_punch;
