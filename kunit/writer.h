@@ -44,6 +44,7 @@ struct writer_op {
  * @floor: for each sector, when the last write began that must not be lost
  * @k: the checker
  * @leaks: of the image at the start
+ * @under: what the backing file has in a sector of the disk; NULL: what it began with
  */
 struct writer {
 	struct reader_fixture base;
@@ -59,6 +60,7 @@ struct writer {
 	u32 *floor;
 	struct checker k;
 	u32 leaks;
+	const u8 *(*under)(struct writer *w, u64 pos);
 };
 
 int writer_fixture_init(struct kunit *test, size_t size);
