@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Commands that do long work on one device or image: their options, their steps,
+ * how far they are, and how they are interrupted.
+ */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "command.h"
+#include "progress.h"
+#include "report.h"
+#include "work.h"
+
+enum {
+	OPT_PROGRESS = 256,
+};
+
+static const struct option options[] = {
+	{ "progress", required_argument, NULL, OPT_PROGRESS },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+static int work_steps(const struct work *w, const struct operand *o)
+{
+	u64 done = 0, total = 0;
+	int err;
+
+	do {
+		err = w->step(o, &done, &total);
+		if (err && err != -EINTR)
+			return -1;
+		progress(w->what, done, total);
+		if (!err && done >= total) {
+			progress_end();
+			return 0;
+		}
+	} while (!progress_stopped());
+	progress_end();
+	report(o->name, "interrupted after %llu of %llu bytes; %s",
+	       (unsigned long long)done, (unsigned long long)total, w->interrupted);
+	return -1;
+}
+
+static int work_named(const struct work *w, const char *name)
+{
+	struct operand o;
+	int err;
+
+	progress_catch_signals();
+	if (operand_open(&o, name, 0))
+		return 1;
+	err = work_steps(w, &o);
+	if (!err && w->end)
+		err = w->end(&o);
+	if (operand_close(&o))
+		err = -1;
+	return !!err;
+}
+
+/**
+ * work_main() - such a command
+ * @w: which
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int work_main(const struct work *w, int argc, char **argv)
+{
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (opt == 'h') {
+			fputs(w->usage, stdout);
+			return 0;
+		}
+		if (opt != OPT_PROGRESS)
+			return report_usage(w->command, argv);
+		if (progress_parse(optarg))
+			return 1;
+	}
+	if (argc != optind + 1) {
+		report(w->command, "takes one device or image; see qcowctl %s --help",
+		       w->command);
+		return 1;
+	}
+	return work_named(w, argv[optind]);
+}
