@@ -5,5 +5,6 @@
 #include "file.h"
 
 int lock_file(const struct file *f, bool write);
+int lock_file_again(const struct file *f);
 
 #endif /* _QCOWCTL_LOCK_H */
