@@ -165,6 +165,7 @@ static int commit_open(const struct operand *o)
 	struct below b;
 	int err;
 
+	lock_own_device(o->index);
 	err = below_open(&b, o, true);
 	if (!err)
 		err = below_lock(&b, false);

@@ -57,6 +57,17 @@ static const char *conflict_text(int byte)
 	return "another program keeps it to itself";
 }
 
+static int own_device = -1;
+
+/**
+ * lock_own_device() - a device that is not in our own way
+ * @index: the N of /dev/qcowN
+ */
+void lock_own_device(int index)
+{
+	own_device = index;
+}
+
 /* Who may hold a lock: text for the error message. */
 struct suspects {
 	char text[400];
@@ -116,7 +127,7 @@ static void suspect_chains(struct suspects *s)
 
 	for (i = 0; i < nr; i++) {
 		format = sysfs_attr(list[i], "format");
-		if (format && strcmp(format, "raw")) {
+		if (format && strcmp(format, "raw") && list[i] != own_device) {
 			snprintf(text, sizeof(text), "/dev/qcow%d as a backing or data file",
 				 list[i]);
 			suspect(s, text);

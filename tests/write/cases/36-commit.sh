@@ -4,7 +4,7 @@
 # Images whose data goes to their backing files. What "qemu-img commit" makes of a
 # copy is what it has to be.
 
-commit_names="plain fine old sub longer shorter raw packed snap deep data v1"
+commit_names="plain fine old sub longer shorter raw packed snap deep data tdata v1"
 
 # pair NAME SIZE BASE-SIZE: NAME.top over NAME.base
 pair() {
@@ -30,8 +30,12 @@ few() {
 }
 
 top_write() {
+	local packed=-c
+
+	# Nothing is compressed in a data file.
+	[ "$1" != tdata.top ] || packed=
 	fill "$1" 'write -P 5 70k 10k' 'write -z 512k 200k' 'write -P 6 1600k 30k' \
-		'write -c -P 9 1920k 128k' 'discard 128k 128k' 'write -P 7 2900k 100k'
+		"write $packed -P 9 1920k 128k" 'discard 128k 128k' 'write -P 7 2900k 100k'
 }
 
 commit_pairs() {
@@ -47,6 +51,7 @@ commit_pairs() {
 			base_options='-o extended_l2=on,cluster_size=64k' ;;
 		raw)	base_format=raw ;;
 		data)	base_options='-o data_file=data.file' ;;
+		tdata)	top_options='-o data_file=tdata.file' ;;
 		v1)	base_format=qcow ;;
 		deep)	qemu-img create -q -f qcow2 deep.qcow2 4M
 			fill deep.qcow2 'write -P 4 0 4M'
@@ -70,7 +75,7 @@ commit_pairs() {
 		qemu-img convert -f qcow2 -O raw $name.top $name.raw.copy
 	done
 	mkdir qemu
-	cp ./*.top ./*.base deep.qcow2 data.file qemu
+	cp ./*.top ./*.base deep.qcow2 data.file tdata.file qemu
 	(
 		cd qemu
 		for name in $commit_names; do
@@ -269,8 +274,9 @@ case_commit_refused() {
 	attach other.qcow2
 	other=$dev
 	attach over.qcow2
-	refuses "base.qcow2: in use: another program reads it" qcowctl commit "$dev"
-	refuses "base.qcow2: in use: another program reads it" qcowctl commit "$other"
+	refuses "base.qcow2: in use: another program reads it.* by $other as a backing or data file\)" \
+		qcowctl commit "$dev"
+	refuses "base.qcow2: in use: another program reads it.* by $dev as" qcowctl commit "$other"
 	qcowctl detach "$other"
 	qemu-io -r -f qcow2 -c 'sleep 30000' base.qcow2 > /dev/null &
 	pid=$!
