@@ -15,6 +15,9 @@
 #include "merge.h"
 #include "write.h"
 
+/* Bytes that are looked at while requests wait, if they have to be slowed down. */
+#define MERGE_PRESS	BIT_ULL(23)
+
 /* All functions here: between qcow_change_hold() and qcow_change_unhold(). */
 
 static u32 format_of(const struct qcow_image *img)
@@ -125,6 +128,23 @@ int qcow_change_merge_start(struct qcow_device *dev,
 	return err;
 }
 
+/* While the disk is in use; if it is written too fast, between its requests. */
+static int merge_some(struct qcow_device *dev, const struct qcow_io *like,
+		      u64 bytes, struct qcow_msg *msg)
+{
+	bool press = dev->merge->press;
+	unsigned int flags = 0;
+	int err;
+
+	if (press)
+		flags = qcow_change_freeze(dev);
+	err = qcow_merge_some(dev->merge, like, press ? min(bytes, MERGE_PRESS) : bytes,
+			      msg);
+	if (press)
+		qcow_change_unfreeze(dev, flags);
+	return err;
+}
+
 /* What is left, and then the image is empty. */
 static int merge_finish(struct qcow_device *dev, const struct qcow_io *like,
 			struct qcow_msg *msg)
@@ -162,7 +182,7 @@ int qcow_change_merge_run(struct qcow_device *dev,
 		return -ENOTCONN;
 	flags = qcow_worker_begin();
 	if (!m->last)
-		err = qcow_merge_some(m, &like, req->bytes, msg);
+		err = merge_some(dev, &like, req->bytes, msg);
 	if (!err && m->last && !m->done)
 		err = merge_finish(dev, &like, msg);
 	qcow_worker_end(flags);

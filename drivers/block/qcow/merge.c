@@ -390,8 +390,8 @@ static void pass_done(struct qcow_merge *m)
 
 	m->passes++;
 	m->next = 0;
-	m->last = left <= MERGE_LAST ||
-		  (m->passes >= 2 && left > m->before / 2);
+	m->last = left <= MERGE_LAST || (m->press && left > m->before / 2);
+	m->press |= m->passes >= 2 && left > m->before / 2;
 	m->before = left;
 }
 
@@ -403,7 +403,8 @@ static void pass_done(struct qcow_merge *m)
  * @bytes: of the disk to look at, at most
  * @msg: says what failed, of the backing file
  *
- * Other I/O may go on. May sleep.
+ * Other I/O may go on, but is better held up for the while if @m->press is set. May
+ * sleep.
  *
  * Return: 0; -EINTR: a signal is pending, and something was done; or an error, after
  * which it may be tried again.
@@ -458,6 +459,7 @@ static int copy_rest(struct qcow_merge *m, const struct qcow_io *like,
 	/* What it lost cannot be told, and a later one says nothing of it. */
 	__qcow_bitmap_mark(m->todo, 0, m->img->size);
 	m->last = false;
+	m->press = false;
 	m->passes = 0;
 	return qcow_fail(msg, err, "could not be flushed (error %d)", -err);
 }

@@ -14,6 +14,7 @@
  * @next: the bit of @todo to go on with
  * @before: bytes that were to be written when this pass over the disk began
  * @passes: over the disk that are done
+ * @press: it gets less too slowly: those who write are to be slowed down
  * @last: so little is left, or it gets no less: the rest is written while nobody
  *	uses the disk
  * @done: all is, and the image is empty
@@ -26,6 +27,7 @@ struct qcow_merge {
 	u64 next;
 	u64 before;
 	u32 passes;
+	bool press;
 	bool last;
 	bool done;
 	u64 *old;
