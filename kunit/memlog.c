@@ -52,13 +52,25 @@ void memlog_destroy(struct memlog *log)
 	kfree(log);
 }
 
+static u32 __tick(struct memlog *log)
+{
+	struct memlog *lead = log->lead;
+
+	if (!lead)
+		return ++log->clock;
+	spin_lock_nested(&lead->lock, SINGLE_DEPTH_NESTING);
+	log->clock = ++lead->clock;
+	spin_unlock(&lead->lock);
+	return log->clock;
+}
+
 /* A stamp for what the test itself does. */
 u32 memlog_now(struct memlog *log)
 {
 	u32 now;
 
 	spin_lock(&log->lock);
-	now = ++log->clock;
+	now = __tick(log);
 	spin_unlock(&log->lock);
 	return now;
 }
@@ -78,7 +90,7 @@ struct memlog_entry *memlog_begin(struct memlog *log, enum memlog_type type,
 		e->len = len;
 		e->data = log->arena + log->used;
 		log->used += bytes;
-		e->begun = ++log->clock;
+		e->begun = __tick(log);
 		e->done = MEMLOG_NEVER;
 	} else {
 		log->full = true;
@@ -113,7 +125,7 @@ void memlog_end(struct memlog *log, struct memlog_entry *e, u64 len, int err)
 	spin_lock(&log->lock);
 	if (!err) {
 		e->len = len;
-		e->done = ++log->clock;
+		e->done = __tick(log);
 	} else if (e->type == MEMLOG_SYNC) {
 		__lose_unsynced(log);
 	}

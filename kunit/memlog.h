@@ -40,6 +40,7 @@ struct memlog_entry {
  * struct memlog - what was done to a file, in the order in which it began
  * @lock: protects what follows
  * @clock: the last stamp
+ * @lead: another log, whose clock is used; or NULL
  * @entries: room for @max
  * @nr: of @entries
  * @max: of @entries
@@ -51,6 +52,7 @@ struct memlog_entry {
 struct memlog {
 	spinlock_t lock; /* protects what follows */
 	u32 clock;
+	struct memlog *lead;
 	struct memlog_entry *entries;
 	u32 nr;
 	u32 max;

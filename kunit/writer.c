@@ -489,6 +489,8 @@ static const u8 *under_sector(struct writer *w, u64 pos)
 {
 	const struct builder_image *b = &w->base.c->img[1];
 
+	if (w->under)
+		return w->under(w, pos);
 	if (w->base.c->nr < 2 || pos + SECTOR > b->size ||
 	    !get_unaligned_be32(w->k.data + BACKING_SIZE_AT))
 		return page_address(ZERO_PAGE(0));

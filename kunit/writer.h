@@ -49,6 +49,7 @@ struct writer_op {
  * @key: of an encrypted image
  * @crypt: what decrypts it for the checker, or NULL
  * @plain: a sector of it
+ * @under: what the backing file has in a sector of the disk; NULL: what it began with
  */
 struct writer {
 	struct reader_fixture base;
@@ -68,6 +69,7 @@ struct writer {
 	struct qcow_crypt_key key;
 	struct qcow_crypt *crypt;
 	u8 plain[512];
+	const u8 *(*under)(struct writer *w, u64 pos);
 };
 
 int writer_fixture_init(struct kunit *test, size_t size);

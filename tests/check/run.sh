@@ -128,7 +128,7 @@ check_shellcheck() {
 # From the bottom up, as in drivers/block/qcow/Kbuild.include.
 LAYERS="pure format header entry bitdir io file space crypt comp cache qcow inflight alloc map link commit
 	l1 tree snap_table snap_ops bitmap fmt
-	image part read place quick write zero resize stream cmd device change sysfs key ctl main"
+	image part read place quick write zero resize stream merge cmd device change sysfs key ctl main"
 
 layer_of() {
 	local name=${1##*/} n=0 layer
@@ -138,6 +138,7 @@ layer_of() {
 	compat|compat_blk)	echo 0; return ;;
 	comp_*)			name=comp ;;
 	bitmap_*)		name=bitmap ;;
+	change_*)		name=change ;;
 	ctl_*)			name=ctl ;;
 	fmt_*)			name=fmt ;;
 	header_*)		name=header ;;

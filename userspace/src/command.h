@@ -6,6 +6,7 @@
 int attach_main(int argc, char **argv);
 int bitmap_main(int argc, char **argv);
 int check_main(int argc, char **argv);
+int commit_main(int argc, char **argv);
 int detach_main(int argc, char **argv);
 int info_main(int argc, char **argv);
 int list_main(int argc, char **argv);
@@ -17,6 +18,7 @@ int snapshot_main(int argc, char **argv);
 extern const char attach_usage[];
 extern const char bitmap_usage[];
 extern const char check_usage[];
+extern const char commit_usage[];
 extern const char detach_usage[];
 extern const char info_usage[];
 extern const char list_usage[];

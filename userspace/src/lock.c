@@ -57,6 +57,17 @@ static const char *conflict_text(int byte)
 	return "another program keeps it to itself";
 }
 
+static int own_device = -1;
+
+/**
+ * lock_own_device() - a device that is not in our own way
+ * @index: the N of /dev/qcowN
+ */
+void lock_own_device(int index)
+{
+	own_device = index;
+}
+
 /* Who may hold a lock: text for the error message. */
 struct suspects {
 	char text[400];
@@ -116,7 +127,7 @@ static void suspect_chains(struct suspects *s)
 
 	for (i = 0; i < nr; i++) {
 		format = sysfs_attr(list[i], "format");
-		if (format && strcmp(format, "raw")) {
+		if (format && strcmp(format, "raw") && list[i] != own_device) {
 			snprintf(text, sizeof(text), "/dev/qcow%d as a backing or data file",
 				 list[i]);
 			suspect(s, text);
@@ -156,6 +167,25 @@ static bool lock_impossible(int err)
 	return err == ENOLCK || err == EOPNOTSUPP || err == EINVAL;
 }
 
+/* Return: 0; 1: there are no locks here; or -1 after saying what is wrong. */
+static int lock_take(const struct file *f, const struct lock_plan *plan)
+{
+	struct flock l;
+	const int *byte;
+
+	for (byte = plan->take; *byte; byte++) {
+		if (!lock_byte(f->fd, F_OFD_SETLK, F_RDLCK, &l, *byte))
+			continue;
+		if (lock_impossible(errno))
+			return 1;
+		if (errno == EAGAIN || errno == EACCES)
+			return lock_refuse(f, *byte);
+		report(f->name, "cannot lock: %s; check the disk", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
 /**
  * lock_file() - take QEMU's locks on an image
  * @f: the image; it keeps the locks until its last reference goes
@@ -168,21 +198,25 @@ int lock_file(const struct file *f, bool write)
 	const struct lock_plan *plan = write ? &plan_write : &plan_read;
 	struct flock l;
 	const int *byte;
+	int ret = lock_take(f, plan);
 
-	for (byte = plan->take; *byte; byte++) {
-		if (!lock_byte(f->fd, F_OFD_SETLK, F_RDLCK, &l, *byte))
-			continue;
-		if (lock_impossible(errno))
-			return 0;
-		if (errno == EAGAIN || errno == EACCES)
-			return lock_refuse(f, *byte);
-		report(f->name, "cannot lock: %s; check the disk", strerror(errno));
-		return -1;
-	}
+	if (ret)
+		return ret < 0 ? -1 : 0;
 	/* Locked first, probed afterwards: of two that start, one sees the other. */
 	for (byte = plan->conflict; *byte; byte++)
 		if (!lock_byte(f->fd, F_OFD_GETLK, F_WRLCK, &l, *byte) &&
 		    l.l_type != F_UNLCK)
 			return lock_refuse(f, *byte);
 	return 0;
+}
+
+/**
+ * lock_file_again() - take a reader's locks on what is kept from others already
+ * @f: the image, of which another open file has a writer's locks for us
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int lock_file_again(const struct file *f)
+{
+	return lock_take(f, &plan_read) < 0 ? -1 : 0;
 }

@@ -25,6 +25,7 @@ static const struct command {
 	{ "snapshot", snapshot_main, snapshot_usage, "list, make, delete and apply snapshots" },
 	{ "resize", resize_main, resize_usage, "give a disk another size" },
 	{ "stream", stream_main, stream_usage, "make backing files unnecessary" },
+	{ "commit", commit_main, commit_usage, "write an image's data to its backing file" },
 	{ "check", check_main, check_usage, "check the metadata of an image" },
 };
 

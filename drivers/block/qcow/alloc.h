@@ -96,6 +96,8 @@ struct qcow_ready {
  *	sectors, as that is what tables are aligned to
  * @inflight: I/O under way
  * @ready: clusters for what is written in pieces
+ * @above: I/O under way on an image that has this one as its backing file, and so
+ *	may read from its clusters; or NULL
  * @around: memory for what surrounds a write in its clusters
  * @spare: a piece of that memory that nobody uses, or NULL
  * @no_punch: the file cannot be given back space
@@ -143,6 +145,7 @@ struct qcow_alloc {
 	struct xarray meta;
 	struct qcow_inflight inflight;
 	struct qcow_ready ready;
+	struct qcow_inflight *above;
 	mempool_t *around;
 	void *spare;
 	bool no_punch;

@@ -64,7 +64,7 @@ void __qcow_bitmap_mark(struct qcow_bitmap *b, u64 pos, u64 len)
  */
 void __qcow_bitmap_track(struct qcow_image *img)
 {
-	struct qcow_bitmap *b, *first = NULL;
+	struct qcow_bitmap *b, *first = img->todo;
 
 	list_for_each_entry(b, &img->bitmaps->list, list) {
 		if (!qcow_bitmap_tracks(b))
@@ -180,6 +180,26 @@ void __qcow_bitmap_free(struct qcow_image *img, struct qcow_bitmap *b)
 	kvfree(b->new_table);
 	kvfree(b->bits);
 	kfree(b);
+}
+
+/**
+ * qcow_bitmap_set_todo() - have writes mark a bitmap that is in memory only
+ * @img: the image
+ * @todo: bits, granularity and number of bits; or NULL: no longer
+ *
+ * Context: no I/O of the image is under way, and none begins. May sleep.
+ */
+void qcow_bitmap_set_todo(struct qcow_image *img, struct qcow_bitmap *todo)
+{
+	if (!img->bitmaps) {
+		img->todo = todo;
+		WRITE_ONCE(img->tracking, todo);
+		return;
+	}
+	mutex_lock(&img->bitmaps->lock);
+	img->todo = todo;
+	__qcow_bitmap_track(img);
+	mutex_unlock(&img->bitmaps->lock);
 }
 
 static void bitmap_free_all(struct qcow_image *img)

@@ -75,6 +75,8 @@ int __must_check qcow_bitmap_start(struct qcow_image *img);
 int __must_check qcow_bitmap_close(struct qcow_image *img);
 void qcow_bitmap_destroy(struct qcow_image *img);
 
+void qcow_bitmap_set_todo(struct qcow_image *img, struct qcow_bitmap *todo);
+
 void __qcow_bitmap_mark(struct qcow_bitmap *b, u64 pos, u64 len);
 
 /**

@@ -41,6 +41,17 @@ static int change_begin(struct qcow_device *dev, struct qcow_msg *msg)
 	return live ? -EIO : -ENODEV;
 }
 
+/* As change_begin(), for what a merge could not go on after. */
+static int change_begin_alone(struct qcow_device *dev, struct qcow_msg *msg)
+{
+	int err = change_begin(dev, msg);
+
+	if (err || !dev->merge)
+		return err;
+	mutex_unlock(&dev->change_mutex);
+	return qcow_fail(msg, -EALREADY, "is being committed to its backing file; have qcowctl commit end that first");
+}
+
 static void change_end(struct qcow_device *dev)
 {
 	mutex_unlock(&dev->change_mutex);
@@ -92,8 +103,11 @@ void qcow_change_unfreeze(struct qcow_device *dev, unsigned int flags)
 	qcow_compat_unfreeze(dev->disk->queue, flags);
 }
 
-/* What I/O of its own needs. */
-static struct qcow_io change_io(const struct qcow_device *dev)
+/**
+ * qcow_change_io() - what I/O of one's own needs
+ * @dev: the device
+ */
+struct qcow_io qcow_change_io(const struct qcow_device *dev)
 {
 	return (struct qcow_io) {
 		.image = dev->target.image,
@@ -109,7 +123,7 @@ static struct qcow_io change_io(const struct qcow_device *dev)
 static int resize_frozen(struct qcow_device *dev, u64 bytes,
 			 struct qcow_msg *msg)
 {
-	struct qcow_io like = change_io(dev);
+	struct qcow_io like = qcow_change_io(dev);
 	unsigned int memflags = qcow_compat_freeze(dev->disk->queue);
 	int err;
 
@@ -165,7 +179,7 @@ int qcow_change_size(int index, u64 bytes, u32 flags, struct qcow_msg *msg)
 		return -ENODEV;
 	err = resize_check(dev, bytes, msg);
 	if (!err)
-		err = change_begin(dev, msg);
+		err = change_begin_alone(dev, msg);
 	if (err)
 		goto put;
 	if (bytes < dev->target.image->size)
@@ -213,7 +227,7 @@ static int stream_some(struct qcow_device *dev, u64 bytes, u64 *done,
 		       u64 *total, struct qcow_msg *msg)
 {
 	struct qcow_image *img = dev->target.image;
-	struct qcow_io like = change_io(dev);
+	struct qcow_io like = qcow_change_io(dev);
 	unsigned int flags;
 	int err;
 
@@ -250,7 +264,7 @@ int qcow_change_stream(int index, u64 bytes, u64 *done, u64 *total,
 
 	if (!dev)
 		return -ENODEV;
-	err = change_begin(dev, msg);
+	err = change_begin_alone(dev, msg);
 	if (!err) {
 		err = stream_some(dev, bytes, done, total, msg);
 		change_end(dev);
@@ -365,7 +379,7 @@ int qcow_change_snapshot(int index, u32 op, struct qcow_snap_request *req,
 		return -ENODEV;
 	pause.queue = dev->disk->queue;
 	req->pause = &pause.base;
-	err = change_begin(dev, msg);
+	err = change_begin_alone(dev, msg);
 	if (!err) {
 		/* Memory must not be waited for that only this device could free. */
 		flags = qcow_worker_begin();

@@ -11,6 +11,7 @@ struct qcow_device *qcow_change_hold(int index, struct qcow_msg *msg);
 void qcow_change_unhold(struct qcow_device *dev);
 unsigned int qcow_change_freeze(struct qcow_device *dev);
 void qcow_change_unfreeze(struct qcow_device *dev, unsigned int flags);
+struct qcow_io qcow_change_io(const struct qcow_device *dev);
 
 int __must_check qcow_change_size(int index, u64 bytes, u32 flags,
 				  struct qcow_msg *msg);

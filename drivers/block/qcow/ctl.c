@@ -365,6 +365,8 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ctl_snapshot(argp);
 	case QCOW_IOC_BITMAP:
 		return qcow_ctl_bitmap(argp);
+	case QCOW_IOC_COMMIT:
+		return qcow_ctl_commit(argp);
 	}
 	return -ENOTTY;
 }

@@ -22,6 +22,7 @@
 #include "commit.h"
 #include "compat_blk.h"
 #include "device.h"
+#include "merge.h"
 #include "sysfs.h"
 
 #define DEVICE_QUEUE_DEPTH	128
@@ -59,11 +60,16 @@ void qcow_device_put(struct qcow_device *dev)
 static int device_free_target(struct qcow_device *dev)
 {
 	struct qcow_target *target = &dev->target;
+	struct qcow_image *img;
 	int err;
 
 	/* The last work items may still be returning from their function. */
-	if (target->image && target->image->alloc)
-		qcow_commit_stop(target->image->alloc);
+	for (img = target->image; img; img = img->backing)
+		if (img->alloc)
+			qcow_commit_stop(img->alloc);
+	if (dev->merge)
+		qcow_merge_end(dev->merge);
+	qcow_merge_free(dev->merge);
 	if (target->write_wq)
 		destroy_workqueue(target->write_wq);
 	if (target->wq)
@@ -213,27 +219,40 @@ static const struct block_device_operations device_fops = {
 
 /* --- Attach --- */
 
-static int device_open_chain(struct qcow_device *dev,
-			     const struct qcow_attach *a, struct qcow_msg *msg,
-			     u32 *failed)
+/**
+ * qcow_device_params() - how images of a device are opened
+ * @dev: the device
+ *
+ * Return: as for its first image.
+ */
+struct qcow_params qcow_device_params(const struct qcow_device *dev)
 {
 	struct qcow_params params = {
 		.device = dev->name,
 		.comp_wq = dev->target.comp_wq,
 		.commit_wq = dev->target.commit_wq,
 		.stats = dev->target.stats,
-		.cache_bytes = a->cache_bytes,
-		.untrusted = a->flags & QCOW_ATTACH_UNTRUSTED,
+		.cache_bytes = dev->cache_bytes,
+		.untrusted = dev->flags & QCOW_ATTACH_UNTRUSTED,
 		.snapshot = dev->snapshot,
-		.writable = !(a->flags & QCOW_ATTACH_RO),
+		.writable = !(dev->flags & QCOW_ATTACH_RO),
 		.direct = QCOW_DIRECT_AUTO,
 	};
+
+	if (dev->flags & QCOW_ATTACH_DIRECT)
+		params.direct = QCOW_DIRECT_ON;
+	else if (dev->flags & QCOW_ATTACH_BUFFERED)
+		params.direct = QCOW_DIRECT_OFF;
+	return params;
+}
+
+static int device_open_chain(struct qcow_device *dev,
+			     const struct qcow_attach *a, struct qcow_msg *msg,
+			     u32 *failed)
+{
+	struct qcow_params params = qcow_device_params(dev);
 	struct qcow_image *img;
 
-	if (a->flags & QCOW_ATTACH_DIRECT)
-		params.direct = QCOW_DIRECT_ON;
-	else if (a->flags & QCOW_ATTACH_BUFFERED)
-		params.direct = QCOW_DIRECT_OFF;
 	img = qcow_image_open_chain(a->sources, a->nr_sources, &params, msg,
 				    failed);
 	if (IS_ERR(img))

@@ -9,6 +9,8 @@
 #include "cmd.h"
 #include "image.h"
 
+struct qcow_merge;
+
 /**
  * enum qcow_device_state - of a device; under disk->open_mutex
  * @QCOW_DEVICE_NEW: being attached
@@ -40,6 +42,9 @@ enum qcow_device_state {
  *	them without being a request
  * @size_limit: bytes of the image's disk that it shows at most, 0: all
  * @remove_work: detaches in the background
+ * @merge: what it has is being written to its backing file, or NULL; under
+ *	@change_mutex
+ * @merging: the backing file is written
  * @change_mutex: one change of the image at a time; detaching waits for it. Taken
  *	before disk->open_mutex
  */
@@ -61,6 +66,8 @@ struct qcow_device {
 	spinlock_t chain_lock;
 	u64 size_limit;
 	struct work_struct remove_work;
+	struct qcow_merge *merge;
+	bool merging;
 	/* Held while the image is changed by other means than I/O. */
 	struct mutex change_mutex;
 };
@@ -94,6 +101,7 @@ int __must_check qcow_device_attach(const struct qcow_attach *attach,
 int __must_check qcow_device_detach(int index, u32 flags);
 struct qcow_device *qcow_device_get(int index);
 void qcow_device_put(struct qcow_device *dev);
+struct qcow_params qcow_device_params(const struct qcow_device *dev);
 sector_t qcow_device_sectors(const struct qcow_device *dev);
 bool qcow_device_damaged(struct qcow_device *dev);
 int __must_check qcow_device_status(int index, struct qcow_ioc_status *st);

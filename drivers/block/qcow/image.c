@@ -218,6 +218,57 @@ int qcow_image_close_chain(struct qcow_image *img)
 	return err;
 }
 
+/* Also of a block device that has several names. */
+static bool same_file(const struct file *a, const struct file *b)
+{
+	return a && b ? a->f_mapping == b->f_mapping : a == b;
+}
+
+/**
+ * qcow_image_open_again() - open an image of a chain once more, for other use
+ * @old: as it is open
+ * @src: the same files, opened for that use
+ * @params: how
+ * @msg: says why it failed
+ *
+ * May sleep. Return: it, with no backing file; or an ERR_PTR.
+ */
+struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
+					 const struct qcow_source *src,
+					 const struct qcow_params *params,
+					 struct qcow_msg *msg)
+{
+	struct qcow_image *img;
+
+	if (!same_file(src->file, old->file.file) ||
+	    !same_file(src->data_file, old->data_file.file))
+		return ERR_PTR(qcow_fail(msg, -ESTALE, "is another file now; put it back"));
+	img = image_open_one(src, !old->backing, params, msg);
+	if (IS_ERR(img) || img->ops == old->ops)
+		return img;
+	image_close(img);
+	return ERR_PTR(-EINVAL);
+}
+
+/**
+ * qcow_image_swap_backing() - have another object stand for a backing file
+ * @img: whose backing file it is
+ * @with: from qcow_image_open_again(), or such a one that was swapped out
+ *
+ * Context: no I/O is under way; who else looks at the chain is kept off. Does not
+ * sleep. Return: what was there, without a backing file.
+ */
+struct qcow_image *qcow_image_swap_backing(struct qcow_image *img,
+					   struct qcow_image *with)
+{
+	struct qcow_image *old = img->backing;
+
+	with->backing = old->backing;
+	old->backing = NULL;
+	img->backing = with;
+	return old;
+}
+
 /**
  * qcow_image_chain_damaged() - was damage met in an image or its backing files?
  * @img: the top of the chain

@@ -24,6 +24,12 @@ struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 					 struct qcow_msg *msg, u32 *failed);
 int __must_check qcow_image_start(struct qcow_image *img, struct qcow_msg *msg);
 int qcow_image_close_chain(struct qcow_image *img);
+struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
+					 const struct qcow_source *src,
+					 const struct qcow_params *params,
+					 struct qcow_msg *msg);
+struct qcow_image *qcow_image_swap_backing(struct qcow_image *img,
+					   struct qcow_image *with);
 bool qcow_image_chain_damaged(const struct qcow_image *img);
 int __must_check qcow_image_map(struct qcow_image *img, u64 pos, u64 len,
 				bool nowait, struct qcow_extent *ext);

@@ -13,6 +13,7 @@
 void qcow_inflight_init(struct qcow_inflight *f)
 {
 	spin_lock_init(&f->lock);
+	mutex_init(&f->drain_lock);
 	INIT_LIST_HEAD(&f->ranges);
 	init_waitqueue_head(&f->unlocked);
 	init_waitqueue_head(&f->drained);
@@ -59,17 +60,20 @@ void qcow_inflight_end(struct qcow_inflight *f, u8 epoch)
  * qcow_inflight_drain() - wait for the I/O that began before now
  * @f: of the image
  *
- * Context: one caller at a time, not from such an I/O, and holding nothing that
- * one may wait for. May sleep.
+ * Context: not from such an I/O, and holding nothing that one may wait for. May
+ * sleep.
  */
 void qcow_inflight_drain(struct qcow_inflight *f)
 {
-	u8 old = f->epoch;
+	u8 old;
 
+	mutex_lock(&f->drain_lock);
+	old = f->epoch;
 	WRITE_ONCE(f->epoch, !old);
 	/* Pairs with the one in qcow_inflight_begin(). */
 	smp_mb();
 	wait_event(f->drained, !atomic_read(&f->count[old]));
+	mutex_unlock(&f->drain_lock);
 }
 
 /* --- Clusters of the disk --- */

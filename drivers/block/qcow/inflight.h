@@ -4,6 +4,7 @@
 
 #include <linux/atomic.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -14,6 +15,7 @@
  * struct qcow_inflight - I/O under way on an image that is written
  * @epoch: counts I/O in two groups, so that one can run out
  * @count: of each group
+ * @drain_lock: one waits for a group at a time
  * @drained: waited for by who waits for a group
  * @lock: protects @ranges
  * @ranges: clusters of the disk that are being given a place, or lose it
@@ -22,6 +24,8 @@
 struct qcow_inflight {
 	u8 epoch;
 	atomic_t count[2];
+	/* Held while a group is waited for. */
+	struct mutex drain_lock;
 	wait_queue_head_t drained;
 	/* Protects ranges. */
 	spinlock_t lock;

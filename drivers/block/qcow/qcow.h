@@ -17,6 +17,7 @@
  *	    qcow_alloc.store_lock
  *	      qcow_alloc.lock
  *	        qcow_cache.lock
+ *	qcow_inflight.drain_lock, under which I/O is waited for
  *	qcow_inflight.lock
  *	qcow_ready.lock
  *	all_caches_lock (cache.c), in the shrinker only by trylock
@@ -157,7 +158,9 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @comp: qcow, qcow2: compressed clusters
  * @alloc: qcow, qcow2: its clusters, if it is written
  * @bitmaps: qcow2, version 3: its bitmaps, if it is written
- * @tracking: the first of them that writes mark, or NULL
+ * @tracking: the first of those that writes mark, or NULL
+ * @todo: what is still to be written to the backing file: marked by writes as
+ *	bitmaps are, but in memory only; or NULL
  */
 struct qcow_image {
 	const struct qcow_format_ops *ops;
@@ -184,6 +187,7 @@ struct qcow_image {
 	struct qcow_alloc *alloc;
 	struct qcow_bitmaps *bitmaps;
 	struct qcow_bitmap *tracking;
+	struct qcow_bitmap *todo;
 };
 
 /* Bits of qcow_image.flags. */

@@ -194,6 +194,8 @@ void qcow_release_finish(struct qcow_alloc *a, struct list_head *list,
 		return;
 	}
 	qcow_inflight_drain(&a->inflight);
+	if (a->above)
+		qcow_inflight_drain(a->above);
 	list_for_each_entry_safe(r, next, list, list) {
 		release_one(a, r);
 		kfree(r);

@@ -224,6 +224,65 @@ struct qcow_ioc_stream {
 
 #define QCOW_STREAM_SIZE_V1	48
 
+/**
+ * enum qcow_commit_op - a step of writing an image's data to its backing file
+ * @QCOW_COMMIT_OPEN: have the backing file open for writing; nothing is written yet
+ * @QCOW_COMMIT_START: it may be written. It becomes as large as the disk
+ * @QCOW_COMMIT_RUN: write some of the data. ENOTCONN: none of the above was done
+ * @QCOW_COMMIT_CLOSE: have the backing file open for reading only
+ */
+enum qcow_commit_op {
+	QCOW_COMMIT_OPEN	= 1,
+	QCOW_COMMIT_START	= 2,
+	QCOW_COMMIT_RUN		= 3,
+	QCOW_COMMIT_CLOSE	= 4,
+};
+
+/**
+ * struct qcow_ioc_commit - write an image's data to its backing file
+ * @size: sizeof(struct qcow_ioc_commit)
+ * @op: &enum qcow_commit_op
+ * @index: the N of /dev/qcowN, attached for writing
+ * @flags: none defined, must be 0
+ * @fd: open: the backing file, open for writing; close: open for reading; it is the
+ *	file that is attached, and takes that one's place in the driver. Others: -1
+ * @data_fd: its external data file, or -1
+ * @msg: address of a buffer for one line of text without newline that says why
+ *	it failed, NUL-terminated; may be 0
+ * @msg_size: bytes at @msg
+ * @msg_image: out: 0: @msg is about the image, 1: about the backing file
+ * @bytes: run: bytes of the disk to look at, at most; not 0. Others: 0
+ * @done: out: run: bytes of the disk that are in the backing file; this gets less
+ *	when they are written again
+ * @total: out: run: bytes of the disk
+ * @reserved: must be 0
+ *
+ * Locks: an open file has those of a reader when it is given to OPEN; in place of
+ * the file that the driver had before. It has those of a writer at START. What the
+ * image has hides the backing file all the time, and a power cut changes nothing of
+ * what the disk reads as. Each run goes on where the last one stopped, while the
+ * device is in use; what is written meanwhile is copied again. The last one empties
+ * the image: @done is @total then. With EINTR, @done and @total are set as well.
+ * CLOSE before that gives up; what was written to the backing file stays there.
+ */
+struct qcow_ioc_commit {
+	__u32 size;
+	__u32 op;
+	__s32 index;
+	__u32 flags;
+	__s32 fd;
+	__s32 data_fd;
+	__u64 msg;
+	__u32 msg_size;
+	__u32 msg_image;
+	__u64 bytes;
+	__u64 done;
+	__u64 total;
+	__u64 reserved[2];
+};
+
+#define QCOW_COMMIT_SIZE_V1	80
+
 /* What a status says of a device besides its attach flags. */
 #define QCOW_STATE_LAZY		(1U << 0) /* goes at the last close */
 #define QCOW_STATE_CORRUPT	(1U << 1) /* damage was met in an image */
@@ -414,6 +473,7 @@ struct qcow_ioc_bitmap {
 #define QCOW_IOC_RESIZE		_IO(QCOW_IOC_MAGIC, 0x03)
 #define QCOW_IOC_STREAM		_IO(QCOW_IOC_MAGIC, 0x04)
 #define QCOW_IOC_SNAPSHOT	_IO(QCOW_IOC_MAGIC, 0x05)
+#define QCOW_IOC_COMMIT		_IO(QCOW_IOC_MAGIC, 0x06)
 #define QCOW_IOC_BITMAP		_IO(QCOW_IOC_MAGIC, 0x10)
 
 #endif /* _UAPI_LINUX_QCOW_H */

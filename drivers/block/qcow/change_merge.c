@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writing an image's data to its backing file, of an attached device: the backing
+ * file is opened for writing in place of what was open for reading, and the other
+ * way round at the end.
+ */
+#include <linux/blkdev.h>
+#include <linux/err.h>
+#include <linux/workqueue.h>
+#include <uapi/linux/qcow.h>
+
+#include "change.h"
+#include "change_merge.h"
+#include "device.h"
+#include "merge.h"
+#include "write.h"
+
+/* Bytes that are looked at while requests wait, if they have to be slowed down. */
+#define MERGE_PRESS	BIT_ULL(23)
+
+/* All functions here: between qcow_change_hold() and qcow_change_unhold(). */
+
+static u32 format_of(const struct qcow_image *img)
+{
+	if (img->ops == &qcow_fmt_raw)
+		return QCOW_FORMAT_RAW;
+	return img->ops == &qcow_fmt_v1 ? QCOW_FORMAT_QCOW : QCOW_FORMAT_QCOW2;
+}
+
+static struct qcow_image *open_below(struct qcow_device *dev,
+				     struct qcow_merge_request *req,
+				     bool writable, struct qcow_msg *msg)
+{
+	struct qcow_params params = qcow_device_params(dev);
+	struct qcow_image *old = dev->target.image->backing;
+
+	params.writable = writable;
+	params.snapshot = NULL;
+	req->src->format = format_of(old);
+	return qcow_image_open_again(old, req->src, &params, msg);
+}
+
+/*
+ * The one takes the other's place, while no request is under way. Return: what was
+ * there, which nobody uses any more.
+ */
+static struct qcow_image *swap_below(struct qcow_device *dev,
+				     struct qcow_image *with,
+				     struct qcow_merge *merge)
+{
+	unsigned int flags = qcow_change_freeze(dev);
+	struct qcow_image *old;
+
+	if (dev->merge)
+		qcow_merge_end(dev->merge);
+	spin_lock(&dev->chain_lock);
+	old = qcow_image_swap_backing(dev->target.image, with);
+	spin_unlock(&dev->chain_lock);
+	if (merge)
+		qcow_merge_begin(merge);
+	swap(dev->merge, merge);
+	qcow_change_unfreeze(dev, flags);
+	dev->merging = false;
+	qcow_merge_free(merge);
+	/* The last work items may still be returning from their function. */
+	flush_workqueue(dev->target.write_wq);
+	flush_workqueue(dev->target.wq);
+	flush_workqueue(dev->target.comp_wq);
+	return old;
+}
+
+/**
+ * qcow_change_merge_open() - have the backing file open for writing
+ * @dev: from qcow_change_hold()
+ * @req: @req->src: the backing file
+ * @msg: says why it failed
+ *
+ * Nothing is written to it yet. May sleep. Return: 0 or a negative errno.
+ */
+int qcow_change_merge_open(struct qcow_device *dev,
+			   struct qcow_merge_request *req, struct qcow_msg *msg)
+{
+	struct qcow_image *img = dev->target.image, *below;
+	struct qcow_merge *merge;
+	int err;
+
+	if (dev->merging)
+		return -EALREADY;
+	err = qcow_merge_check(img, msg);
+	if (err)
+		return err;
+	req->below = true;
+	below = open_below(dev, req, true, msg);
+	if (IS_ERR(below))
+		return PTR_ERR(below);
+	merge = qcow_merge_create(img, QCOW_MERGE_SHIFT);
+	if (!merge) {
+		err = qcow_image_close_chain(below);
+		return err ?: -ENOMEM;
+	}
+	return qcow_image_close_chain(swap_below(dev, below, merge));
+}
+
+/**
+ * qcow_change_merge_start() - the backing file may be written
+ * @dev: from qcow_change_hold()
+ * @req: unused but for its results
+ * @msg: says why it failed
+ *
+ * May sleep. Return: 0 or a negative errno.
+ */
+int qcow_change_merge_start(struct qcow_device *dev,
+			    struct qcow_merge_request *req, struct qcow_msg *msg)
+{
+	struct qcow_io like = qcow_change_io(dev);
+	unsigned int flags;
+	int err;
+
+	if (!dev->merge)
+		return -ENOTCONN;
+	if (dev->merging)
+		return -EALREADY;
+	req->below = true;
+	flags = qcow_change_freeze(dev);
+	err = qcow_merge_start(dev->merge, &like, msg);
+	qcow_change_unfreeze(dev, flags);
+	dev->merging = !err;
+	return err;
+}
+
+/* While the disk is in use; if it is written too fast, between its requests. */
+static int merge_some(struct qcow_device *dev, const struct qcow_io *like,
+		      u64 bytes, struct qcow_msg *msg)
+{
+	bool press = dev->merge->press;
+	unsigned int flags = 0;
+	int err;
+
+	if (press)
+		flags = qcow_change_freeze(dev);
+	err = qcow_merge_some(dev->merge, like, press ? min(bytes, MERGE_PRESS) : bytes,
+			      msg);
+	if (press)
+		qcow_change_unfreeze(dev, flags);
+	return err;
+}
+
+/* What is left, and then the image is empty. */
+static int merge_finish(struct qcow_device *dev, const struct qcow_io *like,
+			struct qcow_msg *msg)
+{
+	unsigned int flags = qcow_change_freeze(dev);
+	int err = qcow_merge_finish(dev->merge, like, msg);
+
+	qcow_change_unfreeze(dev, flags);
+	if (err)
+		return err;
+	pr_info("%s: what it had is in its backing file\n",
+		like->image->label);
+	qcow_merge_release(dev->merge);
+	return 0;
+}
+
+/**
+ * qcow_change_merge_run() - write some of the image's data to the backing file
+ * @dev: from qcow_change_hold()
+ * @req: how much, and how far it is
+ * @msg: says why it failed
+ *
+ * May sleep. Return: 0 or a negative errno; -ENOTCONN: it was not started; -EINTR: a
+ * signal is pending.
+ */
+int qcow_change_merge_run(struct qcow_device *dev,
+			  struct qcow_merge_request *req, struct qcow_msg *msg)
+{
+	struct qcow_merge *m = dev->merge;
+	struct qcow_io like = qcow_change_io(dev);
+	unsigned int flags;
+	int err = 0;
+
+	if (!dev->merging)
+		return -ENOTCONN;
+	flags = qcow_worker_begin();
+	if (!m->last)
+		err = merge_some(dev, &like, req->bytes, msg);
+	if (!err && m->last && !m->done)
+		err = merge_finish(dev, &like, msg);
+	qcow_worker_end(flags);
+	req->below = msg->text[0];
+	req->total = like.image->size;
+	req->done = req->total - qcow_merge_left(m);
+	return err;
+}
+
+/**
+ * qcow_change_merge_close() - have the backing file open for reading only
+ * @dev: from qcow_change_hold()
+ * @req: @req->src: the backing file
+ * @msg: says why it failed
+ *
+ * May sleep. Return: 0 or a negative errno.
+ */
+int qcow_change_merge_close(struct qcow_device *dev,
+			    struct qcow_merge_request *req, struct qcow_msg *msg)
+{
+	struct qcow_image *below;
+	int err;
+
+	if (!dev->merge)
+		return -ENOTCONN;
+	req->below = true;
+	/* What is open for reading reads tables when it is opened. */
+	err = dev->merging ? qcow_write_flush(dev->target.image->backing) : 0;
+	if (err)
+		return qcow_fail(msg, err, "could not be flushed (error %d)",
+				 -err);
+	below = open_below(dev, req, false, msg);
+	if (IS_ERR(below))
+		return PTR_ERR(below);
+	err = qcow_image_close_chain(swap_below(dev, below, NULL));
+	return err ? qcow_fail(msg, err, "could not be closed (error %d); see the kernel log and qcowctl check",
+			       -err) : 0;
+}

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Images whose data goes to their backing files, while they are written, and the
+ * power cut, or an operation that fails, at any moment of it: the disk reads the
+ * same, and both images are sound.
+ */
+#include <linux/err.h>
+#include <linux/slab.h>
+
+#include <asm/unaligned.h>
+
+#include "alloc.h"
+#include "image.h"
+#include "merge.h"
+#include "writer.h"
+#include "zero.h"
+
+#define SECTOR		512
+#define LOADS		32
+#define CUTS		40
+#define FAULT_LOADS	3
+#define MAX_SITES	200
+#define LOG_ENTRIES	4096
+#define LOG_BYTES	(8U << 20)
+#define SIZE_AT		24
+
+/**
+ * struct merge_case - an image over another one
+ * @w: the upper one; first
+ * @rnd: where it all comes from
+ * @log: of the lower one
+ * @disk: what is left of that when the power is cut
+ * @k: its checker, unless it is raw
+ * @data: it, as it is looked at
+ * @size: bytes of @data
+ * @sector: of it
+ * @m: under way, or NULL
+ * @retries: that were needed
+ */
+struct merge_case {
+	struct writer w;
+	struct rnd_state rnd;
+	struct memlog *log;
+	struct memlog_disk disk;
+	struct checker k;
+	const u8 *data;
+	u64 size;
+	u8 sector[SECTOR];
+	struct qcow_merge *m;
+	u32 retries;
+};
+
+static struct builder_image *below(struct merge_case *c)
+{
+	return &c->w.base.c->img[1];
+}
+
+/* --- What is in the lower image --- */
+
+static const u8 *sector_at(struct merge_case *c, u64 at)
+{
+	memset(c->sector, 0, SECTOR);
+	if (at < c->size)
+		memcpy(c->sector, c->data + at, min_t(u64, SECTOR, c->size - at));
+	return c->sector;
+}
+
+static const u8 *under(struct writer *w, u64 pos)
+{
+	struct merge_case *c = container_of(w, struct merge_case, w);
+	const struct builder_image *next = &w->base.c->img[2];
+	u64 at = 0;
+
+	if (below(c)->spec.raw)
+		return sector_at(c, pos);
+	if (pos + SECTOR > get_unaligned_be64(c->data + SIZE_AT))
+		return page_address(ZERO_PAGE(0));
+	switch (checker_find(&c->k, pos, &at)) {
+	case CHECKER_HOST:
+		return sector_at(c, at);
+	case CHECKER_COMPRESSED:
+		return below(c)->expect + pos;
+	case CHECKER_HOLE:
+		if (w->base.c->nr > 2 && pos + SECTOR <= next->size)
+			return next->expect + pos;
+		break;
+	case CHECKER_ZERO:
+		break;
+	}
+	return page_address(ZERO_PAGE(0));
+}
+
+/* Both images, after a cut or at the end. */
+static const char *check_both(struct merge_case *c, const void *top, u64 top_size,
+			      const void *low, u64 low_size, u32 when)
+{
+	c->data = low;
+	c->size = low_size;
+	if (!below(c)->spec.raw && !checker_check(&c->k, low, low_size))
+		return c->k.text;
+	return writer_check(&c->w, top, top_size, when);
+}
+
+static const char *check_closed(struct merge_case *c)
+{
+	struct memfile *top = writer_top(&c->w)->m, *low = below(c)->m;
+
+	return check_both(c, top->store, memfile_size(top), low->store,
+			  memfile_size(low), WRITER_NEVER);
+}
+
+static const char *check_cut(struct merge_case *c, u32 when, u32 kind)
+{
+	struct memlog_disk *top = &c->w.disk, *low = &c->disk;
+
+	memlog_disk_cut(top, when, kind, &c->rnd);
+	memlog_disk_cut(low, when, qtest_below(&c->rnd, MEMLOG_CUTS), &c->rnd);
+	return check_both(c, top->data, min(top->size, top->capacity), low->data,
+			  min(low->size, low->capacity), when);
+}
+
+static void start_cuts(struct merge_case *c)
+{
+	const struct builder_image *top = writer_top(&c->w), *low = below(c);
+
+	memlog_disk_start(&c->w.disk, top->file, top->file_len);
+	memlog_disk_start(&c->disk, low->file, low->file_len);
+}
+
+/* --- Set-up --- */
+
+static void build(struct kunit *test, struct merge_case *c)
+{
+	struct builder_spec specs[3];
+	struct writer *w = &c->w;
+	u32 nr = 2;
+
+	writer_random_spec(&c->rnd, &specs[0]);
+	writer_random_spec(&c->rnd, &specs[1]);
+	builder_random_spec(&c->rnd, &specs[2]);
+	specs[0].size = clamp_t(u64, specs[0].size, 4 * SECTOR, 96 << 10);
+	specs[0].room = 1 << 20;
+	specs[1].size = clamp_t(u64, specs[1].size, 4 * SECTOR, 96 << 10);
+	specs[1].room = 1 << 20;
+	specs[1].raw = qtest_one_in(&c->rnd, 3);
+	nr += !specs[1].raw && qtest_one_in(&c->rnd, 2);
+	KUNIT_ASSERT_EQ(test, writer_build(w, specs, nr, &c->rnd), 0);
+	KUNIT_ASSERT_EQ(test, writer_log(w, LOG_ENTRIES, LOG_BYTES), 0);
+	w->under = under;
+	c->log = memlog_create(LOG_ENTRIES, LOG_BYTES);
+	KUNIT_ASSERT_NOT_NULL(test, c->log);
+	c->log->lead = w->log;
+	below(c)->m->log = c->log;
+	KUNIT_ASSERT_EQ(test, memlog_disk_init(&c->disk, c->log, below(c)->m->capacity), 0);
+	if (!specs[1].raw)
+		KUNIT_ASSERT_EQ(test, checker_init(&c->k, (below(c)->m->capacity >>
+					below(c)->spec.cluster_bits) + 1), 0);
+}
+
+static void tear_down(struct merge_case *c)
+{
+	if (c->m && c->w.img)
+		qcow_merge_end(c->m);
+	qcow_merge_free(c->m);
+	c->m = NULL;
+	writer_close(&c->w);
+	memlog_disk_free(&c->disk);
+	memlog_destroy(c->log);
+	checker_free(&c->k);
+	c->log = NULL;
+	writer_free(&c->w);
+}
+
+/* --- The merge --- */
+
+static struct qcow_io like(const struct merge_case *c)
+{
+	return (struct qcow_io) {
+		.image = c->w.img,
+		.wq = qtest_wq,
+		.write_wq = qtest_write_wq,
+		.parts = c->w.base.r->parts,
+	};
+}
+
+/* As a device does it. */
+static int swap_below(struct merge_case *c, bool writable)
+{
+	struct qcow_params params = c->w.base.r->params;
+	struct qcow_image *img;
+
+	params.writable = writable;
+	img = qcow_image_open_again(c->w.img->backing, &c->w.base.c->sources[1],
+				    &params, &c->w.base.msg);
+	if (IS_ERR(img))
+		return PTR_ERR(img);
+	if (c->m)
+		qcow_merge_end(c->m);
+	qtest_flush();
+	return qcow_image_close_chain(qcow_image_swap_backing(c->w.img, img));
+}
+
+static int begin(struct merge_case *c)
+{
+	struct qcow_io io = like(c);
+	int err;
+
+	err = swap_below(c, true);
+	if (err)
+		return err;
+	c->m = qcow_merge_create(c->w.img, 9 + qtest_below(&c->rnd, 8));
+	if (!c->m)
+		return -ENOMEM;
+	qcow_merge_begin(c->m);
+	return qcow_merge_start(c->m, &io, &c->w.base.msg);
+}
+
+static int end(struct merge_case *c)
+{
+	int err = swap_below(c, false);
+
+	qcow_merge_free(c->m);
+	c->m = NULL;
+	return err;
+}
+
+/* A write, zeros or a discard, which may still be under way. */
+static void submit(struct merge_case *c, u32 slot)
+{
+	struct writer *w = &c->w;
+	u32 sectors = w->img->size / SECTOR, pos, len;
+
+	pos = qtest_below(&c->rnd, sectors);
+	len = 1 + qtest_below(&c->rnd, min(sectors - pos, 64U));
+	if (qtest_one_in(&c->rnd, 4))
+		writer_submit_zero(w, slot, (u64)pos * SECTOR, len * SECTOR,
+				   QCOW_OP_ZERO + qtest_below(&c->rnd, 3));
+	else
+		writer_submit(w, slot, (u64)pos * SECTOR, len * SECTOR,
+			      qtest_one_in(&c->rnd, 2), NULL);
+}
+
+/* Some of the merge, with a write at the same time. */
+static int step(struct merge_case *c, bool writes)
+{
+	struct qcow_io io = like(c);
+	int err, verdict = 0;
+
+	if (writes)
+		submit(c, 0);
+	err = qcow_merge_some(c->m, &io, 1 + qtest_below(&c->rnd, io.image->size),
+			      &c->w.base.msg);
+	if (writes)
+		verdict = writer_wait(&c->w, 0);
+	if (writes && !verdict && qtest_one_in(&c->rnd, 4))
+		verdict = writer_flush(&c->w);
+	return err ?: verdict;
+}
+
+static int merge(struct merge_case *c, bool writes)
+{
+	struct qcow_io io = like(c);
+	int err = 0;
+
+	while (!err && !c->m->last)
+		err = step(c, writes && qtest_one_in(&c->rnd, 2));
+	qtest_flush();
+	if (!err)
+		err = qcow_merge_finish(c->m, &io, &c->w.base.msg);
+	if (!err)
+		qcow_merge_release(c->m);
+	return err;
+}
+
+/* --- Power cuts --- */
+
+static u32 cut_power(struct kunit *test, struct merge_case *c, u32 seed)
+{
+	u32 last = c->w.log->clock + 1, when, kind, n = 0;
+	const char *fault;
+
+	start_cuts(c);
+	for (when = 1; when <= last; when += 1 + qtest_below(&c->rnd, 2 * last / CUTS + 1)) {
+		for (kind = 0; kind < MEMLOG_CUTS; kind++, n++) {
+			fault = check_cut(c, when, kind);
+			if (!fault)
+				continue;
+			KUNIT_FAIL(test, "image %u (seed %lu) after %u of %u, kind %u: %s",
+				   seed, qtest_seed, when, last, kind, fault);
+			return n;
+		}
+	}
+	return n;
+}
+
+static bool is_empty(const struct qcow_image *img)
+{
+	u32 i;
+
+	for (i = 0; i < img->l1_size; i++)
+		if (img->l1[i])
+			return false;
+	return true;
+}
+
+static u32 merge_one(struct kunit *test, u32 seed)
+{
+	struct merge_case *c = test->priv;
+	struct memfile_mode mode;
+	const char *fault;
+	u32 n;
+
+	c->rnd = qtest_rnd(60000 + seed);
+	build(test, c);
+	writer_random_mode(&c->rnd, &mode);
+	builder_set_mode(c->w.base.c, &mode);
+	KUNIT_ASSERT_EQ_MSG(test, writer_open(&c->w), 0, "image %u: %s", seed,
+			    c->w.base.msg.text);
+	KUNIT_EXPECT_EQ_MSG(test, begin(c), 0, "image %u: %s", seed, c->w.base.msg.text);
+	KUNIT_EXPECT_EQ_MSG(test, merge(c, true), 0, "image %u: %s", seed,
+			    c->w.base.msg.text);
+	KUNIT_EXPECT_TRUE(test, is_empty(c->w.img));
+	submit(c, 0);
+	KUNIT_EXPECT_EQ(test, writer_wait(&c->w, 0), 0);
+	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
+	KUNIT_EXPECT_EQ(test, end(c), 0);
+	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
+	writer_close(&c->w);
+	writer_top(&c->w)->m->log = NULL;
+	below(c)->m->log = NULL;
+	KUNIT_EXPECT_FALSE(test, c->w.log->full || c->log->full);
+	fault = check_closed(c);
+	if (!fault && c->w.k.leaks > c->w.leaks)
+		fault = "it leaks";
+	if (fault)
+		KUNIT_FAIL(test, "image %u (seed %lu): %s", seed, qtest_seed, fault);
+	n = cut_power(test, c, seed);
+	tear_down(c);
+	return n;
+}
+
+static void merge_cut(struct kunit *test)
+{
+	u32 seed, n = 0;
+
+	for (seed = 0; seed < LOADS; seed++)
+		n += merge_one(test, seed);
+	kunit_info(test, "%u cuts (seed %lu)\n", n, qtest_seed);
+	KUNIT_EXPECT_GT(test, n, LOADS * 50);
+}
+
+/* --- Operations that fail --- */
+
+static bool given_up(const struct merge_case *c)
+{
+	const struct qcow_image *img = c->w.img;
+
+	return img->alloc->failed || (img->backing->alloc && img->backing->alloc->failed);
+}
+
+/* All of it, again and again while it fails but may be tried again. */
+static int merge_with_faults(struct merge_case *c)
+{
+	u32 tries;
+	int err = 0;
+
+	for (tries = 0; tries < 4; tries++) {
+		if (!c->m)
+			err = begin(c);
+		if (!err)
+			err = merge(c, false);
+		if (!err)
+			return 0;
+		c->retries++;
+		if (given_up(c))
+			return err;
+		/* What could not be begun is begun anew. */
+		if (c->m && !c->m->last && c->w.img->backing->size < c->w.img->size) {
+			err = end(c);
+			if (err)
+				return err;
+		}
+		err = 0;
+	}
+	return -ETIMEDOUT;
+}
+
+/* Return: whether there was such an operation. */
+static bool fail_nth(struct kunit *test, struct merge_case *c, u32 seed, u32 image,
+		     u32 ops, int error, u32 nth)
+{
+	struct memfile_mode mode = { };
+	const char *fault;
+	struct memfile *m;
+	bool injected;
+	u32 kind;
+	int err;
+
+	c->rnd = qtest_rnd(61000 + seed);
+	build(test, c);
+	KUNIT_ASSERT_EQ(test, writer_open(&c->w), 0);
+	reader_silence(c->w.img);
+	m = c->w.base.c->img[image].m;
+	mode.fail_ops = ops;
+	mode.fail_at = nth;
+	mode.error = error;
+	memfile_set_mode(m, &mode);
+	err = merge_with_faults(c);
+	injected = atomic_read(&m->injected);
+	mode.fail_at = 0;
+	memfile_set_mode(m, &mode);
+	if (err && !given_up(c) && injected && err != -EIO && err != -ENOSPC)
+		KUNIT_FAIL(test, "image %u, file %u, ops %#x, %u: error %d", seed, image, ops,
+			   nth, err);
+	KUNIT_EXPECT_EQ_MSG(test, writer_read_back(&c->w), 0,
+			    "image %u, file %u, ops %#x, %u", seed, image, ops, nth);
+	start_cuts(c);
+	for (kind = 0; kind < MEMLOG_CUTS; kind++) {
+		fault = check_cut(c, memlog_now(c->w.log), kind);
+		if (fault)
+			KUNIT_FAIL(test, "image %u, file %u, ops %#x, %u, cut %u: %s", seed,
+				   image, ops, nth, kind, fault);
+	}
+	tear_down(c);
+	return injected;
+}
+
+static void merge_fault(struct kunit *test)
+{
+	static const u32 ops[] = {
+		MEMFILE_READ, MEMFILE_WRITE, MEMFILE_SYNC, MEMFILE_FALLOC, MEMFILE_SIZE,
+	};
+	u32 seed, image, i, nth, n = 0;
+
+	for (seed = 0; seed < FAULT_LOADS; seed++)
+		for (image = 0; image < 2; image++)
+			for (i = 0; i < ARRAY_SIZE(ops); i++)
+				for (nth = 1; nth < MAX_SITES; nth += 1 + nth / 8, n++)
+					if (!fail_nth(test, test->priv, seed, image, ops[i],
+						      nth & 1 ? -EIO : -ENOSPC, nth))
+						break;
+	kunit_info(test, "%u operations failed (seed %lu)\n", n, qtest_seed);
+	KUNIT_EXPECT_GT(test, n, FAULT_LOADS * 20);
+}
+
+static int merge_test_init(struct kunit *test)
+{
+	return writer_fixture_init(test, sizeof(struct merge_case));
+}
+
+static void merge_test_exit(struct kunit *test)
+{
+	struct merge_case *c = test->priv;
+
+	if (c && c->log)
+		tear_down(c);
+	writer_test_exit(test);
+}
+
+static struct kunit_case merge_test_cases[] = {
+	KUNIT_CASE(merge_cut),
+	KUNIT_CASE(merge_fault),
+	{ }
+};
+
+static struct kunit_suite merge_suite = {
+	.name = "qcow_merge",
+	.init = merge_test_init,
+	.exit = merge_test_exit,
+	.test_cases = merge_test_cases,
+};
+
+kunit_test_suite(merge_suite);

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl commit: have the backing file of an image hold what the image has, while
+ * the disk is in use.
+ *
+ * The driver has the backing file open for reading, with a reader's locks. It gets
+ * another open file in its place, which has such locks first and a writer's then:
+ * the file is never without, and nobody else's are overlooked. At the end it is the
+ * other way round.
+ */
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#include "chain.h"
+#include "command.h"
+#include "device.h"
+#include "lock.h"
+#include "progress.h"
+#include "report.h"
+#include "sysfs.h"
+#include "work.h"
+
+const char commit_usage[] =
+"Usage: qcowctl commit [options] DEVICE|IMAGE\n"
+"\n"
+"Write what an image has into its backing file, also while it is in use. The image\n"
+"is empty then, and goes on to be used over the backing file. Interrupted, it\n"
+"leaves a disk that reads the same; started anew, it goes on.\n"
+"\n"
+"     --key-file FILE  as of attach, for an image that is not attached\n"
+"     --progress=json  show progress as lines of JSON on standard error\n"
+" -h, --help           show this\n";
+
+/**
+ * struct below - the backing file of the image
+ * @image: path of the image
+ * @file: the backing file
+ * @data: its external data file; closed if it has none
+ * @has_data: it has one
+ */
+struct below {
+	char *image;
+	struct file file;
+	struct file data;
+	bool has_data;
+};
+
+static void below_close(struct below *b)
+{
+	file_close(&b->file);
+	file_close(&b->data);
+	free(b->image);
+}
+
+static int below_open_files(struct below *b, const struct chain *c, bool write)
+{
+	struct file_role role = { "backing file", c->images[0].file.name, NULL, write };
+	const struct image *img = &c->images[1];
+	const struct file *f = &b->file;
+
+	if (file_open(&b->file, img->file.name, NULL, &role))
+		return -1;
+	b->has_data = image_has_data_file(img);
+	role.what = "data file";
+	role.of = img->file.name;
+	if (b->has_data && file_open(&b->data, img->data.name, NULL, &role))
+		return -1;
+	if (b->has_data && b->file.writable)
+		f = &b->data;
+	if (!write || f->writable)
+		return 0;
+	report(f->name, "cannot be opened for writing; change its permissions, or its filesystem's");
+	return -1;
+}
+
+/* Find the backing file and open it. */
+static int below_open(struct below *b, const struct operand *o, bool write)
+{
+	struct chain_options options = { };
+	struct chain c;
+	int err;
+
+	*b = (struct below) { .file.fd = -1, .data.fd = -1 };
+	b->image = o->ours ? xstrdup(o->name) : sysfs_attr(o->index, "image");
+	if (!b->image) {
+		report(o->name, "is not attached any more");
+		return -1;
+	}
+	err = chain_open(&c, b->image, &options);
+	if (!err && c.nr < 2) {
+		report(o->name, "has no backing file");
+		err = -1;
+	}
+	if (!err)
+		err = below_open_files(b, &c, write);
+	chain_close(&c);
+	return err;
+}
+
+static int below_lock(const struct below *b, bool write)
+{
+	if (lock_file(&b->file, write))
+		return -1;
+	return b->has_data ? lock_file(&b->data, write) : 0;
+}
+
+/* Return: 0 or a negative errno; what is wrong is said unless it is -ENOTCONN or -EINTR. */
+static int commit_ioctl(const struct operand *o, struct qcow_ioc_commit *ioc,
+			const struct below *b)
+{
+	struct qcow_msg msg = { };
+	const char *name = o->name;
+	int err;
+
+	ioc->size = sizeof(*ioc);
+	ioc->index = o->index;
+	ioc->fd = b && b->file.name ? b->file.fd : -1;
+	ioc->data_fd = b && b->has_data ? b->data.fd : -1;
+	if (ioc->op != QCOW_COMMIT_OPEN && ioc->op != QCOW_COMMIT_CLOSE)
+		ioc->fd = ioc->data_fd = -1;
+	ioc->msg = (uintptr_t)msg.text;
+	ioc->msg_size = sizeof(msg.text);
+	err = ioctl(o->control, QCOW_IOC_COMMIT, ioc) ? -errno : 0;
+	if (!err || err == -EINTR || err == -ENOTCONN)
+		return err;
+	msg.text[sizeof(msg.text) - 1] = 0;
+	if (ioc->msg_image && msg.text[0])
+		name = b ? b->file.name : "the backing file";
+	progress_end();
+	report_msg(name, err, &msg);
+	return err;
+}
+
+/* The backing file is only read again. */
+static int commit_end(const struct operand *o)
+{
+	struct qcow_ioc_commit ioc = { .op = QCOW_COMMIT_CLOSE };
+	struct below b;
+	int err;
+
+	err = below_open(&b, o, false);
+	if (!err)
+		err = lock_file_again(&b.file);
+	if (!err && b.has_data)
+		err = lock_file_again(&b.data);
+	if (!err)
+		err = commit_ioctl(o, &ioc, &b);
+	below_close(&b);
+	return err ? -1 : 0;
+}
+
+/* Its locks are those of a reader here. */
+static int commit_start(const struct operand *o, const struct below *b)
+{
+	struct qcow_ioc_commit ioc = { .op = QCOW_COMMIT_START };
+
+	if (!below_lock(b, true) && !commit_ioctl(o, &ioc, b))
+		return 0;
+	commit_end(o);
+	return -1;
+}
+
+static int commit_open(const struct operand *o)
+{
+	struct qcow_ioc_commit ioc = { .op = QCOW_COMMIT_OPEN };
+	struct below b;
+	int err;
+
+	lock_own_device(o->index);
+	err = below_open(&b, o, true);
+	if (!err)
+		err = below_lock(&b, false);
+	if (!err)
+		err = commit_ioctl(o, &ioc, &b);
+	if (!err)
+		err = commit_start(o, &b);
+	below_close(&b);
+	return err ? -1 : 0;
+}
+
+static int commit_run(const struct operand *o, struct qcow_ioc_commit *ioc)
+{
+	*ioc = (struct qcow_ioc_commit) {
+		.op = QCOW_COMMIT_RUN,
+		.bytes = WORK_STEP_BYTES,
+	};
+	return commit_ioctl(o, ioc, NULL);
+}
+
+/* Go on with what was interrupted, or begin. */
+static int commit_begin(const struct operand *o, struct qcow_ioc_commit *ioc)
+{
+	int err = commit_run(o, ioc);
+
+	if (err && err != -ENOTCONN)
+		return err;
+	if (!err && ioc->done < ioc->total)
+		return 0;
+	/* One that ended without being closed knows nothing of what came later. */
+	if ((!err && commit_end(o)) || commit_open(o))
+		return -EINVAL;
+	return commit_run(o, ioc);
+}
+
+static int commit_step(const struct operand *o, u64 *done, u64 *total)
+{
+	static bool begun;
+	struct qcow_ioc_commit ioc;
+	int err = begun ? commit_run(o, &ioc) : commit_begin(o, &ioc);
+
+	begun = true;
+	*done = ioc.done;
+	*total = ioc.total;
+	return err;
+}
+
+static const struct work commit_work = {
+	.command = "commit",
+	.usage = commit_usage,
+	.what = "Writing",
+	.interrupted = "the disk reads the same as before, and has to be read by way of this image: to go on, start it anew",
+	.step = commit_step,
+	.end = commit_end,
+};
+
+/**
+ * commit_main() - the commit command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int commit_main(int argc, char **argv)
+{
+	return work_main(&commit_work, argc, argv);
+}

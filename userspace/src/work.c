@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Commands that do long work on one device or image: their options, their steps,
+ * how far they are, and how they are interrupted.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "command.h"
+#include "progress.h"
+#include "report.h"
+#include "work.h"
+
+enum {
+	OPT_PROGRESS = 256,
+	OPT_KEY_FILE,
+};
+
+static const struct option options[] = {
+	{ "progress", required_argument, NULL, OPT_PROGRESS },
+	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+static int work_steps(const struct work *w, const struct operand *o)
+{
+	u64 done = 0, total = 0;
+	int err;
+
+	do {
+		err = w->step(o, &done, &total);
+		if (err && err != -EINTR)
+			return -1;
+		progress(w->what, done, total);
+		if (!err && done >= total) {
+			progress_end();
+			return 0;
+		}
+	} while (!progress_stopped());
+	progress_end();
+	report(o->name, "interrupted after %llu of %llu bytes; %s",
+	       (unsigned long long)done, (unsigned long long)total, w->interrupted);
+	return -1;
+}
+
+static int work_named(const struct work *w, const char *name,
+		      const struct keys_options *keys)
+{
+	struct operand o;
+	int err;
+
+	progress_catch_signals();
+	if (operand_open(&o, name, 0, keys))
+		return 1;
+	err = work_steps(w, &o);
+	if (!err && w->end)
+		err = w->end(&o);
+	if (operand_close(&o))
+		err = -1;
+	return !!err;
+}
+
+static int parse_option(const struct work *w, struct keys_options *keys, int opt,
+			char **argv)
+{
+	switch (opt) {
+	case OPT_KEY_FILE:
+		return keys_add_file(keys, optarg);
+	case OPT_PROGRESS:
+		return progress_parse(optarg);
+	}
+	return report_usage(w->command, argv);
+}
+
+/**
+ * work_main() - such a command
+ * @w: which
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int work_main(const struct work *w, int argc, char **argv)
+{
+	struct keys_options keys = { };
+	int err = 0;
+	int opt;
+
+	while (!err && (opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (opt == 'h') {
+			fputs(w->usage, stdout);
+			free(keys.files);
+			return 0;
+		}
+		err = parse_option(w, &keys, opt, argv);
+	}
+	if (!err && argc != optind + 1) {
+		report(w->command, "takes one device or image; see qcowctl %s --help",
+		       w->command);
+		err = 1;
+	}
+	if (!err)
+		err = work_named(w, argv[optind], &keys);
+	free(keys.files);
+	return !!err;
+}
