@@ -138,7 +138,7 @@ def histories():
         layer = cross.build_chain(rng, srcs)
         if rng.random() < 0.5:
             layer.odd_size()
-        yield layer.name, "qcow2"
+        yield layer.name, layer.format
         os.chdir("..")
 
 

@@ -196,6 +196,52 @@ class Layer:
             poke(self.path, 24, size + extra)
 
 
+class V1Layer(Layer):
+    """An image of qcow version 1, which has two geometries: alone and over
+    another. What is below has to be the end of the chain, for it does not say
+    the format of that."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.name = self.path = self.name.replace("qcow2", "qcow")
+        self.format = "qcow"
+        self.bits = 9 if self.below else 12
+
+    def create(self):
+        args = ["-b", self.below.name, "-F", self.below.format] if self.below else []
+        qemu_img("create", "-q", "-f", "qcow", *args, self.path, str(self.size))
+
+    def write(self):
+        ops = [self.draw_op() for _ in range(self.rng.randint(1, 40))]
+        qemu_io(self.path, ops, fmt="qcow")
+
+    def live(self):
+        for _ in range(self.rng.choice([0, 1, 1, 2])):
+            self.write()
+
+    def recompress(self):
+        """It works, and exits with 1."""
+        flat = self.path + ".flat"
+        qemu_img("convert", "-q", "-c", "-f", "qcow", "-O", "qcow", self.path, flat,
+                 check=False)
+        qemu_img("compare", "-q", "-f", "qcow", "-F", "qcow", self.path, flat)
+        os.rename(flat, self.path)
+        self.below = None
+        self.bits = 12
+
+    def odd_size(self):
+        size = peek(self.path, 24)
+        extra = self.rng.randint(1, 511)
+        covered = 1 << self.bits + peek(self.path, 33, 1)
+        if size % covered and size % covered + extra <= covered:
+            poke(self.path, 24, size + extra)
+
+
+def may_be_v1(below):
+    """Whether what is above of @below may be of version 1."""
+    return below is None or getattr(below, "below", None) is None
+
+
 class RawLayer:
     """The end of a chain."""
 
@@ -234,7 +280,8 @@ def build_chain(rng, srcs):
             layer = RawLayer(rng, number,
                              size + rng.choice([0, 0, 1, 511, 300]), srcs)
         else:
-            layer = Layer(rng, number, size, layer, srcs)
+            kind = V1Layer if rng.random() < 0.15 and may_be_v1(layer) else Layer
+            layer = kind(rng, number, size, layer, srcs)
             layer.create()
             layer.live()
         size = next_size(rng, size)
@@ -278,7 +325,7 @@ def make(job):
         layer.odd_size()
     for image in os.listdir("."):
         run("fallocate", "--dig-holes", image)
-    reference(layer.path, "ref")
+    reference(layer.path, "ref", layer.format)
     args, checks = window(rng, os.stat("ref").st_size)
     args += attach_args(rng)
     return case(name, "%s/%s" % (name, layer.name), name + "/ref",

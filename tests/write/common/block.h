@@ -33,6 +33,10 @@ bool block_parse(const void *buf, uint32_t seed, uint32_t *sector, uint32_t *gen
  * @J_FLUSHED: it was acknowledged
  * @J_MARK: mark number @gen went to the log of the disk; what the journal says
  *	up to here had happened when it did
+ * @J_CHANGE: a change of the image of kind @gen began; @sector says of which
+ *	number, @nr the next operation. One at a time. What that did to the
+ *	image in between may or may not be there
+ * @J_CHANGED: it was acknowledged
  */
 enum journal_type {
 	J_WRITE = 1,
@@ -43,7 +47,32 @@ enum journal_type {
 	J_FLUSH,
 	J_FLUSHED,
 	J_MARK,
+	J_CHANGE,
+	J_CHANGED,
 };
+
+/**
+ * enum change - what J_CHANGE is about
+ * @C_CREATE: the snapshot with that number is made
+ * @C_DELETE: it is deleted
+ * @C_APPLY: the disk gets its content
+ * @C_SIZE: the disk gets another size
+ * @C_ADD: the bitmap with that number is added
+ * @C_REMOVE: it is removed
+ * @C_STREAM: the image gets all that its backing file has
+ */
+enum change {
+	C_CREATE = 1,
+	C_DELETE,
+	C_APPLY,
+	C_SIZE,
+	C_ADD,
+	C_REMOVE,
+	C_STREAM,
+};
+
+/* Numbers of snapshots and bitmaps are smaller; they are called s1, s2 or b1, b2. */
+#define MAX_CHANGES	64
 
 struct journal_record {
 	uint32_t type;

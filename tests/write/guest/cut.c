@@ -2,6 +2,7 @@
 /*
  * qcowwrite cut: writes to an image on a disk whose writes are recorded by
  * dm-log-writes, and keeps a journal of what was done and what was promised.
+ * Meanwhile the image itself may be changed: see change.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,52 +11,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "block.h"
-#include "write.h"
+#include "cut.h"
 
 #define MAX_SECTORS	256
-#define BATCH		16
 
-/**
- * struct cut - a run
- * @image: the disk, which holds the image
- * @args: of qcowctl attach
- * @name: of the mapped disk
- * @t: the device
- * @fd: it, open
- * @seed: in every sector written
- * @gen: of the next operation
- * @marks: sent so far
- * @sectors: of the device
- * @cluster: sectors of a cluster
- * @rng: the one source of chance
- * @journal: what was done
- * @aio: writes in flight
- * @flying: for each, what it is; @nr 0 for none
- * @bufs: for each, its data
- * @refused: discards are
- */
-struct cut {
-	const char *image;
-	const char *args;
-	const char *name;
-	struct target t;
-	int fd;
-	uint32_t seed;
-	uint32_t gen;
-	uint32_t marks;
-	uint32_t sectors;
-	uint32_t cluster;
-	struct rng rng;
-	FILE *journal;
-	struct aio aio;
-	struct journal_record flying[BATCH];
-	unsigned char *bufs[BATCH];
-	bool refused;
-};
-
-static void record(struct cut *c, uint32_t type, uint32_t gen, uint32_t sector,
-		   uint32_t nr)
+void cut_record(struct cut *c, uint32_t type, uint32_t gen, uint32_t sector, uint32_t nr)
 {
 	struct journal_record rec = { type, gen, sector, nr };
 
@@ -63,19 +23,16 @@ static void record(struct cut *c, uint32_t type, uint32_t gen, uint32_t sector,
 		die("the journal: %s", strerror(errno));
 }
 
-static void mark(struct cut *c)
+void cut_mark(struct cut *c)
 {
-	record(c, J_MARK, ++c->marks, 0, 0);
+	cut_record(c, J_MARK, ++c->marks, 0, 0);
 	send_mark(c->name, c->marks);
 }
 
-static void attach(struct cut *c)
+void cut_open(struct cut *c)
 {
-	char why[200];
 	off_t size;
 
-	if (target_attach(&c->t, c->image, c->args, why, sizeof(why)))
-		die("%s", why);
 	c->fd = open(c->t.dev, O_RDWR | O_DIRECT | O_CLOEXEC);
 	if (c->fd < 0)
 		die("%s: %s", c->t.dev, strerror(errno));
@@ -83,6 +40,15 @@ static void attach(struct cut *c)
 	if (size <= 0)
 		die("%s is empty", c->t.dev);
 	c->sectors = size / SECTOR;
+}
+
+static void attach(struct cut *c)
+{
+	char why[200];
+
+	if (target_attach(&c->t, c->image, c->args, why, sizeof(why)))
+		die("%s", why);
+	cut_open(c);
 }
 
 static void detach(struct cut *c)
@@ -158,7 +124,7 @@ static void submit(struct cut *c, int slot)
 	for (i = 0; i < r.nr; i++)
 		block_make(c->bufs[slot] + i * SECTOR, c->seed, r.sector + i, r.gen);
 	c->flying[slot] = r;
-	record(c, r.type, r.gen, r.sector, r.nr);
+	cut_record(c, r.type, r.gen, r.sector, r.nr);
 	err = aio_write(&c->aio, slot, c->fd, c->bufs[slot], r.nr * SECTOR,
 			(uint64_t)r.sector * SECTOR, fua ? RWF_DSYNC : 0);
 	if (err)
@@ -197,22 +163,22 @@ static void reap(struct cut *c, int min)
 		if (ev[i].res != (long long)r->nr * SECTOR)
 			die("write %u+%u: %s", r->sector, r->nr,
 			    ev[i].res < 0 ? strerror(-ev[i].res) : "short");
-		record(c, J_DONE, r->gen, 0, 0);
+		cut_record(c, J_DONE, r->gen, 0, 0);
 		fua |= r->type == J_FUA;
 		r->nr = 0;
 	}
 	if (fua)
-		mark(c);
+		cut_mark(c);
 }
 
 /* Others may be in flight, and are not promised. */
 static void flush(struct cut *c)
 {
-	record(c, J_FLUSH, 0, 0, 0);
+	cut_record(c, J_FLUSH, 0, 0, 0);
 	if (fsync(c->fd))
 		die("fsync: %s", strerror(errno));
-	record(c, J_FLUSHED, 0, 0, 0);
-	mark(c);
+	cut_record(c, J_FLUSHED, 0, 0, 0);
+	cut_mark(c);
 }
 
 static void zero(struct cut *c)
@@ -223,12 +189,12 @@ static void zero(struct cut *c)
 	if (in_flight(c, &r))
 		return;
 	r.gen = c->gen++;
-	record(c, J_ZERO, r.gen, r.sector, r.nr);
+	cut_record(c, J_ZERO, r.gen, r.sector, r.nr);
 	err = zero_some(c->fd, (uint64_t)r.sector * SECTOR, (uint64_t)r.nr * SECTOR,
 			rng_below(&c->rng, 2));
 	if (err)
 		die("zero %u+%u: %s", r.sector, r.nr, strerror(-err));
-	record(c, J_DONE, r.gen, 0, 0);
+	cut_record(c, J_DONE, r.gen, 0, 0);
 }
 
 /* What reads as zeros after a discard has to stay zeros. */
@@ -245,8 +211,8 @@ static void seen_zero(struct cut *c, const struct journal_record *r)
 	for (i = 0; i < r->nr; i++) {
 		if (memcmp(buf + i * SECTOR, zeros, SECTOR))
 			continue;
-		record(c, J_ZERO, c->gen, r->sector + i, 1);
-		record(c, J_DONE, c->gen++, 0, 0);
+		cut_record(c, J_ZERO, c->gen, r->sector + i, 1);
+		cut_record(c, J_DONE, c->gen++, 0, 0);
 	}
 	free(buf);
 }
@@ -259,19 +225,25 @@ static void discard_some(struct cut *c)
 	if (in_flight(c, &r) || c->refused)
 		return;
 	r.gen = c->gen++;
-	record(c, J_DISCARD, r.gen, r.sector, r.nr);
+	cut_record(c, J_DISCARD, r.gen, r.sector, r.nr);
 	err = discard(c->fd, (uint64_t)r.sector * SECTOR, (uint64_t)r.nr * SECTOR);
 	if (err == -EOPNOTSUPP)
 		c->refused = true;
 	else if (err)
 		die("discard %u+%u: %s", r.sector, r.nr, strerror(-err));
-	record(c, J_DONE, r.gen, 0, 0);
+	cut_record(c, J_DONE, r.gen, 0, 0);
 	seen_zero(c, &r);
 }
 
-static void reattach(struct cut *c)
+void cut_drain(struct cut *c)
 {
 	reap(c, nr_flying(c));
+}
+
+void cut_reattach(struct cut *c)
+{
+	cut_poll_change(c, true);
+	cut_drain(c);
 	detach(c);
 	attach(c);
 }
@@ -280,6 +252,9 @@ static void step(struct cut *c)
 {
 	uint32_t pick = rng_below(&c->rng, 100);
 
+	cut_poll_change(c, false);
+	if (*c->changes && rng_below(&c->rng, 12) == 0)
+		cut_change(c);
 	if (pick < 60)
 		submit_some(c);
 	else if (pick < 72)
@@ -291,16 +266,17 @@ static void step(struct cut *c)
 	else if (pick < 99 || rng_below(&c->rng, 4))
 		discard_some(c);
 	else
-		reattach(c);
+		cut_reattach(c);
 }
 
 int cut_main(int argc, char **argv)
 {
 	struct cut c = { .gen = GEN_FIRST };
 	unsigned int steps, i;
+	char path[256];
 
-	if (argc != 8)
-		die("usage: cut NAME IMAGE ARGUMENTS JOURNAL SEED CLUSTER STEPS");
+	if (argc != 9)
+		die("usage: cut NAME IMAGE ARGUMENTS JOURNAL SEED CLUSTER STEPS CHANGES");
 	c.name = argv[1];
 	c.image = argv[2];
 	c.args = argv[3];
@@ -311,22 +287,30 @@ int cut_main(int argc, char **argv)
 	rng_seed(&c.rng, argv[5]);
 	c.cluster = strtoul(argv[6], NULL, 10) / SECTOR;
 	steps = strtoul(argv[7], NULL, 10);
+	c.changes = strcmp(argv[8], "-") ? argv[8] : "";
+	snprintf(path, sizeof(path), "%s.content", argv[4]);
+	c.content = fopen(path, "w");
+	if (!c.content)
+		die("%s: %s", path, strerror(errno));
 	for (i = 0; i < BATCH; i++)
 		c.bufs[i] = alloc_aligned(MAX_SECTORS * SECTOR);
 	aio_begin(&c.aio);
-	mark(&c);
+	cut_mark(&c);
 	attach(&c);
+	c.first_sectors = c.sectors;
 	for (i = 0; i < steps; i++)
 		step(&c);
-	reap(&c, nr_flying(&c));
+	cut_poll_change(&c, true);
+	cut_drain(&c);
 	/* Half of the time the last flush is not the last thing. */
 	if (c.seed % 2)
 		flush(&c);
 	detach(&c);
-	mark(&c);
+	cut_mark(&c);
 	aio_end(&c.aio);
-	if (fclose(c.journal))
+	if (fclose(c.journal) || fclose(c.content))
 		die("the journal: %s", strerror(errno));
-	printf("%s: %u operations, %u marks\n", c.name, c.gen - GEN_FIRST, c.marks);
+	printf("%s: %u operations, %u marks, %u changes\n", c.name, c.gen - GEN_FIRST,
+	       c.marks, c.nr_changes);
 	return 0;
 }

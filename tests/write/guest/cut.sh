@@ -31,17 +31,19 @@ remove_disk() {
 	done
 }
 
-# write_blocks NAME CLUSTER: leaves a journal.
+# write_blocks NAME CLUSTER CHANGES: leaves a journal.
 write_blocks() {
-	local dir
+	local dir file
 
 	# where the name of a backing file is looked up
 	for dir in /dev /dev/mapper; do
 		ln -sfn "/out/cut/$1/backing.raw" $dir/backing.raw
 	done
 	within $KIND_SECONDS qcowwrite cut cut /dev/mapper/cut - /tmp/journal \
-		"$QCOW_SEED" "$2" "$QCOW_CUT_STEPS" || return
-	cp /tmp/journal "/out/cut/$1/journal"
+		"$QCOW_SEED" "$2" "$QCOW_CUT_STEPS" "$3" || return
+	for file in journal journal.content; do
+		cp /tmp/$file "/out/cut/$1/$file"
+	done
 }
 
 # write_files NAME: leaves a list of them.
@@ -59,7 +61,7 @@ write_kind() {
 	if [ "$name" = ext4 ]; then
 		write_files "$name" || code=$?
 	else
-		write_blocks "$name" "$2" || code=$?
+		write_blocks "$name" "$2" "$5" || code=$?
 	fi
 	[ $code -ne 124 ] || fail "$name: it hangs"
 	if dmsetup status cut | grep -q logging_disabled; then
@@ -72,8 +74,8 @@ write_kind() {
 
 modprobe dm-log-writes
 mknod /dev/mapper/control c 10 236 2> /dev/null || true
-while read -r name cluster disk log; do
+while read -r name cluster disk log changes; do
 	start=$SECONDS
-	write_kind "$name" "$cluster" "$disk" "$log" || echo "$name: not written"
+	write_kind "$name" "$cluster" "$disk" "$log" "$changes" || echo "$name: not written"
 	echo "$name: $((SECONDS - start)) s"
 done < /out/cut/kinds

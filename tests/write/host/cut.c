@@ -141,6 +141,7 @@ static void look(struct replay *r, struct qcow2 *q, size_t at, const char *how)
 	r->nr++;
 	if (r->only && r->nr != r->only)
 		return;
+	q->lenient = oracle_may_be_stale(&r->oracle);
 	if (!qcow2_check(q)) {
 		report(r, q, at, how);
 		return;
@@ -149,6 +150,7 @@ static void look(struct replay *r, struct qcow2 *q, size_t at, const char *how)
 		return;
 	r->samples++;
 	if (!sample(q, r->dir, "sample") ||
+	    !sample_snapshots(q, &r->oracle, r->dir, "sample") ||
 	    !sample_content(q, r->dir, "sample", r->command, r->mark))
 		report(r, q, at, how);
 	else if (r->keep)

@@ -123,6 +123,25 @@ void disk_save(const struct disk *d, const char *path);
 
 /* --- The image --- */
 
+#define MAX_TREES	16
+#define NAME_SIZE	24
+
+/**
+ * struct bitmap - one in the image
+ * @name: its name
+ * @flags: as on disk
+ * @bits: log2 of the bytes that one bit stands for
+ * @table: its entries
+ * @table_size: how many
+ */
+struct bitmap {
+	char name[NAME_SIZE];
+	uint32_t flags;
+	unsigned int bits;
+	uint64_t table;
+	uint32_t table_size;
+};
+
 /**
  * struct qcow2 - an image on a disk, looked at again and again
  * @d: the disk
@@ -132,6 +151,11 @@ void disk_save(const struct disk *d, const char *path);
  * @sectors: how many there are
  * @dirty: it says that its refcounts may be wrong
  * @why: what is wrong, empty if nothing is
+ * @names: of each tree, empty for the active one
+ * @nr_bitmaps: there are
+ * @lost_bitmaps: a change of them was cut that took two sectors
+ * @lenient: a COPIED flag may be missing, or there although the refcount is too high
+ * @stale: so many are
  *
  * The rest is of qcow2.c.
  */
@@ -139,6 +163,7 @@ struct qcow2 {
 	struct disk *d;
 	const tag_t *backing;
 	uint64_t nr_backing;
+	bool has_backing;
 	tag_t *got;
 	uint64_t sectors;
 	bool dirty;
@@ -158,6 +183,13 @@ struct qcow2 {
 	uint32_t trees;
 	/* called with each tree's content, 0 the active one */
 	bool (*judge)(struct qcow2 *q, uint32_t tree, void *arg);
+	char names[MAX_TREES][NAME_SIZE];
+	struct bitmap bitmaps[MAX_CHANGES];
+	uint32_t nr_bitmaps;
+	bool lost_bitmaps;
+	bool lenient;
+	uint32_t stale;
+	uint64_t room;
 	void *judge_arg;
 	struct inflated *cache;
 };
@@ -172,11 +204,14 @@ enum kind {
 	KIND_DATA,
 	KIND_COMPRESSED,
 	KIND_SNAPSHOTS,
+	KIND_BITMAPS,
 };
 
 void qcow2_init(struct qcow2 *q, struct disk *d);
 /* Return: whether all is well; @q->why says what is not. */
 bool qcow2_check(struct qcow2 *q);
+/* Whether a bitmap has the bit for that sector. */
+bool qcow2_bit(const struct qcow2 *q, const struct bitmap *b, uint64_t sector);
 bool qcow2_wrong(struct qcow2 *q, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -196,8 +231,17 @@ const tag_t *inflate_cluster(struct qcow2 *q, uint64_t off, uint64_t len);
  * @touched: for each sector, the last operation that may have begun
  * @lenient: from there on a sector may hold anything until it is durable
  * @base: for each sector, what it was before all of them
- * @sectors: how many
+ * @first: what it was in the beginning
+ * @sectors: how many there may ever be
+ * @size: how many there are
  * @last: the last operation that may have begun
+ * @first_sectors: of the disk in the beginning; snapshots have as many
+ * @now: the change that may be half done; @gen 0 for none
+ * @snapshots: those that are there, a bit for each
+ * @bitmaps: the same of bitmaps
+ * @since: for each bitmap, the first operation that it has to know of
+ * @floor: for each sector, the first operation since it got its @base
+ * @content: what was in each snapshot when it was made
  */
 struct oracle {
 	const struct journal_record *rec;
@@ -208,18 +252,31 @@ struct oracle {
 	uint32_t *zeroed;
 	uint32_t *touched;
 	bool lenient;
-	const tag_t *base;
+	tag_t *base;
+	tag_t *first;
 	uint64_t sectors;
 	uint32_t last;
+	uint64_t first_sectors;
+	uint64_t size;
+	struct journal_record now;
+	uint64_t snapshots;
+	uint64_t bitmaps;
+	uint32_t since[MAX_CHANGES];
+	uint32_t *floor;
+	const tag_t *content;
 	struct pending *pending;
 	size_t nr_pending;
 	size_t max_pending;
 };
 
-void oracle_init(struct oracle *o, const char *journal, const tag_t *base,
+void oracle_init(struct oracle *o, const char *journal, tag_t *base,
 		 uint64_t sectors, bool lenient);
 /* The log has passed mark @nr. */
 void oracle_pass(struct oracle *o, uint32_t nr);
 bool oracle_judge(const struct oracle *o, struct qcow2 *q, uint32_t tree);
+/* Whether COPIED flags may be out of date */
+bool oracle_may_be_stale(const struct oracle *o);
+/* What has to be in the snapshot of that name */
+const tag_t *oracle_snapshot(const struct oracle *o, const char *name);
 
 #endif /* CUT_H */

@@ -28,6 +28,9 @@
 
 #define MAX_L1			(4u << 20)
 
+#define AUTOCLEAR_BITMAPS	1
+#define BITMAPS			0x23852875
+
 bool qcow2_wrong(struct qcow2 *q, const char *fmt, ...)
 {
 	va_list args;
@@ -82,7 +85,7 @@ static const char *kind_name(unsigned int kind)
 	static const char *const names[] = {
 		"nothing", "the header", "the refcount table", "a refcount block",
 		"an L1 table", "an L2 table", "data", "compressed data",
-		"the snapshot table",
+		"the snapshot table", "of a bitmap",
 	};
 
 	return names[kind];
@@ -190,6 +193,10 @@ static bool check_copied(struct qcow2 *q, uint64_t entry, uint64_t off,
 
 	if (q->dirty || (count == 1) == !!(entry & COPIED))
 		return true;
+	if (q->lenient) {
+		q->stale++;
+		return true;
+	}
 	return qcow2_wrong(q, "%s entry %llu is 0x%llx, but the refcount is %llu", what,
 			   hex(nr), hex(entry), hex(count));
 }
@@ -197,7 +204,7 @@ static bool check_copied(struct qcow2 *q, uint64_t entry, uint64_t off,
 /* What the disk holds where the image holds nothing */
 static tag_t below(const struct qcow2 *q, uint64_t sector)
 {
-	return q->backing && sector < q->nr_backing ? q->backing[sector] : TAG_ZERO;
+	return q->has_backing && sector < q->nr_backing ? q->backing[sector] : TAG_ZERO;
 }
 
 static void got_below(struct qcow2 *q, uint64_t s, uint64_t nr)
@@ -358,11 +365,11 @@ static bool read_header(struct qcow2 *q)
 	if (q->refcount_order > 6)
 		return qcow2_wrong(q, "refcount order %u", q->refcount_order);
 	size = get64(q, 24) / 512;
-	if (q->sectors && size != q->sectors)
-		return qcow2_wrong(q, "the size is %llu sectors", hex(size));
 	q->sectors = size;
 	q->clusters = q->d->sectors * 512 >> q->cluster_bits;
 	q->table = get64(q, 48);
+	/* Once it has streamed it has no backing file. */
+	q->has_backing = q->backing && get64(q, 8);
 	q->table_entries = (uint64_t)get32(q, 56) << q->cluster_bits >> 3;
 	if (!q->table_entries || q->table & (cluster_size(q) - 1) ||
 	    !inside(q, q->table, q->table_entries * 8ull))
@@ -377,10 +384,22 @@ static void make_room(struct qcow2 *q)
 		q->refs = xcalloc(q->clusters, sizeof(*q->refs));
 		q->tree = xcalloc(q->clusters, sizeof(*q->tree));
 		q->kind = xcalloc(q->clusters, sizeof(*q->kind));
-		q->got = xcalloc(q->sectors, sizeof(*q->got));
+	}
+	if (q->sectors > q->room) {
+		q->room = q->sectors;
+		free(q->got);
+		q->got = xcalloc(q->room, sizeof(*q->got));
 	}
 	memset(q->refs, 0, q->clusters * sizeof(*q->refs));
 	memset(q->kind, 0, q->clusters * sizeof(*q->kind));
+}
+
+static void copy_name(const struct qcow2 *q, char *name, uint64_t at, uint32_t len)
+{
+	if (len >= NAME_SIZE)
+		len = NAME_SIZE - 1;
+	memcpy(name, q->d->data + at, len);
+	name[len] = 0;
 }
 
 /* Calls back with what is in each tree. */
@@ -389,9 +408,14 @@ static bool walk_snapshots(struct qcow2 *q)
 	uint32_t nr = get32(q, 60), i;
 	uint64_t begin = get64(q, 64), at = begin;
 
+	if (nr >= MAX_TREES)
+		return qcow2_wrong(q, "%u snapshots", nr);
 	for (i = 0; i < nr; i++) {
-		if (!inside(q, at, 40))
+		if (!inside(q, at, 1024))
 			return qcow2_wrong(q, "the snapshot table is past the end");
+		copy_name(q, q->names[i + 1],
+			  at + 40 + get32(q, at + 36) + get16(q, at + 12),
+			  get16(q, at + 14));
 		if (!walk_l1(q, get64(q, at), get32(q, at + 8), i + 1) ||
 		    !q->judge(q, i + 1, q->judge_arg))
 			return false;
@@ -402,16 +426,129 @@ static bool walk_snapshots(struct qcow2 *q)
 	return use(q, begin, at - begin, KIND_SNAPSHOTS, 0);
 }
 
+/* Nothing that two trees have may be written in place. */
+static bool check_shared(struct qcow2 *q)
+{
+	unsigned int entry = q->extended ? 16 : 8;
+	uint64_t l1 = get64(q, 40), i, n, e, data;
+
+	for (i = 0; i < get32(q, 36); i++) {
+		e = get64(q, l1 + i * 8);
+		if (!(e & OFFSET_MASK) || !(e & COPIED))
+			continue;
+		e &= OFFSET_MASK;
+		if (q->refs[e >> q->cluster_bits] > 1)
+			return qcow2_wrong(q, "an L2 table of two trees is COPIED, 0x%llx",
+					   hex(e));
+		for (n = 0; n < cluster_size(q); n += entry) {
+			data = get64(q, e + n);
+			if (data & COPIED &&
+			    q->refs[(data & OFFSET_MASK) >> q->cluster_bits] > 1)
+				return qcow2_wrong(q, "data of two trees is COPIED, 0x%llx",
+						   hex(data));
+		}
+	}
+	return true;
+}
+
+/* --- Bitmaps --- */
+
+/* Where the data of their header extension begins; 0: there is none */
+static uint64_t bitmaps_extension(const struct qcow2 *q)
+{
+	uint64_t at = q->version == 3 ? get32(q, 100) : cluster_size(q);
+
+	while (at + 32 <= cluster_size(q)) {
+		uint32_t type = get32(q, at);
+
+		if (type == BITMAPS)
+			return at + 8;
+		if (!type)
+			break;
+		at += 8 + ((get32(q, at + 4) + 7ull) & ~7ull);
+	}
+	return 0;
+}
+
+bool qcow2_bit(const struct qcow2 *q, const struct bitmap *b, uint64_t sector)
+{
+	uint64_t bit = sector * 512 >> b->bits, per = cluster_size(q) * 8;
+	uint64_t e, i = bit / per;
+
+	if (i >= b->table_size)
+		return false;
+	e = get64(q, b->table + i * 8);
+	if (!(e & OFFSET_MASK))
+		return e & 1;
+	return q->d->data[(e & OFFSET_MASK) + bit % per / 8] >> bit % 8 & 1;
+}
+
+static bool walk_bitmap(struct qcow2 *q, const struct bitmap *b)
+{
+	uint32_t i;
+
+	if (b->table & (cluster_size(q) - 1) ||
+	    !use(q, b->table, b->table_size * 8ull, KIND_BITMAPS, 0))
+		return qcow2_wrong(q, "the table of bitmap %s is at 0x%llx", b->name,
+				   hex(b->table));
+	for (i = 0; i < b->table_size; i++) {
+		uint64_t e = get64(q, b->table + i * 8ull), off = e & OFFSET_MASK;
+
+		if ((e & ~(OFFSET_MASK | 1)) || (off & (cluster_size(q) - 1)))
+			return qcow2_wrong(q, "entry %u of bitmap %s is 0x%llx", i, b->name,
+					   hex(e));
+		if (off && !use(q, off, cluster_size(q), KIND_BITMAPS, 0))
+			return false;
+	}
+	return true;
+}
+
+static bool walk_bitmaps(struct qcow2 *q)
+{
+	uint64_t ext = bitmaps_extension(q), at, end;
+	uint32_t i, nr;
+
+	q->nr_bitmaps = 0;
+	q->lost_bitmaps = false;
+	if (!ext)
+		return true;
+	if (!(get64(q, 88) & AUTOCLEAR_BITMAPS)) {
+		q->lost_bitmaps = ext / 512 != (ext + 23) / 512;
+		return true;
+	}
+	nr = get32(q, ext);
+	at = get64(q, ext + 16);
+	end = at + get64(q, ext + 8);
+	if (nr >= MAX_CHANGES || at & (cluster_size(q) - 1) ||
+	    !use(q, at, end - at, KIND_BITMAPS, 0))
+		return qcow2_wrong(q, "%u bitmaps at 0x%llx", nr, hex(at));
+	for (i = 0; i < nr; i++) {
+		struct bitmap b = { .table = get64(q, at), .table_size = get32(q, at + 8),
+				    .flags = get32(q, at + 12), .bits = q->d->data[at + 17] };
+
+		if (at + 24 > end || b.bits < 9 || b.bits > 31)
+			return qcow2_wrong(q, "bitmap %u is no bitmap", i);
+		copy_name(q, b.name, at + 24 + get32(q, at + 20), get16(q, at + 18));
+		at += (24ull + get32(q, at + 20) + get16(q, at + 18) + 7) & ~7ull;
+		if (!walk_bitmap(q, &b))
+			return false;
+		q->bitmaps[q->nr_bitmaps++] = b;
+	}
+	return at == end || qcow2_wrong(q, "the bitmaps end at 0x%llx", hex(at));
+}
+
 /* The active tree comes last: q->got is left with what is in it. */
 bool qcow2_check(struct qcow2 *q)
 {
 	q->why[0] = 0;
+	q->stale = 0;
 	if (!read_header(q))
 		return false;
 	make_room(q);
 	return use(q, 0, cluster_size(q), KIND_HEADER, 0) && check_refcount_table(q) &&
 	       walk_snapshots(q) && walk_l1(q, get64(q, 40), get32(q, 36), 0) &&
-	       (q->dirty || check_refcounts(q)) && q->judge(q, 0, q->judge_arg);
+	       walk_bitmaps(q) && (q->dirty || check_refcounts(q)) &&
+	       (!q->lenient || check_shared(q)) && q->judge(q, 0, q->judge_arg);
 }
 
 void qcow2_init(struct qcow2 *q, struct disk *d)

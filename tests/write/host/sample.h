@@ -19,4 +19,8 @@ bool sample(struct qcow2 *q, const char *dir, const char *name);
 bool sample_content(struct qcow2 *q, const char *dir, const char *name,
 		    const char *command, uint32_t mark);
 
+/* Whether QEMU reads in every snapshot what was in the disk when it was made */
+bool sample_snapshots(struct qcow2 *q, const struct oracle *o, const char *dir,
+		      const char *name);
+
 #endif /* SAMPLE_H */

@@ -12,29 +12,32 @@
 CUT_DISK_MB=64
 CUT_LOG_MB=8192
 
-# name, cluster size, MiB, what it begins with, how qemu-img makes it
+# name, cluster size, MiB, what it begins with, how qemu-img makes it, and how it is
+# changed while it is written, see guest/change.c
 #	empty: nothing	base: data	backing: a backing file with data, and data
 #	snapshot: data, all of it in a snapshot too	compressed: data
 #	ext4: nothing; a filesystem is written to
 cut_kinds='
 ext4       65536 48 ext4       compat=1.1
 plain      65536 24 empty      compat=1.1
-small      4096  24 base       compat=1.1
+small      4096  24 base       compat=1.1 bitmap
 old        4096  16 backing    compat=0.10
 snapshot   65536 16 snapshot   compat=1.1
-cow        4096  8  snapshot   compat=1.1
-sub        65536 16 backing    compat=1.1,extended_l2=on
-subsnap    16384 8  snapshot   compat=1.1,extended_l2=on
+cow        4096  8  snapshot   compat=1.1 snapshot
+sub        65536 16 backing    compat=1.1,extended_l2=on stream
+subsnap    16384 8  snapshot   compat=1.1,extended_l2=on snapshot
 packed     4096  8  compressed compat=1.1
 packedzstd 32768 8  compressed compat=1.1,compression_type=zstd
 tiny       512   4  empty      compat=1.1,refcount_bits=64
 bits       1024  4  base       compat=1.1,refcount_bits=1
 lazy       16384 16 base       compat=1.1,lazy_refcounts=on
 large      1048576 24 backing  compat=1.1
+resize     4096  6  backing    compat=1.1 size
+resizeold  512   2  base       compat=0.10 size
 '
 
 # Those that are enough for a quick look
-cut_quick_kinds='ext4|old|cow|sub|packed|tiny'
+cut_quick_kinds='ext4|old|cow|sub|packed|tiny|resize'
 
 # Ways a driver may be wrong, each of which has to be found in what was recorded
 cut_ways='no-flush no-data no-refcounts no-l2 misplaced'
@@ -62,7 +65,7 @@ cut_content() {
 	[ "$1" != compressed ] || echo -c
 }
 
-# cut_make_kind NUMBER NAME CLUSTER MIB CONTENT OPTIONS
+# cut_make_kind NUMBER NAME CLUSTER MIB CONTENT OPTIONS [CHANGES]
 cut_make_kind() {
 	local number=$1 name=$2 convert=()
 
@@ -79,7 +82,7 @@ cut_make_kind() {
 			conv=notrunc,sparse status=none
 		rm image
 	)
-	echo "$name $3 $((number * CUT_DISK_MB)) $((number * CUT_LOG_MB))" >> "$work/cut/kinds"
+	echo "$name $3 $((number * CUT_DISK_MB)) $((number * CUT_LOG_MB)) ${7:--}" >> "$work/cut/kinds"
 	plan "cut-$name"
 	cut_plan_ways "$name"
 }
