@@ -91,7 +91,7 @@ static void use_cipher(struct kunit *test, const char *cipher, const char *hex)
 	qcow_crypt_close(x->c);
 	make_key(&key, cipher, hex);
 	KUNIT_ASSERT_EQ_MSG(test, qcow_crypt_open(&x->c, QCOW_DISK_CRYPT_LUKS,
-						  &key, &msg), 0, "%s", msg.text);
+						  &key, NULL, &msg), 0, "%s", msg.text);
 }
 
 /* --- Known answers --- */
@@ -431,7 +431,8 @@ static void crypt_refused(struct kunit *test)
 
 		if (r->cipher)
 			make_key(&key, r->cipher, r->key);
-		err = qcow_crypt_open(&c, r->method, r->cipher ? &key : NULL, &msg);
+		err = qcow_crypt_open(&c, r->method, r->cipher ? &key : NULL,
+				      NULL, &msg);
 		KUNIT_EXPECT_EQ_MSG(test, err, r->err, "%s: %s",
 				    r->cipher ?: "none", msg.text);
 		KUNIT_EXPECT_TRUE_MSG(test, !r->says || strstr(msg.text, r->says),

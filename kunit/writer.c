@@ -143,7 +143,7 @@ int writer_encrypt(struct writer *w)
 	w->key.len = 16;
 	memset(w->key.bytes, 0x5a, w->key.len);
 	w->base.c->sources[0].key = &w->key;
-	return qcow_crypt_open(&w->crypt, QCOW_DISK_CRYPT_AES, &w->key, &msg);
+	return qcow_crypt_open(&w->crypt, QCOW_DISK_CRYPT_AES, &w->key, NULL, &msg);
 }
 
 /* Log what is done to the image file, up to so many operations and bytes. */

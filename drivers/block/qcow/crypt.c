@@ -14,6 +14,7 @@
 #include <linux/log2.h>
 #include <linux/mempool.h>
 #include <linux/mm.h>
+#include <linux/refcount.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -39,6 +40,7 @@
 
 /**
  * struct qcow_crypt - how the data of one image is encrypted
+ * @ref: images that use it
  * @tfm: the cipher with its key; used by many at once
  * @by_disk: sectors are numbered as those of the disk, not of the file
  * @iv_mask: of the sector's number, what goes into the vector
@@ -47,6 +49,7 @@
  * @pages: for what is written
  */
 struct qcow_crypt {
+	refcount_t ref;
 	struct crypto_skcipher *tfm;
 	bool by_disk;
 	u64 iv_mask;
@@ -214,23 +217,39 @@ static int crypt_check_key(u32 method, const struct qcow_crypt_key *key,
 	return 0;
 }
 
+/* A key is not kept, so the one that was set is used by both. */
+static int crypt_share(struct qcow_crypt **crypt, u32 method,
+		       struct qcow_crypt *same, struct qcow_msg *msg)
+{
+	if (method == QCOW_DISK_CRYPT_NONE ||
+	    same->by_disk != (method == QCOW_DISK_CRYPT_AES))
+		return qcow_fail(msg, -EINVAL, "is encrypted in another way than before");
+	refcount_inc(&same->ref);
+	*crypt = same;
+	return 0;
+}
+
 /**
  * qcow_crypt_open() - get ready for an image's encryption
  * @crypt: the result, for qcow_crypt_close(); NULL if it is not encrypted
  * @method: QCOW_DISK_CRYPT_*
  * @key: or NULL
+ * @same: of the same image, which is open already; or NULL
  * @msg: says why it failed
  *
  * May sleep. Return: 0; -EINVAL: method and key do not go together; -ENOKEY;
  * -EOPNOTSUPP: the cipher is not known, to us or the kernel; or another error.
  */
 int qcow_crypt_open(struct qcow_crypt **crypt, u32 method,
-		    const struct qcow_crypt_key *key, struct qcow_msg *msg)
+		    const struct qcow_crypt_key *key, struct qcow_crypt *same,
+		    struct qcow_msg *msg)
 {
 	struct qcow_crypt *c;
 	int err;
 
 	*crypt = NULL;
+	if (same)
+		return crypt_share(crypt, method, same, msg);
 	if (method == QCOW_DISK_CRYPT_NONE && !key)
 		return 0;
 	err = crypt_check_key(method, key, msg);
@@ -239,6 +258,7 @@ int qcow_crypt_open(struct qcow_crypt **crypt, u32 method,
 	c = kzalloc(sizeof(*c), GFP_KERNEL);
 	if (!c)
 		return -ENOMEM;
+	refcount_set(&c->ref, 1);
 	c->by_disk = method == QCOW_DISK_CRYPT_AES;
 	err = crypt_set_cipher(c, key, msg);
 	if (!err)
@@ -252,11 +272,11 @@ int qcow_crypt_open(struct qcow_crypt **crypt, u32 method,
 
 /**
  * qcow_crypt_close() - forget an image's key
- * @c: from qcow_crypt_open(), or NULL; nobody uses it
+ * @c: from qcow_crypt_open(), or NULL; this user of it is done
  */
 void qcow_crypt_close(struct qcow_crypt *c)
 {
-	if (!c)
+	if (!c || !refcount_dec_and_test(&c->ref))
 		return;
 	mempool_destroy(c->pages);
 	mempool_destroy(c->jobs);

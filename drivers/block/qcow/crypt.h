@@ -24,7 +24,7 @@ struct qcow_crypt;
 
 int __must_check qcow_crypt_open(struct qcow_crypt **crypt, u32 method,
 				 const struct qcow_crypt_key *key,
-				 struct qcow_msg *msg);
+				 struct qcow_crypt *same, struct qcow_msg *msg);
 void qcow_crypt_close(struct qcow_crypt *c);
 u64 qcow_crypt_sector(const struct qcow_crypt *c, u64 pos, u64 host);
 int __must_check qcow_crypt_decrypt(struct qcow_crypt *c,

@@ -57,7 +57,7 @@ static int v1_open(struct qcow_image *img, const struct qcow_params *params,
 	err = v1_read_header(img, &h, msg);
 	if (!err)
 		err = qcow_crypt_open(&img->crypt, h.crypt_method, params->key,
-				      msg);
+				      params->crypt, msg);
 	if (err)
 		return err;
 	qcow_layout_init(&img->layout, &h);

@@ -65,7 +65,8 @@ static int v2_open_crypt(struct qcow_image *img, const struct qcow_header *h,
 	    h->crypto_offset + h->crypto_length > img->file.size)
 		return qcow_fail(msg, -EINVAL, "file is truncated: its LUKS header at %#llx lies past its end (%llu bytes)",
 				 h->crypto_offset, img->file.size);
-	return qcow_crypt_open(&img->crypt, h->crypt_method, params->key, msg);
+	return qcow_crypt_open(&img->crypt, h->crypt_method, params->key,
+			       params->crypt, msg);
 }
 
 /* Images that are read only because of what they say of themselves. */

@@ -238,12 +238,14 @@ struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
 					 const struct qcow_params *params,
 					 struct qcow_msg *msg)
 {
+	struct qcow_params p = *params;
 	struct qcow_image *img;
 
+	p.crypt = old->crypt;
 	if (!same_file(src->file, old->file.file) ||
 	    !same_file(src->data_file, old->data_file.file))
 		return ERR_PTR(qcow_fail(msg, -ESTALE, "is another file now; put it back"));
-	img = image_open_one(src, !old->backing, params, msg);
+	img = image_open_one(src, !old->backing, &p, msg);
 	if (IS_ERR(img) || img->ops == old->ops)
 		return img;
 	image_close(img);

@@ -95,6 +95,7 @@ struct qcow_stats {
  * @untrusted: no backing and no data file
  * @snapshot: the top image: id or name of the snapshot to show; or NULL
  * @key: to the image's data; or NULL
+ * @crypt: of the same image, which is open already, in place of @key; or NULL
  * @writable: the top image is written
  */
 struct qcow_params {
@@ -107,6 +108,7 @@ struct qcow_params {
 	bool untrusted;
 	const char *snapshot;
 	const struct qcow_crypt_key *key;
+	struct qcow_crypt *crypt;
 	bool writable;
 };
 

@@ -101,3 +101,30 @@ after_crypt_change() {
 		'read -P 0 4096000 512000' 'read -P 70 4608000 4k' 'read -P 0 4612096 3M'
 	crypt_check image.qcow2
 }
+
+# --- Into the backing file, which has a key of its own ---
+
+make_crypt_commit() {
+	encrypted base 4M $luks
+	crypt_io base.qcow2 'write -P 17 0 4M'
+	encrypted over 4M encrypt.format=aes -u -b base.qcow2 -F qcow2
+}
+
+case_crypt_commit() {
+	attach --key-file over.key --key-file base.key over.qcow2
+	put D 37 65 oflag=direct
+	put E 4227 3 oflag=direct
+	qcowctl commit "$dev" || fail "commit"
+	put F 40 8 oflag=direct
+	qcowctl commit "$dev" || fail "commit again"
+	reads 18944 1536 D
+	reads 20480 4096 F
+	reads 2164224 1536 E
+	detach
+}
+
+after_crypt_commit() {
+	crypt_io base.qcow2 'read -P 17 0 18944' 'read -P 68 18944 1536' 'read -P 70 20k 4k' \
+		'read -P 68 24k 27648' 'read -P 17 52224 2112000' 'read -P 69 2164224 1536'
+	crypt_check base.qcow2
+}
