@@ -221,8 +221,9 @@ static int crypt_check_key(u32 method, const struct qcow_crypt_key *key,
 static int crypt_share(struct qcow_crypt **crypt, u32 method,
 		       struct qcow_crypt *same, struct qcow_msg *msg)
 {
-	if (method == QCOW_DISK_CRYPT_NONE ||
-	    same->by_disk != (method == QCOW_DISK_CRYPT_AES))
+	bool by_disk = method == QCOW_DISK_CRYPT_AES;
+
+	if (method == QCOW_DISK_CRYPT_NONE || same->by_disk != by_disk)
 		return qcow_fail(msg, -EINVAL, "is encrypted in another way than before");
 	refcount_inc(&same->ref);
 	*crypt = same;
