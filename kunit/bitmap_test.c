@@ -16,8 +16,8 @@
 #define SECTOR		512
 #define SECTORS		384 /* of a disk, at most */
 #define STEPS		12
-#define SEEDS		24
-#define CUT_SEEDS	5
+#define SEEDS		16
+#define CUT_SEEDS	4
 #define CUTS		60
 #define DAMAGES		400
 #define MAX_SITES	300

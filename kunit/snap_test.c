@@ -13,7 +13,7 @@
 #include "writer.h"
 
 #define SECTOR		512
-#define LOADS		10
+#define LOADS		8
 #define STEPS		36
 #define CUTS		120
 #define MAX_SNAPS	24

@@ -71,6 +71,9 @@ truncate -s 1M info.raw
 run "$Q" info info.raw
 has "info: raw" "file format: raw" out
 has "info: raw: size" "virtual size: 1 MiB \(1048576 bytes\)" out
+truncate -s 1000000 info.raw
+run "$Q" info info.raw
+has "info: raw: whole sectors" "virtual size: .*\(1000448 bytes\)" out
 run "$Q" info -f raw base.qcow2
 has "info: -f raw" "file format: raw" out
 refuses "info: -f vmdk" "not a known format" info -f vmdk base.qcow2

@@ -10,6 +10,8 @@
 # QCOW_COUNT=N     random images of each seed (120 unless given)
 # QCOW_READ=N      how many of them are read; on the newest kernel all unless
 #                  given, on others a third. Counts unless QCOW_ONLY is given.
+# QCOW_LONG=1      every case that is no image also on other kernels than the newest,
+#                  which share them unless given
 # QCOW_MUTANTS=N, QCOW_STORM=SECONDS, QCOW_CPUS=N: as much as is good for the
 #                  kernel unless given
 set -euo pipefail
@@ -19,7 +21,7 @@ here=$(realpath "$(dirname "$0")")
 
 [ $# -eq 1 ] || die "usage: test.sh 6.1|6.12|7"
 kernel=$1
-: "${QCOW_SEED:=1}" "${QCOW_COUNT:=120}" "${QCOW_ONLY:=*}"
+: "${QCOW_SEED:=1}" "${QCOW_COUNT:=120}" "${QCOW_ONLY:=*}" "${QCOW_LONG:=}"
 # What depends on the image or on chance is tried most on the newest kernel.
 if [ "$kernel" = 7 ]; then
 	: "${QCOW_READ:=$QCOW_COUNT}" "${QCOW_MUTANTS:=1000}" "${QCOW_STORM:=10}" "${QCOW_CPUS:=2}"
@@ -74,6 +76,15 @@ wanted() {
 		[ "$((10#${BASH_REMATCH[2]}))" -lt "$QCOW_READ" ]
 }
 
+# share: of lines, those for this kernel.
+share() {
+	case ${QCOW_LONG:+all}$QCOW_ONLY$kernel in
+	'*6.1')		sed -n 'p;n' ;;
+	'*6.12')	sed -n 'n;p' ;;
+	*)		cat ;;
+	esac
+}
+
 # make_plan: what the guest shall do, in $out: one manifest each with only the
 # cases asked for, and the names of all.
 make_plan() {
@@ -90,7 +101,7 @@ make_plan() {
 		done < "$images/$manifest" > "$out/$manifest" || true
 		cut -f1 "$out/$manifest" >> "$out/plan"
 	done
-	sed -n 's/^case_\([a-z0-9_]*\)() {$/\1/p' "$here"/guest/[0-9]*.sh | tr _ - |
+	sed -n 's/^case_\([a-z0-9_]*\)() {$/\1/p' "$here"/guest/[0-9]*.sh | tr _ - | share |
 		while read -r name; do
 			# shellcheck disable=SC2053
 			[[ $name != $QCOW_ONLY ]] || echo "$name"

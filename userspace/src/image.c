@@ -201,6 +201,19 @@ int image_load(struct image *img, u32 format, enum image_guess guess)
 }
 
 /**
+ * image_disk_size() - the size of the disk that an image holds
+ * @img: loaded
+ *
+ * Return: bytes. Of a raw image whole sectors, the last of which zeros fill up.
+ */
+u64 image_disk_size(const struct image *img)
+{
+	if (image_has_tables(img))
+		return img->header.size;
+	return (img->file.size + 511) & ~511ULL;
+}
+
+/**
  * image_has_data_file() - is the guest's data in a file of its own?
  * @img: a loaded image
  *

@@ -37,6 +37,7 @@ enum image_guess {
 
 int image_load(struct image *img, u32 format, enum image_guess guess);
 void image_close(struct image *img);
+u64 image_disk_size(const struct image *img);
 bool image_has_data_file(const struct image *img);
 
 /* Whether it has a header and tables. */

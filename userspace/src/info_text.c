@@ -133,7 +133,7 @@ void info_print_image(const struct image *img)
 
 	print_name("image", img->file.name);
 	printf("file format: %s\n", image_format_name(img->format));
-	print_size_exact("virtual size", tables ? img->header.size : img->file.size);
+	print_size_exact("virtual size", image_disk_size(img));
 	print_size_exact("file length", img->file.size);
 	print_size("disk size", (u64)img->file.stat.st_blocks * 512);
 	if (img->format == QCOW_FORMAT_QCOW2)

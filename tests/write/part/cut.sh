@@ -37,7 +37,7 @@ resizeold  512   2  base       compat=0.10 size
 '
 
 # Those that are enough for a quick look
-cut_quick_kinds='ext4|old|cow|sub|packed|tiny|resize'
+cut_quick_kinds='ext4|cow|sub|tiny|resize'
 
 # Ways a driver may be wrong, each of which has to be found in what was recorded
 cut_ways='no-flush no-data no-refcounts no-l2 misplaced'
