@@ -154,10 +154,14 @@ share_args() {
 		-device virtio-blk-pci,drive=tools,serial=tools
 }
 
+# What an emulated processor does one byte at a time, or piece by piece, and
+# programs do in other ways if it is not there
+slower='avx=off,avx2=off,erms=off,fsrm'
+
 accel_args() {
 	case ${QCOW_ACCEL:-$(find_accel)} in
 	kvm)	printf '%s\n' -accel kvm -cpu host ;;
-	*)	printf '%s\n' -accel tcg,thread=multi -cpu max ;;
+	*)	printf '%s\n' -accel tcg,thread=multi -cpu "max,$slower=off" ;;
 	esac
 }
 

@@ -24,7 +24,7 @@ kernel=$1
 : "${QCOW_SEED:=1}" "${QCOW_COUNT:=120}" "${QCOW_ONLY:=*}" "${QCOW_LONG:=}"
 # What depends on the image or on chance is tried most on the newest kernel.
 if [ "$kernel" = 7 ]; then
-	: "${QCOW_READ:=$QCOW_COUNT}" "${QCOW_MUTANTS:=1000}" "${QCOW_STORM:=10}" "${QCOW_CPUS:=2}"
+	: "${QCOW_READ:=$QCOW_COUNT}" "${QCOW_MUTANTS:=700}" "${QCOW_STORM:=6}" "${QCOW_CPUS:=2}"
 else
 	: "${QCOW_READ:=$((QCOW_COUNT / 3))}" "${QCOW_MUTANTS:=300}" "${QCOW_STORM:=5}" "${QCOW_CPUS:=1}"
 fi
