@@ -193,8 +193,8 @@ static void build(struct kunit *test, enum build_kind kind, struct rnd_state *rn
 	else
 		writer_random_spec(rnd, &specs[0]);
 	specs[0].size = min_t(u64, specs[0].size, 64 << 10);
-	/* Files are made longer by a MiB. */
-	specs[0].room = 2 << 20;
+	/* A cut leaks a batch of clusters, of 4 MiB, and another one is taken. */
+	specs[0].room = 10 << 20;
 	if (full) {
 		specs[0].version = 3;
 		specs[0].extended_l2 = false;

@@ -123,13 +123,13 @@ report_ended() {
 	done
 }
 
-# Side by side: one more than there are CPUs, as none keeps its own busy all the
-# time. With more of them emulated processors wait for each other.
+# Side by side as far as there are CPUs: more at once, and emulated processors
+# wait for each other.
 run_tiers() {
 	local -A running=()
 	local unreported=("$@") busy=0 cpus tier
 
-	cpus=$(($(nproc) + 1))
+	cpus=$(nproc)
 	for tier; do
 		while [ $busy -gt 0 ] && [ $((busy + $(weight "$tier"))) -gt "$cpus" ]; do
 			wait_for_one
