@@ -138,6 +138,37 @@ u32 qcow_file_bvecs(struct bio_vec *bvec, void *buf, size_t len)
 	return nr;
 }
 
+/**
+ * qcow_buf_alloc() - get kernel memory for I/O
+ * @buf: the result
+ * @len: bytes; as much as is wanted: it need not be in a row
+ *
+ * May sleep; starts no I/O for it. Return: 0 or -ENOMEM. Either way
+ * qcow_buf_free() gives it back.
+ */
+int qcow_buf_alloc(struct qcow_buf *buf, size_t len)
+{
+	buf->mem = kvmalloc(len, GFP_NOIO);
+	buf->bvec = kvmalloc_array(len / PAGE_SIZE + 2, sizeof(*buf->bvec),
+				   GFP_NOIO);
+	if (!buf->mem || !buf->bvec)
+		return -ENOMEM;
+	buf->nr_bvec = qcow_file_bvecs(buf->bvec, buf->mem, len);
+	return 0;
+}
+
+/**
+ * qcow_buf_free() - give back memory
+ * @buf: from qcow_buf_alloc(), or all zero
+ *
+ * May sleep.
+ */
+void qcow_buf_free(struct qcow_buf *buf)
+{
+	kvfree(buf->bvec);
+	kvfree(buf->mem);
+}
+
 /* Direct, up to FILE_PREAD_PAGES of any kernel memory. */
 static ssize_t file_direct(struct qcow_file *f, u64 pos, void *buf, size_t len,
 			   bool write)

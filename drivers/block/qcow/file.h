@@ -35,6 +35,18 @@ struct qcow_file {
 	bool nowait;
 };
 
+/**
+ * struct qcow_buf - kernel memory for I/O
+ * @mem: its address
+ * @bvec: describes it
+ * @nr_bvec: segments at @bvec
+ */
+struct qcow_buf {
+	void *mem;
+	struct bio_vec *bvec;
+	u32 nr_bvec;
+};
+
 int __must_check qcow_file_open(struct qcow_file *f, struct file *file,
 				enum qcow_direct direct, struct qcow_msg *msg);
 u64 qcow_file_size(const struct qcow_file *f);
@@ -43,6 +55,8 @@ void qcow_file_use_cache(struct qcow_file *f);
 bool qcow_file_shrunk(const struct qcow_file *f);
 void qcow_file_close(struct qcow_file *f);
 u32 qcow_file_bvecs(struct bio_vec *bvec, void *buf, size_t len);
+int __must_check qcow_buf_alloc(struct qcow_buf *buf, size_t len);
+void qcow_buf_free(struct qcow_buf *buf);
 int __must_check qcow_file_pread(struct qcow_file *f, u64 pos, void *buf,
 				 size_t len);
 int __must_check qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf,

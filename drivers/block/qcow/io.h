@@ -8,6 +8,7 @@
 #include <linux/mempool.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/string.h>
 #include <linux/uio.h>
 #include <linux/workqueue.h>
 
@@ -167,6 +168,24 @@ struct qcow_io {
 	struct completion *waiter;
 	void (*done)(struct qcow_io *io);
 };
+
+/**
+ * qcow_io_init() - prepare another I/O of a device
+ * @io: all of it is set: what is not taken from @like is zero
+ * @image: of the chain of @like's image
+ * @like: wq, write_wq and parts are taken from it
+ *
+ * Any context.
+ */
+static inline void qcow_io_init(struct qcow_io *io, struct qcow_image *image,
+				const struct qcow_io *like)
+{
+	memset(io, 0, sizeof(*io));
+	io->image = image;
+	io->wq = like->wq;
+	io->write_wq = like->write_wq;
+	io->parts = like->parts;
+}
 
 /*
  * Around all that a worker does for a device: it must not wait for the device's

@@ -12,7 +12,6 @@
 #include <linux/bitops.h>
 #include <linux/blkdev.h>
 #include <linux/err.h>
-#include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -172,17 +171,6 @@ void qcow_merge_free(struct qcow_merge *m)
 	kfree(m);
 }
 
-/* I/O of the backing file. */
-static struct qcow_io below_io(const struct qcow_io *like)
-{
-	return (struct qcow_io) {
-		.image = like->image->backing,
-		.wq = like->wq,
-		.write_wq = like->write_wq,
-		.parts = like->parts,
-	};
-}
-
 /**
  * qcow_merge_start() - first changes of the backing file
  * @m: the merge
@@ -196,16 +184,18 @@ int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
 		     struct qcow_msg *msg)
 {
 	u64 size = (m->img->size + SECTOR_SIZE - 1) & ~(u64)(SECTOR_SIZE - 1);
-	struct qcow_io below = below_io(like);
-	bool grow = below.image->size < size;
+	struct qcow_image *below = m->img->backing;
+	bool grow = below->size < size;
+	struct qcow_io io;
 	int err;
 
-	if (grow && qcow_bitmap_present(below.image))
+	if (grow && qcow_bitmap_present(below))
 		return qcow_fail(msg, -EOPNOTSUPP, "is smaller than the disk, and has bitmaps, which fit its size; remove them first");
-	err = qcow_image_start(below.image, msg);
-	if (!err && grow)
-		err = qcow_resize(&below, size, msg);
-	return err;
+	err = qcow_image_start(below, msg);
+	if (err || !grow)
+		return err;
+	qcow_io_init(&io, below, like);
+	return qcow_resize(&io, size, msg);
 }
 
 /* --- Copying --- */
@@ -215,16 +205,12 @@ int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
  * @io: of the backing file
  * @like: reads the image
  * @buf: MERGE_CHUNK bytes
- * @bvec: describes @buf
- * @nr_bvec: of @bvec
  * @msg: says what failed, of the backing file
  */
 struct copy {
 	struct qcow_io io;
 	struct qcow_io like;
-	void *buf;
-	struct bio_vec *bvec;
-	u32 nr_bvec;
+	struct qcow_buf buf;
 	struct qcow_msg *msg;
 };
 
@@ -232,8 +218,7 @@ static void copy_free(struct copy *c)
 {
 	if (!c)
 		return;
-	kvfree(c->bvec);
-	kvfree(c->buf);
+	qcow_buf_free(&c->buf);
 	kfree(c);
 }
 
@@ -245,14 +230,10 @@ static struct copy *copy_alloc(const struct qcow_io *like, struct qcow_msg *msg)
 		return NULL;
 	c->msg = msg;
 	c->like = *like;
-	c->buf = kvmalloc(MERGE_CHUNK, GFP_NOIO);
-	c->bvec = kvmalloc_array(MERGE_CHUNK / PAGE_SIZE + 2, sizeof(*c->bvec),
-				 GFP_NOIO);
-	if (!c->buf || !c->bvec) {
+	if (qcow_buf_alloc(&c->buf, MERGE_CHUNK)) {
 		copy_free(c);
 		return NULL;
 	}
-	c->nr_bvec = qcow_file_bvecs(c->bvec, c->buf, MERGE_CHUNK);
 	return c;
 }
 
@@ -268,15 +249,15 @@ static s64 copy_data(struct copy *c, u64 pos, u64 len)
 	int err;
 
 	len = min_t(u64, len, MERGE_CHUNK);
-	err = qcow_read_sync(&c->like, pos, c->buf, len);
+	err = qcow_read_sync(&c->like, pos, c->buf.mem, len);
 	if (err)
 		return err;
-	c->io = below_io(&c->like);
+	qcow_io_init(&c->io, c->like.image->backing, &c->like);
 	c->io.op = QCOW_OP_WRITE;
 	c->io.pos = pos;
 	c->io.len = len;
-	c->io.bvec = c->bvec;
-	c->io.nr_bvec = c->nr_bvec;
+	c->io.bvec = c->buf.bvec;
+	c->io.nr_bvec = c->buf.nr_bvec;
 	err = qcow_write_sync(&c->io);
 	return err ? copy_failed(c, err) : (s64)len;
 }
@@ -286,7 +267,7 @@ static s64 copy_zeros(struct copy *c, u64 pos, u64 len)
 	int err;
 
 	len = min(len, MERGE_ZERO_CHUNK);
-	c->io = below_io(&c->like);
+	qcow_io_init(&c->io, c->like.image->backing, &c->like);
 	c->io.op = QCOW_OP_UNMAP;
 	c->io.pos = pos;
 	c->io.len = len;

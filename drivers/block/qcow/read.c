@@ -197,16 +197,14 @@ static void sync_read_done(struct qcow_io *io)
  */
 int qcow_read_sync(struct qcow_io *like, u64 pos, void *buf, size_t len)
 {
-	struct sync_read *r = kzalloc(sizeof(*r), GFP_NOIO);
+	struct sync_read *r = kmalloc(sizeof(*r), GFP_NOIO);
 	struct bio_vec *bv;
 	int err = -ENOMEM;
 
 	bv = kvmalloc_array(len / PAGE_SIZE + 2, sizeof(*bv), GFP_NOIO);
 	if (r && bv) {
 		init_completion(&r->done);
-		r->io.image = like->image;
-		r->io.wq = like->wq;
-		r->io.parts = like->parts;
+		qcow_io_init(&r->io, like->image, like);
 		r->io.pos = pos;
 		r->io.len = len;
 		r->io.bvec = bv;

@@ -73,14 +73,11 @@ static int drop_range(struct qcow_image *img, u64 pos, u64 end)
 /* @like: where from to take what an I/O needs */
 static int zero_range(const struct qcow_io *like, u64 pos, u64 end)
 {
-	struct qcow_io *io = kzalloc(sizeof(*io), GFP_NOIO);
+	struct qcow_io *io = kmalloc(sizeof(*io), GFP_NOIO);
 	int err = io ? 0 : -ENOMEM;
 
 	for (; !err && pos < end; pos += io->len) {
-		io->image = like->image;
-		io->wq = like->wq;
-		io->write_wq = like->write_wq;
-		io->parts = like->parts;
+		qcow_io_init(io, like->image, like);
 		io->op = QCOW_OP_UNMAP;
 		io->pos = pos;
 		io->len = min(end - pos, RESIZE_ZERO_STEP);

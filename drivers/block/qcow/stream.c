@@ -7,7 +7,6 @@
  * The header names the backing file until all is there and durable, so a power
  * cut at any moment leaves a disk that reads the same.
  */
-#include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -23,43 +22,35 @@
 
 /**
  * struct stream - the copying of a stretch of the disk
- * @io: what it reads and writes with
- * @buf: memory of its bvec, STREAM_CHUNK bytes
+ * @io: what it reads and writes with, to and from @buf
+ * @buf: STREAM_CHUNK bytes
  */
 struct stream {
 	struct qcow_io io;
-	void *buf;
+	struct qcow_buf buf;
 };
 
 static void stream_free(struct stream *s)
 {
 	if (!s)
 		return;
-	kvfree(s->io.bvec);
-	kvfree(s->buf);
+	qcow_buf_free(&s->buf);
 	kfree(s);
 }
 
 static struct stream *stream_alloc(const struct qcow_io *like)
 {
 	struct stream *s = kzalloc(sizeof(*s), GFP_NOIO);
-	struct bio_vec *bvec;
 
 	if (!s)
 		return NULL;
-	s->buf = kvmalloc(STREAM_CHUNK, GFP_NOIO);
-	bvec = kvmalloc_array(STREAM_CHUNK / PAGE_SIZE + 2, sizeof(*bvec),
-			      GFP_NOIO);
-	s->io.bvec = bvec;
-	if (!s->buf || !bvec) {
+	if (qcow_buf_alloc(&s->buf, STREAM_CHUNK)) {
 		stream_free(s);
 		return NULL;
 	}
-	s->io.image = like->image;
-	s->io.wq = like->wq;
-	s->io.write_wq = like->write_wq;
-	s->io.parts = like->parts;
-	s->io.nr_bvec = qcow_file_bvecs(bvec, s->buf, STREAM_CHUNK);
+	qcow_io_init(&s->io, like->image, like);
+	s->io.bvec = s->buf.bvec;
+	s->io.nr_bvec = s->buf.nr_bvec;
 	return s;
 }
 
@@ -85,7 +76,7 @@ static s64 stream_extent(struct stream *s, u64 pos, u64 len)
 		return ext.len;
 	s->io.pos = pos;
 	return qcow_place_copy_up(&s->io, pos,
-				  min_t(u64, ext.len, STREAM_CHUNK), s->buf);
+				  min_t(u64, ext.len, STREAM_CHUNK), s->buf.mem);
 }
 
 static int stream_stretch(struct stream *s, u64 end)

@@ -27,15 +27,12 @@
 /* Write zeros. Return: bytes written or a negative errno. */
 static s64 zero_by_writing(const struct qcow_io *like, u64 pos, u64 len)
 {
-	struct qcow_io *io = kzalloc(sizeof(*io), GFP_NOIO);
+	struct qcow_io *io = kmalloc(sizeof(*io), GFP_NOIO);
 	int err;
 
 	if (!io)
 		return -ENOMEM;
-	io->image = like->image;
-	io->wq = like->wq;
-	io->write_wq = like->write_wq;
-	io->parts = like->parts;
+	qcow_io_init(io, like->image, like);
 	io->op = QCOW_OP_WRITE;
 	io->pos = pos;
 	io->len = min_t(u64, len, QCOW_ZEROS_BYTES);
