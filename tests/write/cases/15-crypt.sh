@@ -34,15 +34,11 @@ crypt_opts() {
 
 # crypt_io IMAGE COMMAND...: as qemu-io does, with the image's passphrase.
 crypt_io() {
-	local image=$1 args=() command
+	local image=$1
 
 	shift
-	for command; do
-		args+=(-c "$command")
-	done
-	qemu-io --object "secret,id=s,file=$(key_of "$image")" --image-opts "${args[@]}" \
-		"$(crypt_opts "$image")" > qemu-io.log 2>&1 || fail "$(cat qemu-io.log)"
-	! grep -E 'failed|error|[Cc]ould not|Pattern' qemu-io.log || fail "$*"
+	io_does --object "secret,id=s,file=$(key_of "$image")" --image-opts \
+		"$(crypt_opts "$image")" -- "$@"
 }
 
 # crypt_check IMAGE: that QEMU finds neither faults nor leaks
@@ -102,19 +98,17 @@ case_crypt_chain() {
 
 after_crypt_chain() {
 	local image below base=driver=qcow2,file.filename=base.qcow2,encrypt.key-secret=b
+	local content=('read -P 17 0 1536' 'read -P 68 1536 512' 'read -P 17 2k 2046k')
 
 	for image in top.qcow2 v1.qcow; do
 		below=,backing.${base//,/,backing.}
 		[ $image = v1.qcow ] ||
 			below=,backing.driver=qcow2,backing.file.filename=middle.qcow2${below//backing/backing.backing}
-		qemu-io --object "secret,id=s,file=$(key_of $image)" \
+		io_does --object "secret,id=s,file=$(key_of $image)" \
 			--object secret,id=b,file=base.key --image-opts \
-			-c 'read -P 17 0 1536' -c 'read -P 68 1536 512' \
-			-c 'read -P 17 2k 2046k' "$(crypt_opts $image)$below" \
-			> qemu-io.log 2>&1 || fail "$(cat qemu-io.log)"
-		! grep -E 'failed|error|Pattern' qemu-io.log || fail "QEMU reads other data"
+			"$(crypt_opts $image)$below" -- "${content[@]}"
 	done
-	crypt_io all.qcow2 'read -P 17 0 1536' 'read -P 68 1536 512' 'read -P 17 2k 2046k'
+	crypt_io all.qcow2 "${content[@]}"
 	! qemu-img info -U all.qcow2 | grep -q 'backing file' || fail "it has a backing file"
 	crypt_check all.qcow2
 	unchanged

@@ -27,13 +27,13 @@ v1_source() {
 
 # v1_write IMAGE SEED: pieces of source, by QEMU
 v1_write() {
-	local i args=()
+	local i commands=()
 
 	RANDOM=$2
 	for ((i = 0; i < 30; i++)); do
-		args+=(-c "write -s source $((RANDOM % 7900 * 512)) $((RANDOM % 40 * 512 + 512))")
+		commands+=("write -s source $((RANDOM % 7900 * 512)) $((RANDOM % 40 * 512 + 512))")
 	done
-	qemu-io -f qcow "${args[@]}" "$1" > qemu-io.log
+	io_does -f qcow "$1" -- "${commands[@]}"
 }
 
 # v1_geometry NAME CLUSTER_BITS L2_BITS: QEMU makes two geometries, but takes any.

@@ -86,20 +86,12 @@ make_stream_busy() {
 }
 
 case_stream_busy() {
-	local streamer writer code
+	local writer
 
 	attach over.qcow2
 	qcowwrite race "$dev" 7 2 $((16 << 20)) > race.log 2>&1 &
 	writer=$!
-	qcowctl stream --progress=json "$dev" 2> log &
-	streamer=$!
-	until grep -q done log; do
-		sleep 0.01
-	done
-	kill -INT $streamer
-	code=0
-	wait $streamer || code=$?
-	is 1 $code
+	is 1 "$(interrupted INT qcowctl stream "$dev")"
 	grep -q 'interrupted after' log || fail "$(cat log)"
 	is 2 "$(cat "/sys/block/${dev#/dev/}/qcow/depth")"
 	qcowctl stream "$dev"

@@ -146,20 +146,12 @@ make_commit_busy() {
 }
 
 case_commit_busy() {
-	local committer writer code
+	local writer
 
 	attach over.qcow2
 	qcowwrite race "$dev" 7 2 $((2 << 20)) > race.log 2>&1 &
 	writer=$!
-	qcowctl commit --progress=json "$dev" 2> log &
-	committer=$!
-	until grep -q done log; do
-		sleep 0.01
-	done
-	kill -INT $committer
-	code=0
-	wait $committer || code=$?
-	is 1 $code
+	is 1 "$(interrupted INT qcowctl commit "$dev")"
 	grep -q 'interrupted after' log || fail "$(cat log)"
 	refuses "is being committed" qcowctl stream "$dev"
 	refuses "is being committed" qcowctl resize "$dev" 100M
@@ -188,16 +180,8 @@ make_commit_left() {
 }
 
 case_commit_left() {
-	local committer
-
 	attach over.qcow2
-	qcowctl commit --progress=json "$dev" 2> log &
-	committer=$!
-	until grep -q done log; do
-		sleep 0.01
-	done
-	kill -KILL $committer
-	wait $committer || true
+	is 137 "$(interrupted KILL qcowctl commit "$dev")"
 	detach
 	qemu-img check base.qcow2
 	qemu-img check over.qcow2

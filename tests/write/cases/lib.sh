@@ -27,6 +27,22 @@ refuses() {
 	grep -qE "$pattern" err || fail "it does not say '$pattern'"
 }
 
+# interrupted SIGNAL COMMAND...: gets the signal when it has begun. Its exit code,
+# its log in "log".
+interrupted() {
+	local signal=$1 pid code=0
+
+	shift
+	"$@" --progress=json 2> log &
+	pid=$!
+	until grep -q '"done"' log; do
+		sleep 0.01
+	done
+	kill "-$signal" $pid
+	wait $pid || code=$?
+	echo $code
+}
+
 # --- On the host ---
 
 # create NAME SIZE [ARGUMENTS...]: NAME.qcow2
@@ -37,16 +53,25 @@ create() {
 	qemu-img create -q -f qcow2 "$@" "$name.qcow2" "$size"
 }
 
+# io_does ARGUMENTS... -- COMMAND...: qemu-io does it, with no failure.
+io_does() {
+	local arguments=()
+
+	while [ "$1" != -- ]; do
+		arguments+=("$1")
+		shift
+	done
+	shift
+	qemu-io "${arguments[@]}" "${@/#/-c}" > qemu-io.log 2>&1 || fail "$(cat qemu-io.log)"
+	! grep -E 'failed|error|[Cc]ould not|Pattern' qemu-io.log || fail "$*"
+}
+
 # fill IMAGE COMMAND...: as qemu-io does.
 fill() {
-	local image=$1 args=() command
+	local image=$1
 
 	shift
-	for command; do
-		args+=(-c "$command")
-	done
-	qemu-io -f qcow2 "${args[@]}" "$image" > qemu-io.log || fail "$(cat qemu-io.log)"
-	! grep -E 'failed|error' qemu-io.log || fail "$*"
+	io_does -f qcow2 "$image" -- "$@"
 }
 
 # holds FORMAT FILE COMMAND...: what qemu-io has to be able to read there
