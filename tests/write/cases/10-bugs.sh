@@ -33,7 +33,7 @@ make_write_over_metadata() {
 # It may say that something is lost, but it goes.
 detach_corrupt() {
 	qcowctl detach "$dev" || true
-	[ ! -e "/sys/block/${dev#/dev/}" ] || fail "$dev stays"
+	! stays || fail "$dev stays"
 }
 
 # It fails, everything after it fails, and the image cannot be written again.
@@ -118,7 +118,7 @@ case_damaged_tables() {
 
 	for image in *.qcow2; do
 		# It may be found out even before.
-		dev=$(qcowctl attach "$image" 2> err) || { cat err; continue; }
+		try_attach "$image" 2> err || { cat err; continue; }
 		operate "$dev" 'write 512k 4k 9 =EIO' 'write 516k 4k 9 =EIO' || fail "$image"
 		detach_corrupt
 		refuses corrupt qcowctl attach "$image"

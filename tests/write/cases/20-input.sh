@@ -301,7 +301,7 @@ case_detach_while_written() {
 	dd if=/dev/zero bs=4k count=1 of="/proc/self/fd/$fd" conv=notrunc status=none
 	exec {fd}>&-
 	for ((i = 0; i < 100; i++)); do
-		[ -e "/sys/block/${dev#/dev/}" ] || break
+		stays || break
 		sleep 0.05
 	done
 	attach image.qcow2

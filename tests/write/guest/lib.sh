@@ -29,7 +29,13 @@ fail() {
 	exit 1
 }
 
-# attach IMAGE [ARGUMENTS...]: sets dev.
+# try_attach IMAGE [ARGUMENTS...]: sets dev, and disk: no other ever has its number.
+try_attach() {
+	dev=$(qcowctl attach "$@") || return
+	disk=$(cat "/sys/block/${dev#/dev/}/diskseq")
+}
+
+# attach IMAGE [ARGUMENTS...]: sets dev, too.
 attach() {
 	if [ "$QCOW_TARGET" = nbd ]; then
 		dev=/dev/nbd0
@@ -40,8 +46,13 @@ attach() {
 			sleep 0.05
 		done
 	else
-		dev=$(qcowctl attach "$@") || fail "attach $*"
+		try_attach "$@" || fail "attach $*"
 	fi
+}
+
+# Is the device still there? Another may have its name by now.
+stays() {
+	[ "$disk" = "$(cat "/sys/block/${dev#/dev/}/diskseq" 2> /dev/null)" ]
 }
 
 detach() {
