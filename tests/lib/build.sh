@@ -52,7 +52,7 @@ drop_other_kernels_objects() {
 build_stock() {
 	# The same for everybody who asks for nothing special, or the objects of
 	# one would be stale for the other.
-	[ $# -gt 0 ] || set -- W=1
+	[ $# -gt 0 ] || set -- W=1e
 	kernel_info "$name"
 	drop_other_kernels_objects "$KVER"
 	copy_source
