@@ -42,6 +42,17 @@ only_one() {
 	flock "$fd"
 }
 
+# image_folder NAME: sets images to that folder for images in the cache, which nobody
+# else has until this script or subshell ends. What nobody has asked for in two weeks is
+# removed.
+image_folder() {
+	images=$QCOW_CACHE/images/$1
+	only_one "images-$1"
+	mkdir -p "$images"
+	touch "$images"
+	find "$QCOW_CACHE/images" -mindepth 1 -maxdepth 1 -mtime +14 -exec rm -rf {} +
+}
+
 # kernel_info NAME: loads KVER, VMLINUZ, MODULES and BUILD of a cached kernel.
 kernel_info() {
 	local info=$QCOW_CACHE/kernels/$1/info

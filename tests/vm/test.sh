@@ -34,21 +34,20 @@ manifests=(cross crafted damage crypt refuse)
 # make_images: prints the folder with the images' disk and the manifests. It is
 # named after all that decides what is in it.
 make_images() {
-	local id dir
+	local id images
 
 	id=$({ cat "$here"/images/*.py; qemu-img --version
 	       echo "$QCOW_SEED $QCOW_COUNT"; } | sha256sum | cut -c1-16)
-	dir=$QCOW_CACHE/images/$id
-	only_one "images-$id"
-	if [ ! -f "$dir/disk" ]; then
-		rm -rf "$dir"
-		mkdir -p "$dir"
-		say "making images in $dir"
-		PYTHONDONTWRITEBYTECODE=1 "$here/images/make.py" "$dir" "$QCOW_SEED" "$QCOW_COUNT" >&2
-		make_disk "$dir"
-		rm -rf "$dir/images"
+	image_folder "$id"
+	if [ ! -f "$images/disk" ]; then
+		rm -rf "${images:?}"/*
+		say "making images in $images"
+		PYTHONDONTWRITEBYTECODE=1 "$here/images/make.py" "$images" "$QCOW_SEED" \
+			"$QCOW_COUNT" >&2
+		make_disk "$images"
+		rm -rf "$images/images"
 	fi
-	echo "$dir"
+	echo "$images"
 }
 
 make_disk() {

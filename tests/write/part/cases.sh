@@ -15,15 +15,40 @@ cases_list() {
 	done | awk -v nth="${share%/*}" -v of="${share#*/}" 'NR % of == nth % of'
 }
 
-cases_make() {
-	local file name
+# Prints the name of the folder with their images. It is there for as long as neither
+# the cases change, nor what makes their images, nor how many those are.
+cases_id() {
+	{ cat "$write_here"/cases/*.sh "$write_here"/{case.sh,craft.py}
+	  qemu-img --version
+	  echo "$QCOW_QUICK ${QCOW_LONG:-}"; } | sha256sum | cut -c1-16
+}
 
+# case_images ID FILE NAME: in a subshell: the images of a case, made once, in the
+# current folder.
+case_images() {
+	local images made
+
+	image_folder "cases-$1"
+	made=$images/$3
+	if [ ! -f "$made/done" ]; then
+		rm -rf "$made"
+		mkdir -p "$made/tree"
+		(cd "$made/tree" && bash "$write_here/case.sh" make "$2" "$3") || return
+		touch "$made/done"
+	fi
+	cp -a --sparse=always --reflink=auto "$made/tree/." .
+}
+
+cases_make() {
+	local file name id
+
+	id=$(cases_id)
 	while read -r file name; do
 		wanted "$name" || continue
 		plan "$name"
 		mkdir -p "$work/tree/cases/$name"
-		if (cd "$work/tree/cases/$name" &&
-		    bash "$write_here/case.sh" make "$file" "$name") > "$work/log" 2>&1; then
+		if (cd "$work/tree/cases/$name" && case_images "$id" "$file" "$name") \
+			> "$work/log" 2>&1; then
 			echo "$file $name" >> "$work/cases.plan"
 		else
 			bad "$name" "it could not be made: $(tail -n 3 "$work/log")"

@@ -6,20 +6,18 @@
 
 # Prints the folder with them, made once.
 diff_images() {
-	local id dir
+	local id images
 
 	id=$({ cat "$write_here"/images.py "$QCOW_TOP"/tests/vm/images/{common,cross,encrypted,qcow2}.py
 	       qemu-img --version; echo "$QCOW_SEED $QCOW_COUNT"; } | sha256sum | cut -c1-16)
-	dir=$QCOW_CACHE/images/write-$QCOW_SEED-$id
-	only_one "images-write-$id"
-	if [ ! -f "$dir/facts" ]; then
-		rm -rf "$dir"
-		mkdir -p "$dir"
-		say "making images in $dir"
+	image_folder "write-$QCOW_SEED-$id"
+	if [ ! -f "$images/facts" ]; then
+		rm -rf "${images:?}"/*
+		say "making images in $images"
 		PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$write_here/images.py" \
-			"$dir" "$QCOW_SEED" "$QCOW_COUNT" >&2
+			"$images" "$QCOW_SEED" "$QCOW_COUNT" >&2
 	fi
-	echo "$dir"
+	echo "$images"
 }
 
 diff_make() {
