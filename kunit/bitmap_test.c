@@ -18,7 +18,7 @@
 #define STEPS		12
 #define SEEDS		16
 #define CUT_SEEDS	4
-#define CUTS		60
+#define CUTS		30
 #define DAMAGES		400
 #define MAX_SITES	300
 #define LOG_ENTRIES	4096

@@ -18,7 +18,7 @@
 #define SECTOR		512
 #define LOADS		16
 #define CUTS		40
-#define FAULT_LOADS	2
+#define FAULT_LOADS	1
 #define MAX_SITES	200
 #define LOG_ENTRIES	4096
 #define LOG_BYTES	(8U << 20)
