@@ -188,6 +188,25 @@ boot() {
 	return $status
 }
 
+booted() {
+	grep -aq BOOTED "$out/kernel.log"
+}
+
+# boot_stock ARGUMENTS...: a stock kernel, before anything of ours is there, may die
+# of emulation: one processor runs into what another is just patching. It is booted
+# again, twice.
+boot_stock() {
+	local try
+
+	for try in 1 2; do
+		boot "$@" | cat
+		! booted || return 0
+		say "the guest did not boot; again"
+		cp "$out/kernel.log" "$out/kernel-no-boot-$try.log"
+	done
+	boot "$@" | cat
+}
+
 run_shared() {
 	local args status tools
 
@@ -196,8 +215,8 @@ run_shared() {
 	write_job
 	# QEMU opens its standard output anew, which a pipe always bears.
 	append="$quicker $append"
-	boot "${args[@]}" | cat
-	if ! grep -aq BOOTED "$out/kernel.log"; then
+	boot_stock "${args[@]}"
+	if ! booted; then
 		say "the guest did not boot; its log ends:"
 		tail -n 20 "$out/kernel.log" >&2
 		return 1

@@ -15,7 +15,7 @@ programs=(
 	fsck.ext4 grep head id insmod jq kill ln losetup ls lsblk md5sum mkdir
 	mke2fs mkfifo mkfs.btrfs mkfs.ext4 mkfs.xfs mknod mktemp modprobe mount
 	mv od paste ps qemu-img qemu-io qemu-nbd readlink realpath rm rmdir rmmod
-	sed seq sh sha256sum sleep sort stat stty sync tail tee test timeout touch
+	sed seq sh sha256sum sleep sort stat stty sync tail taskset tee test timeout touch
 	tr true truncate udevadm umount uname uniq wc xargs xfs_repair
 )
 folders=(/usr/lib/locale/C.utf8)
