@@ -139,7 +139,7 @@ judge() {
 	comm -23 "$work/failed" "$work/bad" | head -n 10 | sed 's/^/did not run: /'
 	[ ! -s "$work/failed" ] ||
 		echo "again: QCOW_SEED=$QCOW_SEED QCOW_ONLY='$(head -n1 "$work/failed")'" \
-			"tests/write/test.sh${QCOW_QUICK:+ -q -s $share} $kernel"
+			"tests/write/test.sh${QCOW_QUICK:+ -q -s $share} $kernel ${parts[*]}"
 	passed=$(wc -l < "$work/passed")
 	failed=$(wc -l < "$work/failed")
 }
