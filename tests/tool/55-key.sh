@@ -133,18 +133,19 @@ has "key: info: JSON" '"cipher": "aes-xts-plain64"' out
 # --- The terminal ---
 
 # typed TEXT ARGUMENTS...: as if TEXT was typed where a passphrase is asked for;
-# prints what the terminal showed.
+# prints what the terminal showed, unless it takes a minute.
 typed()
 {
 	rm -f root/log
 	MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so /usr/bin/python3 -c '
-import os, pty, sys, termios, time
+import os, pty, signal, sys, termios, time
+signal.alarm(60)
 pid, tty = pty.fork()
 if not pid:
     os.execv(sys.argv[2], [sys.argv[2], "attach"] + sys.argv[3:])
 shown = b""
 try:
-    for answer in sys.argv[1].split(","):
+    for answer in filter(None, sys.argv[1].split(",")):
         asked = shown.count(b"Passphrase for ")
         while shown.count(b"Passphrase for ") == asked:
             shown += os.read(tty, 1000)
@@ -171,6 +172,9 @@ same "key: typed for two" \
 	"$(typed 'wrong\n,secret\n' "$Q" over.qcow2)"
 same "key: interrupted" "Passphrase for luks.qcow2: | 2" \
 	"$(typed 'sec\x03' "$Q" luks.qcow2 | sed 's/\^C//')"
+# Before it waits for the first byte
+same "key: interrupted early" "Passphrase for luks.qcow2: | 2" \
+	"$(MOCK_INTERRUPT=1 typed '' "$Q" luks.qcow2)"
 luks_image same.qcow2 key -b luks.qcow2 -F qcow2 -u
 same "key: typed once for two" "Passphrase for same.qcow2: |/dev/qcow0| 0" \
 	"$(typed 'secret\n' "$Q" same.qcow2)"

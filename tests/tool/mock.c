@@ -18,12 +18,14 @@
  * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
  * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through.
  * $MOCK_SNAPSHOT_ERRNO, $MOCK_MSG: how an operation on a snapshot fails.
+ * $MOCK_INTERRUPT: a signal comes before a passphrase is typed.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -34,6 +36,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <linux/keyctl.h>
@@ -389,6 +392,16 @@ int fsync(int fd)
 	fprintf(log, "fsync %s\n", path + strlen(root));
 	fclose(log);
 	return getenv("MOCK_FSYNC_ERRNO") ? fail(atoi(getenv("MOCK_FSYNC_ERRNO"))) : 0;
+}
+
+/* Somebody types ^C as soon as nothing is echoed any more. */
+int tcsetattr(int fd, int actions, const struct termios *attr)
+{
+	int ret = NEXT(tcsetattr)(fd, actions, attr);
+
+	if (getenv("MOCK_INTERRUPT") && !(attr->c_lflag & ECHO))
+		raise(SIGINT);
+	return ret;
 }
 
 int ioctl(int fd, unsigned long request, ...)

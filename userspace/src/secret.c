@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -105,12 +106,18 @@ static void catch(int sig)
 	caught = sig;
 }
 
-/* One line; a signal ends it. Return: 0, or -1: there is none. */
-static int read_line(struct secret *s, int tty)
+/*
+ * One line. Signals are blocked but while it waits, with the mask @waiting, so that
+ * none comes unseen before; one ends it. Return: 0, or -1: there is none.
+ */
+static int read_line(struct secret *s, int tty, const sigset_t *waiting)
 {
+	struct pollfd input = { .fd = tty, .events = POLLIN };
 	ssize_t n;
 
 	while (s->len < SECRET_MAX) {
+		if (ppoll(&input, 1, NULL, waiting) < 0)
+			return -1;
 		n = read(tty, s->bytes + s->len, 1);
 		if (n <= 0)
 			return -1;
@@ -121,8 +128,8 @@ static int read_line(struct secret *s, int tty)
 	return -1;
 }
 
-/* Blocked or not before, they come. */
-static void unblock_signals(sigset_t *before)
+/* @waiting: the mask with which they come, blocked or not before */
+static void block_signals(sigset_t *before, sigset_t *waiting)
 {
 	sigset_t set;
 	size_t i;
@@ -130,13 +137,16 @@ static void unblock_signals(sigset_t *before)
 	sigemptyset(&set);
 	for (i = 0; i < ARRAY_SIZE(ending_signals); i++)
 		sigaddset(&set, ending_signals[i]);
-	sigprocmask(SIG_UNBLOCK, &set, before);
+	sigprocmask(SIG_BLOCK, &set, before);
+	*waiting = *before;
+	for (i = 0; i < ARRAY_SIZE(ending_signals); i++)
+		sigdelset(waiting, ending_signals[i]);
 }
 
 /* As read_line(), while signals only end the line and nothing is echoed. */
 static int read_hidden(struct secret *s, int tty)
 {
-	sigset_t blocked;
+	sigset_t mask, waiting;
 	struct sigaction old[ARRAY_SIZE(ending_signals)];
 	struct sigaction sa = { .sa_handler = catch };
 	struct termios before, hidden;
@@ -146,18 +156,18 @@ static int read_hidden(struct secret *s, int tty)
 	if (tcgetattr(tty, &before))
 		return -1;
 	caught = 0;
+	block_signals(&mask, &waiting);
 	for (i = 0; i < ARRAY_SIZE(ending_signals); i++)
 		sigaction(ending_signals[i], &sa, &old[i]);
 	hidden = before;
 	hidden.c_lflag &= ~(ECHO | ECHONL);
 	hidden.c_lflag |= ICANON | ISIG;
 	tcsetattr(tty, TCSAFLUSH, &hidden);
-	unblock_signals(&blocked);
-	err = read_line(s, tty);
-	sigprocmask(SIG_SETMASK, &blocked, NULL);
+	err = read_line(s, tty, &waiting);
 	tcsetattr(tty, TCSAFLUSH, &before);
 	for (i = 0; i < ARRAY_SIZE(ending_signals); i++)
 		sigaction(ending_signals[i], &old[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	dprintf(tty, "\n");
 	if (caught) {
 		secret_wipe(s);
