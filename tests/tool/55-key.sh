@@ -142,6 +142,7 @@ import os, pty, signal, sys, termios, time
 signal.alarm(60)
 pid, tty = pty.fork()
 if not pid:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.argv[2], [sys.argv[2], "attach"] + sys.argv[3:])
 shown = b""
 try:

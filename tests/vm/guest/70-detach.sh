@@ -225,7 +225,7 @@ case_file_deleted() {
 	attach fs/plain.qcow2
 	rm fs/plain.qcow2
 	same_content "$dev" "$IMAGES/extra/plain.raw"
-	qcowctl list | grep -q 'plain.qcow2'
+	qcowctl list | grep 'plain.qcow2'
 	qcowctl list -J | jq -e '.qcowdevices[0].image' > /dev/null
 	detach
 }

@@ -69,7 +69,7 @@ case_info_device() {
 	is qcow2 "$(jq -r .format info)"
 	is '"/dev/qcow0"' "$(jq '.device.name' info)"
 	is 2 "$(jq '.device.depth' info)"
-	qcowctl info "$dev" | grep -q over.qcow2
+	qcowctl info "$dev" | grep over.qcow2
 	detach
 }
 

@@ -178,7 +178,7 @@ case_bitmap_cut() {
 	operate "$dev" 'write 2m 64k 1'
 	refuses 'inconsistent.*removed' qcowctl bitmap clear "$dev" kept
 	refuses 'inconsistent' qcowctl map --bitmap kept "$dev"
-	qcowctl bitmap list "$dev" | grep -q ' inconsistent *kept'
+	qcowctl bitmap list "$dev" | grep ' inconsistent *kept'
 	detach
 	cp again.qcow2 removed.qcow2
 	qcowctl bitmap remove removed.qcow2 kept
@@ -250,7 +250,7 @@ case_bitmap_refused() {
 	detach
 	attach -r image.qcow2
 	refuses 'writable' qcowctl bitmap add "$dev" two
-	qcowctl bitmap list "$dev" | grep -q enabled
+	qcowctl bitmap list "$dev" | grep enabled
 	detach
 	attach image.qcow2
 	refuses 'already' qcowctl bitmap add "$dev" one
