@@ -23,7 +23,9 @@ populate() {
 	sync -f "$1"
 }
 
-# What is removed and trimmed gives its blocks back, some time after a flush.
+# What is removed and trimmed gives its blocks back, some time after a flush: 16 MiB,
+# of which 5 MiB may have become clusters that are ready, and a few have the filesystem's
+# notes of it.
 trim() {
 	local before after i
 
@@ -34,11 +36,11 @@ trim() {
 	for i in 1 2 3 4 5 6 7 8 9 10; do
 		sync -f "$1"
 		after=$(blocks_of image.qcow2)
-		[ $((before - after)) -lt $((12 << 11)) ] || break
+		[ $((before - after)) -lt $((10 << 11)) ] || break
 		sleep 1
 	done
 	echo "blocks after $i s: $before, trimmed $after"
-	[ $((before - after)) -ge $((12 << 11)) ] || fail "$before blocks, and $after after fstrim"
+	[ $((before - after)) -ge $((10 << 11)) ] || fail "$before blocks, and $after after fstrim"
 }
 
 # filesystem NAME CHECK...
