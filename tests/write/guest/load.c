@@ -3,11 +3,14 @@
  * qcowwrite fsyncs DEVICE COUNT SEED BYTES: small writes in the first BYTES, each
  * with a flush after it.
  *
- * qcowwrite thrash MIB SECONDS: uses so much memory, page after page at random,
- * and looks whether what it left there is still the same.
+ * qcowwrite thrash MIB SECONDS: takes memory until so much of it had to be swapped
+ * out, uses it, page after page at random, and looks whether what it left there is
+ * still the same.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +19,9 @@
 #include "write.h"
 
 #define PAGE		4096u
+
+/* Memory that thrash takes at most, bytes: more than there is, less than that and swap. */
+#define THRASH_MOST	(384 * MIB)
 
 int fsyncs_main(int argc, char **argv)
 {
@@ -65,25 +71,55 @@ static void touch(uint64_t *p, uint64_t page, uint32_t *version)
 		p[i] = want;
 }
 
+/* Pages that were written to swap since the system started. */
+static uint64_t swapped_out(void)
+{
+	unsigned long long pages;
+	char line[128];
+	bool found = false;
+	FILE *f = fopen("/proc/vmstat", "r");
+
+	if (!f)
+		die("/proc/vmstat: %s", strerror(errno));
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "pswpout %llu", &pages) == 1;
+	fclose(f);
+	if (!found)
+		die("/proc/vmstat: no pswpout");
+	return pages;
+}
+
+/* Returns how many pages it took until so many of them were swapped out. */
+static uint64_t fill_memory(uint64_t *p, uint64_t most, uint64_t out, uint32_t *version)
+{
+	uint64_t end = swapped_out() + out, i;
+
+	for (i = 0; i < most; i++) {
+		if (i % 64 == 0 && swapped_out() >= end)
+			return i;
+		touch(p, i, &version[i]);
+	}
+	die("there is no pressure: %llu pages are in use", (unsigned long long)most);
+}
+
 int thrash_main(int argc, char **argv)
 {
-	uint64_t pages, end, i, touched = 0;
+	uint64_t most = THRASH_MOST / PAGE, pages, out, end, i, touched = 0;
 	struct rng rng;
 	uint32_t *version;
 	uint64_t *p;
 
 	if (argc != 3)
 		die("usage: thrash MIB SECONDS");
-	pages = strtoull(argv[1], NULL, 10) * MIB / PAGE;
-	end = now_ms() + strtoull(argv[2], NULL, 10) * 1000;
+	out = strtoull(argv[1], NULL, 10) * MIB / PAGE;
 	rng_seed(&rng, argv[1]);
-	version = calloc(pages, sizeof(*version));
-	p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+	version = calloc(most, sizeof(*version));
+	p = mmap(NULL, THRASH_MOST, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (!version || p == MAP_FAILED)
-		die("%llu pages: %s", (unsigned long long)pages, strerror(errno));
-	for (i = 0; i < pages; i++)
-		touch(p, i, &version[i]);
+		die("%llu pages: %s", (unsigned long long)most, strerror(errno));
+	pages = fill_memory(p, most, out, version);
+	end = now_ms() + strtoull(argv[2], NULL, 10) * 1000;
 	for (; now_ms() < end; touched++) {
 		i = rng_below(&rng, pages);
 		touch(p, i, &version[i]);
