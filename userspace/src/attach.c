@@ -233,17 +233,14 @@ static void report_refusal(const struct chain *c,
 }
 
 /* Hand the open files to the driver: the N of the new device, or -1. */
-static int attach_chain(const struct chain *c, const struct key_slot *keys,
-			struct qcow_ioc_attach *ioc)
+static int attach_chain(int control, const struct chain *c,
+			const struct key_slot *keys, struct qcow_ioc_attach *ioc)
 {
 	struct qcow_ioc_image *images;
 	struct qcow_msg msg = { };
-	int control = device_control();
 	int err;
 	u32 i;
 
-	if (control < 0)
-		return -1;
 	images = xcalloc(c->nr, sizeof(*images));
 	for (i = 0; i < c->nr; i++)
 		set_image(&images[i], &c->images[i], &keys[i]);
@@ -260,19 +257,23 @@ static int attach_chain(const struct chain *c, const struct key_slot *keys,
 	if (err)
 		report_refusal(c, ioc, err, &msg);
 	free(images);
-	close(control);
 	return err ? -1 : ioc->index;
 }
 
-static int attach_unlocked(const struct chain *c, const struct keys_options *o,
-			   struct qcow_ioc_attach *ioc)
+/* Through the control node that is open already, or, if that is -1, its own. */
+static int attach_unlocked(int control, const struct chain *c,
+			   const struct keys_options *o, struct qcow_ioc_attach *ioc)
 {
 	struct key_slot *keys = keys_open(c, o);
-	int index;
+	int index = -1, fd;
 
 	if (!keys)
 		return -1;
-	index = attach_chain(c, keys, ioc);
+	fd = control < 0 ? device_control() : control;
+	if (fd >= 0)
+		index = attach_chain(fd, c, keys, ioc);
+	if (fd >= 0 && fd != control)
+		close(fd);
 	keys_close(keys, c->nr);
 	return index;
 }
@@ -288,7 +289,7 @@ static int attach_named(struct attach *a, const char *name)
 	if (!chain_open(&chain, name, &a->chain) && !chain_check(&chain)) {
 		if (!chain_writable(&chain))
 			a->ioc.flags |= QCOW_ATTACH_RO;
-		index = attach_unlocked(&chain, &a->keys, &a->ioc);
+		index = attach_unlocked(-1, &chain, &a->keys, &a->ioc);
 	}
 	/* Said only now, so that an attach that fails says one line. */
 	if (index >= 0 && chain.unwritable)
@@ -299,14 +300,17 @@ static int attach_named(struct attach *a, const char *name)
 
 /**
  * attach_to_change() - attach an image for what the driver is to change in it
+ * @control: the driver's control node
  * @name: the image
  * @format: of it; 0: probe
+ * @keys: to it, if it is encrypted
  *
- * Nobody else is to use the device: it has no node in /dev.
+ * Nobody else is to use the device: it has no node in /dev, and is gone when
+ * @control is closed.
  *
  * Return: the N of /dev/qcowN, or -1 after saying what is wrong.
  */
-int attach_to_change(const char *name, u32 format,
+int attach_to_change(int control, const char *name, u32 format,
 		     const struct keys_options *keys)
 {
 	struct attach a = {
@@ -318,7 +322,7 @@ int attach_to_change(const char *name, u32 format,
 
 	if (!chain_open(&chain, name, &a.chain) && !chain_check(&chain)) {
 		if (chain_writable(&chain))
-			index = attach_unlocked(&chain, keys, &a.ioc);
+			index = attach_unlocked(control, &chain, keys, &a.ioc);
 		else
 			report(chain.unwritable ? chain.unwritable : name,
 			       "cannot be opened for writing");

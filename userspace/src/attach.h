@@ -5,7 +5,7 @@
 #include "keys.h"
 #include "qcow/pure.h"
 
-int attach_to_change(const char *name, u32 format,
+int attach_to_change(int control, const char *name, u32 format,
 		     const struct keys_options *keys);
 
 #endif /* _QCOWCTL_ATTACH_H */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What commands that change an image work on: the driver owns the metadata of an
- * attached image, so an image that is not attached is attached for the while.
+ * attached image, so an image that is not attached is attached for the while. Whatever
+ * ends the command, that device goes with its control node.
  */
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -11,25 +11,6 @@
 #include "device.h"
 #include "operand.h"
 #include "report.h"
-
-/*
- * Who ends us halfway would leave a device behind that nobody sees. Commands that
- * can stop at any time catch signals themselves.
- */
-static void block_signals(void)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action;
-	sigset_t set;
-	size_t i;
-
-	sigemptyset(&set);
-	for (i = 0; i < ARRAY_SIZE(signals); i++)
-		if (!sigaction(signals[i], NULL, &action) &&
-		    action.sa_handler == SIG_DFL)
-			sigaddset(&set, signals[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-}
 
 /**
  * operand_open() - find the device of an image to be changed, or make one
@@ -55,10 +36,8 @@ int operand_open(struct operand *o, const char *arg, u32 format,
 	if (o->index < 0 && !o->ours)
 		return -1;
 	o->control = device_control();
-	if (o->ours)
-		block_signals();
 	if (o->control >= 0 && o->ours)
-		o->index = attach_to_change(arg, format, keys);
+		o->index = attach_to_change(o->control, arg, format, keys);
 	if (o->control >= 0 && o->index >= 0)
 		return 0;
 	o->ours = false;

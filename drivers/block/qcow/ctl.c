@@ -181,7 +181,8 @@ static int ctl_attach_sources(const struct qcow_ioc_attach *arg,
 }
 
 static int ctl_do_attach(const struct qcow_ioc_attach *arg,
-			 struct qcow_msg *msg, u32 *failed)
+			 const struct file *file, struct qcow_msg *msg,
+			 u32 *failed)
 {
 	char *snapshot = ctl_get_snapshot(arg->snapshot, arg->snapshot_len);
 	struct qcow_attach attach = {
@@ -192,6 +193,7 @@ static int ctl_do_attach(const struct qcow_ioc_attach *arg,
 		.offset = arg->offset,
 		.size_limit = arg->size_limit,
 		.cache_bytes = arg->cache_size ?: QCOW_CACHE_SIZE_DEFAULT,
+		.owner = arg->flags & QCOW_ATTACH_HIDDEN ? file : NULL,
 	};
 	int ret;
 
@@ -202,7 +204,7 @@ static int ctl_do_attach(const struct qcow_ioc_attach *arg,
 	return ret;
 }
 
-static long ctl_attach(void __user *argp)
+static long ctl_attach(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_attach __user *uarg = argp;
 	struct qcow_ioc_attach arg;
@@ -215,7 +217,7 @@ static long ctl_attach(void __user *argp)
 		return ret;
 	ret = ctl_check_attach(&arg, &msg);
 	if (!ret)
-		ret = ctl_do_attach(&arg, &msg, &failed);
+		ret = ctl_do_attach(&arg, file, &msg, &failed);
 	if (ret < 0) {
 		/* Best effort: it has failed anyway. */
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
@@ -352,7 +354,7 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EPERM;
 	switch (cmd) {
 	case QCOW_IOC_ATTACH:
-		return ctl_attach(argp);
+		return ctl_attach(file, argp);
 	case QCOW_IOC_DETACH:
 		return ctl_detach(argp);
 	case QCOW_IOC_STATUS:
@@ -371,9 +373,17 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return -ENOTTY;
 }
 
+/* A hidden device goes with who attached it, however that one ended. */
+static int ctl_release(struct inode *inode, struct file *file)
+{
+	qcow_device_detach_owned(file);
+	return 0;
+}
+
 static const struct file_operations ctl_fops = {
 	.owner = THIS_MODULE,
 	.open = nonseekable_open,
+	.release = ctl_release,
 	.unlocked_ioctl = ctl_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };

@@ -175,6 +175,9 @@ static int device_remove(struct qcow_device *dev)
 	blk_mq_free_tag_set(&dev->tag_set);
 	err = device_free_target(dev);
 	device_free_index(dev);
+	if (err)
+		pr_err("%s: what was written since the last flush is lost: error %d\n",
+		       dev->name, err);
 	pr_info("%s: detached\n", dev->name);
 	qcow_device_put(dev);
 	module_put(THIS_MODULE);
@@ -404,6 +407,7 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 	dev->format = a->sources[0].format;
 	dev->depth = a->nr_sources;
 	dev->cache_bytes = a->cache_bytes;
+	dev->owner = a->owner;
 	INIT_WORK(&dev->remove_work, device_remove_work);
 	mutex_init(&dev->change_mutex);
 	spin_lock_init(&dev->chain_lock);
@@ -496,6 +500,37 @@ int qcow_device_detach(int index, u32 flags)
 	}
 	qcow_device_put(dev);
 	return err == -EINPROGRESS ? 0 : err;
+}
+
+/* Return: the first device of @owner with a number from @index on, or -1. */
+static int device_next_owned(const struct file *owner, int index)
+{
+	struct qcow_device *dev;
+
+	mutex_lock(&qcow_devices_lock);
+	idr_for_each_entry_continue(&devices, dev, index)
+		if (dev->owner == owner)
+			break;
+	mutex_unlock(&qcow_devices_lock);
+	return dev ? index : -1;
+}
+
+/**
+ * qcow_device_detach_owned() - remove the devices that go with an open file
+ * @owner: of the control node; nothing can be attached through it any more
+ *
+ * Nobody can have them open. One that is being detached is left to who does that.
+ * May sleep. What is lost by it is said in the kernel's log.
+ */
+void qcow_device_detach_owned(const struct file *owner)
+{
+	int index = 0, err;
+
+	while ((index = device_next_owned(owner, index)) >= 0) {
+		err = qcow_device_detach(index, 0);
+		WARN_ON_ONCE(err == -EBUSY);
+		index++;
+	}
 }
 
 /* --- Status --- */

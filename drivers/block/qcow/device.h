@@ -42,6 +42,7 @@ enum qcow_device_state {
  *	them without being a request
  * @size_limit: bytes of the image's disk that it shows at most, 0: all
  * @remove_work: detaches in the background
+ * @owner: the control node's open file that it goes with, or NULL; only compared
  * @merge: what it has is being written to its backing file, or NULL; under
  *	@change_mutex
  * @merging: the backing file is written
@@ -66,6 +67,7 @@ struct qcow_device {
 	spinlock_t chain_lock;
 	u64 size_limit;
 	struct work_struct remove_work;
+	const struct file *owner;
 	struct qcow_merge *merge;
 	bool merging;
 	/* Held while the image is changed by other means than I/O. */
@@ -82,6 +84,7 @@ struct qcow_device {
  * @offset: bytes into the disk where the device begins
  * @size_limit: bytes the device has at most, 0: no limit
  * @cache_bytes: limit of each image's metadata cache
+ * @owner: the control node's open file that the device goes with, or NULL
  */
 struct qcow_attach {
 	const struct qcow_source *sources;
@@ -92,6 +95,7 @@ struct qcow_attach {
 	u64 offset;
 	u64 size_limit;
 	u64 cache_bytes;
+	const struct file *owner;
 };
 
 struct qcow_ioc_status;
@@ -99,6 +103,7 @@ struct qcow_ioc_status;
 int __must_check qcow_device_attach(const struct qcow_attach *attach,
 				    struct qcow_msg *msg, u32 *failed);
 int __must_check qcow_device_detach(int index, u32 flags);
+void qcow_device_detach_owned(const struct file *owner);
 struct qcow_device *qcow_device_get(int index);
 void qcow_device_put(struct qcow_device *dev);
 struct qcow_params qcow_device_params(const struct qcow_device *dev);

@@ -91,7 +91,8 @@ struct qcow_ioc_image {
 					   * image without data file
 					   */
 #define QCOW_ATTACH_HIDDEN	(1U << 5) /* no node in /dev, no events: for
-					   * ioctls that need a device
+					   * ioctls that need a device; goes
+					   * with the control node's file
 					   */
 
 /**

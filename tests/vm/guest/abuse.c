@@ -362,8 +362,42 @@ static void abuse_snapshots(void)
 	SNAPSHOT(s.msg_size = 0, EROFS);
 	SNAPSHOT(s.index = -1, ENODEV);
 	expect("detach", __LINE__, -detach_index(index, 0), 0);
-	/* A device that nobody can open */
+}
+
+/* Attaches through a control node of its own. */
+static int attach_through(int fd, uint32_t flags)
+{
+	arg.a.flags |= flags;
+	expect("attach", __LINE__, ioctl(fd, QCOW_IOC_ATTACH, &arg) ? errno : 0, 0);
+	return arg.a.index;
+}
+
+/* Devices that nobody can open go with the file they were attached through. */
+static void abuse_hidden(void)
+{
+	int fd = open("/dev/" QCOW_CONTROL_NAME, O_RDWR), copy = dup(fd);
+	int index[4], i;
+	struct qcow_ioc_status st;
+
 	WORKS(arg.a.flags |= QCOW_ATTACH_HIDDEN);
+	for (i = 0; i < 4; i++) {
+		index[i] = attach_through(fd, i == 2 ? 0 : QCOW_ATTACH_HIDDEN);
+		reset();
+	}
+	expect("detach", __LINE__, -detach_index(index[1], QCOW_DETACH_LAZY), 0);
+	close(fd);
+	expect("one of two descriptors", __LINE__, -get_status(index[0], &st), 0);
+	/* Another process may have the last one. */
+	if (!fork())
+		_exit(close(copy));
+	wait(NULL);
+	expect("the other process's", __LINE__, -get_status(index[3], &st), 0);
+	close(copy);
+	expect("hidden", __LINE__, -get_status(index[0], &st), ENODEV);
+	expect("detached", __LINE__, -get_status(index[1], &st), ENODEV);
+	expect("for all to see", __LINE__, -get_status(index[2], &st), 0);
+	expect("the second", __LINE__, -get_status(index[3], &st), ENODEV);
+	expect("detach", __LINE__, -detach_index(index[2], 0), 0);
 }
 
 /* The right to open the node is not enough. */
@@ -418,6 +452,7 @@ int abuse_main(int argc, char **argv)
 	abuse_fds(argv[1]);
 	abuse_others();
 	abuse_snapshots();
+	abuse_hidden();
 	abuse_rights();
 	abuse_headers(argv[2]);
 	WORKS();

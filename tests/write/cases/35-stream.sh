@@ -107,6 +107,27 @@ after_stream_busy() {
 	holds qcow2 over.qcow2 'read -P 1 32M 48M'
 }
 
+# Killed while the image is attached for this only
+make_stream_killed() {
+	create deep 48M
+	fill deep.qcow2 'write -P 1 0 48M'
+	create over 48M -b deep.qcow2 -F qcow2
+}
+
+case_stream_killed() {
+	is 137 "$(interrupted KILL qcowctl stream over.qcow2)"
+	! grep -qsxF "$PWD/over.qcow2" /sys/block/qcow*/qcow/image || fail "it is attached still"
+	fill over.qcow2 'write -P 2 8M 1M'
+	qcowctl stream over.qcow2
+}
+
+after_stream_killed() {
+	stands_alone over.qcow2
+	rm -f deep.qcow2
+	check over.qcow2
+	holds qcow2 over.qcow2 'read -P 1 0 8M' 'read -P 2 8M 1M' 'read -P 1 9M 39M'
+}
+
 make_stream_refused() {
 	create base 1M
 	create over 1M -b base.qcow2 -F qcow2

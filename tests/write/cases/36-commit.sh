@@ -195,6 +195,24 @@ after_commit_left() {
 	few over.qcow2 0
 }
 
+# Killed while the image is attached for this only, committed anew
+make_commit_killed() {
+	make_commit_left
+}
+
+case_commit_killed() {
+	is 137 "$(interrupted KILL qcowctl commit over.qcow2)"
+	! grep -qsxF "$PWD/over.qcow2" /sys/block/qcow*/qcow/image || fail "it is attached still"
+	qemu-img check base.qcow2
+	qemu-img check over.qcow2
+	holds qcow2 over.qcow2 'read -P 2 0 32M'
+	qcowctl commit over.qcow2
+}
+
+after_commit_killed() {
+	after_commit_left
+}
+
 # Under fio
 make_commit_fio() {
 	create base 48M
