@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2154
 #
 # Image files on filesystems of all kinds, and images on block devices.
+. "$QCOW_TOP/tests/lib/nfs.sh"
 
 # compare_in DIR MANIFEST ATTACH_ARGUMENTS...
 compare_in() {
@@ -66,6 +67,17 @@ case_fs_9p() {
 	mkdir /out/9p
 	on_filesystem /out/9p
 	rm -rf /out/9p
+}
+
+case_fs_nfs() {
+	mkdir served fs
+	mount -t tmpfs tmpfs served
+	nfs_serve "$PWD/served"
+	nfs_mount fs
+	on_filesystem fs
+	compare_in fs /out/subset --direct-io on
+	umount fs
+	nfs_end
 }
 
 # one_line NAME IMAGE REFERENCE: a manifest of one

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# In a guest: a network's filesystem, with no network. Source it.
+
+# nfs_serve DIR: a server for DIR in this kernel. What its mountd would answer is
+# written where the kernel asks for it. For ten seconds it grants no locks: nobody
+# has any from before, but it has no daemon that knows.
+nfs_serve() {
+	local proc=/proc/fs/nfsd cache=/proc/net/rpc forever=$((EPOCHSECONDS + 86400))
+	local flags=$((0x2000 | 0x400 | 0x10)) # the root of version 4, no subtrees, async
+
+	modprobe nfsd
+	modprobe nfsv4
+	ip link set lo up
+	mountpoint -q $proc || mount -t nfsd nfsd $proc
+	echo "nfsd 127.0.0.1 $forever all" > $cache/auth.unix.ip/channel
+	echo "all $1 $forever $flags 65534 65534 0" > $cache/nfsd.export/channel
+	echo "all 1 \\x00000000 $forever $1" > $cache/nfsd.fh/channel
+	# For those kernels that note there who has locks
+	mkdir -p /var/lib/nfs/v4recovery
+	echo 10 > $proc/nfsv4gracetime
+	echo -3 > $proc/versions
+	echo tcp 2049 > $proc/portlist
+	echo 2 > $proc/threads
+}
+
+# nfs_mount DIR
+nfs_mount() {
+	mount -i -t nfs4 127.0.0.1:/ "$1" -o vers=4.2,addr=127.0.0.1,clientaddr=127.0.0.1
+}
+
+nfs_end() {
+	echo 0 > /proc/fs/nfsd/threads
+}
