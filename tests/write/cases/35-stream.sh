@@ -111,7 +111,7 @@ after_stream_busy() {
 make_stream_killed() {
 	create deep 48M
 	fill deep.qcow2 'write -P 1 0 48M'
-	create over 48M -b deep.qcow2 -F qcow2
+	create over 48M -b deep.qcow2 -F qcow2 -o cluster_size=1k
 }
 
 case_stream_killed() {

@@ -29,6 +29,14 @@ few() {
 	[ "$nr" -le "$2" ] || fail "$1 is not empty: $nr clusters"
 }
 
+# half_way: 48 MiB were to go from over.qcow2 to base.qcow2.
+half_way() {
+	check base.qcow2 over.qcow2
+	few base.qcow2 49151
+	! (few over.qcow2 49151) || fail "it was over before the signal"
+	holds qcow2 over.qcow2 'read -P 2 0 48M'
+}
+
 top_write() {
 	local packed=-c
 
@@ -174,24 +182,22 @@ after_commit_busy() {
 
 # Detached in the middle, committed anew
 make_commit_left() {
-	create base 32M
-	create over 32M -b base.qcow2 -F qcow2
-	fill over.qcow2 'write -P 2 0 32M'
+	create base 48M -o cluster_size=1k
+	create over 48M -b base.qcow2 -F qcow2 -o cluster_size=1k
+	fill over.qcow2 'write -P 2 0 48M'
 }
 
 case_commit_left() {
 	attach over.qcow2
 	is 137 "$(interrupted KILL qcowctl commit "$dev")"
 	detach
-	qemu-img check base.qcow2
-	qemu-img check over.qcow2
-	holds qcow2 over.qcow2 'read -P 2 0 32M'
+	half_way
 	qcowctl commit over.qcow2
 }
 
 after_commit_left() {
 	check base.qcow2 over.qcow2
-	holds qcow2 base.qcow2 'read -P 2 0 32M'
+	holds qcow2 base.qcow2 'read -P 2 0 48M'
 	few over.qcow2 0
 }
 
@@ -203,9 +209,7 @@ make_commit_killed() {
 case_commit_killed() {
 	is 137 "$(interrupted KILL qcowctl commit over.qcow2)"
 	! grep -qsxF "$PWD/over.qcow2" /sys/block/qcow*/qcow/image || fail "it is attached still"
-	qemu-img check base.qcow2
-	qemu-img check over.qcow2
-	holds qcow2 over.qcow2 'read -P 2 0 32M'
+	half_way
 	qcowctl commit over.qcow2
 }
 

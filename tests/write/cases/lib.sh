@@ -28,15 +28,17 @@ refuses() {
 }
 
 # interrupted SIGNAL COMMAND...: gets the signal when it has begun. Its exit code,
-# its log in "log".
+# its log in "log". It runs when nobody else wants to: it must not have ended by then.
 interrupted() {
-	local signal=$1 pid code=0
+	local signal=$1 pid code=0 line=
 
 	shift
-	"$@" --progress=json 2> log &
+	: > log
+	chrt --idle 0 "$@" --progress=json 2>> log &
 	pid=$!
-	until grep -q '"done"' log; do
+	until [[ $line == *'"done"'* ]] || ! kill -0 $pid 2> /dev/null; do
 		sleep 0.01
+		read -r line < log || continue
 	done
 	kill "-$signal" $pid
 	wait $pid || code=$?
