@@ -76,7 +76,7 @@ run_tier() {
 
 	command=$(tier_command "$1") || exit 1
 	# Two emulated processors wait for each other if one of them has to wait.
-	[ "$(weight "$1")" -gt 1 ] || command="nice $command"
+	[ "$(weight "$1")" -gt 1 ] || command="nice -n 19 $command"
 	# shellcheck disable=SC2086
 	$command > "$log" 2>&1
 	echo "$? $((SECONDS - begin))" > "$LOGS/$1.status"
