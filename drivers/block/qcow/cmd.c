@@ -23,7 +23,7 @@ static struct request *cmd_rq(struct qcow_cmd *cmd)
 	return blk_mq_rq_from_pdu(cmd);
 }
 
-static struct qcow_target *rq_target(struct request *rq)
+static struct qcow_target *rq_target(const struct request *rq)
 {
 	return rq->q->queuedata;
 }
@@ -220,6 +220,14 @@ static enum qcow_op cmd_zero_op(const struct request *rq)
 	return rq->cmd_flags & REQ_NOUNMAP ? QCOW_OP_ZERO : QCOW_OP_UNMAP;
 }
 
+static bool cmd_refused(const struct request *rq)
+{
+	const struct qcow_target *target = rq_target(rq);
+
+	return READ_ONCE(target->dead) || qcow_image_stopped(target->image) ||
+	       (target->readonly && op_is_write(req_op(rq)));
+}
+
 /*
  * May sleep as far as the block layer is concerned (BLK_MQ_F_BLOCKING), since
  * filesystems allocate memory; but nothing is waited for here.
@@ -231,8 +239,7 @@ static blk_status_t cmd_queue_rq(struct blk_mq_hw_ctx *hctx,
 	struct qcow_cmd *cmd = blk_mq_rq_to_pdu(rq);
 
 	blk_mq_start_request(rq);
-	if (unlikely(READ_ONCE(rq_target(rq)->dead)) ||
-	    qcow_image_stopped(rq_target(rq)->image))
+	if (unlikely(cmd_refused(rq)))
 		return BLK_STS_IOERR;
 	switch (req_op(rq)) {
 	case REQ_OP_READ:

@@ -18,6 +18,8 @@
  * @parts: for the I/O
  * @stats: counted here
  * @dead: fail everything
+ * @readonly: fail all that would change it: to the block layer a read-only disk is
+ *	one that nobody opens for writing, and device-mapper does
  */
 struct qcow_target {
 	struct qcow_image *image;
@@ -29,6 +31,7 @@ struct qcow_target {
 	mempool_t *parts;
 	struct qcow_stats __percpu *stats;
 	bool dead;
+	bool readonly;
 };
 
 /**

@@ -404,6 +404,7 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 	kref_init(&dev->ref);
 	dev->size_limit = a->size_limit;
 	dev->flags = a->flags;
+	dev->target.readonly = a->flags & QCOW_ATTACH_RO;
 	dev->format = a->sources[0].format;
 	dev->depth = a->nr_sources;
 	dev->cache_bytes = a->cache_bytes;
