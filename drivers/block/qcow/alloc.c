@@ -11,7 +11,6 @@
  */
 #include <linux/err.h>
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "cache.h"
@@ -510,8 +509,9 @@ static int alloc_add_l2_tables(struct qcow_alloc *a)
 	for (i = 0; !err && i < a->img->l1_size; i++) {
 		if (!(i % 1024))
 			cond_resched();
-		if (fatal_signal_pending(current))
-			return -EINTR;
+		err = qcow_image_interrupted(a->img);
+		if (err)
+			return err;
 		offset = a->img->l1[i] & QCOW_DISK_L1E_OFFSET_MASK;
 		if (!alloc_has_refcounts(a))
 			err = v1_check_table(a, i, offset);

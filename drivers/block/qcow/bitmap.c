@@ -13,7 +13,6 @@
 #include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "alloc.h"
@@ -268,8 +267,8 @@ static int bitmap_load(struct qcow_image *img, struct qcow_bitmap *b)
 					      &offset, &ones);
 		if (!err)
 			err = bitmap_load_cluster(img, b, i, offset, ones);
-		if (!err && fatal_signal_pending(current))
-			err = -EINTR;
+		if (!err)
+			err = qcow_image_interrupted(img);
 		cond_resched();
 	}
 	if (!err && b->bits)

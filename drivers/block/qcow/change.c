@@ -3,10 +3,12 @@
  * Changes of an attached image that are not I/O: its size, its chain, its snapshots.
  *
  * One at a time for each device, and a device is not taken apart meanwhile. What
- * requests must not see half done happens while its queue is frozen.
+ * requests must not see half done happens while its queue is frozen. A worker does
+ * it: signals and limits of whoever asked for it would make its I/O fail half way.
  */
 #include <linux/blkdev.h>
 #include <linux/err.h>
+#include <linux/completion.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/qcow.h>
@@ -18,6 +20,8 @@
 #include "resize.h"
 #include "snap_ops.h"
 #include "stream.h"
+
+static struct workqueue_struct *change_wq;
 
 /* --- Beginning and ending one --- */
 
@@ -31,7 +35,8 @@ static int change_begin(struct qcow_device *dev, struct qcow_msg *msg)
 
 	if (dev->flags & QCOW_ATTACH_RO)
 		return qcow_fail(msg, -EROFS, "is attached read-only; attach it writable, without -r");
-	mutex_lock(&dev->change_mutex);
+	if (mutex_lock_killable(&dev->change_mutex))
+		return -EINTR;
 	mutex_lock(&dev->disk->open_mutex);
 	live = dev->state == QCOW_DEVICE_LIVE;
 	mutex_unlock(&dev->disk->open_mutex);
@@ -39,22 +44,6 @@ static int change_begin(struct qcow_device *dev, struct qcow_msg *msg)
 		return 0;
 	mutex_unlock(&dev->change_mutex);
 	return live ? -EIO : -ENODEV;
-}
-
-/* As change_begin(), for what a merge could not go on after. */
-static int change_begin_alone(struct qcow_device *dev, struct qcow_msg *msg)
-{
-	int err = change_begin(dev, msg);
-
-	if (err || !dev->merge)
-		return err;
-	mutex_unlock(&dev->change_mutex);
-	return qcow_fail(msg, -EALREADY, "is being committed to its backing file; have qcowctl commit end that first");
-}
-
-static void change_end(struct qcow_device *dev)
-{
-	mutex_unlock(&dev->change_mutex);
 }
 
 /**
@@ -81,7 +70,7 @@ struct qcow_device *qcow_change_hold(int index, struct qcow_msg *msg)
 
 void qcow_change_unhold(struct qcow_device *dev)
 {
-	change_end(dev);
+	mutex_unlock(&dev->change_mutex);
 	qcow_device_put(dev);
 }
 
@@ -117,7 +106,82 @@ struct qcow_io qcow_change_io(const struct qcow_device *dev)
 	};
 }
 
+/* --- In a worker --- */
+
+struct change_work {
+	struct work_struct work;
+	struct completion done;
+	struct qcow_device *dev;
+	struct qcow_change *change;
+	int err;
+};
+
+static void change_work(struct work_struct *work)
+{
+	struct change_work *w = container_of(work, struct change_work, work);
+	unsigned int flags = qcow_worker_begin();
+
+	w->err = w->change->run(w->dev, w->change);
+	qcow_worker_end(flags);
+	complete(&w->done);
+}
+
+/**
+ * qcow_change_run() - have a worker change a device's image
+ * @dev: from qcow_change_hold()
+ * @change: what is done, without waiting for memory that the device could free
+ *
+ * It is told of a signal, of a fatal one unless @change->any_signal, by
+ * qcow_image_interrupted(), and waited for all the same. May sleep.
+ * Return: what @change->run() does.
+ */
+int qcow_change_run(struct qcow_device *dev, struct qcow_change *change)
+{
+	struct change_work w = { .dev = dev, .change = change };
+	unsigned long *flags = &dev->target.image->flags;
+	int err;
+
+	lockdep_assert_held(&dev->change_mutex);
+	clear_bit(QCOW_IMAGE_INTERRUPTED, flags);
+	init_completion(&w.done);
+	INIT_WORK_ONSTACK(&w.work, change_work);
+	queue_work(change_wq, &w.work);
+	if (change->any_signal)
+		err = wait_for_completion_interruptible(&w.done);
+	else
+		err = wait_for_completion_killable(&w.done);
+	if (err)
+		set_bit(QCOW_IMAGE_INTERRUPTED, flags);
+	flush_work(&w.work);
+	destroy_work_on_stack(&w.work);
+	return w.err;
+}
+
+/* Does what a merge could not go on after. */
+static int change_alone(int index, struct qcow_change *change,
+			struct qcow_msg *msg)
+{
+	struct qcow_device *dev = qcow_change_hold(index, msg);
+	int err;
+
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	if (dev->merge)
+		err = qcow_fail(msg, -EALREADY, "is being committed to its backing file; have qcowctl commit end that first");
+	else
+		err = qcow_change_run(dev, change);
+	qcow_change_unhold(dev);
+	return err;
+}
+
 /* --- Another size --- */
+
+struct change_size {
+	struct qcow_change base;
+	u64 bytes;
+	u32 flags;
+	struct qcow_msg *msg;
+};
 
 /* Without requests under way; they wait until it is done. */
 static int resize_frozen(struct qcow_device *dev, u64 bytes,
@@ -160,6 +224,24 @@ static int resize_check(const struct qcow_device *dev, u64 bytes,
 	return 0;
 }
 
+static int resize_run(struct qcow_device *dev, struct qcow_change *base)
+{
+	struct change_size *c = container_of(base, struct change_size, base);
+	int err;
+
+	err = resize_check(dev, c->bytes, c->msg);
+	if (err)
+		return err;
+	if (c->bytes < dev->target.image->size)
+		err = resize_smaller(dev, c->bytes, c->flags, c->msg);
+	else
+		err = resize_frozen(dev, c->bytes, c->msg);
+	if (!err)
+		pr_info("%s: resized, %llu sectors\n", dev->target.image->label,
+			(u64)get_capacity(dev->disk));
+	return err;
+}
+
 /**
  * qcow_change_size() - give a device and its image another size
  * @index: its number
@@ -172,27 +254,14 @@ static int resize_check(const struct qcow_device *dev, u64 bytes,
  */
 int qcow_change_size(int index, u64 bytes, u32 flags, struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_device_get(index);
-	int err;
+	struct change_size c = {
+		.base = { .run = resize_run },
+		.bytes = bytes,
+		.flags = flags,
+		.msg = msg,
+	};
 
-	if (!dev)
-		return -ENODEV;
-	err = resize_check(dev, bytes, msg);
-	if (!err)
-		err = change_begin_alone(dev, msg);
-	if (err)
-		goto put;
-	if (bytes < dev->target.image->size)
-		err = resize_smaller(dev, bytes, flags, msg);
-	else
-		err = resize_frozen(dev, bytes, msg);
-	change_end(dev);
-	if (!err)
-		pr_info("%s: resized, %llu sectors\n", dev->target.image->label,
-			(u64)get_capacity(dev->disk));
-put:
-	qcow_device_put(dev);
-	return err;
+	return change_alone(index, &c.base, msg);
 }
 
 /* --- Streaming --- */
@@ -223,24 +292,29 @@ static int stream_drop_backing(struct qcow_device *dev)
 	return qcow_image_close_chain(backing);
 }
 
-static int stream_some(struct qcow_device *dev, u64 bytes, u64 *done,
-		       u64 *total, struct qcow_msg *msg)
+struct change_stream {
+	struct qcow_change base;
+	u64 bytes;
+	u64 *done;
+	u64 *total;
+	struct qcow_msg *msg;
+};
+
+static int stream_run(struct qcow_device *dev, struct qcow_change *base)
 {
+	struct change_stream *c = container_of(base, struct change_stream, base);
 	struct qcow_image *img = dev->target.image;
 	struct qcow_io like = qcow_change_io(dev);
-	unsigned int flags;
 	int err;
 
-	err = qcow_stream_check(img, msg);
+	err = qcow_stream_check(img, c->msg);
 	if (err)
 		return err;
-	flags = qcow_worker_begin();
-	err = qcow_stream_some(&like, bytes);
-	qcow_worker_end(flags);
+	err = qcow_stream_some(&like, c->bytes);
 	if (!err && img->filled >= img->size)
 		err = stream_drop_backing(dev);
-	*done = img->filled;
-	*total = img->size;
+	*c->done = img->filled;
+	*c->total = img->size;
 	return err;
 }
 
@@ -259,18 +333,15 @@ static int stream_some(struct qcow_device *dev, u64 bytes, u64 *done,
 int qcow_change_stream(int index, u64 bytes, u64 *done, u64 *total,
 		       struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_device_get(index);
-	int err;
+	struct change_stream c = {
+		.base = { .run = stream_run, .any_signal = true },
+		.bytes = bytes,
+		.done = done,
+		.total = total,
+		.msg = msg,
+	};
 
-	if (!dev)
-		return -ENODEV;
-	err = change_begin_alone(dev, msg);
-	if (!err) {
-		err = stream_some(dev, bytes, done, total, msg);
-		change_end(dev);
-	}
-	qcow_device_put(dev);
-	return err;
+	return change_alone(index, &c.base, msg);
 }
 
 /* --- Snapshots --- */
@@ -336,20 +407,33 @@ static int snapshot_apply(struct qcow_device *dev, struct qcow_snap_request *req
 	return err;
 }
 
-static int snapshot_op(struct qcow_device *dev, u32 op,
-		       struct qcow_snap_request *req, struct qcow_msg *msg)
+struct change_snapshot {
+	struct qcow_change base;
+	u32 op;
+	struct qcow_snap_request *req;
+	struct qcow_msg *msg;
+};
+
+static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
 {
+	struct change_snapshot *c = container_of(base, struct change_snapshot,
+						 base);
+	struct change_pause pause = {
+		.base = { .stop = change_stop, .go = change_go },
+		.queue = dev->disk->queue,
+	};
 	struct mutex *open = &dev->disk->open_mutex;
 	int err = -EINVAL;
 
-	switch (op) {
+	c->req->pause = &pause.base;
+	switch (c->op) {
 	case QCOW_SNAPSHOT_CREATE:
-		return qcow_snap_create(dev->target.image, req, msg);
+		return qcow_snap_create(dev->target.image, c->req, c->msg);
 	case QCOW_SNAPSHOT_DELETE:
-		return qcow_snap_delete(dev->target.image, req, msg);
+		return qcow_snap_delete(dev->target.image, c->req, c->msg);
 	case QCOW_SNAPSHOT_APPLY:
 		mutex_lock(open);
-		err = snapshot_apply(dev, req, msg);
+		err = snapshot_apply(dev, c->req, c->msg);
 		mutex_unlock(open);
 	}
 	return err;
@@ -368,25 +452,23 @@ static int snapshot_op(struct qcow_device *dev, u32 op,
 int qcow_change_snapshot(int index, u32 op, struct qcow_snap_request *req,
 			 struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_device_get(index);
-	struct change_pause pause = {
-		.base = { .stop = change_stop, .go = change_go },
+	struct change_snapshot c = {
+		.base = { .run = snapshot_run },
+		.op = op,
+		.req = req,
+		.msg = msg,
 	};
-	unsigned int flags;
-	int err;
 
-	if (!dev)
-		return -ENODEV;
-	pause.queue = dev->disk->queue;
-	req->pause = &pause.base;
-	err = change_begin_alone(dev, msg);
-	if (!err) {
-		/* Memory must not be waited for that only this device could free. */
-		flags = qcow_worker_begin();
-		err = snapshot_op(dev, op, req, msg);
-		qcow_worker_end(flags);
-		change_end(dev);
-	}
-	qcow_device_put(dev);
-	return err;
+	return change_alone(index, &c.base, msg);
+}
+
+int qcow_change_init(void)
+{
+	change_wq = alloc_workqueue("qcow_change", WQ_UNBOUND, 0);
+	return change_wq ? 0 : -ENOMEM;
+}
+
+void qcow_change_exit(void)
+{
+	destroy_workqueue(change_wq);
 }

@@ -7,8 +7,20 @@
 struct qcow_device;
 struct qcow_snap_request;
 
+/**
+ * struct qcow_change - something that is done to a device's image
+ * @run: does it, in a worker. Return: 0 or a negative errno
+ * @any_signal: it is interrupted by any signal of whoever asked for it, not only if
+ *	that is to be killed
+ */
+struct qcow_change {
+	int (*run)(struct qcow_device *dev, struct qcow_change *change);
+	bool any_signal;
+};
+
 struct qcow_device *qcow_change_hold(int index, struct qcow_msg *msg);
 void qcow_change_unhold(struct qcow_device *dev);
+int qcow_change_run(struct qcow_device *dev, struct qcow_change *change);
 unsigned int qcow_change_freeze(struct qcow_device *dev);
 void qcow_change_unfreeze(struct qcow_device *dev, unsigned int flags);
 struct qcow_io qcow_change_io(const struct qcow_device *dev);
@@ -20,5 +32,8 @@ int __must_check qcow_change_stream(int index, u64 bytes, u64 *done, u64 *total,
 int __must_check qcow_change_snapshot(int index, u32 op,
 				      struct qcow_snap_request *req,
 				      struct qcow_msg *msg);
+
+int qcow_change_init(void);
+void qcow_change_exit(void);
 
 #endif /* _QCOW_CHANGE_H */

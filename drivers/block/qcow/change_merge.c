@@ -18,7 +18,7 @@
 /* Bytes that are looked at while requests wait, if they have to be slowed down. */
 #define MERGE_PRESS	BIT_ULL(23)
 
-/* All functions here: between qcow_change_hold() and qcow_change_unhold(). */
+/* All functions here: in qcow_change_run(). */
 
 static u32 format_of(const struct qcow_image *img)
 {
@@ -71,7 +71,7 @@ static struct qcow_image *swap_below(struct qcow_device *dev,
 
 /**
  * qcow_change_merge_open() - have the backing file open for writing
- * @dev: from qcow_change_hold()
+ * @dev: the device, in qcow_change_run()
  * @req: @req->src: the backing file
  * @msg: says why it failed
  *
@@ -103,7 +103,7 @@ int qcow_change_merge_open(struct qcow_device *dev,
 
 /**
  * qcow_change_merge_start() - the backing file may be written
- * @dev: from qcow_change_hold()
+ * @dev: the device, in qcow_change_run()
  * @req: unused but for its results
  * @msg: says why it failed
  *
@@ -163,7 +163,7 @@ static int merge_finish(struct qcow_device *dev, const struct qcow_io *like,
 
 /**
  * qcow_change_merge_run() - write some of the image's data to the backing file
- * @dev: from qcow_change_hold()
+ * @dev: the device, in qcow_change_run()
  * @req: how much, and how far it is
  * @msg: says why it failed
  *
@@ -175,17 +175,14 @@ int qcow_change_merge_run(struct qcow_device *dev,
 {
 	struct qcow_merge *m = dev->merge;
 	struct qcow_io like = qcow_change_io(dev);
-	unsigned int flags;
 	int err = 0;
 
 	if (!dev->merging)
 		return -ENOTCONN;
-	flags = qcow_worker_begin();
 	if (!m->last)
 		err = merge_some(dev, &like, req->bytes, msg);
 	if (!err && m->last && !m->done)
 		err = merge_finish(dev, &like, msg);
-	qcow_worker_end(flags);
 	req->below = msg->text[0];
 	req->total = like.image->size;
 	req->done = req->total - qcow_merge_left(m);
@@ -194,7 +191,7 @@ int qcow_change_merge_run(struct qcow_device *dev,
 
 /**
  * qcow_change_merge_close() - have the backing file open for reading only
- * @dev: from qcow_change_hold()
+ * @dev: the device, in qcow_change_run()
  * @req: @req->src: the backing file
  * @msg: says why it failed
  *

@@ -83,42 +83,59 @@ static int ctl_get_bitmap(const struct qcow_image *img,
 
 /* --- Changing one --- */
 
-static int ctl_change(struct qcow_image *img, const struct qcow_ioc_bitmap *arg,
-		      const char *name, struct qcow_msg *msg)
+struct ctl_bitmap {
+	struct qcow_change base;
+	const struct qcow_ioc_bitmap *arg;
+	const char *name;
+	struct qcow_msg *msg;
+};
+
+static int ctl_change(struct qcow_image *img, const struct ctl_bitmap *c)
 {
-	switch (arg->op) {
+	switch (c->arg->op) {
 	case QCOW_BITMAP_OP_ADD:
-		return qcow_bitmap_add(img, name, arg->granularity, msg);
+		return qcow_bitmap_add(img, c->name, c->arg->granularity, c->msg);
 	case QCOW_BITMAP_OP_REMOVE:
-		return qcow_bitmap_remove(img, name, msg);
+		return qcow_bitmap_remove(img, c->name, c->msg);
 	case QCOW_BITMAP_OP_ENABLE:
+		return qcow_bitmap_enable(img, c->name, true, c->msg);
 	case QCOW_BITMAP_OP_DISABLE:
-		return qcow_bitmap_enable(img, name,
-					  arg->op == QCOW_BITMAP_OP_ENABLE, msg);
+		return qcow_bitmap_enable(img, c->name, false, c->msg);
 	case QCOW_BITMAP_OP_CLEAR:
-		return qcow_bitmap_clear(img, name, msg);
+		return qcow_bitmap_clear(img, c->name, c->msg);
 	}
 	return -EINVAL;
+}
+
+static int ctl_change_run(struct qcow_device *dev, struct qcow_change *base)
+{
+	struct ctl_bitmap *c = container_of(base, struct ctl_bitmap, base);
+	unsigned int flags = qcow_change_freeze(dev);
+	int err;
+
+	err = ctl_change(dev->target.image, c);
+	qcow_change_unfreeze(dev, flags);
+	return err;
 }
 
 static int ctl_bitmap_do(struct qcow_ioc_bitmap *arg, const char *name,
 			 struct qcow_msg *msg)
 {
 	struct qcow_device *dev = qcow_change_hold(arg->index, msg);
-	struct qcow_image *img;
-	unsigned int flags;
+	struct ctl_bitmap c = {
+		.base = { .run = ctl_change_run },
+		.arg = arg,
+		.name = name,
+		.msg = msg,
+	};
 	int err;
 
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
-	img = dev->target.image;
-	if (arg->op == QCOW_BITMAP_OP_GET) {
-		err = ctl_get_bitmap(img, arg, name);
-	} else {
-		flags = qcow_change_freeze(dev);
-		err = ctl_change(img, arg, name, msg);
-		qcow_change_unfreeze(dev, flags);
-	}
+	if (arg->op == QCOW_BITMAP_OP_GET)
+		err = ctl_get_bitmap(dev->target.image, arg, name);
+	else
+		err = qcow_change_run(dev, &c.base);
 	qcow_change_unhold(dev);
 	return err;
 }

@@ -31,29 +31,46 @@ static int ctl_check_commit(const struct qcow_ioc_commit *arg)
 	       0 : -EINVAL;
 }
 
-static int ctl_commit_held(u32 op, struct qcow_device *dev,
-			   struct qcow_merge_request *req, struct qcow_msg *msg)
+struct ctl_commit {
+	struct qcow_change base;
+	u32 op;
+	struct qcow_merge_request *req;
+	struct qcow_msg *msg;
+};
+
+static int ctl_commit_run(struct qcow_device *dev, struct qcow_change *base)
 {
-	switch (op) {
+	struct ctl_commit *c = container_of(base, struct ctl_commit, base);
+
+	switch (c->op) {
 	case QCOW_COMMIT_OPEN:
-		return qcow_change_merge_open(dev, req, msg);
+		return qcow_change_merge_open(dev, c->req, c->msg);
 	case QCOW_COMMIT_START:
-		return qcow_change_merge_start(dev, req, msg);
+		return qcow_change_merge_start(dev, c->req, c->msg);
 	case QCOW_COMMIT_RUN:
-		return qcow_change_merge_run(dev, req, msg);
+		return qcow_change_merge_run(dev, c->req, c->msg);
 	}
-	return qcow_change_merge_close(dev, req, msg);
+	return qcow_change_merge_close(dev, c->req, c->msg);
 }
 
 static int ctl_commit_do(const struct qcow_ioc_commit *arg,
 			 struct qcow_merge_request *req, struct qcow_msg *msg)
 {
 	struct qcow_device *dev = qcow_change_hold(arg->index, msg);
+	struct ctl_commit c = {
+		.base = {
+			.run = ctl_commit_run,
+			.any_signal = arg->op == QCOW_COMMIT_RUN,
+		},
+		.op = arg->op,
+		.req = req,
+		.msg = msg,
+	};
 	int err;
 
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
-	err = ctl_commit_held(arg->op, dev, req, msg);
+	err = qcow_change_run(dev, &c.base);
 	qcow_change_unhold(dev);
 	return err;
 }

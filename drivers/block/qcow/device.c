@@ -33,7 +33,10 @@ static DEFINE_IDR(devices);
 /* Protects the idr, and the devices found in it from being taken apart. */
 static DEFINE_MUTEX(qcow_devices_lock);
 
-/* Detaches at last close; not a queue that detaching waits for. */
+/*
+ * Detaches, for it is I/O: signals and limits of whoever asked for it would make it
+ * fail. Not a queue that detaching waits for.
+ */
 static struct workqueue_struct *remove_wq;
 
 /* --- Life --- */
@@ -159,12 +162,11 @@ struct qcow_device *qcow_device_get(int index)
 	return dev;
 }
 
-/*
- * Takes a device apart. Its state is GOING, so only one caller gets here. Return:
- * 0, or -EIO: what was written since the last flush is lost.
- */
-static int device_remove(struct qcow_device *dev)
+/* Takes a device apart. */
+static void device_remove(struct work_struct *work)
 {
+	struct qcow_device *dev = container_of(work, struct qcow_device,
+					       remove_work);
 	int err;
 
 	device_publish(dev, NULL);
@@ -179,14 +181,19 @@ static int device_remove(struct qcow_device *dev)
 		pr_err("%s: what was written since the last flush is lost: error %d\n",
 		       dev->name, err);
 	pr_info("%s: detached\n", dev->name);
-	qcow_device_put(dev);
+	dev->remove_err = err ? -EIO : 0;
+	/* The module waits for this function to end. */
 	module_put(THIS_MODULE);
-	return err ? -EIO : 0;
+	complete_all(&dev->removed);
+	qcow_device_put(dev);
 }
 
-static void device_remove_work(struct work_struct *work)
+/* Nobody opens it any more, and only one caller gets here. */
+static void device_leave(struct qcow_device *dev)
 {
-	device_remove(container_of(work, struct qcow_device, remove_work));
+	lockdep_assert_held(&dev->disk->open_mutex);
+	dev->state = QCOW_DEVICE_GOING;
+	set_bit(QCOW_IMAGE_LEAVING, &dev->target.image->flags);
 }
 
 /* --- Block device operations --- */
@@ -208,7 +215,7 @@ static void qcow_compat_release(device_close, disk)
 
 	lockdep_assert_held(&disk->open_mutex);
 	if (dev->lazy && dev->state == QCOW_DEVICE_LIVE && !disk_openers(disk)) {
-		dev->state = QCOW_DEVICE_GOING;
+		device_leave(dev);
 		queue_work(remove_wq, &dev->remove_work);
 	}
 	qcow_device_put(dev);
@@ -409,7 +416,8 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 	dev->depth = a->nr_sources;
 	dev->cache_bytes = a->cache_bytes;
 	dev->owner = a->owner;
-	INIT_WORK(&dev->remove_work, device_remove_work);
+	INIT_WORK(&dev->remove_work, device_remove);
+	init_completion(&dev->removed);
 	mutex_init(&dev->change_mutex);
 	spin_lock_init(&dev->chain_lock);
 	return dev;
@@ -470,7 +478,25 @@ static int device_may_go(struct qcow_device *dev, u32 flags)
 		if (!(flags & QCOW_DETACH_FORCE))
 			return -EBUSY;
 	}
-	dev->state = QCOW_DEVICE_GOING;
+	device_leave(dev);
+	return 0;
+}
+
+/* Return: 0: it is on its way, to dev->removed; or as qcow_device_detach(). */
+static int device_begin_detach(struct qcow_device *dev, u32 flags)
+{
+	int err;
+
+	mutex_lock(&dev->disk->open_mutex);
+	err = device_may_go(dev, flags);
+	mutex_unlock(&dev->disk->open_mutex);
+	if (err)
+		return err;
+	if (flags & QCOW_DETACH_FORCE) {
+		WRITE_ONCE(dev->target.dead, true);
+		blk_mark_disk_dead(dev->disk);
+	}
+	queue_work(remove_wq, &dev->remove_work);
 	return 0;
 }
 
@@ -480,7 +506,8 @@ static int device_may_go(struct qcow_device *dev, u32 flags)
  * @flags: QCOW_DETACH_*
  *
  * May sleep. Return: 0; -ENODEV: there is none; -EBUSY: it is open and @flags
- * are 0; -EIO: it is removed, but what was written since the last flush is lost.
+ * are 0; -EIO: it is removed, but what was written since the last flush is lost;
+ * -EINTR: it is being removed, which a task that is to be killed does not wait for.
  */
 int qcow_device_detach(int index, u32 flags)
 {
@@ -489,31 +516,32 @@ int qcow_device_detach(int index, u32 flags)
 
 	if (!dev)
 		return -ENODEV;
-	mutex_lock(&dev->disk->open_mutex);
-	err = device_may_go(dev, flags);
-	mutex_unlock(&dev->disk->open_mutex);
-	if (!err) {
-		if (flags & QCOW_DETACH_FORCE) {
-			WRITE_ONCE(dev->target.dead, true);
-			blk_mark_disk_dead(dev->disk);
-		}
-		err = device_remove(dev);
-	}
+	err = device_begin_detach(dev, flags);
+	if (!err && wait_for_completion_killable(&dev->removed))
+		err = -EINTR;
+	if (!err)
+		err = dev->remove_err;
 	qcow_device_put(dev);
 	return err == -EINPROGRESS ? 0 : err;
 }
 
-/* Return: the first device of @owner with a number from @index on, or -1. */
-static int device_next_owned(const struct file *owner, int index)
+/*
+ * Return: the first device of @owner with a number from @index on, which that is
+ * then, to be given to qcow_device_put(); or NULL.
+ */
+static struct qcow_device *device_next_owned(const struct file *owner,
+					     int *index)
 {
 	struct qcow_device *dev;
 
 	mutex_lock(&qcow_devices_lock);
-	idr_for_each_entry_continue(&devices, dev, index)
+	idr_for_each_entry_continue(&devices, dev, *index)
 		if (dev->owner == owner)
 			break;
+	if (dev)
+		kref_get(&dev->ref);
 	mutex_unlock(&qcow_devices_lock);
-	return dev ? index : -1;
+	return dev;
 }
 
 /**
@@ -525,11 +553,15 @@ static int device_next_owned(const struct file *owner, int index)
  */
 void qcow_device_detach_owned(const struct file *owner)
 {
+	struct qcow_device *dev;
 	int index = 0, err;
 
-	while ((index = device_next_owned(owner, index)) >= 0) {
-		err = qcow_device_detach(index, 0);
+	while ((dev = device_next_owned(owner, &index))) {
+		err = device_begin_detach(dev, 0);
 		WARN_ON_ONCE(err == -EBUSY);
+		if (!err)
+			wait_for_completion(&dev->removed);
+		qcow_device_put(dev);
 		index++;
 	}
 }

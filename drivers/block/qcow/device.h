@@ -3,6 +3,7 @@
 #define _QCOW_DEVICE_H
 
 #include <linux/blk-mq.h>
+#include <linux/completion.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
 
@@ -41,7 +42,9 @@ enum qcow_device_state {
  * @chain_lock: protects the backing files in the chain and @depth from who looks at
  *	them without being a request
  * @size_limit: bytes of the image's disk that it shows at most, 0: all
- * @remove_work: detaches in the background
+ * @remove_work: detaches it
+ * @removed: that is done
+ * @remove_err: how: 0, or -EIO: what was written since the last flush is lost
  * @owner: the control node's open file that it goes with, or NULL; only compared
  * @merge: what it has is being written to its backing file, or NULL; under
  *	@change_mutex
@@ -67,6 +70,8 @@ struct qcow_device {
 	spinlock_t chain_lock;
 	u64 size_limit;
 	struct work_struct remove_work;
+	struct completion removed;
+	int remove_err;
 	const struct file *owner;
 	struct qcow_merge *merge;
 	bool merging;

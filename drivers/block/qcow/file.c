@@ -762,10 +762,15 @@ bool qcow_file_shrunk(const struct qcow_file *f)
 /**
  * qcow_file_close() - let go of a file
  * @f: from qcow_file_open(), or zeroed; no transfer is under way
+ *
+ * May sleep. Locks that others may wait for go with it, so a worker does not leave
+ * that for later.
  */
 void qcow_file_close(struct qcow_file *f)
 {
-	if (f->file)
+	if (f->file && current->flags & PF_KTHREAD)
+		__fput_sync(f->file);
+	else if (f->file)
 		fput(f->file);
 	f->file = NULL;
 }

@@ -75,6 +75,23 @@ void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what)
 	queue_work(img->alloc->wq, &img->alloc->corrupt_work);
 }
 
+/**
+ * qcow_image_interrupted() - is what takes long to come to an end?
+ * @img: what it is done to
+ *
+ * Does not sleep. Return: 0; -ENODEV: its device is being detached; -EINTR: who
+ * asked for it does not want it any more, or the task is to be killed.
+ */
+int qcow_image_interrupted(const struct qcow_image *img)
+{
+	if (test_bit(QCOW_IMAGE_LEAVING, &img->flags))
+		return -ENODEV;
+	if (test_bit(QCOW_IMAGE_INTERRUPTED, &img->flags) ||
+	    fatal_signal_pending(current))
+		return -EINTR;
+	return 0;
+}
+
 static int image_close(struct qcow_image *img)
 {
 	int err = img->ops ? img->ops->close(img) : 0;

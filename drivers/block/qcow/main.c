@@ -5,6 +5,7 @@
 #include <linux/module.h>
 
 #include "cache.h"
+#include "change.h"
 #include "ctl.h"
 #include "device.h"
 #include "part.h"
@@ -26,11 +27,16 @@ static int __init qcow_init(void)
 	err = qcow_device_init();
 	if (err)
 		goto read;
-	err = qcow_ctl_init();
+	err = qcow_change_init();
 	if (err)
 		goto device;
+	err = qcow_ctl_init();
+	if (err)
+		goto change;
 	return 0;
 
+change:
+	qcow_change_exit();
 device:
 	qcow_device_exit();
 read:
@@ -45,6 +51,7 @@ cache:
 static void __exit qcow_exit(void)
 {
 	qcow_ctl_exit();
+	qcow_change_exit();
 	qcow_device_exit();
 	qcow_part_exit();
 	qcow_space_exit();

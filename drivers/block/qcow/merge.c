@@ -13,7 +13,6 @@
 #include <linux/blkdev.h>
 #include <linux/err.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "bitmap.h"
@@ -387,7 +386,7 @@ static void pass_done(struct qcow_merge *m)
  * Other I/O may go on, but is better held up for the while if @m->press is set. May
  * sleep.
  *
- * Return: 0; -EINTR: a signal is pending, and something was done; or an error, after
+ * Return: 0; as qcow_image_interrupted(), and something was done; or an error, after
  * which it may be tried again.
  */
 int qcow_merge_some(struct qcow_merge *m, const struct qcow_io *like, u64 bytes,
@@ -405,10 +404,9 @@ int qcow_merge_some(struct qcow_merge *m, const struct qcow_io *like, u64 bytes,
 		if (!n || !qcow_merge_left(m))
 			pass_done(m);
 		bytes -= min_t(u64, n, bytes);
-		if (signal_pending(current)) {
-			n = -EINTR;
+		n = qcow_image_interrupted(m->img);
+		if (n)
 			break;
-		}
 	}
 	copy_free(c);
 	if (m->img->backing->alloc)

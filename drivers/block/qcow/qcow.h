@@ -195,6 +195,8 @@ struct qcow_image {
 /* Bits of qcow_image.flags. */
 #define QCOW_IMAGE_CORRUPT	0 /* damage was met, and reported */
 #define QCOW_IMAGE_STOPPED	1 /* it is written, and its structure damaged */
+#define QCOW_IMAGE_INTERRUPTED	2 /* who has it changed wants that to end */
+#define QCOW_IMAGE_LEAVING	3 /* its device is being detached */
 
 #define qcow_img_err_ratelimited(img, fmt, ...) \
 	pr_err_ratelimited("%s: " fmt, (img)->label, ##__VA_ARGS__)
@@ -205,6 +207,7 @@ static inline bool qcow_image_stopped(const struct qcow_image *img)
 	return unlikely(test_bit(QCOW_IMAGE_STOPPED, &img->flags));
 }
 
+int qcow_image_interrupted(const struct qcow_image *img);
 void qcow_image_unreadable(struct qcow_image *img, u64 pos, const char *what);
 void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what);
 

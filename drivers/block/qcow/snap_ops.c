@@ -13,7 +13,6 @@
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "commit.h"
@@ -206,8 +205,8 @@ static int share_all(struct share *sh)
 		err = sh->err;
 		mutex_unlock(&a->l1_lock);
 		qcow_tree_breathe(a);
-		if (!err && fatal_signal_pending(current))
-			err = -EINTR;
+		if (!err)
+			err = qcow_image_interrupted(a->img);
 	}
 	mutex_lock(&a->l1_lock);
 	a->share = NULL;

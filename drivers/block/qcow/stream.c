@@ -8,7 +8,6 @@
  * cut at any moment leaves a disk that reads the same.
  */
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "commit.h"
@@ -82,6 +81,7 @@ static s64 stream_extent(struct stream *s, u64 pos, u64 len)
 static int stream_stretch(struct stream *s, u64 end)
 {
 	struct qcow_image *img = s->io.image;
+	int err;
 	s64 n;
 
 	while (img->filled < end) {
@@ -92,8 +92,9 @@ static int stream_stretch(struct stream *s, u64 end)
 		if (n < 0)
 			return n;
 		img->filled += n;
-		if (signal_pending(current))
-			return -EINTR;
+		err = qcow_image_interrupted(img);
+		if (err)
+			return err;
 		cond_resched();
 	}
 	return 0;
@@ -123,7 +124,7 @@ int qcow_stream_check(const struct qcow_image *img, struct qcow_msg *msg)
  * The image is written and has a backing file. @like->image->filled says how far it
  * is. Other I/O may go on. May sleep.
  *
- * Return: 0; -EINTR: a signal is pending, and something was done; or an error.
+ * Return: 0; as qcow_image_interrupted(), and something was done; or an error.
  */
 int qcow_stream_some(const struct qcow_io *like, u64 bytes)
 {

@@ -8,7 +8,6 @@
  * L1 table and its L2 tables says that there is one way only.
  */
 #include <linux/err.h>
-#include <linux/sched/signal.h>
 
 #include "cache.h"
 #include "commit.h"
@@ -256,7 +255,7 @@ void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
  * @l1: in the CPU's byte order
  * @size: entries
  *
- * Return: as there; -EINTR: the task is to be killed.
+ * Return: as there, or as qcow_image_interrupted().
  */
 int qcow_tree_raise(struct qcow_alloc *a, const u64 *l1, u32 size)
 {
@@ -270,12 +269,13 @@ int qcow_tree_raise(struct qcow_alloc *a, const u64 *l1, u32 size)
 			err = -EUCLEAN;
 		else if (l2_offset)
 			err = qcow_tree_raise_table(a, l2_offset);
-		if (!err && fatal_signal_pending(current)) {
-			i++;
-			err = -EINTR;
-		}
 		if (err)
 			break;
+		err = qcow_image_interrupted(a->img);
+		if (err) {
+			i++;
+			break;
+		}
 		qcow_tree_breathe(a);
 	}
 	if (err)
