@@ -4,8 +4,8 @@
  * caller's context without sleeping or in a worker.
  *
  * What lies past the end of a file reads as zeros, data and metadata alike, as
- * in QEMU. A file that became shorter than it was at attach is damaged, though:
- * zeros would stand where data was.
+ * in QEMU. A file that became shorter than it was at attach, or when it was last
+ * made durable, is damaged, though: zeros would stand where data was.
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
@@ -287,6 +287,7 @@ int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
 {
 	unsigned int noio = memalloc_noio_save();
 	bool direct = f->direct && f->direct_kmem;
+	u64 end = atomic64_read(&f->end);
 	ssize_t n;
 
 	if (pos > S64_MAX - len)
@@ -299,7 +300,7 @@ int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
 	if (n < 0)
 		return n;
 	if (n < len) {
-		if (pos + n < f->size)
+		if (pos + n < end)
 			return -EIO;
 		memset(buf + n, 0, len - n);
 	}
@@ -389,9 +390,12 @@ int qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf, size_t len)
 int qcow_file_sync(struct qcow_file *f)
 {
 	unsigned int noio = memalloc_noio_save();
+	u64 size = qcow_file_size(f);
 	int err = vfs_fsync(f->file, 1);
 
 	memalloc_noio_restore(noio);
+	if (!err && size > atomic64_read(&f->end))
+		atomic64_set(&f->end, size);
 	return err;
 }
 
@@ -401,7 +405,7 @@ static int fio_zero_rest(struct qcow_fio *fio)
 	struct iov_iter iter;
 	u32 left = fio->len - fio->done;
 
-	if (fio->pos + fio->done < fio->file->size)
+	if (fio->pos + fio->done < fio->file_end)
 		return -EIO;
 	qcow_iter_init(&iter, ITER_DEST, fio->bvec, fio->nr_bvec,
 		       fio->skip + fio->done, left);
@@ -505,6 +509,7 @@ static ssize_t fio_start(struct qcow_fio *fio, bool direct)
 	struct qcow_file *f = fio->file;
 	struct iov_iter iter;
 
+	fio->file_end = atomic64_read(&f->end);
 	/* Offsets that filesystems know nothing of are past the end, too. */
 	if (!fio->write && unlikely(fio->pos + fio->done >= qcow_file_size(f)))
 		return 0;
@@ -728,6 +733,7 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 	memset(f, 0, sizeof(*f));
 	f->file = get_file(file);
 	f->size = qcow_file_size(f);
+	atomic64_set(&f->end, f->size);
 	f->nowait = file_nowait(file);
 	err = file_set_direct(f, direct, msg);
 	f->overwrites = f->direct && file_overwrites(file);
@@ -749,14 +755,18 @@ void qcow_file_use_cache(struct qcow_file *f)
 }
 
 /**
- * qcow_file_shrunk() - has a file lost data since it was opened?
+ * qcow_file_shrunk() - has a file lost what it had at attach, or what was durable?
  * @f: the file
  *
  * Any context.
  */
 bool qcow_file_shrunk(const struct qcow_file *f)
 {
-	return qcow_file_size(f) < f->size;
+	u64 end = atomic64_read(&f->end);
+
+	/* It was at least as long before. */
+	smp_rmb();
+	return qcow_file_size(f) < end;
 }
 
 /**

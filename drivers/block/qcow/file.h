@@ -15,8 +15,9 @@ enum qcow_direct {
 /**
  * struct qcow_file - an image or data file, or a block device that holds one
  * @file: the open file, referenced
- * @size: bytes it had when it was opened: what lies below must be readable,
- *	what lies above reads as zeros
+ * @size: bytes it had when it was opened
+ * @end: bytes it had when it was last made durable: what lies below must be
+ *	readable, what lies above may read as zeros
  * @dio_mask: direct I/O needs offsets and lengths with none of these bits
  * @mem_mask: and memory addresses with none of these
  * @direct: direct I/O is used where alignment allows
@@ -27,6 +28,7 @@ enum qcow_direct {
 struct qcow_file {
 	struct file *file;
 	u64 size;
+	atomic64_t end;
 	u32 dio_mask;
 	u32 mem_mask;
 	bool direct;

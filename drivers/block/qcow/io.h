@@ -33,6 +33,7 @@ struct qcow_slice;
  * @sync: attempts end before the filesystem returns
  * @users: of the attempt: who started it, and its completion
  * @result: of an attempt that completed later
+ * @file_end: &qcow_file.end, before the attempt
  * @end: called once for each qcow_file_io() that returned 0, in any context,
  *	also before it returns. -EAGAIN: call qcow_file_io() again where it
  *	may sleep; it goes on where it stopped
@@ -52,6 +53,7 @@ struct qcow_fio {
 	bool sync;
 	atomic_t users;
 	int result;
+	u64 file_end;
 	void (*end)(struct qcow_fio *fio, int err);
 };
 

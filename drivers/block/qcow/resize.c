@@ -161,8 +161,6 @@ static int grow(const struct qcow_io *like, u64 size, struct qcow_msg *msg)
 		err = write_size(img->alloc, size);
 	if (err)
 		img->size = old;
-	else if (img->layout.data_file)
-		img->data->size = size;
 	return err;
 }
 
@@ -181,10 +179,8 @@ static int shrink(const struct qcow_io *like, u64 size)
 	/* Nobody sees it any more: what fails here keeps its space. */
 	err = drop_range(img, round_to_cluster(img, size),
 			 round_to_cluster(img, old));
-	if (!err && img->layout.data_file) {
-		img->data->size = size;
+	if (!err && img->layout.data_file)
 		err = qcow_space_truncate(img->data, size);
-	}
 	if (err)
 		pr_warn("%s: is smaller, but not all behind its end could be freed: error %d\n",
 			img->label, err);
@@ -199,14 +195,11 @@ static int resize_raw(struct qcow_image *img, u64 size, struct qcow_msg *msg)
 
 	if (!qcow_file_regular(&img->file))
 		return qcow_fail(msg, -EOPNOTSUPP, "is a block device, whose size is not the driver's to change");
-	/* What is read meanwhile is inside both. */
-	img->file.size = min(size, img->file.size);
 	err = qcow_space_truncate(&img->file, size);
 	if (!err)
 		err = qcow_file_sync(&img->file);
 	if (err)
 		return err;
-	img->file.size = size;
 	img->size = size;
 	return 0;
 }

@@ -121,7 +121,14 @@ int qcow_space_fill(struct qcow_file *f, u64 pos, u64 len)
  */
 int qcow_space_truncate(struct qcow_file *f, u64 size)
 {
-	return vfs_truncate(&f->file->f_path, size);
+	u64 end = atomic64_read(&f->end);
+	int err;
+
+	atomic64_set(&f->end, min(end, size));
+	err = vfs_truncate(&f->file->f_path, size);
+	if (err)
+		atomic64_set(&f->end, end);
+	return err;
 }
 
 int qcow_space_init(void)

@@ -276,6 +276,36 @@ after_raw() {
 		'read -P 6 1M 512' 'read -P 0 2M 14M'
 }
 
+# --- A file that somebody cuts off ---
+
+make_cut_off() {
+	create base 16M
+	fill base.qcow2 'write -P 1 0 16M'
+	create image 16M -b base.qcow2 -F qcow2 -o cluster_size=4k
+}
+
+# What was durable is not read as zeros, nor as what the backing file has.
+case_cut_off() {
+	local option at
+
+	for option in on off; do
+		cp image.qcow2 cut.qcow2
+		attach --direct-io=$option cut.qcow2
+		for at in 0 2 4 6 8 10; do
+			operate "$dev" "write ${at}m 2m 2" 'flush'
+		done
+		truncate -s 4M cut.qcow2
+		operate "$dev" 'read 0 1m 2' 'read 10m 64k 2 =EIO' 'write 11m 4k 3 =EIO'
+		is 1 "$(cat "/sys/block/${dev#/dev/}/qcow/corrupt")"
+		qcowctl detach "$dev" || true
+		! stays || fail "it stays"
+	done
+}
+
+after_cut_off() {
+	check image.qcow2
+}
+
 # --- Detaching ---
 
 make_detach_while_written() {
