@@ -33,7 +33,31 @@ static bool alloc_has_refcounts(const struct qcow_alloc *a)
 	return qcow_layout_has_refcounts(&a->img->layout);
 }
 
+/* How much of the machine's memory may be spent on knowing where metadata lies. */
+#define ALLOC_META_SHARE	16
+
 /* --- Metadata --- */
+
+/*
+ * Numbers close to each other share nodes. Whoever made the image decides how far
+ * apart they are, and so how much memory a small file takes.
+ */
+static void alloc_count_meta(struct qcow_alloc *a, u64 unit)
+{
+	u32 shift;
+
+	for (shift = XA_CHUNK_SHIFT; shift < BITS_PER_LONG; shift += XA_CHUNK_SHIFT)
+		if (unit >> shift != a->meta_last >> shift)
+			a->meta_nodes++;
+	a->meta_last = unit;
+}
+
+static bool alloc_meta_fits(const struct qcow_alloc *a)
+{
+	u64 pages = totalram_pages() / ALLOC_META_SHARE;
+
+	return a->meta_nodes * sizeof(struct xa_node) <= pages << PAGE_SHIFT;
+}
 
 /**
  * qcow_alloc_add_meta() - note that a piece of the file holds metadata
@@ -61,6 +85,7 @@ int qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
 		err = xa_err(xa_store(&a->meta, unit, new, GFP_NOIO));
 		if (err)
 			return err;
+		alloc_count_meta(a, unit);
 	}
 	return 0;
 }
@@ -74,7 +99,8 @@ int qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
  *
  * As qcow_alloc_add_meta(), but no two pieces may share a cluster, or a sector in
  * version 1. May sleep.
- * Return: 0, -ENOMEM, or -EUCLEAN: they overlap.
+ * Return: 0, -ENOMEM, -EUCLEAN: they overlap; or -EFBIG: to know of all of them
+ * takes too much memory.
  */
 int qcow_alloc_claim_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
 			  u64 bytes)
@@ -85,6 +111,8 @@ int qcow_alloc_claim_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
 	for (; bytes && unit <= last; unit++)
 		if (qcow_alloc_is_meta(a, unit))
 			return -EUCLEAN;
+	if (!alloc_meta_fits(a))
+		return -EFBIG;
 	return qcow_alloc_add_meta(a, kind, offset, bytes);
 }
 
@@ -627,7 +655,7 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 	INIT_LIST_HEAD(&a->releases);
 	qcow_inflight_init(&a->inflight);
 	qcow_ready_setup(a);
-	xa_init(&a->meta);
+	xa_init_flags(&a->meta, XA_FLAGS_ACCOUNT);
 }
 
 /**
@@ -637,7 +665,8 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
  * @params: cache_bytes: of refcounts to keep in memory, too; commit_wq
  *
  * May sleep. Return: to be given to qcow_alloc_destroy(), or an ERR_PTR;
- * -EUCLEAN: metadata overlaps, or lies where it cannot be.
+ * -EUCLEAN: metadata overlaps, or lies where it cannot be; -EFBIG: there is more of
+ * it than this machine has the memory for.
  */
 struct qcow_alloc *qcow_alloc_create(struct qcow_image *img,
 				     const struct qcow_header *h,

@@ -94,6 +94,8 @@ struct qcow_ready {
  * @snapshots_bytes: of that table
  * @meta: what clusters of metadata hold (enum qcow_meta), by number; in version 1
  *	sectors, as that is what tables are aligned to
+ * @meta_nodes: memory that @meta takes, in nodes, about
+ * @meta_last: the number that was noted last
  * @inflight: I/O under way
  * @ready: clusters for what is written in pieces
  * @above: I/O under way on an image that has this one as its backing file, and so
@@ -143,6 +145,8 @@ struct qcow_alloc {
 	u64 snapshots_offset;
 	u64 snapshots_bytes;
 	struct xarray meta;
+	u64 meta_nodes;
+	u64 meta_last;
 	struct qcow_inflight inflight;
 	struct qcow_ready ready;
 	struct qcow_inflight *above;

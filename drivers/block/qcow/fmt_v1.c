@@ -23,6 +23,8 @@ static int v1_alloc_error(struct qcow_msg *msg, int err)
 {
 	if (err == -EUCLEAN)
 		return qcow_fail(msg, -EROFS, "has tables that overlap or lie where they cannot; attach it read-only with -r, and copy it with qemu-img convert");
+	if (err == -EFBIG)
+		return qcow_fail(msg, -EROFS, "has more tables than this machine has the memory to write; attach it read-only with -r");
 	return qcow_fmt_read_error(msg, err, "tables");
 }
 

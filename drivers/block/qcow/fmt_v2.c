@@ -83,6 +83,8 @@ static int v2_alloc_error(struct qcow_msg *msg, int err)
 {
 	if (err == -EUCLEAN)
 		return qcow_fail(msg, -EROFS, "has tables that overlap or lie where they cannot; repair it with qemu-img check -r all, or attach it read-only with -r");
+	if (err == -EFBIG)
+		return qcow_fail(msg, -EROFS, "has more tables than this machine has the memory to write; attach it read-only with -r");
 	return qcow_fmt_read_error(msg, err, "refcounts or snapshots");
 }
 

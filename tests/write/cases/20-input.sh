@@ -306,6 +306,36 @@ after_cut_off() {
 	check image.qcow2
 }
 
+# --- A file that says it has tables everywhere ---
+
+# 4 Mi L2 tables, each far from all others; the file has a hole in their place.
+make_tables_everywhere() {
+	create image 1M -o cluster_size=512
+	python3 -c '
+import struct
+l1_size = 4 << 20
+with open("image.qcow2", "r+b") as f:
+    f.seek(0, 2)
+    at = (f.tell() + 511) // 512 * 512
+    f.seek(36)
+    f.write(struct.pack(">IQ", l1_size, at))
+    f.seek(at)
+    f.write(b"".join(struct.pack(">Q", 1 << 63 | (i + 1) << 33) for i in range(l1_size)))
+'
+	remember image.qcow2
+}
+
+case_tables_everywhere() {
+	refuses "more tables than this machine has the memory" qcowctl attach image.qcow2
+	attach -r image.qcow2
+	operate "$dev" 'read 0 1m 0'
+	detach
+}
+
+after_tables_everywhere() {
+	unchanged
+}
+
 # --- Detaching ---
 
 make_detach_while_written() {
