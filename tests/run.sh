@@ -8,9 +8,9 @@ set -uo pipefail
 . "$(dirname "$0")/lib/common.sh"
 cd "$QCOW_TOP" || exit 1
 
-# Those that take two CPUs one after another, beside them what takes one; then the
-# longest first, so that no CPU waits at the end.
-ALL=(build write-7 kunit tool vm-7 cut-7 write-6.1 write-6.12 vm-6.12 bench vm-6.1 check)
+# Those that take two CPUs first, beside each of them what takes one; then the longest
+# first, so that no CPU waits at the end.
+ALL=(build write-7 kunit tool vm-7 write-6.1 cut-7 write-6.12 vm-6.12 bench vm-6.1 check)
 LOGS=$QCOW_CACHE/logs
 
 passed=0
