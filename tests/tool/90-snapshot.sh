@@ -131,3 +131,32 @@ MOCK_SNAPSHOT_ERRNO=25 with_driver_refuses "snapshot: an old driver" "too old" s
 MOCK_SNAPSHOT_ERRNO=16 with_driver "$Q" snapshot apply qcow0 a
 same "snapshot: in use" 1 "$code"
 has "snapshot: in use" 'is in use' err
+
+# Names that the shell would do something with, offered by the completion of bash
+qemu-img create -q -f qcow2 hostile.qcow2 1M
+# shellcheck disable=SC2016
+for name in 'plain' 'two words' '$(touch pwned)' '`touch pwned`' '$IFS' '~' "it's"; do
+	qemu-img snapshot -c "$name" hostile.qcow2
+done
+# shellcheck disable=SC2016
+mkdir -p 'dir$(touch pwned)'
+
+# offered WORD...: what a TAB after "qcowctl WORD..." offers, a line each
+offered()
+{
+	PATH=$(dirname "$Q"):$PATH bash -c '
+		. "$1"; shift
+		COMP_WORDS=(qcowctl "$@") COMP_CWORD=$#
+		_qcowctl
+		[ ${#COMPREPLY[@]} -eq 0 ] || printf "%s\n" "${COMPREPLY[@]}"
+	' bash "$here/../../userspace/completion/qcowctl" "$@" 2>/dev/null
+}
+
+same "completion: snapshots" 'plain two\ words \$\(touch\ pwned\) \`touch\ pwned\` \$IFS \~ it'"\'s" \
+	"$(offered snapshot apply hostile.qcow2 "" | paste -sd ' ')"
+same "completion: the one" 'plain' "$(offered snapshot delete hostile.qcow2 p)"
+# shellcheck disable=SC2016
+same "completion: folders" 'dir$(touch pwned)' "$(offered attach --backing 'dir$')"
+same "completion: formats" 'qcow2 qcow' "$(offered attach -f qc | paste -sd ' ')"
+same "completion: commands" 'detach' "$(offered det)"
+same "completion: nothing of it is run" "" "$(ls pwned 2>/dev/null)"
