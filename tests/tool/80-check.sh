@@ -55,6 +55,17 @@ has "repair leaks: says so" "^1 leaked cluster was freed" out
 qemu-img check -q copy.qcow2 >out 2>&1
 same "repair leaks: QEMU agrees" 0 $?
 cp bad.qcow2 copy.qcow2
+# No standard files: what is opened first must not be taken for them.
+cp leak.qcow2 closed.qcow2
+"$Q" check closed.qcow2 <&- >&- 2>&-
+same "closed: the exit code" 3 $?
+cmp -s leak.qcow2 closed.qcow2
+same "closed: nothing was written" 0 $?
+"$Q" check --repair=leaks closed.qcow2 >&- 2>&-
+same "closed: repaired" 0 $?
+qemu-img check -q closed.qcow2
+same "closed: QEMU agrees" 0 $?
+
 exits "repair leaks, but corrupt" 2 "leaked clusters are not freed while there are corruptions" --repair=leaks copy.qcow2
 cmp -s copy.qcow2 bad.qcow2
 same "repair leaks, but corrupt: nothing was changed" 0 $?
