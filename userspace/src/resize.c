@@ -141,8 +141,11 @@ static int resize_device(const struct resize *r, const struct operand *o,
 	struct in_use users = { };
 	int err;
 
-	if (device_query(o->index, &status))
+	err = device_status(o->control, o->index, &status);
+	if (err) {
+		report(name, "%s; see qcowctl list", strerror(-err));
 		return -1;
+	}
 	ioc.bytes = wanted_size(r, status.bytes);
 	if (!ioc.bytes) {
 		report(name, "has %llu bytes; there is no such size", status.bytes);

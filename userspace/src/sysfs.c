@@ -103,6 +103,14 @@ static int compare_ints(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Attached for the while by somebody who changes an image: not there for others. */
+static bool is_hidden(int index)
+{
+	u64 hidden;
+
+	return sysfs_read_u64(&hidden, "/sys/block/qcow%d/hidden", index) && hidden;
+}
+
 /**
  * sysfs_devices() - the attached devices
  * @list: the result: the N of each /dev/qcowN, ascending, to free
@@ -119,10 +127,12 @@ int sysfs_devices(int **list)
 	if (!dir)
 		return 0;
 	while ((d = readdir(dir))) {
-		if (name_index(d->d_name) < 0)
+		int index = name_index(d->d_name);
+
+		if (index < 0 || is_hidden(index))
 			continue;
 		*list = xrealloc(*list, (nr + 1) * sizeof(**list));
-		(*list)[nr++] = name_index(d->d_name);
+		(*list)[nr++] = index;
 	}
 	closedir(dir);
 	if (nr)
@@ -185,7 +195,7 @@ bool sysfs_exists(int index)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/sys/block/qcow%d", index);
-	return !access(path, F_OK);
+	return !access(path, F_OK) && !is_hidden(index);
 }
 
 /**

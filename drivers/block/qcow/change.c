@@ -49,14 +49,16 @@ static int change_begin(struct qcow_device *dev, struct qcow_msg *msg)
 /**
  * qcow_change_hold() - find a device whose image is to be changed
  * @index: its number
+ * @by: as of qcow_device_get()
  * @msg: says why that cannot be
  *
  * It is not detached, and nobody else changes its image meanwhile. May sleep.
  * Return: the device, to be given to qcow_change_unhold(); or an ERR_PTR.
  */
-struct qcow_device *qcow_change_hold(int index, struct qcow_msg *msg)
+struct qcow_device *qcow_change_hold(int index, const struct file *by,
+				     struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_device_get(index);
+	struct qcow_device *dev = qcow_device_get(index, by);
 	int err;
 
 	if (!dev)
@@ -158,10 +160,10 @@ int qcow_change_run(struct qcow_device *dev, struct qcow_change *change)
 }
 
 /* Does what a merge could not go on after. */
-static int change_alone(int index, struct qcow_change *change,
-			struct qcow_msg *msg)
+static int change_alone(int index, const struct file *by,
+			struct qcow_change *change, struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_change_hold(index, msg);
+	struct qcow_device *dev = qcow_change_hold(index, by, msg);
 	int err;
 
 	if (IS_ERR(dev))
@@ -245,6 +247,7 @@ static int resize_run(struct qcow_device *dev, struct qcow_change *base)
 /**
  * qcow_change_size() - give a device and its image another size
  * @index: its number
+ * @by: as of qcow_device_get()
  * @bytes: the size
  * @flags: QCOW_RESIZE_*
  * @msg: says why it failed
@@ -252,7 +255,8 @@ static int resize_run(struct qcow_device *dev, struct qcow_change *base)
  * May sleep. Return: 0; -ENODEV: there is none; -EBUSY: it is open, it would
  * become smaller, and @flags are 0; or another error.
  */
-int qcow_change_size(int index, u64 bytes, u32 flags, struct qcow_msg *msg)
+int qcow_change_size(int index, const struct file *by, u64 bytes, u32 flags,
+		     struct qcow_msg *msg)
 {
 	struct change_size c = {
 		.base = { .run = resize_run },
@@ -261,7 +265,7 @@ int qcow_change_size(int index, u64 bytes, u32 flags, struct qcow_msg *msg)
 		.msg = msg,
 	};
 
-	return change_alone(index, &c.base, msg);
+	return change_alone(index, by, &c.base, msg);
 }
 
 /* --- Streaming --- */
@@ -321,6 +325,7 @@ static int stream_run(struct qcow_device *dev, struct qcow_change *base)
 /**
  * qcow_change_stream() - copy what backing files have into the image
  * @index: its number
+ * @by: as of qcow_device_get()
  * @bytes: of the disk to look at, at most
  * @done: the result: bytes of the disk that come from no backing file any more
  * @total: the result: bytes of the disk; when @done is as much, the backing files
@@ -330,8 +335,8 @@ static int stream_run(struct qcow_device *dev, struct qcow_change *base)
  * May sleep. Return: 0 or a negative errno; -EINTR: a signal is pending, @done and
  * @total are set.
  */
-int qcow_change_stream(int index, u64 bytes, u64 *done, u64 *total,
-		       struct qcow_msg *msg)
+int qcow_change_stream(int index, const struct file *by, u64 bytes, u64 *done,
+		       u64 *total, struct qcow_msg *msg)
 {
 	struct change_stream c = {
 		.base = { .run = stream_run, .any_signal = true },
@@ -341,7 +346,7 @@ int qcow_change_stream(int index, u64 bytes, u64 *done, u64 *total,
 		.msg = msg,
 	};
 
-	return change_alone(index, &c.base, msg);
+	return change_alone(index, by, &c.base, msg);
 }
 
 /* --- Snapshots --- */
@@ -442,6 +447,7 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
 /**
  * qcow_change_snapshot() - make, delete or apply a snapshot
  * @index: number of the device
+ * @by: as of qcow_device_get()
  * @op: &enum qcow_snapshot_op
  * @req: what is asked for, but for @req->pause, and what came of it
  * @msg: says why it failed
@@ -449,8 +455,8 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
  * May sleep. Return: 0; -ENODEV: there is no such device; -EBUSY: to apply it,
  * nobody may have the device open; or another error.
  */
-int qcow_change_snapshot(int index, u32 op, struct qcow_snap_request *req,
-			 struct qcow_msg *msg)
+int qcow_change_snapshot(int index, const struct file *by, u32 op,
+			 struct qcow_snap_request *req, struct qcow_msg *msg)
 {
 	struct change_snapshot c = {
 		.base = { .run = snapshot_run },
@@ -459,7 +465,7 @@ int qcow_change_snapshot(int index, u32 op, struct qcow_snap_request *req,
 		.msg = msg,
 	};
 
-	return change_alone(index, &c.base, msg);
+	return change_alone(index, by, &c.base, msg);
 }
 
 int qcow_change_init(void)

@@ -230,7 +230,7 @@ static long ctl_attach(const struct file *file, void __user *argp)
 
 /* --- Detach, status, changes --- */
 
-static long ctl_detach(void __user *argp)
+static long ctl_detach(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_detach arg;
 	int err;
@@ -241,10 +241,10 @@ static long ctl_detach(void __user *argp)
 	if (arg.pad || (arg.flags && arg.flags != QCOW_DETACH_LAZY &&
 			arg.flags != QCOW_DETACH_FORCE))
 		return -EINVAL;
-	return qcow_device_detach(arg.index, arg.flags);
+	return qcow_device_detach(arg.index, file, arg.flags);
 }
 
-static long ctl_status(void __user *argp)
+static long ctl_status(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_status st, result = { };
 	int err;
@@ -254,14 +254,14 @@ static long ctl_status(void __user *argp)
 		return err;
 	result.size = st.size;
 	result.index = st.index;
-	err = qcow_device_status(st.index, &result);
+	err = qcow_device_status(st.index, file, &result);
 	if (err)
 		return err;
 	return copy_to_user(argp, &result, min_t(size_t, st.size,
 						 sizeof(result))) ? -EFAULT : 0;
 }
 
-static long ctl_resize(void __user *argp)
+static long ctl_resize(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_resize arg;
 	struct qcow_msg msg = { };
@@ -272,13 +272,13 @@ static long ctl_resize(void __user *argp)
 		return err;
 	if (arg.flags & ~QCOW_RESIZE_FORCE)
 		return -EINVAL;
-	err = qcow_change_size(arg.index, arg.bytes, arg.flags, &msg);
+	err = qcow_change_size(arg.index, file, arg.bytes, arg.flags, &msg);
 	if (err)
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	return err;
 }
 
-static long ctl_stream(void __user *argp)
+static long ctl_stream(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_stream __user *uarg = argp;
 	struct qcow_ioc_stream arg;
@@ -291,7 +291,7 @@ static long ctl_stream(void __user *argp)
 		return err;
 	if (arg.flags || !arg.bytes)
 		return -EINVAL;
-	err = qcow_change_stream(arg.index, arg.bytes, &done, &total, &msg);
+	err = qcow_change_stream(arg.index, file, arg.bytes, &done, &total, &msg);
 	if (err)
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	if (put_user(done, &uarg->done) || put_user(total, &uarg->total))
@@ -315,7 +315,7 @@ static int ctl_check_snapshot(const struct qcow_ioc_snapshot *arg)
 	return 0;
 }
 
-static long ctl_snapshot(void __user *argp)
+static long ctl_snapshot(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_snapshot __user *uarg = argp;
 	struct qcow_snap_request req = { };
@@ -333,7 +333,7 @@ static long ctl_snapshot(void __user *argp)
 	if (IS_ERR(name))
 		return PTR_ERR(name);
 	req.name = name;
-	err = qcow_change_snapshot(arg.index, arg.op, &req, &msg);
+	err = qcow_change_snapshot(arg.index, file, arg.op, &req, &msg);
 	kfree(name);
 	if (err) {
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
@@ -356,19 +356,19 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case QCOW_IOC_ATTACH:
 		return ctl_attach(file, argp);
 	case QCOW_IOC_DETACH:
-		return ctl_detach(argp);
+		return ctl_detach(file, argp);
 	case QCOW_IOC_STATUS:
-		return ctl_status(argp);
+		return ctl_status(file, argp);
 	case QCOW_IOC_RESIZE:
-		return ctl_resize(argp);
+		return ctl_resize(file, argp);
 	case QCOW_IOC_STREAM:
-		return ctl_stream(argp);
+		return ctl_stream(file, argp);
 	case QCOW_IOC_SNAPSHOT:
-		return ctl_snapshot(argp);
+		return ctl_snapshot(file, argp);
 	case QCOW_IOC_BITMAP:
-		return qcow_ctl_bitmap(argp);
+		return qcow_ctl_bitmap(file, argp);
 	case QCOW_IOC_COMMIT:
-		return qcow_ctl_commit(argp);
+		return qcow_ctl_commit(file, argp);
 	}
 	return -ENOTTY;
 }

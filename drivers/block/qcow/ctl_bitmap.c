@@ -118,10 +118,10 @@ static int ctl_change_run(struct qcow_device *dev, struct qcow_change *base)
 	return err;
 }
 
-static int ctl_bitmap_do(struct qcow_ioc_bitmap *arg, const char *name,
-			 struct qcow_msg *msg)
+static int ctl_bitmap_do(const struct file *file, struct qcow_ioc_bitmap *arg,
+			 const char *name, struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_change_hold(arg->index, msg);
+	struct qcow_device *dev = qcow_change_hold(arg->index, file, msg);
 	struct ctl_bitmap c = {
 		.base = { .run = ctl_change_run },
 		.arg = arg,
@@ -174,7 +174,7 @@ static char *ctl_bitmap_name(const struct qcow_ioc_bitmap *arg)
 	return name;
 }
 
-long qcow_ctl_bitmap(void __user *argp)
+long qcow_ctl_bitmap(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_bitmap arg;
 	struct qcow_msg msg = { };
@@ -191,7 +191,7 @@ long qcow_ctl_bitmap(void __user *argp)
 	if (IS_ERR(name))
 		return PTR_ERR(name);
 	size = arg.size;
-	err = ctl_bitmap_do(&arg, name, &msg);
+	err = ctl_bitmap_do(file, &arg, name, &msg);
 	kfree(name);
 	if (err)
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);

@@ -53,10 +53,11 @@ static int ctl_commit_run(struct qcow_device *dev, struct qcow_change *base)
 	return qcow_change_merge_close(dev, c->req, c->msg);
 }
 
-static int ctl_commit_do(const struct qcow_ioc_commit *arg,
+static int ctl_commit_do(const struct file *file,
+			 const struct qcow_ioc_commit *arg,
 			 struct qcow_merge_request *req, struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_change_hold(arg->index, msg);
+	struct qcow_device *dev = qcow_change_hold(arg->index, file, msg);
 	struct ctl_commit c = {
 		.base = {
 			.run = ctl_commit_run,
@@ -76,7 +77,8 @@ static int ctl_commit_do(const struct qcow_ioc_commit *arg,
 }
 
 /* With the files that were given. */
-static int ctl_commit_files(const struct qcow_ioc_commit *arg,
+static int ctl_commit_files(const struct file *file,
+			    const struct qcow_ioc_commit *arg,
 			    struct qcow_merge_request *req, struct qcow_msg *msg)
 {
 	struct qcow_source src = { };
@@ -90,7 +92,7 @@ static int ctl_commit_files(const struct qcow_ioc_commit *arg,
 			err = -EBADF;
 	}
 	if (!err)
-		err = ctl_commit_do(arg, req, msg);
+		err = ctl_commit_do(file, arg, req, msg);
 	if (src.file)
 		fput(src.file);
 	if (src.data_file)
@@ -98,7 +100,7 @@ static int ctl_commit_files(const struct qcow_ioc_commit *arg,
 	return err;
 }
 
-long qcow_ctl_commit(void __user *argp)
+long qcow_ctl_commit(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_commit __user *uarg = argp;
 	struct qcow_merge_request req = { };
@@ -112,7 +114,7 @@ long qcow_ctl_commit(void __user *argp)
 	if (err)
 		return err;
 	req.bytes = arg.bytes;
-	err = ctl_commit_files(&arg, &req, &msg);
+	err = ctl_commit_files(file, &arg, &req, &msg);
 	if (err)
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	if (put_user(req.done, &uarg->done) ||

@@ -143,19 +143,28 @@ static void device_publish(struct qcow_device *dev, struct qcow_device *ptr)
 	mutex_unlock(&qcow_devices_lock);
 }
 
+static struct qcow_device *__device_find(int index, const struct file *by)
+{
+	struct qcow_device *dev = idr_find(&devices, index);
+
+	return dev && dev->owner && dev->owner != by ? NULL : dev;
+}
+
 /**
  * qcow_device_get() - find a device
  * @index: its number
+ * @by: the control node's open file by which it is asked for; a device that goes
+ *	with another one is not there
  *
  * May sleep. Return: the device, to be given to qcow_device_put(), or NULL; it may
  * be detached at any time.
  */
-struct qcow_device *qcow_device_get(int index)
+struct qcow_device *qcow_device_get(int index, const struct file *by)
 {
 	struct qcow_device *dev;
 
 	mutex_lock(&qcow_devices_lock);
-	dev = idr_find(&devices, index);
+	dev = __device_find(index, by);
 	if (dev)
 		kref_get(&dev->ref);
 	mutex_unlock(&qcow_devices_lock);
@@ -503,15 +512,16 @@ static int device_begin_detach(struct qcow_device *dev, u32 flags)
 /**
  * qcow_device_detach() - remove a device
  * @index: its number
+ * @by: as of qcow_device_get()
  * @flags: QCOW_DETACH_*
  *
  * May sleep. Return: 0; -ENODEV: there is none; -EBUSY: it is open and @flags
  * are 0; -EIO: it is removed, but what was written since the last flush is lost;
  * -EINTR: it is being removed, which a task that is to be killed does not wait for.
  */
-int qcow_device_detach(int index, u32 flags)
+int qcow_device_detach(int index, const struct file *by, u32 flags)
 {
-	struct qcow_device *dev = qcow_device_get(index);
+	struct qcow_device *dev = qcow_device_get(index, by);
 	int err;
 
 	if (!dev)
@@ -643,16 +653,18 @@ static void device_fill_status(struct qcow_device *dev,
 /**
  * qcow_device_status() - say what a device is and did
  * @index: its number
+ * @by: as of qcow_device_get()
  * @st: zeroed; the result
  *
  * May sleep. Return: 0 or -ENODEV.
  */
-int qcow_device_status(int index, struct qcow_ioc_status *st)
+int qcow_device_status(int index, const struct file *by,
+		       struct qcow_ioc_status *st)
 {
 	struct qcow_device *dev;
 
 	mutex_lock(&qcow_devices_lock);
-	dev = idr_find(&devices, index);
+	dev = __device_find(index, by);
 	if (dev)
 		device_fill_status(dev, st);
 	mutex_unlock(&qcow_devices_lock);

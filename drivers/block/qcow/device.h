@@ -107,14 +107,16 @@ struct qcow_ioc_status;
 
 int __must_check qcow_device_attach(const struct qcow_attach *attach,
 				    struct qcow_msg *msg, u32 *failed);
-int __must_check qcow_device_detach(int index, u32 flags);
+int __must_check qcow_device_detach(int index, const struct file *by,
+				    u32 flags);
 void qcow_device_detach_owned(const struct file *owner);
-struct qcow_device *qcow_device_get(int index);
+struct qcow_device *qcow_device_get(int index, const struct file *by);
 void qcow_device_put(struct qcow_device *dev);
 struct qcow_params qcow_device_params(const struct qcow_device *dev);
 sector_t qcow_device_sectors(const struct qcow_device *dev);
 bool qcow_device_damaged(struct qcow_device *dev);
-int __must_check qcow_device_status(int index, struct qcow_ioc_status *st);
+int __must_check qcow_device_status(int index, const struct file *by,
+				    struct qcow_ioc_status *st);
 
 int qcow_device_init(void);
 void qcow_device_exit(void);

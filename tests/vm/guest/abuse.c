@@ -372,31 +372,70 @@ static int attach_through(int fd, uint32_t flags)
 	return arg.a.index;
 }
 
+static int status_through(int fd, int index)
+{
+	struct qcow_ioc_status st = { .size = sizeof(st), .index = index };
+
+	return ioctl(fd, QCOW_IOC_STATUS, &st) ? errno : 0;
+}
+
+static int detach_through(int fd, int index)
+{
+	struct qcow_ioc_detach d = { .size = sizeof(d), .index = index };
+
+	return ioctl(fd, QCOW_IOC_DETACH, &d) ? errno : 0;
+}
+
+static bool is_there(int index)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/block/qcow%d", index);
+	return !access(path, F_OK);
+}
+
+/* To others a hidden device is not there. */
+static void abuse_hidden_by_others(int index)
+{
+	struct qcow_ioc_resize size = { .size = sizeof(size), .index = index, .bytes = 512 };
+	struct qcow_ioc_stream stream = { .size = sizeof(stream), .index = index, .bytes = 512 };
+	struct qcow_ioc_bitmap bitmap = { .size = sizeof(bitmap), .index = index };
+	struct qcow_ioc_status st;
+
+	expect("status", __LINE__, -get_status(index, &st), ENODEV);
+	expect("detach", __LINE__, -detach_index(index, 0), ENODEV);
+	expect("lazily", __LINE__, -detach_index(index, QCOW_DETACH_LAZY), ENODEV);
+	expect("by force", __LINE__, -detach_index(index, QCOW_DETACH_FORCE), ENODEV);
+	expect("resize", __LINE__, do_ioctl(QCOW_IOC_RESIZE, &size), ENODEV);
+	expect("stream", __LINE__, do_ioctl(QCOW_IOC_STREAM, &stream), ENODEV);
+	expect("bitmap", __LINE__, do_ioctl(QCOW_IOC_BITMAP, &bitmap), ENODEV);
+}
+
 /* Devices that nobody can open go with the file they were attached through. */
 static void abuse_hidden(void)
 {
 	int fd = open("/dev/" QCOW_CONTROL_NAME, O_RDWR), copy = dup(fd);
 	int index[4], i;
-	struct qcow_ioc_status st;
 
 	WORKS(arg.a.flags |= QCOW_ATTACH_HIDDEN);
 	for (i = 0; i < 4; i++) {
 		index[i] = attach_through(fd, i == 2 ? 0 : QCOW_ATTACH_HIDDEN);
 		reset();
 	}
-	expect("detach", __LINE__, -detach_index(index[1], QCOW_DETACH_LAZY), 0);
+	abuse_hidden_by_others(index[0]);
+	expect("detach", __LINE__, detach_through(fd, index[1]), 0);
 	close(fd);
-	expect("one of two descriptors", __LINE__, -get_status(index[0], &st), 0);
+	expect("one of two descriptors", __LINE__, status_through(copy, index[0]), 0);
 	/* Another process may have the last one. */
 	if (!fork())
 		_exit(close(copy));
 	wait(NULL);
-	expect("the other process's", __LINE__, -get_status(index[3], &st), 0);
+	expect("the other process's", __LINE__, status_through(copy, index[3]), 0);
 	close(copy);
-	expect("hidden", __LINE__, -get_status(index[0], &st), ENODEV);
-	expect("detached", __LINE__, -get_status(index[1], &st), ENODEV);
-	expect("for all to see", __LINE__, -get_status(index[2], &st), 0);
-	expect("the second", __LINE__, -get_status(index[3], &st), ENODEV);
+	expect("hidden", __LINE__, is_there(index[0]), 0);
+	expect("detached", __LINE__, is_there(index[1]), 0);
+	expect("for all to see", __LINE__, is_there(index[2]), 1);
+	expect("the second", __LINE__, is_there(index[3]), 0);
 	expect("detach", __LINE__, -detach_index(index[2], 0), 0);
 }
 

@@ -78,6 +78,18 @@ case_slow_backing() {
 	ends qcowctl detach --force "$dev"
 	! stays || fail "it stays"
 	! wait $pid || fail "streamed"
+
+	# What is attached for one command only is nobody else's.
+	qcowctl stream over.qcow2 2> log &
+	pid=$!
+	sleep 3
+	! qcowctl list | grep over.qcow2 || fail "it is listed"
+	! qcowctl list -J | grep over.qcow2 || fail "it is listed in JSON"
+	refuses "" qcowctl resize over.qcow2 32M
+	refuses "no such device" qcowctl detach "$dev"
+	kill -INT $pid
+	ends wait $pid
+	grep -q 'interrupted' log || fail "$(cat log)"
 	dmsetup remove --noudevsync --retry slow
 }
 
