@@ -146,7 +146,8 @@ static int commit_end(const struct operand *o)
 	if (!err)
 		err = commit_ioctl(o, &ioc, &b);
 	below_close(&b);
-	return err ? -1 : 0;
+	/* Somebody else did so. */
+	return err && err != -ENOTCONN ? -1 : 0;
 }
 
 /* Its locks are those of a reader here. */
@@ -208,6 +209,8 @@ static int commit_step(const struct operand *o, u64 *done, u64 *total)
 	struct qcow_ioc_commit ioc;
 	int err = begun ? commit_run(o, &ioc) : commit_begin(o, &ioc);
 
+	if (err == -ENOTCONN)
+		report(o->name, "was given up or ended by somebody else; to go on, start it anew");
 	begun = true;
 	*done = ioc.done;
 	*total = ioc.total;

@@ -51,9 +51,9 @@ static int work_named(const struct work *w, const char *name,
 	struct operand o;
 	int err;
 
-	progress_catch_signals();
 	if (operand_open(&o, name, 0, keys))
 		return 1;
+	progress_catch_signals();
 	err = work_steps(w, &o);
 	if (!err && w->end)
 		err = w->end(&o);
