@@ -135,7 +135,9 @@ static int open_linked(const struct chain *c, struct file *f,
 	if (file_open(f, l->name, l->fallback, &role) ||
 	    check_no_cycle(c, f, what))
 		return -1;
-	return o->lock ? lock_file(f, f->writable) : 0;
+	if (!o->lock)
+		return 0;
+	return lock_file(f, f->writable) ? -1 : file_look_again(f);
 }
 
 static int open_data_file(const struct chain *c, struct image *img,
@@ -310,9 +312,9 @@ static int check_unmarked(const struct image *img)
 	const char *wrong = NULL;
 
 	if (img->header.incompatible & QCOW_DISK_INCOMPAT_CORRUPT)
-		wrong = "is marked corrupt; repair it with qemu-img check -r all";
+		wrong = "is marked corrupt; repair it with qcowctl check --repair=all";
 	else if (img->header.incompatible & QCOW_DISK_INCOMPAT_DIRTY)
-		wrong = "was not closed cleanly (dirty); repair it with qemu-img check -r all IMAGE";
+		wrong = "was not closed cleanly (dirty); repair it with qcowctl check --repair=all";
 	if (!wrong)
 		return 0;
 	report(img->file.name, "%s, or attach it read-only with -r", wrong);

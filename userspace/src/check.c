@@ -181,7 +181,8 @@ static int check_image(const struct check_options *o, const char *name)
 
 	progress_catch_signals();
 	if (!file_open(&f, name, NULL, &role) &&
-	    !(role.write && check_writable(&f)) && !lock_file(&f, role.write))
+	    !(role.write && check_writable(&f)) && !lock_file(&f, role.write) &&
+	    !file_look_again(&f))
 		status = check_file(o, &f);
 	file_close(&f);
 	return status;

@@ -192,6 +192,20 @@ static int file_size(struct file *f)
 	return 0;
 }
 
+/**
+ * file_look_again() - how large is an open file now?
+ * @f: the file; locked, so nobody makes it longer or shorter any more
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int file_look_again(struct file *f)
+{
+	if (!fstat(f->fd, &f->stat) && !file_size(f))
+		return 0;
+	report(f->name, "cannot tell its size: %s; check the disk", strerror(errno));
+	return -1;
+}
+
 static int file_open_checked(struct file *f, int path_fd,
 			     const struct file_role *role)
 {
