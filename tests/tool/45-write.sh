@@ -131,9 +131,9 @@ marked()
 	qemu-img check -q -r all marked.qcow2 >/dev/null 2>&1
 	attaches "$1, repaired" marked.qcow2
 }
-marked "dirty" 1 'was not closed cleanly \(dirty\); repair it with qemu-img check -r all IMAGE'
-marked "corrupt" 2 'is marked corrupt; repair it with qemu-img check -r all'
-marked "corrupt and dirty" 3 'is marked corrupt; repair it with qemu-img check -r all'
+marked "dirty" 1 'was not closed cleanly \(dirty\); repair it with qcowctl check --repair=all'
+marked "corrupt" 2 'is marked corrupt; repair it with qcowctl check --repair=all'
+marked "corrupt and dirty" 3 'is marked corrupt; repair it with qcowctl check --repair=all'
 
 # What QEMU leaves behind when it is killed.
 image killed.qcow2 -o lazy_refcounts=on

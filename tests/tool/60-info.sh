@@ -76,6 +76,6 @@ run "$Q" info info.raw
 has "info: raw: whole sectors" "virtual size: .*\(1000448 bytes\)" out
 run "$Q" info -f raw base.qcow2
 has "info: -f raw" "file format: raw" out
-refuses "info: -f vmdk" "not a known format" info -f vmdk base.qcow2
+refuses "info: -f vmdk" "give qcow2, qcow or raw" info -f vmdk base.qcow2
 refuses "info: nothing named" "takes one image or device" info
 refuses "info: two images" "takes one image or device" info base.qcow2 info.qcow2

@@ -91,7 +91,7 @@ same "map: one table used for everything: exit code" 1 $code
 has "map: one table used for everything" "loop.qcow2: damaged .*more tables than" err
 refuses "map: nothing named" "takes one image or device" map
 refuses "map: two images" "takes one image or device" map base.qcow2 top.qcow2
-refuses "map: -f vmdk" "not a known format" map -f vmdk base.qcow2
+refuses "map: -f vmdk" "give qcow2, qcow or raw" map -f vmdk base.qcow2
 refuses "map: no such file" "nothing.qcow2: No such file" map nothing.qcow2
 if [ -e /dev/full ]; then
 	"$Q" map base.qcow2 >/dev/full 2>err

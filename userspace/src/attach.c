@@ -92,16 +92,6 @@ static int option_refused(const char *name, const char *arg, const char *what)
 	return -1;
 }
 
-static int parse_format(struct attach *a, const char *arg)
-{
-	/* Not QEMU's "file" and "host_device": they are for backing files. */
-	if (!strcmp(arg, "qcow2") || !strcmp(arg, "qcow") || !strcmp(arg, "raw"))
-		a->chain.format = image_format(arg);
-	else
-		return option_refused("--format", arg, "qcow2, qcow or raw");
-	return 0;
-}
-
 static int parse_window(__u64 *value, const char *name, const char *arg)
 {
 	u64 bytes;
@@ -176,7 +166,7 @@ static int parse_option(struct attach *a, int opt, char **argv)
 		a->ioc.flags |= QCOW_ATTACH_RO;
 		return 0;
 	case 'f':
-		return parse_format(a, optarg);
+		return image_parse_format(&a->chain.format, optarg);
 	case 'h':
 		a->help = true;
 		return 0;

@@ -213,11 +213,7 @@ static int parse_option(struct wanted *w, int opt, char **argv)
 		w->json = true;
 		return 0;
 	case 'f':
-		w->format = image_format(optarg);
-		if (w->format)
-			return 0;
-		report("--format", "not a known format; give qcow2, qcow or raw");
-		return 1;
+		return -image_parse_format(&w->format, optarg);
 	case OPT_KEY_FILE:
 		return keys_add_file(&w->keys, optarg);
 	case 'h':

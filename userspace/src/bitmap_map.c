@@ -87,6 +87,8 @@ static int sync_device(const char *arg)
 
 	if (index < 0)
 		index = device_of_image(arg);
+	if (index == -2)
+		return -1;
 	if (index < 0)
 		return 0;
 	path = xasprintf("/dev/qcow%d", index);

@@ -106,7 +106,7 @@ static int detach_index(struct detach *d, int index)
 		report(name, "only root may detach it (it takes CAP_SYS_ADMIN); use sudo");
 		break;
 	case -EIO:
-		report(name, "detached, but what was written since the last flush, or its bitmaps, are lost: see the kernel log, and check the image with qemu-img check");
+		report(name, "detached, but what was written since the last flush, or its bitmaps, are lost: see the kernel log, and check the image with qcowctl check");
 		break;
 	default:
 		report(name, "cannot detach: %s; see the kernel log", strerror(-err));

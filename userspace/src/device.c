@@ -76,7 +76,7 @@ int device_control(void)
 	if (errno == EACCES || errno == EPERM)
 		report(control_path, "only root may attach and detach images; use sudo");
 	else if (no_module(fd))
-		report(control_path, "the qcow module is not loaded; install it (package qcow-dkms), then run modprobe qcow");
+		report(control_path, "the qcow module is not loaded; build and install it with make install, then run modprobe qcow");
 	else
 		report(control_path, "cannot open: %s; see the kernel log",
 		       strerror(errno));

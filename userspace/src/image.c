@@ -6,6 +6,7 @@
 
 #include "image.h"
 #include "report.h"
+#include "text.h"
 
 /* Enough for the fixed part of a header and for the magics of other formats. */
 #define START_BYTES	512
@@ -36,6 +37,28 @@ u32 image_format(const char *name)
 		if (!strcmp(name, formats[i].name))
 			return formats[i].format;
 	return 0;
+}
+
+/**
+ * image_parse_format() - the value of --format
+ * @format: the result
+ * @arg: the value; not QEMU's "file" and "host_device", which are for backing files
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int image_parse_format(u32 *format, const char *arg)
+{
+	char *shown;
+
+	if (strcmp(arg, "file") && strcmp(arg, "host_device")) {
+		*format = image_format(arg);
+		if (*format)
+			return 0;
+	}
+	shown = text_escape(arg);
+	report("--format", "bad value \"%s\"; give qcow2, qcow or raw", shown);
+	free(shown);
+	return -1;
 }
 
 /**

@@ -47,6 +47,7 @@ static inline bool image_has_tables(const struct image *img)
 }
 
 u32 image_format(const char *name);
+int image_parse_format(u32 *format, const char *arg);
 const char *image_format_name(u32 format);
 
 #endif /* _QCOWCTL_IMAGE_H */

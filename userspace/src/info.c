@@ -129,11 +129,7 @@ static int parse_option(struct info *o, int opt, char **argv)
 		o->json = true;
 		return 0;
 	case 'f':
-		o->format = image_format(optarg);
-		if (o->format)
-			return 0;
-		report("--format", "not a known format; give qcow2, qcow or raw");
-		return 1;
+		return -image_parse_format(&o->format, optarg);
 	case 'h':
 		o->help = true;
 		return 0;

@@ -8,6 +8,7 @@
 #include "chain.h"
 #include "info.h"
 #include "report.h"
+#include "sysfs.h"
 #include "text.h"
 #include "unlock.h"
 
@@ -143,10 +144,14 @@ struct json_object *info_json_image(const struct image *img)
 struct json_object *info_json_device(const struct qcow_ioc_status *status)
 {
 	struct json_object *o = json_object_new_object();
+	char *snapshot = sysfs_attr(status->index, "snapshot");
 	char name[32];
 
 	snprintf(name, sizeof(name), "/dev/qcow%d", status->index);
 	add_text(o, "name", name);
+	if (snapshot && snapshot[0])
+		add_text(o, "snapshot", snapshot);
+	free(snapshot);
 	add_number(o, "size", status->bytes);
 	add_bool(o, "read-only", status->flags & QCOW_ATTACH_RO);
 	add_bool(o, "untrusted", status->flags & QCOW_ATTACH_UNTRUSTED);

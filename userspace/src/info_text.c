@@ -7,6 +7,7 @@
 #include "chain.h"
 #include "info.h"
 #include "report.h"
+#include "sysfs.h"
 #include "text.h"
 #include "unlock.h"
 
@@ -153,7 +154,12 @@ static void print_count(const char *label, u64 n)
  */
 void info_print_device(const struct qcow_ioc_status *status)
 {
+	char *snapshot = sysfs_attr(status->index, "snapshot");
+
 	printf("Device /dev/qcow%d:\n", status->index);
+	if (snapshot && snapshot[0])
+		printf("    snapshot: %s\n", snapshot);
+	free(snapshot);
 	print_count("size", status->bytes);
 	printf("    read only: %s\n", true_false(status->flags & QCOW_ATTACH_RO));
 	printf("    untrusted: %s\n", true_false(status->flags & QCOW_ATTACH_UNTRUSTED));

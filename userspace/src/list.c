@@ -31,7 +31,7 @@ const char list_usage[] =
 " -h, --help            show this\n"
 "\n"
 "Columns: NAME SIZE FORMAT RO DEPTH OPEN IMAGE MOUNTPOINTS (default),\n"
-"MAJ:MIN OFFSET DIRECT AUTOCLEAR CORRUPT STATE CLUSTER CACHE\n";
+"MAJ:MIN OFFSET DIRECT AUTOCLEAR CORRUPT STATE CLUSTER CACHE SNAPSHOT\n";
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'J' },

@@ -80,6 +80,11 @@ static char *cell_offset(const struct row *r)
 	return sysfs_attr(r->index, "offset");
 }
 
+static char *cell_snapshot(const struct row *r)
+{
+	return sysfs_attr(r->index, "snapshot");
+}
+
 static char *cell_image(const struct row *r)
 {
 	char *path = sysfs_attr(r->index, "image");
@@ -152,4 +157,5 @@ const struct column list_columns[LIST_NR_COLUMNS] = {
 	{ "STATE", 5, 0, CELL_STRING, cell_state },
 	{ "CLUSTER", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cluster },
 	{ "CACHE", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cache },
+	{ "SNAPSHOT", 5, 0, CELL_STRING, cell_snapshot },
 };

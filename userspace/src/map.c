@@ -266,13 +266,31 @@ static int sync_device(int index)
 	return err ? -1 : 0;
 }
 
+/* The tables that are walked are those of the disk as it is now. */
+static int check_current(int index)
+{
+	char *snapshot = sysfs_attr(index, "snapshot");
+	bool current = !snapshot || !snapshot[0];
+	char *name;
+
+	if (!current) {
+		name = xasprintf("/dev/qcow%d", index);
+		report(name, "shows snapshot %s of its image, and map knows the disk as it is now; copy it with qemu-img convert -l, and map that",
+		       snapshot);
+		free(name);
+	}
+	free(snapshot);
+	return current ? 0 : -1;
+}
+
 static int map_device(struct map *m, int index)
 {
 	struct qcow_ioc_status status;
 	char *path;
 	int err;
 
-	if (device_query(index, &status) || sync_device(index))
+	if (device_query(index, &status) || check_current(index) ||
+	    sync_device(index))
 		return 1;
 	path = sysfs_attr(index, "image");
 	err = map_image(m, path ? path : "image", status.format,
@@ -291,11 +309,7 @@ static int parse_option(struct map *m, int opt, char **argv)
 		m->bitmap = optarg;
 		return 0;
 	case 'f':
-		m->format = image_format(optarg);
-		if (m->format)
-			return 0;
-		report("--format", "not a known format; give qcow2, qcow or raw");
-		return 1;
+		return -image_parse_format(&m->format, optarg);
 	case 'h':
 		m->help = true;
 		return 0;

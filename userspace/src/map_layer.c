@@ -278,7 +278,7 @@ static int damaged(const struct map_layer *l, u64 start, const char *fault)
 {
 	report(l->img->file.name, "damaged entry for byte %llu of the disk: %s; %srestore it from a copy",
 	       (unsigned long long)start, fault, l->layout.version == 1 ? "" :
-	       "repair the image with qemu-img check -r all, or ");
+	       "repair the image with qcowctl check --repair=all, or ");
 	return -1;
 }
 

@@ -83,11 +83,7 @@ static int parse_option(struct resize *r, int opt, char **argv)
 	case OPT_KEY_FILE:
 		return keys_add_file(&r->keys, optarg);
 	case 'f':
-		r->format = image_format(optarg);
-		if (r->format)
-			return 0;
-		report("--format", "give qcow2 or raw");
-		return -1;
+		return image_parse_format(&r->format, optarg);
 	case 'h':
 		r->help = true;
 		return 0;

@@ -156,7 +156,7 @@ int qcow_fmt_close(struct qcow_image *img)
 		qcow_commit_stop(img->alloc);
 	}
 	if (err)
-		pr_err("%s: was not closed cleanly: error %d; see qemu-img check\n",
+		pr_err("%s: was not closed cleanly: error %d; see qcowctl check\n",
 		       img->label, err);
 	qcow_alloc_destroy(img->alloc);
 	qcow_comp_destroy(img->comp);

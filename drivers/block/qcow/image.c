@@ -48,7 +48,7 @@ void qcow_image_unreadable(struct qcow_image *img, u64 pos, const char *what)
 {
 	if (test_and_set_bit(QCOW_IMAGE_CORRUPT, &img->flags))
 		return;
-	pr_err("%s: damaged at %#llx of the disk: %s; reads of such places fail, see qemu-img check\n",
+	pr_err("%s: damaged at %#llx of the disk: %s; reads of such places fail, see qcowctl check\n",
 	       img->label, pos, what);
 }
 
@@ -70,7 +70,7 @@ void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what)
 	set_bit(QCOW_IMAGE_CORRUPT, &img->flags);
 	if (test_and_set_bit(QCOW_IMAGE_STOPPED, &img->flags))
 		return;
-	pr_err("%s: damaged at %#llx of the disk: %s; marking it corrupt, all I/O fails from now on: detach it and see qemu-img check\n",
+	pr_err("%s: damaged at %#llx of the disk: %s; marking it corrupt, all I/O fails from now on: detach it and see qcowctl check\n",
 	       img->label, pos, what);
 	queue_work(img->alloc->wq, &img->alloc->corrupt_work);
 }

@@ -514,6 +514,6 @@ void qcow_merge_release(struct qcow_merge *m)
 	qcow_tree_lower(a, m->old, m->old_size);
 	err = qcow_commit(a);
 	if (err)
-		pr_warn("%s: is empty, but not all that it had is free: error %d; see qemu-img check\n",
+		pr_warn("%s: is empty, but not all that it had is free: error %d; see qcowctl check\n",
 			m->img->label, err);
 }

@@ -41,7 +41,7 @@ static int snap_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
 	case -EFBIG:
 		return qcow_fail(msg, err, "has clusters too small for another table of that size");
 	case -EUCLEAN:
-		return qcow_fail(msg, -EIO, "is damaged; see qemu-img check");
+		return qcow_fail(msg, -EIO, "is damaged; see qcowctl check");
 	}
 	return err;
 }
@@ -55,7 +55,7 @@ static int snap_supported(const struct qcow_image *img, struct qcow_msg *msg)
 	if (!img->alloc)
 		return qcow_fail(msg, -EROFS, "is attached read-only");
 	if (qcow_image_stopped(img))
-		return qcow_fail(msg, -EIO, "is marked corrupt; detach it and see qemu-img check");
+		return qcow_fail(msg, -EIO, "is marked corrupt; detach it and see qcowctl check");
 	if (img->alloc->failed)
 		return qcow_fail(msg, -EIO, "cannot be written any more; see the kernel log");
 	return 0;
@@ -119,7 +119,7 @@ static void settle(struct qcow_alloc *a)
 		err = qcow_commit(a);
 	if (!err)
 		return;
-	pr_warn("%s: snapshots: refcounts or COPIED flags are left behind: error %d; see qemu-img check\n",
+	pr_warn("%s: snapshots: refcounts or COPIED flags are left behind: error %d; see qcowctl check\n",
 		a->img->label, err);
 	qcow_commit_soon(a);
 }
@@ -437,7 +437,7 @@ static int apply_found(struct qcow_alloc *a, const struct qcow_snapshot *s,
 
 	if (disk_size > S64_MAX ||
 	    qcow_layout_l1_entries(&a->img->layout, disk_size) > s->l1_size)
-		return qcow_fail(msg, -EIO, "the snapshot's L1 table is too small for its disk; see qemu-img check");
+		return qcow_fail(msg, -EIO, "the snapshot's L1 table is too small for its disk; see qcowctl check");
 	if (disk_size < req->min_size)
 		return qcow_fail(msg, -EINVAL, "the snapshot's disk ends before the piece that the device shows");
 	err = read_l1(a, s, 1, &l1);

@@ -33,6 +33,11 @@ case_snapshot_read() {
 			same_content "$dev" image.$i
 			is "state $i" "$(cat "/sys/block/${dev#/dev/}/qcow/snapshot")"
 			is 1 "$(cat "/sys/block/${dev#/dev/}/ro")"
+			is "state $i" "$(qcowctl list -nO SNAPSHOT)"
+			is "state $i" "$(qcowctl info --json "$dev" | jq -r .device.snapshot)"
+			qcowctl info "$dev" | grep -qx "    snapshot: state $i" >/dev/null
+			! qcowctl map "$dev" > out 2> err || fail "mapped"
+			grep -q "shows snapshot state $i" err
 			detach
 			[ -z "$options" ] || continue
 			# the same by its id

@@ -219,7 +219,7 @@ case_dirty() {
 	local name
 
 	for name in image corrupt; do
-		refuses 'qemu-img check -r all' qcowctl attach $name.qcow2
+		refuses 'qcowctl check --repair=all' qcowctl attach $name.qcow2
 		attach -r $name.qcow2
 		is 5 "$(od -An -tu1 -N1 "$dev" | tr -d ' ')"
 		detach
