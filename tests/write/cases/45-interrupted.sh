@@ -83,10 +83,10 @@ case_slow_backing() {
 	qcowctl stream over.qcow2 2> log &
 	pid=$!
 	sleep 3
-	! qcowctl list | grep over.qcow2 || fail "it is listed"
-	! qcowctl list -J | grep over.qcow2 || fail "it is listed in JSON"
+	! qcowctl list -nO IMAGE | grep -xF "$PWD/over.qcow2" || fail "it is listed"
+	! qcowctl list -J | grep -F "$PWD/over.qcow2" || fail "it is listed in JSON"
 	refuses "" qcowctl resize over.qcow2 32M
-	refuses "no such device" qcowctl detach "$dev"
+	refuses "not attached" qcowctl detach over.qcow2
 	kill -INT $pid
 	ends wait $pid
 	grep -q 'interrupted' log || fail "$(cat log)"
