@@ -187,13 +187,21 @@ static long memfile_transfer(struct memfile_work *w)
 static void memfile_complete(struct work_struct *work)
 {
 	struct memfile_work *w = container_of(work, struct memfile_work, work);
+	struct memfile_mode mode = w->m->mode;
 	struct kiocb *iocb = w->iocb;
+	unsigned long flags;
 	long res;
 
 	memfile_delay(w->m);
+	if (mode.gate)
+		wait_for_completion(mode.gate);
 	res = memfile_transfer(w);
 	kfree(w);
+	if (mode.irqs_off)
+		local_irq_save(flags);
 	iocb->ki_complete(iocb, res);
+	if (mode.irqs_off)
+		local_irq_restore(flags);
 }
 
 static ssize_t memfile_queue(struct memfile *m, struct kiocb *iocb,

@@ -3,6 +3,7 @@
 #define _QCOW_MEMFILE_H
 
 #include <linux/atomic.h>
+#include <linux/completion.h>
 #include <linux/fs.h>
 
 #include "memlog.h"
@@ -33,6 +34,8 @@
  * @error: with this, -EIO if 0
  * @sleep_ms: what a synchronous read takes
  * @delay_us: what an operation takes that is not that: random, up to this
+ * @gate: what those wait for that complete from a work item, or NULL
+ * @irqs_off: these complete as a disk's interrupt would do it
  * @room: bytes of the file that there is room for on its disk, 0: no limit
  */
 struct memfile_mode {
@@ -51,6 +54,8 @@ struct memfile_mode {
 	int error;
 	u32 sleep_ms;
 	u32 delay_us;
+	struct completion *gate;
+	bool irqs_off;
 	u64 room;
 };
 

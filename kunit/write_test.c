@@ -3,7 +3,10 @@
  * Random writes of random images: what is read back, what the image is after
  * that, what others have of it.
  */
+#include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "alloc.h"
 #include "writer.h"
@@ -271,11 +274,55 @@ static void write_ready(struct kunit *test)
 	}
 }
 
+static bool is_running(struct work_struct *work)
+{
+	return work_busy(work) & WORK_BUSY_RUNNING;
+}
+
+/* Every worker of writes waits for a cluster whose write an interrupt ends. */
+static void write_ready_crowd(struct kunit *test)
+{
+	DECLARE_COMPLETION_ONSTACK(gate);
+	struct memfile_mode mode = { .nowait = true, .async = true };
+	struct rnd_state rnd = qtest_rnd(22100);
+	struct writer *w = test->priv;
+	bool slow;
+	u32 at, i;
+
+	build_holes(test, 1, 1, &rnd);
+	w->ready = true;
+	builder_set_mode(w->base.c, &mode);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	KUNIT_EXPECT_EQ(test, write_piece(w, 0, &slow), 0);
+	flush_work(&w->img->alloc->ready.work);
+
+	mode.gate = &gate;
+	mode.irqs_off = true;
+	builder_set_mode(w->base.c, &mode);
+	workqueue_set_max_active(qtest_write_wq, 1);
+	at = 3 << w->img->layout.cluster_bits;
+	writer_submit(w, 0, at, SECTOR, false, NULL);
+	writer_submit(w, 1, at + SECTOR, SECTOR, false, NULL);
+	for (i = 0; i < 1000 && !is_running(&w->base.r->io[1].io.work); i++)
+		usleep_range(1000, 2000);
+	complete_all(&gate);
+	KUNIT_EXPECT_EQ(test, writer_wait(w, 0), 0);
+	KUNIT_EXPECT_EQ(test, writer_wait(w, 1), 0);
+	KUNIT_EXPECT_FALSE(test, w->base.r->io[0].io.slow);
+	workqueue_set_max_active(qtest_write_wq, WQ_DFL_ACTIVE);
+
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	writer_close(w);
+	expect_good(test, writer_check_closed(w), 0);
+	writer_free(w);
+}
+
 static struct kunit_case write_test_cases[] = {
 	KUNIT_CASE(write_random),
 	KUNIT_CASE(write_same_clusters),
 	KUNIT_CASE(write_same_sectors),
 	KUNIT_CASE(write_ready),
+	KUNIT_CASE(write_ready_crowd),
 	{ }
 };
 

@@ -91,7 +91,8 @@ static void quick_end(struct qcow_fio *fio, int err)
 	}
 	fio->result = err;
 	INIT_WORK(&part->work, quick_work);
-	queue_work(part->io->write_wq, &part->work);
+	/* Not where writes may all wait for this one's cluster. */
+	queue_work(part->io->wq, &part->work);
 }
 
 /* --- At its begin --- */
