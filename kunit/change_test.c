@@ -8,6 +8,7 @@
 
 #include <asm/unaligned.h>
 
+#include "alloc.h"
 #include "image.h"
 #include "resize.h"
 #include "stream.h"
@@ -15,6 +16,7 @@
 
 #define SECTOR		512
 #define LOADS		24
+#define FAILING		8
 #define WRITES		12
 #define CUTS		60
 #define LOG_ENTRIES	4096
@@ -240,8 +242,54 @@ static void change_stream(struct kunit *test)
 	change_all(test, true);
 }
 
+/* Operation @at and all after it fail. Return: whether there was one of that number. */
+static bool resize_failing(struct kunit *test, u32 seed, u32 at)
+{
+	struct writer *w = test->priv;
+	struct memfile_mode mode = {
+		.fail_ops = MEMFILE_WRITE | MEMFILE_SYNC | MEMFILE_FALLOC | MEMFILE_SIZE,
+		.fail_at = at,
+		.sticky = true,
+	};
+	struct change_case c = { .w = w };
+	bool injected;
+	u64 on_disk;
+	int err;
+
+	c.rnd = qtest_rnd(52000 + seed);
+	build(test, &c);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	pick_size(&c);
+	KUNIT_EXPECT_EQ(test, some_writes(&c), 0);
+	memfile_set_mode(writer_top(w)->m, &mode);
+	err = do_change(&c);
+	injected = atomic_read(&writer_top(w)->m->injected);
+	KUNIT_EXPECT_TRUE(test, injected || !err);
+	KUNIT_EXPECT_EQ_MSG(test, w->img->size, err ? c.old : c.new, "image %u, %u", seed, at);
+	/* Where it could not be synced nobody knows, and no flush says otherwise. */
+	on_disk = get_unaligned_be64(writer_top(w)->m->store + SIZE_AT) & ~511ULL;
+	if (w->img->alloc && !w->img->alloc->failed)
+		KUNIT_EXPECT_EQ_MSG(test, w->img->size, on_disk, "image %u, %u", seed, at);
+	writer_close(w);
+	writer_free(w);
+	return injected;
+}
+
+/* The disk has the size that the image says, whatever fails. */
+static void change_size_fails(struct kunit *test)
+{
+	u32 seed, at, n = 0;
+
+	for (seed = 0; seed < FAILING; seed++)
+		for (at = 1; resize_failing(test, seed, at); at++)
+			n++;
+	kunit_info(test, "%u failures (seed %lu)\n", n, qtest_seed);
+	KUNIT_EXPECT_GT(test, n, FAILING * 4);
+}
+
 static struct kunit_case change_test_cases[] = {
 	KUNIT_CASE(change_size),
+	KUNIT_CASE(change_size_fails),
 	KUNIT_CASE(change_stream),
 	{ }
 };

@@ -194,9 +194,10 @@ static int resize_frozen(struct qcow_device *dev, u64 bytes,
 	int err;
 
 	err = qcow_resize(&like, bytes, msg);
+	/* The block layer let through what is beyond and waits for the thaw. */
+	dev->target.sectors = qcow_device_sectors(dev);
 	qcow_compat_unfreeze(dev->disk->queue, memflags);
-	if (!err)
-		set_capacity_and_notify(dev->disk, bytes >> SECTOR_SHIFT);
+	set_capacity_and_notify(dev->disk, dev->target.sectors);
 	return err;
 }
 
@@ -354,12 +355,12 @@ int qcow_change_stream(int index, const struct file *by, u64 bytes, u64 *done,
 /**
  * struct change_pause - the queue of a device, to be stopped
  * @base: for those who do not know of queues
- * @queue: of the disk
+ * @dev: the device
  * @flags: from freezing it
  */
 struct change_pause {
 	struct qcow_pause base;
-	struct request_queue *queue;
+	struct qcow_device *dev;
 	unsigned int flags;
 };
 
@@ -367,23 +368,22 @@ static void change_stop(struct qcow_pause *base)
 {
 	struct change_pause *p = container_of(base, struct change_pause, base);
 
-	p->flags = qcow_compat_freeze(p->queue);
+	p->flags = qcow_compat_freeze(p->dev->disk->queue);
 }
 
 static void change_go(struct qcow_pause *base)
 {
 	struct change_pause *p = container_of(base, struct change_pause, base);
 
-	qcow_compat_unfreeze(p->queue, p->flags);
+	p->dev->target.sectors = qcow_device_sectors(p->dev);
+	qcow_compat_unfreeze(p->dev->disk->queue, p->flags);
 }
 
 /* Another disk of another size, maybe, with other partitions. */
 static void snapshot_revalidate(struct qcow_device *dev)
 {
-	sector_t sectors = qcow_device_sectors(dev);
-
-	if (sectors != get_capacity(dev->disk))
-		set_capacity_and_notify(dev->disk, sectors);
+	if (dev->target.sectors != get_capacity(dev->disk))
+		set_capacity_and_notify(dev->disk, dev->target.sectors);
 	if (dev->flags & QCOW_ATTACH_HIDDEN)
 		return;
 	if (!(dev->flags & QCOW_ATTACH_NO_PARTSCAN))
@@ -425,7 +425,7 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
 						 base);
 	struct change_pause pause = {
 		.base = { .stop = change_stop, .go = change_go },
-		.queue = dev->disk->queue,
+		.dev = dev,
 	};
 	struct mutex *open = &dev->disk->open_mutex;
 	int err = -EINVAL;

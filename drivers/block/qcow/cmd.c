@@ -220,11 +220,20 @@ static enum qcow_op cmd_zero_op(const struct request *rq)
 	return rq->cmd_flags & REQ_NOUNMAP ? QCOW_OP_ZERO : QCOW_OP_UNMAP;
 }
 
+/* A flush has no place. */
+static bool rq_is_beyond(const struct request *rq, sector_t end)
+{
+	unsigned int sectors = blk_rq_sectors(rq);
+
+	return sectors && blk_rq_pos(rq) + sectors > end;
+}
+
 static bool cmd_refused(const struct request *rq)
 {
 	const struct qcow_target *target = rq_target(rq);
 
 	return READ_ONCE(target->dead) || qcow_image_stopped(target->image) ||
+	       rq_is_beyond(rq, target->sectors) ||
 	       (target->readonly && op_is_write(req_op(rq)));
 }
 

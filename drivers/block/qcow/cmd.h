@@ -11,6 +11,8 @@
  * struct qcow_target - what requests are served from
  * @image: the top of the chain
  * @offset: bytes into its disk where the device begins
+ * @sectors: of the device; no request is served beyond. Changes while the queue is
+ *	frozen: what was let in before waits for the thaw, and may be beyond then
  * @wq: where work that may sleep is done
  * @write_wq: where writes that may sleep are done
  * @commit_wq: where flushes are done: they wait for writes
@@ -24,6 +26,7 @@
 struct qcow_target {
 	struct qcow_image *image;
 	u64 offset;
+	sector_t sectors;
 	struct workqueue_struct *wq;
 	struct workqueue_struct *write_wq;
 	struct workqueue_struct *commit_wq;

@@ -369,7 +369,8 @@ static int device_alloc_disk(struct qcow_device *dev)
 		disk->flags |= GENHD_FL_NO_PART;
 	if (dev->flags & QCOW_ATTACH_HIDDEN)
 		disk->flags |= GENHD_FL_HIDDEN | GENHD_FL_NO_PART;
-	set_capacity(disk, qcow_device_sectors(dev));
+	dev->target.sectors = qcow_device_sectors(dev);
+	set_capacity(disk, dev->target.sectors);
 	set_disk_ro(disk, dev->flags & QCOW_ATTACH_RO);
 	return 0;
 }

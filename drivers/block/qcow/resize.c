@@ -176,15 +176,16 @@ static int shrink(const struct qcow_io *like, u64 size)
 	if (err)
 		return err;
 	img->size = size;
-	/* Nobody sees it any more: what fails here keeps its space. */
+	/* It has that size now. Nobody sees the rest: what fails keeps its space. */
 	err = drop_range(img, round_to_cluster(img, size),
 			 round_to_cluster(img, old));
 	if (!err && img->layout.data_file)
 		err = qcow_space_truncate(img->data, size);
+	err = qcow_commit(img->alloc) ?: err;
 	if (err)
 		pr_warn("%s: is smaller, but not all behind its end could be freed: error %d\n",
 			img->label, err);
-	return qcow_commit(img->alloc);
+	return 0;
 }
 
 /* --- raw --- */
@@ -196,12 +197,10 @@ static int resize_raw(struct qcow_image *img, u64 size, struct qcow_msg *msg)
 	if (!qcow_file_regular(&img->file))
 		return qcow_fail(msg, -EOPNOTSUPP, "is a block device, whose size is not the driver's to change");
 	err = qcow_space_truncate(&img->file, size);
-	if (!err)
-		err = qcow_file_sync(&img->file);
 	if (err)
 		return err;
 	img->size = size;
-	return 0;
+	return qcow_file_sync(&img->file);
 }
 
 /**
@@ -211,7 +210,8 @@ static int resize_raw(struct qcow_image *img, u64 size, struct qcow_msg *msg)
  * @msg: says why it failed
  *
  * The image is written. Context: no I/O of it is under way. May sleep.
- * Return: 0 or a negative errno, and the size is the old one.
+ * Return: 0, or a negative errno. Which size the disk has then, the image says: the
+ * old one, unless it is a raw file that could not be synced.
  */
 int qcow_resize(const struct qcow_io *like, u64 size, struct qcow_msg *msg)
 {

@@ -190,3 +190,33 @@ case_resize_mounted() {
 	fsck.ext4 -fn "$dev" > fsck.log 2>&1 || fail "$(cat fsck.log)"
 	detach
 }
+
+# It is made smaller while it is written and discarded all over: what was on its way
+# beyond the new end fails.
+make_resize_raced() {
+	create plain 16M
+	qemu-img create -q -f qcow2 -o data_file=data.raw data.qcow2 16M
+}
+
+case_resize_raced() {
+	local image pid i
+	local fio=(fio --output=$HERE/fio.out --direct=1 --ioengine=libaio --iodepth=16
+		   --size=16M --time_based --runtime=60
+		   --continue_on_error=all --ignore_error=EIO:ENOSPC,EIO:ENOSPC,EIO:ENOSPC)
+
+	for image in *.qcow2; do
+		attach "$image"
+		"${fio[@]}" --filename="$dev" --name=write --rw=randwrite --bs=4k \
+			--name=trim --rw=randtrim --bs=768k &
+		pid=$!
+		for i in {1..8}; do
+			qcowctl resize --force "$dev" 5M || fail "$image: smaller, $i"
+			sleep 0.1
+			qcowctl resize "$dev" 16M || fail "$image: larger, $i"
+			sleep 0.1
+		done
+		kill -INT $pid
+		wait $pid || true
+		detach
+	done
+}
