@@ -621,6 +621,71 @@ static void file_read_grown(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, content_right(x, 8192, x->buf, 4096));
 }
 
+/* --- Writing --- */
+
+static bool freeze_is_kept_off(const struct memfile *m)
+{
+	struct super_block *sb = file_inode(m->file)->i_sb;
+
+	return percpu_is_read_locked(&sb->s_writers.rw_sem[SB_FREEZE_WRITE - 1]);
+}
+
+/* The file as one that can be written, with what it holds. */
+static void open_writable(struct kunit *test, const struct memfile_mode *mode)
+{
+	struct file_fixture *x = test->priv;
+
+	KUNIT_ASSERT_EQ(test, memfile_own(x->m, x->data, DATA_SIZE, DATA_SIZE), 0);
+	open_file(test, mode, QCOW_DIRECT_AUTO);
+}
+
+/* Until the filesystem has completed it, whoever that is. */
+static void file_write_keeps_freeze_off(struct kunit *test)
+{
+	struct memfile_mode mode = { .nowait = true, .async = true };
+	struct file_fixture *x = test->priv;
+	u32 i;
+
+	for (i = 0; i < 6; i++) {
+		DECLARE_COMPLETION_ONSTACK(gate);
+		struct transfer *t = simple_transfer(test, 4096, 4096);
+
+		mode.gate = &gate;
+		mode.irqs_off = i & 1;
+		mode.fail_ops = MEMFILE_WRITE;
+		mode.fail_at = i >= 4;
+		mode.sticky = true;
+		open_writable(test, &mode);
+		t->fio.write = true;
+		KUNIT_EXPECT_FALSE(test, freeze_is_kept_off(x->m));
+		KUNIT_EXPECT_EQ(test, qcow_file_io(&t->fio, i & 2), 0);
+		KUNIT_EXPECT_TRUE(test, freeze_is_kept_off(x->m));
+		complete_all(&gate);
+		KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&t->done, 20 * HZ), 0);
+		KUNIT_EXPECT_FALSE(test, freeze_is_kept_off(x->m));
+	}
+}
+
+/* Who looks for memory must not be made to wait for the filesystem. */
+static void file_write_not_now(struct kunit *test)
+{
+	struct memfile_mode mode = { .nowait = true };
+	struct file_fixture *x = test->priv;
+	struct transfer *t = simple_transfer(test, 0, 512);
+	unsigned int flags;
+	int err;
+
+	open_writable(test, &mode);
+	t->fio.write = true;
+	flags = memalloc_noreclaim_save();
+	err = qcow_file_io(&t->fio, true);
+	memalloc_noreclaim_restore(flags);
+	KUNIT_EXPECT_EQ(test, err, -EAGAIN);
+	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->nowaits), 0);
+	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->fio, true), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&t->ends), 1);
+}
+
 static struct kunit_case file_test_cases[] = {
 	KUNIT_CASE_PARAM(file_open, open_gen_params),
 	KUNIT_CASE(file_open_refused),
@@ -635,6 +700,8 @@ static struct kunit_case file_test_cases[] = {
 	KUNIT_CASE(file_read_direct_ends),
 	KUNIT_CASE(file_read_shrunk),
 	KUNIT_CASE(file_read_grown),
+	KUNIT_CASE(file_write_keeps_freeze_off),
+	KUNIT_CASE(file_write_not_now),
 	{ }
 };
 

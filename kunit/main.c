@@ -69,7 +69,7 @@ static int __init qtest_init(void)
 		goto space;
 	err = memfile_init();
 	if (err)
-		goto read;
+		goto part;
 	err = codec_init();
 	if (err)
 		goto memfile;
@@ -77,7 +77,7 @@ static int __init qtest_init(void)
 
 memfile:
 	memfile_exit();
-read:
+part:
 	qcow_part_exit();
 space:
 	qcow_space_exit();

@@ -145,6 +145,7 @@ layer_of() {
 	bitmap_*)		name=bitmap ;;
 	change_*)		name=change ;;
 	ctl_*)			name=ctl ;;
+	file_*)			name='file' ;;
 	fmt_*)			name=fmt ;;
 	header_*)		name=header ;;
 	ready|refcount|release|snapshot) name=alloc ;;

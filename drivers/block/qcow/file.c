@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads and writes of image files: direct or through the page cache, in the
- * caller's context without sleeping or in a worker.
+ * Image files, and reads and writes of the kernel's own memory: direct or through
+ * the page cache. Guest data is transferred by file_io.c.
  *
  * What lies past the end of a file reads as zeros, data and metadata alike, as
  * in QEMU. A file that became shorter than it was at attach, or when it was last
  * made durable, is damaged, though: zeros would stand where data was.
  */
-#include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/file.h>
-#include <linux/ioprio.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
-#include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
@@ -24,12 +20,6 @@
 
 #include "compat.h"
 #include "file.h"
-
-/*
- * Stack that must be left before a filesystem is entered from queue_rq: image
- * files may lie on devices of this driver, and each adds its own frames.
- */
-#define FILE_NOWAIT_STACK	(THREAD_SIZE / 2)
 
 /* Pages that one transfer to a kernel buffer spans at most. */
 #define FILE_PREAD_PAGES	16
@@ -44,12 +34,6 @@ u64 qcow_file_size(const struct qcow_file *f)
 bool qcow_file_regular(const struct qcow_file *f)
 {
 	return S_ISREG(f->file->f_mapping->host->i_mode);
-}
-
-/* Errors by which filesystems say that they cannot do direct I/O here. */
-static bool file_direct_refused(int err)
-{
-	return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTBLK;
 }
 
 /*
@@ -85,23 +69,66 @@ static u32 file_dio_align(struct qcow_file *f, bool asked)
 	return PAGE_SIZE;
 }
 
-static ssize_t file_write_iter(struct qcow_file *f, struct kiocb *iocb,
-			       struct iov_iter *iter);
+/**
+ * qcow_file_begin_write() - keep freezes of the file's filesystem off
+ * @f: the file
+ * @nowait: rather fail than wait until one is over
+ *
+ * Until qcow_file_end_write(), which may be called by another task and in any context,
+ * once the filesystem has completed the write. May sleep, unless @nowait.
+ * Return: whether it may begin.
+ */
+bool qcow_file_begin_write(const struct qcow_file *f, bool nowait)
+{
+	struct super_block *sb = f->file->f_mapping->host->i_sb;
+
+	if (!qcow_file_regular(f))
+		return true;
+	if (!nowait)
+		sb_start_write(sb);
+	else if (!sb_start_write_trylock(sb))
+		return false;
+	/* For lockdep: it need not be this task that lets go. */
+	__sb_writers_release(sb, SB_FREEZE_WRITE);
+	return true;
+}
+
+/**
+ * qcow_file_end_write() - freezes may come again
+ * @f: as for qcow_file_begin_write()
+ *
+ * Any context.
+ */
+void qcow_file_end_write(const struct qcow_file *f)
+{
+	struct super_block *sb = f->file->f_mapping->host->i_sb;
+
+	if (!qcow_file_regular(f))
+		return;
+	__sb_writers_acquired(sb, SB_FREEZE_WRITE);
+	sb_end_write(sb);
+}
 
 /* Read into or write from @iter synchronously; may sleep. */
 static ssize_t file_sync_iter(struct qcow_file *f, u64 pos,
 			      struct iov_iter *iter, bool direct, bool write)
 {
 	struct kiocb iocb;
+	ssize_t res;
 
 	if (!write && pos >= qcow_file_size(f))
 		return 0;
 	init_sync_kiocb(&iocb, f->file);
 	iocb.ki_flags = direct ? IOCB_DIRECT : 0;
 	iocb.ki_pos = pos;
-	if (write)
-		return file_write_iter(f, &iocb, iter);
-	return f->file->f_op->read_iter(&iocb, iter);
+	if (!write)
+		return f->file->f_op->read_iter(&iocb, iter);
+	iocb.ki_flags |= IOCB_WRITE;
+	if (!qcow_file_begin_write(f, false))
+		return -EAGAIN;
+	res = f->file->f_op->write_iter(&iocb, iter);
+	qcow_file_end_write(f);
+	return res;
 }
 
 /* Through the page cache, to or from any kernel memory. */
@@ -204,7 +231,7 @@ static ssize_t file_pread_some(struct qcow_file *f, u64 pos, void *buf,
 	while (done < len) {
 		n = file_kmem(f, pos + done, buf + done, len - done, direct,
 			      false);
-		if (n < 0 && direct && file_direct_refused(n)) {
+		if (n < 0 && direct && qcow_file_direct_refused(n)) {
 			direct = false;
 			continue;
 		}
@@ -317,7 +344,7 @@ static int file_pwrite_all(struct qcow_file *f, u64 pos, void *buf, size_t len,
 	while (done < len) {
 		n = file_kmem(f, pos + done, buf + done, len - done, direct,
 			      true);
-		if (n < 0 && direct && file_direct_refused(n)) {
+		if (n < 0 && direct && qcow_file_direct_refused(n)) {
 			direct = false;
 			continue;
 		}
@@ -399,250 +426,6 @@ int qcow_file_sync(struct qcow_file *f)
 	return err;
 }
 
-/* The rest of a transfer lies past the end of the file. */
-static int fio_zero_rest(struct qcow_fio *fio)
-{
-	struct iov_iter iter;
-	u32 left = fio->len - fio->done;
-
-	if (fio->pos + fio->done < fio->file_end)
-		return -EIO;
-	qcow_iter_init(&iter, ITER_DEST, fio->bvec, fio->nr_bvec,
-		       fio->skip + fio->done, left);
-	return iov_iter_zero(left, &iter) == left ? 0 : -EIO;
-}
-
-/*
- * Account for an attempt's outcome. Any context. Return: 0, the transfer is
- * complete; -EAGAIN, another attempt is needed; or its error.
- */
-static int fio_result(struct qcow_fio *fio, long res)
-{
-	if (likely(res == fio->len - fio->done)) {
-		fio->done = fio->len;
-		return 0;
-	}
-	/*
-	 * Whatever fails in the submitter's context, a signal or its memory
-	 * limit perhaps, is not the last word.
-	 */
-	if (res < 0 && fio->nowait)
-		return -EAGAIN;
-	if (res == -EAGAIN)
-		return -EIO;
-	if (res < 0) {
-		if (!file_direct_refused(res) || fio->buffered ||
-		    !fio->file->direct)
-			return res;
-		fio->buffered = true;
-		return -EAGAIN;
-	}
-	fio->done += res;
-	if (fio->write)
-		return res || fio->nowait ? -EAGAIN : -EIO;
-	if (fio->pos + fio->done >= qcow_file_size(fio->file) ||
-	    (!res && !fio->nowait))
-		return fio_zero_rest(fio);
-	return -EAGAIN;
-}
-
-/*
- * An attempt that the filesystem completes later is over when it has completed
- * and the filesystem has returned: until then it may look at iocb and memory.
- */
-static void fio_drop(struct qcow_fio *fio)
-{
-	if (atomic_dec_and_test(&fio->users))
-		fio->end(fio, fio->result);
-}
-
-static void fio_complete(struct kiocb *iocb, long res)
-{
-	struct qcow_fio *fio = container_of(iocb, struct qcow_fio, iocb);
-
-	fio->result = fio_result(fio, res);
-	fio_drop(fio);
-}
-
-static bool fio_direct(const struct qcow_fio *fio)
-{
-	const struct qcow_file *f = fio->file;
-	const struct bio_vec *bv = fio->bvec;
-	u64 bits = (fio->pos + fio->done) | (fio->len - fio->done);
-
-	if (!f->direct || fio->buffered || (bits & f->dio_mask))
-		return false;
-	return !((bv->bv_offset + fio->skip + fio->done) & f->mem_mask);
-}
-
-/*
- * Freezing the filesystem is kept off only while the write is being started: a
- * freeze waits for what is under way in the filesystem itself.
- */
-static ssize_t file_write_iter(struct qcow_file *f, struct kiocb *iocb,
-			       struct iov_iter *iter)
-{
-	struct inode *inode = f->file->f_mapping->host;
-	bool regular = S_ISREG(inode->i_mode);
-	ssize_t res;
-
-	iocb->ki_flags |= IOCB_WRITE;
-	if (regular && iocb->ki_flags & IOCB_NOWAIT &&
-	    !sb_start_write_trylock(inode->i_sb))
-		return -EAGAIN;
-	if (regular && !(iocb->ki_flags & IOCB_NOWAIT))
-		sb_start_write(inode->i_sb);
-	res = f->file->f_op->write_iter(iocb, iter);
-	if (regular)
-		sb_end_write(inode->i_sb);
-	return res;
-}
-
-/*
- * Start an attempt. Through the page cache, one that must not sleep takes only
- * what is there: readahead is left to the worker. Return: as the filesystem's
- * read_iter.
- */
-static ssize_t fio_start(struct qcow_fio *fio, bool direct)
-{
-	int nowait = IOCB_NOWAIT | (direct ? 0 : IOCB_NOIO);
-	struct qcow_file *f = fio->file;
-	struct iov_iter iter;
-
-	fio->file_end = atomic64_read(&f->end);
-	/* Offsets that filesystems know nothing of are past the end, too. */
-	if (!fio->write && unlikely(fio->pos + fio->done >= qcow_file_size(f)))
-		return 0;
-	qcow_iter_init(&iter, fio->write ? ITER_SOURCE : ITER_DEST, fio->bvec,
-		       fio->nr_bvec, fio->skip + fio->done,
-		       fio->len - fio->done);
-	atomic_set(&fio->users, 2);
-	fio->iocb = (struct kiocb) {
-		.ki_filp = f->file,
-		.ki_pos = fio->pos + fio->done,
-		.ki_flags = (direct ? IOCB_DIRECT : 0) |
-			    (fio->nowait ? nowait : 0),
-		.ki_ioprio = get_current_ioprio(),
-		.ki_complete = fio->sync ? NULL : fio_complete,
-	};
-	if (fio->write)
-		return file_write_iter(f, &fio->iocb, &iter);
-	return f->file->f_op->read_iter(&fio->iocb, &iter);
-}
-
-/*
- * Enter the filesystem from queue_rq. The submitter may have bios of its own
- * queued on current->bio_list: a read of a mapping block would then wait for
- * itself. And this may be called from the flush of current->plug, to which the
- * lower device's requests must not be added. Both are put aside.
- */
-static ssize_t fio_start_nowait(struct qcow_fio *fio, bool direct)
-{
-	struct bio_list *bio_list = current->bio_list;
-	struct blk_plug *plug = qcow_compat_take_plug();
-	unsigned int noio = memalloc_noio_save();
-	ssize_t res;
-
-	current->bio_list = NULL;
-	res = fio_start(fio, direct);
-	current->plug = plug;
-	current->bio_list = bio_list;
-	memalloc_noio_restore(noio);
-	return res;
-}
-
-/*
- * Whether a filesystem may be entered from here at all: not from inside another
- * one's transaction, and not deep in a stack of devices. A limit on the length
- * of files is for the submitter's own: it would be killed for ours.
- */
-static bool fio_may_nowait(const struct qcow_fio *fio)
-{
-	const struct qcow_file *f = fio->file;
-	unsigned long sp = (unsigned long)__builtin_frame_address(0);
-	unsigned long left = sp - (unsigned long)end_of_stack(current);
-
-	if (fio->write && rlimit(RLIMIT_FSIZE) != RLIM_INFINITY)
-		return false;
-	return f->nowait && !current->journal_info && left > FILE_NOWAIT_STACK;
-}
-
-/**
- * qcow_file_io_sync() - do a transfer between a file and memory
- * @fio: the transfer; done and buffered zero at the start, end is not called
- *
- * The filesystem completes it in this context, which is cheaper than being told
- * of it where it has to change its own metadata after a write. May sleep.
- *
- * Return: 0 or a negative errno.
- */
-int qcow_file_io_sync(struct qcow_fio *fio)
-{
-	unsigned int noio = memalloc_noio_save();
-	int err;
-
-	fio->nowait = false;
-	fio->sync = true;
-	do {
-		err = fio_result(fio, fio_start(fio, fio_direct(fio)));
-	} while (err == -EAGAIN);
-	memalloc_noio_restore(noio);
-	return err;
-}
-
-/* Attempts, in a context that may sleep, until it is under way or complete. */
-static void fio_run(struct qcow_fio *fio)
-{
-	ssize_t res;
-	int err;
-
-	fio->nowait = false;
-	do {
-		res = fio_start(fio, fio_direct(fio));
-		if (res == -EIOCBQUEUED) {
-			fio_drop(fio);
-			return;
-		}
-		err = fio_result(fio, res);
-	} while (err == -EAGAIN);
-	fio->end(fio, err);
-}
-
-/**
- * qcow_file_io() - start or go on with a transfer between a file and memory
- * @fio: the transfer; done and buffered zero at the start
- * @nowait: the caller must not be made to sleep
- *
- * Return: 0: fio->end() was or will be called; -EAGAIN: it would sleep, call
- * again without @nowait.
- */
-int qcow_file_io(struct qcow_fio *fio, bool nowait)
-{
-	ssize_t res;
-	int err;
-
-	if (!nowait) {
-		fio_run(fio);
-		return 0;
-	}
-	if (!fio_may_nowait(fio))
-		return -EAGAIN;
-	/* What direct I/O cannot address would go through the page cache. */
-	if (fio->file->direct && !fio_direct(fio))
-		return -EAGAIN;
-	fio->nowait = true;
-	res = fio_start_nowait(fio, fio->file->direct);
-	if (likely(res == -EIOCBQUEUED)) {
-		fio_drop(fio);
-		return 0;
-	}
-	err = fio_result(fio, res);
-	if (err == -EAGAIN)
-		return -EAGAIN;
-	fio->end(fio, err);
-	return 0;
-}
-
 /* Whether direct I/O works on this file, tried on its first block. */
 static int file_try_direct(struct qcow_file *f)
 {
@@ -655,7 +438,7 @@ static int file_try_direct(struct qcow_file *f)
 		return -ENOMEM;
 	n = file_direct(f, 0, buf, len, false);
 	free_pages((unsigned long)buf, get_order(len));
-	return n < 0 && file_direct_refused(n) ? -EOPNOTSUPP : 0;
+	return n < 0 && qcow_file_direct_refused(n) ? -EOPNOTSUPP : 0;
 }
 
 static int file_set_direct(struct qcow_file *f, enum qcow_direct direct,
@@ -709,6 +492,16 @@ static bool file_overwrites(const struct file *file)
 	       inode->i_sb->s_magic == XFS_SUPER_MAGIC;
 }
 
+/* Whether what is being written must not change: somebody may compute sums of it. */
+static bool file_wants_stable(const struct file *file)
+{
+	struct inode *inode = file->f_mapping->host;
+
+	if (S_ISBLK(inode->i_mode))
+		return bdev_stable_writes(I_BDEV(inode));
+	return mapping_stable_writes(file->f_mapping) || !file_overwrites(file);
+}
+
 /**
  * qcow_file_open() - take an open file as image or data file
  * @f: the result
@@ -737,9 +530,22 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 	f->nowait = file_nowait(file);
 	err = file_set_direct(f, direct, msg);
 	f->overwrites = f->direct && file_overwrites(file);
+	f->stable = f->direct && file_wants_stable(file);
 	if (err)
 		qcow_file_close(f);
 	return err;
+}
+
+/**
+ * qcow_file_writable() - may it be written?
+ * @file: an open file
+ *
+ * Any context. Not all that can be opened for writing can be written: pages of
+ * hugetlbfs are only mapped.
+ */
+bool qcow_file_writable(const struct file *file)
+{
+	return file->f_mode & FMODE_WRITE && file->f_op->write_iter;
 }
 
 /**
@@ -750,6 +556,7 @@ void qcow_file_use_cache(struct qcow_file *f)
 {
 	f->direct = false;
 	f->overwrites = false;
+	f->stable = false;
 	f->dio_mask = 0;
 	f->mem_mask = SECTOR_SIZE - 1;
 }

@@ -23,6 +23,7 @@ enum qcow_direct {
  * @direct: direct I/O is used where alignment allows
  * @direct_kmem: also for the kernel's own memory
  * @overwrites: what has its space is written in place, with nothing else changed
+ * @stable: direct writes want memory that does not change meanwhile
  * @nowait: reads and writes may be started where they must not sleep
  */
 struct qcow_file {
@@ -34,8 +35,15 @@ struct qcow_file {
 	bool direct;
 	bool direct_kmem;
 	bool overwrites;
+	bool stable;
 	bool nowait;
 };
+
+/* Errors by which filesystems say that they cannot do direct I/O here. */
+static inline bool qcow_file_direct_refused(int err)
+{
+	return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTBLK;
+}
 
 /**
  * struct qcow_buf - kernel memory for I/O
@@ -53,6 +61,9 @@ int __must_check qcow_file_open(struct qcow_file *f, struct file *file,
 				enum qcow_direct direct, struct qcow_msg *msg);
 u64 qcow_file_size(const struct qcow_file *f);
 bool qcow_file_regular(const struct qcow_file *f);
+bool qcow_file_writable(const struct file *file);
+bool __must_check qcow_file_begin_write(const struct qcow_file *f, bool nowait);
+void qcow_file_end_write(const struct qcow_file *f);
 void qcow_file_use_cache(struct qcow_file *f);
 bool qcow_file_shrunk(const struct qcow_file *f);
 void qcow_file_close(struct qcow_file *f);

@@ -116,7 +116,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	err = qcow_file_open(&img->file, src->file, params->direct, msg);
 	if (err)
 		return err;
-	if (params->writable && !(src->file->f_mode & FMODE_WRITE))
+	if (params->writable && !qcow_file_writable(src->file))
 		return qcow_fail(msg, -EROFS, "is not open for writing; attach it read-only with -r");
 	img->data = &img->file;
 	if (src->data_file)
@@ -125,7 +125,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	if (err)
 		return err;
 	if (src->data_file && params->writable &&
-	    !(src->data_file->f_mode & FMODE_WRITE))
+	    !qcow_file_writable(src->data_file))
 		return qcow_fail(msg, -EROFS, "its data file is not open for writing; attach it read-only with -r");
 	img->crypt_wq = params->comp_wq;
 	img->ops = ops;

@@ -26,7 +26,7 @@ static int __init qcow_init(void)
 		goto space;
 	err = qcow_device_init();
 	if (err)
-		goto read;
+		goto part;
 	err = qcow_change_init();
 	if (err)
 		goto device;
@@ -39,7 +39,7 @@ change:
 	qcow_change_exit();
 device:
 	qcow_device_exit();
-read:
+part:
 	qcow_part_exit();
 space:
 	qcow_space_exit();

@@ -372,3 +372,21 @@ case_detach_while_written() {
 after_detach_while_written() {
 	check_leaks image.qcow2
 }
+
+# Pages of hugetlbfs can be mapped and read, but not written.
+make_no_write_iter() {
+	create image 1M
+}
+
+case_no_write_iter() {
+	echo 2 > /proc/sys/vm/nr_hugepages
+	mkdir -p $HERE/huge
+	mount -t hugetlbfs none $HERE/huge
+	truncate -s 2M $HERE/huge/raw
+	refuses "not open for writing" qcowctl attach -f raw $HERE/huge/raw
+	attach -r -f raw $HERE/huge/raw
+	operate "$dev" 'read 0 2m 0'
+	detach
+	umount $HERE/huge
+	echo 0 > /proc/sys/vm/nr_hugepages
+}
