@@ -50,11 +50,13 @@ static inline void qcow_compat_limit_zero(struct queue_limits *lim, u32 sectors)
 /* Since 6.9: limits are given when the disk is allocated. */
 static inline struct gendisk *
 qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
-		       void *data, bool write_cache)
+		       void *data, bool write_cache, bool stable_writes)
 {
 #ifdef QCOW_HAVE_ALLOC_DISK_LIMITS
 	if (write_cache)
 		lim->features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
+	if (stable_writes)
+		lim->features |= BLK_FEAT_STABLE_WRITES;
 	return blk_mq_alloc_disk(set, lim, data);
 #else
 	struct gendisk *disk = blk_mq_alloc_disk(set, data);
@@ -76,6 +78,8 @@ qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
 		q->limits.discard_granularity = lim->discard_granularity;
 		blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
 		blk_queue_write_cache(q, write_cache, write_cache);
+		if (stable_writes)
+			blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, q);
 	}
 	return disk;
 #endif

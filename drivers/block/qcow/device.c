@@ -336,6 +336,14 @@ static void device_set_limits(const struct qcow_device *dev,
 	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
 }
 
+/* Whether pages are handed on as they are to who wants them not to change. */
+static bool device_stable_writes(const struct qcow_device *dev)
+{
+	const struct qcow_image *img = dev->target.image;
+
+	return !dev->target.readonly && img->data->stable && !img->crypt;
+}
+
 static int device_alloc_disk(struct qcow_device *dev)
 {
 	struct blk_mq_tag_set *set = &dev->tag_set;
@@ -356,7 +364,8 @@ static int device_alloc_disk(struct qcow_device *dev)
 
 	device_set_limits(dev, &lim);
 	disk = qcow_compat_alloc_disk(set, &lim, &dev->target,
-				      !(dev->flags & QCOW_ATTACH_RO));
+				      !dev->target.readonly,
+				      device_stable_writes(dev));
 	if (IS_ERR(disk)) {
 		blk_mq_free_tag_set(set);
 		return PTR_ERR(disk);
@@ -395,7 +404,7 @@ static int device_go_live(struct qcow_device *dev, struct qcow_msg *msg)
 		(u64)get_capacity(dev->disk));
 	__module_get(THIS_MODULE);
 	device_publish(dev, dev);
-	/* Once it is live, anybody may detach it: not to be touched again. */
+	/* In the state below anybody may detach it: it is not touched after that. */
 	disk = dev->disk;
 	get_device(disk_to_dev(disk));
 	mutex_lock(&disk->open_mutex);

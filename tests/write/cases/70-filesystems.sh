@@ -111,3 +111,33 @@ case_fs_btrfs() {
 after_fs_btrfs() {
 	same_in_qemu btrfs check
 }
+
+# Whose filesystem computes sums of what it is given wants pages that do not change.
+make_stable_writes() {
+	create image 8M
+	truncate -s 128M disk
+	mkfs.btrfs -q disk
+}
+
+wants_stable_writes() {
+	is "$1" "$(cat "/sys/block/${dev#/dev/}/queue/stable_writes")"
+}
+
+case_stable_writes() {
+	attach image.qcow2
+	wants_stable_writes 0
+	detach
+	mkdir -p $HERE/mnt
+	mount -o loop disk $HERE/mnt
+	cp image.qcow2 $HERE/mnt
+	attach $HERE/mnt/image.qcow2
+	wants_stable_writes 1
+	detach
+	attach -r $HERE/mnt/image.qcow2
+	wants_stable_writes 0
+	detach
+	attach --direct-io off $HERE/mnt/image.qcow2
+	wants_stable_writes 0
+	detach
+	umount $HERE/mnt
+}
