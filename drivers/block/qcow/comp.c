@@ -336,15 +336,16 @@ static struct dcluster *dcluster_alloc(struct qcow_comp *comp,
 static bool comp_join(struct qcow_comp *comp, struct qcow_part *part)
 {
 	struct dcluster *dc;
-	bool ready = false;
+	bool known, ready;
 
 	spin_lock(&comp->lock);
 	dc = __comp_find(comp, part->host, part->csize);
-	if (dc && dc->ready) {
-		ready = true;
+	known = dc;
+	ready = dc && dc->ready;
+	if (ready) {
 		refcount_inc(&dc->ref);
 		list_move(&dc->lru, &comp->ready);
-	} else if (dc) {
+	} else if (known) {
 		list_add_tail(&part->waiter, &dc->waiters);
 	}
 	spin_unlock(&comp->lock);
@@ -353,7 +354,7 @@ static bool comp_join(struct qcow_comp *comp, struct qcow_part *part)
 		dcluster_serve(dc, part);
 		dcluster_put(dc);
 	}
-	return dc;
+	return known;
 }
 
 /*

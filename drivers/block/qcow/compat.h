@@ -16,6 +16,7 @@
 #include <keys/user-type.h>
 #include <linux/blkdev.h>
 #include <linux/err.h>
+#include <linux/falloc.h>
 #include <linux/key.h>
 #include <linux/list_lru.h>
 #include <linux/sched.h>
@@ -42,6 +43,11 @@ static inline struct blk_plug *qcow_compat_take_plug(void)
 	current->plug = NULL;
 	return plug;
 }
+
+/* Since 6.17; filesystems refuse what they do not know. */
+#ifndef FALLOC_FL_WRITE_ZEROES
+#define FALLOC_FL_WRITE_ZEROES	0x80
+#endif
 
 #ifndef ITER_DEST
 #define ITER_DEST	READ

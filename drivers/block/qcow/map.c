@@ -175,7 +175,7 @@ int qcow_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 	/* The header's validation made the table cover the disk. */
 	if (WARN_ON_ONCE(l1_index >= img->l1_size))
 		return -EIO;
-	/* Pairs with l2_make(). */
+	/* Pairs with l1_set(). */
 	l1_entry = smp_load_acquire(&img->l1[l1_index]);
 	if (qcow_entry_l1(&img->layout, l1_entry, &l2_offset)) {
 		qcow_image_damaged(img, pos, "L2 table offset is not aligned");
@@ -183,7 +183,8 @@ int qcow_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 	}
 	if (l2_offset) {
 		err = map_l2(img, l2_offset, nowait, &want, ext);
-		ext->copied &= qcow_entry_l1_own(&img->layout, l1_entry);
+		if (!err)
+			ext->copied &= qcow_entry_l1_own(&img->layout, l1_entry);
 		return err;
 	}
 	ext->type = QCOW_EXTENT_HOLE;

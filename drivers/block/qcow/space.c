@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 
+#include "compat.h"
 #include "space.h"
 
 /* Zeros to write from, the same memory again and again. */
@@ -70,16 +71,6 @@ int qcow_space_zero(struct qcow_file *f, u64 pos, u64 len)
 			       pos, len);
 }
 
-/* Since 6.17: where the device makes zeros without being sent them. */
-static int space_write_zeroes(struct qcow_file *f, u64 pos, u64 len)
-{
-#ifdef FALLOC_FL_WRITE_ZEROES
-	return space_fallocate(f, FALLOC_FL_WRITE_ZEROES, pos, len);
-#else
-	return -EOPNOTSUPP;
-#endif
-}
-
 /**
  * qcow_space_fill() - write zeros to a piece of the file
  * @f: the file, open for writing
@@ -95,7 +86,7 @@ int qcow_space_fill(struct qcow_file *f, u64 pos, u64 len)
 	u64 done;
 	int err;
 
-	err = space_write_zeroes(f, pos, len);
+	err = space_fallocate(f, FALLOC_FL_WRITE_ZEROES, pos, len);
 	if (err != -EOPNOTSUPP)
 		return err;
 	for (done = 0, err = 0; !err && done < len; done += fio.len) {
