@@ -206,6 +206,14 @@ list_shows "mounted" "/mnt/web" -nO mountpoints
 echo '32 22 240:0 / /mnt/b ro - ext4 /dev/qcow0 ro' >>root/proc/self/mountinfo
 with_driver "$Q" list -J -O mountpoints
 same "list: JSON, mounted twice" '{"qcowdevices":[{"mountpoints":["/mnt/web","/mnt/b"]}]}' "$(json)"
+# The small letter of I is another one in Turkish.
+mkdir -p locales
+if localedef -i tr_TR -f UTF-8 locales/tr_TR.UTF-8 2>/dev/null; then
+	with_driver env LOCPATH="$T/locales" LC_ALL=tr_TR.UTF-8 "$Q" list -J -O size,Direct
+	same "list: JSON in Turkish" '{"qcowdevices":[{"size":21474836480,"direct":true}]}' "$(json)"
+	with_driver env LOCPATH="$T/locales" LC_ALL=tr_TR.UTF-8 "$Q" attach --cache-size 64KIB top.qcow2
+	has "attach: a size in Turkish" "cache=65536" root/log
+fi
 refuses "list: no such column" 'no column "NOPE"' list -O NOPE
 refuses "list: arguments" "takes no names" list qcow0
 rm -r root/sys/block/qcow0

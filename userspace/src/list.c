@@ -3,7 +3,6 @@
  * qcowctl list: the attached devices as a table or as JSON.
  */
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <getopt.h>
 #include <json-c/json.h>
 #include <libsmartcols.h>
@@ -68,7 +67,7 @@ static int add_column(struct list *l, const char *name)
 	size_t i;
 
 	for (i = 0; i < LIST_NR_COLUMNS; i++) {
-		if (strcasecmp(name, list_columns[i].name) || l->nr == MAX_SHOWN)
+		if (!text_same_word(name, list_columns[i].key) || l->nr == MAX_SHOWN)
 			continue;
 		l->shown[l->nr++] = &list_columns[i];
 		return 0;
@@ -235,16 +234,10 @@ static struct json_object *json_cell(const struct column *c, const struct row *r
 static int add_object(void *to, const struct list *l, const struct row *r)
 {
 	struct json_object *o = json_object_new_object();
-	char *key, *p;
 	size_t i;
 
-	for (i = 0; i < l->nr; i++) {
-		key = xstrdup(l->shown[i]->name);
-		for (p = key; *p; p++)
-			*p = tolower((unsigned char)*p);
-		json_object_object_add(o, key, json_cell(l->shown[i], r));
-		free(key);
-	}
+	for (i = 0; i < l->nr; i++)
+		json_object_object_add(o, l->shown[i]->key, json_cell(l->shown[i], r));
 	return json_object_array_add(to, o) ? -ENOMEM : 0;
 }
 

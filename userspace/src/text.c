@@ -105,6 +105,29 @@ char *text_utf8(const char *bytes)
 	return text;
 }
 
+static char ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+}
+
+/**
+ * text_same_word() - compare words of ours, capitals or not
+ * @a: a word
+ * @b: a word
+ *
+ * In every locale alike: the small letter of I is another one in Turkish.
+ *
+ * Return: whether they are the same.
+ */
+bool text_same_word(const char *a, const char *b)
+{
+	while (*a && ascii_lower(*a) == ascii_lower(*b)) {
+		a++;
+		b++;
+	}
+	return ascii_lower(*a) == ascii_lower(*b);
+}
+
 static const char units[] = "BKMGTPE";
 
 /**
@@ -134,9 +157,9 @@ int text_parse_size(const char *s, u64 *size)
 	unit = strchr(units + 1, toupper((unsigned char)*end++));
 	if (!unit)
 		return -EINVAL;
-	if (!strcasecmp(end, "B"))
+	if (text_same_word(end, "B"))
 		base = 1000;
-	else if (*end && strcasecmp(end, "iB"))
+	else if (*end && !text_same_word(end, "iB"))
 		return -EINVAL;
 	for (; unit > units; unit--)
 		if (__builtin_mul_overflow(*size, base, size))
