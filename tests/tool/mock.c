@@ -18,6 +18,7 @@
  * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
  * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through.
  * $MOCK_SNAPSHOT_ERRNO, $MOCK_MSG: how an operation on a snapshot fails.
+ * $MOCK_OPENERS: how often a device is open, 3 unless given.
  * $MOCK_INTERRUPT: a signal comes before a passphrase is typed.
  */
 #define _GNU_SOURCE
@@ -362,6 +363,16 @@ static int mock_snapshot(struct qcow_ioc_snapshot *s)
 	return 0;
 }
 
+static int mock_resize(const struct qcow_ioc_resize *r)
+{
+	FILE *log = log_open();
+
+	fprintf(log, "resize flags=%#x index=%d bytes=%llu\n", r->flags, r->index,
+		r->bytes);
+	fclose(log);
+	return 0;
+}
+
 static int mock_status(struct qcow_ioc_status *s)
 {
 	if (s->index)
@@ -371,7 +382,7 @@ static int mock_status(struct qcow_ioc_status *s)
 	s->state = QCOW_STATE_DIRECT | QCOW_STATE_LAZY;
 	s->format = QCOW_FORMAT_QCOW2;
 	s->depth = 2;
-	s->openers = 3;
+	s->openers = atoi(env("MOCK_OPENERS", "3"));
 	s->bytes = 1 << 30;
 	s->cluster_size = 65536;
 	s->cache_hits = 12345;
@@ -419,6 +430,8 @@ int ioctl(int fd, unsigned long request, ...)
 		return mock_detach(arg);
 	case QCOW_IOC_STATUS:
 		return mock_status(arg);
+	case QCOW_IOC_RESIZE:
+		return mock_resize(arg);
 	case QCOW_IOC_SNAPSHOT:
 		return mock_snapshot(arg);
 	}
