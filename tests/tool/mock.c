@@ -18,6 +18,8 @@
  * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
  * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through.
  * $MOCK_SNAPSHOT_ERRNO, $MOCK_MSG: how an operation on a snapshot fails.
+ * $MOCK_FORMAT: &enum qcow_format of a device. $MOCK_COMMIT_ERRNO, $MOCK_MSG: how a
+ * commit fails, of the backing file, once it was started.
  * $MOCK_OPENERS: how often a device is open, 3 unless given.
  * $MOCK_INTERRUPT: a signal comes before a passphrase is typed.
  */
@@ -373,6 +375,32 @@ static int mock_resize(const struct qcow_ioc_resize *r)
 	return 0;
 }
 
+static int mock_commit(struct qcow_ioc_commit *c)
+{
+	static int started;
+	FILE *log = log_open();
+
+	fprintf(log, "commit op=%u index=%d", c->op, c->index);
+	log_fd(log, "fd", c->fd);
+	log_fd(log, "data", c->data_fd);
+	fputc('\n', log);
+	fclose(log);
+	if (c->op == QCOW_COMMIT_START)
+		started = 1;
+	if (c->op != QCOW_COMMIT_RUN)
+		return 0;
+	if (!started)
+		return fail(ENOTCONN);
+	if (getenv("MOCK_COMMIT_ERRNO")) {
+		snprintf((char *)(uintptr_t)c->msg, c->msg_size, "%s", env("MOCK_MSG", ""));
+		c->msg_image = 1;
+		return fail(atoi(getenv("MOCK_COMMIT_ERRNO")));
+	}
+	c->done = 1 << 20;
+	c->total = 1 << 20;
+	return 0;
+}
+
 static int mock_status(struct qcow_ioc_status *s)
 {
 	if (s->index)
@@ -380,7 +408,7 @@ static int mock_status(struct qcow_ioc_status *s)
 	s->flags = strtoul(env("MOCK_FLAGS", "1"), NULL, 0);
 	s->abi = QCOW_ABI_VERSION;
 	s->state = QCOW_STATE_DIRECT | QCOW_STATE_LAZY;
-	s->format = QCOW_FORMAT_QCOW2;
+	s->format = atoi(env("MOCK_FORMAT", "3"));
 	s->depth = 2;
 	s->openers = atoi(env("MOCK_OPENERS", "3"));
 	s->bytes = 1 << 30;
@@ -430,6 +458,8 @@ int ioctl(int fd, unsigned long request, ...)
 		return mock_detach(arg);
 	case QCOW_IOC_STATUS:
 		return mock_status(arg);
+	case QCOW_IOC_COMMIT:
+		return mock_commit(arg);
 	case QCOW_IOC_RESIZE:
 		return mock_resize(arg);
 	case QCOW_IOC_SNAPSHOT:

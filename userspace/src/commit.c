@@ -73,6 +73,25 @@ static int below_open_files(struct below *b, const struct chain *c, bool write)
 	return -1;
 }
 
+/*
+ * How the image was attached: not as what its first bytes look like now, for those of
+ * a raw disk are its guest's.
+ */
+static int get_options(struct chain_options *options, const struct operand *o)
+{
+	struct qcow_ioc_status status;
+
+	if (operand_status(o, &status))
+		return -1;
+	if (status.format == QCOW_FORMAT_RAW) {
+		report(o->name, "is raw and has no backing file; see qcowctl info");
+		return -1;
+	}
+	options->format = status.format;
+	options->untrusted = status.flags & QCOW_ATTACH_UNTRUSTED;
+	return 0;
+}
+
 /* Find the backing file and open it. */
 static int below_open(struct below *b, const struct operand *o, bool write)
 {
@@ -81,6 +100,8 @@ static int below_open(struct below *b, const struct operand *o, bool write)
 	int err;
 
 	*b = (struct below) { .file.fd = -1, .data.fd = -1 };
+	if (get_options(&options, o))
+		return -1;
 	b->image = o->ours ? xstrdup(o->name) : sysfs_attr(o->index, "image");
 	if (!b->image) {
 		report(o->name, "is not attached any more");
@@ -88,7 +109,7 @@ static int below_open(struct below *b, const struct operand *o, bool write)
 	}
 	err = chain_open(&c, b->image, &options);
 	if (!err && c.nr < 2) {
-		report(o->name, "has no backing file");
+		report(o->name, "has no backing file; see qcowctl info");
 		err = -1;
 	}
 	if (!err)

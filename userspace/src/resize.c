@@ -169,13 +169,9 @@ static u64 choose_size(const struct resize *r, struct operand *o)
 {
 	struct qcow_ioc_status status;
 	u64 wanted;
-	int err;
 
-	err = device_status(o->control, o->index, &status);
-	if (err) {
-		report(o->name, "%s; see qcowctl list", strerror(-err));
+	if (operand_status(o, &status))
 		return 0;
-	}
 	wanted = wanted_size(r, status.bytes);
 	if (!wanted)
 		report(o->name, "has %llu bytes; there is no such size", status.bytes);
