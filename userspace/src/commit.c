@@ -73,6 +73,11 @@ static int below_open_files(struct below *b, const struct chain *c, bool write)
 	return -1;
 }
 
+static char *image_path(const struct operand *o)
+{
+	return o->ours ? xstrdup(o->name) : sysfs_attr(o->index, "image");
+}
+
 /*
  * How the image was attached: not as what its first bytes look like now, for those of
  * a raw disk are its guest's.
@@ -102,7 +107,7 @@ static int below_open(struct below *b, const struct operand *o, bool write)
 	*b = (struct below) { .file.fd = -1, .data.fd = -1 };
 	if (get_options(&options, o))
 		return -1;
-	b->image = o->ours ? xstrdup(o->name) : sysfs_attr(o->index, "image");
+	b->image = image_path(o);
 	if (!b->image) {
 		report(o->name, "is not attached any more");
 		return -1;
@@ -125,12 +130,43 @@ static int below_lock(const struct below *b, bool write)
 	return b->has_data ? lock_file(&b->data, write) : 0;
 }
 
+/* The backing file's name for a message, to free. */
+static char *below_name(const struct operand *o)
+{
+	struct chain_options options = { .top_only = true };
+	char *image = image_path(o), *name = NULL;
+	struct chain c;
+
+	if (image && !get_options(&options, o)) {
+		if (!chain_open(&c, image, &options))
+			name = chain_backing_path(&c.images[0]);
+		chain_close(&c);
+	}
+	free(image);
+	return name ? name : xstrdup("the backing file");
+}
+
+static void report_step(const struct operand *o, const struct below *b, int err,
+			const struct qcow_ioc_commit *ioc, struct qcow_msg *msg)
+{
+	char *name;
+
+	msg->text[sizeof(msg->text) - 1] = 0;
+	progress_end();
+	if (!ioc->msg_image || !msg->text[0]) {
+		report_msg(o->name, err, msg);
+		return;
+	}
+	name = b ? xstrdup(b->file.name) : below_name(o);
+	report_msg(name, err, msg);
+	free(name);
+}
+
 /* Return: 0 or a negative errno; what is wrong is said unless it is -ENOTCONN or -EINTR. */
 static int commit_ioctl(const struct operand *o, struct qcow_ioc_commit *ioc,
 			const struct below *b)
 {
 	struct qcow_msg msg = { };
-	const char *name = o->name;
 	int err;
 
 	ioc->size = sizeof(*ioc);
@@ -142,13 +178,8 @@ static int commit_ioctl(const struct operand *o, struct qcow_ioc_commit *ioc,
 	ioc->msg = (uintptr_t)msg.text;
 	ioc->msg_size = sizeof(msg.text);
 	err = ioctl(o->control, QCOW_IOC_COMMIT, ioc) ? -errno : 0;
-	if (!err || err == -EINTR || err == -ENOTCONN)
-		return err;
-	msg.text[sizeof(msg.text) - 1] = 0;
-	if (ioc->msg_image && msg.text[0])
-		name = b ? b->file.name : "the backing file";
-	progress_end();
-	report_msg(name, err, &msg);
+	if (err && err != -EINTR && err != -ENOTCONN)
+		report_step(o, b, err, ioc, &msg);
 	return err;
 }
 
