@@ -142,8 +142,22 @@ detach_refused "a partition" "qcowctl: /dev/qcow0p1: is a partition; name its di
 detach_refused "nothing named" "qcowctl: detach: takes devices, images or --all; see qcowctl detach --help"
 detach_refused "--all and a name" "qcowctl: detach: takes devices, images or --all; see qcowctl detach --help" -a qcow0
 detach_refused "--lazy and --force" "qcowctl: detach: --lazy and --force exclude each other; choose one" --lazy --force qcow0
+detach_refused "neither, in /dev" "qcowctl: /dev/nope: no such image or device; see qcowctl list" /dev/nope
 detach_refused "goes on after one that fails" "qcowctl: /dev/qcow7: no such device; see qcowctl list" qcow7 qcow0
 same "detach: goes on after one that fails: request" "detach flags=0 index=0" "$(cat root/log)"
+
+# An image among the devices; one that has the name of a device
+if shm=$(mktemp /dev/shm/qcowctl.XXXXXX 2>/dev/null); then
+	detach_refused "an image in /dev, not attached" "qcowctl: $shm: not attached; see qcowctl list" "$shm"
+	echo "$shm" >root/sys/block/qcow0/qcow/image
+	detach_asks "an image in /dev" "detach flags=0 index=0" "$shm"
+	rm "$shm"
+fi
+: >qcow7
+echo "$T/qcow7" >root/sys/block/qcow0/qcow/image
+detach_asks "an image with a device's name" "detach flags=0 index=0" qcow7
+rm qcow7
+fake_root
 
 busy="qcowctl: /dev/qcow0 is in use:"
 hint="Use --lazy to detach at last close, --force to fail its I/O now."

@@ -274,6 +274,14 @@ int device_of_image(const char *arg)
 	return index;
 }
 
+static void report_no_device(const char *arg)
+{
+	char *name = xasprintf("%s%s", arg[0] == '/' ? "" : "/dev/", arg);
+
+	report(name, "no such device; see qcowctl list");
+	free(name);
+}
+
 /**
  * device_find() - the attached device that an argument means
  * @arg: a device's name or an image
@@ -282,27 +290,28 @@ int device_of_image(const char *arg)
  */
 int device_find(const char *arg)
 {
-	bool partition;
+	bool partition, in_dev = !strncmp(arg, "/dev/", 5);
 	int index = device_index_of_name(arg, &partition);
-	char *name;
+	bool named = index >= 0;
 
-	if (index >= 0 && partition) {
+	if (named && partition) {
 		report(arg, "is a partition; name its disk /dev/qcow%d", index);
 		return -1;
 	}
-	if (index >= 0 && sysfs_exists(index))
+	if (named && sysfs_exists(index))
 		return index;
-	if (index >= 0 || !strncmp(arg, "/dev/", 5)) {
-		name = xasprintf("%s%s", arg[0] == '/' ? "" : "/dev/", arg);
-		report(name, "no such device; see qcowctl list");
-		free(name);
+	/* Images have such names, too, and may lie beneath /dev. */
+	index = named && in_dev ? -1 : device_of_image(arg);
+	if (index >= 0)
+		return index;
+	if (index == -2)
 		return -1;
-	}
-	index = device_of_image(arg);
-	if (index == -1)
+	if (named)
+		report_no_device(arg);
+	else
 		report(arg, "%s; see qcowctl list",
 		       access(arg, F_OK) ? "no such image or device" : "not attached");
-	return index < 0 ? -1 : index;
+	return -1;
 }
 
 static int device_refused(int index, int err)
