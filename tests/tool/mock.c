@@ -17,6 +17,7 @@
  * process whose id is then in the file $MOCK_HOLD ends. $MOCK_FLAGS: the attach
  * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
  * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through.
+ * $MOCK_WAIT: an operation on a snapshot lasts until there is no such file.
  * $MOCK_SNAPSHOT_ERRNO, $MOCK_MSG: how an operation on a snapshot fails.
  * $MOCK_FORMAT: &enum qcow_format of a device. $MOCK_COMMIT_ERRNO, $MOCK_MSG: how a
  * commit fails, of the backing file, once it was started.
@@ -357,6 +358,8 @@ static int mock_snapshot(struct qcow_ioc_snapshot *s)
 		s->op, s->index, s->flags, (int)s->name_len,
 		(const char *)(uintptr_t)s->name);
 	fclose(log);
+	while (!NEXT(access)(env("MOCK_WAIT", ""), F_OK))
+		usleep(10000);
 	snprintf((char *)(uintptr_t)s->msg, s->msg_size, "%s", env("MOCK_MSG", ""));
 	if (getenv("MOCK_SNAPSHOT_ERRNO"))
 		return fail(atoi(getenv("MOCK_SNAPSHOT_ERRNO")));

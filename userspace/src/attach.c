@@ -317,6 +317,9 @@ int attach_to_change(int control, const char *name, u32 format,
 			report(chain.unwritable ? chain.unwritable : name,
 			       "cannot be opened for writing");
 	}
+	/* No device shows who has the locks. */
+	if (index >= 0)
+		chain_show_holder(&chain);
 	chain_close(&chain);
 	return index;
 }
