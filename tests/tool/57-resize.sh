@@ -42,3 +42,13 @@ resizes "--force" "resize flags=0x1 index=0 bytes=536870912" --force qcow0 512M
 resizes "--force, not attached" "resize flags=0x1 index=0 bytes=536870912" other.qcow2 512M --force
 keeps "nothing left" "has 1073741824 bytes" --force qcow0 -1G
 keeps "odd" "multiple of 512" qcow0 1000
+
+# Where "-5G" stands
+less="resize flags=0x1 index=0 bytes=536870912"
+resizes "less, last" "$less" --force qcow0 -512M
+resizes "less, and an option" "$less" qcow0 -512M --force
+resizes "less, first" "$less" -512M --force qcow0
+resizes "less, behind --" "$less" --force -- other.qcow2 -512M
+keeps "two sizes" "unknown or incomplete option -5" --force -512M qcow0 -512M
+keeps "less, no image" "takes an image or device and a size" --force -512M
+keeps "an option like a size" "unknown or incomplete option -x" -x5 qcow0 1G

@@ -228,6 +228,23 @@ static bool is_size(const char *arg)
 	return arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9';
 }
 
+/* Take such a size out of what getopt_long() gets to see; NULL if there is none. */
+static const char *take_size(int *argc, char **argv)
+{
+	const char *size;
+	int i;
+
+	for (i = 1; i < *argc && strcmp(argv[i], "--"); i++) {
+		if (!is_size(argv[i]))
+			continue;
+		size = argv[i];
+		memmove(&argv[i], &argv[i + 1], (*argc - i) * sizeof(*argv));
+		--*argc;
+		return size;
+	}
+	return NULL;
+}
+
 /**
  * resize_main() - the resize command
  * @argc: arguments, the command's name included
@@ -237,13 +254,11 @@ static bool is_size(const char *arg)
  */
 int resize_main(int argc, char **argv)
 {
-	const char *size = NULL;
+	const char *size = take_size(&argc, argv);
 	struct resize r = { };
 	int err = 0;
 	int opt;
 
-	if (argc > 2 && is_size(argv[argc - 1]))
-		size = argv[--argc];
 	while (!err && !r.help &&
 	       (opt = getopt_long(argc, argv, "f:h", options, NULL)) != -1)
 		err = parse_option(&r, opt, argv);
