@@ -99,7 +99,26 @@ driver_says "a message about the backing file" "qcowctl: base.qcow2: bad; do so"
 	MOCK_ERRNO=22 "MOCK_MSG=bad; do so" MOCK_MSG_IMAGE=1
 driver_says "a message about an image that is not there" "qcowctl: top.qcow2: bad; do so" \
 	MOCK_ERRNO=22 "MOCK_MSG=bad; do so" MOCK_MSG_IMAGE=7
-driver_says "no message" "qcowctl: top.qcow2: Cannot allocate memory" MOCK_ERRNO=12
+while read -r errno text; do
+	driver_says "no message, error $errno" "qcowctl: top.qcow2: $text" MOCK_ERRNO="$errno"
+done <<'END'
+5 Input/output error; see the kernel log
+12 Cannot allocate memory; free some memory, then do it again
+19 No such device; see qcowctl list
+22 Invalid argument; see the kernel log
+28 No space left on device; make room on the filesystem of the image, then do it again
+95 Operation not supported; see the kernel log
+END
+while read -r errno text; do
+	driver_says "advice: ${text%;*}" "qcowctl: top.qcow2: $text" \
+		MOCK_ERRNO="$errno" MOCK_MSG="${text%;*}"
+done <<'END'
+2 has no snapshot with that id or name; see qcowctl snapshot list
+22 has no backing file; see qcowctl info
+28 cannot grow; make room on the filesystem of the image, then do it again
+30 is attached read-only; detach it, and attach it without -r
+22 is odd
+END
 driver_says "no right to" \
 	"qcowctl: top.qcow2: only root may attach images (it takes CAP_SYS_ADMIN); use sudo" MOCK_ERRNO=1
 driver_says "a message with escape codes" 'qcowctl: top.qcow2: a\x1b[2J; b' \

@@ -32,16 +32,58 @@ void report(const char *name, const char *fmt, ...)
 	free(shown);
 }
 
+/* What to do about an error, by its errno. */
+static const char *errno_advice(int err)
+{
+	switch (-err) {
+	case ENOSPC:
+	case EDQUOT:
+		return "; make room on the filesystem of the image, then do it again";
+	case EIO:
+		return "; see the kernel log";
+	case ENODEV:
+	case ENXIO:
+		return "; see qcowctl list";
+	case EPERM:
+	case EACCES:
+		return "; use sudo";
+	case ENOMEM:
+		return "; free some memory, then do it again";
+	case EOPNOTSUPP:
+		return "; convert it with qemu-img convert -O qcow2";
+	}
+	return "";
+}
+
 /* What to do about an image, if the header parser or the driver did not say it. */
 static const char *report_advice(int err, const char *text)
 {
+	static const struct {
+		const char *start;
+		const char *advice;
+	} known[] = {
+		{ "damaged", "; restore it from a copy" },
+		{ "file is truncated", "; restore it from a copy" },
+		{ "has no snapshot with", "; see qcowctl snapshot list" },
+		{ "has no backing file", "; see qcowctl info" },
+		{ "is attached read-only", "; detach it, and attach it without -r" },
+	};
+	size_t i;
+
 	if (strchr(text, ';'))
 		return "";
-	if (!strncmp(text, "damaged", 7) || !strncmp(text, "file is truncated", 17))
-		return "; restore it from a copy";
-	if (err == -EOPNOTSUPP)
-		return "; convert it with qemu-img convert -O qcow2";
-	return "";
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strncmp(text, known[i].start, strlen(known[i].start)))
+			return known[i].advice;
+	return errno_advice(err);
+}
+
+/* A bare errno always gets some: the driver knows no more, but may have logged it. */
+static void report_errno(const char *name, int err)
+{
+	const char *advice = err == -EOPNOTSUPP ? "" : errno_advice(err);
+
+	report(name, "%s%s", strerror(-err), advice[0] ? advice : "; see the kernel log");
 }
 
 /**
@@ -55,7 +97,7 @@ void report_msg(const char *name, int err, const struct qcow_msg *msg)
 	char *text;
 
 	if (!msg->text[0]) {
-		report(name, "%s", strerror(-err));
+		report_errno(name, err);
 		return;
 	}
 	text = text_escape(msg->text);
