@@ -154,3 +154,17 @@ code=0
 "$Q" check --progress=json ext.qcow2 >out 2>err || code=$?
 same "progress" '0 {"what":"Checking"' "$code $(head -n 1 err | cut -d, -f1)"
 refuses "progress of another kind" "is json" check --progress=xml ext.qcow2
+
+# A device is no image, not even if its disk holds one.
+fake_root
+for name in qcow0 /dev/qcow0 /dev/qcow0p1; do
+	with_driver_refuses "check: $name" \
+		"$name: is a device; detach it, and check its image, $T/top.qcow2" check --repair=all $name
+done
+rm root/sys/block/qcow0/qcow/image
+with_driver_refuses "check: a device that goes away" "is a device; detach it, and check its image$" check qcow0
+rm -r root/sys/block/qcow0
+image qcow0
+with_driver "$Q" check qcow0
+same "check: an image that has the name of a device" "0 " "$code $(cat err)"
+rm qcow0
