@@ -124,6 +124,22 @@ driver_says "no right to" \
 driver_says "a message with escape codes" 'qcowctl: top.qcow2: a\x1b[2J; b' \
 	MOCK_ERRNO=22 "MOCK_MSG=$(printf 'a\033[2J; b')"
 
+# An attach that fails leaves no device.
+if [ -e /dev/full ]; then
+	rm -f root/log
+	MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so "$Q" attach top.qcow2 >/dev/full 2>err
+	same "attach: a full disk behind stdout" "1 detach flags=0 index=0
+qcowctl: /dev/qcow0: its name cannot be printed, so it was detached again; No space left on device" \
+		"$? $(grep ^detach root/log; cat err)"
+fi
+rm -f root/log
+(sleep 0.3; MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so exec "$Q" attach top.qcow2 2>err) | true
+same "attach: nobody reads its name" "1 detach flags=0 index=0" "${PIPESTATUS[0]} $(grep ^detach root/log)"
+rm root/dev/qcow0p1
+with_driver_refuses "attach: no node" "/dev/qcow0: has not appeared, so it was detached again; is a devtmpfs" attach top.qcow2
+has "attach: no node: detached" "^detach flags=0 index=0" root/log
+fake_root
+
 # detach
 detach_asks()
 {

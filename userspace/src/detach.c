@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "detach.h"
 #include "device.h"
 #include "in_use.h"
 #include "report.h"
@@ -113,6 +114,22 @@ static int detach_index(struct detach *d, int index)
 	}
 	in_use_free(&users);
 	return !!err;
+}
+
+/**
+ * detach_again() - undo an attach that cannot be finished
+ * @index: the N of /dev/qcowN
+ *
+ * Return: 0, or 1 after saying what is wrong.
+ */
+int detach_again(int index)
+{
+	struct detach d = { .control = -1 };
+	int err = detach_index(&d, index);
+
+	if (d.control >= 0)
+		close(d.control);
+	return err;
 }
 
 static int detach_all(struct detach *d)
