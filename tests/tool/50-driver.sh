@@ -83,6 +83,14 @@ refuses "attach without an image" "takes one image" attach
 refuses "attach of two images" "takes one image" attach top.qcow2 base.qcow2
 refuses "attach --nonsense" "--nonsense; see qcowctl attach --help" attach --nonsense
 refuses "attach -z" "option -z;" attach -z
+refuses "attach -z in a cluster" "option -z;" attach --read-only -zr top.qcow2
+refuses "attach -z at its end" "option -z;" attach --direct-io=on -rz top.qcow2
+refuses "attach -z behind a value" "option -z;" attach --direct-io=on -zr top.qcow2
+refuses "attach -f at the end of a cluster" "option -f;" attach -rf
+refuses "attach --format without a value" "option --format;" attach top.qcow2 --format
+refuses "attach, a value for an option that has none" "option --read-only=5;" attach --read-only=5 -r top.qcow2
+refuses "attach, a value of none of ours" "option --untrusted=5;" attach --untrusted=5 -r top.qcow2
+refuses "attach --di, ambiguous" "option --s;" attach --s top.qcow2
 
 # The driver's own refusals.
 driver_says()

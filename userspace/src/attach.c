@@ -193,7 +193,7 @@ static int parse_option(struct attach *a, int opt, char **argv)
 	case OPT_KEY_FILE:
 		return keys_add_file(&a->keys, optarg);
 	}
-	report_usage("attach", argv);
+	report_usage("attach", argv, options);
 	return -1;
 }
 

@@ -239,7 +239,7 @@ static int parse_option(struct check_options *o, int opt, char **argv)
 	case OPT_PROGRESS:
 		return -progress_parse(optarg);
 	}
-	return report_usage("check", argv);
+	return report_usage("check", argv, options);
 }
 
 /**

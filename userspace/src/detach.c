@@ -173,7 +173,7 @@ static int parse_option(struct detach *d, int opt, char **argv)
 		d->help = true;
 		return 0;
 	}
-	return report_usage("detach", argv);
+	return report_usage("detach", argv, options);
 }
 
 static int detach_run(struct detach *d, int nr, char **names)

@@ -119,7 +119,7 @@ static int parse_option(struct list *l, int opt, char **argv)
 		l->help = true;
 		return 0;
 	}
-	return report_usage("list", argv);
+	return report_usage("list", argv, options);
 }
 
 typedef int add_row(void *to, const struct list *l, const struct row *r);

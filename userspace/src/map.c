@@ -344,7 +344,7 @@ static int parse_option(struct map *m, int opt, char **argv)
 		m->help = true;
 		return 0;
 	}
-	return report_usage("map", argv);
+	return report_usage("map", argv, options);
 }
 
 /**

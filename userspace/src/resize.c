@@ -91,7 +91,7 @@ static int parse_option(struct resize *r, int opt, char **argv)
 		r->help = true;
 		return 0;
 	}
-	report_usage("resize", argv);
+	report_usage("resize", argv, options);
 	return -1;
 }
 

@@ -250,7 +250,7 @@ static int parse_option(struct snapshot_args *a, int opt, char **argv)
 		a->help = true;
 		return 0;
 	}
-	return report_usage("snapshot", argv);
+	return report_usage("snapshot", argv, options);
 }
 
 static int parse_words(struct snapshot_args *a, int nr, char **words)

@@ -71,7 +71,7 @@ static int parse_option(const struct work *w, struct keys_options *keys, int opt
 	case OPT_PROGRESS:
 		return progress_parse(optarg);
 	}
-	return report_usage(w->command, argv);
+	return report_usage(w->command, argv, options);
 }
 
 /**
