@@ -145,7 +145,7 @@ mkdir -p 'dir$(touch pwned)'
 offered()
 {
 	PATH=$(dirname "$Q"):$PATH bash -c '
-		. "$1"; shift
+		. <(sed "s|/sys/block|root&|" "$1"); shift
 		COMP_WORDS=(qcowctl "$@") COMP_CWORD=$#
 		_qcowctl
 		[ ${#COMPREPLY[@]} -eq 0 ] || printf "%s\n" "${COMPREPLY[@]}"
@@ -159,4 +159,13 @@ same "completion: the one" 'plain' "$(offered snapshot delete hostile.qcow2 p)"
 same "completion: folders" 'dir$(touch pwned)' "$(offered attach --backing 'dir$')"
 same "completion: formats" 'qcow2 qcow' "$(offered attach -f qc | paste -sd ' ')"
 same "completion: commands" 'detach' "$(offered det)"
+# In --option=value the = is a word of its own.
+same "completion: = and nothing yet" 'on off auto' "$(offered attach --direct-io = | paste -sd ' ')"
+same "completion: = and a letter" 'all' "$(offered check --repair = a | paste -sd ' ')"
+same "completion: --progress=" 'json' "$(offered check --progress =)"
+same "completion: snapshots behind =" 'plain' "$(offered snapshot delete --key-file = disk.raw hostile.qcow2 p)"
+same "completion: snapshots behind a value" 'plain' "$(offered snapshot delete --key-file disk.raw hostile.qcow2 p)"
+same "completion: devices" '/dev/qcow0 qcow0' "$(offered detach "" | paste -sd ' ')"
+same "completion: a short name" 'qcow0' "$(offered detach q)"
+same "completion: a device with a snapshot" '/dev/qcow0' "$(offered snapshot create /dev/)"
 same "completion: nothing of it is run" "" "$(ls pwned 2>/dev/null)"
