@@ -44,6 +44,11 @@ same "snapshot: list: dates" \
 	"$(qemu-img snapshot -l snap.qcow2 | grep -oE '[0-9]{4}-[0-9-]+ [0-9:]{8}')" \
 	"$(grep -oE '[0-9]{4}-[0-9-]+ [0-9:]{8}' out)"
 
+image fake.qcow2
+qemu-img snapshot -c "$(printf 'a\nb \u202ec\u061cd')" fake.qcow2
+run "$Q" snapshot list fake.qcow2
+same "snapshot: list: a name that fakes" '1 a\x0ab \xe2\x80\xaec\xd8\x9cd 0 ' "$(tail -n +2 out | tr -s ' ' | grep -oP '^.*? 0 ')"
+
 # A large state, an instruction count, more extra data than is known
 python3 - <<'END'
 import struct

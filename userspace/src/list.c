@@ -183,6 +183,9 @@ static int print_table(const struct list *l)
 
 	if (!err)
 		err = scols_table_enable_noheadings(table, l->noheadings);
+	/* What is not printable is escaped already. */
+	if (!err)
+		err = scols_table_enable_noencoding(table, 1);
 	for (i = 0; i < l->nr && !err; i++)
 		err = new_column(table, l->shown[i]);
 	if (!err)

@@ -80,22 +80,23 @@ static char *cell_offset(const struct row *r)
 	return sysfs_attr(r->index, "offset");
 }
 
+/* Of what the image's author chose, which is freed. */
+static char *cell_text(const struct row *r, char *bytes)
+{
+	char *text = bytes ? text_shown(bytes, r->json) : NULL;
+
+	free(bytes);
+	return text;
+}
+
 static char *cell_snapshot(const struct row *r)
 {
-	return sysfs_attr(r->index, "snapshot");
+	return cell_text(r, sysfs_attr(r->index, "snapshot"));
 }
 
 static char *cell_image(const struct row *r)
 {
-	char *path = sysfs_attr(r->index, "image");
-	char *text;
-
-	if (!path)
-		return NULL;
-	/* libsmartcols escapes what is not printable in a table. */
-	text = text_utf8(path);
-	free(path);
-	return text;
+	return cell_text(r, sysfs_attr(r->index, "image"));
 }
 
 static char *cell_mountpoints(const struct row *r)
@@ -106,7 +107,7 @@ static char *cell_mountpoints(const struct row *r)
 	size_t i;
 
 	for (i = 0; list[i]; i++) {
-		path = text_utf8(list[i]);
+		path = text_shown(list[i], r->json);
 		more = xasprintf("%s%s%s", text ? text : "", text ? "\n" : "", path);
 		free(path);
 		free(text);

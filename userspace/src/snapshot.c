@@ -97,7 +97,7 @@ struct operation {
 static void print_done(const struct snapshot_args *a, const struct operation *op)
 {
 	struct json_object *o;
-	char *id = text_utf8(op->ioc.id), *name = text_utf8(a->name);
+	char *id = text_shown(op->ioc.id, a->json), *name = text_utf8(a->name);
 
 	if (a->json) {
 		o = json_object_new_object();

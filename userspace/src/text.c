@@ -14,7 +14,7 @@
 /* Characters that turn the direction of text and so can fake what is shown. */
 static bool is_bidi_control(wchar_t c)
 {
-	return (c >= 0x200e && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
+	return c == 0x061c || (c >= 0x200e && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
 	       (c >= 0x2066 && c <= 0x2069);
 }
 
@@ -103,6 +103,18 @@ char *text_utf8(const char *bytes)
 		}
 	}
 	return text;
+}
+
+/**
+ * text_shown() - make bytes fit for a table or for JSON
+ * @bytes: a file's name or anything else that an image's author wrote
+ * @json: for JSON
+ *
+ * Return: a string to free.
+ */
+char *text_shown(const char *bytes, bool json)
+{
+	return json ? text_utf8(bytes) : text_escape(bytes);
 }
 
 static char ascii_lower(char c)
