@@ -169,6 +169,19 @@ detach_asks "-a" "detach flags=0 index=0" -a
 same "detach: busy for a moment" "0 3" \
 	"$(MOCK_BUSY=2 with_driver "$Q" detach qcow0; echo "$code $(grep -c detach root/log)")"
 
+mkdir root/sys/block/qcow5
+export MOCK_BELOW=5
+detach_asks "--all, one upon another of a lower number" "detach flags=0 index=5
+detach flags=0 index=0
+detach flags=0 index=5" --all
+detach_asks "--all --force: what is upon another goes first" "detach flags=0 index=5
+detach flags=0 index=0
+detach flags=0 index=5" --all --force
+unset MOCK_BELOW
+same "detach: --all --force of what is in use" "0 2 2" \
+	"$(MOCK_BUSY=2 with_driver "$Q" detach --all --force; echo "$code $(grep -c flags=0x2 root/log) $(grep -c flags=0\  root/log)")"
+rm -r root/sys/block/qcow5
+
 detach_refused()
 {
 	local name=$1 expected=$2

@@ -18,6 +18,7 @@
  * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
  * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through.
  * $MOCK_WAIT: an operation on a snapshot lasts until there is no such file.
+ * $MOCK_BELOW: the device that is busy until another was detached.
  * $MOCK_SNAPSHOT_ERRNO, $MOCK_MSG: how an operation on a snapshot fails.
  * $MOCK_FORMAT: &enum qcow_format of a device. $MOCK_COMMIT_ERRNO, $MOCK_MSG: how a
  * commit fails, of the backing file, once it was started.
@@ -342,11 +343,14 @@ static int mock_attach(struct qcow_ioc_attach *a)
 
 static int mock_detach(const struct qcow_ioc_detach *d)
 {
-	static int tries;
+	static int tries, others;
 	FILE *log = log_open();
 
 	fprintf(log, "detach flags=%#x index=%d\n", d->flags, d->index);
 	fclose(log);
+	if (d->index == atoi(env("MOCK_BELOW", "-1")))
+		return others ? 0 : fail(EBUSY);
+	others++;
 	return tries++ < atoi(env("MOCK_BUSY", "0")) ? fail(EBUSY) : 0;
 }
 
