@@ -139,7 +139,6 @@ static int repair_file(const struct check_options *o, struct check *c,
 
 static void say_interrupted(const struct check_options *o, const struct file *f)
 {
-	progress_end();
 	report(f->name, o->repair == CHECK_REPAIR_NONE ? "interrupted" :
 	       "interrupted; to go on with the repair, start it anew");
 }

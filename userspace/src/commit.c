@@ -15,7 +15,6 @@
 #include "command.h"
 #include "device.h"
 #include "lock.h"
-#include "progress.h"
 #include "report.h"
 #include "sysfs.h"
 #include "work.h"
@@ -152,7 +151,6 @@ static void report_step(const struct operand *o, const struct below *b, int err,
 	char *name;
 
 	msg->text[sizeof(msg->text) - 1] = 0;
-	progress_end();
 	if (!ioc->msg_image || !msg->text[0]) {
 		report_msg(o->name, err, msg);
 		return;

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 
+#include "progress.h"
 #include "report.h"
 #include "text.h"
 
@@ -22,6 +23,7 @@ void report(const char *name, const char *fmt, ...)
 	va_list args;
 
 	fflush(stdout);
+	progress_end();
 	flockfile(stderr);
 	fprintf(stderr, "qcowctl: %s: ", shown);
 	va_start(args, fmt);

@@ -39,9 +39,12 @@ static int work_steps(const struct work *w, const struct operand *o)
 			return 0;
 		}
 	} while (!progress_stopped());
-	progress_end();
-	report(o->name, "interrupted after %llu of %llu bytes; %s",
-	       (unsigned long long)done, (unsigned long long)total, w->interrupted);
+	if (total)
+		report(o->name, "interrupted after %llu of %llu bytes; %s",
+		       (unsigned long long)done, (unsigned long long)total,
+		       w->interrupted);
+	else
+		report(o->name, "interrupted before it began; %s", w->interrupted);
 	return -1;
 }
 
