@@ -173,6 +173,8 @@ same "key: typed for two" \
 	"$(typed 'wrong\n,secret\n' "$Q" over.qcow2)"
 same "key: interrupted" "Passphrase for luks.qcow2: | 2" \
 	"$(typed 'sec\x03' "$Q" luks.qcow2 | sed 's/\^C//')"
+same "key: stopped, and asked again" "Passphrase for luks.qcow2: |Passphrase for luks.qcow2: |/dev/qcow0| 0" \
+	"$(typed 'sec\x1a,secret\n' "$Q" luks.qcow2 | sed 's/\^Z//')"
 # Before it waits for the first byte
 same "key: interrupted early" "Passphrase for luks.qcow2: | 2" \
 	"$(MOCK_INTERRUPT=1 typed '' "$Q" luks.qcow2)"
