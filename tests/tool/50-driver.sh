@@ -333,6 +333,9 @@ has "info: a partition" "is a partition; name its disk /dev/qcow0" err
 if [ ! -e /dev/qcow-control ] && ! modinfo qcow >/dev/null 2>&1; then
 	refuses "no driver" "/dev/qcow-control: the qcow module is not loaded; .*modprobe qcow" attach top.qcow2
 fi
+rm root/dev/qcow-control
+MOCK_EUID=1000 with_driver_refuses "no driver, as a user" "not loaded; run modprobe qcow as root$" attach top.qcow2
+fake_root
 for word in --help -h help "attach --help" "detach -h" "list --help" "info -h" \
 	"map -h" "help attach" "help detach" "help list" "help info" "help map"; do
 	# shellcheck disable=SC2086
@@ -342,6 +345,9 @@ done
 accepts "version" --version
 has "version: text" '^qcowctl [0-9]+\.[0-9]+' out
 accepts "version, short" -V
+accepts "version, after a command" list -V
+has "version, after a command: text" '^qcowctl [0-9]+\.[0-9]+' out
+accepts "version, after a command that takes names" attach --version
 run "$Q" frobnicate
 same "unknown command" "1 0" "$code $(wc -c <out)"
 has "unknown command: usage" "^Usage: qcowctl" err

@@ -23,6 +23,7 @@
  * $MOCK_FORMAT: &enum qcow_format of a device. $MOCK_COMMIT_ERRNO, $MOCK_MSG: how a
  * commit fails, of the backing file, once it was started.
  * $MOCK_OPENERS: how often a device is open, 3 unless given.
+ * $MOCK_EUID: whose process it seems to be.
  * $MOCK_INTERRUPT: a signal comes before a passphrase is typed.
  */
 #define _GNU_SOURCE
@@ -422,6 +423,11 @@ static int mock_status(struct qcow_ioc_status *s)
 	s->cluster_size = 65536;
 	s->cache_hits = 12345;
 	return 0;
+}
+
+uid_t geteuid(void)
+{
+	return getenv("MOCK_EUID") ? (uid_t)atoi(getenv("MOCK_EUID")) : NEXT(geteuid)();
 }
 
 /* A device's file in $MOCK_ROOT. */

@@ -76,7 +76,9 @@ int device_control(void)
 	if (errno == EACCES || errno == EPERM)
 		report(control_path, "only root may attach and detach images; use sudo");
 	else if (no_module(fd))
-		report(control_path, "the qcow module is not loaded; build and install it with make install, then run modprobe qcow");
+		report(control_path, "the qcow module is not loaded; %s", geteuid() ?
+		       "run modprobe qcow as root" :
+		       "build and install it with make install, then see what modprobe qcow says");
 	else
 		report(control_path, "cannot open: %s; see the kernel log",
 		       strerror(errno));

@@ -26,7 +26,7 @@ const char map_usage[] =
 "\n"
 " -J, --json           print JSON, equal to that of qemu-img map\n"
 "     --bitmap NAME    show instead what a bitmap says was written\n"
-" -f, --format FORMAT  the image is qcow2 or raw; probe it if not given\n"
+" -f, --format FORMAT  the image is qcow2, qcow or raw; probe it if not given\n"
 " -h, --help           show this\n";
 
 enum {

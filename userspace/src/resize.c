@@ -22,8 +22,8 @@ const char resize_usage[] =
 "more of reads as zeros; what a smaller one has less of is lost.\n"
 "\n"
 "     --force          make a disk smaller, in use or not: its end is lost\n"
-" -f, --format FORMAT  of an image that is not attached: qcow2 or raw; probe it\n"
-"                      if not given\n"
+" -f, --format FORMAT  of an image that is not attached: qcow2, qcow or raw; probe\n"
+"                      it for the first two if not given\n"
 "     --key-file FILE  as of attach, for an image that is not attached\n"
 " -h, --help           show this\n";
 
