@@ -302,7 +302,25 @@ if localedef -i tr_TR -f UTF-8 locales/tr_TR.UTF-8 2>/dev/null; then
 	has "attach: a size in Turkish" "cache=65536" root/log
 fi
 refuses "list: no such column" 'no column "NOPE"' list -O NOPE
-refuses "list: arguments" "takes no names" list qcow0
+for n in 1 2; do
+	mkdir -p root/sys/block/qcow$n/qcow
+	echo "$T/base.qcow2" >root/sys/block/qcow$n/qcow/image
+done
+list_shows "a device" "qcow0" -nO name qcow0
+list_shows "devices" "qcow0
+qcow2" -nO name /dev/qcow2 qcow0 qcow0
+list_shows "an image" "qcow0" -nO name top.qcow2
+list_shows "an image by a symlink" "qcow0" -nO name soft.qcow2
+list_shows "an image attached twice" "qcow1
+qcow2" -nO name ./base.qcow2
+list_shows "the disk of a partition" "qcow0" -nO name /dev/qcow0p1
+with_driver "$Q" list -J -O name base.qcow2
+same "list: JSON of an image" '{"qcowdevices":[{"name":"/dev/qcow1"},{"name":"/dev/qcow2"}]}' "$(json)"
+with_driver "$Q" list -nO name disk.raw qcow2 qcow7
+same "list: some are not attached" "1 qcow2
+qcowctl: disk.raw: not attached; see qcowctl list
+qcowctl: /dev/qcow7: no such device; see qcowctl list" "$code $(cat out err)"
+rm -r root/sys/block/qcow[12]
 rm -r root/sys/block/qcow0
 with_driver "$Q" list
 same "list: nothing attached" "0 0" "$code $(cat out err | wc -c)"

@@ -242,6 +242,28 @@ static bool device_shows(int index, const struct file *f, const char *real)
 	return same;
 }
 
+/**
+ * device_is() - does an argument mean a device?
+ * @index: the N of /dev/qcowN, attached
+ * @arg: a device's or partition's name or an image
+ *
+ * Return: whether it is that device or its image.
+ */
+bool device_is(int index, const char *arg)
+{
+	bool partition, same;
+	int named = device_index_of_name(arg, &partition);
+	struct file f = { };
+	char *real;
+
+	if (named >= 0 && sysfs_exists(named))
+		return named == index;
+	real = realpath(arg, NULL);
+	same = !stat(arg, &f.stat) && device_shows(index, &f, real);
+	free(real);
+	return same;
+}
+
 /* The device of an image: its N, -1 none, -2 several. */
 static int find_by_image(const char *arg)
 {

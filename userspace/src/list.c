@@ -18,9 +18,9 @@
 #include "text.h"
 
 const char list_usage[] =
-"Usage: qcowctl list [options]\n"
+"Usage: qcowctl list [options] [DEVICE|IMAGE...]\n"
 "\n"
-"List the attached devices.\n"
+"List the attached devices, or those that are named or show an image.\n"
 "\n"
 " -J, --json            print JSON\n"
 " -n, --noheadings      leave out the headings\n"
@@ -51,6 +51,7 @@ static const struct option options[] = {
  * @help: show the usage instead
  * @shown: the columns
  * @nr: how many
+ * @names: devices and images, up to a NULL; none: all devices
  */
 struct list {
 	bool json;
@@ -59,6 +60,7 @@ struct list {
 	bool help;
 	const struct column *shown[MAX_SHOWN];
 	size_t nr;
+	char **names;
 };
 
 static int add_column(struct list *l, const char *name)
@@ -122,6 +124,36 @@ static int parse_option(struct list *l, int opt, char **argv)
 	return report_usage("list", argv, options);
 }
 
+static bool is_wanted(const struct list *l, int index)
+{
+	char **name = l->names;
+
+	if (!*name)
+		return true;
+	while (*name && !device_is(index, *name))
+		name++;
+	return *name;
+}
+
+/* Return: 0, or 1 after saying which names are of no device. */
+static int check_names(const struct list *l)
+{
+	int *indices, nr = sysfs_devices(&indices);
+	char **name;
+	int err = 0;
+	int i;
+
+	for (name = l->names; *name; name++) {
+		for (i = 0; i < nr && !device_is(indices[i], *name); i++)
+			;
+		/* It says why there is none. */
+		if (i == nr && device_find(*name) < 0)
+			err = 1;
+	}
+	free(indices);
+	return err;
+}
+
 typedef int add_row(void *to, const struct list *l, const struct row *r);
 
 /* Call @add for each attached device. */
@@ -136,7 +168,7 @@ static int for_each_row(const struct list *l, add_row *add, void *to)
 	for (i = 0; i < nr && !err; i++) {
 		r.index = indices[i];
 		r.known = control >= 0 && !device_status(control, r.index, &r.status);
-		if (sysfs_exists(r.index))
+		if (sysfs_exists(r.index) && is_wanted(l, r.index))
 			err = add(to, l, &r);
 	}
 	if (control >= 0)
@@ -282,9 +314,7 @@ int list_main(int argc, char **argv)
 		fputs(list_usage, stdout);
 		return 0;
 	}
-	if (argc != optind) {
-		report("list", "takes no names; see qcowctl list --help");
-		return 1;
-	}
-	return l.json ? print_json(&l) : print_table(&l);
+	l.names = argv + optind;
+	err = l.json ? print_json(&l) : print_table(&l);
+	return check_names(&l) || err;
 }
