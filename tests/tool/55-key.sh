@@ -165,9 +165,11 @@ print(shown.decode().replace("\r\n", "|"), status)' "$@"
 }
 
 same "key: typed" "Passphrase for luks.qcow2: |/dev/qcow0| 0" "$(typed 'secret\n' "$Q" luks.qcow2)"
-same "key: typed, wrong" \
-	"Passphrase for luks.qcow2: |qcowctl: luks.qcow2: wrong passphrase| 256" \
-	"$(typed 'wrong\n' "$Q" luks.qcow2)"
+again="Passphrase for luks.qcow2: |qcowctl: luks.qcow2: wrong passphrase|"
+same "key: typed, wrong once" "${again}Passphrase for luks.qcow2: |/dev/qcow0| 0" \
+	"$(typed 'wrong\n,secret\n' "$Q" luks.qcow2)"
+same "key: typed, wrong" "$again$again$again 256" \
+	"$(typed 'wrong\n,Secret\n,\n' "$Q" luks.qcow2)"
 same "key: typed for two" \
 	"Passphrase for over.qcow2: |Passphrase for luks.qcow2: |/dev/qcow0| 0" \
 	"$(typed 'wrong\n,secret\n' "$Q" over.qcow2)"
