@@ -64,13 +64,13 @@ with_driver_refuses "map: a partition" "is a partition; name its disk /dev/qcow0
 let_go
 
 # Attached by way of a symlink, beside which its backing file is another one.
-mkdir real named
-(cd real && image base.qcow2 && image img.qcow2 -b base.qcow2 -F qcow2 && cp base.qcow2 ../named)
-ln -s ../real/img.qcow2 named
-echo "$T/real/img.qcow2" >root/sys/block/qcow0/qcow/image
+mkdir owner named
+(cd owner && image base.qcow2 && image img.qcow2 -b base.qcow2 -F qcow2 && cp base.qcow2 ../named)
+ln -s ../owner/img.qcow2 named
+echo "$T/owner/img.qcow2" >root/sys/block/qcow0/qcow/image
 holds "map: by a symlink: attach" named/img.qcow2
 with_driver_refuses "map: by a symlink" \
-	"$T/real/base.qcow2: is not what /dev/qcow0 has below, .*map the image by that name" map qcow0
+	"$T/owner/base.qcow2: is not what /dev/qcow0 has below, .*map the image by that name" map qcow0
 accepts "map: by a symlink: the image" map named/img.qcow2
 let_go
 rm named/base.qcow2
@@ -78,10 +78,10 @@ holds "map: by a symlink, no other file: attach" named/img.qcow2
 with_driver "$Q" map qcow0
 same "map: by a symlink, no other file" "0 " "$code $(cat err)"
 let_go
-image longer.qcow2 -b real/img.qcow2 -F qcow2
+image longer.qcow2 -b owner/img.qcow2 -F qcow2
 echo "$T/longer.qcow2" >root/sys/block/qcow0/qcow/image
 holds "map: a longer chain: attach" longer.qcow2
-with_driver_refuses "map: a longer chain than the device's" "real/base.qcow2: is not what /dev/qcow0 has" map qcow0
+with_driver_refuses "map: a longer chain than the device's" "owner/base.qcow2: is not what /dev/qcow0 has" map qcow0
 let_go
 fake_root
 
