@@ -53,9 +53,9 @@ r "too many" "over.qcow2: 3 key files .* only 2 images" \
 	--key-file key --key-file wrong --key-file key over.qcow2
 r "plain image" "plain.qcow2: is not encrypted; leave out --key-file" \
 	--key-file key plain.qcow2
-r "no such file" "^qcowctl: missing: cannot open the key file: No such file" \
+r "no such file" "^qcowctl: missing: cannot open the key file: No such file or directory; check --key-file" \
 	--key-file missing luks.qcow2
-r "a folder" "^qcowctl: \.: cannot read the key file: Is a directory" --key-file . luks.qcow2
+r "a folder" "^qcowctl: \.: cannot read the key file: Is a directory; check --key-file" --key-file . luks.qcow2
 r "endless" "/dev/zero: is too long for a key file" --key-file /dev/zero luks.qcow2
 r "standard input twice" "^qcowctl: --key-file: standard input can be read only once" \
 	--key-file - --key-file - over.qcow2

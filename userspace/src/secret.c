@@ -78,7 +78,7 @@ int secret_read_file(struct secret *s, const char *name)
 	int err;
 
 	if (fd < 0) {
-		report(name, "cannot open the key file: %s", strerror(errno));
+		report(name, "cannot open the key file: %s; check --key-file", strerror(errno));
 		return -1;
 	}
 	secret_alloc(s);
@@ -86,7 +86,7 @@ int secret_read_file(struct secret *s, const char *name)
 	if (!standard)
 		close(fd);
 	if (err)
-		report(name, "cannot read the key file: %s", strerror(-err));
+		report(name, "cannot read the key file: %s; check --key-file", strerror(-err));
 	else if (s->len > SECRET_MAX)
 		report(name, "is too long for a key file (%u bytes at most)",
 		       SECRET_MAX);
