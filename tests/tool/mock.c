@@ -402,6 +402,8 @@ static int mock_commit(struct qcow_ioc_commit *c)
 	if (getenv("MOCK_COMMIT_ERRNO")) {
 		snprintf((char *)(uintptr_t)c->msg, c->msg_size, "%s", env("MOCK_MSG", ""));
 		c->msg_image = 1;
+		if (atoi(getenv("MOCK_COMMIT_ERRNO")) == EINTR)
+			raise(SIGINT);
 		return fail(atoi(getenv("MOCK_COMMIT_ERRNO")));
 	}
 	c->done = 1 << 20;
