@@ -295,12 +295,11 @@ same "list: JSON: such names as they are" "/$name /m/$name" \
 fake_root
 # The small letter of I is another one in Turkish.
 mkdir -p locales
-if localedef -i tr_TR -f UTF-8 locales/tr_TR.UTF-8 2>/dev/null; then
-	with_driver env LOCPATH="$T/locales" LC_ALL=tr_TR.UTF-8 "$Q" list -J -O size,Direct
-	same "list: JSON in Turkish" '{"qcowdevices":[{"size":21474836480,"direct":true}]}' "$(json)"
-	with_driver env LOCPATH="$T/locales" LC_ALL=tr_TR.UTF-8 "$Q" attach --cache-size 64KIB top.qcow2
-	has "attach: a size in Turkish" "cache=65536" root/log
-fi
+localedef -i tr_TR -f UTF-8 locales/tr_TR.UTF-8 || fail "no Turkish locale" "the package locales has it"
+with_driver env LOCPATH="$T/locales" LC_ALL=tr_TR.UTF-8 "$Q" list -J -O size,Direct
+same "list: JSON in Turkish" '{"qcowdevices":[{"size":21474836480,"direct":true}]}' "$(json)"
+with_driver env LOCPATH="$T/locales" LC_ALL=tr_TR.UTF-8 "$Q" attach --cache-size 64KIB top.qcow2
+has "attach: a size in Turkish" "cache=65536" root/log
 refuses "list: no such column" 'no column "NOPE"' list -O NOPE
 for n in 1 2; do
 	mkdir -p root/sys/block/qcow$n/qcow
