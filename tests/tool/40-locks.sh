@@ -169,6 +169,27 @@ let_go
 MOCK_HOLD=$T/held MOCK_ERRNO=5 with_driver_refuses "refused by the driver" "error" attach ext.qcow2
 same "refused by the driver: locks" "" "$(locks probe ext.qcow2)"
 
+# A command at work on an image that is not attached: its device is nobody else's to
+# see, and the ones that can be seen have nothing to do with it.
+fake_root
+echo "$T/ext.qcow2" >root/sys/block/qcow0/qcow/image
+: >busy
+MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so MOCK_HOLD=$T/held MOCK_WAIT=$T/busy \
+	"$Q" snapshot create top.qcow2 x &
+worker=$!
+for _ in $(seq 200); do
+	grep -qs ^snapshot root/log && break
+	sleep 0.05
+done
+with_driver_refuses "held by a command" \
+	"top.qcow2: in use: .*may be held by qcowctl pid $worker\);" attach top.qcow2
+with_driver_refuses "held by a command: backing file" \
+	"base.qcow2: in use: .*may be held by qcowctl pid $worker\);" attach base.qcow2
+rm busy
+wait $worker
+let_go
+fake_root
+
 # Byte by byte: which locks of others stand in the way.
 while read -r byte write read; do
 	hold_byte base.qcow2 "$byte"

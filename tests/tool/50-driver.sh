@@ -63,8 +63,14 @@ done <<'END'
 1G 1073741824
 1GiB 1073741824
 1T 1099511627776
+1.5M 1572864
+1.500MB 1500000
+0.0625GiB 67108864
+010M 10485760
+65536.0K 67108864
 END
-for text in 1K 0 -1 x 1X 1Ki 1KiBx 64KK 16777216E 99999999999999999999 "" " 65536" 1.5M; do
+for text in 1K 0 -1 x 1X 1Ki 1KiBx 64KK 16777216E 99999999999999999999 "" " 65536" \
+	1.M .5M 65536. 65536.0 1.1M 1.5.5M 0x1.8M 0x 1,5M 1.0000000000000000M; do
 	refuses "size '$text'" "bad value .*64K or more" attach --cache-size "$text" top.qcow2
 done
 for text in 511 1 1000 1KB; do
@@ -83,6 +89,14 @@ refuses "attach without an image" "takes one image" attach
 refuses "attach of two images" "takes one image" attach top.qcow2 base.qcow2
 refuses "attach --nonsense" "--nonsense; see qcowctl attach --help" attach --nonsense
 refuses "attach -z" "option -z;" attach -z
+refuses "attach -z in a cluster" "option -z;" attach --read-only -zr top.qcow2
+refuses "attach -z at its end" "option -z;" attach --direct-io=on -rz top.qcow2
+refuses "attach -z behind a value" "option -z;" attach --direct-io=on -zr top.qcow2
+refuses "attach -f at the end of a cluster" "option -f;" attach -rf
+refuses "attach --format without a value" "option --format;" attach top.qcow2 --format
+refuses "attach, a value for an option that has none" "option --read-only=5;" attach --read-only=5 -r top.qcow2
+refuses "attach, a value of none of ours" "option --untrusted=5;" attach --untrusted=5 -r top.qcow2
+refuses "attach --di, ambiguous" "option --s;" attach --s top.qcow2
 
 # The driver's own refusals.
 driver_says()
@@ -99,11 +113,46 @@ driver_says "a message about the backing file" "qcowctl: base.qcow2: bad; do so"
 	MOCK_ERRNO=22 "MOCK_MSG=bad; do so" MOCK_MSG_IMAGE=1
 driver_says "a message about an image that is not there" "qcowctl: top.qcow2: bad; do so" \
 	MOCK_ERRNO=22 "MOCK_MSG=bad; do so" MOCK_MSG_IMAGE=7
-driver_says "no message" "qcowctl: top.qcow2: Cannot allocate memory" MOCK_ERRNO=12
+while read -r errno text; do
+	driver_says "no message, error $errno" "qcowctl: top.qcow2: $text" MOCK_ERRNO="$errno"
+done <<'END'
+5 Input/output error; see the kernel log
+12 Cannot allocate memory; free some memory, then do it again
+19 No such device; see qcowctl list
+22 Invalid argument; see the kernel log
+28 No space left on device; make room on the filesystem of the image, then do it again
+95 Operation not supported; see the kernel log
+END
+while read -r errno text; do
+	driver_says "advice: ${text%;*}" "qcowctl: top.qcow2: $text" \
+		MOCK_ERRNO="$errno" MOCK_MSG="${text%;*}"
+done <<'END'
+2 has no snapshot with that id or name; see qcowctl snapshot list
+22 has no backing file; see qcowctl info
+28 cannot grow; make room on the filesystem of the image, then do it again
+30 is attached read-only; detach it, and attach it without -r
+22 is odd
+END
 driver_says "no right to" \
 	"qcowctl: top.qcow2: only root may attach images (it takes CAP_SYS_ADMIN); use sudo" MOCK_ERRNO=1
 driver_says "a message with escape codes" 'qcowctl: top.qcow2: a\x1b[2J; b' \
 	MOCK_ERRNO=22 "MOCK_MSG=$(printf 'a\033[2J; b')"
+
+# An attach that fails leaves no device.
+if [ -e /dev/full ]; then
+	rm -f root/log
+	MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so "$Q" attach top.qcow2 >/dev/full 2>err
+	same "attach: a full disk behind stdout" "1 detach flags=0 index=0
+qcowctl: /dev/qcow0: its name cannot be printed, so it was detached again; No space left on device" \
+		"$? $(grep ^detach root/log; cat err)"
+fi
+rm -f root/log
+(sleep 0.3; MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so exec "$Q" attach top.qcow2 2>err) | true
+same "attach: nobody reads its name" "1 detach flags=0 index=0" "${PIPESTATUS[0]} $(grep ^detach root/log)"
+rm root/dev/qcow0p1
+with_driver_refuses "attach: no node" "/dev/qcow0: has not appeared, so it was detached again; is a devtmpfs" attach top.qcow2
+has "attach: no node: detached" "^detach flags=0 index=0" root/log
+fake_root
 
 # detach
 detach_asks()
@@ -126,6 +175,19 @@ detach_asks "-a" "detach flags=0 index=0" -a
 same "detach: busy for a moment" "0 3" \
 	"$(MOCK_BUSY=2 with_driver "$Q" detach qcow0; echo "$code $(grep -c detach root/log)")"
 
+mkdir root/sys/block/qcow5
+export MOCK_BELOW=5
+detach_asks "--all, one upon another of a lower number" "detach flags=0 index=5
+detach flags=0 index=0
+detach flags=0 index=5" --all
+detach_asks "--all --force: what is upon another goes first" "detach flags=0 index=5
+detach flags=0 index=0
+detach flags=0 index=5" --all --force
+unset MOCK_BELOW
+same "detach: --all --force of what is in use" "0 2 2" \
+	"$(MOCK_BUSY=2 with_driver "$Q" detach --all --force; echo "$code $(grep -c flags=0x2 root/log) $(grep -c flags=0\  root/log)")"
+rm -r root/sys/block/qcow5
+
 detach_refused()
 {
 	local name=$1 expected=$2
@@ -142,8 +204,22 @@ detach_refused "a partition" "qcowctl: /dev/qcow0p1: is a partition; name its di
 detach_refused "nothing named" "qcowctl: detach: takes devices, images or --all; see qcowctl detach --help"
 detach_refused "--all and a name" "qcowctl: detach: takes devices, images or --all; see qcowctl detach --help" -a qcow0
 detach_refused "--lazy and --force" "qcowctl: detach: --lazy and --force exclude each other; choose one" --lazy --force qcow0
+detach_refused "neither, in /dev" "qcowctl: /dev/nope: no such image or device; see qcowctl list" /dev/nope
 detach_refused "goes on after one that fails" "qcowctl: /dev/qcow7: no such device; see qcowctl list" qcow7 qcow0
 same "detach: goes on after one that fails: request" "detach flags=0 index=0" "$(cat root/log)"
+
+# An image among the devices; one that has the name of a device
+if shm=$(mktemp /dev/shm/qcowctl.XXXXXX 2>/dev/null); then
+	detach_refused "an image in /dev, not attached" "qcowctl: $shm: not attached; see qcowctl list" "$shm"
+	echo "$shm" >root/sys/block/qcow0/qcow/image
+	detach_asks "an image in /dev" "detach flags=0 index=0" "$shm"
+	rm "$shm"
+fi
+: >qcow7
+echo "$T/qcow7" >root/sys/block/qcow0/qcow/image
+detach_asks "an image with a device's name" "detach flags=0 index=0" qcow7
+rm qcow7
+fake_root
 
 busy="qcowctl: /dev/qcow0 is in use:"
 hint="Use --lazy to detach at last close, --force to fail its I/O now."
@@ -206,8 +282,44 @@ list_shows "mounted" "/mnt/web" -nO mountpoints
 echo '32 22 240:0 / /mnt/b ro - ext4 /dev/qcow0 ro' >>root/proc/self/mountinfo
 with_driver "$Q" list -J -O mountpoints
 same "list: JSON, mounted twice" '{"qcowdevices":[{"mountpoints":["/mnt/web","/mnt/b"]}]}' "$(json)"
+# Names that would fake lines or turn them around
+name=$(printf 'a\nb \u202ec\u061cd \\x41')
+shown='a\x0ab \xe2\x80\xaec\xd8\x9cd \x41'
+printf '%s\n' "/$name" >root/sys/block/qcow0/qcow/image
+printf '31 22 240:0 / /m/%s ro - ext4 /dev/qcow0 ro\n' 'a\012b\040'$'\u202ec\u061c''d\040\134x41' >root/proc/self/mountinfo
+with_driver "$Q" list -n -O image,mountpoints
+same "list: names that fake" "/$shown /m/$shown" "$(tr -s ' ' <out)"
+with_driver "$Q" list -J -O image,mountpoints
+same "list: JSON: such names as they are" "/$name /m/$name" \
+	"$(python3 -c 'import json; o = json.load(open("out"))["qcowdevices"][0]; print(o["image"], o["mountpoints"][0])')"
+fake_root
+# The small letter of I is another one in Turkish.
+mkdir -p locales
+localedef -i tr_TR -f UTF-8 locales/tr_TR.UTF-8 || fail "no Turkish locale" "the package locales has it"
+with_driver env LOCPATH="$T/locales" LC_ALL=tr_TR.UTF-8 "$Q" list -J -O size,Direct
+same "list: JSON in Turkish" '{"qcowdevices":[{"size":21474836480,"direct":true}]}' "$(json)"
+with_driver env LOCPATH="$T/locales" LC_ALL=tr_TR.UTF-8 "$Q" attach --cache-size 64KIB top.qcow2
+has "attach: a size in Turkish" "cache=65536" root/log
 refuses "list: no such column" 'no column "NOPE"' list -O NOPE
-refuses "list: arguments" "takes no names" list qcow0
+for n in 1 2; do
+	mkdir -p root/sys/block/qcow$n/qcow
+	echo "$T/base.qcow2" >root/sys/block/qcow$n/qcow/image
+done
+list_shows "a device" "qcow0" -nO name qcow0
+list_shows "devices" "qcow0
+qcow2" -nO name /dev/qcow2 qcow0 qcow0
+list_shows "an image" "qcow0" -nO name top.qcow2
+list_shows "an image by a symlink" "qcow0" -nO name soft.qcow2
+list_shows "an image attached twice" "qcow1
+qcow2" -nO name ./base.qcow2
+list_shows "the disk of a partition" "qcow0" -nO name /dev/qcow0p1
+with_driver "$Q" list -J -O name base.qcow2
+same "list: JSON of an image" '{"qcowdevices":[{"name":"/dev/qcow1"},{"name":"/dev/qcow2"}]}' "$(json)"
+with_driver "$Q" list -nO name disk.raw qcow2 qcow7
+same "list: some are not attached" "1 qcow2
+qcowctl: disk.raw: not attached; see qcowctl list
+qcowctl: /dev/qcow7: no such device; see qcowctl list" "$code $(cat out err)"
+rm -r root/sys/block/qcow[12]
 rm -r root/sys/block/qcow0
 with_driver "$Q" list
 same "list: nothing attached" "0 0" "$code $(cat out err | wc -c)"
@@ -238,6 +350,9 @@ has "info: a partition" "is a partition; name its disk /dev/qcow0" err
 if [ ! -e /dev/qcow-control ] && ! modinfo qcow >/dev/null 2>&1; then
 	refuses "no driver" "/dev/qcow-control: the qcow module is not loaded; .*modprobe qcow" attach top.qcow2
 fi
+rm root/dev/qcow-control
+MOCK_EUID=1000 with_driver_refuses "no driver, as a user" "not loaded; run modprobe qcow as root$" attach top.qcow2
+fake_root
 for word in --help -h help "attach --help" "detach -h" "list --help" "info -h" \
 	"map -h" "help attach" "help detach" "help list" "help info" "help map"; do
 	# shellcheck disable=SC2086
@@ -247,6 +362,9 @@ done
 accepts "version" --version
 has "version: text" '^qcowctl [0-9]+\.[0-9]+' out
 accepts "version, short" -V
+accepts "version, after a command" list -V
+has "version, after a command: text" '^qcowctl [0-9]+\.[0-9]+' out
+accepts "version, after a command that takes names" attach --version
 run "$Q" frobnicate
 same "unknown command" "1 0" "$code $(wc -c <out)"
 has "unknown command: usage" "^Usage: qcowctl" err

@@ -53,9 +53,9 @@ r "too many" "over.qcow2: 3 key files .* only 2 images" \
 	--key-file key --key-file wrong --key-file key over.qcow2
 r "plain image" "plain.qcow2: is not encrypted; leave out --key-file" \
 	--key-file key plain.qcow2
-r "no such file" "^qcowctl: missing: cannot open the key file: No such file" \
+r "no such file" "^qcowctl: missing: cannot open the key file: No such file or directory; check --key-file" \
 	--key-file missing luks.qcow2
-r "a folder" "^qcowctl: \.: cannot read the key file: Is a directory" --key-file . luks.qcow2
+r "a folder" "^qcowctl: \.: cannot read the key file: Is a directory; check --key-file" --key-file . luks.qcow2
 r "endless" "/dev/zero: is too long for a key file" --key-file /dev/zero luks.qcow2
 r "standard input twice" "^qcowctl: --key-file: standard input can be read only once" \
 	--key-file - --key-file - over.qcow2
@@ -165,14 +165,18 @@ print(shown.decode().replace("\r\n", "|"), status)' "$@"
 }
 
 same "key: typed" "Passphrase for luks.qcow2: |/dev/qcow0| 0" "$(typed 'secret\n' "$Q" luks.qcow2)"
-same "key: typed, wrong" \
-	"Passphrase for luks.qcow2: |qcowctl: luks.qcow2: wrong passphrase| 256" \
-	"$(typed 'wrong\n' "$Q" luks.qcow2)"
+again="Passphrase for luks.qcow2: |qcowctl: luks.qcow2: wrong passphrase|"
+same "key: typed, wrong once" "${again}Passphrase for luks.qcow2: |/dev/qcow0| 0" \
+	"$(typed 'wrong\n,secret\n' "$Q" luks.qcow2)"
+same "key: typed, wrong" "$again$again$again 256" \
+	"$(typed 'wrong\n,Secret\n,\n' "$Q" luks.qcow2)"
 same "key: typed for two" \
 	"Passphrase for over.qcow2: |Passphrase for luks.qcow2: |/dev/qcow0| 0" \
 	"$(typed 'wrong\n,secret\n' "$Q" over.qcow2)"
 same "key: interrupted" "Passphrase for luks.qcow2: | 2" \
 	"$(typed 'sec\x03' "$Q" luks.qcow2 | sed 's/\^C//')"
+same "key: stopped, and asked again" "Passphrase for luks.qcow2: |Passphrase for luks.qcow2: |/dev/qcow0| 0" \
+	"$(typed 'sec\x1a,secret\n' "$Q" luks.qcow2 | sed 's/\^Z//')"
 # Before it waits for the first byte
 same "key: interrupted early" "Passphrase for luks.qcow2: | 2" \
 	"$(MOCK_INTERRUPT=1 typed '' "$Q" luks.qcow2)"

@@ -51,6 +51,7 @@ wait $! 2>/dev/null
 
 # An attached device.
 fake_root
+holds "map: a device: attach" top.qcow2
 with_driver "$Q" map qcow0
 same "map: a device: synced" "fsync /dev/qcow0" "$(cat root/log)"
 has "map: a device: its image" " 0 +compressed" out
@@ -59,6 +60,30 @@ MOCK_FLAGS=0x11 with_driver_refuses "map: an untrusted device" "top.qcow2: its b
 MOCK_FSYNC_ERRNO=5 with_driver_refuses "map: a device that fails" "/dev/qcow0: cannot sync: Input/output error" map qcow0
 with_driver_refuses "map: no such device" "/dev/qcow7: no such device" map /dev/qcow7
 with_driver_refuses "map: a partition" "is a partition; name its disk /dev/qcow0" map /dev/qcow0p1
+
+let_go
+
+# Attached by way of a symlink, beside which its backing file is another one.
+mkdir owner named
+(cd owner && image base.qcow2 && image img.qcow2 -b base.qcow2 -F qcow2 && cp base.qcow2 ../named)
+ln -s ../owner/img.qcow2 named
+echo "$T/owner/img.qcow2" >root/sys/block/qcow0/qcow/image
+holds "map: by a symlink: attach" named/img.qcow2
+with_driver_refuses "map: by a symlink" \
+	"$T/owner/base.qcow2: is not what /dev/qcow0 has below, .*map the image by that name" map qcow0
+accepts "map: by a symlink: the image" map named/img.qcow2
+let_go
+rm named/base.qcow2
+holds "map: by a symlink, no other file: attach" named/img.qcow2
+with_driver "$Q" map qcow0
+same "map: by a symlink, no other file" "0 " "$code $(cat err)"
+let_go
+image longer.qcow2 -b owner/img.qcow2 -F qcow2
+echo "$T/longer.qcow2" >root/sys/block/qcow0/qcow/image
+holds "map: a longer chain: attach" longer.qcow2
+with_driver_refuses "map: a longer chain than the device's" "owner/base.qcow2: is not what /dev/qcow0 has" map qcow0
+let_go
+fake_root
 
 # What there is no map of.
 cp top.qcow2 bad.qcow2

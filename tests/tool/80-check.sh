@@ -153,4 +153,32 @@ accepts "LUKS" check luks.qcow2
 code=0
 "$Q" check --progress=json ext.qcow2 >out 2>err || code=$?
 same "progress" '0 {"what":"Checking"' "$code $(head -n 1 err | cut -d, -f1)"
+# ends NAME: is the last line of progress that all of it was done?
+ends()
+{
+	same "$1" "" "$(grep -a '^{' err | tail -n 1 | jq -c 'select(.done != .total or .total == 0)')"
+}
+ends "progress: to the end"
+image leaky.qcow2
+qemu-io -f qcow2 -c 'write -q 0 8M' leaky.qcow2
+head -c 4M /dev/zero >>leaky.qcow2
+poke leaky.qcow2 $(($(peek leaky.qcow2 $(($(peek leaky.qcow2 48 8))) 8) + 200)) 2 0
+run "$Q" check --repair=all --progress=json leaky.qcow2
+ends "progress: a repair, to the end"
+same "progress: a repair, each of its parts" "" \
+	"$(grep -a '^{' err | jq -s -c 'group_by(.what)[] | last | select(.done != .total)')"
 refuses "progress of another kind" "is json" check --progress=xml ext.qcow2
+
+# A device is no image, not even if its disk holds one.
+fake_root
+for name in qcow0 /dev/qcow0 /dev/qcow0p1; do
+	with_driver_refuses "check: $name" \
+		"$name: is a device; detach it, and check its image, $T/top.qcow2" check --repair=all $name
+done
+rm root/sys/block/qcow0/qcow/image
+with_driver_refuses "check: a device that goes away" "is a device; detach it, and check its image$" check qcow0
+rm -r root/sys/block/qcow0
+image qcow0
+with_driver "$Q" check qcow0
+same "check: an image that has the name of a device" "0 " "$code $(cat err)"
+rm qcow0

@@ -44,6 +44,11 @@ same "snapshot: list: dates" \
 	"$(qemu-img snapshot -l snap.qcow2 | grep -oE '[0-9]{4}-[0-9-]+ [0-9:]{8}')" \
 	"$(grep -oE '[0-9]{4}-[0-9-]+ [0-9:]{8}' out)"
 
+image fake.qcow2
+qemu-img snapshot -c "$(printf 'a\nb \u202ec\u061cd')" fake.qcow2
+run "$Q" snapshot list fake.qcow2
+same "snapshot: list: a name that fakes" '1 a\x0ab \xe2\x80\xaec\xd8\x9cd 0 ' "$(tail -n +2 out | tr -s ' ' | grep -oP '^.*? 0 ')"
+
 # A large state, an instruction count, more extra data than is known
 python3 - <<'END'
 import struct
@@ -145,7 +150,7 @@ mkdir -p 'dir$(touch pwned)'
 offered()
 {
 	PATH=$(dirname "$Q"):$PATH bash -c '
-		. "$1"; shift
+		. <(sed "s|/sys/block|root&|" "$1"); shift
 		COMP_WORDS=(qcowctl "$@") COMP_CWORD=$#
 		_qcowctl
 		[ ${#COMPREPLY[@]} -eq 0 ] || printf "%s\n" "${COMPREPLY[@]}"
@@ -159,4 +164,13 @@ same "completion: the one" 'plain' "$(offered snapshot delete hostile.qcow2 p)"
 same "completion: folders" 'dir$(touch pwned)' "$(offered attach --backing 'dir$')"
 same "completion: formats" 'qcow2 qcow' "$(offered attach -f qc | paste -sd ' ')"
 same "completion: commands" 'detach' "$(offered det)"
+# In --option=value the = is a word of its own.
+same "completion: = and nothing yet" 'on off auto' "$(offered attach --direct-io = | paste -sd ' ')"
+same "completion: = and a letter" 'all' "$(offered check --repair = a | paste -sd ' ')"
+same "completion: --progress=" 'json' "$(offered check --progress =)"
+same "completion: snapshots behind =" 'plain' "$(offered snapshot delete --key-file = disk.raw hostile.qcow2 p)"
+same "completion: snapshots behind a value" 'plain' "$(offered snapshot delete --key-file disk.raw hostile.qcow2 p)"
+same "completion: devices" '/dev/qcow0 qcow0' "$(offered detach "" | paste -sd ' ')"
+same "completion: a short name" 'qcow0' "$(offered detach q)"
+same "completion: a device with a snapshot" '/dev/qcow0' "$(offered snapshot create /dev/)"
 same "completion: nothing of it is run" "" "$(ls pwned 2>/dev/null)"

@@ -17,7 +17,13 @@
  * process whose id is then in the file $MOCK_HOLD ends. $MOCK_FLAGS: the attach
  * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
  * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through.
+ * $MOCK_WAIT: an operation on a snapshot lasts until there is no such file.
+ * $MOCK_BELOW: the device that is busy until another was detached.
  * $MOCK_SNAPSHOT_ERRNO, $MOCK_MSG: how an operation on a snapshot fails.
+ * $MOCK_FORMAT: &enum qcow_format of a device. $MOCK_COMMIT_ERRNO, $MOCK_MSG: how a
+ * commit fails, of the backing file, once it was started.
+ * $MOCK_OPENERS: how often a device is open, 3 unless given.
+ * $MOCK_EUID: whose process it seems to be.
  * $MOCK_INTERRUPT: a signal comes before a passphrase is typed.
  */
 #define _GNU_SOURCE
@@ -338,11 +344,14 @@ static int mock_attach(struct qcow_ioc_attach *a)
 
 static int mock_detach(const struct qcow_ioc_detach *d)
 {
-	static int tries;
+	static int tries, others;
 	FILE *log = log_open();
 
 	fprintf(log, "detach flags=%#x index=%d\n", d->flags, d->index);
 	fclose(log);
+	if (d->index == atoi(env("MOCK_BELOW", "-1")))
+		return others ? 0 : fail(EBUSY);
+	others++;
 	return tries++ < atoi(env("MOCK_BUSY", "0")) ? fail(EBUSY) : 0;
 }
 
@@ -354,11 +363,51 @@ static int mock_snapshot(struct qcow_ioc_snapshot *s)
 		s->op, s->index, s->flags, (int)s->name_len,
 		(const char *)(uintptr_t)s->name);
 	fclose(log);
+	while (!NEXT(access)(env("MOCK_WAIT", ""), F_OK))
+		usleep(10000);
 	snprintf((char *)(uintptr_t)s->msg, s->msg_size, "%s", env("MOCK_MSG", ""));
 	if (getenv("MOCK_SNAPSHOT_ERRNO"))
 		return fail(atoi(getenv("MOCK_SNAPSHOT_ERRNO")));
 	strcpy(s->id, "7");
 	s->stopped = 1234567;
+	return 0;
+}
+
+static int mock_resize(const struct qcow_ioc_resize *r)
+{
+	FILE *log = log_open();
+
+	fprintf(log, "resize flags=%#x index=%d bytes=%llu\n", r->flags, r->index,
+		r->bytes);
+	fclose(log);
+	return 0;
+}
+
+static int mock_commit(struct qcow_ioc_commit *c)
+{
+	static int started;
+	FILE *log = log_open();
+
+	fprintf(log, "commit op=%u index=%d", c->op, c->index);
+	log_fd(log, "fd", c->fd);
+	log_fd(log, "data", c->data_fd);
+	fputc('\n', log);
+	fclose(log);
+	if (c->op == QCOW_COMMIT_START)
+		started = 1;
+	if (c->op != QCOW_COMMIT_RUN)
+		return 0;
+	if (!started)
+		return fail(ENOTCONN);
+	if (getenv("MOCK_COMMIT_ERRNO")) {
+		snprintf((char *)(uintptr_t)c->msg, c->msg_size, "%s", env("MOCK_MSG", ""));
+		c->msg_image = 1;
+		if (atoi(getenv("MOCK_COMMIT_ERRNO")) == EINTR)
+			raise(SIGINT);
+		return fail(atoi(getenv("MOCK_COMMIT_ERRNO")));
+	}
+	c->done = 1 << 20;
+	c->total = 1 << 20;
 	return 0;
 }
 
@@ -369,13 +418,18 @@ static int mock_status(struct qcow_ioc_status *s)
 	s->flags = strtoul(env("MOCK_FLAGS", "1"), NULL, 0);
 	s->abi = QCOW_ABI_VERSION;
 	s->state = QCOW_STATE_DIRECT | QCOW_STATE_LAZY;
-	s->format = QCOW_FORMAT_QCOW2;
+	s->format = atoi(env("MOCK_FORMAT", "3"));
 	s->depth = 2;
-	s->openers = 3;
+	s->openers = atoi(env("MOCK_OPENERS", "3"));
 	s->bytes = 1 << 30;
 	s->cluster_size = 65536;
 	s->cache_hits = 12345;
 	return 0;
+}
+
+uid_t geteuid(void)
+{
+	return getenv("MOCK_EUID") ? (uid_t)atoi(getenv("MOCK_EUID")) : NEXT(geteuid)();
 }
 
 /* A device's file in $MOCK_ROOT. */
@@ -419,6 +473,10 @@ int ioctl(int fd, unsigned long request, ...)
 		return mock_detach(arg);
 	case QCOW_IOC_STATUS:
 		return mock_status(arg);
+	case QCOW_IOC_COMMIT:
+		return mock_commit(arg);
+	case QCOW_IOC_RESIZE:
+		return mock_resize(arg);
 	case QCOW_IOC_SNAPSHOT:
 		return mock_snapshot(arg);
 	}

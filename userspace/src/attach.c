@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -12,6 +14,7 @@
 #include "attach.h"
 #include "chain.h"
 #include "command.h"
+#include "detach.h"
 #include "device.h"
 #include "keys.h"
 #include "report.h"
@@ -190,7 +193,7 @@ static int parse_option(struct attach *a, int opt, char **argv)
 	case OPT_KEY_FILE:
 		return keys_add_file(&a->keys, optarg);
 	}
-	report_usage("attach", argv);
+	report_usage("attach", argv, options);
 	return -1;
 }
 
@@ -317,23 +320,50 @@ int attach_to_change(int control, const char *name, u32 format,
 			report(chain.unwritable ? chain.unwritable : name,
 			       "cannot be opened for writing");
 	}
+	/* No device shows who has the locks. */
+	if (index >= 0)
+		chain_show_holder(&chain);
 	chain_close(&chain);
 	return index;
+}
+
+/* Return: 0 or a negative errno. */
+static int print_name(int index)
+{
+	/* A device whose name nobody got to know would be left behind. */
+	signal(SIGPIPE, SIG_IGN);
+	if (printf("/dev/qcow%d\n", index) >= 0 && !fflush(stdout))
+		return 0;
+	return -errno;
+}
+
+/* Nobody will use the device. */
+static int undo_attach(int index, const char *wrong, const char *advice)
+{
+	char *dev = xasprintf("/dev/qcow%d", index);
+
+	if (!detach_again(index))
+		report(dev, "%s, so it was detached again; %s", wrong, advice);
+	free(dev);
+	return 1;
 }
 
 static int attach_image(struct attach *a, const char *name)
 {
 	u64 began = device_clock();
 	int index = attach_named(a, name);
+	int err;
 
 	if (index < 0)
 		return 1;
-	printf("/dev/qcow%d\n", index);
-	if (!device_wait(index, began))
+	if (device_wait(index, began))
+		return undo_attach(index, "has not appeared", "is a devtmpfs mounted on /dev?");
+	err = print_name(index);
+	if (!err)
 		return 0;
-	report(name, "attached, but /dev/qcow%d has not appeared; is a devtmpfs mounted on /dev?",
-	       index);
-	return 1;
+	__fpurge(stdout);
+	clearerr(stdout);
+	return undo_attach(index, "its name cannot be printed", strerror(-err));
 }
 
 /**

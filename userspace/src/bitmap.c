@@ -220,7 +220,7 @@ static int parse_option(struct wanted *w, int opt, char **argv)
 		w->help = true;
 		return 0;
 	}
-	return report_usage("bitmap", argv);
+	return report_usage("bitmap", argv, options);
 }
 
 static int parse_op(struct wanted *w, const char *name)

@@ -299,7 +299,7 @@ static int of_device(struct bitmaps *all, int index, const char *name)
 		free(path);
 	} else if (err) {
 		path = xasprintf("/dev/qcow%d", index);
-		report(path, "cannot read its bitmaps: %s", strerror(-err));
+		report(path, "cannot read its bitmaps: %s; see the kernel log", strerror(-err));
 		free(path);
 	}
 	return err;

@@ -352,6 +352,21 @@ int chain_check(const struct chain *c)
 }
 
 /**
+ * chain_show_holder() - let /proc show until the end that this process holds a chain
+ * @c: the chain, which may be closed then
+ */
+void chain_show_holder(const struct chain *c)
+{
+	const struct image *img;
+
+	for (img = c->images; img < c->images + c->nr; img++) {
+		file_show_holder(&img->file);
+		if (image_has_data_file(img))
+			file_show_holder(&img->data);
+	}
+}
+
+/**
  * chain_close() - undo chain_open()
  * @c: the chain
  */

@@ -49,6 +49,7 @@ int chain_open(struct chain *c, const char *name,
 	       const struct chain_options *o);
 bool chain_writable(const struct chain *c);
 int chain_check(const struct chain *c);
+void chain_show_holder(const struct chain *c);
 void chain_close(struct chain *c);
 char *chain_backing_path(const struct image *img);
 

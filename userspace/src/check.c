@@ -7,8 +7,11 @@
 
 #include "check_repair.h"
 #include "command.h"
+#include "device.h"
 #include "lock.h"
 #include "report.h"
+#include "sysfs.h"
+#include "text.h"
 
 const char check_usage[] =
 "Usage: qcowctl check [options] IMAGE\n"
@@ -136,7 +139,6 @@ static int repair_file(const struct check_options *o, struct check *c,
 
 static void say_interrupted(const struct check_options *o, const struct file *f)
 {
-	progress_end();
 	report(f->name, o->repair == CHECK_REPAIR_NONE ? "interrupted" :
 	       "interrupted; to go on with the repair, start it anew");
 }
@@ -171,6 +173,27 @@ static int check_writable(const struct file *f)
 	return -1;
 }
 
+/*
+ * An image that lies on the disk of a device is none of the host's. A device that has
+ * gone may have left its name to a file.
+ */
+static int check_no_device(const char *name)
+{
+	bool partition;
+	int index = device_index_of_name(name, &partition);
+	char *path, *shown;
+
+	if (index < 0 || !sysfs_exists(index))
+		return 0;
+	path = sysfs_attr(index, "image");
+	shown = path ? text_escape(path) : NULL;
+	report(name, "is a device; detach it, and check its image%s%s",
+	       shown ? ", " : "", shown ? shown : "");
+	free(path);
+	free(shown);
+	return -1;
+}
+
 static int check_image(const struct check_options *o, const char *name)
 {
 	const struct file_role role = {
@@ -179,6 +202,8 @@ static int check_image(const struct check_options *o, const char *name)
 	int status = CHECK_FAILED;
 	struct file f;
 
+	if (check_no_device(name))
+		return CHECK_FAILED;
 	progress_catch_signals();
 	if (!file_open(&f, name, NULL, &role) &&
 	    !(role.write && check_writable(&f)) && !lock_file(&f, role.write) &&
@@ -213,7 +238,7 @@ static int parse_option(struct check_options *o, int opt, char **argv)
 	case OPT_PROGRESS:
 		return -progress_parse(optarg);
 	}
-	return report_usage("check", argv);
+	return report_usage("check", argv, options);
 }
 
 /**

@@ -33,7 +33,6 @@ struct rebuild {
 
 static int rebuild_refuse(const struct check *c, const char *why)
 {
-	progress_end();
 	report(c->file->name, "refcounts cannot be rebuilt: %s; save what can be read with qemu-img convert, or restore the image from a copy",
 	       why);
 	return 0;
@@ -125,6 +124,7 @@ static int write_blocks(const struct rebuild *r, __be64 *table)
 		table[i] = cpu_to_be64(at);
 		at += c->cluster;
 	}
+	progress("Rebuilding refcounts", r->entries, r->entries);
 	return 0;
 }
 

@@ -25,7 +25,6 @@ void check_found(struct check *c, const char *fmt, ...)
 
 	if (c->quiet || c->lines > MAX_LINES)
 		return;
-	progress_end();
 	if (c->lines++ == MAX_LINES) {
 		report(c->file->name, "there is more, not shown here");
 		return;
@@ -45,7 +44,6 @@ void check_found(struct check *c, const char *fmt, ...)
  */
 int check_give_up(struct check *c, const char *why)
 {
-	progress_end();
 	report(c->file->name, "cannot be checked: %s", why);
 	return -1;
 }

@@ -35,7 +35,6 @@ int check_write(struct check *c, const void *buf, size_t len, u64 offset)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			progress_end();
 			report(c->file->name, "cannot write at %#llx: %s; check the disk, then repair again",
 			       (unsigned long long)(offset + done),
 			       n ? strerror(errno) : "no space left");
@@ -58,7 +57,6 @@ int check_sync(struct check *c)
 {
 	if (!fdatasync(c->file->fd))
 		return 0;
-	progress_end();
 	report(c->file->name, "cannot write: %s; check the disk, then repair again",
 	       strerror(errno));
 	return -1;
@@ -129,6 +127,7 @@ static int fix_refcounts(struct check *c, bool lower)
 		    check_write(c, c->buf, c->cluster, offset))
 			return -1;
 	}
+	progress("Repairing refcounts", nr, nr);
 	check_forget_blocks(c);
 	return check_sync(c);
 }
@@ -194,6 +193,7 @@ static int fix_l2_tables(struct table_fix *f)
 		    fix_l2_table(f, i << c->h.cluster_bits))
 			return -1;
 	}
+	progress("Repairing tables", c->nr, c->nr);
 	return 0;
 }
 
@@ -338,7 +338,6 @@ static bool needs_rebuild(const struct check *c)
 
 static int not_yet(const struct check *c, const char *why)
 {
-	progress_end();
 	report(c->file->name, "%s", why);
 	return 0;
 }

@@ -79,8 +79,11 @@ int check_run(struct check *c)
 			return -1;
 		check_compare(c);
 	}
+	if (progress_stopped())
+		return -1;
+	progress("Checking", c->nr, c->nr);
 	progress_end();
-	return progress_stopped() ? -1 : 0;
+	return 0;
 }
 
 /**

@@ -15,7 +15,6 @@
 #include "command.h"
 #include "device.h"
 #include "lock.h"
-#include "progress.h"
 #include "report.h"
 #include "sysfs.h"
 #include "work.h"
@@ -73,6 +72,30 @@ static int below_open_files(struct below *b, const struct chain *c, bool write)
 	return -1;
 }
 
+static char *image_path(const struct operand *o)
+{
+	return o->ours ? xstrdup(o->name) : sysfs_attr(o->index, "image");
+}
+
+/*
+ * How the image was attached: not as what its first bytes look like now, for those of
+ * a raw disk are its guest's.
+ */
+static int get_options(struct chain_options *options, const struct operand *o)
+{
+	struct qcow_ioc_status status;
+
+	if (operand_status(o, &status))
+		return -1;
+	if (status.format == QCOW_FORMAT_RAW) {
+		report(o->name, "is raw and has no backing file; see qcowctl info");
+		return -1;
+	}
+	options->format = status.format;
+	options->untrusted = status.flags & QCOW_ATTACH_UNTRUSTED;
+	return 0;
+}
+
 /* Find the backing file and open it. */
 static int below_open(struct below *b, const struct operand *o, bool write)
 {
@@ -81,14 +104,16 @@ static int below_open(struct below *b, const struct operand *o, bool write)
 	int err;
 
 	*b = (struct below) { .file.fd = -1, .data.fd = -1 };
-	b->image = o->ours ? xstrdup(o->name) : sysfs_attr(o->index, "image");
+	if (get_options(&options, o))
+		return -1;
+	b->image = image_path(o);
 	if (!b->image) {
 		report(o->name, "is not attached any more");
 		return -1;
 	}
 	err = chain_open(&c, b->image, &options);
 	if (!err && c.nr < 2) {
-		report(o->name, "has no backing file");
+		report(o->name, "has no backing file; see qcowctl info");
 		err = -1;
 	}
 	if (!err)
@@ -104,12 +129,42 @@ static int below_lock(const struct below *b, bool write)
 	return b->has_data ? lock_file(&b->data, write) : 0;
 }
 
+/* The backing file's name for a message, to free. */
+static char *below_name(const struct operand *o)
+{
+	struct chain_options options = { .top_only = true };
+	char *image = image_path(o), *name = NULL;
+	struct chain c;
+
+	if (image && !get_options(&options, o)) {
+		if (!chain_open(&c, image, &options))
+			name = chain_backing_path(&c.images[0]);
+		chain_close(&c);
+	}
+	free(image);
+	return name ? name : xstrdup("the backing file");
+}
+
+static void report_step(const struct operand *o, const struct below *b, int err,
+			const struct qcow_ioc_commit *ioc, struct qcow_msg *msg)
+{
+	char *name;
+
+	msg->text[sizeof(msg->text) - 1] = 0;
+	if (!ioc->msg_image || !msg->text[0]) {
+		report_msg(o->name, err, msg);
+		return;
+	}
+	name = b ? xstrdup(b->file.name) : below_name(o);
+	report_msg(name, err, msg);
+	free(name);
+}
+
 /* Return: 0 or a negative errno; what is wrong is said unless it is -ENOTCONN or -EINTR. */
 static int commit_ioctl(const struct operand *o, struct qcow_ioc_commit *ioc,
 			const struct below *b)
 {
 	struct qcow_msg msg = { };
-	const char *name = o->name;
 	int err;
 
 	ioc->size = sizeof(*ioc);
@@ -121,13 +176,8 @@ static int commit_ioctl(const struct operand *o, struct qcow_ioc_commit *ioc,
 	ioc->msg = (uintptr_t)msg.text;
 	ioc->msg_size = sizeof(msg.text);
 	err = ioctl(o->control, QCOW_IOC_COMMIT, ioc) ? -errno : 0;
-	if (!err || err == -EINTR || err == -ENOTCONN)
-		return err;
-	msg.text[sizeof(msg.text) - 1] = 0;
-	if (ioc->msg_image && msg.text[0])
-		name = b ? b->file.name : "the backing file";
-	progress_end();
-	report_msg(name, err, &msg);
+	if (err && err != -EINTR && err != -ENOTCONN)
+		report_step(o, b, err, ioc, &msg);
 	return err;
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "detach.h"
 #include "device.h"
 #include "in_use.h"
 #include "report.h"
@@ -77,24 +78,18 @@ static void report_users(const struct detach *d, const struct in_use *u,
 		      "Use --lazy to detach at last close, --force to fail its I/O now.");
 }
 
-static int detach_index(struct detach *d, int index)
+/* Return: 0 if it is detached and all is well; else 1 after saying what is wrong. */
+static int detach_result(const struct detach *d, int index, int err,
+			 const struct in_use *users)
 {
-	struct attempt attempt = { .d = d, .index = index };
-	struct in_use users = { };
 	char name[32];
-	int err;
 
-	if (d->control < 0)
-		d->control = device_control();
-	if (d->control < 0)
-		return 1;
 	snprintf(name, sizeof(name), "/dev/qcow%d", index);
-	err = in_use_patiently(&users, index, detach_ioctl, &attempt);
 	switch (err) {
 	case 0:
 		break;
 	case -EBUSY:
-		report_users(d, &users, index);
+		report_users(d, users, index);
 		break;
 	case -ENODEV:
 	case -ENXIO:
@@ -111,18 +106,82 @@ static int detach_index(struct detach *d, int index)
 	default:
 		report(name, "cannot detach: %s; see the kernel log", strerror(-err));
 	}
-	in_use_free(&users);
 	return !!err;
+}
+
+static bool detach_ready(struct detach *d)
+{
+	if (d->control < 0)
+		d->control = device_control();
+	return d->control >= 0;
+}
+
+static int detach_index(struct detach *d, int index)
+{
+	struct attempt attempt = { .d = d, .index = index };
+	struct in_use users = { };
+	int err;
+
+	if (!detach_ready(d))
+		return 1;
+	err = in_use_patiently(&users, index, detach_ioctl, &attempt);
+	err = detach_result(d, index, err, &users);
+	in_use_free(&users);
+	return err;
+}
+
+/**
+ * detach_again() - undo an attach that cannot be finished
+ * @index: the N of /dev/qcowN
+ *
+ * Return: 0, or 1 after saying what is wrong.
+ */
+int detach_again(int index)
+{
+	struct detach d = { .control = -1 };
+	int err = detach_index(&d, index);
+
+	if (d.control >= 0)
+		close(d.control);
+	return err;
+}
+
+/*
+ * Detach what is not in use, and forget it. Return: how many those were; *@failed is
+ * set if one went wrong.
+ */
+static int detach_unused(const struct detach *d, int *list, int nr, int *failed)
+{
+	const struct detach plain = { .control = d->control };
+	struct attempt attempt = { .d = &plain };
+	int gone = 0;
+	int err;
+
+	while (nr--) {
+		attempt.index = list[nr];
+		if (list[nr] < 0 || !sysfs_exists(list[nr]))
+			continue;
+		err = detach_ioctl(&attempt);
+		if (err == -EBUSY)
+			continue;
+		*failed |= detach_result(d, list[nr], err, NULL);
+		list[nr] = -1;
+		gone++;
+	}
+	return gone;
 }
 
 static int detach_all(struct detach *d)
 {
 	int *list, nr = sysfs_devices(&list);
-	int failed = 0;
+	int failed = nr && !detach_ready(d);
 
-	/* The newest first: it may show a file that lies on an older one. */
-	while (nr--)
-		if (sysfs_exists(list[nr]))
+	if (!failed)
+		/* One may show a file that lies on another: that is free then. */
+		while (detach_unused(d, list, nr, &failed))
+			;
+	while (nr-- && d->control >= 0)
+		if (list[nr] >= 0 && sysfs_exists(list[nr]))
 			failed |= detach_index(d, list[nr]);
 	free(list);
 	return failed;
@@ -156,7 +215,7 @@ static int parse_option(struct detach *d, int opt, char **argv)
 		d->help = true;
 		return 0;
 	}
-	return report_usage("detach", argv);
+	return report_usage("detach", argv, options);
 }
 
 static int detach_run(struct detach *d, int nr, char **names)

@@ -76,7 +76,9 @@ int device_control(void)
 	if (errno == EACCES || errno == EPERM)
 		report(control_path, "only root may attach and detach images; use sudo");
 	else if (no_module(fd))
-		report(control_path, "the qcow module is not loaded; build and install it with make install, then run modprobe qcow");
+		report(control_path, "the qcow module is not loaded; %s", geteuid() ?
+		       "run modprobe qcow as root" :
+		       "build and install it with make install, then see what modprobe qcow says");
 	else
 		report(control_path, "cannot open: %s; see the kernel log",
 		       strerror(errno));
@@ -240,6 +242,28 @@ static bool device_shows(int index, const struct file *f, const char *real)
 	return same;
 }
 
+/**
+ * device_is() - does an argument mean a device?
+ * @index: the N of /dev/qcowN, attached
+ * @arg: a device's or partition's name or an image
+ *
+ * Return: whether it is that device or its image.
+ */
+bool device_is(int index, const char *arg)
+{
+	bool partition, same;
+	int named = device_index_of_name(arg, &partition);
+	struct file f = { };
+	char *real;
+
+	if (named >= 0 && sysfs_exists(named))
+		return named == index;
+	real = realpath(arg, NULL);
+	same = !stat(arg, &f.stat) && device_shows(index, &f, real);
+	free(real);
+	return same;
+}
+
 /* The device of an image: its N, -1 none, -2 several. */
 static int find_by_image(const char *arg)
 {
@@ -274,6 +298,14 @@ int device_of_image(const char *arg)
 	return index;
 }
 
+static void report_no_device(const char *arg)
+{
+	char *name = xasprintf("%s%s", arg[0] == '/' ? "" : "/dev/", arg);
+
+	report(name, "no such device; see qcowctl list");
+	free(name);
+}
+
 /**
  * device_find() - the attached device that an argument means
  * @arg: a device's name or an image
@@ -282,27 +314,28 @@ int device_of_image(const char *arg)
  */
 int device_find(const char *arg)
 {
-	bool partition;
+	bool partition, in_dev = !strncmp(arg, "/dev/", 5);
 	int index = device_index_of_name(arg, &partition);
-	char *name;
+	bool named = index >= 0;
 
-	if (index >= 0 && partition) {
+	if (named && partition) {
 		report(arg, "is a partition; name its disk /dev/qcow%d", index);
 		return -1;
 	}
-	if (index >= 0 && sysfs_exists(index))
+	if (named && sysfs_exists(index))
 		return index;
-	if (index >= 0 || !strncmp(arg, "/dev/", 5)) {
-		name = xasprintf("%s%s", arg[0] == '/' ? "" : "/dev/", arg);
-		report(name, "no such device; see qcowctl list");
-		free(name);
+	/* Images have such names, too, and may lie beneath /dev. */
+	index = named && in_dev ? -1 : device_of_image(arg);
+	if (index >= 0)
+		return index;
+	if (index == -2)
 		return -1;
-	}
-	index = device_of_image(arg);
-	if (index == -1)
+	if (named)
+		report_no_device(arg);
+	else
 		report(arg, "%s; see qcowctl list",
 		       access(arg, F_OK) ? "no such image or device" : "not attached");
-	return index < 0 ? -1 : index;
+	return -1;
 }
 
 static int device_refused(int index, int err)

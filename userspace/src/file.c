@@ -125,7 +125,7 @@ static int file_check(const char *name, int fd, const struct stat *st,
 			   "name another folder, or use --backing auto if the image is trusted");
 }
 
-/* Open what an O_PATH descriptor refers to, O_RDONLY or O_RDWR. */
+/* Open what a descriptor refers to, O_RDONLY, O_RDWR or O_PATH. */
 static int file_reopen_as(int path_fd, int mode)
 {
 	const int flags = mode | O_CLOEXEC | O_LARGEFILE | O_NOCTTY;
@@ -249,6 +249,16 @@ int file_open(struct file *f, const char *name, const char *fallback,
 	err = file_open_checked(f, path_fd, role);
 	close(path_fd);
 	return err;
+}
+
+/**
+ * file_show_holder() - let /proc show until the end that this process holds a file
+ * @f: the open file, which may be closed then; its locks are not kept
+ */
+void file_show_holder(const struct file *f)
+{
+	if (f->fd >= 0)
+		(void)file_reopen_as(f->fd, O_PATH);
 }
 
 /**

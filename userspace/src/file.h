@@ -39,6 +39,7 @@ struct file_role {
 int file_open(struct file *f, const char *name, const char *fallback,
 	      const struct file_role *role);
 int file_look_again(struct file *f);
+void file_show_holder(const struct file *f);
 void file_close(struct file *f);
 int file_read(const struct file *f, void *buf, size_t len, u64 offset,
 	      size_t *got);

@@ -127,14 +127,14 @@ static int image_probe(struct image *img, const u8 *start, size_t len,
 		img->probed = true;
 		return 0;
 	}
-	if (guess == IMAGE_GUESS_NONE)
-		return refuse(img, qcow_header_cluster_size(start, len, &msg), &msg);
 	foreign = foreign_format(start);
 	if (foreign) {
-		report(img->file.name, "seems to be a %s image, which is not supported; convert it with qemu-img convert -O qcow2, or say that it is raw",
+		report(img->file.name, "seems to be a %s image, which is not supported; convert it with qemu-img convert -O qcow2",
 		       foreign);
 		return -1;
 	}
+	if (guess == IMAGE_GUESS_NONE)
+		return refuse(img, qcow_header_cluster_size(start, len, &msg), &msg);
 	img->format = QCOW_FORMAT_RAW;
 	img->probed = true;
 	return 0;

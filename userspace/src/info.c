@@ -134,7 +134,7 @@ static int parse_option(struct info *o, int opt, char **argv)
 		o->help = true;
 		return 0;
 	}
-	return report_usage("info", argv);
+	return report_usage("info", argv, options);
 }
 
 static int info_run(const struct info *o, const char *name)

@@ -58,6 +58,9 @@ void keys_close(struct key_slot *slots, u32 nr)
 
 /* --- Passphrases --- */
 
+/* How often somebody may type a wrong one, as with cryptsetup. */
+#define TYPING_TRIES	3
+
 /**
  * keys_add_file() - note an argument of --key-file
  * @o: where to; its files are to be freed
@@ -120,16 +123,13 @@ static enum unlock_result try_last(const struct unlocking *u,
 	return unlock_image(img, &u->last, key);
 }
 
-static int unlock_one(struct unlocking *u, const struct image *img,
-		      struct unlock_key *key)
+/* With the next file, or with what somebody types. */
+static enum unlock_result try_next(struct unlocking *u, const struct image *img,
+				   struct unlock_key *key)
 {
 	enum unlock_result result;
 	int err;
 
-	u->nr++;
-	result = try_last(u, img, key);
-	if (result != UNLOCK_WRONG)
-		return result == UNLOCK_DONE ? 0 : -1;
 	if (u->o->nr) {
 		err = next_file(u);
 	} else {
@@ -137,10 +137,23 @@ static int unlock_one(struct unlocking *u, const struct image *img,
 		err = secret_prompt(&u->last, img->file.name);
 	}
 	if (err)
-		return -1;
+		return UNLOCK_FAILED;
 	result = unlock_image(img, &u->last, key);
 	if (result == UNLOCK_WRONG)
 		report_wrong(img, u);
+	return result;
+}
+
+static int unlock_one(struct unlocking *u, const struct image *img,
+		      struct unlock_key *key)
+{
+	int tries = u->o->nr ? 1 : TYPING_TRIES;
+	enum unlock_result result;
+
+	u->nr++;
+	result = try_last(u, img, key);
+	while (result == UNLOCK_WRONG && tries--)
+		result = try_next(u, img, key);
 	return result == UNLOCK_DONE ? 0 : -1;
 }
 

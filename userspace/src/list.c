@@ -3,7 +3,6 @@
  * qcowctl list: the attached devices as a table or as JSON.
  */
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <getopt.h>
 #include <json-c/json.h>
 #include <libsmartcols.h>
@@ -19,9 +18,9 @@
 #include "text.h"
 
 const char list_usage[] =
-"Usage: qcowctl list [options]\n"
+"Usage: qcowctl list [options] [DEVICE|IMAGE...]\n"
 "\n"
-"List the attached devices.\n"
+"List the attached devices, or those that are named or show an image.\n"
 "\n"
 " -J, --json            print JSON\n"
 " -n, --noheadings      leave out the headings\n"
@@ -52,6 +51,7 @@ static const struct option options[] = {
  * @help: show the usage instead
  * @shown: the columns
  * @nr: how many
+ * @names: devices and images, up to a NULL; none: all devices
  */
 struct list {
 	bool json;
@@ -60,6 +60,7 @@ struct list {
 	bool help;
 	const struct column *shown[MAX_SHOWN];
 	size_t nr;
+	char **names;
 };
 
 static int add_column(struct list *l, const char *name)
@@ -68,7 +69,7 @@ static int add_column(struct list *l, const char *name)
 	size_t i;
 
 	for (i = 0; i < LIST_NR_COLUMNS; i++) {
-		if (strcasecmp(name, list_columns[i].name) || l->nr == MAX_SHOWN)
+		if (!text_same_word(name, list_columns[i].key) || l->nr == MAX_SHOWN)
 			continue;
 		l->shown[l->nr++] = &list_columns[i];
 		return 0;
@@ -120,7 +121,37 @@ static int parse_option(struct list *l, int opt, char **argv)
 		l->help = true;
 		return 0;
 	}
-	return report_usage("list", argv);
+	return report_usage("list", argv, options);
+}
+
+static bool is_wanted(const struct list *l, int index)
+{
+	char **name = l->names;
+
+	if (!*name)
+		return true;
+	while (*name && !device_is(index, *name))
+		name++;
+	return *name;
+}
+
+/* Return: 0, or 1 after saying which names are of no device. */
+static int check_names(const struct list *l)
+{
+	int *indices, nr = sysfs_devices(&indices);
+	char **name;
+	int err = 0;
+	int i;
+
+	for (name = l->names; *name; name++) {
+		for (i = 0; i < nr && !device_is(indices[i], *name); i++)
+			;
+		/* It says why there is none. */
+		if (i == nr && device_find(*name) < 0)
+			err = 1;
+	}
+	free(indices);
+	return err;
 }
 
 typedef int add_row(void *to, const struct list *l, const struct row *r);
@@ -137,7 +168,7 @@ static int for_each_row(const struct list *l, add_row *add, void *to)
 	for (i = 0; i < nr && !err; i++) {
 		r.index = indices[i];
 		r.known = control >= 0 && !device_status(control, r.index, &r.status);
-		if (sysfs_exists(r.index))
+		if (sysfs_exists(r.index) && is_wanted(l, r.index))
 			err = add(to, l, &r);
 	}
 	if (control >= 0)
@@ -184,6 +215,9 @@ static int print_table(const struct list *l)
 
 	if (!err)
 		err = scols_table_enable_noheadings(table, l->noheadings);
+	/* What is not printable is escaped already. */
+	if (!err)
+		err = scols_table_enable_noencoding(table, 1);
 	for (i = 0; i < l->nr && !err; i++)
 		err = new_column(table, l->shown[i]);
 	if (!err)
@@ -235,16 +269,10 @@ static struct json_object *json_cell(const struct column *c, const struct row *r
 static int add_object(void *to, const struct list *l, const struct row *r)
 {
 	struct json_object *o = json_object_new_object();
-	char *key, *p;
 	size_t i;
 
-	for (i = 0; i < l->nr; i++) {
-		key = xstrdup(l->shown[i]->name);
-		for (p = key; *p; p++)
-			*p = tolower((unsigned char)*p);
-		json_object_object_add(o, key, json_cell(l->shown[i], r));
-		free(key);
-	}
+	for (i = 0; i < l->nr; i++)
+		json_object_object_add(o, l->shown[i]->key, json_cell(l->shown[i], r));
 	return json_object_array_add(to, o) ? -ENOMEM : 0;
 }
 
@@ -286,9 +314,7 @@ int list_main(int argc, char **argv)
 		fputs(list_usage, stdout);
 		return 0;
 	}
-	if (argc != optind) {
-		report("list", "takes no names; see qcowctl list --help");
-		return 1;
-	}
-	return l.json ? print_json(&l) : print_table(&l);
+	l.names = argv + optind;
+	err = l.json ? print_json(&l) : print_table(&l);
+	return check_names(&l) || err;
 }

@@ -32,7 +32,8 @@ enum cell_type {
 
 /**
  * struct column - a column that list can print
- * @name: its heading; in small letters, its key in JSON
+ * @name: its heading
+ * @key: its key in JSON: the heading in small letters
  * @width: hint for libsmartcols
  * @flags: SCOLS_FL_*
  * @type: what its cells are
@@ -40,6 +41,7 @@ enum cell_type {
  */
 struct column {
 	const char *name;
+	const char *key;
 	double width;
 	int flags;
 	enum cell_type type;

@@ -80,22 +80,23 @@ static char *cell_offset(const struct row *r)
 	return sysfs_attr(r->index, "offset");
 }
 
+/* Of what the image's author chose, which is freed. */
+static char *cell_text(const struct row *r, char *bytes)
+{
+	char *text = bytes ? text_shown(bytes, r->json) : NULL;
+
+	free(bytes);
+	return text;
+}
+
 static char *cell_snapshot(const struct row *r)
 {
-	return sysfs_attr(r->index, "snapshot");
+	return cell_text(r, sysfs_attr(r->index, "snapshot"));
 }
 
 static char *cell_image(const struct row *r)
 {
-	char *path = sysfs_attr(r->index, "image");
-	char *text;
-
-	if (!path)
-		return NULL;
-	/* libsmartcols escapes what is not printable in a table. */
-	text = text_utf8(path);
-	free(path);
-	return text;
+	return cell_text(r, sysfs_attr(r->index, "image"));
 }
 
 static char *cell_mountpoints(const struct row *r)
@@ -106,7 +107,7 @@ static char *cell_mountpoints(const struct row *r)
 	size_t i;
 
 	for (i = 0; list[i]; i++) {
-		path = text_utf8(list[i]);
+		path = text_shown(list[i], r->json);
 		more = xasprintf("%s%s%s", text ? text : "", text ? "\n" : "", path);
 		free(path);
 		free(text);
@@ -141,21 +142,21 @@ static char *cell_cache(const struct row *r)
 
 /* The default ones first. */
 const struct column list_columns[LIST_NR_COLUMNS] = {
-	{ "NAME", 0.1, 0, CELL_STRING, cell_name },
-	{ "SIZE", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_size },
-	{ "FORMAT", 5, 0, CELL_STRING, cell_format },
-	{ "RO", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_ro },
-	{ "DEPTH", 1, SCOLS_FL_RIGHT, CELL_NUMBER, cell_depth },
-	{ "OPEN", 1, SCOLS_FL_RIGHT, CELL_NUMBER, cell_open },
-	{ "IMAGE", 0.3, 0, CELL_STRING, cell_image },
-	{ "MOUNTPOINTS", 0.2, SCOLS_FL_WRAP, CELL_MOUNTPOINTS, cell_mountpoints },
-	{ "MAJ:MIN", 5, SCOLS_FL_RIGHT, CELL_STRING, cell_majmin },
-	{ "OFFSET", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_offset },
-	{ "DIRECT", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_direct },
-	{ "AUTOCLEAR", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_autoclear },
-	{ "CORRUPT", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_corrupt },
-	{ "STATE", 5, 0, CELL_STRING, cell_state },
-	{ "CLUSTER", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cluster },
-	{ "CACHE", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cache },
-	{ "SNAPSHOT", 5, 0, CELL_STRING, cell_snapshot },
+	{ "NAME", "name", 0.1, 0, CELL_STRING, cell_name },
+	{ "SIZE", "size", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_size },
+	{ "FORMAT", "format", 5, 0, CELL_STRING, cell_format },
+	{ "RO", "ro", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_ro },
+	{ "DEPTH", "depth", 1, SCOLS_FL_RIGHT, CELL_NUMBER, cell_depth },
+	{ "OPEN", "open", 1, SCOLS_FL_RIGHT, CELL_NUMBER, cell_open },
+	{ "IMAGE", "image", 0.3, 0, CELL_STRING, cell_image },
+	{ "MOUNTPOINTS", "mountpoints", 0.2, SCOLS_FL_WRAP, CELL_MOUNTPOINTS, cell_mountpoints },
+	{ "MAJ:MIN", "maj:min", 5, SCOLS_FL_RIGHT, CELL_STRING, cell_majmin },
+	{ "OFFSET", "offset", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_offset },
+	{ "DIRECT", "direct", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_direct },
+	{ "AUTOCLEAR", "autoclear", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_autoclear },
+	{ "CORRUPT", "corrupt", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_corrupt },
+	{ "STATE", "state", 5, 0, CELL_STRING, cell_state },
+	{ "CLUSTER", "cluster", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cluster },
+	{ "CACHE", "cache", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cache },
+	{ "SNAPSHOT", "snapshot", 5, 0, CELL_STRING, cell_snapshot },
 };

@@ -220,3 +220,17 @@ int lock_file_again(const struct file *f)
 {
 	return lock_take(f, &plan_read) < 0 ? -1 : 0;
 }
+
+/**
+ * lock_is_held() - does anybody have an image locked?
+ * @f: the image, not locked by this program
+ *
+ * Return: whether somebody has at least a reader's locks; true if there are no locks.
+ */
+bool lock_is_held(const struct file *f)
+{
+	struct flock l;
+
+	return lock_byte(f->fd, F_OFD_GETLK, F_WRLCK, &l, FORBIDS(WRITE)) ||
+	       l.l_type != F_UNLCK;
+}

@@ -42,7 +42,7 @@ static void print_usage(FILE *to)
 		fprintf(to, " %-8s %s\n", commands[i].name, commands[i].help);
 	fputs("\nOptions:\n"
 	      " -h, --help     show this, or after a command, its options\n"
-	      " -V, --version  show the version\n\n"
+	      " -V, --version  show the version, also after a command\n\n"
 	      "For more see qcowctl(8).\n", to);
 }
 
@@ -78,9 +78,20 @@ static int help_main(int argc, char **argv)
 	return 0;
 }
 
-static bool is_one_of(const char *s, const char *a, const char *b, const char *c)
+static int version_main(void)
 {
-	return !strcmp(s, a) || !strcmp(s, b) || !strcmp(s, c);
+	puts("qcowctl " QCOW_VERSION);
+	return 0;
+}
+
+static bool is_help(const char *s)
+{
+	return !strcmp(s, "-h") || !strcmp(s, "--help") || !strcmp(s, "help");
+}
+
+static bool is_version(const char *s)
+{
+	return !strcmp(s, "-V") || !strcmp(s, "--version");
 }
 
 static int run(int argc, char **argv)
@@ -91,13 +102,13 @@ static int run(int argc, char **argv)
 		print_usage(stderr);
 		return 1;
 	}
-	if (is_one_of(argv[1], "-h", "--help", "help"))
+	if (is_help(argv[1]))
 		return help_main(argc - 1, argv + 1);
-	if (is_one_of(argv[1], "-V", "--version", "version")) {
-		puts("qcowctl " QCOW_VERSION);
-		return 0;
-	}
+	if (is_version(argv[1]) || !strcmp(argv[1], "version"))
+		return version_main();
 	c = find_command(argv[1]);
+	if (c && argc > 2 && is_version(argv[2]))
+		return version_main();
 	return c ? c->main(argc - 1, argv + 1) : unknown_command(argv[1]);
 }
 

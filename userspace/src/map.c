@@ -12,6 +12,7 @@
 #include "bitmap.h"
 #include "command.h"
 #include "device.h"
+#include "lock.h"
 #include "map.h"
 #include "report.h"
 #include "sysfs.h"
@@ -25,7 +26,7 @@ const char map_usage[] =
 "\n"
 " -J, --json           print JSON, equal to that of qemu-img map\n"
 "     --bitmap NAME    show instead what a bitmap says was written\n"
-" -f, --format FORMAT  the image is qcow2 or raw; probe it if not given\n"
+" -f, --format FORMAT  the image is qcow2, qcow or raw; probe it if not given\n"
 " -h, --help           show this\n";
 
 enum {
@@ -231,15 +232,45 @@ static int check_supported(const struct chain *c)
 	return 0;
 }
 
-static int map_image(struct map *m, const char *name, u32 format, bool untrusted)
+static int refuse_file(const struct file *f, const struct qcow_ioc_status *device)
+{
+	report(f->name, "is not what /dev/qcow%d has below, for that was attached by another name, where others were found; map the image by that name",
+	       device->index);
+	return -1;
+}
+
+/*
+ * Are these the files of a device? It may have been attached by way of a symlink, and
+ * a relative name have led elsewhere from there. Its own files are locked.
+ */
+static int check_files(const struct chain *c, const struct qcow_ioc_status *device)
+{
+	const struct image *img;
+	u32 i;
+
+	for (i = 0; i < c->nr; i++) {
+		img = &c->images[i];
+		if (i && !lock_is_held(&img->file))
+			return refuse_file(&img->file, device);
+		if (image_has_data_file(img) && !lock_is_held(&img->data))
+			return refuse_file(&img->data, device);
+	}
+	return c->nr == device->depth ? 0 : refuse_file(&c->images[c->nr - 1].file, device);
+}
+
+/* Of an image, or of @device if it is that one's. */
+static int map_image(struct map *m, const char *name, u32 format,
+		     const struct qcow_ioc_status *device)
 {
 	const struct chain_options wanted = {
 		.format = format,
 		.guess_raw = true,
-		.untrusted = untrusted,
+		.untrusted = device && device->flags & QCOW_ATTACH_UNTRUSTED,
 	};
 	int err = chain_open(&m->chain, name, &wanted);
 
+	if (!err && device)
+		err = check_files(&m->chain, device);
 	if (!err)
 		err = check_supported(&m->chain);
 	if (!err) {
@@ -293,8 +324,7 @@ static int map_device(struct map *m, int index)
 	    sync_device(index))
 		return 1;
 	path = sysfs_attr(index, "image");
-	err = map_image(m, path ? path : "image", status.format,
-			status.flags & QCOW_ATTACH_UNTRUSTED);
+	err = map_image(m, path ? path : "image", status.format, &status);
 	free(path);
 	return err;
 }
@@ -314,7 +344,7 @@ static int parse_option(struct map *m, int opt, char **argv)
 		m->help = true;
 		return 0;
 	}
-	return report_usage("map", argv);
+	return report_usage("map", argv, options);
 }
 
 /**
@@ -348,5 +378,5 @@ int map_main(int argc, char **argv)
 	if (device_or_image(argv[optind], &index))
 		return 1;
 	return index >= 0 ? map_device(&m, index) :
-	       map_image(&m, argv[optind], m.format, false);
+	       map_image(&m, argv[optind], m.format, NULL);
 }

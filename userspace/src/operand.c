@@ -45,6 +45,22 @@ int operand_open(struct operand *o, const char *arg, u32 format,
 	return -1;
 }
 
+/**
+ * operand_status() - ask the driver about the device
+ * @o: from operand_open()
+ * @status: the result
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int operand_status(const struct operand *o, struct qcow_ioc_status *status)
+{
+	int err = device_status(o->control, o->index, status);
+
+	if (err)
+		report(o->name, "%s; see qcowctl list", strerror(-err));
+	return err ? -1 : 0;
+}
+
 static int detach_hidden(const struct operand *o)
 {
 	struct qcow_ioc_detach ioc = { .size = sizeof(ioc), .index = o->index };

@@ -2,6 +2,7 @@
 #ifndef _QCOWCTL_OPERAND_H
 #define _QCOWCTL_OPERAND_H
 
+#include <linux/qcow.h>
 #include <stdbool.h>
 
 #include "keys.h"
@@ -23,6 +24,7 @@ struct operand {
 
 int operand_open(struct operand *o, const char *arg, u32 format,
 		 const struct keys_options *keys);
+int operand_status(const struct operand *o, struct qcow_ioc_status *status);
 int operand_close(struct operand *o);
 
 #endif /* _QCOWCTL_OPERAND_H */

@@ -94,13 +94,13 @@ static bool too_soon(void)
  * progress() - show how far the work is: on a terminal, or as lines of JSON
  * @what: the work
  * @done: of @total; all of it is always told
- * @total: at least 1
+ * @total: 0: not known yet, and nothing is shown
  */
 void progress(const char *what, u64 done, u64 total)
 {
 	if (how == TERMINAL_UNKNOWN)
 		how = isatty(STDERR_FILENO) ? TERMINAL : QUIET;
-	if (how == QUIET || (too_soon() && done < total))
+	if (how == QUIET || !total || (too_soon() && done < total))
 		return;
 	if (how == JSON) {
 		show_json(what, done, total);
@@ -111,7 +111,7 @@ void progress(const char *what, u64 done, u64 total)
 }
 
 /**
- * progress_end() - clear what was shown, before other output
+ * progress_end() - clear what was shown, before other output; report() does so
  */
 void progress_end(void)
 {

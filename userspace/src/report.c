@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 
+#include "progress.h"
 #include "report.h"
 #include "text.h"
 
@@ -22,6 +23,7 @@ void report(const char *name, const char *fmt, ...)
 	va_list args;
 
 	fflush(stdout);
+	progress_end();
 	flockfile(stderr);
 	fprintf(stderr, "qcowctl: %s: ", shown);
 	va_start(args, fmt);
@@ -32,16 +34,58 @@ void report(const char *name, const char *fmt, ...)
 	free(shown);
 }
 
+/* What to do about an error, by its errno. */
+static const char *errno_advice(int err)
+{
+	switch (-err) {
+	case ENOSPC:
+	case EDQUOT:
+		return "; make room on the filesystem of the image, then do it again";
+	case EIO:
+		return "; see the kernel log";
+	case ENODEV:
+	case ENXIO:
+		return "; see qcowctl list";
+	case EPERM:
+	case EACCES:
+		return "; use sudo";
+	case ENOMEM:
+		return "; free some memory, then do it again";
+	case EOPNOTSUPP:
+		return "; convert it with qemu-img convert -O qcow2";
+	}
+	return "";
+}
+
 /* What to do about an image, if the header parser or the driver did not say it. */
 static const char *report_advice(int err, const char *text)
 {
+	static const struct {
+		const char *start;
+		const char *advice;
+	} known[] = {
+		{ "damaged", "; restore it from a copy" },
+		{ "file is truncated", "; restore it from a copy" },
+		{ "has no snapshot with", "; see qcowctl snapshot list" },
+		{ "has no backing file", "; see qcowctl info" },
+		{ "is attached read-only", "; detach it, and attach it without -r" },
+	};
+	size_t i;
+
 	if (strchr(text, ';'))
 		return "";
-	if (!strncmp(text, "damaged", 7) || !strncmp(text, "file is truncated", 17))
-		return "; restore it from a copy";
-	if (err == -EOPNOTSUPP)
-		return "; convert it with qemu-img convert -O qcow2";
-	return "";
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strncmp(text, known[i].start, strlen(known[i].start)))
+			return known[i].advice;
+	return errno_advice(err);
+}
+
+/* A bare errno always gets some: the driver knows no more, but may have logged it. */
+static void report_errno(const char *name, int err)
+{
+	const char *advice = err == -EOPNOTSUPP ? "" : errno_advice(err);
+
+	report(name, "%s%s", strerror(-err), advice[0] ? advice : "; see the kernel log");
 }
 
 /**
@@ -55,7 +99,7 @@ void report_msg(const char *name, int err, const struct qcow_msg *msg)
 	char *text;
 
 	if (!msg->text[0]) {
-		report(name, "%s", strerror(-err));
+		report_errno(name, err);
 		return;
 	}
 	text = text_escape(msg->text);
@@ -63,20 +107,35 @@ void report_msg(const char *name, int err, const struct qcow_msg *msg)
 	free(text);
 }
 
+/*
+ * Is it a letter that getopt_long() did not like, rather than a word? One that it does
+ * not know may stand in the middle of others, and the last word be an earlier one.
+ */
+static bool is_letter(const char *word, const struct option *options)
+{
+	if (!optopt || optopt > 255)
+		return false;
+	for (; options->name; options++)
+		if (options->val == optopt)
+			return strncmp(word, "--", 2);
+	return true;
+}
+
 /**
  * report_usage() - print that getopt_long() met something it does not know
  * @command: the command whose arguments they are
  * @argv: its arguments
+ * @options: its options, those of one letter as well
  *
  * Return: 1, the exit code.
  */
-int report_usage(const char *command, char **argv)
+int report_usage(const char *command, char **argv, const struct option *options)
 {
 	const char *word = argv[optind - 1];
 	char letter[] = { '-', optopt, 0 };
 	char *shown;
 
-	shown = text_escape(strncmp(word, "--", 2) && optopt < 256 ? letter : word);
+	shown = text_escape(is_letter(word, options) ? letter : word);
 	report(command, "unknown or incomplete option %s; see qcowctl %s --help",
 	       shown, command);
 	free(shown);

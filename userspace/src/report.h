@@ -7,9 +7,11 @@
 
 #include "qcow/pure.h"
 
+struct option;
+
 void report(const char *name, const char *fmt, ...) __printf(2, 3);
 void report_msg(const char *name, int err, const struct qcow_msg *msg);
-int report_usage(const char *command, char **argv);
+int report_usage(const char *command, char **argv, const struct option *options);
 
 void *xcalloc(size_t nr, size_t size);
 void *xrealloc(void *p, size_t size);

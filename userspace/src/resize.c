@@ -21,9 +21,9 @@ const char resize_usage[] =
 "Make a disk larger or smaller, also while it is in use. What a larger disk has\n"
 "more of reads as zeros; what a smaller one has less of is lost.\n"
 "\n"
-"     --force          make a device smaller though it is in use\n"
-" -f, --format FORMAT  of an image that is not attached: qcow2 or raw; probe it\n"
-"                      if not given\n"
+"     --force          make a disk smaller, in use or not: its end is lost\n"
+" -f, --format FORMAT  of an image that is not attached: qcow2, qcow or raw; probe\n"
+"                      it for the first two if not given\n"
 "     --key-file FILE  as of attach, for an image that is not attached\n"
 " -h, --help           show this\n";
 
@@ -42,6 +42,7 @@ static const struct option options[] = {
 
 /**
  * struct resize - what the command line asks for
+ * @text: the size as it was given
  * @bytes: a size, or how much more or less
  * @sign: of @bytes: '+', '-', or 0: it is the size
  * @format: of an image that is not attached
@@ -50,6 +51,7 @@ static const struct option options[] = {
  * @help: show the usage instead
  */
 struct resize {
+	const char *text;
 	u64 bytes;
 	char sign;
 	u32 format;
@@ -63,6 +65,7 @@ static int parse_size(struct resize *r, const char *arg)
 	const char *digits = arg;
 	char *shown;
 
+	r->text = arg;
 	if (arg[0] == '+' || arg[0] == '-')
 		r->sign = *digits++;
 	if (!text_parse_size(digits, &r->bytes) && !(r->bytes % 512))
@@ -88,7 +91,7 @@ static int parse_option(struct resize *r, int opt, char **argv)
 		r->help = true;
 		return 0;
 	}
-	report_usage("resize", argv);
+	report_usage("resize", argv, options);
 	return -1;
 }
 
@@ -121,10 +124,66 @@ static int resize_ioctl(void *arg)
 	return ioctl(a->control, QCOW_IOC_RESIZE, a->ioc) ? -errno : 0;
 }
 
-static int resize_device(const struct resize *r, const struct operand *o,
-			 const char *name)
+static int still_open(void *arg)
+{
+	const struct operand *o = arg;
+	struct qcow_ioc_status status;
+
+	return !device_status(o->control, o->index, &status) && status.openers ?
+	       -EBUSY : 0;
+}
+
+static void report_users(const struct in_use *users, const struct operand *o)
+{
+	in_use_report(users, o->index, device_openers(o->control, o->index),
+		      "A smaller disk would lose what they may have at its end; --force does it all the same.");
+}
+
+static void report_loss(const struct resize *r, const char *name, u64 now, u64 wanted)
+{
+	char *more = r->sign ? NULL : xasprintf(", or +%s to add that much", r->text);
+	char has[32], less[32];
+
+	text_size(has, sizeof(has), now);
+	text_size(less, sizeof(less), now - wanted);
+	report(name, "is %s: what is in its last %s would be lost; make the filesystem there smaller first, then give --force%s",
+	       has, less, more ? more : "");
+	free(more);
+}
+
+/* Say why a disk does not become smaller without --force. */
+static void refuse_smaller(const struct resize *r, struct operand *o, u64 now,
+			   u64 wanted)
+{
+	struct in_use users = { };
+
+	if (!o->ours && in_use_patiently(&users, o->index, still_open, o))
+		report_users(&users, o);
+	else
+		report_loss(r, o->name, now, wanted);
+	in_use_free(&users);
+}
+
+/* The new size, or 0 after saying what is wrong with it. */
+static u64 choose_size(const struct resize *r, struct operand *o)
 {
 	struct qcow_ioc_status status;
+	u64 wanted;
+
+	if (operand_status(o, &status))
+		return 0;
+	wanted = wanted_size(r, status.bytes);
+	if (!wanted)
+		report(o->name, "has %llu bytes; there is no such size", status.bytes);
+	if (wanted >= status.bytes || r->flags & QCOW_RESIZE_FORCE)
+		return wanted;
+	if (wanted)
+		refuse_smaller(r, o, status.bytes, wanted);
+	return 0;
+}
+
+static int resize_device(const struct resize *r, struct operand *o)
+{
 	struct qcow_msg msg = { };
 	struct qcow_ioc_resize ioc = {
 		.size = sizeof(ioc),
@@ -132,28 +191,20 @@ static int resize_device(const struct resize *r, const struct operand *o,
 		.index = o->index,
 		.msg = (uintptr_t)msg.text,
 		.msg_size = sizeof(msg.text),
+		.bytes = choose_size(r, o),
 	};
 	struct attempt attempt = { .control = o->control, .ioc = &ioc };
 	struct in_use users = { };
 	int err;
 
-	err = device_status(o->control, o->index, &status);
-	if (err) {
-		report(name, "%s; see qcowctl list", strerror(-err));
+	if (!ioc.bytes)
 		return -1;
-	}
-	ioc.bytes = wanted_size(r, status.bytes);
-	if (!ioc.bytes) {
-		report(name, "has %llu bytes; there is no such size", status.bytes);
-		return -1;
-	}
 	err = in_use_patiently(&users, o->index, resize_ioctl, &attempt);
 	msg.text[sizeof(msg.text) - 1] = 0;
 	if (err == -EBUSY)
-		in_use_report(&users, o->index, device_openers(o->control, o->index),
-			      "A smaller disk would lose what they may have at its end; --force does it all the same.");
+		report_users(&users, o);
 	else if (err)
-		report_msg(name, err, &msg);
+		report_msg(o->name, err, &msg);
 	in_use_free(&users);
 	return err ? -1 : 0;
 }
@@ -165,7 +216,7 @@ static int resize_named(const struct resize *r, const char *name)
 
 	if (operand_open(&o, name, r->format, &r->keys))
 		return 1;
-	err = resize_device(r, &o, name);
+	err = resize_device(r, &o);
 	if (operand_close(&o))
 		err = -1;
 	return !!err;
@@ -177,6 +228,23 @@ static bool is_size(const char *arg)
 	return arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9';
 }
 
+/* Take such a size out of what getopt_long() gets to see; NULL if there is none. */
+static const char *take_size(int *argc, char **argv)
+{
+	const char *size;
+	int i;
+
+	for (i = 1; i < *argc && strcmp(argv[i], "--"); i++) {
+		if (!is_size(argv[i]))
+			continue;
+		size = argv[i];
+		memmove(&argv[i], &argv[i + 1], (*argc - i) * sizeof(*argv));
+		--*argc;
+		return size;
+	}
+	return NULL;
+}
+
 /**
  * resize_main() - the resize command
  * @argc: arguments, the command's name included
@@ -186,13 +254,11 @@ static bool is_size(const char *arg)
  */
 int resize_main(int argc, char **argv)
 {
-	const char *size = NULL;
+	const char *size = take_size(&argc, argv);
 	struct resize r = { };
 	int err = 0;
 	int opt;
 
-	if (argc > 2 && is_size(argv[argc - 1]))
-		size = argv[--argc];
 	while (!err && !r.help &&
 	       (opt = getopt_long(argc, argv, "f:h", options, NULL)) != -1)
 		err = parse_option(&r, opt, argv);

@@ -78,7 +78,7 @@ int secret_read_file(struct secret *s, const char *name)
 	int err;
 
 	if (fd < 0) {
-		report(name, "cannot open the key file: %s", strerror(errno));
+		report(name, "cannot open the key file: %s; check --key-file", strerror(errno));
 		return -1;
 	}
 	secret_alloc(s);
@@ -86,7 +86,7 @@ int secret_read_file(struct secret *s, const char *name)
 	if (!standard)
 		close(fd);
 	if (err)
-		report(name, "cannot read the key file: %s", strerror(-err));
+		report(name, "cannot read the key file: %s; check --key-file", strerror(-err));
 	else if (s->len > SECRET_MAX)
 		report(name, "is too long for a key file (%u bytes at most)",
 		       SECRET_MAX);
@@ -153,9 +153,9 @@ static int read_hidden(struct secret *s, int tty)
 	size_t i;
 	int err;
 
+	caught = 0;
 	if (tcgetattr(tty, &before))
 		return -1;
-	caught = 0;
 	block_signals(&mask, &waiting);
 	for (i = 0; i < ARRAY_SIZE(ending_signals); i++)
 		sigaction(ending_signals[i], &sa, &old[i]);
@@ -194,10 +194,13 @@ int secret_prompt(struct secret *s, const char *image)
 		return -1;
 	}
 	shown = text_escape(image);
-	dprintf(tty, "Passphrase for %s: ", shown);
+	do {
+		dprintf(tty, "Passphrase for %s: ", shown);
+		secret_alloc(s);
+		err = read_hidden(s, tty);
+		/* Stopped, and then continued: nothing of it was kept. */
+	} while (err && caught == SIGTSTP);
 	free(shown);
-	secret_alloc(s);
-	err = read_hidden(s, tty);
 	close(tty);
 	if (!err)
 		return 0;

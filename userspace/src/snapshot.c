@@ -97,7 +97,7 @@ struct operation {
 static void print_done(const struct snapshot_args *a, const struct operation *op)
 {
 	struct json_object *o;
-	char *id = text_utf8(op->ioc.id), *name = text_utf8(a->name);
+	char *id = text_shown(op->ioc.id, a->json), *name = text_utf8(a->name);
 
 	if (a->json) {
 		o = json_object_new_object();
@@ -250,7 +250,7 @@ static int parse_option(struct snapshot_args *a, int opt, char **argv)
 		a->help = true;
 		return 0;
 	}
-	return report_usage("snapshot", argv);
+	return report_usage("snapshot", argv, options);
 }
 
 static int parse_words(struct snapshot_args *a, int nr, char **words)

@@ -92,12 +92,12 @@ void snapshot_free_all(struct snapshot *list, u32 nr)
 
 static char *cell_id(const struct snapshot *s)
 {
-	return text_utf8(s->id);
+	return text_escape(s->id);
 }
 
 static char *cell_name(const struct snapshot *s)
 {
-	return text_utf8(s->name);
+	return text_escape(s->name);
 }
 
 static char *cell_vm_size(const struct snapshot *s)
@@ -176,6 +176,9 @@ static int print_table(const struct snapshot *list, u32 nr)
 	size_t i;
 	u32 n;
 
+	/* What is not printable is escaped already. */
+	if (!err)
+		err = scols_table_enable_noencoding(table, 1);
 	for (i = 0; i < ARRAY_SIZE(columns) && !err; i++)
 		if (!scols_table_new_column(table, columns[i].name,
 					    columns[i].width, columns[i].flags))

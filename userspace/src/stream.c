@@ -7,7 +7,6 @@
 
 #include "command.h"
 #include "device.h"
-#include "progress.h"
 #include "report.h"
 #include "work.h"
 
@@ -39,7 +38,6 @@ static int stream_step(const struct operand *o, u64 *done, u64 *total)
 	if (!err || err == -EINTR)
 		return err;
 	msg.text[sizeof(msg.text) - 1] = 0;
-	progress_end();
 	report_msg(o->name, err, &msg);
 	return err;
 }

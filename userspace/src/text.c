@@ -14,7 +14,7 @@
 /* Characters that turn the direction of text and so can fake what is shown. */
 static bool is_bidi_control(wchar_t c)
 {
-	return (c >= 0x200e && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
+	return c == 0x061c || (c >= 0x200e && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
 	       (c >= 0x2066 && c <= 0x2069);
 }
 
@@ -105,43 +105,112 @@ char *text_utf8(const char *bytes)
 	return text;
 }
 
+/**
+ * text_shown() - make bytes fit for a table or for JSON
+ * @bytes: a file's name or anything else that an image's author wrote
+ * @json: for JSON
+ *
+ * Return: a string to free.
+ */
+char *text_shown(const char *bytes, bool json)
+{
+	return json ? text_utf8(bytes) : text_escape(bytes);
+}
+
+static char ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+}
+
+/**
+ * text_same_word() - compare words of ours, capitals or not
+ * @a: a word
+ * @b: a word
+ *
+ * In every locale alike: the small letter of I is another one in Turkish.
+ *
+ * Return: whether they are the same.
+ */
+bool text_same_word(const char *a, const char *b)
+{
+	while (*a && ascii_lower(*a) == ascii_lower(*b)) {
+		a++;
+		b++;
+	}
+	return ascii_lower(*a) == ascii_lower(*b);
+}
+
 static const char units[] = "BKMGTPE";
+
+/* A suffix: K, KiB or KB and so on, or none. Return: how often @base counts, or -EINVAL. */
+static int parse_unit(const char *s, unsigned int *base)
+{
+	int exp;
+
+	*base = 1024;
+	if (!*s)
+		return 0;
+	for (exp = 1; units[exp]; exp++)
+		if (ascii_lower(units[exp]) == ascii_lower(*s))
+			break;
+	if (!units[exp])
+		return -EINVAL;
+	if (text_same_word(s + 1, "B"))
+		*base = 1000;
+	else if (s[1] && !text_same_word(s + 1, "iB"))
+		return -EINVAL;
+	return exp;
+}
+
+/* Digits behind a point: @fraction of @parts. Return: what follows, or NULL. */
+static const char *parse_fraction(const char *s, u64 *fraction, u64 *parts)
+{
+	const char *start = s;
+
+	while (isdigit((unsigned char)*s) && s - start < 15) {
+		*fraction = *fraction * 10 + (*s++ - '0');
+		*parts *= 10;
+	}
+	/* Of bytes there are no fractions. */
+	return s == start || !*s ? NULL : s;
+}
 
 /**
  * text_parse_size() - read a number of bytes
- * @s: digits, or 0x and hexadecimal digits, then maybe a letter: K, KiB, M, MiB
- *	and so on count in steps of 1024, KB, MB and so on in steps of 1000
+ * @s: decimal digits, maybe with a point, or 0x and hexadecimal digits, then maybe a
+ *	letter: K, KiB, M, MiB and so on count in steps of 1024, KB, MB and so on in
+ *	steps of 1000
  * @size: the result
  *
- * Return: 0 or -EINVAL.
+ * Return: 0 or -EINVAL, also if it is not whole bytes.
  */
 int text_parse_size(const char *s, u64 *size)
 {
-	unsigned long long n;
-	const char *unit;
-	u64 base = 1024;
+	bool hex = s[0] == '0' && ascii_lower(s[1]) == 'x';
+	u64 fraction = 0, parts = 1;
+	unsigned int base;
+	const char *rest;
 	char *end;
+	int exp;
 
 	if (!isdigit((unsigned char)*s))
 		return -EINVAL;
 	errno = 0;
-	n = strtoull(s, &end, 0);
-	*size = n;
+	*size = strtoull(s, &end, hex ? 16 : 10);
 	if (errno)
 		return -EINVAL;
-	if (!*end)
-		return 0;
-	unit = strchr(units + 1, toupper((unsigned char)*end++));
-	if (!unit)
+	rest = !hex && *end == '.' ? parse_fraction(end + 1, &fraction, &parts) : end;
+	exp = rest ? parse_unit(rest, &base) : -EINVAL;
+	if (exp < 0)
 		return -EINVAL;
-	if (!strcasecmp(end, "B"))
-		base = 1000;
-	else if (*end && strcasecmp(end, "iB"))
-		return -EINVAL;
-	for (; unit > units; unit--)
-		if (__builtin_mul_overflow(*size, base, size))
+	while (exp--) {
+		fraction *= base;
+		if (__builtin_mul_overflow(*size, base, size) ||
+		    __builtin_add_overflow(*size, fraction / parts, size))
 			return -EINVAL;
-	return 0;
+		fraction %= parts;
+	}
+	return fraction ? -EINVAL : 0;
 }
 
 /**

@@ -39,9 +39,12 @@ static int work_steps(const struct work *w, const struct operand *o)
 			return 0;
 		}
 	} while (!progress_stopped());
-	progress_end();
-	report(o->name, "interrupted after %llu of %llu bytes; %s",
-	       (unsigned long long)done, (unsigned long long)total, w->interrupted);
+	if (total)
+		report(o->name, "interrupted after %llu of %llu bytes; %s",
+		       (unsigned long long)done, (unsigned long long)total,
+		       w->interrupted);
+	else
+		report(o->name, "interrupted before it began; %s", w->interrupted);
 	return -1;
 }
 
@@ -71,7 +74,7 @@ static int parse_option(const struct work *w, struct keys_options *keys, int opt
 	case OPT_PROGRESS:
 		return progress_parse(optarg);
 	}
-	return report_usage(w->command, argv);
+	return report_usage(w->command, argv, options);
 }
 
 /**
