@@ -209,7 +209,7 @@ case_resize_raced() {
 		"${fio[@]}" --filename="$dev" --name=write --rw=randwrite --bs=4k \
 			--name=trim --rw=randtrim --bs=768k &
 		pid=$!
-		for i in {1..8}; do
+		for i in {1..5}; do
 			qcowctl resize --force "$dev" 5M || fail "$image: smaller, $i"
 			sleep 0.1
 			qcowctl resize "$dev" 16M || fail "$image: larger, $i"
