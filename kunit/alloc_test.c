@@ -8,6 +8,7 @@
 
 #include "alloc.h"
 #include "commit.h"
+#include "refcount.h"
 #include "release.h"
 #include "writer.h"
 
@@ -239,9 +240,36 @@ static void alloc_release(struct kunit *test)
 	writer_close(t->w);
 }
 
+/* --- The end --- */
+
+/* What cannot be made longer has so many clusters, and all are given out. */
+static void alloc_limit(struct kunit *test)
+{
+	struct taken *t = build(test, 4);
+	struct qcow_alloc *a = t->w->img->alloc;
+	u64 size = memfile_size(writer_top(t->w)->m);
+	u64 c, value;
+	u32 n = 0;
+
+	/* No entry leads further. */
+	KUNIT_EXPECT_EQ(test, a->limit, 1ULL << (56 - 9));
+	a->limit = (size >> 9) + 5;
+	for (c = 1; c < a->limit; c++) {
+		KUNIT_ASSERT_EQ(test, qcow_refcount_get(a, c, &value), 0);
+		n += !value;
+	}
+	while (t->nr <= n && !take(t, 1))
+		cond_resched();
+	KUNIT_EXPECT_EQ(test, t->nr, n);
+	KUNIT_EXPECT_EQ(test, t->err, -ENOSPC);
+	expect_free(test, t);
+	writer_close(t->w);
+}
+
 static struct kunit_case alloc_test_cases[] = {
 	KUNIT_CASE_PARAM(alloc_parallel, order_gen_params),
 	KUNIT_CASE_PARAM(alloc_release, order_gen_params),
+	KUNIT_CASE(alloc_limit),
 	{ }
 };
 

@@ -24,6 +24,9 @@
 #define ALLOC_BATCH_BYTES	(4U << 20)
 #define ALLOC_BATCH_MAX		128
 
+/* Entries lead to offsets of so many bits. */
+#define ALLOC_OFFSET_BITS	56
+
 /* A step of growth: an eighth of the file, between these. */
 #define ALLOC_GROW_MIN		BIT_ULL(20)
 #define ALLOC_GROW_MAX		(64ULL << 20)
@@ -244,9 +247,9 @@ static int __find_free(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
 		if (err)
 			return err;
 	}
-	/* A block device ends somewhere. */
-	if (cluster + *got > a->limit)
+	if (cluster >= a->limit)
 		return -ENOSPC;
+	*got = min_t(u64, *got, a->limit - cluster);
 	*first = cluster;
 	return __check_free(a, cluster, *got);
 }
@@ -322,8 +325,10 @@ static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
  * Context: as qcow_refcount_grow(). May sleep; reads refcounts, makes the file
  * longer, writes nothing but a larger refcount table. What was taken and is not
  * linked has to be given to qcow_release().
- * Return: 0; -ENOSPC: the refcount table has its largest size; or the error of
- * reading refcounts or of making the table larger.
+ * Return: 0; -ENOSPC: all are taken that entries can lead to, that the device has
+ * or that a refcount table of the largest size covers; -EIO: metadata is said to be
+ * free, which stops the image; or the error of reading refcounts or of making the
+ * table larger, -ENOMEM among them.
  */
 int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 			bool *fresh)
@@ -637,7 +642,7 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 		a->fresh = DIV_ROUND_UP_ULL(img->file.size,
 					    1ULL << h->cluster_bits);
 		a->file_end = img->file.size;
-		a->limit = U64_MAX;
+		a->limit = 1ULL << (ALLOC_OFFSET_BITS - h->cluster_bits);
 	} else {
 		a->limit = img->file.size >> h->cluster_bits;
 		a->fresh = U64_MAX;

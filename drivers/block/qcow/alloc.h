@@ -82,7 +82,7 @@ struct qcow_ready {
  *	before: they read as zeros
  * @pool: clusters that are reserved
  * @file_end: bytes of a regular file as far as it was grown; else U64_MAX
- * @limit: clusters that a block device holds; else U64_MAX
+ * @limit: clusters that a block device holds; else that entries can lead to
  * @releases: references that are gone in memory: release.c
  * @l1_dirty: entries of img->l1 to be written
  * @l1_lock: one L2 table is made at a time; taken before @store_lock and @lock
