@@ -3,6 +3,7 @@
  * Clusters as they are handed out: to one caller each, free before, given back
  * at the end, and not again until the release is durable.
  */
+#include <linux/ktime.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -266,10 +267,38 @@ static void alloc_limit(struct kunit *test)
 	writer_close(t->w);
 }
 
+/* However far off the end is: no more is looked at than there is. */
+static void trim_at(struct kunit *test, u64 size, bool grown)
+{
+	struct taken *t = build(test, 4);
+	struct memfile *m = writer_top(t->w)->m;
+	ktime_t start = ktime_get();
+
+	KUNIT_ASSERT_EQ(test, take(t, 1), 0);
+	memfile_set_size(m, size);
+	if (grown)
+		t->w->img->alloc->file_end = size;
+	writer_close(t->w);
+	KUNIT_EXPECT_LT(test, ktime_ms_delta(ktime_get(), start), 1000);
+	if (grown)
+		KUNIT_EXPECT_LT(test, memfile_size(m), 8ULL << 20);
+	else
+		KUNIT_EXPECT_EQ(test, memfile_size(m), size);
+	writer_free(t->w);
+}
+
+static void alloc_trim(struct kunit *test)
+{
+	trim_at(test, 1ULL << 36, true);
+	/* Somebody else wrote there. */
+	trim_at(test, 1ULL << 36, false);
+}
+
 static struct kunit_case alloc_test_cases[] = {
 	KUNIT_CASE_PARAM(alloc_parallel, order_gen_params),
 	KUNIT_CASE_PARAM(alloc_release, order_gen_params),
 	KUNIT_CASE(alloc_limit),
+	KUNIT_CASE(alloc_trim),
 	{ }
 };
 

@@ -142,18 +142,23 @@ static void __grow_file(struct qcow_alloc *a, u64 end)
 		a->file_end = target;
 }
 
-/* Clusters of the file up to the last used one, if it ends at @end. */
-static u64 __used_clusters(struct qcow_alloc *a, u64 end)
+/* Clusters of the file up to the last used one, if that is among @first to @end. */
+static u64 used_clusters(struct qcow_alloc *a, u64 first, u64 end)
 {
-	u64 cluster = DIV_ROUND_UP_ULL(end, 1ULL << qcow_alloc_cluster_bits(a));
-	u64 value;
+	bool found = false;
 
-	if (!alloc_has_refcounts(a))
-		return min(cluster, a->hint);
-	for (; cluster; cluster--)
-		if (__qcow_refcount_get(a, cluster - 1, &value) || value)
+	mutex_lock(&a->lock);
+	if (!alloc_has_refcounts(a)) {
+		end = min(end, a->hint);
+		found = true;
+	}
+	while (!found && end > first) {
+		if (__qcow_refcount_find_used(a, &end, &found))
 			break;
-	return cluster;
+		cond_resched();
+	}
+	mutex_unlock(&a->lock);
+	return max(end, first);
 }
 
 /**
@@ -164,16 +169,19 @@ static u64 __used_clusters(struct qcow_alloc *a, u64 end)
  */
 void qcow_alloc_trim(struct qcow_alloc *a)
 {
+	u64 end = qcow_file_size(&a->img->file), before = a->img->file.size;
 	u32 bits = qcow_alloc_cluster_bits(a);
-	u64 end = qcow_file_size(&a->img->file), used;
+	u64 cluster = 1ULL << bits, used;
 
-	if (a->file_end == U64_MAX || end <= a->img->file.size)
+	if (a->file_end == U64_MAX || end <= before)
 		return;
-	mutex_lock(&a->lock);
-	used = __used_clusters(a, end);
-	mutex_unlock(&a->lock);
+	/* Something lies behind all that was handed out: not ours to cut, either. */
+	if (end > max(a->file_end, a->fresh << bits))
+		return;
+	used = used_clusters(a, DIV_ROUND_UP_ULL(before, cluster),
+			     DIV_ROUND_UP_ULL(end, cluster));
 	/* What was there before is not ours to cut. */
-	used = max(used << bits, a->img->file.size);
+	used = max(used << bits, before);
 	if (used < end && qcow_space_truncate(&a->img->file, used))
 		return;
 }

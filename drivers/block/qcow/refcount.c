@@ -210,6 +210,37 @@ int __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster, u32 want, u32 *got)
 	return 0;
 }
 
+/**
+ * __qcow_refcount_find_used() - look for the last cluster in use
+ * @a: of the image
+ * @end: look below this number, at least 1; the result: behind the one in use, or
+ *	where to go on
+ * @found: there is one
+ *
+ * One slice, or a stretch that no block covers, at a time. Context: under a->lock.
+ * May sleep. Return: 0, or the error of reading refcounts.
+ */
+int __qcow_refcount_find_used(struct qcow_alloc *a, u64 *end, bool *found)
+{
+	u64 last = min(*end, (u64)a->table_size << a->block_bits) - 1;
+	struct qcow_slice *slice = ref_slice(a, last);
+	u32 i = ref_index(a, last) + 1;
+
+	*found = false;
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	if (!slice) {
+		*end = last >> a->block_bits << a->block_bits;
+		return 0;
+	}
+	while (i && !qcow_entry_refcount(slice->data, a->order, i - 1))
+		i--;
+	qcow_cache_put(slice);
+	*found = i;
+	*end = last - ref_index(a, last) + i;
+	return 0;
+}
+
 /* An empty refcount block in memory. */
 static int block_zero(struct qcow_alloc *a, u64 offset)
 {
