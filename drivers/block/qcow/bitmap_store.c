@@ -214,7 +214,7 @@ static int store_note(struct qcow_alloc *a, u64 first, u32 nr)
 	return err;
 }
 
-/* So many clusters in a row. */
+/* So many clusters in a row. @offset: set if they are there. */
 static int store_alloc(struct qcow_alloc *a, u32 want, u64 *offset)
 {
 	u32 have = 0, got, tries;
@@ -235,8 +235,10 @@ static int store_alloc(struct qcow_alloc *a, u32 want, u64 *offset)
 		have += got;
 	}
 	if (!err && have == want) {
-		*offset = first << qcow_alloc_cluster_bits(a);
-		return store_note(a, first, want);
+		err = store_note(a, first, want);
+		if (!err)
+			*offset = first << qcow_alloc_cluster_bits(a);
+		return err;
 	}
 	if (have)
 		qcow_release(a, first, have);
