@@ -5,10 +5,13 @@
  * readable, the image stays whole also if the power is cut then, and what is
  * tried again works, unless it was said that nothing is promised any more.
  */
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
 
+#include "alloc.h"
+#include "commit.h"
 #include "fault.h"
 #include "write.h"
 #include "writer.h"
@@ -465,10 +468,53 @@ static void wfault_allocations(struct kunit *test)
 		KUNIT_EXPECT_GT(test, total[stage], 10);
 }
 
+/* --- A sync that failed for somebody else --- */
+
+struct committer {
+	struct work_struct work;
+	struct qcow_alloc *a;
+	int err;
+};
+
+static void committer_work(struct work_struct *work)
+{
+	struct committer *c = container_of(work, struct committer, work);
+
+	c->err = qcow_commit(c->a);
+}
+
+/* A commit stands in line for who writes metadata, whose sync fails. */
+static void wfault_waiting(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	struct committer c = { .err = 1 };
+	u64 begun;
+
+	build(test, 0);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	KUNIT_EXPECT_EQ(test, writer_write(w, 0, 2 * SECTOR), 0);
+	c.a = w->img->alloc;
+	INIT_WORK_ONSTACK(&c.work, committer_work);
+	begun = atomic64_read(&c.a->begun);
+	mutex_lock(&c.a->store_lock);
+	queue_work(qtest_wq, &c.work);
+	while (atomic64_read(&c.a->begun) == begun)
+		msleep(20);
+	msleep(50);
+	c.a->failed = -EIO;
+	mutex_unlock(&c.a->store_lock);
+	flush_work(&c.work);
+	destroy_work_on_stack(&c.work);
+	KUNIT_EXPECT_EQ(test, c.err, -EIO);
+	writer_close(w);
+	writer_free(w);
+}
+
 static struct kunit_case wfault_test_cases[] = {
 	KUNIT_CASE(wfault_files),
 	KUNIT_CASE(wfault_room),
 	KUNIT_CASE(wfault_allocations),
+	KUNIT_CASE(wfault_waiting),
 	{ }
 };
 

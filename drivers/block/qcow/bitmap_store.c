@@ -25,11 +25,16 @@
 /* Clusters of a bitmap that are written at once. */
 #define STORE_MAX_RUN		256
 
-/* What a sync has lost that fails cannot be told: see commit.c. */
-static int store_sync(struct qcow_image *img)
+/*
+ * What a sync has lost that fails cannot be told: see commit.c. Under the
+ * alloc's store_lock: a commit that is under way would not hear of it.
+ */
+static int __store_sync(struct qcow_image *img)
 {
-	int err = qcow_file_sync(&img->file);
+	int err;
 
+	lockdep_assert_held(&img->alloc->store_lock);
+	err = qcow_file_sync(&img->file);
 	if (!err)
 		return 0;
 	if (!img->alloc->failed)
@@ -39,9 +44,19 @@ static int store_sync(struct qcow_image *img)
 	return -EIO;
 }
 
-static int store_pwrite(struct qcow_image *img, u64 pos, void *buf, size_t len)
+static int store_sync(struct qcow_image *img)
 {
-	return qcow_file_pwrite(&img->file, pos, buf, len) ?: store_sync(img);
+	int err;
+
+	mutex_lock(&img->alloc->store_lock);
+	err = __store_sync(img);
+	mutex_unlock(&img->alloc->store_lock);
+	return err;
+}
+
+static int __store_pwrite(struct qcow_image *img, u64 pos, void *buf, size_t len)
+{
+	return qcow_file_pwrite(&img->file, pos, buf, len) ?: __store_sync(img);
 }
 
 /* --- The header --- */
@@ -59,7 +74,7 @@ static int __header_set_valid(struct qcow_image *img, bool valid)
 		features |= cpu_to_be64(QCOW_DISK_AUTOCLEAR_BITMAPS);
 	else
 		features &= ~cpu_to_be64(QCOW_DISK_AUTOCLEAR_BITMAPS);
-	err = store_pwrite(img, offset, &features, sizeof(features));
+	err = __store_pwrite(img, offset, &features, sizeof(features));
 	if (!err)
 		img->bitmaps->valid = valid;
 	return err;
@@ -94,11 +109,11 @@ static int __header_make_room(struct qcow_image *img, const struct qcow_header *
 	to = round_up(to, 8);
 	if (to + h->backing_len > cluster)
 		return -ENOSPC;
-	err = store_pwrite(img, to, buf + h->backing_offset, h->backing_len);
+	err = __store_pwrite(img, to, buf + h->backing_offset, h->backing_len);
 	if (err)
 		return err;
 	offset = cpu_to_be64(to);
-	return store_pwrite(img, field, &offset, sizeof(offset));
+	return __store_pwrite(img, field, &offset, sizeof(offset));
 }
 
 /* The mark that ends the extensions becomes ours; a new one is behind it. */
@@ -126,10 +141,10 @@ static int __header_add_extension(struct qcow_image *img,
 		err = __header_make_room(img, &h, buf, sizeof(ext) + sizeof(body));
 	kvfree(buf);
 	if (!err)
-		err = store_pwrite(img, h.extensions_end + sizeof(ext), &body,
-				   sizeof(body));
+		err = __store_pwrite(img, h.extensions_end + sizeof(ext), &body,
+				     sizeof(body));
 	if (!err)
-		err = store_pwrite(img, h.extensions_end, &ext, sizeof(ext));
+		err = __store_pwrite(img, h.extensions_end, &ext, sizeof(ext));
 	if (!err)
 		img->bitmaps->extension = h.extensions_end + sizeof(ext);
 	return err;
@@ -149,7 +164,7 @@ static int __header_drop_extension(struct qcow_image *img)
 	if (err || ext.type || at % 8)
 		return err;
 	memset(&ext, 0, sizeof(ext));
-	err = store_pwrite(img, at - sizeof(ext), &ext, sizeof(ext));
+	err = __store_pwrite(img, at - sizeof(ext), &ext, sizeof(ext));
 	if (!err)
 		all->extension = 0;
 	return err;
@@ -176,7 +191,7 @@ static int __header_publish(struct qcow_image *img,
 		return __header_drop_extension(img);
 	qcow_bitdir_put_extension(&disk, dir);
 	if (all->extension)
-		err = store_pwrite(img, all->extension, &disk, sizeof(disk));
+		err = __store_pwrite(img, all->extension, &disk, sizeof(disk));
 	else
 		err = __header_add_extension(img, &disk);
 	if (!err && !all->valid)
