@@ -333,6 +333,56 @@ static void wfault_room(struct kunit *test)
 	KUNIT_EXPECT_GT(test, total, 30);
 }
 
+/* How it turns out that there is no room for a larger refcount table. */
+enum no_room { NO_SPACE, NO_SPACE_WHEN_WRITTEN, NO_MORE_OF_DEVICE, NO_ROOMS };
+
+/* All clusters are taken. What was written until then can be flushed. */
+static void run_full(struct kunit *test, enum no_room why)
+{
+	struct memfile_mode mode = {
+		.fail_ops = MEMFILE_FALLOC,
+		.fail_at = why == NO_SPACE_WHEN_WRITTEN,
+		.sticky = true,
+		.error = -EOPNOTSUPP,
+	};
+	struct writer *w = test->priv;
+	u64 covered = 64 * 64, first;
+	const char *fault;
+	bool fresh;
+	u32 got, n = 0;
+	int err;
+
+	if (why != NO_MORE_OF_DEVICE)
+		mode.room = (covered + 2) * SECTOR;
+	builder_set_mode(w->base.c, &mode);
+	writer_restart(w);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	if (why == NO_MORE_OF_DEVICE)
+		w->img->alloc->limit = covered + 2;
+	KUNIT_EXPECT_EQ(test, writer_write(w, 0, 2 * SECTOR), 0);
+	do {
+		err = qcow_alloc_clusters(w->img->alloc, 1, &first, &got, &fresh);
+	} while (!err && ++n < covered);
+	KUNIT_EXPECT_EQ_MSG(test, err, -ENOSPC, "%u", why);
+	KUNIT_EXPECT_EQ_MSG(test, writer_flush(w), 0, "%u", why);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	writer_close(w);
+	fault = writer_check_closed(w);
+	if (fault)
+		KUNIT_FAIL(test, "%u: %s", why, fault);
+	KUNIT_EXPECT_LE(test, memfile_size(writer_top(w)->m), covered * SECTOR);
+}
+
+static void wfault_full(struct kunit *test)
+{
+	enum no_room why;
+
+	build(test, IMAGES - 1);
+	for (why = 0; why < NO_ROOMS; why++)
+		run_full(test, why);
+	writer_free(test->priv);
+}
+
 /* --- Allocations --- */
 
 /* When an allocation fails. */
@@ -513,6 +563,7 @@ static void wfault_waiting(struct kunit *test)
 static struct kunit_case wfault_test_cases[] = {
 	KUNIT_CASE(wfault_files),
 	KUNIT_CASE(wfault_room),
+	KUNIT_CASE(wfault_full),
 	KUNIT_CASE(wfault_allocations),
 	KUNIT_CASE(wfault_waiting),
 	{ }

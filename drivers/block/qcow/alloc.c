@@ -187,22 +187,23 @@ void qcow_alloc_trim(struct qcow_alloc *a)
 }
 
 /**
- * qcow_alloc_secure() - see to it that a cluster of metadata can be written
+ * qcow_alloc_secure() - see to it that clusters of metadata can be written
  * @a: of the image
- * @cluster: number; it was taken for a table
+ * @first: number of the first; they were taken for a table
+ * @nr: how many
  *
  * Nothing is linked to a table for which there is no space, or what was written
  * elsewhere could not be made durable either. May sleep.
  * Return: 0, -ENOSPC, or another error.
  */
-int qcow_alloc_secure(struct qcow_alloc *a, u64 cluster)
+int qcow_alloc_secure(struct qcow_alloc *a, u64 first, u32 nr)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
 	int err;
 
 	if (!qcow_file_regular(&a->img->file))
 		return 0;
-	err = qcow_space_allocate(&a->img->file, cluster << bits, 1ULL << bits);
+	err = qcow_space_allocate(&a->img->file, first << bits, (u64)nr << bits);
 	return err == -EOPNOTSUPP ? 0 : err;
 }
 
@@ -450,14 +451,11 @@ static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 static int run_secure(struct qcow_alloc *a, enum qcow_meta kind, u32 nr,
 		      u64 first)
 {
-	u32 i;
 	int err;
 
 	err = qcow_alloc_add_meta(a, kind, first << qcow_alloc_cluster_bits(a),
 				  (u64)nr << qcow_alloc_cluster_bits(a));
-	for (i = 0; !err && i < nr; i++)
-		err = qcow_alloc_secure(a, first + i);
-	return err;
+	return err ?: qcow_alloc_secure(a, first, nr);
 }
 
 /**
