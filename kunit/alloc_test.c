@@ -241,6 +241,54 @@ static void alloc_release(struct kunit *test)
 	writer_close(t->w);
 }
 
+/* Notes of what was given up. */
+static u32 count_notes(struct qcow_alloc *a)
+{
+	struct list_head *p;
+	u32 n = 0;
+
+	mutex_lock(&a->lock);
+	list_for_each(p, &a->releases)
+		n++;
+	mutex_unlock(&a->lock);
+	return n;
+}
+
+/* They are few, and none where no commit would ever come. */
+static void alloc_notes(struct kunit *test)
+{
+	struct taken *t = build(test, 4);
+	struct qcow_alloc *a = t->w->img->alloc;
+	u32 i, from;
+
+	for (i = 0; i < 200; i++)
+		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
+	KUNIT_EXPECT_GT(test, a->max_releases, 10000);
+	a->max_releases = 50;
+	for (i = 0; i < 100; i++)
+		qcow_release(a, t->cluster[2 * i], 1);
+	KUNIT_EXPECT_LE(test, count_notes(a), 50);
+	KUNIT_EXPECT_TRUE(test, qcow_commit_full(a));
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, count_notes(a), 0);
+	KUNIT_EXPECT_FALSE(test, qcow_commit_full(a));
+	from = t->nr;
+	for (i = 0; i < 300; i++)
+		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
+	KUNIT_EXPECT_GT(test, taken_again(t, from), 40);
+	KUNIT_EXPECT_LE(test, taken_again(t, from), 50);
+	for (i = 100; i < 130; i++)
+		qcow_release(a, t->cluster[2 * i - 1], 1);
+	KUNIT_EXPECT_TRUE(test, qcow_commit_full(a));
+	/* Those that are there are forgotten, and no more are made. */
+	a->failed = -EIO;
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), -EIO);
+	qcow_release(a, t->cluster[1], 1);
+	KUNIT_EXPECT_EQ(test, count_notes(a), 0);
+	KUNIT_EXPECT_FALSE(test, qcow_commit_full(a));
+	writer_close(t->w);
+}
+
 /* --- The end --- */
 
 /* What cannot be made longer has so many clusters, and all are given out. */
@@ -297,6 +345,7 @@ static void alloc_trim(struct kunit *test)
 static struct kunit_case alloc_test_cases[] = {
 	KUNIT_CASE_PARAM(alloc_parallel, order_gen_params),
 	KUNIT_CASE_PARAM(alloc_release, order_gen_params),
+	KUNIT_CASE(alloc_notes),
 	KUNIT_CASE(alloc_limit),
 	KUNIT_CASE(alloc_trim),
 	{ }

@@ -663,7 +663,7 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 	mutex_init(&a->commit_lock);
 	mutex_init(&a->store_lock);
 	init_waitqueue_head(&a->stored);
-	INIT_LIST_HEAD(&a->releases);
+	qcow_release_init(a);
 	qcow_inflight_init(&a->inflight);
 	qcow_ready_setup(a);
 	xa_init_flags(&a->meta, XA_FLAGS_ACCOUNT);

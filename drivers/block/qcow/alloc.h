@@ -84,6 +84,8 @@ struct qcow_ready {
  * @file_end: bytes of a regular file as far as it was grown; else U64_MAX
  * @limit: clusters that a block device holds; else that entries can lead to
  * @releases: references that are gone in memory: release.c
+ * @nr_releases: how many notes those are; read without @lock, too
+ * @max_releases: notes that there may be: what is more is leaked
  * @l1_dirty: entries of img->l1 to be written
  * @l1_lock: one L2 table is made at a time; taken before @store_lock and @lock
  * @share: a snapshot is being made, and wants to know which L2 tables are about
@@ -135,6 +137,8 @@ struct qcow_alloc {
 	u64 file_end;
 	u64 limit;
 	struct list_head releases;
+	u32 nr_releases;
+	u32 max_releases;
 	struct qcow_dirty_range l1_dirty;
 
 	/* Held while an L2 table is made; taken before lock. */

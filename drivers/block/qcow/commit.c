@@ -414,7 +414,8 @@ void qcow_commit_init(struct qcow_alloc *a)
 
 static bool commit_crowded(const struct qcow_alloc *a)
 {
-	return qcow_cache_crowded(a->img->cache) || qcow_cache_crowded(a->refs);
+	return qcow_cache_crowded(a->img->cache) || qcow_cache_crowded(a->refs) ||
+	       qcow_release_crowded(a);
 }
 
 /**
@@ -425,7 +426,8 @@ static bool commit_crowded(const struct qcow_alloc *a)
  */
 bool qcow_commit_full(const struct qcow_alloc *a)
 {
-	return qcow_cache_full(a->img->cache) || qcow_cache_full(a->refs);
+	return qcow_cache_full(a->img->cache) || qcow_cache_full(a->refs) ||
+	       qcow_release_full(a);
 }
 
 /**
