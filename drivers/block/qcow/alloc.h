@@ -94,6 +94,7 @@ struct qcow_ready {
  * @snapshots: snapshots that it has
  * @snapshots_offset: bytes into the file of their table
  * @snapshots_bytes: of that table
+ * @snapshots_l1_bytes: of their L1 tables
  * @meta: what clusters of metadata hold (enum qcow_meta), by number; in version 1
  *	sectors, as that is what tables are aligned to
  * @meta_nodes: memory that @meta takes, in nodes, about
@@ -148,6 +149,7 @@ struct qcow_alloc {
 	u32 snapshots;
 	u64 snapshots_offset;
 	u64 snapshots_bytes;
+	u64 snapshots_l1_bytes;
 	struct xarray meta;
 	u64 meta_nodes;
 	u64 meta_last;
