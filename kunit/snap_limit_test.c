@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What snapshots may take together.
+ * What snapshots may take together: their L1 tables in the file, and the memory for
+ * knowing where tables lie when one of them is applied.
  */
 #include <linux/slab.h>
 
@@ -54,6 +55,14 @@ static int delete(struct writer *w, const char *name, struct qcow_msg *msg)
 
 	msg->text[0] = 0;
 	return qcow_snap_delete(w->img, &req, msg);
+}
+
+static int apply(struct writer *w, const char *name, struct qcow_msg *msg)
+{
+	struct qcow_snap_request req = { .name = name, .pause = &pause };
+
+	msg->text[0] = 0;
+	return qcow_snap_apply(w->img, &req, msg);
 }
 
 /* --- L1 tables --- */
@@ -130,9 +139,53 @@ static void snap_limit_attach(struct kunit *test)
 	writer_free(w);
 }
 
+/* --- Memory --- */
+
+/* What is applied has tables that nothing is known of. */
+static void snap_limit_apply(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	struct qcow_msg msg = { };
+	struct qcow_alloc *a;
+	u64 max, first;
+	bool fresh;
+	u32 got, i;
+
+	build(test, 9);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	KUNIT_ASSERT_EQ(test, create(w, "one", &msg), 0);
+	/* So that the disk has its tables elsewhere. */
+	for (i = 0; i < XA_CHUNK_SIZE; i++)
+		KUNIT_ASSERT_EQ(test, qcow_alloc_clusters(w->img->alloc, 1, &first, &got,
+							  &fresh), 0);
+	KUNIT_ASSERT_EQ(test, writer_write(w, 0, 1024), 0);
+	writer_close(w);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	a = w->img->alloc;
+	max = a->meta_max;
+	a->meta_max = 0;
+	KUNIT_EXPECT_EQ(test, apply(w, "one", &msg), -EFBIG);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(msg.text, "memory"));
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	/* What was noted in vain meanwhile does not count. */
+	a->meta_max = max;
+	a->meta_nodes = max + 1;
+	KUNIT_EXPECT_EQ(test, apply(w, "one", &msg), 0);
+	KUNIT_EXPECT_LT(test, a->meta_nodes, 100ULL);
+	memcpy(writer_top(w)->expect, w->before, writer_top(w)->size);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	KUNIT_EXPECT_EQ(test, delete(w, "one", &msg), 0);
+	writer_close(w);
+	KUNIT_EXPECT_TRUE(test, checker_check(&w->k, writer_top(w)->m->store,
+					      memfile_size(writer_top(w)->m)));
+	KUNIT_EXPECT_EQ(test, w->k.leaks, w->leaks + XA_CHUNK_SIZE);
+	writer_free(w);
+}
+
 static struct kunit_case snap_limit_test_cases[] = {
 	KUNIT_CASE(snap_limit_create),
 	KUNIT_CASE(snap_limit_attach),
+	KUNIT_CASE(snap_limit_apply),
 	{ }
 };
 

@@ -55,11 +55,34 @@ static void alloc_count_meta(struct qcow_alloc *a, u64 unit)
 	a->meta_last = unit;
 }
 
-static bool alloc_meta_fits(const struct qcow_alloc *a)
+/**
+ * qcow_alloc_meta_fits() - is there memory to know of more metadata?
+ * @a: of the image
+ *
+ * What is made here is bounded by the disk that it lies on; but what is only found,
+ * in an image or a snapshot, is bounded by nothing. Any context.
+ */
+bool qcow_alloc_meta_fits(const struct qcow_alloc *a)
 {
-	u64 pages = totalram_pages() / ALLOC_META_SHARE;
+	return a->meta_nodes <= a->meta_max;
+}
 
-	return a->meta_nodes * sizeof(struct xa_node) <= pages << PAGE_SHIFT;
+/**
+ * qcow_alloc_recount_meta() - count anew what memory that takes
+ * @a: of the image
+ *
+ * For what was given up is not subtracted. May sleep.
+ */
+void qcow_alloc_recount_meta(struct qcow_alloc *a)
+{
+	unsigned long unit;
+	void *kind;
+
+	a->meta_nodes = 0;
+	xa_for_each(&a->meta, unit, kind) {
+		alloc_count_meta(a, unit);
+		cond_resched();
+	}
 }
 
 /**
@@ -114,7 +137,7 @@ int qcow_alloc_claim_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
 	for (; bytes && unit <= last; unit++)
 		if (qcow_alloc_is_meta(a, unit))
 			return -EUCLEAN;
-	if (!alloc_meta_fits(a))
+	if (!qcow_alloc_meta_fits(a))
 		return -EFBIG;
 	return qcow_alloc_add_meta(a, kind, offset, bytes);
 }
@@ -667,6 +690,8 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 	qcow_inflight_init(&a->inflight);
 	qcow_ready_setup(a);
 	xa_init_flags(&a->meta, XA_FLAGS_ACCOUNT);
+	a->meta_max = (u64)totalram_pages() / ALLOC_META_SHARE *
+		      (PAGE_SIZE / sizeof(struct xa_node));
 }
 
 /**

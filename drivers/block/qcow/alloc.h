@@ -99,6 +99,7 @@ struct qcow_ready {
  *	sectors, as that is what tables are aligned to
  * @meta_nodes: memory that @meta takes, in nodes, about
  * @meta_last: the number that was noted last
+ * @meta_max: nodes that it may take
  * @inflight: I/O under way
  * @ready: clusters for what is written in pieces
  * @above: I/O under way on an image that has this one as its backing file, and so
@@ -153,6 +154,7 @@ struct qcow_alloc {
 	struct xarray meta;
 	u64 meta_nodes;
 	u64 meta_last;
+	u64 meta_max;
 	struct qcow_inflight inflight;
 	struct qcow_ready ready;
 	struct qcow_inflight *above;
@@ -236,6 +238,9 @@ static inline bool qcow_alloc_is_behind(const struct qcow_alloc *a, u64 end)
 
 int __must_check qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind,
 				     u64 offset, u64 bytes);
+
+bool qcow_alloc_meta_fits(const struct qcow_alloc *a);
+void qcow_alloc_recount_meta(struct qcow_alloc *a);
 
 int __must_check qcow_alloc_claim_meta(struct qcow_alloc *a,
 				       enum qcow_meta kind, u64 offset,

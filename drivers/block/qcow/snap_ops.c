@@ -41,6 +41,8 @@ static int snap_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
 		return qcow_fail(msg, err, "has as many snapshots as there can be");
 	case -EFBIG:
 		return qcow_fail(msg, err, "has clusters too small for another table of that size");
+	case -ENOBUFS:
+		return qcow_fail(msg, -EFBIG, "the snapshot has more tables than this machine has the memory to write");
 	case -E2BIG:
 		return qcow_fail(msg, -EFBIG, "has snapshots whose L1 tables take 1 GiB together, which leaves no room for another one; delete some");
 	case -EUCLEAN:
@@ -403,8 +405,13 @@ static int apply_add_meta(struct qcow_alloc *a, const u64 *l1, u32 size)
 	int err = 0;
 	u32 i;
 
+	qcow_alloc_recount_meta(a);
 	for (i = 0; !err && i < size; i++) {
+		if (!(i % 1024))
+			cond_resched();
 		err = qcow_entry_l1(&a->img->layout, l1[i], &l2_offset);
+		if (!err && !qcow_alloc_meta_fits(a))
+			err = -ENOBUFS;
 		if (!err && l2_offset)
 			err = qcow_alloc_add_meta(a, QCOW_META_L2, l2_offset,
 						  1ULL << qcow_alloc_cluster_bits(a));
@@ -425,16 +432,18 @@ static int apply_switch(struct qcow_alloc *a, u64 *l1, u32 size, u64 disk_size,
 		return -ENOMEM;
 	for (i = 0; i < size; i++)
 		l1[i] &= QCOW_DISK_L1E_OFFSET_MASK;
+	err = apply_add_meta(a, l1, size);
+	if (err)
+		goto free;
 	since = pause_stop(req);
 	memcpy(old, a->img->l1, old_size * sizeof(*old));
-	err = apply_add_meta(a, l1, size);
-	if (!err)
-		err = qcow_l1_switch(a, l1, size, disk_size);
+	err = qcow_l1_switch(a, l1, size, disk_size);
 	pause_go(req, since);
 	if (!err) {
 		qcow_tree_lower(a, old, old_size);
 		settle(a);
 	}
+free:
 	kvfree(old);
 	return err;
 }
