@@ -36,6 +36,7 @@
  * @size: bytes of @data
  * @sector: of it
  * @m: under way, or NULL
+ * @started: the lower image may be written
  * @retries: that were needed
  */
 struct merge_case {
@@ -48,6 +49,7 @@ struct merge_case {
 	u64 size;
 	u8 sector[SECTOR];
 	struct qcow_merge *m;
+	bool started;
 	u32 retries;
 };
 
@@ -189,7 +191,13 @@ static int swap_below(struct merge_case *c, bool writable)
 {
 	struct qcow_params params = c->w.base.r->params;
 	struct qcow_image *img;
+	int err;
 
+	if (!writable) {
+		err = qcow_merge_flush(c->m, c->started, &c->w.base.msg);
+		if (err)
+			return err;
+	}
 	params.writable = writable;
 	img = qcow_image_open_again(c->w.img->backing, &c->w.base.c->sources[1],
 				    &params, &c->w.base.msg);
@@ -198,7 +206,7 @@ static int swap_below(struct merge_case *c, bool writable)
 	if (c->m)
 		qcow_merge_end(c->m);
 	qtest_flush();
-	return qcow_image_close_chain(qcow_image_swap_backing(c->w.img, img));
+	return qcow_image_close_replaced(qcow_image_swap_backing(c->w.img, img), img);
 }
 
 static int begin(struct merge_case *c)
@@ -213,7 +221,9 @@ static int begin(struct merge_case *c)
 	if (!c->m)
 		return -ENOMEM;
 	qcow_merge_begin(c->m);
-	return qcow_merge_start(c->m, &io, &c->w.base.msg);
+	err = qcow_merge_start(c->m, &io, &c->w.base.msg);
+	c->started = !err;
+	return err;
 }
 
 static int end(struct merge_case *c)
@@ -457,7 +467,7 @@ static void build_large(struct kunit *test, struct merge_case *c)
 		{
 			.version = 3, .cluster_bits = 16, .tidy = true,
 			.kinds = BUILDER_HOLE, .size = LARGE, .writable = true,
-			.order = 4, .room = 4 << 20,
+			.order = 4, .room = 16 << 20,
 		},
 	};
 
@@ -516,6 +526,7 @@ static void merge_interrupted(struct kunit *test)
 {
 	struct merge_case *c = test->priv;
 	struct qcow_io io = { };
+	u64 size;
 
 	build_large(test, c);
 	io = like(c);
@@ -532,6 +543,13 @@ static void merge_interrupted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, qcow_merge_finish(c->m, &io, &c->w.base.msg), 0);
 	KUNIT_EXPECT_TRUE(test, c->m->done);
 	qcow_merge_release(c->m);
+	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
+	/* It was grown ahead, and cut off when it was closed: that is no damage. */
+	size = memfile_size(below(c)->m);
+	c->started = true;
+	KUNIT_EXPECT_EQ(test, end(c), 0);
+	KUNIT_EXPECT_LT(test, memfile_size(below(c)->m), size);
+	KUNIT_EXPECT_FALSE(test, qcow_file_shrunk(&c->w.img->backing->file));
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
 	tear_down(c);
 }

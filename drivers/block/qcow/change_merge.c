@@ -13,7 +13,6 @@
 #include "change_merge.h"
 #include "device.h"
 #include "merge.h"
-#include "write.h"
 
 /* All functions here: in qcow_change_run(). */
 
@@ -215,14 +214,13 @@ int qcow_change_merge_close(struct qcow_device *dev,
 		return -ENOTCONN;
 	req->below = true;
 	/* What is open for reading reads tables when it is opened. */
-	err = dev->merging ? qcow_write_flush(dev->target.image->backing) : 0;
+	err = qcow_merge_flush(dev->merge, dev->merging, msg);
 	if (err)
-		return qcow_fail(msg, err, "could not be flushed (error %d)",
-				 -err);
+		return err;
 	below = open_below(dev, req, false, msg);
 	if (IS_ERR(below))
 		return PTR_ERR(below);
-	err = qcow_image_close_chain(swap_below(dev, below, NULL));
+	err = qcow_image_close_replaced(swap_below(dev, below, NULL), below);
 	return err ? qcow_fail(msg, err, "could not be closed (error %d); see the kernel log and qcowctl check",
 			       -err) : 0;
 }

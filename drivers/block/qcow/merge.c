@@ -542,3 +542,26 @@ void qcow_merge_release(struct qcow_merge *m)
 		pr_warn("%s: is empty, but not all that it had is free: error %d; see qcowctl check\n",
 			m->img->label, err);
 }
+
+/**
+ * qcow_merge_flush() - have what opens the backing file anew find what is in memory
+ * @m: the merge
+ * @started: qcow_merge_start() worked
+ * @msg: says what failed, of the backing file
+ *
+ * Also if it did not: it may have changed tables. May sleep. Return: 0 or a negative
+ * errno.
+ */
+int qcow_merge_flush(struct qcow_merge *m, bool started, struct qcow_msg *msg)
+{
+	struct qcow_image *below = m->img->backing;
+	int err;
+
+	if (!started && !below->alloc)
+		return 0;
+	err = qcow_write_flush(below);
+	/* Nothing of the disk is in there, and nothing will be written any more. */
+	if (!started && (below->alloc->failed || qcow_image_stopped(below)))
+		return 0;
+	return err ? qcow_fail(msg, err, "could not be flushed (error %d)", -err) : 0;
+}

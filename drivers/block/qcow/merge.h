@@ -50,6 +50,8 @@ int __must_check qcow_merge_finish(struct qcow_merge *m,
 				   const struct qcow_io *like,
 				   struct qcow_msg *msg);
 void qcow_merge_release(struct qcow_merge *m);
+int __must_check qcow_merge_flush(struct qcow_merge *m, bool started,
+				  struct qcow_msg *msg);
 u64 qcow_merge_left(const struct qcow_merge *m);
 
 #endif /* _QCOW_MERGE_H */
