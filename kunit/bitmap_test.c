@@ -453,6 +453,47 @@ static void bitmaps_fail(struct kunit *test)
 	KUNIT_EXPECT_GT(test, counts[1], 20U);
 }
 
+/* An attach that fails leaves none of them in use. Return: whether one failed. */
+static bool fail_start(struct kunit *test, u32 ops, u32 nth)
+{
+	struct memfile_mode mode = { .fail_ops = ops, .fail_at = nth };
+	struct bitmap_test *t = test->priv;
+	struct memfile *m = writer_top(&t->w)->m;
+	int err;
+
+	memfile_rewrite(m, t->file, t->file_len);
+	memfile_set_mode(m, &mode);
+	err = open_image(t);
+	if (err)
+		writer_close(&t->w);
+	if (err && !checker_check(&t->w.k, m->store, memfile_size(m)))
+		KUNIT_FAIL(test, "%s", t->w.k.text);
+	if (err && (check_stored(t, "kept", QCOW_DISK_BITMAP_AUTO, &t->kept) ||
+		    check_stored(t, "late", QCOW_DISK_BITMAP_AUTO, &t->late)))
+		KUNIT_FAIL(test, "operation %u of %#x fails: a bitmap is in use", nth, ops);
+	writer_close(&t->w);
+	return err;
+}
+
+static void bitmaps_start(struct kunit *test)
+{
+	struct bitmap_test *t = test->priv;
+	struct rnd_state rnd = qtest_rnd(93800);
+	u32 nth, failed = 0;
+
+	make(test, &rnd);
+	KUNIT_ASSERT_EQ(test, open_image(t), 0);
+	KUNIT_ASSERT_EQ(test, add(t, "late", 9), 0);
+	writer_close(&t->w);
+	KUNIT_ASSERT_EQ(test, keep_file(t), 0);
+	for (nth = 1; fail_start(test, MEMFILE_WRITE, nth); nth++)
+		failed++;
+	for (nth = 1; fail_start(test, MEMFILE_SYNC, nth); nth++)
+		failed++;
+	KUNIT_EXPECT_GE(test, failed, 3U);
+	writer_free(&t->w);
+}
+
 /* So that one of the next clusters needs memory to be remembered. */
 static int take_until(struct qcow_alloc *a, u32 place)
 {
@@ -626,6 +667,7 @@ static struct kunit_case bitmap_test_cases[] = {
 	KUNIT_CASE(bitmaps_removed),
 	KUNIT_CASE(bitmaps_cut),
 	KUNIT_CASE(bitmaps_fail),
+	KUNIT_CASE(bitmaps_start),
 	KUNIT_CASE(bitmaps_memory),
 	KUNIT_CASE(bitmaps_damage),
 	KUNIT_CASE(bitmaps_overlap),

@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "alloc.h"
 #include "bitmap.h"
@@ -503,31 +504,75 @@ int __qcow_bitmap_store(struct qcow_image *img, bool final)
 	return err;
 }
 
+/* --- In use --- */
+
+/*
+ * In place: each flag lies inside one sector. @old: as they were, all that can be
+ * written. Return: 0 or the file's first error.
+ */
+static int __mark_all(struct qcow_image *img, bool old)
+{
+	u64 at = img->bitmaps->dir.offset +
+		 offsetof(struct qcow_disk_bitmap, flags);
+	struct qcow_bitmap *b;
+	__be32 flags;
+	int err = 0, ret;
+
+	list_for_each_entry(b, &img->bitmaps->list, list) {
+		flags = cpu_to_be32(old ? b->e.flags : store_flags(b, false));
+		ret = 0;
+		if (qcow_bitmap_tracks(b))
+			ret = qcow_file_pwrite(&img->file, at, &flags, sizeof(flags));
+		err = err ?: ret;
+		if (err && !old)
+			return err;
+		at += qcow_bitdir_entry_bytes(b->e.name_len);
+	}
+	return err;
+}
+
+/**
+ * struct mark - marking bitmaps in use
+ * @work: does it
+ * @img: the image
+ * @err: what came of it
+ */
+struct mark {
+	struct work_struct work;
+	struct qcow_image *img;
+	int err;
+};
+
+static void mark_work(struct work_struct *work)
+{
+	struct mark *m = container_of(work, struct mark, work);
+	struct qcow_alloc *a = m->img->alloc;
+
+	mutex_lock(&a->store_lock);
+	m->err = __mark_all(m->img, false) ?: __store_sync(m->img);
+	/* What fails here leaves some of them inconsistent. */
+	if (m->err && !__mark_all(m->img, true) && qcow_file_sync(&m->img->file))
+		a->failed = -EIO;
+	mutex_unlock(&a->store_lock);
+}
+
 /**
  * __qcow_bitmap_mark_in_use() - have the directory say that bitmaps are in use
  * @img: the image
  *
- * In place: each flag lies inside one sector, and as long as nothing is written
- * any of them may be set. Context: under the bitmaps' lock. May sleep.
+ * As long as nothing is written to the disk any of the flags may be set; but if this
+ * fails nothing will be, and they are not to stay so. A worker does it: a task that is
+ * to be killed could write neither the one nor the other. Context: under the bitmaps'
+ * lock. May sleep.
  * Return: 0, or the file's error.
  */
 int __qcow_bitmap_mark_in_use(struct qcow_image *img)
 {
-	u64 at = img->bitmaps->dir.offset;
-	struct qcow_bitmap *b;
-	__be32 flags;
-	int err = 0;
+	struct mark m = { .img = img };
 
-	list_for_each_entry(b, &img->bitmaps->list, list) {
-		flags = cpu_to_be32(store_flags(b, false));
-		if (qcow_bitmap_tracks(b))
-			err = qcow_file_pwrite(&img->file,
-					       at + offsetof(struct qcow_disk_bitmap,
-							     flags),
-					       &flags, sizeof(flags));
-		if (err)
-			return err;
-		at += qcow_bitdir_entry_bytes(b->e.name_len);
-	}
-	return store_sync(img);
+	INIT_WORK_ONSTACK(&m.work, mark_work);
+	queue_work(img->alloc->wq, &m.work);
+	flush_work(&m.work);
+	destroy_work_on_stack(&m.work);
+	return m.err;
 }
