@@ -439,10 +439,29 @@ static int __find_run(struct qcow_alloc *a, u32 nr, u64 *first)
 	}
 }
 
+/* All of them, or none. */
+static int __use_run(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	int err = 0;
+	u32 n;
+
+	for (n = 0; n < nr; n++) {
+		err = __qcow_refcount_set(a, first + n, 1);
+		if (err)
+			break;
+	}
+	if (!err)
+		return 0;
+	/* What cannot be undone is leaked. */
+	while (n--)
+		if (__qcow_refcount_set(a, first + n, 0))
+			break;
+	return err;
+}
+
 static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 {
-	int err, ret = 0;
-	u32 n;
+	int err;
 
 	if (!alloc_has_refcounts(a)) {
 		err = __take_end(a, nr, first);
@@ -458,16 +477,13 @@ static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 		return 0;
 	}
 	err = __find_run(a, nr, first);
-	for (n = 0; !err && n < nr; n++)
-		err = __qcow_refcount_set(a, *first + n, 1);
-	if (!err) {
-		a->fresh = max(a->fresh, *first + nr);
-		__grow_file(a, (*first + nr) << qcow_alloc_cluster_bits(a));
-		return 0;
-	}
-	while (n-- > 1 && !ret)
-		ret = __qcow_refcount_set(a, *first + n - 1, 0);
-	return err;
+	if (!err)
+		err = __use_run(a, *first, nr);
+	if (err)
+		return err;
+	a->fresh = max(a->fresh, *first + nr);
+	__grow_file(a, (*first + nr) << qcow_alloc_cluster_bits(a));
+	return 0;
 }
 
 /* Space for it, as for every table that is not written yet. */
