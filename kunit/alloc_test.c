@@ -3,11 +3,13 @@
  * Clusters as they are handed out: to one caller each, free before, given back
  * at the end, and not again until the release is durable.
  */
+#include <linux/ktime.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "alloc.h"
 #include "commit.h"
+#include "refcount.h"
 #include "release.h"
 #include "writer.h"
 
@@ -239,9 +241,113 @@ static void alloc_release(struct kunit *test)
 	writer_close(t->w);
 }
 
+/* Notes of what was given up. */
+static u32 count_notes(struct qcow_alloc *a)
+{
+	struct list_head *p;
+	u32 n = 0;
+
+	mutex_lock(&a->lock);
+	list_for_each(p, &a->releases)
+		n++;
+	mutex_unlock(&a->lock);
+	return n;
+}
+
+/* They are few, and none where no commit would ever come. */
+static void alloc_notes(struct kunit *test)
+{
+	struct taken *t = build(test, 4);
+	struct qcow_alloc *a = t->w->img->alloc;
+	u32 i, from;
+
+	for (i = 0; i < 200; i++)
+		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
+	KUNIT_EXPECT_GT(test, a->max_releases, 10000);
+	a->max_releases = 50;
+	for (i = 0; i < 100; i++)
+		qcow_release(a, t->cluster[2 * i], 1);
+	KUNIT_EXPECT_LE(test, count_notes(a), 50);
+	KUNIT_EXPECT_TRUE(test, qcow_commit_full(a));
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, count_notes(a), 0);
+	KUNIT_EXPECT_FALSE(test, qcow_commit_full(a));
+	from = t->nr;
+	for (i = 0; i < 300; i++)
+		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
+	KUNIT_EXPECT_GT(test, taken_again(t, from), 40);
+	KUNIT_EXPECT_LE(test, taken_again(t, from), 50);
+	for (i = 100; i < 130; i++)
+		qcow_release(a, t->cluster[2 * i - 1], 1);
+	KUNIT_EXPECT_TRUE(test, qcow_commit_full(a));
+	/* Those that are there are forgotten, and no more are made. */
+	a->failed = -EIO;
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), -EIO);
+	qcow_release(a, t->cluster[1], 1);
+	KUNIT_EXPECT_EQ(test, count_notes(a), 0);
+	KUNIT_EXPECT_FALSE(test, qcow_commit_full(a));
+	writer_close(t->w);
+}
+
+/* --- The end --- */
+
+/* What cannot be made longer has so many clusters, and all are given out. */
+static void alloc_limit(struct kunit *test)
+{
+	struct taken *t = build(test, 4);
+	struct qcow_alloc *a = t->w->img->alloc;
+	u64 size = memfile_size(writer_top(t->w)->m);
+	u64 c, value;
+	u32 n = 0;
+
+	/* No entry leads further. */
+	KUNIT_EXPECT_EQ(test, a->limit, 1ULL << (56 - 9));
+	a->limit = (size >> 9) + 5;
+	for (c = 1; c < a->limit; c++) {
+		KUNIT_ASSERT_EQ(test, qcow_refcount_get(a, c, &value), 0);
+		n += !value;
+	}
+	while (t->nr <= n && !take(t, 1))
+		cond_resched();
+	KUNIT_EXPECT_EQ(test, t->nr, n);
+	KUNIT_EXPECT_EQ(test, t->err, -ENOSPC);
+	expect_free(test, t);
+	writer_close(t->w);
+}
+
+/* However far off the end is: no more is looked at than there is. */
+static void trim_at(struct kunit *test, u64 size, bool grown)
+{
+	struct taken *t = build(test, 4);
+	struct memfile *m = writer_top(t->w)->m;
+	ktime_t start = ktime_get();
+
+	KUNIT_ASSERT_EQ(test, take(t, 1), 0);
+	memfile_set_size(m, size);
+	if (grown)
+		t->w->img->alloc->file_end = size;
+	writer_close(t->w);
+	KUNIT_EXPECT_LT(test, ktime_ms_delta(ktime_get(), start), 1000);
+	if (grown)
+		KUNIT_EXPECT_LT(test, memfile_size(m), 8ULL << 20);
+	else
+		KUNIT_EXPECT_EQ(test, memfile_size(m), size);
+	writer_free(t->w);
+}
+
+static void alloc_trim(struct kunit *test)
+{
+	trim_at(test, 1ULL << 36, true);
+	/* Somebody else wrote there. */
+	trim_at(test, 1ULL << 36, false);
+}
+
 static struct kunit_case alloc_test_cases[] = {
 	KUNIT_CASE_PARAM(alloc_parallel, order_gen_params),
 	KUNIT_CASE_PARAM(alloc_release, order_gen_params),
+	KUNIT_CASE(alloc_notes),
+	KUNIT_CASE(alloc_limit),
+	KUNIT_CASE(alloc_trim),
 	{ }
 };
 

@@ -11,6 +11,7 @@
 #include "bitmap.h"
 #include "bitmap_ops.h"
 #include "commit.h"
+#include "fault.h"
 #include "writer.h"
 
 #define SECTOR		512
@@ -21,6 +22,7 @@
 #define CUTS		30
 #define DAMAGES		400
 #define MAX_SITES	300
+#define MAX_ROW		4
 #define LOG_ENTRIES	4096
 #define LOG_BYTES	(8U << 20)
 
@@ -451,6 +453,132 @@ static void bitmaps_fail(struct kunit *test)
 	KUNIT_EXPECT_GT(test, counts[1], 20U);
 }
 
+/* An attach that fails leaves none of them in use. Return: whether one failed. */
+static bool fail_start(struct kunit *test, u32 ops, u32 nth)
+{
+	struct memfile_mode mode = { .fail_ops = ops, .fail_at = nth };
+	struct bitmap_test *t = test->priv;
+	struct memfile *m = writer_top(&t->w)->m;
+	int err;
+
+	memfile_rewrite(m, t->file, t->file_len);
+	memfile_set_mode(m, &mode);
+	err = open_image(t);
+	if (err)
+		writer_close(&t->w);
+	if (err && !checker_check(&t->w.k, m->store, memfile_size(m)))
+		KUNIT_FAIL(test, "%s", t->w.k.text);
+	if (err && (check_stored(t, "kept", QCOW_DISK_BITMAP_AUTO, &t->kept) ||
+		    check_stored(t, "late", QCOW_DISK_BITMAP_AUTO, &t->late)))
+		KUNIT_FAIL(test, "operation %u of %#x fails: a bitmap is in use", nth, ops);
+	writer_close(&t->w);
+	return err;
+}
+
+static void bitmaps_start(struct kunit *test)
+{
+	struct bitmap_test *t = test->priv;
+	struct rnd_state rnd = qtest_rnd(93800);
+	u32 nth, failed = 0;
+
+	make(test, &rnd);
+	KUNIT_ASSERT_EQ(test, open_image(t), 0);
+	KUNIT_ASSERT_EQ(test, add(t, "late", 9), 0);
+	writer_close(&t->w);
+	KUNIT_ASSERT_EQ(test, keep_file(t), 0);
+	for (nth = 1; fail_start(test, MEMFILE_WRITE, nth); nth++)
+		failed++;
+	for (nth = 1; fail_start(test, MEMFILE_SYNC, nth); nth++)
+		failed++;
+	KUNIT_EXPECT_GE(test, failed, 3U);
+	writer_free(&t->w);
+}
+
+/* So that one of the next clusters needs memory to be remembered. */
+static int take_until(struct qcow_alloc *a, u32 place)
+{
+	bool fresh;
+	u64 first;
+	u32 got;
+	int err = 0;
+
+	do {
+		err = qcow_alloc_clusters(a, 1, &first, &got, &fresh);
+	} while (!err && first % XA_CHUNK_SIZE != place);
+	return err;
+}
+
+/* What is stored, and nothing else, is whole; unless it could not be published. */
+static void expect_stored(struct kunit *test, u32 nth, u32 row, int err)
+{
+	struct bitmap_test *t = test->priv;
+	struct memfile *m = writer_top(&t->w)->m;
+	const char *fault;
+
+	if (!checker_check(&t->w.k, m->store, memfile_size(m)))
+		fault = t->w.k.text;
+	else
+		fault = check_stored(t, "late", QCOW_DISK_BITMAP_AUTO, &t->late) ?:
+			check_stored(t, "kept", QCOW_DISK_BITMAP_AUTO, &t->kept);
+	if (fault)
+		KUNIT_FAIL(test, "%u in a row from %u (%d): %s", row, nth, err, fault);
+}
+
+/* Allocations fail, some in a row, while a bitmap is made. Return: whether one did. */
+static bool fail_memory(struct kunit *test, u32 nth, u32 row, u32 place, u32 *failed)
+{
+	struct bitmap_test *t = test->priv;
+	struct rnd_state rnd = qtest_rnd(93700);
+	bool more, final;
+	int err;
+
+	memfile_rewrite(writer_top(&t->w)->m, t->file, t->file_len);
+	t->kept = t->before;
+	memset(t->late.bits, 0, sizeof(t->late.bits));
+	t->w.nr_ops = 0;
+	KUNIT_ASSERT_EQ(test, open_image(t), 0);
+	reader_silence(t->w.img);
+	KUNIT_EXPECT_EQ(test, change_much(t, &rnd, NULL), 0);
+	KUNIT_EXPECT_EQ(test, take_until(t->w.img->alloc, place), 0);
+	fault_arm_row(nth, row);
+	err = add(t, "late", 9);
+	more = fault_disarm();
+	*failed += !!err;
+	if (err && err != -ENOMEM)
+		KUNIT_FAIL(test, "%u in a row from %u: %d", row, nth, err);
+	final = t->w.img->bitmaps->failed;
+	if (err && !final)
+		KUNIT_EXPECT_EQ(test, add(t, "late", 9), 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit(t->w.img->alloc), 0);
+	KUNIT_EXPECT_EQ(test, change_much(t, &rnd, &t->late), 0);
+	writer_close(&t->w);
+	if (!final)
+		expect_stored(test, nth, row, err);
+	return more;
+}
+
+static void bitmaps_memory(struct kunit *test)
+{
+	struct bitmap_test *t = test->priv;
+	struct rnd_state rnd = qtest_rnd(93600);
+	u32 row, nth, place, failed = 0;
+
+	if (!fault_begin())
+		kunit_skip(test, "the kernel injects no faults");
+	make(test, &rnd);
+	KUNIT_ASSERT_EQ(test, keep_file(t), 0);
+	for (row = 1; row <= MAX_ROW; row++)
+		for (place = 0; place < MAX_ROW; place++)
+			for (nth = 1; nth < MAX_SITES; nth++)
+				if (!fail_memory(test, nth, row, XA_CHUNK_SIZE - 1 - place,
+						 &failed))
+					break;
+	fault_end();
+	kunit_info(test, "%u attempts failed\n", failed);
+	KUNIT_EXPECT_GT(test, failed, 50U);
+	writer_free(&t->w);
+}
+
 /* --- Damage --- */
 
 /* Somewhere in the extension, the directory or a table. */
@@ -539,6 +667,8 @@ static struct kunit_case bitmap_test_cases[] = {
 	KUNIT_CASE(bitmaps_removed),
 	KUNIT_CASE(bitmaps_cut),
 	KUNIT_CASE(bitmaps_fail),
+	KUNIT_CASE(bitmaps_start),
+	KUNIT_CASE(bitmaps_memory),
 	KUNIT_CASE(bitmaps_damage),
 	KUNIT_CASE(bitmaps_overlap),
 	{ }

@@ -429,8 +429,10 @@ static int build_files(struct builder_image *b)
 	b->data_m = memfile_create();
 	if (!b->data_m)
 		return -ENOMEM;
-	memfile_set_data(b->data_m, b->data, b->data_len, b->data_len);
 	memfile_set_mode(b->data_m, &plain);
+	if (b->spec.writable)
+		return memfile_own(b->data_m, b->data, b->data_len, b->data_len);
+	memfile_set_data(b->data_m, b->data, b->data_len, b->data_len);
 	return 0;
 }
 

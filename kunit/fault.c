@@ -29,6 +29,9 @@ struct fault_knob {
 static struct fault_knob knobs[] = {
 	{ "failslab", "ignore-gfp-wait", sizeof(bool), false },
 	{ "failslab", "verbose", sizeof(unsigned long), 0 },
+	/* What fault_arm() begins goes on so, for tasks that are marked. */
+	{ "failslab", "task-filter", sizeof(bool), true },
+	{ "failslab", "probability", sizeof(unsigned long), 100 },
 	{ "fail_page_alloc", "ignore-gfp-wait", sizeof(bool), false },
 	{ "fail_page_alloc", "min-order", sizeof(u32), 0 },
 	{ "fail_page_alloc", "verbose", sizeof(unsigned long), 0 },
@@ -79,15 +82,30 @@ void fault_arm(u32 nth)
 	WRITE_ONCE(current->fail_nth, nth);
 }
 
+void fault_arm_row(u32 nth, u32 nr)
+{
+	const struct fault_knob times = { "failslab", "times", sizeof(atomic_t) };
+	unsigned long value = nr;
+
+	knob_exchange(&times, &value);
+	current->make_it_fail = 1;
+	fault_arm(nth);
+}
+
 bool fault_disarm(void)
 {
 	bool failed = !READ_ONCE(current->fail_nth);
 
+	current->make_it_fail = 0;
 	WRITE_ONCE(current->fail_nth, 0);
 	return failed;
 }
 #else
 void fault_arm(u32 nth)
+{
+}
+
+void fault_arm_row(u32 nth, u32 nr)
 {
 }
 

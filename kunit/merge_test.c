@@ -10,6 +10,7 @@
 #include <asm/unaligned.h>
 
 #include "alloc.h"
+#include "bitmap.h"
 #include "image.h"
 #include "merge.h"
 #include "writer.h"
@@ -35,6 +36,7 @@
  * @size: bytes of @data
  * @sector: of it
  * @m: under way, or NULL
+ * @started: the lower image may be written
  * @retries: that were needed
  */
 struct merge_case {
@@ -47,6 +49,7 @@ struct merge_case {
 	u64 size;
 	u8 sector[SECTOR];
 	struct qcow_merge *m;
+	bool started;
 	u32 retries;
 };
 
@@ -188,7 +191,13 @@ static int swap_below(struct merge_case *c, bool writable)
 {
 	struct qcow_params params = c->w.base.r->params;
 	struct qcow_image *img;
+	int err;
 
+	if (!writable) {
+		err = qcow_merge_flush(c->m, c->started, &c->w.base.msg);
+		if (err)
+			return err;
+	}
 	params.writable = writable;
 	img = qcow_image_open_again(c->w.img->backing, &c->w.base.c->sources[1],
 				    &params, &c->w.base.msg);
@@ -197,7 +206,7 @@ static int swap_below(struct merge_case *c, bool writable)
 	if (c->m)
 		qcow_merge_end(c->m);
 	qtest_flush();
-	return qcow_image_close_chain(qcow_image_swap_backing(c->w.img, img));
+	return qcow_image_close_replaced(qcow_image_swap_backing(c->w.img, img), img);
 }
 
 static int begin(struct merge_case *c)
@@ -212,7 +221,9 @@ static int begin(struct merge_case *c)
 	if (!c->m)
 		return -ENOMEM;
 	qcow_merge_begin(c->m);
-	return qcow_merge_start(c->m, &io, &c->w.base.msg);
+	err = qcow_merge_start(c->m, &io, &c->w.base.msg);
+	c->started = !err;
+	return err;
 }
 
 static int end(struct merge_case *c)
@@ -443,6 +454,106 @@ static void merge_fault(struct kunit *test)
 	KUNIT_EXPECT_GT(test, n, FAULT_LOADS * 20);
 }
 
+/* --- Who writes faster than that --- */
+
+#define LARGE		(64U << 20)
+#define LARGE_STEPS	18
+#define LITTLE		(8U << 20)
+
+/* A disk with nothing in it, but much of that. */
+static void build_large(struct kunit *test, struct merge_case *c)
+{
+	struct builder_spec specs[2] = {
+		{
+			.version = 3, .cluster_bits = 16, .tidy = true,
+			.kinds = BUILDER_HOLE, .size = LARGE, .writable = true,
+			.order = 4, .room = 16 << 20,
+		},
+	};
+
+	specs[1] = specs[0];
+	c->rnd = qtest_rnd(62000);
+	KUNIT_ASSERT_EQ(test, writer_build(&c->w, specs, 2, &c->rnd), 0);
+	c->log = memlog_create(1, 1);
+	KUNIT_ASSERT_NOT_NULL(test, c->log);
+	KUNIT_ASSERT_EQ(test, writer_open(&c->w), 0);
+	KUNIT_ASSERT_EQ(test, swap_below(c, true), 0);
+	c->m = qcow_merge_create(c->w.img, QCOW_MERGE_SHIFT);
+	KUNIT_ASSERT_NOT_NULL(test, c->m);
+	qcow_merge_begin(c->m);
+}
+
+/* One step, after which all of the disk is written again, perhaps. */
+static int press_step(struct merge_case *c, bool writes)
+{
+	struct qcow_io io = like(c);
+	int err;
+
+	err = qcow_merge_some(c->m, &io, c->m->press ?: LARGE / 4, &c->w.base.msg);
+	if (writes)
+		qcow_bitmap_mark(c->w.img, 0, LARGE);
+	return err;
+}
+
+/* Requests are held up for a step at a time, and never for all that is left. */
+static void merge_press(struct kunit *test)
+{
+	struct merge_case *c = test->priv;
+	struct qcow_io io = { };
+	u32 i;
+
+	build_large(test, c);
+	io = like(c);
+	KUNIT_ASSERT_EQ(test, qcow_merge_start(c->m, &io, &c->w.base.msg), 0);
+	for (i = 0; i < LARGE_STEPS; i++) {
+		KUNIT_ASSERT_EQ(test, press_step(c, true), 0);
+		KUNIT_ASSERT_FALSE(test, c->m->last);
+	}
+	KUNIT_EXPECT_GT(test, c->m->press, LITTLE);
+	while (!c->m->last)
+		KUNIT_ASSERT_EQ(test, press_step(c, false), 0);
+	KUNIT_EXPECT_LE(test, qcow_merge_left(c->m), LITTLE);
+	/* Somebody let go, and comes back when all was written again. */
+	qcow_bitmap_mark(c->w.img, 0, LARGE);
+	KUNIT_EXPECT_EQ(test, qcow_merge_finish(c->m, &io, &c->w.base.msg), 0);
+	KUNIT_EXPECT_FALSE(test, c->m->last);
+	KUNIT_EXPECT_FALSE(test, c->m->done);
+	tear_down(c);
+}
+
+/* Also what is done while nobody uses the disk can be ended. */
+static void merge_interrupted(struct kunit *test)
+{
+	struct merge_case *c = test->priv;
+	struct qcow_io io = { };
+	u64 size;
+
+	build_large(test, c);
+	io = like(c);
+	KUNIT_ASSERT_EQ(test, qcow_merge_start(c->m, &io, &c->w.base.msg), 0);
+	KUNIT_EXPECT_EQ(test, writer_write(&c->w, 0, 4 * SECTOR), 0);
+	while (!c->m->last)
+		KUNIT_ASSERT_EQ(test, press_step(c, false), 0);
+	qcow_bitmap_mark(c->w.img, 0, LITTLE);
+	set_bit(QCOW_IMAGE_INTERRUPTED, &c->w.img->flags);
+	KUNIT_EXPECT_EQ(test, qcow_merge_finish(c->m, &io, &c->w.base.msg), -EINTR);
+	KUNIT_EXPECT_FALSE(test, c->m->done);
+	KUNIT_EXPECT_FALSE(test, is_empty(c->w.img));
+	clear_bit(QCOW_IMAGE_INTERRUPTED, &c->w.img->flags);
+	KUNIT_EXPECT_EQ(test, qcow_merge_finish(c->m, &io, &c->w.base.msg), 0);
+	KUNIT_EXPECT_TRUE(test, c->m->done);
+	qcow_merge_release(c->m);
+	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
+	/* It was grown ahead, and cut off when it was closed: that is no damage. */
+	size = memfile_size(below(c)->m);
+	c->started = true;
+	KUNIT_EXPECT_EQ(test, end(c), 0);
+	KUNIT_EXPECT_LT(test, memfile_size(below(c)->m), size);
+	KUNIT_EXPECT_FALSE(test, qcow_file_shrunk(&c->w.img->backing->file));
+	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
+	tear_down(c);
+}
+
 static int merge_test_init(struct kunit *test)
 {
 	return writer_fixture_init(test, sizeof(struct merge_case));
@@ -460,6 +571,8 @@ static void merge_test_exit(struct kunit *test)
 static struct kunit_case merge_test_cases[] = {
 	KUNIT_CASE(merge_cut),
 	KUNIT_CASE(merge_fault),
+	KUNIT_CASE(merge_press),
+	KUNIT_CASE(merge_interrupted),
 	{ }
 };
 

@@ -5,10 +5,13 @@
  * readable, the image stays whole also if the power is cut then, and what is
  * tried again works, unless it was said that nothing is promised any more.
  */
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
 
+#include "alloc.h"
+#include "commit.h"
 #include "fault.h"
 #include "write.h"
 #include "writer.h"
@@ -330,6 +333,56 @@ static void wfault_room(struct kunit *test)
 	KUNIT_EXPECT_GT(test, total, 30);
 }
 
+/* How it turns out that there is no room for a larger refcount table. */
+enum no_room { NO_SPACE, NO_SPACE_WHEN_WRITTEN, NO_MORE_OF_DEVICE, NO_ROOMS };
+
+/* All clusters are taken. What was written until then can be flushed. */
+static void run_full(struct kunit *test, enum no_room why)
+{
+	struct memfile_mode mode = {
+		.fail_ops = MEMFILE_FALLOC,
+		.fail_at = why == NO_SPACE_WHEN_WRITTEN,
+		.sticky = true,
+		.error = -EOPNOTSUPP,
+	};
+	struct writer *w = test->priv;
+	u64 covered = 64 * 64, first;
+	const char *fault;
+	bool fresh;
+	u32 got, n = 0;
+	int err;
+
+	if (why != NO_MORE_OF_DEVICE)
+		mode.room = (covered + 2) * SECTOR;
+	builder_set_mode(w->base.c, &mode);
+	writer_restart(w);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	if (why == NO_MORE_OF_DEVICE)
+		w->img->alloc->limit = covered + 2;
+	KUNIT_EXPECT_EQ(test, writer_write(w, 0, 2 * SECTOR), 0);
+	do {
+		err = qcow_alloc_clusters(w->img->alloc, 1, &first, &got, &fresh);
+	} while (!err && ++n < covered);
+	KUNIT_EXPECT_EQ_MSG(test, err, -ENOSPC, "%u", why);
+	KUNIT_EXPECT_EQ_MSG(test, writer_flush(w), 0, "%u", why);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	writer_close(w);
+	fault = writer_check_closed(w);
+	if (fault)
+		KUNIT_FAIL(test, "%u: %s", why, fault);
+	KUNIT_EXPECT_LE(test, memfile_size(writer_top(w)->m), covered * SECTOR);
+}
+
+static void wfault_full(struct kunit *test)
+{
+	enum no_room why;
+
+	build(test, IMAGES - 1);
+	for (why = 0; why < NO_ROOMS; why++)
+		run_full(test, why);
+	writer_free(test->priv);
+}
+
 /* --- Allocations --- */
 
 /* When an allocation fails. */
@@ -465,10 +518,54 @@ static void wfault_allocations(struct kunit *test)
 		KUNIT_EXPECT_GT(test, total[stage], 10);
 }
 
+/* --- A sync that failed for somebody else --- */
+
+struct committer {
+	struct work_struct work;
+	struct qcow_alloc *a;
+	int err;
+};
+
+static void committer_work(struct work_struct *work)
+{
+	struct committer *c = container_of(work, struct committer, work);
+
+	c->err = qcow_commit(c->a);
+}
+
+/* A commit stands in line for who writes metadata, whose sync fails. */
+static void wfault_waiting(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	struct committer c = { .err = 1 };
+	u64 begun;
+
+	build(test, 0);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	KUNIT_EXPECT_EQ(test, writer_write(w, 0, 2 * SECTOR), 0);
+	c.a = w->img->alloc;
+	INIT_WORK_ONSTACK(&c.work, committer_work);
+	begun = atomic64_read(&c.a->begun);
+	mutex_lock(&c.a->store_lock);
+	queue_work(qtest_wq, &c.work);
+	while (atomic64_read(&c.a->begun) == begun)
+		msleep(20);
+	msleep(50);
+	c.a->failed = -EIO;
+	mutex_unlock(&c.a->store_lock);
+	flush_work(&c.work);
+	destroy_work_on_stack(&c.work);
+	KUNIT_EXPECT_EQ(test, c.err, -EIO);
+	writer_close(w);
+	writer_free(w);
+}
+
 static struct kunit_case wfault_test_cases[] = {
 	KUNIT_CASE(wfault_files),
 	KUNIT_CASE(wfault_room),
+	KUNIT_CASE(wfault_full),
 	KUNIT_CASE(wfault_allocations),
+	KUNIT_CASE(wfault_waiting),
 	{ }
 };
 

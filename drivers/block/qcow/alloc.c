@@ -24,6 +24,9 @@
 #define ALLOC_BATCH_BYTES	(4U << 20)
 #define ALLOC_BATCH_MAX		128
 
+/* Entries lead to offsets of so many bits. */
+#define ALLOC_OFFSET_BITS	56
+
 /* A step of growth: an eighth of the file, between these. */
 #define ALLOC_GROW_MIN		BIT_ULL(20)
 #define ALLOC_GROW_MAX		(64ULL << 20)
@@ -52,11 +55,34 @@ static void alloc_count_meta(struct qcow_alloc *a, u64 unit)
 	a->meta_last = unit;
 }
 
-static bool alloc_meta_fits(const struct qcow_alloc *a)
+/**
+ * qcow_alloc_meta_fits() - is there memory to know of more metadata?
+ * @a: of the image
+ *
+ * What is made here is bounded by the disk that it lies on; but what is only found,
+ * in an image or a snapshot, is bounded by nothing. Any context.
+ */
+bool qcow_alloc_meta_fits(const struct qcow_alloc *a)
 {
-	u64 pages = totalram_pages() / ALLOC_META_SHARE;
+	return a->meta_nodes <= a->meta_max;
+}
 
-	return a->meta_nodes * sizeof(struct xa_node) <= pages << PAGE_SHIFT;
+/**
+ * qcow_alloc_recount_meta() - count anew what memory that takes
+ * @a: of the image
+ *
+ * For what was given up is not subtracted. May sleep.
+ */
+void qcow_alloc_recount_meta(struct qcow_alloc *a)
+{
+	unsigned long unit;
+	void *kind;
+
+	a->meta_nodes = 0;
+	xa_for_each(&a->meta, unit, kind) {
+		alloc_count_meta(a, unit);
+		cond_resched();
+	}
 }
 
 /**
@@ -111,7 +137,7 @@ int qcow_alloc_claim_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
 	for (; bytes && unit <= last; unit++)
 		if (qcow_alloc_is_meta(a, unit))
 			return -EUCLEAN;
-	if (!alloc_meta_fits(a))
+	if (!qcow_alloc_meta_fits(a))
 		return -EFBIG;
 	return qcow_alloc_add_meta(a, kind, offset, bytes);
 }
@@ -139,18 +165,23 @@ static void __grow_file(struct qcow_alloc *a, u64 end)
 		a->file_end = target;
 }
 
-/* Clusters of the file up to the last used one, if it ends at @end. */
-static u64 __used_clusters(struct qcow_alloc *a, u64 end)
+/* Clusters of the file up to the last used one, if that is among @first to @end. */
+static u64 used_clusters(struct qcow_alloc *a, u64 first, u64 end)
 {
-	u64 cluster = DIV_ROUND_UP_ULL(end, 1ULL << qcow_alloc_cluster_bits(a));
-	u64 value;
+	bool found = false;
 
-	if (!alloc_has_refcounts(a))
-		return min(cluster, a->hint);
-	for (; cluster; cluster--)
-		if (__qcow_refcount_get(a, cluster - 1, &value) || value)
+	mutex_lock(&a->lock);
+	if (!alloc_has_refcounts(a)) {
+		end = min(end, a->hint);
+		found = true;
+	}
+	while (!found && end > first) {
+		if (__qcow_refcount_find_used(a, &end, &found))
 			break;
-	return cluster;
+		cond_resched();
+	}
+	mutex_unlock(&a->lock);
+	return max(end, first);
 }
 
 /**
@@ -161,37 +192,41 @@ static u64 __used_clusters(struct qcow_alloc *a, u64 end)
  */
 void qcow_alloc_trim(struct qcow_alloc *a)
 {
+	u64 end = qcow_file_size(&a->img->file), before = a->img->file.size;
 	u32 bits = qcow_alloc_cluster_bits(a);
-	u64 end = qcow_file_size(&a->img->file), used;
+	u64 cluster = 1ULL << bits, used;
 
-	if (a->file_end == U64_MAX || end <= a->img->file.size)
+	if (a->file_end == U64_MAX || end <= before)
 		return;
-	mutex_lock(&a->lock);
-	used = __used_clusters(a, end);
-	mutex_unlock(&a->lock);
+	/* Something lies behind all that was handed out: not ours to cut, either. */
+	if (end > max(a->file_end, a->fresh << bits))
+		return;
+	used = used_clusters(a, DIV_ROUND_UP_ULL(before, cluster),
+			     DIV_ROUND_UP_ULL(end, cluster));
 	/* What was there before is not ours to cut. */
-	used = max(used << bits, a->img->file.size);
+	used = max(used << bits, before);
 	if (used < end && qcow_space_truncate(&a->img->file, used))
 		return;
 }
 
 /**
- * qcow_alloc_secure() - see to it that a cluster of metadata can be written
+ * qcow_alloc_secure() - see to it that clusters of metadata can be written
  * @a: of the image
- * @cluster: number; it was taken for a table
+ * @first: number of the first; they were taken for a table
+ * @nr: how many
  *
  * Nothing is linked to a table for which there is no space, or what was written
  * elsewhere could not be made durable either. May sleep.
  * Return: 0, -ENOSPC, or another error.
  */
-int qcow_alloc_secure(struct qcow_alloc *a, u64 cluster)
+int qcow_alloc_secure(struct qcow_alloc *a, u64 first, u32 nr)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
 	int err;
 
 	if (!qcow_file_regular(&a->img->file))
 		return 0;
-	err = qcow_space_allocate(&a->img->file, cluster << bits, 1ULL << bits);
+	err = qcow_space_allocate(&a->img->file, first << bits, (u64)nr << bits);
 	return err == -EOPNOTSUPP ? 0 : err;
 }
 
@@ -244,9 +279,9 @@ static int __find_free(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
 		if (err)
 			return err;
 	}
-	/* A block device ends somewhere. */
-	if (cluster + *got > a->limit)
+	if (cluster >= a->limit)
 		return -ENOSPC;
+	*got = min_t(u64, *got, a->limit - cluster);
 	*first = cluster;
 	return __check_free(a, cluster, *got);
 }
@@ -322,8 +357,10 @@ static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
  * Context: as qcow_refcount_grow(). May sleep; reads refcounts, makes the file
  * longer, writes nothing but a larger refcount table. What was taken and is not
  * linked has to be given to qcow_release().
- * Return: 0; -ENOSPC: the refcount table has its largest size; or the error of
- * reading refcounts or of making the table larger.
+ * Return: 0; -ENOSPC: all are taken that entries can lead to, that the device has
+ * or that a refcount table of the largest size covers; -EIO: metadata is said to be
+ * free, which stops the image; or the error of reading refcounts or of making the
+ * table larger, -ENOMEM among them.
  */
 int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 			bool *fresh)
@@ -402,10 +439,29 @@ static int __find_run(struct qcow_alloc *a, u32 nr, u64 *first)
 	}
 }
 
+/* All of them, or none. */
+static int __use_run(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	int err = 0;
+	u32 n;
+
+	for (n = 0; n < nr; n++) {
+		err = __qcow_refcount_set(a, first + n, 1);
+		if (err)
+			break;
+	}
+	if (!err)
+		return 0;
+	/* What cannot be undone is leaked. */
+	while (n--)
+		if (__qcow_refcount_set(a, first + n, 0))
+			break;
+	return err;
+}
+
 static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 {
-	int err, ret = 0;
-	u32 n;
+	int err;
 
 	if (!alloc_has_refcounts(a)) {
 		err = __take_end(a, nr, first);
@@ -421,30 +477,24 @@ static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 		return 0;
 	}
 	err = __find_run(a, nr, first);
-	for (n = 0; !err && n < nr; n++)
-		err = __qcow_refcount_set(a, *first + n, 1);
-	if (!err) {
-		a->fresh = max(a->fresh, *first + nr);
-		__grow_file(a, (*first + nr) << qcow_alloc_cluster_bits(a));
-		return 0;
-	}
-	while (n-- > 1 && !ret)
-		ret = __qcow_refcount_set(a, *first + n - 1, 0);
-	return err;
+	if (!err)
+		err = __use_run(a, *first, nr);
+	if (err)
+		return err;
+	a->fresh = max(a->fresh, *first + nr);
+	__grow_file(a, (*first + nr) << qcow_alloc_cluster_bits(a));
+	return 0;
 }
 
 /* Space for it, as for every table that is not written yet. */
 static int run_secure(struct qcow_alloc *a, enum qcow_meta kind, u32 nr,
 		      u64 first)
 {
-	u32 i;
 	int err;
 
 	err = qcow_alloc_add_meta(a, kind, first << qcow_alloc_cluster_bits(a),
 				  (u64)nr << qcow_alloc_cluster_bits(a));
-	for (i = 0; !err && i < nr; i++)
-		err = qcow_alloc_secure(a, first + i);
-	return err;
+	return err ?: qcow_alloc_secure(a, first, nr);
 }
 
 /**
@@ -637,7 +687,7 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 		a->fresh = DIV_ROUND_UP_ULL(img->file.size,
 					    1ULL << h->cluster_bits);
 		a->file_end = img->file.size;
-		a->limit = U64_MAX;
+		a->limit = 1ULL << (ALLOC_OFFSET_BITS - h->cluster_bits);
 	} else {
 		a->limit = img->file.size >> h->cluster_bits;
 		a->fresh = U64_MAX;
@@ -652,10 +702,12 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 	mutex_init(&a->commit_lock);
 	mutex_init(&a->store_lock);
 	init_waitqueue_head(&a->stored);
-	INIT_LIST_HEAD(&a->releases);
+	qcow_release_init(a);
 	qcow_inflight_init(&a->inflight);
 	qcow_ready_setup(a);
 	xa_init_flags(&a->meta, XA_FLAGS_ACCOUNT);
+	a->meta_max = (u64)totalram_pages() / ALLOC_META_SHARE *
+		      (PAGE_SIZE / sizeof(struct xa_node));
 }
 
 /**

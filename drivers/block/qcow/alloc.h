@@ -82,8 +82,10 @@ struct qcow_ready {
  *	before: they read as zeros
  * @pool: clusters that are reserved
  * @file_end: bytes of a regular file as far as it was grown; else U64_MAX
- * @limit: clusters that a block device holds; else U64_MAX
+ * @limit: clusters that a block device holds; else that entries can lead to
  * @releases: references that are gone in memory: release.c
+ * @nr_releases: how many notes those are; read without @lock, too
+ * @max_releases: notes that there may be: what is more is leaked
  * @l1_dirty: entries of img->l1 to be written
  * @l1_lock: one L2 table is made at a time; taken before @store_lock and @lock
  * @share: a snapshot is being made, and wants to know which L2 tables are about
@@ -92,10 +94,12 @@ struct qcow_ready {
  * @snapshots: snapshots that it has
  * @snapshots_offset: bytes into the file of their table
  * @snapshots_bytes: of that table
+ * @snapshots_l1_bytes: of their L1 tables
  * @meta: what clusters of metadata hold (enum qcow_meta), by number; in version 1
  *	sectors, as that is what tables are aligned to
  * @meta_nodes: memory that @meta takes, in nodes, about
  * @meta_last: the number that was noted last
+ * @meta_max: nodes that it may take
  * @inflight: I/O under way
  * @ready: clusters for what is written in pieces
  * @above: I/O under way on an image that has this one as its backing file, and so
@@ -135,6 +139,8 @@ struct qcow_alloc {
 	u64 file_end;
 	u64 limit;
 	struct list_head releases;
+	u32 nr_releases;
+	u32 max_releases;
 	struct qcow_dirty_range l1_dirty;
 
 	/* Held while an L2 table is made; taken before lock. */
@@ -144,9 +150,11 @@ struct qcow_alloc {
 	u32 snapshots;
 	u64 snapshots_offset;
 	u64 snapshots_bytes;
+	u64 snapshots_l1_bytes;
 	struct xarray meta;
 	u64 meta_nodes;
 	u64 meta_last;
+	u64 meta_max;
 	struct qcow_inflight inflight;
 	struct qcow_ready ready;
 	struct qcow_inflight *above;
@@ -207,7 +215,7 @@ int __must_check qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first,
 int __must_check qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind,
 				u32 nr, u64 *first);
 void qcow_alloc_return_pool(struct qcow_alloc *a);
-int __must_check qcow_alloc_secure(struct qcow_alloc *a, u64 cluster);
+int __must_check qcow_alloc_secure(struct qcow_alloc *a, u64 first, u32 nr);
 void qcow_alloc_trim(struct qcow_alloc *a);
 
 /*
@@ -230,6 +238,9 @@ static inline bool qcow_alloc_is_behind(const struct qcow_alloc *a, u64 end)
 
 int __must_check qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind,
 				     u64 offset, u64 bytes);
+
+bool qcow_alloc_meta_fits(const struct qcow_alloc *a);
+void qcow_alloc_recount_meta(struct qcow_alloc *a);
 
 int __must_check qcow_alloc_claim_meta(struct qcow_alloc *a,
 				       enum qcow_meta kind, u64 offset,

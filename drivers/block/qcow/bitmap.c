@@ -30,7 +30,7 @@ static void mark_bits(struct qcow_bitmap *b, u64 first, u64 last)
 	u64 i;
 
 	for (i = first; i <= last; i++) {
-		/* Whole words; others only ever set bits, too. */
+		/* Whole words: who clears bits meanwhile waits for this I/O after it. */
 		if (!(i % BITS_PER_LONG) && last - i >= BITS_PER_LONG - 1) {
 			if (READ_ONCE(words[i / BITS_PER_LONG]) != ~0UL) {
 				WRITE_ONCE(words[i / BITS_PER_LONG], ~0UL);

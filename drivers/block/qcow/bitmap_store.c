@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "alloc.h"
 #include "bitmap.h"
@@ -25,11 +26,16 @@
 /* Clusters of a bitmap that are written at once. */
 #define STORE_MAX_RUN		256
 
-/* What a sync has lost that fails cannot be told: see commit.c. */
-static int store_sync(struct qcow_image *img)
+/*
+ * What a sync has lost that fails cannot be told: see commit.c. Under the
+ * alloc's store_lock: a commit that is under way would not hear of it.
+ */
+static int __store_sync(struct qcow_image *img)
 {
-	int err = qcow_file_sync(&img->file);
+	int err;
 
+	lockdep_assert_held(&img->alloc->store_lock);
+	err = qcow_file_sync(&img->file);
 	if (!err)
 		return 0;
 	if (!img->alloc->failed)
@@ -39,9 +45,19 @@ static int store_sync(struct qcow_image *img)
 	return -EIO;
 }
 
-static int store_pwrite(struct qcow_image *img, u64 pos, void *buf, size_t len)
+static int store_sync(struct qcow_image *img)
 {
-	return qcow_file_pwrite(&img->file, pos, buf, len) ?: store_sync(img);
+	int err;
+
+	mutex_lock(&img->alloc->store_lock);
+	err = __store_sync(img);
+	mutex_unlock(&img->alloc->store_lock);
+	return err;
+}
+
+static int __store_pwrite(struct qcow_image *img, u64 pos, void *buf, size_t len)
+{
+	return qcow_file_pwrite(&img->file, pos, buf, len) ?: __store_sync(img);
 }
 
 /* --- The header --- */
@@ -59,7 +75,7 @@ static int __header_set_valid(struct qcow_image *img, bool valid)
 		features |= cpu_to_be64(QCOW_DISK_AUTOCLEAR_BITMAPS);
 	else
 		features &= ~cpu_to_be64(QCOW_DISK_AUTOCLEAR_BITMAPS);
-	err = store_pwrite(img, offset, &features, sizeof(features));
+	err = __store_pwrite(img, offset, &features, sizeof(features));
 	if (!err)
 		img->bitmaps->valid = valid;
 	return err;
@@ -94,11 +110,11 @@ static int __header_make_room(struct qcow_image *img, const struct qcow_header *
 	to = round_up(to, 8);
 	if (to + h->backing_len > cluster)
 		return -ENOSPC;
-	err = store_pwrite(img, to, buf + h->backing_offset, h->backing_len);
+	err = __store_pwrite(img, to, buf + h->backing_offset, h->backing_len);
 	if (err)
 		return err;
 	offset = cpu_to_be64(to);
-	return store_pwrite(img, field, &offset, sizeof(offset));
+	return __store_pwrite(img, field, &offset, sizeof(offset));
 }
 
 /* The mark that ends the extensions becomes ours; a new one is behind it. */
@@ -126,10 +142,10 @@ static int __header_add_extension(struct qcow_image *img,
 		err = __header_make_room(img, &h, buf, sizeof(ext) + sizeof(body));
 	kvfree(buf);
 	if (!err)
-		err = store_pwrite(img, h.extensions_end + sizeof(ext), &body,
-				   sizeof(body));
+		err = __store_pwrite(img, h.extensions_end + sizeof(ext), &body,
+				     sizeof(body));
 	if (!err)
-		err = store_pwrite(img, h.extensions_end, &ext, sizeof(ext));
+		err = __store_pwrite(img, h.extensions_end, &ext, sizeof(ext));
 	if (!err)
 		img->bitmaps->extension = h.extensions_end + sizeof(ext);
 	return err;
@@ -149,7 +165,7 @@ static int __header_drop_extension(struct qcow_image *img)
 	if (err || ext.type || at % 8)
 		return err;
 	memset(&ext, 0, sizeof(ext));
-	err = store_pwrite(img, at - sizeof(ext), &ext, sizeof(ext));
+	err = __store_pwrite(img, at - sizeof(ext), &ext, sizeof(ext));
 	if (!err)
 		all->extension = 0;
 	return err;
@@ -176,7 +192,7 @@ static int __header_publish(struct qcow_image *img,
 		return __header_drop_extension(img);
 	qcow_bitdir_put_extension(&disk, dir);
 	if (all->extension)
-		err = store_pwrite(img, all->extension, &disk, sizeof(disk));
+		err = __store_pwrite(img, all->extension, &disk, sizeof(disk));
 	else
 		err = __header_add_extension(img, &disk);
 	if (!err && !all->valid)
@@ -214,7 +230,7 @@ static int store_note(struct qcow_alloc *a, u64 first, u32 nr)
 	return err;
 }
 
-/* So many clusters in a row. */
+/* So many clusters in a row. @offset: set if they are there. */
 static int store_alloc(struct qcow_alloc *a, u32 want, u64 *offset)
 {
 	u32 have = 0, got, tries;
@@ -235,8 +251,10 @@ static int store_alloc(struct qcow_alloc *a, u32 want, u64 *offset)
 		have += got;
 	}
 	if (!err && have == want) {
-		*offset = first << qcow_alloc_cluster_bits(a);
-		return store_note(a, first, want);
+		err = store_note(a, first, want);
+		if (!err)
+			*offset = first << qcow_alloc_cluster_bits(a);
+		return err;
 	}
 	if (have)
 		qcow_release(a, first, have);
@@ -486,31 +504,75 @@ int __qcow_bitmap_store(struct qcow_image *img, bool final)
 	return err;
 }
 
+/* --- In use --- */
+
+/*
+ * In place: each flag lies inside one sector. @old: as they were, all that can be
+ * written. Return: 0 or the file's first error.
+ */
+static int __mark_all(struct qcow_image *img, bool old)
+{
+	u64 at = img->bitmaps->dir.offset +
+		 offsetof(struct qcow_disk_bitmap, flags);
+	struct qcow_bitmap *b;
+	__be32 flags;
+	int err = 0, ret;
+
+	list_for_each_entry(b, &img->bitmaps->list, list) {
+		flags = cpu_to_be32(old ? b->e.flags : store_flags(b, false));
+		ret = 0;
+		if (qcow_bitmap_tracks(b))
+			ret = qcow_file_pwrite(&img->file, at, &flags, sizeof(flags));
+		err = err ?: ret;
+		if (err && !old)
+			return err;
+		at += qcow_bitdir_entry_bytes(b->e.name_len);
+	}
+	return err;
+}
+
+/**
+ * struct mark - marking bitmaps in use
+ * @work: does it
+ * @img: the image
+ * @err: what came of it
+ */
+struct mark {
+	struct work_struct work;
+	struct qcow_image *img;
+	int err;
+};
+
+static void mark_work(struct work_struct *work)
+{
+	struct mark *m = container_of(work, struct mark, work);
+	struct qcow_alloc *a = m->img->alloc;
+
+	mutex_lock(&a->store_lock);
+	m->err = __mark_all(m->img, false) ?: __store_sync(m->img);
+	/* What fails here leaves some of them inconsistent. */
+	if (m->err && !__mark_all(m->img, true) && qcow_file_sync(&m->img->file))
+		a->failed = -EIO;
+	mutex_unlock(&a->store_lock);
+}
+
 /**
  * __qcow_bitmap_mark_in_use() - have the directory say that bitmaps are in use
  * @img: the image
  *
- * In place: each flag lies inside one sector, and as long as nothing is written
- * any of them may be set. Context: under the bitmaps' lock. May sleep.
+ * As long as nothing is written to the disk any of the flags may be set; but if this
+ * fails nothing will be, and they are not to stay so. A worker does it: a task that is
+ * to be killed could write neither the one nor the other. Context: under the bitmaps'
+ * lock. May sleep.
  * Return: 0, or the file's error.
  */
 int __qcow_bitmap_mark_in_use(struct qcow_image *img)
 {
-	u64 at = img->bitmaps->dir.offset;
-	struct qcow_bitmap *b;
-	__be32 flags;
-	int err = 0;
+	struct mark m = { .img = img };
 
-	list_for_each_entry(b, &img->bitmaps->list, list) {
-		flags = cpu_to_be32(store_flags(b, false));
-		if (qcow_bitmap_tracks(b))
-			err = qcow_file_pwrite(&img->file,
-					       at + offsetof(struct qcow_disk_bitmap,
-							     flags),
-					       &flags, sizeof(flags));
-		if (err)
-			return err;
-		at += qcow_bitdir_entry_bytes(b->e.name_len);
-	}
-	return store_sync(img);
+	INIT_WORK_ONSTACK(&m.work, mark_work);
+	queue_work(img->alloc->wq, &m.work);
+	flush_work(&m.work);
+	destroy_work_on_stack(&m.work);
+	return m.err;
 }

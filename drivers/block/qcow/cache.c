@@ -341,6 +341,33 @@ void __qcow_cache_dirty(struct qcow_slice *slice)
 	cache->nr_dirty++;
 }
 
+/**
+ * qcow_cache_clean() - what was made of a slice is not to be written
+ * @cache: the cache
+ * @offset: any byte of the slice, in bytes into the file
+ *
+ * It was made by qcow_cache_get_new() for a table that came to nothing. Context:
+ * nobody uses it, and none is captured. Does not sleep.
+ */
+void qcow_cache_clean(struct qcow_cache *cache, u64 offset)
+{
+	struct qcow_slice *slice = cache_lookup(cache, offset >> cache->slice_bits);
+	bool dirty;
+
+	if (!slice)
+		return;
+	spin_lock(&cache->lock);
+	dirty = test_and_clear_bit(QCOW_SLICE_DIRTY, &slice->flags);
+	if (dirty) {
+		list_del_init(&slice->dirty);
+		cache->nr_dirty--;
+	}
+	spin_unlock(&cache->lock);
+	if (dirty)
+		qcow_cache_put(slice);
+	qcow_cache_put(slice);
+}
+
 static struct capture *capture_alloc(struct qcow_cache *cache)
 {
 	struct capture *c = kmalloc(sizeof(*c), GFP_NOIO);
@@ -432,7 +459,7 @@ int qcow_cache_write(struct qcow_cache *cache, struct list_head *captured)
  * qcow_cache_forget() - drop captured slices
  * @cache: the cache
  * @captured: from qcow_cache_capture()
- * @written: they are durable; else they are dirty again
+ * @written: that worked, and is durable if it has to be; else they are dirty again
  */
 void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
 		       bool written)

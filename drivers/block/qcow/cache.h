@@ -83,6 +83,7 @@ struct qcow_slice *qcow_cache_get_cached(struct qcow_cache *cache, u64 offset);
 struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 offset);
 void qcow_cache_put(struct qcow_slice *slice);
 void __qcow_cache_dirty(struct qcow_slice *slice);
+void qcow_cache_clean(struct qcow_cache *cache, u64 offset);
 int __must_check qcow_cache_capture(struct qcow_cache *cache,
 				    struct list_head *captured);
 int __must_check qcow_cache_write(struct qcow_cache *cache,

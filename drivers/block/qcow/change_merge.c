@@ -13,10 +13,6 @@
 #include "change_merge.h"
 #include "device.h"
 #include "merge.h"
-#include "write.h"
-
-/* Bytes that are looked at while requests wait, if they have to be slowed down. */
-#define MERGE_PRESS	BIT_ULL(23)
 
 /* All functions here: in qcow_change_run(). */
 
@@ -128,37 +124,51 @@ int qcow_change_merge_start(struct qcow_device *dev,
 	return err;
 }
 
-/* While the disk is in use; if it is written too fast, between its requests. */
-static int merge_some(struct qcow_device *dev, const struct qcow_io *like,
-		      u64 bytes, struct qcow_msg *msg)
+/* What is left, while no request is under way, and then the image is empty. */
+static int merge_finish(struct qcow_merge *m, const struct qcow_io *like,
+			struct qcow_msg *msg)
 {
-	bool press = dev->merge->press;
-	unsigned int flags = 0;
 	int err;
 
-	if (press)
-		flags = qcow_change_freeze(dev);
-	err = qcow_merge_some(dev->merge, like, press ? min(bytes, MERGE_PRESS) : bytes,
-			      msg);
-	if (press)
-		qcow_change_unfreeze(dev, flags);
+	if (!m->last || m->done)
+		return 0;
+	err = qcow_merge_finish(m, like, msg);
+	if (!err && m->done)
+		pr_info("%s: what it had is in its backing file\n",
+			like->image->label);
 	return err;
 }
 
-/* What is left, and then the image is empty. */
-static int merge_finish(struct qcow_device *dev, const struct qcow_io *like,
+/* While requests wait: a step, if they have to be slowed down, or the end. */
+static int merge_frozen(struct qcow_device *dev, const struct qcow_io *like,
 			struct qcow_msg *msg)
 {
 	unsigned int flags = qcow_change_freeze(dev);
-	int err = qcow_merge_finish(dev->merge, like, msg);
+	struct qcow_merge *m = dev->merge;
+	int err = 0;
 
+	if (!m->last)
+		err = qcow_merge_some(m, like, m->press, msg);
+	err = err ?: merge_finish(m, like, msg);
 	qcow_change_unfreeze(dev, flags);
-	if (err)
-		return err;
-	pr_info("%s: what it had is in its backing file\n",
-		like->image->label);
-	qcow_merge_release(dev->merge);
-	return 0;
+	return err;
+}
+
+static int merge_step(struct qcow_device *dev, const struct qcow_io *like,
+		      u64 bytes, struct qcow_msg *msg)
+{
+	struct qcow_merge *m = dev->merge;
+	int err = 0;
+
+	if (m->done)
+		return 0;
+	if (!m->last && !m->press)
+		err = qcow_merge_some(m, like, bytes, msg);
+	if (!err && (m->last || m->press))
+		err = merge_frozen(dev, like, msg);
+	if (!err && m->done)
+		qcow_merge_release(m);
+	return err;
 }
 
 /**
@@ -175,14 +185,11 @@ int qcow_change_merge_run(struct qcow_device *dev,
 {
 	struct qcow_merge *m = dev->merge;
 	struct qcow_io like = qcow_change_io(dev);
-	int err = 0;
+	int err;
 
 	if (!dev->merging)
 		return -ENOTCONN;
-	if (!m->last)
-		err = merge_some(dev, &like, req->bytes, msg);
-	if (!err && m->last && !m->done)
-		err = merge_finish(dev, &like, msg);
+	err = merge_step(dev, &like, req->bytes, msg);
 	req->below = msg->text[0];
 	req->total = like.image->size;
 	req->done = req->total - qcow_merge_left(m);
@@ -207,14 +214,13 @@ int qcow_change_merge_close(struct qcow_device *dev,
 		return -ENOTCONN;
 	req->below = true;
 	/* What is open for reading reads tables when it is opened. */
-	err = dev->merging ? qcow_write_flush(dev->target.image->backing) : 0;
+	err = qcow_merge_flush(dev->merge, dev->merging, msg);
 	if (err)
-		return qcow_fail(msg, err, "could not be flushed (error %d)",
-				 -err);
+		return err;
 	below = open_below(dev, req, false, msg);
 	if (IS_ERR(below))
 		return PTR_ERR(below);
-	err = qcow_image_close_chain(swap_below(dev, below, NULL));
+	err = qcow_image_close_replaced(swap_below(dev, below, NULL), below);
 	return err ? qcow_fail(msg, err, "could not be closed (error %d); see the kernel log and qcowctl check",
 			       -err) : 0;
 }

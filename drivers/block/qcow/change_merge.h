@@ -10,7 +10,7 @@ struct qcow_source;
 /**
  * struct qcow_merge_request - a step of writing an image's data to its backing file
  * @src: the backing file, if it is opened anew; the format is filled in
- * @bytes: of the disk to look at, at most
+ * @bytes: of the disk to look at; more if it is written too fast
  * @done: out: bytes of the disk that are in the backing file
  * @total: out: bytes of the disk
  * @below: out: a message is about the backing file

@@ -225,6 +225,12 @@ static int commit_steps(struct commit *c)
 	return err;
 }
 
+/* Under store_lock: whoever fails under it says so before the lock is free. */
+static int commit_refused(const struct qcow_alloc *a)
+{
+	return qcow_image_stopped(a->img) ? -EIO : a->failed;
+}
+
 static int __commit(struct qcow_alloc *a)
 {
 	struct commit c = {
@@ -236,7 +242,9 @@ static int __commit(struct qcow_alloc *a)
 	int err;
 
 	mutex_lock(&a->store_lock);
-	err = commit_capture(&c);
+	err = commit_refused(a);
+	if (!err)
+		err = commit_capture(&c);
 	if (!err)
 		err = commit_steps(&c);
 	qcow_cache_forget(a->img->cache, &c.l2, !err);
@@ -249,11 +257,6 @@ static int __commit(struct qcow_alloc *a)
 	wake_up_all(&a->stored);
 	qcow_release_finish(a, &c.releases, !err);
 	return err;
-}
-
-static int commit_refused(const struct qcow_alloc *a)
-{
-	return qcow_image_stopped(a->img) ? -EIO : a->failed;
 }
 
 /**
@@ -275,8 +278,7 @@ int qcow_commit(struct qcow_alloc *a)
 	/* One that began meanwhile has done it. */
 	if (atomic64_read(&a->begun) < enough || a->result) {
 		atomic64_inc(&a->begun);
-		err = commit_refused(a);
-		a->result = err ?: __commit(a);
+		a->result = __commit(a);
 	}
 	err = a->result;
 	/* What was released is for the next one. */
@@ -412,7 +414,8 @@ void qcow_commit_init(struct qcow_alloc *a)
 
 static bool commit_crowded(const struct qcow_alloc *a)
 {
-	return qcow_cache_crowded(a->img->cache) || qcow_cache_crowded(a->refs);
+	return qcow_cache_crowded(a->img->cache) || qcow_cache_crowded(a->refs) ||
+	       qcow_release_crowded(a);
 }
 
 /**
@@ -423,7 +426,8 @@ static bool commit_crowded(const struct qcow_alloc *a)
  */
 bool qcow_commit_full(const struct qcow_alloc *a)
 {
-	return qcow_cache_full(a->img->cache) || qcow_cache_full(a->refs);
+	return qcow_cache_full(a->img->cache) || qcow_cache_full(a->refs) ||
+	       qcow_release_full(a);
 }
 
 /**

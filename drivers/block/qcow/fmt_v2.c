@@ -83,6 +83,8 @@ static int v2_alloc_error(struct qcow_msg *msg, int err)
 {
 	if (err == -EUCLEAN)
 		return qcow_fail(msg, -EROFS, "has tables that overlap or lie where they cannot; repair it with qcowctl check --repair=all, or attach it read-only with -r");
+	if (err == -E2BIG)
+		return qcow_fail(msg, -EROFS, "has snapshots whose L1 tables take more than 1 GiB together; delete some with qemu-img snapshot -d, or attach it read-only with -r");
 	if (err == -EFBIG)
 		return qcow_fail(msg, -EROFS, "has more tables than this machine has the memory to write; attach it read-only with -r");
 	return qcow_fmt_read_error(msg, err, "refcounts or snapshots");

@@ -289,6 +289,24 @@ struct qcow_image *qcow_image_swap_backing(struct qcow_image *img,
 }
 
 /**
+ * qcow_image_close_replaced() - close an image for which another object stands
+ * @old: from qcow_image_swap_backing()
+ * @with: what stands for it
+ *
+ * If it was written, closing it may cut its file off behind what is in use: to @with
+ * that is no damage. May sleep. Return: as qcow_image_close_chain().
+ */
+int qcow_image_close_replaced(struct qcow_image *old, struct qcow_image *with)
+{
+	int err = qcow_image_close_chain(old);
+	u64 size = qcow_file_size(&with->file);
+
+	if (size < atomic64_read(&with->file.end))
+		atomic64_set(&with->file.end, size);
+	return err;
+}
+
+/**
  * qcow_image_chain_damaged() - was damage met in an image or its backing files?
  * @img: the top of the chain
  *

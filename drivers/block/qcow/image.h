@@ -28,6 +28,7 @@ struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
 					 const struct qcow_source *src,
 					 const struct qcow_params *params,
 					 struct qcow_msg *msg);
+int qcow_image_close_replaced(struct qcow_image *old, struct qcow_image *with);
 struct qcow_image *qcow_image_swap_backing(struct qcow_image *img,
 					   struct qcow_image *with);
 bool qcow_image_chain_damaged(const struct qcow_image *img);

@@ -113,7 +113,7 @@ static int l2_take(struct qcow_alloc *a, u64 *first, u32 *nr)
 	err = qcow_alloc_clusters(a, 1, first, nr, &fresh);
 	if (err)
 		return err;
-	err = qcow_alloc_secure(a, *first);
+	err = qcow_alloc_secure(a, *first, 1);
 	if (err)
 		qcow_release(a, *first, 1);
 	return err;

@@ -37,11 +37,18 @@
 /* Bytes of the disk whose writers are waited for at once. */
 #define MERGE_RUN		BIT_ULL(24)
 
-/* So little may be written while requests wait. */
+/* When so little is left it is time to end. */
 #define MERGE_LAST		BIT_ULL(22)
 
+/* Bytes that are written at the end, while requests wait: no more is marked by then. */
+#define MERGE_REST		BIT_ULL(25)
+
+/* Bytes that are written while requests wait so as to slow them down: from, to. */
+#define MERGE_PRESS		BIT_ULL(23)
+#define MERGE_PRESS_MAX		BIT_ULL(28)
+
 /* Bits that say what is still to be done, at most. */
-#define MERGE_MAX_NR		BIT_ULL(20)
+#define MERGE_MAX_NR		BIT_ULL(24)
 
 /* --- What is still to be done --- */
 
@@ -363,15 +370,28 @@ static s64 copy_run(struct qcow_merge *m, struct copy *c, u64 bytes)
 	return (end - first) << shift;
 }
 
-/* The end of the disk was reached: again, or is that the rest? */
+/* Whether nothing is left. */
+static bool todo_empty(const struct qcow_merge *m)
+{
+	const struct qcow_bitmap *todo = m->todo;
+
+	return find_next_bit_le(todo->bits, todo->nr_bits, m->next) >= todo->nr_bits &&
+	       find_next_bit_le(todo->bits, todo->nr_bits, 0) >= todo->nr_bits;
+}
+
+/*
+ * The end of the disk was reached: again, or is that the rest? However fast it is
+ * written, requests wait for a step and no longer; the steps get larger.
+ */
 static void pass_done(struct qcow_merge *m)
 {
 	u64 left = qcow_merge_left(m);
 
 	m->passes++;
 	m->next = 0;
-	m->last = left <= MERGE_LAST || (m->press && left > m->before / 2);
-	m->press |= m->passes >= 2 && left > m->before / 2;
+	m->last = left <= MERGE_LAST;
+	if (m->passes >= 2 && left > m->before / 2)
+		m->press = clamp(2 * m->press, MERGE_PRESS, MERGE_PRESS_MAX);
 	m->before = left;
 }
 
@@ -383,8 +403,8 @@ static void pass_done(struct qcow_merge *m)
  * @bytes: of the disk to look at, at most
  * @msg: says what failed, of the backing file
  *
- * Other I/O may go on, but is better held up for the while if @m->press is set. May
- * sleep.
+ * Other I/O may go on, but is better held up for the while if @m->press is set, which
+ * is how much to do then. May sleep.
  *
  * Return: 0; as qcow_image_interrupted(), and something was done; or an error, after
  * which it may be tried again.
@@ -401,7 +421,7 @@ int qcow_merge_some(struct qcow_merge *m, const struct qcow_io *like, u64 bytes,
 		n = copy_run(m, c, bytes);
 		if (n < 0)
 			break;
-		if (!n || !qcow_merge_left(m))
+		if (!n || todo_empty(m))
 			pass_done(m);
 		bytes -= min_t(u64, n, bytes);
 		n = qcow_image_interrupted(m->img);
@@ -427,7 +447,7 @@ static int copy_rest(struct qcow_merge *m, const struct qcow_io *like,
 		return -ENOMEM;
 	m->next = 0;
 	do {
-		n = copy_run(m, c, MERGE_RUN);
+		n = qcow_image_interrupted(m->img) ?: copy_run(m, c, MERGE_RUN);
 	} while (n > 0);
 	copy_free(c);
 	if (n < 0)
@@ -438,7 +458,7 @@ static int copy_rest(struct qcow_merge *m, const struct qcow_io *like,
 	/* What it lost cannot be told, and a later one says nothing of it. */
 	__qcow_bitmap_mark(m->todo, 0, m->img->size);
 	m->last = false;
-	m->press = false;
+	m->press = 0;
 	m->passes = 0;
 	return qcow_fail(msg, err, "could not be flushed (error %d)", -err);
 }
@@ -477,8 +497,9 @@ free:
  * @like: whose image, wq, write_wq and parts are used
  * @msg: says what failed, of the backing file
  *
- * Context: no I/O is under way. May sleep. Return: 0; or an error, and the image is
- * as it was: it may be tried again.
+ * Context: no I/O is under way. May sleep. Return: 0: @m->done, or, if much was written
+ * since @last was set, that is not set any more; or an error, also as
+ * qcow_image_interrupted(), and the image is as it was: it may be tried again.
  */
 int qcow_merge_finish(struct qcow_merge *m, const struct qcow_io *like,
 		      struct qcow_msg *msg)
@@ -486,6 +507,10 @@ int qcow_merge_finish(struct qcow_merge *m, const struct qcow_io *like,
 	struct qcow_image *img = m->img;
 	int err;
 
+	if (qcow_merge_left(m) > MERGE_REST) {
+		m->last = false;
+		return 0;
+	}
 	err = copy_rest(m, like, msg);
 	if (!err)
 		err = empty_image(m);
@@ -516,4 +541,27 @@ void qcow_merge_release(struct qcow_merge *m)
 	if (err)
 		pr_warn("%s: is empty, but not all that it had is free: error %d; see qcowctl check\n",
 			m->img->label, err);
+}
+
+/**
+ * qcow_merge_flush() - have what opens the backing file anew find what is in memory
+ * @m: the merge
+ * @started: qcow_merge_start() worked
+ * @msg: says what failed, of the backing file
+ *
+ * Also if it did not: it may have changed tables. May sleep. Return: 0 or a negative
+ * errno.
+ */
+int qcow_merge_flush(struct qcow_merge *m, bool started, struct qcow_msg *msg)
+{
+	struct qcow_image *below = m->img->backing;
+	int err;
+
+	if (!started && !below->alloc)
+		return 0;
+	err = qcow_write_flush(below);
+	/* Nothing of the disk is in there, and nothing will be written any more. */
+	if (!started && (below->alloc->failed || qcow_image_stopped(below)))
+		return 0;
+	return err ? qcow_fail(msg, err, "could not be flushed (error %d)", -err) : 0;
 }

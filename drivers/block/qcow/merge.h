@@ -14,9 +14,9 @@
  * @next: the bit of @todo to go on with
  * @before: bytes that were to be written when this pass over the disk began
  * @passes: over the disk that are done
- * @press: it gets less too slowly: those who write are to be slowed down
- * @last: so little is left, or it gets no less: the rest is written while nobody
- *	uses the disk
+ * @press: bytes to write at once while requests wait: it gets less too slowly, so
+ *	those who write are to be slowed down; 0: they need not wait
+ * @last: so little is left that it is written while nobody uses the disk
  * @done: all is, and the image is empty
  * @old: the L1 table that the image had before it was emptied
  * @old_size: entries in @old
@@ -27,7 +27,7 @@ struct qcow_merge {
 	u64 next;
 	u64 before;
 	u32 passes;
-	bool press;
+	u64 press;
 	bool last;
 	bool done;
 	u64 *old;
@@ -50,6 +50,8 @@ int __must_check qcow_merge_finish(struct qcow_merge *m,
 				   const struct qcow_io *like,
 				   struct qcow_msg *msg);
 void qcow_merge_release(struct qcow_merge *m);
+int __must_check qcow_merge_flush(struct qcow_merge *m, bool started,
+				  struct qcow_msg *msg);
 u64 qcow_merge_left(const struct qcow_merge *m);
 
 #endif /* _QCOW_MERGE_H */

@@ -299,7 +299,7 @@ static int placement_remap(struct placement *p, struct qcow_extent *ext)
 	struct qcow_image *img = p->io->image;
 	int err;
 
-	if (!ext->mapped || ext->copied || img->layout.data_file)
+	if (!ext->mapped || ext->copied)
 		return 0;
 	err = qcow_map(img, p->pos, p->len, false, ext);
 	if (err)
@@ -309,7 +309,8 @@ static int placement_remap(struct placement *p, struct qcow_extent *ext)
 	return 0;
 }
 
-static int placement_fill(struct placement *p, struct qcow_extent *ext)
+/* Return: bytes done; 0: it is to be written in place; or a negative errno. */
+static ssize_t placement_fill(struct placement *p, struct qcow_extent *ext)
 {
 	struct qcow_alloc *a = p->io->image->alloc;
 	bool fresh;
@@ -318,20 +319,20 @@ static int placement_fill(struct placement *p, struct qcow_extent *ext)
 	err = qcow_link_prepare(a, p->pos, p->len);
 	if (!err)
 		err = placement_remap(p, ext);
-	if (!err && qcow_place_is_in_place(ext)) {
-		p->len = 0;
+	if (!err && qcow_place_is_in_place(ext))
 		return 0;
-	}
 	if (!err)
 		err = placement_find(p, ext, &fresh);
 	if (err)
 		return err;
 	err = placement_store(p, ext, fresh);
-	if (!err)
-		return qcow_link_data(a, p->pos - p->head, placement_bytes(p),
-				      p->host, p->taken);
-	placement_drop(p);
-	return err;
+	if (err) {
+		placement_drop(p);
+		return err;
+	}
+	err = qcow_link_data(a, p->pos - p->head, placement_bytes(p), p->host,
+			     p->taken);
+	return err ?: (ssize_t)p->len;
 }
 
 /**
@@ -357,20 +358,20 @@ ssize_t qcow_place_write(struct qcow_io *io, u64 pos, u32 len)
 		.range.last = (pos + len - 1) >> bits,
 	};
 	struct qcow_extent ext;
-	int err;
+	ssize_t n;
 
 	qcow_inflight_lock(&img->alloc->inflight, &p.range);
-	err = qcow_map(img, pos, len, false, &ext);
-	if (!err && !qcow_place_is_in_place(&ext)) {
+	n = qcow_map(img, pos, len, false, &ext);
+	if (!n && !qcow_place_is_in_place(&ext)) {
 		p.len = min_t(u64, len, ext.len);
 		p.range.last = (pos + p.len - 1) >> bits;
-		err = placement_fill(&p, &ext);
+		n = placement_fill(&p, &ext);
 	}
 	qcow_inflight_unlock(&img->alloc->inflight, &p.range);
-	if (unlikely(err))
-		qcow_img_err_ratelimited(img, "write of %u bytes at %#llx of the disk failed: error %d\n",
-					 len, pos, err);
-	return err ? err : (ssize_t)p.len;
+	if (unlikely(n < 0))
+		qcow_img_err_ratelimited(img, "write of %u bytes at %#llx of the disk failed: error %zd\n",
+					 len, pos, n);
+	return n;
 }
 
 /**
@@ -396,17 +397,19 @@ ssize_t qcow_place_copy_up(struct qcow_io *io, u64 pos, u32 len, void *buf)
 		.range.last = (pos + len - 1) >> bits,
 	};
 	struct qcow_extent ext;
-	int err;
+	ssize_t n;
 
 	qcow_inflight_lock(&img->alloc->inflight, &p.range);
-	err = qcow_map(img, pos, len, false, &ext);
-	if (!err)
+	n = qcow_map(img, pos, len, false, &ext);
+	if (!n)
 		p.len = min_t(u64, len, ext.len);
-	if (!err && ext.type == QCOW_EXTENT_HOLE) {
+	if (!n && ext.type == QCOW_EXTENT_HOLE) {
 		p.range.last = (pos + p.len - 1) >> bits;
-		err = qcow_read_sync(io, pos, buf, p.len);
-		err = err ?: placement_fill(&p, &ext);
+		n = qcow_read_sync(io, pos, buf, p.len);
+		n = n ?: placement_fill(&p, &ext);
+	} else if (!n) {
+		n = p.len;
 	}
 	qcow_inflight_unlock(&img->alloc->inflight, &p.range);
-	return err ? err : (ssize_t)p.len;
+	return n;
 }

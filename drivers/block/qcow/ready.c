@@ -54,7 +54,7 @@ bool qcow_ready_take(struct qcow_alloc *a, u64 *cluster)
 	bool half = false;
 
 	spin_lock(&r->lock);
-	run = &r->runs[!run_left(&r->runs[0])];
+	run = run_left(&r->runs[0]) ? &r->runs[0] : &r->runs[1];
 	if (run_left(run)) {
 		*cluster = run->next++;
 		half = __ready_left(r) == r->clusters / 2;
@@ -73,6 +73,7 @@ bool qcow_ready_take(struct qcow_alloc *a, u64 *cluster)
 static int __ready_fill(struct qcow_alloc *a, u32 want)
 {
 	struct qcow_ready *r = &a->ready;
+	struct qcow_run *run;
 	bool fresh;
 	u32 bits = qcow_alloc_cluster_bits(a);
 	u64 first;
@@ -90,10 +91,9 @@ static int __ready_fill(struct qcow_alloc *a, u32 want)
 	}
 	spin_lock(&r->lock);
 	/* One of them is empty. */
-	r->runs[!!run_left(&r->runs[0])] = (struct qcow_run) {
-		.next = first,
-		.end = first + got,
-	};
+	run = run_left(&r->runs[0]) ? &r->runs[1] : &r->runs[0];
+	run->next = first;
+	run->end = first + got;
 	spin_unlock(&r->lock);
 	return 0;
 }

@@ -210,6 +210,37 @@ int __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster, u32 want, u32 *got)
 	return 0;
 }
 
+/**
+ * __qcow_refcount_find_used() - look for the last cluster in use
+ * @a: of the image
+ * @end: look below this number, at least 1; the result: behind the one in use, or
+ *	where to go on
+ * @found: there is one
+ *
+ * One slice, or a stretch that no block covers, at a time. Context: under a->lock.
+ * May sleep. Return: 0, or the error of reading refcounts.
+ */
+int __qcow_refcount_find_used(struct qcow_alloc *a, u64 *end, bool *found)
+{
+	u64 last = min(*end, (u64)a->table_size << a->block_bits) - 1;
+	struct qcow_slice *slice = ref_slice(a, last);
+	u32 i = ref_index(a, last) + 1;
+
+	*found = false;
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	if (!slice) {
+		*end = last >> a->block_bits << a->block_bits;
+		return 0;
+	}
+	while (i && !qcow_entry_refcount(slice->data, a->order, i - 1))
+		i--;
+	qcow_cache_put(slice);
+	*found = i;
+	*end = last - ref_index(a, last) + i;
+	return 0;
+}
+
 /* An empty refcount block in memory. */
 static int block_zero(struct qcow_alloc *a, u64 offset)
 {
@@ -241,7 +272,7 @@ static int __new_block(struct qcow_alloc *a, u64 cluster)
 	}
 	if (err)
 		return err;
-	err = qcow_alloc_secure(a, cluster);
+	err = qcow_alloc_secure(a, cluster, 1);
 	if (!err)
 		err = block_zero(a, offset);
 	if (err)
@@ -282,49 +313,70 @@ static int growth_plan(struct qcow_alloc *a, struct growth *g)
 	g->size = ((u64)g->clusters << bits) / sizeof(u64);
 	for (g->blocks = 1; g->blocks * covered < g->clusters + g->blocks;)
 		g->blocks++;
-	if (g->blocks > g->size - a->table_size)
+	if (g->blocks > g->size - a->table_size ||
+	    g->first + g->clusters + g->blocks > a->limit)
 		return -ENOSPC;
 	g->table = kvcalloc(g->size, sizeof(u64), GFP_NOIO);
 	return g->table ? 0 : -ENOMEM;
 }
 
-/* The new table is nobody's: the next attempt makes it anew, at this place. */
-static void growth_revert(struct qcow_alloc *a, struct growth *g)
+/* Their clusters, with space for all of it, and the table in memory. */
+static int growth_make(struct qcow_alloc *a, struct growth *g)
 {
-	swap(a->table, g->table);
-	swap(a->table_size, g->size);
-}
-
-/* In memory: from here on the new table is the one. */
-static int growth_switch(struct qcow_alloc *a, struct growth *g)
-{
-	u32 bits = qcow_alloc_cluster_bits(a);
-	u32 n = g->clusters + g->blocks, i;
-	u64 offset;
+	u32 bits = qcow_alloc_cluster_bits(a), i;
+	u64 blocks = g->first + g->clusters;
 	int err;
 
 	err = qcow_alloc_add_meta(a, QCOW_META_REFTABLE, g->first << bits,
 				  (u64)g->clusters << bits);
 	if (!err)
-		err = qcow_alloc_add_meta(a, QCOW_META_REFBLOCK,
-					  (g->first + g->clusters) << bits,
+		err = qcow_alloc_add_meta(a, QCOW_META_REFBLOCK, blocks << bits,
 					  (u64)g->blocks << bits);
-	memcpy(g->table, a->table, a->table_size * sizeof(u64));
-	for (i = 0; !err && i < g->blocks; i++) {
-		offset = (g->first + g->clusters + i) << bits;
-		err = block_zero(a, offset);
-		g->table[a->table_size + i] = offset;
+	if (err == -EUCLEAN) {
+		qcow_image_damaged(a->img, 0, "metadata without refcounts");
+		err = -EIO;
 	}
 	if (err)
 		return err;
+	a->fresh = max(a->fresh, blocks + g->blocks);
+	err = qcow_alloc_secure(a, g->first, g->clusters + g->blocks);
+	memcpy(g->table, a->table, a->table_size * sizeof(u64));
+	for (i = 0; !err && i < g->blocks; i++) {
+		err = block_zero(a, (blocks + i) << bits);
+		g->table[a->table_size + i] = (blocks + i) << bits;
+	}
+	return err;
+}
+
+/* In memory: from here on the new table is the one. */
+static int growth_switch(struct qcow_alloc *a, struct growth *g)
+{
+	u32 n = g->clusters + g->blocks, i;
+	int err = 0;
+
 	swap(a->table, g->table);
 	swap(a->table_size, g->size);
-	a->fresh = max(a->fresh, g->first + n);
 	for (i = 0; !err && i < n; i++)
 		err = __qcow_refcount_set(a, g->first + i, 1);
-	if (err)
-		growth_revert(a, g);
 	return err;
+}
+
+/*
+ * The new table is nobody's: the next attempt makes it anew, at this place. Until
+ * then no commit is to write there, which may be where there is no space.
+ */
+static void growth_revert(struct qcow_alloc *a, struct growth *g)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 at = (g->first + g->clusters) << bits;
+	u64 end = at + ((u64)g->blocks << bits);
+
+	if (a->table_size > g->size) {
+		swap(a->table, g->table);
+		swap(a->table_size, g->size);
+	}
+	for (; at < end; at += 1ULL << a->refs->slice_bits)
+		qcow_cache_clean(a->refs, at);
 }
 
 /* Refcounts as they are now, the table that leads to them, a flush. */
@@ -391,17 +443,14 @@ static int __grow_table(struct qcow_alloc *a)
 	err = growth_plan(a, &g);
 	if (err)
 		return err;
-	err = growth_switch(a, &g);
-	if (err == -EUCLEAN) {
-		qcow_image_damaged(a->img, 0, "metadata without refcounts");
-		err = -EIO;
-	}
-	if (!err) {
+	err = growth_make(a, &g);
+	if (!err)
+		err = growth_switch(a, &g);
+	if (!err)
 		err = growth_write(a, &g);
-		if (err)
-			growth_revert(a, &g);
-	}
-	if (!err) {
+	if (err) {
+		growth_revert(a, &g);
+	} else {
 		err = qcow_file_sync(&a->img->file) ?: growth_publish(a, &g);
 		if (err)
 			growth_failed(a, err);

@@ -13,6 +13,8 @@ int __must_check __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster,
 				       bool *covered);
 int __must_check __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster,
 				      u32 want, u32 *got);
+int __must_check __qcow_refcount_find_used(struct qcow_alloc *a, u64 *end,
+					   bool *found);
 int __must_check qcow_refcount_grow(struct qcow_alloc *a, u64 cluster);
 int __must_check qcow_refcount_get(struct qcow_alloc *a, u64 cluster,
 				   u64 *value);

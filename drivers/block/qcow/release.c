@@ -6,6 +6,7 @@
  * that, and after the I/O that was under way, the refcount is lowered. A cluster
  * without references is punched out of the file before anybody can take it.
  */
+#include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "refcount.h"
@@ -24,14 +25,26 @@ struct release {
 	u32 nr;
 };
 
+/* How much of the machine's memory notes of them may take. */
+#define RELEASE_SHARE	64
+
+void qcow_release_init(struct qcow_alloc *a)
+{
+	u64 max = (u64)totalram_pages() / RELEASE_SHARE *
+		  (PAGE_SIZE / sizeof(struct release));
+
+	INIT_LIST_HEAD(&a->releases);
+	a->max_releases = min_t(u64, max, U32_MAX);
+}
+
 /**
  * __qcow_release() - clusters lost a reference, in memory
  * @a: of the image
  * @first: number of the first
  * @nr: how many
  *
- * Context: under a->lock. May sleep. If there is no memory to remember them
- * they are leaked.
+ * Context: under a->lock. May sleep. If there is no memory to remember them, or no
+ * commit that would ever release them, they are leaked.
  */
 void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
 {
@@ -39,12 +52,16 @@ void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
 
 	lockdep_assert_held(&a->lock);
 	/* Nobody could tell that they are free. */
-	if (!qcow_layout_has_refcounts(&a->img->layout))
+	if (!qcow_layout_has_refcounts(&a->img->layout) || a->failed)
 		return;
 	if (!list_empty(&a->releases))
 		r = list_last_entry(&a->releases, struct release, list);
 	if (r && r->first + r->nr == first && r->nr < U32_MAX - nr) {
 		r->nr += nr;
+		return;
+	}
+	if (a->nr_releases >= a->max_releases) {
+		qcow_img_err_ratelimited(a->img, "too much is given up between two commits: some of it is lost space, see qcowctl check\n");
 		return;
 	}
 	r = kmalloc(sizeof(*r), GFP_NOIO);
@@ -53,6 +70,7 @@ void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
 	r->first = first;
 	r->nr = nr;
 	list_add_tail(&r->list, &a->releases);
+	WRITE_ONCE(a->nr_releases, a->nr_releases + 1);
 }
 
 /* As __qcow_release(), but takes a->lock. */
@@ -72,6 +90,33 @@ void qcow_release_take(struct qcow_alloc *a, struct list_head *list)
 {
 	mutex_lock(&a->lock);
 	list_splice_init(&a->releases, list);
+	WRITE_ONCE(a->nr_releases, 0);
+	mutex_unlock(&a->lock);
+}
+
+static void __release_forget(struct qcow_alloc *a)
+{
+	struct release *r, *next;
+
+	list_for_each_entry_safe(r, next, &a->releases, list)
+		kfree(r);
+	INIT_LIST_HEAD(&a->releases);
+	WRITE_ONCE(a->nr_releases, 0);
+}
+
+/* They wait for another commit; if there is none, for nothing. */
+static void release_keep(struct qcow_alloc *a, struct list_head *list)
+{
+	struct list_head *p;
+	u32 nr = 0;
+
+	list_for_each(p, list)
+		nr++;
+	mutex_lock(&a->lock);
+	list_splice_init(list, &a->releases);
+	WRITE_ONCE(a->nr_releases, a->nr_releases + nr);
+	if (a->failed)
+		__release_forget(a);
 	mutex_unlock(&a->lock);
 }
 
@@ -185,14 +230,12 @@ void qcow_release_finish(struct qcow_alloc *a, struct list_head *list,
 	struct release *r, *next;
 
 	lockdep_assert_held(&a->commit_lock);
-	if (list_empty(list))
-		return;
 	if (!durable) {
-		mutex_lock(&a->lock);
-		list_splice_init(list, &a->releases);
-		mutex_unlock(&a->lock);
+		release_keep(a, list);
 		return;
 	}
+	if (list_empty(list))
+		return;
 	qcow_inflight_drain(&a->inflight);
 	if (a->above)
 		qcow_inflight_drain(a->above);
@@ -206,8 +249,7 @@ void qcow_release_finish(struct qcow_alloc *a, struct list_head *list,
 /* Those that no commit took are leaked: that was reported. */
 void qcow_release_forget(struct qcow_alloc *a)
 {
-	struct release *r, *next;
-
-	list_for_each_entry_safe(r, next, &a->releases, list)
-		kfree(r);
+	mutex_lock(&a->lock);
+	__release_forget(a);
+	mutex_unlock(&a->lock);
 }

@@ -21,6 +21,7 @@
 #include "release.h"
 #include "snap_ops.h"
 #include "snap_table.h"
+#include "snapshot.h"
 #include "tree.h"
 
 /* --- What all have in common --- */
@@ -40,6 +41,10 @@ static int snap_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
 		return qcow_fail(msg, err, "has as many snapshots as there can be");
 	case -EFBIG:
 		return qcow_fail(msg, err, "has clusters too small for another table of that size");
+	case -ENOBUFS:
+		return qcow_fail(msg, -EFBIG, "the snapshot has more tables than this machine has the memory to write");
+	case -E2BIG:
+		return qcow_fail(msg, -EFBIG, "has snapshots whose L1 tables take 1 GiB together, which leaves no room for another one; delete some");
 	case -EUCLEAN:
 		return qcow_fail(msg, -EIO, "is damaged; see qcowctl check");
 	}
@@ -258,6 +263,8 @@ static int create_publish(struct share *sh, struct qcow_snap_table *t,
 	err = qcow_snap_table_add(t, s, req->id, req->name);
 	if (!err)
 		err = qcow_snap_table_publish(a, t);
+	if (!err)
+		a->snapshots_l1_bytes += sh->size * sizeof(u64);
 	if (err && !a->failed)
 		qcow_release(a, s->l1_offset >> qcow_alloc_cluster_bits(a),
 			     qcow_l1_clusters(a, sh->size));
@@ -321,6 +328,10 @@ int qcow_snap_create(struct qcow_image *img, struct qcow_snap_request *req,
 	}
 	if (!err && t.nr == QCOW_DISK_MAX_SNAPSHOTS)
 		err = -EMLINK;
+	/* An attach would not have it. */
+	if (!err && img->alloc->snapshots_l1_bytes + img->l1_size * sizeof(u64) >
+		    QCOW_SNAPSHOT_MAX_L1_BYTES)
+		err = -E2BIG;
 	if (!err)
 		err = qcow_snap_table_new_id(img->alloc, &t, req->id,
 					     sizeof(req->id));
@@ -344,6 +355,8 @@ static int delete_found(struct qcow_alloc *a, struct qcow_snap_table *t,
 	qcow_snap_table_remove(t, e);
 	err = qcow_snap_table_publish(a, t);
 	if (!err) {
+		a->snapshots_l1_bytes -= min_t(u64, a->snapshots_l1_bytes,
+					       e->s.l1_size * sizeof(u64));
 		qcow_tree_lower(a, l1, e->s.l1_size);
 		qcow_release_now(a, e->s.l1_offset >> qcow_alloc_cluster_bits(a),
 				 qcow_l1_clusters(a, e->s.l1_size));
@@ -392,8 +405,13 @@ static int apply_add_meta(struct qcow_alloc *a, const u64 *l1, u32 size)
 	int err = 0;
 	u32 i;
 
+	qcow_alloc_recount_meta(a);
 	for (i = 0; !err && i < size; i++) {
+		if (!(i % 1024))
+			cond_resched();
 		err = qcow_entry_l1(&a->img->layout, l1[i], &l2_offset);
+		if (!err && !qcow_alloc_meta_fits(a))
+			err = -ENOBUFS;
 		if (!err && l2_offset)
 			err = qcow_alloc_add_meta(a, QCOW_META_L2, l2_offset,
 						  1ULL << qcow_alloc_cluster_bits(a));
@@ -414,16 +432,18 @@ static int apply_switch(struct qcow_alloc *a, u64 *l1, u32 size, u64 disk_size,
 		return -ENOMEM;
 	for (i = 0; i < size; i++)
 		l1[i] &= QCOW_DISK_L1E_OFFSET_MASK;
+	err = apply_add_meta(a, l1, size);
+	if (err)
+		goto free;
 	since = pause_stop(req);
 	memcpy(old, a->img->l1, old_size * sizeof(*old));
-	err = apply_add_meta(a, l1, size);
-	if (!err)
-		err = qcow_l1_switch(a, l1, size, disk_size);
+	err = qcow_l1_switch(a, l1, size, disk_size);
 	pause_go(req, since);
 	if (!err) {
 		qcow_tree_lower(a, old, old_size);
 		settle(a);
 	}
+free:
 	kvfree(old);
 	return err;
 }

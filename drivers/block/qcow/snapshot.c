@@ -10,12 +10,6 @@
 
 #include "snapshot.h"
 
-/*
- * Bytes of L1 tables that all snapshots may have together: 16 bytes a GiB of
- * disk for each with 64 KiB clusters.
- */
-#define SNAPSHOT_MAX_L1_BYTES	BIT_ULL(30)
-
 static int snapshot_read(struct qcow_image *img, u64 offset,
 			 struct qcow_snapshot *s)
 {
@@ -118,8 +112,9 @@ int qcow_snapshot_find(struct qcow_image *img, const struct qcow_header *h,
  * @a: of the image
  * @h: its header
  *
- * May sleep. Return: 0; -EUCLEAN: a table is damaged or overlaps; -EINTR: the
- * task is to be killed; or another error.
+ * May sleep. Return: 0; -EUCLEAN: a table is damaged or overlaps; -E2BIG: L1 tables
+ * take more than QCOW_SNAPSHOT_MAX_L1_BYTES; -EFBIG: to know of all of them takes too
+ * much memory; -EINTR: the task is to be killed; or another error.
  */
 int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 {
@@ -134,9 +129,10 @@ int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 			return err;
 		offset += s.entry_bytes;
 		l1_bytes += s.l1_size * sizeof(u64);
-		if (l1_bytes > SNAPSHOT_MAX_L1_BYTES ||
-		    offset - h->snapshots_offset > QCOW_DISK_MAX_SNAPSHOT_TABLE)
+		if (offset - h->snapshots_offset > QCOW_DISK_MAX_SNAPSHOT_TABLE)
 			return -EUCLEAN;
+		if (l1_bytes > QCOW_SNAPSHOT_MAX_L1_BYTES)
+			return -E2BIG;
 		err = qcow_alloc_claim_meta(a, QCOW_META_INACTIVE_L1,
 					    s.l1_offset,
 					    s.l1_size * sizeof(u64));
@@ -149,6 +145,7 @@ int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 	a->snapshots = h->nr_snapshots;
 	a->snapshots_offset = h->snapshots_offset;
 	a->snapshots_bytes = offset - h->snapshots_offset;
+	a->snapshots_l1_bytes = l1_bytes;
 	return qcow_alloc_claim_meta(a, QCOW_META_SNAPSHOTS,
 				     h->snapshots_offset, a->snapshots_bytes);
 }

@@ -4,6 +4,12 @@
 
 #include "alloc.h"
 
+/*
+ * Bytes of L1 tables that all snapshots may have together: 16 bytes a GiB of
+ * disk for each with 64 KiB clusters.
+ */
+#define QCOW_SNAPSHOT_MAX_L1_BYTES	BIT_ULL(30)
+
 int __must_check qcow_snapshot_find(struct qcow_image *img,
 				    const struct qcow_header *h,
 				    const char *name, struct qcow_snapshot *s);

@@ -8,12 +8,20 @@
  * L1 table and its L2 tables says that there is one way only.
  */
 #include <linux/err.h>
+#include <linux/jiffies.h>
 
 #include "cache.h"
 #include "commit.h"
 #include "refcount.h"
 #include "release.h"
 #include "tree.h"
+
+/*
+ * What only tidies up goes on for so long all the same once it is to end: while the
+ * device is being detached, or who asked for it is gone.
+ */
+#define TREE_LEAVING	(2 * HZ)
+#define TREE_LEFT	(60 * HZ)
 
 /**
  * struct walk - going through the entries of an L2 table
@@ -229,21 +237,46 @@ void qcow_tree_breathe(struct qcow_alloc *a)
 	cond_resched();
 }
 
+/*
+ * Whether to tidy up no more. Who made the image decides how much there is to do: all
+ * entries of an L1 table may name one L2 table.
+ */
+static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
+{
+	int err = qcow_image_interrupted(a->img);
+
+	if (qcow_image_stopped(a->img))
+		return true;
+	return err && time_after(jiffies, begun + (err == -ENODEV ? TREE_LEAVING :
+								   TREE_LEFT));
+}
+
 /**
  * qcow_tree_lower() - as qcow_tree_lower_table(), for all of an L1 table
  * @a: of the image
  * @l1: in the CPU's byte order
  * @size: entries
+ *
+ * If it takes long although qcow_image_interrupted(), the rest is leaked; that is
+ * logged.
  */
 void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
 {
+	unsigned long begun = jiffies;
 	u64 l2_offset;
 	u32 i;
 
 	for (i = 0; i < size; i++) {
+		if (!(i % 1024))
+			cond_resched();
 		if (qcow_entry_l1(&a->img->layout, l1[i], &l2_offset) ||
 		    !l2_offset)
 			continue;
+		if (tree_enough(a, begun)) {
+			pr_warn("%s: of %u L2 tables that are to go, those from %u on are lost space: see qcowctl check\n",
+				a->img->label, size, i);
+			return;
+		}
 		qcow_tree_lower_table(a, l2_offset);
 		qcow_tree_breathe(a);
 	}
@@ -360,10 +393,12 @@ static int own_table(struct qcow_alloc *a, u32 i, u64 *l2_offset, bool *own)
  * would undo one that goes to it in place. A commit makes the refcounts durable
  * before the flags. Context: as qcow_commit(). May sleep.
  *
- * Return: 0; or an error, then flags are missing, which costs copies.
+ * Return: 0; or an error, then flags are missing, which costs copies; -EINTR: it took
+ * too long although qcow_image_interrupted().
  */
 int qcow_tree_own(struct qcow_alloc *a)
 {
+	unsigned long begun = jiffies;
 	struct qcow_range range;
 	int err = 0, ret;
 	u64 l2_offset;
@@ -373,6 +408,8 @@ int qcow_tree_own(struct qcow_alloc *a)
 	for (i = 0; i < a->img->l1_size; i++) {
 		if (!(READ_ONCE(a->img->l1[i]) & QCOW_DISK_L1E_OFFSET_MASK))
 			continue;
+		if (tree_enough(a, begun))
+			return err ?: -EINTR;
 		range.first = (u64)i << a->img->layout.l2_bits;
 		range.last = range.first + (1ULL << a->img->layout.l2_bits) - 1;
 		qcow_inflight_lock(&a->inflight, &range);

@@ -252,7 +252,8 @@ enum qcow_commit_op {
  *	it failed, NUL-terminated; may be 0
  * @msg_size: bytes at @msg
  * @msg_image: out: 0: @msg is about the image, 1: about the backing file
- * @bytes: run: bytes of the disk to look at, at most; not 0. Others: 0
+ * @bytes: run: bytes of the disk to look at, more if it is written too fast; not 0.
+ *	Others: 0
  * @done: out: run: bytes of the disk that are in the backing file; this gets less
  *	when they are written again
  * @total: out: run: bytes of the disk

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A write that is given a place, and one beside it that goes in place meanwhile.
+ */
+#include <linux/delay.h>
+
+#include "writer.h"
+
+#define SECTOR		512
+#define CLUSTER_BITS	12
+
+/*
+ * The data lies in another file, and of the L2 table, which is the image's own, only
+ * the flag is missing.
+ */
+static void build(struct kunit *test)
+{
+	struct rnd_state rnd = qtest_rnd(77000);
+	struct writer *w = test->priv;
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = CLUSTER_BITS,
+		.tidy = true,
+		.kinds = BUILDER_DATA,
+		.size = 3 << CLUSTER_BITS,
+		.data_file = true,
+		.writable = true,
+		.order = 4,
+		.room = 1 << 20,
+	};
+	struct builder_image *b;
+
+	KUNIT_ASSERT_EQ(test, builder_build(w->base.c, &spec, 1, &rnd), 0);
+	b = writer_top(w);
+	/* COPIED is the first bit. */
+	KUNIT_ASSERT_EQ(test, b->m->store[b->clusters[0].l1_at] & 0x80, 0x80);
+	b->m->store[b->clusters[0].l1_at] &= 0x7f;
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+}
+
+/* What the first one has read of the cluster is not put back over the second one. */
+static void place_beside(struct kunit *test)
+{
+	struct memfile_mode slow = { .sleep_ms = 300 }, plain = { };
+	struct writer *w = test->priv;
+
+	build(test);
+	memfile_set_mode(writer_top(w)->data_m, &slow);
+	writer_submit(w, 0, 6 * SECTOR, SECTOR, true, NULL);
+	/* By now it has read what is before it, and is at what is behind. */
+	msleep(450);
+	writer_submit(w, 1, SECTOR, SECTOR, false, NULL);
+	KUNIT_EXPECT_EQ(test, writer_wait(w, 1), 0);
+	KUNIT_EXPECT_EQ(test, writer_wait(w, 0), 0);
+	memfile_set_mode(writer_top(w)->data_m, &plain);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	KUNIT_EXPECT_TRUE(test, w->img->l1[0] & QCOW_DISK_E_COPIED);
+	writer_close(w);
+	writer_free(w);
+}
+
+static struct kunit_case place_test_cases[] = {
+	KUNIT_CASE(place_beside),
+	{ }
+};
+
+static struct kunit_suite place_suite = {
+	.name = "qcow_place",
+	.init = writer_test_init,
+	.exit = writer_test_exit,
+	.test_cases = place_test_cases,
+};
+
+kunit_test_suite(place_suite);

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What snapshots may take together: their L1 tables in the file, and the memory for
+ * knowing where tables lie when one of them is applied.
+ */
+#include <linux/slab.h>
+
+#include <asm/unaligned.h>
+
+#include "alloc.h"
+#include "snap_ops.h"
+#include "writer.h"
+
+/* Where the header says how many snapshots there are, and where. */
+#define NR_AT		60
+#define OFFSET_AT	64
+
+#define ENTRY_BYTES	56
+#define L1_ENTRIES	(QCOW_DISK_MAX_L1_BYTES / 8)
+
+static void no_pause(struct qcow_pause *p)
+{
+}
+
+static struct qcow_pause pause = { .stop = no_pause, .go = no_pause };
+
+static void build(struct kunit *test, u32 cluster_bits)
+{
+	struct rnd_state rnd = qtest_rnd(76000);
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = cluster_bits,
+		.tidy = true,
+		.kinds = BUILDER_DATA,
+		.size = 8 << cluster_bits,
+		.writable = true,
+		.order = 4,
+		.room = 4 << 20,
+	};
+
+	KUNIT_ASSERT_EQ(test, writer_build(test->priv, &spec, 1, &rnd), 0);
+}
+
+static int create(struct writer *w, const char *name, struct qcow_msg *msg)
+{
+	struct qcow_snap_request req = { .name = name, .pause = &pause };
+
+	msg->text[0] = 0;
+	return qcow_snap_create(w->img, &req, msg);
+}
+
+static int delete(struct writer *w, const char *name, struct qcow_msg *msg)
+{
+	struct qcow_snap_request req = { .name = name, .pause = &pause };
+
+	msg->text[0] = 0;
+	return qcow_snap_delete(w->img, &req, msg);
+}
+
+static int apply(struct writer *w, const char *name, struct qcow_msg *msg)
+{
+	struct qcow_snap_request req = { .name = name, .pause = &pause };
+
+	msg->text[0] = 0;
+	return qcow_snap_apply(w->img, &req, msg);
+}
+
+/* --- L1 tables --- */
+
+/* None is made that a later attach would refuse. */
+static void snap_limit_create(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	struct qcow_msg msg = { };
+	struct qcow_alloc *a;
+	u64 bytes;
+
+	build(test, 9);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	a = w->img->alloc;
+	bytes = w->img->l1_size * 8;
+	KUNIT_EXPECT_EQ(test, a->snapshots_l1_bytes, 0ULL);
+	KUNIT_EXPECT_EQ(test, create(w, "one", &msg), 0);
+	KUNIT_EXPECT_EQ(test, a->snapshots_l1_bytes, bytes);
+	writer_close(w);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	a = w->img->alloc;
+	KUNIT_EXPECT_EQ(test, a->snapshots_l1_bytes, bytes);
+	a->snapshots_l1_bytes = BIT_ULL(30) - bytes;
+	KUNIT_EXPECT_EQ(test, create(w, "two", &msg), 0);
+	KUNIT_EXPECT_EQ(test, create(w, "three", &msg), -EFBIG);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(msg.text, "1 GiB"));
+	KUNIT_EXPECT_EQ(test, delete(w, "one", &msg), 0);
+	KUNIT_EXPECT_EQ(test, create(w, "three", &msg), 0);
+	KUNIT_EXPECT_EQ(test, delete(w, "three", &msg), 0);
+	KUNIT_EXPECT_EQ(test, delete(w, "two", &msg), 0);
+	KUNIT_EXPECT_EQ(test, a->snapshots_l1_bytes, BIT_ULL(30) - 2 * bytes);
+	writer_close(w);
+	KUNIT_EXPECT_NULL(test, writer_check_closed(w));
+	KUNIT_EXPECT_EQ(test, w->k.leaks, w->leaks);
+	writer_free(w);
+}
+
+/* So many, each of them as large as it can be. */
+static void put_snapshots(struct memfile *m, u64 at, u32 nr, u32 cluster_bits)
+{
+	u64 l1_at = BIT_ULL(40);
+	u8 *p = m->store + at;
+	u32 i;
+
+	put_unaligned_be32(nr, m->store + NR_AT);
+	put_unaligned_be64(at, m->store + OFFSET_AT);
+	for (i = 0; i < nr; i++, p += ENTRY_BYTES, l1_at += QCOW_DISK_MAX_L1_BYTES) {
+		put_unaligned_be64(l1_at, p);
+		put_unaligned_be32(L1_ENTRIES, p + 8);
+		/* Extra data, and neither id nor name. */
+		put_unaligned_be32(16, p + 36);
+	}
+}
+
+static void snap_limit_attach(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	struct memfile *m;
+	u32 most = BIT_ULL(30) / QCOW_DISK_MAX_L1_BYTES, nr;
+	u64 at;
+
+	build(test, 16);
+	m = writer_top(w)->m;
+	at = round_up(memfile_size(m), 1 << 16);
+	memfile_set_size(m, at + BIT(16));
+	for (nr = most; nr <= most + 1; nr++) {
+		put_snapshots(m, at, nr, 16);
+		KUNIT_EXPECT_EQ_MSG(test, writer_open(w), nr == most ? 0 : -EROFS,
+				    "%s", w->base.msg.text);
+		writer_close(w);
+	}
+	KUNIT_EXPECT_NOT_NULL(test, strstr(w->base.msg.text, "1 GiB"));
+	writer_free(w);
+}
+
+/* --- Memory --- */
+
+/* What is applied has tables that nothing is known of. */
+static void snap_limit_apply(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	struct qcow_msg msg = { };
+	struct qcow_alloc *a;
+	u64 max, first;
+	bool fresh;
+	u32 got, i;
+
+	build(test, 9);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	KUNIT_ASSERT_EQ(test, create(w, "one", &msg), 0);
+	/* So that the disk has its tables elsewhere. */
+	for (i = 0; i < XA_CHUNK_SIZE; i++)
+		KUNIT_ASSERT_EQ(test, qcow_alloc_clusters(w->img->alloc, 1, &first, &got,
+							  &fresh), 0);
+	KUNIT_ASSERT_EQ(test, writer_write(w, 0, 1024), 0);
+	writer_close(w);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	a = w->img->alloc;
+	max = a->meta_max;
+	a->meta_max = 0;
+	KUNIT_EXPECT_EQ(test, apply(w, "one", &msg), -EFBIG);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(msg.text, "memory"));
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	/* What was noted in vain meanwhile does not count. */
+	a->meta_max = max;
+	a->meta_nodes = max + 1;
+	KUNIT_EXPECT_EQ(test, apply(w, "one", &msg), 0);
+	KUNIT_EXPECT_LT(test, a->meta_nodes, 100ULL);
+	memcpy(writer_top(w)->expect, w->before, writer_top(w)->size);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	KUNIT_EXPECT_EQ(test, delete(w, "one", &msg), 0);
+	writer_close(w);
+	KUNIT_EXPECT_TRUE(test, checker_check(&w->k, writer_top(w)->m->store,
+					      memfile_size(writer_top(w)->m)));
+	KUNIT_EXPECT_EQ(test, w->k.leaks, w->leaks + XA_CHUNK_SIZE);
+	writer_free(w);
+}
+
+static struct kunit_case snap_limit_test_cases[] = {
+	KUNIT_CASE(snap_limit_create),
+	KUNIT_CASE(snap_limit_attach),
+	KUNIT_CASE(snap_limit_apply),
+	{ }
+};
+
+static struct kunit_suite snap_limit_suite = {
+	.name = "qcow_snapshot_limit",
+	.init = writer_test_init,
+	.exit = writer_test_exit,
+	.test_cases = snap_limit_test_cases,
+};
+
+kunit_test_suite(snap_limit_suite);
