@@ -15,6 +15,7 @@ LOGS=$QCOW_CACHE/logs
 
 passed=0
 failed=0
+cpu_seconds=0
 
 # What a tier runs; it may be run by hand like this.
 tier_command() {
@@ -70,24 +71,28 @@ count() {
 	tier_failed=$f
 }
 
-# Runs a tier; its exit status and seconds go beside the log.
+# Runs a tier; its exit status, its seconds and those of processors, user's and
+# system's, go beside the log.
 run_tier() {
-	local log=$LOGS/$1.log command begin=$SECONDS
+	local log=$LOGS/$1.log command begin=$SECONDS status=0 TIMEFORMAT='%0U %0S'
 
 	command=$(tier_command "$1") || exit 1
 	# Two emulated processors wait for each other if one of them has to wait.
 	[ "$(weight "$1")" -gt 1 ] || command="nice -n 19 $command"
 	# shellcheck disable=SC2086
-	$command > "$log" 2>&1
-	echo "$? $((SECONDS - begin))" > "$LOGS/$1.status"
+	{ time $command > "$log" 2>&1; } 2> "$LOGS/$1.cpu" || status=$?
+	echo "$status $((SECONDS - begin)) $(tail -n 1 "$LOGS/$1.cpu")" > "$LOGS/$1.status"
+	rm "$LOGS/$1.cpu"
 }
 
 report_tier() {
-	local tier=$1 log=$LOGS/$1.log status seconds
+	local tier=$1 log=$LOGS/$1.log status seconds user system
 
-	read -r status seconds < "$LOGS/$tier.status" || status=1 seconds=0
+	read -r status seconds user system < "$LOGS/$tier.status" ||
+		status=1 seconds=0 user=0 system=0
 	count "$(grep -E '[0-9]+ passed, [0-9]+ failed$' "$log" | tail -1)" "$status"
-	printf '%-10s %-52s %4d s\n' "$tier" "$summary" "$seconds"
+	cpu_seconds=$((cpu_seconds + user + system))
+	printf '%-10s %-52s %4d s %4d CPU s\n' "$tier" "$summary" "$seconds" $((user + system))
 	[ "$tier_failed" = 0 ] || {
 		echo "--- end of $log; again: $(tier_command "$tier")"
 		tail -60 "$log"
@@ -161,5 +166,6 @@ done
 rm -f "$LOGS"/*.status
 setup
 run_tiers "$@"
+printf '%-10s %-52s %4d s %4d CPU s\n' all '' $SECONDS $cpu_seconds
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

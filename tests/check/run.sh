@@ -26,6 +26,39 @@ verdict() {
 	printf 'check: %s\n%s\n' "$1" "$2" | head -60
 }
 
+# What a tool found nothing in is in $CLEAN, under a name made of all that it may
+# depend on, and is not shown to it again. This script is part of that: it has the
+# options. What was found in a file is found again each time.
+CLEAN=$QCOW_CACHE/clean
+
+# key WORD...: that name, of words and of the contents of standard input
+key() {
+	{ cat tests/check/run.sh -; echo "$@"; } | sha256sum | cut -c1-40
+}
+
+# clean KEY: nothing was found.
+clean() {
+	touch -c "$CLEAN/$1"
+	[ -e "$CLEAN/$1" ]
+}
+
+note_clean() {
+	touch "$CLEAN/$1"
+}
+
+# unless_clean KEY COMMAND...: says what the command says.
+unless_clean() {
+	local key=$1 out
+
+	clean "$key" && return
+	shift
+	if out=$("$@" 2>&1) && [ -z "$out" ]; then
+		note_clean "$key"
+	else
+		echo "${out:-"failed: $*"}"
+	fi
+}
+
 kernel_sources() {
 	git ls-files -co --exclude-standard -- 'drivers/*.[ch]' 'include/*.h' 'kunit/*.[ch]'
 }
@@ -56,13 +89,32 @@ checkpatch_tool() {
 
 # Not asked: unbroken message strings may be long; parameters of macros that
 # declare functions cannot be put in parentheses; zlib's names are its own.
+run_checkpatch() {
+	"$tool" --no-tree --strict --emacs --show-types \
+		--ignore LONG_LINE_STRING,MACRO_ARG_PRECEDENCE,CAMELCASE -f "$@" 2> /dev/null
+}
+
+# Each file by itself. One that it does not say to be clean is not.
 check_checkpatch() {
-	local tool
+	local tool tool_key file out
+	local -A keys=()
 
 	tool=$(checkpatch_tool) || { echo "no checkpatch.pl"; return; }
-	kernel_sources | xargs "$tool" --no-tree --strict --terse --show-types \
-		--ignore LONG_LINE_STRING,MACRO_ARG_PRECEDENCE,CAMELCASE -f 2> /dev/null |
-		grep -E '(ERROR|WARNING|CHECK):'
+	tool_key=$(cat "${tool%/*}"/* | key checkpatch)
+	while read -r file; do
+		keys[$file]=$(key "$tool_key" "$file" < "$file")
+		! clean "${keys[$file]}" || unset "keys[$file]"
+	done < <(kernel_sources)
+	[ ${#keys[@]} -gt 0 ] || return
+	out=$(run_checkpatch "${!keys[@]}")
+	grep -E '(ERROR|WARNING|CHECK):' <<< "$out"
+	for file in "${!keys[@]}"; do
+		if grep -qF "$file has no obvious style problems" <<< "$out"; then
+			note_clean "${keys[$file]}"
+		else
+			echo "$file is not clean"
+		fi
+	done
 }
 
 # strict_build KERNEL MAKE_ARGUMENTS...: what a build says that takes a warning
@@ -119,13 +171,23 @@ check_userspace_clang() {
 }
 
 check_cppcheck() {
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
+	local key
+
+	key=$(all_sources | xargs cat | key "$(cppcheck --version)" "$(all_sources)")
+	unless_clean "$key" cppcheck --quiet --std=c11 \
+		--enable=warning,performance,portability \
 		--inline-suppr --suppress=missingIncludeSystem -I userspace/src \
-		-I include/uapi -I drivers/block userspace/src 2>&1
+		-I include/uapi -I drivers/block userspace/src
 }
 
+# What scripts read counts as well.
 check_shellcheck() {
-	scripts | xargs shellcheck -x -S warning 2>&1
+	local key all
+
+	mapfile -t all < <(scripts)
+	key=$(git ls-files -co --exclude-standard -- tests .ci | grep '\.sh$\|^tests/lib' |
+		xargs cat "${all[@]}" | key "$(shellcheck --version)" "${all[@]}")
+	unless_clean "$key" shellcheck -x -S warning "${all[@]}"
 }
 
 # --- Layers: what a file includes is of its own layer or a lower one. ---
@@ -229,6 +291,8 @@ ALL=(checkpatch sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
      shellcheck layers no_blk_mq_below_cmd versions_in_compat_only
      userspace_includes no_bug file_size function_size spdx clean_tree)
 
+mkdir -p "$CLEAN"
+find "$CLEAN" -type f -mtime +14 -delete
 for name in "${@:-${ALL[@]}}"; do
 	run_check "$name"
 done

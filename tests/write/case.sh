@@ -3,9 +3,9 @@
 #
 # case.sh make|case|after FILE NAME: runs make_NAME, case_NAME or after_NAME of
 # cases/FILE in the current folder. A case needs no make. If it has no after, its
-# images have to be without any fault.
+# images have to be without any fault. Its own name has to be absolute.
 set -euo pipefail
-here=$(realpath "$(dirname "$0")")
+here=${0%/*}
 . "$here/cases/lib.sh"
 [ "$1" != case ] || . "$here/guest/lib.sh"
 # shellcheck source=/dev/null

@@ -3,6 +3,7 @@
 
 import os
 import random
+import struct
 
 import crafted
 from common import qemu_img, qemu_io, reference, run
@@ -118,6 +119,39 @@ def simple(rng):
     reference("over.qcow2", "over.raw")
 
 
+def snapshot(name, *options):
+    """Three snapshots, two of them of a smaller disk where QEMU can do that. What
+    they hold is in NAME.1 to NAME.3, what the disk does in NAME.now."""
+    qemu_img("create", "-q", "-f", "qcow2", *options, name, "3M")
+    for i in (1, 2, 3):
+        qemu_io(name, ["write -q -P %d %dk 700k" % (i, i * 300),
+                       "write -q -z 64k 128k", "discard %dk 64k" % (i * 512)])
+        qemu_img("snapshot", "-c", "state %d" % i, name)
+        qemu_img("convert", "-q", "-l", "state %d" % i, "-O", "raw", name,
+                 "%s.%d" % (name, i))
+        if i == 2 and "compat=0.10" not in " ".join(options):
+            qemu_img("resize", "-q", name, "5M")
+    qemu_io(name, ["write -q -P 9 0 3M"])
+    reference(name, name + ".now")
+
+
+def snapshots():
+    snapshot("snap-plain")
+    snapshot("snap-old", "-o", "compat=0.10,cluster_size=512")
+    snapshot("snap-sub", "-o", "extended_l2=on,refcount_bits=64")
+    snapshot("snap-large", "-o", "cluster_size=2M")
+    qemu_img("create", "-q", "-f", "raw", "snap-base", "3M")
+    qemu_io("snap-base", ["write -q -P 7 0 3M"], fmt="raw")
+    snapshot("snap-over", "-b", "snap-base", "-F", "raw")
+    # an L1 table for less than the disk
+    run("cp", "snap-plain", "snap-short")
+    with open("snap-short", "r+b") as f:
+        f.seek(60)
+        table = struct.unpack(">IQ", f.read(12))[1]
+        f.seek(table + 8)
+        f.write(struct.pack(">I", 0))
+
+
 def make(top):
     rng = random.Random("extra")
     os.makedirs(os.path.join(top, "extra"))
@@ -129,6 +163,7 @@ def make(top):
     whole_disk(rng)
     mutants(rng)
     simple(rng)
+    snapshots()
 
 
 def is_small(top, name):

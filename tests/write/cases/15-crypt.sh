@@ -83,13 +83,11 @@ case_crypt_chain() {
 	refuses 'wrong passphrase' qcowctl attach --key-file top.key top.qcow2
 	for image in top.qcow2 v1.qcow all.qcow2; do
 		attach --key-file "$(key_of $image)" --key-file base.key $image
-		put D 3 1 oflag=direct
-		reads 0 1536 '\021'
-		reads 1536 512 D
-		reads 2048 2095104 '\021'
-		reads 2097152 1048576 '\0'
+		operate "$dev" 'write 1536 512 68' 'read 0 1536 17' 'read 1536 512 68' \
+			'read 2k 2046k 17' 'read 2m 1m 0' || fail $image
 		if [ $image = all.qcow2 ]; then
 			qcowctl stream "$dev" || fail "stream"
+			# Not by direct I/O
 			reads 2048 2095104 '\021'
 		fi
 		detach

@@ -3,11 +3,21 @@
 #
 # Snapshots that we make, delete and apply, and that QEMU does; each reads them all.
 
-# same_raw SNAPSHOT FILE: what it holds, as QEMU and as we read it
+# judged STAGE: here and now, by QEMU; on the host, for that is quicker there
+judged() {
+	cp --sparse=always image.qcow2 "at-$1"
+}
+
+# same_snapshot IMAGE SNAPSHOT FILE: what it holds, as QEMU reads it
 same_snapshot() {
-	qemu-img convert -q -U -l "snapshot.name=$1" -O raw image.qcow2 seen.raw
-	cmp seen.raw "$2" || fail "QEMU reads something else in snapshot $1"
+	qemu-img convert -q -l "snapshot.name=$2" -O raw "$1" seen.raw
+	cmp seen.raw "$3" || fail "$1: QEMU reads something else in snapshot $2"
 	rm seen.raw
+}
+
+# same_now IMAGE FILE
+same_now() {
+	qemu-img compare -q -f qcow2 -F raw "$1" "$2" || fail "$1 is not $2"
 }
 
 same_attached() {
@@ -46,6 +56,19 @@ make_snapshot_images() {
 	done
 	mkdir compressed
 	qemu-img convert -c -O qcow2 v2/image.qcow2 compressed/image.qcow2
+	for kind in */; do
+		qemu-img convert -O raw "$kind/image.qcow2" "$kind/one.raw"
+	done
+}
+
+# list_ours STAGE, same_names STAGE NAMES: as both see them, then and on the host
+list_ours() {
+	qcowctl snapshot list -J image.qcow2 > "list-$1"
+}
+
+same_names() {
+	is "$2" "$(jq -r '.snapshots[].name' "list-$1" | xargs)"
+	is "$2" "$(qemu-img info --output=json "at-$1" | jq -r '.snapshots[]?.name' | xargs)"
 }
 
 # The image is not attached.
@@ -54,46 +77,58 @@ case_snapshot_images() {
 
 	for dir in */; do
 		cd "$dir"
-		qemu-img convert -O raw image.qcow2 one.raw
 		qcowctl snapshot create image.qcow2 one
-		names one
-		check image.qcow2
+		list_ours one
+		judged one
 		attach image.qcow2
 		operate "$dev" 'write 1m 300k 7' 'write 6m 64k 8' 'discard 2m 512k' flush
 		cp "$dev" two.raw
 		qcowctl snapshot create -v "$dev" two
-		same_snapshot two two.raw
+		judged two
 		operate "$dev" 'write 0 100k 9' 'write 3m 64k 10'
 		cp "$dev" now.raw
 		detach
-		check image.qcow2
-		names "one two"
-		same_snapshot one one.raw
+		list_ours both
+		judged both
 		same_attached one one.raw
 		same_attached two two.raw
 		qcowctl snapshot apply image.qcow2 one
-		check image.qcow2
-		qemu-img compare -q -F raw image.qcow2 one.raw || fail "one is not applied"
-		same_snapshot two two.raw
+		judged applied
 		qcowctl snapshot delete image.qcow2 one
-		check image.qcow2
-		names two
-		same_snapshot two two.raw
-		qemu-img compare -q -F raw image.qcow2 one.raw || fail "what was applied is gone"
+		list_ours deleted
+		judged deleted
 		qemu-img snapshot -a two image.qcow2
 		attach image.qcow2
 		cmp "$dev" two.raw || fail "what QEMU applied"
 		operate "$dev" 'write 0 1m 11'
 		qcowctl snapshot delete "$dev" two
 		detach
-		check image.qcow2
-		names ""
+		list_ours none
+		judged none
 		cd ..
 	done
 }
 
 after_snapshot_images() {
-	check ./*/image.qcow2
+	local dir
+
+	for dir in */; do
+		cd "$dir"
+		check at-one at-both at-applied at-deleted at-none image.qcow2
+		same_names one one
+		same_names both "one two"
+		same_names deleted two
+		same_names none ""
+		same_snapshot at-two two two.raw
+		same_snapshot at-both one one.raw
+		same_snapshot at-both two two.raw
+		same_now at-both now.raw
+		same_now at-applied one.raw
+		same_snapshot at-applied two two.raw
+		same_now at-deleted one.raw
+		same_snapshot at-deleted two two.raw
+		cd ..
+	done
 }
 
 # --- What is refused changes nothing ---

@@ -121,6 +121,12 @@ v1_same() {
 	done
 }
 
+# v1_piece FROM TO SECTORS DD_ARGUMENTS...: of source, in one write
+v1_piece() {
+	dd if=source bs=1M iflag=skip_bytes,count_bytes oflag=seek_bytes conv=notrunc status=none \
+		skip=$(($1 * 512)) seek=$(($2 * 512)) count=$(($3 * 512)) "${@:4}"
+}
+
 # v1_scribble IMAGE SEED: pieces of source to the device and to what it should be
 v1_scribble() {
 	local i from to nr limit
@@ -132,9 +138,8 @@ v1_scribble() {
 		to=$((limit ? RANDOM % limit : 0))
 		nr=$((1 + (RANDOM % 3 ? RANDOM % 20 : RANDOM % 400)))
 		[ $((to + nr)) -le $limit ] || nr=$((limit - to + 1))
-		dd if=source bs=512 skip=$from count=$nr status=none > piece
-		dd if=piece of="$dev" bs=1M oflag=seek_bytes,direct seek=$((to * 512)) status=none
-		dd if=piece of="$1.raw" bs=1M oflag=seek_bytes seek=$((to * 512)) conv=notrunc status=none
+		v1_piece $from $to $nr of="$dev" oflag=direct
+		v1_piece $from $to $nr of="$1.raw"
 		[ $i != 1 ] || operate "$dev" flush
 	done
 }

@@ -10,18 +10,11 @@ crypt_fill=('write -P 17 0 300k' 'write -P 34 1M 64k' 'write -P 51 3584k 512k')
 # In place, new clusters, and over the end of both; at odd sectors; zeros.
 crypt_read_and_write() {
 	reads 0 307200 '\021'
-	reads 1048576 65536 '"'
-	reads 2097152 65536 '\0'
-	reads 3670016 524288 3
-	put D 37 65 oflag=direct
-	put E 4227 3 oflag=direct
+	operate "$dev" 'read 1m 64k 34' 'read 2m 64k 0' 'read 3584k 512k 51' \
+		'write 18944 33280 68' 'write 2164224 1536 69'
 	put F 7001 512
-	blkdiscard -z -o 1052672 -l 8192 "$dev"
-	blkdiscard -o 5242880 -l 1048576 "$dev"
-	sync "$dev"
-	reads 18944 33280 D
-	reads 2164224 1536 E
-	reads 1052672 8192 '\0'
+	operate "$dev" 'zero 1028k 8k' 'discard 5m 1m' flush \
+		'read 18944 33280 68' 'read 2164224 1536 69' 'read 1028k 8k 0'
 }
 
 crypt_result=('read -P 17 0 18944' 'read -P 68 18944 33280' 'read -P 17 52224 254976'
@@ -78,7 +71,7 @@ make_crypt_change() {
 case_crypt_change() {
 	attach --key-file image.key image.qcow2
 	qcowctl snapshot create "$dev" first || fail "snapshot"
-	put D 7 100 oflag=direct
+	operate "$dev" 'write 3584 50k 68'
 	detach
 	attach -r --snapshot first --key-file image.key image.qcow2
 	reads 0 4096000 '\021'
@@ -86,13 +79,13 @@ case_crypt_change() {
 	attach --key-file image.key image.qcow2
 	qcowctl snapshot apply "$dev" first || fail "apply"
 	reads 0 4096000 '\021'
-	put E 7 100 oflag=direct
+	operate "$dev" 'write 3584 50k 69'
 	qcowctl snapshot delete "$dev" first || fail "delete"
 	# The last cluster is not all of the disk's.
 	qcowctl resize "$dev" 8M || fail "resize"
 	reads 4096000 1048576 '\0'
 	qcowctl bitmap add "$dev" b || fail "bitmap"
-	put F 9000 8 oflag=direct
+	operate "$dev" 'write 4500k 4k 70'
 	detach
 }
 
@@ -112,14 +105,11 @@ make_crypt_commit() {
 
 case_crypt_commit() {
 	attach --key-file over.key --key-file base.key over.qcow2
-	put D 37 65 oflag=direct
-	put E 4227 3 oflag=direct
+	operate "$dev" 'write 18944 33280 68' 'write 2164224 1536 69'
 	qcowctl commit "$dev" || fail "commit"
-	put F 40 8 oflag=direct
+	operate "$dev" 'write 20k 4k 70'
 	qcowctl commit "$dev" || fail "commit again"
-	reads 18944 1536 D
-	reads 20480 4096 F
-	reads 2164224 1536 E
+	operate "$dev" 'read 18944 1536 68' 'read 20k 4k 70' 'read 2164224 1536 69'
 	detach
 }
 

@@ -10,7 +10,7 @@ make_snapshot_storm() {
 # digest NAME
 digest_of() {
 	qemu-img convert -q -U -l "snapshot.name=$1" -O raw image.qcow2 storm.raw
-	sha256sum < storm.raw
+	md5sum < storm.raw
 }
 
 case_snapshot_storm() {

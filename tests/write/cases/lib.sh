@@ -4,7 +4,7 @@
 # What cases share. A case is up to three functions: make_NAME and after_NAME run
 # on the host before and after, case_NAME in the guest; in the same folder.
 
-cases_here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+cases_here=${BASH_SOURCE[0]%/*}
 
 fail() {
 	echo "failed: $*"
@@ -18,13 +18,17 @@ is() {
 
 # refuses PATTERN COMMAND...: it fails, saying so.
 refuses() {
-	local pattern=$1 code=0
+	local pattern=$1 code=0 line said=no
 
 	shift
 	"$@" > out 2> err || code=$?
-	cat out err
+	[ ! -s out ] || cat out
+	while IFS= read -r line || [ -n "$line" ]; do
+		echo "$line"
+		[[ ! $line =~ $pattern ]] || said=yes
+	done < err
 	[ $code -eq 1 ] || fail "exit code $code: $*"
-	grep -qE "$pattern" err || fail "it does not say '$pattern'"
+	[ $said = yes ] || fail "it does not say '$pattern'"
 }
 
 # interrupted SIGNAL COMMAND...: gets the signal when it has begun. Its exit code,
@@ -37,7 +41,7 @@ interrupted() {
 	chrt --idle 0 "$@" --progress=json 2>> log &
 	pid=$!
 	until [[ $line == *'"done"'* ]] || ! kill -0 $pid 2> /dev/null; do
-		sleep 0.01
+		pause 0.01
 		read -r line < log || continue
 	done
 	kill "-$signal" $pid

@@ -6,7 +6,7 @@
 # with the first case and one that begins with the last; they meet somewhere.
 # $HERE is where cases put what they need besides.
 set -euo pipefail
-here=$(dirname "$0")
+here=${0%/*}
 . "$here/lib.sh"
 
 CASE_SECONDS=200
@@ -14,53 +14,82 @@ HERE=/tmp/here-$$
 LEFT=/tmp/cases.left
 export HERE
 mkdir $HERE
+# Those files whose cases have a mapped disk, "bad"
+mapfile -t bad < <(cd "$here/../cases" && grep -l mapper/bad [0-9]*.sh)
 
-# unmount REGEX: what is mounted there
+has_bad() {
+	[[ " ${bad[*]} " == *" $1 "* ]]
+}
+
+# Between cases no program is started that need not be: see pause.
+
+# unmount FOLDER: what is mounted in it
 unmount() {
-	local mountpoint
+	local point points=()
 
-	while read -r mountpoint; do
-		umount "$mountpoint"
-	done < <(awk -v regex="$1" '$2 ~ regex { print $2 }' /proc/mounts | sort -r)
+	while read -r _ point _; do
+		[[ $point != "$1"/* ]] || points=("$point" "${points[@]}")
+	done < /proc/mounts
+	[ ${#points[@]} -eq 0 ] || umount "${points[@]}"
+}
+
+# remove_loops FOLDER: those over files in it
+remove_loops() {
+	local loop file
+
+	for loop in /sys/block/loop*/loop; do
+		file=
+		read -r file < "$loop/backing_file" || continue
+		loop=${loop%/loop}
+		[[ $file != *"$1"* ]] || losetup -d "/dev/${loop##*/}"
+	done
 }
 
 # clean_up NAME FILE: a device may be over a filesystem, and a filesystem over a device.
 clean_up() {
-	unmount "^$HERE/"
+	local dir
+
+	unmount "$HERE"
 	if [ "$QCOW_TARGET" = nbd ]; then
 		qemu-nbd -d /dev/nbd0
 	else
 		remove_devices "^$HERE/|/cases/$1/"
-		grep -q 'mapper/bad' "$here/../cases/$2" && remove_devices '/bad$'
+		has_bad "$2" && remove_devices '/bad$'
 	fi
-	unmount "^$HERE/"
-	grep -q 'mapper/bad' "$here/../cases/$2" && dmsetup remove --noudevsync --retry bad
-	losetup -nO NAME,BACK-FILE | awk -v dir="/cases/$1/" 'index($2, dir) { print $1 }' |
-		xargs -r losetup -d
-	rm -rf --one-file-system "${HERE:?}"/mnt "${HERE:?}"/small
+	unmount "$HERE"
+	has_bad "$2" && dmsetup remove --noudevsync --retry bad
+	remove_loops "/cases/$1/"
+	for dir in "$HERE"/mnt "$HERE"/small; do
+		[ ! -e "$dir" ] || rm -rf --one-file-system "$dir"
+	done
 	true
 } > /dev/null 2>&1 < /dev/null
 
 # take first|last: prints a case that nobody has taken, file and name. Fails if
 # there is none.
 take() {
+	local left
+
 	(
 		flock 9
 		[ -e $LEFT ] || cp /out/cases.plan $LEFT
-		[ -s $LEFT ] || exit 1
+		mapfile -t left < $LEFT
+		[ ${#left[@]} -gt 0 ] || exit 1
 		if [ "$1" = first ]; then
-			head -n 1 $LEFT
-			sed -i 1d $LEFT
+			echo "${left[0]}"
+			left=("${left[@]:1}")
 		else
-			tail -n 1 $LEFT
-			sed -i '$d' $LEFT
+			echo "${left[-1]}"
+			unset "left[-1]"
 		fi
+		printf '%s\n' "${left[@]}" > $LEFT
+		[ ${#left[@]} -gt 0 ] || : > $LEFT
 	) 9> $LEFT.lock
 }
 
 # alone FILE COMMAND...: only one at a time of those with a mapped disk, "bad"
 alone() {
-	if grep -q 'mapper/bad' "$here/../cases/$1"; then
+	if has_bad "$1"; then
 		exec 9> /tmp/bad.lock
 		flock 9
 		"${@:2}" 9>&-

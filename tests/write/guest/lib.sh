@@ -29,10 +29,17 @@ fail() {
 	exit 1
 }
 
+# pause SECONDS: sleep, but no process is started for it, which costs an emulated
+# processor more than many cases do.
+pause() {
+	[ -n "${silence:-}" ] || exec {silence}<> <(:)
+	read -rt "$1" -u "$silence" || true
+}
+
 # try_attach IMAGE [ARGUMENTS...]: sets dev, and disk: no other ever has its number.
 try_attach() {
 	dev=$(qcowctl attach "$@") || return
-	disk=$(cat "/sys/block/${dev#/dev/}/diskseq")
+	read -r disk < "/sys/block/${dev#/dev/}/diskseq"
 }
 
 # attach IMAGE [ARGUMENTS...]: sets dev, too.
@@ -43,7 +50,7 @@ attach() {
 		qemu-nbd -f qcow2 --cache="${NBD_CACHE:-none}" --discard=unmap --detect-zeroes=off \
 			--pid-file=/run/nbd.pid -c "$dev" "$1" || fail "attach $*"
 		until [ -s /run/nbd.pid ] && [ "$(blockdev --getsz $dev)" != 0 ]; do
-			sleep 0.05
+			pause 0.05
 		done
 	else
 		try_attach "$@" || fail "attach $*"
@@ -52,7 +59,10 @@ attach() {
 
 # Is the device still there? Another may have its name by now.
 stays() {
-	[ "$disk" = "$(cat "/sys/block/${dev#/dev/}/diskseq" 2> /dev/null)" ]
+	local now=
+
+	{ read -r now < "/sys/block/${dev#/dev/}/diskseq"; } 2> /dev/null || true
+	[ "$disk" = "$now" ]
 }
 
 detach() {
@@ -62,7 +72,7 @@ detach() {
 		pid=$(cat /run/nbd.pid)
 		qemu-nbd -d "$dev" > /dev/null
 		while [ -d "/proc/$pid" ] && ! grep -qs '^State:.Z' "/proc/$pid/status"; do
-			sleep 0.05
+			pause 0.05
 		done
 	else
 		qcowctl detach "$dev" || fail "detach"
@@ -74,14 +84,23 @@ operate() {
 	qcowwrite 'do' "$@"
 }
 
-# remove_devices REGEX: those whose image's name matches
-remove_devices() {
-	local image name
+# shows DEVICE REGEX: its image's name matches.
+shows() {
+	local image=
 
-	for image in /sys/block/qcow*/qcow/image; do
-		[ -e "$image" ] || continue
-		name=${image#/sys/block/}
-		! grep -qE "$1" "$image" || qcowctl detach --force "/dev/${name%%/*}"
+	read -r image < "/sys/block/$1/qcow/image" && [[ $image =~ $2 ]]
+} 2> /dev/null
+
+# remove_devices REGEX: those whose image's name matches. One that is about to go by
+# itself is held, or another might have its name when it is its turn.
+remove_devices() {
+	local device
+
+	for device in /sys/block/qcow*; do
+		device=${device##*/}
+		! shows "$device" "$1" || {
+			shows "$device" "$1" && qcowctl detach --force "/dev/$device"
+		} 8< "/dev/$device" || true
 	done
 }
 
@@ -100,10 +119,10 @@ within() {
 			echo l > /proc/sysrq-trigger
 			echo w > /proc/sysrq-trigger
 			kill -KILL $pid
-			sleep 1
+			pause 1
 			grep -qs '^State:.D' /proc/$pid/status && return 124
 		fi
-		sleep 0.1
+		pause 0.1
 	done
 	wait $pid
 }

@@ -66,7 +66,7 @@ qcowwrite hog $(($(memory_mib MemTotal) - 256)) > /tmp/hog &
 hog=$!
 until grep -qs there /tmp/hog; do
 	kill -0 $hog || fail "no memory can be taken away"
-	sleep 0.2
+	pause 0.2
 done
 echo "memory: $(memory_mib MemAvailable) MiB are left"
 write_files &
