@@ -72,7 +72,7 @@ def create(path, size, crypt, *args, options="", driver="qcow2"):
     for _ in range(100):
         opts = [crypt, options]
         if "luks" in crypt:
-            opts.append("encrypt.iter-time=10")
+            opts.append("encrypt.iter-time=1")
         out = qemu_img("create", "-q", "-f", driver, *secrets(), "-o",
                        ",".join(o for o in opts if o), *args, path, size,
                        check=False)

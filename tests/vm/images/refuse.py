@@ -181,7 +181,7 @@ def encrypted(lines):
     for _ in range(100):
         out = qemu_img("create", "-q", "-f", "qcow2", "--object",
                        "secret,id=s,data=x", "-o", "encrypt.format=luks,"
-                       "encrypt.key-secret=s,encrypt.iter-time=10",
+                       "encrypt.key-secret=s,encrypt.iter-time=1",
                        "luks.qcow2", "1M", check=False)
         if not out:
             break

@@ -12,7 +12,7 @@ encrypted() {
 	shift 3
 	[[ $name != *.qcow ]] || { file=$name; format=qcow; }
 	[ -e "$name.key" ] || printf '%s' "pass of $name" > "$name.key"
-	[[ $options != *luks* ]] || set -- "$@" -o encrypt.iter-time=10
+	[[ $options != *luks* ]] || set -- "$@" -o encrypt.iter-time=1
 	for ((i = 0; i < 100; i++)); do
 		qemu-img create -q -f $format --object "secret,id=s,file=$name.key" \
 			-o "$options,encrypt.key-secret=s" "$@" "$file" "$size" 2> create.log && return
