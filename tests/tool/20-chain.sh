@@ -160,11 +160,11 @@ no_format top.qcow2 disk.vmdk
 refuses "no format: a format that QEMU would know" "seems to be a vmdk image" attach top.qcow2
 for format in vmdk vdi vhdx vpc; do
 	qemu-img create -q -f $format foreign.img 8M
-	refuses "attach: $format" "foreign.img: seems to be a $format image.*convert it with qemu-img" attach foreign.img
+	refuses "attach: $format" "foreign.img: not a qcow2 image: it seems to be a $format image.*convert it with qemu-img" attach foreign.img
 	same "attach: $format: not as raw" "" "$(grep -- '-f raw' err)"
 done
 printf 'LUKS\xba\xbe%0600d' 0 >foreign.img
-refuses "attach: luks" "foreign.img: seems to be a luks image" attach foreign.img
+refuses "attach: luks" "foreign.img: not a qcow2 image: it seems to be a luks image" attach foreign.img
 image top.qcow2 -b base.qcow2 -F qcow2
 image top2.qcow2 -b top.qcow2 -F qcow2
 accepts "formats given: three images" info --chain top2.qcow2

@@ -129,7 +129,7 @@ static int image_probe(struct image *img, const u8 *start, size_t len,
 	}
 	foreign = foreign_format(start);
 	if (foreign) {
-		report(img->file.name, "seems to be a %s image, which is not supported; convert it with qemu-img convert -O qcow2",
+		report(img->file.name, "not a qcow2 image: it seems to be a %s image, which is not supported; convert it with qemu-img convert -O qcow2",
 		       foreign);
 		return -1;
 	}

@@ -6,11 +6,11 @@
  * is given a copy of the header, in a file that is in memory.
  */
 #define _GNU_SOURCE
-#include <libcryptsetup.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cryptsetup.h"
 #include "report.h"
 #include "text.h"
 #include "unlock.h"
@@ -88,11 +88,12 @@ static void luks_mend(char *buf, size_t len)
 }
 
 /* What the driver calls the cipher. Return: its length. */
-static int luks_cipher(struct crypt_device *cd, char *name, size_t size)
+static int luks_cipher(const struct cryptsetup *c, struct crypt_device *cd,
+		       char *name, size_t size)
 {
-	const char *mode = crypt_get_cipher_mode(cd);
+	const char *mode = c->get_cipher_mode(cd);
 
-	return snprintf(name, size, "%s-%s%s", crypt_get_cipher(cd), mode,
+	return snprintf(name, size, "%s-%s%s", c->get_cipher(cd), mode,
 			strcmp(mode, "ecb") ? "" : "-plain64");
 }
 
@@ -145,24 +146,25 @@ static enum unlock_result luks_refuse(const struct image *img, int err)
 }
 
 static enum unlock_result luks_open(const struct image *img,
+				    const struct cryptsetup *c,
 				    struct crypt_device *cd,
 				    const struct secret *s,
 				    struct unlock_key *key)
 {
-	int err = crypt_load(cd, CRYPT_LUKS1, NULL), len;
+	int err = c->load(cd, CRYPT_LUKS1, NULL), len;
 
 	if (err) {
 		report(img->file.name, "its LUKS header is damaged; restore it from a copy");
 		return UNLOCK_FAILED;
 	}
-	len = luks_cipher(cd, key->cipher, sizeof(key->cipher));
-	key->len = crypt_get_volume_key_size(cd);
+	len = luks_cipher(c, cd, key->cipher, sizeof(key->cipher));
+	key->len = c->get_volume_key_size(cd);
 	if (len >= (int)sizeof(key->cipher) || key->len > sizeof(key->bytes)) {
 		report(img->file.name, "its LUKS header names a cipher that is not supported; convert it with qemu-img convert -O qcow2");
 		return UNLOCK_FAILED;
 	}
-	err = crypt_volume_key_get(cd, CRYPT_ANY_SLOT, key->bytes, &key->len,
-				   s->bytes, s->len);
+	err = c->volume_key_get(cd, CRYPT_ANY_SLOT, key->bytes, &key->len,
+				s->bytes, s->len);
 	return err < 0 ? luks_refuse(img, err) : UNLOCK_DONE;
 }
 
@@ -170,25 +172,26 @@ static enum unlock_result unlock_luks(const struct image *img,
 				      const struct secret *s,
 				      struct unlock_key *key)
 {
+	const struct cryptsetup *c = cryptsetup_load();
 	enum unlock_result result = UNLOCK_FAILED;
 	struct crypt_device *cd = NULL;
-	int fd = luks_copy(img);
+	int fd = c ? luks_copy(img) : -1;
 	char *path;
 	int err;
 
 	if (fd < 0)
 		return result;
-	crypt_set_log_callback(NULL, be_silent, NULL);
+	c->set_log_callback(NULL, be_silent, NULL);
 	path = xasprintf("/proc/self/fd/%d", fd);
-	err = crypt_init(&cd, path);
+	err = c->init(&cd, path);
 	if (err) {
 		report(img->file.name, "libcryptsetup does not start: %s",
 		       strerror(-err));
 	} else {
-		crypt_set_log_callback(cd, be_silent, NULL);
-		result = luks_open(img, cd, s, key);
+		c->set_log_callback(cd, be_silent, NULL);
+		result = luks_open(img, c, cd, s, key);
 	}
-	crypt_free(cd);
+	c->free(cd);
 	free(path);
 	close(fd);
 	return result;
