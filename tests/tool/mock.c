@@ -373,6 +373,15 @@ static int mock_snapshot(struct qcow_ioc_snapshot *s)
 	return 0;
 }
 
+/* Of the disk of every device */
+#define MOCK_BYTES	(1 << 30)
+
+static int mock_openers(void)
+{
+	return atoi(env("MOCK_OPENERS", "3"));
+}
+
+/* As the driver: not smaller while it is open. */
 static int mock_resize(const struct qcow_ioc_resize *r)
 {
 	FILE *log = log_open();
@@ -380,6 +389,8 @@ static int mock_resize(const struct qcow_ioc_resize *r)
 	fprintf(log, "resize flags=%#x index=%d bytes=%llu\n", r->flags, r->index,
 		r->bytes);
 	fclose(log);
+	if (r->bytes < MOCK_BYTES && !(r->flags & QCOW_RESIZE_FORCE) && mock_openers())
+		return fail(EBUSY);
 	return 0;
 }
 
@@ -420,8 +431,8 @@ static int mock_status(struct qcow_ioc_status *s)
 	s->state = QCOW_STATE_DIRECT | QCOW_STATE_LAZY;
 	s->format = atoi(env("MOCK_FORMAT", "3"));
 	s->depth = 2;
-	s->openers = atoi(env("MOCK_OPENERS", "3"));
-	s->bytes = 1 << 30;
+	s->openers = mock_openers();
+	s->bytes = MOCK_BYTES;
 	s->cluster_size = 65536;
 	s->cache_hits = 12345;
 	return 0;

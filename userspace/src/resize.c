@@ -42,7 +42,6 @@ static const struct option options[] = {
 
 /**
  * struct resize - what the command line asks for
- * @text: the size as it was given
  * @bytes: a size, or how much more or less
  * @sign: of @bytes: '+', '-', or 0: it is the size
  * @format: of an image that is not attached
@@ -51,7 +50,6 @@ static const struct option options[] = {
  * @help: show the usage instead
  */
 struct resize {
-	const char *text;
 	u64 bytes;
 	char sign;
 	u32 format;
@@ -65,7 +63,6 @@ static int parse_size(struct resize *r, const char *arg)
 	const char *digits = arg;
 	char *shown;
 
-	r->text = arg;
 	if (arg[0] == '+' || arg[0] == '-')
 		r->sign = *digits++;
 	if (!text_parse_size(digits, &r->bytes) && !(r->bytes % 512))
@@ -124,44 +121,10 @@ static int resize_ioctl(void *arg)
 	return ioctl(a->control, QCOW_IOC_RESIZE, a->ioc) ? -errno : 0;
 }
 
-static int still_open(void *arg)
-{
-	const struct operand *o = arg;
-	struct qcow_ioc_status status;
-
-	return !device_status(o->control, o->index, &status) && status.openers ?
-	       -EBUSY : 0;
-}
-
 static void report_users(const struct in_use *users, const struct operand *o)
 {
 	in_use_report(users, o->index, device_openers(o->control, o->index),
 		      "A smaller disk would lose what they may have at its end; --force does it all the same.");
-}
-
-static void report_loss(const struct resize *r, const char *name, u64 now, u64 wanted)
-{
-	char *more = r->sign ? NULL : xasprintf(", or +%s to add that much", r->text);
-	char has[32], less[32];
-
-	text_size(has, sizeof(has), now);
-	text_size(less, sizeof(less), now - wanted);
-	report(name, "is %s: what is in its last %s would be lost; make the filesystem there smaller first, then give --force%s",
-	       has, less, more ? more : "");
-	free(more);
-}
-
-/* Say why a disk does not become smaller without --force. */
-static void refuse_smaller(const struct resize *r, struct operand *o, u64 now,
-			   u64 wanted)
-{
-	struct in_use users = { };
-
-	if (!o->ours && in_use_patiently(&users, o->index, still_open, o))
-		report_users(&users, o);
-	else
-		report_loss(r, o->name, now, wanted);
-	in_use_free(&users);
 }
 
 /* The new size, or 0 after saying what is wrong with it. */
@@ -175,11 +138,7 @@ static u64 choose_size(const struct resize *r, struct operand *o)
 	wanted = wanted_size(r, status.bytes);
 	if (!wanted)
 		report(o->name, "has %llu bytes; there is no such size", status.bytes);
-	if (wanted >= status.bytes || r->flags & QCOW_RESIZE_FORCE)
-		return wanted;
-	if (wanted)
-		refuse_smaller(r, o, status.bytes, wanted);
-	return 0;
+	return wanted;
 }
 
 static int resize_device(const struct resize *r, struct operand *o)

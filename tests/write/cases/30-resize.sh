@@ -98,9 +98,9 @@ case_resize_shrink() {
 		operate "$dev" 'read 0 64k 5' || fail "$image: what stays"
 		qcowctl resize "$dev" 4M || fail "$image: 4M"
 		operate "$dev" 'read 0 64k 5' 'read 128k 3968k 0' || fail "$image: larger again"
-		qcowctl resize --force "$dev" -3M || fail "$image: -3M"
+		qcowctl resize "$dev" -3M || fail "$image: -3M"
 		detach
-		qcowctl resize --force "$image" -512k || fail "$image: -512k"
+		qcowctl resize "$image" -512k || fail "$image: -512k"
 	done
 }
 
@@ -156,7 +156,7 @@ case_resize_refused() {
 	attach -f raw raw
 	qcowctl resize "$dev" +1M
 	operate "$dev" 'write 2m 1m 4' 'read 0 2m 0'
-	qcowctl resize --force "$dev" -512k
+	qcowctl resize "$dev" -512k
 	is 2621440 "$(blockdev --getsize64 "$dev")"
 	detach
 }
