@@ -201,7 +201,7 @@ make_resize_raced() {
 case_resize_raced() {
 	local image pid i
 	local fio=(fio --output=$HERE/fio.out --direct=1 --ioengine=libaio --iodepth=16
-		   --size=16M --time_based --runtime=60
+		   --size=16M --time_based --runtime=600
 		   --continue_on_error=all --ignore_error=EIO:ENOSPC,EIO:ENOSPC,EIO:ENOSPC)
 
 	for image in *.qcow2; do
