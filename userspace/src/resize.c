@@ -21,7 +21,7 @@ const char resize_usage[] =
 "Make a disk larger or smaller, also while it is in use. What a larger disk has\n"
 "more of reads as zeros; what a smaller one has less of is lost.\n"
 "\n"
-"     --force          make a disk smaller, in use or not: its end is lost\n"
+"     --force          make a device smaller though it is in use\n"
 " -f, --format FORMAT  of an image that is not attached: qcow2, qcow or raw; probe\n"
 "                      it for the first two if not given\n"
 "     --key-file FILE  as of attach, for an image that is not attached\n"
