@@ -138,7 +138,7 @@ run_tiers() {
 	local -A running=()
 	local unreported=("$@") busy=0 cpus tier
 
-	cpus=$(($(nproc) + 1))
+	cpus=$(($(nproc) + 2))
 	for tier; do
 		while [ $busy -gt 0 ] && [ $((busy + $(weight "$tier"))) -gt $cpus ]; do
 			wait_for_one

@@ -21,7 +21,7 @@ initramfs_busybox() {
 }
 
 # initramfs_modules DIR MODULE...: the modules and what they need, in DIR,
-# unpacked, with names whose order is the order to load them in. With a ?
+# with names whose order is the order to load them in. With a ?
 # before its name a module may be lacking.
 initramfs_modules() {
 	local dir=$1 count=100 module file
@@ -34,19 +34,12 @@ initramfs_modules() {
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
 		while read -r file; do
 			count=$((count + 1))
-			initramfs_module "$file" "$dir/$count-$(basename "$file")"
+			cp "$file" "$initramfs$dir/$count-$(basename "$file")"
 		done
 }
 
 module_files() {
 	modprobe -d "$MODULES" -S "$KVER" --show-depends "$1" 2> /dev/null
-}
-
-initramfs_module() {
-	case $1 in
-	*.xz)	xz -dc "$1" > "$initramfs${2%.xz}" ;;
-	*)	cp "$1" "$initramfs$2" ;;
-	esac
 }
 
 # initramfs_end IMAGE: not compressed, for an emulated processor unpacks it

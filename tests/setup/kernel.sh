@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # kernel.sh 6.1|6.12|7: unpacks Debian's newest kernel of that line, with its
-# modules and headers, into $QCOW_CACHE/kernels/NAME. Nothing is installed:
-# apt runs there with a state of its own. Afterwards that folder has
+# headers and its modules, none of them compressed, into $QCOW_CACHE/kernels/NAME.
+# Nothing is installed: apt runs there with a state of its own. Afterwards that
+# folder has
 #
 #	info	KVER=, VMLINUZ=, VMLINUX= (ELF, which boots a second or three sooner),
 #		MODULES= (holds lib/modules), BUILD= (for make -C)
@@ -211,7 +212,6 @@ write_info() {
 	extract_vmlinux "$vmlinuz" > "$tree/vmlinux"
 	is_elf "$tree/vmlinux" || die "no kernel in $vmlinuz"
 	modules=${modules%/lib/modules/*}
-	depmod -b "$modules" "$kver"
 	cat > "$tree/info" <<-EOF
 		KVER=$kver
 		VMLINUZ=$final${vmlinuz#"$tree"}
@@ -221,24 +221,43 @@ write_info() {
 	EOF
 }
 
-[ ! -f "$final/info" ] || exit 0
+get_kernel() {
+	local version suite
+
+	work=$(mktemp -d "$QCOW_CACHE/kernel-$name.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	while read -r version suite; do
+		say "unpacking $version of $suite"
+		unpack_kernel "$version" "$suite" && break
+		rm -rf "$work/tree"
+	done < <(candidates)
+	[ -d "$work/tree" ] || die "no kernel $name to be had"
+
+	give_tools_their_libc
+	relocate_headers
+	write_kmake
+	write_info
+	rm -rf "$final"
+	mkdir -p "$QCOW_CACHE/kernels"
+	mv "$work/tree" "$final"
+	say "$kver is in $final"
+}
+
+# An emulated processor takes seconds to unpack a module.
+unpack_modules() {
+	kernel_info "$name"
+	find "$MODULES/lib/modules" -name '*.ko.xz' -print0 |
+		xargs -r -0 -P "$(nproc)" -n 64 xz -df
+	depmod -b "$MODULES" "$KVER"
+	touch "$final/unpacked"
+}
+
+there() {
+	[ -f "$final/info" ] && [ -f "$final/unpacked" ]
+}
+
+! there || exit 0
 only_one "kernel-$name"
-[ ! -f "$final/info" ] || exit 0
-
-work=$(mktemp -d "$QCOW_CACHE/kernel-$name.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-while read -r version suite; do
-	say "unpacking $version of $suite"
-	unpack_kernel "$version" "$suite" && break
-	rm -rf "$work/tree"
-done < <(candidates)
-[ -d "$work/tree" ] || die "no kernel $name to be had"
-
-give_tools_their_libc
-relocate_headers
-write_kmake
-write_info
-rm -rf "$final"
-mkdir -p "$QCOW_CACHE/kernels"
-mv "$work/tree" "$final"
-say "$kver is in $final"
+! there || exit 0
+[ -f "$final/info" ] || get_kernel
+unpack_modules
