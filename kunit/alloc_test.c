@@ -5,7 +5,6 @@
  */
 #include <linux/ktime.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "alloc.h"
 #include "commit.h"

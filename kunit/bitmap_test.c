@@ -4,7 +4,6 @@
  * any moment, when an operation on the file fails, and when they are damaged.
  */
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include <asm/unaligned.h>
 
@@ -66,7 +65,7 @@ static void bitmap_test_exit(struct kunit *test)
 	struct bitmap_test *t = test->priv;
 
 	if (t)
-		vfree(t->file);
+		kvfree(t->file);
 	writer_test_exit(test);
 }
 
@@ -304,9 +303,9 @@ static int keep_file(struct bitmap_test *t)
 {
 	struct memfile *m = writer_top(&t->w)->m;
 
-	vfree(t->file);
+	kvfree(t->file);
 	t->file_len = memfile_size(m);
-	t->file = vmalloc(t->file_len);
+	t->file = kvmalloc(t->file_len, GFP_KERNEL);
 	if (!t->file)
 		return -ENOMEM;
 	memcpy(t->file, m->store, t->file_len);

@@ -6,7 +6,6 @@
 #include <linux/log2.h>
 #include <linux/math64.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include <asm/unaligned.h>
 
@@ -351,12 +350,12 @@ static int build_alloc(struct build *w)
 		b->capacity += b->capacity / (w->cluster / 8 - 1) + 3 * w->cluster;
 	if (w->spec->full)
 		b->capacity += w->cluster / 8 * w->cluster;
-	b->file = vzalloc(b->capacity);
+	b->file = kvzalloc(b->capacity, GFP_KERNEL);
 	b->clusters = kvcalloc(b->nr_clusters + 1, sizeof(*b->clusters), GFP_KERNEL);
-	w->plain = vzalloc(w->cluster);
+	w->plain = kvzalloc(w->cluster, GFP_KERNEL);
 	if (w->spec->data_file) {
 		b->data_len = (u64)b->nr_clusters * w->cluster;
-		b->data = vzalloc(b->data_len + 1);
+		b->data = kvzalloc(b->data_len + 1, GFP_KERNEL);
 	}
 	if (!b->file || !b->clusters || !w->plain ||
 	    (w->spec->data_file && !b->data))
@@ -395,7 +394,7 @@ static int build_qcow2(struct builder_image *b, struct rnd_state *rnd)
 	/* The last sector of compressed data may be a part of one. */
 	b->file_len = qtest_one_in(rnd, 2) ? w.end : round_up(w.end, w.cluster);
 out:
-	vfree(w.plain);
+	kvfree(w.plain);
 	return err;
 }
 
@@ -403,7 +402,7 @@ out:
 static int build_raw(struct builder_image *b, struct rnd_state *rnd)
 {
 	b->file_len = b->spec.size;
-	b->file = vzalloc(b->file_len + 1);
+	b->file = kvzalloc(b->file_len + 1, GFP_KERNEL);
 	if (!b->file)
 		return -ENOMEM;
 	fill_content(rnd, b->file, b->file_len);
@@ -445,7 +444,7 @@ static int build_image(struct builder_image *b, const struct builder_spec *spec,
 	b->spec = *spec;
 	b->spec.backing = under;
 	b->size = spec->raw ? round_up(spec->size, 512) : round_down(spec->size, 512);
-	b->expect = vzalloc(b->size + 1);
+	b->expect = kvzalloc(b->size + 1, GFP_KERNEL);
 	if (!b->expect)
 		return -ENOMEM;
 	if (under)
@@ -537,9 +536,9 @@ void builder_free(struct builder_chain *c)
 
 		memfile_destroy(b->m);
 		memfile_destroy(b->data_m);
-		vfree(b->file);
-		vfree(b->data);
-		vfree(b->expect);
+		kvfree(b->file);
+		kvfree(b->data);
+		kvfree(b->expect);
 		kvfree(b->clusters);
 	}
 	memset(c, 0, sizeof(*c));

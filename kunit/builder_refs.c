@@ -4,7 +4,6 @@
  */
 #include <linux/math64.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include <asm/unaligned.h>
 
@@ -133,7 +132,7 @@ int builder_put_refcounts(struct builder_image *b, u64 *end)
 
 	r.first = DIV64_U64_ROUND_UP(*end, r.cluster);
 	err = checker_init(&r.k, r.first + 1);
-	r.extra = vzalloc(r.first + 1);
+	r.extra = kvzalloc(r.first + 1, GFP_KERNEL);
 	if (!err && r.extra) {
 		checker_walk(&r.k, b->file, r.first * r.cluster);
 		share_all(&r);
@@ -148,7 +147,7 @@ int builder_put_refcounts(struct builder_image *b, u64 *end)
 			fill_blocks(&r);
 		*end = (r.first + r.blocks) * r.cluster;
 	}
-	vfree(r.extra);
+	kvfree(r.extra);
 	checker_free(&r.k);
 	return err ?: r.extra ? 0 : -ENOMEM;
 }

@@ -7,7 +7,6 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "crypt.h"
 #include "fault.h"
@@ -49,7 +48,7 @@ static int crypt_test_init(struct kunit *test)
 	if (!x)
 		return -ENOMEM;
 	test->priv = x;
-	x->plain = vmalloc(FILE_SIZE);
+	x->plain = kvmalloc(FILE_SIZE, GFP_KERNEL);
 	x->work = alloc_pages_exact(FILE_SIZE, GFP_KERNEL);
 	x->m = memfile_create();
 	if (!x->plain || !x->work || !x->m)
@@ -70,7 +69,7 @@ static void crypt_test_exit(struct kunit *test)
 	memfile_destroy(x->m);
 	if (x->work)
 		free_pages_exact(x->work, FILE_SIZE);
-	vfree(x->plain);
+	kvfree(x->plain);
 }
 
 static void make_key(struct qcow_crypt_key *key, const char *cipher,

@@ -6,7 +6,6 @@
 #include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "damage.h"
 #include "reader.h"
@@ -37,7 +36,7 @@ static void damage_test_exit(struct kunit *test)
 
 	reader_test_exit(test);
 	if (x)
-		vfree(x->whole);
+		kvfree(x->whole);
 }
 
 /* --- What it means --- */
@@ -184,7 +183,7 @@ static void build_small(struct kunit *test, struct rnd_state *rnd)
 			specs[i].size /= 4;
 	}
 	KUNIT_ASSERT_EQ(test, builder_build(x->base.c, specs, 1 + qtest_one_in(rnd, 4), rnd), 0);
-	x->whole = vmalloc(x->base.c->img[0].file_len);
+	x->whole = kvmalloc(x->base.c->img[0].file_len, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, x->whole);
 	memcpy(x->whole, x->base.c->img[0].file, x->base.c->img[0].file_len);
 }
@@ -204,7 +203,7 @@ static void damage_some(struct kunit *test, u32 first)
 	for (i = 0; i < DAMAGES_PER_IMAGE; i++)
 		damage_one(test, first + i, &rnd);
 	builder_free(x->base.c);
-	vfree(x->whole);
+	kvfree(x->whole);
 	x->whole = NULL;
 }
 

@@ -12,7 +12,6 @@
 #include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
-#include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 
 #include "memfile.h"
@@ -424,7 +423,7 @@ void memfile_destroy(struct memfile *m)
 	m->file->private_data = NULL;
 	m->file->f_op = m->fops;
 	fput(m->file);
-	vfree(m->store);
+	kvfree(m->store);
 	kfree(m);
 }
 
@@ -442,8 +441,8 @@ void memfile_set_data(struct memfile *m, const void *data, size_t len, u64 size)
  */
 int memfile_own(struct memfile *m, const void *data, size_t len, u64 capacity)
 {
-	vfree(m->store);
-	m->store = vzalloc(capacity);
+	kvfree(m->store);
+	m->store = kvzalloc(capacity, GFP_KERNEL);
 	if (!m->store)
 		return -ENOMEM;
 	m->capacity = capacity;

@@ -8,7 +8,6 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/vmalloc.h>
 
 #include "memlog.h"
 #include "qtest.h"
@@ -27,7 +26,7 @@ struct memlog *memlog_create(u32 max, u64 room)
 	log->max = max;
 	log->room = room;
 	log->entries = kvcalloc(max, sizeof(*log->entries), GFP_KERNEL);
-	log->arena = vmalloc(room);
+	log->arena = kvmalloc(room, GFP_KERNEL);
 	if (log->entries && log->arena)
 		return log;
 	memlog_destroy(log);
@@ -48,7 +47,7 @@ void memlog_destroy(struct memlog *log)
 	if (!log)
 		return;
 	kvfree(log->entries);
-	vfree(log->arena);
+	kvfree(log->arena);
 	kfree(log);
 }
 
@@ -145,8 +144,8 @@ int memlog_disk_init(struct memlog_disk *d, const struct memlog *log, u64 capaci
 	memset(d, 0, sizeof(*d));
 	d->log = log;
 	d->capacity = capacity;
-	d->base = vzalloc(capacity);
-	d->data = vzalloc(capacity);
+	d->base = kvzalloc(capacity, GFP_KERNEL);
+	d->data = kvzalloc(capacity, GFP_KERNEL);
 	return d->base && d->data ? 0 : -ENOMEM;
 }
 
@@ -161,8 +160,8 @@ void memlog_disk_start(struct memlog_disk *d, const void *data, u64 size)
 
 void memlog_disk_free(struct memlog_disk *d)
 {
-	vfree(d->base);
-	vfree(d->data);
+	kvfree(d->base);
+	kvfree(d->data);
 	memset(d, 0, sizeof(*d));
 }
 

@@ -6,7 +6,6 @@
  */
 #include <linux/slab.h>
 #include <linux/uio.h>
-#include <linux/vmalloc.h>
 
 #include "snap_ops.h"
 #include "commit.h"
@@ -184,7 +183,7 @@ static int make_snap(struct snap_fixture *f)
 		return 0;
 	snprintf(s->name, sizeof(s->name), "snap%u", f->nr);
 	if (!s->content)
-		s->content = vmalloc(writer_top(&f->w)->size + 1);
+		s->content = kvmalloc(writer_top(&f->w)->size + 1, GFP_KERNEL);
 	if (!s->content)
 		return -ENOMEM;
 	f->nr++;
@@ -291,7 +290,7 @@ static void snap_free(struct snap_fixture *f)
 	u32 i;
 
 	for (i = 0; i < MAX_SNAPS; i++) {
-		vfree(f->snap[i].content);
+		kvfree(f->snap[i].content);
 		f->snap[i].content = NULL;
 	}
 	f->nr = 0;
@@ -472,7 +471,7 @@ static void run_apply(struct kunit *test, u32 seed)
 
 	build(test, 500 + seed, 3);
 	f->quiet = true;
-	old = vmalloc(writer_top(w)->size + 1);
+	old = kvmalloc(writer_top(w)->size + 1, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, old);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	for (i = 0; i < 24; i++) {
@@ -492,7 +491,7 @@ static void run_apply(struct kunit *test, u32 seed)
 	writer_close(w);
 	check_applied(test, f, seed, &f->snap[0]);
 	apply_cuts(test, f, seed, from, old, &f->snap[0]);
-	vfree(old);
+	kvfree(old);
 	snap_free(f);
 }
 
@@ -758,7 +757,7 @@ static void snap_test_exit(struct kunit *test)
 	u32 i;
 
 	for (i = 0; f && i < MAX_SNAPS; i++)
-		vfree(f->snap[i].content);
+		kvfree(f->snap[i].content);
 	writer_test_exit(test);
 }
 

@@ -6,7 +6,6 @@
 #include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "damage.h"
 #include "writer.h"
@@ -38,7 +37,7 @@ static void wdamage_test_exit(struct kunit *test)
 
 	writer_test_exit(test);
 	if (x)
-		vfree(x->whole);
+		kvfree(x->whole);
 }
 
 /* Where on a disk that the damage may have made large, or empty. */
@@ -157,12 +156,12 @@ static void damage_some(struct kunit *test, u32 first)
 	KUNIT_ASSERT_EQ(test, writer_build(&x->w, specs, 1 + qtest_one_in(&rnd, 4), &rnd), 0);
 	writer_random_mode(&rnd, &mode);
 	builder_set_mode(x->w.base.c, &mode);
-	x->whole = vmalloc(writer_top(&x->w)->file_len);
+	x->whole = kvmalloc(writer_top(&x->w)->file_len, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, x->whole);
 	memcpy(x->whole, writer_top(&x->w)->file, writer_top(&x->w)->file_len);
 	for (i = 0; i < DAMAGES_PER_IMAGE; i++)
 		damage_one(test, first + i, &rnd);
-	vfree(x->whole);
+	kvfree(x->whole);
 	x->whole = NULL;
 	writer_free(&x->w);
 }

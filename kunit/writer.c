@@ -6,7 +6,6 @@
 #include <linux/err.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
-#include <linux/vmalloc.h>
 
 #include <asm/unaligned.h>
 
@@ -35,7 +34,7 @@ int writer_fixture_init(struct kunit *test, size_t size)
 	w = test->priv;
 	w->base.r->params.writable = true;
 	for (i = 0; i < READER_PARALLEL; i++) {
-		w->content[i] = vmalloc(CONTENT_BYTES);
+		w->content[i] = kvmalloc(CONTENT_BYTES, GFP_KERNEL);
 		if (!w->content[i])
 			return -ENOMEM;
 	}
@@ -57,7 +56,7 @@ void writer_test_exit(struct kunit *test)
 	writer_close(w);
 	writer_free(w);
 	for (i = 0; i < READER_PARALLEL; i++)
-		vfree(w->content[i]);
+		kvfree(w->content[i]);
 	reader_test_exit(test);
 }
 
@@ -104,8 +103,8 @@ int writer_build(struct writer *w, const struct builder_spec *specs, u32 nr,
 		return err;
 	w->nr_ops = 0;
 	w->ready = qtest_one_in(rnd, 2);
-	w->before = vmalloc(b->size + 1);
-	w->floor = vmalloc((b->size / SECTOR + 1) * sizeof(*w->floor));
+	w->before = kvmalloc(b->size + 1, GFP_KERNEL);
+	w->floor = kvmalloc((b->size / SECTOR + 1) * sizeof(*w->floor), GFP_KERNEL);
 	if (!w->before || !w->floor)
 		return -ENOMEM;
 	memcpy(w->before, b->expect, b->size);
@@ -161,8 +160,8 @@ int writer_log(struct writer *w, u32 entries, u64 bytes)
 void writer_free(struct writer *w)
 {
 	memlog_disk_free(&w->disk);
-	vfree(w->before);
-	vfree(w->floor);
+	kvfree(w->before);
+	kvfree(w->floor);
 	checker_free(&w->k);
 	qcow_crypt_close(w->crypt);
 	w->crypt = NULL;
