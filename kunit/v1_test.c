@@ -4,7 +4,6 @@
  * is cut.
  */
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include <asm/unaligned.h>
 #include <uapi/linux/qcow.h>
@@ -322,12 +321,12 @@ static void build(struct kunit *test, const struct v1_spec *s)
 		c->sources[1] = c->sources[0];
 		memset(b, 0, sizeof(*b));
 		c->nr = 2;
-		b->expect = vzalloc(size + 1);
+		b->expect = kvzalloc(size + 1, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, b->expect);
 		memcpy(b->expect, c->img[1].expect, size);
 	} else {
 		memfile_destroy(b->m);
-		vfree(b->file);
+		kvfree(b->file);
 		memset(b->expect, 0, size);
 	}
 	b->spec = (struct builder_spec) {
@@ -335,7 +334,7 @@ static void build(struct kunit *test, const struct v1_spec *s)
 		.writable = true, .backing = s->backing, .room = V1_ROOM,
 	};
 	b->size = size;
-	b->file = vzalloc(V1_ROOM);
+	b->file = kvzalloc(V1_ROOM, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, b->file);
 	build_tables(b, s);
 	b->m = memfile_create();
@@ -346,8 +345,8 @@ static void build(struct kunit *test, const struct v1_spec *s)
 		.file = b->m->file, .format = QCOW_FORMAT_QCOW,
 	};
 	w->nr_ops = 0;
-	w->before = vmalloc(size + 1);
-	w->floor = vmalloc((size / 512 + 1) * sizeof(*w->floor));
+	w->before = kvmalloc(size + 1, GFP_KERNEL);
+	w->floor = kvmalloc((size / 512 + 1) * sizeof(*w->floor), GFP_KERNEL);
 	KUNIT_ASSERT_TRUE(test, w->before && w->floor);
 	memcpy(w->before, b->expect, size);
 	KUNIT_ASSERT_EQ(test, checker_init(&w->k, (b->m->capacity >> 9) + 1), 0);
