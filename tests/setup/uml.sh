@@ -30,6 +30,8 @@ unpack_source() {
 # - UML forbids counting preemption, and then sleeping under a spinlock goes
 #   unseen;
 # - it walks a new process's mappings without any lock, which lockdep reports;
+# - it looks at every word of a stack for return addresses, although those who save a
+#   trace, as KASAN does for each allocation, only want what frame pointers lead to;
 # - KUnit runs a module's suites before the module has its parameters and has
 #   initialised itself; later kernels do it afterwards;
 # - kmemleak spares what is younger than five seconds, for the sake of machines
@@ -40,6 +42,14 @@ mend_source() {
 		s/^\tfor_each_vma(vmi, vma)$/\trcu_read_lock();\n&/
 		s/^\t\tfix_range(.*$/&\n\trcu_read_unlock();/
 	}' "$uml/source/arch/um/kernel/tlb.c"
+	sed -i '/^void dump_trace/,/^}/ {
+		s/^void dump_trace/static const struct stacktrace_ops dump_ops;\n\n&/
+		s/^\t\tsp++;$/\t\tif (ops == \&dump_ops \&\& (long)(bp + sizeof(long)) > (long)sp \&\&\
+		    !((bp ^ (long)sp) \& ~(THREAD_SIZE - 1)))\
+			sp = (unsigned long *)(bp + sizeof(long));\
+		else\
+			sp++;/
+	}' "$uml/source/arch/um/kernel/stacktrace.c"
 	sed -i '/^static int kunit_module_notify/,/^}/ {
 		s/MODULE_STATE_COMING/MODULE_STATE_LATER/
 		s/MODULE_STATE_LIVE/MODULE_STATE_COMING/
