@@ -205,22 +205,46 @@ boot() {
 }
 
 booted() {
-	grep -aq BOOTED "$out/kernel.log"
+	grep -aqs BOOTED "$out/kernel.log"
+}
+
+# Ends a guest that takes twenty times as long to boot as others do.
+watch_boot() {
+	local second
+
+	for ((second = 0; second < 120; second++)); do
+		sleep 1
+		! booted || return 0
+	done
+	say "not booted after $second s"
+	pkill -F "$out/.pid"
+}
+
+# boot_watched ARGUMENTS...: fails if it did not boot.
+boot_watched() {
+	local watcher
+
+	rm -f "$out/.pid"
+	watch_boot &
+	watcher=$!
+	boot -pidfile "$out/.pid" "$@" | cat
+	kill $watcher 2> /dev/null || true
+	wait $watcher || true
+	booted
 }
 
 # boot_stock ARGUMENTS...: a stock kernel, before anything of ours is there, may die
-# of emulation: one processor runs into what another is just patching. It is booted
-# again, twice.
+# or hang of emulation: one processor runs into what another is just patching. It is
+# booted again, twice.
 boot_stock() {
 	local try
 
 	for try in 1 2; do
-		boot "$@" | cat
-		! booted || return 0
+		! boot_watched "$@" || return 0
 		say "the guest did not boot; again"
 		cp "$out/kernel.log" "$out/kernel-no-boot-$try.log"
 	done
-	boot "$@" | cat
+	boot_watched "$@" || true
 }
 
 run_shared() {
