@@ -57,11 +57,13 @@ prepare() {
 }
 
 # What figures of others depend on: the same system on the same machine gives the
-# same. run.sh is how the machine is put together.
+# same. How the machine is put together, measure() and two functions of run.sh say.
 others_key() {
 	kernel_info "$kernel"
 	{
-		cat "$work/others.cpio" "$VMLINUX" "$here/../vm/run.sh"
+		cat "$work/others.cpio" "$VMLINUX"
+		declare -f measure
+		sed -n '/^boot() {$/,/^}$/p; /^icount_args() {$/,/^}$/p' "$here/../vm/run.sh"
 		qemu-system-x86_64 --version
 	} | sha256sum
 }
