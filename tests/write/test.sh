@@ -90,7 +90,7 @@ guest_failed() {
 
 # Everything on the tree's disk, and the disks of the parts that have their own
 first_guest() {
-	local seconds=$((300 + QCOW_COUNT * 12 + QCOW_CUT_STEPS / 2 + QCOW_RUNTIME * 20))
+	local seconds=$((600 + QCOW_COUNT * 12 + QCOW_CUT_STEPS / 2 + QCOW_RUNTIME * 20))
 	local disks=()
 
 	make_tree_disk
