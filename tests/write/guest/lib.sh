@@ -104,14 +104,6 @@ remove_devices() {
 	done
 }
 
-# runs PID: a child that has not ended. Bash does not always know when it has: it may
-# sleep through the signal in a pause, and then the process is there, but dead.
-runs() {
-	local stat=
-
-	{ read -r stat < "/proc/$1/stat"; } 2> /dev/null && [[ $stat != *') Z '* ]]
-}
-
 # within SECONDS COMMAND...: kills what takes longer; what cannot be killed is left
 # behind, with what the kernel says of it.
 within() {
@@ -121,7 +113,7 @@ within() {
 	"$@" &
 	pid=$!
 	end=$((SECONDS + seconds))
-	while runs $pid; do
+	while kill -0 $pid 2> /dev/null; do
 		if [ $SECONDS -ge $end ]; then
 			echo "not done after $seconds s: $*" | tee /dev/kmsg
 			echo l > /proc/sysrq-trigger
