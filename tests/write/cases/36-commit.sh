@@ -232,7 +232,7 @@ case_commit_fio() {
 		--rw=randwrite --bsrange=512-64k --blockalign=512 --verify=crc32c \
 		--verify_fatal=1 --verify_backlog=256 &
 	pid=$!
-	while kill -0 $pid 2> /dev/null; do
+	while runs $pid; do
 		n=$((n + 1))
 		qcowctl commit "$dev" || fail "commit $n"
 	done

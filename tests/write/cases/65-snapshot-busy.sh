@@ -23,7 +23,7 @@ case_snapshot_storm() {
 		--verify_fatal=1 --verify_backlog=256 &
 	pid=$!
 	declare -A digests
-	while kill -0 $pid 2> /dev/null; do
+	while runs $pid; do
 		n=$((n + 1))
 		qcowctl snapshot create -v "$dev" "s$n" || fail "create s$n"
 		[ $((n % 4)) != 0 ] || digests[s$n]=$(digest_of s$n)

@@ -40,7 +40,7 @@ interrupted() {
 	: > log
 	chrt --idle 0 "$@" --progress=json 2>> log &
 	pid=$!
-	until [[ $line == *'"done"'* ]] || ! kill -0 $pid 2> /dev/null; do
+	until [[ $line == *'"done"'* ]] || ! runs $pid; do
 		pause 0.01
 		read -r line < log || continue
 	done

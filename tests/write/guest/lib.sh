@@ -104,6 +104,15 @@ remove_devices() {
 	done
 }
 
+# runs PID: a child that has not ended. Bash, in a pause, now and then no longer hears
+# of children that end, until another program is started: the process is there then,
+# and dead.
+runs() {
+	local stat=
+
+	{ read -r stat < "/proc/$1/stat"; } 2> /dev/null && [[ $stat != *') Z '* ]]
+}
+
 # within SECONDS COMMAND...: kills what takes longer; what cannot be killed is left
 # behind, with what the kernel says of it.
 within() {
@@ -113,7 +122,7 @@ within() {
 	"$@" &
 	pid=$!
 	end=$((SECONDS + seconds))
-	while kill -0 $pid 2> /dev/null; do
+	while runs $pid; do
 		if [ $SECONDS -ge $end ]; then
 			echo "not done after $seconds s: $*" | tee /dev/kmsg
 			echo l > /proc/sysrq-trigger
