@@ -8,9 +8,8 @@ set -uo pipefail
 . "$(dirname "$0")/lib/common.sh"
 cd "$QCOW_TOP" || exit 1
 
-# Those that take two CPUs first, beside each of them what takes one; then the longest
-# first, so that no CPU waits at the end.
-ALL=(build write-7 kunit tool vm-7 write-6.1 cut-7 write-6.12 vm-6.12 bench vm-6.1 check)
+# The longest first, so that no CPU waits at the end; see fits() for what runs beside what.
+ALL=(build write-7 kunit tool vm-7 write-6.12 cut-7 write-6.1 bench vm-6.12 vm-6.1 check)
 LOGS=$QCOW_CACHE/logs
 
 passed=0
@@ -78,7 +77,7 @@ run_tier() {
 
 	command=$(tier_command "$1") || exit 1
 	# Two emulated processors wait for each other if one of them has to wait.
-	[ "$(weight "$1")" -gt 1 ] || command="nice -n 19 $command"
+	[ "$(weight "$1")" -gt 1 ] || command="nice -n 10 $command"
 	# shellcheck disable=SC2086
 	{ time $command > "$log" 2>&1; } 2> "$LOGS/$1.cpu" || status=$?
 	echo "$status $((SECONDS - begin)) $(tail -n 1 "$LOGS/$1.cpu")" > "$LOGS/$1.status"
@@ -133,22 +132,44 @@ report_ended() {
 	done
 }
 
-# Side by side as if there were a CPU more: each has times when it waits.
+# fits TIER: may it begin now? All together as if there were two CPUs more, for each has
+# times when it waits. Those with two emulated processors only as there are CPUs: while
+# one processor does not run, the other waits for it, at full speed.
+fits() {
+	local own pid wide=0
+
+	own=$(weight "$1")
+	for pid in "${!running[@]}"; do
+		[ "${running[$pid]}" -eq 1 ] || wide=$((wide + running[$pid]))
+	done
+	[ $busy -eq 0 ] || [ $((busy + own)) -le $((cpus + 2)) ] || return 1
+	[ "$own" -eq 1 ] || [ $wide -eq 0 ] || [ $((wide + own)) -le "$cpus" ]
+}
+
+# begin_one: the first that fits of those that wait, or none
+begin_one() {
+	local i
+
+	for i in "${!waiting[@]}"; do
+		fits "${waiting[i]}" || continue
+		run_tier "${waiting[i]}" &
+		running[$!]=$(weight "${waiting[i]}")
+		busy=$((busy + running[$!]))
+		unreported+=("${waiting[i]}")
+		unset "waiting[i]"
+		return 0
+	done
+	return 1
+}
+
 run_tiers() {
 	local -A running=()
-	local unreported=("$@") busy=0 cpus tier
+	local waiting=("$@") unreported=() busy=0 cpus tier
 
-	cpus=$(($(nproc) + 1))
-	for tier; do
-		while [ $busy -gt 0 ] && [ $((busy + $(weight "$tier"))) -gt $cpus ]; do
-			wait_for_one
-			report_ended
-		done
-		run_tier "$tier" &
-		running[$!]=$(weight "$tier")
-		busy=$((busy + running[$!]))
-	done
-	while [ $busy -gt 0 ]; do
+	cpus=$(nproc)
+	while :; do
+		while begin_one; do :; done
+		[ $busy -gt 0 ] || break
 		wait_for_one
 		report_ended
 	done
