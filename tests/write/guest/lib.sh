@@ -19,9 +19,9 @@ prepare() {
 	else
 		cp "$QCOW_TOP/userspace/qcowctl" $BIN
 		insmod "$QCOW_MODULE"
-		# libcryptsetup needs it for some ciphers, and here is no udev.
-		modprobe loop
 	fi
+	# Images are mounted, and libcryptsetup needs it for some ciphers; here is no udev.
+	modprobe loop
 }
 
 fail() {
@@ -71,7 +71,7 @@ detach() {
 	if [ "$QCOW_TARGET" = nbd ]; then
 		pid=$(cat /run/nbd.pid)
 		qemu-nbd -d "$dev" > /dev/null
-		while [ -d "/proc/$pid" ] && ! grep -qs '^State:.Z' "/proc/$pid/status"; do
+		while runs "$pid"; do
 			pause 0.05
 		done
 	else
@@ -104,7 +104,7 @@ remove_devices() {
 	done
 }
 
-# runs PID: a child that has not ended. Bash, in a pause, now and then no longer hears
+# runs PID: a process that has not ended. Bash, in a pause, now and then no longer hears
 # of children that end, until another program is started: the process is there then,
 # and dead.
 runs() {

@@ -65,7 +65,7 @@ swapon "$swap"
 qcowwrite hog $(($(memory_mib MemTotal) - 256)) > /tmp/hog &
 hog=$!
 until grep -qs there /tmp/hog; do
-	kill -0 $hog || fail "no memory can be taken away"
+	runs $hog || fail "no memory can be taken away"
 	pause 0.2
 done
 echo "memory: $(memory_mib MemAvailable) MiB are left"
