@@ -61,6 +61,36 @@ static int link_resolve(struct link *l, const struct image *img,
 	return 0;
 }
 
+/* Is a file a raw disk by its kind, or by a name that leads to it? */
+static bool suggests_raw(const struct file *f)
+{
+	char *path;
+	bool raw;
+
+	if (S_ISBLK(f->stat.st_mode) || name_suggests_raw(f->name))
+		return true;
+	path = file_real_path(f->fd);
+	raw = path && name_suggests_raw(path);
+	free(path);
+	return raw;
+}
+
+/*
+ * The guest of a raw disk can write a header to it, and in the header the name of
+ * any file of the host.
+ */
+static int refuse_guessed(const struct image *img, const char *what,
+			  const char *written)
+{
+	char *wrong = xasprintf("is not opened, as the image's format was only guessed, and a raw disk whose guest wrote such a header looks the same; use -f %s if it is a %s image, or -f raw if it is a raw disk",
+				image_format_name(img->format),
+				image_format_name(img->format));
+
+	refuse_name(img, what, written, wrong);
+	free(wrong);
+	return -1;
+}
+
 /* May this image name another file at all? */
 static int check_allowed(const struct chain *c, const struct image *img,
 			 const char *what, const char *written,
@@ -70,10 +100,9 @@ static int check_allowed(const struct chain *c, const struct image *img,
 		return refuse_name(img, what, written, "is not opened for an untrusted image; attach it without --untrusted if you trust it");
 	if (o->backing == CHAIN_BACKING_NONE)
 		return refuse_name(img, what, written, "is not allowed by --backing none; use --backing auto or --backing DIR if you trust the image");
-	/*
-	 * Nobody said that this backing file is not raw; it may be a raw
-	 * disk whose guest wrote a header to reach files of the host.
-	 */
+	/* Nobody said that this image is not raw. */
+	if (img->probed && img == c->images && suggests_raw(&img->file))
+		return refuse_guessed(img, what, written);
 	if (img->probed && img != c->images)
 		return refuse_name(img, what, written, img[-1].format == QCOW_FORMAT_QCOW ?
 				   "is not opened, as the image above does not say this one's format, being qcow version 1; convert that one with qemu-img convert -O qcow2 -B FILE -F qcow2" :

@@ -26,6 +26,8 @@ const char commit_usage[] =
 "is empty then, and goes on to be used over the backing file. Interrupted, it\n"
 "leaves a disk that reads the same; started anew, it goes on.\n"
 "\n"
+" -f, --format FORMAT  of an image that is not attached: qcow2 or qcow; probe it if\n"
+"                      not given\n"
 "     --key-file FILE  as of attach, for an image that is not attached\n"
 "     --progress=json  show progress as lines of JSON on standard error\n"
 " -h, --help           show this\n";

@@ -4,6 +4,7 @@
  * mean. Only names of local files are followed.
  */
 #include <stdlib.h>
+#include <strings.h>
 
 #include "name.h"
 #include "report.h"
@@ -34,6 +35,25 @@ const char *name_refused(const char *written)
 	else if (has_protocol(written))
 		return "a URL";
 	return *written ? NULL : "an empty name";
+}
+
+/**
+ * name_suggests_raw() - does a file have a name that raw disks usually have?
+ * @path: of the file
+ *
+ * Return: whether its name ends so, in upper or lower case.
+ */
+bool name_suggests_raw(const char *path)
+{
+	static const char *const endings[] = { ".raw", ".img", ".dd", ".bin", ".iso" };
+	size_t len = strlen(path), i, n;
+
+	for (i = 0; i < ARRAY_SIZE(endings); i++) {
+		n = strlen(endings[i]);
+		if (len >= n && !strcasecmp(path + len - n, endings[i]))
+			return true;
+	}
+	return false;
 }
 
 /**

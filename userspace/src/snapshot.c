@@ -33,6 +33,7 @@ const char snapshot_usage[] =
 "\n"
 " -J, --json           print JSON\n"
 " -v, --verbose        say what was done, and how long the device was held up\n"
+" -f, --format FORMAT  of an image that is not attached: qcow2; probe it if not given\n"
 "     --key-file FILE  as of attach, for an image that is not attached\n"
 " -h, --help           show this\n";
 
@@ -41,6 +42,7 @@ enum {
 };
 
 static const struct option options[] = {
+	{ "format", required_argument, NULL, 'f' },
 	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
 	{ "json", no_argument, NULL, 'J' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -68,6 +70,7 @@ static const struct action {
  * @help: show the usage instead
  * @target: the image or device
  * @name: of the snapshot
+ * @format: of an image that is not attached; 0: probe
  * @keys: of an image that is not attached
  */
 struct snapshot_args {
@@ -77,6 +80,7 @@ struct snapshot_args {
 	bool help;
 	const char *target;
 	const char *name;
+	u32 format;
 	struct keys_options keys;
 };
 
@@ -189,7 +193,7 @@ static int change(const struct snapshot_args *a)
 		report("snapshot", "a snapshot's name has 1 to %zu bytes", max);
 		return 1;
 	}
-	if (operand_open(&o, a->target, 0, &a->keys))
+	if (operand_open(&o, a->target, a->format, &a->keys))
 		return 1;
 	err = change_device(a, o.control, o.index, a->target);
 	if (operand_close(&o))
@@ -219,7 +223,7 @@ static int list(const struct snapshot_args *a, int index)
 	int err;
 
 	if (index < 0)
-		return list_image(a, a->target, 0);
+		return list_image(a, a->target, a->format);
 	path = sysfs_attr(index, "image");
 	format = sysfs_attr(index, "format");
 	if (path && format) {
@@ -244,6 +248,8 @@ static int parse_option(struct snapshot_args *a, int opt, char **argv)
 	case 'v':
 		a->verbose = true;
 		return 0;
+	case 'f':
+		return image_parse_format(&a->format, optarg);
 	case OPT_KEY_FILE:
 		return keys_add_file(&a->keys, optarg);
 	case 'h':
@@ -301,7 +307,7 @@ int snapshot_main(int argc, char **argv)
 	int opt;
 
 	while (!err && !a.help &&
-	       (opt = getopt_long(argc, argv, "Jvh", options, NULL)) != -1)
+	       (opt = getopt_long(argc, argv, "Jvf:h", options, NULL)) != -1)
 		err = parse_option(&a, opt, argv);
 	if (!err && a.help)
 		fputs(snapshot_usage, stdout);

@@ -17,6 +17,8 @@ const char stream_usage[] =
 "use, and have it name no backing file any more. Interrupted, it leaves an image\n"
 "that reads the same; started anew, it goes on.\n"
 "\n"
+" -f, --format FORMAT  of an image that is not attached: qcow2 or qcow; probe it if\n"
+"                      not given\n"
 "     --key-file FILE  as of attach, for an image that is not attached\n"
 "     --progress=json  show progress as lines of JSON on standard error\n"
 " -h, --help           show this\n";

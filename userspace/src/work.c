@@ -19,6 +19,7 @@ enum {
 
 static const struct option options[] = {
 	{ "progress", required_argument, NULL, OPT_PROGRESS },
+	{ "format", required_argument, NULL, 'f' },
 	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
@@ -48,13 +49,23 @@ static int work_steps(const struct work *w, const struct operand *o)
 	return -1;
 }
 
+/**
+ * struct work_options - what the command line asks for
+ * @format: of an image that is not attached; 0: probe
+ * @keys: of an image that is not attached
+ */
+struct work_options {
+	u32 format;
+	struct keys_options keys;
+};
+
 static int work_named(const struct work *w, const char *name,
-		      const struct keys_options *keys)
+		      const struct work_options *options)
 {
 	struct operand o;
 	int err;
 
-	if (operand_open(&o, name, 0, keys))
+	if (operand_open(&o, name, options->format, &options->keys))
 		return 1;
 	progress_catch_signals();
 	err = work_steps(w, &o);
@@ -65,12 +76,14 @@ static int work_named(const struct work *w, const char *name,
 	return !!err;
 }
 
-static int parse_option(const struct work *w, struct keys_options *keys, int opt,
+static int parse_option(const struct work *w, struct work_options *o, int opt,
 			char **argv)
 {
 	switch (opt) {
+	case 'f':
+		return image_parse_format(&o->format, optarg);
 	case OPT_KEY_FILE:
-		return keys_add_file(keys, optarg);
+		return keys_add_file(&o->keys, optarg);
 	case OPT_PROGRESS:
 		return progress_parse(optarg);
 	}
@@ -87,17 +100,17 @@ static int parse_option(const struct work *w, struct keys_options *keys, int opt
  */
 int work_main(const struct work *w, int argc, char **argv)
 {
-	struct keys_options keys = { };
+	struct work_options o = { };
 	int err = 0;
 	int opt;
 
-	while (!err && (opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while (!err && (opt = getopt_long(argc, argv, "f:h", options, NULL)) != -1) {
 		if (opt == 'h') {
 			fputs(w->usage, stdout);
-			free(keys.files);
+			free(o.keys.files);
 			return 0;
 		}
-		err = parse_option(w, &keys, opt, argv);
+		err = parse_option(w, &o, opt, argv);
 	}
 	if (!err && argc != optind + 1) {
 		report(w->command, "takes one device or image; see qcowctl %s --help",
@@ -105,7 +118,7 @@ int work_main(const struct work *w, int argc, char **argv)
 		err = 1;
 	}
 	if (!err)
-		err = work_named(w, argv[optind], &keys);
-	free(keys.files);
+		err = work_named(w, argv[optind], &o);
+	free(o.keys.files);
 	return !!err;
 }
