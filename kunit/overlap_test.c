@@ -268,8 +268,102 @@ static void overlap_write(struct kunit *test)
 	expect_owned(test);
 }
 
+/* --- A table that is made where there is one --- */
+
+/* Take clusters until there are no more, or @most of them. */
+static int take_all(struct qcow_alloc *a, u32 most)
+{
+	u64 first;
+	bool fresh;
+	u32 got;
+	int err = 0;
+
+	while (!err && most--)
+		err = qcow_alloc_clusters(a, 1, &first, &got, &fresh);
+	return err;
+}
+
+static struct qcow_alloc *open_small(struct kunit *test, bool full)
+{
+	struct rnd_state rnd = qtest_rnd(41000 + full);
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = 9,
+		.tidy = true,
+		.kinds = BUILDER_DATA,
+		.size = 16 << 9,
+		.writable = true,
+		.order = 4,
+		.full = full,
+		.room = 4 << 20,
+	};
+	struct writer *w = test->priv;
+
+	KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	return w->img->alloc;
+}
+
+/* A refcount block lies where the next one is to be made. */
+static void overlap_new_block(struct kunit *test)
+{
+	struct qcow_alloc *a = open_small(test, false);
+	u64 at = 1ULL << (a->block_bits + 9);
+
+	KUNIT_ASSERT_EQ(test, a->table[1], 0);
+	KUNIT_ASSERT_EQ(test, qcow_alloc_add_meta(a, QCOW_META_REFBLOCK, at, 512), 0);
+	KUNIT_EXPECT_EQ(test, take_all(a, 2 << a->block_bits), -EIO);
+	KUNIT_EXPECT_TRUE(test, qcow_image_stopped(a->img));
+	KUNIT_EXPECT_EQ(test, a->table[1], 0);
+	KUNIT_EXPECT_TRUE(test, qcow_alloc_is_meta(a, at >> 9));
+}
+
+/* The refcount table, or one of its blocks, lies where a larger table goes. */
+static void overlap_new_table(struct kunit *test)
+{
+	u32 part;
+
+	for (part = 0; part < 2; part++) {
+		struct qcow_alloc *a = open_small(test, true);
+		u64 at = (u64)a->table_size << a->block_bits << 9;
+		u32 size = a->table_size;
+
+		at += part ? 2 << 9 : 0;
+		KUNIT_ASSERT_EQ(test, qcow_alloc_add_meta(a, part ? QCOW_META_REFBLOCK :
+							     QCOW_META_REFTABLE, at, 512), 0);
+		KUNIT_EXPECT_EQ(test, take_all(a, 100), -EIO);
+		KUNIT_EXPECT_TRUE(test, qcow_image_stopped(a->img));
+		KUNIT_EXPECT_EQ(test, a->table_size, size);
+		KUNIT_EXPECT_TRUE(test, qcow_alloc_is_meta(a, at >> 9));
+		writer_close(test->priv);
+		writer_free(test->priv);
+	}
+}
+
+/* Whatever is made, and whatever is there: it is found, and stays noted. */
+static void overlap_new_any(struct kunit *test)
+{
+	struct qcow_alloc *a = open_small(test, false);
+	u64 at = 200 << 9;
+	u32 old, new;
+
+	for (old = QCOW_META_HEADER; old <= QCOW_META_LUKS; old++) {
+		KUNIT_ASSERT_EQ(test, qcow_alloc_add_meta(a, old, at, 512), 0);
+		for (new = QCOW_META_HEADER; new <= QCOW_META_LUKS; new++)
+			KUNIT_EXPECT_EQ(test, qcow_alloc_new_meta(a, new, at - 512, 2048),
+					-EIO);
+		KUNIT_EXPECT_FALSE(test, qcow_alloc_is_meta(a, (at >> 9) - 1));
+		KUNIT_EXPECT_TRUE(test, qcow_alloc_is_meta(a, at >> 9));
+		qcow_alloc_forget_meta(a, at, 512);
+	}
+	KUNIT_EXPECT_TRUE(test, qcow_image_stopped(a->img));
+}
+
 static struct kunit_case overlap_test_cases[] = {
 	KUNIT_CASE_PARAM(overlap_write, overlap_gen_params),
+	KUNIT_CASE(overlap_new_block),
+	KUNIT_CASE(overlap_new_table),
+	KUNIT_CASE(overlap_new_any),
 	{ }
 };
 

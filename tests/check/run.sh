@@ -210,7 +210,7 @@ layer_of() {
 	file_*)			name='file' ;;
 	fmt_*)			name=fmt ;;
 	header_*)		name=header ;;
-	ready|refcount|release|snapshot) name=alloc ;;
+	meta|ready|refcount|release|snapshot) name=alloc ;;
 	esac
 	for layer in $LAYERS; do
 		n=$((n + 1))

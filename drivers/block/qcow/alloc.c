@@ -36,112 +36,6 @@ static bool alloc_has_refcounts(const struct qcow_alloc *a)
 	return qcow_layout_has_refcounts(&a->img->layout);
 }
 
-/* How much of the machine's memory may be spent on knowing where metadata lies. */
-#define ALLOC_META_SHARE	16
-
-/* --- Metadata --- */
-
-/*
- * Numbers close to each other share nodes. Whoever made the image decides how far
- * apart they are, and so how much memory a small file takes.
- */
-static void alloc_count_meta(struct qcow_alloc *a, u64 unit)
-{
-	u32 shift;
-
-	for (shift = XA_CHUNK_SHIFT; shift < BITS_PER_LONG; shift += XA_CHUNK_SHIFT)
-		if (unit >> shift != a->meta_last >> shift)
-			a->meta_nodes++;
-	a->meta_last = unit;
-}
-
-/**
- * qcow_alloc_meta_fits() - is there memory to know of more metadata?
- * @a: of the image
- *
- * What is made here is bounded by the disk that it lies on; but what is only found,
- * in an image or a snapshot, is bounded by nothing. Any context.
- */
-bool qcow_alloc_meta_fits(const struct qcow_alloc *a)
-{
-	return a->meta_nodes <= a->meta_max;
-}
-
-/**
- * qcow_alloc_recount_meta() - count anew what memory that takes
- * @a: of the image
- *
- * For what was given up is not subtracted. May sleep.
- */
-void qcow_alloc_recount_meta(struct qcow_alloc *a)
-{
-	unsigned long unit;
-	void *kind;
-
-	a->meta_nodes = 0;
-	xa_for_each(&a->meta, unit, kind) {
-		alloc_count_meta(a, unit);
-		cond_resched();
-	}
-}
-
-/**
- * qcow_alloc_add_meta() - note that a piece of the file holds metadata
- * @a: of the image
- * @kind: what it holds
- * @offset: bytes into the file
- * @bytes: how many
- *
- * May sleep. Return: 0, -ENOMEM, or -EUCLEAN: it holds something else.
- */
-int qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
-			u64 bytes)
-{
-	u32 bits = a->img->layout.align_bits;
-	u64 unit = offset >> bits, last = (offset + bytes - 1) >> bits;
-	void *old, *new = xa_mk_value(kind);
-	int err;
-
-	for (; bytes && unit <= last; unit++) {
-		old = xa_load(&a->meta, unit);
-		if (old == new)
-			continue;
-		if (old)
-			return -EUCLEAN;
-		err = xa_err(xa_store(&a->meta, unit, new, GFP_NOIO));
-		if (err)
-			return err;
-		alloc_count_meta(a, unit);
-	}
-	return 0;
-}
-
-/**
- * qcow_alloc_claim_meta() - note what is found in an image that is opened
- * @a: of the image
- * @kind: what it holds
- * @offset: bytes into the file
- * @bytes: how many
- *
- * As qcow_alloc_add_meta(), but no two pieces may share a cluster, or a sector in
- * version 1. May sleep.
- * Return: 0, -ENOMEM, -EUCLEAN: they overlap; or -EFBIG: to know of all of them
- * takes too much memory.
- */
-int qcow_alloc_claim_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
-			  u64 bytes)
-{
-	u32 bits = a->img->layout.align_bits;
-	u64 unit = offset >> bits, last = (offset + bytes - 1) >> bits;
-
-	for (; bytes && unit <= last; unit++)
-		if (qcow_alloc_is_meta(a, unit))
-			return -EUCLEAN;
-	if (!qcow_alloc_meta_fits(a))
-		return -EFBIG;
-	return qcow_alloc_add_meta(a, kind, offset, bytes);
-}
-
 /* --- Growth of the file --- */
 
 /*
@@ -492,7 +386,7 @@ static int run_secure(struct qcow_alloc *a, enum qcow_meta kind, u32 nr,
 {
 	int err;
 
-	err = qcow_alloc_add_meta(a, kind, first << qcow_alloc_cluster_bits(a),
+	err = qcow_alloc_new_meta(a, kind, first << qcow_alloc_cluster_bits(a),
 				  (u64)nr << qcow_alloc_cluster_bits(a));
 	return err ?: qcow_alloc_secure(a, first, nr);
 }
@@ -705,9 +599,7 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 	qcow_release_init(a);
 	qcow_inflight_init(&a->inflight);
 	qcow_ready_setup(a);
-	xa_init_flags(&a->meta, XA_FLAGS_ACCOUNT);
-	a->meta_max = (u64)totalram_pages() / ALLOC_META_SHARE *
-		      (PAGE_SIZE / sizeof(struct xa_node));
+	qcow_alloc_init_meta(a);
 }
 
 /**

@@ -239,6 +239,10 @@ static inline bool qcow_alloc_is_behind(const struct qcow_alloc *a, u64 end)
 int __must_check qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind,
 				     u64 offset, u64 bytes);
 
+int __must_check qcow_alloc_new_meta(struct qcow_alloc *a, enum qcow_meta kind,
+				     u64 offset, u64 bytes);
+void qcow_alloc_forget_meta(struct qcow_alloc *a, u64 offset, u64 bytes);
+void qcow_alloc_init_meta(struct qcow_alloc *a);
 bool qcow_alloc_meta_fits(const struct qcow_alloc *a);
 void qcow_alloc_recount_meta(struct qcow_alloc *a);
 

@@ -218,15 +218,10 @@ static int store_note(struct qcow_alloc *a, u64 first, u32 nr)
 	u32 bits = qcow_alloc_cluster_bits(a);
 	int err;
 
-	err = qcow_alloc_add_meta(a, QCOW_META_BITMAP, first << bits,
+	err = qcow_alloc_new_meta(a, QCOW_META_BITMAP, first << bits,
 				  (u64)nr << bits);
-	if (!err)
-		return 0;
-	if (err == -EUCLEAN) {
-		qcow_image_damaged(a->img, 0, "refcount of a metadata cluster is zero");
-		return -EIO;
-	}
-	qcow_release(a, first, nr);
+	if (err)
+		qcow_release(a, first, nr);
 	return err;
 }
 

@@ -78,9 +78,8 @@ static int l2_fill(struct qcow_alloc *a, u64 to, u64 from)
 {
 	struct qcow_image *img = a->img;
 	u64 bytes = qcow_layout_l2_bytes(&img->layout), pos;
-	int err;
+	int err = 0;
 
-	err = qcow_alloc_add_meta(a, QCOW_META_L2, to, bytes);
 	for (pos = 0; !err && pos < bytes; pos += 1ULL << img->cache->slice_bits)
 		err = l2_copy_slice(img, to + pos, from ? from + pos : 0);
 	return err;
@@ -99,7 +98,7 @@ static void l1_set(struct qcow_alloc *a, u64 l1_index, u64 table, u64 old)
 	mutex_unlock(&a->lock);
 }
 
-/* Take clusters for an L2 table, with space for it. */
+/* Take clusters for an L2 table, with space for it; they are noted as metadata. */
 static int l2_take(struct qcow_alloc *a, u64 *first, u32 *nr)
 {
 	const struct qcow_layout *lay = &a->img->layout;
@@ -114,6 +113,9 @@ static int l2_take(struct qcow_alloc *a, u64 *first, u32 *nr)
 	if (err)
 		return err;
 	err = qcow_alloc_secure(a, *first, 1);
+	if (!err)
+		err = qcow_alloc_new_meta(a, QCOW_META_L2, *first << lay->cluster_bits,
+					  1ULL << lay->cluster_bits);
 	if (err)
 		qcow_release(a, *first, 1);
 	return err;

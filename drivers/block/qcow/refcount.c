@@ -256,6 +256,16 @@ static int block_zero(struct qcow_alloc *a, u64 offset)
 	return 0;
 }
 
+/* A block that could not be made: no commit writes it, and its cluster is free. */
+static void block_drop(struct qcow_alloc *a, u64 offset)
+{
+	u64 bytes = 1ULL << qcow_alloc_cluster_bits(a), at;
+
+	for (at = offset; at < offset + bytes; at += 1ULL << a->refs->slice_bits)
+		qcow_cache_clean(a->refs, at);
+	qcow_alloc_forget_meta(a, offset, bytes);
+}
+
 /* A refcount block for @cluster, which is the first that it covers. */
 static int __new_block(struct qcow_alloc *a, u64 cluster)
 {
@@ -264,19 +274,17 @@ static int __new_block(struct qcow_alloc *a, u64 cluster)
 	u64 block = cluster >> a->block_bits;
 	int err;
 
-	err = qcow_alloc_add_meta(a, QCOW_META_REFBLOCK, offset,
+	err = qcow_alloc_new_meta(a, QCOW_META_REFBLOCK, offset,
 				  1ULL << bits);
-	if (err == -EUCLEAN) {
-		qcow_image_damaged(a->img, 0, "metadata without refcounts");
-		return -EIO;
-	}
 	if (err)
 		return err;
 	err = qcow_alloc_secure(a, cluster, 1);
 	if (!err)
 		err = block_zero(a, offset);
-	if (err)
+	if (err) {
+		block_drop(a, offset);
 		return err;
+	}
 	a->table[block] = offset;
 	qcow_dirty_range_add(&a->table_dirty, block);
 	return __qcow_refcount_set(a, cluster, 1);
@@ -320,6 +328,23 @@ static int growth_plan(struct qcow_alloc *a, struct growth *g)
 	return g->table ? 0 : -ENOMEM;
 }
 
+/* The register of metadata has the table and its blocks, or neither. */
+static int growth_note(struct qcow_alloc *a, const struct growth *g)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 table = g->first << bits, bytes = (u64)g->clusters << bits;
+	int err;
+
+	err = qcow_alloc_new_meta(a, QCOW_META_REFTABLE, table, bytes);
+	if (err)
+		return err;
+	err = qcow_alloc_new_meta(a, QCOW_META_REFBLOCK, table + bytes,
+				  (u64)g->blocks << bits);
+	if (err)
+		qcow_alloc_forget_meta(a, table, bytes);
+	return err;
+}
+
 /* Their clusters, with space for all of it, and the table in memory. */
 static int growth_make(struct qcow_alloc *a, struct growth *g)
 {
@@ -327,17 +352,6 @@ static int growth_make(struct qcow_alloc *a, struct growth *g)
 	u64 blocks = g->first + g->clusters;
 	int err;
 
-	err = qcow_alloc_add_meta(a, QCOW_META_REFTABLE, g->first << bits,
-				  (u64)g->clusters << bits);
-	if (!err)
-		err = qcow_alloc_add_meta(a, QCOW_META_REFBLOCK, blocks << bits,
-					  (u64)g->blocks << bits);
-	if (err == -EUCLEAN) {
-		qcow_image_damaged(a->img, 0, "metadata without refcounts");
-		err = -EIO;
-	}
-	if (err)
-		return err;
 	a->fresh = max(a->fresh, blocks + g->blocks);
 	err = qcow_alloc_secure(a, g->first, g->clusters + g->blocks);
 	memcpy(g->table, a->table, a->table_size * sizeof(u64));
@@ -368,15 +382,16 @@ static int growth_switch(struct qcow_alloc *a, struct growth *g)
 static void growth_revert(struct qcow_alloc *a, struct growth *g)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
-	u64 at = (g->first + g->clusters) << bits;
-	u64 end = at + ((u64)g->blocks << bits);
+	u64 table = g->first << bits;
+	u64 at = (g->first + g->clusters) << bits, i;
 
 	if (a->table_size > g->size) {
 		swap(a->table, g->table);
 		swap(a->table_size, g->size);
 	}
-	for (; at < end; at += 1ULL << a->refs->slice_bits)
-		qcow_cache_clean(a->refs, at);
+	for (i = 0; i < g->blocks; i++)
+		block_drop(a, at + (i << bits));
+	qcow_alloc_forget_meta(a, table, at - table);
 }
 
 /* Refcounts as they are now, the table that leads to them, a flush. */
@@ -441,8 +456,12 @@ static int __grow_table(struct qcow_alloc *a)
 	int err;
 
 	err = growth_plan(a, &g);
-	if (err)
+	if (!err)
+		err = growth_note(a, &g);
+	if (err) {
+		kvfree(g.table);
 		return err;
+	}
 	err = growth_make(a, &g);
 	if (!err)
 		err = growth_switch(a, &g);
