@@ -268,6 +268,55 @@ static void overlap_write(struct kunit *test)
 	expect_owned(test);
 }
 
+/* --- Tables that the refcounts say are free --- */
+
+/* Refused, with the command that repairs it, and nothing is written. */
+static void expect_uncounted(struct kunit *test, const char *what, u32 n)
+{
+	struct writer *w = test->priv;
+	struct builder_image *b = writer_top(w);
+
+	memfile_rewrite(b->m, b->file, b->file_len);
+	KUNIT_EXPECT_EQ_MSG(test, writer_open(w), -EROFS, "%s %u", what, n);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(w->base.msg.text, "qcowctl check --repair=all"),
+				  "%s %u: %s", what, n, w->base.msg.text);
+	writer_close(w);
+	KUNIT_EXPECT_TRUE(test, !memcmp(b->m->store, b->file, b->file_len));
+	/* To be read it is good enough. */
+	w->base.r->params.writable = false;
+	KUNIT_EXPECT_EQ_MSG(test, writer_open(w), 0, "%s %u", what, n);
+	writer_close(w);
+	w->base.r->params.writable = true;
+}
+
+static void overlap_uncounted(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	struct builder_image *b = writer_top(w);
+	u64 at, count;
+	u8 *block;
+	u32 p;
+
+	build(test);
+	add_snapshot(b);
+	add_luks(w);
+	block = b->file + place_at(b, REFBLOCK);
+	for (p = HEADER; p <= LUKS; p++) {
+		at = place_at(b, p) >> BITS;
+		count = checker_get_bits(block, 4, at);
+		KUNIT_ASSERT_GE(test, count, 1);
+		checker_put_bits(block, 4, at, 0);
+		expect_uncounted(test, "place", p);
+		checker_put_bits(block, 4, at, count);
+	}
+	memfile_rewrite(b->m, b->file, b->file_len);
+	KUNIT_EXPECT_EQ_MSG(test, writer_open(w), 0, "%s", w->base.msg.text);
+	writer_close(w);
+	/* There is no block at all. */
+	memset(b->file + place_at(b, REFTABLE), 0, CLUSTER);
+	expect_uncounted(test, "no block", 0);
+}
+
 /* --- A table that is made where there is one --- */
 
 /* Take clusters until there are no more, or @most of them. */
@@ -361,6 +410,7 @@ static void overlap_new_any(struct kunit *test)
 
 static struct kunit_case overlap_test_cases[] = {
 	KUNIT_CASE_PARAM(overlap_write, overlap_gen_params),
+	KUNIT_CASE(overlap_uncounted),
 	KUNIT_CASE(overlap_new_block),
 	KUNIT_CASE(overlap_new_table),
 	KUNIT_CASE(overlap_new_any),

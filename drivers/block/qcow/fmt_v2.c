@@ -9,6 +9,7 @@
 #include "crypt.h"
 #include "fmt.h"
 #include "map.h"
+#include "refcount.h"
 #include "snapshot.h"
 
 /* The disk is to be what it was when a snapshot was made. */
@@ -90,6 +91,16 @@ static int v2_alloc_error(struct qcow_msg *msg, int err)
 	return qcow_fmt_read_error(msg, err, "refcounts or snapshots");
 }
 
+/* All metadata is known: none of it must be free, or it would be handed out. */
+static int v2_check_counted(struct qcow_alloc *a, struct qcow_msg *msg)
+{
+	int err = qcow_refcount_check_meta(a);
+
+	if (err == -EUCLEAN)
+		return qcow_fail(msg, -EROFS, "has tables that its refcounts say are free; repair it with qcowctl check --repair=all, or attach it read-only with -r");
+	return err ? qcow_fmt_read_error(msg, err, "refcounts") : 0;
+}
+
 static int v2_open_alloc(struct qcow_image *img, const struct qcow_header *h,
 			 const struct qcow_params *params, struct qcow_msg *msg)
 {
@@ -109,7 +120,8 @@ static int v2_open_alloc(struct qcow_image *img, const struct qcow_header *h,
 		return v2_alloc_error(msg, PTR_ERR(a));
 	qcow_commit_init(a);
 	img->alloc = a;
-	return qcow_bitmap_open(img, h, msg);
+	err = qcow_bitmap_open(img, h, msg);
+	return err ?: v2_check_counted(a, msg);
 }
 
 /*

@@ -585,3 +585,94 @@ int qcow_refcount_load(struct qcow_alloc *a, const struct qcow_header *h)
 				    bytes);
 	return err ?: load_blocks(a);
 }
+
+/* --- Refcounts of metadata --- */
+
+/* What is read at once, as log2 of bytes. */
+#define COUNTS_MAX_BITS		16
+
+/**
+ * struct counts - a piece of a refcount block
+ * @a: of the image
+ * @bits: log2 of the refcounts in a piece
+ * @at: number of the first cluster in the piece; U64_MAX: none was read
+ * @buf: the piece, as on disk
+ */
+struct counts {
+	struct qcow_alloc *a;
+	u32 bits;
+	u64 at;
+	void *buf;
+};
+
+/* Return: 0; -EUCLEAN: no block covers the cluster; or the error of reading it. */
+static int counts_load(struct counts *c, u64 cluster)
+{
+	const struct qcow_alloc *a = c->a;
+	u64 block = cluster >> a->block_bits, in_block, offset = 0;
+	int err;
+
+	if (cluster >> c->bits << c->bits == c->at)
+		return 0;
+	if (block < a->table_size)
+		offset = a->table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	if (!offset)
+		return -EUCLEAN;
+	c->at = cluster >> c->bits << c->bits;
+	in_block = c->at - (block << a->block_bits);
+	err = qcow_file_pread(&a->img->file, offset + (in_block << a->order >> 3),
+			      c->buf, 1UL << c->bits << a->order >> 3);
+	if (err)
+		c->at = U64_MAX;
+	return err;
+}
+
+static int counts_check(struct counts *c)
+{
+	unsigned long cluster;
+	void *kind;
+	u32 n = 0;
+	int err;
+
+	xa_for_each(&c->a->meta, cluster, kind) {
+		err = counts_load(c, cluster);
+		if (!err && !qcow_entry_refcount(c->buf, c->a->order,
+						 cluster & ((1U << c->bits) - 1)))
+			err = -EUCLEAN;
+		if (!err && !(++n % 1024)) {
+			err = qcow_image_interrupted(c->a->img);
+			cond_resched();
+		}
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/**
+ * qcow_refcount_check_meta() - is all metadata that is known in use by its refcounts?
+ * @a: of the image, which has refcounts; nothing was written yet
+ *
+ * What is free would be handed out. Each part of a refcount block is read once, past
+ * the cache. May sleep.
+ *
+ * Return: 0; -EUCLEAN: some of it is free; -EINTR: the task is to be killed; or the
+ * error of reading.
+ */
+int qcow_refcount_check_meta(struct qcow_alloc *a)
+{
+	u32 bits = min_t(u32, qcow_alloc_cluster_bits(a), COUNTS_MAX_BITS);
+	struct counts c = {
+		.a = a,
+		.bits = bits + 3 - a->order,
+		.at = U64_MAX,
+		.buf = kvmalloc(1UL << bits, GFP_KERNEL),
+	};
+	int err;
+
+	if (!c.buf)
+		return -ENOMEM;
+	err = counts_check(&c);
+	kvfree(c.buf);
+	return err;
+}

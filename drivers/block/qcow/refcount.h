@@ -20,5 +20,6 @@ int __must_check qcow_refcount_get(struct qcow_alloc *a, u64 cluster,
 				   u64 *value);
 int __must_check qcow_refcount_load(struct qcow_alloc *a,
 				    const struct qcow_header *h);
+int __must_check qcow_refcount_check_meta(struct qcow_alloc *a);
 
 #endif /* _QCOW_REFCOUNT_H */
