@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What snapshots may take together: their L1 tables in the file, and the memory for
- * knowing where tables lie when one of them is applied.
+ * knowing where tables lie when one of them is applied. And what is done when the
+ * file says other things of them than at the attach.
  */
 #include <linux/slab.h>
 
@@ -9,6 +10,7 @@
 
 #include "alloc.h"
 #include "snap_ops.h"
+#include "snapshot.h"
 #include "writer.h"
 
 /* Where the header says how many snapshots there are, and where. */
@@ -182,10 +184,79 @@ static void snap_limit_apply(struct kunit *test)
 	writer_free(w);
 }
 
+/* --- A snapshot table that somebody else has changed --- */
+
+/* The snapshots' L1 table lies there now, the file says; @known: so does the driver. */
+static void say(struct writer *w, u64 at, u32 entries, bool known)
+{
+	struct qcow_alloc *a = w->img->alloc;
+	u8 *table = writer_top(w)->m->store + a->snapshots_offset;
+
+	put_unaligned_be64(at, table);
+	put_unaligned_be32(entries, table + 8);
+	if (known)
+		a->snapshots_sum = qcow_snapshot_sum(a, table, a->snapshots_bytes);
+}
+
+static void expect_stale(struct kunit *test, u64 at, u32 entries, bool known)
+{
+	struct writer *w = test->priv;
+	struct qcow_msg msg = { };
+
+	say(w, at, entries, known);
+	KUNIT_EXPECT_EQ_MSG(test, delete(w, "one", &msg), -EIO, "at %#llx", at);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(msg.text, "somebody else"), "%s", msg.text);
+	KUNIT_EXPECT_EQ_MSG(test, apply(w, "one", &msg), -EIO, "at %#llx", at);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(msg.text, "somebody else"), "%s", msg.text);
+	KUNIT_EXPECT_FALSE(test, qcow_image_stopped(w->img));
+}
+
+static void snap_limit_changed(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	struct qcow_msg msg = { };
+	struct qcow_alloc *a;
+	u64 l1_at, l2_at;
+	u32 size;
+
+	build(test, 9);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	KUNIT_ASSERT_EQ(test, create(w, "one", &msg), 0);
+	KUNIT_ASSERT_EQ(test, create(w, "two", &msg), 0);
+	writer_close(w);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	a = w->img->alloc;
+	l1_at = get_unaligned_be64(writer_top(w)->m->store + a->snapshots_offset);
+	size = w->img->l1_size;
+	l2_at = w->img->l1[0] & QCOW_DISK_L1E_OFFSET_MASK;
+	/* Another place, or size, than at the attach */
+	expect_stale(test, a->l1_offset, size, false);
+	expect_stale(test, l2_at, size, false);
+	expect_stale(test, l1_at, size + 1, false);
+	say(w, l1_at, size, false);
+	writer_top(w)->m->store[a->snapshots_offset + ENTRY_BYTES] ^= 1;
+	KUNIT_EXPECT_EQ(test, create(w, "three", &msg), -EIO);
+	writer_top(w)->m->store[a->snapshots_offset + ENTRY_BYTES] ^= 1;
+	/* Where there is no L1 table of a snapshot, whatever the table says */
+	expect_stale(test, a->l1_offset, size, true);
+	expect_stale(test, l2_at, size, true);
+	expect_stale(test, 0, size, true);
+	expect_stale(test, l1_at, 3 * 512 / 8, true);
+	expect_stale(test, round_down(memfile_size(writer_top(w)->m), 512) + (1 << 20), size, true);
+	say(w, l1_at, size, true);
+	KUNIT_EXPECT_EQ(test, delete(w, "one", &msg), 0);
+	KUNIT_EXPECT_EQ(test, delete(w, "two", &msg), 0);
+	writer_close(w);
+	KUNIT_EXPECT_NULL(test, writer_check_closed(w));
+	KUNIT_EXPECT_EQ(test, w->k.leaks, w->leaks);
+	writer_free(w);
+}
+
 static struct kunit_case snap_limit_test_cases[] = {
 	KUNIT_CASE(snap_limit_create),
 	KUNIT_CASE(snap_limit_attach),
 	KUNIT_CASE(snap_limit_apply),
+	KUNIT_CASE(snap_limit_changed),
 	{ }
 };
 

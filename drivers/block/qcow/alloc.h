@@ -4,6 +4,7 @@
 
 #include <linux/mempool.h>
 #include <linux/mutex.h>
+#include <linux/siphash.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -95,6 +96,8 @@ struct qcow_ready {
  * @snapshots_offset: bytes into the file of their table
  * @snapshots_bytes: of that table
  * @snapshots_l1_bytes: of their L1 tables
+ * @snapshots_sum: of that table as it is known, by qcow_snapshot_sum()
+ * @snapshots_key: for the sum; nobody else knows it
  * @meta: what clusters of metadata hold (enum qcow_meta), by number; in version 1
  *	sectors, as that is what tables are aligned to
  * @meta_nodes: memory that @meta takes, in nodes, about
@@ -151,6 +154,8 @@ struct qcow_alloc {
 	u64 snapshots_offset;
 	u64 snapshots_bytes;
 	u64 snapshots_l1_bytes;
+	u64 snapshots_sum;
+	siphash_key_t snapshots_key;
 	struct xarray meta;
 	u64 meta_nodes;
 	u64 meta_last;
@@ -242,6 +247,8 @@ int __must_check qcow_alloc_add_meta(struct qcow_alloc *a, enum qcow_meta kind,
 int __must_check qcow_alloc_new_meta(struct qcow_alloc *a, enum qcow_meta kind,
 				     u64 offset, u64 bytes);
 void qcow_alloc_forget_meta(struct qcow_alloc *a, u64 offset, u64 bytes);
+bool qcow_alloc_holds(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
+		      u64 bytes);
 void qcow_alloc_init_meta(struct qcow_alloc *a);
 bool qcow_alloc_meta_fits(const struct qcow_alloc *a);
 void qcow_alloc_recount_meta(struct qcow_alloc *a);

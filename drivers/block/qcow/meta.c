@@ -173,3 +173,24 @@ int qcow_alloc_new_meta(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
 		qcow_alloc_forget_meta(a, offset, bytes);
 	return err;
 }
+
+/**
+ * qcow_alloc_holds() - is a piece of the file noted to hold one kind of metadata?
+ * @a: of the image
+ * @kind: what it is to hold
+ * @offset: bytes into the file
+ * @bytes: how many
+ *
+ * Any context. Return: whether all of it does.
+ */
+bool qcow_alloc_holds(struct qcow_alloc *a, enum qcow_meta kind, u64 offset,
+		      u64 bytes)
+{
+	u32 bits = a->img->layout.align_bits;
+	u64 unit = offset >> bits, last = (offset + bytes - 1) >> bits;
+
+	for (; bytes && unit <= last; unit++)
+		if (xa_load(&a->meta, unit) != xa_mk_value(kind))
+			return false;
+	return true;
+}

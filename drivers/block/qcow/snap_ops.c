@@ -47,6 +47,8 @@ static int snap_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
 		return qcow_fail(msg, -EFBIG, "has snapshots whose L1 tables take 1 GiB together, which leaves no room for another one; delete some");
 	case -EUCLEAN:
 		return qcow_fail(msg, -EIO, "is damaged; see qcowctl check");
+	case -ESTALE:
+		return qcow_fail(msg, -EIO, "says other things of its snapshots than before: somebody else has written to the file; detach it and see qcowctl check");
 	}
 	return err;
 }
@@ -91,7 +93,10 @@ static void set_id(struct qcow_snap_request *req,
 	req->id[len] = 0;
 }
 
-/* The L1 table of a snapshot, in the CPU's byte order; @room entries at least. */
+/*
+ * The L1 table of a snapshot, in the CPU's byte order; @room entries at least. It has
+ * to lie where one is known to be, for its clusters are given up by what is read here.
+ */
 static int read_l1(struct qcow_alloc *a, const struct qcow_snapshot *s, u32 room,
 		   u64 **table)
 {
@@ -99,6 +104,9 @@ static int read_l1(struct qcow_alloc *a, const struct qcow_snapshot *s, u32 room
 	u64 *l1;
 	int err;
 
+	if (!qcow_alloc_holds(a, QCOW_META_INACTIVE_L1, s->l1_offset,
+			      s->l1_size * sizeof(*l1)))
+		return -ESTALE;
 	l1 = kvcalloc(size, sizeof(*l1), GFP_NOIO);
 	if (!l1)
 		return -ENOMEM;

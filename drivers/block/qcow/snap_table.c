@@ -13,23 +13,30 @@
 #include "commit.h"
 #include "release.h"
 #include "snap_table.h"
+#include "snapshot.h"
 
 /**
  * qcow_snap_table_load() - read the snapshot table
  * @a: of the image
  * @t: the result, to be given to qcow_snap_table_free()
  *
- * May sleep. Return: 0 or a negative errno.
+ * May sleep. Return: 0; -ESTALE: somebody else has changed it since it was known; or
+ * another error.
  */
 int qcow_snap_table_load(struct qcow_alloc *a, struct qcow_snap_table *t)
 {
+	int err;
+
 	t->nr = a->snapshots;
 	t->bytes = a->snapshots_bytes;
 	t->buf = kvmalloc(t->bytes + 1, GFP_NOIO);
 	if (!t->buf)
 		return -ENOMEM;
-	return qcow_file_pread(&a->img->file, a->snapshots_offset, t->buf,
-			       t->bytes);
+	err = qcow_file_pread(&a->img->file, a->snapshots_offset, t->buf,
+			      t->bytes);
+	if (!err && qcow_snapshot_sum(a, t->buf, t->bytes) != a->snapshots_sum)
+		err = -ESTALE;
+	return err;
 }
 
 void qcow_snap_table_free(struct qcow_snap_table *t)
@@ -38,7 +45,6 @@ void qcow_snap_table_free(struct qcow_snap_table *t)
 	t->buf = NULL;
 }
 
-/* The file may have been changed by somebody since the attach. */
 static int table_entry(const struct qcow_alloc *a,
 		       const struct qcow_snap_table *t, u64 at,
 		       struct qcow_snapshot *s)
@@ -256,6 +262,7 @@ int qcow_snap_table_publish(struct qcow_alloc *a, const struct qcow_snap_table *
 		a->snapshots = t->nr;
 		a->snapshots_offset = offset;
 		a->snapshots_bytes = t->bytes;
+		a->snapshots_sum = qcow_snapshot_sum(a, t->buf, t->bytes);
 		qcow_release_now(a, old >> bits, old_nr);
 	} else if (!a->failed) {
 		qcow_release(a, offset >> bits, table_clusters(a, t->bytes));

@@ -4,6 +4,8 @@
  *
  * Section "Snapshots" of the specification.
  */
+#include <linux/mm.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -108,6 +110,35 @@ int qcow_snapshot_find(struct qcow_image *img, const struct qcow_header *h,
 /* --- Those of an image that is written --- */
 
 /**
+ * qcow_snapshot_sum() - a sum by which a changed snapshot table is told
+ * @a: of the image
+ * @table: the table
+ * @bytes: of it
+ *
+ * Any context. Return: the sum.
+ */
+u64 qcow_snapshot_sum(const struct qcow_alloc *a, const void *table, size_t bytes)
+{
+	return siphash(table, bytes, &a->snapshots_key);
+}
+
+/* What the table says is valid and is known: it must not say anything else later. */
+static int snapshot_seal(struct qcow_alloc *a)
+{
+	u8 *table = kvmalloc(a->snapshots_bytes + 1, GFP_KERNEL);
+	int err;
+
+	if (!table)
+		return -ENOMEM;
+	err = qcow_file_pread(&a->img->file, a->snapshots_offset, table,
+			      a->snapshots_bytes);
+	get_random_bytes(&a->snapshots_key, sizeof(a->snapshots_key));
+	a->snapshots_sum = qcow_snapshot_sum(a, table, a->snapshots_bytes);
+	kvfree(table);
+	return err;
+}
+
+/**
  * qcow_snapshot_add_meta() - note where the snapshots' tables lie
  * @a: of the image
  * @h: its header
@@ -146,6 +177,7 @@ int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 	a->snapshots_offset = h->snapshots_offset;
 	a->snapshots_bytes = offset - h->snapshots_offset;
 	a->snapshots_l1_bytes = l1_bytes;
-	return qcow_alloc_claim_meta(a, QCOW_META_SNAPSHOTS,
-				     h->snapshots_offset, a->snapshots_bytes);
+	err = qcow_alloc_claim_meta(a, QCOW_META_SNAPSHOTS,
+				    h->snapshots_offset, a->snapshots_bytes);
+	return err ?: snapshot_seal(a);
 }

@@ -13,6 +13,7 @@
 int __must_check qcow_snapshot_find(struct qcow_image *img,
 				    const struct qcow_header *h,
 				    const char *name, struct qcow_snapshot *s);
+u64 qcow_snapshot_sum(const struct qcow_alloc *a, const void *table, size_t bytes);
 int __must_check qcow_snapshot_add_meta(struct qcow_alloc *a,
 					const struct qcow_header *h);
 
