@@ -29,10 +29,14 @@ kernel_info "$kernel"
 initramfs_begin
 initramfs_busybox
 initramfs_file "$here/init" /init
+initramfs_file /etc/mke2fs.conf /etc/mke2fs.conf
+initramfs_file "$here/targets.sh" /bench/targets.sh
+initramfs_file "$here/measure.sh" /bench/measure.sh
 initramfs_file "$disk" /disk
-initramfs_program /usr/bin/{fio,qemu-nbd,dd,cp} /usr/sbin/{losetup,dmsetup}
+initramfs_program /usr/bin/{fio,qemu-nbd,dd,cp} \
+	/usr/sbin/{losetup,dmsetup,blkdiscard,mke2fs,mkfs.xfs}
 gcc-12 -O2 -Wall -static -o "$initramfs/bin/stamp" "$here/stamp.c"
 # Older kernels' ext4 asks the crypto API for crc32c, by name.
-initramfs_modules /modules brd '?crc32c_generic' ext4 loop nbd dm-crypt xts aesni-intel algif_skcipher
+initramfs_modules /modules brd null_blk '?crc32c_generic' ext4 xfs loop nbd dm-crypt xts aesni-intel algif_skcipher
 [ -z "$driver" ] || add_driver
 initramfs_end "$image"

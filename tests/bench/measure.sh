@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+#
+# How an I/O is measured in a benchmark guest. Sourced by init after targets.sh.
+#
+# Each function writes lines to ttyS1, a name and a whole number:
+#
+#	WORKLOAD INSTRUCTIONS	of the whole guest, for each I/O
+#	WORKLOAD.bytes N	bytes that reached the disk below the image, for
+#				1000 bytes written by fio
+#	WORKLOAD.requests N	requests that the disk below served, for 1000 I/Os
+#	WORKLOAD.flushes N	flushes among them, for 1000 I/Os
+#	WORKLOAD.rate N		I/Os in a second of virtual time
+
+# fio_job COUNT OPTION...: does COUNT I/Os and prints the instructions. They are
+# counted from the start of the job's thread to its end, because fio's main thread
+# looks for the end every 10 ms only. The end of a writing job includes a flush:
+# without it, work that is put off would not be counted.
+fio_job() {
+	local count=$1
+
+	shift
+	(cd /tmp && fio --name=job --filename="$dev" ${readonly:+--readonly} --direct=1 \
+		--ioengine=libaio --thread --number_ios="$count" --invalidate=0 \
+		--allow_file_create=0 --output=/dev/null \
+		--exec_prerun=stamp --exec_postrun="stamp $([ "$readonly" ] || echo "$dev")" \
+		"$@") ||
+		fail "fio failed:" "$@"
+	[ -s /tmp/job.postrun.txt ] || fail "not durable:" "$@"
+	echo $(($(cat /tmp/job.postrun.txt) - $(cat /tmp/job.prerun.txt)))
+}
+
+# Starting a job costs far more than an I/O does. Two runs of different length
+# share that cost; their difference is that of the I/Os alone.
+report() { # WORKLOAD COUNT SHORT LONG
+	echo "$1 $((($4 - $3) / $2))"
+}
+
+# warm WORKLOAD IMAGE COUNT FIO_OPTION...: the same I/Os were done before
+warm() {
+	local name=$1 image=$2 count=$3 short long
+
+	shift 3
+	"attach_$target" "$image" || fail "cannot attach $image"
+	fio_job $((2 * count)) "$@" > /dev/null
+	short=$(fio_job "$count" "$@")
+	long=$(fio_job $((2 * count)) "$@")
+	"detach_$target"
+	report "$name" "$count" "$short" "$long"
+}
+
+# cold WORKLOAD IMAGE COUNT FIO_OPTION...: freshly attached before each run
+cold() {
+	local name=$1 image=$2 count=$3 short long
+
+	shift 3
+	"attach_$target" "$image" || fail "cannot attach $image"
+	short=$(fio_job "$count" "$@")
+	"detach_$target"
+	"attach_$target" "$image" || fail "cannot attach $image"
+	long=$(fio_job $((2 * count)) "$@")
+	"detach_$target"
+	report "$name" "$count" "$short" "$long"
+}
+
+# --- Places for images that are written to ---
+
+# A place is one of
+#	ext4, xfs	a filesystem with room, of 1 GiB, made anew for each run
+#	disk		no filesystem: the image is the disk, which is not cleared
+#	crowded		the ext4 that holds the other images as well
+# and lies on a disk: on "ram" for counting instructions, which costs few of them
+# itself; on "counted" for counting requests; on "slow" with 4 MiB/s. ram1 has all its
+# memory from the start: the RAM disk's own allocations are not to be measured.
+place_device() { # PLACE DISK
+	case $1-$2 in
+	crowded-ram)	echo ram0 ;;
+	crowded-*)	echo dm-0 ;;
+	*-ram)		echo ram1 ;;
+	*-counted)	echo nullb0 ;;
+	*-slow)		echo nullb1 ;;
+	esac
+}
+
+# null_disk NAME VALUE...: a memory-backed disk that counts its requests. It has a
+# write cache, so that flushes reach it.
+null_disk() {
+	local folder=/sys/kernel/config/nullb/$1 value
+
+	mkdir "$folder" || fail "no $1"
+	shift
+	for value in "size=$room_mib" memory_backed=1 cache_size=64 irqmode=0 "$@" power=1; do
+		echo "${value#*=}" > "$folder/${value%%=*}" || fail "$folder: no $value"
+	done
+}
+
+make_disks() {
+	/usr/sbin/blkdiscard -z /dev/ram1 || fail "no ram1"
+	mount -t configfs configfs /sys/kernel/config
+	null_disk nullb0
+	# A request of more than this disk does in one of its ticks of 20 ms never ends.
+	null_disk nullb1 mbps=4
+	echo 16 > /sys/block/nullb1/queue/max_sectors_kb || fail "nullb1: no limit"
+}
+
+format() { # PLACE DEVICE
+	case $1 in
+	ext4)	/usr/sbin/mke2fs -q -F -t ext4 -b 4096 -m 0 -O ^resize_inode -U "$uuid" \
+			-E "hash_seed=$uuid,nodiscard,lazy_itable_init=1,lazy_journal_init=1" \
+			"/dev/$2" > /dev/null &&
+			mount -t ext4 -o noinit_itable "/dev/$2" /room ;;
+	xfs)	mkfs.xfs -q -f -K -m "uuid=$uuid" "/dev/$2" &&
+			mount -t xfs "/dev/$2" /room ;;
+	disk)	ln -s "/dev/$2" "/room/fresh.$(image_suffix)" ;;
+	esac
+}
+
+# The crowded filesystem's own disk counts nothing; a mapping over it does.
+move_crowded() { # DEVICE
+	[ "$crowded" != "$1" ] || return 0
+	cd / && umount /mnt || return 1
+	if [ "$1" = ram0 ]; then
+		dmsetup remove --noudevsync --noudevrules --retry counted
+	else
+		dmsetup create --noudevsync --noudevrules counted --table \
+			"0 $(cat /sys/block/ram0/size) linear /dev/ram0 0" &&
+			dmsetup mknodes counted && set -- mapper/counted dm-0
+	fi || return 1
+	mount -t ext4 "/dev/$1" /mnt && crowded=${2:-$1}
+}
+crowded=ram0
+
+# make_fresh PLACE DISK IMAGE: goes to a folder with fresh.raw or fresh.qcow2, a copy of
+# IMAGE. Nothing of it is in the page cache, from where direct I/O would have to drive
+# it out.
+make_fresh() {
+	local suffix device
+
+	suffix=$(image_suffix)
+	device=$(place_device "$1" "$2")
+	case $1 in
+	crowded)
+		move_crowded "$device" && cd /mnt || return 1
+		rm -f "fresh.$suffix" ;;
+	*)
+		format "$1" "$device" && cd /room || return 1
+		ln -sf /mnt/flat.qcow2 . ;;
+	esac
+	case $1-$suffix in
+	disk-raw) ;;
+	disk-*)	dd if="/mnt/$3.$suffix" of="fresh.$suffix" bs=64k conv=notrunc status=none ;;
+	*)	/usr/bin/cp "/mnt/$3.$suffix" "fresh.$suffix" ;;
+	esac || return 1
+	sync
+	echo 1 > /proc/sys/vm/drop_caches
+}
+
+drop_fresh() {
+	cd /mnt || return 1
+	if grep -q ' /room ' /proc/mounts; then
+		umount /room
+	else
+		rm -f /room/*
+	fi
+}
+
+# fresh_job PLACE DISK IMAGE COUNT FIO_OPTION...: a job on a fresh image. Sets time to
+# its instructions; leaves the disk's statistics in /tmp/before and /tmp/after.
+fresh_job() {
+	local place=$1 disk=$2 image=$3 stat
+
+	shift 3
+	make_fresh "$place" "$disk" "$image" || fail "no copy of $image on $place"
+	attach_"$target" fresh || fail "cannot attach a copy of $image on $place"
+	stat=/sys/block/$(place_device "$place" "$disk")/stat
+	cat "$stat" > /tmp/before
+	time=$(fio_job "$@")
+	cat "$stat" > /tmp/after
+	"detach_$target"
+	drop_fresh || fail "cannot leave $place"
+}
+
+block_size() { # FIO_OPTION...
+	local option
+
+	for option; do
+		case $option in
+		--bs=*k) option=${option#--bs=}; echo $((${option%k} << 10)) ;;
+		--bs=*m) option=${option#--bs=}; echo $((${option%m} << 20)) ;;
+		esac
+	done
+}
+
+# report_below WORKLOAD COUNT FIO_OPTION...: from what fresh_job() left
+report_below() {
+	local name=$1 count=$2
+
+	shift 2
+	cat /tmp/before /tmp/after | awk -v name="$name" -v ios="$count" \
+		-v bytes="$(block_size "$@")" '
+		NR == 1 { split($0, before) }
+		NR == 2 {
+			for (i = 1; i <= NF; i++)
+				n[i] = $i - before[i]
+			printf "%s.bytes %.0f\n", name, n[7] * 512 * 1000 / ios / bytes
+			printf "%s.requests %.0f\n", name,
+			       (n[1] + n[5] + n[12] + n[16]) * 1000 / ios
+			printf "%s.flushes %.0f\n", name, n[16] * 1000 / ios
+		}'
+}
+
+# fresh WORKLOAD PLACE IMAGE COUNT FIO_OPTION...: on a new copy in each run
+fresh() {
+	local name=$1 place=$2 image=$3 count=$4 time short
+
+	shift 4
+	fresh_job "$place" ram "$image" "$count" "$@"
+	short=$time
+	fresh_job "$place" ram "$image" $((2 * count)) "$@"
+	report "$name" "$count" "$short" "$time"
+	fresh_job "$place" counted "$image" $((2 * count)) "$@"
+	report_below "$name" $((2 * count)) "$@"
+}
+
+# slow WORKLOAD PLACE IMAGE COUNT FIO_OPTION...: on a disk that does 4 MiB/s
+slow() {
+	local name=$1 place=$2 image=$3 count=$4 time
+
+	shift 4
+	fresh_job "$place" slow "$image" "$count" "$@"
+	echo "$name.rate $((count * 1000000000 / time))"
+	report_below "$name" "$count" "$@"
+}

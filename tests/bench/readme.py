@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""
+readme.py FOLDER [README]: prints the tables of README.md from the figures that run.sh
+left in FOLDER ($QCOW_CACHE/bench/KERNEL/read,write,allocate,encrypted), or puts them
+between the markers of README.
+"""
+import os
+import re
+import sys
+
+TARGETS = [
+    ("file", "the bare file, direct I/O"),
+    ("loop_direct", "loop, direct I/O (raw file)"),
+    ("dm_crypt", "dm-crypt on loop, direct I/O (raw file)"),
+    ("qcow", "**qcow (qcow2 file)**"),
+    ("nbd", "qemu-nbd (qcow2 file)"),
+]
+
+# Title, targets, columns: heading, and the figures in a cell
+TABLES = [
+    ("reads: instructions per I/O", "file loop_direct qcow nbd", [
+        ("4 KiB at random", "random-4k-depth-16"),
+        ("1 MiB sequential", "sequential-1m"),
+        ("4 KiB in a chain of four", "chain-of-4-random-4k"),
+        ("128 KiB of zlib", "zlib-sequential-128k"),
+    ]),
+    ("writes in place, discards: instructions per I/O", "file loop_direct qcow nbd", [
+        ("4 KiB", "write-4k-depth-16"),
+        ("4 KiB, fsync after each", "write-4k-fsync"),
+        ("64 KiB discarded", "discard-64k"),
+    ]),
+    ("writes to new clusters, image on ext4 with room: instructions per I/O",
+     "file loop_direct qcow nbd", [
+         ("4 KiB at random", "allocate-4k-depth-16"),
+         ("the same, depth 1, fsync after each", "allocate-4k-fsync"),
+         ("64 KiB at random", "allocate-64k"),
+         ("1 MiB sequential", "allocate-sequential-1m"),
+         ("4 KiB over a backing file", "copy-on-write-4k"),
+     ]),
+    ("4 KiB to new clusters: instructions per I/O, bytes that the disk below is given per "
+     "byte", "file loop_direct qcow nbd", [
+         ("ext4 with room", "allocate-4k-depth-16 allocate-4k-depth-16.bytes"),
+         ("XFS with room", "allocate-4k-xfs allocate-4k-xfs.bytes"),
+         ("the disk itself, no filesystem", "allocate-4k-disk allocate-4k-disk.bytes"),
+         ("crowded ext4", "allocate-4k-crowded allocate-4k-crowded.bytes"),
+         ("disk of 4 MiB/s, ext4: I/Os in a second", "throttled-4k.rate"),
+     ]),
+    ("LUKS, aes-xts-plain64: instructions per I/O", "dm_crypt qcow nbd", [
+        ("4 KiB read at random", "encrypted-random-4k"),
+        ("1 MiB read", "encrypted-sequential-1m"),
+        ("4 KiB written in place", "encrypted-write-4k"),
+        ("1 MiB written in place", "encrypted-write-1m"),
+    ]),
+]
+
+# For these the other targets read a plain raw file, which is another thing.
+QCOW2_ONLY = {"chain-of-4-random-4k", "zlib-sequential-128k"}
+
+
+def figures(folder, target):
+    with open(os.path.join(folder, target), encoding="ascii") as lines:
+        return {name: int(value) for name, value in map(str.split, lines)}
+
+
+def cell(target, names, values):
+    if names in QCOW2_ONLY and target in ("file", "loop_direct"):
+        return "–"
+    parts = []
+    for name in names.split():
+        if name not in values:
+            return "–"
+        bytes_below = name.endswith(".bytes")
+        parts.append(f"{values[name] / 1000:.2f}" if bytes_below else f"{values[name]:,}")
+    text = ", ".join(parts)
+    return f"**{text}**" if target == "qcow" else text
+
+
+def tables(folder):
+    kernel = os.path.basename(os.path.dirname(os.path.abspath(folder)))
+    measured = {target: figures(folder, target) for target, _ in TARGETS}
+    for number, (title, targets, columns) in enumerate(TABLES):
+        title += f", Linux {kernel}" if number == 0 else ""
+        yield "| " + " | ".join([title] + [heading for heading, _ in columns]) + " |"
+        yield "|---" * (len(columns) + 1) + "|"
+        for target, name in TARGETS:
+            if target in targets.split():
+                cells = [cell(target, names, measured[target]) for _, names in columns]
+                yield "| " + " | ".join([name] + cells) + " |"
+        yield ""
+
+
+def main():
+    text = "\n".join(tables(sys.argv[1]))
+    if len(sys.argv) < 3:
+        print(text)
+        return
+    with open(sys.argv[2], encoding="utf-8") as readme:
+        old = readme.read()
+    new = re.sub(r"(<!-- bench: begin[^\n]*-->\n\n).*(<!-- bench: end -->)",
+                 lambda found: found[1] + text + "\n" + found[2], old, flags=re.DOTALL)
+    with open(sys.argv[2], "w", encoding="utf-8") as readme:
+        readme.write(new)
+
+
+main()
