@@ -6,6 +6,7 @@
  * again only when nobody can still be reading or writing it. I/O that changes
  * where clusters of the disk lie locks them; I/O in place does not.
  */
+#include <linux/lockdep.h>
 #include <linux/sched.h>
 
 #include "inflight.h"
@@ -78,14 +79,32 @@ void qcow_inflight_drain(struct qcow_inflight *f)
 
 /* --- Clusters of the disk --- */
 
-static bool range_taken(struct qcow_inflight *f, const struct qcow_range *r)
+/*
+ * Whether a range that came before @r has some of its clusters, or waits for them.
+ * @r is in the list, or is not yet and would be the last one.
+ */
+static bool __range_blocked(struct qcow_inflight *f, const struct qcow_range *r)
 {
 	const struct qcow_range *o;
 
-	list_for_each_entry(o, &f->ranges, list)
+	lockdep_assert_held(&f->lock);
+	list_for_each_entry(o, &f->ranges, list) {
+		if (o == r)
+			return false;
 		if (o->first <= r->last && r->first <= o->last)
 			return true;
+	}
 	return false;
+}
+
+static bool range_blocked(struct qcow_inflight *f, const struct qcow_range *r)
+{
+	bool blocked;
+
+	spin_lock(&f->lock);
+	blocked = __range_blocked(f, r);
+	spin_unlock(&f->lock);
+	return blocked;
 }
 
 /**
@@ -94,18 +113,18 @@ static bool range_taken(struct qcow_inflight *f, const struct qcow_range *r)
  * @r: first and last set; @last may be lowered while it is locked
  *
  * Context: in a task. Does not sleep. Return: whether it is locked; if not,
- * somebody else has some of them.
+ * somebody else has some of them, or waits for some of them.
  */
 bool qcow_inflight_trylock(struct qcow_inflight *f, struct qcow_range *r)
 {
-	bool taken;
+	bool blocked;
 
 	spin_lock(&f->lock);
-	taken = range_taken(f, r);
-	if (!taken)
-		list_add(&r->list, &f->ranges);
+	blocked = __range_blocked(f, r);
+	if (!blocked)
+		list_add_tail(&r->list, &f->ranges);
 	spin_unlock(&f->lock);
-	return !taken;
+	return !blocked;
 }
 
 /**
@@ -113,11 +132,18 @@ bool qcow_inflight_trylock(struct qcow_inflight *f, struct qcow_range *r)
  * @f: of the image
  * @r: first and last set; @last may be lowered while it is locked
  *
+ * Ranges that share clusters are locked in the order in which this was called for
+ * them. So a long range waits for the ranges that were there before it, and no
+ * longer.
+ *
  * Context: no other range is locked by the caller. May sleep.
  */
 void qcow_inflight_lock(struct qcow_inflight *f, struct qcow_range *r)
 {
-	wait_event(f->unlocked, qcow_inflight_trylock(f, r));
+	spin_lock(&f->lock);
+	list_add_tail(&r->list, &f->ranges);
+	spin_unlock(&f->lock);
+	wait_event(f->unlocked, !range_blocked(f, r));
 }
 
 /**

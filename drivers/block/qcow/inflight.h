@@ -18,7 +18,8 @@
  * @drain_lock: one waits for a group at a time
  * @drained: waited for by who waits for a group
  * @lock: protects @ranges
- * @ranges: clusters of the disk that are being given a place, or lose it
+ * @ranges: clusters of the disk that are locked, and those that a task waits for,
+ *	in the order in which they were asked for
  * @unlocked: waited for by those who want the same ones
  */
 struct qcow_inflight {

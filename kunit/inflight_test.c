@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Locks on clusters of the disk: a long range gets its turn among short ones.
+ */
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+
+#include "inflight.h"
+#include "qtest.h"
+
+#define ROUNDS		200
+
+/* Milliseconds that a short range is held at most. */
+#define HELD		100
+
+/**
+ * struct crowd - two tasks that hand clusters to each other, and a third task
+ * @f: with the locks
+ * @held: the short range of each of the two is locked, and was not unlocked since
+ * @rounds: that the two have done together
+ * @stop: the two are to end
+ * @got: rounds that were done when the third task had the long range; 0: not yet
+ */
+struct crowd {
+	struct qcow_inflight f;
+	bool held[2];
+	atomic_t rounds;
+	bool stop;
+	u32 got;
+};
+
+struct member {
+	struct work_struct work;
+	struct crowd *c;
+	u32 i;
+};
+
+/* Holds its cluster until the other one has another, or HELD has passed. */
+static void short_work(struct work_struct *work)
+{
+	struct member *m = container_of(work, struct member, work);
+	struct crowd *c = m->c;
+	struct qcow_range r = { .first = m->i, .last = m->i };
+	unsigned long until;
+
+	while (!READ_ONCE(c->stop) && atomic_inc_return(&c->rounds) < ROUNDS) {
+		qcow_inflight_lock(&c->f, &r);
+		WRITE_ONCE(c->held[m->i], true);
+		until = jiffies + msecs_to_jiffies(HELD);
+		do {
+			usleep_range(50, 100);
+		} while (!READ_ONCE(c->held[!m->i]) && time_before(jiffies, until));
+		WRITE_ONCE(c->held[m->i], false);
+		qcow_inflight_unlock(&c->f, &r);
+	}
+}
+
+static void long_work(struct work_struct *work)
+{
+	struct member *m = container_of(work, struct member, work);
+	struct crowd *c = m->c;
+	struct qcow_range r = { .first = 0, .last = 511 };
+
+	while (!READ_ONCE(c->held[0]) && !READ_ONCE(c->held[1]) &&
+	       atomic_read(&c->rounds) < ROUNDS)
+		usleep_range(50, 100);
+	qcow_inflight_lock(&c->f, &r);
+	c->got = atomic_read(&c->rounds);
+	WRITE_ONCE(c->stop, true);
+	qcow_inflight_unlock(&c->f, &r);
+}
+
+static void inflight_long_range(struct kunit *test)
+{
+	struct crowd *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
+	struct member m[3];
+	u32 i;
+
+	KUNIT_ASSERT_NOT_NULL(test, c);
+	qcow_inflight_init(&c->f);
+	for (i = 0; i < 3; i++) {
+		m[i].c = c;
+		m[i].i = i;
+		INIT_WORK_ONSTACK(&m[i].work, i < 2 ? short_work : long_work);
+		queue_work(qtest_wq, &m[i].work);
+	}
+	for (i = 0; i < 3; i++) {
+		flush_work(&m[i].work);
+		destroy_work_on_stack(&m[i].work);
+	}
+	KUNIT_EXPECT_GT(test, c->got, 0);
+	KUNIT_EXPECT_LT(test, c->got, ROUNDS / 4);
+}
+
+/* Locks one range and notes when it has it. */
+struct waiter {
+	struct work_struct work;
+	struct qcow_inflight *f;
+	struct qcow_range range;
+	atomic_t *clock;
+	int when;
+};
+
+static void waiter_work(struct work_struct *work)
+{
+	struct waiter *w = container_of(work, struct waiter, work);
+
+	qcow_inflight_lock(w->f, &w->range);
+	w->when = atomic_inc_return(w->clock);
+	usleep_range(1000, 2000);
+	qcow_inflight_unlock(w->f, &w->range);
+}
+
+static void waiter_start(struct waiter *w, struct qcow_inflight *f, u64 first,
+			 u64 last, atomic_t *clock)
+{
+	*w = (struct waiter) {
+		.f = f,
+		.range = { .first = first, .last = last },
+		.clock = clock,
+	};
+	INIT_WORK_ONSTACK(&w->work, waiter_work);
+	queue_work(qtest_wq, &w->work);
+	/* It waits, or has it. */
+	msleep(30);
+}
+
+/* Those that want the same clusters get them in the order in which they came. */
+static void inflight_order(struct kunit *test)
+{
+	struct qcow_range held = { .first = 5, .last = 5 };
+	struct qcow_range other = { .first = 7, .last = 7 };
+	atomic_t clock = ATOMIC_INIT(0);
+	struct qcow_inflight f;
+	struct waiter w[3];
+	bool taken;
+	u32 i;
+
+	qcow_inflight_init(&f);
+	qcow_inflight_lock(&f, &held);
+	waiter_start(&w[0], &f, 0, 9, &clock);
+	waiter_start(&w[1], &f, 7, 7, &clock);
+	waiter_start(&w[2], &f, 10, 20, &clock);
+	KUNIT_EXPECT_EQ(test, w[0].when, 0);
+	KUNIT_EXPECT_EQ(test, w[1].when, 0);
+	/* Nobody was before it. */
+	KUNIT_EXPECT_EQ(test, w[2].when, 1);
+	/* Cluster 7 is not locked, but wanted. */
+	taken = qcow_inflight_trylock(&f, &other);
+	KUNIT_EXPECT_FALSE(test, taken);
+	if (taken)
+		qcow_inflight_unlock(&f, &other);
+	qcow_inflight_unlock(&f, &held);
+	for (i = 0; i < 3; i++) {
+		flush_work(&w[i].work);
+		destroy_work_on_stack(&w[i].work);
+	}
+	KUNIT_EXPECT_EQ(test, w[0].when, 2);
+	KUNIT_EXPECT_EQ(test, w[1].when, 3);
+	KUNIT_EXPECT_TRUE(test, qcow_inflight_trylock(&f, &other));
+	qcow_inflight_unlock(&f, &other);
+}
+
+static struct kunit_case inflight_test_cases[] = {
+	KUNIT_CASE(inflight_long_range),
+	KUNIT_CASE(inflight_order),
+	{ }
+};
+
+static struct kunit_suite inflight_suite = {
+	.name = "qcow_inflight",
+	.test_cases = inflight_test_cases,
+};
+
+kunit_test_suite(inflight_suite);
