@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 #include "alloc.h"
+#include "cache.h"
 #include "commit.h"
 #include "fault.h"
 #include "write.h"
@@ -560,12 +561,97 @@ static void wfault_waiting(struct kunit *test)
 	writer_free(w);
 }
 
+/* --- A sync that failed: memory --- */
+
+#define BOUND_CLUSTER	SECTOR
+#define BOUND_SLICE	(64 * BOUND_CLUSTER)
+#define BOUND_TABLES	120
+#define BOUND_LIMIT	10
+
+/* Each L2 table is one slice. */
+static void build_slices(struct kunit *test, u32 kinds)
+{
+	struct rnd_state rnd = qtest_rnd(52000);
+	struct writer *w = test->priv;
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = 9,
+		.kinds = kinds,
+		.size = BOUND_TABLES * BOUND_SLICE,
+		.writable = true,
+		.order = 4,
+		.room = 1 << 20,
+	};
+
+	KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	w->img->cache->limit = BOUND_LIMIT;
+	w->img->alloc->refs->limit = BOUND_LIMIT;
+}
+
+/* The number of operations of one kind that worked, one for each L2 table. */
+static u32 until_refused(struct kunit *test, enum qcow_op op)
+{
+	struct writer *w = test->priv;
+	u32 i, ok = 0;
+	u64 pos;
+
+	for (i = 1; i < BOUND_TABLES; i++) {
+		int err;
+
+		pos = (u64)i * BOUND_SLICE;
+		if (op == QCOW_OP_WRITE) {
+			err = writer_write(w, pos, SECTOR);
+		} else {
+			writer_submit_zero(w, 0, pos, BOUND_CLUSTER, op);
+			err = writer_wait(w, 0);
+		}
+		if (err)
+			KUNIT_EXPECT_EQ(test, err, -EIO);
+		else
+			ok++;
+	}
+	return ok;
+}
+
+/* Nothing is durable any more: what changes metadata is refused before long. */
+static void refuse_unbounded(struct kunit *test, u32 kinds, enum qcow_op op)
+{
+	struct memfile_mode bad = { .fail_ops = MEMFILE_SYNC, .fail_at = 1, .sticky = true };
+	struct writer *w = test->priv;
+	struct qcow_alloc *a;
+
+	build_slices(test, kinds);
+	a = w->img->alloc;
+	KUNIT_EXPECT_EQ(test, writer_write(w, 0, SECTOR), 0);
+	builder_set_mode(w->base.c, &bad);
+	KUNIT_EXPECT_EQ(test, writer_flush(w), -EIO);
+	KUNIT_EXPECT_NE(test, a->failed, 0);
+	KUNIT_EXPECT_LT(test, until_refused(test, op), 2 * BOUND_LIMIT);
+	KUNIT_EXPECT_LT(test, w->img->cache->nr_dirty, 2 * BOUND_LIMIT);
+	KUNIT_EXPECT_LT(test, a->refs->nr_dirty, 2 * BOUND_LIMIT);
+	/* Writes in place go on, and all can be read. */
+	KUNIT_EXPECT_EQ(test, writer_write(w, 0, SECTOR), 0);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	writer_close(w);
+	writer_free(w);
+}
+
+static void wfault_bounded(struct kunit *test)
+{
+	refuse_unbounded(test, BUILDER_HOLE, QCOW_OP_WRITE);
+	refuse_unbounded(test, BUILDER_DATA, QCOW_OP_UNMAP);
+	refuse_unbounded(test, BUILDER_DATA, QCOW_OP_DISCARD);
+	refuse_unbounded(test, BUILDER_DATA, QCOW_OP_ZERO);
+}
+
 static struct kunit_case wfault_test_cases[] = {
 	KUNIT_CASE(wfault_files),
 	KUNIT_CASE(wfault_room),
 	KUNIT_CASE(wfault_full),
 	KUNIT_CASE(wfault_allocations),
 	KUNIT_CASE(wfault_waiting),
+	KUNIT_CASE(wfault_bounded),
 	{ }
 };
 

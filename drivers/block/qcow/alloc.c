@@ -124,6 +124,23 @@ int qcow_alloc_secure(struct qcow_alloc *a, u64 first, u32 nr)
 	return err == -EOPNOTSUPP ? 0 : err;
 }
 
+/**
+ * qcow_alloc_refused() - may no more metadata be changed?
+ * @a: of the image
+ *
+ * After a sync has failed no metadata is written any more, so what is changed stays
+ * in memory until detach. The caches' limits bound that memory. Any context.
+ *
+ * Return: 0, or -EIO.
+ */
+int qcow_alloc_refused(const struct qcow_alloc *a)
+{
+	if (likely(!READ_ONCE(a->failed)))
+		return 0;
+	return qcow_cache_full(a->img->cache) || qcow_cache_full(a->refs) ?
+	       -EIO : 0;
+}
+
 /* --- Reservation --- */
 
 /* Version 1: take @nr clusters behind all that were ever taken. */
@@ -263,7 +280,9 @@ int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 	int err;
 
 	do {
-		err = 0;
+		err = qcow_alloc_refused(a);
+		if (err)
+			return err;
 		mutex_lock(&a->lock);
 		if (a->pool.next == a->pool.end)
 			err = __reserve(a, alloc_batch(a, want));
@@ -410,6 +429,9 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 	/* Each refcount block lies first in what it covers, if it is new. */
 	if (alloc_has_refcounts(a) && nr >> a->block_bits)
 		return -EFBIG;
+	err = qcow_alloc_refused(a);
+	if (err)
+		return err;
 	do {
 		mutex_lock(&a->lock);
 		err = __take_run(a, nr, first);

@@ -215,6 +215,7 @@ struct qcow_alloc *qcow_alloc_create(struct qcow_image *img,
 				     const struct qcow_params *params);
 void qcow_alloc_destroy(struct qcow_alloc *a);
 
+int __must_check qcow_alloc_refused(const struct qcow_alloc *a);
 int __must_check qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first,
 				     u32 *got, bool *fresh);
 int __must_check qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind,

@@ -439,7 +439,7 @@ bool qcow_commit_full(const struct qcow_alloc *a)
  */
 void qcow_commit_throttle(struct qcow_alloc *a)
 {
-	if (likely(!qcow_commit_full(a)))
+	if (likely(!qcow_commit_full(a)) || READ_ONCE(a->failed))
 		return;
 	qcow_commit_soon(a);
 	wait_event_timeout(a->stored, !qcow_commit_full(a),

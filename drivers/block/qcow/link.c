@@ -167,14 +167,15 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
  * @len: bytes that they are to cover, at least 1
  *
  * Context: under qcow_inflight_lock(). May sleep.
- * Return: 0, -ENOSPC, -ENOMEM, or the error of reading metadata.
+ * Return: 0, -ENOSPC, -ENOMEM, qcow_alloc_refused(), or the error of reading
+ * metadata.
  */
 int qcow_link_prepare(struct qcow_alloc *a, u64 pos, u64 len)
 {
 	const struct qcow_layout *lay = &a->img->layout;
 	u32 shift = qcow_layout_l1_shift(lay);
 	u64 i = pos >> shift, last = (pos + len - 1) >> shift;
-	int err = 0;
+	int err = qcow_alloc_refused(a);
 
 	for (; !err && i <= last; i++) {
 		if (likely(qcow_entry_l1_own(lay, READ_ONCE(a->img->l1[i]))))

@@ -245,7 +245,7 @@ static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
 {
 	int err = qcow_image_interrupted(a->img);
 
-	if (qcow_image_stopped(a->img))
+	if (qcow_image_stopped(a->img) || qcow_alloc_refused(a))
 		return true;
 	return err && time_after(jiffies, begun + (err == -ENODEV ? TREE_LEAVING :
 								   TREE_LEFT));
