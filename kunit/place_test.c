@@ -3,11 +3,14 @@
  * A write that is given a place, and one beside it that goes in place meanwhile.
  */
 #include <linux/delay.h>
+#include <linux/mempool.h>
 
+#include "alloc.h"
 #include "writer.h"
 
 #define SECTOR		512
 #define CLUSTER_BITS	12
+#define WRITES		4
 
 /*
  * The data lies in another file, and of the L2 table, which is the image's own, only
@@ -59,8 +62,72 @@ static void place_beside(struct kunit *test)
 	writer_free(w);
 }
 
+/* --- Memory for what surrounds a write --- */
+
+static void *no_memory(gfp_t gfp, void *data)
+{
+	return NULL;
+}
+
+/* Writes that copy what surrounds them from the backing file, which is slow. */
+static void build_overlay(struct kunit *test)
+{
+	struct memfile_mode slow = { .sleep_ms = 50 };
+	struct rnd_state rnd = qtest_rnd(77001);
+	struct writer *w = test->priv;
+	struct builder_spec specs[2] = {
+		{
+			.version = 3,
+			.cluster_bits = CLUSTER_BITS,
+			.tidy = true,
+			.kinds = BUILDER_HOLE,
+			.size = WRITES << CLUSTER_BITS,
+			.backing = true,
+			.writable = true,
+			.order = 4,
+			.room = 1 << 20,
+		},
+		{ .raw = true, .size = WRITES << CLUSTER_BITS },
+	};
+
+	KUNIT_ASSERT_EQ(test, builder_build(w->base.c, specs, 2, &rnd), 0);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	memfile_set_mode(w->base.c->img[1].m, &slow);
+}
+
+/* One element in reserve serves all writes, in turn, while there is no other memory. */
+static void place_reserve(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	mempool_alloc_t *alloc;
+	mempool_t *around;
+	int verdict;
+	u32 i;
+
+	build_overlay(test);
+	around = w->img->alloc->around;
+	alloc = around->alloc;
+	around->alloc = no_memory;
+	for (i = 0; i < WRITES; i++)
+		writer_submit(w, i, (i << CLUSTER_BITS) + SECTOR, SECTOR, true, NULL);
+	for (i = 0; i < WRITES; i++) {
+		verdict = writer_wait(w, i);
+		KUNIT_EXPECT_EQ_MSG(test, verdict, 0, "write %u", i);
+		/* One that hangs gets memory, or the test could not end. */
+		if (verdict == READER_HANG) {
+			around->alloc = alloc;
+			KUNIT_EXPECT_EQ(test, writer_wait(w, i), 0);
+		}
+	}
+	around->alloc = alloc;
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	writer_close(w);
+	writer_free(w);
+}
+
 static struct kunit_case place_test_cases[] = {
 	KUNIT_CASE(place_beside),
+	KUNIT_CASE(place_reserve),
 	{ }
 };
 

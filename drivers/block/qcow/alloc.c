@@ -560,14 +560,28 @@ static int alloc_add_tables(struct qcow_alloc *a, const struct qcow_header *h)
 	return err;
 }
 
+/*
+ * Memory for what surrounds a write: two clusters. One piece is kept from one write
+ * to the next, because allocating and clearing it costs more than all else.
+ */
 static void *around_alloc(gfp_t gfp, void *data)
 {
-	return kvmalloc((size_t)data, gfp);
+	struct qcow_alloc *a = data;
+	void *around = xchg(&a->spare, NULL);
+
+	return around ?: kvmalloc(2UL << qcow_alloc_cluster_bits(a), gfp);
 }
 
+/*
+ * The pool calls this for surplus only: an element that it lacks goes back to it,
+ * and wakes a writer that waits there.
+ */
 static void around_free(void *element, void *data)
 {
-	kvfree(element);
+	struct qcow_alloc *a = data;
+
+	if (cmpxchg(&a->spare, NULL, element))
+		kvfree(element);
 }
 
 /* Memory of its own, so that a write goes on when there is no other. */
@@ -577,8 +591,7 @@ static int alloc_memory(struct qcow_alloc *a, const struct qcow_header *h,
 	u32 slice_bits = min_t(u32, h->cluster_bits, QCOW_CACHE_MAX_SLICE_BITS);
 	struct qcow_cache *refs;
 
-	a->around = mempool_create(1, around_alloc, around_free,
-				   (void *)(2UL << h->cluster_bits));
+	a->around = mempool_create(1, around_alloc, around_free, a);
 	if (!a->around)
 		return -ENOMEM;
 	refs = qcow_cache_create(&a->img->file, slice_bits,
@@ -663,9 +676,8 @@ void qcow_alloc_destroy(struct qcow_alloc *a)
 		return;
 	qcow_release_forget(a);
 	qcow_cache_destroy(a->refs);
-	if (a->spare)
-		mempool_free(a->spare, a->around);
 	mempool_destroy(a->around);
+	kvfree(a->spare);
 	xa_destroy(&a->meta);
 	kvfree(a->table);
 	kfree(a);

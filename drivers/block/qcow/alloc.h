@@ -108,7 +108,7 @@ struct qcow_ready {
  * @above: I/O under way on an image that has this one as its backing file, and so
  *	may read from its clusters; or NULL
  * @around: memory for what surrounds a write in its clusters
- * @spare: a piece of that memory that nobody uses, or NULL
+ * @spare: a piece of that memory beyond the reserve of @around, or NULL
  * @no_punch: the file cannot be given back space
  * @commit_lock: one commit at a time; I/O is waited for under it, so I/O never
  *	takes it

@@ -116,25 +116,6 @@ static int placement_write(struct placement *p)
 
 /* --- What surrounds it --- */
 
-/*
- * Memory for up to two clusters less a byte each; never fails. One piece is kept
- * from one write to the next: taking and clearing it costs more than all else.
- */
-static void *around_alloc(struct qcow_alloc *a)
-{
-	void *around = xchg(&a->spare, NULL);
-
-	if (!around)
-		around = mempool_alloc(a->around, GFP_NOIO);
-	return around;
-}
-
-static void around_free(struct qcow_alloc *a, void *around)
-{
-	if (cmpxchg(&a->spare, NULL, around))
-		mempool_free(around, a->around);
-}
-
 static int around_read(struct placement *p)
 {
 	int err = 0;
@@ -158,11 +139,11 @@ static int placement_store(struct placement *p, const struct qcow_extent *ext,
 	if (!(p->head | p->tail) ||
 	    (fresh && qcow_place_is_empty(p->io->image, ext)))
 		return placement_write(p);
-	p->around = around_alloc(a);
+	p->around = mempool_alloc(a->around, GFP_NOIO);
 	err = around_read(p);
 	if (!err)
 		err = placement_write(p);
-	around_free(a, p->around);
+	mempool_free(p->around, a->around);
 	return err;
 }
 
