@@ -63,6 +63,20 @@ accepts()
 	fi
 }
 
+# exits NAME CODE PATTERN ARGUMENTS...: the exit code of check, and a line on stderr.
+exits()
+{
+	local name=$1 want=$2 pattern=$3
+
+	shift 3
+	run "$Q" check "$@"
+	if [ $code -ne "$want" ]; then
+		fail "$name: exit code $code" "$(cat out err)"
+	else
+		has "$name" "$pattern" err
+	fi
+}
+
 # same NAME EXPECTED ACTUAL
 same()
 {

@@ -54,17 +54,40 @@ struct check_options {
 };
 
 /*
- * Unlike image_load(), takes a header whose tables are past the end of the file:
- * to say so is what a check is for.
+ * An image without a refcount table is damaged, but can be given one. No other field
+ * is overlooked.
  */
-static int load_header(const struct file *f, struct qcow_header *h)
+static int parse_header(struct qcow_header *h, u8 *buf, size_t len,
+			struct qcow_msg *msg)
+{
+	struct qcow_disk_header *d = (struct qcow_disk_header *)buf;
+	bool none = len >= sizeof(*d) && !d->refcount_table_clusters;
+	int err;
+
+	if (none)
+		d->refcount_table_clusters = cpu_to_be32(1);
+	err = qcow_header_parse(h, buf, len, S64_MAX, msg);
+	if (none) {
+		d->refcount_table_clusters = 0;
+		h->refcount_table_clusters = 0;
+	}
+	return err;
+}
+
+/*
+ * Unlike image_load(), takes a header whose tables are past the end of the file:
+ * to say so is what a check is for. Starts the check.
+ */
+static int load_header(struct file *f, struct check *c)
 {
 	u8 start[QCOW_DISK_V3_HEADER_LENGTH];
 	struct qcow_msg msg = { };
+	struct qcow_header h;
 	size_t len;
 	u8 *buf;
 	int err;
 
+	memset(c, 0, sizeof(*c));
 	if (file_read(f, start, sizeof(start), 0, &len))
 		return CHECK_FAILED;
 	if (qcow_header_probe(start, len) < 2) {
@@ -76,11 +99,13 @@ static int load_header(const struct file *f, struct qcow_header *h)
 		buf = xcalloc(1, err);
 		err = file_read(f, buf, err, 0, &len);
 		if (!err)
-			err = qcow_header_parse(h, buf, len, S64_MAX, &msg);
+			err = parse_header(&h, buf, len, &msg);
+		if (!err && check_init(c, f, &h, buf, len))
+			len = 0;
 		free(buf);
 	}
 	if (!err)
-		return 0;
+		return len ? 0 : CHECK_FAILED;
 	report_msg(f->name, err, &msg);
 	return CHECK_FAILED;
 }
@@ -102,11 +127,8 @@ static u64 fewer(u64 before, u64 after)
 /* Look again at what was repaired. */
 static int check_again(struct check *c, struct file *f, bool quiet)
 {
-	struct qcow_header h;
-
 	check_free(c);
-	memset(c, 0, sizeof(*c));
-	if (load_header(f, &h) || check_init(c, f, &h))
+	if (load_header(f, c))
 		return -1;
 	c->quiet = quiet;
 	c->prefix = "not repaired: ";
@@ -145,13 +167,14 @@ static void say_interrupted(const struct check_options *o, const struct file *f)
 
 static int check_file(const struct check_options *o, struct file *f)
 {
-	struct qcow_header h;
 	struct check c;
-	int err = load_header(f, &h);
+	int err = load_header(f, &c);
 
-	if (err)
+	if (err) {
+		check_free(&c);
 		return err;
-	err = check_init(&c, f, &h) || check_run(&c);
+	}
+	err = check_run(&c);
 	if (!err && o->repair != CHECK_REPAIR_NONE)
 		err = repair_file(o, &c, f);
 	if (err && progress_stopped())

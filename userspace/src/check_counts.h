@@ -4,39 +4,27 @@
 
 #include "qcow/pure.h"
 
-/* Counters that share a piece of memory. */
-#define COUNTS_CHUNK	4096U
+struct counts_chunk;
 
 /**
- * struct counts - a counter for each cluster; memory only where one is not 0
- * @chunks: pieces of COUNTS_CHUNK counters, NULL: all are 0
- * @nr: pieces
+ * struct counts - a counter for each cluster of a file
+ * @chunks: pieces of COUNTS_CHUNK counters; NULL: all of them are 0
+ * @nr: number of pieces
+ *
+ * A piece with few counters that are not 0 is a sorted list of these, a piece with
+ * many is an array. So memory follows the number of clusters in use, and not the
+ * size of the file.
  */
 struct counts {
-	u32 **chunks;
+	struct counts_chunk **chunks;
 	u64 nr;
 };
 
 void counts_init(struct counts *c, u64 nr);
+void counts_reserve(struct counts *c, u64 nr);
 void counts_free(struct counts *c);
+u32 counts_get(const struct counts *c, u64 index);
 void counts_set(struct counts *c, u64 index, u32 value);
-
-/* Are all counters of the piece that holds @index 0? */
-static inline bool counts_empty(const struct counts *c, u64 index)
-{
-	return index / COUNTS_CHUNK >= c->nr || !c->chunks[index / COUNTS_CHUNK];
-}
-
-static inline u32 counts_get(const struct counts *c, u64 index)
-{
-	return counts_empty(c, index) ? 0 :
-	       c->chunks[index / COUNTS_CHUNK][index % COUNTS_CHUNK];
-}
-
-/* The last index of the piece that holds @index. */
-static inline u64 counts_last(u64 index)
-{
-	return index | (COUNTS_CHUNK - 1);
-}
+u64 counts_next(const struct counts *c, u64 index);
 
 #endif /* _QCOWCTL_CHECK_COUNTS_H */

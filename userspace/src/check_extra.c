@@ -8,14 +8,6 @@
 #include "qcow/bitdir.h"
 #include "report.h"
 
-/* Extra data that version 3 wants: the VM state's and the disk's size. */
-#define MIN_SNAPSHOT_EXTRA	16
-
-struct disk_luks {
-	__be64 offset;
-	__be64 length;
-};
-
 /* --- Snapshots --- */
 
 static int snapshot(struct check *c, u32 number, const struct qcow_disk_snapshot *d)
@@ -25,10 +17,11 @@ static int snapshot(struct check *c, u32 number, const struct qcow_disk_snapshot
 	const char *wrong = NULL;
 
 	if (c->h.version >= 3 &&
-	    be32_to_cpu(d->extra_data_size) < MIN_SNAPSHOT_EXTRA) {
+	    be32_to_cpu(d->extra_data_size) < QCOW_DISK_MIN_SNAPSHOT_EXTRA) {
 		check_found(c, "snapshot table entry %u: not complete", number);
 		c->res.corruptions++;
 		c->damaged++;
+		c->short_snapshots++;
 	}
 	if (!check_aligned(c, l1_offset))
 		wrong = "its L1 table is not aligned";
@@ -67,7 +60,7 @@ int check_snapshots(struct check *c)
 		if (progress_stopped() || snapshot(c, i, &d))
 			return -1;
 	}
-	return check_reference(c, start, at - start, 1);
+	return check_table(c, start, at - start);
 }
 
 /* --- LUKS --- */
@@ -76,29 +69,36 @@ int check_snapshots(struct check *c)
  * check_luks() - look at the LUKS header extension
  * @c: the check
  *
+ * Without its key slots an encrypted disk is lost, so nothing is said of an image
+ * that does not lead to them.
+ *
  * Return: 0, or -1 after saying why the check cannot go on.
  */
 int check_luks(struct check *c)
 {
-	struct disk_luks d;
+	static const char magic[] = "LUKS\xba\xbe";
+	char found[sizeof(magic) - 1];
+	struct qcow_msg msg = { };
+	char why[sizeof(msg.text) + 32];
 
-	if (!c->h.luks_offset)
+	if (!c->h.luks_offset && c->h.crypt_method != QCOW_DISK_CRYPT_LUKS)
 		return 0;
-	if (c->h.luks_len != sizeof(d) ||
-	    c->h.crypt_method != QCOW_DISK_CRYPT_LUKS)
-		return check_give_up(c, "its LUKS extension is damaged; restore it from a copy");
-	if (file_read(c->file, &d, sizeof(d), c->h.luks_offset, NULL))
+	if (qcow_header_supported(&c->h, &msg)) {
+		snprintf(why, sizeof(why), "%s; restore it from a copy", msg.text);
+		return check_give_up(c, why);
+	}
+	if (file_read(c->file, found, sizeof(found), c->h.crypto_offset, NULL))
 		return -1;
-	if (!check_aligned(c, be64_to_cpu(d.offset)))
-		return check_give_up(c, "its LUKS header is not aligned; restore it from a copy");
-	return check_reference(c, be64_to_cpu(d.offset), be64_to_cpu(d.length), 1);
+	if (memcmp(found, magic, sizeof(found)))
+		return check_give_up(c, "damaged header: there is no LUKS header where it leads to; restore it from a copy");
+	return check_table(c, c->h.crypto_offset, c->h.crypto_length);
 }
 
 /* --- Bitmaps --- */
 
 static int bitmaps_damaged(struct check *c)
 {
-	return check_give_up(c, "its bitmaps are damaged; remove them with qemu-img bitmap --remove, or restore it from a copy");
+	return check_give_up(c, "its bitmaps are damaged; restore it from a copy, or give them up: attach the image, and write to it");
 }
 
 static int bitmap_entry(struct check *c, u64 raw)
@@ -117,7 +117,7 @@ static int bitmap_table(struct check *c, const struct qcow_bitmap_entry *e)
 	__be64 *table;
 	int err;
 
-	err = check_reference(c, e->table_offset, nr * 8ULL, 1);
+	err = check_table(c, e->table_offset, nr * 8ULL);
 	if (err || e->table_offset >= c->length)
 		return err;
 	table = xcalloc(nr, sizeof(*table));
@@ -166,11 +166,10 @@ int check_bitmaps(struct check *c)
 		return bitmaps_damaged(c);
 	if (!(c->h.autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS))
 		return 0;
-	if (file_read(c->file, &disk, sizeof(disk), c->h.bitmaps_offset, NULL))
-		return -1;
+	memcpy(&disk, c->start + c->h.bitmaps_offset, sizeof(disk));
 	if (qcow_bitdir_extension(&c->layout, &disk, sizeof(disk), &d))
 		return bitmaps_damaged(c);
-	err = check_reference(c, d.offset, d.bytes, 1);
+	err = check_table(c, d.offset, d.bytes);
 	if (err)
 		return err;
 	dir = xcalloc(1, d.bytes);

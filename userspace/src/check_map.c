@@ -115,6 +115,11 @@ static int l2_entry(struct l2_walk *w, u64 raw, u64 bitmap)
 	return 0;
 }
 
+static bool all_zero(const u8 *buf, u64 len)
+{
+	return !buf[0] && !memcmp(buf, buf + 1, len - 1);
+}
+
 /* @active, @inactive: how many L1 entries refer to the table at @offset. */
 static int l2_table(struct check *c, u64 offset, u64 active, u64 inactive)
 {
@@ -129,6 +134,8 @@ static int l2_table(struct check *c, u64 offset, u64 active, u64 inactive)
 
 	if (check_read_table(c, c->buf, c->cluster, offset))
 		return -1;
+	if (all_zero(c->buf, c->cluster))
+		check_empty_table(c, offset);
 	w.copied = active && offset &&
 		   !check_disk_refcount(c, offset >> c->h.cluster_bits, &refcount);
 	for (i = 0; i < 1ULL << c->layout.l2_bits; i++, entry += words)
@@ -147,21 +154,15 @@ static int l2_table(struct check *c, u64 offset, u64 active, u64 inactive)
  */
 int check_l2_tables(struct check *c)
 {
-	u64 nr = c->nr, i;
-	u32 active, inactive;
+	struct check_l2_walk w;
+	u64 i;
 
-	for (i = 0; i < nr; i++) {
-		if (counts_empty(&c->active, i) && counts_empty(&c->inactive, i)) {
-			i = counts_last(i);
-			continue;
-		}
-		active = counts_get(&c->active, i);
-		inactive = counts_get(&c->inactive, i);
-		if (!active && !inactive)
-			continue;
-		progress("Checking", i, nr);
-		if (progress_stopped() ||
-		    l2_table(c, i << c->h.cluster_bits, active, inactive))
+	for (check_l2_start(c, &w); (i = check_l2_next(c, &w)) != UINT64_MAX;) {
+		if (!c->trial)
+			progress("Checking", i, c->nr);
+		if (progress_stopped() || check_ended(c) ||
+		    l2_table(c, i << c->h.cluster_bits, counts_get(&c->active, i),
+			     counts_get(&c->inactive, i)))
 			return -1;
 	}
 	return 0;
@@ -224,23 +225,28 @@ static int l1_entry(struct check *c, u64 raw, bool active)
  */
 int check_l1(struct check *c, u64 offset, u32 nr, bool active)
 {
+	u64 start = offset;
+	bool empty = true;
 	__be64 *l1;
 	u32 i, n;
 	int err;
 
-	err = check_reference(c, offset, nr * 8ULL, 1);
+	err = check_table(c, offset, nr * 8ULL);
 	if (err || !nr)
 		return err;
 	l1 = xcalloc(L1_STEP, sizeof(*l1));
 	for (; !err && nr && offset < c->length; nr -= n, offset += n * 8ULL) {
 		n = min(nr, L1_STEP);
 		err = check_read_table(c, l1, n * 8ULL, offset);
-		for (i = 0; !err && i < n; i++)
+		empty = empty && all_zero((const u8 *)l1, n * 8ULL);
+		for (i = 0; !err && i < n && !check_ended(c); i++)
 			if (l1[i])
 				err = l1_entry(c, be64_to_cpu(l1[i]), active);
-		if (progress_stopped())
+		if (progress_stopped() || check_ended(c))
 			err = -1;
 	}
+	if (empty && !err)
+		check_empty_table(c, start);
 	free(l1);
 	return err;
 }

@@ -58,12 +58,9 @@ static void need_old(struct rebuild *r)
 	struct check *c = r->c;
 	u64 i;
 
-	for (i = 0; i < r->base; i++) {
-		if (counts_empty(&c->refs, i))
-			i = counts_last(i);
-		else if (counts_get(&c->refs, i))
-			r->needed[i / c->per_block] = true;
-	}
+	for (i = counts_next(&c->refs, 0); i < r->base;
+	     i = counts_next(&c->refs, i + 1))
+		r->needed[i / c->per_block] = true;
 }
 
 static u64 count_needed(const struct rebuild *r)
@@ -197,13 +194,13 @@ int check_rebuild(struct check *old)
 		return rebuild_refuse(old, "entries refer to what is past the end of the file");
 	if (S_ISBLK(old->file->stat.st_mode))
 		return rebuild_refuse(old, "a block device has no room behind its end");
-	err = check_init(&c, old->file, &old->h);
+	err = check_init(&c, old->file, &old->h, old->start, old->start_len);
 	c.quiet = true;
 	c.without_refcounts = true;
 	if (!err)
 		err = check_run(&c);
 	if (!err)
-		err = rebuild(&c, old->damaged);
+		err = rebuild(&c, old->damaged || old->overlaps);
 	check_free(&c);
 	return err;
 }

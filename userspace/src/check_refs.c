@@ -10,6 +10,9 @@
 /* Findings that are printed at most: an image can have billions. */
 #define MAX_LINES	100
 
+/* Clusters that are compared between two looks for a signal. */
+#define STOP_STEP	4096
+
 /* Where QEMU still reads. */
 #define MAX_OFFSET	(S64_MAX - (1 << 30))
 
@@ -44,8 +47,21 @@ void check_found(struct check *c, const char *fmt, ...)
  */
 int check_give_up(struct check *c, const char *why)
 {
-	report(c->file->name, "cannot be checked: %s", why);
+	if (!c->trial)
+		report(c->file->name, "cannot be checked: %s", why);
 	return -1;
+}
+
+/**
+ * check_ended() - has a trial found too much?
+ * @c: the check
+ *
+ * Return: whether it is a trial, and found more than &check.limit.
+ */
+bool check_ended(const struct check *c)
+{
+	return c->trial && c->res.corruptions + c->res.leaks +
+			   c->res.check_errors > c->limit;
 }
 
 /* One cluster is referred to @times more. */
@@ -64,6 +80,7 @@ static int add(struct check *c, u64 index, u64 times)
 	if (refs + times > UINT32_MAX)
 		return check_give_up(c, "a cluster has more than 2^32 references; restore the image from a copy");
 	counts_set(&c->refs, index, refs + times);
+	c->references += times;
 	return 0;
 }
 
@@ -102,6 +119,71 @@ int check_reference(struct check *c, u64 offset, u64 size, u64 times)
 	if (last >= c->nr)
 		c->nr = last + 1;
 	return 0;
+}
+
+/**
+ * check_table() - something refers to a table that nothing else may overlap
+ * @c: the check
+ * @offset: bytes into the file
+ * @size: bytes
+ *
+ * Return: 0, or -1 after saying why the check cannot go on.
+ */
+int check_table(struct check *c, u64 offset, u64 size)
+{
+	u64 i, beyond = c->beyond;
+
+	if (check_reference(c, offset, size, 1))
+		return -1;
+	if (!size || c->beyond != beyond)
+		return 0;
+	for (i = offset >> c->h.cluster_bits;
+	     i <= (offset + size - 1) >> c->h.cluster_bits; i++)
+		counts_set(&c->tables, i, counts_get(&c->tables, i) + 1);
+	return 0;
+}
+
+/**
+ * check_overlaps() - count the clusters that are a table and something else, too
+ * @c: the check; everything was referred to
+ *
+ * One of the two references is wrong, and so the cluster that it should be has lost
+ * its reference, with all that it refers to itself.
+ */
+void check_overlaps(struct check *c)
+{
+	struct check_l2_walk w;
+	u64 i, tables, refs;
+
+	for (i = counts_next(&c->tables, 0); i != UINT64_MAX;
+	     i = counts_next(&c->tables, i + 1)) {
+		tables = counts_get(&c->tables, i);
+		c->overlaps += tables > 1 || counts_get(&c->refs, i) > tables;
+	}
+	for (check_l2_start(c, &w); (i = check_l2_next(c, &w)) != UINT64_MAX;) {
+		tables = (u64)counts_get(&c->active, i) + counts_get(&c->inactive, i);
+		refs = counts_get(&c->refs, i);
+		c->overlaps += refs > tables;
+	}
+}
+
+/**
+ * check_empty_table() - note an empty table
+ * @c: the check
+ * @offset: of the table, bytes into the file
+ *
+ * In a cluster that is not allocated it is no table, but the place to which a
+ * damaged offset leads. After a crash refcounts may lag behind.
+ */
+void check_empty_table(struct check *c, u64 offset)
+{
+	u64 refcount;
+
+	if (c->h.incompatible & QCOW_DISK_INCOMPAT_DIRTY || c->without_refcounts ||
+	    !check_aligned(c, offset) || offset >= c->length ||
+	    check_disk_refcount(c, offset >> c->h.cluster_bits, &refcount))
+		return;
+	c->lost += !refcount;
 }
 
 /**
@@ -230,17 +312,21 @@ static void compare_one(struct check *c, u64 i)
 	c->unplaced += check_block_missing(c, i);
 }
 
-/* Has no cluster from @i to the end of its piece of counters a refcount? */
-static bool nothing_there(const struct check *c, u64 i)
+/*
+ * The first cluster from @i on that may have a refcount or a reference. Where
+ * there is no refcount block, only references count.
+ */
+static u64 next_used(const struct check *c, u64 i)
 {
-	u64 last = counts_last(i);
+	u64 block = i / c->per_block, referred;
 
-	if (!counts_empty(&c->refs, i))
-		return false;
-	for (i /= c->per_block; i <= last / c->per_block; i++)
-		if (i < c->reftable_nr && c->reftable[i])
-			return false;
-	return true;
+	if (block < c->reftable_nr && c->reftable[block])
+		return i;
+	referred = counts_next(&c->refs, i);
+	for (block++; block < c->reftable_nr && block * c->per_block < referred; block++)
+		if (c->reftable[block])
+			return block * c->per_block;
+	return referred;
 }
 
 /**
@@ -249,19 +335,15 @@ static bool nothing_there(const struct check *c, u64 i)
  */
 void check_compare(struct check *c)
 {
-	u64 i;
+	u64 i, n;
 
 	c->res.end_offset = c->cluster;
-	for (i = 0; i < c->nr; i++) {
-		if (i % COUNTS_CHUNK == 0) {
-			if (progress_stopped())
-				return;
-			if (nothing_there(c, i)) {
-				i = counts_last(i);
-				continue;
-			}
-		}
+	for (i = next_used(c, 0), n = 0; i < c->nr; i = next_used(c, i + 1), n++) {
+		if (n % STOP_STEP == 0 && progress_stopped())
+			return;
 		compare_one(c, i);
+		if (check_ended(c))
+			return;
 	}
 }
 

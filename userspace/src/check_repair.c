@@ -132,6 +132,17 @@ static int fix_refcounts(struct check *c, bool lower)
 	return check_sync(c);
 }
 
+/**
+ * check_raise() - raise refcounts that are too low, where there are blocks for them
+ * @c: the check
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int check_raise(struct check *c)
+{
+	return fix_refcounts(c, false);
+}
+
 /* --- Entries of the disk's tables --- */
 
 /**
@@ -152,9 +163,39 @@ struct table_fix {
 	u64 changed;
 };
 
-static int fix_l2_table(struct table_fix *f, u64 offset)
+/* Entries of the table in @c->buf that refer to the table's own cluster. */
+static u64 count_own(const struct check *c, u64 cluster)
+{
+	u32 words = c->layout.extended_l2 ? 2 : 1;
+	const __be64 *entry = c->buf;
+	u64 i, raw, nr = 0;
+
+	for (i = 0; i < 1ULL << c->layout.l2_bits; i++, entry += words) {
+		raw = be64_to_cpu(entry[0]);
+		nr += !(raw & QCOW_DISK_L2E_COMPRESSED) && !c->layout.data_file &&
+		      (raw & QCOW_DISK_L2E_OFFSET_MASK) >> c->h.cluster_bits == cluster;
+	}
+	return nr;
+}
+
+/*
+ * A table that is something else, too, is not written: that may be data of the
+ * disk. But data that is found in its own table cannot be worth anything.
+ */
+static bool l2_writable(const struct check *c, u64 cluster)
+{
+	u64 as_table = (u64)counts_get(&c->active, cluster) +
+		       counts_get(&c->inactive, cluster);
+	u64 refs = counts_get(&c->refs, cluster);
+
+	return refs == as_table ||
+	       refs == as_table * (1 + count_own(c, cluster));
+}
+
+static int fix_l2_table(struct table_fix *f, u64 cluster)
 {
 	struct check *c = f->c;
+	u64 offset = cluster << c->h.cluster_bits;
 	u32 words = c->layout.extended_l2 ? 2 : 1;
 	__be64 *entry = c->buf;
 	u64 before = f->changed;
@@ -162,6 +203,8 @@ static int fix_l2_table(struct table_fix *f, u64 offset)
 
 	if (file_read(c->file, c->buf, c->cluster, offset, NULL))
 		return -1;
+	if (!l2_writable(c, cluster))
+		return 0;
 	for (i = 0; i < 1ULL << c->layout.l2_bits; i++, entry += words) {
 		raw = be64_to_cpu(entry[0]);
 		new = f->l2(f, raw, words > 1 ? be64_to_cpu(entry[1]) : 0);
@@ -175,22 +218,12 @@ static int fix_l2_table(struct table_fix *f, u64 offset)
 static int fix_l2_tables(struct table_fix *f)
 {
 	struct check *c = f->c;
-	u64 i, as_table;
+	u64 i;
 
-	for (i = 1; i < c->nr; i++) {
-		if (counts_empty(&c->active, i)) {
-			i = counts_last(i);
-			continue;
-		}
-		if (!counts_get(&c->active, i))
-			continue;
+	for (i = counts_next(&c->active, 1); i < c->nr;
+	     i = counts_next(&c->active, i + 1)) {
 		progress("Repairing tables", i, c->nr);
-		if (progress_stopped())
-			return -1;
-		/* What is something else, too, is not written. */
-		as_table = (u64)counts_get(&c->active, i) + counts_get(&c->inactive, i);
-		if (counts_get(&c->refs, i) == as_table &&
-		    fix_l2_table(f, i << c->h.cluster_bits))
+		if (progress_stopped() || fix_l2_table(f, i))
 			return -1;
 	}
 	progress("Repairing tables", c->nr, c->nr);
@@ -345,14 +378,16 @@ static int not_yet(const struct check *c, const char *why)
 /* Raise first, lower last: at no time is a refcount too low that was not. */
 static int repair_in_place(struct check *c)
 {
-	bool keep = c->damaged;
+	bool keep = c->damaged || c->overlaps;
 
-	if (c->low && fix_refcounts(c, false))
+	if (c->low && check_raise(c))
 		return -1;
 	if (fix_copied(c, false, keep))
 		return -1;
-	if (keep && c->res.leaks)
+	if (c->damaged && c->res.leaks)
 		not_yet(c, "leaked clusters are not freed, as damaged entries may have referred to them; restore the image from a copy, or save what can be read with qemu-img convert");
+	else if (keep && c->res.leaks)
+		not_yet(c, "leaked clusters are not freed, as a table shares its cluster with something else, and the right one of the two may be among them; restore the image from a copy, or save what can be read with qemu-img convert");
 	else if (c->res.leaks && fix_refcounts(c, true))
 		return -1;
 	return fix_copied(c, true, keep);
@@ -364,10 +399,13 @@ static int repair_all(struct check *c)
 
 	if (err)
 		return err;
-	if (counts_get(&c->refs, 0) != 1)
-		return not_yet(c, "the header is something else, too, so nothing can be repaired; restore the image from a copy");
 	if (clear_unknown_features(c))
 		return -1;
+	if (c->short_snapshots && c->damaged == c->short_snapshots) {
+		err = check_complete_snapshots(c);
+		if (err)
+			return err;
+	}
 	return needs_rebuild(c) ? check_rebuild(c) : repair_in_place(c);
 }
 
@@ -381,14 +419,13 @@ static int repair_all(struct check *c)
  */
 int check_repair(struct check *c, enum check_repair mode)
 {
-	/* Should that feature bit be wrong, all data would be freed. */
-	if (c->layout.data_file && !c->h.data_name_len)
-		return not_yet(c, "not repaired: its data is said to be in a data file, but none is named");
+	if (mode == CHECK_REPAIR_LEAKS &&
+	    (c->damaged || c->low || needs_rebuild(c)))
+		return not_yet(c, "leaked clusters are not freed while there are corruptions; use --repair=all");
+	if (check_doubt(c))
+		return -1;
 	if (mode == CHECK_REPAIR_ALL)
 		return repair_all(c);
-	if (c->damaged || c->low || needs_rebuild(c) ||
-	    counts_get(&c->refs, 0) != 1)
-		return not_yet(c, "leaked clusters are not freed while there are corruptions; use --repair=all");
 	return clear_unknown_features(c) ? -1 : repair_in_place(c);
 }
 

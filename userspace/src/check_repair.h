@@ -16,6 +16,14 @@ int check_mark_clean(struct check *c);
 int check_write(struct check *c, const void *buf, size_t len, u64 offset);
 int check_sync(struct check *c);
 
+int check_raise(struct check *c);
+
+/* check_doubt.c */
+int check_doubt(const struct check *c);
+
+/* check_snapshots.c */
+int check_complete_snapshots(struct check *c);
+
 /* check_rebuild.c */
 int check_rebuild(struct check *c);
 

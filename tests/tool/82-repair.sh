@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0
+# qcowctl check --repair: what it must not free, what it mends, and how much memory a
+# check takes.
+# shellcheck shell=bash
+
+# gives_up NAME PATTERN IMAGE: neither repair changes the image or ends in another
+# exit code than 1, and both say why.
+gives_up()
+{
+	local name=$1 mode
+
+	for mode in leaks all; do
+		cp "$3" given-up.qcow2
+		run "$Q" check --repair=$mode given-up.qcow2
+		same "$name: $mode: exit code" 1 $code
+		has "$name: $mode: says why" "$2" err
+		cmp -s "$3" given-up.qcow2
+		same "$name: $mode: nothing was changed" 0 $?
+	done
+}
+
+# leaking NAME: one leaked cluster, in an image of 4 KiB clusters.
+leaking()
+{
+	local size
+
+	size=$(stat -c %s "$1")
+	truncate -s $((size + 4096)) "$1"
+	poke "$1" $(($(peek "$1" "$(peek "$1" 48 8)" 8) + 2 * (size / 4096))) 2 1
+}
+
+# Point 5: each bit of a header.
+flips()
+{
+	mkdir -p flips
+	# shellcheck disable=SC2046
+	${CC:-cc} -shared -fPIC -O1 -std=gnu11 -D_FILE_OFFSET_BITS=64 -DQCOW_VERSION='"0"' \
+		-I"$top/userspace/src" -I"$top/include/uapi" -I"$top/drivers/block" \
+		$(pkg-config --cflags json-c) -o flips/check.so "$top"/userspace/src/check*.c \
+		"$top"/userspace/src/{device,file,lock,progress,report,sysfs,text}.c \
+		"$top"/drivers/block/qcow/{header,header_v1,entry,bitdir}.c \
+		$(pkg-config --libs json-c) 2>flips.log ||
+		fail "flips: build" "$(cat flips.log)"
+	(cd flips && python3 "$here/flip.py" check.so) >flips.log 2>&1 ||
+		fail "flip.py" "$(tail -20 flips.log)"
+	while read -r line; do
+		case $line in
+		ok*)	pass "a bit of the header flipped" ;;
+		FAILED*) fail "a bit of the header flipped: ${line#FAILED: }" ;;
+		esac
+	done <flips.log
+	same "a bit of the header flipped: images" 24 "$(grep -c '^ok' flips.log)"
+	rm -rf flips
+}
+
+top=$(realpath "$here/../..")
+flips
+
+# Point 5: what may own clusters, but is not known.
+image owner.qcow2 -o cluster_size=4096
+qemu-io -f qcow2 -c 'write -q -P 1 0 64k' owner.qcow2
+leaking owner.qcow2
+cp owner.qcow2 ext.qcow2
+at=$(peek ext.qcow2 100 4)
+while [ "$(peek ext.qcow2 "$at" 4)" -ne 0 ]; do
+	at=$((at + 8 + ($(peek ext.qcow2 $((at + 4)) 4) + 7) / 8 * 8))
+done
+poke ext.qcow2 "$at" 4 0x12345678
+exits "an unknown extension" 3 "leaked" ext.qcow2
+gives_up "an unknown extension" "header extension 0x12345678, which is not known" ext.qcow2
+cp owner.qcow2 auto.qcow2
+poke auto.qcow2 88 8 0x8000
+gives_up "an unknown autoclear feature" "autoclear features 0x8000, which are not known" auto.qcow2
+cp owner.qcow2 nowhere.qcow2
+poke nowhere.qcow2 88 8 1
+gives_up "bitmaps without an extension" "has bitmaps, but not where" nowhere.qcow2
+qemu-img bitmap --add owner.qcow2 b0
+cp owner.qcow2 old-bitmaps.qcow2
+poke old-bitmaps.qcow2 88 8 0
+gives_up "bitmaps without their feature bit" "may belong to its bitmaps, which its header does not mark as valid" old-bitmaps.qcow2
+
+# Point 5: an L1 entry that leads to an empty cluster.
+image lost.qcow2 -o cluster_size=4096
+qemu-io -f qcow2 -c 'write -q -P 1 0 64k' -c 'write -q -P 2 32M 64k' lost.qcow2
+size=$(stat -c %s lost.qcow2)
+truncate -s $((size + 65536)) lost.qcow2
+poke lost.qcow2 "$(peek lost.qcow2 40 8)" 8 $(((1 << 63) + (size + 8191) / 4096 * 4096))
+cp lost.qcow2 given-up.qcow2
+run "$Q" check --repair=all given-up.qcow2
+same "a lost table: exit code" 1 $code
+has "a lost table: says why" "a table is empty and not allocated" err
+cmp -s lost.qcow2 given-up.qcow2
+same "a lost table: nothing was changed" 0 $?
+
+# Point 5: a table that is something else, too: what it lost is kept.
+image shared.qcow2 -o cluster_size=4096
+qemu-io -f qcow2 -c 'write -q -P 1 0 64k' -c 'write -q -P 2 32M 64k' shared.qcow2
+l1=$(peek shared.qcow2 40 8)
+poke shared.qcow2 "$l1" 8 "$(peek shared.qcow2 $((l1 + 128)) 8)"
+cp shared.qcow2 copy.qcow2
+l2=$(($(peek shared.qcow2 "$l1" 8) & 0xfffffffffffe00))
+poke copy.qcow2 $((l2 + 8)) 8 $(((1 << 63) + l2))
+poke copy.qcow2 "$l1" 8 0
+for _ in 1 2; do
+	run "$Q" check --repair=all copy.qcow2
+	same "a shared table: leaks are left" 3 $code
+	has "a shared table: says why" "not freed, as a table shares its cluster" err
+done
+
+# mended NAME IMAGE: by --repair=all, for QEMU too, and nothing reads differently.
+mended()
+{
+	cp "$2" mended.qcow2
+	[ -e before.raw ] || qemu-img convert -U -f qcow2 -O raw "$2" before.raw
+	run "$Q" check --repair=all mended.qcow2
+	same "$1: exit code" 0 $code
+	qemu-img check mended.qcow2 >out 2>&1
+	same "$1: QEMU agrees" 0 $?
+	qemu-img convert -U -f qcow2 -O raw mended.qcow2 after.raw
+	cmp -s before.raw after.raw
+	same "$1: the disk reads as before" 0 $?
+	rm before.raw
+}
+
+# Point 6: snapshots without extra data, of which there are leaks as well.
+image short.qcow2 -o cluster_size=4096
+qemu-io -f qcow2 -c 'write -q -P 1 0 64k' short.qcow2
+qemu-img snapshot -c one short.qcow2
+qemu-io -f qcow2 -c 'write -q -P 2 0 32k' short.qcow2
+qemu-img snapshot -c two short.qcow2
+qemu-io -f qcow2 -c 'write -q -P 3 0 16k' short.qcow2
+python3 - <<'END'
+import struct
+with open("short.qcow2", "r+b") as f:
+    data = f.read()
+    start = at = struct.unpack(">Q", data[64:72])[0]
+    table = b""
+    for extra in 0, 8:
+        old, ids, names = struct.unpack(">IHH", data[at + 36:at + 40] + data[at + 12:at + 16])
+        rest = data[at + 40 + old:at + 40 + old + ids + names]
+        entry = data[at:at + 36] + struct.pack(">I", extra) + data[at + 40:at + 40 + extra] + rest
+        table += entry.ljust(len(entry) + 7 & ~7, b"\0")
+        at = at + 40 + old + ids + names + 7 & ~7
+    f.seek(start)
+    f.write(table.ljust(at - start, b"\0"))
+END
+qemu-img snapshot -l short.qcow2 >listed
+for i in one two; do
+	qemu-img convert -U -l $i -f qcow2 -O raw short.qcow2 $i.raw
+done
+leaking short.qcow2
+exits "snapshots without extra data" 2 "snapshot table entry 1: not complete" short.qcow2
+mended "snapshots without extra data" short.qcow2
+qemu-img snapshot -l mended.qcow2 >out
+same "snapshots without extra data: the list" "$(cat listed)" "$(cat out)"
+same "snapshots without extra data: the size of their disk" $((64 << 20)) \
+	"$("$Q" snapshot list -J mended.qcow2 | jq '.snapshots[0]["disk-size"]')"
+for i in one two; do
+	qemu-img convert -U -l $i -f qcow2 -O raw mended.qcow2 after.raw
+	cmp -s $i.raw after.raw
+	same "snapshots without extra data: snapshot $i" 0 $?
+done
+# Interrupted before each of its writes, it leaves the table that it was or the new one.
+${CC:-cc} -shared -fPIC -O1 -o stop.so "$here/stop.c" -ldl
+for ((i = 0; i < 40; i++)); do
+	cp short.qcow2 cut.qcow2
+	code=0
+	STOP_AT=$i LD_PRELOAD=./stop.so "$Q" check --repair=all cut.qcow2 >/dev/null 2>&1 || code=$?
+	[ $code -eq 99 ] || break
+	codes=$code
+	qemu-img convert -q -U -l two -f qcow2 -O raw cut.qcow2 after.raw && cmp -s two.raw after.raw
+	same "snapshots without extra data: interrupted at write $i" 0 $?
+	run "$Q" check --repair=all cut.qcow2
+	same "snapshots without extra data: interrupted, then mended" 0 $code
+done
+same "snapshots without extra data: interrupted several times" 99 "$codes"
+
+# The byte is named.
+cp short.qcow2 one-bit.qcow2
+poke one-bit.qcow2 99 1 5
+run "$Q" check --repair=all one-bit.qcow2
+has "a wrong bit: says which" "byte 99 of its header is 0x05, and 0x04 would fit" err
+
+# Point 6: no refcount table.
+image none.qcow2 -o cluster_size=4096
+qemu-io -f qcow2 -c 'write -q -P 1 0 64k' none.qcow2
+qemu-img convert -f qcow2 -O raw none.qcow2 before.raw
+poke none.qcow2 56 4 0
+exits "no refcount table" 2 "refcount 0, but 1 references" none.qcow2
+mended "no refcount table" none.qcow2
+
+# Point 6: a compressed cluster that begins in the header's.
+image touched.qcow2 -o cluster_size=4096
+qemu-io -f qcow2 -c 'write -q -P 1 0 64k' touched.qcow2
+l2=$(($(peek touched.qcow2 "$(peek touched.qcow2 40 8)" 8) & 0xfffffffffffe00))
+poke touched.qcow2 $((l2 + 8 * 40)) 8 $(((1 << 62) + 512))
+poke touched.qcow2 $(($(peek touched.qcow2 "$(peek touched.qcow2 48 8)" 8) + 2)) 2 0
+exits "the header is touched" 2 "cluster 0: refcount 1, but 2 references" touched.qcow2
+run "$Q" check --repair=all touched.qcow2
+same "the header is touched: exit code" 0 $code
+qemu-img check touched.qcow2 >out 2>&1
+same "the header is touched: QEMU agrees" 0 $?
+
+# Point 6: an L2 table that holds its own place.
+image self.qcow2 -o cluster_size=4096
+qemu-io -f qcow2 -c 'write -q -P 1 0 64k' self.qcow2
+l2=$(($(peek self.qcow2 "$(peek self.qcow2 40 8)" 8) & 0xfffffffffffe00))
+poke self.qcow2 $((l2 + 8 * 40)) 8 $(((1 << 63) + l2))
+exits "a table of itself" 2 "refcount 1, but 2 references" self.qcow2
+run "$Q" check --repair=all self.qcow2
+same "a table of itself: exit code" 0 $code
+qemu-img check self.qcow2 >out 2>&1
+same "a table of itself: QEMU agrees" 0 $?
+
+# Point 7: memory on a large sparse file with few references, far from each other.
+python3 - <<'END'
+import struct
+C, apparent = 512, 160 << 30
+nr = apparent // (4096 * C)
+l1c = nr * 8 // C + 1
+with open("sparse.qcow2", "wb") as f:
+    f.write(struct.pack(">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", 3, 0, 0, 9, nr * 64 * C, 0, nr,
+                        3 * C, C, 1, 0, 0, 0, 0, 0, 4, 104))
+    f.seek(C)
+    f.write(struct.pack(">Q", 2 * C))
+    f.seek(3 * C)
+    f.write(b"".join(struct.pack(">Q", (1 + i) * 4096 * C) for i in range(nr - 1)))
+    f.truncate(apparent)
+END
+# In a shell with a limit of its own. QEMU takes 664 MB.
+run sh -c 'ulimit -v 131072 && exec "$@"' - "$Q" check sparse.qcow2
+same "memory: a sparse file" "2 0" "$code $(grep -c 'out of memory' err)"
+rm -f sparse.qcow2 ./*.raw
