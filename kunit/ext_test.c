@@ -152,6 +152,8 @@ static const struct ext_case ext_cases[] = {
 	{ "of 2^31 bytes", 0x1234, 1U << 31, .err = -EINVAL },
 	{ "of 2^32 - 1 bytes", 0x1234, U32_MAX, .err = -EINVAL },
 	{ "feature names of 2^32 - 1 bytes", QCOW_DISK_EXT_FEATURE_NAMES, U32_MAX, .err = -EINVAL },
+	{ "the end, with a length", QCOW_DISK_EXT_END, CLUSTER - 120 },
+	{ "the end, past the cluster's", QCOW_DISK_EXT_END, CLUSTER - 119, .err = -EINVAL },
 	{ "to the backing file's name", 0x1234, 80, 200 },
 	{ "a byte into the backing file's name", 0x1234, 81, 200, .err = -EINVAL },
 	{ "to the file's end", 0x1234, 80, 0, 200 },

@@ -6,11 +6,11 @@
  * is attached for it.
  */
 #include <getopt.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "bitmap.h"
 #include "command.h"
 #include "device.h"
@@ -83,13 +83,12 @@ static void print_json(const struct bitmaps *all)
 {
 	struct json_object *list = json_object_new_array(), *o, *flags;
 	const struct bitmap *b;
-	char *name;
+	u32 i;
 
-	for (b = all->list; b < all->list + all->nr; b++) {
+	for (i = 0; i < all->nr; i++) {
+		b = &all->list[i];
 		o = json_object_new_object();
-		name = text_utf8(b->name);
-		json_object_object_add(o, "name", json_object_new_string(name));
-		free(name);
+		json_object_object_add(o, "name", json_text(b->name));
 		json_object_object_add(o, "granularity",
 				       json_object_new_uint64(b->granularity));
 		flags = json_object_new_array();
@@ -103,9 +102,7 @@ static void print_json(const struct bitmaps *all)
 					       json_object_new_uint64(b->dirty));
 		json_object_array_add(list, o);
 	}
-	puts(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_SPACED));
-	json_object_put(list);
+	json_print(list);
 }
 
 static const char *state_of(const struct bitmap *b)
@@ -120,11 +117,13 @@ static void print_table(const struct bitmaps *all)
 	const struct bitmap *b;
 	char size[32];
 	char *name;
+	u32 i;
 
 	if (!all->nr)
 		return;
 	printf("%11s %15s %-12s NAME\n", "GRANULARITY", "DIRTY", "STATE");
-	for (b = all->list; b < all->list + all->nr; b++) {
+	for (i = 0; i < all->nr; i++) {
+		b = &all->list[i];
 		text_size(size, sizeof(size), b->granularity);
 		name = text_escape(b->name);
 		printf("%11s ", size);

@@ -62,9 +62,11 @@ static void print_bitmap(const struct bitmap *b, bool json)
 static int print_named(const char *arg, const struct bitmaps *all,
 		       const char *name, bool json)
 {
-	const struct bitmap *b = all->list;
+	const struct bitmap *b;
+	u32 i;
 
-	for (; b < all->list + all->nr; b++) {
+	for (i = 0; i < all->nr; i++) {
+		b = &all->list[i];
 		if (strcmp(b->name, name))
 			continue;
 		if (b->inconsistent) {

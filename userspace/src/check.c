@@ -3,6 +3,7 @@
  * qcowctl check: is the metadata of a qcow2 image consistent?
  */
 #include <getopt.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "check_repair.h"
@@ -228,6 +229,11 @@ static int check_image(const struct check_options *o, const char *name)
 	if (check_no_device(name))
 		return CHECK_FAILED;
 	progress_catch_signals();
+	/* A limit of the file's size is an error of a write, and nobody has to read. */
+	if (role.write) {
+		signal(SIGXFSZ, SIG_IGN);
+		signal(SIGPIPE, SIG_IGN);
+	}
 	if (!file_open(&f, name, NULL, &role) &&
 	    !(role.write && check_writable(&f)) && !lock_file(&f, role.write) &&
 	    !file_look_again(&f))

@@ -2,9 +2,9 @@
 /*
  * What a check found, as text or as JSON with the keys of qemu-img check.
  */
-#include <json-c/json.h>
 #include <stdlib.h>
 
+#include "json.h"
 #include "check.h"
 #include "text.h"
 
@@ -69,9 +69,8 @@ static void add_if(struct json_object *to, const char *key, u64 value)
 void check_print_json(const struct check_result *res, const char *name)
 {
 	struct json_object *o = json_object_new_object();
-	char *text = text_utf8(name);
 
-	json_object_object_add(o, "filename", json_object_new_string(text));
+	json_object_object_add(o, "filename", json_text(name));
 	json_object_object_add(o, "format", json_object_new_string("qcow2"));
 	add_number(o, "check-errors", res->check_errors);
 	add_if(o, "image-end-offset", res->end_offset);
@@ -83,9 +82,5 @@ void check_print_json(const struct check_result *res, const char *name)
 	add_if(o, "corruptions-fixed", res->corruptions_fixed);
 	add_if(o, "leaks", res->leaks);
 	add_if(o, "leaks-fixed", res->leaks_fixed);
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_SPACED |
-					    JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
-	free(text);
+	json_print(o);
 }

@@ -15,6 +15,18 @@
 
 /* --- Writing --- */
 
+static const char *write_advice(int err)
+{
+	switch (err) {
+	case ENOSPC:
+	case EDQUOT:
+		return "make room on its filesystem";
+	case EFBIG:
+		return "raise the limit of the size of files (ulimit -f)";
+	}
+	return "check the disk";
+}
+
 /**
  * check_write() - write to the image
  * @c: the check
@@ -35,9 +47,10 @@ int check_write(struct check *c, const void *buf, size_t len, u64 offset)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			report(c->file->name, "cannot write at %#llx: %s; check the disk, then repair again",
+			report(c->file->name, "cannot write at %#llx: %s; %s, then repair again",
 			       (unsigned long long)(offset + done),
-			       n ? strerror(errno) : "no space left");
+			       strerror(n ? errno : ENOSPC),
+			       write_advice(n ? errno : ENOSPC));
 			return -1;
 		}
 		done += n;
@@ -57,8 +70,8 @@ int check_sync(struct check *c)
 {
 	if (!fdatasync(c->file->fd))
 		return 0;
-	report(c->file->name, "cannot write: %s; check the disk, then repair again",
-	       strerror(errno));
+	report(c->file->name, "cannot write: %s; %s, then repair again",
+	       strerror(errno), write_advice(errno));
 	return -1;
 }
 

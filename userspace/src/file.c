@@ -48,6 +48,13 @@ static int file_refuse_errno(const char *name, const struct file_role *role)
 				 "put it back" :
 				 "put it back, or name another with qemu-img rebase -u";
 		break;
+	case EMFILE:
+		advice = "raise the limit of open files (ulimit -n)";
+		break;
+	case ENFILE:
+	case ENOMEM:
+		advice = "close some programs, then do it again";
+		break;
 	case EIO:
 	case ENXIO:
 	case ENOMEDIUM:

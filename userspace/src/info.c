@@ -4,9 +4,9 @@
  */
 #define _GNU_SOURCE
 #include <getopt.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 
+#include "json.h"
 #include "chain.h"
 #include "command.h"
 #include "device.h"
@@ -76,11 +76,9 @@ static void print_json(const struct chain *c, bool as_array,
 	top = json_object_array_get_idx(array, 0);
 	if (status)
 		json_object_object_add(top, "device", info_json_device(status));
-	puts(json_object_to_json_string_ext(as_array ? array : top,
-					    JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_SPACED |
-					    JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(array);
+	json_print(as_array ? array : json_object_get(top));
+	if (!as_array)
+		json_object_put(array);
 }
 
 static int info_image(const struct info *o, const char *name, u32 format,

@@ -2,22 +2,20 @@
 /*
  * Images and devices described as JSON, with the keys of qemu-img info.
  */
-#include <json-c/json.h>
 #include <stdlib.h>
 
 #include "chain.h"
 #include "info.h"
+#include "json.h"
 #include "report.h"
+#include "snapshot.h"
 #include "sysfs.h"
 #include "text.h"
 #include "unlock.h"
 
 static void add_text(struct json_object *to, const char *key, const char *value)
 {
-	char *text = text_utf8(value);
-
-	json_object_object_add(to, key, json_object_new_string(text));
-	free(text);
+	json_object_object_add(to, key, json_text(value));
 }
 
 static void add_number(struct json_object *to, const char *key, u64 value)
@@ -111,6 +109,17 @@ static void add_specific(struct json_object *to, const struct image *img)
 	json_object_object_add(to, "format-specific", specific);
 }
 
+/* As of qemu-img, only if there are any. */
+static void add_snapshots(struct json_object *to, const struct image *img)
+{
+	struct json_object *array = NULL;
+
+	if (img->header.nr_snapshots)
+		array = snapshot_json(img);
+	if (array)
+		json_object_object_add(to, "snapshots", array);
+}
+
 /**
  * info_json_image() - describe an image
  * @img: a loaded image
@@ -130,8 +139,10 @@ struct json_object *info_json_image(const struct image *img)
 	add_bool(o, "dirty-flag", img->header.incompatible & QCOW_DISK_INCOMPAT_DIRTY);
 	if (tables)
 		add_header(o, img);
-	if (img->format == QCOW_FORMAT_QCOW2)
+	if (img->format == QCOW_FORMAT_QCOW2) {
+		add_snapshots(o, img);
 		add_specific(o, img);
+	}
 	return o;
 }
 

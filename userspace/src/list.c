@@ -4,11 +4,11 @@
  */
 #define _GNU_SOURCE
 #include <getopt.h>
-#include <json-c/json.h>
 #include <libsmartcols.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "command.h"
 #include "device.h"
 #include "in_use.h"
@@ -284,10 +284,7 @@ static int print_json(const struct list *l)
 
 	json_object_object_add(top, "qcowdevices", array);
 	for_each_row(l, add_object, array);
-	puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_SPACED |
-					    JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(top);
+	json_print(top);
 	return 0;
 }
 

@@ -276,9 +276,30 @@ static const void *table_entry(struct map_layer *l, struct window *w, u32 piece,
 
 static int damaged(const struct map_layer *l, u64 start, const char *fault)
 {
-	report(l->img->file.name, "damaged entry for byte %llu of the disk: %s; %srestore it from a copy",
-	       (unsigned long long)start, fault, l->layout.version == 1 ? "" :
-	       "repair the image with qcowctl check --repair=all, or ");
+	report(l->img->file.name, "damaged entry for byte %llu of the disk: %s; restore it from a copy",
+	       (unsigned long long)start, fault);
+	return -1;
+}
+
+/* Only zeros that keep a cluster which cannot be one are repaired. */
+static bool is_repaired(const struct map_layer *l, const __be64 *entry)
+{
+	u64 raw = be64_to_cpu(entry[0]);
+	u64 bitmap = l->layout.extended_l2 ? be64_to_cpu(entry[1]) : 0;
+	u64 unaligned = raw & QCOW_DISK_L2E_OFFSET_MASK &
+			((1ULL << l->layout.cluster_bits) - 1);
+
+	return l->layout.version > 1 && !(raw & QCOW_DISK_L2E_COMPRESSED) && unaligned &&
+	       (l->layout.extended_l2 ? !(u32)bitmap : raw & QCOW_DISK_L2E_ZERO);
+}
+
+static int damaged_l2(const struct map_layer *l, u64 start, const __be64 *entry,
+		      const char *fault)
+{
+	if (!is_repaired(l, entry))
+		return damaged(l, start, fault);
+	report(l->img->file.name, "damaged entry for byte %llu of the disk: %s; repair the image with qcowctl check --repair=all",
+	       (unsigned long long)start, fault);
 	return -1;
 }
 
@@ -376,7 +397,7 @@ static int find_entry(struct map_layer *l, u64 table, u64 start,
 	if (!entry)
 		return -1;
 	if (decode(l, entry, start, &d))
-		return damaged(l, start, d.fault);
+		return damaged_l2(l, start, entry, d.fault);
 	extend(l, entry, left >> l->layout.entry_bits, &d, e);
 	e->zero = d.type == QCOW_EXTENT_ZERO;
 	e->compressed = d.type == QCOW_EXTENT_COMPRESSED;

@@ -7,11 +7,11 @@
  */
 #define _GNU_SOURCE
 #include <getopt.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "chain.h"
 #include "command.h"
 #include "device.h"
@@ -111,10 +111,7 @@ static void print_done(const struct snapshot_args *a, const struct operation *op
 		json_object_object_add(o, "name", json_object_new_string(name));
 		json_object_object_add(o, "stopped-nsec",
 				       json_object_new_uint64(op->ioc.stopped));
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-						    JSON_C_TO_STRING_SPACED |
-						    JSON_C_TO_STRING_NOSLASHESCAPE));
-		json_object_put(o);
+		json_print(o);
 	} else if (a->verbose) {
 		printf("%s: id %s, requests were held up for %llu.%03llu ms\n",
 		       a->action->done, id,

@@ -5,6 +5,8 @@
 #include "qcow/entry.h"
 #include "image.h"
 
+struct json_object;
+
 /**
  * struct snapshot - an internal snapshot of an image
  * @s: its entry, decoded
@@ -19,6 +21,7 @@ struct snapshot {
 
 int snapshot_read_all(const struct image *img, struct snapshot **list);
 void snapshot_free_all(struct snapshot *list, u32 nr);
+struct json_object *snapshot_json(const struct image *img);
 int snapshot_print(const struct image *img, bool json);
 
 #endif /* _QCOWCTL_SNAPSHOT_H */

@@ -3,11 +3,10 @@
  * The snapshots of an image, read from its file, as a table or as JSON.
  */
 #define _GNU_SOURCE
-#include <json-c/json.h>
-#include <libsmartcols.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "json.h"
 #include "report.h"
 #include "snapshot.h"
 #include "text.h"
@@ -135,74 +134,76 @@ static char *cell_clock(const struct snapshot *s)
 static char *cell_icount(const struct snapshot *s)
 {
 	if (s->s.icount == ~0ULL)
-		return NULL;
+		return xstrdup("");
 	return xasprintf("%llu", (unsigned long long)s->s.icount);
 }
 
 static const struct {
 	const char *name;
-	double width;
-	int flags;
+	bool right;
 	char *(*text)(const struct snapshot *s);
 } columns[] = {
-	{ "ID", 3, 0, cell_id },
-	{ "TAG", 0.3, 0, cell_name },
-	{ "VM SIZE", 7, SCOLS_FL_RIGHT, cell_vm_size },
-	{ "DATE", 19, 0, cell_date },
-	{ "VM CLOCK", 12, SCOLS_FL_RIGHT, cell_clock },
-	{ "ICOUNT", 6, SCOLS_FL_RIGHT, cell_icount },
+	{ "ID", false, cell_id },
+	{ "TAG", false, cell_name },
+	{ "VM SIZE", true, cell_vm_size },
+	{ "DATE", false, cell_date },
+	{ "VM CLOCK", true, cell_clock },
+	{ "ICOUNT", true, cell_icount },
 };
 
-static int add_line(struct libscols_table *table, const struct snapshot *s)
-{
-	struct libscols_line *line = scols_table_new_line(table, NULL);
-	char *text;
-	size_t i;
+struct line {
+	char *cells[ARRAY_SIZE(columns)];
+};
 
-	if (!line)
-		return -ENOMEM;
-	for (i = 0; i < ARRAY_SIZE(columns); i++) {
-		text = columns[i].text(s);
-		if (text && scols_line_refer_data(line, i, text))
-			return -ENOMEM;
-	}
-	return 0;
+static void print_cell(size_t column, const char *text, int width)
+{
+	int pad = width - text_width(text);
+	bool last = column + 1 == ARRAY_SIZE(columns);
+
+	if (columns[column].right)
+		printf("%*s", pad, "");
+	fputs(text, stdout);
+	if (!columns[column].right && !last)
+		printf("%*s", pad, "");
+	putchar(last ? '\n' : ' ');
 }
 
-static int print_table(const struct snapshot *list, u32 nr)
+static void print_lines(const struct line *lines, u32 nr)
 {
-	struct libscols_table *table = scols_new_table();
-	int err = table ? 0 : -ENOMEM;
+	int widths[ARRAY_SIZE(columns)];
 	size_t i;
 	u32 n;
 
-	/* What is not printable is escaped already. */
-	if (!err)
-		err = scols_table_enable_noencoding(table, 1);
-	for (i = 0; i < ARRAY_SIZE(columns) && !err; i++)
-		if (!scols_table_new_column(table, columns[i].name,
-					    columns[i].width, columns[i].flags))
-			err = -ENOMEM;
-	for (n = 0; n < nr && !err; n++)
-		err = add_line(table, &list[n]);
-	if (!err)
-		err = scols_print_table(table);
-	if (err)
-		report("snapshot", "%s", strerror(-err));
-	scols_unref_table(table);
-	return err ? -1 : 0;
+	for (i = 0; i < ARRAY_SIZE(columns); i++) {
+		widths[i] = text_width(columns[i].name);
+		for (n = 0; n < nr; n++)
+			if (text_width(lines[n].cells[i]) > widths[i])
+				widths[i] = text_width(lines[n].cells[i]);
+		print_cell(i, columns[i].name, widths[i]);
+	}
+	for (n = 0; n < nr; n++)
+		for (i = 0; i < ARRAY_SIZE(columns); i++)
+			print_cell(i, lines[n].cells[i], widths[i]);
+}
+
+static void print_table(const struct snapshot *list, u32 nr)
+{
+	struct line *lines = xcalloc(nr + 1, sizeof(*lines));
+	size_t i;
+	u32 n;
+
+	for (n = 0; n < nr; n++)
+		for (i = 0; i < ARRAY_SIZE(columns); i++)
+			lines[n].cells[i] = columns[i].text(&list[n]);
+	if (nr)
+		print_lines(lines, nr);
+	for (n = 0; n < nr; n++)
+		for (i = 0; i < ARRAY_SIZE(columns); i++)
+			free(lines[n].cells[i]);
+	free(lines);
 }
 
 /* --- JSON --- */
-
-static struct json_object *json_text(const char *bytes)
-{
-	char *text = text_utf8(bytes);
-	struct json_object *o = json_object_new_string(text);
-
-	free(text);
-	return o;
-}
 
 /* The keys are those of qemu-img info. */
 static struct json_object *json_one(const struct snapshot *s)
@@ -227,19 +228,40 @@ static struct json_object *json_one(const struct snapshot *s)
 	return o;
 }
 
-static void print_json(const struct snapshot *list, u32 nr)
+static struct json_object *json_all(const struct snapshot *list, u32 nr)
 {
-	struct json_object *top = json_object_new_object();
 	struct json_object *array = json_object_new_array();
 	u32 i;
 
-	json_object_object_add(top, "snapshots", array);
 	for (i = 0; i < nr; i++)
 		json_object_array_add(array, json_one(&list[i]));
-	puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_SPACED |
-					    JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(top);
+	return array;
+}
+
+static void print_json(const struct snapshot *list, u32 nr)
+{
+	struct json_object *top = json_object_new_object();
+
+	json_object_object_add(top, "snapshots", json_all(list, nr));
+	json_print(top);
+}
+
+/**
+ * snapshot_json() - describe an image's snapshots
+ * @img: a loaded qcow2 image
+ *
+ * Return: an array to put, or NULL after saying what is wrong.
+ */
+struct json_object *snapshot_json(const struct image *img)
+{
+	struct json_object *array;
+	struct snapshot *list;
+
+	if (snapshot_read_all(img, &list))
+		return NULL;
+	array = json_all(list, img->header.nr_snapshots);
+	snapshot_free_all(list, img->header.nr_snapshots);
+	return array;
 }
 
 /**
@@ -253,7 +275,6 @@ int snapshot_print(const struct image *img, bool json)
 {
 	u32 nr = img->header.nr_snapshots;
 	struct snapshot *list;
-	int err = 0;
 
 	if (img->format != QCOW_FORMAT_QCOW2) {
 		report(img->file.name, "has no snapshots: it is not a qcow2 image");
@@ -264,7 +285,7 @@ int snapshot_print(const struct image *img, bool json)
 	if (json)
 		print_json(list, nr);
 	else
-		err = print_table(list, nr);
+		print_table(list, nr);
 	snapshot_free_all(list, nr);
-	return err;
+	return 0;
 }

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <wchar.h>
 #include <wctype.h>
@@ -12,10 +13,16 @@
 #include "text.h"
 
 /* Characters that turn the direction of text and so can fake what is shown. */
-static bool is_bidi_control(wchar_t c)
+static bool is_bidi_control(u32 c)
 {
 	return c == 0x061c || (c >= 0x200e && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
 	       (c >= 0x2066 && c <= 0x2069);
+}
+
+/* Characters that JSON lets pass, but that should not get to a terminal. */
+static bool is_control(u32 c)
+{
+	return (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 || is_bidi_control(c);
 }
 
 /* Length of the printable character at @s, 0 if there is none. */
@@ -23,7 +30,7 @@ static size_t printable(const char *s)
 {
 	mbstate_t state = { };
 	wchar_t c;
-	size_t n = mbrtowc(&c, s, strlen(s), &state);
+	size_t n = mbrtowc(&c, s, strnlen(s, MB_LEN_MAX), &state);
 
 	if (n == (size_t)-1 || n == (size_t)-2 || !n)
 		return 0;
@@ -40,6 +47,7 @@ static size_t printable(const char *s)
  */
 char *text_escape(const char *bytes)
 {
+	static const char digits[] = "0123456789abcdef";
 	char *text = xcalloc(strlen(bytes) + 1, 4);
 	char *out = text;
 	size_t n;
@@ -50,14 +58,44 @@ char *text_escape(const char *bytes)
 			out = mempcpy(out, bytes, n);
 			bytes += n;
 		} else {
-			out += sprintf(out, "\\x%02x", (unsigned char)*bytes++);
+			*out++ = '\\';
+			*out++ = 'x';
+			*out++ = digits[(unsigned char)*bytes >> 4];
+			*out++ = digits[*bytes++ & 15];
 		}
 	}
 	return text;
 }
 
+/**
+ * text_width() - how much of a line a text takes
+ * @text: what text_escape() made
+ *
+ * Return: columns.
+ */
+int text_width(const char *text)
+{
+	mbstate_t state = { };
+	int width = 0;
+	wchar_t c;
+	size_t n;
+
+	for (; *text; text += n) {
+		n = 1;
+		if ((unsigned char)*text < 0x80) {
+			width++;
+			continue;
+		}
+		n = mbrtowc(&c, text, MB_LEN_MAX, &state);
+		if (n == (size_t)-1 || n == (size_t)-2 || !n)
+			return width;
+		width += wcwidth(c) > 0 ? wcwidth(c) : 0;
+	}
+	return width;
+}
+
 /* Length of the valid UTF-8 sequence at @s, 0 if it is not one. */
-static size_t utf8_length(const unsigned char *s)
+static size_t utf8_decode(const unsigned char *s, u32 *decoded)
 {
 	static const u32 least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc0 ? 0 : s[0] < 0xe0 ? 2 :
@@ -65,6 +103,7 @@ static size_t utf8_length(const unsigned char *s)
 	u32 c;
 	size_t i;
 
+	*decoded = s[0];
 	if (n < 2)
 		return n;
 	c = s[0] & (0x7f >> n);
@@ -75,7 +114,31 @@ static size_t utf8_length(const unsigned char *s)
 	}
 	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
 		return 0;
+	*decoded = c;
 	return n;
+}
+
+/**
+ * text_until_control() - find the first character that should not get to a terminal
+ * @s: valid UTF-8
+ * @c: the character; lines and indents of JSON are none
+ * @bytes: its length, 0: there is none
+ *
+ * Return: bytes in front of it.
+ */
+size_t text_until_control(const char *s, u32 *c, size_t *bytes)
+{
+	const char *at;
+
+	for (at = s; *at; at += *bytes) {
+		*bytes = utf8_decode((const unsigned char *)at, c);
+		if (!*bytes)
+			*bytes = 1;
+		else if (is_control(*c))
+			return at - s;
+	}
+	*bytes = 0;
+	return at - s;
 }
 
 /**
@@ -91,9 +154,10 @@ char *text_utf8(const char *bytes)
 	char *text = xcalloc(strlen(bytes) + 1, 3);
 	char *out = text;
 	size_t n;
+	u32 c;
 
 	while (*bytes) {
-		n = utf8_length((const unsigned char *)bytes);
+		n = utf8_decode((const unsigned char *)bytes, &c);
 		if (n) {
 			out = mempcpy(out, bytes, n);
 			bytes += n;

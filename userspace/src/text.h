@@ -8,7 +8,9 @@
 #include "qcow/pure.h"
 
 char *text_escape(const char *bytes);
+int text_width(const char *text);
 char *text_utf8(const char *bytes);
+size_t text_until_control(const char *s, u32 *c, size_t *bytes);
 char *text_shown(const char *bytes, bool json);
 bool text_same_word(const char *a, const char *b);
 int text_parse_size(const char *s, u64 *size);

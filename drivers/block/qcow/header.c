@@ -346,13 +346,13 @@ static int header_walk_extensions(struct qcow_header *h, const u8 *buf,
 		type = be32_to_cpu(ext.type);
 		size = be32_to_cpu(ext.length);
 		pos += sizeof(ext);
+		if (size > end - pos)
+			return qcow_fail(msg, -EINVAL, "damaged header: extension %#x of %u bytes is too large",
+					 type, size);
 		if (type == QCOW_DISK_EXT_END) {
 			h->extensions_end = pos - sizeof(ext);
 			return 0;
 		}
-		if (size > end - pos)
-			return qcow_fail(msg, -EINVAL, "damaged header: extension %#x of %u bytes is too large",
-					 type, size);
 		err = header_extension(h, type, buf, pos, size, features, msg);
 		if (err)
 			return err;
@@ -372,6 +372,8 @@ static int header_check_geometry(const struct qcow_header *h,
 	if (h->size > S64_MAX)
 		return qcow_fail(msg, -EFBIG, "damaged header: disk of %llu bytes is too large",
 				 (unsigned long long)h->size);
+	if (!data_file && h->autoclear & QCOW_DISK_AUTOCLEAR_DATA_RAW)
+		return qcow_fail(msg, -EINVAL, "damaged header: it says how its data file reads, but that it has none");
 	if (data_file && h->nr_snapshots)
 		return qcow_fail(msg, -EINVAL, "damaged header: internal snapshots and an external data file exclude each other");
 	return 0;
