@@ -38,6 +38,12 @@ done
 poke unnamed.qcow2 $(($(peek unnamed.qcow2 $((at + 24)) 8) + 18)) 2 0
 refuses "damaged bitmaps" "its bitmaps are damaged; restore it from a copy, or give them up: attach" \
 	check unnamed.qcow2
+image longer.qcow2 -o cluster_size=4096
+qemu-img bitmap --add -g 512 longer.qcow2 b0
+poke longer.qcow2 24 8 0x100000
+qemu-img check longer.qcow2 >out 2>&1
+same "a bitmap that is longer than the disk: QEMU" 1 $?
+refuses "a bitmap that is longer than the disk" "its bitmaps are damaged" check longer.qcow2
 image some.qcow2
 run sh -c 'ulimit -n 4; exec "$@"' - "$Q" info some.qcow2
 has "too many open files" "raise the limit of open files" err

@@ -111,12 +111,22 @@ static int bitmap_entry(struct check *c, u64 raw)
 	return offset ? check_reference(c, offset, c->cluster, 1) : 0;
 }
 
+/* QEMU refuses a table that is longer than the bitmap, unless it is not stored. */
+static bool table_fits(const struct check *c, const struct qcow_bitmap_entry *e)
+{
+	return e->flags & QCOW_DISK_BITMAP_IN_USE ||
+	       e->table_size == qcow_bitdir_clusters(&c->layout, c->h.size,
+						     e->granularity_bits);
+}
+
 static int bitmap_table(struct check *c, const struct qcow_bitmap_entry *e)
 {
 	u32 nr = e->table_size, i;
 	__be64 *table;
 	int err;
 
+	if (!table_fits(c, e))
+		return bitmaps_damaged(c);
 	err = check_table(c, e->table_offset, nr * 8ULL);
 	if (err || e->table_offset >= c->length)
 		return err;
