@@ -89,16 +89,21 @@ static void cmd_count(struct qcow_cmd *cmd, struct request *rq, int err)
 		this_cpu_inc(stats->errors);
 }
 
+static void cmd_start_in_worker(struct qcow_io *io)
+{
+	if (io->op == QCOW_OP_WRITE)
+		qcow_write_in_worker(io);
+	else
+		qcow_read_in_worker(io);
+}
+
 static void cmd_start_next_bio(struct qcow_cmd *cmd, struct request *rq)
 {
 	struct qcow_io *io = &cmd->io;
 
 	cmd_use_bio(cmd, rq->bio);
 	io->pos = rq_target(rq)->offset + blk_rq_pos(rq) * SECTOR_SIZE;
-	if (io->op == QCOW_OP_WRITE)
-		qcow_write_in_worker(io);
-	else
-		qcow_read_in_worker(io);
+	cmd_start_in_worker(io);
 }
 
 /* --- Completion of an I/O, of all of a request or of one of its bios --- */
@@ -202,7 +207,9 @@ static void cmd_rw(struct qcow_cmd *cmd, struct request *rq, enum qcow_op op)
 		cmd_start_next_bio(cmd, rq);
 		return;
 	}
-	if (op == QCOW_OP_WRITE)
+	if (unlikely(!qcow_compat_may_enter(rq)))
+		cmd_start_in_worker(&cmd->io);
+	else if (op == QCOW_OP_WRITE)
 		qcow_write(&cmd->io);
 	else
 		qcow_read(&cmd->io);
@@ -238,8 +245,9 @@ static bool cmd_refused(const struct request *rq)
 }
 
 /*
- * May sleep as far as the block layer is concerned (BLK_MQ_F_BLOCKING), since
- * filesystems allocate memory; but nothing is waited for here.
+ * A filesystem that is entered from here may sleep, whatever it was told, so the queue
+ * is BLK_MQ_F_BLOCKING; and it is only entered where nobody below could wait for this
+ * task (qcow_compat_may_enter()).
  */
 static blk_status_t cmd_queue_rq(struct blk_mq_hw_ctx *hctx,
 				 const struct blk_mq_queue_data *bd)

@@ -110,4 +110,49 @@ static inline void qcow_compat_unfreeze(struct request_queue *q,
 #endif
 }
 
+/* Since 6.13: a plug's unused requests are in a list with a tail. */
+static inline struct request *qcow_compat_plug_cached(struct blk_plug *plug)
+{
+#ifdef QCOW_HAVE_PLUG_CACHED_RQ
+	return plug->cached_rq;
+#else
+	return rq_list_peek(&plug->cached_rqs);
+#endif
+}
+
+/*
+ * Whether a plug holds nothing but requests of @q. The first one speaks for all of
+ * them unless multiple_queues is set, which is reset only when a plug begins; unused
+ * requests are allocated once for each plug, and so are of one queue.
+ */
+static inline bool qcow_compat_plug_is_for(struct blk_plug *plug,
+					   const struct request_queue *q)
+{
+	const struct request *first = rq_list_peek(&plug->mq_list);
+	const struct request *cached = qcow_compat_plug_cached(plug);
+
+	return !plug->multiple_queues && list_empty(&plug->cb_list) &&
+	       (!first || first->q == q) && (!cached || cached->q == q);
+}
+
+/*
+ * Whether the task that dispatches @rq holds nothing that I/O below could wait for:
+ * requests or bios of other disks, the only thread of a workqueue (a rescuer), memory
+ * that is being looked for, or a request of device-mapper's that is sent on. See
+ * Documentation/locking.rst, "Entering a filesystem". Does not sleep.
+ */
+static inline bool qcow_compat_may_enter(const struct request *rq)
+{
+	const struct bio_list *bios = current->bio_list;
+	struct blk_plug *plug = current->plug;
+
+	if (plug && unlikely(!qcow_compat_plug_is_for(plug, rq->q)))
+		return false;
+	if (bios && unlikely(!bio_list_empty(&bios[0]) ||
+			     !bio_list_empty(&bios[1])))
+		return false;
+	return likely(!(current->flags & (PF_WQ_WORKER | PF_MEMALLOC)) &&
+		      !rq->end_io);
+}
+
 #endif /* _QCOW_COMPAT_BLK_H */

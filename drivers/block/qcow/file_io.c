@@ -146,10 +146,12 @@ static ssize_t fio_start(struct qcow_fio *fio, bool direct)
 }
 
 /*
- * Enter the filesystem from queue_rq. The submitter may have bios of its own
- * queued on current->bio_list: a read of a mapping block would then wait for
- * itself. And this may be called from the flush of current->plug, to which the
- * lower device's requests must not be added. Both are put aside.
+ * Enter the filesystem from queue_rq. Bios submitted while current->bio_list is set
+ * are only queued there: a read of a mapping block would wait for itself. And this may
+ * be called from the flush of current->plug, to which the lower device's requests must
+ * not be added. Both are put aside; neither holds anything but requests of the device
+ * whose queue_rq this is (qcow_compat_may_enter()), for nobody would flush them while
+ * the filesystem sleeps.
  */
 static ssize_t fio_start_nowait(struct qcow_fio *fio, bool direct)
 {

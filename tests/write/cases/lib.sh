@@ -49,6 +49,24 @@ interrupted() {
 	echo $code
 }
 
+# null_disk NAME ATTRIBUTE=VALUE...: /dev/NAME, a disk in memory, without a scheduler;
+# see the kernel's documentation of null_blk. Until null_disk_end NAME.
+null_disk() {
+	local folder=/sys/kernel/config/nullb/$1 set
+
+	modprobe null_blk nr_devices=0
+	mount -t configfs configfs /sys/kernel/config 2> /dev/null || [ -d "${folder%/*}" ]
+	mkdir "$folder"
+	for set in memory_backed=1 submit_queues=1 irqmode=2 blocksize=512 "${@:2}" power=1; do
+		echo "${set#*=}" > "$folder/${set%=*}"
+	done
+	echo none > "/sys/block/$1/queue/scheduler"
+}
+
+null_disk_end() {
+	rmdir "/sys/kernel/config/nullb/$1"
+}
+
 # --- On the host ---
 
 # create NAME SIZE [ARGUMENTS...]: NAME.qcow2

@@ -16,6 +16,8 @@ static const struct command commands[] = {
 	{ "errors", errors_main, "DEVICE" },
 	{ "full", full_main, "DEVICE SEED ERRNO BLOCK BREAK MEND STATE" },
 	{ "left", left_main, "DEVICE SEED STATE" },
+	{ "mixed", mixed_main, "MILLISECONDS BATCH FILE..." },
+	{ "scatter", scatter_main, "FILE MIB" },
 };
 
 int main(int argc, char **argv)

@@ -78,5 +78,7 @@ int hog_main(int argc, char **argv);
 int errors_main(int argc, char **argv);
 int full_main(int argc, char **argv);
 int left_main(int argc, char **argv);
+int mixed_main(int argc, char **argv);
+int scatter_main(int argc, char **argv);
 
 #endif /* WRITE_H */
