@@ -267,6 +267,7 @@ struct comp_fixture {
 /* A read of a part. */
 struct reader {
 	struct qcow_part part;
+	struct qcow_io io;
 	struct bio_vec bvec;
 	struct completion done;
 	int err;
@@ -356,6 +357,7 @@ static void reader_prepare(struct comp_fixture *x, struct reader *r, u32 nr,
 	memset(r, 0, sizeof(*r));
 	r->bvec.bv_page = vmalloc_to_page(x->buf + nr * PAGE_SIZE);
 	r->bvec.bv_len = PAGE_SIZE;
+	r->part.io = &r->io;
 	r->part.host = cluster * STRIDE;
 	r->part.csize = STRIDE;
 	r->part.in_cluster = from;

@@ -36,6 +36,7 @@ static void cmd_use_bio(struct qcow_cmd *cmd, struct bio *bio)
 	struct bvec_iter iter;
 	struct bio_vec bv;
 
+	io->bio = bio;
 	io->bvec = __bvec_iter_bvec(bio->bi_io_vec, bio->bi_iter);
 	io->skip = mp_bvec_iter_offset(bio->bi_io_vec, bio->bi_iter) -
 		   io->bvec->bv_offset;
@@ -61,6 +62,7 @@ static bool cmd_use_bios(struct qcow_cmd *cmd, struct request *rq)
 	cmd->bvecs = kmalloc_array(nr, sizeof(bv), GFP_NOWAIT | __GFP_NOWARN);
 	if (!cmd->bvecs)
 		return false;
+	io->bio = rq->bio;
 	io->bvec = cmd->bvecs;
 	io->nr_bvec = nr;
 	io->skip = 0;
@@ -218,6 +220,7 @@ static void cmd_rw(struct qcow_cmd *cmd, struct request *rq, enum qcow_op op)
 static void cmd_zero(struct qcow_cmd *cmd, struct request *rq, enum qcow_op op)
 {
 	cmd_prepare(cmd, rq, op);
+	cmd->io.bio = rq->bio;
 	cmd->io.len = blk_rq_bytes(rq);
 	qcow_zero(&cmd->io);
 }

@@ -52,6 +52,7 @@
  * @error: 0 or a negative errno
  * @waiters: parts to serve when it is ready; under comp->lock
  * @work: reads and decompresses it
+ * @bio: on whose submitter's account: of the first part, which waits meanwhile
  * @data: the cluster
  */
 struct dcluster {
@@ -65,6 +66,7 @@ struct dcluster {
 	int error;
 	struct list_head waiters;
 	struct work_struct work;
+	struct bio *bio;
 	void *data;
 };
 
@@ -307,10 +309,11 @@ static int dcluster_load(struct dcluster *dc)
 static void dcluster_work(struct work_struct *work)
 {
 	struct dcluster *dc = container_of(work, struct dcluster, work);
-	unsigned int noio = memalloc_noio_save();
+	struct qcow_worker w;
 
+	qcow_worker_begin_for(&w, dc->bio);
 	dcluster_finish(dc, dcluster_load(dc));
-	memalloc_noio_restore(noio);
+	qcow_worker_end_for(&w);
 }
 
 static struct dcluster *dcluster_alloc(struct qcow_comp *comp,
@@ -323,6 +326,7 @@ static struct dcluster *dcluster_alloc(struct qcow_comp *comp,
 	dc->comp = comp;
 	dc->host = part->host;
 	dc->csize = part->csize;
+	dc->bio = part->io->bio;
 	refcount_set(&dc->ref, 1);
 	INIT_LIST_HEAD(&dc->lru);
 	INIT_LIST_HEAD(&dc->waiters);

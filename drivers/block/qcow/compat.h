@@ -14,12 +14,18 @@
 #endif
 
 #include <keys/user-type.h>
+#include <linux/blk-cgroup.h>
 #include <linux/blkdev.h>
+#include <linux/cgroup.h>
 #include <linux/err.h>
 #include <linux/falloc.h>
+#include <linux/ioprio.h>
 #include <linux/key.h>
+#include <linux/kthread.h>
 #include <linux/list_lru.h>
+#include <linux/memcontrol.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
@@ -42,6 +48,83 @@ static inline struct blk_plug *qcow_compat_take_plug(void)
 #endif
 	current->plug = NULL;
 	return plug;
+}
+
+/**
+ * struct qcow_charge - on whose account a worker does I/O
+ * @blkcg: the worker was given a control group for I/O
+ * @memcg: and this one for memory, referenced; or NULL
+ * @before: whose memory it was before
+ * @prio: its I/O priority was changed
+ */
+struct qcow_charge {
+	bool blkcg;
+	struct cgroup_subsys_state *memcg;
+	struct mem_cgroup *before;
+	bool prio;
+};
+
+#ifdef CONFIG_BLK_CGROUP
+static inline void qcow_charge_groups(struct qcow_charge *c, struct bio *bio)
+{
+	struct cgroup_subsys_state *css = bio_blkcg_css(bio);
+
+	if (!css || css == blkcg_root_css)
+		return;
+	kthread_associate_blkcg(css);
+	c->blkcg = true;
+#ifdef CONFIG_MEMCG
+	c->memcg = cgroup_get_e_css(css->cgroup, &memory_cgrp_subsys);
+	if (c->memcg)
+		c->before = set_active_memcg(mem_cgroup_from_css(c->memcg));
+#endif
+}
+#else
+static inline void qcow_charge_groups(struct qcow_charge *c, struct bio *bio)
+{
+}
+#endif
+
+/**
+ * qcow_charge_begin() - have a worker do I/O on the account of a request's submitter
+ * @c: the result
+ * @bio: of the request, which is not complete yet; or NULL: on nobody's
+ *
+ * The control groups for I/O and memory, and the I/O priority. Context: a worker.
+ */
+static inline void qcow_charge_begin(struct qcow_charge *c, struct bio *bio)
+{
+	*c = (struct qcow_charge) { };
+	if (!bio)
+		return;
+	qcow_charge_groups(c, bio);
+	if (unlikely(bio->bi_ioprio != get_current_ioprio()))
+		c->prio = !set_task_ioprio(current, bio->bi_ioprio);
+}
+
+/**
+ * qcow_charge_end() - a worker's I/O is its own again
+ * @c: from qcow_charge_begin(); the request may be complete by now
+ */
+static inline void qcow_charge_end(struct qcow_charge *c)
+{
+	if (unlikely(c->prio) && set_task_ioprio(current, IOPRIO_DEFAULT))
+		pr_warn_once("qcow: a worker keeps an I/O priority\n");
+	if (c->memcg) {
+		set_active_memcg(c->before);
+		css_put(c->memcg);
+	}
+	if (c->blkcg)
+		kthread_associate_blkcg(NULL);
+}
+
+/*
+ * A limit on the submitter's memory must not fail the I/O of a disk. Return: whether
+ * the worker's memory was on another's account; it is on its own from now on.
+ */
+static inline bool qcow_charge_forgo_memory(void)
+{
+	return set_active_memcg(NULL);
 }
 
 /* Since 6.17; filesystems refuse what they do not know. */

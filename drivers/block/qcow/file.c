@@ -231,6 +231,8 @@ static ssize_t file_pread_some(struct qcow_file *f, u64 pos, void *buf,
 	while (done < len) {
 		n = file_kmem(f, pos + done, buf + done, len - done, direct,
 			      false);
+		if (n == -ENOMEM && qcow_charge_forgo_memory())
+			continue;
 		if (n < 0 && direct && qcow_file_direct_refused(n)) {
 			direct = false;
 			continue;
@@ -344,6 +346,8 @@ static int file_pwrite_all(struct qcow_file *f, u64 pos, void *buf, size_t len,
 	while (done < len) {
 		n = file_kmem(f, pos + done, buf + done, len - done, direct,
 			      true);
+		if (n == -ENOMEM && qcow_charge_forgo_memory())
+			continue;
 		if (n < 0 && direct && qcow_file_direct_refused(n)) {
 			direct = false;
 			continue;

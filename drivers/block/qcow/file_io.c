@@ -187,6 +187,12 @@ static bool fio_may_nowait(const struct qcow_fio *fio)
 	return f->nowait && !current->journal_info && left > FIO_NOWAIT_STACK;
 }
 
+/* Whether an attempt failed that may go well on nobody's account. */
+static bool fio_wants_memory(int err)
+{
+	return unlikely(err == -ENOMEM) && qcow_charge_forgo_memory();
+}
+
 /**
  * qcow_file_io_sync() - do a transfer between a file and memory
  * @fio: the transfer; done and buffered zero at the start, end is not called
@@ -205,7 +211,7 @@ int qcow_file_io_sync(struct qcow_fio *fio)
 	fio->sync = true;
 	do {
 		err = fio_result(fio, fio_start(fio, fio_direct(fio)));
-	} while (err == -EAGAIN);
+	} while (err == -EAGAIN || fio_wants_memory(err));
 	memalloc_noio_restore(noio);
 	return err;
 }
@@ -224,7 +230,7 @@ static void fio_run(struct qcow_fio *fio)
 			return;
 		}
 		err = fio_result(fio, res);
-	} while (err == -EAGAIN);
+	} while (err == -EAGAIN || fio_wants_memory(err));
 	fio->end(fio, err);
 }
 

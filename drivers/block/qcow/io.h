@@ -12,6 +12,8 @@
 #include <linux/uio.h>
 #include <linux/workqueue.h>
 
+#include "compat.h"
+
 struct qcow_file;
 struct qcow_image;
 struct qcow_io;
@@ -135,6 +137,7 @@ enum qcow_op {
  * @bvec: memory of a read or write, must stay until @done
  * @nr_bvec: segments at @bvec
  * @skip: bytes at the start of @bvec that are not part of it
+ * @bio: on whose submitter's account workers do it; NULL: on nobody's
  * @pending: parts under way, and one while parts are being started
  * @error: the first error, negative errno
  * @op: what it does
@@ -158,6 +161,7 @@ struct qcow_io {
 	const struct bio_vec *bvec;
 	u32 nr_bvec;
 	u32 skip;
+	struct bio *bio;
 	atomic_t pending;
 	int error;
 	enum qcow_op op;
@@ -175,7 +179,7 @@ struct qcow_io {
  * qcow_io_init() - prepare another I/O of a device
  * @io: all of it is set: what is not taken from @like is zero
  * @image: of the chain of @like's image
- * @like: wq, write_wq and parts are taken from it
+ * @like: wq, write_wq, parts and bio are taken from it
  *
  * Any context.
  */
@@ -187,6 +191,7 @@ static inline void qcow_io_init(struct qcow_io *io, struct qcow_image *image,
 	io->wq = like->wq;
 	io->write_wq = like->write_wq;
 	io->parts = like->parts;
+	io->bio = like->bio;
 }
 
 /*
@@ -203,6 +208,32 @@ static inline void qcow_worker_end(unsigned int flags)
 {
 	memalloc_noio_restore(flags);
 	current->flags &= ~PF_LOCAL_THROTTLE;
+}
+
+/**
+ * struct qcow_worker - what a worker that does I/O for a request has changed
+ * @flags: from qcow_worker_begin()
+ * @charge: on whose account it works
+ */
+struct qcow_worker {
+	unsigned int flags;
+	struct qcow_charge charge;
+};
+
+/*
+ * As qcow_worker_begin() and qcow_worker_end(), around all that is done for one
+ * request: it is on the submitter's account. The request may end in between.
+ */
+static inline void qcow_worker_begin_for(struct qcow_worker *w, struct bio *bio)
+{
+	w->flags = qcow_worker_begin();
+	qcow_charge_begin(&w->charge, bio);
+}
+
+static inline void qcow_worker_end_for(struct qcow_worker *w)
+{
+	qcow_charge_end(&w->charge);
+	qcow_worker_end(w->flags);
 }
 
 /* Memory of an I/O or transfer, from @offset on. */

@@ -136,21 +136,23 @@ void qcow_part_start(struct qcow_part *part, bool nowait)
 static void part_work(struct work_struct *work)
 {
 	struct qcow_part *part = container_of(work, struct qcow_part, work);
-	unsigned int flags = qcow_worker_begin();
+	struct qcow_worker w;
 
+	qcow_worker_begin_for(&w, part->io->bio);
 	qcow_part_start(part, false);
-	qcow_worker_end(flags);
+	qcow_worker_end_for(&w);
 }
 
 static void part_decrypt_work(struct work_struct *work)
 {
 	struct qcow_part *part = container_of(work, struct qcow_part, work);
-	unsigned int flags = qcow_worker_begin();
+	struct qcow_worker w;
 	int err;
 
+	qcow_worker_begin_for(&w, part->io->bio);
 	err = qcow_crypt_decrypt(part->image->crypt, &part->fio, part->sector);
 	qcow_part_done(part, err);
-	qcow_worker_end(flags);
+	qcow_worker_end_for(&w);
 }
 
 /*

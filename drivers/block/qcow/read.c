@@ -108,11 +108,12 @@ static int io_extents(struct qcow_io *io, bool nowait)
 static void io_work(struct work_struct *work)
 {
 	struct qcow_io *io = container_of(work, struct qcow_io, work);
-	unsigned int flags = qcow_worker_begin();
+	struct qcow_worker w;
 	int err;
 
+	qcow_worker_begin_for(&w, io->bio);
 	err = io_extents(io, false);
-	qcow_worker_end(flags);
+	qcow_worker_end_for(&w);
 	if (err == -EAGAIN) {
 		/*
 		 * All parts are taken. Whoever has them may wait for this

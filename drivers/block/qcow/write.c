@@ -106,13 +106,14 @@ static int write_extents(struct qcow_io *io, bool nowait)
 static void write_work(struct work_struct *work)
 {
 	struct qcow_io *io = container_of(work, struct qcow_io, work);
-	unsigned int flags = qcow_worker_begin();
+	struct qcow_worker w;
 	int err;
 
+	qcow_worker_begin_for(&w, io->bio);
 	if (io->image->alloc)
 		qcow_commit_throttle(io->image->alloc);
 	err = write_extents(io, false);
-	qcow_worker_end(flags);
+	qcow_worker_end_for(&w);
 	if (err == -EAGAIN) {
 		usleep_range(WRITE_PART_DELAY, 2 * WRITE_PART_DELAY);
 		queue_work(io->write_wq, work);

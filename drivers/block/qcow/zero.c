@@ -222,10 +222,12 @@ static int zero_all(struct qcow_io *io)
 static void zero_work(struct work_struct *work)
 {
 	struct qcow_io *io = container_of(work, struct qcow_io, work);
-	unsigned int flags = qcow_worker_begin();
-	int err = zero_all(io);
+	struct qcow_worker w;
+	int err;
 
-	qcow_worker_end(flags);
+	qcow_worker_begin_for(&w, io->bio);
+	err = zero_all(io);
+	qcow_worker_end_for(&w);
 	if (io->image->alloc)
 		qcow_commit_soon(io->image->alloc);
 	if (err)
