@@ -207,6 +207,7 @@ layer_of() {
 	bitmap_*)		name=bitmap ;;
 	change_*)		name=change ;;
 	ctl_*)			name=ctl ;;
+	device_*)		name=device ;;
 	file_*)			name='file' ;;
 	fmt_*)			name=fmt ;;
 	header_*)		name=header ;;
@@ -239,7 +240,7 @@ check_layers() {
 # Completion rises through io->done(): below cmd.c nobody knows of requests.
 check_no_blk_mq_below_cmd() {
 	grep -lE '#include .*(blk-mq|compat_blk)\.h' drivers/block/qcow/*.[ch] |
-		grep -vE '/(cmd|device|change|sysfs|ctl|main|compat_blk)\.[ch]$'
+		grep -vE '/(cmd|device|device_end|change|sysfs|ctl|main|compat_blk)\.[ch]$'
 }
 
 check_versions_in_compat_only() {

@@ -196,6 +196,11 @@ detach_refused()
 	with_driver "$Q" detach "$@"
 	same "detach: $name" "1 $expected" "$code $(cat out err)"
 }
+MOCK_DETACH_ERRNO=115 MOCK_MSG="waits for 2 requests under way, to base.qcow2" detach_refused \
+	"a file that does not answer" "qcowctl: /dev/qcow0: waits for 2 requests under way, to base.qcow2" --force qcow0
+MOCK_DETACH_ERRNO=116 MOCK_MSG="is another device by now" detach_refused \
+	"another device" "qcowctl: /dev/qcow0: is another device by now" qcow0
+MOCK_OLD_DETACH=1 detach_asks "an older driver" "detach flags=0x1 index=0" --lazy qcow0
 detach_refused "not attached" "qcowctl: /dev/qcow7: no such device; see qcowctl list" /dev/qcow7
 detach_refused "not attached, short" "qcowctl: /dev/qcow7: no such device; see qcowctl list" qcow7
 detach_refused "an image not attached" "qcowctl: base.qcow2: not attached; see qcowctl list" base.qcow2

@@ -16,6 +16,8 @@
  * attach that does not fail keeps the open files, as the driver would, until the
  * process whose id is then in the file $MOCK_HOLD ends. $MOCK_FLAGS: the attach
  * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
+ * $MOCK_DETACH_ERRNO, $MOCK_MSG: how a detach fails. $MOCK_OLD_DETACH: the driver
+ * knows of nothing but flags and index.
  * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through.
  * $MOCK_WAIT: an operation on a snapshot lasts until there is no such file.
  * $MOCK_BELOW: the device that is busy until another was detached.
@@ -345,13 +347,21 @@ static int mock_attach(struct qcow_ioc_attach *a)
 static int mock_detach(const struct qcow_ioc_detach *d)
 {
 	static int tries, others;
-	FILE *log = log_open();
+	FILE *log;
 
+	if (getenv("MOCK_OLD_DETACH") && d->size > QCOW_DETACH_SIZE_V1)
+		return fail(E2BIG);
+	log = log_open();
 	fprintf(log, "detach flags=%#x index=%d\n", d->flags, d->index);
 	fclose(log);
 	if (d->index == atoi(env("MOCK_BELOW", "-1")))
 		return others ? 0 : fail(EBUSY);
 	others++;
+	if (getenv("MOCK_DETACH_ERRNO")) {
+		snprintf((char *)(uintptr_t)d->msg, d->msg_size, "%s",
+			 env("MOCK_MSG", ""));
+		return fail(atoi(getenv("MOCK_DETACH_ERRNO")));
+	}
 	return tries++ < atoi(env("MOCK_BUSY", "0")) ? fail(EBUSY) : 0;
 }
 

@@ -22,7 +22,8 @@ const char detach_usage[] =
 "Remove block devices that attach has made.\n"
 "\n"
 "     --lazy     a device in use: remove it at its last close\n"
-"     --force    a device in use: fail its I/O now and remove it\n"
+"     --force    a device in use: fail its I/O now and remove it, after ten\n"
+"                seconds at the latest in the background\n"
 " -a, --all      all devices\n"
 " -h, --help     show this\n";
 
@@ -53,22 +54,49 @@ struct detach {
 	bool help;
 };
 
-/* A device to detach. */
+/**
+ * struct attempt - a device to detach
+ * @d: how
+ * @index: the N of /dev/qcowN
+ * @diskseq: of its disk; 0: not known
+ * @msg: what the driver says, if it fails
+ */
 struct attempt {
 	const struct detach *d;
 	int index;
+	u64 diskseq;
+	struct qcow_msg msg;
 };
+
+static struct attempt attempt_at(const struct detach *d, int index)
+{
+	struct attempt a = { .d = d, .index = index };
+
+	if (!sysfs_read_u64(&a.diskseq, "/sys/block/qcow%d/diskseq", index))
+		a.diskseq = 0;
+	return a;
+}
 
 static int detach_ioctl(void *arg)
 {
-	const struct attempt *a = arg;
+	struct attempt *a = arg;
 	struct qcow_ioc_detach ioc = {
 		.size = sizeof(ioc),
 		.flags = a->d->flags,
 		.index = a->index,
+		.msg = (uintptr_t)a->msg.text,
+		.msg_size = sizeof(a->msg.text),
+		.diskseq = a->diskseq,
 	};
+	int err = ioctl(a->d->control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
 
-	return ioctl(a->d->control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
+	if (err == -E2BIG) {
+		/* The driver is older than the tool. */
+		ioc.size = QCOW_DETACH_SIZE_V1;
+		err = ioctl(a->d->control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
+	}
+	a->msg.text[sizeof(a->msg.text) - 1] = 0;
+	return err;
 }
 
 static void report_users(const struct detach *d, const struct in_use *u,
@@ -79,17 +107,17 @@ static void report_users(const struct detach *d, const struct in_use *u,
 }
 
 /* Return: 0 if it is detached and all is well; else 1 after saying what is wrong. */
-static int detach_result(const struct detach *d, int index, int err,
+static int detach_result(const struct attempt *a, int err,
 			 const struct in_use *users)
 {
 	char name[32];
 
-	snprintf(name, sizeof(name), "/dev/qcow%d", index);
+	snprintf(name, sizeof(name), "/dev/qcow%d", a->index);
 	switch (err) {
 	case 0:
 		break;
 	case -EBUSY:
-		report_users(d, users, index);
+		report_users(a->d, users, a->index);
 		break;
 	case -ENODEV:
 	case -ENXIO:
@@ -102,6 +130,10 @@ static int detach_result(const struct detach *d, int index, int err,
 		break;
 	case -EIO:
 		report(name, "detached, but what was written since the last flush, or its bitmaps, are lost: see the kernel log, and check the image with qcowctl check");
+		break;
+	case -EINPROGRESS:
+	case -ESTALE:
+		report_msg(name, err, &a->msg);
 		break;
 	default:
 		report(name, "cannot detach: %s; see the kernel log", strerror(-err));
@@ -118,14 +150,14 @@ static bool detach_ready(struct detach *d)
 
 static int detach_index(struct detach *d, int index)
 {
-	struct attempt attempt = { .d = d, .index = index };
+	struct attempt attempt = attempt_at(d, index);
 	struct in_use users = { };
 	int err;
 
 	if (!detach_ready(d))
 		return 1;
 	err = in_use_patiently(&users, index, detach_ioctl, &attempt);
-	err = detach_result(d, index, err, &users);
+	err = detach_result(&attempt, err, &users);
 	in_use_free(&users);
 	return err;
 }
@@ -153,18 +185,18 @@ int detach_again(int index)
 static int detach_unused(const struct detach *d, int *list, int nr, int *failed)
 {
 	const struct detach plain = { .control = d->control };
-	struct attempt attempt = { .d = &plain };
+	struct attempt attempt;
 	int gone = 0;
 	int err;
 
 	while (nr--) {
-		attempt.index = list[nr];
 		if (list[nr] < 0 || !sysfs_exists(list[nr]))
 			continue;
+		attempt = attempt_at(&plain, list[nr]);
 		err = detach_ioctl(&attempt);
 		if (err == -EBUSY)
 			continue;
-		*failed |= detach_result(d, list[nr], err, NULL);
+		*failed |= detach_result(&attempt, err, NULL);
 		list[nr] = -1;
 		gone++;
 	}

@@ -86,6 +86,11 @@ static void add_default_columns(struct list *l)
 		l->shown[l->nr] = &list_columns[l->nr];
 }
 
+static bool is_default(const struct list *l)
+{
+	return l->nr == LIST_NR_DEFAULT && l->shown[0] == &list_columns[0];
+}
+
 static int parse_columns(struct list *l, const char *arg)
 {
 	char *copy, *rest, *name;
@@ -155,6 +160,23 @@ static int check_names(const struct list *l)
 }
 
 typedef int add_row(void *to, const struct list *l, const struct row *r);
+
+/* Whether a device is on its way out, which may last if a file below does not answer. */
+static bool any_going(void)
+{
+	int *indices, nr = sysfs_devices(&indices);
+	int control = device_control_quiet();
+	struct qcow_ioc_status status;
+	bool going = false;
+
+	while (nr-- && control >= 0 && !going)
+		going = !device_status(control, indices[nr], &status) &&
+			status.state & QCOW_STATE_GOING;
+	if (control >= 0)
+		close(control);
+	free(indices);
+	return going;
+}
 
 /* Call @add for each attached device. */
 static int for_each_row(const struct list *l, add_row *add, void *to)
@@ -312,6 +334,8 @@ int list_main(int argc, char **argv)
 		return 0;
 	}
 	l.names = argv + optind;
+	if (is_default(&l) && any_going())
+		add_column(&l, "state");
 	err = l.json ? print_json(&l) : print_table(&l);
 	return check_names(&l) || err;
 }

@@ -120,14 +120,18 @@ static char *cell_mountpoints(const struct row *r)
 static char *cell_state(const struct row *r)
 {
 	u32 state = r->status.state;
+	const char *corrupt = state & QCOW_STATE_CORRUPT ? "corrupt" : "";
+	const char *leaves = "";
 
 	if (!r->known)
 		return NULL;
-	return xasprintf("%s%s%s", state & QCOW_STATE_CORRUPT ? "corrupt" : "",
-			 (state & QCOW_STATE_CORRUPT) && (state & QCOW_STATE_LAZY) ?
-			 "," : "",
-			 state & QCOW_STATE_LAZY ? "lazy" :
-			 state & QCOW_STATE_CORRUPT ? "" : "ok");
+	if (state & QCOW_STATE_GOING)
+		leaves = "going";
+	else if (state & QCOW_STATE_LAZY)
+		leaves = "lazy";
+	if (!*corrupt && !*leaves)
+		return xstrdup("ok");
+	return xasprintf("%s%s%s", corrupt, *corrupt && *leaves ? "," : "", leaves);
 }
 
 static char *cell_cluster(const struct row *r)

@@ -37,9 +37,8 @@ static int change_begin(struct qcow_device *dev, struct qcow_msg *msg)
 		return qcow_fail(msg, -EROFS, "is attached read-only; attach it writable, without -r");
 	if (mutex_lock_killable(&dev->change_mutex))
 		return -EINTR;
-	mutex_lock(&dev->disk->open_mutex);
-	live = dev->state == QCOW_DEVICE_LIVE;
-	mutex_unlock(&dev->disk->open_mutex);
+	/* A detach changes it first, and then takes the mutex. */
+	live = READ_ONCE(dev->state) == QCOW_DEVICE_LIVE;
 	if (live && !qcow_image_stopped(dev->target.image))
 		return 0;
 	mutex_unlock(&dev->change_mutex);

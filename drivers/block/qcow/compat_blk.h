@@ -155,4 +155,14 @@ static inline bool qcow_compat_may_enter(const struct request *rq)
 		      !rq->end_io);
 }
 
+/* Wait until each queue_rq() that has begun has returned. Since 6.2: for a tag set. */
+static inline void qcow_compat_wait_dispatched(struct request_queue *q)
+{
+#ifdef QCOW_HAVE_QUIESCE_DONE_SET
+	blk_mq_wait_quiesce_done(q->tag_set);
+#else
+	blk_mq_wait_quiesce_done(q);
+#endif
+}
+
 #endif /* _QCOW_COMPAT_BLK_H */

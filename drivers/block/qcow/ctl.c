@@ -233,15 +233,21 @@ static long ctl_attach(const struct file *file, void __user *argp)
 static long ctl_detach(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_detach arg;
+	struct qcow_msg msg = { };
 	int err;
 
 	err = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_DETACH_SIZE_V1, argp);
 	if (err)
 		return err;
-	if (arg.pad || (arg.flags && arg.flags != QCOW_DETACH_LAZY &&
-			arg.flags != QCOW_DETACH_FORCE))
+	if (arg.pad || arg.pad2)
 		return -EINVAL;
-	return qcow_device_detach(arg.index, file, arg.flags);
+	if (arg.flags && arg.flags != QCOW_DETACH_LAZY &&
+	    arg.flags != QCOW_DETACH_FORCE)
+		return -EINVAL;
+	err = qcow_device_detach(arg.index, file, arg.flags, arg.diskseq, &msg);
+	if (err)
+		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
+	return err;
 }
 
 static long ctl_status(const struct file *file, void __user *argp)

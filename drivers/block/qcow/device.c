@@ -8,12 +8,14 @@
  * still has the dead device open; the structure itself lives until they let go.
  */
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/qcow.h>
@@ -21,6 +23,7 @@
 #include "cache.h"
 #include "commit.h"
 #include "compat_blk.h"
+#include "device_end.h"
 #include "device.h"
 #include "merge.h"
 #include "sysfs.h"
@@ -28,6 +31,9 @@
 #define DEVICE_QUEUE_DEPTH	128
 #define DEVICE_MAX_SECTORS	8192 /* 4 MiB */
 #define DEVICE_MAX_ZERO_SECTORS	BIT(21) /* 1 GiB */
+
+/* How long a detach waits for the files below. */
+#define DEVICE_DETACH_JIFFIES	(10 * HZ)
 
 static DEFINE_IDR(devices);
 /* Protects the idr, and the devices found in it from being taken apart. */
@@ -176,15 +182,17 @@ static void device_remove(struct work_struct *work)
 {
 	struct qcow_device *dev = container_of(work, struct qcow_device,
 					       remove_work);
-	int err;
+	int err, ret;
 
-	device_publish(dev, NULL);
 	/* Who changes the image now ends; nobody begins any more. */
 	mutex_lock(&dev->change_mutex);
 	mutex_unlock(&dev->change_mutex);
+	err = qcow_device_finish(dev);
+	device_publish(dev, NULL);
 	del_gendisk(dev->disk);
 	blk_mq_free_tag_set(&dev->tag_set);
-	err = device_free_target(dev);
+	ret = device_free_target(dev);
+	err = err ?: ret;
 	device_free_index(dev);
 	if (err)
 		pr_err("%s: what was written since the last flush is lost: error %d\n",
@@ -197,12 +205,14 @@ static void device_remove(struct work_struct *work)
 	qcow_device_put(dev);
 }
 
-/* Nobody opens it any more, and only one caller gets here. */
-static void device_leave(struct qcow_device *dev)
+/* Nobody opens it any more. Return: whether it is the caller who has it removed. */
+static bool device_leave(struct qcow_device *dev)
 {
-	lockdep_assert_held(&dev->disk->open_mutex);
-	dev->state = QCOW_DEVICE_GOING;
+	if (cmpxchg(&dev->state, QCOW_DEVICE_LIVE, QCOW_DEVICE_GOING) !=
+	    QCOW_DEVICE_LIVE)
+		return false;
 	set_bit(QCOW_IMAGE_LEAVING, &dev->target.image->flags);
+	return true;
 }
 
 /* --- Block device operations --- */
@@ -212,7 +222,7 @@ static int qcow_compat_open(device_open, bdev, mode)
 	struct qcow_device *dev = qcow_compat_disk(bdev)->private_data;
 
 	lockdep_assert_held(&qcow_compat_disk(bdev)->open_mutex);
-	if (dev->state == QCOW_DEVICE_GOING)
+	if (READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
 		return -ENXIO;
 	kref_get(&dev->ref);
 	return 0;
@@ -221,12 +231,11 @@ static int qcow_compat_open(device_open, bdev, mode)
 static void qcow_compat_release(device_close, disk)
 {
 	struct qcow_device *dev = disk->private_data;
+	bool last = !disk_openers(disk);
 
 	lockdep_assert_held(&disk->open_mutex);
-	if (dev->lazy && dev->state == QCOW_DEVICE_LIVE && !disk_openers(disk)) {
-		device_leave(dev);
+	if (dev->lazy && last && device_leave(dev))
 		queue_work(remove_wq, &dev->remove_work);
-	}
 	qcow_device_put(dev);
 }
 
@@ -408,7 +417,7 @@ static int device_go_live(struct qcow_device *dev, struct qcow_msg *msg)
 	disk = dev->disk;
 	get_device(disk_to_dev(disk));
 	mutex_lock(&disk->open_mutex);
-	dev->state = QCOW_DEVICE_LIVE;
+	WRITE_ONCE(dev->state, QCOW_DEVICE_LIVE);
 	mutex_unlock(&disk->open_mutex);
 	put_device(disk_to_dev(disk));
 	return 0;
@@ -483,40 +492,87 @@ put:
 
 /* --- Detach --- */
 
-/* Decides what a detach does. Return: 0: remove it now. */
+/* Decides what a detach does. Return: 0: remove it now; 1: at its last close. */
 static int device_may_go(struct qcow_device *dev, u32 flags)
 {
 	lockdep_assert_held(&dev->disk->open_mutex);
-	if (dev->state != QCOW_DEVICE_LIVE)
-		return -ENODEV;
 	if (disk_openers(dev->disk)) {
-		if (flags & QCOW_DETACH_LAZY) {
-			dev->lazy = true;
-			return -EINPROGRESS;
-		}
-		if (!(flags & QCOW_DETACH_FORCE))
+		if (!(flags & QCOW_DETACH_LAZY))
 			return -EBUSY;
+		dev->lazy = true;
+		return 1;
 	}
-	device_leave(dev);
+	return device_leave(dev) ? 0 : -ENODEV;
+}
+
+/*
+ * The block layer holds disk->open_mutex while it writes what is dirty at the last
+ * close, which may last. Return: 0, -EBUSY after the time @until, or -EINTR.
+ */
+static int device_lock_open(struct qcow_device *dev, unsigned long until)
+{
+	while (!mutex_trylock(&dev->disk->open_mutex)) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (time_after(jiffies, until))
+			return -EBUSY;
+		usleep_range(1000, 2000);
+	}
 	return 0;
 }
 
-/* Return: 0: it is on its way, to dev->removed; or as qcow_device_detach(). */
-static int device_begin_detach(struct qcow_device *dev, u32 flags)
+/*
+ * Return: 0: it is on its way, to dev->removed; 1: that will be at the last close;
+ * -ENODEV: somebody else detaches it, or it is not live yet; or as
+ * qcow_device_detach().
+ */
+static int device_begin_detach(struct qcow_device *dev, u32 flags,
+			       unsigned long until)
 {
 	int err;
 
-	mutex_lock(&dev->disk->open_mutex);
-	err = device_may_go(dev, flags);
-	mutex_unlock(&dev->disk->open_mutex);
-	if (err)
-		return err;
 	if (flags & QCOW_DETACH_FORCE) {
+		if (!device_leave(dev))
+			return -ENODEV;
+		dev->forced = true;
 		WRITE_ONCE(dev->target.dead, true);
-		blk_mark_disk_dead(dev->disk);
+	} else {
+		err = device_lock_open(dev, until);
+		if (err)
+			return err;
+		err = device_may_go(dev, flags);
+		mutex_unlock(&dev->disk->open_mutex);
+		if (err)
+			return err;
 	}
 	queue_work(remove_wq, &dev->remove_work);
 	return 0;
+}
+
+/* Say what is waited for; nothing, if the images are being closed. */
+static int device_still_going(struct qcow_device *dev, struct qcow_msg *msg)
+{
+	int err;
+
+	mutex_lock(&qcow_devices_lock);
+	if (idr_find(&devices, dev->index) == dev)
+		err = qcow_device_say(dev, msg);
+	else
+		err = qcow_fail(msg, -EINPROGRESS, "waits for its files to be closed");
+	mutex_unlock(&qcow_devices_lock);
+	return err;
+}
+
+/* Return: how it was removed; or -EINPROGRESS or -EINTR. */
+static int device_wait_removed(struct qcow_device *dev, unsigned long until,
+			       struct qcow_msg *msg)
+{
+	long left = max_t(long, until - jiffies, 1);
+
+	left = wait_for_completion_killable_timeout(&dev->removed, left);
+	if (left < 0)
+		return -EINTR;
+	return left ? dev->remove_err : device_still_going(dev, msg);
 }
 
 /**
@@ -524,25 +580,34 @@ static int device_begin_detach(struct qcow_device *dev, u32 flags)
  * @index: its number
  * @by: as of qcow_device_get()
  * @flags: QCOW_DETACH_*
+ * @diskseq: of its disk; 0: any
+ * @msg: says why it failed
  *
- * May sleep. Return: 0; -ENODEV: there is none; -EBUSY: it is open and @flags
+ * May sleep. One that is being detached is waited for as well. Return: 0; -ENODEV:
+ * there is none; -ESTALE: another one has its number; -EBUSY: it is open and @flags
  * are 0; -EIO: it is removed, but what was written since the last flush is lost;
- * -EINTR: it is being removed, which a task that is to be killed does not wait for.
+ * -EINPROGRESS: it is being removed, which takes longer than ten seconds; -EINTR: so
+ * it is, and a task that is to be killed does not wait for it.
  */
-int qcow_device_detach(int index, const struct file *by, u32 flags)
+int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
+		       struct qcow_msg *msg)
 {
+	unsigned long until = jiffies + DEVICE_DETACH_JIFFIES;
 	struct qcow_device *dev = qcow_device_get(index, by);
 	int err;
 
 	if (!dev)
 		return -ENODEV;
-	err = device_begin_detach(dev, flags);
-	if (!err && wait_for_completion_killable(&dev->removed))
-		err = -EINTR;
+	if (diskseq && diskseq != dev->disk->diskseq)
+		err = qcow_fail(msg, -ESTALE, "is another device by now");
+	else
+		err = device_begin_detach(dev, flags, until);
+	if (err == -ENODEV && READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
+		err = 0;
 	if (!err)
-		err = dev->remove_err;
+		err = device_wait_removed(dev, until, msg);
 	qcow_device_put(dev);
-	return err == -EINPROGRESS ? 0 : err;
+	return min(err, 0);
 }
 
 /*
@@ -568,8 +633,9 @@ static struct qcow_device *device_next_owned(const struct file *owner,
  * qcow_device_detach_owned() - remove the devices that go with an open file
  * @owner: of the control node; nothing can be attached through it any more
  *
- * Nobody can have them open. One that is being detached is left to who does that.
- * May sleep. What is lost by it is said in the kernel's log.
+ * Nobody can have them open. One that is being detached is left to who does that; one
+ * whose files do not answer goes by itself. May sleep, ten seconds for each. What is
+ * lost by it is said in the kernel's log.
  */
 void qcow_device_detach_owned(const struct file *owner)
 {
@@ -577,10 +643,11 @@ void qcow_device_detach_owned(const struct file *owner)
 	int index = 0, err;
 
 	while ((dev = device_next_owned(owner, &index))) {
-		err = device_begin_detach(dev, 0);
+		err = device_begin_detach(dev, 0, jiffies + DEVICE_DETACH_JIFFIES);
 		WARN_ON_ONCE(err == -EBUSY);
 		if (!err)
-			wait_for_completion(&dev->removed);
+			wait_for_completion_timeout(&dev->removed,
+						    DEVICE_DETACH_JIFFIES);
 		qcow_device_put(dev);
 		index++;
 	}
@@ -650,6 +717,8 @@ static void device_fill_status(struct qcow_device *dev,
 	st->cache_size = dev->cache_bytes;
 	if (dev->lazy)
 		st->state |= QCOW_STATE_LAZY;
+	if (READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
+		st->state |= QCOW_STATE_GOING;
 	if (img->file.direct)
 		st->state |= QCOW_STATE_DIRECT;
 	if (img->crypt)

@@ -13,10 +13,10 @@
 struct qcow_merge;
 
 /**
- * enum qcow_device_state - of a device; under disk->open_mutex
+ * enum qcow_device_state - of a device
  * @QCOW_DEVICE_NEW: being attached
  * @QCOW_DEVICE_LIVE: attached
- * @QCOW_DEVICE_GOING: being detached, or gone
+ * @QCOW_DEVICE_GOING: being detached, or gone; set by cmpxchg(), so by one task only
  */
 enum qcow_device_state {
 	QCOW_DEVICE_NEW,
@@ -39,6 +39,7 @@ enum qcow_device_state {
  * @name: qcowN
  * @state: see there
  * @lazy: detach at the last close; under disk->open_mutex
+ * @forced: it is detached while it may be open
  * @chain_lock: protects the backing files in the chain and @depth from who looks at
  *	them without being a request
  * @size_limit: bytes of the image's disk that it shows at most, 0: all
@@ -66,6 +67,7 @@ struct qcow_device {
 	char name[DISK_NAME_LEN];
 	enum qcow_device_state state;
 	bool lazy;
+	bool forced;
 	/* Protects the chain behind the first image, and depth. */
 	spinlock_t chain_lock;
 	u64 size_limit;
@@ -108,7 +110,7 @@ struct qcow_ioc_status;
 int __must_check qcow_device_attach(const struct qcow_attach *attach,
 				    struct qcow_msg *msg, u32 *failed);
 int __must_check qcow_device_detach(int index, const struct file *by,
-				    u32 flags);
+				    u32 flags, u64 diskseq, struct qcow_msg *msg);
 void qcow_device_detach_owned(const struct file *owner);
 struct qcow_device *qcow_device_get(int index, const struct file *by);
 void qcow_device_put(struct qcow_device *dev);

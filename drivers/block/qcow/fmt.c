@@ -141,26 +141,36 @@ int qcow_fmt_open_reading(struct qcow_image *img, const struct qcow_header *h,
 }
 
 /**
- * qcow_fmt_close() - make what was written durable and free an image's parts
+ * qcow_fmt_finish() - make what was written durable
  * @img: the image; no I/O is under way
  *
  * May sleep. Return: 0, or why not all of it is durable.
  */
-int qcow_fmt_close(struct qcow_image *img)
+int qcow_fmt_finish(struct qcow_image *img)
 {
-	int err = 0;
+	int err;
 
-	if (img->alloc) {
-		err = qcow_commit_close(img->alloc);
-		/* It may have been marked corrupt on the way. */
-		qcow_commit_stop(img->alloc);
-	}
+	if (!img->alloc)
+		return 0;
+	err = qcow_commit_close(img->alloc);
+	/* It may have been marked corrupt on the way. */
+	qcow_commit_stop(img->alloc);
 	if (err)
 		pr_err("%s: was not closed cleanly: error %d; see qcowctl check\n",
 		       img->label, err);
+	return err;
+}
+
+/**
+ * qcow_fmt_close() - free an image's parts
+ * @img: the image, finished
+ *
+ * May sleep.
+ */
+void qcow_fmt_close(struct qcow_image *img)
+{
 	qcow_alloc_destroy(img->alloc);
 	qcow_comp_destroy(img->comp);
 	qcow_cache_destroy(img->cache);
 	kvfree(img->l1);
-	return err;
 }

@@ -12,6 +12,7 @@ int __must_check qcow_fmt_open_reading(struct qcow_image *img,
 				       const struct qcow_header *h,
 				       const struct qcow_params *params,
 				       struct qcow_msg *msg);
-int qcow_fmt_close(struct qcow_image *img);
+int __must_check qcow_fmt_finish(struct qcow_image *img);
+void qcow_fmt_close(struct qcow_image *img);
 
 #endif /* _QCOW_FMT_H */

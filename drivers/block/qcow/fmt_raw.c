@@ -16,7 +16,7 @@ static int raw_open(struct qcow_image *img, const struct qcow_params *params,
 	return 0;
 }
 
-static int raw_close(struct qcow_image *img)
+static int raw_finish(struct qcow_image *img)
 {
 	return img->file.file->f_mode & FMODE_WRITE ?
 	       qcow_file_sync(&img->file) : 0;
@@ -37,6 +37,6 @@ static int raw_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 const struct qcow_format_ops qcow_fmt_raw = {
 	.name = "raw",
 	.open = raw_open,
-	.close = raw_close,
+	.finish = raw_finish,
 	.map = raw_map,
 };

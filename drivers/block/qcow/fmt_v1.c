@@ -74,6 +74,7 @@ static int v1_open(struct qcow_image *img, const struct qcow_params *params,
 const struct qcow_format_ops qcow_fmt_v1 = {
 	.name = "qcow",
 	.open = v1_open,
+	.finish = qcow_fmt_finish,
 	.close = qcow_fmt_close,
 	.map = qcow_map,
 };

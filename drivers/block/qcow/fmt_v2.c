@@ -150,15 +150,20 @@ static int v2_start(struct qcow_image *img, struct qcow_msg *msg)
 	return err ? qcow_fail(msg, err, "cannot be written (error %d)", -err) : 0;
 }
 
-static int v2_close(struct qcow_image *img)
+static int v2_finish(struct qcow_image *img)
 {
 	int err = 0, ret;
 
 	if (img->alloc)
 		err = qcow_bitmap_close(img);
-	ret = qcow_fmt_close(img);
-	qcow_bitmap_destroy(img);
+	ret = qcow_fmt_finish(img);
 	return ret ?: err;
+}
+
+static void v2_close(struct qcow_image *img)
+{
+	qcow_fmt_close(img);
+	qcow_bitmap_destroy(img);
 }
 
 static int v2_open(struct qcow_image *img, const struct qcow_params *params,
@@ -194,6 +199,7 @@ const struct qcow_format_ops qcow_fmt_v2 = {
 	.name = "qcow2",
 	.open = v2_open,
 	.start = v2_start,
+	.finish = v2_finish,
 	.close = v2_close,
 	.map = qcow_map,
 };

@@ -92,10 +92,40 @@ int qcow_image_interrupted(const struct qcow_image *img)
 	return 0;
 }
 
+/* Once. Return: 0, or why not all that was written is durable. */
+static int image_finish(struct qcow_image *img)
+{
+	if (!img->ops || !img->ops->finish ||
+	    test_and_set_bit(QCOW_IMAGE_FINISHED, &img->flags))
+		return 0;
+	return img->ops->finish(img);
+}
+
+/**
+ * qcow_image_finish_chain() - write what an image and its backing files have left
+ * @img: the top; no I/O is under way, and none comes any more
+ *
+ * What qcow_image_close_chain() would do first, while the images can still be looked
+ * at. May sleep. Return: 0; or the error by which what was written since the last
+ * flush is lost.
+ */
+int qcow_image_finish_chain(struct qcow_image *img)
+{
+	int err = 0, ret;
+
+	for (; img; img = img->backing) {
+		ret = image_finish(img);
+		err = err ?: ret;
+	}
+	return err;
+}
+
 static int image_close(struct qcow_image *img)
 {
-	int err = img->ops ? img->ops->close(img) : 0;
+	int err = image_finish(img);
 
+	if (img->ops && img->ops->close)
+		img->ops->close(img);
 	qcow_crypt_close(img->crypt);
 	qcow_file_close(&img->data_file);
 	qcow_file_close(&img->file);
@@ -220,7 +250,7 @@ int qcow_image_start(struct qcow_image *img, struct qcow_msg *msg)
  * @img: the top, or NULL; no I/O is under way
  *
  * May sleep. Return: 0; or the error by which what was written since the last
- * flush is lost. It is closed then, too.
+ * flush is lost, unless qcow_image_finish_chain() returned it. It is closed then, too.
  */
 int qcow_image_close_chain(struct qcow_image *img)
 {

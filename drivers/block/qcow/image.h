@@ -23,6 +23,7 @@ struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 					 u32 nr, const struct qcow_params *params,
 					 struct qcow_msg *msg, u32 *failed);
 int __must_check qcow_image_start(struct qcow_image *img, struct qcow_msg *msg);
+int __must_check qcow_image_finish_chain(struct qcow_image *img);
 int qcow_image_close_chain(struct qcow_image *img);
 struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
 					 const struct qcow_source *src,

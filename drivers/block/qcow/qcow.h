@@ -118,8 +118,9 @@ struct qcow_params {
  * @open: read and validate what is needed before any mapping. May sleep
  * @start: the image is about to be used; first changes to it, if it is written.
  *	May be NULL
- * @close: undo @open, also after it failed. Return: 0, or why what was written
- *	is not all durable
+ * @finish: make all that was written durable, as nothing is written any more. Called
+ *	once, also after @open failed. May be NULL. Return: 0, or why not all of it is
+ * @close: undo @open, also after it failed. May be NULL
  * @map: qcow_image_map() without the chain: holes stay holes
  */
 struct qcow_format_ops {
@@ -127,7 +128,8 @@ struct qcow_format_ops {
 	int (*open)(struct qcow_image *img, const struct qcow_params *params,
 		    struct qcow_msg *msg);
 	int (*start)(struct qcow_image *img, struct qcow_msg *msg);
-	int (*close)(struct qcow_image *img);
+	int (*finish)(struct qcow_image *img);
+	void (*close)(struct qcow_image *img);
 	int (*map)(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 		   struct qcow_extent *ext);
 };
@@ -197,6 +199,7 @@ struct qcow_image {
 #define QCOW_IMAGE_STOPPED	1 /* it is written, and its structure damaged */
 #define QCOW_IMAGE_INTERRUPTED	2 /* who has it changed wants that to end */
 #define QCOW_IMAGE_LEAVING	3 /* its device is being detached */
+#define QCOW_IMAGE_FINISHED	4 /* all that was written is durable, or cannot be */
 
 #define qcow_img_err_ratelimited(img, fmt, ...) \
 	pr_err_ratelimited("%s: " fmt, (img)->label, ##__VA_ARGS__)

@@ -154,17 +154,29 @@ struct qcow_ioc_attach {
  * @flags: QCOW_DETACH_*, at most one
  * @index: the N of /dev/qcowN
  * @pad: must be 0
+ * @msg: address of a buffer for one line of text without newline that says why it
+ *	failed, NUL-terminated; may be 0
+ * @msg_size: bytes at @msg
+ * @pad2: must be 0
+ * @diskseq: the disk's sequence number (BLKGETDISKSEQ), so that no other device
+ *	that has got its number is detached: ESTALE; 0: any
  *
  * Without a flag a device that is open is left alone: EBUSY. When the ioctl
  * returns 0 without QCOW_DETACH_LAZY, the device is gone and the driver has
  * let go of its files; so it is and has with EIO, but what was written since the
- * last flush is lost.
+ * last flush is lost. With EINPROGRESS, after ten seconds, a file below does not
+ * answer: the device has QCOW_STATE_GOING, cannot be opened, fails new requests, and
+ * goes by itself when the file answers. To detach it again is to wait for that again.
  */
 struct qcow_ioc_detach {
 	__u32 size;
 	__u32 flags;
 	__s32 index;
 	__u32 pad;
+	__u64 msg;
+	__u32 msg_size;
+	__u32 pad2;
+	__u64 diskseq;
 };
 
 #define QCOW_DETACH_SIZE_V1	16
@@ -290,6 +302,7 @@ struct qcow_ioc_commit {
 #define QCOW_STATE_CORRUPT	(1U << 1) /* damage was met in an image */
 #define QCOW_STATE_DIRECT	(1U << 2) /* direct I/O on the image */
 #define QCOW_STATE_ENCRYPTED	(1U << 3) /* the attached image is encrypted */
+#define QCOW_STATE_GOING	(1U << 4) /* it is being detached */
 
 /**
  * struct qcow_ioc_status - what a device is

@@ -305,8 +305,9 @@ static void abuse_others(void)
 	index = attach_fd(image_fd, QCOW_FORMAT_QCOW2, 0);
 	REFUSED(arg.a.index = index, EBUSY);
 	d.index = st.index = index;
-	for (d.size = 0; d.size < sizeof(d); d.size++)
+	for (d.size = 0; d.size < QCOW_DETACH_SIZE_V1; d.size++)
 		expect("detach size", __LINE__, do_ioctl(QCOW_IOC_DETACH, &d), EINVAL);
+	d.size = sizeof(d);
 	d.flags = QCOW_DETACH_LAZY | QCOW_DETACH_FORCE;
 	expect("detach flags", __LINE__, do_ioctl(QCOW_IOC_DETACH, &d), EINVAL);
 	d.flags = 4;
@@ -314,6 +315,12 @@ static void abuse_others(void)
 	d.flags = 0;
 	d.pad = 1;
 	expect("detach pad", __LINE__, do_ioctl(QCOW_IOC_DETACH, &d), EINVAL);
+	d.pad = 0;
+	d.pad2 = 1;
+	expect("detach pad", __LINE__, do_ioctl(QCOW_IOC_DETACH, &d), EINVAL);
+	d.pad2 = 0;
+	d.diskseq = 1ULL << 62;
+	expect("detach diskseq", __LINE__, do_ioctl(QCOW_IOC_DETACH, &d), ESTALE);
 	st.size = 8;
 	expect("status size", __LINE__, do_ioctl(QCOW_IOC_STATUS, &st), EINVAL);
 	expect("detach", __LINE__, -detach_index(index, 0), 0);
