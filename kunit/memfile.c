@@ -372,7 +372,24 @@ static int memfile_getattr(struct user_namespace *ns, const struct path *path,
 }
 
 /* No owner: the file may be gone later than the module. */
+/* SEEK_DATA alone: sectors of zeros are holes. */
+static loff_t memfile_llseek(struct file *file, loff_t pos, int whence)
+{
+	struct memfile *m = file->private_data;
+	u64 end = min_t(u64, m->len, i_size_read(file_inode(file))), next;
+
+	if (whence != SEEK_DATA)
+		return -EINVAL;
+	for (; pos < end; pos = next) {
+		next = min_t(u64, round_down(pos, 512) + 512, end);
+		if (memchr_inv(m->data + pos, 0, next - pos))
+			return pos;
+	}
+	return -ENXIO;
+}
+
 static const struct file_operations memfile_fops = {
+	.llseek = memfile_llseek,
 	.read_iter = memfile_read_iter,
 	.write_iter = memfile_write_iter,
 	.fsync = memfile_fsync,

@@ -10,6 +10,7 @@
 
 #include "alloc.h"
 #include "image.h"
+#include "space.h"
 
 static const struct qcow_format_ops *image_format(u32 format)
 {
@@ -381,4 +382,32 @@ int qcow_image_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 	ext->type = QCOW_EXTENT_ZERO;
 	ext->len = len;
 	return 0;
+}
+
+/* Data that was never written: the image file, or its data file, has a hole there. */
+static bool extent_is_hole(const struct qcow_extent *ext)
+{
+	return ext->type == QCOW_EXTENT_DATA && !ext->image->crypt &&
+	       qcow_space_is_hole(ext->file, ext->host, ext->len);
+}
+
+/**
+ * qcow_image_reads_zero() - does metadata say that a piece of a disk reads as zeros?
+ * @img: the top of the chain
+ * @pos: bytes into the disk
+ * @len: bytes, may be 0
+ *
+ * No data is read. False says nothing, also if a table cannot be read. May sleep.
+ */
+bool qcow_image_reads_zero(struct qcow_image *img, u64 pos, u64 len)
+{
+	struct qcow_extent ext;
+
+	for (; len; pos += ext.len, len -= ext.len) {
+		if (qcow_image_map(img, pos, len, false, &ext))
+			return false;
+		if (ext.type != QCOW_EXTENT_ZERO && !extent_is_hole(&ext))
+			return false;
+	}
+	return true;
 }

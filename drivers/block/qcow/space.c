@@ -72,6 +72,25 @@ int qcow_space_zero(struct qcow_file *f, u64 pos, u64 len)
 }
 
 /**
+ * qcow_space_is_hole() - does a piece of the file read as zeros without data?
+ * @f: the file
+ * @pos: bytes into the file
+ * @len: bytes
+ *
+ * The filesystem is asked; no data is read. It may know less than it could: false
+ * says nothing. May sleep.
+ */
+bool qcow_space_is_hole(struct qcow_file *f, u64 pos, u64 len)
+{
+	loff_t data;
+
+	if (!qcow_file_regular(f) || pos > S64_MAX - len)
+		return false;
+	data = vfs_llseek(f->file, pos, SEEK_DATA);
+	return data == -ENXIO || data >= (loff_t)(pos + len);
+}
+
+/**
  * qcow_space_fill() - write zeros to a piece of the file
  * @f: the file, open for writing
  * @pos: bytes into the file

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Zeros and discards: whole clusters or subclusters by their entries, the rest
- * by writing zeros.
+ * Zeros and discards: whole clusters or subclusters by their entries, and pieces of
+ * those whose rest reads as zeros already. Zeros elsewhere are written.
  *
  * What was discarded reads as zeros, never as what a backing file holds there.
  * Where an entry cannot say so (version 2 over a backing file) nothing is
@@ -14,6 +14,7 @@
 
 #include "bitmap.h"
 #include "commit.h"
+#include "image.h"
 #include "link.h"
 #include "map.h"
 #include "part.h"
@@ -113,44 +114,109 @@ static u64 zero_span(const struct qcow_image *img, const struct qcow_extent *ext
 
 /*
  * Deal with what one extent covers, but one unit at least: @pos and @len are
- * aligned to it. Return: bytes done or a negative errno.
+ * aligned to it. ZERO_WRITE in @how is left to the caller, without the lock.
+ * Return: bytes done or a negative errno.
  */
+static s64 __zero_units(const struct qcow_io *io, u64 pos, u64 len, u64 unit,
+			enum zero_how *how)
+{
+	struct qcow_image *img = io->image;
+	struct qcow_extent ext;
+	s64 done;
+	int err;
+
+	err = qcow_map(img, pos, min(len, img->size - pos), false, &ext);
+	if (err)
+		return err;
+	*how = zero_decide(io, &ext);
+	/* A part of a unit tells nothing of the rest of it. */
+	if (ext.len < unit && pos + ext.len < img->size &&
+	    *how == ZERO_SKIP && img->layout.version >= 3)
+		*how = ZERO_ENTRY;
+	done = min(len, zero_span(img, &ext, pos, unit));
+	if (*how != ZERO_ENTRY)
+		return done;
+	err = zero_entries(io, pos, done);
+	if (err == -EAGAIN)
+		*how = ZERO_WRITE;
+	else if (err)
+		return err;
+	return done;
+}
+
+static void zero_lock(const struct qcow_io *io, struct qcow_range *range,
+		      u64 pos, u64 len)
+{
+	struct qcow_image *img = io->image;
+
+	range->first = pos >> img->layout.cluster_bits;
+	range->last = (pos + len - 1) >> img->layout.cluster_bits;
+	qcow_inflight_lock(&img->alloc->inflight, range);
+}
+
 static s64 zero_units(const struct qcow_io *io, u64 pos, u64 len, u64 unit)
 {
 	struct qcow_image *img = io->image;
-	u32 bits = img->layout.cluster_bits;
-	struct qcow_range range = {
-		.first = pos >> bits,
-		.last = (pos + len - 1) >> bits,
-	};
 	enum zero_how how = ZERO_SKIP;
-	struct qcow_extent ext;
-	s64 done = 0;
-	int err;
+	struct qcow_range range;
+	s64 done;
 
-	qcow_inflight_lock(&img->alloc->inflight, &range);
-	err = qcow_map(img, pos, min(len, img->size - pos), false, &ext);
-	if (!err) {
-		how = zero_decide(io, &ext);
-		/* A part of a unit tells nothing of the rest of it. */
-		if (ext.len < unit && pos + ext.len < img->size &&
-		    how == ZERO_SKIP && img->layout.version >= 3)
-			how = ZERO_ENTRY;
-		done = min(len, zero_span(img, &ext, pos, unit));
-	}
-	if (how == ZERO_ENTRY) {
-		err = zero_entries(io, pos, done);
-		if (err == -EAGAIN) {
-			how = ZERO_WRITE;
-			err = 0;
-		}
-	}
+	zero_lock(io, &range, pos, len);
+	done = __zero_units(io, pos, len, unit, &how);
 	qcow_inflight_unlock(&img->alloc->inflight, &range);
-	if (err)
-		return err;
-	if (how == ZERO_WRITE)
+	if (done > 0 && how == ZERO_WRITE)
 		return zero_by_writing(io, pos, min_t(u64, done, img->size - pos));
 	return done;
+}
+
+/* Whether the image itself has no data in a piece of its disk. */
+static bool zero_is_empty(struct qcow_image *img, u64 pos, u64 end)
+{
+	struct qcow_extent ext;
+
+	for (; pos < end; pos += ext.len)
+		if (qcow_map(img, pos, end - pos, false, &ext) ||
+		    (ext.type != QCOW_EXTENT_HOLE && ext.type != QCOW_EXTENT_ZERO))
+			return false;
+	return true;
+}
+
+/*
+ * Whether the unit at @start reads as zeros as soon as the piece at @pos does: the
+ * image has no data in it, and the chain has zeros around the piece.
+ */
+static bool zero_completes(struct qcow_image *img, u64 start, u64 unit, u64 pos,
+			   u64 len)
+{
+	u64 end = min(start + unit, img->size);
+
+	return zero_is_empty(img, start, end) &&
+	       qcow_image_reads_zero(img, start, pos - start) &&
+	       qcow_image_reads_zero(img, pos + len, end - pos - len);
+}
+
+/*
+ * A piece of one unit. It becomes a unit of zeros if the rest of it reads as zeros
+ * already; that costs no space. Return: @len, less if less was done, or a negative
+ * errno.
+ */
+static s64 zero_piece(const struct qcow_io *io, u64 pos, u64 len, u64 unit)
+{
+	struct qcow_image *img = io->image;
+	u64 start = pos & ~(unit - 1);
+	enum zero_how how = ZERO_WRITE;
+	struct qcow_range range;
+	s64 done = 0;
+
+	zero_lock(io, &range, pos, len);
+	if (zero_completes(img, start, unit, pos, len))
+		done = __zero_units(io, start, unit, unit, &how);
+	qcow_inflight_unlock(&img->alloc->inflight, &range);
+	if (done < 0)
+		return done;
+	if (how == ZERO_WRITE && io->op != QCOW_OP_DISCARD)
+		return zero_by_writing(io, pos, len);
+	return len;
 }
 
 /* Some of [@pos, @pos + @len). Return: bytes done or a negative errno. */
@@ -172,8 +238,7 @@ static s64 zero_some(const struct qcow_io *io, u64 pos, u64 len)
 				  ZERO_STEP_CLUSTERS << lay->cluster_bits), unit);
 	if (start > pos)
 		len = min(len, start - pos);
-	return io->op == QCOW_OP_DISCARD ? (s64)len :
-					   zero_by_writing(io, pos, len);
+	return zero_piece(io, pos, len, unit);
 }
 
 /* --- raw --- */

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Zeros and discards of a piece of a cluster, or of a subcluster: whether they cost
+ * space, for each kind of cluster over each kind of backing file.
+ */
+#include "map.h"
+#include "writer.h"
+
+#define BITS		16
+#define CLUSTER		((u32)BIT(BITS))
+#define CLUSTERS	4
+/* A subcluster; all operations are on the second cluster. */
+#define SUB		(CLUSTER / 32)
+
+/**
+ * struct zero_case - an operation on the second cluster of a disk
+ * @name: of the case
+ * @version: of the image
+ * @extended: it has subclusters
+ * @top: kinds of its clusters
+ * @below: kinds of the backing file's clusters; 0: there is none
+ * @below_size: bytes of the backing file's disk, 0: as many as the image's
+ * @raw: the backing file is raw
+ * @punched: the raw file has a hole for the cluster, but for its first sector
+ * @op: the operation
+ * @at: bytes into the cluster
+ * @len: bytes
+ * @type: of the piece, afterwards
+ * @mapped: it has a place in the file, afterwards
+ */
+struct zero_case {
+	const char *name;
+	u32 version;
+	bool extended;
+	u32 top;
+	u32 below;
+	u32 below_size;
+	bool raw;
+	bool punched;
+	enum qcow_op op;
+	u32 at;
+	u32 len;
+	enum qcow_extent_type type;
+	bool mapped;
+};
+
+#define PIECE		.at = 4096, .len = 8192
+#define BECOMES_HOLE	.type = QCOW_EXTENT_HOLE
+#define BECOMES_ZERO	.type = QCOW_EXTENT_ZERO
+#define BECOMES_DATA	.type = QCOW_EXTENT_DATA, .mapped = true
+#define OVER_HOLE	.top = BUILDER_HOLE, .below = BUILDER_HOLE
+#define OVER_DATA	.top = BUILDER_HOLE, .below = BUILDER_DATA
+
+static const struct zero_case zero_cases[] = {
+	{ "a hole over nothing", 3, .top = BUILDER_HOLE,
+	  .op = QCOW_OP_ZERO, PIECE, BECOMES_HOLE },
+	{ "a hole over nothing, version 2", 2, .top = BUILDER_HOLE,
+	  .op = QCOW_OP_ZERO, PIECE, BECOMES_HOLE },
+	{ "a hole over nothing, with unmapping", 3, .top = BUILDER_HOLE,
+	  .op = QCOW_OP_UNMAP, PIECE, BECOMES_HOLE },
+	{ "a hole over a hole", 3, OVER_HOLE,
+	  .op = QCOW_OP_ZERO, PIECE, BECOMES_ZERO },
+	{ "a hole over a hole, version 2", 2, OVER_HOLE,
+	  .op = QCOW_OP_ZERO, PIECE, BECOMES_DATA },
+	{ "a hole over zeros", 3, .top = BUILDER_HOLE, .below = BUILDER_ZERO,
+	  .op = QCOW_OP_ZERO, PIECE, BECOMES_ZERO },
+	{ "a hole over zeros with a cluster", 3, .top = BUILDER_HOLE,
+	  .below = BUILDER_ZERO_ALLOC, .op = QCOW_OP_ZERO, PIECE, BECOMES_ZERO },
+	{ "a hole over data", 3, OVER_DATA,
+	  .op = QCOW_OP_ZERO, PIECE, BECOMES_DATA },
+	{ "a hole over compressed data", 3, .top = BUILDER_HOLE,
+	  .below = BUILDER_COMPRESSED, .op = QCOW_OP_ZERO, PIECE, BECOMES_DATA },
+	{ "a hole over a raw file", 3, OVER_DATA, .raw = true,
+	  .op = QCOW_OP_ZERO, PIECE, BECOMES_DATA },
+	{ "a hole over a hole of a raw file", 3, OVER_DATA, .raw = true, .punched = true,
+	  .op = QCOW_OP_ZERO, .len = 8192, BECOMES_ZERO },
+	{ "a hole over a raw file with a hole elsewhere", 3, OVER_DATA, .raw = true,
+	  .punched = true, .op = QCOW_OP_ZERO, PIECE, BECOMES_DATA },
+	{ "a hole behind the end of the backing file", 3, OVER_DATA,
+	  .below_size = CLUSTER, .op = QCOW_OP_ZERO, PIECE, BECOMES_ZERO },
+	{ "all data of a backing file that ends in the cluster", 3, OVER_DATA,
+	  .below_size = CLUSTER + 8192, .op = QCOW_OP_ZERO, .len = 8192, BECOMES_ZERO },
+	{ "some data of a backing file that ends in the cluster", 3, OVER_DATA,
+	  .below_size = CLUSTER + 8192, .op = QCOW_OP_ZERO, PIECE, BECOMES_DATA },
+	{ "behind a raw file that ends in the cluster", 3, OVER_DATA, .raw = true,
+	  .below_size = CLUSTER + 512, .op = QCOW_OP_ZERO, PIECE, BECOMES_DATA },
+	{ "zeros", 3, .top = BUILDER_ZERO, .below = BUILDER_DATA,
+	  .op = QCOW_OP_ZERO, PIECE, BECOMES_ZERO },
+	{ "zeros with a cluster", 3, .top = BUILDER_ZERO_ALLOC, .below = BUILDER_DATA,
+	  .op = QCOW_OP_ZERO, PIECE, BECOMES_ZERO, .mapped = true },
+	{ "zeros with a cluster, with unmapping", 3, .top = BUILDER_ZERO_ALLOC,
+	  .op = QCOW_OP_UNMAP, PIECE, BECOMES_ZERO },
+	{ "data", 3, .top = BUILDER_DATA,
+	  .op = QCOW_OP_UNMAP, PIECE, BECOMES_DATA },
+	{ "compressed data", 3, .top = BUILDER_COMPRESSED,
+	  .op = QCOW_OP_UNMAP, PIECE, BECOMES_DATA },
+	{ "discard of a hole over a hole", 3, OVER_HOLE,
+	  .op = QCOW_OP_DISCARD, PIECE, BECOMES_ZERO },
+	{ "discard of a hole over a hole, version 2", 2, OVER_HOLE,
+	  .op = QCOW_OP_DISCARD, PIECE, BECOMES_HOLE },
+	{ "discard of a hole over data", 3, OVER_DATA,
+	  .op = QCOW_OP_DISCARD, PIECE, BECOMES_HOLE },
+	{ "discard of zeros with a cluster", 3, .top = BUILDER_ZERO_ALLOC,
+	  .op = QCOW_OP_DISCARD, PIECE, BECOMES_ZERO },
+	{ "discard of data", 3, .top = BUILDER_DATA,
+	  .op = QCOW_OP_DISCARD, PIECE, BECOMES_DATA },
+	{ "a piece of a subcluster over a hole", 3, true, OVER_HOLE,
+	  .op = QCOW_OP_ZERO, .at = SUB + 512, .len = 512, BECOMES_ZERO },
+	{ "a subcluster over data", 3, true, OVER_DATA,
+	  .op = QCOW_OP_ZERO, .at = SUB, .len = SUB, BECOMES_ZERO },
+	{ "a piece of a subcluster over data", 3, true, OVER_DATA,
+	  .op = QCOW_OP_ZERO, .at = SUB + 512, .len = 512, BECOMES_DATA },
+	{ "a piece of a subcluster over nothing", 3, true, .top = BUILDER_HOLE,
+	  .op = QCOW_OP_ZERO, .at = SUB + 512, .len = 512, BECOMES_HOLE },
+	{ "discard of a subcluster over data", 3, true, OVER_DATA,
+	  .op = QCOW_OP_DISCARD, .at = SUB, .len = SUB, BECOMES_HOLE },
+};
+
+static void zero_punch(struct writer *w)
+{
+	struct builder_image *img = w->base.c->img;
+	u32 at = CLUSTER + 512, len = CLUSTER - 512;
+
+	memset(img[1].file + at, 0, len);
+	memset(img[0].expect + at, 0, len);
+	memset(w->before + at, 0, len);
+}
+
+static void zero_build(struct kunit *test, const struct zero_case *c)
+{
+	struct rnd_state rnd = qtest_rnd(23000);
+	struct builder_spec specs[2] = {
+		{
+			.version = c->version,
+			.cluster_bits = BITS,
+			.extended_l2 = c->extended,
+			.tidy = true,
+			.kinds = c->top,
+			.size = CLUSTERS * CLUSTER,
+			.writable = true,
+			.order = 4,
+			.room = 4 << 20,
+		},
+		{
+			.raw = c->raw,
+			.version = 3,
+			.cluster_bits = 9,
+			.tidy = true,
+			.kinds = c->below,
+			.size = c->below_size ?: CLUSTERS * CLUSTER,
+		},
+	};
+
+	KUNIT_ASSERT_EQ_MSG(test, writer_build(test->priv, specs, c->below ? 2 : 1, &rnd),
+			    0, "%s", c->name);
+	if (c->punched)
+		zero_punch(test->priv);
+}
+
+static void zero_try(struct kunit *test, const struct zero_case *c)
+{
+	struct writer *w = test->priv;
+	struct qcow_extent ext = { };
+
+	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "%s", c->name);
+	writer_submit_zero(w, 0, CLUSTER + c->at, c->len, c->op);
+	KUNIT_EXPECT_EQ_MSG(test, writer_wait(w, 0), 0, "%s", c->name);
+	KUNIT_EXPECT_EQ(test, qcow_map(w->img, CLUSTER + c->at, c->len, false, &ext), 0);
+	KUNIT_EXPECT_EQ_MSG(test, ext.type, c->type, "%s", c->name);
+	KUNIT_EXPECT_EQ_MSG(test, ext.mapped, c->mapped, "%s", c->name);
+	KUNIT_EXPECT_EQ_MSG(test, writer_read_back(w), 0, "%s", c->name);
+	writer_close(w);
+	KUNIT_EXPECT_STREQ_MSG(test, writer_check_closed(w) ?: "sound", "sound", "%s",
+			       c->name);
+	KUNIT_EXPECT_EQ_MSG(test, w->k.leaks, w->leaks, "%s", c->name);
+}
+
+static void zero_pieces(struct kunit *test)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(zero_cases); i++) {
+		zero_build(test, &zero_cases[i]);
+		zero_try(test, &zero_cases[i]);
+		writer_free(test->priv);
+	}
+}
+
+static struct kunit_case zero_test_cases[] = {
+	KUNIT_CASE(zero_pieces),
+	{ }
+};
+
+static struct kunit_suite zero_suite = {
+	.name = "qcow_zero",
+	.init = writer_test_init,
+	.exit = writer_test_exit,
+	.test_cases = zero_test_cases,
+};
+
+kunit_test_suite(zero_suite);
