@@ -76,6 +76,7 @@ qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
 		blk_queue_max_write_zeroes_sectors(q,
 						   lim->max_write_zeroes_sectors);
 		q->limits.discard_granularity = lim->discard_granularity;
+		q->limits.discard_alignment = lim->discard_alignment;
 		blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
 		blk_queue_write_cache(q, write_cache, write_cache);
 		if (stable_writes)

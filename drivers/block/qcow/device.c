@@ -321,6 +321,22 @@ static void device_set_alignment(const struct qcow_device *dev,
 	lim->dma_alignment = mem_mask;
 }
 
+/*
+ * Discards give space back in whole units: clusters, which begin at multiples of
+ * their size on the image's disk. A device with an offset may begin inside of one.
+ */
+static void device_set_discard(const struct qcow_device *dev,
+			       struct queue_limits *lim)
+{
+	const struct qcow_image *img = dev->target.image;
+	u32 unit = img->layout.cluster_bits ? 1U << img->layout.cluster_bits :
+					      lim->physical_block_size;
+
+	lim->discard_granularity = unit;
+	lim->discard_alignment = -dev->target.offset & (unit - 1);
+	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
+}
+
 static void device_set_limits(const struct qcow_device *dev,
 			      struct queue_limits *lim)
 {
@@ -337,12 +353,8 @@ static void device_set_limits(const struct qcow_device *dev,
 	/* Memory is passed on as it is: no limit of ours. */
 	lim->max_segments = USHRT_MAX;
 	lim->max_segment_size = UINT_MAX;
-	if (dev->flags & QCOW_ATTACH_RO)
-		return;
-	lim->discard_granularity = img->layout.cluster_bits ?
-				   1U << img->layout.cluster_bits :
-				   lim->physical_block_size;
-	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
+	if (!(dev->flags & QCOW_ATTACH_RO))
+		device_set_discard(dev, lim);
 }
 
 /* Whether pages are handed on as they are to who wants them not to change. */

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Zeros and discards that cover a part of a cluster.
+# Zeros and discards that cover a part of a cluster, or a device that begins inside of
+# a cluster.
 
 # Of a cluster of 64 KiB each: data; zeros; a hole; data at the begin, at the end, in the
 # middle; the end of the backing file at 416 KiB; nothing behind it.
@@ -97,4 +98,55 @@ after_zero_partial() {
 	is '0+64 960+64' "$(own over-raw.qcow2 zero)"
 	is '' "$(own discarded.qcow2 data)"
 	is '64+128' "$(own discarded.qcow2 zero)"
+}
+
+make_offset_discard() {
+	local name
+
+	for name in whole pieces trimmed; do
+		create $name 16M -o cluster_size=64k
+		fill $name.qcow2 'write -P 5 0 16M'
+	done
+	create large 3G -o cluster_size=2M
+	fill large.qcow2 'write -P 5 1020M 8M' 'write -P 5 2044M 8M'
+}
+
+# A device that begins inside of a cluster gives back all whole clusters that are
+# discarded, however the requests are cut.
+case_offset_discard() {
+	attach whole.qcow2 --offset 36864
+	blkdiscard "$dev"
+	detach
+	# Requests of 512 KiB, where each end is inside of a cluster if it is not aligned
+	attach pieces.qcow2 --offset 512
+	echo $((512 << 10)) > "/sys/block/${dev#/dev/}/queue/discard_max_bytes"
+	blkdiscard -o $((1 << 20)) -l $((8 << 20)) "$dev"
+	detach
+	# Requests have at most 1 GiB.
+	attach large.qcow2 --offset 1M
+	blkdiscard "$dev"
+	detach
+	attach trimmed.qcow2 --offset $((1048576 + 512))
+	printf 'label: dos\nstart=8, type=83\n' | sfdisk -q "$dev"
+	blockdev --rereadpt "$dev" 2> /dev/null || true
+	until [ -b "${dev}p1" ]; do pause 0.05; done
+	# Since Linux 5.19 the attribute of a whole disk shows something else.
+	is $((65536 - 512 - 4096)) "$(cat "/sys/class/block/${dev#/dev/}p1/discard_alignment")"
+	mkfs.ext4 -q -O ^has_journal -E nodiscard "${dev}p1"
+	mkdir -p "$HERE/mnt"
+	mount "${dev}p1" "$HERE/mnt"
+	fstrim "$HERE/mnt"
+	umount "$HERE/mnt"
+	detach
+}
+
+after_offset_discard() {
+	check whole.qcow2 pieces.qcow2 large.qcow2 trimmed.qcow2
+	is '0+64' "$(own whole.qcow2 data)"
+	# Whole clusters in [1 MiB + 512, 9 MiB + 512)
+	is '0+1088 9216+7168' "$(own pieces.qcow2 data)"
+	is '' "$(own large.qcow2 data)"
+	[ "$(qemu-img map -f qcow2 --output=json trimmed.qcow2 |
+		jq '[.[] | select(.data) | .length] | add')" -lt $((4 << 20)) ] ||
+		fail "fstrim gave nothing back: $(own trimmed.qcow2 data)"
 }
