@@ -90,7 +90,7 @@ measure() {
 
 	[ "$1" != qcow ] || image=$work/qcow.cpio
 	rm -f "$results/$1" "$results/$1.key"
-	"$here/../vm/run.sh" -k "$kernel" -m 3G -t 900 --icount -i "$image" \
+	"$here/../vm/run.sh" -k "$kernel" -m 3G -t 1200 --icount -i "$image" \
 		-b "target=$1 work=$groups norandmaps" > "$work/$1" || {
 		say "$1 failed:"
 		cat "$work/$1" >&2
