@@ -39,6 +39,10 @@ same "resize: smaller, in use" "1 qcowctl: /dev/qcow0 is in use:" "$code $(head 
 has "resize: smaller, in use: what to do" "--force does it all the same" err
 resizes "--force" "resize flags=0x1 index=0 bytes=536870912" --force qcow0 512M
 resizes "--force, not attached" "resize flags=0x1 index=0 bytes=536870912" other.qcow2 512M --force
+resizes "as large as its file" "resize flags=0x2 index=0 bytes=0" qcow0
+resizes "max" "resize flags=0x2 index=0 bytes=0" qcow0 max
+resizes "max, forced" "resize flags=0x3 index=0 bytes=0" --force qcow0 max
+keeps "max and more" "bad size \"max1\"; give .* or max" qcow0 max1
 keeps "nothing left" "has 1073741824 bytes" --force qcow0 -1G
 keeps "odd" "multiple of 512" qcow0 1000
 
@@ -49,5 +53,5 @@ resizes "less, and an option" "$less" qcow0 -512M --force
 resizes "less, first" "$less" -512M --force qcow0
 resizes "less, behind --" "$less" --force -- other.qcow2 -512M
 keeps "two sizes" "unknown or incomplete option -5" --force -512M qcow0 -512M
-keeps "less, no image" "takes an image or device and a size" --force -512M
+keeps "less, no image" "takes an image or device, and a size or max" --force -512M
 keeps "an option like a size" "unknown or incomplete option -x" -x5 qcow0 1G

@@ -399,7 +399,7 @@ static int mock_resize(const struct qcow_ioc_resize *r)
 	fprintf(log, "resize flags=%#x index=%d bytes=%llu\n", r->flags, r->index,
 		r->bytes);
 	fclose(log);
-	if (r->bytes < MOCK_BYTES && !(r->flags & QCOW_RESIZE_FORCE) && mock_openers())
+	if (!(r->flags & QCOW_RESIZE_MAX) && r->bytes < MOCK_BYTES && !(r->flags & QCOW_RESIZE_FORCE) && mock_openers())
 		return fail(EBUSY);
 	return 0;
 }

@@ -16,10 +16,11 @@
 #include "text.h"
 
 const char resize_usage[] =
-"Usage: qcowctl resize [options] IMAGE|DEVICE [+|-]SIZE\n"
+"Usage: qcowctl resize [options] IMAGE|DEVICE [[+|-]SIZE|max]\n"
 "\n"
 "Make a disk larger or smaller, also while it is in use. What a larger disk has\n"
-"more of reads as zeros; what a smaller one has less of is lost.\n"
+"more of reads as zeros; what a smaller one has less of is lost. Without a size, or\n"
+"with max, a raw image's disk ends where its file or block device ends by now.\n"
 "\n"
 "     --force          make a device smaller though it is in use\n"
 " -f, --format FORMAT  of an image that is not attached: qcow2, qcow or raw; probe\n"
@@ -63,12 +64,16 @@ static int parse_size(struct resize *r, const char *arg)
 	const char *digits = arg;
 	char *shown;
 
+	if (!arg || !strcmp(arg, "max")) {
+		r->flags |= QCOW_RESIZE_MAX;
+		return 0;
+	}
 	if (arg[0] == '+' || arg[0] == '-')
 		r->sign = *digits++;
 	if (!text_parse_size(digits, &r->bytes) && !(r->bytes % 512))
 		return 0;
 	shown = text_escape(arg);
-	report("resize", "bad size \"%s\"; give bytes, a multiple of 512, such as 20G or +5G",
+	report("resize", "bad size \"%s\"; give bytes, a multiple of 512, such as 20G or +5G, or max",
 	       shown);
 	free(shown);
 	return -1;
@@ -141,6 +146,15 @@ static u64 choose_size(const struct resize *r, struct operand *o)
 	return wanted;
 }
 
+static void report_failure(const struct operand *o, int err, u32 flags,
+			   const struct qcow_msg *msg)
+{
+	if (err == -EINVAL && flags & QCOW_RESIZE_MAX && !msg->text[0])
+		report(o->name, "the driver is too old to look at its size; give one");
+	else
+		report_msg(o->name, err, msg);
+}
+
 static int resize_device(const struct resize *r, struct operand *o)
 {
 	struct qcow_msg msg = { };
@@ -150,20 +164,22 @@ static int resize_device(const struct resize *r, struct operand *o)
 		.index = o->index,
 		.msg = (uintptr_t)msg.text,
 		.msg_size = sizeof(msg.text),
-		.bytes = choose_size(r, o),
 	};
 	struct attempt attempt = { .control = o->control, .ioc = &ioc };
 	struct in_use users = { };
 	int err;
 
-	if (!ioc.bytes)
-		return -1;
+	if (!(r->flags & QCOW_RESIZE_MAX)) {
+		ioc.bytes = choose_size(r, o);
+		if (!ioc.bytes)
+			return -1;
+	}
 	err = in_use_patiently(&users, o->index, resize_ioctl, &attempt);
 	msg.text[sizeof(msg.text) - 1] = 0;
 	if (err == -EBUSY)
 		report_users(&users, o);
 	else if (err)
-		report_msg(o->name, err, &msg);
+		report_failure(o, err, r->flags, &msg);
 	in_use_free(&users);
 	return err ? -1 : 0;
 }
@@ -228,8 +244,8 @@ int resize_main(int argc, char **argv)
 	}
 	if (!err && !size && argc == optind + 2)
 		size = argv[--argc];
-	if (!err && (!size || argc != optind + 1)) {
-		report("resize", "takes an image or device and a size; see qcowctl resize --help");
+	if (!err && argc != optind + 1) {
+		report("resize", "takes an image or device, and a size or max; see qcowctl resize --help");
 		err = -1;
 	}
 	if (!err)

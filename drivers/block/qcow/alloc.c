@@ -143,6 +143,34 @@ int qcow_alloc_refused(const struct qcow_alloc *a)
 
 /* --- Reservation --- */
 
+static void __return_run(struct qcow_alloc *a, struct qcow_run *run)
+{
+	for (; run->next < run->end; run->next++)
+		if (__qcow_refcount_set(a, run->next, 0))
+			break;
+	run->end = run->next;
+}
+
+/*
+ * A volume may have been extended, or made smaller, since it was last looked at.
+ * What is reserved behind its end is given back: no write could get there.
+ */
+static void __follow_volume(struct qcow_alloc *a)
+{
+	struct qcow_run behind = { .end = a->pool.end };
+
+	lockdep_assert_held(&a->lock);
+	if (qcow_file_regular(&a->img->file))
+		return;
+	a->limit = qcow_file_size(&a->img->file) >> qcow_alloc_cluster_bits(a);
+	if (likely(a->pool.end <= a->limit))
+		return;
+	behind.next = max(a->pool.next, a->limit);
+	a->pool.end = behind.next;
+	if (alloc_has_refcounts(a))
+		__return_run(a, &behind);
+}
+
 /* Version 1: take @nr clusters behind all that were ever taken. */
 static int __take_end(struct qcow_alloc *a, u32 nr, u64 *first)
 {
@@ -268,7 +296,7 @@ static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
  * Context: as qcow_refcount_grow(). May sleep; reads refcounts, makes the file
  * longer, writes nothing but a larger refcount table. What was taken and is not
  * linked has to be given to qcow_release().
- * Return: 0; -ENOSPC: all are taken that entries can lead to, that the device has
+ * Return: 0; -ENOSPC: all are taken that entries can lead to, that the device has now
  * or that a refcount table of the largest size covers; -EIO: metadata is said to be
  * free, which stops the image; or the error of reading refcounts or of making the
  * table larger, -ENOMEM among them.
@@ -284,6 +312,7 @@ int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 		if (err)
 			return err;
 		mutex_lock(&a->lock);
+		__follow_volume(a);
 		if (a->pool.next == a->pool.end)
 			err = __reserve(a, alloc_batch(a, want));
 		if (!err)
@@ -434,6 +463,7 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 		return err;
 	do {
 		mutex_lock(&a->lock);
+		__follow_volume(a);
 		err = __take_run(a, nr, first);
 		mutex_unlock(&a->lock);
 		if (err != -ERANGE)
@@ -446,14 +476,6 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 	if (err)
 		qcow_release(a, *first, nr);
 	return err;
-}
-
-static void __return_run(struct qcow_alloc *a, struct qcow_run *run)
-{
-	for (; run->next < run->end; run->next++)
-		if (__qcow_refcount_set(a, run->next, 0))
-			break;
-	run->end = run->next;
 }
 
 /**
@@ -618,7 +640,7 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 		a->file_end = img->file.size;
 		a->limit = 1ULL << (ALLOC_OFFSET_BITS - h->cluster_bits);
 	} else {
-		a->limit = img->file.size >> h->cluster_bits;
+		a->limit = qcow_file_size(&img->file) >> h->cluster_bits;
 		a->fresh = U64_MAX;
 		a->file_end = U64_MAX;
 	}

@@ -83,7 +83,8 @@ struct qcow_ready {
  *	before: they read as zeros
  * @pool: clusters that are reserved
  * @file_end: bytes of a regular file as far as it was grown; else U64_MAX
- * @limit: clusters that a block device holds; else that entries can lead to
+ * @limit: clusters that a block device held when some were last taken; else that
+ *	entries can lead to
  * @releases: references that are gone in memory: release.c
  * @nr_releases: how many notes those are; read without @lock, too
  * @max_releases: notes that there may be: what is more is leaked

@@ -229,9 +229,12 @@ static int resize_check(const struct qcow_device *dev, u64 bytes,
 static int resize_run(struct qcow_device *dev, struct qcow_change *base)
 {
 	struct change_size *c = container_of(base, struct change_size, base);
-	int err;
+	int err = 0;
 
-	err = resize_check(dev, c->bytes, c->msg);
+	if (c->flags & QCOW_RESIZE_MAX)
+		err = qcow_resize_max(dev->target.image, &c->bytes, c->msg);
+	if (!err)
+		err = resize_check(dev, c->bytes, c->msg);
 	if (err)
 		return err;
 	if (c->bytes < dev->target.image->size)
@@ -248,12 +251,12 @@ static int resize_run(struct qcow_device *dev, struct qcow_change *base)
  * qcow_change_size() - give a device and its image another size
  * @index: its number
  * @by: as of qcow_device_get()
- * @bytes: the size
+ * @bytes: the size; with QCOW_RESIZE_MAX, 0
  * @flags: QCOW_RESIZE_*
  * @msg: says why it failed
  *
  * May sleep. Return: 0; -ENODEV: there is none; -EBUSY: it is open, it would
- * become smaller, and @flags are 0; or another error.
+ * become smaller, and QCOW_RESIZE_FORCE is not set; or another error.
  */
 int qcow_change_size(int index, const struct file *by, u64 bytes, u32 flags,
 		     struct qcow_msg *msg)

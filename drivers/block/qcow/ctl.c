@@ -276,7 +276,8 @@ static long ctl_resize(const struct file *file, void __user *argp)
 	err = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_RESIZE_SIZE_V1, argp);
 	if (err)
 		return err;
-	if (arg.flags & ~QCOW_RESIZE_FORCE)
+	if (arg.flags & ~(QCOW_RESIZE_FORCE | QCOW_RESIZE_MAX) ||
+	    (arg.flags & QCOW_RESIZE_MAX && arg.bytes))
 		return -EINVAL;
 	err = qcow_change_size(arg.index, file, arg.bytes, arg.flags, &msg);
 	if (err)

@@ -190,17 +190,47 @@ static int shrink(const struct qcow_io *like, u64 size)
 
 /* --- raw --- */
 
+/* The disk that the file holds now: others may have changed its size. */
+static u64 raw_size(const struct qcow_image *img)
+{
+	return (qcow_file_size(&img->file) + 511) & ~511ULL;
+}
+
 static int resize_raw(struct qcow_image *img, u64 size, struct qcow_msg *msg)
 {
-	int err;
+	u64 there = raw_size(img);
+	int err = 0;
 
-	if (!qcow_file_regular(&img->file))
-		return qcow_fail(msg, -EOPNOTSUPP, "is a block device, whose size is not the driver's to change");
-	err = qcow_space_truncate(&img->file, size);
+	if (size != there && !qcow_file_regular(&img->file))
+		return qcow_fail(msg, -EOPNOTSUPP, "is a block device of %llu bytes, whose size is not the driver's to change; change it first, then give max",
+				 there);
+	if (size != there)
+		err = qcow_space_truncate(&img->file, size);
 	if (err)
 		return err;
+	/* What others cut off is not missed any more. */
+	atomic64_set(&img->file.end, qcow_file_size(&img->file));
 	img->size = size;
 	return qcow_file_sync(&img->file);
+}
+
+/**
+ * qcow_resize_max() - how large is the disk that an image's file holds now?
+ * @img: the image
+ * @size: the result, in bytes
+ * @msg: says why that cannot be told
+ *
+ * Does not sleep. Return: 0, -EOPNOTSUPP: the image is not raw; or -EINVAL: the file
+ * is empty.
+ */
+int qcow_resize_max(const struct qcow_image *img, u64 *size, struct qcow_msg *msg)
+{
+	if (img->ops != &qcow_fmt_raw)
+		return qcow_fail(msg, -EOPNOTSUPP, "is no raw image, so its disk does not end where its file does; give a size, such as +10G");
+	*size = raw_size(img);
+	if (*size)
+		return 0;
+	return qcow_fail(msg, -EINVAL, "its file is empty now; give it a size first");
 }
 
 /**
@@ -218,10 +248,10 @@ int qcow_resize(const struct qcow_io *like, u64 size, struct qcow_msg *msg)
 	struct qcow_image *img = like->image;
 	int err;
 
-	if (size == img->size)
-		return 0;
 	if (!img->alloc)
 		return resize_raw(img, size, msg);
+	if (size == img->size)
+		return 0;
 	if (img->layout.version == 1)
 		return qcow_fail(msg, -EOPNOTSUPP, "is qcow version 1, whose disks keep their size; convert it with qemu-img convert -O qcow2");
 	if (img->layout.version < 3 && img->alloc->snapshots)

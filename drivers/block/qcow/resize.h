@@ -6,5 +6,7 @@
 
 int __must_check qcow_resize(const struct qcow_io *like, u64 size,
 			     struct qcow_msg *msg);
+int __must_check qcow_resize_max(const struct qcow_image *img, u64 *size,
+				 struct qcow_msg *msg);
 
 #endif /* _QCOW_RESIZE_H */

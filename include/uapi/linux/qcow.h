@@ -182,6 +182,9 @@ struct qcow_ioc_detach {
 #define QCOW_DETACH_SIZE_V1	16
 
 #define QCOW_RESIZE_FORCE	(1U << 0) /* make it smaller though it is open */
+#define QCOW_RESIZE_MAX		(1U << 1) /* a raw image: as large as its file or
+					   * block device is now
+					   */
 
 /**
  * struct qcow_ioc_resize - give a device and its image another size
@@ -191,10 +194,11 @@ struct qcow_ioc_detach {
  * @msg_size: bytes at @msg
  * @msg: address of a buffer for one line of text without newline that says why
  *	it failed, NUL-terminated; may be 0
- * @bytes: the new size, a multiple of 512, not 0
+ * @bytes: the new size, a multiple of 512, not 0; 0 with QCOW_RESIZE_MAX
  *
- * What a larger disk has more of reads as zeros. Without a flag a device that is
- * open is not made smaller: EBUSY. When the ioctl returns 0 the size is durable,
+ * What a larger disk has more of reads as zeros, or with QCOW_RESIZE_MAX as what the
+ * file holds there. Without QCOW_RESIZE_FORCE a device that is open is not made
+ * smaller: EBUSY. When the ioctl returns 0 the size is durable,
  * and the device has it.
  */
 struct qcow_ioc_resize {

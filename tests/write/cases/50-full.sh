@@ -83,13 +83,6 @@ after_full_snapshot() {
 	done
 }
 
-# table NAME TABLE: what a mapped disk is from now on
-table() {
-	dmsetup suspend --noflush --nolockfs "$1"
-	dmsetup load "$1" --table "$2"
-	dmsetup resume --noudevsync "$1"
-}
-
 # --- A disk that fails after so many blocks ---
 
 # failing_at BLOCKS BAD: all of it, or only writes, with the target BAD

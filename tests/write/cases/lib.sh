@@ -67,6 +67,13 @@ null_disk_end() {
 	rmdir "/sys/kernel/config/nullb/$1"
 }
 
+# table NAME TABLE: what a mapped disk is from now on
+table() {
+	dmsetup suspend --noflush --nolockfs "$1"
+	dmsetup load "$1" --table "$2"
+	dmsetup resume --noudevsync "$1"
+}
+
 # --- On the host ---
 
 # create NAME SIZE [ARGUMENTS...]: NAME.qcow2
