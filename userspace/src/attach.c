@@ -16,6 +16,7 @@
 #include "command.h"
 #include "detach.h"
 #include "device.h"
+#include "in_use.h"
 #include "keys.h"
 #include "report.h"
 #include "text.h"
@@ -211,18 +212,74 @@ static void set_image(struct qcow_ioc_image *to, const struct image *img,
 	to->cipher_len = strlen(key->cipher);
 }
 
+/* Say who has a block device that is to be written. Return: whether that is known. */
+static bool report_users(const struct file *f)
+{
+	struct in_use u;
+	bool known;
+	char *shown;
+	size_t i;
+
+	if (f->fd < 0 || !S_ISBLK(f->stat.st_mode))
+		return false;
+	in_use_find_below(&u, f->stat.st_rdev, true);
+	known = u.nr;
+	if (known) {
+		shown = text_escape(f->name);
+		fprintf(stderr, "qcowctl: %s is in use:\n", shown);
+		for (i = 0; i < u.nr; i++)
+			fprintf(stderr, "  %s\n", u.lines[i]);
+		fputs("Stop that first, or attach it read-only with -r.\n", stderr);
+		free(shown);
+	}
+	in_use_free(&u);
+	return known;
+}
+
+/* Reading a block device does not keep others from writing it. */
+static void note_users(const struct file *f)
+{
+	struct in_use u;
+
+	if (f->fd < 0 || f->writable || !S_ISBLK(f->stat.st_mode))
+		return;
+	in_use_find_below(&u, f->stat.st_rdev, false);
+	if (u.nr)
+		report(f->name, "is in use (%s%s), so what is read of it may change",
+		       u.lines[0], u.nr > 1 ? " and others" : "");
+	in_use_free(&u);
+}
+
+/* What there is to say of a chain that is attached all the same. */
+static void note_chain(const struct chain *c)
+{
+	const struct image *img;
+
+
+	for (img = c->images; img < c->images + c->nr; img++) {
+		note_users(&img->file);
+		if (image_has_data_file(img))
+			note_users(&img->data);
+	}
+}
+
 /* Say why the driver refused, of the image that it names. */
 static void report_refusal(const struct chain *c,
 			   const struct qcow_ioc_attach *ioc, int err,
 			   const struct qcow_msg *msg)
 {
 	u32 i = ioc->msg_image;
+	const struct image *img = &c->images[i < c->nr ? i : 0];
 
 	if (err == -EPERM && !msg->text[0]) {
 		report(c->images[0].file.name, "only root may attach images (it takes CAP_SYS_ADMIN); use sudo");
 		return;
 	}
-	report_msg(c->images[i < c->nr ? i : 0].file.name, err, msg);
+	if (err == -EBUSY && i < c->nr &&
+	    (report_users(&img->file) ||
+	     (image_has_data_file(img) && report_users(&img->data))))
+		return;
+	report_msg(img->file.name, err, msg);
 }
 
 /* Hand the open files to the driver: the N of the new device, or -1. */
@@ -287,6 +344,8 @@ static int attach_named(struct attach *a, const char *name)
 	/* Said only now, so that an attach that fails says one line. */
 	if (index >= 0 && chain.unwritable)
 		report(chain.unwritable, "cannot be opened for writing, attaching it read-only");
+	if (index >= 0)
+		note_chain(&chain);
 	chain_close(&chain);
 	return index;
 }

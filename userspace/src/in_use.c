@@ -11,6 +11,7 @@
 #include <libmount.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "in_use.h"
 #include "proc.h"
@@ -235,6 +236,8 @@ static void add_process(void *arg, const struct proc_opener *opener)
 {
 	struct target *t = arg;
 
+	if (opener->pid == getpid())
+		return;
 	add_line(t->users, !is_passing(opener->comm),
 		 xasprintf("/dev/%s open by %s (pid %d)",
 			   t->nodes[opener->which].name, opener->comm,
@@ -254,6 +257,17 @@ static void find_processes(struct target *t)
 	free(files);
 }
 
+/* Those who claim a device for as long as they use it. */
+static void find_claims(struct target *t)
+{
+	size_t i;
+
+	find_mounts(t);
+	find_swaps(t);
+	for (i = 0; i < t->nr; i++)
+		find_holders(t, &t->nodes[i]);
+}
+
 /**
  * in_use_find() - find who uses a device
  * @u: the result, to in_use_free()
@@ -262,16 +276,34 @@ static void find_processes(struct target *t)
 void in_use_find(struct in_use *u, int index)
 {
 	struct target *t = xcalloc(1, sizeof(*t));
-	size_t i;
 
 	memset(u, 0, sizeof(*u));
 	t->users = u;
 	t->nr = sysfs_nodes(index, t->nodes);
 	if (t->nr) {
-		find_mounts(t);
-		find_swaps(t);
-		for (i = 0; i < t->nr; i++)
-			find_holders(t, &t->nodes[i]);
+		find_claims(t);
+		find_stacked(t);
+		find_processes(t);
+	}
+	free(t);
+}
+
+/**
+ * in_use_find_below() - find who uses a block device that an image lies on
+ * @u: the result, to in_use_free()
+ * @dev: its number
+ * @openers: those who merely have it open, too, but this process
+ */
+void in_use_find_below(struct in_use *u, dev_t dev, bool openers)
+{
+	struct target *t = xcalloc(1, sizeof(*t));
+
+	memset(u, 0, sizeof(*u));
+	t->users = u;
+	t->nr = sysfs_overlapping(dev, t->nodes);
+	if (t->nr)
+		find_claims(t);
+	if (t->nr && openers) {
 		find_stacked(t);
 		find_processes(t);
 	}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /**
  * struct in_use - who uses a device
@@ -18,6 +19,7 @@ struct in_use {
 };
 
 void in_use_find(struct in_use *u, int index);
+void in_use_find_below(struct in_use *u, dev_t dev, bool openers);
 int in_use_patiently(struct in_use *u, int index, int (*attempt)(void *arg),
 		     void *arg);
 void in_use_report(const struct in_use *u, int index, unsigned int openers,

@@ -155,22 +155,15 @@ static bool read_node(struct sysfs_node *node, const char *folder,
 	return true;
 }
 
-/**
- * sysfs_nodes() - a device and its partitions
- * @index: the N of /dev/qcowN
- * @nodes: the result, SYSFS_MAX_NODES entries; the first is the disk
- *
- * Return: how many there are, 0 if there is no such device.
- */
-size_t sysfs_nodes(int index, struct sysfs_node *nodes)
+/* As sysfs_nodes(), of the disk with a name. */
+static size_t disk_nodes(const char *name, struct sysfs_node *nodes)
 {
-	char path[64], name[32];
+	char path[64];
 	struct dirent *d;
 	size_t nr = 0;
 	DIR *dir;
 
-	snprintf(name, sizeof(name), "qcow%d", index);
-	snprintf(path, sizeof(path), "/sys/block/%s", name);
+	snprintf(path, sizeof(path), "/sys/block/%.31s", name);
 	if (!read_node(&nodes[nr], "/sys/block", name))
 		return 0;
 	nr++;
@@ -182,6 +175,52 @@ size_t sysfs_nodes(int index, struct sysfs_node *nodes)
 			nr += read_node(&nodes[nr], path, d->d_name);
 	closedir(dir);
 	return nr;
+}
+
+/**
+ * sysfs_nodes() - a device and its partitions
+ * @index: the N of /dev/qcowN
+ * @nodes: the result, SYSFS_MAX_NODES entries; the first is the disk
+ *
+ * Return: how many there are, 0 if there is no such device.
+ */
+size_t sysfs_nodes(int index, struct sysfs_node *nodes)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "qcow%d", index);
+	return disk_nodes(name, nodes);
+}
+
+/**
+ * sysfs_overlapping() - a block device, and those that share sectors with it
+ * @dev: its number
+ * @nodes: the result, SYSFS_MAX_NODES entries: of a disk, its partitions, too; of a
+ *	partition, its disk
+ *
+ * Return: how many there are, 0 if there is no such device.
+ */
+size_t sysfs_overlapping(dev_t dev, struct sysfs_node *nodes)
+{
+	char link[64], path[PATH_MAX];
+	char *name, *disk;
+	size_t nr = 0;
+	u64 number;
+
+	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major(dev), minor(dev));
+	if (!realpath(link, path))
+		return 0;
+	name = strrchr(path, '/');
+	if (!name)
+		return 0;
+	*name++ = 0;
+	if (!sysfs_read_u64(&number, "%s/partition", link))
+		return disk_nodes(name, nodes);
+	nr += read_node(&nodes[nr], path, name);
+	disk = strrchr(path, '/');
+	if (!disk)
+		return nr;
+	return nr + read_node(&nodes[nr], "/sys/block", disk + 1);
 }
 
 /**

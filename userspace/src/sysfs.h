@@ -24,6 +24,7 @@ bool sysfs_read_u64(u64 *value, const char *fmt, ...) __printf(2, 3);
 char *sysfs_attr(int index, const char *attr);
 int sysfs_devices(int **list);
 size_t sysfs_nodes(int index, struct sysfs_node *nodes);
+size_t sysfs_overlapping(dev_t dev, struct sysfs_node *nodes);
 bool sysfs_exists(int index);
 int sysfs_index_of(dev_t dev, bool *partition);
 

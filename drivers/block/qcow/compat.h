@@ -20,6 +20,7 @@
 #include <linux/err.h>
 #include <linux/falloc.h>
 #include <linux/ioprio.h>
+#include <linux/file.h>
 #include <linux/key.h>
 #include <linux/kthread.h>
 #include <linux/list_lru.h>
@@ -126,6 +127,37 @@ static inline bool qcow_charge_forgo_memory(void)
 {
 	return set_active_memcg(NULL);
 }
+
+/*
+ * Claim a block device for @holder, who may do so several times. Return: to be given to
+ * qcow_compat_unclaim(), or an ERR_PTR: -EBUSY: somebody else has it. May sleep.
+ *
+ * Since 6.9: an opened block device is a file.
+ */
+#ifdef QCOW_HAVE_BDEV_FILE
+static inline void *qcow_compat_claim(dev_t dev, void *holder)
+{
+	return bdev_file_open_by_dev(dev, BLK_OPEN_READ, holder, NULL);
+}
+
+static inline void qcow_compat_unclaim(void *claim, void *holder)
+{
+	if (current->flags & PF_KTHREAD)
+		__fput_sync(claim);
+	else
+		fput(claim);
+}
+#else
+static inline void *qcow_compat_claim(dev_t dev, void *holder)
+{
+	return blkdev_get_by_dev(dev, FMODE_READ | FMODE_EXCL, holder);
+}
+
+static inline void qcow_compat_unclaim(void *claim, void *holder)
+{
+	blkdev_put(claim, FMODE_READ | FMODE_EXCL);
+}
+#endif
 
 /* Since 6.17; filesystems refuse what they do not know. */
 #ifndef FALLOC_FL_WRITE_ZEROES

@@ -589,6 +589,7 @@ bool qcow_file_shrunk(const struct qcow_file *f)
  */
 void qcow_file_close(struct qcow_file *f)
 {
+	qcow_claim_drop(&f->claim);
 	if (f->file && current->flags & PF_KTHREAD)
 		__fput_sync(f->file);
 	else if (f->file)

@@ -2,6 +2,7 @@
 #ifndef _QCOW_FILE_H
 #define _QCOW_FILE_H
 
+#include "claim.h"
 #include "io.h"
 #include "pure.h"
 
@@ -15,6 +16,7 @@ enum qcow_direct {
 /**
  * struct qcow_file - an image or data file, or a block device that holds one
  * @file: the open file, referenced
+ * @claim: of a block device
  * @size: bytes it had when it was opened
  * @end: bytes it had when it was last made durable: what lies below must be
  *	readable, what lies above may read as zeros
@@ -28,6 +30,7 @@ enum qcow_direct {
  */
 struct qcow_file {
 	struct file *file;
+	struct qcow_claim claim;
 	u64 size;
 	atomic64_t end;
 	u32 dio_mask;

@@ -134,25 +134,45 @@ static int image_close(struct qcow_image *img)
 	return err;
 }
 
+/* Open one of the files of an image; @replaces: as the same file is open already. */
+static int image_open_file(struct qcow_image *img, struct qcow_file *f,
+			   struct file *file, const struct qcow_file *replaces,
+			   const struct qcow_params *params,
+			   struct qcow_msg *msg)
+{
+	int err = qcow_file_open(f, file, params->direct, msg);
+
+	if (!err)
+		err = qcow_claim_take(&f->claim, file, params->device,
+				      params->writable,
+				      replaces ? &replaces->claim : NULL, msg);
+	if (!err && f->claim.others)
+		pr_notice("%s: is in use by others, and may change while it is read\n",
+			  img->label);
+	return err;
+}
+
 static int image_open(struct qcow_image *img, const struct qcow_source *src,
 		      const struct qcow_params *params, struct qcow_msg *msg)
 {
 	const struct qcow_format_ops *ops = image_format(src->format);
+	const struct qcow_image *old = params->replaces;
 	int err;
 
 	if (!ops)
 		return qcow_fail(msg, -EOPNOTSUPP, "image format %u is not supported", src->format);
 	img->stats = params->stats;
 	image_set_label(img, src->file, params->device);
-	err = qcow_file_open(&img->file, src->file, params->direct, msg);
+	err = image_open_file(img, &img->file, src->file, old ? &old->file : NULL,
+			      params, msg);
 	if (err)
 		return err;
 	if (params->writable && !qcow_file_writable(src->file))
 		return qcow_fail(msg, -EROFS, "is not open for writing; attach it read-only with -r");
 	img->data = &img->file;
 	if (src->data_file)
-		err = qcow_file_open(&img->data_file, src->data_file,
-				     params->direct, msg);
+		err = image_open_file(img, &img->data_file, src->data_file,
+				      old ? &old->data_file : NULL, params, msg);
 	if (err)
 		return err;
 	if (src->data_file && params->writable &&
@@ -290,6 +310,7 @@ struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
 	struct qcow_image *img;
 
 	p.crypt = old->crypt;
+	p.replaces = old;
 	if (!same_file(src->file, old->file.file) ||
 	    !same_file(src->data_file, old->data_file.file))
 		return ERR_PTR(qcow_fail(msg, -ESTALE, "is another file now; put it back"));

@@ -8,6 +8,7 @@
  *	qcow_device.change_mutex
  *	  disk->open_mutex (block layer)
  *	  the frozen queue (block layer)
+ *	claims_lock (claim.c)
  *	qcow_bitmaps.lock (bitmap.h)
  *	qcow_alloc.commit_lock, under which I/O is waited for
  *	  qcow_alloc.store_lock
@@ -96,6 +97,8 @@ struct qcow_stats {
  * @snapshot: the top image: id or name of the snapshot to show; or NULL
  * @key: to the image's data; or NULL
  * @crypt: of the same image, which is open already, in place of @key; or NULL
+ * @replaces: the same image, which is open already and is closed when this one is
+ *	used; or NULL
  * @writable: the top image is written
  */
 struct qcow_params {
@@ -109,6 +112,7 @@ struct qcow_params {
 	const char *snapshot;
 	const struct qcow_crypt_key *key;
 	struct qcow_crypt *crypt;
+	const struct qcow_image *replaces;
 	bool writable;
 };
 

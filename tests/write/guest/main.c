@@ -9,6 +9,8 @@ static const struct command commands[] = {
 	{ "cut", cut_main, "NAME IMAGE ARGUMENTS JOURNAL SEED CLUSTER STEPS" },
 	{ "files", files_main, "NAME IMAGE ARGUMENTS LIST SEED STEPS" },
 	{ "do", do_main, "DEVICE OPERATION..." },
+	{ "claim", claim_main, "DEVICE" },
+	{ "salvage", salvage_main, "DEVICE REFERENCE LEAST" },
 	{ "race", race_main, "DEVICE SEED THREADS BYTES" },
 	{ "fsyncs", fsyncs_main, "DEVICE COUNT SEED BYTES" },
 	{ "thrash", thrash_main, "MIB SECONDS" },

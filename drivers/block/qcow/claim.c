@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Claims of the block devices that images lie on.
+ *
+ * The kernel gives a block device to one holder at a time: a filesystem, a mapped
+ * device, swap, or an open with O_EXCL. This driver is one holder for all of its
+ * devices, so that several of them can read one block device. Which of them may share
+ * one is decided here: those that only read it.
+ */
+#include <linux/blkdev.h>
+#include <linux/fs.h>
+#include <linux/mutex.h>
+
+#include "claim.h"
+#include "compat.h"
+
+static LIST_HEAD(claims);
+/* Protects the list. */
+static DEFINE_MUTEX(claims_lock);
+
+/* The holder, as far as the kernel is concerned. */
+static const char claim_holder[] = "qcow";
+
+/* Whether two block devices share sectors. */
+static bool claim_overlaps(const struct qcow_claim *a, const struct qcow_claim *b)
+{
+	if (a->bdev == b->bdev)
+		return true;
+	return a->bdev->bd_disk == b->bdev->bd_disk &&
+	       (!bdev_is_partition(a->bdev) || !bdev_is_partition(b->bdev));
+}
+
+/*
+ * Add a claim to the list. @shared: the result: another device of this driver reads
+ * some of the same sectors.
+ */
+static int claim_add(struct qcow_claim *c, const struct qcow_claim *instead,
+		     bool *shared, struct qcow_msg *msg)
+{
+	const struct qcow_claim *other;
+	int err = 0;
+
+	mutex_lock(&claims_lock);
+	list_for_each_entry(other, &claims, list) {
+		if (other == instead || !claim_overlaps(c, other))
+			continue;
+		if (c->write || other->write) {
+			err = qcow_fail(msg, -EBUSY, "is in use by /dev/%s",
+					other->device);
+			break;
+		}
+		*shared = true;
+	}
+	if (!err)
+		list_add(&c->list, &claims);
+	mutex_unlock(&claims_lock);
+	return err;
+}
+
+static void claim_remove(struct qcow_claim *c)
+{
+	mutex_lock(&claims_lock);
+	list_del(&c->list);
+	mutex_unlock(&claims_lock);
+	c->bdev = NULL;
+}
+
+/**
+ * qcow_claim_take() - claim the block device that an image file is
+ * @c: zeroed; the claim, to be given to qcow_claim_drop()
+ * @file: the image, open; a regular file needs no claim
+ * @device: name of the qcow device; it stays as long as the claim
+ * @write: the file will be written. Then nobody else may have the block device
+ * @instead: a claim of the same device that this one replaces, or NULL
+ * @msg: says why it failed
+ *
+ * A block device that is only read may be in use by others: it is read without being
+ * claimed then, and @c->others is set. May sleep.
+ * Return: 0; -EBUSY: somebody has it; or another error of opening it.
+ */
+int qcow_claim_take(struct qcow_claim *c, const struct file *file,
+		    const char *device, bool write,
+		    const struct qcow_claim *instead, struct qcow_msg *msg)
+{
+	struct inode *inode = file->f_mapping->host;
+	bool shared = instead;
+	void *held;
+	int err;
+
+	if (!S_ISBLK(inode->i_mode))
+		return 0;
+	c->bdev = I_BDEV(inode);
+	c->device = device;
+	c->write = write;
+	err = claim_add(c, instead, &shared, msg);
+	if (err) {
+		c->bdev = NULL;
+		return err;
+	}
+	held = qcow_compat_claim(c->bdev->bd_dev, (void *)claim_holder);
+	if (!IS_ERR(held)) {
+		c->held = held;
+		return 0;
+	}
+	err = PTR_ERR(held);
+	if (err == -EBUSY && !write) {
+		c->others = !shared;
+		return 0;
+	}
+	claim_remove(c);
+	if (err == -EBUSY)
+		return qcow_fail(msg, err, "is in use; stop that first, or attach it read-only with -r");
+	return qcow_fail(msg, err, "cannot be claimed (error %d)", -err);
+}
+
+/**
+ * qcow_claim_drop() - let go of a block device
+ * @c: from qcow_claim_take(), or zeroed
+ *
+ * May sleep. A worker has let go when it returns, a task when that leaves the kernel.
+ */
+void qcow_claim_drop(struct qcow_claim *c)
+{
+	if (!c->bdev)
+		return;
+	if (c->held)
+		qcow_compat_unclaim(c->held, (void *)claim_holder);
+	c->held = NULL;
+	claim_remove(c);
+}
