@@ -45,7 +45,7 @@ image full.qcow2
 qemu-io -f qcow2 -c 'write -P 1 0 4M' full.qcow2 >/dev/null
 length=$(length_of full.qcow2)
 cut_at full.qcow2 $((length - 65536))
-refuses "the numbers" "cut.qcow2: file is truncated: $((length - 65536)) bytes, but the image uses $length; restore it from a copy, or see what is left with qemu-img check" attach cut.qcow2
+refuses "the numbers" "cut.qcow2: file is truncated: $((length - 65536)) bytes, but the image uses $length; restore it from a copy, or attach what is left with -r --salvage" attach cut.qcow2
 
 # At every length, down to nothing: refused, and in one line.
 for ((n = 0; n < length; n += 65536)); do

@@ -37,6 +37,8 @@ const char attach_usage[] =
 "                           names), none, or a folder that has to hold them\n"
 "     --untrusted           a stranger's image: read-only, no backing or data\n"
 "                           file, no partition scan, no probing by udev\n"
+"     --salvage             a damaged image, or one that was cut off: read-only,\n"
+"                           what is missing fails with an I/O error, the rest reads\n"
 "     --snapshot ID         show an internal snapshot, by its id or name:\n"
 "                           read-only\n"
 "     --key-file FILE       the passphrase of an encrypted image is what FILE holds,\n"
@@ -52,6 +54,7 @@ enum {
 	OPT_CACHE_SIZE,
 	OPT_BACKING,
 	OPT_UNTRUSTED,
+	OPT_SALVAGE,
 	OPT_SNAPSHOT,
 	OPT_KEY_FILE,
 };
@@ -65,6 +68,7 @@ static const struct option options[] = {
 	{ "cache-size", required_argument, NULL, OPT_CACHE_SIZE },
 	{ "backing", required_argument, NULL, OPT_BACKING },
 	{ "untrusted", no_argument, NULL, OPT_UNTRUSTED },
+	{ "salvage", no_argument, NULL, OPT_SALVAGE },
 	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
 	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
 	{ "help", no_argument, NULL, 'h' },
@@ -189,6 +193,10 @@ static int parse_option(struct attach *a, int opt, char **argv)
 		a->ioc.flags |= QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_RO |
 				QCOW_ATTACH_NO_PARTSCAN;
 		return 0;
+	case OPT_SALVAGE:
+		a->chain.salvage = true;
+		a->ioc.flags |= QCOW_ATTACH_SALVAGE | QCOW_ATTACH_RO;
+		return 0;
 	case OPT_SNAPSHOT:
 		return parse_snapshot(a, optarg);
 	case OPT_KEY_FILE:
@@ -255,6 +263,7 @@ static void note_chain(const struct chain *c)
 {
 	const struct image *img;
 
+	chain_note_truncated(c);
 
 	for (img = c->images; img < c->images + c->nr; img++) {
 		note_users(&img->file);

@@ -215,6 +215,7 @@ static int chain_load(struct chain *c, struct image *img, const struct link *l,
 	enum image_guess guess = img != c->images || o->guess_raw ?
 				 IMAGE_GUESS_RAW : IMAGE_GUESS_NONE;
 
+	img->salvage = o->salvage;
 	if (image_load(img, l->format, guess))
 		return -1;
 	return !o->top_only && image_has_data_file(img) ?
@@ -373,11 +374,24 @@ int chain_check(const struct chain *c)
 			report_msg(img->file.name, err, &msg);
 			return -1;
 		}
-		if (truncated_check(img) ||
+		if ((!img->salvage && truncated_check(img)) ||
 		    (img->file.writable && check_unmarked(img)))
 			return -1;
 	}
 	return 0;
+}
+
+/**
+ * chain_note_truncated() - say which files of a chain that is salvaged are cut short
+ * @c: the open chain
+ */
+void chain_note_truncated(const struct chain *c)
+{
+	const struct image *img;
+
+	for (img = c->images; img < c->images + c->nr; img++)
+		if (img->salvage && image_has_tables(img))
+			(void)truncated_check(img);
 }
 
 /**

@@ -29,6 +29,7 @@ enum chain_backing {
  * @backing: which backing and data files are allowed
  * @beneath: real path of the folder for CHAIN_BACKING_BENEATH
  * @untrusted: a stranger's image: no backing or data file
+ * @salvage: the images are damaged, and read as far as they can be
  * @write: open the first image and its data file for writing, if that can be
  * @lock: take QEMU's locks
  * @guess_raw: an image of no known format is raw, rather than refused
@@ -39,6 +40,7 @@ struct chain_options {
 	enum chain_backing backing;
 	const char *beneath;
 	bool untrusted;
+	bool salvage;
 	bool write;
 	bool lock;
 	bool guess_raw;
@@ -49,6 +51,7 @@ int chain_open(struct chain *c, const char *name,
 	       const struct chain_options *o);
 bool chain_writable(const struct chain *c);
 int chain_check(const struct chain *c);
+void chain_note_truncated(const struct chain *c);
 void chain_show_holder(const struct chain *c);
 void chain_close(struct chain *c);
 char *chain_backing_path(const struct image *img);

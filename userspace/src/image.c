@@ -174,8 +174,11 @@ static int image_parse(struct image *img, size_t cluster)
 
 	err = file_read(&img->file, buf, cluster, 0, &len);
 	if (!err) {
-		err = qcow_header_parse(&img->header, buf, len,
-					img->file.size, &msg);
+		if (img->salvage)
+			err = qcow_header_salvage(&img->header, buf, len, &msg);
+		else
+			err = qcow_header_parse(&img->header, buf, len,
+						img->file.size, &msg);
 		if (err)
 			err = refuse(img, err, &msg);
 	}

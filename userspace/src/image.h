@@ -12,6 +12,7 @@
  * @file: its file
  * @data: its external data file, closed if it has none
  * @format: &enum qcow_format
+ * @salvage: it is damaged: what only writing needs may be missing
  * @probed: the format was found out, not given
  * @header: if it has one: not if it is raw
  * @backing: name of the backing file as the header has it, or NULL
@@ -22,6 +23,7 @@ struct image {
 	struct file file;
 	struct file data;
 	u32 format;
+	bool salvage;
 	bool probed;
 	struct qcow_header header;
 	char *backing;

@@ -60,11 +60,21 @@ static const char *errno_advice(int err)
 /* What to do about an image, if the header parser or the driver did not say it. */
 static const char *report_advice(int err, const char *text)
 {
+	static const char salvage[] = "; restore it from a copy, or attach what is left with -r --salvage";
 	static const struct {
 		const char *start;
 		const char *advice;
 	} known[] = {
+		{ "damaged header: refcount", salvage },
+		{ "damaged header: the image has no refcount table", salvage },
+		{ "damaged header: snapshot", salvage },
+		{ "damaged header: L1 table is too large", salvage },
+		{ "damaged header: L1 table of", salvage },
+		{ "damaged header: too many snapshots", salvage },
 		{ "damaged", "; restore it from a copy" },
+		{ "file is truncated: its L1 table", salvage },
+		{ "file is truncated: its refcount table", salvage },
+		{ "file is truncated: its snapshot table", salvage },
 		{ "file is truncated", "; restore it from a copy" },
 		{ "has no snapshot with", "; see qcowctl snapshot list" },
 		{ "has no backing file", "; see qcowctl info" },

@@ -124,9 +124,12 @@ static enum verdict look_at_refcounts(struct walk *w)
 
 static int refuse(const struct walk *w, const struct file *f, u64 end)
 {
-	report(f->name, "file is truncated: %llu bytes, but the image uses %llu; restore it from a copy, or see what is left with qemu-img check",
+	const char *advice = w->img->salvage ? "what is missing fails with EIO" :
+			     "restore it from a copy, or attach what is left with -r --salvage";
+
+	report(f->name, "file is truncated: %llu bytes, but the image uses %llu; %s",
 	       (unsigned long long)f->size,
-	       (unsigned long long)(end > w->used ? end : w->used));
+	       (unsigned long long)(end > w->used ? end : w->used), advice);
 	return -1;
 }
 
@@ -274,7 +277,8 @@ static int check_l1(struct walk *w)
  * Reads the refcount table, a few refcount blocks and the L1 table; all L2
  * tables, one at a time, only if something is missing, or in version 1.
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after saying what is wrong; of an image that is salvaged, what that
+ * means.
  */
 int truncated_check(const struct image *img)
 {

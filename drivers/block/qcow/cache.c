@@ -187,7 +187,8 @@ static int slice_load(struct qcow_slice *slice, bool fresh)
 	if (fresh)
 		memset(slice->data, 0, bytes);
 	else
-		err = qcow_file_pread(cache->file, offset, slice->data, bytes);
+		err = qcow_file_pread_table(cache->file, offset, slice->data,
+					    bytes, 2 * sizeof(u64));
 	if (err) {
 		slice_failed(slice, err);
 		return err;

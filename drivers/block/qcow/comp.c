@@ -274,7 +274,7 @@ static void dcluster_finish(struct dcluster *dc, int err)
 	dcluster_put(dc);
 }
 
-static int dcluster_decompress(struct dcluster *dc, const void *stored)
+static int dcluster_decompress(struct dcluster *dc, const void *stored, u32 len)
 {
 	struct qcow_comp *comp = dc->comp;
 	struct comp_workspace *ws = workspace_get(comp);
@@ -284,7 +284,7 @@ static int dcluster_decompress(struct dcluster *dc, const void *stored)
 		return -ENOMEM;
 	err = comp->codec->decompress(ws->scratch, dc->data,
 				      1UL << comp->cluster_bits, stored,
-				      dc->csize);
+				      len);
 	workspace_put(comp, ws);
 	this_cpu_inc(*comp->decompressed);
 	return err ? -EBADMSG : 0;
@@ -293,15 +293,19 @@ static int dcluster_decompress(struct dcluster *dc, const void *stored)
 static int dcluster_load(struct dcluster *dc)
 {
 	struct qcow_comp *comp = dc->comp;
+	/* A stream that was cut off must not go on with zeros. */
+	u32 len = qcow_file_there(comp->file, dc->host, dc->csize);
 	void *stored;
 	int err = -ENOMEM;
 
+	if (!len)
+		return -EIO;
 	dc->data = kvmalloc(1UL << comp->cluster_bits, GFP_NOIO);
-	stored = kvmalloc(dc->csize, GFP_NOIO);
+	stored = kvmalloc(len, GFP_NOIO);
 	if (dc->data && stored)
-		err = qcow_file_pread(comp->file, dc->host, stored, dc->csize);
+		err = qcow_file_pread(comp->file, dc->host, stored, len);
 	if (!err)
-		err = dcluster_decompress(dc, stored);
+		err = dcluster_decompress(dc, stored, len);
 	kvfree(stored);
 	return err;
 }

@@ -20,7 +20,8 @@
 
 #define CTL_ATTACH_FLAGS (QCOW_ATTACH_RO | QCOW_ATTACH_DIRECT |		\
 			  QCOW_ATTACH_BUFFERED | QCOW_ATTACH_NO_PARTSCAN | \
-			  QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_HIDDEN)
+			  QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_HIDDEN |	\
+			  QCOW_ATTACH_SALVAGE)
 
 #define CTL_CACHE_SIZE_MAX	BIT_ULL(40)
 
@@ -62,6 +63,8 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 		return qcow_fail(msg, -EINVAL, "the driver does not know a flag of the attach; it is older than the tool");
 	if ((flags & QCOW_ATTACH_UNTRUSTED) && !(flags & QCOW_ATTACH_RO))
 		return qcow_fail(msg, -EINVAL, "an untrusted image can only be attached read-only");
+	if ((flags & QCOW_ATTACH_SALVAGE) && !(flags & QCOW_ATTACH_RO))
+		return qcow_fail(msg, -EINVAL, "a damaged image can only be salvaged read-only");
 	if ((flags & QCOW_ATTACH_DIRECT) && (flags & QCOW_ATTACH_BUFFERED))
 		return qcow_fail(msg, -EINVAL, "direct and buffered I/O exclude each other");
 	if ((flags & QCOW_ATTACH_UNTRUSTED) && !(flags & QCOW_ATTACH_NO_PARTSCAN))

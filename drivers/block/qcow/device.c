@@ -262,6 +262,7 @@ struct qcow_params qcow_device_params(const struct qcow_device *dev)
 		.stats = dev->target.stats,
 		.cache_bytes = dev->cache_bytes,
 		.untrusted = dev->flags & QCOW_ATTACH_UNTRUSTED,
+		.salvage = dev->flags & QCOW_ATTACH_SALVAGE,
 		.snapshot = dev->snapshot,
 		.writable = !(dev->flags & QCOW_ATTACH_RO),
 		.direct = QCOW_DIRECT_AUTO,

@@ -336,6 +336,45 @@ int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
 	return 0;
 }
 
+/**
+ * qcow_file_there() - how much of a range may be read
+ * @f: the file
+ * @pos: bytes into the file
+ * @len: bytes
+ *
+ * Any context. Return: @len; of a strict file, as much of it as lies before the end.
+ */
+size_t qcow_file_there(const struct qcow_file *f, u64 pos, size_t len)
+{
+	u64 size = qcow_file_size(f);
+
+	if (!f->strict || (pos < size && len <= size - pos))
+		return len;
+	return pos < size ? size - pos : 0;
+}
+
+/**
+ * qcow_file_pread_table() - read entries of a table into kernel memory
+ * @f: the file
+ * @pos: bytes into the file
+ * @buf: kmalloc or vmalloc memory
+ * @len: bytes
+ * @entry: bytes of an entry
+ *
+ * As qcow_file_pread(); but if some of it lies before the end of a strict file, those
+ * entries that do not are made all ones.
+ */
+int qcow_file_pread_table(struct qcow_file *f, u64 pos, void *buf, size_t len,
+			  size_t entry)
+{
+	size_t there = round_down(qcow_file_there(f, pos, len), entry);
+
+	if (!there)
+		there = len;
+	memset(buf + there, 0xff, len - there);
+	return qcow_file_pread(f, pos, buf, there);
+}
+
 /* Return: 0 or a negative errno. */
 static int file_pwrite_all(struct qcow_file *f, u64 pos, void *buf, size_t len,
 			   bool direct)
@@ -553,6 +592,18 @@ bool qcow_file_writable(const struct file *file)
 }
 
 /**
+ * qcow_file_be_strict() - from now on, read no zeros past the end
+ * @f: the file, open for reading; no transfer is under way
+ *
+ * For one whose end may have been cut off.
+ */
+void qcow_file_be_strict(struct qcow_file *f)
+{
+	f->strict = true;
+	atomic64_set(&f->end, S64_MAX);
+}
+
+/**
  * qcow_file_use_cache() - from now on, go through the page cache
  * @f: the file; no transfer is under way
  */
@@ -577,7 +628,7 @@ bool qcow_file_shrunk(const struct qcow_file *f)
 
 	/* It was at least as long before. */
 	smp_rmb();
-	return qcow_file_size(f) < end;
+	return !f->strict && qcow_file_size(f) < end;
 }
 
 /**

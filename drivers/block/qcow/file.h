@@ -20,6 +20,7 @@ enum qcow_direct {
  * @size: bytes it had when it was opened
  * @end: bytes it had when it was last made durable: what lies below must be
  *	readable, what lies above may read as zeros
+ * @strict: nothing past its end may be taken for zeros: @end is S64_MAX
  * @dio_mask: direct I/O needs offsets and lengths with none of these bits
  * @mem_mask: and memory addresses with none of these
  * @direct: direct I/O is used where alignment allows
@@ -33,6 +34,7 @@ struct qcow_file {
 	struct qcow_claim claim;
 	u64 size;
 	atomic64_t end;
+	bool strict;
 	u32 dio_mask;
 	u32 mem_mask;
 	bool direct;
@@ -67,6 +69,7 @@ bool qcow_file_regular(const struct qcow_file *f);
 bool qcow_file_writable(const struct file *file);
 bool __must_check qcow_file_begin_write(const struct qcow_file *f, bool nowait);
 void qcow_file_end_write(const struct qcow_file *f);
+void qcow_file_be_strict(struct qcow_file *f);
 void qcow_file_use_cache(struct qcow_file *f);
 bool qcow_file_shrunk(const struct qcow_file *f);
 void qcow_file_close(struct qcow_file *f);
@@ -75,6 +78,9 @@ int __must_check qcow_buf_alloc(struct qcow_buf *buf, size_t len);
 void qcow_buf_free(struct qcow_buf *buf);
 int __must_check qcow_file_pread(struct qcow_file *f, u64 pos, void *buf,
 				 size_t len);
+size_t qcow_file_there(const struct qcow_file *f, u64 pos, size_t len);
+int __must_check qcow_file_pread_table(struct qcow_file *f, u64 pos, void *buf,
+				       size_t len, size_t entry);
 int __must_check qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf,
 				  size_t len);
 int __must_check qcow_file_sync(struct qcow_file *f);

@@ -15,6 +15,9 @@
 /* Bytes of the first read: the fixed header, whatever the cluster size. */
 #define FMT_FIRST_READ	512
 
+/* Bytes of an L1 table that are lost together, if they cannot be read. */
+#define FMT_SALVAGE_READ	4096
+
 /**
  * qcow_fmt_read_error() - say that a piece of an image could not be read
  * @msg: where to say it
@@ -36,7 +39,8 @@ int qcow_fmt_read_error(struct qcow_msg *msg, int err, const char *what)
  * @h: the result
  * @msg: says why it failed
  *
- * May sleep. Return: 0 or a negative errno.
+ * Of a file that is strict, what is needed for reading suffices. May sleep.
+ * Return: 0 or a negative errno.
  */
 int qcow_fmt_read_header(struct qcow_image *img, struct qcow_header *h,
 			 struct qcow_msg *msg)
@@ -64,26 +68,55 @@ int qcow_fmt_read_header(struct qcow_image *img, struct qcow_header *h,
 	err = qcow_file_pread(&img->file, 0, buf, len);
 	if (err)
 		err = qcow_fmt_read_error(msg, err, "header");
+	else if (img->file.strict)
+		err = qcow_header_salvage(h, buf, len, msg);
 	else
 		err = qcow_header_parse(h, buf, len, file_size, msg);
 	kvfree(buf);
 	return err;
 }
 
+/*
+ * Read as much of the table as can be read. Entries that are not there stay all ones.
+ */
+static int fmt_salvage_l1(struct qcow_image *img, u64 offset, size_t len)
+{
+	size_t at, n;
+	int err;
+
+	memset(img->l1, 0xff, (size_t)img->l1_size * sizeof(u64));
+	for (at = 0; at < len; at += n) {
+		n = min_t(size_t, len - at, FMT_SALVAGE_READ);
+		err = qcow_file_pread_table(&img->file, offset + at,
+					    (void *)img->l1 + at, n, sizeof(u64));
+		if (err == -ENOMEM)
+			return err;
+		if (err)
+			memset((void *)img->l1 + at, 0xff, n);
+		cond_resched();
+	}
+	return 0;
+}
+
 static int fmt_read_l1(struct qcow_image *img, const struct qcow_header *h,
 		       struct qcow_msg *msg)
 {
 	size_t len = (size_t)h->l1_size * sizeof(u64);
+	u64 need = qcow_layout_l1_entries(&img->layout, h->size);
 	u32 i;
 	int err;
 
-	img->l1_size = h->l1_size;
-	if (!len)
+	/* A table that is too small is one that was damaged, and is salvaged. */
+	img->l1_size = max_t(u64, h->l1_size, need);
+	if (!img->l1_size)
 		return 0;
-	img->l1 = kvmalloc(len, GFP_KERNEL);
+	img->l1 = kvmalloc_array(img->l1_size, sizeof(u64), GFP_KERNEL);
 	if (!img->l1)
 		return qcow_fmt_read_error(msg, -ENOMEM, "L1 table");
-	err = qcow_file_pread(&img->file, h->l1_offset, img->l1, len);
+	if (img->file.strict)
+		err = fmt_salvage_l1(img, h->l1_offset, len);
+	else
+		err = qcow_file_pread(&img->file, h->l1_offset, img->l1, len);
 	if (err)
 		return qcow_fmt_read_error(msg, err, "L1 table");
 	for (i = 0; i < img->l1_size; i++)

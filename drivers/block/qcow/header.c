@@ -138,21 +138,37 @@ static int header_check_refcounts(const struct qcow_header *h, u64 file_size,
 				   file_size, msg);
 }
 
-static int header_check_l1(const struct qcow_header *h, u64 file_size,
-			   struct qcow_msg *msg)
+static u64 header_l1_need(const struct qcow_header *h)
+{
+	u32 shift = h->cluster_bits + qcow_header_l2_bits(h);
+
+	return (h->size >> shift) + !!(h->size & ((1ULL << shift) - 1));
+}
+
+/* That there is memory for the table that the disk needs, and where the table is. */
+static int header_check_l1_place(const struct qcow_header *h, struct qcow_msg *msg)
 {
 	u64 bytes = (u64)h->l1_size * sizeof(__be64);
-	u32 shift = h->cluster_bits + qcow_header_l2_bits(h);
-	u64 need = (h->size >> shift) + !!(h->size & ((1ULL << shift) - 1));
-	int err;
 
 	if (bytes > QCOW_DISK_MAX_L1_BYTES)
 		return qcow_fail(msg, -EFBIG, "damaged header: L1 table is too large (%u entries)",
 				 h->l1_size);
-	if (h->l1_size < need)
+	if (header_l1_need(h) > QCOW_DISK_MAX_L1_BYTES / sizeof(__be64))
+		return qcow_fail(msg, -EFBIG, "damaged header: disk of %llu bytes is too large for this cluster size",
+				 (unsigned long long)h->size);
+	return header_check_table(h, "L1 table", h->l1_offset, bytes, msg);
+}
+
+static int header_check_l1(const struct qcow_header *h, u64 file_size,
+			   struct qcow_msg *msg)
+{
+	u64 bytes = (u64)h->l1_size * sizeof(__be64);
+	int err;
+
+	if (bytes <= QCOW_DISK_MAX_L1_BYTES && h->l1_size < header_l1_need(h))
 		return qcow_fail(msg, -EINVAL, "damaged header: L1 table of %u entries is too small for a disk of %llu bytes",
 				 h->l1_size, (unsigned long long)h->size);
-	err = header_check_table(h, "L1 table", h->l1_offset, bytes, msg);
+	err = header_check_l1_place(h, msg);
 	if (err || !h->l1_size)
 		return err;
 	return header_check_inside("L1 table", h->l1_offset, file_size, msg);
@@ -379,6 +395,61 @@ static int header_check_geometry(const struct qcow_header *h,
 	return 0;
 }
 
+/*
+ * What only writing needs is forgotten where it is damaged, and so are entries of the
+ * L1 table that the disk has not. @h: its tables are not checked yet.
+ */
+static void header_forget(struct qcow_header *h)
+{
+	u64 need = header_l1_need(h);
+
+	if (header_check_refcounts(h, ~0ULL, NULL)) {
+		h->refcount_table_offset = 0;
+		h->refcount_table_clusters = 0;
+	}
+	if (header_check_snapshots(h, ~0ULL, NULL)) {
+		h->snapshots_offset = 0;
+		h->nr_snapshots = 0;
+	}
+	if (h->l1_size > need)
+		h->l1_size = need;
+}
+
+static int header_check_tables(const struct qcow_header *h, u64 file_size,
+			       struct qcow_msg *msg)
+{
+	int err = header_check_refcounts(h, file_size, msg);
+
+	if (!err)
+		err = header_check_snapshots(h, file_size, msg);
+	if (!err)
+		err = header_check_l1(h, file_size, msg);
+	return err;
+}
+
+/* As qcow_header_parse(), of a qcow2 header, without a look at its tables. */
+static int header_parse_fields(struct qcow_header *h, const void *buf, size_t len,
+			       struct qcow_msg *msg)
+{
+	const struct qcow_disk_header *d = buf;
+	struct header_features features = { };
+	int err;
+
+	header_load(h, d);
+	err = header_load_v3(h, d, len, msg);
+	if (!err)
+		err = header_check_backing(h, d, len, msg);
+	if (!err)
+		err = header_walk_extensions(h, buf, len, &features, msg);
+	if (!err)
+		err = header_check_features(h, features.table, features.len, msg);
+	if (!err)
+		err = header_check_compression(h, msg);
+	if (!err)
+		err = header_check_crypt(h, msg);
+	return err ?: header_check_geometry(h, msg);
+}
+
 /**
  * qcow_header_parse() - parse and validate a qcow or qcow2 header
  * @h: the result; nothing in it is meaningful after a failure
@@ -398,7 +469,6 @@ int qcow_header_parse(struct qcow_header *h, const void *buf, size_t len,
 		      u64 file_size, struct qcow_msg *msg)
 {
 	const struct qcow_disk_header *d = buf;
-	struct header_features features = { };
 	int err;
 
 	err = qcow_header_cluster_size(buf, len, msg);
@@ -406,26 +476,40 @@ int qcow_header_parse(struct qcow_header *h, const void *buf, size_t len,
 		return err;
 	if (be32_to_cpu(d->version) == 1)
 		return qcow_header_v1_parse(h, buf, len, file_size, msg);
-	header_load(h, d);
-	err = header_load_v3(h, d, len, msg);
+	err = header_parse_fields(h, buf, len, msg);
 	if (!err)
-		err = header_check_backing(h, d, len, msg);
-	if (!err)
-		err = header_walk_extensions(h, buf, len, &features, msg);
-	if (!err)
-		err = header_check_features(h, features.table, features.len, msg);
-	if (!err)
-		err = header_check_compression(h, msg);
-	if (!err)
-		err = header_check_crypt(h, msg);
-	if (!err)
-		err = header_check_geometry(h, msg);
-	if (!err)
-		err = header_check_refcounts(h, file_size, msg);
-	if (!err)
-		err = header_check_snapshots(h, file_size, msg);
-	if (!err)
-		err = header_check_l1(h, file_size, msg);
+		err = header_check_tables(h, file_size, msg);
+	h->size &= ~511ULL;
+	return err;
+}
+
+/**
+ * qcow_header_salvage() - parse the header of a damaged image for reading
+ * @h: the result; nothing in it is meaningful after a failure. @h->l1_size may be too
+ *	small for the disk
+ * @buf: as of qcow_header_parse()
+ * @len: bytes at @buf
+ * @msg: says why it failed
+ *
+ * Tables may lie past the end of the file, and fields that only writing needs may be
+ * damaged. Does not sleep. Return: as qcow_header_parse().
+ */
+int qcow_header_salvage(struct qcow_header *h, const void *buf, size_t len,
+			struct qcow_msg *msg)
+{
+	const struct qcow_disk_header *d = buf;
+	int err;
+
+	err = qcow_header_cluster_size(buf, len, msg);
+	if (err < 0)
+		return err;
+	if (be32_to_cpu(d->version) == 1)
+		return qcow_header_v1_parse(h, buf, len, ~0ULL, msg);
+	err = header_parse_fields(h, buf, len, msg);
+	if (err)
+		return err;
+	header_forget(h);
+	err = header_check_l1_place(h, msg);
 	h->size &= ~511ULL;
 	return err;
 }

@@ -90,6 +90,9 @@ int __must_check qcow_header_parse(struct qcow_header *h, const void *buf,
 				   size_t len, u64 file_size,
 				   struct qcow_msg *msg);
 
+int __must_check qcow_header_salvage(struct qcow_header *h, const void *buf,
+				     size_t len, struct qcow_msg *msg);
+
 int __must_check qcow_header_supported(const struct qcow_header *h,
 				       struct qcow_msg *msg);
 

@@ -152,6 +152,13 @@ static int image_open_file(struct qcow_image *img, struct qcow_file *f,
 	return err;
 }
 
+static void image_be_strict(struct qcow_image *img)
+{
+	qcow_file_be_strict(&img->file);
+	if (img->data_file.file)
+		qcow_file_be_strict(&img->data_file);
+}
+
 static int image_open(struct qcow_image *img, const struct qcow_source *src,
 		      const struct qcow_params *params, struct qcow_msg *msg)
 {
@@ -178,6 +185,9 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	if (src->data_file && params->writable &&
 	    !qcow_file_writable(src->data_file))
 		return qcow_fail(msg, -EROFS, "its data file is not open for writing; attach it read-only with -r");
+	/* Of a raw image nobody can tell what it lacks. */
+	if (params->salvage && ops != &qcow_fmt_raw)
+		image_be_strict(img);
 	img->crypt_wq = params->comp_wq;
 	img->ops = ops;
 	err = ops->open(img, params, msg);

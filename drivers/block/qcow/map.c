@@ -41,6 +41,18 @@ static void entry_load(const struct qcow_image *img, const __be64 *slice,
 	} while (read_seqcount_retry(&img->cache->seq, seq));
 }
 
+/* Whether an entry of a table could not be read, of an image that is salvaged. */
+static bool entry_lost(const struct qcow_image *img, u64 raw)
+{
+	return img->file.strict && raw == U64_MAX;
+}
+
+static int map_lost(struct qcow_image *img, u64 pos, const char *what)
+{
+	qcow_image_unreadable(img, pos, what);
+	return -EIO;
+}
+
 /* Whether @next goes on where an extent of @len bytes that began as @e ends. */
 static bool entry_follows(const struct qcow_entry *e, u64 len,
 			  const struct qcow_entry *next)
@@ -63,6 +75,8 @@ static int l2_unreadable(struct qcow_image *img, u64 pos, u64 l2_offset,
 {
 	if (err == -ENOMEM)
 		return err;
+	if (!qcow_file_there(&img->file, l2_offset, 1))
+		return map_lost(img, pos, "its L2 table lies past the end of the file");
 	if (qcow_file_shrunk(&img->file))
 		qcow_image_damaged(img, pos, "the image file became shorter");
 	else
@@ -84,6 +98,8 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 	u64 len, pos = want->pos;
 
 	entry_load(img, slice, index, &on_disk);
+	if (unlikely(entry_lost(img, on_disk.raw)))
+		return map_lost(img, pos, "its L2 table is cut off");
 	if (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, pos, &e))
 		return entry_damaged(img, pos, &e);
 
@@ -177,6 +193,8 @@ int qcow_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 		return -EIO;
 	/* Pairs with l1_set(). */
 	l1_entry = smp_load_acquire(&img->l1[l1_index]);
+	if (unlikely(entry_lost(img, l1_entry)))
+		return map_lost(img, pos, "its L1 table is cut off or unreadable");
 	if (qcow_entry_l1(&img->layout, l1_entry, &l2_offset)) {
 		qcow_image_damaged(img, pos, "L2 table offset is not aligned");
 		return -EIO;

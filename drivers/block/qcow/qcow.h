@@ -94,6 +94,7 @@ struct qcow_stats {
  * @cache_bytes: of metadata to keep for each image
  * @direct: whether to bypass the page cache
  * @untrusted: no backing and no data file
+ * @salvage: images are damaged: what is missing fails, the rest reads
  * @snapshot: the top image: id or name of the snapshot to show; or NULL
  * @key: to the image's data; or NULL
  * @crypt: of the same image, which is open already, in place of @key; or NULL
@@ -109,6 +110,7 @@ struct qcow_params {
 	u64 cache_bytes;
 	enum qcow_direct direct;
 	bool untrusted;
+	bool salvage;
 	const char *snapshot;
 	const struct qcow_crypt_key *key;
 	struct qcow_crypt *crypt;

@@ -94,6 +94,9 @@ struct qcow_ioc_image {
 					   * ioctls that need a device; goes
 					   * with the control node's file
 					   */
+#define QCOW_ATTACH_SALVAGE	(1U << 6) /* needs RO: what is missing of the
+					   * images fails with EIO
+					   */
 
 /**
  * struct qcow_ioc_attach - make a block device of an image
