@@ -25,44 +25,55 @@ static struct workqueue_struct *change_wq;
 
 /* --- Beginning and ending one --- */
 
+static int change_allowed(struct qcow_device *dev, u64 diskseq,
+			  struct qcow_msg *msg)
+{
+	lockdep_assert_held(&dev->change_mutex);
+	/* A detach changes it first, and then takes the mutex. */
+	if (READ_ONCE(dev->state) != QCOW_DEVICE_LIVE)
+		return -ENODEV;
+	if (diskseq && diskseq != dev->disk->diskseq)
+		return qcow_fail(msg, -ESTALE, "has become another disk meanwhile; nothing was changed, see qcowctl list");
+	if (dev->flags & QCOW_ATTACH_RO)
+		return qcow_fail(msg, -EROFS, "is attached read-only; attach it writable, without -r");
+	return qcow_image_stopped(dev->target.image) ? -EIO : 0;
+}
+
 /*
  * Whether the image may be changed now. Return: 0, with dev->change_mutex held;
  * or a negative errno.
  */
-static int change_begin(struct qcow_device *dev, struct qcow_msg *msg)
+static int change_begin(struct qcow_device *dev, u64 diskseq,
+			struct qcow_msg *msg)
 {
-	bool live;
+	int err;
 
-	if (dev->flags & QCOW_ATTACH_RO)
-		return qcow_fail(msg, -EROFS, "is attached read-only; attach it writable, without -r");
 	if (mutex_lock_killable(&dev->change_mutex))
 		return -EINTR;
-	/* A detach changes it first, and then takes the mutex. */
-	live = READ_ONCE(dev->state) == QCOW_DEVICE_LIVE;
-	if (live && !qcow_image_stopped(dev->target.image))
-		return 0;
-	mutex_unlock(&dev->change_mutex);
-	return live ? -EIO : -ENODEV;
+	err = change_allowed(dev, diskseq, msg);
+	if (err)
+		mutex_unlock(&dev->change_mutex);
+	return err;
 }
 
 /**
  * qcow_change_hold() - find a device whose image is to be changed
- * @index: its number
- * @by: as of qcow_device_get()
+ * @which: the device
  * @msg: says why that cannot be
  *
  * It is not detached, and nobody else changes its image meanwhile. May sleep.
- * Return: the device, to be given to qcow_change_unhold(); or an ERR_PTR.
+ * Return: the device, to be given to qcow_change_unhold(); or an ERR_PTR: -ESTALE:
+ * its diskseq is another one.
  */
-struct qcow_device *qcow_change_hold(int index, const struct file *by,
+struct qcow_device *qcow_change_hold(const struct qcow_which *which,
 				     struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_device_get(index, by);
+	struct qcow_device *dev = qcow_device_get(which->index, which->by);
 	int err;
 
 	if (!dev)
 		return ERR_PTR(-ENODEV);
-	err = change_begin(dev, msg);
+	err = change_begin(dev, which->diskseq, msg);
 	if (!err)
 		return dev;
 	qcow_device_put(dev);
@@ -159,10 +170,10 @@ int qcow_change_run(struct qcow_device *dev, struct qcow_change *change)
 }
 
 /* Does what a merge could not go on after. */
-static int change_alone(int index, const struct file *by,
+static int change_alone(const struct qcow_which *which,
 			struct qcow_change *change, struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_change_hold(index, by, msg);
+	struct qcow_device *dev = qcow_change_hold(which, msg);
 	int err;
 
 	if (IS_ERR(dev))
@@ -249,8 +260,7 @@ static int resize_run(struct qcow_device *dev, struct qcow_change *base)
 
 /**
  * qcow_change_size() - give a device and its image another size
- * @index: its number
- * @by: as of qcow_device_get()
+ * @which: the device
  * @bytes: the size; with QCOW_RESIZE_MAX, 0
  * @flags: QCOW_RESIZE_*
  * @msg: says why it failed
@@ -258,7 +268,7 @@ static int resize_run(struct qcow_device *dev, struct qcow_change *base)
  * May sleep. Return: 0; -ENODEV: there is none; -EBUSY: it is open, it would
  * become smaller, and QCOW_RESIZE_FORCE is not set; or another error.
  */
-int qcow_change_size(int index, const struct file *by, u64 bytes, u32 flags,
+int qcow_change_size(const struct qcow_which *which, u64 bytes, u32 flags,
 		     struct qcow_msg *msg)
 {
 	struct change_size c = {
@@ -268,7 +278,7 @@ int qcow_change_size(int index, const struct file *by, u64 bytes, u32 flags,
 		.msg = msg,
 	};
 
-	return change_alone(index, by, &c.base, msg);
+	return change_alone(which, &c.base, msg);
 }
 
 /* --- Streaming --- */
@@ -327,8 +337,7 @@ static int stream_run(struct qcow_device *dev, struct qcow_change *base)
 
 /**
  * qcow_change_stream() - copy what backing files have into the image
- * @index: its number
- * @by: as of qcow_device_get()
+ * @which: the device
  * @bytes: of the disk to look at, at most
  * @done: the result: bytes of the disk that come from no backing file any more
  * @total: the result: bytes of the disk; when @done is as much, the backing files
@@ -338,7 +347,7 @@ static int stream_run(struct qcow_device *dev, struct qcow_change *base)
  * May sleep. Return: 0 or a negative errno; -EINTR: a signal is pending, @done and
  * @total are set.
  */
-int qcow_change_stream(int index, const struct file *by, u64 bytes, u64 *done,
+int qcow_change_stream(const struct qcow_which *which, u64 bytes, u64 *done,
 		       u64 *total, struct qcow_msg *msg)
 {
 	struct change_stream c = {
@@ -349,7 +358,7 @@ int qcow_change_stream(int index, const struct file *by, u64 bytes, u64 *done,
 		.msg = msg,
 	};
 
-	return change_alone(index, by, &c.base, msg);
+	return change_alone(which, &c.base, msg);
 }
 
 /* --- Snapshots --- */
@@ -448,8 +457,7 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
 
 /**
  * qcow_change_snapshot() - make, delete or apply a snapshot
- * @index: number of the device
- * @by: as of qcow_device_get()
+ * @which: the device
  * @op: &enum qcow_snapshot_op
  * @req: what is asked for, but for @req->pause, and what came of it
  * @msg: says why it failed
@@ -457,7 +465,7 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
  * May sleep. Return: 0; -ENODEV: there is no such device; -EBUSY: to apply it,
  * nobody may have the device open; or another error.
  */
-int qcow_change_snapshot(int index, const struct file *by, u32 op,
+int qcow_change_snapshot(const struct qcow_which *which, u32 op,
 			 struct qcow_snap_request *req, struct qcow_msg *msg)
 {
 	struct change_snapshot c = {
@@ -467,7 +475,7 @@ int qcow_change_snapshot(int index, const struct file *by, u32 op,
 		.msg = msg,
 	};
 
-	return change_alone(index, by, &c.base, msg);
+	return change_alone(which, &c.base, msg);
 }
 
 int qcow_change_init(void)

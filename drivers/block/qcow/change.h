@@ -18,7 +18,19 @@ struct qcow_change {
 	bool any_signal;
 };
 
-struct qcow_device *qcow_change_hold(int index, const struct file *by,
+/**
+ * struct qcow_which - the device whose image is to be changed
+ * @index: its number
+ * @diskseq: its diskseq, or 0: the device of that number may have any
+ * @by: as of qcow_device_get()
+ */
+struct qcow_which {
+	int index;
+	u64 diskseq;
+	const struct file *by;
+};
+
+struct qcow_device *qcow_change_hold(const struct qcow_which *which,
 				     struct qcow_msg *msg);
 void qcow_change_unhold(struct qcow_device *dev);
 int qcow_change_run(struct qcow_device *dev, struct qcow_change *change);
@@ -26,11 +38,11 @@ unsigned int qcow_change_freeze(struct qcow_device *dev);
 void qcow_change_unfreeze(struct qcow_device *dev, unsigned int flags);
 struct qcow_io qcow_change_io(const struct qcow_device *dev);
 
-int __must_check qcow_change_size(int index, const struct file *by, u64 bytes,
+int __must_check qcow_change_size(const struct qcow_which *which, u64 bytes,
 				  u32 flags, struct qcow_msg *msg);
-int __must_check qcow_change_stream(int index, const struct file *by, u64 bytes,
+int __must_check qcow_change_stream(const struct qcow_which *which, u64 bytes,
 				    u64 *done, u64 *total, struct qcow_msg *msg);
-int __must_check qcow_change_snapshot(int index, const struct file *by, u32 op,
+int __must_check qcow_change_snapshot(const struct qcow_which *which, u32 op,
 				      struct qcow_snap_request *req,
 				      struct qcow_msg *msg);
 

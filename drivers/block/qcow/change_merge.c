@@ -16,13 +16,6 @@
 
 /* All functions here: in qcow_change_run(). */
 
-static u32 format_of(const struct qcow_image *img)
-{
-	if (img->ops == &qcow_fmt_raw)
-		return QCOW_FORMAT_RAW;
-	return img->ops == &qcow_fmt_v1 ? QCOW_FORMAT_QCOW : QCOW_FORMAT_QCOW2;
-}
-
 static struct qcow_image *open_below(struct qcow_device *dev,
 				     struct qcow_merge_request *req,
 				     bool writable, struct qcow_msg *msg)
@@ -32,7 +25,7 @@ static struct qcow_image *open_below(struct qcow_device *dev,
 
 	params.writable = writable;
 	params.snapshot = NULL;
-	req->src->format = format_of(old);
+	req->src->format = qcow_image_format(old);
 	return qcow_image_open_again(old, req->src, &params, msg);
 }
 

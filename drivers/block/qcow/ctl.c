@@ -274,6 +274,7 @@ static long ctl_resize(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_resize arg;
 	struct qcow_msg msg = { };
+	struct qcow_which which;
 	int err;
 
 	err = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_RESIZE_SIZE_V1, argp);
@@ -282,7 +283,8 @@ static long ctl_resize(const struct file *file, void __user *argp)
 	if (arg.flags & ~(QCOW_RESIZE_FORCE | QCOW_RESIZE_MAX) ||
 	    (arg.flags & QCOW_RESIZE_MAX && arg.bytes))
 		return -EINVAL;
-	err = qcow_change_size(arg.index, file, arg.bytes, arg.flags, &msg);
+	which = (struct qcow_which) { arg.index, arg.diskseq, file };
+	err = qcow_change_size(&which, arg.bytes, arg.flags, &msg);
 	if (err)
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	return err;
@@ -293,6 +295,7 @@ static long ctl_stream(const struct file *file, void __user *argp)
 	struct qcow_ioc_stream __user *uarg = argp;
 	struct qcow_ioc_stream arg;
 	struct qcow_msg msg = { };
+	struct qcow_which which;
 	u64 done = 0, total = 0;
 	int err;
 
@@ -301,7 +304,8 @@ static long ctl_stream(const struct file *file, void __user *argp)
 		return err;
 	if (arg.flags || !arg.bytes)
 		return -EINVAL;
-	err = qcow_change_stream(arg.index, file, arg.bytes, &done, &total, &msg);
+	which = (struct qcow_which) { arg.index, arg.diskseq, file };
+	err = qcow_change_stream(&which, arg.bytes, &done, &total, &msg);
 	if (err)
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	if (put_user(done, &uarg->done) || put_user(total, &uarg->total))
@@ -331,6 +335,7 @@ static long ctl_snapshot(const struct file *file, void __user *argp)
 	struct qcow_snap_request req = { };
 	struct qcow_ioc_snapshot arg;
 	struct qcow_msg msg = { };
+	struct qcow_which which;
 	char *name;
 	int err;
 
@@ -343,7 +348,8 @@ static long ctl_snapshot(const struct file *file, void __user *argp)
 	if (IS_ERR(name))
 		return PTR_ERR(name);
 	req.name = name;
-	err = qcow_change_snapshot(arg.index, file, arg.op, &req, &msg);
+	which = (struct qcow_which) { arg.index, arg.diskseq, file };
+	err = qcow_change_snapshot(&which, arg.op, &req, &msg);
 	kfree(name);
 	if (err) {
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
@@ -379,6 +385,8 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return qcow_ctl_bitmap(file, argp);
 	case QCOW_IOC_COMMIT:
 		return qcow_ctl_commit(file, argp);
+	case QCOW_IOC_FILE:
+		return qcow_ctl_file(file, argp);
 	}
 	return -ENOTTY;
 }

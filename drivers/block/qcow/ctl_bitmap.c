@@ -121,7 +121,8 @@ static int ctl_change_run(struct qcow_device *dev, struct qcow_change *base)
 static int ctl_bitmap_do(const struct file *file, struct qcow_ioc_bitmap *arg,
 			 const char *name, struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_change_hold(arg->index, file, msg);
+	struct qcow_which which = { arg->index, arg->diskseq, file };
+	struct qcow_device *dev = qcow_change_hold(&which, msg);
 	struct ctl_bitmap c = {
 		.base = { .run = ctl_change_run },
 		.arg = arg,

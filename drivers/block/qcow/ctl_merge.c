@@ -57,7 +57,8 @@ static int ctl_commit_do(const struct file *file,
 			 const struct qcow_ioc_commit *arg,
 			 struct qcow_merge_request *req, struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_change_hold(arg->index, file, msg);
+	struct qcow_which which = { arg->index, arg->diskseq, file };
+	struct qcow_device *dev = qcow_change_hold(&which, msg);
 	struct ctl_commit c = {
 		.base = {
 			.run = ctl_commit_run,

@@ -177,6 +177,32 @@ struct qcow_device *qcow_device_get(int index, const struct file *by)
 	return dev;
 }
 
+/**
+ * qcow_device_visit() - call a function for each device
+ * @index: the lowest number
+ * @visit: the function; it must not sleep for long, and not look for devices. Return:
+ *	0 to go on, or what ends the walk
+ * @arg: for @visit
+ *
+ * In ascending order of the numbers. No device is taken apart while @visit looks at
+ * it. May sleep. Return: what ended the walk, or 0.
+ */
+int qcow_device_visit(int index,
+		      int (*visit)(struct qcow_device *dev, void *arg), void *arg)
+{
+	struct qcow_device *dev;
+	int ret = 0;
+
+	mutex_lock(&qcow_devices_lock);
+	idr_for_each_entry_continue(&devices, dev, index) {
+		ret = visit(dev, arg);
+		if (ret)
+			break;
+	}
+	mutex_unlock(&qcow_devices_lock);
+	return ret;
+}
+
 /* Takes a device apart. */
 static void device_remove(struct work_struct *work)
 {
@@ -725,6 +751,7 @@ static void device_fill_status(struct qcow_device *dev,
 	st->depth = dev->depth;
 	st->openers = disk_openers(dev->disk);
 	st->bytes = (u64)get_capacity(dev->disk) << SECTOR_SHIFT;
+	st->diskseq = dev->disk->diskseq;
 	if (img->layout.cluster_bits)
 		st->cluster_size = 1ULL << img->layout.cluster_bits;
 	st->cache_size = dev->cache_bytes;

@@ -105,6 +105,7 @@ struct qcow_attach {
 	const struct file *owner;
 };
 
+struct qcow_ioc_file;
 struct qcow_ioc_status;
 
 int __must_check qcow_device_attach(const struct qcow_attach *attach,
@@ -114,11 +115,18 @@ int __must_check qcow_device_detach(int index, const struct file *by,
 void qcow_device_detach_owned(const struct file *owner);
 struct qcow_device *qcow_device_get(int index, const struct file *by);
 void qcow_device_put(struct qcow_device *dev);
+int qcow_device_visit(int index,
+		      int (*visit)(struct qcow_device *dev, void *arg), void *arg);
 struct qcow_params qcow_device_params(const struct qcow_device *dev);
 sector_t qcow_device_sectors(const struct qcow_device *dev);
 bool qcow_device_damaged(struct qcow_device *dev);
 int __must_check qcow_device_status(int index, const struct file *by,
 				    struct qcow_ioc_status *st);
+struct file *qcow_device_open_file(struct qcow_ioc_file *arg,
+				   const struct file *by);
+int __must_check qcow_device_find_file(struct qcow_ioc_file *arg,
+				       const struct file *by,
+				       const struct file *file);
 
 int qcow_device_init(void);
 void qcow_device_exit(void);

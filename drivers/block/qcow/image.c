@@ -369,6 +369,19 @@ int qcow_image_close_replaced(struct qcow_image *old, struct qcow_image *with)
 }
 
 /**
+ * qcow_image_format() - the format of an image
+ * @img: the image
+ *
+ * Any context. Return: &enum qcow_format.
+ */
+u32 qcow_image_format(const struct qcow_image *img)
+{
+	if (img->ops == &qcow_fmt_raw)
+		return QCOW_FORMAT_RAW;
+	return img->ops == &qcow_fmt_v1 ? QCOW_FORMAT_QCOW : QCOW_FORMAT_QCOW2;
+}
+
+/**
  * qcow_image_chain_damaged() - was damage met in an image or its backing files?
  * @img: the top of the chain
  *

@@ -32,6 +32,7 @@ struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
 int qcow_image_close_replaced(struct qcow_image *old, struct qcow_image *with);
 struct qcow_image *qcow_image_swap_backing(struct qcow_image *img,
 					   struct qcow_image *with);
+u32 qcow_image_format(const struct qcow_image *img);
 bool qcow_image_chain_damaged(const struct qcow_image *img);
 int __must_check qcow_image_map(struct qcow_image *img, u64 pos, u64 len,
 				bool nowait, struct qcow_extent *ext);

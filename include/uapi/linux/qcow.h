@@ -198,6 +198,7 @@ struct qcow_ioc_detach {
  * @msg: address of a buffer for one line of text without newline that says why
  *	it failed, NUL-terminated; may be 0
  * @bytes: the new size, a multiple of 512, not 0; 0 with QCOW_RESIZE_MAX
+ * @diskseq: the device has this diskseq, or ESTALE; 0: it may have any
  *
  * What a larger disk has more of reads as zeros, or with QCOW_RESIZE_MAX as what the
  * file holds there. Without QCOW_RESIZE_FORCE a device that is open is not made
@@ -211,6 +212,7 @@ struct qcow_ioc_resize {
 	__u32 msg_size;
 	__u64 msg;
 	__u64 bytes;
+	__u64 diskseq;
 };
 
 #define QCOW_RESIZE_SIZE_V1	32
@@ -226,6 +228,7 @@ struct qcow_ioc_resize {
  * @bytes: bytes of the disk to look at, at most; not 0
  * @done: out: bytes from the start of the disk that come from no backing file
  * @total: out: bytes of the disk
+ * @diskseq: as of &struct qcow_ioc_resize
  *
  * Each call goes on where the last one stopped, while the device is in use. When
  * @done is @total, the image names no backing file any more, and the driver has
@@ -240,6 +243,7 @@ struct qcow_ioc_stream {
 	__u64 bytes;
 	__u64 done;
 	__u64 total;
+	__u64 diskseq;
 };
 
 #define QCOW_STREAM_SIZE_V1	48
@@ -276,6 +280,7 @@ enum qcow_commit_op {
  * @done: out: run: bytes of the disk that are in the backing file; this gets less
  *	when they are written again
  * @total: out: run: bytes of the disk
+ * @diskseq: as of &struct qcow_ioc_resize
  * @reserved: must be 0
  *
  * Locks: an open file has those of a reader when it is given to OPEN; in place of
@@ -299,7 +304,8 @@ struct qcow_ioc_commit {
 	__u64 bytes;
 	__u64 done;
 	__u64 total;
-	__u64 reserved[2];
+	__u64 diskseq;
+	__u64 reserved[1];
 };
 
 #define QCOW_COMMIT_SIZE_V1	80
@@ -332,6 +338,8 @@ struct qcow_ioc_commit {
  * @slow: out: requests that were left to a worker
  * @decompressed: out: clusters decompressed
  * @errors: out: requests that failed
+ * @diskseq: out: the number that no other disk of this host ever had; 0: the driver
+ *	is too old to tell
  * @reserved: out: 0
  */
 struct qcow_ioc_status {
@@ -353,7 +361,8 @@ struct qcow_ioc_status {
 	__u64 slow;
 	__u64 decompressed;
 	__u64 errors;
-	__u64 reserved[4];
+	__u64 diskseq;
+	__u64 reserved[3];
 };
 
 #define QCOW_STATUS_SIZE_V1	144
@@ -389,6 +398,7 @@ enum qcow_snapshot_op {
  *	failed, NUL-terminated; may be 0
  * @stopped: out: nanoseconds that requests were held up
  * @id: out: its id, NUL-terminated
+ * @diskseq: as of &struct qcow_ioc_resize
  * @reserved: must be 0
  *
  * When the ioctl returns 0 it is durable.
@@ -404,7 +414,8 @@ struct qcow_ioc_snapshot {
 	__u64 msg;
 	__u64 stopped;
 	char id[32];
-	__u64 reserved[4];
+	__u64 diskseq;
+	__u64 reserved[3];
 };
 
 #define QCOW_SNAPSHOT_SIZE_V1	112
@@ -455,6 +466,7 @@ enum qcow_bitmap_op {
  *	why it failed, NUL-terminated; may be 0
  * @msg_size: bytes at @msg
  * @pad: must be 0
+ * @diskseq: as of &struct qcow_ioc_resize
  * @reserved: must be 0
  *
  * All but a get are durable when the ioctl returns 0, and happen between two
@@ -479,10 +491,65 @@ struct qcow_ioc_bitmap {
 	__u64 msg;
 	__u32 msg_size;
 	__u32 pad;
-	__u64 reserved[4];
+	__u64 diskseq;
+	__u64 reserved[3];
 };
 
 #define QCOW_BITMAP_SIZE_V1	128
+
+/**
+ * enum qcow_file_op - what to do with the files that devices consist of
+ * @QCOW_FILE_OPEN: open one of them anew, for reading
+ * @QCOW_FILE_FIND: find the device that a file belongs to
+ */
+enum qcow_file_op {
+	QCOW_FILE_OPEN	= 1,
+	QCOW_FILE_FIND	= 2,
+};
+
+/* What the driver says of a file. */
+#define QCOW_FILE_DATA		(1U << 0) /* it is an external data file */
+#define QCOW_FILE_WRITABLE	(1U << 1) /* the driver has it open for writing */
+#define QCOW_FILE_DELETED	(1U << 2) /* the name by which it was opened is gone */
+#define QCOW_FILE_HIDDEN	(1U << 3) /* find: the device goes with another open
+					   * file of the control node
+					   */
+
+/**
+ * struct qcow_ioc_file - a file that a device consists of
+ * @size: sizeof(struct qcow_ioc_file)
+ * @op: &enum qcow_file_op
+ * @index: open: the N of /dev/qcowN; find: the lowest N to look at; out: N
+ * @image: open: the image, 0: the attached one, 1: its backing file, and so on;
+ *	find: out: the same
+ * @flags: open: QCOW_FILE_DATA for that image's external data file, or 0; find: 0;
+ *	out: QCOW_FILE_*
+ * @fd: open: out: a descriptor, to be closed; find: the file, which may be open with
+ *	O_PATH
+ * @format: out: &enum qcow_format of that image
+ * @pad: must be 0
+ * @diskseq: open: as of &struct qcow_ioc_resize; out: that of the device
+ * @reserved: must be 0
+ *
+ * A file is opened without looking up a name: so it is the attached one, whatever
+ * has its name by now, also if it was deleted or lies on no mount of the caller's.
+ * The new open file has its own position and no locks. ENODEV: there is no such
+ * device; ENOENT: the device has no such file, or no device has the file.
+ */
+struct qcow_ioc_file {
+	__u32 size;
+	__u32 op;
+	__s32 index;
+	__u32 image;
+	__u32 flags;
+	__s32 fd;
+	__u32 format;
+	__u32 pad;
+	__u64 diskseq;
+	__u64 reserved[3];
+};
+
+#define QCOW_FILE_SIZE_V1	64
 
 /*
  * The numbers carry no size (_IO): the size field of each structure does, so that
@@ -496,6 +563,7 @@ struct qcow_ioc_bitmap {
 #define QCOW_IOC_STREAM		_IO(QCOW_IOC_MAGIC, 0x04)
 #define QCOW_IOC_SNAPSHOT	_IO(QCOW_IOC_MAGIC, 0x05)
 #define QCOW_IOC_COMMIT		_IO(QCOW_IOC_MAGIC, 0x06)
+#define QCOW_IOC_FILE		_IO(QCOW_IOC_MAGIC, 0x07)
 #define QCOW_IOC_BITMAP		_IO(QCOW_IOC_MAGIC, 0x10)
 
 #endif /* _UAPI_LINUX_QCOW_H */
