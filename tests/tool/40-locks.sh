@@ -133,12 +133,17 @@ attaches "held: another overlay" other.qcow2
 for n in 1 2 3 4; do
 	mkdir -p root/sys/block/qcow$n/qcow
 	echo qcow2 >root/sys/block/qcow$n/qcow/format
+	echo "$T/none$n.qcow2" >root/sys/block/qcow$n/qcow/image
+	echo "1 3 image $T/base.qcow2" >root/sys/block/qcow$n/files
 done
-echo raw >root/sys/block/qcow1/qcow/format
+rm root/sys/block/qcow1/files
 with_driver_refuses "held: three suspects" "held by /dev/qcow0 as[^,]*, /dev/qcow2 as[^,]*, /dev/qcow3 as a backing or data file\);" \
 	attach base.qcow2
+echo raw >root/sys/block/qcow1/qcow/format
+MOCK_FILE_ERRNO=25 with_driver_refuses "held: three suspects, an old driver" "held by /dev/qcow0 as[^,]*, /dev/qcow2 as[^,]*, /dev/qcow3 as a backing or data file\);" \
+	attach base.qcow2
 rm -r root/sys/block/qcow[1-4]
-echo raw >root/sys/block/qcow0/qcow/format
+rm root/sys/block/qcow0/files
 with_driver_refuses "held: no suspect" "reads it and forbids writing \(QEMU's lock\);" attach base.qcow2
 fake_root
 let_go
@@ -173,6 +178,7 @@ same "refused by the driver: locks" "" "$(locks probe ext.qcow2)"
 # see, and the ones that can be seen have nothing to do with it.
 fake_root
 echo "$T/ext.qcow2" >root/sys/block/qcow0/qcow/image
+echo "0 3 data $T/ext.raw" >root/sys/block/qcow0/files
 : >busy
 MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so MOCK_HOLD=$T/held MOCK_WAIT=$T/busy \
 	"$Q" snapshot create top.qcow2 x &

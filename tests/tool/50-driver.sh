@@ -293,7 +293,7 @@ shown='a\x0ab \xe2\x80\xaec\xd8\x9cd \x41'
 printf '%s\n' "/$name" >root/sys/block/qcow0/qcow/image
 printf '31 22 240:0 / /m/%s ro - ext4 /dev/qcow0 ro\n' 'a\012b\040'$'\u202ec\u061c''d\040\134x41' >root/proc/self/mountinfo
 with_driver "$Q" list -n -O image,mountpoints
-same "list: names that fake" "/$shown /m/$shown" "$(tr -s ' ' <out)"
+same "list: names that fake" "/$shown (not found by that name) /m/$shown" "$(tr -s ' ' <out)"
 with_driver "$Q" list -J -O image,mountpoints
 same "list: JSON: such names as they are" "/$name /m/$name" \
 	"$(python3 -c 'import json; o = json.load(open("out"))["qcowdevices"][0]; print(o["image"], o["mountpoints"][0])')"

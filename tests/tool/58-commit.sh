@@ -37,7 +37,7 @@ image other.qcow2 -b base.qcow2 -F qcow2
 with_driver_refuses "commit: no backing file" "single.qcow2: has no backing file; see" commit single.qcow2
 
 MOCK_COMMIT_ERRNO=28 MOCK_MSG="no space is left; make room" \
-	with_driver_refuses "commit: the backing file's failure" "^qcowctl: base.qcow2: no space" commit other.qcow2
+	with_driver_refuses "commit: the backing file's failure" "^qcowctl: $T/base.qcow2: no space" commit other.qcow2
 MOCK_COMMIT_ERRNO=28 MOCK_MSG="no space is left; make room" \
 	with_driver_refuses "commit: of a device" "^qcowctl: $T/base.qcow2: no space" commit qcow0
 MOCK_COMMIT_ERRNO=5 with_driver_refuses "commit: a failure without a word" \

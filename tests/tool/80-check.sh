@@ -155,14 +155,22 @@ same "progress: a repair, each of its parts" "" \
 	"$(grep -a '^{' err | jq -s -c 'group_by(.what)[] | last | select(.done != .total)')"
 refuses "progress of another kind" "is json" check --progress=xml ext.qcow2
 
-# A device is no image, not even if its disk holds one.
+# A device is checked by its image, which nobody may write meanwhile.
 fake_root
-for name in qcow0 /dev/qcow0 /dev/qcow0p1; do
-	with_driver_refuses "check: $name" \
-		"$name: is a device; detach it, and check its image, $T/top.qcow2" check --repair=all $name
+image base.qcow2
+image top.qcow2 -b base.qcow2 -F qcow2
+for name in qcow0 /dev/qcow0; do
+	with_driver_refuses "check: $name: repair" \
+		"$name: is a device, which cannot be repaired; detach it, and check its image, $T/top.qcow2" check --repair=all $name
+	MOCK_FLAGS=0 with_driver_refuses "check: $name, writable" \
+		"$name: is a device that is written; detach it, and check its image, $T/top.qcow2" check $name
+	with_driver "$Q" check --json $name
+	same "check: $name, read-only" "0 $T/top.qcow2" "$code $(jq -r .filename out)"
 done
+with_driver_refuses "check: a partition" "is a partition; name its disk /dev/qcow0" check /dev/qcow0p1
+MOCK_FILE_ERRNO=25 with_driver_refuses "check: an old driver" "too old to hand out the files" check qcow0
 rm root/sys/block/qcow0/qcow/image
-with_driver_refuses "check: a device that goes away" "is a device; detach it, and check its image$" check qcow0
+with_driver_refuses "check: a device that goes away" "no such device" check qcow0
 rm -r root/sys/block/qcow0
 image qcow0
 with_driver "$Q" check qcow0

@@ -37,7 +37,7 @@ flips()
 	${CC:-cc} -shared -fPIC -O1 -std=gnu11 -D_FILE_OFFSET_BITS=64 -DQCOW_VERSION='"0"' \
 		-I"$top/userspace/src" -I"$top/include/uapi" -I"$top/drivers/block" \
 		$(pkg-config --cflags json-c) -o flips/check.so "$top"/userspace/src/check*.c \
-		"$top"/userspace/src/{device,file,lock,progress,report,sysfs,text}.c \
+		"$top"/userspace/src/{attached,device,file,lock,progress,report,sysfs,text,which}.c \
 		"$top"/drivers/block/qcow/{header,header_v1,entry,bitdir}.c \
 		$(pkg-config --libs json-c) 2>flips.log ||
 		fail "flips: build" "$(cat flips.log)"

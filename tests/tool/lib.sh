@@ -255,4 +255,5 @@ fake_root()
 	echo 0 >$s/qcow/corrupt
 	echo 0 >$s/qcow/offset
 	echo "$T/top.qcow2" >$s/qcow/image
+	echo "1 3 image $T/base.qcow2" >$s/files
 }

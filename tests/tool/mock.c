@@ -24,6 +24,10 @@
  * $MOCK_SNAPSHOT_ERRNO, $MOCK_MSG: how an operation on a snapshot fails.
  * $MOCK_FORMAT: &enum qcow_format of a device. $MOCK_COMMIT_ERRNO, $MOCK_MSG: how a
  * commit fails, of the backing file, once it was started.
+ * $MOCK_FILE_ERRNO: how questions about a device's files fail. A device's image is the
+ * file that sysfs names; $MOCK_ROOT/sys/block/qcowN/files has a line "IMAGE FORMAT KIND
+ * PATH" for each further file; KIND is image or data.
+ * $MOCK_LOCKS_ERRNO: how every lock fails.
  * $MOCK_OPENERS: how often a device is open, 3 unless given.
  * $MOCK_EUID: whose process it seems to be.
  * $MOCK_INTERRUPT: a signal comes before a passphrase is typed.
@@ -313,6 +317,167 @@ static void log_key(FILE *log, const struct qcow_ioc_image *image)
 		id < 0 ? "missing" : "there");
 }
 
+/* Each device has a diskseq of its own. */
+#define MOCK_DISKSEQ	1000
+
+/* Which diskseq a change is for. */
+static void log_diskseq(const char *what, unsigned long long diskseq)
+{
+	char path[4096];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/diskseqs", getenv("MOCK_ROOT"));
+	f = NEXT(fopen)(path, "a");
+	fprintf(f, "%s %llu\n", what, diskseq);
+	fclose(f);
+}
+
+/* --- The files of devices --- */
+
+struct mock_file {
+	unsigned int image;
+	unsigned int format;
+	unsigned int flags;
+	char path[4096];
+};
+
+/* Those of the device that this process attached. */
+static struct mock_file own_files[16];
+static int nr_own_files;
+
+static void own_file(unsigned int image, unsigned int format, unsigned int flags, int fd)
+{
+	struct mock_file *file = &own_files[nr_own_files];
+
+	if (fd < 0 || nr_own_files == 16)
+		return;
+	*file = (struct mock_file) { .image = image, .format = format, .flags = flags };
+	fd_path(file->path, sizeof(file->path), fd);
+	nr_own_files++;
+}
+
+static FILE *open_of_device(int index, const char *name)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/sys/block/qcow%d/%s", getenv("MOCK_ROOT"),
+		 index, name);
+	return NEXT(fopen)(path, "r");
+}
+
+static int image_of_device(int index, struct mock_file *file)
+{
+	FILE *f = open_of_device(index, "qcow/image");
+	int ok = f && fgets(file->path, sizeof(file->path), f);
+
+	if (f)
+		fclose(f);
+	file->path[ok ? strcspn(file->path, "\n") : 0] = 0;
+	file->image = 0;
+	file->flags = 0;
+	file->format = atoi(env("MOCK_FORMAT", "3"));
+	return ok;
+}
+
+/* The file number @nr of a device, from 0 on. */
+static int file_of_device(int index, int nr, struct mock_file *file)
+{
+	char line[4200], kind[16];
+	FILE *f;
+	int ok = 0;
+
+	if (!index && nr_own_files) {
+		if (nr >= nr_own_files)
+			return 0;
+		*file = own_files[nr];
+		return 1;
+	}
+	if (!nr)
+		return image_of_device(index, file);
+	f = open_of_device(index, "files");
+	while (f && nr && (ok = !!fgets(line, sizeof(line), f)))
+		nr--;
+	if (f)
+		fclose(f);
+	if (!ok || sscanf(line, "%u %u %15s %4095[^\n]", &file->image,
+			  &file->format, kind, file->path) != 4)
+		return 0;
+	file->flags = strcmp(kind, "data") ? 0 : QCOW_FILE_DATA;
+	return 1;
+}
+
+static int mock_file_open(struct qcow_ioc_file *q)
+{
+	struct mock_file file;
+	int nr;
+
+	for (nr = 0; file_of_device(q->index, nr, &file); nr++)
+		if (file.image == q->image && file.flags == q->flags)
+			break;
+	if (!file_of_device(q->index, nr, &file))
+		return fail(nr ? ENOENT : ENODEV);
+	if (q->diskseq && q->diskseq != (unsigned int)(MOCK_DISKSEQ + q->index))
+		return fail(ESTALE);
+	q->fd = NEXT(open64)(file.path, O_RDONLY | O_CLOEXEC);
+	q->format = file.format;
+	q->diskseq = MOCK_DISKSEQ + q->index;
+	return q->fd < 0 ? -1 : 0;
+}
+
+static int same_path(const char *path, const struct stat64 *st)
+{
+	struct stat64 other;
+
+	return !NEXT(stat64)(path, &other) && other.st_dev == st->st_dev &&
+	       other.st_ino == st->st_ino;
+}
+
+static int mock_file_find(struct qcow_ioc_file *q)
+{
+	struct mock_file file;
+	struct stat64 st;
+	int nr;
+
+	if (NEXT(fstat64)(q->fd, &st))
+		return -1;
+	for (; q->index < 10; q->index++) {
+		for (nr = 0; file_of_device(q->index, nr, &file); nr++) {
+			if (!same_path(file.path, &st))
+				continue;
+			q->image = file.image;
+			q->format = file.format;
+			q->flags = file.flags;
+			if (!file.image && !(strtoul(env("MOCK_FLAGS", "1"), NULL, 0) & 1))
+				q->flags |= QCOW_FILE_WRITABLE;
+			q->diskseq = MOCK_DISKSEQ + q->index;
+			return 0;
+		}
+	}
+	return fail(ENOENT);
+}
+
+static int mock_file(struct qcow_ioc_file *q)
+{
+	if (getenv("MOCK_FILE_ERRNO"))
+		return fail(atoi(getenv("MOCK_FILE_ERRNO")));
+	return q->op == QCOW_FILE_OPEN ? mock_file_open(q) : mock_file_find(q);
+}
+
+/* A filesystem without locks, perhaps. */
+int fcntl64(int fd, int command, ...)
+{
+	va_list args;
+	void *arg;
+
+	va_start(args, command);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (getenv("MOCK_LOCKS_ERRNO") &&
+	    (command == F_OFD_SETLK || command == F_OFD_GETLK))
+		return fail(atoi(getenv("MOCK_LOCKS_ERRNO")));
+	return NEXT(fcntl64)(fd, command, arg);
+}
+
 static int mock_attach(struct qcow_ioc_attach *a)
 {
 	struct qcow_ioc_image *images = (void *)(uintptr_t)a->images;
@@ -340,6 +505,10 @@ static int mock_attach(struct qcow_ioc_attach *a)
 		return fail(atoi(getenv("MOCK_ERRNO")));
 	if (getenv("MOCK_HOLD"))
 		hold_images(images, a->nr_images);
+	for (i = 0; i < a->nr_images; i++) {
+		own_file(i, images[i].format, 0, images[i].fd);
+		own_file(i, images[i].format, QCOW_FILE_DATA, images[i].data_fd);
+	}
 	a->index = 0;
 	return 0;
 }
@@ -373,6 +542,7 @@ static int mock_snapshot(struct qcow_ioc_snapshot *s)
 		s->op, s->index, s->flags, (int)s->name_len,
 		(const char *)(uintptr_t)s->name);
 	fclose(log);
+	log_diskseq("snapshot", s->diskseq);
 	while (!NEXT(access)(env("MOCK_WAIT", ""), F_OK))
 		usleep(10000);
 	snprintf((char *)(uintptr_t)s->msg, s->msg_size, "%s", env("MOCK_MSG", ""));
@@ -399,6 +569,7 @@ static int mock_resize(const struct qcow_ioc_resize *r)
 	fprintf(log, "resize flags=%#x index=%d bytes=%llu\n", r->flags, r->index,
 		r->bytes);
 	fclose(log);
+	log_diskseq("resize", r->diskseq);
 	if (!(r->flags & QCOW_RESIZE_MAX) && r->bytes < MOCK_BYTES && !(r->flags & QCOW_RESIZE_FORCE) && mock_openers())
 		return fail(EBUSY);
 	return 0;
@@ -414,6 +585,7 @@ static int mock_commit(struct qcow_ioc_commit *c)
 	log_fd(log, "data", c->data_fd);
 	fputc('\n', log);
 	fclose(log);
+	log_diskseq("commit", c->diskseq);
 	if (c->op == QCOW_COMMIT_START)
 		started = 1;
 	if (c->op != QCOW_COMMIT_RUN)
@@ -445,6 +617,7 @@ static int mock_status(struct qcow_ioc_status *s)
 	s->bytes = MOCK_BYTES;
 	s->cluster_size = 65536;
 	s->cache_hits = 12345;
+	s->diskseq = MOCK_DISKSEQ + s->index;
 	return 0;
 }
 
@@ -500,6 +673,8 @@ int ioctl(int fd, unsigned long request, ...)
 		return mock_resize(arg);
 	case QCOW_IOC_SNAPSHOT:
 		return mock_snapshot(arg);
+	case QCOW_IOC_FILE:
+		return mock_file(arg);
 	}
 	if (is_disk(fd, ".disk"))
 		return mock_disk(fd, request, arg);

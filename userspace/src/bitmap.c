@@ -162,6 +162,7 @@ static int change(const struct wanted *w, const struct operand *o,
 		.name = (uintptr_t)name,
 		.name_len = strlen(name),
 		.granularity = w->granularity,
+		.diskseq = o->diskseq,
 		.msg = (uintptr_t)msg.text,
 		.msg_size = sizeof(msg.text),
 	};

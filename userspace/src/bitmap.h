@@ -45,7 +45,6 @@ static inline u64 bitmap_bytes(const struct bitmap *b)
 
 /* bitmap_read.c */
 int bitmaps_read(struct bitmaps *all, const struct image *img, const char *name);
-int bitmaps_query(struct bitmaps *all, int index, const char *name);
 void bitmaps_free(struct bitmaps *all);
 int bitmaps_of(struct bitmaps *all, const char *arg, u32 format,
 	       const char *name);

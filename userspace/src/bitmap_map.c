@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "bitmap.h"
-#include "device.h"
 #include "report.h"
+#include "which.h"
 
 static bool is_dirty(const struct bitmap *b, u64 i)
 {
@@ -84,15 +84,16 @@ static int print_named(const char *arg, const struct bitmaps *all,
 static int sync_device(const char *arg)
 {
 	bool partition;
-	int index = device_index_of_name(arg, &partition), fd, err;
+	int index = which_index_of_name(arg, &partition), fd, err;
+	struct device d;
 	char *path;
 
-	if (index < 0)
-		index = device_of_image(arg);
-	if (index == -2)
-		return -1;
-	if (index < 0)
-		return 0;
+	if (index < 0) {
+		err = which_of_image(&d, arg);
+		if (err <= 0)
+			return err;
+		index = d.index;
+	}
 	path = xasprintf("/dev/qcow%d", index);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	err = fd < 0 ? errno != ENOENT : fsync(fd);

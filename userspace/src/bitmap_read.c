@@ -10,7 +10,7 @@
 #include "chain.h"
 #include "device.h"
 #include "report.h"
-#include "sysfs.h"
+#include "which.h"
 #include "qcow/bitdir.h"
 
 static struct bitmap *add_bitmap(struct bitmaps *all)
@@ -183,13 +183,13 @@ int bitmaps_read(struct bitmaps *all, const struct image *img, const char *name)
 }
 
 static int read_image(struct bitmaps *all, const char *path, u32 format,
-		      bool lock, const char *name)
+		      const char *name)
 {
 	const struct chain_options wanted = {
 		.format = format,
 		.top_only = true,
 		.guess_raw = true,
-		.lock = lock,
+		.lock = true,
 	};
 	struct chain chain;
 	int err = chain_open(&chain, path, &wanted);
@@ -205,15 +205,16 @@ static int read_image(struct bitmaps *all, const char *path, u32 format,
 /* The driver gives so many bytes of a bitmap at once. */
 #define QUERY_BYTES	(16U << 20)
 
-static int query(int control, int index, struct qcow_ioc_bitmap *ioc)
+static int query(int control, const struct device *d, struct qcow_ioc_bitmap *ioc)
 {
 	ioc->size = sizeof(*ioc);
 	ioc->op = QCOW_BITMAP_OP_GET;
-	ioc->index = index;
+	ioc->index = d->index;
+	ioc->diskseq = d->diskseq;
 	return ioctl(control, QCOW_IOC_BITMAP, ioc) ? -errno : 0;
 }
 
-static int query_bits(int control, int index, struct bitmap *b)
+static int query_bits(int control, const struct device *d, struct bitmap *b)
 {
 	u64 bytes = bitmap_bytes(b), at = 0;
 	struct qcow_ioc_bitmap ioc;
@@ -227,7 +228,7 @@ static int query_bits(int control, int index, struct bitmap *b)
 		ioc.bits = (uintptr_t)(b->bits + at);
 		ioc.bits_offset = at;
 		ioc.bits_size = min((u64)QUERY_BYTES, bytes - at);
-		err = query(control, index, &ioc);
+		err = query(control, d, &ioc);
 		if (!err && !ioc.bits_size)
 			err = -EIO;
 		at += ioc.bits_size;
@@ -235,15 +236,15 @@ static int query_bits(int control, int index, struct bitmap *b)
 	return err;
 }
 
-static int query_one(int control, int index, struct bitmaps *all, u32 number,
-		     const char *name)
+static int query_one(int control, const struct device *d, struct bitmaps *all,
+		     u32 number, const char *name)
 {
 	char found[QCOW_BITMAP_NAME_MAX + 1] = "";
 	struct qcow_ioc_bitmap ioc = {
 		.number = number,
 		.name = (uintptr_t)found,
 	};
-	int err = query(control, index, &ioc);
+	int err = query(control, d, &ioc);
 	struct bitmap *b;
 
 	if (err)
@@ -257,25 +258,21 @@ static int query_one(int control, int index, struct bitmaps *all, u32 number,
 	b->disk_size = ioc.disk_size;
 	if (!name || strcmp(name, b->name) || b->inconsistent)
 		return 0;
-	return query_bits(control, index, b);
+	return query_bits(control, d, b);
 }
 
-/**
- * bitmaps_query() - ask the driver for the bitmaps that it keeps
- * @all: empty; the result, to free in any case
- * @index: the N of /dev/qcowN
- * @name: as for bitmaps_read()
- *
- * Return: 0; -EROFS: it keeps none, since it is attached read-only; or another
- * negative errno.
+/*
+ * Ask the driver for the bitmaps that it keeps. Return: 0; -EROFS: it keeps none, since
+ * the device is attached read-only; or another negative errno.
  */
-int bitmaps_query(struct bitmaps *all, int index, const char *name)
+static int bitmaps_query(struct bitmaps *all, const struct device *d,
+			 const char *name)
 {
 	int control = device_control_quiet();
 	int err = control < 0 ? -errno : 0;
 
 	while (!err)
-		err = query_one(control, index, all, all->nr, name);
+		err = query_one(control, d, all, all->nr, name);
 	if (control >= 0)
 		close(control);
 	return err == -ENOENT && control >= 0 ? 0 : err;
@@ -283,22 +280,33 @@ int bitmaps_query(struct bitmaps *all, int index, const char *name)
 
 /* --- Of an argument --- */
 
-static int of_device(struct bitmaps *all, int index, const char *name)
+/* It is attached read-only, and the driver keeps no bitmaps: those are in the file. */
+static int of_device_file(struct bitmaps *all, const struct device *d,
+			  const char *name)
+{
+	struct chain chain;
+	int err = chain_open_device(&chain, -1, d, true);
+
+	if (!err)
+		err = bitmaps_read(all, &chain.images[0], name);
+	chain_close(&chain);
+	return err;
+}
+
+static int of_device(struct bitmaps *all, const struct device *d,
+		     const char *name)
 {
 	struct qcow_ioc_status status;
 	char *path;
 	int err;
 
-	if (device_query(index, &status))
+	if (device_query(d->index, &status))
 		return -1;
-	err = bitmaps_query(all, index, name);
-	if (err == -EROFS) {
-		path = sysfs_attr(index, "image");
-		err = read_image(all, path ? path : "image", status.format,
-				 false, name);
-		free(path);
-	} else if (err) {
-		path = xasprintf("/dev/qcow%d", index);
+	err = bitmaps_query(all, d, name);
+	if (err == -EROFS)
+		return of_device_file(all, d, name);
+	if (err) {
+		path = xasprintf("/dev/qcow%d", d->index);
 		report(path, "cannot read its bitmaps: %s; see the kernel log", strerror(-err));
 		free(path);
 	}
@@ -317,16 +325,18 @@ static int of_device(struct bitmaps *all, int index, const char *name)
 int bitmaps_of(struct bitmaps *all, const char *arg, u32 format,
 	       const char *name)
 {
-	int index, err;
+	struct device d;
+	int index, found;
 
 	memset(all, 0, sizeof(*all));
-	if (device_or_image(arg, &index))
+	if (which_or_image(arg, &index))
 		return -1;
-	if (index < 0)
-		index = device_of_image(arg);
-	if (index == -2)
+	if (index >= 0)
+		found = which_device(&d, arg) ? -1 : 1;
+	else
+		found = which_of_image(&d, arg);
+	if (found < 0)
 		return -1;
-	err = index >= 0 ? of_device(all, index, name) :
-	      read_image(all, arg, format, true, name);
-	return err ? -1 : 0;
+	return (found ? of_device(all, &d, name) :
+			read_image(all, arg, format, name)) ? -1 : 0;
 }

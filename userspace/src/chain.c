@@ -302,6 +302,81 @@ int chain_open(struct chain *c, const char *name,
 	return err;
 }
 
+/* --- The chain of a device --- */
+
+/* The data file of the image of a number, if that has one. */
+static int open_device_data(struct image *img, int control,
+			    const struct device *d, u32 number)
+{
+	int ret;
+
+	if (!image_has_data_file(img))
+		return 0;
+	ret = attached_open(&img->data, NULL, control, d, number, QCOW_FILE_DATA);
+	if (ret > 0)
+		report(img->file.name, "has become another image meanwhile; do it again");
+	return ret ? -1 : 0;
+}
+
+/* Return: 0; 1: the chain has ended; or -1 after saying what is wrong. */
+static int add_device_image(struct chain *c, int control, const struct device *d,
+			    bool top_only)
+{
+	struct image *img = &c->images[c->nr];
+	u32 format;
+	int ret = attached_open(&img->file, &format, control, d, c->nr, 0);
+
+	if (ret > 0)
+		return 1;
+	c->nr++;
+	if (ret || image_load(img, format, IMAGE_GUESS_NONE))
+		return -1;
+	if (c->nr > 1)
+		img[-1].backing_path = xstrdup(img->file.name);
+	return top_only ? 0 : open_device_data(img, control, d, c->nr - 1);
+}
+
+/* The path of the backing file, which is not opened otherwise. */
+static int name_device_backing(struct image *img, int control,
+			       const struct device *d)
+{
+	struct file f;
+	int ret = img->backing ? attached_open(&f, NULL, control, d, 1, 0) : 1;
+
+	if (!ret)
+		img->backing_path = xstrdup(f.name);
+	if (img->backing)
+		file_close(&f);
+	return ret < 0 ? -1 : 0;
+}
+
+/**
+ * chain_open_device() - open for reading what a device consists of
+ * @c: the result; chain_close() it, after a failure too
+ * @control: the driver's control node, or -1: open it
+ * @d: the device
+ * @top_only: its image alone
+ *
+ * These are the files that are attached, whatever has their names by now. They are not
+ * locked.
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int chain_open_device(struct chain *c, int control, const struct device *d,
+		      bool top_only)
+{
+	int ret;
+
+	memset(c, 0, sizeof(*c));
+	c->images = xcalloc(QCOW_MAX_IMAGES, sizeof(*c->images));
+	do
+		ret = add_device_image(c, control, d, top_only);
+	while (!ret && !top_only && c->nr < QCOW_MAX_IMAGES);
+	if (!ret && top_only)
+		ret = name_device_backing(c->images, control, d);
+	return ret < 0 || !c->nr ? -1 : 0;
+}
+
 /**
  * chain_writable() - is a chain open for writing?
  * @c: the open chain
@@ -325,6 +400,8 @@ char *chain_backing_path(const struct image *img)
 	struct link l = { };
 	char *path = NULL;
 
+	if (img->backing_path)
+		return xstrdup(img->backing_path);
 	if (!img->backing || name_refused(img->backing))
 		return NULL;
 	if (!link_resolve(&l, img, "backing file", img->backing)) {

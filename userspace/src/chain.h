@@ -2,6 +2,7 @@
 #ifndef _QCOWCTL_CHAIN_H
 #define _QCOWCTL_CHAIN_H
 
+#include "attached.h"
 #include "image.h"
 
 /**
@@ -49,6 +50,8 @@ struct chain_options {
 
 int chain_open(struct chain *c, const char *name,
 	       const struct chain_options *o);
+int chain_open_device(struct chain *c, int control, const struct device *d,
+		      bool top_only);
 bool chain_writable(const struct chain *c);
 int chain_check(const struct chain *c);
 void chain_note_truncated(const struct chain *c);

@@ -13,11 +13,13 @@
 #include "report.h"
 #include "sysfs.h"
 #include "text.h"
+#include "which.h"
 
 const char check_usage[] =
-"Usage: qcowctl check [options] IMAGE\n"
+"Usage: qcowctl check [options] IMAGE|DEVICE\n"
 "\n"
-"Check the metadata of a qcow2 image that is not in use.\n"
+"Check the metadata of a qcow2 image that is not written by others, or of a device\n"
+"that is attached read-only.\n"
 "\n"
 " -r, --repair=WHAT    repair leaks, or all that can be\n"
 " -J, --json           print JSON, with the keys of qemu-img check\n"
@@ -197,46 +199,81 @@ static int check_writable(const struct file *f)
 	return -1;
 }
 
-/*
- * An image that lies on the disk of a device is none of the host's. A device that has
- * gone may have left its name to a file.
- */
-static int check_no_device(const char *name)
+static int refuse_device(const char *name, const char *wrong, int index)
 {
-	bool partition;
-	int index = device_index_of_name(name, &partition);
-	char *path, *shown;
+	char *path = sysfs_attr(index, "image");
+	char *shown = path ? text_escape(path) : NULL;
 
-	if (index < 0 || !sysfs_exists(index))
-		return 0;
-	path = sysfs_attr(index, "image");
-	shown = path ? text_escape(path) : NULL;
-	report(name, "is a device; detach it, and check its image%s%s",
+	report(name, "%s; detach it, and check its image%s%s", wrong,
 	       shown ? ", " : "", shown ? shown : "");
 	free(path);
 	free(shown);
 	return -1;
 }
 
-static int check_image(const struct check_options *o, const char *name)
+/* The image of a device that writes nothing; the tables of others are in memory. */
+static int open_device(struct file *f, const struct check_options *o,
+		       const char *name)
+{
+	struct qcow_ioc_status status;
+	struct device d;
+
+	if (which_device(&d, name))
+		return -1;
+	if (o->repair != CHECK_REPAIR_NONE)
+		return refuse_device(name, "is a device, which cannot be repaired", d.index);
+	if (device_query(d.index, &status))
+		return -1;
+	if (!(status.flags & QCOW_ATTACH_RO))
+		return refuse_device(name, "is a device that is written", d.index);
+	return attached_open(f, NULL, -1, &d, 0, 0) ? -1 : 0;
+}
+
+static int open_image(struct file *f, const struct check_options *o,
+		      const char *name)
 {
 	const struct file_role role = {
 		.write = o->repair != CHECK_REPAIR_NONE,
 	};
+
+	return file_open(f, name, NULL, &role) || (role.write && check_writable(f)) ?
+	       -1 : 0;
+}
+
+static int open_named(struct file *f, const struct check_options *o,
+		      const char *name)
+{
+	int index;
+
+	*f = (struct file) { .fd = -1 };
+	if (which_or_image(name, &index))
+		return -1;
+	return index >= 0 && sysfs_exists(index) ? open_device(f, o, name) :
+						   open_image(f, o, name);
+}
+
+/* A repair asks the driver, too: to write what is attached would destroy it. */
+static int lock_image(struct file *f, const struct check_options *o)
+{
+	bool write = o->repair != CHECK_REPAIR_NONE;
+
+	if (lock_file(f, write) || (write && lock_check_devices(f, true)))
+		return -1;
+	return file_look_again(f);
+}
+
+static int check_image(const struct check_options *o, const char *name)
+{
 	int status = CHECK_FAILED;
 	struct file f;
 
-	if (check_no_device(name))
-		return CHECK_FAILED;
 	progress_catch_signals();
 	/* A limit of the file's size is an error of a write, and nobody has to read. */
-	if (role.write) {
+	if (o->repair != CHECK_REPAIR_NONE) {
 		signal(SIGXFSZ, SIG_IGN);
 		signal(SIGPIPE, SIG_IGN);
 	}
-	if (!file_open(&f, name, NULL, &role) &&
-	    !(role.write && check_writable(&f)) && !lock_file(&f, role.write) &&
-	    !file_look_again(&f))
+	if (!open_named(&f, o, name) && !lock_image(&f, o))
 		status = check_file(o, &f);
 	file_close(&f);
 	return status;
@@ -293,7 +330,7 @@ int check_main(int argc, char **argv)
 		return 0;
 	}
 	if (argc != optind + 1) {
-		report("check", "takes one image; see qcowctl check --help");
+		report("check", "takes one image or device; see qcowctl check --help");
 		return 1;
 	}
 	return check_image(&o, argv[optind]);

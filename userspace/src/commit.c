@@ -11,12 +11,9 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
-#include "chain.h"
 #include "command.h"
-#include "device.h"
 #include "lock.h"
 #include "report.h"
-#include "sysfs.h"
 #include "work.h"
 
 const char commit_usage[] =
@@ -34,13 +31,11 @@ const char commit_usage[] =
 
 /**
  * struct below - the backing file of the image
- * @image: path of the image
  * @file: the backing file
  * @data: its external data file; closed if it has none
  * @has_data: it has one
  */
 struct below {
-	char *image;
 	struct file file;
 	struct file data;
 	bool has_data;
@@ -50,78 +45,59 @@ static void below_close(struct below *b)
 {
 	file_close(&b->file);
 	file_close(&b->data);
-	free(b->image);
 }
 
-static int below_open_files(struct below *b, const struct chain *c, bool write)
+/* Have what the driver handed out open for writing. */
+static int make_writable(struct file *f)
 {
-	struct file_role role = { "backing file", c->images[0].file.name, NULL, write };
-	const struct image *img = &c->images[1];
-	const struct file *f = &b->file;
+	struct file reading = *f;
+	int err = file_reopen_write(f, &reading);
 
-	if (file_open(&b->file, img->file.name, NULL, &role))
-		return -1;
-	b->has_data = image_has_data_file(img);
-	role.what = "data file";
-	role.of = img->file.name;
-	if (b->has_data && file_open(&b->data, img->data.name, NULL, &role))
-		return -1;
-	if (b->has_data && b->file.writable)
-		f = &b->data;
-	if (!write || f->writable)
-		return 0;
-	report(f->name, "cannot be opened for writing; change its permissions, or its filesystem's");
-	return -1;
+	file_close(&reading);
+	return err;
 }
 
-static char *image_path(const struct operand *o)
+/* Return: 0; 1: there is no such file; or -1 after saying what is wrong. */
+static int below_open_file(struct file *f, const struct operand *o, u32 flags,
+			   bool write)
 {
-	return o->ours ? xstrdup(o->name) : sysfs_attr(o->index, "image");
+	const struct device d = operand_device(o);
+	int ret = attached_open(f, NULL, o->control, &d, 1, flags);
+
+	return ret || !write ? ret : make_writable(f);
 }
 
-/*
- * How the image was attached: not as what its first bytes look like now, for those of
- * a raw disk are its guest's.
- */
-static int get_options(struct chain_options *options, const struct operand *o)
+static int refuse_raw(const struct operand *o)
 {
 	struct qcow_ioc_status status;
 
 	if (operand_status(o, &status))
 		return -1;
-	if (status.format == QCOW_FORMAT_RAW) {
-		report(o->name, "is raw and has no backing file; see qcowctl info");
-		return -1;
-	}
-	options->format = status.format;
-	options->untrusted = status.flags & QCOW_ATTACH_UNTRUSTED;
-	return 0;
+	if (status.format != QCOW_FORMAT_RAW)
+		return 0;
+	report(o->name, "is raw and has no backing file; see qcowctl info");
+	return -1;
 }
 
-/* Find the backing file and open it. */
+/*
+ * Open the backing file: the very file that is attached, for that one was allowed, and
+ * the image may name another by now.
+ */
 static int below_open(struct below *b, const struct operand *o, bool write)
 {
-	struct chain_options options = { };
-	struct chain c;
-	int err;
+	int ret;
 
 	*b = (struct below) { .file.fd = -1, .data.fd = -1 };
-	if (get_options(&options, o))
+	if (refuse_raw(o))
 		return -1;
-	b->image = image_path(o);
-	if (!b->image) {
-		report(o->name, "is not attached any more");
-		return -1;
-	}
-	err = chain_open(&c, b->image, &options);
-	if (!err && c.nr < 2) {
+	ret = below_open_file(&b->file, o, 0, write);
+	if (ret > 0)
 		report(o->name, "has no backing file; see qcowctl info");
-		err = -1;
-	}
-	if (!err)
-		err = below_open_files(b, &c, write);
-	chain_close(&c);
-	return err;
+	if (ret)
+		return -1;
+	ret = below_open_file(&b->data, o, QCOW_FILE_DATA, write);
+	b->has_data = !ret;
+	return ret < 0 ? -1 : 0;
 }
 
 static int below_lock(const struct below *b, bool write)
@@ -134,16 +110,12 @@ static int below_lock(const struct below *b, bool write)
 /* The backing file's name for a message, to free. */
 static char *below_name(const struct operand *o)
 {
-	struct chain_options options = { .top_only = true };
-	char *image = image_path(o), *name = NULL;
-	struct chain c;
+	struct file f;
+	char *name = NULL;
 
-	if (image && !get_options(&options, o)) {
-		if (!chain_open(&c, image, &options))
-			name = chain_backing_path(&c.images[0]);
-		chain_close(&c);
-	}
-	free(image);
+	if (!below_open_file(&f, o, 0, false))
+		name = xstrdup(f.name);
+	file_close(&f);
 	return name ? name : xstrdup("the backing file");
 }
 
@@ -171,6 +143,7 @@ static int commit_ioctl(const struct operand *o, struct qcow_ioc_commit *ioc,
 
 	ioc->size = sizeof(*ioc);
 	ioc->index = o->index;
+	ioc->diskseq = o->diskseq;
 	ioc->fd = b && b->file.name ? b->file.fd : -1;
 	ioc->data_fd = b && b->has_data ? b->data.fd : -1;
 	if (ioc->op != QCOW_COMMIT_OPEN && ioc->op != QCOW_COMMIT_CLOSE)

@@ -14,6 +14,7 @@
 #include "in_use.h"
 #include "report.h"
 #include "sysfs.h"
+#include "which.h"
 
 const char detach_usage[] =
 "Usage: qcowctl detach [options] DEVICE|IMAGE...\n"
@@ -148,15 +149,18 @@ static bool detach_ready(struct detach *d)
 	return d->control >= 0;
 }
 
-static int detach_index(struct detach *d, int index)
+static int detach_device(struct detach *d, const struct device *device)
 {
-	struct attempt attempt = attempt_at(d, index);
+	struct attempt attempt = attempt_at(d, device->index);
 	struct in_use users = { };
 	int err;
 
+	/* What the driver said when it was found: the number may be another's by now. */
+	if (device->diskseq)
+		attempt.diskseq = device->diskseq;
 	if (!detach_ready(d))
 		return 1;
-	err = in_use_patiently(&users, index, detach_ioctl, &attempt);
+	err = in_use_patiently(&users, device->index, detach_ioctl, &attempt);
 	err = detach_result(&attempt, err, &users);
 	in_use_free(&users);
 	return err;
@@ -171,7 +175,7 @@ static int detach_index(struct detach *d, int index)
 int detach_again(int index)
 {
 	struct detach d = { .control = -1 };
-	int err = detach_index(&d, index);
+	int err = detach_device(&d, &(struct device) { .index = index });
 
 	if (d.control >= 0)
 		close(d.control);
@@ -214,20 +218,19 @@ static int detach_all(struct detach *d)
 			;
 	while (nr-- && d->control >= 0)
 		if (list[nr] >= 0 && sysfs_exists(list[nr]))
-			failed |= detach_index(d, list[nr]);
+			failed |= detach_device(d, &(struct device) { .index = list[nr] });
 	free(list);
 	return failed;
 }
 
 static int detach_named(struct detach *d, char **names)
 {
+	struct device device;
 	int failed = 0;
-	int index;
 
-	for (; *names; names++) {
-		index = device_find(*names);
-		failed |= index < 0 ? 1 : detach_index(d, index);
-	}
+	for (; *names; names++)
+		failed |= which_device(&device, *names) ? 1 :
+			  detach_device(d, &device);
 	return failed;
 }
 

@@ -3,10 +3,8 @@
  * The driver's control node, and the nodes of its devices.
  */
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <fcntl.h>
 #include <libudev.h>
-#include <limits.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -193,151 +191,6 @@ int device_wait(int index, u64 began)
 	return ready || nodes_ready(index, NULL, began) ? 0 : -1;
 }
 
-static bool is_device_name(const char *s)
-{
-	if (strncmp(s, "qcow", 4) || !s[4])
-		return false;
-	return strspn(s + 4, "0123456789") == strlen(s + 4);
-}
-
-/**
- * device_index_of_name() - the device that an argument names
- * @arg: qcowN, /dev/qcowN, or another path or name of the same node
- * @partition: whether it is a partition of it
- *
- * Return: N, attached or not, or -1: not a name of one of our devices.
- */
-int device_index_of_name(const char *arg, bool *partition)
-{
-	const char *name = strncmp(arg, "/dev/", 5) ? arg : arg + 5;
-	char path[64];
-	struct stat st;
-	long n;
-
-	*partition = false;
-	if (is_device_name(name)) {
-		n = strtol(name + 4, NULL, 10);
-		return n > INT_MAX ? INT_MAX : (int)n;
-	}
-	snprintf(path, sizeof(path), "/dev/%.32s", name);
-	if (stat(arg, &st) && (strchr(name, '/') || stat(path, &st)))
-		return -1;
-	if (!S_ISBLK(st.st_mode))
-		return -1;
-	return sysfs_index_of(st.st_rdev, partition);
-}
-
-/* Whether a device shows an image: the one file, or what was its path. */
-static bool device_shows(int index, const struct file *f, const char *real)
-{
-	struct file image = { };
-	char *path = sysfs_attr(index, "image");
-	bool same = false;
-
-	if (path && !stat(path, &image.stat))
-		same = file_same(&image, f);
-	else if (path && real)
-		same = !strcmp(path, real);
-	free(path);
-	return same;
-}
-
-/**
- * device_is() - does an argument mean a device?
- * @index: the N of /dev/qcowN, attached
- * @arg: a device's or partition's name or an image
- *
- * Return: whether it is that device or its image.
- */
-bool device_is(int index, const char *arg)
-{
-	bool partition, same;
-	int named = device_index_of_name(arg, &partition);
-	struct file f = { };
-	char *real;
-
-	if (named >= 0 && sysfs_exists(named))
-		return named == index;
-	real = realpath(arg, NULL);
-	same = !stat(arg, &f.stat) && device_shows(index, &f, real);
-	free(real);
-	return same;
-}
-
-/* The device of an image: its N, -1 none, -2 several. */
-static int find_by_image(const char *arg)
-{
-	char *real = realpath(arg, NULL);
-	int *list, nr = sysfs_devices(&list);
-	struct file f = { };
-	int found = -1;
-	int i;
-
-	if (!stat(arg, &f.stat))
-		for (i = 0; i < nr && found != -2; i++)
-			if (device_shows(list[i], &f, real))
-				found = found < 0 ? list[i] : -2;
-	free(list);
-	free(real);
-	return found;
-}
-
-/**
- * device_of_image() - the device that an image is attached as
- * @arg: the image
- *
- * Return: the N of /dev/qcowN; -1: it is not attached; or -2 after saying that it
- * is attached more than once.
- */
-int device_of_image(const char *arg)
-{
-	int index = find_by_image(arg);
-
-	if (index == -2)
-		report(arg, "attached more than once; name the device, see qcowctl list");
-	return index;
-}
-
-static void report_no_device(const char *arg)
-{
-	char *name = xasprintf("%s%s", arg[0] == '/' ? "" : "/dev/", arg);
-
-	report(name, "no such device; see qcowctl list");
-	free(name);
-}
-
-/**
- * device_find() - the attached device that an argument means
- * @arg: a device's name or an image
- *
- * Return: the N of /dev/qcowN, or -1 after saying what is wrong.
- */
-int device_find(const char *arg)
-{
-	bool partition, in_dev = !strncmp(arg, "/dev/", 5);
-	int index = device_index_of_name(arg, &partition);
-	bool named = index >= 0;
-
-	if (named && partition) {
-		report(arg, "is a partition; name its disk /dev/qcow%d", index);
-		return -1;
-	}
-	if (named && sysfs_exists(index))
-		return index;
-	/* Images have such names, too, and may lie beneath /dev. */
-	index = named && in_dev ? -1 : device_of_image(arg);
-	if (index >= 0)
-		return index;
-	if (index == -2)
-		return -1;
-	if (named)
-		report_no_device(arg);
-	else
-		report(arg, "%s; see qcowctl list",
-		       access(arg, F_OK) ? "no such image or device" : "not attached");
-	return -1;
-}
-
 static int device_refused(int index, int err)
 {
 	char name[32];
@@ -367,26 +220,4 @@ int device_query(int index, struct qcow_ioc_status *status)
 	if (control >= 0)
 		close(control);
 	return err ? device_refused(index, err) : 0;
-}
-
-/**
- * device_or_image() - does an argument name a device?
- * @arg: the argument
- * @index: the N of /dev/qcowN, or -1: an image
- *
- * Return: 0, or -1 after saying that it is a partition.
- */
-int device_or_image(const char *arg, int *index)
-{
-	bool partition;
-
-	*index = device_index_of_name(arg, &partition);
-	if (*index >= 0 && partition) {
-		report(arg, "is a partition; name its disk /dev/qcow%d", *index);
-		return -1;
-	}
-	/* A file may have such a name, too. */
-	if (*index >= 0 && !sysfs_exists(*index) && strncmp(arg, "/dev/", 5))
-		*index = -1;
-	return 0;
 }

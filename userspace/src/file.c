@@ -213,6 +213,46 @@ int file_look_again(struct file *f)
 	return -1;
 }
 
+/**
+ * file_adopt() - have an open file
+ * @f: the result; file_close() it, after a failure too
+ * @fd: a descriptor open for reading, which is closed with it
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int file_adopt(struct file *f, int fd)
+{
+	char *path = file_real_path(fd);
+
+	*f = (struct file) { .fd = fd, .name = path ? path : xstrdup("image") };
+	return file_look_again(f);
+}
+
+/**
+ * file_reopen_write() - open a file that is open once more, for writing
+ * @f: the result; file_close() it, after a failure too
+ * @from: the file; its name is not looked up
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int file_reopen_write(struct file *f, const struct file *from)
+{
+	*f = (struct file) { .name = xstrdup(from->name) };
+	f->fd = file_reopen_writable(from->fd, &from->stat);
+	f->writable = f->fd >= 0;
+	if (!f->writable) {
+		report(f->name, "cannot be opened for writing: %s; change its permissions, or its filesystem's",
+		       strerror(errno));
+		return -1;
+	}
+	if (file_look_again(f))
+		return -1;
+	if (file_same(f, from))
+		return 0;
+	report(f->name, "is another disk by now; attach it anew");
+	return -1;
+}
+
 static int file_open_checked(struct file *f, int path_fd,
 			     const struct file_role *role)
 {

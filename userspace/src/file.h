@@ -38,6 +38,8 @@ struct file_role {
 
 int file_open(struct file *f, const char *name, const char *fallback,
 	      const struct file_role *role);
+int file_adopt(struct file *f, int fd);
+int file_reopen_write(struct file *f, const struct file *from);
 int file_look_again(struct file *f);
 void file_show_holder(const struct file *f);
 void file_close(struct file *f);

@@ -261,4 +261,5 @@ void image_close(struct image *img)
 	file_close(&img->data);
 	free(img->backing);
 	free(img->data_name);
+	free(img->backing_path);
 }

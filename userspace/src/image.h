@@ -18,6 +18,7 @@
  * @backing: name of the backing file as the header has it, or NULL
  * @data_name: name of the external data file as the header has it, or NULL
  * @nr_bitmaps: bitmaps that it holds
+ * @backing_path: of a device's image: path of the file that is its backing file; or NULL
  */
 struct image {
 	struct file file;
@@ -29,6 +30,7 @@ struct image {
 	char *backing;
 	char *data_name;
 	u32 nr_bitmaps;
+	char *backing_path;
 };
 
 /* What to take a file for whose format nobody gave. */

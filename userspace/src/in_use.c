@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <errno.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <libmount.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "attached.h"
 #include "in_use.h"
 #include "proc.h"
 #include "report.h"
@@ -191,8 +193,26 @@ static void find_holders(const struct target *t, const struct sysfs_node *node)
 	closedir(dir);
 }
 
-/* Drivers that show a file as a disk, and may be given a device for a file. */
-static void find_stacked(const struct target *t)
+/* Devices of ours that have a disk or partition for an image, backing or data file. */
+static void find_attached(const struct target *t, const struct sysfs_node *node)
+{
+	char *path = xasprintf("/dev/%s", node->name);
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	struct attached_search search;
+
+	free(path);
+	if (fd < 0)
+		return;
+	attached_begin(&search, fd);
+	while (attached_next(&search))
+		add_line(t->users, true, xasprintf("/dev/%s used by /dev/qcow%d",
+						   node->name, search.found.index));
+	attached_end(&search);
+	close(fd);
+}
+
+/* Loop devices, which may be given a device for a file. */
+static void find_loops(const struct target *t)
 {
 	const struct sysfs_node *node;
 	DIR *dir = opendir("/sys/block");
@@ -202,12 +222,9 @@ static void find_stacked(const struct target *t)
 	if (!dir)
 		return;
 	while ((d = readdir(dir))) {
-		if (!strncmp(d->d_name, "loop", 4))
-			path = sysfs_read("/sys/block/%s/loop/backing_file", d->d_name);
-		else if (!strncmp(d->d_name, "qcow", 4))
-			path = sysfs_read("/sys/block/%s/qcow/image", d->d_name);
-		else
+		if (strncmp(d->d_name, "loop", 4))
 			continue;
+		path = sysfs_read("/sys/block/%s/loop/backing_file", d->d_name);
 		node = node_by_path(t, path);
 		if (node)
 			add_line(t->users, true,
@@ -266,6 +283,16 @@ static void find_claims(struct target *t)
 	find_swaps(t);
 	for (i = 0; i < t->nr; i++)
 		find_holders(t, &t->nodes[i]);
+}
+
+/* Devices that have one of the nodes for a file. */
+static void find_stacked(struct target *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->nr; i++)
+		find_attached(t, &t->nodes[i]);
+	find_loops(t);
 }
 
 /**

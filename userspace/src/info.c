@@ -12,8 +12,8 @@
 #include "device.h"
 #include "info.h"
 #include "report.h"
-#include "sysfs.h"
 #include "text.h"
+#include "which.h"
 
 const char info_usage[] =
 "Usage: qcowctl info [options] IMAGE|DEVICE\n"
@@ -81,21 +81,27 @@ static void print_json(const struct chain *c, bool as_array,
 		json_object_put(array);
 }
 
-static int info_image(const struct info *o, const char *name, u32 format,
-		      const struct qcow_ioc_status *status)
+static void print_chain(const struct info *o, const struct chain *c,
+			const struct qcow_ioc_status *status)
+{
+	if (o->json)
+		print_json(c, o->chain, status);
+	else
+		print_text(c, status);
+}
+
+static int info_image(const struct info *o, const char *name)
 {
 	const struct chain_options wanted = {
-		.format = format,
+		.format = o->format,
 		.guess_raw = true,
 		.top_only = !o->chain,
 	};
 	struct chain chain;
 	int err = chain_open(&chain, name, &wanted);
 
-	if (!err && o->json)
-		print_json(&chain, o->chain, status);
-	else if (!err)
-		print_text(&chain, status);
+	if (!err)
+		print_chain(o, &chain, NULL);
 	chain_close(&chain);
 	return !!err;
 }
@@ -103,18 +109,21 @@ static int info_image(const struct info *o, const char *name, u32 format,
 static int info_device(const struct info *o, int index)
 {
 	struct qcow_ioc_status status;
-	char *path;
+	struct device d;
+	struct chain chain;
 	int err;
 
 	if (device_query(index, &status))
 		return 1;
-	path = sysfs_attr(index, "image");
-	err = info_image(o, path ? path : "image", status.format, &status);
-	/* Its image was deleted or renamed: the device is there all the same. */
-	if (err && !o->json)
+	d = (struct device) { .index = index, .diskseq = status.diskseq };
+	err = chain_open_device(&chain, -1, &d, !o->chain);
+	if (!err)
+		print_chain(o, &chain, &status);
+	else if (!o->json)
+		/* Its image cannot be read: the device is there all the same. */
 		info_print_device(&status);
-	free(path);
-	return err;
+	chain_close(&chain);
+	return !!err;
 }
 
 static int parse_option(struct info *o, int opt, char **argv)
@@ -139,10 +148,9 @@ static int info_run(const struct info *o, const char *name)
 {
 	int index;
 
-	if (device_or_image(name, &index))
+	if (which_or_image(name, &index))
 		return 1;
-	return index >= 0 ? info_device(o, index) :
-	       info_image(o, name, o->format, NULL);
+	return index >= 0 ? info_device(o, index) : info_image(o, name);
 }
 
 /**

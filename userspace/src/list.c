@@ -16,6 +16,7 @@
 #include "report.h"
 #include "sysfs.h"
 #include "text.h"
+#include "which.h"
 
 const char list_usage[] =
 "Usage: qcowctl list [options] [DEVICE|IMAGE...]\n"
@@ -30,7 +31,7 @@ const char list_usage[] =
 " -h, --help            show this\n"
 "\n"
 "Columns: NAME SIZE FORMAT RO DEPTH OPEN IMAGE MOUNTPOINTS (default),\n"
-"MAJ:MIN OFFSET DIRECT AUTOCLEAR CORRUPT STATE CLUSTER CACHE SNAPSHOT\n";
+"MAJ:MIN OFFSET DIRECT AUTOCLEAR CORRUPT STATE CLUSTER CACHE SNAPSHOT IMAGE-STATE\n";
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'J' },
@@ -135,7 +136,7 @@ static bool is_wanted(const struct list *l, int index)
 
 	if (!*name)
 		return true;
-	while (*name && !device_is(index, *name))
+	while (*name && !which_is(index, *name))
 		name++;
 	return *name;
 }
@@ -144,15 +145,16 @@ static bool is_wanted(const struct list *l, int index)
 static int check_names(const struct list *l)
 {
 	int *indices, nr = sysfs_devices(&indices);
+	struct device d;
 	char **name;
 	int err = 0;
 	int i;
 
 	for (name = l->names; *name; name++) {
-		for (i = 0; i < nr && !device_is(indices[i], *name); i++)
+		for (i = 0; i < nr && !which_is(indices[i], *name); i++)
 			;
 		/* It says why there is none. */
-		if (i == nr && device_find(*name) < 0)
+		if (i == nr && which_device(&d, *name))
 			err = 1;
 	}
 	free(indices);

@@ -2,9 +2,13 @@
 /*
  * The columns of qcowctl list.
  */
+#define _GNU_SOURCE
+#include <fcntl.h>
 #include <libsmartcols.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "attached.h"
 #include "in_use.h"
 #include "list.h"
 #include "report.h"
@@ -94,9 +98,83 @@ static char *cell_snapshot(const struct row *r)
 	return cell_text(r, sysfs_attr(r->index, "snapshot"));
 }
 
+/* Where the path leads that the driver shows of an image. */
+enum path_state {
+	PATH_UNKNOWN,
+	PATH_NAMED,
+	PATH_DELETED,
+	PATH_REPLACED,
+	PATH_UNREACHABLE,
+};
+
+static enum path_state path_leads_to(int index, const char *path)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	bool is, known;
+
+	if (fd < 0)
+		return PATH_UNREACHABLE;
+	is = attached_is_image(index, fd, &known);
+	close(fd);
+	if (!known)
+		return PATH_UNKNOWN;
+	return is ? PATH_NAMED : PATH_REPLACED;
+}
+
+/* The kernel adds " (deleted)" to the path of a file that was. */
+static enum path_state path_state(const struct row *r, const char *path)
+{
+	static const char deleted[] = " (deleted)";
+	size_t len = strlen(path), n = sizeof(deleted) - 1;
+	enum path_state state = PATH_UNKNOWN;
+
+	/* A device that goes may wait for the very filesystem that has the path. */
+	if (r->known && !(r->status.state & QCOW_STATE_GOING))
+		state = path_leads_to(r->index, path);
+	if (state != PATH_NAMED && len > n && !strcmp(path + len - n, deleted))
+		return PATH_DELETED;
+	return state;
+}
+
 static char *cell_image(const struct row *r)
 {
-	return cell_text(r, sysfs_attr(r->index, "image"));
+	char *path = sysfs_attr(r->index, "image");
+	const char *more = "";
+	char *text;
+
+	if (!path || r->json)
+		return cell_text(r, path);
+	switch (path_state(r, path)) {
+	case PATH_REPLACED:
+		more = " (another file now)";
+		break;
+	case PATH_UNREACHABLE:
+		more = " (not found by that name)";
+		break;
+	default:
+		break;
+	}
+	text = text_shown(path, false);
+	free(path);
+	path = xasprintf("%s%s", text, more);
+	free(text);
+	return path;
+}
+
+static char *cell_image_state(const struct row *r)
+{
+	static const char *const names[] = {
+		[PATH_UNKNOWN] = "unknown",
+		[PATH_NAMED] = "named",
+		[PATH_DELETED] = "deleted",
+		[PATH_REPLACED] = "replaced",
+		[PATH_UNREACHABLE] = "unreachable",
+	};
+	char *path = sysfs_attr(r->index, "image");
+	enum path_state state = path ? path_state(r, path) : PATH_UNKNOWN;
+
+	free(path);
+	return xstrdup(names[state]);
 }
 
 static char *cell_mountpoints(const struct row *r)
@@ -163,4 +241,5 @@ const struct column list_columns[LIST_NR_COLUMNS] = {
 	{ "CLUSTER", "cluster", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cluster },
 	{ "CACHE", "cache", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cache },
 	{ "SNAPSHOT", "snapshot", 5, 0, CELL_STRING, cell_snapshot },
+	{ "IMAGE-STATE", "image-state", 5, 0, CELL_STRING, cell_image_state },
 };

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "attached.h"
 #include "lock.h"
 #include "proc.h"
 #include "report.h"
@@ -94,31 +95,33 @@ static void suspect_process(void *arg, const struct proc_opener *opener)
 	suspect(arg, text);
 }
 
-/* A device of ours keeps the locks of its images without any process. */
-static void suspect_devices(struct suspects *s, const struct file *f)
+/*
+ * A device of ours keeps the locks of its files without any process. Return: whether
+ * the driver said which those are.
+ */
+static bool suspect_devices(struct suspects *s, const struct file *f)
 {
-	int *list, nr = sysfs_devices(&list);
-	struct file image = { };
-	char text[32];
-	char *path;
-	int i;
+	struct attached_search search;
+	char text[64];
 
-	for (i = 0; i < nr; i++) {
-		path = sysfs_attr(list[i], "image");
-		if (path && !stat(path, &image.stat) && file_same(&image, f)) {
-			snprintf(text, sizeof(text), "/dev/qcow%d", list[i]);
-			suspect(s, text);
-		}
-		free(path);
+	attached_begin(&search, f->fd);
+	while (attached_next(&search)) {
+		if (search.found.flags & QCOW_FILE_HIDDEN ||
+		    search.found.index == own_device)
+			continue;
+		snprintf(text, sizeof(text), "/dev/qcow%d%s", search.found.index,
+			 attached_as_image(&search) ? "" : " as a backing or data file");
+		suspect(s, text);
 	}
-	free(list);
+	attached_end(&search);
+	return !search.guess;
 }
 
 /*
  * sysfs names only the first image of a device, but its backing and data files
  * are locked, too. A raw image has none.
  */
-static void suspect_chains(struct suspects *s)
+static void guess_chains(struct suspects *s)
 {
 	int *list, nr = sysfs_devices(&list);
 	char text[64];
@@ -140,14 +143,56 @@ static void suspect_chains(struct suspects *s)
 static int lock_refuse(const struct file *f, int byte)
 {
 	struct suspects s = { };
+	bool sure = suspect_devices(&s, f);
 
-	suspect_devices(&s, f);
 	proc_find_openers(&f->stat, 1, suspect_process, &s);
-	if (!s.nr)
-		suspect_chains(&s);
+	if (!s.nr && !sure)
+		guess_chains(&s);
 	report(f->name, "in use: %s (QEMU's lock%s%s); shut it down or detach it, or use a copy of the image",
 	       conflict_text(byte), s.nr ? "; may be held by " : "", s.text);
 	return -1;
+}
+
+/* --- Without locks --- */
+
+static bool device_in_the_way(const struct qcow_ioc_file *found, bool write)
+{
+	return found->index != own_device &&
+	       (write || found->flags & QCOW_FILE_WRITABLE);
+}
+
+static int refuse_attached(const struct file *f, const struct qcow_ioc_file *found)
+{
+	if (found->flags & QCOW_FILE_HIDDEN)
+		report(f->name, "in use: another qcowctl works on it; do it again when that has ended");
+	else
+		report(f->name, "in use: it is attached as /dev/qcow%d%s; detach that, or use a copy of the image",
+		       found->index, found->image || found->flags & QCOW_FILE_DATA ?
+		       ", as a backing or data file" : "");
+	return -1;
+}
+
+/**
+ * lock_check_devices() - is a file no part of a device that is in the way?
+ * @f: the file
+ * @write: it shall be written
+ *
+ * For what locks do not tell: a filesystem may have none, or not the same ones for each
+ * path to a file. The driver knows what is attached.
+ *
+ * Return: 0, or -1 after saying as what it is attached.
+ */
+int lock_check_devices(const struct file *f, bool write)
+{
+	struct attached_search search;
+	int err = 0;
+
+	attached_begin(&search, f->fd);
+	while (!err && attached_next(&search))
+		if (device_in_the_way(&search.found, write))
+			err = refuse_attached(f, &search.found);
+	attached_end(&search);
+	return err;
 }
 
 static int lock_byte(int fd, int command, short type, struct flock *l, int byte)
@@ -161,7 +206,7 @@ static int lock_byte(int fd, int command, short type, struct flock *l, int byte)
 	return fcntl(fd, command, l);
 }
 
-/* Filesystems without locks: as in QEMU, go on without. */
+/* Filesystems without locks: as in QEMU, go on without; but see lock_check_devices(). */
 static bool lock_impossible(int err)
 {
 	return err == ENOLCK || err == EOPNOTSUPP || err == EINVAL;
@@ -201,7 +246,7 @@ int lock_file(const struct file *f, bool write)
 	int ret = lock_take(f, plan);
 
 	if (ret)
-		return ret < 0 ? -1 : 0;
+		return ret < 0 ? -1 : lock_check_devices(f, write);
 	/* Locked first, probed afterwards: of two that start, one sees the other. */
 	for (byte = plan->conflict; *byte; byte++)
 		if (!lock_byte(f->fd, F_OFD_GETLK, F_WRLCK, &l, *byte) &&
@@ -219,18 +264,4 @@ int lock_file(const struct file *f, bool write)
 int lock_file_again(const struct file *f)
 {
 	return lock_take(f, &plan_read) < 0 ? -1 : 0;
-}
-
-/**
- * lock_is_held() - does anybody have an image locked?
- * @f: the image, not locked by this program
- *
- * Return: whether somebody has at least a reader's locks; true if there are no locks.
- */
-bool lock_is_held(const struct file *f)
-{
-	struct flock l;
-
-	return lock_byte(f->fd, F_OFD_GETLK, F_WRLCK, &l, FORBIDS(WRITE)) ||
-	       l.l_type != F_UNLCK;
 }

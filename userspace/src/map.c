@@ -11,12 +11,11 @@
 
 #include "bitmap.h"
 #include "command.h"
-#include "device.h"
-#include "lock.h"
 #include "map.h"
 #include "report.h"
 #include "sysfs.h"
 #include "text.h"
+#include "which.h"
 
 const char map_usage[] =
 "Usage: qcowctl map [options] IMAGE|DEVICE\n"
@@ -232,47 +231,11 @@ static int check_supported(const struct chain *c)
 	return 0;
 }
 
-static int refuse_file(const struct file *f, const struct qcow_ioc_status *device)
+/* Of the chain in @m, which is closed. */
+static int map_chain(struct map *m)
 {
-	report(f->name, "is not what /dev/qcow%d has below, for that was attached by another name, where others were found; map the image by that name",
-	       device->index);
-	return -1;
-}
+	int err = check_supported(&m->chain);
 
-/*
- * Are these the files of a device? It may have been attached by way of a symlink, and
- * a relative name have led elsewhere from there. Its own files are locked.
- */
-static int check_files(const struct chain *c, const struct qcow_ioc_status *device)
-{
-	const struct image *img;
-	u32 i;
-
-	for (i = 0; i < c->nr; i++) {
-		img = &c->images[i];
-		if (i && !lock_is_held(&img->file))
-			return refuse_file(&img->file, device);
-		if (image_has_data_file(img) && !lock_is_held(&img->data))
-			return refuse_file(&img->data, device);
-	}
-	return c->nr == device->depth ? 0 : refuse_file(&c->images[c->nr - 1].file, device);
-}
-
-/* Of an image, or of @device if it is that one's. */
-static int map_image(struct map *m, const char *name, u32 format,
-		     const struct qcow_ioc_status *device)
-{
-	const struct chain_options wanted = {
-		.format = format,
-		.guess_raw = true,
-		.untrusted = device && device->flags & QCOW_ATTACH_UNTRUSTED,
-	};
-	int err = chain_open(&m->chain, name, &wanted);
-
-	if (!err && device)
-		err = check_files(&m->chain, device);
-	if (!err)
-		err = check_supported(&m->chain);
 	if (!err) {
 		m->layers = map_layers_new(&m->chain);
 		err = print_map(m);
@@ -280,6 +243,19 @@ static int map_image(struct map *m, const char *name, u32 format,
 	}
 	chain_close(&m->chain);
 	return !!err;
+}
+
+static int map_image(struct map *m, const char *name)
+{
+	const struct chain_options wanted = {
+		.format = m->format,
+		.guess_raw = true,
+	};
+
+	if (!chain_open(&m->chain, name, &wanted))
+		return map_chain(m);
+	chain_close(&m->chain);
+	return 1;
 }
 
 /* Have the driver write what it has not yet, tables included. */
@@ -314,19 +290,16 @@ static int check_current(int index)
 	return current ? 0 : -1;
 }
 
-static int map_device(struct map *m, int index)
+static int map_device(struct map *m, const char *name)
 {
-	struct qcow_ioc_status status;
-	char *path;
-	int err;
+	struct device d;
 
-	if (device_query(index, &status) || check_current(index) ||
-	    sync_device(index))
+	if (which_device(&d, name) || check_current(d.index) || sync_device(d.index))
 		return 1;
-	path = sysfs_attr(index, "image");
-	err = map_image(m, path ? path : "image", status.format, &status);
-	free(path);
-	return err;
+	if (!chain_open_device(&m->chain, -1, &d, false))
+		return map_chain(m);
+	chain_close(&m->chain);
+	return 1;
 }
 
 static int parse_option(struct map *m, int opt, char **argv)
@@ -375,8 +348,8 @@ int map_main(int argc, char **argv)
 	}
 	if (m.bitmap)
 		return bitmap_map(argv[optind], m.format, m.bitmap, m.json);
-	if (device_or_image(argv[optind], &index))
+	if (which_or_image(argv[optind], &index))
 		return 1;
-	return index >= 0 ? map_device(&m, index) :
-	       map_image(&m, argv[optind], m.format, NULL);
+	return index >= 0 ? map_device(&m, argv[optind]) :
+			    map_image(&m, argv[optind]);
 }

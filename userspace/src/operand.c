@@ -11,6 +11,20 @@
 #include "device.h"
 #include "operand.h"
 #include "report.h"
+#include "which.h"
+
+/* Return: 0; 1: it is an image that is not attached; or -1 after saying what is wrong. */
+static int find_device(struct device *d, const char *arg)
+{
+	int index, ret;
+
+	if (which_or_image(arg, &index))
+		return -1;
+	if (index >= 0)
+		return which_device(d, arg);
+	ret = which_of_image(d, arg);
+	return ret < 0 ? -1 : !ret;
+}
 
 /**
  * operand_open() - find the device of an image to be changed, or make one
@@ -24,16 +38,17 @@
 int operand_open(struct operand *o, const char *arg, u32 format,
 		 const struct keys_options *keys)
 {
-	*o = (struct operand) { .control = -1, .index = -1, .name = arg };
-	if (device_or_image(arg, &o->index))
-		return -1;
-	if (o->index >= 0) {
-		o->index = device_find(arg);
-	} else {
-		o->index = device_of_image(arg);
-		o->ours = o->index == -1;
-	}
-	if (o->index < 0 && !o->ours)
+	struct device d = { .index = -1 };
+	int ret = find_device(&d, arg);
+
+	*o = (struct operand) {
+		.control = -1,
+		.index = d.index,
+		.diskseq = d.diskseq,
+		.name = arg,
+		.ours = ret > 0,
+	};
+	if (ret < 0)
 		return -1;
 	o->control = device_control();
 	if (o->control >= 0 && o->ours)
@@ -43,6 +58,17 @@ int operand_open(struct operand *o, const char *arg, u32 format,
 	o->ours = false;
 	operand_close(o);
 	return -1;
+}
+
+/**
+ * operand_device() - the device that a command changes
+ * @o: from operand_open()
+ *
+ * Return: the device.
+ */
+struct device operand_device(const struct operand *o)
+{
+	return (struct device) { .index = o->index, .diskseq = o->diskseq };
 }
 
 /**

@@ -164,6 +164,7 @@ static int resize_device(const struct resize *r, struct operand *o)
 		.index = o->index,
 		.msg = (uintptr_t)msg.text,
 		.msg_size = sizeof(msg.text),
+		.diskseq = o->diskseq,
 	};
 	struct attempt attempt = { .control = o->control, .ioc = &ioc };
 	struct in_use users = { };

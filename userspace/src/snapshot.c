@@ -15,13 +15,12 @@
 #include "chain.h"
 #include "command.h"
 #include "device.h"
-#include "image.h"
 #include "in_use.h"
 #include "operand.h"
 #include "report.h"
 #include "snapshot.h"
-#include "sysfs.h"
 #include "text.h"
+#include "which.h"
 
 const char snapshot_usage[] =
 "Usage: qcowctl snapshot list [options] IMAGE|DEVICE\n"
@@ -148,17 +147,16 @@ static int snapshot_ioctl(void *arg)
 	return err;
 }
 
-/* @name: of the image or device, for messages */
-static int change_device(const struct snapshot_args *a, int control, int index,
-			 const char *name)
+static int change_device(const struct snapshot_args *a, const struct operand *o)
 {
 	struct in_use users = { };
 	struct operation op = {
-		.control = control,
+		.control = o->control,
 		.ioc = {
 			.size = sizeof(op.ioc),
 			.op = a->action->op,
-			.index = index,
+			.index = o->index,
+			.diskseq = o->diskseq,
 			.name = (uintptr_t)a->name,
 			.name_len = strlen(a->name),
 			.msg_size = sizeof(op.msg.text),
@@ -167,12 +165,12 @@ static int change_device(const struct snapshot_args *a, int control, int index,
 	int err;
 
 	op.ioc.msg = (uintptr_t)op.msg.text;
-	err = in_use_patiently(&users, index, snapshot_ioctl, &op);
+	err = in_use_patiently(&users, o->index, snapshot_ioctl, &op);
 	if (err == -EBUSY)
-		in_use_report(&users, index, device_openers(control, index),
+		in_use_report(&users, o->index, device_openers(o->control, o->index),
 			      "A snapshot is applied only when nobody uses the device.");
 	else if (err)
-		report_failure(name, err, &op.msg);
+		report_failure(o->name, err, &op.msg);
 	else
 		print_done(a, &op);
 	in_use_free(&users);
@@ -192,7 +190,7 @@ static int change(const struct snapshot_args *a)
 	}
 	if (operand_open(&o, a->target, a->format, &a->keys))
 		return 1;
-	err = change_device(a, o.control, o.index, a->target);
+	err = change_device(a, &o);
 	if (operand_close(&o))
 		err = 1;
 	return err;
@@ -201,37 +199,29 @@ static int change(const struct snapshot_args *a)
 /* --- List --- */
 
 /* Only a look: others may have it locked. */
-static int list_image(const struct snapshot_args *a, const char *name, u32 format)
+static int list_open(struct chain *c, const struct snapshot_args *a)
 {
-	const struct chain_options wanted = { .format = format, .top_only = true };
-	struct chain c;
-	int err;
+	const struct chain_options wanted = { .format = a->format, .top_only = true };
+	struct device d;
+	int index;
 
-	err = chain_open(&c, name, &wanted);
+	memset(c, 0, sizeof(*c));
+	if (which_or_image(a->target, &index))
+		return -1;
+	if (index < 0)
+		return chain_open(c, a->target, &wanted);
+	return which_device(&d, a->target) ? -1 : chain_open_device(c, -1, &d, true);
+}
+
+static int list(const struct snapshot_args *a)
+{
+	struct chain c;
+	int err = list_open(&c, a);
+
 	if (!err)
 		err = snapshot_print(&c.images[0], a->json);
 	chain_close(&c);
 	return !!err;
-}
-
-static int list(const struct snapshot_args *a, int index)
-{
-	char *path, *format;
-	int err;
-
-	if (index < 0)
-		return list_image(a, a->target, a->format);
-	path = sysfs_attr(index, "image");
-	format = sysfs_attr(index, "format");
-	if (path && format) {
-		err = list_image(a, path, image_format(format));
-	} else {
-		report(a->target, "no such device; see qcowctl list");
-		err = 1;
-	}
-	free(path);
-	free(format);
-	return err;
 }
 
 /* --- Arguments --- */
@@ -281,13 +271,9 @@ static int parse_words(struct snapshot_args *a, int nr, char **words)
 
 static int run(struct snapshot_args *a, int nr, char **words)
 {
-	int index;
-
 	if (parse_words(a, nr, words))
 		return 1;
-	if (a->action->op)
-		return change(a);
-	return device_or_image(a->target, &index) ? 1 : list(a, index);
+	return a->action->op ? change(a) : list(a);
 }
 
 /**

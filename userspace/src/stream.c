@@ -32,6 +32,7 @@ static int stream_step(const struct operand *o, u64 *done, u64 *total)
 		.msg = (uintptr_t)msg.text,
 		.msg_size = sizeof(msg.text),
 		.bytes = WORK_STEP_BYTES,
+		.diskseq = o->diskseq,
 	};
 	int err = ioctl(o->control, QCOW_IOC_STREAM, &ioc) ? -errno : 0;
 
