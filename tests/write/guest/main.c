@@ -17,6 +17,7 @@ static const struct command commands[] = {
 	{ "hog", hog_main, "MIB" },
 	{ "errors", errors_main, "DEVICE" },
 	{ "full", full_main, "DEVICE SEED ERRNO BLOCK BREAK MEND STATE" },
+	{ "diskseq", diskseq_main, "INDEX DISKSEQ" },
 	{ "left", left_main, "DEVICE SEED STATE" },
 	{ "mixed", mixed_main, "MILLISECONDS BATCH FILE..." },
 	{ "scatter", scatter_main, "FILE MIB" },

@@ -79,6 +79,7 @@ int thrash_main(int argc, char **argv);
 int hog_main(int argc, char **argv);
 int errors_main(int argc, char **argv);
 int full_main(int argc, char **argv);
+int diskseq_main(int argc, char **argv);
 int left_main(int argc, char **argv);
 int mixed_main(int argc, char **argv);
 int scatter_main(int argc, char **argv);
