@@ -407,6 +407,8 @@ static void abuse_hidden_by_others(int index)
 	struct qcow_ioc_resize size = { .size = sizeof(size), .index = index, .bytes = 512 };
 	struct qcow_ioc_stream stream = { .size = sizeof(stream), .index = index, .bytes = 512 };
 	struct qcow_ioc_bitmap bitmap = { .size = sizeof(bitmap), .index = index };
+	struct qcow_ioc_file open = { .size = sizeof(open), .op = QCOW_FILE_OPEN, .index = index };
+	struct qcow_ioc_file find = { .size = sizeof(find), .op = QCOW_FILE_FIND, .fd = image_fd };
 	struct qcow_ioc_status st;
 
 	expect("status", __LINE__, -get_status(index, &st), ENODEV);
@@ -416,6 +418,10 @@ static void abuse_hidden_by_others(int index)
 	expect("resize", __LINE__, do_ioctl(QCOW_IOC_RESIZE, &size), ENODEV);
 	expect("stream", __LINE__, do_ioctl(QCOW_IOC_STREAM, &stream), ENODEV);
 	expect("bitmap", __LINE__, do_ioctl(QCOW_IOC_BITMAP, &bitmap), ENODEV);
+	expect("open", __LINE__, do_ioctl(QCOW_IOC_FILE, &open), ENODEV);
+	expect("find", __LINE__, do_ioctl(QCOW_IOC_FILE, &find), 0);
+	expect("found", __LINE__, find.index, index);
+	expect("hidden", __LINE__, find.flags & QCOW_FILE_HIDDEN, QCOW_FILE_HIDDEN);
 }
 
 /* Devices that nobody can open go with the file they were attached through. */
@@ -449,6 +455,7 @@ static void abuse_hidden(void)
 /* The right to open the node is not enough. */
 static void abuse_rights(void)
 {
+	struct qcow_ioc_file find = { .size = sizeof(find), .op = QCOW_FILE_FIND, .fd = image_fd };
 	int status;
 
 	control_fd();
@@ -456,6 +463,7 @@ static void abuse_rights(void)
 		if (setuid(65534))
 			exit(1);
 		exit(do_ioctl(QCOW_IOC_ATTACH, &arg) != EPERM ||
+		     do_ioctl(QCOW_IOC_FILE, &find) != EPERM ||
 		     open("/dev/" QCOW_CONTROL_NAME, O_RDWR) >= 0);
 	}
 	wait(&status);
