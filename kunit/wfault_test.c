@@ -645,6 +645,34 @@ static void wfault_bounded(struct kunit *test)
 	refuse_unbounded(test, BUILDER_DATA, QCOW_OP_ZERO);
 }
 
+/* --- A raw image --- */
+
+/* What a sync of it lost nobody can tell: no later one says that all is well. */
+static void wfault_raw_sync(struct kunit *test)
+{
+	struct builder_spec spec = { .raw = true, .size = 64 << 10, .writable = true };
+	struct memfile_mode fails = { .fail_ops = MEMFILE_SYNC, .fail_at = 2 }, plain = { };
+	struct rnd_state rnd = qtest_rnd(59000);
+	struct writer *w = test->priv;
+	struct memfile *m;
+
+	KUNIT_ASSERT_EQ(test, builder_build(w->base.c, &spec, 1, &rnd), 0);
+	m = writer_top(w)->m;
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	memfile_set_mode(m, &fails);
+	KUNIT_EXPECT_EQ(test, writer_write(w, 0, 4096), 0);
+	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
+	KUNIT_EXPECT_EQ(test, writer_write(w, 4096, 4096), 0);
+	KUNIT_EXPECT_EQ(test, writer_flush(w), -EIO);
+	memfile_set_mode(m, &plain);
+	KUNIT_EXPECT_EQ(test, writer_write(w, 8192, 4096), 0);
+	KUNIT_EXPECT_EQ(test, writer_flush(w), -EIO);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	qtest_flush();
+	KUNIT_EXPECT_EQ(test, qcow_image_close_chain(w->img), -EIO);
+	w->img = NULL;
+}
+
 static struct kunit_case wfault_test_cases[] = {
 	KUNIT_CASE(wfault_files),
 	KUNIT_CASE(wfault_room),
@@ -652,6 +680,7 @@ static struct kunit_case wfault_test_cases[] = {
 	KUNIT_CASE(wfault_allocations),
 	KUNIT_CASE(wfault_waiting),
 	KUNIT_CASE(wfault_bounded),
+	KUNIT_CASE(wfault_raw_sync),
 	{ }
 };
 

@@ -2,7 +2,7 @@
 /*
  * Raw: the disk's bytes, one by one.
  */
-#include "qcow.h"
+#include "fmt.h"
 
 /* QEMU rounds a size that is no multiple of a sector up; zeros fill it. */
 static int raw_open(struct qcow_image *img, const struct qcow_params *params,
@@ -16,10 +16,32 @@ static int raw_open(struct qcow_image *img, const struct qcow_params *params,
 	return 0;
 }
 
+/**
+ * qcow_raw_sync() - make what was written to a raw image durable
+ * @img: the image
+ *
+ * A failure is final. The file tells of it once, and cannot tell what it lost, so a
+ * later sync that works promises nothing. It is logged once. May sleep.
+ * Return: 0, or -EIO.
+ */
+int qcow_raw_sync(struct qcow_image *img)
+{
+	int err;
+
+	if (test_bit(QCOW_IMAGE_UNSYNCED, &img->flags))
+		return -EIO;
+	err = qcow_file_sync(&img->file);
+	if (!err)
+		return 0;
+	if (!test_and_set_bit(QCOW_IMAGE_UNSYNCED, &img->flags))
+		pr_err("%s: could not be synced: error %d; flushes fail from now on\n",
+		       img->label, err);
+	return -EIO;
+}
+
 static int raw_finish(struct qcow_image *img)
 {
-	return img->file.file->f_mode & FMODE_WRITE ?
-	       qcow_file_sync(&img->file) : 0;
+	return img->file.file->f_mode & FMODE_WRITE ? qcow_raw_sync(img) : 0;
 }
 
 static int raw_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,

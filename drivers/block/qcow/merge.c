@@ -436,6 +436,23 @@ int qcow_merge_some(struct qcow_merge *m, const struct qcow_io *like, u64 bytes,
 
 /* --- The end --- */
 
+/*
+ * Unlike those of the disk's users a failed flush is not final here: all that is to be
+ * in the backing file is written again after it, and then the disk needs no other
+ * flush to have worked.
+ */
+static int flush_below(struct qcow_image *below)
+{
+	int err;
+
+	if (below->alloc)
+		return qcow_write_flush(below);
+	err = qcow_file_sync(&below->file);
+	if (!err)
+		clear_bit(QCOW_IMAGE_UNSYNCED, &below->flags);
+	return err;
+}
+
 static int copy_rest(struct qcow_merge *m, const struct qcow_io *like,
 		     struct qcow_msg *msg)
 {
@@ -452,7 +469,7 @@ static int copy_rest(struct qcow_merge *m, const struct qcow_io *like,
 	copy_free(c);
 	if (n < 0)
 		return n;
-	err = qcow_write_flush(m->img->backing);
+	err = flush_below(m->img->backing);
 	if (!err)
 		return 0;
 	/* What it lost cannot be told, and a later one says nothing of it. */
@@ -559,7 +576,7 @@ int qcow_merge_flush(struct qcow_merge *m, bool started, struct qcow_msg *msg)
 
 	if (!started && !below->alloc)
 		return 0;
-	err = qcow_write_flush(below);
+	err = flush_below(below);
 	/* Nothing of the disk is in there, and nothing will be written any more. */
 	if (!started && (below->alloc->failed || qcow_image_stopped(below)))
 		return 0;

@@ -12,6 +12,7 @@
 
 #include "bitmap.h"
 #include "commit.h"
+#include "fmt.h"
 #include "part.h"
 #include "place.h"
 #include "quick.h"
@@ -209,11 +210,11 @@ int qcow_write_sync(struct qcow_io *io)
  * qcow_write_flush() - make everything written so far durable
  * @img: the top of the chain
  *
- * May sleep. Return: 0 or a negative errno.
+ * A sync of the file that fails is final. May sleep. Return: 0 or a negative errno.
  */
 int qcow_write_flush(struct qcow_image *img)
 {
 	if (img->alloc)
 		return qcow_commit(img->alloc);
-	return qcow_file_sync(&img->file);
+	return qcow_raw_sync(img);
 }
