@@ -86,11 +86,89 @@ static int do_stream(struct change_case *c)
 	return qcow_image_close_chain(backing);
 }
 
-static int do_change(struct change_case *c)
+/**
+ * struct users - the users of a disk that gets another size
+ * @ops: how they are told
+ * @log: of the image file
+ * @img: the image
+ * @stopped: operations on the file before they were stopped, U32_MAX: they are not
+ * @waited: operations while they were
+ * @shown: bytes that they may use
+ * @fault: what must not be
+ */
+struct users {
+	struct qcow_resize_ops ops;
+	const struct memlog *log;
+	const struct qcow_image *img;
+	u32 stopped;
+	u32 waited;
+	u64 shown;
+	const char *fault;
+};
+
+static int users_stop(struct qcow_pause *p)
+{
+	struct users *u = container_of(p, struct users, ops.pause);
+
+	if (u->stopped != U32_MAX)
+		u->fault = "stopped twice";
+	u->stopped = u->log->nr;
+	return 0;
+}
+
+static void users_go(struct qcow_pause *p)
+{
+	struct users *u = container_of(p, struct users, ops.pause);
+
+	u->waited += u->log->nr - u->stopped;
+	u->stopped = U32_MAX;
+	if (u->shown > u->img->size)
+		u->fault = "they may use what is behind the end";
+}
+
+static int users_show(struct qcow_resize_ops *ops, u64 bytes)
+{
+	struct users *u = container_of(ops, struct users, ops);
+
+	if (u->stopped != U32_MAX)
+		u->fault = "told while they are stopped";
+	u->shown = bytes;
+	return 0;
+}
+
+static int do_resize(struct change_case *c, struct users *u)
 {
 	struct qcow_io io = like(c);
 
-	return c->stream ? do_stream(c) : qcow_resize(&io, c->new, &c->w->base.msg);
+	*u = (struct users) {
+		.ops = {
+			.pause = { .stop = users_stop, .go = users_go },
+			.show = users_show,
+		},
+		.log = c->w->log,
+		.img = c->w->img,
+		.stopped = U32_MAX,
+		.shown = c->w->img->size,
+	};
+	c->w->base.msg.text[0] = 0;
+	return qcow_resize(&io, c->new, &u->ops, &c->w->base.msg);
+}
+
+static int do_change(struct change_case *c)
+{
+	struct users u;
+	int err;
+
+	if (c->stream)
+		return do_stream(c);
+	err = do_resize(c, &u);
+	/* They wait for memory alone, whatever has to be written. */
+	if (u.fault || u.waited || u.shown != c->w->img->size) {
+		pr_err("kunit: %s: %u operations, %llu bytes of %llu\n",
+		       u.fault ?: "users wait", u.waited, u.shown, c->w->img->size);
+		return -ERANGE;
+	}
+	return err;
 }
 
 /* What a larger disk has more of. Return: NULL if it is zeros. */
@@ -287,9 +365,61 @@ static void change_size_fails(struct kunit *test)
 	KUNIT_EXPECT_GT(test, n, FAILING * 4);
 }
 
+/*
+ * Whoever asked for it wants it no more: a smaller disk is as small as it should be,
+ * a larger one as it was, and the next call goes on.
+ */
+static void interrupt_one(struct kunit *test, u32 seed)
+{
+	struct writer *w = test->priv;
+	struct change_case c = { .w = w };
+	struct users u;
+	const char *fault;
+	bool smaller;
+	int err;
+
+	c.rnd = qtest_rnd(53000 + seed);
+	build(test, &c);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	pick_size(&c);
+	smaller = c.new < c.old;
+	KUNIT_EXPECT_EQ(test, some_writes(&c), 0);
+	set_bit(QCOW_IMAGE_INTERRUPTED, &w->img->flags);
+	err = do_resize(&c, &u);
+	/* There may be nothing behind the end that takes time. */
+	if (err)
+		KUNIT_EXPECT_EQ_MSG(test, err, -EINTR, "image %u: %s", seed, w->base.msg.text);
+	KUNIT_EXPECT_EQ(test, w->img->size, !err || smaller ? c.new : c.old);
+	KUNIT_EXPECT_EQ(test, u.shown, w->img->size);
+	KUNIT_EXPECT_EQ(test, !!strstr(w->base.msg.text, "was interrupted"), !!err);
+	clear_bit(QCOW_IMAGE_INTERRUPTED, &w->img->flags);
+	KUNIT_EXPECT_EQ(test, some_writes(&c), 0);
+	KUNIT_EXPECT_EQ_MSG(test, do_resize(&c, &u), 0, "image %u: %s", seed, w->base.msg.text);
+	KUNIT_EXPECT_EQ(test, w->img->size, c.new);
+	KUNIT_EXPECT_EQ(test, some_writes(&c), 0);
+	writer_close(w);
+	writer_top(w)->m->log = NULL;
+	fault = check_disk(&c, writer_top(w)->m->store, memfile_size(writer_top(w)->m),
+			   WRITER_NEVER);
+	if (!fault && w->k.leaks > w->leaks)
+		fault = "it leaks";
+	if (fault)
+		KUNIT_FAIL(test, "image %u (seed %lu): %s", seed, qtest_seed, fault);
+	writer_free(w);
+}
+
+static void change_size_interrupted(struct kunit *test)
+{
+	u32 seed;
+
+	for (seed = 0; seed < LOADS; seed++)
+		interrupt_one(test, seed);
+}
+
 static struct kunit_case change_test_cases[] = {
 	KUNIT_CASE(change_size),
 	KUNIT_CASE(change_size_fails),
+	KUNIT_CASE(change_size_interrupted),
 	KUNIT_CASE(change_stream),
 	{ }
 };

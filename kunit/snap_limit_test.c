@@ -20,11 +20,16 @@
 #define ENTRY_BYTES	56
 #define L1_ENTRIES	(QCOW_DISK_MAX_L1_BYTES / 8)
 
-static void no_pause(struct qcow_pause *p)
+static int no_stop(struct qcow_pause *p)
+{
+	return 0;
+}
+
+static void no_go(struct qcow_pause *p)
 {
 }
 
-static struct qcow_pause pause = { .stop = no_pause, .go = no_pause };
+static struct qcow_pause pause = { .stop = no_stop, .go = no_go };
 
 static void build(struct kunit *test, u32 cluster_bits)
 {

@@ -143,7 +143,7 @@ static int read_disk(struct snap_fixture *f, u8 *to)
 }
 
 /* Where all writes are expected to work, a snapshot holds what they wrote. */
-static void pause_stop(struct qcow_pause *p)
+static int pause_stop(struct qcow_pause *p)
 {
 	struct snap_fixture *f = container_of(p, struct snap_fixture, pause);
 	const struct builder_image *b = writer_top(&f->w);
@@ -154,6 +154,7 @@ static void pause_stop(struct qcow_pause *p)
 	else if (f->capture)
 		memcpy(f->capture, b->expect, b->size);
 	f->capture = NULL;
+	return 0;
 }
 
 static void pause_go(struct qcow_pause *p)

@@ -193,7 +193,7 @@ check_shellcheck() {
 # --- Layers: what a file includes is of its own layer or a lower one. ---
 
 # From the bottom up, as in drivers/block/qcow/Kbuild.include.
-LAYERS="pure format header entry bitdir claim io file space crypt comp cache qcow inflight alloc map link commit
+LAYERS="pure format header entry bitdir claim io file space crypt comp cache qcow inflight pause alloc map link commit
 	l1 tree snap_table snap_ops bitmap fmt
 	image part read place quick write zero resize stream merge cmd device change sysfs key ctl main"
 

@@ -55,3 +55,9 @@ resizes "less, behind --" "$less" --force -- other.qcow2 -512M
 keeps "two sizes" "unknown or incomplete option -5" --force -512M qcow0 -512M
 keeps "less, no image" "takes an image or device, and a size or max" --force -512M
 keeps "an option like a size" "unknown or incomplete option -x" -x5 qcow0 1G
+
+# What the driver says is printed after a success, too.
+MOCK_RESIZE_SAYS="has partitions there" with_driver "$Q" resize qcow0 2G
+same "resize: a warning" "0 qcowctl: qcow0: has partitions there" "$code $(cat out err)"
+MOCK_RESIZE_SAYS="was interrupted: go on" MOCK_RESIZE_FAILS=1 with_driver "$Q" resize qcow0 2G
+same "resize: interrupted" "1 qcowctl: qcow0: was interrupted: go on" "$code $(cat out err)"

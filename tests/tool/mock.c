@@ -572,7 +572,11 @@ static int mock_resize(const struct qcow_ioc_resize *r)
 	log_diskseq("resize", r->diskseq);
 	if (!(r->flags & QCOW_RESIZE_MAX) && r->bytes < MOCK_BYTES && !(r->flags & QCOW_RESIZE_FORCE) && mock_openers())
 		return fail(EBUSY);
-	return 0;
+	/* What it says, after a success or of a signal */
+	if (r->msg)
+		snprintf((char *)(uintptr_t)r->msg, r->msg_size, "%s",
+			 env("MOCK_RESIZE_SAYS", ""));
+	return atoi(env("MOCK_RESIZE_FAILS", "0")) ? fail(EINTR) : 0;
 }
 
 static int mock_commit(struct qcow_ioc_commit *c)

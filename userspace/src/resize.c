@@ -12,6 +12,7 @@
 #include "image.h"
 #include "in_use.h"
 #include "operand.h"
+#include "progress.h"
 #include "report.h"
 #include "text.h"
 
@@ -181,6 +182,8 @@ static int resize_device(const struct resize *r, struct operand *o)
 		report_users(&users, o);
 	else if (err)
 		report_failure(o, err, r->flags, &msg);
+	else if (msg.text[0])
+		report(o->name, "%s", msg.text);
 	in_use_free(&users);
 	return err ? -1 : 0;
 }
@@ -192,6 +195,8 @@ static int resize_named(const struct resize *r, const char *name)
 
 	if (operand_open(&o, name, r->format, &r->keys))
 		return 1;
+	/* The driver ends it then, and says which size the disk has. */
+	progress_catch_signals();
 	err = resize_device(r, &o);
 	if (operand_close(&o))
 		err = -1;

@@ -17,6 +17,7 @@
 #include "device.h"
 #include "in_use.h"
 #include "operand.h"
+#include "progress.h"
 #include "report.h"
 #include "snapshot.h"
 #include "text.h"
@@ -190,6 +191,9 @@ static int change(const struct snapshot_args *a)
 	}
 	if (operand_open(&o, a->target, a->format, &a->keys))
 		return 1;
+	/* The driver undoes what it began to apply, and says so. */
+	if (a->action->op == QCOW_SNAPSHOT_APPLY)
+		progress_catch_signals();
 	err = change_device(a, &o);
 	if (operand_close(&o))
 		err = 1;

@@ -188,40 +188,109 @@ static int change_alone(const struct qcow_which *which,
 
 /* --- Another size --- */
 
+/**
+ * struct change_size - another size, and how a device's users are told of it
+ * @base: for qcow_change_run()
+ * @ops: for those who do not know of devices
+ * @dev: the device
+ * @memflags: from freezing its queue
+ * @bytes: the size that is asked for
+ * @flags: QCOW_RESIZE_*
+ * @msg: says why it failed, or what has to be known although it worked
+ */
 struct change_size {
 	struct qcow_change base;
+	struct qcow_resize_ops ops;
+	struct qcow_device *dev;
+	unsigned int memflags;
 	u64 bytes;
 	u32 flags;
 	struct qcow_msg *msg;
 };
 
-/* Without requests under way; they wait until it is done. */
-static int resize_frozen(struct qcow_device *dev, u64 bytes,
-			 struct qcow_msg *msg)
+static int size_stop(struct qcow_pause *p)
 {
-	struct qcow_io like = qcow_change_io(dev);
-	unsigned int memflags = qcow_compat_freeze(dev->disk->queue);
-	int err;
+	struct change_size *c = container_of(p, struct change_size, ops.pause);
 
-	err = qcow_resize(&like, bytes, msg);
-	/* The block layer let through what is beyond and waits for the thaw. */
-	dev->target.sectors = qcow_device_sectors(dev);
-	qcow_compat_unfreeze(dev->disk->queue, memflags);
-	set_capacity_and_notify(dev->disk, dev->target.sectors);
+	c->memflags = qcow_compat_freeze(c->dev->disk->queue);
+	return 0;
+}
+
+static void size_go(struct qcow_pause *p)
+{
+	struct change_size *c = container_of(p, struct change_size, ops.pause);
+
+	qcow_compat_unfreeze(c->dev->disk->queue, c->memflags);
+}
+
+/* The block layer let requests through that end behind it and wait for the thaw. */
+static void size_show_less(struct change_size *c, sector_t sectors)
+{
+	struct qcow_device *dev = c->dev;
+
+	size_stop(&c->ops.pause);
+	WRITE_ONCE(dev->target.sectors, sectors);
+	size_go(&c->ops.pause);
+	set_capacity_and_notify(dev->disk, sectors);
+}
+
+static int size_show(struct qcow_resize_ops *ops, u64 bytes)
+{
+	struct change_size *c = container_of(ops, struct change_size, ops);
+	sector_t sectors = bytes >> SECTOR_SHIFT;
+	struct qcow_device *dev = c->dev;
+	int err = -EBUSY;
+
+	if (sectors >= dev->target.sectors) {
+		WRITE_ONCE(dev->target.sectors, sectors);
+		set_capacity_and_notify(dev->disk, sectors);
+		return 0;
+	}
+	/* Nobody opens it in between. */
+	mutex_lock(&dev->disk->open_mutex);
+	if (!disk_openers(dev->disk) || c->flags & QCOW_RESIZE_FORCE) {
+		size_show_less(c, sectors);
+		err = 0;
+	}
+	mutex_unlock(&dev->disk->open_mutex);
 	return err;
 }
 
-/* Nobody opens a disk while its end is cut off. */
-static int resize_smaller(struct qcow_device *dev, u64 bytes, u32 flags,
-			  struct qcow_msg *msg)
+/* Return: whether a partition ends behind the end of the disk. */
+static bool partitions_behind(struct gendisk *disk)
 {
-	int err = -EBUSY;
+	struct block_device *part;
+	bool behind = false;
+	unsigned long i;
 
-	mutex_lock(&dev->disk->open_mutex);
-	if (!disk_openers(dev->disk) || flags & QCOW_RESIZE_FORCE)
-		err = resize_frozen(dev, bytes, msg);
-	mutex_unlock(&dev->disk->open_mutex);
-	return err;
+	lockdep_assert_held(&disk->open_mutex);
+	rcu_read_lock();
+	xa_for_each_start(&disk->part_tbl, i, part, 1)
+		behind |= part->bd_start_sect + bdev_nr_sectors(part) >
+			  get_capacity(disk);
+	rcu_read_unlock();
+	return behind;
+}
+
+/* What the partition table says of a smaller disk goes, or the caller is told. */
+static void size_partitions(struct change_size *c)
+{
+	struct gendisk *disk = c->dev->disk;
+	bool behind;
+	int err = 0;
+
+	mutex_lock(&disk->open_mutex);
+	behind = partitions_behind(disk);
+	if (behind && !disk_openers(disk)) {
+		err = bdev_disk_changed(disk, false);
+		behind = err || partitions_behind(disk);
+	}
+	mutex_unlock(&disk->open_mutex);
+	if (!behind)
+		return;
+	pr_warn("%s: has partitions that end behind its end\n",
+		c->dev->target.image->label);
+	qcow_fail(c->msg, 0, "is smaller now, but has partitions that end behind its end: change its partition table, or have it read again by blockdev --rereadpt");
 }
 
 static int resize_check(const struct qcow_device *dev, u64 bytes,
@@ -240,19 +309,20 @@ static int resize_check(const struct qcow_device *dev, u64 bytes,
 static int resize_run(struct qcow_device *dev, struct qcow_change *base)
 {
 	struct change_size *c = container_of(base, struct change_size, base);
+	struct qcow_io like = qcow_change_io(dev);
+	u64 before = dev->target.image->size;
 	int err = 0;
 
+	c->dev = dev;
 	if (c->flags & QCOW_RESIZE_MAX)
 		err = qcow_resize_max(dev->target.image, &c->bytes, c->msg);
 	if (!err)
 		err = resize_check(dev, c->bytes, c->msg);
-	if (err)
-		return err;
-	if (c->bytes < dev->target.image->size)
-		err = resize_smaller(dev, c->bytes, c->flags, c->msg);
-	else
-		err = resize_frozen(dev, c->bytes, c->msg);
 	if (!err)
+		err = qcow_resize(&like, c->bytes, &c->ops, c->msg);
+	if (dev->target.image->size < before)
+		size_partitions(c);
+	if (dev->target.image->size != before)
 		pr_info("%s: resized, %llu sectors\n", dev->target.image->label,
 			(u64)get_capacity(dev->disk));
 	return err;
@@ -263,16 +333,21 @@ static int resize_run(struct qcow_device *dev, struct qcow_change *base)
  * @which: the device
  * @bytes: the size; with QCOW_RESIZE_MAX, 0
  * @flags: QCOW_RESIZE_*
- * @msg: says why it failed
+ * @msg: says why it failed, or what has to be known although it worked
  *
- * May sleep. Return: 0; -ENODEV: there is none; -EBUSY: it is open, it would
- * become smaller, and QCOW_RESIZE_FORCE is not set; or another error.
+ * The device may be used meanwhile. May sleep. Return: 0; -ENODEV: there is none;
+ * -EBUSY: it is open, it would become smaller, and QCOW_RESIZE_FORCE is not set;
+ * -EINTR: a signal ended it, and @msg says which size it has; or another error.
  */
 int qcow_change_size(const struct qcow_which *which, u64 bytes, u32 flags,
 		     struct qcow_msg *msg)
 {
 	struct change_size c = {
-		.base = { .run = resize_run },
+		.base = { .run = resize_run, .any_signal = true },
+		.ops = {
+			.pause = { .stop = size_stop, .go = size_go },
+			.show = size_show,
+		},
 		.bytes = bytes,
 		.flags = flags,
 		.msg = msg,
@@ -364,95 +439,112 @@ int qcow_change_stream(const struct qcow_which *which, u64 bytes, u64 *done,
 /* --- Snapshots --- */
 
 /**
- * struct change_pause - the queue of a device, to be stopped
- * @base: for those who do not know of queues
+ * struct change_snapshot - what is done with a snapshot
+ * @base: for qcow_change_run()
+ * @pause: the queue of the device, to be stopped
  * @dev: the device
- * @flags: from freezing it
+ * @memflags: from freezing it
+ * @op: &enum qcow_snapshot_op
+ * @req: what is asked for, and what came of it
+ * @msg: says why it failed
  */
-struct change_pause {
-	struct qcow_pause base;
-	struct qcow_device *dev;
-	unsigned int flags;
-};
-
-static void change_stop(struct qcow_pause *base)
-{
-	struct change_pause *p = container_of(base, struct change_pause, base);
-
-	p->flags = qcow_compat_freeze(p->dev->disk->queue);
-}
-
-static void change_go(struct qcow_pause *base)
-{
-	struct change_pause *p = container_of(base, struct change_pause, base);
-
-	p->dev->target.sectors = qcow_device_sectors(p->dev);
-	qcow_compat_unfreeze(p->dev->disk->queue, p->flags);
-}
-
-/* Another disk of another size, maybe, with other partitions. */
-static void snapshot_revalidate(struct qcow_device *dev)
-{
-	if (dev->target.sectors != get_capacity(dev->disk))
-		set_capacity_and_notify(dev->disk, dev->target.sectors);
-	if (dev->flags & QCOW_ATTACH_HIDDEN)
-		return;
-	if (!(dev->flags & QCOW_ATTACH_NO_PARTSCAN))
-		set_bit(GD_NEED_PART_SCAN, &dev->disk->state);
-	disk_uevent(dev->disk, KOBJ_CHANGE);
-}
-
-/* Nobody can open it meanwhile. */
-static int snapshot_apply(struct qcow_device *dev, struct qcow_snap_request *req,
-			  struct qcow_msg *msg)
-{
-	int err;
-
-	lockdep_assert_held(&dev->disk->open_mutex);
-	if (disk_openers(dev->disk))
-		return -EBUSY;
-	req->min_size = dev->target.offset ? dev->target.offset + SECTOR_SIZE : 0;
-	/* It may be another disk all over, of another size. */
-	if (qcow_bitmap_present(dev->target.image))
-		return qcow_fail(msg, -EOPNOTSUPP, "has bitmaps, which cannot tell what a snapshot changes; remove them first");
-	err = qcow_snap_apply(dev->target.image, req, msg);
-	if (err)
-		return err;
-	dev->target.image->filled = 0;
-	snapshot_revalidate(dev);
-	return err;
-}
-
 struct change_snapshot {
 	struct qcow_change base;
+	struct qcow_pause pause;
+	struct qcow_device *dev;
+	unsigned int memflags;
 	u32 op;
 	struct qcow_snap_request *req;
 	struct qcow_msg *msg;
 };
 
+static int snapshot_stop(struct qcow_pause *p)
+{
+	struct change_snapshot *c = container_of(p, struct change_snapshot, pause);
+
+	c->memflags = qcow_compat_freeze(c->dev->disk->queue);
+	return 0;
+}
+
+static void snapshot_go(struct qcow_pause *p)
+{
+	struct change_snapshot *c = container_of(p, struct change_snapshot, pause);
+
+	qcow_compat_unfreeze(c->dev->disk->queue, c->memflags);
+}
+
+/* It is another disk, of another size maybe, with other partitions. */
+static void apply_tell(struct qcow_device *dev)
+{
+	struct gendisk *disk = dev->disk;
+
+	lockdep_assert_held(&disk->open_mutex);
+	dev->target.image->filled = 0;
+	if (dev->target.sectors != get_capacity(disk))
+		set_capacity_and_notify(disk, dev->target.sectors);
+	if (dev->flags & QCOW_ATTACH_HIDDEN)
+		return;
+	/* A new number of the disk; the next one to open it reads its partitions. */
+	qcow_compat_media_changed(disk);
+	disk_uevent(disk, KOBJ_CHANGE);
+}
+
+/* Nobody has it open, and nobody opens it until it is another disk. */
+static int apply_stop(struct qcow_pause *p)
+{
+	struct change_snapshot *c = container_of(p, struct change_snapshot, pause);
+	struct gendisk *disk = c->dev->disk;
+
+	mutex_lock(&disk->open_mutex);
+	if (!disk_openers(disk))
+		return snapshot_stop(p);
+	mutex_unlock(&disk->open_mutex);
+	return -EBUSY;
+}
+
+static void apply_go(struct qcow_pause *p)
+{
+	struct change_snapshot *c = container_of(p, struct change_snapshot, pause);
+	struct qcow_device *dev = c->dev;
+
+	WRITE_ONCE(dev->target.sectors, qcow_device_sectors(dev));
+	snapshot_go(p);
+	if (c->req->applied)
+		apply_tell(dev);
+	mutex_unlock(&dev->disk->open_mutex);
+}
+
+static int snapshot_apply(struct change_snapshot *c)
+{
+	struct qcow_device *dev = c->dev;
+
+	/* Asked again when it counts; this spares work that would be in vain. */
+	if (disk_openers(dev->disk))
+		return -EBUSY;
+	c->req->min_size = dev->target.offset ? dev->target.offset + SECTOR_SIZE : 0;
+	/* It may be another disk all over, of another size. */
+	if (qcow_bitmap_present(dev->target.image))
+		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot tell what a snapshot changes; remove them first");
+	c->pause = (struct qcow_pause) { .stop = apply_stop, .go = apply_go };
+	return qcow_snap_apply(dev->target.image, c->req, c->msg);
+}
+
 static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
 {
 	struct change_snapshot *c = container_of(base, struct change_snapshot,
 						 base);
-	struct change_pause pause = {
-		.base = { .stop = change_stop, .go = change_go },
-		.dev = dev,
-	};
-	struct mutex *open = &dev->disk->open_mutex;
-	int err = -EINVAL;
 
-	c->req->pause = &pause.base;
+	c->dev = dev;
+	c->req->pause = &c->pause;
 	switch (c->op) {
 	case QCOW_SNAPSHOT_CREATE:
 		return qcow_snap_create(dev->target.image, c->req, c->msg);
 	case QCOW_SNAPSHOT_DELETE:
 		return qcow_snap_delete(dev->target.image, c->req, c->msg);
 	case QCOW_SNAPSHOT_APPLY:
-		mutex_lock(open);
-		err = snapshot_apply(dev, c->req, c->msg);
-		mutex_unlock(open);
+		return snapshot_apply(c);
 	}
-	return err;
+	return -EINVAL;
 }
 
 /**
@@ -463,13 +555,15 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
  * @msg: says why it failed
  *
  * May sleep. Return: 0; -ENODEV: there is no such device; -EBUSY: to apply it,
- * nobody may have the device open; or another error.
+ * nobody may have the device open; -EINTR: applying it was ended by a signal, and the
+ * disk is as it was; or another error.
  */
 int qcow_change_snapshot(const struct qcow_which *which, u32 op,
 			 struct qcow_snap_request *req, struct qcow_msg *msg)
 {
 	struct change_snapshot c = {
-		.base = { .run = snapshot_run },
+		.base = { .run = snapshot_run, .any_signal = op == QCOW_SNAPSHOT_APPLY },
+		.pause = { .stop = snapshot_stop, .go = snapshot_go },
 		.op = op,
 		.req = req,
 		.msg = msg,

@@ -243,7 +243,7 @@ static bool cmd_refused(const struct request *rq)
 	const struct qcow_target *target = rq_target(rq);
 
 	return READ_ONCE(target->dead) || qcow_image_stopped(target->image) ||
-	       rq_is_beyond(rq, target->sectors) ||
+	       rq_is_beyond(rq, READ_ONCE(target->sectors)) ||
 	       (target->readonly && op_is_write(req_op(rq)));
 }
 

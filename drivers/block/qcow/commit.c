@@ -318,26 +318,26 @@ static int header_write(struct qcow_alloc *a, u32 offset, void *new, void *old,
 }
 
 /**
- * qcow_commit_header() - change fields of the header, all of them at once
+ * __qcow_commit_header() - change fields of the header, all of them at once
  * @a: of the image
  * @offset: bytes into the header of the first
  * @fields: as on disk
  * @len: bytes of them, all in one sector, QCOW_COMMIT_HEADER_MAX at most
  *
  * What they lead to is written, and the refcounts of it are committed; it is
- * synced here. May sleep.
+ * synced here. Context: under a->store_lock. May sleep.
  *
  * Return: 0: it is durable; or an error: the header is as it was, or, if
  * a->failed is set, one or the other.
  */
-int qcow_commit_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
+int __qcow_commit_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
 {
 	u8 old[QCOW_COMMIT_HEADER_MAX];
 	int err;
 
+	lockdep_assert_held(&a->store_lock);
 	if (WARN_ON_ONCE(len > sizeof(old)))
 		return -EINVAL;
-	mutex_lock(&a->store_lock);
 	err = commit_refused(a);
 	if (!err)
 		err = qcow_file_pread(&a->img->file, offset, old, len);
@@ -348,6 +348,16 @@ int qcow_commit_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
 	}
 	if (!err)
 		err = header_write(a, offset, fields, old, len);
+	return err;
+}
+
+/* As __qcow_commit_header(), but takes a->store_lock. */
+int qcow_commit_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
+{
+	int err;
+
+	mutex_lock(&a->store_lock);
+	err = __qcow_commit_header(a, offset, fields, len);
 	mutex_unlock(&a->store_lock);
 	return err;
 }

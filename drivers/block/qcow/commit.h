@@ -14,6 +14,8 @@
 #define QCOW_COMMIT_HEADER_MAX	32
 
 int __must_check qcow_commit(struct qcow_alloc *a);
+int __must_check __qcow_commit_header(struct qcow_alloc *a, u32 offset,
+				      void *fields, u32 len);
 int __must_check qcow_commit_header(struct qcow_alloc *a, u32 offset,
 				    void *fields, u32 len);
 void qcow_commit_init(struct qcow_alloc *a);

@@ -166,4 +166,14 @@ static inline void qcow_compat_wait_dispatched(struct request_queue *q)
 #endif
 }
 
+/* Until 6.9 it was told what has happened. */
+static inline void qcow_compat_media_changed(struct gendisk *disk)
+{
+#ifdef QCOW_HAVE_MEDIA_CHANGE_ALONE
+	disk_force_media_change(disk);
+#else
+	disk_force_media_change(disk, DISK_EVENT_MEDIA_CHANGE);
+#endif
+}
+
 #endif /* _QCOW_COMPAT_BLK_H */

@@ -285,7 +285,8 @@ static long ctl_resize(const struct file *file, void __user *argp)
 		return -EINVAL;
 	which = (struct qcow_which) { arg.index, arg.diskseq, file };
 	err = qcow_change_size(&which, arg.bytes, arg.flags, &msg);
-	if (err)
+	/* It may say something although it worked. */
+	if (err || msg.text[0])
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	return err;
 }

@@ -422,6 +422,9 @@ static int device_alloc_disk(struct qcow_device *dev)
 	disk->fops = &device_fops;
 	disk->private_data = dev;
 	strscpy(disk->disk_name, dev->name, sizeof(disk->disk_name));
+	/* Events of the disk are told to udev, without asking for them. */
+	disk->events = DISK_EVENT_MEDIA_CHANGE;
+	disk->event_flags = DISK_EVENT_FLAG_UEVENT;
 	if (dev->flags & QCOW_ATTACH_NO_PARTSCAN)
 		disk->flags |= GENHD_FL_NO_PART;
 	if (dev->flags & QCOW_ATTACH_HIDDEN)

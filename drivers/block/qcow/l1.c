@@ -6,8 +6,10 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "cache.h"
 #include "commit.h"
 #include "l1.h"
+#include "pause.h"
 #include "release.h"
 
 /* What is written at once. */
@@ -75,8 +77,8 @@ int qcow_l1_write(struct qcow_alloc *a, enum qcow_meta kind, const u64 *table,
 	return err;
 }
 
-/* One write of the header makes it the active table. */
-static int l1_publish(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_size)
+/* One write of the header makes it the active table. Under a->store_lock. */
+static int __l1_set_header(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_size)
 {
 	struct l1_fields f;
 	int err;
@@ -89,7 +91,17 @@ static int l1_publish(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_size)
 		f.size = cpu_to_be64(disk_size);
 	f.l1_size = cpu_to_be32(size);
 	f.l1_table_offset = cpu_to_be64(offset);
-	return qcow_commit_header(a, L1_FIELDS, &f, sizeof(f));
+	return __qcow_commit_header(a, L1_FIELDS, &f, sizeof(f));
+}
+
+static int l1_set_header(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_size)
+{
+	int err;
+
+	mutex_lock(&a->store_lock);
+	err = __l1_set_header(a, size, offset, disk_size);
+	mutex_unlock(&a->store_lock);
+	return err;
 }
 
 /* No commit that began with the old table may go on with the new one. */
@@ -112,45 +124,225 @@ static void l1_replace(struct qcow_alloc *a, u64 **table, u32 size, u64 offset,
 }
 
 /**
- * qcow_l1_switch() - make another table the active L1 table
+ * qcow_l1_prepare() - write another L1 table, which is to become the active one
  * @a: of the image
  * @table: in the CPU's byte order; what it leads to is counted for it, and
  *	remembered as metadata as far as it is that
- * @size: entries, at least 1; they cover @disk_size
+ * @size: entries, at least 1
+ * @n: the result, to be given to qcow_l1_publish() or qcow_l1_abandon()
+ *
+ * All that is in memory is committed, and the table goes to clusters of its own.
+ * The image's I/O may go on. May sleep.
+ *
+ * Return: 0; or an error: there is nothing to be given back.
+ */
+int qcow_l1_prepare(struct qcow_alloc *a, const u64 *table, u32 size,
+		    struct qcow_l1_new *n)
+{
+	int err;
+
+	n->size = size;
+	n->table = kvmalloc_array(size, sizeof(*n->table), GFP_NOIO);
+	if (!n->table)
+		return -ENOMEM;
+	memcpy(n->table, table, size * sizeof(*n->table));
+	err = qcow_l1_write(a, QCOW_META_L1, n->table, size, &n->offset);
+	if (err) {
+		kvfree(n->table);
+		return err;
+	}
+	err = qcow_commit(a);
+	if (err)
+		qcow_l1_abandon(a, n);
+	return err;
+}
+
+/**
+ * qcow_l1_abandon() - let go of a table that does not become the active one
+ * @a: of the image
+ * @n: from qcow_l1_prepare()
+ *
+ * What may be on disk keeps its clusters. May sleep.
+ */
+void qcow_l1_abandon(struct qcow_alloc *a, struct qcow_l1_new *n)
+{
+	if (!a->failed)
+		qcow_release(a, n->offset >> qcow_alloc_cluster_bits(a),
+			     qcow_l1_clusters(a, n->size));
+	kvfree(n->table);
+}
+
+/*
+ * Whether the disk is on disk as it is in memory. If so no commit that is under way
+ * need be waited for: it has references to write that are gone.
+ */
+static bool l1_committed(struct qcow_alloc *a)
+{
+	bool clean;
+
+	mutex_lock(&a->lock);
+	clean = a->l1_dirty.lo >= a->l1_dirty.hi;
+	mutex_unlock(&a->lock);
+	return clean && !READ_ONCE(a->img->cache->nr_dirty) &&
+	       !READ_ONCE(a->unsynced);
+}
+
+/**
+ * qcow_l1_publish() - make a table that was prepared the active L1 table
+ * @a: of the image
+ * @n: from qcow_l1_prepare(); its entries cover @disk_size
  * @disk_size: bytes of the disk from then on
  *
- * All that is in memory is committed; the table goes to clusters of its own, and
- * one write of the header publishes it with the size. The clusters of the old
- * table are released, but not what it leads to.
+ * One write of the header publishes it with the size; what was not committed since
+ * it was prepared is committed before. The clusters of the old table are released,
+ * but not what it leads to.
  *
  * Context: no I/O of the image is under way or begins, for readers use the table
  * without a lock. May sleep.
  *
+ * Return: 0: @n->table is the old table, to be freed by kvfree(); or an error: the
+ * old table is the active one, in memory, and on disk as well unless a->failed is
+ * set, and @n is to be given to qcow_l1_abandon().
+ */
+int qcow_l1_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_size)
+{
+	int err = 0;
+
+	if (!l1_committed(a))
+		err = qcow_commit(a);
+	if (!err)
+		err = l1_set_header(a, n->size, n->offset, disk_size);
+	if (!err)
+		l1_replace(a, &n->table, n->size, n->offset, disk_size);
+	return err;
+}
+
+/**
+ * qcow_l1_switch() - make another table the active L1 table
+ * @a: of the image
+ * @table: as of qcow_l1_prepare()
+ * @size: entries, at least 1; they cover @disk_size
+ * @disk_size: bytes of the disk from then on
+ *
+ * As qcow_l1_prepare() and qcow_l1_publish(). Context: as the latter.
  * Return: 0; or an error: the old table is the active one, in memory, and on disk
  * as well unless a->failed is set.
  */
 int qcow_l1_switch(struct qcow_alloc *a, const u64 *table, u32 size,
 		   u64 disk_size)
 {
-	u64 offset, *copy;
+	struct qcow_l1_new n;
 	int err;
 
-	copy = kvmalloc_array(size, sizeof(*copy), GFP_NOIO);
-	if (!copy)
+	err = qcow_l1_prepare(a, table, size, &n);
+	if (err)
+		return err;
+	err = qcow_l1_publish(a, &n, disk_size);
+	if (err)
+		qcow_l1_abandon(a, &n);
+	else
+		kvfree(n.table);
+	return err;
+}
+
+/* --- A larger one --- */
+
+/* What is committed of the active table, and nothing behind it. */
+static int __l1_copy(struct qcow_alloc *a, u32 size, u64 to)
+{
+	u64 bytes = (u64)size * sizeof(u64), at, n;
+	u64 old = (u64)a->img->l1_size * sizeof(u64);
+	u32 step = min_t(u64, L1_STEP, bytes);
+	u8 *buf = kvmalloc(step, GFP_NOIO);
+	int err = buf ? 0 : -ENOMEM;
+
+	lockdep_assert_held(&a->store_lock);
+	for (at = 0; !err && at < bytes; at += n) {
+		n = min_t(u64, bytes - at, step);
+		memset(buf, 0, n);
+		if (at < old)
+			err = qcow_file_pread(&a->img->file, a->l1_offset + at,
+					      buf, min(n, old - at));
+		if (!err)
+			err = qcow_file_pwrite(&a->img->file, to + at, buf, n);
+	}
+	kvfree(buf);
+	return err;
+}
+
+/*
+ * Nobody commits meanwhile, so the copy is what the old table on disk is. What is
+ * in memory only stays dirty, and goes to the new place.
+ */
+static int __l1_move(struct qcow_alloc *a, u32 size, u64 offset)
+{
+	u64 old = a->l1_offset >> qcow_alloc_cluster_bits(a);
+	int err;
+
+	err = __l1_copy(a, size, offset);
+	if (!err)
+		err = __l1_set_header(a, size, offset, a->img->size);
+	if (err)
+		return err;
+	mutex_lock(&a->lock);
+	__qcow_release(a, old, qcow_l1_clusters(a, a->img->l1_size));
+	a->l1_offset = offset;
+	mutex_unlock(&a->lock);
+	return 0;
+}
+
+static int l1_move(struct qcow_alloc *a, u32 size)
+{
+	u32 nr = qcow_l1_clusters(a, size);
+	u64 first;
+	int err;
+
+	err = qcow_alloc_run(a, QCOW_META_L1, nr, &first);
+	if (err)
+		return err;
+	err = qcow_commit(a);
+	if (!err) {
+		mutex_lock(&a->store_lock);
+		err = __l1_move(a, size, first << qcow_alloc_cluster_bits(a));
+		mutex_unlock(&a->store_lock);
+	}
+	if (err && !a->failed)
+		qcow_release(a, first, nr);
+	return err;
+}
+
+/**
+ * qcow_l1_grow() - have an L1 table of more entries
+ * @a: of the image
+ * @size: entries, more than there are
+ * @pause: holds the image's I/O up
+ *
+ * A copy of the table that is on disk is published in its place while I/O goes on;
+ * I/O is held up only while the table in memory is exchanged. May sleep.
+ *
+ * Return: 0; or an error: the table is as it was, on disk as well unless a->failed
+ * is set, or it is larger on disk only, which harms nobody.
+ */
+int qcow_l1_grow(struct qcow_alloc *a, u32 size, struct qcow_pause *pause)
+{
+	struct qcow_image *img = a->img;
+	u64 *table = kvcalloc(size, sizeof(*table), GFP_NOIO);
+	int err;
+
+	if (!table)
 		return -ENOMEM;
-	memcpy(copy, table, size * sizeof(*copy));
-	err = qcow_l1_write(a, QCOW_META_L1, copy, size, &offset);
+	err = l1_move(a, size);
+	if (!err)
+		err = pause->stop(pause);
 	if (err)
 		goto free;
-	err = qcow_commit(a);
-	if (!err)
-		err = l1_publish(a, size, offset, disk_size);
-	if (!err)
-		l1_replace(a, &copy, size, offset, disk_size);
-	else if (!a->failed)
-		qcow_release(a, offset >> qcow_alloc_cluster_bits(a),
-			     qcow_l1_clusters(a, size));
+	mutex_lock(&a->lock);
+	memcpy(table, img->l1, img->l1_size * sizeof(*table));
+	swap(img->l1, table);
+	img->l1_size = size;
+	mutex_unlock(&a->lock);
+	pause->go(pause);
 free:
-	kvfree(copy);
+	kvfree(table);
 	return err;
 }

@@ -177,6 +177,21 @@ void qcow_merge_free(struct qcow_merge *m)
 	kfree(m);
 }
 
+/* The queue is frozen, and no device shows the backing file's size. */
+static int below_stop(struct qcow_pause *p)
+{
+	return 0;
+}
+
+static void below_go(struct qcow_pause *p)
+{
+}
+
+static int below_show(struct qcow_resize_ops *ops, u64 bytes)
+{
+	return 0;
+}
+
 /**
  * qcow_merge_start() - first changes of the backing file
  * @m: the merge
@@ -190,6 +205,10 @@ int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
 		     struct qcow_msg *msg)
 {
 	u64 size = (m->img->size + SECTOR_SIZE - 1) & ~(u64)(SECTOR_SIZE - 1);
+	struct qcow_resize_ops ops = {
+		.pause = { .stop = below_stop, .go = below_go },
+		.show = below_show,
+	};
 	struct qcow_image *below = m->img->backing;
 	bool grow = below->size < size;
 	struct qcow_io io;
@@ -201,7 +220,7 @@ int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
 	if (err || !grow)
 		return err;
 	qcow_io_init(&io, below, like);
-	return qcow_resize(&io, size, msg);
+	return qcow_resize(&io, size, &ops, msg);
 }
 
 /* --- Copying --- */

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Another size of a disk.
+ * Another size of a disk, which may be in use.
  *
  * Larger: all that the new part needs is durable before the header tells its
  * size, and the new part reads as zeros, whatever lay there. Smaller: the header
  * tells the size before anything is let go of. A power cut leaves one size or
  * the other.
+ *
+ * I/O is held up only while img->size or the L1 table in memory is exchanged. While
+ * the two sizes differ, requests end at the smaller one.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "commit.h"
+#include "fmt.h"
 #include "l1.h"
 #include "link.h"
 #include "map.h"
@@ -20,7 +24,7 @@
 #include "zero.h"
 
 /* Bytes that are made zeros by one I/O. */
-#define RESIZE_ZERO_STEP	BIT_ULL(30)
+#define RESIZE_ZERO_STEP	BIT_ULL(24)
 
 static u64 round_to_cluster(const struct qcow_image *img, u64 pos)
 {
@@ -38,6 +42,7 @@ static s64 drop_some(struct qcow_image *img, u64 pos, u64 len)
 		.first = pos >> img->layout.cluster_bits,
 		.last = (pos + len - 1) >> img->layout.cluster_bits,
 	};
+	u8 epoch = qcow_inflight_begin(&img->alloc->inflight);
 	struct qcow_extent ext;
 	int err;
 
@@ -51,26 +56,32 @@ static s64 drop_some(struct qcow_image *img, u64 pos, u64 len)
 		}
 	}
 	qcow_inflight_unlock(&img->alloc->inflight, &range);
+	qcow_inflight_end(&img->alloc->inflight, epoch);
 	return err ? err : (s64)len;
 }
 
-/* Clusters from @pos on, up to @end, as far as the L1 table goes. */
+/*
+ * Clusters from @pos on, up to @end, as far as the L1 table goes. Return: 0; as
+ * qcow_image_interrupted(), and some are left; or another error.
+ */
 static int drop_range(struct qcow_image *img, u64 pos, u64 end)
 {
 	u64 covered = (u64)img->l1_size << qcow_layout_l1_shift(&img->layout);
+	int err = 0;
 	s64 n;
 
-	for (end = min(end, covered); pos < end; pos += n) {
+	for (end = min(end, covered); !err && pos < end; pos += n) {
 		n = drop_some(img, pos, end - pos);
 		if (n < 0)
 			return n;
 		qcow_commit_throttle(img->alloc);
 		cond_resched();
+		err = qcow_image_interrupted(img);
 	}
-	return 0;
+	return err;
 }
 
-/* @like: where from to take what an I/O needs */
+/* @like: where from to take what an I/O needs. Return: as drop_range(). */
 static int zero_range(const struct qcow_io *like, u64 pos, u64 end)
 {
 	struct qcow_io *io = kmalloc(sizeof(*io), GFP_NOIO);
@@ -81,10 +92,32 @@ static int zero_range(const struct qcow_io *like, u64 pos, u64 end)
 		io->op = QCOW_OP_UNMAP;
 		io->pos = pos;
 		io->len = min(end - pos, RESIZE_ZERO_STEP);
-		err = qcow_zero_sync(io);
+		err = qcow_zero_sync(io) ?: qcow_image_interrupted(like->image);
 	}
 	kfree(io);
 	return err;
+}
+
+/* --- What requests see --- */
+
+/* Under way is an I/O that knows one size alone. */
+static int set_size(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops)
+{
+	int err = ops->pause.stop(&ops->pause);
+
+	if (err)
+		return err;
+	WRITE_ONCE(img->size, size);
+	ops->pause.go(&ops->pause);
+	return 0;
+}
+
+/* After an error requests end where they did. They are not refused more room. */
+static void show_again(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops)
+{
+	if (ops->show(ops, size))
+		qcow_img_err_ratelimited(img, "the device does not show all of its disk of %llu bytes\n",
+					 size);
 }
 
 /* --- qcow2 --- */
@@ -98,23 +131,18 @@ static int write_size(struct qcow_alloc *a, u64 size)
 }
 
 /* An L1 table that covers @size. */
-static int grow_l1(struct qcow_image *img, u64 size, struct qcow_msg *msg)
+static int grow_l1(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
+		   struct qcow_msg *msg)
 {
 	u64 want = qcow_layout_l1_entries(&img->layout, size);
-	u64 *table;
 	int err;
 
 	if (want <= img->l1_size)
 		return 0;
 	if (want > QCOW_DISK_MAX_L1_BYTES / sizeof(u64))
 		return qcow_fail(msg, -EFBIG, "its clusters are too small for a disk of that size");
-	table = kvcalloc(want, sizeof(u64), GFP_NOIO);
-	if (!table)
-		return -ENOMEM;
-	memcpy(table, img->l1, (size_t)img->l1_size * sizeof(u64));
 	/* The size follows when what is behind the old end is in order. */
-	err = qcow_l1_switch(img->alloc, table, want, img->size);
-	kvfree(table);
+	err = qcow_l1_grow(img->alloc, want, &ops->pause);
 	if (err == -EFBIG)
 		return qcow_fail(msg, err, "its clusters are too small to hold an L1 table for that size in a row");
 	return err;
@@ -140,52 +168,101 @@ static int clear_new_part(const struct qcow_io *like, u64 old, u64 size)
 	return err;
 }
 
-static int grow(const struct qcow_io *like, u64 size, struct qcow_msg *msg)
+/* Requests end at the old size. What was done behind it in vain stays there. */
+static int grow_undo(struct qcow_image *img, u64 old, struct qcow_resize_ops *ops,
+		     int err, struct qcow_msg *msg)
+{
+	int ret = set_size(img, old, ops);
+
+	if (!ret && img->layout.data_file)
+		ret = qcow_space_truncate(img->data, old);
+	if (ret)
+		pr_warn("%s: keeps its size, but not its data file: error %d\n",
+			img->label, ret);
+	if (err == -EINTR)
+		return qcow_fail(msg, err, "was interrupted, and keeps its size of %llu bytes",
+				 old);
+	return err;
+}
+
+static int grow(const struct qcow_io *like, u64 size, struct qcow_resize_ops *ops,
+		struct qcow_msg *msg)
 {
 	struct qcow_image *img = like->image;
 	u64 old = img->size;
 	int err;
 
-	err = qcow_commit(img->alloc);
-	if (!err)
-		err = grow_l1(img, size, msg);
+	err = grow_l1(img, size, ops, msg);
 	if (!err && img->layout.data_file)
 		err = qcow_space_truncate(img->data, size);
+	if (!err)
+		err = set_size(img, size, ops);
 	if (err)
 		return err;
-	img->size = size;
 	err = clear_new_part(like, old, size);
 	if (!err)
 		err = qcow_commit(img->alloc);
 	if (!err)
 		err = write_size(img->alloc, size);
 	if (err)
-		img->size = old;
-	return err;
+		return grow_undo(img, old, ops, err, msg);
+	show_again(img, size, ops);
+	return 0;
 }
 
-static int shrink(const struct qcow_io *like, u64 size)
+/*
+ * Let go of all that lies behind the end, also what an interrupted change of size
+ * left there. Nobody sees it: what fails keeps its space.
+ */
+static int drop_behind(struct qcow_image *img, struct qcow_msg *msg)
 {
-	struct qcow_image *img = like->image;
+	int err, ret = 0;
+
+	err = drop_range(img, round_to_cluster(img, img->size), U64_MAX);
+	if (img->layout.data_file)
+		ret = qcow_space_truncate(img->data, img->size);
+	qcow_commit_soon(img->alloc);
+	if (err == -EINTR)
+		return qcow_fail(msg, err, "was interrupted: it has its size of %llu bytes, but not all space behind its end was given back; the same resize goes on with that",
+				 img->size);
+	if (err || ret)
+		pr_warn("%s: has its size, but not all behind its end could be freed: error %d\n",
+			img->label, err ?: ret);
+	return 0;
+}
+
+static int shrink(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
+		  struct qcow_msg *msg)
+{
 	u64 old = img->size;
 	int err;
 
 	err = qcow_commit(img->alloc);
 	if (!err)
-		err = write_size(img->alloc, size);
+		err = ops->show(ops, size);
 	if (err)
 		return err;
-	img->size = size;
-	/* It has that size now. Nobody sees the rest: what fails keeps its space. */
-	err = drop_range(img, round_to_cluster(img, size),
-			 round_to_cluster(img, old));
-	if (!err && img->layout.data_file)
-		err = qcow_space_truncate(img->data, size);
-	err = qcow_commit(img->alloc) ?: err;
-	if (err)
-		pr_warn("%s: is smaller, but not all behind its end could be freed: error %d\n",
-			img->label, err);
-	return 0;
+	/* Its last cluster is used as before until the size is durable. */
+	err = write_size(img->alloc, size);
+	if (!err)
+		err = set_size(img, size, ops);
+	if (err) {
+		show_again(img, old, ops);
+		return err;
+	}
+	return drop_behind(img, msg);
+}
+
+static int resize_qcow2(const struct qcow_io *like, u64 size,
+			struct qcow_resize_ops *ops, struct qcow_msg *msg)
+{
+	struct qcow_image *img = like->image;
+
+	if (size > img->size)
+		return grow(like, size, ops, msg);
+	if (size < img->size)
+		return shrink(img, size, ops, msg);
+	return drop_behind(img, msg);
 }
 
 /* --- raw --- */
@@ -196,22 +273,62 @@ static u64 raw_size(const struct qcow_image *img)
 	return (qcow_file_size(&img->file) + 511) & ~511ULL;
 }
 
-static int resize_raw(struct qcow_image *img, u64 size, struct qcow_msg *msg)
+/* Have the file hold a disk of @size bytes. */
+static int raw_fit(struct qcow_image *img, u64 size)
+{
+	int err = 0;
+
+	if (size != raw_size(img))
+		err = qcow_space_truncate(&img->file, size);
+	/* Bytes that others cut off are not missed any more. */
+	if (!err)
+		atomic64_set(&img->file.end, qcow_file_size(&img->file));
+	return err;
+}
+
+static int grow_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops)
+{
+	int err;
+
+	err = raw_fit(img, size);
+	if (!err)
+		err = set_size(img, size, ops);
+	if (err)
+		return err;
+	show_again(img, size, ops);
+	return qcow_raw_sync(img);
+}
+
+static int shrink_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops)
+{
+	u64 old = img->size;
+	int err;
+
+	err = ops->show(ops, size);
+	if (err)
+		return err;
+	err = raw_fit(img, size);
+	if (!err)
+		err = set_size(img, size, ops);
+	if (err) {
+		show_again(img, old, ops);
+		return err;
+	}
+	return qcow_raw_sync(img);
+}
+
+static int resize_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
+		      struct qcow_msg *msg)
 {
 	u64 there = raw_size(img);
-	int err = 0;
 
 	if (size != there && !qcow_file_regular(&img->file))
 		return qcow_fail(msg, -EOPNOTSUPP, "is a block device of %llu bytes, whose size is not the driver's to change; change it first, then give max",
 				 there);
-	if (size != there)
-		err = qcow_space_truncate(&img->file, size);
-	if (err)
-		return err;
-	/* What others cut off is not missed any more. */
-	atomic64_set(&img->file.end, qcow_file_size(&img->file));
-	img->size = size;
-	return qcow_file_sync(&img->file);
+	if (size == img->size && size == there)
+		return 0;
+	return size < img->size ? shrink_raw(img, size, ops) :
+				  grow_raw(img, size, ops);
 }
 
 /**
@@ -236,28 +353,31 @@ int qcow_resize_max(const struct qcow_image *img, u64 *size, struct qcow_msg *ms
 /**
  * qcow_resize() - give a disk another size
  * @like: whose image, wq, write_wq and parts are used
- * @size: bytes, a multiple of 512, at least 512
+ * @size: bytes, a multiple of 512, at least 512. That of the disk: go on giving back
+ *	what an interrupted change of size left behind its end
+ * @ops: how its users are told, and held up
  * @msg: says why it failed
  *
- * The image is written. Context: no I/O of it is under way. May sleep.
- * Return: 0, or a negative errno. Which size the disk has then, the image says: the
- * old one, unless it is a raw file that could not be synced.
+ * The image is written, and its I/O may go on. May sleep.
+ * Return: 0; as qcow_image_interrupted(); or another error. Which size the disk has
+ * then, the image says: the old one, unless it was interrupted behind the new end,
+ * or it is a raw file that could not be synced.
  */
-int qcow_resize(const struct qcow_io *like, u64 size, struct qcow_msg *msg)
+int qcow_resize(const struct qcow_io *like, u64 size, struct qcow_resize_ops *ops,
+		struct qcow_msg *msg)
 {
 	struct qcow_image *img = like->image;
 	int err;
 
 	if (!img->alloc)
-		return resize_raw(img, size, msg);
-	if (size == img->size)
-		return 0;
+		return resize_raw(img, size, ops, msg);
 	if (img->layout.version == 1)
-		return qcow_fail(msg, -EOPNOTSUPP, "is qcow version 1, whose disks keep their size; convert it with qemu-img convert -O qcow2");
-	if (img->layout.version < 3 && img->alloc->snapshots)
+		return size == img->size ? 0 :
+		       qcow_fail(msg, -EOPNOTSUPP, "is qcow version 1, whose disks keep their size; convert it with qemu-img convert -O qcow2");
+	if (img->layout.version < 3 && img->alloc->snapshots && size != img->size)
 		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, and version 2 knows one size for all of them; delete them first");
-	err = size > img->size ? grow(like, size, msg) : shrink(like, size);
-	if (err && !msg->text[0])
+	err = resize_qcow2(like, size, ops, msg);
+	if (err && err != -EBUSY && !msg->text[0])
 		return qcow_fail(msg, err, "could not be resized (error %d)", -err);
 	return err;
 }

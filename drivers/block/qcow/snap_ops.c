@@ -47,6 +47,8 @@ static int snap_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
 		return qcow_fail(msg, -EFBIG, "has snapshots whose L1 tables take 1 GiB together, which leaves no room for another one; delete some");
 	case -EUCLEAN:
 		return qcow_fail(msg, -EIO, "is damaged; see qcowctl check");
+	case -EINTR:
+		return qcow_fail(msg, err, "was interrupted; the disk is as it was");
 	case -ESTALE:
 		return qcow_fail(msg, -EIO, "says other things of its snapshots than before: somebody else has written to the file; detach it and see qcowctl check");
 	}
@@ -68,13 +70,11 @@ static int snap_supported(const struct qcow_image *img, struct qcow_msg *msg)
 	return 0;
 }
 
-/* What comes meanwhile waits from the beginning of the stop. */
-static u64 pause_stop(struct qcow_snap_request *req)
+/* What comes meanwhile waits from @since on, the beginning of the stop. */
+static int pause_stop(struct qcow_snap_request *req, u64 *since)
 {
-	u64 now = ktime_get_ns();
-
-	req->pause->stop(req->pause);
-	return now;
+	*since = ktime_get_ns();
+	return req->pause->stop(req->pause);
 }
 
 static void pause_go(struct qcow_snap_request *req, u64 since)
@@ -181,13 +181,16 @@ static void share_table(struct qcow_share *base, u32 i)
 }
 
 /* This is the moment. What was to be written in place has to look again. */
-static void share_begin(struct share *sh, struct qcow_snap_request *req)
+static int share_begin(struct share *sh, struct qcow_snap_request *req)
 {
 	struct qcow_alloc *a = sh->a;
 	u64 *l1 = a->img->l1, since;
+	int err;
 	u32 i;
 
-	since = pause_stop(req);
+	err = pause_stop(req, &since);
+	if (err)
+		return err;
 	mutex_lock(&a->l1_lock);
 	mutex_lock(&a->lock);
 	for (i = 0; i < sh->size; i++) {
@@ -201,6 +204,7 @@ static void share_begin(struct share *sh, struct qcow_snap_request *req)
 	mutex_unlock(&a->lock);
 	mutex_unlock(&a->l1_lock);
 	pause_go(req, since);
+	return 0;
 }
 
 /* While I/O goes on. */
@@ -293,9 +297,10 @@ static int create_shared(struct qcow_alloc *a, struct qcow_snap_table *t,
 	int err;
 
 	err = share_init(&sh, a);
+	if (!err)
+		err = share_begin(&sh, req);
 	if (err)
 		goto free;
-	share_begin(&sh, req);
 	ktime_get_real_ts64(&now);
 	s.date_sec = now.tv_sec;
 	s.date_nsec = now.tv_nsec;
@@ -427,33 +432,49 @@ static int apply_add_meta(struct qcow_alloc *a, const u64 *l1, u32 size)
 	return err;
 }
 
-/* Nobody uses the disk. @l1 has its references. */
+/*
+ * The moment of the change: nobody uses the disk. @n is written and has its
+ * references; its table is the old one after that.
+ */
+static int apply_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_size,
+			 struct qcow_snap_request *req)
+{
+	u64 since;
+	int err;
+
+	err = pause_stop(req, &since);
+	if (err)
+		return err;
+	err = qcow_l1_publish(a, n, disk_size);
+	req->applied = !err;
+	pause_go(req, since);
+	return err;
+}
+
+/* @l1 has its references. The old tree loses its own while the disk is used again. */
 static int apply_switch(struct qcow_alloc *a, u64 *l1, u32 size, u64 disk_size,
 			struct qcow_snap_request *req)
 {
 	u32 old_size = a->img->l1_size, i;
-	u64 *old, since;
+	struct qcow_l1_new n;
 	int err;
 
-	old = kvmalloc_array(old_size + 1, sizeof(*old), GFP_NOIO);
-	if (!old)
-		return -ENOMEM;
 	for (i = 0; i < size; i++)
 		l1[i] &= QCOW_DISK_L1E_OFFSET_MASK;
 	err = apply_add_meta(a, l1, size);
+	if (!err)
+		err = qcow_l1_prepare(a, l1, size, &n);
 	if (err)
-		goto free;
-	since = pause_stop(req);
-	memcpy(old, a->img->l1, old_size * sizeof(*old));
-	err = qcow_l1_switch(a, l1, size, disk_size);
-	pause_go(req, since);
-	if (!err) {
-		qcow_tree_lower(a, old, old_size);
-		settle(a);
+		return err;
+	err = apply_publish(a, &n, disk_size, req);
+	if (err) {
+		qcow_l1_abandon(a, &n);
+		return err;
 	}
-free:
-	kvfree(old);
-	return err;
+	qcow_tree_lower(a, n.table, old_size);
+	settle(a);
+	kvfree(n.table);
+	return 0;
 }
 
 static int apply_found(struct qcow_alloc *a, const struct qcow_snapshot *s,
@@ -486,11 +507,12 @@ static int apply_found(struct qcow_alloc *a, const struct qcow_snapshot *s,
 
 /**
  * qcow_snap_apply() - make the disk what it was when a snapshot was made
- * @img: the image; nobody uses its disk, and nobody may begin to
+ * @img: the image; its I/O may go on until @req->pause->stop()
  * @req: what is asked for, and what came of it
  * @msg: says why it failed
  *
- * The disk may have another size then. Context: as qcow_snap_create().
+ * The disk may have another size then. It is held up only for the write of the
+ * header; references are added before, and dropped after that. Context: as qcow_snap_create().
  * Return: 0: it is durable; or a negative errno.
  */
 int qcow_snap_apply(struct qcow_image *img, struct qcow_snap_request *req,

@@ -3,23 +3,15 @@
 #define _QCOW_SNAP_OPS_H
 
 #include "alloc.h"
-
-/**
- * struct qcow_pause - how the I/O of an image is held up
- * @stop: returns when none is under way, and none begins
- * @go: undo @stop
- */
-struct qcow_pause {
-	void (*stop)(struct qcow_pause *p);
-	void (*go)(struct qcow_pause *p);
-};
+#include "pause.h"
 
 /**
  * struct qcow_snap_request - what is to be done with a snapshot
  * @name: create: its name; else its id or name; not empty
- * @pause: holds the image's I/O up
+ * @pause: holds the image's I/O up; apply: and sees to it that nobody uses the disk
  * @min_size: apply: bytes that the disk must have after it
  * @id: out: its id, as far as it fits
+ * @applied: out: the disk is another one; set before I/O goes on
  * @stopped_ns: out: how long I/O was held up, nanoseconds
  */
 struct qcow_snap_request {
@@ -27,6 +19,7 @@ struct qcow_snap_request {
 	struct qcow_pause *pause;
 	u64 min_size;
 	char id[32];
+	bool applied;
 	u64 stopped_ns;
 };
 

@@ -196,14 +196,17 @@ struct qcow_ioc_detach {
  * @index: the N of /dev/qcowN
  * @msg_size: bytes at @msg
  * @msg: address of a buffer for one line of text without newline that says why
- *	it failed, NUL-terminated; may be 0
+ *	it failed, NUL-terminated; may be 0. After a success it is written to only if
+ *	there is something to warn of
  * @bytes: the new size, a multiple of 512, not 0; 0 with QCOW_RESIZE_MAX
  * @diskseq: the device has this diskseq, or ESTALE; 0: it may have any
  *
  * What a larger disk has more of reads as zeros, or with QCOW_RESIZE_MAX as what the
  * file holds there. Without QCOW_RESIZE_FORCE a device that is open is not made
- * smaller: EBUSY. When the ioctl returns 0 the size is durable,
- * and the device has it.
+ * smaller: EBUSY. When the ioctl returns 0 the size is durable, and the device has it.
+ * EINTR: a signal came; a disk that was to be larger keeps its size, a smaller one has
+ * the new size if @msg says so, and the same ioctl goes on giving back the space behind
+ * its end.
  */
 struct qcow_ioc_resize {
 	__u32 size;
@@ -375,7 +378,8 @@ struct qcow_ioc_status {
  * @QCOW_SNAPSHOT_CREATE: make one of the disk as it is, also while it is in use
  * @QCOW_SNAPSHOT_DELETE: delete one, also while the disk is in use
  * @QCOW_SNAPSHOT_APPLY: make the disk what it was then; what it is now is lost.
- *	EBUSY if somebody has it open
+ *	EBUSY if somebody has it open. EINTR: a signal came, and it is as it was. It is
+ *	another disk by its number (diskseq) afterwards
  */
 enum qcow_snapshot_op {
 	QCOW_SNAPSHOT_CREATE	= 1,

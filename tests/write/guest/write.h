@@ -83,5 +83,6 @@ int diskseq_main(int argc, char **argv);
 int left_main(int argc, char **argv);
 int mixed_main(int argc, char **argv);
 int scatter_main(int argc, char **argv);
+int waits_main(int argc, char **argv);
 
 #endif /* WRITE_H */
