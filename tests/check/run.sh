@@ -211,7 +211,7 @@ layer_of() {
 	file_*)			name='file' ;;
 	fmt_*)			name=fmt ;;
 	header_*)		name=header ;;
-	meta|ready|refcount|release|snapshot) name=alloc ;;
+	meta|ready|refcount|release|snapshot|stray) name=alloc ;;
 	esac
 	for layer in $LAYERS; do
 		n=$((n + 1))

@@ -19,6 +19,7 @@
 #include "release.h"
 #include "snapshot.h"
 #include "space.h"
+#include "stray.h"
 
 /* A batch: bytes, and clusters. */
 #define ALLOC_BATCH_BYTES	(4U << 20)
@@ -91,6 +92,9 @@ void qcow_alloc_trim(struct qcow_alloc *a)
 	u64 cluster = 1ULL << bits, used;
 
 	if (a->file_end == U64_MAX || end <= before)
+		return;
+	/* What is in use cannot be told by refcounts. */
+	if (a->nr_strays)
 		return;
 	/* Something lies behind all that was handed out: not ours to cut, either. */
 	if (end > max(a->file_end, a->fresh << bits))
@@ -217,6 +221,7 @@ static int __find_free(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
 		err = __qcow_refcount_find(a, &cluster, want, got);
 		if (err)
 			return err;
+		*got = __qcow_stray_skip(a, &cluster, *got);
 	}
 	if (cluster >= a->limit)
 		return -ENOSPC;
@@ -376,6 +381,7 @@ static int __find_run(struct qcow_alloc *a, u32 nr, u64 *first)
 			err = __count_free(a, *first, nr, &got);
 		if (err)
 			return err;
+		got = __qcow_stray_skip(a, first, got);
 		if (got == nr)
 			return __check_free(a, *first, nr);
 	}
@@ -657,6 +663,7 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 	qcow_inflight_init(&a->inflight);
 	qcow_ready_setup(a);
 	qcow_alloc_init_meta(a);
+	xa_init(&a->strays);
 }
 
 /**
@@ -701,6 +708,7 @@ void qcow_alloc_destroy(struct qcow_alloc *a)
 	mempool_destroy(a->around);
 	kvfree(a->spare);
 	xa_destroy(&a->meta);
+	xa_destroy(&a->strays);
 	kvfree(a->table);
 	kfree(a);
 }

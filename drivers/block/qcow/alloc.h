@@ -104,6 +104,8 @@ struct qcow_ready {
  * @meta_nodes: memory that @meta takes, in nodes, about
  * @meta_last: the number that was noted last
  * @meta_max: nodes that it may take
+ * @strays: clusters that are in use and free by their refcounts: stray.c. Under @lock
+ * @nr_strays: how many; read without @lock, too
  * @inflight: I/O under way
  * @ready: clusters for what is written in pieces
  * @above: I/O under way on an image that has this one as its backing file, and so
@@ -161,6 +163,8 @@ struct qcow_alloc {
 	u64 meta_nodes;
 	u64 meta_last;
 	u64 meta_max;
+	struct xarray strays;
+	u32 nr_strays;
 	struct qcow_inflight inflight;
 	struct qcow_ready ready;
 	struct qcow_inflight *above;

@@ -41,6 +41,7 @@ struct qcow_slice {
 #define QCOW_SLICE_LOADING	0 /* @data is not there yet */
 #define QCOW_SLICE_REFERENCED	1 /* used since the eviction last looked */
 #define QCOW_SLICE_DIRTY	2 /* newer than in the file; under cache->lock */
+#define QCOW_SLICE_VETTED	3 /* what it leads to is in use by its refcounts, or noted */
 
 /**
  * struct qcow_cache - metadata of one image file

@@ -13,6 +13,7 @@
 #include "link.h"
 #include "refcount.h"
 #include "release.h"
+#include "stray.h"
 
 /* --- L2 tables --- */
 
@@ -24,6 +25,12 @@ static u64 l2_entry_offset(const struct qcow_image *img, u64 l1_entry, u64 pos)
 
 	return (l1_entry & QCOW_DISK_L1E_OFFSET_MASK) +
 	       (l2_index << lay->entry_bits);
+}
+
+/* Bytes of the disk that a slice of an L2 table stands for. */
+static u64 slice_covers(const struct qcow_image *img)
+{
+	return (u64)img->slice_entries << img->layout.cluster_bits;
 }
 
 /* The slice with a cluster's L2 entry. */
@@ -47,11 +54,16 @@ static void l2_clear_copied(const struct qcow_image *img, __be64 *data)
 		data[i] &= ~cpu_to_be64(QCOW_DISK_E_COPIED);
 }
 
-/* Fill one slice of a new L2 table, from the old one if there is one. */
-static int l2_copy_slice(struct qcow_image *img, u64 to, u64 from)
+/*
+ * Fill one slice of a new L2 table, which stands for the disk from @guest on, from the
+ * old one if there is one.
+ */
+static int l2_copy_slice(struct qcow_alloc *a, u64 to, u64 from, u64 guest)
 {
+	struct qcow_image *img = a->img;
 	struct qcow_cache *cache = img->cache;
 	struct qcow_slice *old = NULL, *new;
+	int err;
 
 	if (from) {
 		old = qcow_cache_get(cache, from);
@@ -70,18 +82,21 @@ static int l2_copy_slice(struct qcow_image *img, u64 to, u64 from)
 		qcow_cache_put(old);
 	if (IS_ERR(new))
 		return PTR_ERR(new);
+	err = qcow_stray_vet(a, new, guest);
 	qcow_cache_put(new);
-	return 0;
+	return err;
 }
 
-static int l2_fill(struct qcow_alloc *a, u64 to, u64 from)
+static int l2_fill(struct qcow_alloc *a, u64 to, u64 from, u64 guest)
 {
 	struct qcow_image *img = a->img;
 	u64 bytes = qcow_layout_l2_bytes(&img->layout), pos;
 	int err = 0;
 
 	for (pos = 0; !err && pos < bytes; pos += 1ULL << img->cache->slice_bits)
-		err = l2_copy_slice(img, to + pos, from ? from + pos : 0);
+		err = l2_copy_slice(a, to + pos, from ? from + pos : 0,
+				    guest + (pos >> img->layout.entry_bits
+					     << img->layout.cluster_bits));
 	return err;
 }
 
@@ -151,7 +166,8 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
 		err = l2_take(a, &cluster, &nr);
 	if (err)
 		return err;
-	err = l2_fill(a, cluster << bits, old);
+	err = l2_fill(a, cluster << bits, old,
+		      l1_index << qcow_layout_l1_shift(&img->layout));
 	if (err) {
 		qcow_release(a, cluster, nr);
 		return err;
@@ -160,13 +176,31 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
 	return 0;
 }
 
+/* The slices whose entries are about to be changed. */
+static int link_vet(struct qcow_alloc *a, u64 pos, u64 len)
+{
+	u64 covers = slice_covers(a->img), at = pos & ~(covers - 1);
+	struct qcow_slice *slice;
+	int err = 0;
+
+	for (; !err && at < pos + len; at += covers) {
+		slice = l2_slice(a->img, at);
+		if (IS_ERR(slice))
+			return PTR_ERR(slice);
+		err = qcow_stray_vet(a, slice, at);
+		qcow_cache_put(slice);
+	}
+	return err;
+}
+
 /**
  * qcow_link_prepare() - see to it that L2 tables are there, and ours alone
  * @a: of the image
  * @pos: bytes into the disk
  * @len: bytes that they are to cover, at least 1
  *
- * Context: under qcow_inflight_lock(). May sleep.
+ * What they lead to is looked at before any of it is changed. Context: under
+ * qcow_inflight_lock(), in an I/O that is counted by qcow_inflight_begin(). May sleep.
  * Return: 0, -ENOSPC, -ENOMEM, qcow_alloc_refused(), or the error of reading
  * metadata.
  */
@@ -185,7 +219,7 @@ int qcow_link_prepare(struct qcow_alloc *a, u64 pos, u64 len)
 			err = l2_make(a, i);
 		mutex_unlock(&a->l1_lock);
 	}
-	return err;
+	return err ?: link_vet(a, pos, len);
 }
 
 /* --- L2 entries --- */
@@ -324,11 +358,16 @@ struct qcow_slice *qcow_link_pin(struct qcow_alloc *a, u64 pos)
 	const struct qcow_layout *lay = &img->layout;
 	/* Pairs with l1_set(). */
 	u64 l1_entry = smp_load_acquire(&img->l1[pos >> qcow_layout_l1_shift(lay)]);
+	struct qcow_slice *slice;
 
 	if (!qcow_entry_l1_own(lay, l1_entry))
 		return NULL;
-	return qcow_cache_get_cached(img->cache,
-				     l2_entry_offset(img, l1_entry, pos));
+	slice = qcow_cache_get_cached(img->cache,
+				      l2_entry_offset(img, l1_entry, pos));
+	if (!slice || likely(test_bit(QCOW_SLICE_VETTED, &slice->flags)))
+		return slice;
+	qcow_cache_put(slice);
+	return NULL;
 }
 
 /**

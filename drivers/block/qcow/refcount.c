@@ -12,6 +12,7 @@
 #include "cache.h"
 #include "refcount.h"
 #include "release.h"
+#include "stray.h"
 
 /* --- Refcounts --- */
 
@@ -326,6 +327,9 @@ static int growth_plan(struct qcow_alloc *a, struct growth *g)
 	if (g->blocks > g->size - a->table_size ||
 	    g->first + g->clusters + g->blocks > a->limit)
 		return -ENOSPC;
+	if (__qcow_stray_skip(a, &g->first, g->clusters + g->blocks) <
+	    g->clusters + g->blocks)
+		return -ENOSPC;
 	g->table = kvcalloc(g->size, sizeof(u64), GFP_NOIO);
 	return g->table ? 0 : -ENOMEM;
 }
@@ -532,7 +536,7 @@ int __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster, bool *covered)
 	if (*covered)
 		return 0;
 	/* No block: all that it would cover is free, or lost. */
-	if (cluster != block << a->block_bits)
+	if (cluster != block << a->block_bits || __qcow_stray_is(a, cluster))
 		return 0;
 	err = __new_block(a, cluster);
 	*covered = !err;

@@ -12,6 +12,7 @@
 #include "refcount.h"
 #include "release.h"
 #include "space.h"
+#include "stray.h"
 
 /**
  * struct release - clusters that lost a reference
@@ -127,7 +128,8 @@ static bool __is_last(struct qcow_alloc *a, u64 cluster)
 
 	if (__qcow_refcount_get(a, cluster, &value))
 		return false;
-	if (!value)
+	/* A stray stays what it is. */
+	if (!value && !__qcow_stray_is(a, cluster))
 		qcow_image_damaged(a->img, 0, "refcount of a used cluster is zero");
 	return value == 1;
 }

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Clusters of the disk that are free by their refcounts: nobody is given them once an
+ * L2 table that leads to them is changed, and the disk keeps what it has there.
+ */
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include <asm/unaligned.h>
+
+#include "alloc.h"
+#include "format.h"
+#include "refcount.h"
+#include "writer.h"
+
+#define BITS		9
+#define CLUSTER		512U
+#define CLUSTERS	60
+#define MAX_STRAYS	8
+
+/**
+ * struct strays - those of an image
+ * @w: the image
+ * @cluster: their numbers in the file
+ * @guest: where they are on the disk
+ * @nr: how many
+ * @hole: a cluster of the disk that has none in the file
+ */
+struct strays {
+	struct writer *w;
+	u64 cluster[MAX_STRAYS];
+	u64 guest[MAX_STRAYS];
+	u32 nr;
+	u64 hole;
+};
+
+static void set_refcount(struct builder_image *b, u64 cluster, u64 value)
+{
+	u64 table = get_unaligned_be64(b->file + 48);
+	u64 block = get_unaligned_be64(b->file + table);
+
+	checker_put_bits(b->file + block, 4, cluster, value);
+}
+
+/* An image in which every third cluster of data is one. */
+static void build(struct kunit *test, struct strays *s, u32 kinds)
+{
+	struct rnd_state rnd = qtest_rnd(43000 + kinds);
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = BITS,
+		.tidy = true,
+		.kinds = kinds | BUILDER_HOLE,
+		.size = CLUSTERS * CLUSTER,
+		.writable = true,
+		.order = 4,
+		.room = 8 << 20,
+	};
+	struct builder_image *b;
+	u32 i, n = 0;
+
+	*s = (struct strays) { .w = test->priv, .hole = U64_MAX };
+	KUNIT_ASSERT_EQ(test, writer_build(s->w, &spec, 1, &rnd), 0);
+	b = writer_top(s->w);
+	for (i = 0; i < b->nr_clusters; i++) {
+		const struct builder_cluster *c = &b->clusters[i];
+
+		if (!c->host)
+			s->hole = min(s->hole, (u64)i * CLUSTER);
+		if (!c->host || s->nr == MAX_STRAYS || n++ % 3)
+			continue;
+		s->guest[s->nr] = (u64)i * CLUSTER;
+		s->cluster[s->nr++] = c->host >> BITS;
+		set_refcount(b, c->host >> BITS, 0);
+	}
+	KUNIT_ASSERT_GT(test, s->nr, 2);
+	KUNIT_ASSERT_NE(test, s->hole, U64_MAX);
+	memfile_rewrite(b->m, b->file, b->file_len);
+	KUNIT_ASSERT_EQ_MSG(test, writer_open(s->w), 0, "%s", s->w->base.msg.text);
+}
+
+static bool is_stray(const struct strays *s, u64 cluster)
+{
+	u32 i;
+
+	for (i = 0; i < s->nr; i++)
+		if (s->cluster[i] == cluster)
+			return true;
+	return false;
+}
+
+/* All that there is to be had up to behind them, one by one or some in a row. */
+static void take_all(struct kunit *test, const struct strays *s, u32 row)
+{
+	struct qcow_alloc *a = s->w->img->alloc;
+	u32 n, i, got = row;
+	bool fresh;
+	u64 first;
+
+	for (n = 0; n < 100; n++) {
+		if (row > 1)
+			KUNIT_ASSERT_EQ(test, qcow_alloc_run(a, QCOW_META_L1, row, &first), 0);
+		else
+			KUNIT_ASSERT_EQ(test, qcow_alloc_clusters(a, 4, &first, &got, &fresh), 0);
+		for (i = 0; i < got; i++)
+			KUNIT_EXPECT_FALSE_MSG(test, is_stray(s, first + i),
+					       "cluster %llu is handed out", first + i);
+	}
+}
+
+static void expect_counts(struct kunit *test, const struct strays *s)
+{
+	u64 value;
+	u32 i;
+
+	for (i = 0; i < s->nr; i++) {
+		KUNIT_EXPECT_EQ(test, qcow_refcount_get(s->w->img->alloc, s->cluster[i],
+							&value), 0);
+		KUNIT_EXPECT_EQ(test, value, 0);
+	}
+}
+
+static void stray_kept(struct kunit *test, u32 kinds, u32 row)
+{
+	struct qcow_image *img;
+	struct strays s;
+
+	build(test, &s, kinds);
+	img = s.w->img;
+	/* Their table is changed for the first time. */
+	KUNIT_EXPECT_EQ(test, writer_write(s.w, s.hole, CLUSTER), 0);
+	KUNIT_EXPECT_EQ(test, img->alloc->nr_strays, s.nr);
+	KUNIT_EXPECT_TRUE(test, test_bit(QCOW_IMAGE_CORRUPT, &img->flags));
+	take_all(test, &s, row);
+	/* They are written, and given up: that is no fault any more. */
+	KUNIT_EXPECT_EQ(test, writer_write(s.w, s.guest[0], CLUSTER), 0);
+	writer_submit_zero(s.w, 0, s.guest[1], CLUSTER, QCOW_OP_UNMAP);
+	KUNIT_EXPECT_EQ(test, writer_wait(s.w, 0), 0);
+	KUNIT_EXPECT_EQ(test, writer_flush(s.w), 0);
+	KUNIT_EXPECT_EQ(test, writer_flush(s.w), 0);
+	take_all(test, &s, row);
+	expect_counts(test, &s);
+	KUNIT_EXPECT_FALSE(test, qcow_image_stopped(img));
+	KUNIT_EXPECT_EQ(test, writer_read_back(s.w), 0);
+	writer_close(s.w);
+	/* All of it is in the file as well. */
+	KUNIT_ASSERT_EQ(test, writer_open(s.w), 0);
+	KUNIT_EXPECT_EQ(test, writer_read_back(s.w), 0);
+	writer_close(s.w);
+	writer_free(s.w);
+}
+
+static void stray_data(struct kunit *test)
+{
+	stray_kept(test, BUILDER_DATA, 1);
+	stray_kept(test, BUILDER_DATA, 3);
+	stray_kept(test, BUILDER_DATA | BUILDER_ZERO_ALLOC, 1);
+}
+
+/* More than can be remembered: nothing is written any more, and nothing is lost. */
+static void stray_many(struct kunit *test)
+{
+	struct strays s;
+
+	build(test, &s, BUILDER_DATA);
+	s.w->img->alloc->nr_strays = BIT(16);
+	KUNIT_EXPECT_EQ(test, writer_write(s.w, s.hole, CLUSTER), -EIO);
+	KUNIT_EXPECT_TRUE(test, qcow_image_stopped(s.w->img));
+	s.w->img->alloc->nr_strays = 0;
+	writer_close(s.w);
+}
+
+static struct kunit_case stray_test_cases[] = {
+	KUNIT_CASE(stray_data),
+	KUNIT_CASE(stray_many),
+	{ }
+};
+
+static struct kunit_suite stray_suite = {
+	.name = "qcow_stray",
+	.init = writer_test_init,
+	.exit = writer_test_exit,
+	.test_cases = stray_test_cases,
+};
+
+kunit_test_suite(stray_suite);
