@@ -325,6 +325,9 @@ static long memfile_fallocate(struct file *file, int mode, loff_t pos, loff_t le
 		return -EOPNOTSUPP;
 	if (!mode)
 		return memfile_allocate(m, pos + len);
+	if (mode == FALLOC_FL_ZERO_RANGE)
+		return memfile_allocate(m, pos + len) ?:
+		       memfile_clear(m, pos, pos + len);
 	if (mode != (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) &&
 	    mode != (FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;

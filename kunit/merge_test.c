@@ -531,6 +531,7 @@ static void merge_interrupted(struct kunit *test)
 	build_large(test, c);
 	io = like(c);
 	KUNIT_ASSERT_EQ(test, qcow_merge_start(c->m, &io, &c->w.base.msg), 0);
+	c->w.img->backing->alloc->no_renew = false;
 	KUNIT_EXPECT_EQ(test, writer_write(&c->w, 0, 4 * SECTOR), 0);
 	while (!c->m->last)
 		KUNIT_ASSERT_EQ(test, press_step(c, false), 0);

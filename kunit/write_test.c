@@ -182,9 +182,7 @@ static void collide(struct kunit *test, u32 seed, bool overlap)
 	writer_close(w);
 	expect_good(test, writer_check_closed(w), seed);
 	KUNIT_EXPECT_EQ_MSG(test, w->k.leaks, 0, "image %u", seed);
-	/* What was ready and not used is free, wherever it lies. */
-	if (!w->ready)
-		KUNIT_EXPECT_EQ_MSG(test, unused_clusters(w), 0, "image %u", seed);
+	KUNIT_EXPECT_EQ_MSG(test, unused_clusters(w), 0, "image %u", seed);
 	writer_free(w);
 }
 
@@ -206,123 +204,10 @@ static void write_same_sectors(struct kunit *test)
 		collide(test, 100 + seed, true);
 }
 
-/* --- Clusters that are ready --- */
-
-/* A sector of a cluster that has none. Return: what became of it. */
-static int write_piece(struct writer *w, u32 cluster, bool *slow)
-{
-	u32 at = (cluster << w->img->layout.cluster_bits) + SECTOR;
-	int err;
-
-	writer_submit(w, 0, at, SECTOR, false, NULL);
-	err = writer_wait(w, 0);
-	*slow = w->base.r->io[0].io.slow;
-	return err;
-}
-
-/* What is written fails when it is under way, and then a worker is told. */
-static void fail_piece(struct kunit *test, struct writer *w, u32 cluster,
-		       const struct memfile_mode *mode)
-{
-	struct memfile_mode failing = *mode;
-	bool slow;
-
-	/* Nothing else is written meanwhile. */
-	flush_work(&w->img->alloc->ready.work);
-	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
-	failing.fail_ops = MEMFILE_WRITE;
-	failing.fail_at = 1;
-	failing.sticky = true;
-	builder_set_mode(w->base.c, &failing);
-	KUNIT_EXPECT_EQ(test, write_piece(w, cluster, &slow), -EIO);
-	builder_set_mode(w->base.c, mode);
-	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
-	KUNIT_EXPECT_EQ(test, write_piece(w, cluster, &slow), 0);
-}
-
-/* The first one makes some ready; those after it never see a worker. */
-static void write_ready(struct kunit *test)
-{
-	struct writer *w = test->priv;
-	struct memfile_mode mode = { .nowait = true };
-	struct rnd_state rnd = qtest_rnd(22000);
-	bool slow;
-	u32 i;
-
-	for (i = 0; i < 4; i++) {
-		/* 1 KiB to 64 KiB; at last completed in another context */
-		build_holes(test, 1 + 2 * i, 1, &rnd);
-		w->ready = true;
-		mode.async = i == 3;
-		builder_set_mode(w->base.c, &mode);
-		KUNIT_ASSERT_EQ(test, writer_open(w), 0);
-		KUNIT_EXPECT_EQ(test, write_piece(w, 0, &slow), 0);
-		KUNIT_EXPECT_TRUE(test, slow);
-		KUNIT_EXPECT_EQ(test, write_piece(w, 3, &slow), 0);
-		KUNIT_EXPECT_FALSE(test, slow);
-		KUNIT_EXPECT_EQ(test, write_piece(w, 1, &slow), 0);
-		KUNIT_EXPECT_FALSE(test, slow);
-		/* another piece of it: in place */
-		KUNIT_EXPECT_EQ(test, writer_write(w, 3 << w->img->layout.cluster_bits, SECTOR), 0);
-		fail_piece(test, w, 2, &mode);
-		KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
-		KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
-		writer_close(w);
-		expect_good(test, writer_check_closed(w), i);
-		KUNIT_EXPECT_EQ(test, w->k.leaks, 0);
-		writer_free(w);
-	}
-}
-
-static bool is_running(struct work_struct *work)
-{
-	return work_busy(work) & WORK_BUSY_RUNNING;
-}
-
-/* Every worker of writes waits for a cluster whose write an interrupt ends. */
-static void write_ready_crowd(struct kunit *test)
-{
-	DECLARE_COMPLETION_ONSTACK(gate);
-	struct memfile_mode mode = { .nowait = true, .async = true };
-	struct rnd_state rnd = qtest_rnd(22100);
-	struct writer *w = test->priv;
-	bool slow;
-	u32 at, i;
-
-	build_holes(test, 1, 1, &rnd);
-	w->ready = true;
-	builder_set_mode(w->base.c, &mode);
-	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
-	KUNIT_EXPECT_EQ(test, write_piece(w, 0, &slow), 0);
-	flush_work(&w->img->alloc->ready.work);
-
-	mode.gate = &gate;
-	mode.irqs_off = true;
-	builder_set_mode(w->base.c, &mode);
-	workqueue_set_max_active(qtest_write_wq, 1);
-	at = 3 << w->img->layout.cluster_bits;
-	writer_submit(w, 0, at, SECTOR, false, NULL);
-	writer_submit(w, 1, at + SECTOR, SECTOR, false, NULL);
-	for (i = 0; i < 1000 && !is_running(&w->base.r->io[1].io.work); i++)
-		usleep_range(1000, 2000);
-	complete_all(&gate);
-	KUNIT_EXPECT_EQ(test, writer_wait(w, 0), 0);
-	KUNIT_EXPECT_EQ(test, writer_wait(w, 1), 0);
-	KUNIT_EXPECT_FALSE(test, w->base.r->io[0].io.slow);
-	workqueue_set_max_active(qtest_write_wq, WQ_DFL_ACTIVE);
-
-	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
-	writer_close(w);
-	expect_good(test, writer_check_closed(w), 0);
-	writer_free(w);
-}
-
 static struct kunit_case write_test_cases[] = {
 	KUNIT_CASE(write_random),
 	KUNIT_CASE(write_same_clusters),
 	KUNIT_CASE(write_same_sectors),
-	KUNIT_CASE(write_ready),
-	KUNIT_CASE(write_ready_crowd),
 	{ }
 };
 

@@ -9,8 +9,8 @@
 
 #include <asm/unaligned.h>
 
+#include "alloc.h"
 #include "format.h"
-#include "ready.h"
 #include "write.h"
 #include "writer.h"
 #include "zero.h"
@@ -102,7 +102,7 @@ int writer_build(struct writer *w, const struct builder_spec *specs, u32 nr,
 	if (err)
 		return err;
 	w->nr_ops = 0;
-	w->ready = qtest_one_in(rnd, 2);
+	w->ahead = qtest_one_in(rnd, 2);
 	w->before = kvmalloc(b->size + 1, GFP_KERNEL);
 	w->floor = kvmalloc((b->size / SECTOR + 1) * sizeof(*w->floor), GFP_KERNEL);
 	if (!w->before || !w->floor)
@@ -192,15 +192,8 @@ int writer_open(struct writer *w)
 	if (IS_ERR(img))
 		return PTR_ERR(img);
 	w->img = img;
-	/* As on a filesystem that writes in place */
-	if (w->ready && img->alloc) {
-		img->file.overwrites = true;
-		qcow_ready_setup(img->alloc);
-		if (img->alloc->ready.clusters) {
-			img->alloc->ready.clusters = 4;
-			img->alloc->ready.ahead = 8;
-		}
-	}
+	if (img->alloc)
+		img->alloc->no_renew = !w->ahead;
 	return 0;
 }
 

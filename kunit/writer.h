@@ -45,7 +45,7 @@ struct writer_op {
  * @floor: for each sector, when the last write began that must not be lost
  * @k: the checker
  * @leaks: of the image at the start
- * @ready: small writes go to clusters that are made ready
+ * @ahead: space is taken ahead, as on a filesystem that writes in place
  * @key: of an encrypted image
  * @crypt: what decrypts it for the checker, or NULL
  * @plain: a sector of it
@@ -65,7 +65,7 @@ struct writer {
 	u32 *floor;
 	struct checker k;
 	u32 leaks;
-	bool ready;
+	bool ahead;
 	struct qcow_crypt_key key;
 	struct qcow_crypt *crypt;
 	u8 plain[512];

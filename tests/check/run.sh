@@ -195,7 +195,7 @@ check_shellcheck() {
 # From the bottom up, as in drivers/block/qcow/Kbuild.include.
 LAYERS="pure format header entry bitdir claim io file space crypt comp cache qcow inflight pause alloc map link commit
 	l1 tree snap_table snap_ops bitmap fmt
-	image part read place quick write zero resize stream merge cmd device change sysfs key ctl main"
+	image part read place write zero resize stream merge cmd device change sysfs key ctl main"
 
 layer_of() {
 	local name=${1##*/} n=0 layer
@@ -211,7 +211,7 @@ layer_of() {
 	file_*)			name='file' ;;
 	fmt_*)			name=fmt ;;
 	header_*)		name=header ;;
-	meta|ready|refcount|release|snapshot|stray) name=alloc ;;
+	meta|refcount|release|snapshot|stray) name=alloc ;;
 	esac
 	for layer in $LAYERS; do
 		n=$((n + 1))

@@ -3,8 +3,8 @@
  * Clusters of an image that is written: reservation, and what must not be hit.
  *
  * Clusters are taken from the refcounts in batches and handed out from memory.
- * What is reserved when power fails is leaked, no more. The file grows in large
- * steps ahead of what is handed out, and is trimmed when the image is closed.
+ * What is reserved when power fails is leaked, no more. The space of a batch is
+ * taken in one run, and what was not used is given back when the image is closed.
  *
  * Section "Host cluster management" of the specification. Version 1 knows nothing
  * of what is used: what lies behind the end of the file is free, nothing else.
@@ -14,7 +14,6 @@
 #include <linux/slab.h>
 
 #include "cache.h"
-#include "ready.h"
 #include "refcount.h"
 #include "release.h"
 #include "snapshot.h"
@@ -28,36 +27,58 @@
 /* Entries lead to offsets of so many bits. */
 #define ALLOC_OFFSET_BITS	56
 
-/* A step of growth: an eighth of the file, between these. */
-#define ALLOC_GROW_MIN		BIT_ULL(20)
-#define ALLOC_GROW_MAX		(64ULL << 20)
-
 static bool alloc_has_refcounts(const struct qcow_alloc *a)
 {
 	return qcow_layout_has_refcounts(&a->img->layout);
 }
 
-/* --- Growth of the file --- */
+/* --- Space --- */
 
 /*
- * Let the file reach beyond @end. One byte is allocated rather than the size
- * set: that can never cut off what others are writing there. Where it does not
- * work, writes make the file longer themselves.
+ * Let the file reach up to @end. Its last byte is allocated rather than the size set:
+ * that can never cut off what others are writing there. Where it does not work,
+ * writes make the file longer themselves.
  */
 static void __grow_file(struct qcow_alloc *a, u64 end)
 {
-	u64 target;
 	int err;
 
 	lockdep_assert_held(&a->lock);
 	if (end <= a->file_end)
 		return;
-	target = end + clamp(end / 8, ALLOC_GROW_MIN, ALLOC_GROW_MAX);
-	err = qcow_space_allocate(&a->img->file, target - 1, 1);
+	err = qcow_space_allocate(&a->img->file, end - 1, 1);
 	if (err == -EOPNOTSUPP)
 		a->file_end = U64_MAX;
 	else if (!err)
-		a->file_end = target;
+		a->file_end = end;
+}
+
+/*
+ * Take the space of clusters that were just reserved, in one run: the host's file
+ * stays in one piece, and its filesystem need not look for space with each cluster.
+ * If there is no room for a run, what was taken of it goes back, because metadata or
+ * other files may need it, and the clusters are holes.
+ * Return: whether they read as zeros.
+ */
+static bool __renew(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 pos = first << bits, len = (u64)nr << bits;
+	struct qcow_file *f = &a->img->file;
+	int err;
+
+	lockdep_assert_held(&a->lock);
+	err = a->no_renew ? -EOPNOTSUPP : qcow_space_renew(f, pos, len);
+	if (err == -EOPNOTSUPP) {
+		a->no_renew = true;
+		__grow_file(a, pos + len);
+		return false;
+	}
+	WRITE_ONCE(a->unsynced, true);
+	if (!qcow_file_regular(f))
+		return !err;
+	a->file_end = max(a->file_end, pos + len);
+	return !err || !qcow_space_punch(f, pos, len);
 }
 
 /* Clusters of the file up to the last used one, if that is among @first to @end. */
@@ -264,7 +285,7 @@ static int __reserve(struct qcow_alloc *a, u32 want)
 		return err;
 	a->pool.next = first;
 	a->pool.end = first + got;
-	__grow_file(a, a->pool.end << qcow_alloc_cluster_bits(a));
+	a->pool_zeroed = __renew(a, first, got);
 	return 0;
 }
 
@@ -282,9 +303,9 @@ static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 	*first = a->pool.next;
 	*got = min_t(u64, want, a->pool.end - a->pool.next);
 	/* One answer for all of them. */
-	if (*first < a->fresh && *first + *got > a->fresh)
+	if (!a->pool_zeroed && *first < a->fresh && *first + *got > a->fresh)
 		*got = a->fresh - *first;
-	*fresh = *first >= a->fresh;
+	*fresh = a->pool_zeroed || *first >= a->fresh;
 	a->pool.next += *got;
 	/* What was handed out once is not fresh again. */
 	a->fresh = max(a->fresh, a->pool.next);
@@ -328,12 +349,6 @@ int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 			break;
 		err = qcow_refcount_grow(a, hint);
 	} while (!err);
-	/* The last ones */
-	if (err == -ENOSPC && qcow_ready_take(a, first)) {
-		*got = 1;
-		*fresh = true;
-		return 0;
-	}
 	return err;
 }
 
@@ -411,12 +426,8 @@ static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 {
 	int err;
 
-	if (!alloc_has_refcounts(a)) {
-		err = __take_end(a, nr, first);
-		if (!err)
-			__grow_file(a, a->hint << qcow_alloc_cluster_bits(a));
-		return err;
-	}
+	if (!alloc_has_refcounts(a))
+		return __take_end(a, nr, first);
 	/* Of what is reserved, if there is as much. */
 	if (a->pool.end - a->pool.next >= nr) {
 		*first = a->pool.next;
@@ -430,7 +441,6 @@ static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 	if (err)
 		return err;
 	a->fresh = max(a->fresh, *first + nr);
-	__grow_file(a, (*first + nr) << qcow_alloc_cluster_bits(a));
 	return 0;
 }
 
@@ -484,6 +494,17 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 	return err;
 }
 
+/* Give back the space that was taken ahead. What fails is left as it is. */
+static void __return_space(struct qcow_alloc *a)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 nr = a->pool.end - a->pool.next;
+
+	if (nr && a->pool_zeroed && qcow_file_regular(&a->img->file) &&
+	    qcow_space_punch(&a->img->file, a->pool.next << bits, nr << bits))
+		return;
+}
+
 /**
  * qcow_alloc_return_pool() - give back what is reserved and not used
  * @a: of the image
@@ -493,14 +514,13 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 void qcow_alloc_return_pool(struct qcow_alloc *a)
 {
 	mutex_lock(&a->lock);
+	__return_space(a);
 	if (!alloc_has_refcounts(a)) {
 		if (a->hint == a->pool.end)
 			a->hint = a->pool.next;
 		a->pool.next = a->pool.end;
 	}
 	__return_run(a, &a->pool);
-	__return_run(a, &a->ready.runs[0]);
-	__return_run(a, &a->ready.runs[1]);
 	mutex_unlock(&a->lock);
 }
 
@@ -661,7 +681,8 @@ static void alloc_init(struct qcow_alloc *a, struct qcow_image *img,
 	init_waitqueue_head(&a->stored);
 	qcow_release_init(a);
 	qcow_inflight_init(&a->inflight);
-	qcow_ready_setup(a);
+	/* In a data file everything has a place; others do not write in place. */
+	a->no_renew = img->layout.data_file || !img->file.overwrites;
 	qcow_alloc_init_meta(a);
 	xa_init(&a->strays);
 }

@@ -41,30 +41,6 @@ struct qcow_run {
 };
 
 /**
- * struct qcow_ready - clusters that are taken, and read as zeros: ready.c
- * @clusters: how many are made ready for who needs one; 0: none ever
- * @ahead: how many before they are needed
- * @lock: protects @runs
- * @runs: the second is used when the first one is used up
- * @fill_lock: protects what follows; held while zeros are written
- * @paused: it failed the last time
- * @pause: jiffies until when there is no other try
- * @work: fills the second run
- */
-struct qcow_ready {
-	u32 clusters;
-	u32 ahead;
-	/* Protects runs. */
-	spinlock_t lock;
-	struct qcow_run runs[2];
-	/* Held while they are made ready. */
-	struct mutex fill_lock;
-	bool paused;
-	unsigned long pause;
-	struct work_struct work;
-};
-
-/**
  * struct qcow_alloc - the clusters of an image that is written
  * @img: the image
  * @order: log2 of the bits of a refcount
@@ -82,6 +58,8 @@ struct qcow_ready {
  * @fresh: from this cluster on, none was ever handed out, and the file ended
  *	before: they read as zeros
  * @pool: clusters that are reserved
+ * @pool_zeroed: those read as zeros
+ * @no_renew: space cannot be taken ahead, or is not worth it
  * @file_end: bytes of a regular file as far as it was grown; else U64_MAX
  * @limit: clusters that a block device held when some were last taken; else that
  *	entries can lead to
@@ -107,7 +85,6 @@ struct qcow_ready {
  * @strays: clusters that are in use and free by their refcounts: stray.c. Under @lock
  * @nr_strays: how many; read without @lock, too
  * @inflight: I/O under way
- * @ready: clusters for what is written in pieces
  * @above: I/O under way on an image that has this one as its backing file, and so
  *	may read from its clusters; or NULL
  * @around: memory for what surrounds a write in its clusters
@@ -142,6 +119,8 @@ struct qcow_alloc {
 	u64 hint;
 	u64 fresh;
 	struct qcow_run pool;
+	bool pool_zeroed;
+	bool no_renew;
 	u64 file_end;
 	u64 limit;
 	struct list_head releases;
@@ -166,7 +145,6 @@ struct qcow_alloc {
 	struct xarray strays;
 	u32 nr_strays;
 	struct qcow_inflight inflight;
-	struct qcow_ready ready;
 	struct qcow_inflight *above;
 	mempool_t *around;
 	void *spare;

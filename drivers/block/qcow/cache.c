@@ -265,28 +265,6 @@ struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 offset)
 }
 
 /**
- * qcow_cache_get_cached() - get a slice if it is in memory
- * @cache: the cache
- * @offset: any byte of the slice, in bytes into the file
- *
- * Any context; does not sleep. Return: a slice to give to qcow_cache_put(), or
- * NULL.
- */
-struct qcow_slice *qcow_cache_get_cached(struct qcow_cache *cache, u64 offset)
-{
-	struct qcow_slice *slice;
-
-	slice = cache_lookup(cache, offset >> cache->slice_bits);
-	if (!slice)
-		return NULL;
-	/* Pairs with the release in slice_loaded(). */
-	if (!test_bit_acquire(QCOW_SLICE_LOADING, &slice->flags) && !slice->error)
-		return slice;
-	qcow_cache_put(slice);
-	return NULL;
-}
-
-/**
  * qcow_cache_get_new() - get a slice of a table that is being made
  * @cache: the cache
  * @offset: any byte of the slice, in bytes into the file

@@ -80,7 +80,6 @@ struct qcow_cache *qcow_cache_create(struct qcow_file *file, u32 slice_bits,
 				     u64 bytes);
 void qcow_cache_destroy(struct qcow_cache *cache);
 struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 offset);
-struct qcow_slice *qcow_cache_get_cached(struct qcow_cache *cache, u64 offset);
 struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 offset);
 void qcow_cache_put(struct qcow_slice *slice);
 void __qcow_cache_dirty(struct qcow_slice *slice);

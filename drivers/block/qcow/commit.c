@@ -21,7 +21,6 @@
 
 #include "cache.h"
 #include "commit.h"
-#include "ready.h"
 #include "release.h"
 
 /**
@@ -480,7 +479,6 @@ void qcow_commit_stop(struct qcow_alloc *a)
 {
 	qcow_cache_set_writeback(a->img->cache, NULL, NULL);
 	qcow_cache_set_writeback(a->refs, NULL, NULL);
-	qcow_ready_stop(a);
 	cancel_delayed_work_sync(&a->work);
 	flush_work(&a->corrupt_work);
 }

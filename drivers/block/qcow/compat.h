@@ -18,7 +18,6 @@
 #include <linux/blkdev.h>
 #include <linux/cgroup.h>
 #include <linux/err.h>
-#include <linux/falloc.h>
 #include <linux/ioprio.h>
 #include <linux/file.h>
 #include <linux/key.h>
@@ -157,11 +156,6 @@ static inline void qcow_compat_unclaim(void *claim, void *holder)
 {
 	blkdev_put(claim, FMODE_READ | FMODE_EXCL);
 }
-#endif
-
-/* Since 6.17; filesystems refuse what they do not know. */
-#ifndef FALLOC_FL_WRITE_ZEROES
-#define FALLOC_FL_WRITE_ZEROES	0x80
 #endif
 
 #ifndef ITER_DEST

@@ -81,50 +81,23 @@ void qcow_inflight_drain(struct qcow_inflight *f)
 
 /*
  * Whether a range that came before @r has some of its clusters, or waits for them.
- * @r is in the list, or is not yet and would be the last one.
+ * @r is in the list.
  */
-static bool __range_blocked(struct qcow_inflight *f, const struct qcow_range *r)
-{
-	const struct qcow_range *o;
-
-	lockdep_assert_held(&f->lock);
-	list_for_each_entry(o, &f->ranges, list) {
-		if (o == r)
-			return false;
-		if (o->first <= r->last && r->first <= o->last)
-			return true;
-	}
-	return false;
-}
-
 static bool range_blocked(struct qcow_inflight *f, const struct qcow_range *r)
 {
-	bool blocked;
+	const struct qcow_range *o;
+	bool blocked = false;
 
 	spin_lock(&f->lock);
-	blocked = __range_blocked(f, r);
+	list_for_each_entry(o, &f->ranges, list) {
+		if (o == r)
+			break;
+		blocked = o->first <= r->last && r->first <= o->last;
+		if (blocked)
+			break;
+	}
 	spin_unlock(&f->lock);
 	return blocked;
-}
-
-/**
- * qcow_inflight_trylock() - have nobody else map these clusters anew
- * @f: of the image
- * @r: first and last set; @last may be lowered while it is locked
- *
- * Context: in a task. Does not sleep. Return: whether it is locked; if not,
- * somebody else has some of them, or waits for some of them.
- */
-bool qcow_inflight_trylock(struct qcow_inflight *f, struct qcow_range *r)
-{
-	bool blocked;
-
-	spin_lock(&f->lock);
-	blocked = __range_blocked(f, r);
-	if (!blocked)
-		list_add_tail(&r->list, &f->ranges);
-	spin_unlock(&f->lock);
-	return !blocked;
 }
 
 /**

@@ -40,8 +40,6 @@ u8 qcow_inflight_begin(struct qcow_inflight *f);
 void qcow_inflight_end(struct qcow_inflight *f, u8 epoch);
 void qcow_inflight_drain(struct qcow_inflight *f);
 
-bool __must_check qcow_inflight_trylock(struct qcow_inflight *f,
-					struct qcow_range *r);
 void qcow_inflight_lock(struct qcow_inflight *f, struct qcow_range *r);
 void qcow_inflight_unlock(struct qcow_inflight *f, struct qcow_range *r);
 

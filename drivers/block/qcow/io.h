@@ -17,7 +17,6 @@
 struct qcow_file;
 struct qcow_image;
 struct qcow_io;
-struct qcow_slice;
 
 /**
  * struct qcow_fio - one transfer between memory and a file
@@ -97,18 +96,6 @@ struct qcow_range {
 };
 
 /**
- * struct qcow_quick - a piece of a cluster that is given its place without sleeping
- * @range: the cluster of the disk, locked
- * @slice: with its L2 entry
- * @cluster: of the file, taken for it
- */
-struct qcow_quick {
-	struct qcow_range range;
-	struct qcow_slice *slice;
-	u64 cluster;
-};
-
-/**
  * enum qcow_op - what an I/O does to its piece of the disk
  * @QCOW_OP_READ: read it
  * @QCOW_OP_WRITE: write it
@@ -145,7 +132,6 @@ enum qcow_op {
  * @slow: it, or a part that it read from a file, was left to a worker
  * @part_used: @part is taken
  * @part: the first part, so that the common I/O allocates nothing
- * @quick: for a write of one part to a cluster that lies nowhere
  * @work: starts the parts where it may sleep
  * @waiter: for @done: who waits for it
  * @done: called once at the end, in any context
@@ -169,7 +155,6 @@ struct qcow_io {
 	bool slow;
 	bool part_used;
 	struct qcow_part part;
-	struct qcow_quick quick;
 	struct work_struct work;
 	struct completion *waiter;
 	void (*done)(struct qcow_io *io);

@@ -343,52 +343,6 @@ static int link_one(struct qcow_alloc *a, const struct change *c, u64 pos,
 	return err;
 }
 
-/**
- * qcow_link_pin() - have the L2 entry of a cluster stay in memory
- * @a: of the image
- * @pos: bytes into the disk
- *
- * Context: under qcow_inflight_lock(). Does not sleep.
- * Return: a slice for qcow_link_pinned(), to be given to qcow_cache_put(); NULL:
- * it is not in memory, or the table is not the image's own.
- */
-struct qcow_slice *qcow_link_pin(struct qcow_alloc *a, u64 pos)
-{
-	struct qcow_image *img = a->img;
-	const struct qcow_layout *lay = &img->layout;
-	/* Pairs with l1_set(). */
-	u64 l1_entry = smp_load_acquire(&img->l1[pos >> qcow_layout_l1_shift(lay)]);
-	struct qcow_slice *slice;
-
-	if (!qcow_entry_l1_own(lay, l1_entry))
-		return NULL;
-	slice = qcow_cache_get_cached(img->cache,
-				      l2_entry_offset(img, l1_entry, pos));
-	if (!slice || likely(test_bit(QCOW_SLICE_VETTED, &slice->flags)))
-		return slice;
-	qcow_cache_put(slice);
-	return NULL;
-}
-
-/**
- * qcow_link_pinned() - give a cluster of the disk, or a piece of it, its place
- * @a: of the image
- * @slice: from qcow_link_pin(), under the same lock
- * @pos: bytes into the disk, aligned to a grain
- * @len: bytes, whole grains of one cluster that lies nowhere
- * @host: bytes into the file of their data, which is written
- *
- * Context: under qcow_inflight_lock(), in a task. Does not sleep.
- */
-void qcow_link_pinned(struct qcow_alloc *a, struct qcow_slice *slice, u64 pos,
-		      u64 len, u64 host)
-{
-	struct change c = { .data = true, .host = host };
-	u64 released;
-
-	WARN_ON_ONCE(link_in_slice(a->img, slice, &c, pos, len, &released));
-}
-
 /* Return: bytes done of @len from @pos on, and why no more. */
 static u64 link_range(struct qcow_alloc *a, struct change *c, u64 pos, u64 len,
 		      int *err)

@@ -9,9 +9,6 @@ int __must_check qcow_link_data(struct qcow_alloc *a, u64 pos, u64 len,
 				u64 host, bool taken);
 int __must_check qcow_link_zero(struct qcow_alloc *a, u64 pos, u64 len,
 				bool unmap);
-struct qcow_slice *qcow_link_pin(struct qcow_alloc *a, u64 pos);
-void qcow_link_pinned(struct qcow_alloc *a, struct qcow_slice *slice, u64 pos,
-		      u64 len, u64 host);
 int __must_check qcow_link_hole(struct qcow_alloc *a, u64 pos, u64 len);
 
 #endif /* _QCOW_LINK_H */

@@ -79,14 +79,8 @@ static void part_report(const struct qcow_part *part, int err)
 					 part->host : part->fio.pos, err);
 }
 
-/**
- * qcow_part_done() - a part is at its end
- * @part: it is given back
- * @err: 0, or a negative errno, which is reported
- *
- * Any context.
- */
-void qcow_part_done(struct qcow_part *part, int err)
+/* A part is at its end, and given back. An error is reported. Any context. */
+static void part_done(struct qcow_part *part, int err)
 {
 	struct qcow_io *io = part->io;
 
@@ -103,13 +97,8 @@ void qcow_part_done(struct qcow_part *part, int err)
 
 static void part_work(struct work_struct *work);
 
-/**
- * qcow_part_defer() - have a worker go on with a part
- * @part: of which a transfer would have slept
- *
- * Any context.
- */
-void qcow_part_defer(struct qcow_part *part)
+/* A transfer would have slept: a worker goes on with it. Any context. */
+static void part_defer(struct qcow_part *part)
 {
 	part->io->slow = true;
 	INIT_WORK(&part->work, part_work);
@@ -151,7 +140,7 @@ static void part_decrypt_work(struct work_struct *work)
 
 	qcow_worker_begin_for(&w, part->io->bio);
 	err = qcow_crypt_decrypt(part->image->crypt, &part->fio, part->sector);
-	qcow_part_done(part, err);
+	part_done(part, err);
 	qcow_worker_end_for(&w);
 }
 
@@ -175,11 +164,11 @@ static void part_end(struct qcow_fio *fio, int err)
 	struct qcow_part *part = container_of(fio, struct qcow_part, fio);
 
 	if (unlikely(err == -EAGAIN))
-		qcow_part_defer(part);
+		part_defer(part);
 	else if (part_is_encrypted(part) && !err)
 		part_decrypt(part);
 	else
-		qcow_part_done(part, err);
+		part_done(part, err);
 }
 
 /**

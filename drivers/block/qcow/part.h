@@ -16,8 +16,6 @@ struct qcow_part *qcow_part_get(struct qcow_io *io);
 void qcow_part_prepare(struct qcow_part *part, const struct qcow_io *io,
 		       const struct qcow_extent *ext);
 void qcow_part_start(struct qcow_part *part, bool nowait);
-void qcow_part_defer(struct qcow_part *part);
-void qcow_part_done(struct qcow_part *part, int err);
 int __must_check qcow_part_write_sync(struct qcow_image *img,
 				      struct qcow_fio *fio, u64 pos);
 mempool_t *qcow_part_create_pool(void);

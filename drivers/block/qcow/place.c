@@ -16,7 +16,6 @@
 #include "part.h"
 #include "place.h"
 #include "read.h"
-#include "ready.h"
 #include "release.h"
 
 /**
@@ -199,32 +198,16 @@ static void placement_round(struct placement *p, u32 unit)
 	p->tail = -(p->pos + p->len) & (unit - 1);
 }
 
-/* A piece of a cluster that was empty goes to one that is ready. */
-static bool placement_take_ready(struct placement *p,
-				 const struct qcow_extent *ext, u64 *first)
-{
-	struct qcow_alloc *a = p->io->image->alloc;
-
-	if (p->range.first != p->range.last || !qcow_ready_wanted(a, p->len) ||
-	    !qcow_place_is_empty(p->io->image, ext))
-		return false;
-	qcow_ready_fill(a);
-	return qcow_ready_take(a, first);
-}
-
 /* Take clusters for as much as there are in a row. */
-static int placement_take(struct placement *p, const struct qcow_extent *ext,
-			  u32 unit, bool *fresh)
+static int placement_take(struct placement *p, u32 unit, bool *fresh)
 {
 	struct qcow_image *img = p->io->image;
 	u32 bits = img->layout.cluster_bits;
-	u32 want = p->range.last - p->range.first + 1, got = 1;
+	u32 want = p->range.last - p->range.first + 1, got;
 	u64 first;
 	int err;
 
-	*fresh = placement_take_ready(p, ext, &first);
-	err = *fresh ? 0 : qcow_alloc_clusters(img->alloc, want, &first, &got,
-					       fresh);
+	err = qcow_alloc_clusters(img->alloc, want, &first, &got, fresh);
 	if (err)
 		return err;
 	if (got < want)
@@ -248,7 +231,7 @@ static int placement_find(struct placement *p, const struct qcow_extent *ext,
 	u32 unit = placement_unit(img, ext, own);
 
 	if (!own)
-		return placement_take(p, ext, unit, fresh);
+		return placement_take(p, unit, fresh);
 	placement_round(p, unit);
 	*fresh = false;
 	if (img->layout.data_file) {

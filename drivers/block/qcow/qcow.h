@@ -14,13 +14,11 @@
  *	  qcow_alloc.store_lock
  *	clusters of the disk (qcow_inflight_lock())
  *	  qcow_alloc.l1_lock
- *	  qcow_ready.fill_lock
  *	    qcow_alloc.store_lock
  *	      qcow_alloc.lock
  *	        qcow_cache.lock
  *	qcow_inflight.drain_lock, under which I/O is waited for
  *	qcow_inflight.lock
- *	qcow_ready.lock
  *	all_caches_lock (cache.c), in the shrinker only by trylock
  *	  lock of qcow_cache.lru
  *	    xa_lock of qcow_cache.slices

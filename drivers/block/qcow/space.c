@@ -91,35 +91,21 @@ bool qcow_space_is_hole(struct qcow_file *f, u64 pos, u64 len)
 }
 
 /**
- * qcow_space_fill() - write zeros to a piece of the file
+ * qcow_space_renew() - have a piece of the file ready that reads as zeros
  * @f: the file, open for writing
  * @pos: bytes into the file
- * @len: bytes
+ * @len: bytes; nothing of them is in use
  *
- * What is written there afterwards changes nothing of where it lies. By the
- * device itself, if that is possible. May sleep. Return: 0 or a negative errno.
+ * A filesystem takes the space in one run and makes the file longer if need be. A
+ * block device makes the zeros itself, or refuses: nothing is sent to it that it
+ * would have to write. May sleep.
+ * Return: as qcow_space_allocate(). After an error some of it may be zeros.
  */
-int qcow_space_fill(struct qcow_file *f, u64 pos, u64 len)
+int qcow_space_renew(struct qcow_file *f, u64 pos, u64 len)
 {
-	struct qcow_fio fio;
-	u64 done;
-	int err;
-
-	err = space_fallocate(f, FALLOC_FL_WRITE_ZEROES, pos, len);
-	if (err != -EOPNOTSUPP)
-		return err;
-	for (done = 0, err = 0; !err && done < len; done += fio.len) {
-		fio = (struct qcow_fio) {
-			.file = f,
-			.write = true,
-			.pos = pos + done,
-			.bvec = qcow_zeros,
-			.nr_bvec = QCOW_ZEROS_BVECS,
-			.len = min_t(u64, len - done, QCOW_ZEROS_BYTES),
-		};
-		err = qcow_file_io_sync(&fio);
-	}
-	return err;
+	if (!qcow_file_regular(f))
+		return qcow_space_punch(f, pos, len);
+	return space_fallocate(f, FALLOC_FL_ZERO_RANGE, pos, len);
 }
 
 /**

@@ -17,7 +17,7 @@ int __must_check qcow_space_allocate(struct qcow_file *f, u64 pos, u64 len);
 int __must_check qcow_space_punch(struct qcow_file *f, u64 pos, u64 len);
 int __must_check qcow_space_zero(struct qcow_file *f, u64 pos, u64 len);
 bool qcow_space_is_hole(struct qcow_file *f, u64 pos, u64 len);
-int __must_check qcow_space_fill(struct qcow_file *f, u64 pos, u64 len);
+int __must_check qcow_space_renew(struct qcow_file *f, u64 pos, u64 len);
 int __must_check qcow_space_truncate(struct qcow_file *f, u64 size);
 
 int qcow_space_init(void);

@@ -15,7 +15,6 @@
 #include "fmt.h"
 #include "part.h"
 #include "place.h"
-#include "quick.h"
 #include "write.h"
 
 /* Extents that one I/O is given in the submitter's context. */
@@ -79,7 +78,7 @@ static int write_extent(struct qcow_io *io, bool nowait)
 		return 0;
 	}
 	if (nowait)
-		return qcow_quick_write(io, &ext);
+		return -EAGAIN;
 	n = qcow_place_write(io, pos, len);
 	if (n < 0)
 		return n;
