@@ -24,7 +24,7 @@ populate() {
 }
 
 # What is removed and trimmed gives its blocks back, some time after a flush: 16 MiB,
-# of which 5 MiB may have become clusters that are ready, and a few have the filesystem's
+# of which 4 MiB may be taken ahead of what is written, and a few have the filesystem's
 # notes of it.
 trim() {
 	local before after i
