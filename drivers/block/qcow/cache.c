@@ -6,13 +6,17 @@
  * A slice in the xarray has a reference for being there. Whoever takes it out
  * drops that one; the memory goes after a grace period, for qcow_cache_peek().
  */
+#include <linux/bvec.h>
+#include <linux/completion.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
 #include "compat.h"
 #include "cache.h"
+#include "io.h"
 
 /* Slices that an insertion beyond the limit looks at to make room. */
 #define CACHE_EVICT_SCAN	16
@@ -291,15 +295,33 @@ struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 offset)
 /* --- Writing back --- */
 
 /**
+ * struct writes - slices that are written side by side
+ * @left: transfers under way, and one more while some are started
+ * @done: completed when there are none
+ */
+struct writes {
+	atomic_t left;
+	struct completion done;
+};
+
+/**
  * struct capture - a slice's data as it was at one moment
  * @list: with the others of that moment
  * @slice: referenced
  * @data: the copy that is written
+ * @writes: with which it is written
+ * @fio: writes it
+ * @bvec: of @data
+ * @err: how that ended; -EAGAIN: it has to be written by itself
  */
 struct capture {
 	struct list_head list;
 	struct qcow_slice *slice;
 	void *data;
+	struct writes *writes;
+	struct qcow_fio fio;
+	struct bio_vec bvec;
+	int err;
 };
 
 /**
@@ -412,6 +434,67 @@ int qcow_cache_capture(struct qcow_cache *cache, struct list_head *captured)
 	return 0;
 }
 
+static void writes_put(struct writes *w)
+{
+	if (atomic_dec_and_test(&w->left))
+		complete(&w->done);
+}
+
+/* Any context. */
+static void capture_written(struct qcow_fio *fio, int err)
+{
+	struct capture *c = container_of(fio, struct capture, fio);
+
+	c->err = err;
+	writes_put(c->writes);
+}
+
+static u64 capture_pos(const struct qcow_cache *cache, const struct capture *c)
+{
+	return (u64)c->slice->index << cache->slice_bits;
+}
+
+/* Begin to write a slice, if direct I/O can do it. */
+static void capture_start(struct qcow_cache *cache, struct capture *c,
+			  struct writes *w)
+{
+	u32 len = 1U << cache->slice_bits;
+
+	c->err = -EAGAIN;
+	if (!qcow_file_is_direct(cache->file, capture_pos(cache, c), c->data, len))
+		return;
+	bvec_set_page(&c->bvec, virt_to_page(c->data), len,
+		      offset_in_page(c->data));
+	c->writes = w;
+	c->fio = (struct qcow_fio) {
+		.file = cache->file,
+		.write = true,
+		.pos = capture_pos(cache, c),
+		.bvec = &c->bvec,
+		.nr_bvec = 1,
+		.len = len,
+		.end = capture_written,
+	};
+	atomic_inc(&w->left);
+	if (qcow_file_io(&c->fio, false))
+		writes_put(w);
+}
+
+/* Side by side: a commit has many of them, and a disk does several at a time. */
+static void write_captured(struct qcow_cache *cache, struct list_head *captured)
+{
+	unsigned int noio = memalloc_noio_save();
+	struct writes w = { .left = ATOMIC_INIT(1) };
+	struct capture *c;
+
+	init_completion(&w.done);
+	list_for_each_entry(c, captured, list)
+		capture_start(cache, c, &w);
+	writes_put(&w);
+	wait_for_completion(&w.done);
+	memalloc_noio_restore(noio);
+}
+
 /**
  * qcow_cache_write() - write captured slices to the image file
  * @cache: the cache
@@ -422,14 +505,15 @@ int qcow_cache_capture(struct qcow_cache *cache, struct list_head *captured)
 int qcow_cache_write(struct qcow_cache *cache, struct list_head *captured)
 {
 	struct capture *c;
-	int err;
 
+	write_captured(cache, captured);
 	list_for_each_entry(c, captured, list) {
-		err = qcow_file_pwrite(cache->file,
-				       (u64)c->slice->index << cache->slice_bits,
-				       c->data, 1UL << cache->slice_bits);
-		if (err)
-			return err;
+		if (c->err == -EAGAIN)
+			c->err = qcow_file_pwrite(cache->file,
+						  capture_pos(cache, c), c->data,
+						  1UL << cache->slice_bits);
+		if (c->err)
+			return c->err;
 	}
 	return 0;
 }

@@ -302,6 +302,21 @@ static bool file_aligned(const struct qcow_file *f, u64 pos, const void *buf,
 }
 
 /**
+ * qcow_file_is_direct() - can direct I/O transfer a piece of kernel memory as it is?
+ * @f: the file
+ * @pos: bytes into the file
+ * @buf: kmalloc memory
+ * @len: bytes
+ *
+ * Any context.
+ */
+bool qcow_file_is_direct(const struct qcow_file *f, u64 pos, const void *buf,
+			 size_t len)
+{
+	return f->direct && f->direct_kmem && file_aligned(f, pos, buf, len);
+}
+
+/**
  * qcow_file_pread() - read into kernel memory
  * @f: the file
  * @pos: bytes into the file

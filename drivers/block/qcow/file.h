@@ -76,6 +76,8 @@ void qcow_file_close(struct qcow_file *f);
 u32 qcow_file_bvecs(struct bio_vec *bvec, void *buf, size_t len);
 int __must_check qcow_buf_alloc(struct qcow_buf *buf, size_t len);
 void qcow_buf_free(struct qcow_buf *buf);
+bool qcow_file_is_direct(const struct qcow_file *f, u64 pos, const void *buf,
+			 size_t len);
 int __must_check qcow_file_pread(struct qcow_file *f, u64 pos, void *buf,
 				 size_t len);
 size_t qcow_file_there(const struct qcow_file *f, u64 pos, size_t len);
