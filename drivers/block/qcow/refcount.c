@@ -153,8 +153,8 @@ static u32 slice_rest(const struct qcow_alloc *a, u64 first, u32 nr)
  * @nr: how many
  *
  * In memory. May sleep. Return: 0; -EOVERFLOW: one has as many as can be said;
- * -EUCLEAN: one has none; qcow_alloc_refused(); or the error of reading them. Then nothing is changed,
- * but what cannot be undone is leaked.
+ * -EUCLEAN: one has none; qcow_alloc_refused(); or the error of reading them. Then
+ * nothing is changed, but what cannot be undone is leaked.
  */
 int qcow_refcount_raise(struct qcow_alloc *a, u64 first, u32 nr)
 {
