@@ -8,6 +8,7 @@
 
 #include "alloc.h"
 #include "commit.h"
+#include "reclaim.h"
 #include "refcount.h"
 #include "release.h"
 #include "writer.h"
@@ -233,24 +234,12 @@ static void alloc_release(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
 	KUNIT_EXPECT_EQ(test, taken_again(t, released), 0);
 	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	qcow_reclaim_finish(a);
 	from = t->nr;
 	for (i = 0; i < 300; i++)
 		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
 	KUNIT_EXPECT_EQ(test, taken_again(t, from), released);
 	writer_close(t->w);
-}
-
-/* Notes of what was given up. */
-static u32 count_notes(struct qcow_alloc *a)
-{
-	struct list_head *p;
-	u32 n = 0;
-
-	mutex_lock(&a->lock);
-	list_for_each(p, &a->releases)
-		n++;
-	mutex_unlock(&a->lock);
-	return n;
 }
 
 /* They are few, and none where no commit would ever come. */
@@ -262,14 +251,15 @@ static void alloc_notes(struct kunit *test)
 
 	for (i = 0; i < 200; i++)
 		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
-	KUNIT_EXPECT_GT(test, a->max_releases, 10000);
-	a->max_releases = 50;
+	KUNIT_EXPECT_GT(test, a->notes.max, 10000);
+	a->notes.max = 50;
 	for (i = 0; i < 100; i++)
 		qcow_release(a, t->cluster[2 * i], 1);
-	KUNIT_EXPECT_LE(test, count_notes(a), 50);
+	KUNIT_EXPECT_LE(test, a->notes.nr, 50);
 	KUNIT_EXPECT_TRUE(test, qcow_commit_full(a));
 	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
-	KUNIT_EXPECT_EQ(test, count_notes(a), 0);
+	qcow_reclaim_finish(a);
+	KUNIT_EXPECT_EQ(test, a->notes.nr, 0);
 	KUNIT_EXPECT_FALSE(test, qcow_commit_full(a));
 	from = t->nr;
 	for (i = 0; i < 300; i++)
@@ -283,7 +273,7 @@ static void alloc_notes(struct kunit *test)
 	a->failed = -EIO;
 	KUNIT_EXPECT_EQ(test, qcow_commit(a), -EIO);
 	qcow_release(a, t->cluster[1], 1);
-	KUNIT_EXPECT_EQ(test, count_notes(a), 0);
+	KUNIT_EXPECT_EQ(test, a->notes.nr, 0);
 	KUNIT_EXPECT_FALSE(test, qcow_commit_full(a));
 	writer_close(t->w);
 }

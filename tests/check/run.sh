@@ -211,7 +211,8 @@ layer_of() {
 	file_*)			name='file' ;;
 	fmt_*)			name=fmt ;;
 	header_*)		name=header ;;
-	meta|refcount|release|snapshot|stray) name=alloc ;;
+	meta|notes|refcount|release|snapshot|stray) name=alloc ;;
+	reclaim)		name=commit ;;
 	esac
 	for layer in $LAYERS; do
 		n=$((n + 1))

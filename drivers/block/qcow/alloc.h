@@ -9,6 +9,7 @@
 #include <linux/xarray.h>
 
 #include "inflight.h"
+#include "notes.h"
 #include "qcow.h"
 
 /**
@@ -41,6 +42,33 @@ struct qcow_run {
 };
 
 /**
+ * struct qcow_reclaim - clusters whose references are durably gone: release.c
+ * @batches: of commits, the oldest first; I/O may still go by those references
+ * @now: notes of the round under way
+ * @begun: rounds that were begun; read without a lock, too
+ * @ended: rounds that have ended; as @begun
+ * @lock: one task at a time goes on with a round; I/O is waited for under it
+ * @above: I/O under way on an image that has this one as its backing file, and so
+ *	may read from its clusters; or NULL
+ * @hurry: a task waits for space
+ * @stopped: nothing is done in the background any more
+ * @work: goes on with rounds in the background
+ */
+struct qcow_reclaim {
+	/* Protected by qcow_alloc.lock; changed under lock only, but for batches. */
+	struct list_head batches;
+	struct qcow_notes now;
+	u64 begun;
+	u64 ended;
+	/* Held while a round goes on. */
+	struct mutex lock;
+	struct qcow_inflight *above;
+	bool hurry;
+	bool stopped;
+	struct delayed_work work;
+};
+
+/**
  * struct qcow_alloc - the clusters of an image that is written
  * @img: the image
  * @order: log2 of the bits of a refcount
@@ -64,8 +92,8 @@ struct qcow_run {
  * @limit: clusters that a block device held when some were last taken; else that
  *	entries can lead to
  * @releases: references that are gone in memory: release.c
- * @nr_releases: how many notes those are; read without @lock, too
- * @max_releases: notes that there may be: what is more is leaked
+ * @committing: those that a commit makes durable
+ * @notes: how many notes there are, and may be: what is more is leaked
  * @l1_dirty: entries of img->l1 to be written
  * @l1_lock: one L2 table is made at a time; taken before @store_lock and @lock
  * @share: a snapshot is being made, and wants to know which L2 tables are about
@@ -85,13 +113,11 @@ struct qcow_run {
  * @strays: clusters that are in use and free by their refcounts: stray.c. Under @lock
  * @nr_strays: how many; read without @lock, too
  * @inflight: I/O under way
- * @above: I/O under way on an image that has this one as its backing file, and so
- *	may read from its clusters; or NULL
+ * @reclaim: references that are durably gone
  * @around: memory for what surrounds a write in its clusters
  * @spare: a piece of that memory beyond the reserve of @around, or NULL
  * @no_punch: the file cannot be given back space
- * @commit_lock: one commit at a time; I/O is waited for under it, so I/O never
- *	takes it
+ * @commit_lock: one commit at a time; I/O never takes it
  * @store_lock: who writes metadata, from taking copies on; taken before @lock;
  *	I/O may wait for it
  * @begun: commits that were begun; changed under @commit_lock
@@ -123,9 +149,9 @@ struct qcow_alloc {
 	bool no_renew;
 	u64 file_end;
 	u64 limit;
-	struct list_head releases;
-	u32 nr_releases;
-	u32 max_releases;
+	struct qcow_notes releases;
+	struct list_head committing;
+	struct qcow_notes_count notes;
 	struct qcow_dirty_range l1_dirty;
 
 	/* Held while an L2 table is made; taken before lock. */
@@ -145,7 +171,7 @@ struct qcow_alloc {
 	struct xarray strays;
 	u32 nr_strays;
 	struct qcow_inflight inflight;
-	struct qcow_inflight *above;
+	struct qcow_reclaim reclaim;
 	mempool_t *around;
 	void *spare;
 	bool no_punch;

@@ -10,7 +10,7 @@
  *	refcount table (new blocks), sync
  *	L2 tables, sync				published
  *	L1 table (new L2 tables), sync
- *	references that are gone are released	in memory, for the next commit
+ *	references that are gone are handed over	to reclaim.c
  *
  * A power cut between any two leaks clusters, no more. Steps that have nothing
  * to do are left out with their sync.
@@ -21,6 +21,7 @@
 
 #include "cache.h"
 #include "commit.h"
+#include "reclaim.h"
 #include "release.h"
 
 /**
@@ -40,7 +41,6 @@ struct captured_entries {
  * @l2: captured L2 slices
  * @table: captured entries of the refcount table
  * @refs: captured refcount slices
- * @releases: references that are gone with it
  * @data: guest data was written before it began
  */
 struct commit {
@@ -49,7 +49,6 @@ struct commit {
 	struct list_head l2;
 	struct captured_entries table;
 	struct list_head refs;
-	struct list_head releases;
 	bool data;
 };
 
@@ -120,7 +119,7 @@ static int commit_capture(struct commit *c)
 	struct qcow_alloc *a = c->a;
 	int err;
 
-	qcow_release_take(a, &c->releases);
+	qcow_release_take(a);
 	err = capture_entries(a, &a->img->l1, &a->img->l1_size,
 			      &a->l1_dirty, &c->l1);
 	if (!err)
@@ -236,7 +235,6 @@ static int __commit(struct qcow_alloc *a)
 		.a = a,
 		.l2 = LIST_HEAD_INIT(c.l2),
 		.refs = LIST_HEAD_INIT(c.refs),
-		.releases = LIST_HEAD_INIT(c.releases),
 	};
 	int err;
 
@@ -254,7 +252,8 @@ static int __commit(struct qcow_alloc *a)
 		WRITE_ONCE(a->unsynced, true);
 	mutex_unlock(&a->store_lock);
 	wake_up_all(&a->stored);
-	qcow_release_finish(a, &c.releases, !err);
+	qcow_release_finish(a, !err);
+	qcow_reclaim_soon(a);
 	return err;
 }
 
@@ -280,9 +279,6 @@ int qcow_commit(struct qcow_alloc *a)
 		a->result = __commit(a);
 	}
 	err = a->result;
-	/* What was released is for the next one. */
-	if (!err && READ_ONCE(a->refs->nr_dirty))
-		qcow_commit_soon(a);
 	mutex_unlock(&a->commit_lock);
 	return err;
 }
@@ -417,6 +413,7 @@ void qcow_commit_init(struct qcow_alloc *a)
 {
 	INIT_DELAYED_WORK(&a->work, commit_work);
 	INIT_WORK(&a->corrupt_work, commit_mark_corrupt);
+	qcow_reclaim_setup(a);
 	qcow_cache_set_writeback(a->img->cache, a->wq, &a->work);
 	qcow_cache_set_writeback(a->refs, a->wq, &a->work);
 }
@@ -451,6 +448,8 @@ void qcow_commit_throttle(struct qcow_alloc *a)
 	if (likely(!qcow_commit_full(a)) || READ_ONCE(a->failed))
 		return;
 	qcow_commit_soon(a);
+	if (qcow_release_full(a))
+		qcow_reclaim_hurry(a);
 	wait_event_timeout(a->stored, !qcow_commit_full(a),
 			   msecs_to_jiffies(QCOW_COMMIT_THROTTLE));
 }
@@ -479,6 +478,7 @@ void qcow_commit_stop(struct qcow_alloc *a)
 {
 	qcow_cache_set_writeback(a->img->cache, NULL, NULL);
 	qcow_cache_set_writeback(a->refs, NULL, NULL);
+	qcow_reclaim_stop(a);
 	cancel_delayed_work_sync(&a->work);
 	flush_work(&a->corrupt_work);
 }
@@ -496,9 +496,11 @@ int qcow_commit_close(struct qcow_alloc *a)
 	qcow_commit_stop(a);
 	qcow_alloc_return_pool(a);
 	err = qcow_commit(a);
-	/* What it released has to be written, too. */
-	if (!err)
+	/* What it made free has to be written, too. */
+	if (!err) {
+		qcow_reclaim_finish(a);
 		err = qcow_commit(a);
+	}
 	if (!err)
 		qcow_alloc_trim(a);
 	return err;

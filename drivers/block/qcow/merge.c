@@ -147,7 +147,7 @@ void qcow_merge_begin(struct qcow_merge *m)
 
 	qcow_bitmap_set_todo(m->img, m->todo);
 	if (below)
-		below->above = &m->img->alloc->inflight;
+		below->reclaim.above = &m->img->alloc->inflight;
 }
 
 /**
@@ -163,9 +163,9 @@ void qcow_merge_end(struct qcow_merge *m)
 	qcow_bitmap_set_todo(m->img, NULL);
 	if (!below)
 		return;
-	mutex_lock(&below->commit_lock);
-	below->above = NULL;
-	mutex_unlock(&below->commit_lock);
+	mutex_lock(&below->reclaim.lock);
+	below->reclaim.above = NULL;
+	mutex_unlock(&below->reclaim.lock);
 }
 
 void qcow_merge_free(struct qcow_merge *m)

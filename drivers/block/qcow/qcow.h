@@ -10,7 +10,8 @@
  *	  the frozen queue (block layer)
  *	claims_lock (claim.c)
  *	qcow_bitmaps.lock (bitmap.h)
- *	qcow_alloc.commit_lock, under which I/O is waited for
+ *	qcow_reclaim.lock, under which I/O is waited for
+ *	qcow_alloc.commit_lock
  *	  qcow_alloc.store_lock
  *	clusters of the disk (qcow_inflight_lock())
  *	  qcow_alloc.l1_lock

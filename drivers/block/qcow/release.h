@@ -8,20 +8,43 @@ void qcow_release_init(struct qcow_alloc *a);
 void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr);
 void qcow_release(struct qcow_alloc *a, u64 first, u32 nr);
 void qcow_release_now(struct qcow_alloc *a, u64 first, u32 nr);
-void qcow_release_take(struct qcow_alloc *a, struct list_head *list);
-void qcow_release_finish(struct qcow_alloc *a, struct list_head *list,
-			 bool durable);
+void qcow_release_take(struct qcow_alloc *a);
+void qcow_release_finish(struct qcow_alloc *a, bool durable);
+bool qcow_release_step(struct qcow_alloc *a);
+u64 qcow_release_goal(struct qcow_alloc *a);
 void qcow_release_forget(struct qcow_alloc *a);
 
-/* Whether so many notes wait for a commit that one is due; or that it is late. */
+/* Whether so many notes wait for a commit that one is due. */
 static inline bool qcow_release_crowded(const struct qcow_alloc *a)
 {
-	return READ_ONCE(a->nr_releases) > a->max_releases / 4;
+	return READ_ONCE(a->releases.nr) > a->notes.max / 4;
 }
 
+/* Whether there are so many notes that those who make some are to wait. */
 static inline bool qcow_release_full(const struct qcow_alloc *a)
 {
-	return READ_ONCE(a->nr_releases) > a->max_releases / 2;
+	return READ_ONCE(a->notes.nr) > a->notes.max / 2;
+}
+
+/*
+ * Whether there are clusters to be reclaimed. Those that wait for a commit do not count.
+ * Any context.
+ */
+static inline bool qcow_release_pending(const struct qcow_alloc *a)
+{
+	const struct qcow_reclaim *r = &a->reclaim;
+
+	return !list_empty(&r->batches) ||
+	       READ_ONCE(r->begun) != READ_ONCE(r->ended);
+}
+
+/*
+ * Whether a write that failed is tried again, so that nobody is to be told of it: there
+ * will be more space. Any context.
+ */
+static inline bool qcow_release_helps(const struct qcow_alloc *a, int err)
+{
+	return err == -ENOSPC && a && qcow_release_pending(a);
 }
 
 #endif /* _QCOW_RELEASE_H */

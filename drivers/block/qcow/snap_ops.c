@@ -18,6 +18,7 @@
 #include "commit.h"
 #include "l1.h"
 #include "refcount.h"
+#include "reclaim.h"
 #include "release.h"
 #include "snap_ops.h"
 #include "snap_table.h"
@@ -127,6 +128,8 @@ static void settle(struct qcow_alloc *a)
 {
 	int err;
 
+	/* A reference that is gone counts until then. */
+	qcow_reclaim_finish(a);
 	err = qcow_tree_own(a);
 	if (!err)
 		err = qcow_commit(a);
@@ -297,8 +300,10 @@ static int create_shared(struct qcow_alloc *a, struct qcow_snap_table *t,
 	int err;
 
 	err = share_init(&sh, a);
-	if (!err)
-		err = share_begin(&sh, req);
+	if (err)
+		goto free;
+	qcow_reclaim_finish(a);
+	err = share_begin(&sh, req);
 	if (err)
 		goto free;
 	ktime_get_real_ts64(&now);

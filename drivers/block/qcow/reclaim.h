@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_RECLAIM_H
+#define _QCOW_RECLAIM_H
+
+#include "alloc.h"
+
+void qcow_reclaim_setup(struct qcow_alloc *a);
+void qcow_reclaim_soon(struct qcow_alloc *a);
+void qcow_reclaim_hurry(struct qcow_alloc *a);
+void qcow_reclaim_finish(struct qcow_alloc *a);
+void qcow_reclaim_stop(struct qcow_alloc *a);
+
+#endif /* _QCOW_RECLAIM_H */

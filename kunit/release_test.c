@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Clusters that lost references: sets of notes against a plain count; two notes for
+ * one cluster; a commit that does not wait for what it makes free.
+ */
+#include <linux/slab.h>
+
+#include <asm/unaligned.h>
+
+#include "alloc.h"
+#include "commit.h"
+#include "reclaim.h"
+#include "refcount.h"
+#include "release.h"
+#include "writer.h"
+
+/* --- Sets of notes --- */
+
+#define CLUSTERS	200
+#define SETS		2
+
+/**
+ * struct model - sets of notes, and what they should say
+ * @set: the sets
+ * @count: of all of them
+ * @times: references that each cluster lost
+ */
+struct model {
+	struct qcow_notes set[SETS];
+	struct qcow_notes_count count;
+	u32 times[SETS][CLUSTERS];
+};
+
+/* No two notes overlap or could be one, and they say what the plain count says. */
+static void expect_model(struct kunit *test, const struct model *m, u32 i)
+{
+	const struct qcow_note *note, *before = NULL;
+	u32 c = 0, nr = 0;
+	struct rb_node *node;
+
+	for (node = rb_first(&m->set[i].root); node; node = rb_next(node), nr++) {
+		note = rb_entry(node, struct qcow_note, node);
+		KUNIT_ASSERT_LT(test, note->first, note->end);
+		KUNIT_ASSERT_LE(test, note->end, (u64)CLUSTERS);
+		KUNIT_ASSERT_GE(test, note->first, (u64)c);
+		for (; c < note->first; c++)
+			KUNIT_ASSERT_EQ(test, m->times[i][c], 0);
+		for (; c < note->end; c++)
+			KUNIT_ASSERT_EQ(test, m->times[i][c], note->times);
+		if (before && before->end == note->first)
+			KUNIT_ASSERT_NE(test, before->times, note->times);
+		before = note;
+	}
+	for (; c < CLUSTERS; c++)
+		KUNIT_ASSERT_EQ(test, m->times[i][c], 0);
+	KUNIT_ASSERT_EQ(test, m->set[i].nr, nr);
+}
+
+static void model_add(struct kunit *test, struct model *m, u32 i, struct rnd_state *rnd)
+{
+	u32 first = qtest_below(rnd, CLUSTERS), nr, c;
+
+	nr = 1 + qtest_below(rnd, min(CLUSTERS - first, 12U));
+	KUNIT_ASSERT_EQ(test, qcow_notes_add(&m->set[i], first, first + nr, 1), 0);
+	for (c = first; c < first + nr; c++)
+		m->times[i][c]++;
+}
+
+static void model_cut(struct model *m, u32 i, struct rnd_state *rnd)
+{
+	struct qcow_note *note = qcow_notes_first(&m->set[i]);
+	u64 until, c;
+
+	if (!note)
+		return;
+	until = note->first + 1 + qtest_below(rnd, note->end - note->first);
+	for (c = note->first; c < until; c++)
+		m->times[i][c] = 0;
+	qcow_notes_cut(&m->set[i], note, until);
+}
+
+static void model_move(struct model *m, u32 i)
+{
+	u32 c;
+
+	qcow_notes_move(&m->set[!i], &m->set[i], U32_MAX);
+	for (c = 0; c < CLUSTERS; c++) {
+		m->times[!i][c] += m->times[i][c];
+		m->times[i][c] = 0;
+	}
+}
+
+static void expect_have(struct kunit *test, const struct model *m, u32 i,
+			struct rnd_state *rnd)
+{
+	u32 first = qtest_below(rnd, CLUSTERS), end, c;
+	bool any = false;
+
+	end = first + 1 + qtest_below(rnd, CLUSTERS - first);
+	for (c = first; c < end; c++)
+		any |= m->times[i][c];
+	KUNIT_ASSERT_EQ(test, qcow_notes_have(&m->set[i], first, end), any);
+}
+
+static void release_notes(struct kunit *test)
+{
+	struct model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
+	struct rnd_state rnd = qtest_rnd(80000);
+	u32 step, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, m);
+	m->count.max = 10 * CLUSTERS;
+	for (i = 0; i < SETS; i++)
+		qcow_notes_init(&m->set[i], &m->count);
+	for (step = 0; step < 5000; step++) {
+		i = qtest_below(&rnd, SETS);
+		if (qtest_one_in(&rnd, 50))
+			model_move(m, i);
+		else if (qtest_one_in(&rnd, 3))
+			model_cut(m, i, &rnd);
+		else
+			model_add(test, m, i, &rnd);
+		expect_have(test, m, i, &rnd);
+		for (i = 0; i < SETS; i++)
+			expect_model(test, m, i);
+		KUNIT_ASSERT_EQ(test, m->count.nr, m->set[0].nr + m->set[1].nr);
+	}
+	for (i = 0; i < SETS; i++)
+		qcow_notes_forget(&m->set[i]);
+	KUNIT_EXPECT_EQ(test, m->count.nr, 0);
+}
+
+/* Given up one by one in any order, they are one run in the end. */
+static void release_joined(struct kunit *test)
+{
+	struct qcow_notes_count count = { .max = CLUSTERS };
+	struct rnd_state rnd = qtest_rnd(80001);
+	struct qcow_notes set;
+	u8 order[CLUSTERS];
+	u32 i, j;
+
+	qcow_notes_init(&set, &count);
+	for (i = 0; i < CLUSTERS; i++)
+		order[i] = i;
+	for (i = CLUSTERS - 1; i; i--) {
+		j = qtest_below(&rnd, i + 1);
+		swap(order[i], order[j]);
+	}
+	for (i = 0; i < CLUSTERS; i++)
+		KUNIT_ASSERT_EQ(test, qcow_notes_add(&set, order[i], order[i] + 1, 1), 0);
+	KUNIT_EXPECT_EQ(test, set.nr, 1);
+	qcow_notes_forget(&set);
+}
+
+/* --- An image whose entries lead to the same cluster --- */
+
+#define BITS		9
+#define CLUSTER		512U
+
+/* Clusters 0 to @nr - 1 of the disk lie where cluster 0 does; its refcount is 1. */
+static u64 build_crossed(struct kunit *test, u32 nr)
+{
+	struct rnd_state rnd = qtest_rnd(81000);
+	struct writer *w = test->priv;
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = BITS,
+		.kinds = BUILDER_DATA,
+		.tidy = true,
+		.size = 40 * CLUSTER,
+		.writable = true,
+		.order = 4,
+		.room = 256 << 10,
+	};
+	struct builder_image *b = writer_top(w);
+	u64 raw;
+	u32 i;
+
+	KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
+	raw = (b->clusters[0].host & ~(u64)(CLUSTER - 1)) | QCOW_DISK_E_COPIED;
+	for (i = 0; i < nr; i++) {
+		put_unaligned_be64(raw, b->file + b->clusters[i].l2_at);
+		put_unaligned_be64(raw, b->m->store + b->clusters[i].l2_at);
+	}
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	return b->clusters[0].host >> BITS;
+}
+
+static void discard(struct kunit *test, u32 i)
+{
+	struct writer *w = test->priv;
+
+	writer_submit_zero(w, 0, (u64)i * CLUSTER, CLUSTER, QCOW_OP_DISCARD);
+	KUNIT_EXPECT_EQ(test, writer_wait(w, 0), 0);
+}
+
+static void expect_not_free(struct kunit *test, u64 cluster)
+{
+	struct writer *w = test->priv;
+	u64 refs;
+
+	KUNIT_EXPECT_TRUE(test, qcow_image_stopped(w->img));
+	KUNIT_EXPECT_EQ(test, qcow_refcount_get(w->img->alloc, cluster, &refs), 0);
+	KUNIT_EXPECT_EQ(test, refs, 1);
+	KUNIT_EXPECT_EQ(test, w->img->alloc->notes.nr, 0);
+	writer_close(w);
+	writer_free(w);
+}
+
+/* Both are in one commit. It must not be free after the first of them. */
+static void release_twice(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	u64 cluster = build_crossed(test, 2);
+
+	discard(test, 0);
+	discard(test, 1);
+	KUNIT_EXPECT_EQ(test, qcow_commit(w->img->alloc), 0);
+	qcow_reclaim_finish(w->img->alloc);
+	expect_not_free(test, cluster);
+}
+
+/* In a commit, and behind it. */
+static void release_twice_later(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	u64 cluster = build_crossed(test, 2);
+
+	/* Nothing is reclaimed meanwhile. */
+	qcow_reclaim_stop(w->img->alloc);
+	discard(test, 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit(w->img->alloc), 0);
+	discard(test, 1);
+	qcow_reclaim_finish(w->img->alloc);
+	expect_not_free(test, cluster);
+}
+
+/* In two commits, and a reference that goes on the spot. */
+static void release_twice_now(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	u64 cluster = build_crossed(test, 2);
+
+	qcow_reclaim_stop(w->img->alloc);
+	discard(test, 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit(w->img->alloc), 0);
+	discard(test, 1);
+	KUNIT_EXPECT_EQ(test, qcow_commit(w->img->alloc), 0);
+	qcow_release_now(w->img->alloc, cluster, 1);
+	qcow_reclaim_finish(w->img->alloc);
+	expect_not_free(test, cluster);
+}
+
+/* --- A commit and what it makes free --- */
+
+/* It returns while I/O is under way that was there before; that keeps its clusters. */
+static void release_behind(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	u64 cluster = build_crossed(test, 1), refs;
+	struct qcow_alloc *a = w->img->alloc;
+	u8 epoch = qcow_inflight_begin(&a->inflight);
+
+	discard(test, 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_TRUE(test, qcow_release_pending(a));
+	KUNIT_EXPECT_EQ(test, qcow_refcount_get(a, cluster, &refs), 0);
+	KUNIT_EXPECT_EQ(test, refs, 1);
+	/* Another one has nothing to wait for, either. */
+	discard(test, 1);
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	qcow_inflight_end(&a->inflight, epoch);
+	qcow_reclaim_finish(a);
+	KUNIT_EXPECT_FALSE(test, qcow_release_pending(a));
+	KUNIT_EXPECT_EQ(test, qcow_refcount_get(a, cluster, &refs), 0);
+	KUNIT_EXPECT_EQ(test, refs, 0);
+	writer_close(w);
+	KUNIT_EXPECT_NULL(test, writer_check_closed(w));
+	writer_free(w);
+}
+
+static struct kunit_case release_test_cases[] = {
+	KUNIT_CASE(release_notes),
+	KUNIT_CASE(release_joined),
+	KUNIT_CASE(release_twice),
+	KUNIT_CASE(release_twice_later),
+	KUNIT_CASE(release_twice_now),
+	KUNIT_CASE(release_behind),
+	{ }
+};
+
+static struct kunit_suite release_suite = {
+	.name = "qcow_release",
+	.init = writer_test_init,
+	.exit = writer_test_exit,
+	.test_cases = release_test_cases,
+};
+
+kunit_test_suite(release_suite);
