@@ -9,14 +9,21 @@
  */
 #include <linux/bio.h>
 #include <linux/blk-mq.h>
+#include <linux/jiffies.h>
 #include <linux/percpu.h>
 #include <linux/slab.h>
 
 #include "cmd.h"
 #include "compat_blk.h"
 #include "read.h"
+#include "reclaim.h"
+#include "release.h"
 #include "write.h"
 #include "zero.h"
+
+/* Milliseconds between two tries of a write that lacks space, and for all of them. */
+#define CMD_SPACE_PAUSE		10
+#define CMD_SPACE_LIMIT		30000
 
 static struct request *cmd_rq(struct qcow_cmd *cmd)
 {
@@ -114,6 +121,7 @@ static void cmd_bio_done(struct qcow_cmd *cmd, struct request *rq)
 {
 	blk_status_t status = errno_to_blk_status(cmd->io.error);
 
+	cmd->space_goal = 0;
 	/* Takes the bio off the request. */
 	if (blk_update_request(rq, status, cmd->io.len))
 		cmd_start_next_bio(cmd, rq);
@@ -152,6 +160,75 @@ static void cmd_flush(struct qcow_cmd *cmd, struct request *rq)
 	queue_work(rq_target(rq)->commit_wq, &cmd->flush_work);
 }
 
+/* --- Space that is being given back --- */
+
+static void cmd_end(struct qcow_cmd *cmd, struct request *rq)
+{
+	int err = cmd->io.error;
+
+	cmd_count(cmd, rq, err);
+	if (rq->cmd_flags & REQ_FUA && !err)
+		cmd_flush(cmd, rq);
+	else
+		cmd_finish(cmd, rq);
+}
+
+/* The same once more, in a worker. */
+static void cmd_again(struct qcow_cmd *cmd, struct request *rq)
+{
+	if (cmd->by_bio)
+		cmd_start_next_bio(cmd, rq);
+	else if (cmd->io.op == QCOW_OP_WRITE)
+		qcow_write_in_worker(&cmd->io);
+	else
+		qcow_zero(&cmd->io);
+}
+
+/* Whether to try again. What was durably given up when it first failed may help. */
+static bool cmd_wants_space(struct qcow_cmd *cmd, struct request *rq)
+{
+	struct qcow_alloc *a = cmd->io.image->alloc;
+
+	if (!cmd->space_goal) {
+		cmd->space_goal = qcow_release_goal(a);
+		cmd->space_seen = 0;
+		cmd->space_until = jiffies + msecs_to_jiffies(CMD_SPACE_LIMIT);
+	}
+	return cmd->space_seen < cmd->space_goal &&
+	       !READ_ONCE(rq_target(rq)->dead) &&
+	       time_before(jiffies, cmd->space_until);
+}
+
+static void cmd_space_work(struct work_struct *work)
+{
+	struct qcow_cmd *cmd = container_of(to_delayed_work(work),
+					    struct qcow_cmd, space_work);
+	struct qcow_alloc *a = cmd->io.image->alloc;
+	struct request *rq = cmd_rq(cmd);
+	unsigned int flags = qcow_worker_begin();
+
+	if (cmd_wants_space(cmd, rq)) {
+		qcow_reclaim_hurry(a);
+		cmd->space_seen = READ_ONCE(a->reclaim.ended);
+		cmd_again(cmd, rq);
+	} else {
+		cmd_end(cmd, rq);
+	}
+	qcow_worker_end(flags);
+}
+
+/*
+ * There is no space, but some may be about to be given back. That waits for the I/O
+ * under way, so it is waited for without any: this I/O has ended. Any context.
+ */
+static void cmd_wait_for_space(struct qcow_cmd *cmd, struct request *rq)
+{
+	unsigned long pause = cmd->space_goal ? msecs_to_jiffies(CMD_SPACE_PAUSE) : 0;
+
+	INIT_DELAYED_WORK(&cmd->space_work, cmd_space_work);
+	queue_delayed_work(rq_target(rq)->commit_wq, &cmd->space_work, pause);
+}
+
 /* Any context. */
 static void cmd_io_done(struct qcow_io *io)
 {
@@ -164,11 +241,10 @@ static void cmd_io_done(struct qcow_io *io)
 		cmd_start_next_bio(cmd, rq);
 		return;
 	}
-	cmd_count(cmd, rq, io->error);
-	if (rq->cmd_flags & REQ_FUA && !io->error)
-		cmd_flush(cmd, rq);
+	if (unlikely(io->error == -ENOSPC) && io->image->alloc)
+		cmd_wait_for_space(cmd, rq);
 	else
-		cmd_finish(cmd, rq);
+		cmd_end(cmd, rq);
 }
 
 static void cmd_complete(struct request *rq)
@@ -190,6 +266,7 @@ static void cmd_prepare(struct qcow_cmd *cmd, struct request *rq,
 
 	cmd->bvecs = NULL;
 	cmd->by_bio = false;
+	cmd->space_goal = 0;
 	io->image = target->image;
 	io->op = op;
 	io->wq = target->wq;

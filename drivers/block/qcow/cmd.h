@@ -43,6 +43,11 @@ struct qcow_target {
  * @bvecs: a merged request's memory in one table, or NULL
  * @by_bio: the request is served one bio after the other
  * @status: how it ends
+ * @space_goal: the round of reclaim after which a write fails for good for lack of
+ *	space; 0: it did not fail yet
+ * @space_seen: rounds that had ended when it was tried again
+ * @space_until: jiffies; it is not tried again after that
+ * @space_work: tries again
  * @flush_work: carries a flush out
  */
 struct qcow_cmd {
@@ -50,6 +55,10 @@ struct qcow_cmd {
 	struct bio_vec *bvecs;
 	bool by_bio;
 	blk_status_t status;
+	u64 space_goal;
+	u64 space_seen;
+	unsigned long space_until;
+	struct delayed_work space_work;
 	struct work_struct flush_work;
 };
 

@@ -9,6 +9,7 @@
 #include "comp.h"
 #include "crypt.h"
 #include "part.h"
+#include "release.h"
 
 static struct kmem_cache *part_cache;
 
@@ -85,7 +86,8 @@ static void part_done(struct qcow_part *part, int err)
 	struct qcow_io *io = part->io;
 
 	if (unlikely(err)) {
-		part_report(part, err);
+		if (!qcow_release_helps(io->image->alloc, err))
+			part_report(part, err);
 		qcow_part_io_fail(io, err == -EBADMSG ? -EIO : err);
 	}
 	if (part->fio.write && io->image->alloc)

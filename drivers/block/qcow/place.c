@@ -332,7 +332,7 @@ ssize_t qcow_place_write(struct qcow_io *io, u64 pos, u32 len)
 		n = placement_fill(&p, &ext);
 	}
 	qcow_inflight_unlock(&img->alloc->inflight, &p.range);
-	if (unlikely(n < 0))
+	if (unlikely(n < 0) && !qcow_release_helps(img->alloc, n))
 		qcow_img_err_ratelimited(img, "write of %u bytes at %#llx of the disk failed: error %zd\n",
 					 len, pos, n);
 	return n;
