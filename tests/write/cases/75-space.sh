@@ -4,17 +4,6 @@
 # Space: a file is hardly larger than what is in it, and what is discarded is given
 # back.
 
-# In the guest: what the images use, for what copies them fills their holes
-note_blocks() {
-	sync
-	stat -c '%n %b' ./*.qcow2 > blocks
-}
-
-# Bytes
-used() {
-	awk -v name="./$1" '$1 == name { print $2 * 512 }' blocks
-}
-
 # honest IMAGE CLUSTER BYTES: the file has no more than 1.05 x so many live bytes
 # and 64 clusters; both as its length and as the blocks that it uses
 honest() {

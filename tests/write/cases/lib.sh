@@ -74,7 +74,18 @@ table() {
 	dmsetup resume --noudevsync "$1"
 }
 
+# In the guest: what the images use, for what copies them fills their holes
+note_blocks() {
+	sync
+	stat -c '%n %b' ./*.qcow2 > blocks
+}
+
 # --- On the host ---
+
+# used IMAGE: bytes of its blocks, by the guest's note_blocks
+used() {
+	awk -v name="./$1" '$1 == name { print $2 * 512 }' blocks
+}
 
 # create NAME SIZE [ARGUMENTS...]: NAME.qcow2
 create() {

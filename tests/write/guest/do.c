@@ -12,15 +12,18 @@
  *	either OFF LEN BYTE	has to find that byte or zeros, in each sector
  *	flush
  *	sleep MS
+ *	clock [NAME]		says how many microseconds passed since the last one
  *
  * OFF and LEN may end in k or m. With =ERROR at the end it has to fail like that,
  * with ?ERROR it may.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "write.h"
@@ -95,6 +98,20 @@ static int do_read(int fd, const struct operation *o, bool either)
 	return n < 0 || (uint64_t)n == o->len ? (n < 0 ? n : 0) : -ENODATA;
 }
 
+static int say_clock(const char *name)
+{
+	static uint64_t last;
+	struct timespec ts;
+	uint64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = ts.tv_sec * 1000000ull + ts.tv_nsec / 1000;
+	if (name)
+		printf("%s %llu\n", name, (unsigned long long)(now - last));
+	last = now;
+	return 0;
+}
+
 static int run(int fd, const struct operation *o)
 {
 	const char *name = o->word[0];
@@ -111,6 +128,8 @@ static int run(int fd, const struct operation *o)
 		return do_read(fd, o, *name == 'e');
 	if (!strcmp(name, "flush"))
 		return fsync(fd) ? -errno : 0;
+	if (!strcmp(name, "clock"))
+		return say_clock(o->nr > 1 ? o->word[1] : NULL);
 	if (!strcmp(name, "sleep"))
 		return usleep(o->off * 1000);
 	die("no such operation: %s", name);
@@ -140,7 +159,7 @@ static void perform(int fd, const char *text)
 			o.word[o.nr++] = word;
 		}
 	}
-	o.off = o.nr > 1 ? number(o.word[1]) : 0;
+	o.off = o.nr > 1 && strcmp(o.word[0], "clock") ? number(o.word[1]) : 0;
 	o.len = o.nr > 2 ? number(o.word[2]) : 0;
 	o.byte = o.nr > 3 ? number(o.word[3]) : 0;
 	err = -run(fd, &o);
