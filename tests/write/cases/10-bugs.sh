@@ -71,33 +71,6 @@ after_write_over_metadata() {
 	corrupt_after ./*.qcow2
 }
 
-# A refcount says that metadata is free.
-make_allocate_metadata() {
-	local where
-
-	rich_image image
-	for where in $metadata; do
-		cp image.qcow2 "${where#*:}.qcow2"
-		craft "${where#*:}.qcow2" "refcount[${where%:*} // CLUSTER] = 0"
-	done
-	mkdir was
-	mv image.qcow2 was
-	cp ./*.qcow2 was
-}
-
-case_allocate_metadata() {
-	local image
-
-	for image in *.qcow2; do
-		attach "$image"
-		corrupt_now 4m "$image"
-	done
-}
-
-after_allocate_metadata() {
-	corrupt_after ./*.qcow2
-}
-
 # An L2 table where the L1 table is, tables and data that are not aligned
 make_damaged_tables() {
 	rich_image image

@@ -39,7 +39,7 @@ write_blocks() {
 	for dir in /dev /dev/mapper; do
 		ln -sfn "/out/cut/$1/backing.raw" $dir/backing.raw
 	done
-	within $KIND_SECONDS qcowwrite cut cut /dev/mapper/cut - /tmp/journal \
+	within $KIND_SECONDS qcowwrite cut cut /dev/mapper/cut "-f qcow2" /tmp/journal \
 		"$QCOW_SEED" "$2" "$QCOW_CUT_STEPS" "$3" || return
 	for file in journal journal.content; do
 		cp /tmp/$file "/out/cut/$1/$file"
