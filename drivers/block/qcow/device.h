@@ -120,6 +120,7 @@ int qcow_device_visit(int index,
 struct qcow_params qcow_device_params(const struct qcow_device *dev);
 sector_t qcow_device_sectors(const struct qcow_device *dev);
 bool qcow_device_damaged(struct qcow_device *dev);
+void qcow_device_fill_status(struct qcow_device *dev, struct qcow_ioc_status *st);
 int __must_check qcow_device_status(int index, const struct file *by,
 				    struct qcow_ioc_status *st);
 struct file *qcow_device_open_file(struct qcow_ioc_file *arg,
