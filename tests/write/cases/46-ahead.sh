@@ -78,6 +78,8 @@ case_small_writes_zeroing() {
 	local operations used
 
 	mapfile -t operations < <(scattered 256)
+	# Zeros of the image are not written: the disk must have none of another case.
+	rm -f $HERE/disk
 	truncate -s 128M $HERE/disk
 	loop=$(losetup --show -f $HERE/disk)
 	dd if=image.qcow2 of="$loop" bs=64k conv=sparse,fsync status=none
