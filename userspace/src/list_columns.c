@@ -5,7 +5,11 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <libsmartcols.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "attached.h"
@@ -107,7 +111,10 @@ enum path_state {
 	PATH_UNREACHABLE,
 };
 
-static enum path_state path_leads_to(int index, const char *path)
+/* Milliseconds that looking a path up may take. */
+#define PATH_DEADLINE_MS	1000
+
+static enum path_state path_looked_up(int index, const char *path)
 {
 	int fd = open(path, O_PATH | O_CLOEXEC);
 	bool is, known;
@@ -119,6 +126,32 @@ static enum path_state path_leads_to(int index, const char *path)
 	if (!known)
 		return PATH_UNKNOWN;
 	return is ? PATH_NAMED : PATH_REPLACED;
+}
+
+/*
+ * A filesystem that does not answer holds up a process that looks a path up on it, and
+ * no signal ends that: so a child does it.
+ */
+static enum path_state path_leads_to(int index, const char *path)
+{
+	enum path_state state = PATH_UNKNOWN;
+	struct pollfd ended = { .events = POLLIN };
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return PATH_UNKNOWN;
+	if (!pid)
+		_exit(path_looked_up(index, path));
+	ended.fd = syscall(SYS_pidfd_open, pid, 0);
+	if (ended.fd >= 0 && poll(&ended, 1, PATH_DEADLINE_MS) == 1 &&
+	    waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		state = WEXITSTATUS(status);
+	else
+		kill(pid, SIGKILL);
+	if (ended.fd >= 0)
+		close(ended.fd);
+	return state;
 }
 
 /* The kernel adds " (deleted)" to the path of a file that was. */
