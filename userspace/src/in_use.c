@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "attached.h"
+#include "device.h"
 #include "in_use.h"
 #include "proc.h"
 #include "report.h"
@@ -25,7 +26,7 @@
  * How long a device that nobody seems to use is tried again: udev opens devices
  * for a moment.
  */
-#define RETRIES		40
+#define PATIENCE_USEC	(2 * 1000 * 1000)
 #define RETRY_NS	(50 * 1000 * 1000)
 
 /**
@@ -411,13 +412,13 @@ int in_use_patiently(struct in_use *u, int index, int (*attempt)(void *arg),
 		     void *arg)
 {
 	const struct timespec pause = { .tv_nsec = RETRY_NS };
-	int tries = RETRIES;
+	u64 end = device_clock() + PATIENCE_USEC;
 	int err;
 
 	while ((err = attempt(arg)) == -EBUSY) {
 		in_use_free(u);
 		in_use_find(u, index);
-		if (u->lasting || !tries--)
+		if (u->lasting || device_clock() > end)
 			break;
 		nanosleep(&pause, NULL);
 	}
