@@ -406,11 +406,13 @@ static int print_name(int index)
 }
 
 /* Nobody will use the device. */
-static int undo_attach(int index, const char *wrong, const char *advice)
+static int undo_attach(const struct attach *a, int index, const char *wrong,
+		       const char *advice)
 {
 	char *dev = xasprintf("/dev/qcow%d", index);
+	const struct device device = { .index = index, .diskseq = a->ioc.diskseq };
 
-	if (!detach_again(index))
+	if (!detach_again(&device))
 		report(dev, "%s, so it was detached again; %s", wrong, advice);
 	free(dev);
 	return 1;
@@ -425,13 +427,13 @@ static int attach_image(struct attach *a, const char *name)
 	if (index < 0)
 		return 1;
 	if (device_wait(index, began))
-		return undo_attach(index, "has not appeared", "is a devtmpfs mounted on /dev?");
+		return undo_attach(a, index, "has not appeared", "is a devtmpfs mounted on /dev?");
 	err = print_name(index);
 	if (!err)
 		return 0;
 	__fpurge(stdout);
 	clearerr(stdout);
-	return undo_attach(index, "its name cannot be printed", strerror(-err));
+	return undo_attach(a, index, "its name cannot be printed", strerror(-err));
 }
 
 /**

@@ -69,13 +69,14 @@ struct attempt {
 	struct qcow_msg msg;
 };
 
-static struct attempt attempt_at(const struct detach *d, int index)
+static struct attempt attempt_at(const struct detach *d,
+				 const struct device *device)
 {
-	struct attempt a = { .d = d, .index = index };
-
-	if (!sysfs_read_u64(&a.diskseq, "/sys/block/qcow%d/diskseq", index))
-		a.diskseq = 0;
-	return a;
+	return (struct attempt) {
+		.d = d,
+		.index = device->index,
+		.diskseq = device->diskseq,
+	};
 }
 
 static int detach_ioctl(void *arg)
@@ -151,13 +152,10 @@ static bool detach_ready(struct detach *d)
 
 static int detach_device(struct detach *d, const struct device *device)
 {
-	struct attempt attempt = attempt_at(d, device->index);
+	struct attempt attempt = attempt_at(d, device);
 	struct in_use users = { };
 	int err;
 
-	/* What the driver said when it was found: the number may be another's by now. */
-	if (device->diskseq)
-		attempt.diskseq = device->diskseq;
 	if (!detach_ready(d))
 		return 1;
 	err = in_use_patiently(&users, device->index, detach_ioctl, &attempt);
@@ -168,25 +166,42 @@ static int detach_device(struct detach *d, const struct device *device)
 
 /**
  * detach_again() - undo an attach that cannot be finished
- * @index: the N of /dev/qcowN
+ * @device: the device, with the diskseq that the driver gave it
  *
  * Return: 0, or 1 after saying what is wrong.
  */
-int detach_again(int index)
+int detach_again(const struct device *device)
 {
 	struct detach d = { .control = -1 };
-	int err = detach_device(&d, &(struct device) { .index = index });
+	int err = detach_device(&d, device);
 
 	if (d.control >= 0)
 		close(d.control);
 	return err;
 }
 
+/* All devices, as they are now: a number may be another device's later. */
+static int list_devices(struct device **list)
+{
+	int *numbers, nr = sysfs_devices(&numbers), i;
+
+	*list = xcalloc(nr + 1, sizeof(**list));
+	for (i = 0; i < nr; i++) {
+		(*list)[i].index = numbers[i];
+		if (!sysfs_read_u64(&(*list)[i].diskseq, "/sys/block/qcow%d/diskseq",
+				    numbers[i]))
+			(*list)[i].diskseq = 0;
+	}
+	free(numbers);
+	return nr;
+}
+
 /*
- * Detach what is not in use, and forget it. Return: how many those were; *@failed is
- * set if one went wrong.
+ * Detach devices that are not in use, and forget them. Return: how many those were;
+ * *@failed is set if one went wrong.
  */
-static int detach_unused(const struct detach *d, int *list, int nr, int *failed)
+static int detach_unused(const struct detach *d, struct device *list, int nr,
+			 int *failed)
 {
 	const struct detach plain = { .control = d->control };
 	struct attempt attempt;
@@ -194,14 +209,14 @@ static int detach_unused(const struct detach *d, int *list, int nr, int *failed)
 	int err;
 
 	while (nr--) {
-		if (list[nr] < 0 || !sysfs_exists(list[nr]))
+		if (list[nr].index < 0 || !sysfs_exists(list[nr].index))
 			continue;
-		attempt = attempt_at(&plain, list[nr]);
+		attempt = attempt_at(&plain, &list[nr]);
 		err = detach_ioctl(&attempt);
 		if (err == -EBUSY)
 			continue;
 		*failed |= detach_result(&attempt, err, NULL);
-		list[nr] = -1;
+		list[nr].index = -1;
 		gone++;
 	}
 	return gone;
@@ -209,7 +224,8 @@ static int detach_unused(const struct detach *d, int *list, int nr, int *failed)
 
 static int detach_all(struct detach *d)
 {
-	int *list, nr = sysfs_devices(&list);
+	struct device *list;
+	int nr = list_devices(&list);
 	int failed = nr && !detach_ready(d);
 
 	if (!failed)
@@ -217,8 +233,8 @@ static int detach_all(struct detach *d)
 		while (detach_unused(d, list, nr, &failed))
 			;
 	while (nr-- && d->control >= 0)
-		if (list[nr] >= 0 && sysfs_exists(list[nr]))
-			failed |= detach_device(d, &(struct device) { .index = list[nr] });
+		if (list[nr].index >= 0 && sysfs_exists(list[nr].index))
+			failed |= detach_device(d, &list[nr]);
 	free(list);
 	return failed;
 }

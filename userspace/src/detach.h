@@ -2,6 +2,8 @@
 #ifndef _QCOWCTL_DETACH_H
 #define _QCOWCTL_DETACH_H
 
-int detach_again(int index);
+struct device;
+
+int detach_again(const struct device *device);
 
 #endif /* _QCOWCTL_DETACH_H */

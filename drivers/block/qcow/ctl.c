@@ -59,7 +59,7 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 	u32 flags = arg->flags;
 
 	if (flags & ~CTL_ATTACH_FLAGS || arg->pad ||
-	    memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
+	    arg->diskseq || memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
 		return qcow_fail(msg, -EINVAL, "the driver does not know a flag of the attach; it is older than the tool");
 	if ((flags & QCOW_ATTACH_UNTRUSTED) && !(flags & QCOW_ATTACH_RO))
 		return qcow_fail(msg, -EINVAL, "an untrusted image can only be attached read-only");
@@ -165,7 +165,7 @@ static char *ctl_get_snapshot(u64 from, u32 len)
 	return name;
 }
 
-static int ctl_attach_sources(const struct qcow_ioc_attach *arg,
+static int ctl_attach_sources(struct qcow_ioc_attach *arg,
 			      struct qcow_attach *attach, struct qcow_msg *msg,
 			      u32 *failed)
 {
@@ -178,12 +178,12 @@ static int ctl_attach_sources(const struct qcow_ioc_attach *arg,
 	attach->sources = sources;
 	ret = ctl_get_sources(sources, arg, msg, failed);
 	if (!ret)
-		ret = qcow_device_attach(attach, msg, failed);
+		ret = qcow_device_attach(attach, msg, failed, &arg->diskseq);
 	ctl_put_sources(sources, arg->nr_images);
 	return ret;
 }
 
-static int ctl_do_attach(const struct qcow_ioc_attach *arg,
+static int ctl_do_attach(struct qcow_ioc_attach *arg,
 			 const struct file *file, struct qcow_msg *msg,
 			 u32 *failed)
 {
@@ -228,7 +228,7 @@ static long ctl_attach(const struct file *file, void __user *argp)
 		return ret;
 	}
 	/* The device is there: a caller that hides its number finds it. */
-	return put_user(ret, &uarg->index);
+	return put_user(arg.diskseq, &uarg->diskseq) ?: put_user(ret, &uarg->index);
 }
 
 /* --- Detach, status, changes --- */

@@ -497,11 +497,12 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
  * @attach: what and how; validated
  * @msg: says why it failed
  * @failed: the source that @msg is about
+ * @diskseq: the result: of its disk
  *
  * May sleep. Return: the device's number or a negative errno.
  */
 int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
-		       u32 *failed)
+		       u32 *failed, u64 *diskseq)
 {
 	struct qcow_device *dev = device_alloc(attach);
 	int err, index;
@@ -518,7 +519,9 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 		err = device_alloc_disk(dev);
 	if (err)
 		goto free;
+	/* Once it is live another task may detach it. */
 	index = dev->index;
+	*diskseq = dev->disk->diskseq;
 	*failed = 0;
 	err = device_go_live(dev, msg);
 	if (!err)

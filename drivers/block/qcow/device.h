@@ -109,7 +109,7 @@ struct qcow_ioc_file;
 struct qcow_ioc_status;
 
 int __must_check qcow_device_attach(const struct qcow_attach *attach,
-				    struct qcow_msg *msg, u32 *failed);
+				    struct qcow_msg *msg, u32 *failed, u64 *diskseq);
 int __must_check qcow_device_detach(int index, const struct file *by,
 				    u32 flags, u64 diskseq, struct qcow_msg *msg);
 void qcow_device_detach_owned(const struct file *owner);

@@ -122,6 +122,8 @@ struct qcow_ioc_image {
  *	NUL-terminated; needs QCOW_ATTACH_RO. 0: the disk as it is now
  * @snapshot_len: bytes of it, up to QCOW_SNAPSHOT_NAME_MAX; 0 if @snapshot is
  * @pad2: must be 0
+ * @diskseq: in: must be 0; out: the diskseq of the device's disk, or 0 of an older
+ *	driver
  * @reserved: must be 0
  *
  * When the ioctl returns 0 the device and its partitions exist.
@@ -143,7 +145,8 @@ struct qcow_ioc_attach {
 	__u64 snapshot;
 	__u32 snapshot_len;
 	__u32 pad2;
-	__u64 reserved[2];
+	__u64 diskseq;
+	__u64 reserved[1];
 };
 
 #define QCOW_ATTACH_SIZE_V1	104

@@ -129,14 +129,14 @@ static void abuse_fields(void)
 {
 	int i;
 
-	for (i = 6; i < 32; i++)
+	for (i = 7; i < 32; i++)
 		REFUSED(arg.a.flags |= 1U << i, EINVAL);
 	REFUSED(arg.a.flags = UINT_MAX, EINVAL);
 	REFUSED(arg.a.flags |= QCOW_ATTACH_DIRECT | QCOW_ATTACH_BUFFERED, EINVAL);
 	REFUSED(arg.a.flags |= QCOW_ATTACH_UNTRUSTED, EINVAL);
 	REFUSED(arg.a.pad = 1, EINVAL);
-	for (i = 0; i < 2; i++)
-		REFUSED(arg.a.reserved[i] = 1ULL << 63, EINVAL);
+	REFUSED(arg.a.diskseq = 1, EINVAL);
+	REFUSED(arg.a.reserved[0] = 1ULL << 63, EINVAL);
 	REFUSED(image.i.reserved[0] = 1, EINVAL);
 	REFUSED(arg.a.pad2 = 1, EINVAL);
 	REFUSED(arg.a.snapshot = (uintptr_t)"1", EINVAL);
@@ -358,7 +358,7 @@ static void abuse_snapshots(void)
 	SNAPSHOT(s.size = 0, EINVAL);
 	SNAPSHOT(s.size = 1 << 20, EINVAL);
 	SNAPSHOT(s.flags = 1, EINVAL);
-	SNAPSHOT(s.reserved[3] = 1, EINVAL);
+	SNAPSHOT(s.reserved[2] = 1, EINVAL);
 	SNAPSHOT(s.name_len = 0, EINVAL);
 	SNAPSHOT(s.name = 0, EINVAL);
 	SNAPSHOT(s.name_len = 5, EINVAL);
