@@ -78,18 +78,31 @@ int qcow_device_finish(struct qcow_device *dev)
 	return dev->merge ? 0 : qcow_image_finish_chain(dev->target.image);
 }
 
-/* The label, device and all, of the image whose file is waited for */
-static void detach_label(struct qcow_device *dev, const struct qcow_file *file,
+/* Whether an image has a file that is waited for: @file, or any if that is NULL. */
+static bool detach_waits_for(const struct qcow_image *img, const struct qcow_file *file)
+{
+	if (file)
+		return file == &img->file || file == &img->data_file;
+	return atomic_read(&img->file.busy) || atomic_read(&img->data_file.busy);
+}
+
+/*
+ * The label of the image whose file is waited for, device and all. Return: whether it
+ * is known.
+ */
+static bool detach_label(struct qcow_device *dev, const struct qcow_file *file,
 			 char *label, size_t size)
 {
 	const struct qcow_image *img;
 
 	spin_lock(&dev->chain_lock);
 	for (img = dev->target.image; img; img = img->backing)
-		if (file == &img->file || file == &img->data_file)
+		if (detach_waits_for(img, file))
 			break;
-	strscpy(label, (img ?: dev->target.image)->label, size);
+	if (img)
+		strscpy(label, img->label, size);
 	spin_unlock(&dev->chain_lock);
+	return img;
 }
 
 /**
@@ -102,13 +115,16 @@ static void detach_label(struct qcow_device *dev, const struct qcow_file *file,
 int qcow_device_say(struct qcow_device *dev, struct qcow_msg *msg)
 {
 	struct detach_requests requests = detach_count(dev);
-	char label[sizeof(dev->target.image->label)];
+	char label[sizeof(dev->target.image->label)] = "";
 	const char *name = label + strlen(dev->name) + strlen(": ");
+	bool known = detach_label(dev, requests.file, label, sizeof(label));
 
-	detach_label(dev, requests.file, label, sizeof(label));
 	if (requests.nr)
-		return qcow_fail(msg, -EINPROGRESS, "waits for %u request%s under way, to %s, which does not answer; the device goes by itself when they end",
-				 requests.nr, requests.nr == 1 ? "" : "s", name);
-	return qcow_fail(msg, -EINPROGRESS, "waits for its last writes to %s, which does not answer; the device goes by itself when they end",
-			 name);
+		return qcow_fail(msg, -EINPROGRESS, "waits for %u request%s under way%s%s%s; the device goes by itself when they end",
+				 requests.nr, requests.nr == 1 ? "" : "s",
+				 known ? ", to " : "", known ? name : "",
+				 known ? ", which does not answer" : "");
+	return qcow_fail(msg, -EINPROGRESS, "waits for its last writes%s%s%s; the device goes by itself when they end",
+			 known ? " to " : "", known ? name : "",
+			 known ? ", which does not answer" : "");
 }

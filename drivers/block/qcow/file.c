@@ -334,12 +334,14 @@ int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
 	u64 end = atomic64_read(&f->end);
 	ssize_t n;
 
+	atomic_inc(&f->busy);
 	if (pos > S64_MAX - len)
 		n = -EIO;
 	else if (direct && !file_aligned(f, pos, buf, len))
 		n = file_pread_bounce(f, pos, buf, len);
 	else
 		n = file_pread_some(f, pos, buf, len, direct);
+	atomic_dec(&f->busy);
 	memalloc_noio_restore(noio);
 	if (n < 0)
 		return n;
@@ -458,10 +460,12 @@ int qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf, size_t len)
 	bool direct = f->direct && f->direct_kmem;
 	int err;
 
+	atomic_inc(&f->busy);
 	if (direct && !file_aligned(f, pos, buf, len))
 		err = file_pwrite_bounce(f, pos, buf, len);
 	else
 		err = file_pwrite_all(f, pos, buf, len, direct);
+	atomic_dec(&f->busy);
 	memalloc_noio_restore(noio);
 	return err;
 }
@@ -476,11 +480,16 @@ int qcow_file_sync(struct qcow_file *f)
 {
 	unsigned int noio = memalloc_noio_save();
 	u64 size = qcow_file_size(f);
-	int err = vfs_fsync(f->file, 1);
+	s64 end = atomic64_read(&f->end);
+	int err;
 
+	atomic_inc(&f->busy);
+	err = vfs_fsync(f->file, 1);
+	atomic_dec(&f->busy);
 	memalloc_noio_restore(noio);
-	if (!err && size > atomic64_read(&f->end))
-		atomic64_set(&f->end, size);
+	/* Unless it was truncated meanwhile. */
+	if (!err && size > end)
+		atomic64_cmpxchg(&f->end, end, size);
 	return err;
 }
 

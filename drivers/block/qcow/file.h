@@ -28,6 +28,7 @@ enum qcow_direct {
  * @overwrites: what has its space is written in place, with nothing else changed
  * @stable: direct writes want memory that does not change meanwhile
  * @nowait: reads and writes may be started where they must not sleep
+ * @busy: calls of its filesystem that have not returned: of metadata, syncs, space
  */
 struct qcow_file {
 	struct file *file;
@@ -42,6 +43,7 @@ struct qcow_file {
 	bool overwrites;
 	bool stable;
 	bool nowait;
+	atomic_t busy;
 };
 
 /* Errors by which filesystems say that they cannot do direct I/O here. */

@@ -22,7 +22,9 @@ static int space_fallocate(struct qcow_file *f, int mode, u64 pos, u64 len)
 	if (pos > S64_MAX - len)
 		return -EFBIG;
 	noio = memalloc_noio_save();
+	atomic_inc(&f->busy);
 	err = vfs_fallocate(f->file, mode, pos, len);
+	atomic_dec(&f->busy);
 	memalloc_noio_restore(noio);
 	/* Files that know nothing of it say so in other words. */
 	return err == -ENODEV || err == -ENOTTY ? -EOPNOTSUPP : err;
@@ -84,7 +86,8 @@ bool qcow_space_is_hole(struct qcow_file *f, u64 pos, u64 len)
 {
 	loff_t data;
 
-	if (!qcow_file_regular(f) || pos > S64_MAX - len)
+	/* What others cut off was no hole. */
+	if (!qcow_file_regular(f) || pos > S64_MAX - len || qcow_file_shrunk(f))
 		return false;
 	data = vfs_llseek(f->file, pos, SEEK_DATA);
 	return data == -ENXIO || data >= (loff_t)(pos + len);
