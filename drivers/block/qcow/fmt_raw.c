@@ -21,22 +21,40 @@ static int raw_open(struct qcow_image *img, const struct qcow_params *params,
  * @img: the image
  *
  * A failure is final. The file tells of it once, and cannot tell what it lost, so a
- * later sync that works promises nothing. It is logged once. May sleep.
+ * later sync that works promises nothing; nor does one that runs beside it, so there is
+ * one at a time. It is logged once. May sleep.
  * Return: 0, or -EIO.
  */
 int qcow_raw_sync(struct qcow_image *img)
 {
-	int err;
+	int err = 0;
 
-	if (test_bit(QCOW_IMAGE_UNSYNCED, &img->flags))
-		return -EIO;
-	err = qcow_file_sync(&img->file);
-	if (!err)
-		return 0;
-	if (!test_and_set_bit(QCOW_IMAGE_UNSYNCED, &img->flags))
+	mutex_lock(&img->sync_lock);
+	if (!test_bit(QCOW_IMAGE_UNSYNCED, &img->flags))
+		err = qcow_file_sync(&img->file);
+	if (err && !test_and_set_bit(QCOW_IMAGE_UNSYNCED, &img->flags))
 		pr_err("%s: could not be synced: error %d; flushes fail from now on\n",
 		       img->label, err);
-	return -EIO;
+	mutex_unlock(&img->sync_lock);
+	return test_bit(QCOW_IMAGE_UNSYNCED, &img->flags) ? -EIO : 0;
+}
+
+/**
+ * qcow_raw_sync_anew() - make a raw image durable all of whose data is written again
+ * @img: the image; a sync that failed before matters no more
+ *
+ * May sleep. Return: 0, or the error of the sync.
+ */
+int qcow_raw_sync_anew(struct qcow_image *img)
+{
+	int err;
+
+	mutex_lock(&img->sync_lock);
+	err = qcow_file_sync(&img->file);
+	if (!err)
+		clear_bit(QCOW_IMAGE_UNSYNCED, &img->flags);
+	mutex_unlock(&img->sync_lock);
+	return err;
 }
 
 static int raw_finish(struct qcow_image *img)

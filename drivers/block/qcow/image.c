@@ -220,6 +220,7 @@ static struct qcow_image *image_open_one(const struct qcow_source *src,
 
 	if (!img)
 		return ERR_PTR(-ENOMEM);
+	mutex_init(&img->sync_lock);
 	err = image_open(img, src, params, msg);
 	if (!err)
 		err = image_check_backing(img, last, params, msg);

@@ -18,6 +18,7 @@
  *	    qcow_alloc.store_lock
  *	      qcow_alloc.lock
  *	        qcow_cache.lock
+ *	qcow_image.sync_lock (raw images)
  *	qcow_inflight.drain_lock, under which I/O is waited for
  *	qcow_inflight.lock
  *	all_caches_lock (cache.c), in the shrinker only by trylock
@@ -31,6 +32,7 @@
 #ifndef _QCOW_QCOW_H
 #define _QCOW_QCOW_H
 
+#include <linux/mutex.h>
 #include <linux/printk.h>
 
 #include "entry.h"
@@ -149,6 +151,7 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @backing: the next image of the chain, owned, or NULL
  * @wants_backing: its header names a backing file
  * @size: bytes of its disk
+ * @sync_lock: raw: one sync at a time, for the file tells of a failed one once
  * @filled: bytes from the start of the disk that come from no backing file
  * @file: the image file
  * @data_file: the external data file, if any
@@ -176,6 +179,8 @@ struct qcow_image {
 	struct qcow_image *backing;
 	bool wants_backing;
 	u64 size;
+	/* Held while a raw image is synced. */
+	struct mutex sync_lock;
 	u64 filled;
 	struct qcow_file file;
 	struct qcow_file data_file;

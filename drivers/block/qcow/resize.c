@@ -327,6 +327,10 @@ static int resize_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *
 				 there);
 	if (size == img->size && size == there)
 		return 0;
+	/* To cut that off was not asked for. */
+	if (size >= img->size && size < there)
+		return qcow_fail(msg, -EINVAL, "has a file of %llu bytes by now, more than that; give max to show all of it, or cut the file off first",
+				 there);
 	return size < img->size ? shrink_raw(img, size, ops) :
 				  grow_raw(img, size, ops);
 }
