@@ -45,6 +45,7 @@ struct qcow_run {
  * struct qcow_reclaim - clusters whose references are durably gone: release.c
  * @batches: of commits, the oldest first; I/O may still go by those references
  * @now: notes of the round under way
+ * @until: the last batch of the round that is about to begin; or NULL
  * @begun: rounds that were begun; read without a lock, too
  * @ended: rounds that have ended; as @begun
  * @lock: one task at a time goes on with a round; I/O is waited for under it
@@ -58,6 +59,7 @@ struct qcow_reclaim {
 	/* Protected by qcow_alloc.lock; changed under lock only, but for batches. */
 	struct list_head batches;
 	struct qcow_notes now;
+	struct list_head *until;
 	u64 begun;
 	u64 ended;
 	/* Held while a round goes on. */
@@ -230,6 +232,7 @@ int __must_check qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first,
 int __must_check qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind,
 				u32 nr, u64 *first);
 void qcow_alloc_return_pool(struct qcow_alloc *a);
+void __qcow_alloc_unreserve(struct qcow_alloc *a, u64 cluster);
 int __must_check qcow_alloc_secure(struct qcow_alloc *a, u64 first, u32 nr);
 void qcow_alloc_trim(struct qcow_alloc *a);
 

@@ -192,6 +192,10 @@ static bool cmd_wants_space(struct qcow_cmd *cmd, struct request *rq)
 	if (!cmd->space_goal) {
 		cmd->space_goal = qcow_release_goal(a);
 		cmd->space_seen = 0;
+	}
+	/* For all bios of the request together */
+	if (!cmd->space_limited) {
+		cmd->space_limited = true;
 		cmd->space_until = jiffies + msecs_to_jiffies(CMD_SPACE_LIMIT);
 	}
 	return cmd->space_seen < cmd->space_goal &&
@@ -267,6 +271,7 @@ static void cmd_prepare(struct qcow_cmd *cmd, struct request *rq,
 	cmd->bvecs = NULL;
 	cmd->by_bio = false;
 	cmd->space_goal = 0;
+	cmd->space_limited = false;
 	io->image = target->image;
 	io->op = op;
 	io->wq = target->wq;

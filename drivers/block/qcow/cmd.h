@@ -46,6 +46,7 @@ struct qcow_target {
  * @space_goal: the round of reclaim after which a write fails for good for lack of
  *	space; 0: it did not fail yet
  * @space_seen: rounds that had ended when it was tried again
+ * @space_limited: @space_until is set
  * @space_until: jiffies; it is not tried again after that
  * @space_work: tries again
  * @flush_work: carries a flush out
@@ -57,6 +58,7 @@ struct qcow_cmd {
 	blk_status_t status;
 	u64 space_goal;
 	u64 space_seen;
+	bool space_limited;
 	unsigned long space_until;
 	struct delayed_work space_work;
 	struct work_struct flush_work;

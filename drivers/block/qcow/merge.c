@@ -17,11 +17,13 @@
 
 #include "bitmap.h"
 #include "commit.h"
+#include "fmt.h"
 #include "image.h"
 #include "l1.h"
 #include "map.h"
 #include "merge.h"
 #include "read.h"
+#include "reclaim.h"
 #include "resize.h"
 #include "space.h"
 #include "tree.h"
@@ -339,6 +341,8 @@ static int copy_range(struct copy *c, u64 pos, u64 end)
 		if (below->alloc)
 			qcow_commit_throttle(below->alloc);
 		n = copy_extent(c, pos, end - pos);
+		if (n == -ENOSPC && qcow_reclaim_any(below->alloc))
+			n = copy_extent(c, pos, end - pos);
 		if (n < 0)
 			return n;
 		cond_resched();
@@ -462,14 +466,7 @@ int qcow_merge_some(struct qcow_merge *m, const struct qcow_io *like, u64 bytes,
  */
 static int flush_below(struct qcow_image *below)
 {
-	int err;
-
-	if (below->alloc)
-		return qcow_write_flush(below);
-	err = qcow_file_sync(&below->file);
-	if (!err)
-		clear_bit(QCOW_IMAGE_UNSYNCED, &below->flags);
-	return err;
+	return below->alloc ? qcow_write_flush(below) : qcow_raw_sync_anew(below);
 }
 
 static int copy_rest(struct qcow_merge *m, const struct qcow_io *like,

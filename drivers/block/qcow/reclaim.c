@@ -108,11 +108,28 @@ void qcow_reclaim_hurry(struct qcow_alloc *a)
 void qcow_reclaim_finish(struct qcow_alloc *a)
 {
 	u64 goal = qcow_release_goal(a);
+	bool more;
 
-	mutex_lock(&a->reclaim.lock);
-	while (a->reclaim.ended < goal && qcow_release_step(a))
+	do {
+		mutex_lock(&a->reclaim.lock);
+		more = a->reclaim.ended < goal && qcow_release_step(a);
+		mutex_unlock(&a->reclaim.lock);
 		cond_resched();
-	mutex_unlock(&a->reclaim.lock);
+	} while (more);
+}
+
+/**
+ * qcow_reclaim_any() - there is no space: reclaim all that is durably gone
+ * @a: of the image; or NULL
+ *
+ * Context: as qcow_reclaim_finish(). May sleep. Return: whether there was any.
+ */
+bool qcow_reclaim_any(struct qcow_alloc *a)
+{
+	if (!a || !qcow_release_pending(a))
+		return false;
+	qcow_reclaim_finish(a);
+	return true;
 }
 
 /**

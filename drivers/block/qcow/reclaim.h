@@ -8,6 +8,7 @@ void qcow_reclaim_setup(struct qcow_alloc *a);
 void qcow_reclaim_soon(struct qcow_alloc *a);
 void qcow_reclaim_hurry(struct qcow_alloc *a);
 void qcow_reclaim_finish(struct qcow_alloc *a);
+bool qcow_reclaim_any(struct qcow_alloc *a);
 void qcow_reclaim_stop(struct qcow_alloc *a);
 
 #endif /* _QCOW_RECLAIM_H */

@@ -349,8 +349,10 @@ static bool round_take(struct qcow_alloc *a, const struct batch *until)
 		all = b == until;
 		__forget_batch(b);
 	}
-	if (all)
+	if (all) {
+		r->until = NULL;
 		WRITE_ONCE(r->begun, r->begun + 1);
+	}
 	if (all && qcow_notes_empty(&r->now))
 		WRITE_ONCE(r->ended, r->begun);
 	mutex_unlock(&a->lock);
@@ -366,6 +368,7 @@ static bool round_begin(struct qcow_alloc *a)
 	mutex_lock(&a->lock);
 	if (!list_empty(&r->batches))
 		until = list_last_entry(&r->batches, struct batch, list);
+	r->until = until ? &until->list : NULL;
 	mutex_unlock(&a->lock);
 	if (!until)
 		return false;
@@ -405,6 +408,7 @@ static void round_forget(struct qcow_alloc *a)
 		__forget_batch(b);
 	qcow_notes_forget(&r->now);
 	qcow_notes_forget(&a->releases);
+	r->until = NULL;
 	WRITE_ONCE(r->begun, r->begun + 1);
 	WRITE_ONCE(r->ended, r->begun);
 	mutex_unlock(&a->lock);
@@ -440,10 +444,14 @@ bool qcow_release_step(struct qcow_alloc *a)
  */
 u64 qcow_release_goal(struct qcow_alloc *a)
 {
+	struct qcow_reclaim *r = &a->reclaim;
 	u64 goal;
 
 	mutex_lock(&a->lock);
-	goal = a->reclaim.begun + !list_empty(&a->reclaim.batches);
+	goal = r->begun + !list_empty(&r->batches);
+	/* The round that is about to begin does not have those of later commits. */
+	if (r->until && !list_is_last(r->until, &r->batches))
+		goal++;
 	mutex_unlock(&a->lock);
 	return goal;
 }

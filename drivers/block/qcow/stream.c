@@ -14,6 +14,7 @@
 #include "image.h"
 #include "map.h"
 #include "place.h"
+#include "reclaim.h"
 #include "stream.h"
 
 /* Bytes that are read and written at once. */
@@ -78,6 +79,17 @@ static s64 stream_extent(struct stream *s, u64 pos, u64 len)
 				  min_t(u64, ext.len, STREAM_CHUNK), s->buf.mem);
 }
 
+static s64 stream_counted(struct stream *s, u64 pos, u64 len)
+{
+	struct qcow_inflight *inflight = &s->io.image->alloc->inflight;
+	s64 n;
+
+	s->io.epoch = qcow_inflight_begin(inflight);
+	n = stream_extent(s, pos, len);
+	qcow_inflight_end(inflight, s->io.epoch);
+	return n;
+}
+
 static int stream_stretch(struct stream *s, u64 end)
 {
 	struct qcow_image *img = s->io.image;
@@ -86,9 +98,9 @@ static int stream_stretch(struct stream *s, u64 end)
 
 	while (img->filled < end) {
 		qcow_commit_throttle(img->alloc);
-		s->io.epoch = qcow_inflight_begin(&img->alloc->inflight);
-		n = stream_extent(s, img->filled, end - img->filled);
-		qcow_inflight_end(&img->alloc->inflight, s->io.epoch);
+		n = stream_counted(s, img->filled, end - img->filled);
+		if (n == -ENOSPC && qcow_reclaim_any(img->alloc))
+			n = stream_counted(s, img->filled, end - img->filled);
 		if (n < 0)
 			return n;
 		img->filled += n;
