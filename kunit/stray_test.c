@@ -42,8 +42,8 @@ static void set_refcount(struct builder_image *b, u64 cluster, u64 value)
 	checker_put_bits(b->file + block, 4, cluster, value);
 }
 
-/* An image in which every third cluster of data is one. */
-static void build(struct kunit *test, struct strays *s, u32 kinds)
+/* An image in which one in @every clusters of data is one. */
+static void build(struct kunit *test, struct strays *s, u32 kinds, u32 every)
 {
 	struct rnd_state rnd = qtest_rnd(43000 + kinds);
 	struct builder_spec spec = {
@@ -67,7 +67,7 @@ static void build(struct kunit *test, struct strays *s, u32 kinds)
 
 		if (!c->host)
 			s->hole = min(s->hole, (u64)i * CLUSTER);
-		if (!c->host || s->nr == MAX_STRAYS || n++ % 3)
+		if (!c->host || s->nr == MAX_STRAYS || n++ % every)
 			continue;
 		s->guest[s->nr] = (u64)i * CLUSTER;
 		s->cluster[s->nr++] = c->host >> BITS;
@@ -125,7 +125,7 @@ static void stray_kept(struct kunit *test, u32 kinds, u32 row)
 	struct qcow_image *img;
 	struct strays s;
 
-	build(test, &s, kinds);
+	build(test, &s, kinds, 3);
 	img = s.w->img;
 	/* Their table is changed for the first time. */
 	KUNIT_EXPECT_EQ(test, writer_write(s.w, s.hole, CLUSTER), 0);
@@ -157,12 +157,33 @@ static void stray_data(struct kunit *test)
 	stray_kept(test, BUILDER_DATA | BUILDER_ZERO_ALLOC, 1);
 }
 
+/* Some were reserved before their table was looked at: they are not handed out. */
+static void stray_reserved(struct kunit *test)
+{
+	struct qcow_alloc *a;
+	struct strays s;
+	bool fresh;
+	u64 first;
+	u32 got;
+
+	build(test, &s, BUILDER_DATA, 1);
+	a = s.w->img->alloc;
+	KUNIT_ASSERT_EQ(test, qcow_alloc_clusters(a, 1, &first, &got, &fresh), 0);
+	KUNIT_ASSERT_LT(test, a->pool.next, a->pool.end);
+	KUNIT_EXPECT_EQ(test, writer_write(s.w, s.hole, CLUSTER), 0);
+	KUNIT_EXPECT_EQ(test, a->nr_strays, s.nr - is_stray(&s, first));
+	take_all(test, &s, 1);
+	KUNIT_EXPECT_FALSE(test, qcow_image_stopped(s.w->img));
+	writer_close(s.w);
+	writer_free(s.w);
+}
+
 /* More than can be remembered: nothing is written any more, and nothing is lost. */
 static void stray_many(struct kunit *test)
 {
 	struct strays s;
 
-	build(test, &s, BUILDER_DATA);
+	build(test, &s, BUILDER_DATA, 3);
 	s.w->img->alloc->nr_strays = BIT(16);
 	KUNIT_EXPECT_EQ(test, writer_write(s.w, s.hole, CLUSTER), -EIO);
 	KUNIT_EXPECT_TRUE(test, qcow_image_stopped(s.w->img));
@@ -172,6 +193,7 @@ static void stray_many(struct kunit *test)
 
 static struct kunit_case stray_test_cases[] = {
 	KUNIT_CASE(stray_data),
+	KUNIT_CASE(stray_reserved),
 	KUNIT_CASE(stray_many),
 	{ }
 };

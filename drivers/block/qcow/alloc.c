@@ -176,6 +176,23 @@ static void __return_run(struct qcow_alloc *a, struct qcow_run *run)
 	run->end = run->next;
 }
 
+/**
+ * __qcow_alloc_unreserve() - have none of some clusters reserved
+ * @a: of the image
+ * @cluster: one of them
+ *
+ * If it is reserved, all that is reserved is free again, as far as refcounts tell.
+ * Context: under a->lock. May sleep.
+ */
+void __qcow_alloc_unreserve(struct qcow_alloc *a, u64 cluster)
+{
+	lockdep_assert_held(&a->lock);
+	if (likely(cluster < a->pool.next || cluster >= a->pool.end))
+		return;
+	WRITE_ONCE(a->hint, min(a->hint, a->pool.next));
+	__return_run(a, &a->pool);
+}
+
 /*
  * A volume may have been extended, or made smaller, since it was last looked at.
  * What is reserved behind its end is given back: no write could get there.

@@ -286,6 +286,7 @@ struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 offset)
 	if (IS_ERR(slice))
 		return slice;
 	spin_lock(&cache->lock);
+	clear_bit(QCOW_SLICE_VETTED, &slice->flags);
 	memset(slice->data, 0, 1UL << cache->slice_bits);
 	__qcow_cache_dirty(slice);
 	spin_unlock(&cache->lock);

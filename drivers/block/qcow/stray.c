@@ -51,6 +51,8 @@ static int stray_check(struct qcow_alloc *a, u64 first, u32 nr, u64 guest)
 
 	mutex_lock(&a->lock);
 	for (i = first; !err && i < first + nr; i++) {
+		/* No entry leads to a cluster that is reserved: it was free before. */
+		__qcow_alloc_unreserve(a, i);
 		err = __qcow_refcount_get(a, i, &value);
 		if (!err && !value && !qcow_alloc_is_meta(a, i))
 			err = __stray_note(a, i, guest);
