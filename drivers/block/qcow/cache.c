@@ -507,7 +507,9 @@ int qcow_cache_write(struct qcow_cache *cache, struct list_head *captured)
 {
 	struct capture *c;
 
+	atomic_inc(&cache->file->busy);
 	write_captured(cache, captured);
+	atomic_dec(&cache->file->busy);
 	list_for_each_entry(c, captured, list) {
 		if (c->err == -EAGAIN)
 			c->err = qcow_file_pwrite(cache->file,
