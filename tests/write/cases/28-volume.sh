@@ -106,7 +106,8 @@ case_volume_shrunk() {
 	attach /dev/mapper/bad
 	operate "$dev" 'write 2m 2m 6' 'flush'
 	volume 8
-	operate "$dev" 'write 4m 12m 7 =ENOSPC' 'flush' 'read 0 2m 5' 'read 2m 2m 6'
+	# One request, which takes all that is left; of several nobody knows which got it.
+	operate "$dev" 'write 4m 4m 7 =ENOSPC' 'flush' 'read 0 2m 5' 'read 2m 2m 6'
 	for i in 1 2 3; do
 		operate "$dev" "write 1${i}m 1m 7 =ENOSPC" 'flush'
 	done

@@ -14,8 +14,8 @@ HERE=/tmp/here-$$
 LEFT=/tmp/cases.left
 export HERE
 mkdir $HERE
-# Those files whose cases have a mapped disk, "bad"
-mapfile -t bad < <(cd "$here/../cases" && grep -l mapper/bad [0-9]*.sh)
+# Those files whose cases have the second disk, or the mapped one, "bad"
+mapfile -t bad < <(cd "$here/../cases" && grep -lE "mapper/bad|/dev/vdb" [0-9]*.sh)
 
 has_bad() {
 	[[ " ${bad[*]} " == *" $1 "* ]]
