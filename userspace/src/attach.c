@@ -18,6 +18,7 @@
 #include "device.h"
 #include "in_use.h"
 #include "keys.h"
+#include "node.h"
 #include "report.h"
 #include "text.h"
 
@@ -426,7 +427,7 @@ static int attach_image(struct attach *a, const char *name)
 
 	if (index < 0)
 		return 1;
-	if (device_wait(index, began))
+	if (node_wait(index, began))
 		return undo_attach(a, index, "has not appeared", "is a devtmpfs mounted on /dev?");
 	err = print_name(index);
 	if (!err)
