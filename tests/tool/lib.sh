@@ -247,6 +247,7 @@ fake_root()
 	ln -s ../../devices/virtual/block/qcow0/qcow0p1 root/sys/dev/block/240:1
 	echo 41943040 >$s/size
 	echo 0 >$s/ro
+	echo 1000 >$s/diskseq
 	echo qcow2 >$s/qcow/format
 	echo 2 >$s/qcow/depth
 	echo 1 >$s/qcow/openers

@@ -16,6 +16,7 @@
  * attach that does not fail keeps the open files, as the driver would, until the
  * process whose id is then in the file $MOCK_HOLD ends. $MOCK_FLAGS: the attach
  * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
+ * $MOCK_OLD_ATTACH: an attach does not tell the diskseq.
  * $MOCK_DETACH_ERRNO, $MOCK_MSG: how a detach fails. $MOCK_OLD_DETACH: the driver
  * knows of nothing but flags and index.
  * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through.
@@ -510,6 +511,7 @@ static int mock_attach(struct qcow_ioc_attach *a)
 		own_file(i, images[i].format, QCOW_FILE_DATA, images[i].data_fd);
 	}
 	a->index = 0;
+	a->diskseq = getenv("MOCK_OLD_ATTACH") ? 0 : MOCK_DISKSEQ;
 	return 0;
 }
 

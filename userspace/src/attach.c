@@ -419,6 +419,19 @@ static int undo_attach(const struct attach *a, int index, const char *wrong,
 	return 1;
 }
 
+/* The number may be another device's by now, which is none of ours. */
+static int report_gone(int index, const char *name)
+{
+	char *dev = xasprintf("/dev/qcow%d", index);
+	char *shown = text_escape(name);
+
+	report(dev, "is not the device of %s any more, as somebody else detached it or applied a snapshot; see qcowctl list",
+	       shown);
+	free(shown);
+	free(dev);
+	return 1;
+}
+
 static int attach_image(struct attach *a, const char *name)
 {
 	u64 began = device_clock();
@@ -427,7 +440,10 @@ static int attach_image(struct attach *a, const char *name)
 
 	if (index < 0)
 		return 1;
-	if (node_wait(index, began))
+	err = node_wait(index, a->ioc.diskseq, began);
+	if (err > 0)
+		return report_gone(index, name);
+	if (err)
 		return undo_attach(a, index, "has not appeared", "is a devtmpfs mounted on /dev?");
 	err = print_name(index);
 	if (!err)

@@ -55,27 +55,41 @@ static bool nodes_ready(int index, struct udev *udev, u64 began)
 	return nr > 0;
 }
 
+/* Return: 0; -1: the nodes are not ready; or 1: the number is not the device's any more. */
+static int nodes_state(int index, u64 diskseq, struct udev *udev, u64 began)
+{
+	bool ready = nodes_ready(index, udev, began);
+
+	/* Asked last, so that the nodes above were those of this device. */
+	if (!sysfs_is_disk(index, diskseq))
+		return 1;
+	return ready ? 0 : -1;
+}
+
 /**
  * node_wait() - wait until a new device and its partitions are in /dev
  * @index: the N of /dev/qcowN
+ * @diskseq: of its disk; 0: not known
  * @began: device_clock() before it was attached
  *
  * And until udev, where it runs, has set their links and permissions.
  *
- * Return: 0, or -1 if the nodes did not appear.
+ * Return: 0; -1: the nodes did not appear; or 1: the device is gone, or is another disk
+ * by now.
  */
-int node_wait(int index, u64 began)
+int node_wait(int index, u64 diskseq, u64 began)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
 	u64 end = device_clock() + WAIT_USEC;
 	struct udev *udev = NULL;
-	bool ready;
+	int state;
 
 	if (!access("/run/udev/control", F_OK))
 		udev = udev_new();
-	while (!(ready = nodes_ready(index, udev, began)) && device_clock() <= end)
+	while ((state = nodes_state(index, diskseq, udev, began)) < 0 &&
+	       device_clock() <= end)
 		nanosleep(&pause, NULL);
 	udev_unref(udev);
 	/* A udev that never finishes is no reason to call the device missing. */
-	return ready || nodes_ready(index, NULL, began) ? 0 : -1;
+	return state < 0 ? nodes_state(index, diskseq, NULL, began) : state;
 }

@@ -4,6 +4,6 @@
 
 #include "qcow/pure.h"
 
-int node_wait(int index, u64 began);
+int node_wait(int index, u64 diskseq, u64 began);
 
 #endif /* _QCOWCTL_NODE_H */

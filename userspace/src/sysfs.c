@@ -238,6 +238,24 @@ bool sysfs_exists(int index)
 }
 
 /**
+ * sysfs_is_disk() - does a number still belong to a certain disk?
+ * @index: the N of /dev/qcowN
+ * @diskseq: the disk's; 0: not known
+ *
+ * Return: whether the device is there and has this diskseq, as far as sysfs tells.
+ */
+bool sysfs_is_disk(int index, u64 diskseq)
+{
+	char path[64];
+	u64 now;
+
+	snprintf(path, sizeof(path), "/sys/block/qcow%d", index);
+	if (access(path, F_OK))
+		return false;
+	return !diskseq || !sysfs_read_u64(&now, "%s/diskseq", path) || now == diskseq;
+}
+
+/**
  * sysfs_index_of() - which device a device number belongs to
  * @dev: the device number
  * @partition: whether it is that of a partition

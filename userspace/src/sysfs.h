@@ -26,6 +26,7 @@ int sysfs_devices(int **list);
 size_t sysfs_nodes(int index, struct sysfs_node *nodes);
 size_t sysfs_overlapping(dev_t dev, struct sysfs_node *nodes);
 bool sysfs_exists(int index);
+bool sysfs_is_disk(int index, u64 diskseq);
 int sysfs_index_of(dev_t dev, bool *partition);
 
 #endif /* _QCOWCTL_SYSFS_H */
