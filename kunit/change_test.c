@@ -9,7 +9,10 @@
 #include <asm/unaligned.h>
 
 #include "alloc.h"
+#include "commit.h"
 #include "image.h"
+#include "reclaim.h"
+#include "release.h"
 #include "resize.h"
 #include "stream.h"
 #include "writer.h"
@@ -416,11 +419,97 @@ static void change_size_interrupted(struct kunit *test)
 		interrupt_one(test, seed);
 }
 
+/*
+ * There is no space for what comes from below, but for what commits made free and
+ * nobody has given back yet.
+ */
+static void change_stream_reclaims(struct kunit *test)
+{
+	struct rnd_state rnd = qtest_rnd(54000);
+	struct builder_spec specs[2] = {
+		{
+			.version = 3,
+			.cluster_bits = 9,
+			.kinds = BUILDER_HOLE,
+			.size = 64 * SECTOR,
+			.writable = true,
+			.order = 4,
+			.room = 256 << 10,
+		},
+		{ .raw = true, .size = 64 * SECTOR },
+	};
+	struct writer *w = test->priv;
+	struct change_case c = { .w = w };
+	struct qcow_alloc *a;
+	const char *fault;
+	struct qcow_io io;
+	u32 got, i;
+	u64 first;
+	bool fresh;
+
+	KUNIT_ASSERT_EQ(test, writer_build(w, specs, 2, &rnd), 0);
+	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "%s", w->base.msg.text);
+	a = w->img->alloc;
+	for (i = 0; i < 40; i++)
+		KUNIT_EXPECT_EQ(test, writer_write(w, i * SECTOR, SECTOR), 0);
+	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
+	qcow_reclaim_stop(a);
+	writer_submit_zero(w, 0, 0, 40 * SECTOR, QCOW_OP_DISCARD);
+	KUNIT_EXPECT_EQ(test, writer_wait(w, 0), 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	qcow_alloc_return_pool(a);
+	a->limit = a->hint;
+	KUNIT_EXPECT_TRUE(test, qcow_release_pending(a));
+	KUNIT_EXPECT_EQ(test, qcow_alloc_clusters(a, 1, &first, &got, &fresh), -ENOSPC);
+	io = like(&c);
+	KUNIT_EXPECT_EQ(test, qcow_stream_some(&io, w->img->size), 0);
+	KUNIT_EXPECT_EQ(test, w->img->filled, w->img->size);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	writer_close(w);
+	fault = writer_check_closed(w);
+	KUNIT_EXPECT_TRUE_MSG(test, !fault, "%s", fault);
+	writer_free(w);
+}
+
+/* Others made the file of a raw image longer. That is not cut off unless asked for. */
+static void change_raw_keeps_file(struct kunit *test)
+{
+	struct builder_spec spec = { .raw = true, .size = 64 << 10, .writable = true };
+	struct rnd_state rnd = qtest_rnd(55000);
+	struct writer *w = test->priv;
+	struct change_case c = { .w = w };
+	struct memlog log = { };
+	struct memfile *m;
+	struct users u;
+
+	KUNIT_ASSERT_EQ(test, builder_build(w->base.c, &spec, 1, &rnd), 0);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	m = writer_top(w)->m;
+	w->log = &log;
+	memfile_set_size(m, 256 << 10);
+	for (c.new = 64 << 10; c.new < 256 << 10; c.new += 64 << 10) {
+		KUNIT_EXPECT_EQ(test, do_resize(&c, &u), -EINVAL);
+		KUNIT_EXPECT_EQ(test, memfile_size(m), 256 << 10);
+		KUNIT_EXPECT_EQ(test, w->img->size, 64 << 10);
+	}
+	c.new = 256 << 10;
+	KUNIT_EXPECT_EQ(test, do_resize(&c, &u), 0);
+	KUNIT_EXPECT_EQ(test, w->img->size, c.new);
+	c.new = 32 << 10;
+	KUNIT_EXPECT_EQ(test, do_resize(&c, &u), 0);
+	KUNIT_EXPECT_EQ(test, memfile_size(m), c.new);
+	w->log = NULL;
+	writer_close(w);
+	builder_free(w->base.c);
+}
+
 static struct kunit_case change_test_cases[] = {
 	KUNIT_CASE(change_size),
 	KUNIT_CASE(change_size_fails),
 	KUNIT_CASE(change_size_interrupted),
 	KUNIT_CASE(change_stream),
+	KUNIT_CASE(change_stream_reclaims),
+	KUNIT_CASE(change_raw_keeps_file),
 	{ }
 };
 

@@ -11,6 +11,7 @@
 #include "file.h"
 #include "memfile.h"
 #include "qtest.h"
+#include "space.h"
 
 #define DATA_SIZE	(160 << 10)
 #define BUF_SIZE	(128 << 10)
@@ -686,6 +687,22 @@ static void file_write_not_now(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&t->ends), 1);
 }
 
+/* --- Holes --- */
+
+/* The filesystem says "no data" of what was cut off, too: that is no hole. */
+static void file_hole_cut_off(struct kunit *test)
+{
+	struct memfile_mode mode = { };
+	struct file_fixture *x = test->priv;
+
+	open_writable(test, &mode);
+	KUNIT_EXPECT_FALSE(test, qcow_space_is_hole(&x->f, 16384, 4096));
+	KUNIT_EXPECT_TRUE(test, qcow_space_is_hole(&x->f, DATA_SIZE, 4096));
+	memfile_set_size(x->m, 8192);
+	KUNIT_EXPECT_FALSE(test, qcow_space_is_hole(&x->f, 16384, 4096));
+	KUNIT_EXPECT_FALSE(test, qcow_space_is_hole(&x->f, DATA_SIZE, 4096));
+}
+
 static struct kunit_case file_test_cases[] = {
 	KUNIT_CASE_PARAM(file_open, open_gen_params),
 	KUNIT_CASE(file_open_refused),
@@ -702,6 +719,7 @@ static struct kunit_case file_test_cases[] = {
 	KUNIT_CASE(file_read_grown),
 	KUNIT_CASE(file_write_keeps_freeze_off),
 	KUNIT_CASE(file_write_not_now),
+	KUNIT_CASE(file_hole_cut_off),
 	{ }
 };
 

@@ -269,10 +269,13 @@ static int memfile_fsync(struct file *file, loff_t start, loff_t end, int datasy
 	struct memfile *m = file->private_data;
 	struct memlog_entry *e = NULL;
 	int err = 0;
+	bool first;
 
-	atomic_inc(&m->syncs);
+	first = atomic_inc_return(&m->syncs) == 1;
 	if (memfile_fails(m, MEMFILE_SYNC))
 		err = m->mode.error ?: -EIO;
+	if (first && m->mode.sync_gate)
+		wait_for_completion(m->mode.sync_gate);
 	if (m->log)
 		e = memlog_begin(m->log, MEMLOG_SYNC, 0, 0);
 	memfile_delay(m);

@@ -37,6 +37,7 @@
  * @gate: what those wait for that complete from a work item, or NULL
  * @irqs_off: these complete as a disk's interrupt would do it
  * @room: bytes of the file that there is room for on its disk, 0: no limit
+ * @sync_gate: what the first sync waits for before it returns, or NULL
  */
 struct memfile_mode {
 	bool nowait;
@@ -57,6 +58,7 @@ struct memfile_mode {
 	struct completion *gate;
 	bool irqs_off;
 	u64 room;
+	struct completion *sync_gate;
 };
 
 /**

@@ -11,8 +11,11 @@
 
 #include "alloc.h"
 #include "bitmap.h"
+#include "commit.h"
 #include "image.h"
 #include "merge.h"
+#include "reclaim.h"
+#include "release.h"
 #include "writer.h"
 #include "zero.h"
 
@@ -132,21 +135,12 @@ static void start_cuts(struct merge_case *c)
 
 /* --- Set-up --- */
 
-static void build(struct kunit *test, struct merge_case *c)
+/* Of so many images; the first two are logged. */
+static void build_specs(struct kunit *test, struct merge_case *c,
+			const struct builder_spec *specs, u32 nr)
 {
-	struct builder_spec specs[3];
 	struct writer *w = &c->w;
-	u32 nr = 2;
 
-	writer_random_spec(&c->rnd, &specs[0]);
-	writer_random_spec(&c->rnd, &specs[1]);
-	builder_random_spec(&c->rnd, &specs[2]);
-	specs[0].size = clamp_t(u64, specs[0].size, 4 * SECTOR, 96 << 10);
-	specs[0].room = 1 << 20;
-	specs[1].size = clamp_t(u64, specs[1].size, 4 * SECTOR, 96 << 10);
-	specs[1].room = 1 << 20;
-	specs[1].raw = qtest_one_in(&c->rnd, 3);
-	nr += !specs[1].raw && qtest_one_in(&c->rnd, 2);
 	KUNIT_ASSERT_EQ(test, writer_build(w, specs, nr, &c->rnd), 0);
 	KUNIT_ASSERT_EQ(test, writer_log(w, LOG_ENTRIES, LOG_BYTES), 0);
 	w->under = under;
@@ -158,6 +152,23 @@ static void build(struct kunit *test, struct merge_case *c)
 	if (!specs[1].raw)
 		KUNIT_ASSERT_EQ(test, checker_init(&c->k, (below(c)->m->capacity >>
 					below(c)->spec.cluster_bits) + 1), 0);
+}
+
+static void build(struct kunit *test, struct merge_case *c)
+{
+	struct builder_spec specs[3];
+	u32 nr = 2;
+
+	writer_random_spec(&c->rnd, &specs[0]);
+	writer_random_spec(&c->rnd, &specs[1]);
+	builder_random_spec(&c->rnd, &specs[2]);
+	specs[0].size = clamp_t(u64, specs[0].size, 4 * SECTOR, 96 << 10);
+	specs[0].room = 1 << 20;
+	specs[1].size = clamp_t(u64, specs[1].size, 4 * SECTOR, 96 << 10);
+	specs[1].room = 1 << 20;
+	specs[1].raw = qtest_one_in(&c->rnd, 3);
+	nr += !specs[1].raw && qtest_one_in(&c->rnd, 2);
+	build_specs(test, c, specs, nr);
 }
 
 static void tear_down(struct merge_case *c)
@@ -209,7 +220,8 @@ static int swap_below(struct merge_case *c, bool writable)
 	return qcow_image_close_replaced(qcow_image_swap_backing(c->w.img, img), img);
 }
 
-static int begin(struct merge_case *c)
+/* @bits: log2 of the bytes that are copied in one piece */
+static int begin_by(struct merge_case *c, u32 bits)
 {
 	struct qcow_io io = like(c);
 	int err;
@@ -217,13 +229,18 @@ static int begin(struct merge_case *c)
 	err = swap_below(c, true);
 	if (err)
 		return err;
-	c->m = qcow_merge_create(c->w.img, 9 + qtest_below(&c->rnd, 8));
+	c->m = qcow_merge_create(c->w.img, bits);
 	if (!c->m)
 		return -ENOMEM;
 	qcow_merge_begin(c->m);
 	err = qcow_merge_start(c->m, &io, &c->w.base.msg);
 	c->started = !err;
 	return err;
+}
+
+static int begin(struct merge_case *c)
+{
+	return begin_by(c, 9 + qtest_below(&c->rnd, 8));
 }
 
 static int end(struct merge_case *c)
@@ -569,11 +586,79 @@ static void merge_test_exit(struct kunit *test)
 	writer_test_exit(test);
 }
 
+/*
+ * The backing file has no space, but for what its commits made free and nobody has
+ * given back yet.
+ */
+static void merge_reclaims(struct kunit *test)
+{
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = 9,
+		.size = 64 * SECTOR,
+		.writable = true,
+		.order = 4,
+		.room = 256 << 10,
+	}, specs[2] = { spec, spec };
+	struct merge_case *c = test->priv;
+	struct qcow_alloc *a;
+	const char *fault;
+	u32 got, i, n = 0;
+	struct qcow_io io;
+	u64 first;
+	bool fresh;
+	int err;
+
+	c->rnd = qtest_rnd(62000);
+	specs[0].kinds = BUILDER_HOLE;
+	specs[1].kinds = BUILDER_HOLE | BUILDER_DATA;
+	specs[1].tidy = true;
+	build_specs(test, c, specs, 2);
+	KUNIT_ASSERT_EQ_MSG(test, writer_open(&c->w), 0, "%s", c->w.base.msg.text);
+	/* What the backing file has in its first half goes, and is as much as comes. */
+	for (i = 0; i < 32; i++) {
+		if (!below(c)->clusters[i].host)
+			continue;
+		writer_submit_zero(&c->w, 0, i * SECTOR, SECTOR, QCOW_OP_UNMAP);
+		KUNIT_EXPECT_EQ(test, writer_wait(&c->w, 0), 0);
+		/* Else somebody else has it as well. */
+		n += get_unaligned_be64(below(c)->file + below(c)->clusters[i].l2_at) >> 63;
+	}
+	KUNIT_ASSERT_GT(test, n, 0);
+	for (i = 32; i < 64 && n; i++) {
+		if (below(c)->clusters[i].host)
+			continue;
+		KUNIT_EXPECT_EQ(test, writer_write(&c->w, i * SECTOR, SECTOR), 0);
+		n--;
+	}
+	KUNIT_ASSERT_EQ_MSG(test, begin_by(c, 9), 0, "%s", c->w.base.msg.text);
+	io = like(c);
+	a = c->w.img->backing->alloc;
+	qcow_reclaim_stop(a);
+	KUNIT_EXPECT_EQ(test, qcow_merge_some(c->m, &io, 32 * SECTOR, &c->w.base.msg), 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	qcow_alloc_return_pool(a);
+	a->limit = memfile_size(below(c)->m) / SECTOR;
+	do {
+		err = qcow_alloc_clusters(a, 1, &first, &got, &fresh);
+	} while (!err);
+	KUNIT_EXPECT_EQ(test, err, -ENOSPC);
+	KUNIT_EXPECT_TRUE(test, qcow_release_pending(a));
+	KUNIT_EXPECT_EQ_MSG(test, merge(c, false), 0, "%s", c->w.base.msg.text);
+	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
+	KUNIT_EXPECT_EQ(test, end(c), 0);
+	writer_close(&c->w);
+	fault = check_closed(c);
+	KUNIT_EXPECT_TRUE_MSG(test, !fault, "%s", fault);
+	tear_down(c);
+}
+
 static struct kunit_case merge_test_cases[] = {
 	KUNIT_CASE(merge_cut),
 	KUNIT_CASE(merge_fault),
 	KUNIT_CASE(merge_press),
 	KUNIT_CASE(merge_interrupted),
+	KUNIT_CASE(merge_reclaims),
 	{ }
 };
 

@@ -3,7 +3,9 @@
  * Clusters that lost references: sets of notes against a plain count; two notes for
  * one cluster; a commit that does not wait for what it makes free.
  */
+#include <linux/delay.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include <asm/unaligned.h>
 
@@ -279,6 +281,58 @@ static void release_behind(struct kunit *test)
 	writer_free(w);
 }
 
+struct finisher {
+	struct work_struct work;
+	struct qcow_alloc *a;
+};
+
+static void finisher_work(struct work_struct *work)
+{
+	qcow_reclaim_finish(container_of(work, struct finisher, work)->a);
+}
+
+/*
+ * A commit that ends while a round waits for I/O is in the round after that. A write
+ * that lacks space then waits for that one.
+ */
+static void release_goal(struct kunit *test)
+{
+	struct finisher f = { };
+	struct writer *w = test->priv;
+	u64 cluster, refs, goal;
+	struct qcow_alloc *a;
+	u32 tries = 0;
+	u8 epoch;
+
+	build_crossed(test, 1);
+	cluster = writer_top(w)->clusters[1].host >> BITS;
+	a = f.a = w->img->alloc;
+	qcow_reclaim_stop(a);
+	epoch = qcow_inflight_begin(&a->inflight);
+	discard(test, 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	INIT_WORK_ONSTACK(&f.work, finisher_work);
+	queue_work(qtest_commit_wq, &f.work);
+	while (!READ_ONCE(a->reclaim.until) && tries++ < 1000)
+		msleep(10);
+	discard(test, 1);
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	goal = qcow_release_goal(a);
+	qcow_inflight_end(&a->inflight, epoch);
+	flush_work(&f.work);
+	destroy_work_on_stack(&f.work);
+	KUNIT_EXPECT_EQ(test, qcow_refcount_get(a, cluster, &refs), 0);
+	KUNIT_EXPECT_EQ(test, refs, 1);
+	KUNIT_EXPECT_LT(test, a->reclaim.ended, goal);
+	qcow_reclaim_finish(a);
+	KUNIT_EXPECT_EQ(test, qcow_refcount_get(a, cluster, &refs), 0);
+	KUNIT_EXPECT_EQ(test, refs, 0);
+	KUNIT_EXPECT_GE(test, a->reclaim.ended, goal);
+	writer_close(w);
+	KUNIT_EXPECT_NULL(test, writer_check_closed(w));
+	writer_free(w);
+}
+
 static struct kunit_case release_test_cases[] = {
 	KUNIT_CASE(release_notes),
 	KUNIT_CASE(release_joined),
@@ -286,6 +340,7 @@ static struct kunit_case release_test_cases[] = {
 	KUNIT_CASE(release_twice_later),
 	KUNIT_CASE(release_twice_now),
 	KUNIT_CASE(release_behind),
+	KUNIT_CASE(release_goal),
 	{ }
 };
 

@@ -3,14 +3,17 @@
  * Clusters of the disk that are free by their refcounts: nobody is given them once an
  * L2 table that leads to them is changed, and the disk keeps what it has there.
  */
+#include <linux/err.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include <asm/unaligned.h>
 
 #include "alloc.h"
+#include "cache.h"
 #include "format.h"
 #include "refcount.h"
+#include "stray.h"
 #include "writer.h"
 
 #define BITS		9
@@ -178,6 +181,31 @@ static void stray_reserved(struct kunit *test)
 	writer_free(s.w);
 }
 
+/* A table that is made where another one was has not been looked at. */
+static void stray_table_made_anew(struct kunit *test)
+{
+	struct qcow_slice *slice;
+	struct qcow_image *img;
+	struct strays s;
+	u64 free;
+
+	build(test, &s, BUILDER_DATA, 3);
+	img = s.w->img;
+	free = (writer_top(s.w)->file_len >> BITS) + 4;
+	KUNIT_ASSERT_EQ(test, writer_write(s.w, s.hole, CLUSTER), 0);
+	KUNIT_EXPECT_EQ(test, img->alloc->nr_strays, s.nr);
+	qcow_alloc_return_pool(img->alloc);
+	slice = qcow_cache_get_new(img->cache, img->l1[0] & QCOW_DISK_L1E_OFFSET_MASK);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(slice));
+	slice->data[0] = cpu_to_be64(free << BITS | QCOW_DISK_E_COPIED);
+	KUNIT_EXPECT_EQ(test, qcow_stray_vet(img->alloc, slice, 0), 0);
+	KUNIT_EXPECT_EQ(test, img->alloc->nr_strays, s.nr + 1);
+	slice->data[0] = 0;
+	qcow_cache_put(slice);
+	writer_close(s.w);
+	writer_free(s.w);
+}
+
 /* More than can be remembered: nothing is written any more, and nothing is lost. */
 static void stray_many(struct kunit *test)
 {
@@ -194,6 +222,7 @@ static void stray_many(struct kunit *test)
 static struct kunit_case stray_test_cases[] = {
 	KUNIT_CASE(stray_data),
 	KUNIT_CASE(stray_reserved),
+	KUNIT_CASE(stray_table_made_anew),
 	KUNIT_CASE(stray_many),
 	{ }
 };
