@@ -237,8 +237,8 @@ static void size_show_less(struct change_size *c, sector_t sectors)
 static int size_show(struct qcow_resize_ops *ops, u64 bytes)
 {
 	struct change_size *c = container_of(ops, struct change_size, ops);
-	sector_t sectors = bytes >> SECTOR_SHIFT;
 	struct qcow_device *dev = c->dev;
+	sector_t sectors = qcow_device_sectors(dev, bytes);
 	int err = -EBUSY;
 
 	if (sectors >= dev->target.sectors) {
@@ -293,17 +293,29 @@ static void size_partitions(struct change_size *c)
 	qcow_fail(c->msg, 0, "is smaller now, but has partitions that end behind its end: change its partition table, or have it read again by blockdev --rereadpt");
 }
 
-static int resize_check(const struct qcow_device *dev, u64 bytes,
+/* A file is as large as it is: of its end the device shows whole sectors. */
+static int resize_check_size(const struct qcow_device *dev, u64 bytes, bool max,
+			     struct qcow_msg *msg)
+{
+	u32 unit = max ? SECTOR_SIZE : dev->sector_size;
+
+	if (bytes < dev->sector_size)
+		return qcow_fail(msg, -EINVAL, "a disk has at least one sector, here of %u bytes",
+				 dev->sector_size);
+	if (bytes & (unit - 1) || bytes > S64_MAX - SECTOR_SIZE)
+		return qcow_fail(msg, -EINVAL, "a size is a multiple of %u bytes",
+				 unit);
+	return 0;
+}
+
+static int resize_check(const struct qcow_device *dev, u64 bytes, bool max,
 			struct qcow_msg *msg)
 {
 	if (dev->target.offset || dev->size_limit)
 		return qcow_fail(msg, -EINVAL, "shows a part of its image's disk; attach all of it to resize it");
 	if (qcow_bitmap_present(dev->target.image))
 		return qcow_fail(msg, -EOPNOTSUPP, "has bitmaps, which fit its size; remove them first");
-	if (!bytes || bytes % SECTOR_SIZE || bytes > S64_MAX - SECTOR_SIZE)
-		return qcow_fail(msg, -EINVAL, "a size is a multiple of %u bytes",
-				 SECTOR_SIZE);
-	return 0;
+	return resize_check_size(dev, bytes, max, msg);
 }
 
 static int resize_run(struct qcow_device *dev, struct qcow_change *base)
@@ -317,7 +329,8 @@ static int resize_run(struct qcow_device *dev, struct qcow_change *base)
 	if (c->flags & QCOW_RESIZE_MAX)
 		err = qcow_resize_max(dev->target.image, &c->bytes, c->msg);
 	if (!err)
-		err = resize_check(dev, c->bytes, c->msg);
+		err = resize_check(dev, c->bytes, c->flags & QCOW_RESIZE_MAX,
+				   c->msg);
 	if (!err)
 		err = qcow_resize(&like, c->bytes, &c->ops, c->msg);
 	if (dev->target.image->size < before)
@@ -507,7 +520,7 @@ static void apply_go(struct qcow_pause *p)
 	struct change_snapshot *c = container_of(p, struct change_snapshot, pause);
 	struct qcow_device *dev = c->dev;
 
-	WRITE_ONCE(dev->target.sectors, qcow_device_sectors(dev));
+	WRITE_ONCE(dev->target.sectors, qcow_device_sectors(dev, dev->target.image->size));
 	snapshot_go(p);
 	if (c->req->applied)
 		apply_tell(dev);
@@ -521,7 +534,8 @@ static int snapshot_apply(struct change_snapshot *c)
 	/* Asked again when it counts; this spares work that would be in vain. */
 	if (disk_openers(dev->disk))
 		return -EBUSY;
-	c->req->min_size = dev->target.offset ? dev->target.offset + SECTOR_SIZE : 0;
+	if (dev->target.offset || dev->sector_size > SECTOR_SIZE)
+		c->req->min_size = dev->target.offset + dev->sector_size;
 	/* It may be another disk all over, of another size. */
 	if (qcow_bitmap_present(dev->target.image))
 		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot tell what a snapshot changes; remove them first");

@@ -6,6 +6,7 @@
 #include <linux/compat.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/log2.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -53,13 +54,33 @@ void qcow_ctl_tell(u64 to_address, u32 size, const struct qcow_msg *msg)
 
 /* --- Attach --- */
 
+static u32 ctl_sector_size(const struct qcow_ioc_attach *arg)
+{
+	return arg->sector_size ?: QCOW_SECTOR_SIZE_MIN;
+}
+
+/* The sectors of the device, and its window, which consists of such. */
+static int ctl_check_window(const struct qcow_ioc_attach *arg, u32 sector_size,
+			    struct qcow_msg *msg)
+{
+	if (sector_size < QCOW_SECTOR_SIZE_MIN ||
+	    sector_size > QCOW_SECTOR_SIZE_MAX || !is_power_of_2(sector_size))
+		return qcow_fail(msg, -EINVAL, "a sector has a power of two of bytes, from %u to %u, not %u",
+				 QCOW_SECTOR_SIZE_MIN, QCOW_SECTOR_SIZE_MAX,
+				 sector_size);
+	if ((arg->offset | arg->size_limit) & (sector_size - 1))
+		return qcow_fail(msg, -EINVAL, "offset and size limit must be multiples of %u",
+				 sector_size);
+	return 0;
+}
+
 static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 			    struct qcow_msg *msg)
 {
 	u32 flags = arg->flags;
 
-	if (flags & ~CTL_ATTACH_FLAGS || arg->pad ||
-	    arg->diskseq || memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
+	if (flags & ~CTL_ATTACH_FLAGS || arg->diskseq ||
+	    memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
 		return qcow_fail(msg, -EINVAL, "the driver does not know a flag of the attach; it is older than the tool");
 	if ((flags & QCOW_ATTACH_UNTRUSTED) && !(flags & QCOW_ATTACH_RO))
 		return qcow_fail(msg, -EINVAL, "an untrusted image can only be attached read-only");
@@ -81,14 +102,11 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 		return -EINVAL;
 	if (arg->snapshot && !(flags & QCOW_ATTACH_RO))
 		return qcow_fail(msg, -EINVAL, "a snapshot can only be attached read-only");
-	if ((arg->offset | arg->size_limit) % SECTOR_SIZE)
-		return qcow_fail(msg, -EINVAL, "offset and size limit must be multiples of %u",
-				 SECTOR_SIZE);
 	if (arg->cache_size && (arg->cache_size < QCOW_CACHE_SIZE_MIN ||
 				arg->cache_size > CTL_CACHE_SIZE_MAX))
 		return qcow_fail(msg, -EINVAL, "cache size is out of range (%u bytes or more)",
 				 QCOW_CACHE_SIZE_MIN);
-	return 0;
+	return ctl_check_window(arg, ctl_sector_size(arg), msg);
 }
 
 static int ctl_get_source(struct qcow_source *src,
@@ -195,6 +213,7 @@ static int ctl_do_attach(struct qcow_ioc_attach *arg,
 		.snapshot = snapshot,
 		.offset = arg->offset,
 		.size_limit = arg->size_limit,
+		.sector_size = ctl_sector_size(arg),
 		.cache_bytes = arg->cache_size ?: QCOW_CACHE_SIZE_DEFAULT,
 		.owner = arg->flags & QCOW_ATTACH_HIDDEN ? file : NULL,
 	};
@@ -227,6 +246,9 @@ static long ctl_attach(const struct file *file, void __user *argp)
 		put_user((s32)failed, &uarg->msg_image);
 		return ret;
 	}
+	/* It may say something although it worked. */
+	if (msg.text[0])
+		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	/* The device is there: a caller that hides its number finds it. */
 	return put_user(arg.diskseq, &uarg->diskseq) ?: put_user(ret, &uarg->index);
 }

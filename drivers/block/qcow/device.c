@@ -316,20 +316,35 @@ static int device_open_chain(struct qcow_device *dev,
 	if (a->offset && a->offset >= img->size)
 		return qcow_fail(msg, -EINVAL, "offset %llu is not inside its disk of %llu bytes",
 				 a->offset, img->size);
+	if (img->size && img->size - a->offset < a->sector_size)
+		return qcow_fail(msg, -EINVAL, "its disk of %llu bytes has no whole sector of %u bytes to show",
+				 img->size, a->sector_size);
 	return 0;
 }
 
 /**
- * qcow_device_sectors() - how large a device is, by its image
+ * qcow_device_sectors() - how large a device is, by its image's disk
  * @dev: the device
+ * @bytes: the size of that disk, beyond the device's offset
+ *
+ * Return: units of 512 bytes, as the block layer counts; whole sectors of the device.
  */
-sector_t qcow_device_sectors(const struct qcow_device *dev)
+sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes)
+{
+	bytes -= dev->target.offset;
+	if (dev->size_limit)
+		bytes = min(bytes, dev->size_limit);
+	return round_down(bytes, dev->sector_size) >> SECTOR_SHIFT;
+}
+
+/* Return: the bytes at the end of its window that make no whole sector. */
+static u32 device_tail(const struct qcow_device *dev)
 {
 	u64 bytes = dev->target.image->size - dev->target.offset;
 
-	if (dev->size_limit)
-		bytes = min(bytes, dev->size_limit);
-	return bytes >> SECTOR_SHIFT;
+	if (dev->size_limit && dev->size_limit <= bytes)
+		return 0;
+	return bytes & (dev->sector_size - 1);
 }
 
 /* What direct I/O to any file of the chain needs, the device prefers. */
@@ -343,7 +358,7 @@ static void device_set_alignment(const struct qcow_device *dev,
 		dio_mask |= img->data->dio_mask;
 		mem_mask |= img->data->mem_mask;
 	}
-	lim->physical_block_size = dio_mask + 1;
+	lim->physical_block_size = max(dio_mask + 1, dev->sector_size);
 	lim->dma_alignment = mem_mask;
 }
 
@@ -358,6 +373,7 @@ static void device_set_discard(const struct qcow_device *dev,
 	u32 unit = img->layout.cluster_bits ? 1U << img->layout.cluster_bits :
 					      lim->physical_block_size;
 
+	unit = max(unit, dev->sector_size);
 	lim->discard_granularity = unit;
 	lim->discard_alignment = -dev->target.offset & (unit - 1);
 	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
@@ -369,7 +385,7 @@ static void device_set_limits(const struct qcow_device *dev,
 	const struct qcow_image *img = dev->target.image;
 
 	device_set_alignment(dev, lim);
-	lim->logical_block_size = SECTOR_SIZE;
+	lim->logical_block_size = dev->sector_size;
 	lim->io_min = lim->physical_block_size;
 	if (img->layout.cluster_bits)
 		lim->io_opt = 1U << img->layout.cluster_bits;
@@ -428,7 +444,7 @@ static int device_alloc_disk(struct qcow_device *dev)
 		disk->flags |= GENHD_FL_NO_PART;
 	if (dev->flags & QCOW_ATTACH_HIDDEN)
 		disk->flags |= GENHD_FL_HIDDEN | GENHD_FL_NO_PART;
-	dev->target.sectors = qcow_device_sectors(dev);
+	dev->target.sectors = qcow_device_sectors(dev, dev->target.image->size);
 	set_capacity(disk, dev->target.sectors);
 	set_disk_ro(disk, dev->flags & QCOW_ATTACH_RO);
 	return 0;
@@ -479,6 +495,7 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 	}
 	kref_init(&dev->ref);
 	dev->size_limit = a->size_limit;
+	dev->sector_size = a->sector_size;
 	dev->flags = a->flags;
 	dev->target.readonly = a->flags & QCOW_ATTACH_RO;
 	dev->format = a->sources[0].format;
@@ -495,7 +512,7 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 /**
  * qcow_device_attach() - make a block device of an image
  * @attach: what and how; validated
- * @msg: says why it failed
+ * @msg: says why it failed, or what has to be known although it worked
  * @failed: the source that @msg is about
  * @diskseq: the result: of its disk
  *
@@ -506,6 +523,7 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 {
 	struct qcow_device *dev = device_alloc(attach);
 	int err, index;
+	u32 tail;
 
 	if (!dev)
 		return -ENOMEM;
@@ -521,9 +539,13 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 		goto free;
 	/* Once it is live another task may detach it. */
 	index = dev->index;
+	tail = device_tail(dev);
 	*diskseq = dev->disk->diskseq;
 	*failed = 0;
 	err = device_go_live(dev, msg);
+	if (!err && tail)
+		qcow_fail(msg, 0, "its disk ends inside a sector of %u bytes: the last %u bytes are not shown",
+			  attach->sector_size, tail);
 	if (!err)
 		return index;
 free:

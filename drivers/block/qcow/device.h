@@ -43,6 +43,7 @@ enum qcow_device_state {
  * @chain_lock: protects the backing files in the chain and @depth from who looks at
  *	them without being a request
  * @size_limit: bytes of the image's disk that it shows at most, 0: all
+ * @sector_size: bytes of a logical sector; the device has whole ones alone
  * @remove_work: detaches it
  * @removed: that is done
  * @remove_err: how: 0, or -EIO: what was written since the last flush is lost
@@ -71,6 +72,7 @@ struct qcow_device {
 	/* Protects the chain behind the first image, and depth. */
 	spinlock_t chain_lock;
 	u64 size_limit;
+	u32 sector_size;
 	struct work_struct remove_work;
 	struct completion removed;
 	int remove_err;
@@ -90,6 +92,7 @@ struct qcow_device {
  * @snapshot: id or name of the snapshot to show; or NULL
  * @offset: bytes into the disk where the device begins
  * @size_limit: bytes the device has at most, 0: no limit
+ * @sector_size: bytes of a logical sector
  * @cache_bytes: limit of each image's metadata cache
  * @owner: the control node's open file that the device goes with, or NULL
  */
@@ -101,6 +104,7 @@ struct qcow_attach {
 	const char *snapshot;
 	u64 offset;
 	u64 size_limit;
+	u32 sector_size;
 	u64 cache_bytes;
 	const struct file *owner;
 };
@@ -118,7 +122,7 @@ void qcow_device_put(struct qcow_device *dev);
 int qcow_device_visit(int index,
 		      int (*visit)(struct qcow_device *dev, void *arg), void *arg);
 struct qcow_params qcow_device_params(const struct qcow_device *dev);
-sector_t qcow_device_sectors(const struct qcow_device *dev);
+sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes);
 bool qcow_device_damaged(struct qcow_device *dev);
 void qcow_device_fill_status(struct qcow_device *dev, struct qcow_ioc_status *st);
 int __must_check qcow_device_status(int index, const struct file *by,

@@ -36,6 +36,10 @@
 #define QCOW_CACHE_SIZE_MIN	(64U << 10)
 #define QCOW_CACHE_SIZE_DEFAULT	(32U << 20)
 
+/* Size of a device's logical sectors in bytes. */
+#define QCOW_SECTOR_SIZE_MIN	512U
+#define QCOW_SECTOR_SIZE_MAX	4096U
+
 /**
  * enum qcow_format - format of an image file
  * @QCOW_FORMAT_RAW: the disk's bytes and nothing else; never probed
@@ -111,11 +115,13 @@ struct qcow_ioc_image {
  * @msg: address of a buffer for one line of text without newline that says
  *	why an attach failed, NUL-terminated; may be 0
  * @msg_image: out: the entry of @images that @msg is about, or -1
- * @pad: must be 0
+ * @sector_size: bytes of a logical sector of the device: a power of two from
+ *	QCOW_SECTOR_SIZE_MIN to QCOW_SECTOR_SIZE_MAX; 0: the least. Older drivers
+ *	refuse all but 0 with EINVAL
  * @offset: first byte of the image's disk that the device shows; a multiple of
- *	512
+ *	the sector size
  * @size_limit: bytes of the disk that the device shows at most, a multiple of
- *	512; 0: all
+ *	the sector size; 0: all
  * @cache_size: bytes of metadata cache for each image, and as much again for
  *	refcounts if it is written; 0: the default
  * @snapshot: address of the id or name of the internal snapshot to show, not
@@ -126,7 +132,9 @@ struct qcow_ioc_image {
  *	driver
  * @reserved: must be 0
  *
- * When the ioctl returns 0 the device and its partitions exist.
+ * When the ioctl returns 0 the device and its partitions exist, and @msg is written to
+ * only if there is something to warn of: the device shows whole sectors alone, so the
+ * last bytes of the disk may be left out.
  */
 struct qcow_ioc_attach {
 	__u32 size;
@@ -138,7 +146,7 @@ struct qcow_ioc_attach {
 	__u32 msg_size;
 	__u64 msg;
 	__s32 msg_image;
-	__u32 pad;
+	__u32 sector_size;
 	__u64 offset;
 	__u64 size_limit;
 	__u64 cache_size;
@@ -201,7 +209,8 @@ struct qcow_ioc_detach {
  * @msg: address of a buffer for one line of text without newline that says why
  *	it failed, NUL-terminated; may be 0. After a success it is written to only if
  *	there is something to warn of
- * @bytes: the new size, a multiple of 512, not 0; 0 with QCOW_RESIZE_MAX
+ * @bytes: the new size, a multiple of the device's logical sector, not 0; 0 with
+ *	QCOW_RESIZE_MAX
  * @diskseq: the device has this diskseq, or ESTALE; 0: it may have any
  *
  * What a larger disk has more of reads as zeros, or with QCOW_RESIZE_MAX as what the
