@@ -34,6 +34,14 @@ attach_asks "--untrusted" "flags=0x19 index=-1 $none" --untrusted base.qcow2
 attach_asks "--offset" "flags=0 index=-1 offset=1048576 limit=0 cache=0" --offset 1M top.qcow2
 attach_asks "--size-limit" "flags=0 index=-1 offset=512 limit=1024 cache=0" \
 	--offset=512 --size-limit 1K top.qcow2
+for size in 512 1024 2K 4096; do
+	attach_asks "--sector-size $size" "flags=0 index=-1 $none sector=$(numfmt --from=iec $size)" \
+		--sector-size $size top.qcow2
+done
+for size in 0 256 513 1536 8192 4096.5 x; do
+	refuses "--sector-size $size" "bad value .*512, 1024, 2048 or 4096" \
+		attach --sector-size $size top.qcow2
+done
 attach_asks "--cache-size" "flags=0 index=-1 offset=0 limit=0 cache=33554432" --cache-size 32M top.qcow2
 attach_asks "an abbreviated option" "flags=0 index=-1 offset=0 limit=0 cache=65536" --cache 64KiB top.qcow2
 attach_asks "--backing auto" "flags=0 index=-1 $none" --backing auto top.qcow2

@@ -491,6 +491,8 @@ static int mock_attach(struct qcow_ioc_attach *a)
 	if (a->snapshot)
 		fprintf(log, " snapshot=%.*s", (int)a->snapshot_len,
 			(const char *)(uintptr_t)a->snapshot);
+	if (a->sector_size)
+		fprintf(log, " sector=%u", a->sector_size);
 	fputc('\n', log);
 	for (i = 0; i < a->nr_images; i++) {
 		fprintf(log, "image format=%u", images[i].format);

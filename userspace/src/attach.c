@@ -20,6 +20,7 @@
 #include "keys.h"
 #include "node.h"
 #include "report.h"
+#include "sectors.h"
 #include "text.h"
 
 const char attach_usage[] =
@@ -32,6 +33,8 @@ const char attach_usage[] =
 "                           or qcow if not given\n"
 "     --offset BYTES        first byte of the disk to show\n"
 "     --size-limit BYTES    bytes of the disk to show at most\n"
+"     --sector-size BYTES   the image is of a disk with such sectors: 512, 1024,\n"
+"                           2048 or 4096; 512 if not given\n"
 "     --direct-io MODE      access the file past the page cache: on, off, auto\n"
 "     --cache-size SIZE     metadata cache of each image, 32M if not given\n"
 "     --backing WHICH       backing and data files allowed: auto (what the image\n"
@@ -51,6 +54,7 @@ const char attach_usage[] =
 enum {
 	OPT_OFFSET = 256,
 	OPT_SIZE_LIMIT,
+	OPT_SECTOR_SIZE,
 	OPT_DIRECT_IO,
 	OPT_CACHE_SIZE,
 	OPT_BACKING,
@@ -65,6 +69,7 @@ static const struct option options[] = {
 	{ "format", required_argument, NULL, 'f' },
 	{ "offset", required_argument, NULL, OPT_OFFSET },
 	{ "size-limit", required_argument, NULL, OPT_SIZE_LIMIT },
+	{ "sector-size", required_argument, NULL, OPT_SECTOR_SIZE },
 	{ "direct-io", required_argument, NULL, OPT_DIRECT_IO },
 	{ "cache-size", required_argument, NULL, OPT_CACHE_SIZE },
 	{ "backing", required_argument, NULL, OPT_BACKING },
@@ -108,6 +113,13 @@ static int parse_window(__u64 *value, const char *name, const char *arg)
 	if (text_parse_size(arg, &bytes) || bytes % 512)
 		return option_refused(name, arg, "bytes, a multiple of 512, such as 1M");
 	*value = bytes;
+	return 0;
+}
+
+static int parse_sector_size(struct attach *a, const char *arg)
+{
+	if (sectors_parse(&a->ioc.sector_size, arg))
+		return option_refused("--sector-size", arg, SECTORS_ALLOWED);
 	return 0;
 }
 
@@ -183,6 +195,8 @@ static int parse_option(struct attach *a, int opt, char **argv)
 		return parse_window(&a->ioc.offset, "--offset", optarg);
 	case OPT_SIZE_LIMIT:
 		return parse_window(&a->ioc.size_limit, "--size-limit", optarg);
+	case OPT_SECTOR_SIZE:
+		return parse_sector_size(a, optarg);
 	case OPT_DIRECT_IO:
 		return parse_direct_io(a, optarg);
 	case OPT_CACHE_SIZE:
@@ -316,6 +330,8 @@ static int attach_chain(int control, const struct chain *c,
 	msg.text[sizeof(msg.text) - 1] = 0;
 	if (err)
 		report_refusal(c, ioc, err, &msg);
+	else if (msg.text[0])
+		report_msg(c->images[0].file.name, 0, &msg);
 	free(images);
 	return err ? -1 : ioc->index;
 }
@@ -445,6 +461,8 @@ static int attach_image(struct attach *a, const char *name)
 		return report_gone(index, name);
 	if (err)
 		return undo_attach(a, index, "has not appeared", "is a devtmpfs mounted on /dev?");
+	if (!(a->ioc.flags & QCOW_ATTACH_NO_PARTSCAN))
+		sectors_note_table(index, name);
 	err = print_name(index);
 	if (!err)
 		return 0;

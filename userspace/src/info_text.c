@@ -155,12 +155,16 @@ static void print_count(const char *label, u64 n)
 void info_print_device(const struct qcow_ioc_status *status)
 {
 	char *snapshot = sysfs_attr(status->index, "snapshot");
+	u64 sector;
 
 	printf("Device /dev/qcow%d:\n", status->index);
 	if (snapshot && snapshot[0])
 		printf("    snapshot: %s\n", snapshot);
 	free(snapshot);
 	print_count("size", status->bytes);
+	if (sysfs_read_u64(&sector, "/sys/block/qcow%d/queue/logical_block_size",
+			   status->index))
+		print_count("sector size", sector);
 	printf("    read only: %s\n", true_false(status->flags & QCOW_ATTACH_RO));
 	printf("    untrusted: %s\n", true_false(status->flags & QCOW_ATTACH_UNTRUSTED));
 	printf("    direct io: %s\n", true_false(status->state & QCOW_STATE_DIRECT));

@@ -31,7 +31,8 @@ const char list_usage[] =
 " -h, --help            show this\n"
 "\n"
 "Columns: NAME SIZE FORMAT RO DEPTH OPEN IMAGE MOUNTPOINTS (default),\n"
-"MAJ:MIN OFFSET DIRECT AUTOCLEAR CORRUPT STATE CLUSTER CACHE SNAPSHOT IMAGE-STATE\n";
+"MAJ:MIN OFFSET DIRECT AUTOCLEAR CORRUPT STATE CLUSTER CACHE SNAPSHOT IMAGE-STATE\n"
+"LOG-SEC\n";
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'J' },

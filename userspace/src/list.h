@@ -50,7 +50,7 @@ struct column {
 
 /* The first columns are shown if none are asked for. */
 #define LIST_NR_DEFAULT		8
-#define LIST_NR_COLUMNS		18
+#define LIST_NR_COLUMNS		19
 
 extern const struct column list_columns[LIST_NR_COLUMNS];
 

@@ -88,6 +88,11 @@ static char *cell_offset(const struct row *r)
 	return sysfs_attr(r->index, "offset");
 }
 
+static char *cell_sector_size(const struct row *r)
+{
+	return sysfs_read("/sys/block/qcow%d/queue/logical_block_size", r->index);
+}
+
 /* Of what the image's author chose, which is freed. */
 static char *cell_text(const struct row *r, char *bytes)
 {
@@ -275,4 +280,5 @@ const struct column list_columns[LIST_NR_COLUMNS] = {
 	{ "CACHE", "cache", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cache },
 	{ "SNAPSHOT", "snapshot", 5, 0, CELL_STRING, cell_snapshot },
 	{ "IMAGE-STATE", "image-state", 5, 0, CELL_STRING, cell_image_state },
+	{ "LOG-SEC", "log-sec", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_sector_size },
 };

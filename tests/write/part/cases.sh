@@ -18,7 +18,7 @@ cases_list() {
 # Prints the name of the folder with their images. It is there for as long as neither
 # the cases change, nor what makes their images, nor how many those are.
 cases_id() {
-	{ cat "$write_here"/cases/*.sh "$write_here"/{case.sh,craft.py}
+	{ cat "$write_here"/cases/*.sh "$write_here"/{case.sh,craft.py,gpt.py}
 	  qemu-img --version
 	  echo "$QCOW_QUICK ${QCOW_LONG:-}"; } | sha256sum | cut -c1-16
 }
