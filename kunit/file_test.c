@@ -380,12 +380,12 @@ static void transfer_gather(struct transfer *t)
 	WARN_ON(copy_from_iter(t->out, t->fio.len, &iter) != t->fio.len);
 }
 
-/* A transfer of sectors, or of bytes. */
+/* A transfer of blocks, of sectors, or of bytes. */
 static void transfer_prepare(struct kunit *test, struct transfer *t,
 			     struct rnd_state *rnd)
 {
 	struct file_fixture *x = test->priv;
-	u32 unit = qtest_one_in(rnd, 3) ? 1 : 512;
+	u32 unit = qtest_one_in(rnd, 3) ? 1 : qtest_one_in(rnd, 3) ? 4096 : 512;
 	struct qcow_fio *fio = &t->fio;
 
 	memset(t, 0, offsetof(struct transfer, out));

@@ -179,6 +179,11 @@ static u64 build_crossed(struct kunit *test, u32 nr)
 	u32 i;
 
 	KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
+	/* A cluster without the COPIED flag has more references. */
+	while (!(get_unaligned_be64(b->file + b->clusters[0].l2_at) & QCOW_DISK_E_COPIED)) {
+		writer_free(w);
+		KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
+	}
 	raw = (b->clusters[0].host & ~(u64)(CLUSTER - 1)) | QCOW_DISK_E_COPIED;
 	for (i = 0; i < nr; i++) {
 		put_unaligned_be64(raw, b->file + b->clusters[i].l2_at);

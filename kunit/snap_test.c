@@ -19,11 +19,13 @@
 #define MAX_SITES	600
 #define LOG_ENTRIES	16384
 #define LOG_BYTES	(48U << 20)
+#define MAX_SECTORS	256
 
 /**
  * struct made - a snapshot that was asked for
  * @name: of it
  * @content: the disk at that moment
+ * @unsure: sectors of it whose last write failed: it may have happened or not
  * @begun: stamp
  * @made: stamp of when it was there, or WRITER_NEVER
  * @going: stamp of the begin of its deletion
@@ -32,6 +34,7 @@
 struct made {
 	char name[CHECKER_NAME];
 	u8 *content;
+	DECLARE_BITMAP(unsure, MAX_SECTORS);
 	u32 begun;
 	u32 made;
 	u32 going;
@@ -44,43 +47,54 @@ struct made {
  * @pause: counts, and writes when I/O goes on
  * @rnd: where all comes from
  * @busy: slots with a write under way
+ * @first: sector of the last write of each slot
+ * @sectors: of that write
+ * @unsure: sectors whose last write failed
  * @failing: files fail: what the disk holds is read
  * @quiet: nothing is written while an operation runs
  * @snap: those that were made
  * @nr: of them
- * @capture: where the disk's content at the pause goes, or NULL
+ * @capture: the snapshot that gets the disk's content at the pause, or NULL
  */
 struct snap_fixture {
 	struct writer w;
 	struct qcow_pause pause;
 	struct rnd_state rnd;
 	u32 busy;
+	u32 first[READER_PARALLEL];
+	u32 sectors[READER_PARALLEL];
+	DECLARE_BITMAP(unsure, MAX_SECTORS);
 	bool failing;
 	bool quiet;
 	struct made snap[MAX_SNAPS];
 	u32 nr;
-	u8 *capture;
+	struct made *capture;
 };
 
 /* --- Writes, some of them at once --- */
 
 static int wait_slot(struct snap_fixture *f, u32 slot)
 {
+	int err;
+
 	if (!(f->busy & BIT(slot)))
 		return 0;
 	f->busy &= ~BIT(slot);
-	return writer_wait(&f->w, slot);
+	err = writer_wait(&f->w, slot);
+	if (err)
+		bitmap_set(f->unsure, f->first[slot], f->sectors[slot]);
+	else
+		bitmap_clear(f->unsure, f->first[slot], f->sectors[slot]);
+	return err;
 }
 
 static int wait_all(struct snap_fixture *f)
 {
-	int err = 0, ret;
+	int err = 0;
 	u32 i;
 
-	for (i = 0; i < READER_PARALLEL; i++) {
-		ret = wait_slot(f, i);
-		err = err ?: ret;
-	}
+	for (i = 0; i < READER_PARALLEL; i++)
+		err = wait_slot(f, i) ?: err;
 	return err;
 }
 
@@ -97,6 +111,10 @@ static int start_write(struct snap_fixture *f)
 	pos = qtest_below(&f->rnd, sectors);
 	len = min(1 + qtest_below(&f->rnd, 24), sectors - pos);
 	pos += slot * sectors;
+	if (WARN_ON(pos + len > MAX_SECTORS))
+		return -EINVAL;
+	f->first[slot] = pos;
+	f->sectors[slot] = len;
 	f->busy |= BIT(slot);
 	if (qtest_one_in(&f->rnd, 4))
 		writer_submit_zero(w, slot, (u64)pos * SECTOR, len * SECTOR,
@@ -147,13 +165,17 @@ static int pause_stop(struct qcow_pause *p)
 {
 	struct snap_fixture *f = container_of(p, struct snap_fixture, pause);
 	const struct builder_image *b = writer_top(&f->w);
+	struct made *s = f->capture;
 
 	WARN_ON(wait_all(f));
-	if (f->capture && f->failing)
-		WARN_ON(read_disk(f, f->capture));
-	else if (f->capture)
-		memcpy(f->capture, b->expect, b->size);
 	f->capture = NULL;
+	if (!s)
+		return 0;
+	if (f->failing)
+		WARN_ON(read_disk(f, s->content));
+	else
+		memcpy(s->content, b->expect, b->size);
+	bitmap_copy(s->unsure, f->unsure, MAX_SECTORS);
 	return 0;
 }
 
@@ -188,7 +210,7 @@ static int make_snap(struct snap_fixture *f)
 	if (!s->content)
 		return -ENOMEM;
 	f->nr++;
-	f->capture = s->content;
+	f->capture = s;
 	s->made = WRITER_NEVER;
 	s->going = WRITER_NEVER;
 	s->gone = WRITER_NEVER;
@@ -236,8 +258,15 @@ static int apply_snap(struct snap_fixture *f, struct made *s)
 {
 	struct qcow_snap_request req = { .name = s->name, .pause = &f->pause };
 	struct qcow_msg msg = { };
+	int err;
 
-	return qcow_snap_apply(f->w.img, &req, &msg);
+	err = qcow_snap_apply(f->w.img, &req, &msg);
+	/* What was written since is undone, or some of it if that failed. */
+	if (err)
+		bitmap_or(f->unsure, f->unsure, s->unsure, MAX_SECTORS);
+	else
+		bitmap_copy(f->unsure, s->unsure, MAX_SECTORS);
+	return err;
 }
 
 static struct made *find_made(struct snap_fixture *f, const char *name)
@@ -273,7 +302,8 @@ static const char *check_snaps(struct snap_fixture *f, u32 when)
 			return "a snapshot that nobody made";
 		if (s->gone <= when)
 			return "a snapshot that is gone";
-		if (!writer_same_disk(&f->w, k->snapshots[i].l1_at, s->content))
+		if (!writer_same_disk(&f->w, k->snapshots[i].l1_at, s->content,
+				      s->unsure))
 			return "a snapshot that changed";
 	}
 	for (i = 0; i < f->nr; i++) {
@@ -341,10 +371,8 @@ static int load_step(struct snap_fixture *f, u32 *refused)
 		return start_write(f);
 	}
 	/* Narrow refcounts have room for few. */
-	if (err != -EOVERFLOW)
-		return err;
-	++*refused;
-	return 0;
+	*refused += err == -EOVERFLOW;
+	return err == -EOVERFLOW ? 0 : err;
 }
 
 static const char *check_cut(struct snap_fixture *f, u32 when, enum memlog_cut cut)
@@ -436,8 +464,8 @@ static void apply_cuts(struct kunit *test, struct snap_fixture *f, u32 seed,
 			if (!checker_check(&w->k, d->data, min(d->size, d->capacity)))
 				fault = w->k.text;
 			fault = fault ?: check_snaps(f, when);
-			if (!fault && !writer_same_disk(w, w->k.l1_at, old) &&
-			    !writer_same_disk(w, w->k.l1_at, s->content))
+			if (!fault && !writer_same_disk(w, w->k.l1_at, old, NULL) &&
+			    !writer_same_disk(w, w->k.l1_at, s->content, NULL))
 				fault = "neither the old disk nor the snapshot";
 			if (fault) {
 				KUNIT_FAIL(test, "apply %u cut at %u, kind %u: %s",
@@ -460,7 +488,7 @@ static void check_applied(struct kunit *test, struct snap_fixture *f, u32 seed,
 			      "apply %u: %s", seed, w->k.text);
 	KUNIT_EXPECT_EQ_MSG(test, w->k.leaks, w->leaks, "apply %u", seed);
 	KUNIT_EXPECT_NULL_MSG(test, check_snaps(f, WRITER_NEVER - 1), "apply %u", seed);
-	KUNIT_EXPECT_TRUE(test, writer_same_disk(w, w->k.l1_at, s->content));
+	KUNIT_EXPECT_TRUE(test, writer_same_disk(w, w->k.l1_at, s->content, NULL));
 }
 
 static void run_apply(struct kunit *test, u32 seed)
@@ -531,12 +559,10 @@ static void build_small(struct kunit *test, u32 seed)
 
 static void write_some(struct snap_fixture *f, u32 nr)
 {
-	int err = 0;
-
-	while (nr--)
-		err = start_write(f) ?: err;
 	/* Whether they fail is not the question here. */
-	err = wait_all(f) ?: err;
+	while (nr--)
+		(void)start_write(f);
+	(void)wait_all(f);
 }
 
 /* Return: the first error, of what is not a write. */
@@ -592,6 +618,7 @@ static const char *check_now(struct snap_fixture *f)
 static void restart(struct snap_fixture *f, const struct memfile_mode *mode)
 {
 	f->rnd = qtest_rnd(72000);
+	bitmap_zero(f->unsure, MAX_SECTORS);
 	f->nr = 0;
 	f->quiet = true;
 	f->failing = true;

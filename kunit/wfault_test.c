@@ -516,7 +516,7 @@ static void wfault_allocations(struct kunit *test)
 	kunit_info(test, "allocations failed: %u of opens, %u of writes, %u of flushes, %u of closes\n",
 		   total[0], total[1], total[2], total[3]);
 	for (stage = 0; stage < STAGES; stage++)
-		KUNIT_EXPECT_GE(test, total[stage], IMAGES);
+		KUNIT_EXPECT_GT(test, total[stage], 0);
 }
 
 /* --- A sync that failed for somebody else --- */

@@ -582,15 +582,18 @@ static bool same_sector(struct writer *w, u64 l1_at, u64 pos, const u8 *expect)
  * @w: its image
  * @l1_at: the L1 table by which it is looked at
  * @expect: what it should be
+ * @unsure: sectors of which nothing is expected, or NULL
  *
  * Return: whether it is.
  */
-bool writer_same_disk(struct writer *w, u64 l1_at, const u8 *expect)
+bool writer_same_disk(struct writer *w, u64 l1_at, const u8 *expect,
+		      const unsigned long *unsure)
 {
 	u64 pos;
 
 	for (pos = 0; pos < writer_top(w)->size; pos += SECTOR)
-		if (!same_sector(w, l1_at, pos, expect + pos))
+		if (!(unsure && test_bit(pos / SECTOR, unsure)) &&
+		    !same_sector(w, l1_at, pos, expect + pos))
 			return false;
 	return true;
 }

@@ -118,7 +118,8 @@ void writer_cut(struct writer *w, u32 when);
 const char *writer_check(struct writer *w, const void *data, u64 size, u32 when);
 const char *writer_check_cuts(struct writer *w, struct rnd_state *rnd);
 const char *writer_check_closed(struct writer *w);
-bool writer_same_disk(struct writer *w, u64 l1_at, const u8 *expect);
+bool writer_same_disk(struct writer *w, u64 l1_at, const u8 *expect,
+		      const unsigned long *unsure);
 const char *writer_check_foreign(struct writer *w);
 
 #endif /* _QCOW_WRITER_H */
