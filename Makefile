@@ -32,6 +32,9 @@ test:
 kunit:
 	tests/run.sh kunit
 
+fuzz:
+	tests/run.sh fuzz
+
 vmtest:
 	tests/run.sh vm-7
 
@@ -45,4 +48,4 @@ bench:
 check:
 	tests/check/run.sh
 
-.PHONY: all module tools install clean demo test kunit vmtest torture bench check
+.PHONY: all module tools install clean demo test kunit fuzz vmtest torture bench check

@@ -9,7 +9,8 @@ set -uo pipefail
 cd "$QCOW_TOP" || exit 1
 
 # The longest first, so that no CPU waits at the end; see fits() for what runs beside what.
-ALL=(build write-7 kunit tool vm-7 write-6.12 cut-7 write-6.1 bench vm-6.12 vm-6.1 check)
+ALL=(build write-7 kunit tool vm-7 write-6.12 cut-7 write-6.1 bench vm-6.12 vm-6.1 fuzz
+	check)
 LOGS=$QCOW_CACHE/logs
 
 passed=0
@@ -22,6 +23,7 @@ tier_command() {
 	build)	echo tests/build.sh ;;
 	check)	echo tests/check/run.sh ;;
 	tool)	echo tests/tool/run.sh ;;
+	fuzz)	echo tests/fuzz/run.sh ;;
 	kunit)	echo tests/uml/kunit.sh ;;
 	vm-*)	echo "tests/vm/test.sh ${1#vm-}" ;;
 	write-7) echo "tests/write/test.sh 7 diff cases" ;;

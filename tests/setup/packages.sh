@@ -12,7 +12,7 @@ packages=(
 	libjson-c-dev libkeyutils-dev libmount-dev libsmartcols-dev libudev-dev
 	libzstd-dev zlib1g-dev
 	# checkers and debuggers
-	clang cppcheck gdb lld llvm shellcheck sparse strace
+	clang cppcheck gdb libclang-rt-dev lld llvm shellcheck sparse strace
 	# kernels: to unpack Debian's, to build User-Mode Linux
 	bc binutils bison flex kmod libelf-dev libssl-dev linux-headers-amd64
 	linux-source-6.1 patchelf rsync xz-utils zstd

@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh [TARGET...] [INPUT...]: runs commands of qcowctl on damaged images, under
+# libFuzzer with AddressSanitizer, UndefinedBehaviorSanitizer and leak detection. TARGET
+# is pure, counts, check, repair, map, info or lists; with an INPUT, the targets get that
+# image and no other.
+#
+# QCOW_FUZZ_SECONDS=60   for all targets together
+# QCOW_SEED=1            of what is drawn; drawn itself if not given. The same seed does
+#                        the same only with the same program on the same machine.
+#
+# Ends in a line "fuzz: N passed, N failed".
+set -uo pipefail
+. "$(dirname "$0")/../lib/common.sh"
+
+# Of the time, so many parts go to each target; a repair takes ten times as long as a
+# check.
+declare -A parts=([pure]=1 [counts]=1 [check]=2 [repair]=4 [map]=2 [info]=1 [lists]=2)
+ALL=(pure counts check repair map info lists)
+# Faults that are made to see that they are found, and what is said of them
+declare -A broken=([promise]="this fault was made" [read]=heap-buffer-overflow
+	[undefined]="shift exponent" [leak]="detected memory leaks")
+
+# Bytes of an input, and MB of memory that it may take
+MAX_BYTES=65536
+MAX_MB=512
+# Seconds by the clock for one input. The processor time is what counts, see fuzz.c.
+MAX_SECONDS=300
+
+here=$(realpath "$(dirname "$0")")
+out=$QCOW_CACHE/fuzz
+passed=0
+failed=0
+targets=()
+inputs=()
+
+export ASAN_OPTIONS=quarantine_size_mb=16:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=print_stacktrace=1
+
+build() {
+	mkdir -p "$out" "$QCOW_CACHE/runs"
+	# In a subshell, so that others need not wait until this script ends.
+	(only_one fuzz-build
+	make -s -C "$here" -j "$(nproc)" OUT="$out") || die "cannot build the fuzzer"
+}
+
+make_work() {
+	local shm=/dev/shm
+
+	[ -w $shm ] || shm=${TMPDIR:-/tmp}
+	work=$(mktemp -d "$shm/qcow-fuzz.XXXXXX") || exit 1
+	trap 'rm -rf "$work"' EXIT
+	# A build while this runs makes another program.
+	cp "$out/qcow-fuzz" "$work/"
+	"$here/seeds.sh" "$work" || die "cannot make the seeds"
+}
+
+# fuzz TARGET ARGUMENT...: libFuzzer with these arguments
+fuzz() {
+	(cd "$work/files" && FUZZ_TARGET=$1 nice "$work/qcow-fuzz" -rss_limit_mb=$MAX_MB \
+		-timeout=$MAX_SECONDS -artifact_prefix="$QCOW_CACHE/runs/fuzz-$1-" "${@:2}") 2>&1
+}
+
+pass() {
+	passed=$((passed + 1))
+	echo "$1"
+}
+
+# fail TARGET LOG: what was found, and how to see it again
+fail() {
+	local input
+
+	failed=$((failed + 1))
+	echo "FAILED: $1 (seed $seed)"
+	grep -avE '^(INFO:|#[0-9]+[[:space:]])' "$2" | tail -n 60
+	input=$(sed -n 's/.*Test unit written to //p' "$2" | tail -n 1)
+	[ -z "$input" ] || echo "again: tests/fuzz/run.sh $1 $input"
+}
+
+# A fuzzer that overlooks faults passes everything.
+try_broken() {
+	local way log=$work/log
+
+	for way in "${!broken[@]}"; do
+		fuzz "broken-$way" -artifact_prefix="$work/" "$work/seeds/plain" > "$log"
+		grep -qF "${broken[$way]}" "$log" || {
+			fail "broken-$way" "$log"
+			return
+		}
+	done
+	pass "fuzz: what is broken is found out"
+}
+
+try_input() {
+	local target=$1 input=$2
+
+	if fuzz "$target" "$input" > "$work/log"; then
+		pass "fuzz: $target: nothing in $input"
+	else
+		fail "$target" "$work/log"
+	fi
+}
+
+try_target() {
+	local target=$1 seconds log=$work/log runs
+
+	seconds=$(((${QCOW_FUZZ_SECONDS:-60} * parts[$target] + all_parts - 1) / all_parts))
+	mkdir "$work/corpus"
+	if fuzz "$target" -seed="$seed" -max_len=$MAX_BYTES -max_total_time="$seconds" \
+		"$work/corpus" "$work/seeds" > "$log" &&
+		runs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log") && [ "${runs:-0}" -gt 1 ]
+	then
+		pass "fuzz: $target: $runs runs in $seconds s"
+	else
+		fail "$target" "$log"
+	fi
+	rm -rf "$work/corpus"
+}
+
+sum_parts() {
+	local target
+
+	all_parts=0
+	for target in "${targets[@]}"; do
+		all_parts=$((all_parts + parts[$target]))
+	done
+}
+
+for word; do
+	if [ -n "${parts[$word]:-}" ]; then
+		targets+=("$word")
+	elif [ -f "$word" ]; then
+		inputs+=("$(realpath "$word")")
+	else
+		die "$word is neither a target (${ALL[*]}) nor a file"
+	fi
+done
+[ ${#targets[@]} -gt 0 ] || targets=("${ALL[@]}")
+seed=${QCOW_SEED:-$((1 + SRANDOM % 1000000000))}
+echo "fuzz: seed $seed"
+build
+make_work
+sum_parts
+try_broken
+for target in "${targets[@]}"; do
+	for input in "${inputs[@]}"; do
+		try_input "$target" "$input"
+	done
+	[ ${#inputs[@]} -gt 0 ] || try_target "$target"
+done
+echo "fuzz: $passed passed, $failed failed"
+[ "$failed" = 0 ]
