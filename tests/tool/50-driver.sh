@@ -131,16 +131,33 @@ done <<'END'
 28 No space left on device; make room on the filesystem of the image, then do it again
 95 Operation not supported; see the kernel log
 END
-while read -r errno text; do
-	driver_says "advice: ${text%;*}" "qcowctl: top.qcow2: $text" \
-		MOCK_ERRNO="$errno" MOCK_MSG="${text%;*}"
+while read -r errno code text; do
+	driver_says "advice by code $code: $text" "qcowctl: top.qcow2: $text" \
+		MOCK_ERRNO="$errno" MOCK_CODE="$code" MOCK_MSG="${text%; *}"
 done <<'END'
-2 has no snapshot with that id or name; see qcowctl snapshot list
-22 has no backing file; see qcowctl info
-28 cannot grow; make room on the filesystem of the image, then do it again
-30 is attached read-only; detach it, and attach it without -r
-22 is odd
+22 3 tells of a cause; use -f raw if it is a raw image
+22 4 tells of a cause; restore it from a copy
+22 5 tells of a cause; restore it from a copy, or attach what is left with -r --salvage
+22 6 tells of a cause; restore it from a copy
+22 7 tells of a cause; restore it from a copy, or attach what is left with -r --salvage
+95 8 tells of a cause; convert it with qemu-img convert -O qcow2
+95 8 names "a;b", an image's own word; convert it with qemu-img convert -O qcow2
+2 9 tells of a cause; see qcowctl snapshot list
+22 10 tells of a cause; see qcowctl info
+30 11 tells of a cause; detach it, and attach it without -r
+28 2 cannot grow; make room on the filesystem of the image, then do it again
+28 0 cannot grow; make room on the filesystem of the image, then do it again
+22 2 is odd
+22 99 is odd
+2 4 has no snapshot with that id or name; restore it from a copy
 END
+driver_says "advice of a complete text" "qcowctl: top.qcow2: is odd; do so" \
+	MOCK_ERRNO=28 MOCK_CODE=1 "MOCK_MSG=is odd; do so"
+driver_says "advice of a driver without codes" "qcowctl: top.qcow2: is odd; do so" \
+	MOCK_ERRNO=28 "MOCK_MSG=is odd; do so"
+zeros=$(printf '%0239d' 0)
+driver_says "advice: a text that leaves no room for a code" "qcowctl: top.qcow2: $zeros; see the kernel log" \
+	MOCK_ERRNO=5 MOCK_CODE=4 "MOCK_MSG=$zeros"
 driver_says "no right to" \
 	"qcowctl: top.qcow2: only root may attach images (it takes CAP_SYS_ADMIN); use sudo" MOCK_ERRNO=1
 driver_says "a message with escape codes" 'qcowctl: top.qcow2: a\x1b[2J; b' \

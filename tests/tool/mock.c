@@ -12,7 +12,8 @@
  * whose path ends in $MOCK_UNWRITABLE cannot be opened for writing:
  * $MOCK_UNWRITABLE_ERRNO.
  *
- * $MOCK_ERRNO, $MOCK_MSG, $MOCK_MSG_IMAGE: how an attach fails. $MOCK_HOLD: an
+ * $MOCK_ERRNO, $MOCK_MSG, $MOCK_MSG_IMAGE: how an attach fails; $MOCK_CODE: the code
+ * behind each $MOCK_MSG, none unless given, as of an older driver. $MOCK_HOLD: an
  * attach that does not fail keeps the open files, as the driver would, until the
  * process whose id is then in the file $MOCK_HOLD ends. $MOCK_FLAGS: the attach
  * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
@@ -479,6 +480,15 @@ int fcntl64(int fd, int command, ...)
 	return NEXT(fcntl64)(fd, command, arg);
 }
 
+static void mock_say(uint64_t address, size_t size)
+{
+	char *to = (char *)(uintptr_t)address;
+	size_t len = snprintf(to, size, "%s", env("MOCK_MSG", "")) + 1;
+
+	if (getenv("MOCK_CODE") && len < size)
+		to[len] = atoi(getenv("MOCK_CODE"));
+}
+
 static int mock_attach(struct qcow_ioc_attach *a)
 {
 	struct qcow_ioc_image *images = (void *)(uintptr_t)a->images;
@@ -502,7 +512,7 @@ static int mock_attach(struct qcow_ioc_attach *a)
 		fputc('\n', log);
 	}
 	fclose(log);
-	snprintf((char *)(uintptr_t)a->msg, a->msg_size, "%s", env("MOCK_MSG", ""));
+	mock_say(a->msg, a->msg_size);
 	a->msg_image = atoi(env("MOCK_MSG_IMAGE", "-1"));
 	if (getenv("MOCK_ERRNO"))
 		return fail(atoi(getenv("MOCK_ERRNO")));
@@ -531,8 +541,7 @@ static int mock_detach(const struct qcow_ioc_detach *d)
 		return others ? 0 : fail(EBUSY);
 	others++;
 	if (getenv("MOCK_DETACH_ERRNO")) {
-		snprintf((char *)(uintptr_t)d->msg, d->msg_size, "%s",
-			 env("MOCK_MSG", ""));
+		mock_say(d->msg, d->msg_size);
 		return fail(atoi(getenv("MOCK_DETACH_ERRNO")));
 	}
 	return tries++ < atoi(env("MOCK_BUSY", "0")) ? fail(EBUSY) : 0;
@@ -549,7 +558,7 @@ static int mock_snapshot(struct qcow_ioc_snapshot *s)
 	log_diskseq("snapshot", s->diskseq);
 	while (!NEXT(access)(env("MOCK_WAIT", ""), F_OK))
 		usleep(10000);
-	snprintf((char *)(uintptr_t)s->msg, s->msg_size, "%s", env("MOCK_MSG", ""));
+	mock_say(s->msg, s->msg_size);
 	if (getenv("MOCK_SNAPSHOT_ERRNO"))
 		return fail(atoi(getenv("MOCK_SNAPSHOT_ERRNO")));
 	strcpy(s->id, "7");
@@ -601,7 +610,7 @@ static int mock_commit(struct qcow_ioc_commit *c)
 	if (!started)
 		return fail(ENOTCONN);
 	if (getenv("MOCK_COMMIT_ERRNO")) {
-		snprintf((char *)(uintptr_t)c->msg, c->msg_size, "%s", env("MOCK_MSG", ""));
+		mock_say(c->msg, c->msg_size);
 		c->msg_image = 1;
 		if (atoi(getenv("MOCK_COMMIT_ERRNO")) == EINTR)
 			raise(SIGINT);

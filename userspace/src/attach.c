@@ -327,7 +327,7 @@ static int attach_chain(int control, const struct chain *c,
 	ioc->msg_size = sizeof(msg.text);
 	ioc->msg_image = -1;
 	err = ioctl(control, QCOW_IOC_ATTACH, ioc) ? -errno : 0;
-	msg.text[sizeof(msg.text) - 1] = 0;
+	report_from_driver(&msg);
 	if (err)
 		report_refusal(c, ioc, err, &msg);
 	else if (msg.text[0])

@@ -169,7 +169,7 @@ static int change(const struct wanted *w, const struct operand *o,
 	int err;
 
 	err = ioctl(o->control, QCOW_IOC_BITMAP, &ioc) ? -errno : 0;
-	msg.text[sizeof(msg.text) - 1] = 0;
+	report_from_driver(&msg);
 	if (err)
 		report_msg(arg, err, &msg);
 	return !!err;

@@ -38,21 +38,84 @@ static int refuse_name(const struct image *img, const char *what,
 	return -1;
 }
 
+/*
+ * How a local file that an image names in JSON is named from the image's folder. QEMU
+ * looks a relative name up in its working folder, unlike one that is not in JSON.
+ */
+static char *name_from_folder(const struct image *img, const char *path)
+{
+	char *beside = name_resolve(img->file.name, path);
+	char *full = path[0] == '/' ? NULL : realpath(path, NULL);
+
+	if (full && !access(beside, F_OK)) {
+		free(full);
+		full = NULL;
+	}
+	free(beside);
+	return full ? full : xstrdup(path);
+}
+
+/* The format that the header gives for the backing file goes before that of its name. */
+static const char *local_format(const struct image *img, const struct name_local *local)
+{
+	u32 format = image_format(img->header.backing_format);
+
+	if (format)
+		return image_format_name(format);
+	return local->format ? local->format : "FORMAT";
+}
+
+/* The command that puts a plain name in place of one in JSON. */
+static char *rename_command(const struct image *img, const char *what,
+			    const struct name_local *local)
+{
+	char *name = name_from_folder(img, local->path);
+	char *word = text_shell(name), *image = text_shell(img->file.name);
+	char *command;
+
+	if (strcmp(what, "backing file"))
+		command = xasprintf("qemu-img amend -f qcow2 -o data_file=%s %s", word, image);
+	else
+		command = xasprintf("qemu-img rebase -u -b %s -F %s %s", word,
+				    local_format(img, local), image);
+	free(name);
+	free(word);
+	free(image);
+	return command;
+}
+
+/* Refuse a name that is not that of a file. */
+static int refuse_no_name(const struct image *img, const char *what,
+			  const char *written, const char *refused)
+{
+	bool backing = !strcmp(what, "backing file");
+	struct name_local local;
+	char *wrong, *command;
+
+	if (name_from_json(&local, written)) {
+		command = rename_command(img, what, &local);
+		wrong = xasprintf("is %s of a local file; name the file itself with %s",
+				  refused, command);
+		free(command);
+	} else {
+		wrong = xasprintf("is %s, not a file's name; copy it to a local file and name that%s",
+				  refused, backing ? " with qemu-img rebase -u" : "");
+	}
+	free(local.path);
+	refuse_name(img, what, written, wrong);
+	free(wrong);
+	return -1;
+}
+
 /* Turn a name that an image holds into paths. */
 static int link_resolve(struct link *l, const struct image *img,
 			const char *what, const char *written)
 {
 	const char *refused = name_refused(written);
-	char *path, *wrong;
+	char *path;
 
-	if (refused) {
-		wrong = xasprintf("is %s, not a file's name; copy it to a local file and name that%s",
-				  refused, strcmp(what, "backing file") ? "" :
-				  " with qemu-img rebase -u");
-		refuse_name(img, what, written, wrong);
-		free(wrong);
-		return -1;
-	}
+	if (refused)
+		return refuse_no_name(img, what, written, refused);
 	l->name = name_resolve(img->file.name, written);
 	path = file_real_path(img->file.fd);
 	if (path)
@@ -212,8 +275,8 @@ static int next_link(const struct chain *c, struct image *img, struct link *l,
 static int chain_load(struct chain *c, struct image *img, const struct link *l,
 		      const struct chain_options *o)
 {
-	enum image_guess guess = img != c->images || o->guess_raw ?
-				 IMAGE_GUESS_RAW : IMAGE_GUESS_NONE;
+	enum image_guess guess = img != c->images ? IMAGE_GUESS_BACKING :
+				 o->guess_raw ? IMAGE_GUESS_RAW : IMAGE_GUESS_NONE;
 
 	img->salvage = o->salvage;
 	if (image_load(img, l->format, guess))

@@ -11,6 +11,7 @@
 #include "device.h"
 #include "lock.h"
 #include "report.h"
+#include "seems.h"
 #include "sysfs.h"
 #include "text.h"
 #include "which.h"
@@ -77,6 +78,15 @@ static int parse_header(struct qcow_header *h, u8 *buf, size_t len,
 	return err;
 }
 
+static void refuse_format(const struct file *f)
+{
+	char *seems = seems_describe(f, SEEMS_ALL, NULL);
+
+	report(f->name, "is no qcow2 image, and images of other formats cannot be checked%s%s",
+	       seems ? ": " : "", seems ? seems : "");
+	free(seems);
+}
+
 /*
  * Unlike image_load(), takes a header whose tables are past the end of the file:
  * to say so is what a check is for. Starts the check.
@@ -94,7 +104,7 @@ static int load_header(struct file *f, struct check *c)
 	if (file_read(f, start, sizeof(start), 0, &len))
 		return CHECK_FAILED;
 	if (qcow_header_probe(start, len) < 2) {
-		report(f->name, "is no qcow2 image, and images of other formats cannot be checked");
+		refuse_format(f);
 		return CHECK_UNSUPPORTED;
 	}
 	err = qcow_header_cluster_size(start, len, &msg);

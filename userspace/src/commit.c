@@ -124,7 +124,7 @@ static void report_step(const struct operand *o, const struct below *b, int err,
 {
 	char *name;
 
-	msg->text[sizeof(msg->text) - 1] = 0;
+	report_from_driver(msg);
 	if (!ioc->msg_image || !msg->text[0]) {
 		report_msg(o->name, err, msg);
 		return;

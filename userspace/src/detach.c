@@ -97,7 +97,7 @@ static int detach_ioctl(void *arg)
 		ioc.size = QCOW_DETACH_SIZE_V1;
 		err = ioctl(a->d->control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
 	}
-	a->msg.text[sizeof(a->msg.text) - 1] = 0;
+	report_from_driver(&a->msg);
 	return err;
 }
 

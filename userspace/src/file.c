@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "name.h"
 #include "report.h"
+#include "seems.h"
 #include "text.h"
 
 /* One line: what is wrong, for whom the file was wanted, what to do next. */
@@ -34,8 +36,11 @@ static int file_refuse(const char *name, const struct file_role *role,
 
 static int file_refuse_errno(const char *name, const struct file_role *role)
 {
+	const char *url = role->what ? NULL : name_url_advice(name);
 	const char *advice = "check the name";
 
+	if (url && errno == ENOENT)
+		return file_refuse(name, role, "is no local file", url);
 	switch (errno) {
 	case EACCES:
 	case EPERM:
@@ -83,6 +88,20 @@ static const char *file_kind(mode_t mode)
 	return "is no regular file";
 }
 
+/* A folder may be a disk of another format. */
+static int file_refuse_kind(const char *name, int fd, const char *kind,
+			    const struct file_role *role)
+{
+	const char *next = "an image is a regular file or a block device";
+	const char *seems = seems_folder(fd, &next);
+	char *wrong = xasprintf("%s%s%s", kind, seems ? ", and seems to be " : "",
+				seems ? seems : "");
+
+	file_refuse(name, role, wrong, next);
+	free(wrong);
+	return -1;
+}
+
 /**
  * file_real_path() - the path an open file has now
  * @fd: the file
@@ -119,8 +138,7 @@ static int file_check(const char *name, int fd, const struct stat *st,
 	bool ok;
 
 	if (kind)
-		return file_refuse(name, role, kind,
-				   "an image is a regular file or a block device");
+		return file_refuse_kind(name, fd, kind, role);
 	if (!role->beneath)
 		return 0;
 	path = file_real_path(fd);

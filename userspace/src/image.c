@@ -6,9 +6,10 @@
 
 #include "image.h"
 #include "report.h"
+#include "seems.h"
 #include "text.h"
 
-/* Enough for the fixed part of a header and for the magics of other formats. */
+/* Enough for the fixed part of a header. */
 #define START_BYTES	512
 
 static const struct {
@@ -77,41 +78,55 @@ const char *image_format_name(u32 format)
 	return "unknown";
 }
 
-/*
- * Formats that QEMU would recognize where no format is given: to show such a
- * file's bytes as a disk would be wrong.
- */
-static const char *foreign_format(const u8 *start)
-{
-	static const struct {
-		const char *name;
-		unsigned int offset;
-		const char *magic;
-	} foreign[] = {
-		{ "vmdk", 0, "KDMV" },
-		{ "vmdk", 0, "COWD" },
-		{ "vmdk", 0, "# Disk DescriptorFile" },
-		{ "vhdx", 0, "vhdxfile" },
-		{ "vpc", 0, "conectix" },
-		{ "vdi", 64, "\x7f\x10\xda\xbe" },
-		{ "qed", 0, "QED" },
-		{ "parallels", 0, "WithoutFreeSpace" },
-		{ "parallels", 0, "WithouFreSpacExt" },
-		{ "luks", 0, "LUKS\xba\xbe" },
-	};
-	size_t i;
+/* What has a file taken for a raw disk. */
+static const char as_raw[] = "use -f raw";
+static const char as_raw_backing[] = "say so there with qemu-img rebase -u -F raw";
 
-	for (i = 0; i < ARRAY_SIZE(foreign); i++)
-		if (!memcmp(start + foreign[i].offset, foreign[i].magic,
-			    strlen(foreign[i].magic)))
-			return foreign[i].name;
-	return NULL;
+/* A file that is no image of the format wanted may be something that can be named. */
+static int refuse_foreign(const struct image *img, enum image_guess guess, int err,
+			  const struct qcow_msg *msg)
+{
+	bool backing = guess == IMAGE_GUESS_BACKING;
+	char *seems = seems_describe(&img->file, SEEMS_ALL, backing ? as_raw_backing : as_raw);
+
+	if (backing)
+		report(img->file.name, "not a qcow2 image, as the image above it says%s%s",
+		       seems ? ": " : "; if it is a raw disk, ",
+		       seems ? seems : as_raw_backing);
+	else if (seems)
+		report(img->file.name, "not a qcow2 image: %s", seems);
+	else
+		report_msg(img->file.name, err, msg);
+	free(seems);
+	return -1;
 }
 
-static int refuse(const struct image *img, int err, const struct qcow_msg *msg)
+static int refuse(const struct image *img, enum image_guess guess, int err,
+		  const struct qcow_msg *msg)
 {
+	if (msg->code == QCOW_MSG_FOREIGN)
+		return refuse_foreign(img, guess, err, msg);
 	report_msg(img->file.name, err, msg);
 	return -1;
+}
+
+/*
+ * No format was given, and the file has no magic of ours. Of a backing file only what
+ * QEMU would recognize is refused, as to show its bytes as a disk would be wrong.
+ */
+static int take_for_raw(struct image *img, enum image_guess guess)
+{
+	char *seems = seems_describe(&img->file, guess == IMAGE_GUESS_BACKING ?
+				     SEEMS_FORMATS : SEEMS_FILES, as_raw);
+
+	if (seems) {
+		report(img->file.name, "not a qcow2 image: %s", seems);
+		free(seems);
+		return -1;
+	}
+	img->format = QCOW_FORMAT_RAW;
+	img->probed = true;
+	return 0;
 }
 
 /* The format of a file by its magic. */
@@ -120,24 +135,15 @@ static int image_probe(struct image *img, const u8 *start, size_t len,
 {
 	u32 version = qcow_header_probe(start, len);
 	struct qcow_msg msg = { };
-	const char *foreign;
 
 	if (version) {
 		img->format = version == 1 ? QCOW_FORMAT_QCOW : QCOW_FORMAT_QCOW2;
 		img->probed = true;
 		return 0;
 	}
-	foreign = foreign_format(start);
-	if (foreign) {
-		report(img->file.name, "not a qcow2 image: it seems to be a %s image, which is not supported; convert it with qemu-img convert -O qcow2",
-		       foreign);
-		return -1;
-	}
 	if (guess == IMAGE_GUESS_NONE)
-		return refuse(img, qcow_header_cluster_size(start, len, &msg), &msg);
-	img->format = QCOW_FORMAT_RAW;
-	img->probed = true;
-	return 0;
+		return refuse(img, guess, qcow_header_cluster_size(start, len, &msg), &msg);
+	return take_for_raw(img, guess);
 }
 
 /* The count in the bitmaps extension; without the feature bit it is stale. */
@@ -165,7 +171,7 @@ static void image_keep(struct image *img, const char *buf)
 	img->nr_bitmaps = count_bitmaps(h, buf);
 }
 
-static int image_parse(struct image *img, size_t cluster)
+static int image_parse(struct image *img, size_t cluster, enum image_guess guess)
 {
 	struct qcow_msg msg = { };
 	char *buf = xcalloc(1, cluster);
@@ -180,7 +186,7 @@ static int image_parse(struct image *img, size_t cluster)
 			err = qcow_header_parse(&img->header, buf, len,
 						img->file.size, &msg);
 		if (err)
-			err = refuse(img, err, &msg);
+			err = refuse(img, guess, err, &msg);
 	}
 	if (!err)
 		image_keep(img, buf);
@@ -222,8 +228,8 @@ int image_load(struct image *img, u32 format, enum image_guess guess)
 	}
 	size = qcow_header_cluster_size(start, len, &msg);
 	if (size < 0)
-		return refuse(img, size, &msg);
-	return image_parse(img, size);
+		return refuse(img, guess, size, &msg);
+	return image_parse(img, size, guess);
 }
 
 /**

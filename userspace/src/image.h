@@ -36,7 +36,8 @@ struct image {
 /* What to take a file for whose format nobody gave. */
 enum image_guess {
 	IMAGE_GUESS_NONE,	/* qcow2 or qcow by its magic, or refuse it */
-	IMAGE_GUESS_RAW,	/* raw, if it has no magic that is known */
+	IMAGE_GUESS_RAW,	/* raw, unless it seems to be some other file */
+	IMAGE_GUESS_BACKING,	/* raw, unless QEMU would take it for another format */
 };
 
 int image_load(struct image *img, u32 format, enum image_guess guess);

@@ -38,6 +38,42 @@ const char *name_refused(const char *written)
 }
 
 /**
+ * name_url_advice() - what to do with a URL that was given for a file
+ * @name: what was given; there is no such file
+ *
+ * Return: advice, or NULL: it is no URL that is known.
+ */
+const char *name_url_advice(const char *name)
+{
+	static const struct {
+		const char *start;
+		const char *advice;
+	} known[] = {
+		{ "http:", "download it with curl -O" },
+		{ "https:", "download it with curl -O" },
+		{ "ftp:", "download it with curl -O" },
+		{ "ftps:", "download it with curl -O" },
+		{ "ssh:", "copy it with scp" },
+		{ "sftp:", "copy it with scp" },
+		{ "nbd:", "connect it with nbd-client, which makes a block device" },
+		{ "nbd+unix:", "connect it with nbd-client, which makes a block device" },
+		{ "iscsi:", "log in with iscsiadm, which makes a block device" },
+		{ "rbd:", "map it with rbd map, which makes a block device" },
+		{ "s3:", "download it with aws s3 cp" },
+		{ "gs:", "download it with gcloud storage cp" },
+		{ "file:", "give the path alone" },
+		{ "host_device:", "give the path alone" },
+		{ "json:", "give the path of the file in it" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strncasecmp(name, known[i].start, strlen(known[i].start)))
+			return known[i].advice;
+	return strstr(name, "://") ? "copy it to a local file" : NULL;
+}
+
+/**
  * name_suggests_raw() - does a file have a name that raw disks usually have?
  * @path: of the file
  *

@@ -34,86 +34,85 @@ void report(const char *name, const char *fmt, ...)
 	free(shown);
 }
 
-/* What to do about an error, by its errno. */
-static const char *errno_advice(int err)
-{
-	switch (-err) {
-	case ENOSPC:
-	case EDQUOT:
-		return "; make room on the filesystem of the image, then do it again";
-	case EIO:
-		return "; see the kernel log";
-	case ENODEV:
-	case ENXIO:
-		return "; see qcowctl list";
-	case EPERM:
-	case EACCES:
-		return "; use sudo";
-	case ENOMEM:
-		return "; free some memory, then do it again";
-	case EOPNOTSUPP:
-		return "; convert it with qemu-img convert -O qcow2";
-	}
-	return "";
-}
+/* What to do next, by the cause of a fault, and where that is not known by the errno. */
+static const struct {
+	u8 code;
+	int err;
+	const char *text;
+} advice[] = {
+	{ QCOW_MSG_FOREIGN, 0, "use -f raw if it is a raw image" },
+	{ QCOW_MSG_DAMAGED, 0, "restore it from a copy" },
+	{ QCOW_MSG_DAMAGED_TABLE, 0, "restore it from a copy, or attach what is left with -r --salvage" },
+	{ QCOW_MSG_TRUNCATED, 0, "restore it from a copy" },
+	{ QCOW_MSG_TRUNCATED_TABLE, 0, "restore it from a copy, or attach what is left with -r --salvage" },
+	{ QCOW_MSG_UNSUPPORTED, 0, "convert it with qemu-img convert -O qcow2" },
+	{ QCOW_MSG_NO_SNAPSHOT, 0, "see qcowctl snapshot list" },
+	{ QCOW_MSG_NO_BACKING, 0, "see qcowctl info" },
+	{ QCOW_MSG_READ_ONLY, 0, "detach it, and attach it without -r" },
+	{ QCOW_MSG_ERRNO, ENOSPC, "make room on the filesystem of the image, then do it again" },
+	{ QCOW_MSG_ERRNO, EDQUOT, "make room on the filesystem of the image, then do it again" },
+	{ QCOW_MSG_ERRNO, EIO, "see the kernel log" },
+	{ QCOW_MSG_ERRNO, ENODEV, "see qcowctl list" },
+	{ QCOW_MSG_ERRNO, ENXIO, "see qcowctl list" },
+	{ QCOW_MSG_ERRNO, EPERM, "use sudo" },
+	{ QCOW_MSG_ERRNO, EACCES, "use sudo" },
+	{ QCOW_MSG_ERRNO, ENOMEM, "free some memory, then do it again" },
+};
 
-/* What to do about an image, if the header parser or the driver did not say it. */
-static const char *report_advice(int err, const char *text)
+/* Return: the advice, or NULL: there is none. */
+static const char *find_advice(u8 code, int err)
 {
-	static const char salvage[] = "; restore it from a copy, or attach what is left with -r --salvage";
-	static const struct {
-		const char *start;
-		const char *advice;
-	} known[] = {
-		{ "damaged header: refcount", salvage },
-		{ "damaged header: the image has no refcount table", salvage },
-		{ "damaged header: snapshot", salvage },
-		{ "damaged header: L1 table is too large", salvage },
-		{ "damaged header: L1 table of", salvage },
-		{ "damaged header: too many snapshots", salvage },
-		{ "damaged", "; restore it from a copy" },
-		{ "file is truncated: its L1 table", salvage },
-		{ "file is truncated: its refcount table", salvage },
-		{ "file is truncated: its snapshot table", salvage },
-		{ "file is truncated", "; restore it from a copy" },
-		{ "has no snapshot with", "; see qcowctl snapshot list" },
-		{ "has no backing file", "; see qcowctl info" },
-		{ "is attached read-only", "; detach it, and attach it without -r" },
-	};
 	size_t i;
 
-	if (strchr(text, ';'))
-		return "";
-	for (i = 0; i < ARRAY_SIZE(known); i++)
-		if (!strncmp(text, known[i].start, strlen(known[i].start)))
-			return known[i].advice;
-	return errno_advice(err);
+	for (i = 0; i < ARRAY_SIZE(advice); i++)
+		if (advice[i].code == code &&
+		    (!advice[i].err || advice[i].err == -err))
+			return advice[i].text;
+	return NULL;
 }
 
-/* A bare errno always gets some: the driver knows no more, but may have logged it. */
-static void report_errno(const char *name, int err)
+/* A driver without codes may have given advice, behind a semicolon. */
+static u8 message_code(const struct qcow_msg *msg)
 {
-	const char *advice = err == -EOPNOTSUPP ? "" : errno_advice(err);
-
-	report(name, "%s%s", strerror(-err), advice[0] ? advice : "; see the kernel log");
+	if (msg->code != QCOW_MSG_NONE)
+		return msg->code;
+	return strchr(msg->text, ';') ? QCOW_MSG_COMPLETE : QCOW_MSG_ERRNO;
 }
 
 /**
- * report_msg() - print what the header parser or the driver says of a file
+ * report_from_driver() - complete a message that the driver wrote
+ * @msg: its text was the buffer of an ioctl, and was empty before
+ */
+void report_from_driver(struct qcow_msg *msg)
+{
+	size_t len;
+
+	msg->text[sizeof(msg->text) - 1] = 0;
+	len = strlen(msg->text) + 1;
+	msg->code = len < sizeof(msg->text) ? msg->text[len] : QCOW_MSG_NONE;
+}
+
+/**
+ * report_msg() - print a message of the header parser or the driver about a file
  * @name: the file
  * @err: negative errno
  * @msg: the text; if empty, the errno's text is printed
  */
 void report_msg(const char *name, int err, const struct qcow_msg *msg)
 {
+	const char *next;
 	char *text;
 
 	if (!msg->text[0]) {
-		report_errno(name, err);
+		next = find_advice(QCOW_MSG_ERRNO, err);
+		/* The driver knows no more, but may have logged it. */
+		report(name, "%s; %s", strerror(-err),
+		       next ? next : "see the kernel log");
 		return;
 	}
+	next = find_advice(message_code(msg), err);
 	text = text_escape(msg->text);
-	report(name, "%s%s", text, report_advice(err, text));
+	report(name, "%s%s%s", text, next ? "; " : "", next ? next : "");
 	free(text);
 }
 

@@ -10,6 +10,7 @@
 struct option;
 
 void report(const char *name, const char *fmt, ...) __printf(2, 3);
+void report_from_driver(struct qcow_msg *msg);
 void report_msg(const char *name, int err, const struct qcow_msg *msg);
 int report_usage(const char *command, char **argv, const struct option *options);
 

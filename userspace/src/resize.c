@@ -177,7 +177,7 @@ static int resize_device(const struct resize *r, struct operand *o)
 			return -1;
 	}
 	err = in_use_patiently(&users, o->index, resize_ioctl, &attempt);
-	msg.text[sizeof(msg.text) - 1] = 0;
+	report_from_driver(&msg);
 	if (err == -EBUSY)
 		report_users(&users, o);
 	else if (err)

@@ -143,7 +143,7 @@ static int snapshot_ioctl(void *arg)
 
 	memset(&op->msg, 0, sizeof(op->msg));
 	err = ioctl(op->control, QCOW_IOC_SNAPSHOT, &op->ioc) ? -errno : 0;
-	op->msg.text[sizeof(op->msg.text) - 1] = 0;
+	report_from_driver(&op->msg);
 	op->ioc.id[sizeof(op->ioc.id) - 1] = 0;
 	return err;
 }

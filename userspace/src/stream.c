@@ -40,7 +40,7 @@ static int stream_step(const struct operand *o, u64 *done, u64 *total)
 	*total = ioc.total;
 	if (!err || err == -EINTR)
 		return err;
-	msg.text[sizeof(msg.text) - 1] = 0;
+	report_from_driver(&msg);
 	report_msg(o->name, err, &msg);
 	return err;
 }

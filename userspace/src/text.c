@@ -67,6 +67,62 @@ char *text_escape(const char *bytes)
 	return text;
 }
 
+/* Whether a shell takes a path for one word that stands for itself. */
+static bool is_plain_word(const char *path)
+{
+	static const char others[] = "/._-+,:@%";
+
+	for (; *path; path++)
+		if (!isalnum((unsigned char)*path) && !strchr(others, *path))
+			return false;
+	return true;
+}
+
+/* One string of "$'...'", which may hold the escapes of text_escape(). */
+static char *shell_escaped(const char *path)
+{
+	char *doubled = xcalloc(strlen(path) + 1, 2), *out = doubled;
+	char *shown, *word;
+
+	for (; *path; path++) {
+		if (*path == '\\' || *path == '\'')
+			*out++ = '\\';
+		*out++ = *path;
+	}
+	shown = text_escape(doubled);
+	word = xasprintf("$'%s'", shown);
+	free(shown);
+	free(doubled);
+	return word;
+}
+
+/**
+ * text_shell() - a path as a word of a command for bash, printable on a terminal
+ * @path: any bytes
+ *
+ * A name that begins with "-" or has a colon in it gets "./" in front, so that programs
+ * take it for a file.
+ *
+ * Return: a string to free.
+ */
+char *text_shell(const char *path)
+{
+	bool strange = path[0] == '-' || path[strcspn(path, ":/")] == ':';
+	char *full = xasprintf("%s%s", strange ? "./" : "", path);
+	char *shown = text_escape(full);
+	char *word;
+
+	if (is_plain_word(full) && *path)
+		word = xstrdup(full);
+	else if (!strcmp(shown, full) && !strchr(full, '\''))
+		word = xasprintf("'%s'", full);
+	else
+		word = shell_escaped(full);
+	free(shown);
+	free(full);
+	return word;
+}
+
 /**
  * text_width() - how much of a line a text takes
  * @text: what text_escape() made

@@ -8,6 +8,7 @@
 #include "qcow/pure.h"
 
 char *text_escape(const char *bytes);
+char *text_shell(const char *path);
 int text_width(const char *text);
 char *text_utf8(const char *bytes);
 size_t text_until_control(const char *s, u32 *c, size_t *bytes);

@@ -236,7 +236,7 @@ char *unlock_describe(const struct image *img)
 	const struct qcow_header *h = &img->header;
 	char *cipher, *mode, *text;
 	struct luks_start start;
-	struct qcow_msg msg;
+	struct qcow_msg msg = { };
 
 	if (!unlock_can_tell(img))
 		return xstrdup("aes-cbc-plain64");

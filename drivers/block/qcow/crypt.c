@@ -169,8 +169,8 @@ static int crypt_set_cipher(struct qcow_crypt *c,
 	int err;
 
 	if (crypt_parse(c, key->cipher, name, sizeof(name)))
-		return qcow_fail(msg, -EOPNOTSUPP, "cipher %s is not supported",
-				 key->cipher);
+		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "cipher %s is not supported",
+				    key->cipher);
 	/* Those that allocate memory for each call could wait for ours. */
 	tfm = crypto_alloc_skcipher(name, 0, CRYPTO_ALG_ALLOCATES_MEMORY);
 	if (IS_ERR(tfm))
@@ -180,8 +180,8 @@ static int crypt_set_cipher(struct qcow_crypt *c,
 	c->tfm = tfm;
 	if (crypto_skcipher_ivsize(tfm) > CRYPT_IV_MAX ||
 	    CRYPT_SECTOR % crypto_skcipher_blocksize(tfm))
-		return qcow_fail(msg, -EOPNOTSUPP, "cipher %s is not supported",
-				 key->cipher);
+		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "cipher %s is not supported",
+				    key->cipher);
 	c->align_mask = crypto_skcipher_alignmask(tfm);
 	err = crypto_skcipher_setkey(tfm, key->bytes, key->len);
 	if (err)

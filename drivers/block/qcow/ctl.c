@@ -42,14 +42,17 @@ int qcow_ctl_copy_in(void *to, size_t size, size_t least,
 	return copy_struct_from_user(to, size, from, user_size);
 }
 
-/* Say why something failed, as far as there is room. */
+/* Say why something failed, and behind the text its code, as far as there is room. */
 void qcow_ctl_tell(u64 to_address, u32 size, const struct qcow_msg *msg)
 {
 	char __user *to = u64_to_user_ptr(to_address);
 	size_t len = min_t(size_t, strlen(msg->text) + 1, size);
 
-	if (to && len && !copy_to_user(to, msg->text, len))
-		put_user(0, to + len - 1);
+	if (!to || !len || copy_to_user(to, msg->text, len) ||
+	    put_user(0, to + len - 1))
+		return;
+	if (len < size)
+		put_user(msg->code, (u8 __user *)to + len);
 }
 
 /* --- Attach --- */

@@ -24,7 +24,7 @@ static int v2_pick_snapshot(struct qcow_image *img, struct qcow_header *h,
 		return 0;
 	err = qcow_snapshot_find(img, h, params->snapshot, &s);
 	if (err == -ENOENT)
-		return qcow_fail(msg, err, "has no snapshot with that id or name; see qemu-img snapshot -l");
+		return qcow_fail_as(msg, QCOW_MSG_NO_SNAPSHOT, err, "has no snapshot with that id or name");
 	if (err == -EUCLEAN)
 		return qcow_fail(msg, -EIO, "its snapshot table is damaged; see qcowctl check");
 	if (err)
@@ -64,8 +64,8 @@ static int v2_open_crypt(struct qcow_image *img, const struct qcow_header *h,
 {
 	if (h->crypt_method == QCOW_DISK_CRYPT_LUKS &&
 	    h->crypto_offset + h->crypto_length > img->file.size)
-		return qcow_fail(msg, -EINVAL, "file is truncated: its LUKS header at %#llx lies past its end (%llu bytes)",
-				 h->crypto_offset, img->file.size);
+		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED, -EINVAL, "file is truncated: its LUKS header at %#llx lies past its end (%llu bytes)",
+				    h->crypto_offset, img->file.size);
 	return qcow_crypt_open(&img->crypt, h->crypt_method, params->key,
 			       params->crypt, msg);
 }

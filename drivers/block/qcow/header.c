@@ -25,23 +25,23 @@ int qcow_header_cluster_size(const void *buf, size_t len, struct qcow_msg *msg)
 	u32 version, bits;
 
 	if (len < QCOW_HEADER_PROBE_BYTES)
-		return qcow_fail(msg, -EINVAL, "file is too short for a qcow2 header: truncated, or not a qcow2 image; use -f raw if it is a raw image");
+		return qcow_fail_as(msg, QCOW_MSG_FOREIGN, -EINVAL, "file is too short for a qcow2 header: truncated, or not a qcow2 image");
 	if (be32_to_cpu(d->magic) != QCOW_DISK_MAGIC)
-		return qcow_fail(msg, -EINVAL, "not a qcow2 image (no magic bytes); use -f raw if it is a raw image");
+		return qcow_fail_as(msg, QCOW_MSG_FOREIGN, -EINVAL, "not a qcow2 image (no magic bytes)");
 	version = be32_to_cpu(d->version);
 	if (version == 1)
 		return qcow_header_v1_bytes(buf, len, msg);
 	if (version != 2 && version != 3)
-		return qcow_fail(msg, -EOPNOTSUPP, "qcow2 version %u is not supported (only 1 to 3)",
-				 version);
+		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "qcow2 version %u is not supported (only 1 to 3)",
+				    version);
 
 	if (len < QCOW_DISK_V2_HEADER_LENGTH)
-		return qcow_fail(msg, -EINVAL, "file is truncated: it ends inside the qcow2 header");
+		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED, -EINVAL, "file is truncated: it ends inside the qcow2 header");
 	bits = be32_to_cpu(d->cluster_bits);
 	if (bits < QCOW_DISK_MIN_CLUSTER_BITS ||
 	    bits > QCOW_DISK_MAX_CLUSTER_BITS)
-		return qcow_fail(msg, -EINVAL, "damaged header: cluster size 2^%u is out of range (2^9 to 2^21)",
-				 bits);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: cluster size 2^%u is out of range (2^9 to 2^21)",
+				    bits);
 	return 1 << bits;
 }
 
@@ -71,37 +71,41 @@ static int header_load_v3(struct qcow_header *h,
 	if (h->version < 3)
 		return 0;
 	if (len < QCOW_DISK_V3_HEADER_LENGTH)
-		return qcow_fail(msg, -EINVAL, "file is truncated: it ends inside the qcow2 header");
+		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED, -EINVAL, "file is truncated: it ends inside the qcow2 header");
 	h->incompatible = be64_to_cpu(d->incompatible_features);
 	h->compatible = be64_to_cpu(d->compatible_features);
 	h->autoclear = be64_to_cpu(d->autoclear_features);
 	h->refcount_order = be32_to_cpu(d->refcount_order);
 	h->header_length = be32_to_cpu(d->header_length);
 	if (h->header_length < QCOW_DISK_V3_HEADER_LENGTH)
-		return qcow_fail(msg, -EINVAL, "damaged header: length %u is below %u",
-				 h->header_length, QCOW_DISK_V3_HEADER_LENGTH);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: length %u is below %u",
+				    h->header_length, QCOW_DISK_V3_HEADER_LENGTH);
 	if (h->header_length > 1U << h->cluster_bits)
-		return qcow_fail(msg, -EINVAL, "damaged header: length %u exceeds the cluster size",
-				 h->header_length);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: length %u exceeds the cluster size",
+				    h->header_length);
 	if (h->header_length > len)
-		return qcow_fail(msg, -EINVAL, "file is truncated: it ends inside the qcow2 header");
+		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED, -EINVAL, "file is truncated: it ends inside the qcow2 header");
 	if (h->header_length > offsetof(struct qcow_disk_header, compression_type))
 		h->compression = d->compression_type;
 	return 0;
 }
 
-/* A table's offset and length: aligned, and not beyond what an offset holds. */
+/*
+ * A table's offset and length: aligned, and not beyond what an offset holds; @code is
+ * for the tool if they are not.
+ */
 static int header_check_table(const struct qcow_header *h, const char *what,
-			      u64 offset, u64 bytes, struct qcow_msg *msg)
+			      u64 offset, u64 bytes, enum qcow_msg_code code,
+			      struct qcow_msg *msg)
 {
 	u64 end;
 
 	if (!IS_ALIGNED(offset, 1ULL << h->cluster_bits))
-		return qcow_fail(msg, -EINVAL, "damaged header: %s offset %#llx is not cluster-aligned",
-				 what, (unsigned long long)offset);
+		return qcow_fail_as(msg, code, -EINVAL, "damaged header: %s offset %#llx is not cluster-aligned",
+				    what, (unsigned long long)offset);
 	if (check_add_overflow(offset, bytes, &end) || end > S64_MAX)
-		return qcow_fail(msg, -EINVAL, "damaged header: %s offset %#llx is out of range",
-				 what, (unsigned long long)offset);
+		return qcow_fail_as(msg, code, -EINVAL, "damaged header: %s offset %#llx is out of range",
+				    what, (unsigned long long)offset);
 	return 0;
 }
 
@@ -111,9 +115,9 @@ static int header_check_inside(const char *what, u64 offset, u64 file_size,
 {
 	if (offset < file_size)
 		return 0;
-	return qcow_fail(msg, -EINVAL, "file is truncated: its %s at %#llx lies past its end (%llu bytes)",
-			 what, (unsigned long long)offset,
-			 (unsigned long long)file_size);
+	return qcow_fail_as(msg, QCOW_MSG_TRUNCATED_TABLE, -EINVAL, "file is truncated: its %s at %#llx lies past its end (%llu bytes)",
+			    what, (unsigned long long)offset,
+			    (unsigned long long)file_size);
 }
 
 static int header_check_refcounts(const struct qcow_header *h, u64 file_size,
@@ -123,15 +127,15 @@ static int header_check_refcounts(const struct qcow_header *h, u64 file_size,
 	int err;
 
 	if (h->refcount_order > QCOW_DISK_MAX_REFCOUNT_ORDER)
-		return qcow_fail(msg, -EINVAL, "damaged header: refcount order %u is above %u",
-				 h->refcount_order, QCOW_DISK_MAX_REFCOUNT_ORDER);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED_TABLE, -EINVAL, "damaged header: refcount order %u is above %u",
+				    h->refcount_order, QCOW_DISK_MAX_REFCOUNT_ORDER);
 	if (!h->refcount_table_clusters)
-		return qcow_fail(msg, -EINVAL, "damaged header: the image has no refcount table");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED_TABLE, -EINVAL, "damaged header: the image has no refcount table");
 	if (bytes > QCOW_DISK_MAX_REFTABLE_BYTES)
-		return qcow_fail(msg, -EFBIG, "damaged header: refcount table is too large (%llu bytes)",
-				 (unsigned long long)bytes);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED_TABLE, -EFBIG, "damaged header: refcount table is too large (%llu bytes)",
+				    (unsigned long long)bytes);
 	err = header_check_table(h, "refcount table", h->refcount_table_offset,
-				 bytes, msg);
+				 bytes, QCOW_MSG_DAMAGED_TABLE, msg);
 	if (err)
 		return err;
 	return header_check_inside("refcount table", h->refcount_table_offset,
@@ -151,12 +155,13 @@ static int header_check_l1_place(const struct qcow_header *h, struct qcow_msg *m
 	u64 bytes = (u64)h->l1_size * sizeof(__be64);
 
 	if (bytes > QCOW_DISK_MAX_L1_BYTES)
-		return qcow_fail(msg, -EFBIG, "damaged header: L1 table is too large (%u entries)",
-				 h->l1_size);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EFBIG, "damaged header: L1 table is too large (%u entries)",
+				    h->l1_size);
 	if (header_l1_need(h) > QCOW_DISK_MAX_L1_BYTES / sizeof(__be64))
-		return qcow_fail(msg, -EFBIG, "damaged header: disk of %llu bytes is too large for this cluster size",
-				 (unsigned long long)h->size);
-	return header_check_table(h, "L1 table", h->l1_offset, bytes, msg);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EFBIG, "damaged header: disk of %llu bytes is too large for this cluster size",
+				    (unsigned long long)h->size);
+	return header_check_table(h, "L1 table", h->l1_offset, bytes,
+				  QCOW_MSG_DAMAGED, msg);
 }
 
 static int header_check_l1(const struct qcow_header *h, u64 file_size,
@@ -166,8 +171,8 @@ static int header_check_l1(const struct qcow_header *h, u64 file_size,
 	int err;
 
 	if (bytes <= QCOW_DISK_MAX_L1_BYTES && h->l1_size < header_l1_need(h))
-		return qcow_fail(msg, -EINVAL, "damaged header: L1 table of %u entries is too small for a disk of %llu bytes",
-				 h->l1_size, (unsigned long long)h->size);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED_TABLE, -EINVAL, "damaged header: L1 table of %u entries is too small for a disk of %llu bytes",
+				    h->l1_size, (unsigned long long)h->size);
 	err = header_check_l1_place(h, msg);
 	if (err || !h->l1_size)
 		return err;
@@ -181,10 +186,10 @@ static int header_check_snapshots(const struct qcow_header *h, u64 file_size,
 	int err;
 
 	if (h->nr_snapshots > QCOW_DISK_MAX_SNAPSHOTS)
-		return qcow_fail(msg, -EFBIG, "damaged header: too many snapshots (%u)",
-				 h->nr_snapshots);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED_TABLE, -EFBIG, "damaged header: too many snapshots (%u)",
+				    h->nr_snapshots);
 	err = header_check_table(h, "snapshot table", h->snapshots_offset,
-				 least, msg);
+				 least, QCOW_MSG_DAMAGED_TABLE, msg);
 	if (err || !h->nr_snapshots)
 		return err;
 	return header_check_inside("snapshot table", h->snapshots_offset,
@@ -197,11 +202,11 @@ static int header_check_compression(const struct qcow_header *h,
 	bool bit = h->incompatible & QCOW_DISK_INCOMPAT_COMPRESSION;
 
 	if (h->compression > QCOW_DISK_COMPRESSION_ZSTD)
-		return qcow_fail(msg, -EOPNOTSUPP, "compression type %u is not supported",
-				 h->compression);
+		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "compression type %u is not supported",
+				    h->compression);
 	if (bit == !h->compression)
-		return qcow_fail(msg, -EINVAL, "damaged header: compression type %u and its incompatible feature bit disagree",
-				 h->compression);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: compression type %u and its incompatible feature bit disagree",
+				    h->compression);
 	return 0;
 }
 
@@ -209,8 +214,8 @@ static int header_check_crypt(const struct qcow_header *h, struct qcow_msg *msg)
 {
 	if (h->crypt_method <= QCOW_DISK_CRYPT_LUKS)
 		return 0;
-	return qcow_fail(msg, -EOPNOTSUPP, "encryption method %u is not supported",
-			 h->crypt_method);
+	return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "encryption method %u is not supported",
+			    h->crypt_method);
 }
 
 /*
@@ -228,17 +233,17 @@ static int header_check_backing(struct qcow_header *h,
 	if (!offset)
 		return 0;
 	if (offset > cluster)
-		return qcow_fail(msg, -EINVAL, "damaged header: backing file name at %#llx lies outside the first cluster",
-				 (unsigned long long)offset);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name at %#llx lies outside the first cluster",
+				    (unsigned long long)offset);
 	if (size > QCOW_DISK_MAX_BACKING_NAME || size > cluster - offset)
-		return qcow_fail(msg, -EINVAL, "damaged header: backing file name of %u bytes is too long",
-				 size);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name of %u bytes is too long",
+				    size);
 	if (offset + size > len)
-		return qcow_fail(msg, -EINVAL, "file is truncated: it ends inside the backing file name");
+		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED, -EINVAL, "file is truncated: it ends inside the backing file name");
 	if (size && offset < h->header_length)
-		return qcow_fail(msg, -EINVAL, "damaged header: backing file name lies inside the header");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name lies inside the header");
 	if (size && memchr((const char *)d + offset, 0, size))
-		return qcow_fail(msg, -EINVAL, "damaged header: backing file name holds a NUL byte");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name holds a NUL byte");
 	h->backing_offset = offset;
 	h->backing_len = size;
 	return 0;
@@ -285,7 +290,8 @@ static int header_check_features(const struct qcow_header *h, const void *table,
 		used += snprintf(list + used, sizeof(list) - used, "%s%s (bit %u)",
 				 used ? ", " : "", name, bit);
 	}
-	return qcow_fail(msg, -EOPNOTSUPP, "unsupported incompatible features: %s", list);
+	return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "unsupported incompatible features: %s",
+			    list);
 }
 
 /* What header_walk_extensions() found that is needed only while parsing. */
@@ -315,8 +321,8 @@ static int header_extension(struct qcow_header *h, u32 type, const u8 *buf,
 	switch (type) {
 	case QCOW_DISK_EXT_BACKING_FORMAT:
 		if (len >= sizeof(h->backing_format))
-			return qcow_fail(msg, -EINVAL, "damaged header: backing format name of %u bytes is too long",
-					 len);
+			return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing format name of %u bytes is too long",
+					    len);
 		memcpy(h->backing_format, buf + offset, len);
 		h->backing_format[len] = 0;
 		break;
@@ -333,10 +339,10 @@ static int header_extension(struct qcow_header *h, u32 type, const u8 *buf,
 		break;
 	case QCOW_DISK_EXT_DATA_FILE:
 		if (len > QCOW_DISK_MAX_BACKING_NAME)
-			return qcow_fail(msg, -EINVAL, "damaged header: data file name of %u bytes is too long",
-					 len);
+			return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: data file name of %u bytes is too long",
+					    len);
 		if (memchr(buf + offset, 0, len))
-			return qcow_fail(msg, -EINVAL, "damaged header: data file name holds a NUL byte");
+			return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: data file name holds a NUL byte");
 		h->data_name_offset = offset;
 		h->data_name_len = len;
 		break;
@@ -363,8 +369,8 @@ static int header_walk_extensions(struct qcow_header *h, const u8 *buf,
 		size = be32_to_cpu(ext.length);
 		pos += sizeof(ext);
 		if (size > end - pos)
-			return qcow_fail(msg, -EINVAL, "damaged header: extension %#x of %u bytes is too large",
-					 type, size);
+			return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: extension %#x of %u bytes is too large",
+					    type, size);
 		if (type == QCOW_DISK_EXT_END) {
 			h->extensions_end = pos - sizeof(ext);
 			return 0;
@@ -384,14 +390,14 @@ static int header_check_geometry(const struct qcow_header *h,
 	bool data_file = h->incompatible & QCOW_DISK_INCOMPAT_DATA_FILE;
 
 	if (extl2 && h->cluster_bits < QCOW_DISK_MIN_EXTL2_CLUSTER_BITS)
-		return qcow_fail(msg, -EINVAL, "damaged header: extended L2 entries need clusters of 16 KiB or more");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: extended L2 entries need clusters of 16 KiB or more");
 	if (h->size > S64_MAX)
-		return qcow_fail(msg, -EFBIG, "damaged header: disk of %llu bytes is too large",
-				 (unsigned long long)h->size);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EFBIG, "damaged header: disk of %llu bytes is too large",
+				    (unsigned long long)h->size);
 	if (!data_file && h->autoclear & QCOW_DISK_AUTOCLEAR_DATA_RAW)
-		return qcow_fail(msg, -EINVAL, "damaged header: it says how its data file reads, but that it has none");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: it says how its data file reads, but that it has none");
 	if (data_file && h->nr_snapshots)
-		return qcow_fail(msg, -EINVAL, "damaged header: internal snapshots and an external data file exclude each other");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: internal snapshots and an external data file exclude each other");
 	return 0;
 }
 
@@ -517,14 +523,14 @@ int qcow_header_salvage(struct qcow_header *h, const void *buf, size_t len,
 static int header_check_luks(const struct qcow_header *h, struct qcow_msg *msg)
 {
 	if (h->luks_len != sizeof(struct qcow_disk_crypto_header))
-		return qcow_fail(msg, -EINVAL, "damaged header: it is encrypted with LUKS, but does not lead to a LUKS header");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: it is encrypted with LUKS, but does not lead to a LUKS header");
 	if (!h->crypto_offset || !h->crypto_length)
-		return qcow_fail(msg, -EINVAL, "damaged header: LUKS header is missing");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: LUKS header is missing");
 	if (h->crypto_length > QCOW_DISK_MAX_LUKS_HEADER)
-		return qcow_fail(msg, -EFBIG, "damaged header: LUKS header is too large (%llu bytes)",
-				 (unsigned long long)h->crypto_length);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EFBIG, "damaged header: LUKS header is too large (%llu bytes)",
+				    (unsigned long long)h->crypto_length);
 	return header_check_table(h, "LUKS header", h->crypto_offset,
-				  h->crypto_length, msg);
+				  h->crypto_length, QCOW_MSG_DAMAGED, msg);
 }
 
 /**
@@ -539,7 +545,7 @@ static int header_check_luks(const struct qcow_header *h, struct qcow_msg *msg)
 int qcow_header_supported(const struct qcow_header *h, struct qcow_msg *msg)
 {
 	if (h->luks_offset && h->crypt_method != QCOW_DISK_CRYPT_LUKS)
-		return qcow_fail(msg, -EINVAL, "damaged header: it leads to a LUKS header, but the image is not encrypted with LUKS");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: it leads to a LUKS header, but the image is not encrypted with LUKS");
 	if (h->crypt_method == QCOW_DISK_CRYPT_LUKS)
 		return header_check_luks(h, msg);
 	return 0;

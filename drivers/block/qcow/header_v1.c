@@ -16,12 +16,12 @@ static int v1_check_geometry(const struct qcow_disk_v1_header *d,
 {
 	if (d->cluster_bits < QCOW_DISK_MIN_CLUSTER_BITS ||
 	    d->cluster_bits > QCOW_DISK_V1_MAX_CLUSTER_BITS)
-		return qcow_fail(msg, -EINVAL, "damaged header: cluster size 2^%u is out of range (2^9 to 2^16)",
-				 d->cluster_bits);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: cluster size 2^%u is out of range (2^9 to 2^16)",
+				    d->cluster_bits);
 	if (d->l2_bits < QCOW_DISK_V1_MIN_L2_BITS ||
 	    d->l2_bits > QCOW_DISK_V1_MAX_L2_BITS)
-		return qcow_fail(msg, -EINVAL, "damaged header: L2 tables of 2^%u entries are out of range (2^6 to 2^13)",
-				 d->l2_bits);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: L2 tables of 2^%u entries are out of range (2^6 to 2^13)",
+				    d->l2_bits);
 	return 0;
 }
 
@@ -38,7 +38,7 @@ int qcow_header_v1_bytes(const void *buf, size_t len, struct qcow_msg *msg)
 	int err;
 
 	if (len < QCOW_DISK_V1_HEADER_LENGTH)
-		return qcow_fail(msg, -EINVAL, "file is truncated: it ends inside the qcow header");
+		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED, -EINVAL, "file is truncated: it ends inside the qcow header");
 	err = v1_check_geometry(buf, msg);
 	return err ? err : (int)V1_HEADER_AREA;
 }
@@ -61,8 +61,8 @@ static int v1_check_size(struct qcow_header *h, struct qcow_msg *msg)
 	u64 entries, most = QCOW_DISK_MAX_L1_BYTES / sizeof(__be64);
 
 	if (h->size < 2)
-		return qcow_fail(msg, -EINVAL, "damaged header: disk of %llu bytes is too small (at least 2)",
-				 (unsigned long long)h->size);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: disk of %llu bytes is too small (at least 2)",
+				    (unsigned long long)h->size);
 	entries = ((h->size - 1) >> shift) + 1;
 	if (entries > most)
 		return qcow_fail(msg, -EFBIG, "disk of %llu bytes is too large for this cluster size (at most %llu)",
@@ -82,17 +82,17 @@ static int v1_check_backing(struct qcow_header *h,
 	if (!offset || !size)
 		return 0;
 	if (size > QCOW_DISK_MAX_BACKING_NAME)
-		return qcow_fail(msg, -EINVAL, "damaged header: backing file name of %u bytes is too long",
-				 size);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name of %u bytes is too long",
+				    size);
 	if (offset < QCOW_DISK_V1_HEADER_LENGTH)
-		return qcow_fail(msg, -EINVAL, "damaged header: backing file name lies inside the header");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name lies inside the header");
 	if (offset > V1_HEADER_AREA - size)
-		return qcow_fail(msg, -EINVAL, "damaged header: backing file name at %#llx lies too far from it",
-				 (unsigned long long)offset);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name at %#llx lies too far from it",
+				    (unsigned long long)offset);
 	if (offset + size > len)
-		return qcow_fail(msg, -EINVAL, "file is truncated: it ends inside the backing file name");
+		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED, -EINVAL, "file is truncated: it ends inside the backing file name");
 	if (memchr((const char *)d + offset, 0, size))
-		return qcow_fail(msg, -EINVAL, "damaged header: backing file name holds a NUL byte");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name holds a NUL byte");
 	h->backing_offset = offset;
 	h->backing_len = size;
 	return 0;
@@ -106,20 +106,20 @@ static int v1_check_l1(const struct qcow_header *h, u64 file_size,
 	u64 name_end = h->backing_offset + h->backing_len;
 
 	if (!IS_ALIGNED(h->l1_offset, sizeof(__be64)))
-		return qcow_fail(msg, -EINVAL, "damaged header: L1 table offset %#llx is not aligned",
-				 (unsigned long long)h->l1_offset);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: L1 table offset %#llx is not aligned",
+				    (unsigned long long)h->l1_offset);
 	if (h->l1_offset < QCOW_DISK_V1_HEADER_LENGTH)
-		return qcow_fail(msg, -EINVAL, "damaged header: L1 table lies inside the header");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: L1 table lies inside the header");
 	if (h->l1_offset > S64_MAX - bytes)
-		return qcow_fail(msg, -EINVAL, "damaged header: L1 table offset %#llx is out of range",
-				 (unsigned long long)h->l1_offset);
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: L1 table offset %#llx is out of range",
+				    (unsigned long long)h->l1_offset);
 	if (h->backing_len && h->l1_offset < name_end &&
 	    h->backing_offset < h->l1_offset + bytes)
-		return qcow_fail(msg, -EINVAL, "damaged header: L1 table and backing file name overlap");
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: L1 table and backing file name overlap");
 	if (h->l1_offset >= file_size)
-		return qcow_fail(msg, -EINVAL, "file is truncated: its L1 table at %#llx lies past its end (%llu bytes)",
-				 (unsigned long long)h->l1_offset,
-				 (unsigned long long)file_size);
+		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED_TABLE, -EINVAL, "file is truncated: its L1 table at %#llx lies past its end (%llu bytes)",
+				    (unsigned long long)h->l1_offset,
+				    (unsigned long long)file_size);
 	return 0;
 }
 
@@ -145,8 +145,8 @@ int qcow_header_v1_parse(struct qcow_header *h, const void *buf, size_t len,
 		return err;
 	v1_load(h, d);
 	if (h->crypt_method > QCOW_DISK_CRYPT_AES)
-		return qcow_fail(msg, -EOPNOTSUPP, "encryption method %u is not supported",
-				 h->crypt_method);
+		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "encryption method %u is not supported",
+				    h->crypt_method);
 	err = v1_check_size(h, msg);
 	if (!err)
 		err = v1_check_backing(h, d, len, msg);

@@ -167,7 +167,8 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	int err;
 
 	if (!ops)
-		return qcow_fail(msg, -EOPNOTSUPP, "image format %u is not supported", src->format);
+		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "image format %u is not supported",
+				    src->format);
 	img->stats = params->stats;
 	image_set_label(img, src->file, params->device);
 	err = image_open_file(img, &img->file, src->file, old ? &old->file : NULL,

@@ -105,7 +105,7 @@ u64 qcow_merge_left(const struct qcow_merge *m)
 int qcow_merge_check(const struct qcow_image *img, struct qcow_msg *msg)
 {
 	if (!img->backing)
-		return qcow_fail(msg, -EINVAL, "has no backing file");
+		return qcow_fail_as(msg, QCOW_MSG_NO_BACKING, -EINVAL, "has no backing file");
 	if (img->alloc->snapshots)
 		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, which need the backing file as it is; delete them first");
 	if (img->layout.version == 1)

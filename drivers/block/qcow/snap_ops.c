@@ -32,7 +32,7 @@ static int snap_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
 {
 	switch (err) {
 	case -ENOENT:
-		return qcow_fail(msg, err, "has no snapshot with that id or name");
+		return qcow_fail_as(msg, QCOW_MSG_NO_SNAPSHOT, err, "has no snapshot with that id or name");
 	case -EEXIST:
 		return qcow_fail(msg, err, "has a snapshot with that id or name already");
 	case -EOVERFLOW:
@@ -59,11 +59,11 @@ static int snap_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
 static int snap_supported(const struct qcow_image *img, struct qcow_msg *msg)
 {
 	if (img->layout.version < 2)
-		return qcow_fail(msg, -EOPNOTSUPP, "has no snapshots: it is not a qcow2 image");
+		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "has no snapshots: it is not a qcow2 image");
 	if (img->layout.data_file)
-		return qcow_fail(msg, -EOPNOTSUPP, "has an external data file, and so no snapshots");
+		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "has an external data file, and so no snapshots");
 	if (!img->alloc)
-		return qcow_fail(msg, -EROFS, "is attached read-only");
+		return qcow_fail_as(msg, QCOW_MSG_READ_ONLY, -EROFS, "is attached read-only");
 	if (qcow_image_stopped(img))
 		return qcow_fail(msg, -EIO, "is marked corrupt; detach it and see qcowctl check");
 	if (img->alloc->failed)

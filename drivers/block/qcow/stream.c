@@ -122,7 +122,7 @@ static int stream_stretch(struct stream *s, u64 end)
 int qcow_stream_check(const struct qcow_image *img, struct qcow_msg *msg)
 {
 	if (!img->backing)
-		return qcow_fail(msg, -EINVAL, "has no backing file");
+		return qcow_fail_as(msg, QCOW_MSG_NO_BACKING, -EINVAL, "has no backing file");
 	if (img->alloc->snapshots)
 		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, which need the backing file; delete them first, or keep it");
 	return 0;

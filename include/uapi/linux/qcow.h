@@ -53,6 +53,41 @@ enum qcow_format {
 };
 
 /**
+ * enum qcow_msg_code - the cause that a text in @msg of a structure below tells of
+ * @QCOW_MSG_NONE: the driver is too old to give a code
+ * @QCOW_MSG_COMPLETE: the text itself says what to do
+ * @QCOW_MSG_ERRNO: no more is known than the error of the ioctl
+ * @QCOW_MSG_FOREIGN: the file is no image of the format that was asked for
+ * @QCOW_MSG_DAMAGED: the header is damaged
+ * @QCOW_MSG_DAMAGED_TABLE: so is the header, but the disk may be readable with
+ *	QCOW_ATTACH_SALVAGE
+ * @QCOW_MSG_TRUNCATED: the end of the file is missing
+ * @QCOW_MSG_TRUNCATED_TABLE: so it is, but the disk may be readable with
+ *	QCOW_ATTACH_SALVAGE
+ * @QCOW_MSG_UNSUPPORTED: the image has a feature that the driver does not know
+ * @QCOW_MSG_NO_SNAPSHOT: the image has no such snapshot
+ * @QCOW_MSG_NO_BACKING: the image has no backing file
+ * @QCOW_MSG_READ_ONLY: the device is attached read-only
+ *
+ * The byte behind the NUL of the text is the code, if @msg has room for it. Texts are for
+ * people and may change; codes do not.
+ */
+enum qcow_msg_code {
+	QCOW_MSG_NONE		 = 0,
+	QCOW_MSG_COMPLETE	 = 1,
+	QCOW_MSG_ERRNO		 = 2,
+	QCOW_MSG_FOREIGN	 = 3,
+	QCOW_MSG_DAMAGED	 = 4,
+	QCOW_MSG_DAMAGED_TABLE	 = 5,
+	QCOW_MSG_TRUNCATED	 = 6,
+	QCOW_MSG_TRUNCATED_TABLE = 7,
+	QCOW_MSG_UNSUPPORTED	 = 8,
+	QCOW_MSG_NO_SNAPSHOT	 = 9,
+	QCOW_MSG_NO_BACKING	 = 10,
+	QCOW_MSG_READ_ONLY	 = 11,
+};
+
+/**
  * struct qcow_ioc_image - one image of a backing chain
  * @fd: the image, a regular file or block device open for reading (and for
  *	writing, if it shall be written); the driver keeps a reference to the

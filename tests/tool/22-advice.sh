@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0
+# Advice that fits the cause: files that are no images, names in JSON, and arguments that
+# are no files. The commands that are named are run. shellcheck shell=bash
+
+insist=", or use -f raw to take it as it is"
+
+# advises NAME PATTERN FILE: attach, info and map refuse it, and check in its own words.
+advises()
+{
+	local name=$1 pattern=$2 file=$3 command
+
+	for command in attach info map; do
+		refuses "advice: $name: $command" ": not a qcow2 image: it seems to be $pattern$insist$" \
+			$command "$file"
+	done
+	exits "advice: $name: check" 63 "images of other formats cannot be checked: it seems to be $pattern$" "$file"
+	attaches "advice: $name: -f raw" -f raw "$file"
+}
+
+# run_advice: the command in what was said last
+run_advice()
+{
+	local line
+
+	line=$(sed -E 's/^.*(with|file itself) (xz|gzip|zstd|lz4|bzip2|qemu-img) /\2 /; s/, or use -f raw.*//' err)
+	bash -c "${line//NEW/new}" >run.out 2>&1 || fail "advice: $line" "$(cat run.out)"
+}
+
+fake_root
+image whole.qcow2
+
+# Compressed, with the usual name and another
+while read -r program suffix; do
+	for name in "disk.qcow2.$suffix" "it's $program"; do
+		$program -c whole.qcow2 >"$name"
+		advises "$program" "compressed with $program; decompress it with $program -dc? .*" "$name"
+		rm -f new disk.qcow2
+		run "$Q" info "$name"
+		run_advice
+		[ -e new ] || mv -f disk.qcow2 new
+		accepts "advice: $program: followed" info -f qcow2 new
+	done
+done <<'END'
+xz xz
+gzip gz
+zstd zst
+bzip2 bz2
+lz4 lz4
+END
+
+# Other formats
+for format in vmdk vdi vhdx vpc; do
+	qemu-img create -q -f $format "an $format" 8M
+	refuses "advice: $format" "seems to be a $format image.*; convert it with qemu-img convert -O qcow2 'an $format' NEW.qcow2$" \
+		info "an $format"
+	rm -f new.qcow2
+	run_advice
+	accepts "advice: $format: followed" info -f qcow2 new.qcow2
+done
+qemu-img create -q -f vpc -o subformat=fixed,force_size=on fixed.vhd 8M
+advises "fixed VHD" "a fixed VHD, a raw disk with a footer; convert it with qemu-img convert -f vpc -O qcow2 fixed.vhd NEW.qcow2" fixed.vhd
+rm -f new.qcow2
+run "$Q" info fixed.vhd
+run_advice
+run "$Q" info -f qcow2 new.qcow2
+has "advice: fixed VHD: followed" "virtual size: 8 MiB" out
+tar -cf box.ova whole.qcow2
+advises "OVA" "a tar archive, such as an OVA; unpack it with tar -xf box.ova" box.ova
+python3 -c 'import zipfile; zipfile.ZipFile("box.zip", "w").write("whole.qcow2")'
+advises "zip" "a zip archive; unpack it with unzip box.zip" box.zip
+
+# Files that did not arrive
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize 123\n' 0 >lfs.qcow2
+advises "Git LFS" "a pointer of Git LFS; get the file itself with git lfs pull" lfs.qcow2
+printf '/annex/objects/SHA256E-s1--%064d.qcow2\n' 0 >annex.qcow2
+advises "git-annex" "a pointer of git-annex; get the file itself with git annex get annex.qcow2" annex.qcow2
+for start in '<!DOCTYPE html><html>' ' \n\t<HTML lang="en">' '\xef\xbb\xbf<!doctype HTML>'; do
+	printf '%b<title>404 Not Found</title>\n' "$start" >page.qcow2
+	advises "HTML" "an HTML page, perhaps the error page of a download; download it again" page.qcow2
+done
+printf '<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>' >denied.qcow2
+advises "XML" "an XML file, .*; download it again" denied.qcow2
+
+# What may be meant as a raw disk is one for info.
+: >empty.qcow2
+refuses "advice: empty" "not a qcow2 image: it seems to be empty, perhaps truncated; copy or download it again$" attach empty.qcow2
+accepts "advice: empty: info" info empty.qcow2
+echo "Moved to the archive." >note.qcow2
+refuses "advice: text" "seems to be a text file; look at what it says$insist" attach note.qcow2
+accepts "advice: text: info" info note.qcow2
+while read -r file offset bytes what; do
+	truncate -s 1M "$file"
+	printf '%b' "$bytes" | dd of="$file" bs=1 seek="$offset" conv=notrunc status=none
+	refuses "advice: $what" "not a qcow2 image: it seems to be a raw disk.*$what.*; use -f raw$" attach "$file"
+	accepts "advice: $what: info" info "$file"
+	exits "advice: $what: check" 63 "it seems to be a raw disk.*$what[^;]*$" "$file"
+done <<'END'
+cd.iso 32769 CD001 ISO 9660
+gpt.img 512 EFI\x20PART GPT
+gpt4k.img 4096 EFI\x20PART GPT for sectors of 4096
+mbr.img 510 \x55\xaa boot sector
+ext4.img 1080 \x53\xef ext4
+xfs.img 0 XFSB XFS
+END
+
+# A backing file whose format is not given is taken as QEMU would.
+xz -c whole.qcow2 >packed
+image above.qcow2
+backing above.qcow2 packed qcow2
+refuses "advice: backing file, said to be qcow2" \
+	"packed: not a qcow2 image, as the image above it says: it seems to be compressed with xz" attach above.qcow2
+truncate -s 1M nothing
+backing above.qcow2 nothing qcow2
+refuses "advice: backing file of unknown kind" \
+	"nothing: not a qcow2 image, as the image above it says; if it is a raw disk, say so there with qemu-img rebase -u -F raw" \
+	attach above.qcow2
+
+# Folders that are disks
+mkdir -p mac.sparsebundle/bands disk.hdd
+touch mac.sparsebundle/Info.plist disk.hdd/DiskDescriptor.xml
+for command in attach info map check; do
+	run "$Q" $command mac.sparsebundle
+	has "advice: sparse bundle: $command" "is a directory, and seems to be a macOS sparse bundle; .*hdiutil convert" err
+done
+refuses "advice: Parallels" "is a directory, and seems to be a disk of Parallels; .*qemu-img convert -f parallels" attach disk.hdd
+refuses "advice: a folder" ": is a directory; an image is a regular file" attach mac.sparsebundle/bands
+
+# Arguments that are no files
+while IFS='|' read -r url next; do
+	for command in attach info map check "snapshot list" "bitmap list"; do
+		# shellcheck disable=SC2086
+		run "$Q" $command "$url"
+		has "advice: $url: $command" "is no local file; .*$next" err
+	done
+done <<'END'
+https://example.org/disk.qcow2|curl -O
+HTTP://example.org/disk.qcow2|curl -O
+ftp://example.org/disk.qcow2|curl -O
+nbd://localhost/disk|nbd-client
+nbd:unix:/tmp/socket|nbd-client
+ssh://root@localhost/disk|scp
+iscsi://host/target/0|iscsiadm
+rbd:pool/image|rbd map
+file:///tmp/disk.qcow2|give the path alone
+json:{"driver":"qcow2"}|the path of the file in it
+gopher://localhost/disk|copy it to a local file
+END
+refuses "advice: a colon alone" "a:b: No such file or directory; check the name" attach a:b
+cp whole.qcow2 ./a:b
+accepts "advice: a file with a colon" info a:b
+: >https:
+refuses "advice: a file with the name of a URL" "https:: not a qcow2 image" attach https:
+
+# Names in JSON: the command that is named leads to the same file.
+image "my base.qcow2"
+image "it's.qcow2"
+image ./-dash.qcow2
+image ./co:lon.qcow2
+mkdir -p sub
+image sub/below.qcow2
+while IFS='|' read -r format top json; do
+	json=${json//@/$T}
+	rm -f "$top"
+	qemu-img create -q -f qcow2 "./$top" 64M
+	backing "./$top" "$json" "$format"
+	refuses "advice: $json" "its backing file \"json:.*is a json: description of a local file; name the file itself with qemu-img rebase -u -b " \
+		attach "./$top"
+	run_advice
+	attaches "advice: $json: followed" "./$top"
+	same "advice: $json: two files" 2 "$(attached | wc -l)"
+done <<'END'
+qcow2|top.qcow2|json:{"driver":"qcow2","file":{"driver":"file","filename":"@/whole.qcow2"}}
+|top.qcow2|json:{"driver":"qcow2","file":{"driver":"file","filename":"@/whole.qcow2"}}
+|top.qcow2|json:{"driver":"qcow2","file.driver":"file","file.filename":"@/whole.qcow2"}
+|top.qcow2|json:{"file.filename":"@/whole.qcow2","driver":"qcow2"}
+|top.qcow2|json:{"driver":"qcow2","file":{"driver":"raw","file":{"driver":"file","filename":"@/whole.qcow2"}}}
+|top.qcow2|json:{"driver":"qcow2","file.driver":"raw","file.file.driver":"file","file.file.filename":"@/whole.qcow2"}
+|top.qcow2|json:{"driver":"raw","file":{"driver":"file","filename":"@/xfs.img"}}
+|top.qcow2|json:{"driver":"file","filename":"@/xfs.img","locking":"off"}
+|top.qcow2|json:{"driver":"qcow2","file":{"driver":"file","filename":"@/my base.qcow2"}}
+|top.qcow2|json:{"driver":"qcow2","file":{"driver":"file","filename":"@/it's.qcow2"}}
+|my top's.qcow2|json:{"driver":"qcow2","file":{"driver":"file","filename":"whole.qcow2"}}
+|top.qcow2|json:{"driver":"qcow2","file":{"driver":"file","filename":"-dash.qcow2"}}
+|top.qcow2|json:{"driver":"qcow2","file":{"driver":"file","filename":"co:lon.qcow2"}}
+|sub/top.qcow2|json:{"driver":"qcow2","file":{"driver":"file","filename":"whole.qcow2"}}
+|sub/top.qcow2|json:{"driver":"qcow2","file":{"driver":"file","filename":"below.qcow2"}}
+END
+while read -r json; do
+	image top.qcow2
+	backing top.qcow2 "$json" qcow2
+	refuses "advice: not a local file: $json" "is a json: description, not a file's name; copy it to a local file" attach top.qcow2
+done <<'END'
+json:{"driver":"qcow2","file":{"driver":"nbd","host":"localhost"}}
+json:{"driver":"qcow2","file":{"driver":"https","url":"https://localhost/x"}}
+json:{"driver":"raw","offset":512,"file":{"driver":"file","filename":"xfs.img"}}
+json:{"driver":"qcow2","backing":null,"file":{"driver":"file","filename":"whole.qcow2"}}
+json:{"driver":"blkdebug","image":{"driver":"file","filename":"whole.qcow2"}}
+json:{"driver":"qcow2","file":{"filename":"nbd://localhost/x"}}
+json:{"driver":"qcow2","file":"node"}
+json:{"driver":"qcow2","file":{"driver":"file","filename":7}}
+json:{"driver":"qcow2"
+json:[]
+json:
+END
