@@ -129,10 +129,10 @@ static void ahead_refused(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, writer_write(w, 0, SECTOR), 0);
 		builder_set_mode(w->base.c, &failing);
 		write_sectors(test, CLUSTERS);
-		KUNIT_EXPECT_EQ(test, w->img->alloc->no_renew, errors[i] == -EOPNOTSUPP);
+		KUNIT_EXPECT_EQ(test, w->img->alloc->reserve.no_renew, errors[i] == -EOPNOTSUPP);
 		KUNIT_EXPECT_GE(test, atomic_read(&writer_top(w)->m->injected), 1);
 		/* The run, and the end of the file */
-		if (w->img->alloc->no_renew)
+		if (w->img->alloc->reserve.no_renew)
 			KUNIT_EXPECT_EQ(test, atomic_read(&writer_top(w)->m->injected), 2);
 		builder_set_mode(w->base.c, &mode);
 		finish(test);

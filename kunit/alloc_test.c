@@ -11,6 +11,7 @@
 #include "reclaim.h"
 #include "refcount.h"
 #include "release.h"
+#include "writeback.h"
 #include "writer.h"
 
 #define CALLERS		6
@@ -156,7 +157,7 @@ static void expect_free(struct kunit *test, const struct taken *t)
 			KUNIT_FAIL(test, "cluster %llu is handed out twice", c);
 		if (!c || checker_refcount(&w->k, c))
 			KUNIT_FAIL(test, "cluster %llu was in use", c);
-		if (qcow_alloc_is_meta(w->img->alloc, c))
+		if (qcow_register_has(&w->img->alloc->reg, c))
 			KUNIT_FAIL(test, "cluster %llu holds metadata", c);
 	}
 }
@@ -251,16 +252,16 @@ static void alloc_notes(struct kunit *test)
 
 	for (i = 0; i < 200; i++)
 		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
-	KUNIT_EXPECT_GT(test, a->notes.max, 10000);
-	a->notes.max = 50;
+	KUNIT_EXPECT_GT(test, a->release.count.max, 10000);
+	a->release.count.max = 50;
 	for (i = 0; i < 100; i++)
 		qcow_release(a, t->cluster[2 * i], 1);
-	KUNIT_EXPECT_LE(test, a->notes.nr, 50);
-	KUNIT_EXPECT_TRUE(test, qcow_commit_full(a));
+	KUNIT_EXPECT_LE(test, a->release.count.nr, 50);
+	KUNIT_EXPECT_TRUE(test, qcow_writeback_full(a));
 	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
 	qcow_reclaim_finish(a);
-	KUNIT_EXPECT_EQ(test, a->notes.nr, 0);
-	KUNIT_EXPECT_FALSE(test, qcow_commit_full(a));
+	KUNIT_EXPECT_EQ(test, a->release.count.nr, 0);
+	KUNIT_EXPECT_FALSE(test, qcow_writeback_full(a));
 	from = t->nr;
 	for (i = 0; i < 300; i++)
 		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
@@ -268,13 +269,13 @@ static void alloc_notes(struct kunit *test)
 	KUNIT_EXPECT_LE(test, taken_again(t, from), 50);
 	for (i = 100; i < 130; i++)
 		qcow_release(a, t->cluster[2 * i - 1], 1);
-	KUNIT_EXPECT_TRUE(test, qcow_commit_full(a));
+	KUNIT_EXPECT_TRUE(test, qcow_writeback_full(a));
 	/* Those that are there are forgotten, and no more are made. */
 	a->failed = -EIO;
 	KUNIT_EXPECT_EQ(test, qcow_commit(a), -EIO);
 	qcow_release(a, t->cluster[1], 1);
-	KUNIT_EXPECT_EQ(test, a->notes.nr, 0);
-	KUNIT_EXPECT_FALSE(test, qcow_commit_full(a));
+	KUNIT_EXPECT_EQ(test, a->release.count.nr, 0);
+	KUNIT_EXPECT_FALSE(test, qcow_writeback_full(a));
 	writer_close(t->w);
 }
 
@@ -290,9 +291,9 @@ static void alloc_limit(struct kunit *test)
 	u32 n = 0;
 
 	/* No entry leads further. */
-	KUNIT_EXPECT_EQ(test, a->limit, 1ULL << (56 - 9));
-	a->limit = (size >> 9) + 5;
-	for (c = 1; c < a->limit; c++) {
+	KUNIT_EXPECT_EQ(test, a->search.limit, 1ULL << (56 - 9));
+	a->search.limit = (size >> 9) + 5;
+	for (c = 1; c < a->search.limit; c++) {
 		KUNIT_ASSERT_EQ(test, qcow_refcount_get(a, c, &value), 0);
 		n += !value;
 	}
@@ -314,7 +315,7 @@ static void trim_at(struct kunit *test, u64 size, bool grown)
 	KUNIT_ASSERT_EQ(test, take(t, 1), 0);
 	memfile_set_size(m, size);
 	if (grown)
-		t->w->img->alloc->file_end = size;
+		t->w->img->alloc->reserve.file_end = size;
 	writer_close(t->w);
 	KUNIT_EXPECT_LT(test, ktime_ms_delta(ktime_get(), start), 1000);
 	if (grown)

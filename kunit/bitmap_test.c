@@ -7,7 +7,9 @@
 
 #include <asm/unaligned.h>
 
+#include "alloc.h"
 #include "bitmap.h"
+#include "bitmap_life.h"
 #include "bitmap_ops.h"
 #include "commit.h"
 #include "fault.h"

@@ -458,7 +458,7 @@ static void change_stream_reclaims(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, writer_wait(w, 0), 0);
 	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
 	qcow_alloc_return_pool(a);
-	a->limit = a->hint;
+	a->search.limit = a->search.hint;
 	KUNIT_EXPECT_TRUE(test, qcow_release_pending(a));
 	KUNIT_EXPECT_EQ(test, qcow_alloc_clusters(a, 1, &first, &got, &fresh), -ENOSPC);
 	io = like(&c);

@@ -548,7 +548,7 @@ static void merge_interrupted(struct kunit *test)
 	build_large(test, c);
 	io = like(c);
 	KUNIT_ASSERT_EQ(test, qcow_merge_start(c->m, &io, &c->w.base.msg), 0);
-	c->w.img->backing->alloc->no_renew = false;
+	c->w.img->backing->alloc->reserve.no_renew = false;
 	KUNIT_EXPECT_EQ(test, writer_write(&c->w, 0, 4 * SECTOR), 0);
 	while (!c->m->last)
 		KUNIT_ASSERT_EQ(test, press_step(c, false), 0);
@@ -638,7 +638,7 @@ static void merge_reclaims(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, qcow_merge_some(c->m, &io, 32 * SECTOR, &c->w.base.msg), 0);
 	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
 	qcow_alloc_return_pool(a);
-	a->limit = memfile_size(below(c)->m) / SECTOR;
+	a->search.limit = memfile_size(below(c)->m) / SECTOR;
 	do {
 		err = qcow_alloc_clusters(a, 1, &first, &got, &fresh);
 	} while (!err);

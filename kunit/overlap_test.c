@@ -249,7 +249,7 @@ static void overlap_write(struct kunit *test)
 		return;
 	}
 	if (c->place == SNAPSHOTS &&
-	    !qcow_alloc_is_meta(w->img->alloc, place_at(b, SNAPSHOTS) >> BITS))
+	    !qcow_register_has(&w->img->alloc->reg, place_at(b, SNAPSHOTS) >> BITS))
 		kunit_skip(test, "snapshot tables are not looked at");
 	err = writer_write(w, 0, c->len);
 	if (c->flags == QCOW_DISK_E_COPIED)
@@ -357,14 +357,14 @@ static struct qcow_alloc *open_small(struct kunit *test, bool full)
 static void overlap_new_block(struct kunit *test)
 {
 	struct qcow_alloc *a = open_small(test, false);
-	u64 at = 1ULL << (a->block_bits + 9);
+	u64 at = 1ULL << (a->counts.block_bits + 9);
 
-	KUNIT_ASSERT_EQ(test, a->table[1], 0);
-	KUNIT_ASSERT_EQ(test, qcow_alloc_add_meta(a, QCOW_META_REFBLOCK, at, 512), 0);
-	KUNIT_EXPECT_EQ(test, take_all(a, 2 << a->block_bits), -EIO);
+	KUNIT_ASSERT_EQ(test, a->counts.table[1], 0);
+	KUNIT_ASSERT_EQ(test, qcow_register_add(&a->reg, QCOW_META_REFBLOCK, at, 512), 0);
+	KUNIT_EXPECT_EQ(test, take_all(a, 2 << a->counts.block_bits), -EIO);
 	KUNIT_EXPECT_TRUE(test, qcow_image_stopped(a->img));
-	KUNIT_EXPECT_EQ(test, a->table[1], 0);
-	KUNIT_EXPECT_TRUE(test, qcow_alloc_is_meta(a, at >> 9));
+	KUNIT_EXPECT_EQ(test, a->counts.table[1], 0);
+	KUNIT_EXPECT_TRUE(test, qcow_register_has(&a->reg, at >> 9));
 }
 
 /* The refcount table, or one of its blocks, lies where a larger table goes. */
@@ -374,16 +374,16 @@ static void overlap_new_table(struct kunit *test)
 
 	for (part = 0; part < 2; part++) {
 		struct qcow_alloc *a = open_small(test, true);
-		u64 at = (u64)a->table_size << a->block_bits << 9;
-		u32 size = a->table_size;
+		u64 at = (u64)a->counts.table_size << a->counts.block_bits << 9;
+		u32 size = a->counts.table_size;
 
 		at += part ? 2 << 9 : 0;
-		KUNIT_ASSERT_EQ(test, qcow_alloc_add_meta(a, part ? QCOW_META_REFBLOCK :
+		KUNIT_ASSERT_EQ(test, qcow_register_add(&a->reg, part ? QCOW_META_REFBLOCK :
 							     QCOW_META_REFTABLE, at, 512), 0);
 		KUNIT_EXPECT_EQ(test, take_all(a, 100), -EIO);
 		KUNIT_EXPECT_TRUE(test, qcow_image_stopped(a->img));
-		KUNIT_EXPECT_EQ(test, a->table_size, size);
-		KUNIT_EXPECT_TRUE(test, qcow_alloc_is_meta(a, at >> 9));
+		KUNIT_EXPECT_EQ(test, a->counts.table_size, size);
+		KUNIT_EXPECT_TRUE(test, qcow_register_has(&a->reg, at >> 9));
 		writer_close(test->priv);
 		writer_free(test->priv);
 	}
@@ -397,13 +397,13 @@ static void overlap_new_any(struct kunit *test)
 	u32 old, new;
 
 	for (old = QCOW_META_HEADER; old <= QCOW_META_LUKS; old++) {
-		KUNIT_ASSERT_EQ(test, qcow_alloc_add_meta(a, old, at, 512), 0);
+		KUNIT_ASSERT_EQ(test, qcow_register_add(&a->reg, old, at, 512), 0);
 		for (new = QCOW_META_HEADER; new <= QCOW_META_LUKS; new++)
-			KUNIT_EXPECT_EQ(test, qcow_alloc_new_meta(a, new, at - 512, 2048),
+			KUNIT_EXPECT_EQ(test, qcow_register_new(&a->reg, new, at - 512, 2048),
 					-EIO);
-		KUNIT_EXPECT_FALSE(test, qcow_alloc_is_meta(a, (at >> 9) - 1));
-		KUNIT_EXPECT_TRUE(test, qcow_alloc_is_meta(a, at >> 9));
-		qcow_alloc_forget_meta(a, at, 512);
+		KUNIT_EXPECT_FALSE(test, qcow_register_has(&a->reg, (at >> 9) - 1));
+		KUNIT_EXPECT_TRUE(test, qcow_register_has(&a->reg, at >> 9));
+		qcow_register_forget(&a->reg, at, 512);
 	}
 	KUNIT_EXPECT_TRUE(test, qcow_image_stopped(a->img));
 }

@@ -105,7 +105,7 @@ static void place_reserve(struct kunit *test)
 	u32 i;
 
 	build_overlay(test);
-	around = w->img->alloc->around;
+	around = w->img->alloc->around.pool;
 	alloc = around->alloc;
 	around->alloc = no_memory;
 	for (i = 0; i < WRITES; i++)

@@ -209,7 +209,7 @@ static void expect_not_free(struct kunit *test, u64 cluster)
 	KUNIT_EXPECT_TRUE(test, qcow_image_stopped(w->img));
 	KUNIT_EXPECT_EQ(test, qcow_refcount_get(w->img->alloc, cluster, &refs), 0);
 	KUNIT_EXPECT_EQ(test, refs, 1);
-	KUNIT_EXPECT_EQ(test, w->img->alloc->notes.nr, 0);
+	KUNIT_EXPECT_EQ(test, w->img->alloc->release.count.nr, 0);
 	writer_close(w);
 	writer_free(w);
 }

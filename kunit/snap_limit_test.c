@@ -86,14 +86,14 @@ static void snap_limit_create(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	a = w->img->alloc;
 	bytes = w->img->l1_size * 8;
-	KUNIT_EXPECT_EQ(test, a->snapshots_l1_bytes, 0ULL);
+	KUNIT_EXPECT_EQ(test, a->snapshots.l1_bytes, 0ULL);
 	KUNIT_EXPECT_EQ(test, create(w, "one", &msg), 0);
-	KUNIT_EXPECT_EQ(test, a->snapshots_l1_bytes, bytes);
+	KUNIT_EXPECT_EQ(test, a->snapshots.l1_bytes, bytes);
 	writer_close(w);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	a = w->img->alloc;
-	KUNIT_EXPECT_EQ(test, a->snapshots_l1_bytes, bytes);
-	a->snapshots_l1_bytes = BIT_ULL(30) - bytes;
+	KUNIT_EXPECT_EQ(test, a->snapshots.l1_bytes, bytes);
+	a->snapshots.l1_bytes = BIT_ULL(30) - bytes;
 	KUNIT_EXPECT_EQ(test, create(w, "two", &msg), 0);
 	KUNIT_EXPECT_EQ(test, create(w, "three", &msg), -EFBIG);
 	KUNIT_EXPECT_NOT_NULL(test, strstr(msg.text, "1 GiB"));
@@ -101,7 +101,7 @@ static void snap_limit_create(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, create(w, "three", &msg), 0);
 	KUNIT_EXPECT_EQ(test, delete(w, "three", &msg), 0);
 	KUNIT_EXPECT_EQ(test, delete(w, "two", &msg), 0);
-	KUNIT_EXPECT_EQ(test, a->snapshots_l1_bytes, BIT_ULL(30) - 2 * bytes);
+	KUNIT_EXPECT_EQ(test, a->snapshots.l1_bytes, BIT_ULL(30) - 2 * bytes);
 	writer_close(w);
 	KUNIT_EXPECT_NULL(test, writer_check_closed(w));
 	KUNIT_EXPECT_EQ(test, w->k.leaks, w->leaks);
@@ -169,16 +169,16 @@ static void snap_limit_apply(struct kunit *test)
 	writer_close(w);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	a = w->img->alloc;
-	max = a->meta_max;
-	a->meta_max = 0;
+	max = a->reg.max_nodes;
+	a->reg.max_nodes = 0;
 	KUNIT_EXPECT_EQ(test, apply(w, "one", &msg), -EFBIG);
 	KUNIT_EXPECT_NOT_NULL(test, strstr(msg.text, "memory"));
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
 	/* What was noted in vain meanwhile does not count. */
-	a->meta_max = max;
-	a->meta_nodes = max + 1;
+	a->reg.max_nodes = max;
+	a->reg.nodes = max + 1;
 	KUNIT_EXPECT_EQ(test, apply(w, "one", &msg), 0);
-	KUNIT_EXPECT_LT(test, a->meta_nodes, 100ULL);
+	KUNIT_EXPECT_LT(test, a->reg.nodes, 100ULL);
 	memcpy(writer_top(w)->expect, w->before, writer_top(w)->size);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
 	KUNIT_EXPECT_EQ(test, delete(w, "one", &msg), 0);
@@ -195,12 +195,12 @@ static void snap_limit_apply(struct kunit *test)
 static void say(struct writer *w, u64 at, u32 entries, bool known)
 {
 	struct qcow_alloc *a = w->img->alloc;
-	u8 *table = writer_top(w)->m->store + a->snapshots_offset;
+	u8 *table = writer_top(w)->m->store + a->snapshots.offset;
 
 	put_unaligned_be64(at, table);
 	put_unaligned_be32(entries, table + 8);
 	if (known)
-		a->snapshots_sum = qcow_snapshot_sum(a, table, a->snapshots_bytes);
+		a->snapshots.sum = qcow_snapshot_sum(a, table, a->snapshots.bytes);
 }
 
 static void expect_stale(struct kunit *test, u64 at, u32 entries, bool known)
@@ -231,19 +231,19 @@ static void snap_limit_changed(struct kunit *test)
 	writer_close(w);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	a = w->img->alloc;
-	l1_at = get_unaligned_be64(writer_top(w)->m->store + a->snapshots_offset);
+	l1_at = get_unaligned_be64(writer_top(w)->m->store + a->snapshots.offset);
 	size = w->img->l1_size;
 	l2_at = w->img->l1[0] & QCOW_DISK_L1E_OFFSET_MASK;
 	/* Another place, or size, than at the attach */
-	expect_stale(test, a->l1_offset, size, false);
+	expect_stale(test, a->l1.offset, size, false);
 	expect_stale(test, l2_at, size, false);
 	expect_stale(test, l1_at, size + 1, false);
 	say(w, l1_at, size, false);
-	writer_top(w)->m->store[a->snapshots_offset + ENTRY_BYTES] ^= 1;
+	writer_top(w)->m->store[a->snapshots.offset + ENTRY_BYTES] ^= 1;
 	KUNIT_EXPECT_EQ(test, create(w, "three", &msg), -EIO);
-	writer_top(w)->m->store[a->snapshots_offset + ENTRY_BYTES] ^= 1;
+	writer_top(w)->m->store[a->snapshots.offset + ENTRY_BYTES] ^= 1;
 	/* Where there is no L1 table of a snapshot, whatever the table says */
-	expect_stale(test, a->l1_offset, size, true);
+	expect_stale(test, a->l1.offset, size, true);
 	expect_stale(test, l2_at, size, true);
 	expect_stale(test, 0, size, true);
 	expect_stale(test, l1_at, 3 * 512 / 8, true);

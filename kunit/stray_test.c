@@ -14,6 +14,7 @@
 #include "format.h"
 #include "refcount.h"
 #include "stray.h"
+#include "vet.h"
 #include "writer.h"
 
 #define BITS		9
@@ -132,7 +133,7 @@ static void stray_kept(struct kunit *test, u32 kinds, u32 row)
 	img = s.w->img;
 	/* Their table is changed for the first time. */
 	KUNIT_EXPECT_EQ(test, writer_write(s.w, s.hole, CLUSTER), 0);
-	KUNIT_EXPECT_EQ(test, img->alloc->nr_strays, s.nr);
+	KUNIT_EXPECT_EQ(test, img->alloc->strays.nr, s.nr);
 	KUNIT_EXPECT_TRUE(test, test_bit(QCOW_IMAGE_CORRUPT, &img->flags));
 	take_all(test, &s, row);
 	/* They are written, and given up: that is no fault any more. */
@@ -172,9 +173,9 @@ static void stray_reserved(struct kunit *test)
 	build(test, &s, BUILDER_DATA, 1);
 	a = s.w->img->alloc;
 	KUNIT_ASSERT_EQ(test, qcow_alloc_clusters(a, 1, &first, &got, &fresh), 0);
-	KUNIT_ASSERT_LT(test, a->pool.next, a->pool.end);
+	KUNIT_ASSERT_LT(test, a->reserve.run.next, a->reserve.run.end);
 	KUNIT_EXPECT_EQ(test, writer_write(s.w, s.hole, CLUSTER), 0);
-	KUNIT_EXPECT_EQ(test, a->nr_strays, s.nr - is_stray(&s, first));
+	KUNIT_EXPECT_EQ(test, a->strays.nr, s.nr - is_stray(&s, first));
 	take_all(test, &s, 1);
 	KUNIT_EXPECT_FALSE(test, qcow_image_stopped(s.w->img));
 	writer_close(s.w);
@@ -193,13 +194,13 @@ static void stray_table_made_anew(struct kunit *test)
 	img = s.w->img;
 	free = (writer_top(s.w)->file_len >> BITS) + 4;
 	KUNIT_ASSERT_EQ(test, writer_write(s.w, s.hole, CLUSTER), 0);
-	KUNIT_EXPECT_EQ(test, img->alloc->nr_strays, s.nr);
+	KUNIT_EXPECT_EQ(test, img->alloc->strays.nr, s.nr);
 	qcow_alloc_return_pool(img->alloc);
 	slice = qcow_cache_get_new(img->cache, img->l1[0] & QCOW_DISK_L1E_OFFSET_MASK);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(slice));
 	slice->data[0] = cpu_to_be64(free << BITS | QCOW_DISK_E_COPIED);
-	KUNIT_EXPECT_EQ(test, qcow_stray_vet(img->alloc, slice, 0), 0);
-	KUNIT_EXPECT_EQ(test, img->alloc->nr_strays, s.nr + 1);
+	KUNIT_EXPECT_EQ(test, qcow_vet_slice(img->alloc, slice, 0), 0);
+	KUNIT_EXPECT_EQ(test, img->alloc->strays.nr, s.nr + 1);
 	slice->data[0] = 0;
 	qcow_cache_put(slice);
 	writer_close(s.w);
@@ -212,10 +213,10 @@ static void stray_many(struct kunit *test)
 	struct strays s;
 
 	build(test, &s, BUILDER_DATA, 3);
-	s.w->img->alloc->nr_strays = BIT(16);
+	s.w->img->alloc->strays.nr = BIT(16);
 	KUNIT_EXPECT_EQ(test, writer_write(s.w, s.hole, CLUSTER), -EIO);
 	KUNIT_EXPECT_TRUE(test, qcow_image_stopped(s.w->img));
-	s.w->img->alloc->nr_strays = 0;
+	s.w->img->alloc->strays.nr = 0;
 	writer_close(s.w);
 }
 

@@ -359,7 +359,7 @@ static void run_full(struct kunit *test, enum no_room why)
 	writer_restart(w);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	if (why == NO_MORE_OF_DEVICE)
-		w->img->alloc->limit = covered + 2;
+		w->img->alloc->search.limit = covered + 2;
 	KUNIT_EXPECT_EQ(test, writer_write(w, 0, 2 * SECTOR), 0);
 	do {
 		err = qcow_alloc_clusters(w->img->alloc, 1, &first, &got, &fresh);
@@ -546,10 +546,10 @@ static void wfault_waiting(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, writer_write(w, 0, 2 * SECTOR), 0);
 	c.a = w->img->alloc;
 	INIT_WORK_ONSTACK(&c.work, committer_work);
-	begun = atomic64_read(&c.a->begun);
+	begun = atomic64_read(&c.a->commit.begun);
 	mutex_lock(&c.a->store_lock);
 	queue_work(qtest_wq, &c.work);
-	while (atomic64_read(&c.a->begun) == begun)
+	while (atomic64_read(&c.a->commit.begun) == begun)
 		msleep(20);
 	msleep(50);
 	c.a->failed = -EIO;
@@ -586,7 +586,7 @@ static void build_slices(struct kunit *test, u32 kinds)
 	KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	w->img->cache->limit = BOUND_LIMIT;
-	w->img->alloc->refs->limit = BOUND_LIMIT;
+	w->img->alloc->counts.cache->limit = BOUND_LIMIT;
 }
 
 /* The number of operations of one kind that worked, one for each L2 table. */
@@ -629,7 +629,7 @@ static void refuse_unbounded(struct kunit *test, u32 kinds, enum qcow_op op)
 	KUNIT_EXPECT_NE(test, a->failed, 0);
 	KUNIT_EXPECT_LT(test, until_refused(test, op), 2 * BOUND_LIMIT);
 	KUNIT_EXPECT_LT(test, w->img->cache->nr_dirty, 2 * BOUND_LIMIT);
-	KUNIT_EXPECT_LT(test, a->refs->nr_dirty, 2 * BOUND_LIMIT);
+	KUNIT_EXPECT_LT(test, a->counts.cache->nr_dirty, 2 * BOUND_LIMIT);
 	/* Writes in place go on, and all can be read. */
 	KUNIT_EXPECT_EQ(test, writer_write(w, 0, SECTOR), 0);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);

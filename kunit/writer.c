@@ -193,7 +193,7 @@ int writer_open(struct writer *w)
 		return PTR_ERR(img);
 	w->img = img;
 	if (img->alloc)
-		img->alloc->no_renew = !w->ahead;
+		img->alloc->reserve.no_renew = !w->ahead;
 	return 0;
 }
 

@@ -44,7 +44,7 @@ struct qcow_bitmap {
 /**
  * struct qcow_bitmaps - the bitmaps of an image that is written
  * @lock: who looks at or changes @list and what follows; taken before
- *	qcow_alloc.commit_lock
+ *	qcow_commits.lock
  * @list: of them, as in the directory
  * @dir: the directory on disk; @dir.nr 0: there is none
  * @memory: bytes taken by bits
@@ -66,14 +66,6 @@ struct qcow_bitmaps {
 	bool started;
 	int failed;
 };
-
-int __must_check qcow_bitmap_open(struct qcow_image *img,
-				  const struct qcow_header *h,
-				  struct qcow_msg *msg);
-bool qcow_bitmap_kept(const struct qcow_image *img);
-int __must_check qcow_bitmap_start(struct qcow_image *img);
-int __must_check qcow_bitmap_close(struct qcow_image *img);
-void qcow_bitmap_destroy(struct qcow_image *img);
 
 void qcow_bitmap_set_todo(struct qcow_image *img, struct qcow_bitmap *todo);
 

@@ -11,10 +11,10 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "alloc.h"
 #include "bitmap.h"
 #include "bitmap_ops.h"
 #include "bitmap_store.h"
+#include "state.h"
 
 #define OPS_DEFAULT_GRANULARITY	(64U << 10)
 

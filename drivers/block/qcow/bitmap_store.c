@@ -19,6 +19,7 @@
 #include "bitmap_store.h"
 #include "commit.h"
 #include "release.h"
+#include "writeback.h"
 
 /* Attempts to find clusters in a row. */
 #define STORE_MAX_TRIES		4096
@@ -218,8 +219,8 @@ static int store_note(struct qcow_alloc *a, u64 first, u32 nr)
 	u32 bits = qcow_alloc_cluster_bits(a);
 	int err;
 
-	err = qcow_alloc_new_meta(a, QCOW_META_BITMAP, first << bits,
-				  (u64)nr << bits);
+	err = qcow_register_new(&a->reg, QCOW_META_BITMAP, first << bits,
+				(u64)nr << bits);
 	if (err)
 		qcow_release(a, first, nr);
 	return err;
@@ -495,7 +496,7 @@ int __qcow_bitmap_store(struct qcow_image *img, bool final)
 		store_release(img->alloc, all->dir.offset, all->dir.bytes);
 		all->dir = dir;
 	}
-	qcow_commit_soon(img->alloc);
+	qcow_writeback_soon(img->alloc);
 	return err;
 }
 
@@ -566,7 +567,7 @@ int __qcow_bitmap_mark_in_use(struct qcow_image *img)
 	struct mark m = { .img = img };
 
 	INIT_WORK_ONSTACK(&m.work, mark_work);
-	queue_work(img->alloc->wq, &m.work);
+	qcow_writeback_queue(img->alloc, &m.work);
 	flush_work(&m.work);
 	destroy_work_on_stack(&m.work);
 	return m.err;

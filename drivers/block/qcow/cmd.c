@@ -213,7 +213,7 @@ static void cmd_space_work(struct work_struct *work)
 
 	if (cmd_wants_space(cmd, rq)) {
 		qcow_reclaim_hurry(a);
-		cmd->space_seen = READ_ONCE(a->reclaim.ended);
+		cmd->space_seen = qcow_reclaim_ended(a);
 		cmd_again(cmd, rq);
 	} else {
 		cmd_end(cmd, rq);

@@ -19,10 +19,12 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "alloc.h"
 #include "cache.h"
 #include "commit.h"
 #include "reclaim.h"
 #include "release.h"
+#include "writeback.h"
 
 /**
  * struct captured_entries - entries of a table as they were at one moment
@@ -121,15 +123,15 @@ static int commit_capture(struct commit *c)
 
 	qcow_release_take(a);
 	err = capture_entries(a, &a->img->l1, &a->img->l1_size,
-			      &a->l1_dirty, &c->l1);
+			      &a->l1.dirty, &c->l1);
 	if (!err)
 		err = qcow_cache_capture(a->img->cache, &c->l2);
 	c->data = xchg(&a->unsynced, false);
 	if (!err)
-		err = capture_entries(a, &a->table, &a->table_size,
-				      &a->table_dirty, &c->table);
+		err = capture_entries(a, &a->counts.table, &a->counts.table_size,
+				      &a->counts.table_dirty, &c->table);
 	if (!err)
-		err = qcow_cache_capture(a->refs, &c->refs);
+		err = qcow_cache_capture(a->counts.cache, &c->refs);
 	return err;
 }
 
@@ -173,7 +175,7 @@ static int commit_owned(struct commit *c)
 	}
 	if (list_empty(&c->refs) && !c->data)
 		return 0;
-	err = qcow_cache_write(c->a->refs, &c->refs);
+	err = qcow_cache_write(c->a->counts.cache, &c->refs);
 	return err ?: commit_sync(c);
 }
 
@@ -184,7 +186,7 @@ static int commit_table(struct commit *c)
 
 	if (range_empty(&c->table.range))
 		return 0;
-	err = write_entries(a, a->table_offset, &c->table);
+	err = write_entries(a, a->counts.table_offset, &c->table);
 	return err ?: commit_sync(c);
 }
 
@@ -205,7 +207,7 @@ static int commit_l1(struct commit *c)
 
 	if (range_empty(&c->l1.range))
 		return 0;
-	err = write_entries(a, a->l1_offset, &c->l1);
+	err = write_entries(a, a->l1.offset, &c->l1);
 	return err ?: commit_sync(c);
 }
 
@@ -245,13 +247,13 @@ static int __commit(struct qcow_alloc *a)
 	if (!err)
 		err = commit_steps(&c);
 	qcow_cache_forget(a->img->cache, &c.l2, !err);
-	qcow_cache_forget(a->refs, &c.refs, !err);
-	forget_entries(a, &a->l1_dirty, &c.l1, !err);
-	forget_entries(a, &a->table_dirty, &c.table, !err);
+	qcow_cache_forget(a->counts.cache, &c.refs, !err);
+	forget_entries(a, &a->l1.dirty, &c.l1, !err);
+	forget_entries(a, &a->counts.table_dirty, &c.table, !err);
 	if (err)
 		WRITE_ONCE(a->unsynced, true);
 	mutex_unlock(&a->store_lock);
-	wake_up_all(&a->stored);
+	wake_up_all(&a->commit.stored);
 	qcow_release_finish(a, !err);
 	qcow_reclaim_soon(a);
 	return err;
@@ -269,17 +271,17 @@ static int __commit(struct qcow_alloc *a)
  */
 int qcow_commit(struct qcow_alloc *a)
 {
-	u64 enough = atomic64_read(&a->begun) + 1;
+	u64 enough = atomic64_read(&a->commit.begun) + 1;
 	int err;
 
-	mutex_lock(&a->commit_lock);
+	mutex_lock(&a->commit.lock);
 	/* One that began meanwhile has done it. */
-	if (atomic64_read(&a->begun) < enough || a->result) {
-		atomic64_inc(&a->begun);
-		a->result = __commit(a);
+	if (atomic64_read(&a->commit.begun) < enough || a->commit.result) {
+		atomic64_inc(&a->commit.begun);
+		a->commit.result = __commit(a);
 	}
-	err = a->result;
-	mutex_unlock(&a->commit_lock);
+	err = a->commit.result;
+	mutex_unlock(&a->commit.lock);
 	return err;
 }
 
@@ -359,16 +361,10 @@ int qcow_commit_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
 
 /* --- In the background --- */
 
-static void commit_later(struct qcow_alloc *a)
-{
-	queue_delayed_work(a->wq, &a->work,
-			   msecs_to_jiffies(QCOW_COMMIT_INTERVAL));
-}
-
 static void commit_work(struct work_struct *work)
 {
 	struct qcow_alloc *a = container_of(to_delayed_work(work),
-					    struct qcow_alloc, work);
+					    struct qcow_alloc, commit.work);
 	unsigned int flags = qcow_worker_begin();
 
 	int err;
@@ -378,7 +374,7 @@ static void commit_work(struct work_struct *work)
 	if (err && !commit_refused(a)) {
 		pr_err_ratelimited("%s: metadata could not be written: error %d; trying again\n",
 				   a->img->label, err);
-		commit_later(a);
+		qcow_writeback_later(a);
 	}
 	qcow_worker_end(flags);
 }
@@ -387,7 +383,7 @@ static void commit_work(struct work_struct *work)
 static void commit_mark_corrupt(struct work_struct *work)
 {
 	struct qcow_alloc *a = container_of(work, struct qcow_alloc,
-					    corrupt_work);
+					    commit.corrupt_work);
 	u64 offset = offsetof(struct qcow_disk_header, incompatible_features);
 	__be64 features;
 	int err;
@@ -411,29 +407,11 @@ static void commit_mark_corrupt(struct work_struct *work)
 
 void qcow_commit_init(struct qcow_alloc *a)
 {
-	INIT_DELAYED_WORK(&a->work, commit_work);
-	INIT_WORK(&a->corrupt_work, commit_mark_corrupt);
+	INIT_DELAYED_WORK(&a->commit.work, commit_work);
+	INIT_WORK(&a->commit.corrupt_work, commit_mark_corrupt);
 	qcow_reclaim_setup(a);
-	qcow_cache_set_writeback(a->img->cache, a->wq, &a->work);
-	qcow_cache_set_writeback(a->refs, a->wq, &a->work);
-}
-
-static bool commit_crowded(const struct qcow_alloc *a)
-{
-	return qcow_cache_crowded(a->img->cache) || qcow_cache_crowded(a->refs) ||
-	       qcow_release_crowded(a);
-}
-
-/**
- * qcow_commit_full() - should those who make metadata wait for commits?
- * @a: of the image
- *
- * Any context.
- */
-bool qcow_commit_full(const struct qcow_alloc *a)
-{
-	return qcow_cache_full(a->img->cache) || qcow_cache_full(a->refs) ||
-	       qcow_release_full(a);
+	qcow_cache_set_writeback(a->img->cache, a->commit.wq, &a->commit.work);
+	qcow_cache_set_writeback(a->counts.cache, a->commit.wq, &a->commit.work);
 }
 
 /**
@@ -445,27 +423,13 @@ bool qcow_commit_full(const struct qcow_alloc *a)
  */
 void qcow_commit_throttle(struct qcow_alloc *a)
 {
-	if (likely(!qcow_commit_full(a)) || READ_ONCE(a->failed))
+	if (likely(!qcow_writeback_full(a)) || READ_ONCE(a->failed))
 		return;
-	qcow_commit_soon(a);
-	if (qcow_release_full(a))
+	qcow_writeback_soon(a);
+	if (qcow_notes_full(&a->release.count))
 		qcow_reclaim_hurry(a);
-	wait_event_timeout(a->stored, !qcow_commit_full(a),
+	wait_event_timeout(a->commit.stored, !qcow_writeback_full(a),
 			   msecs_to_jiffies(QCOW_COMMIT_THROTTLE));
-}
-
-/**
- * qcow_commit_soon() - metadata was changed: commit it in the background
- * @a: of the image
- *
- * Any context. At once if there is much of it.
- */
-void qcow_commit_soon(struct qcow_alloc *a)
-{
-	if (unlikely(commit_crowded(a)) && !READ_ONCE(a->result))
-		mod_delayed_work(a->wq, &a->work, 0);
-	else if (!delayed_work_pending(&a->work))
-		commit_later(a);
 }
 
 /**
@@ -477,10 +441,10 @@ void qcow_commit_soon(struct qcow_alloc *a)
 void qcow_commit_stop(struct qcow_alloc *a)
 {
 	qcow_cache_set_writeback(a->img->cache, NULL, NULL);
-	qcow_cache_set_writeback(a->refs, NULL, NULL);
+	qcow_cache_set_writeback(a->counts.cache, NULL, NULL);
 	qcow_reclaim_stop(a);
-	cancel_delayed_work_sync(&a->work);
-	flush_work(&a->corrupt_work);
+	cancel_delayed_work_sync(&a->commit.work);
+	flush_work(&a->commit.corrupt_work);
 }
 
 /**

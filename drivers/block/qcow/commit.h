@@ -2,10 +2,7 @@
 #ifndef _QCOW_COMMIT_H
 #define _QCOW_COMMIT_H
 
-#include "alloc.h"
-
-/* Milliseconds that changes of metadata stay in memory at most. */
-#define QCOW_COMMIT_INTERVAL	5000
+#include "state.h"
 
 /* Milliseconds that an I/O waits at most while there is too much of it. */
 #define QCOW_COMMIT_THROTTLE	100
@@ -19,8 +16,6 @@ int __must_check __qcow_commit_header(struct qcow_alloc *a, u32 offset,
 int __must_check qcow_commit_header(struct qcow_alloc *a, u32 offset,
 				    void *fields, u32 len);
 void qcow_commit_init(struct qcow_alloc *a);
-void qcow_commit_soon(struct qcow_alloc *a);
-bool qcow_commit_full(const struct qcow_alloc *a);
 void qcow_commit_throttle(struct qcow_alloc *a);
 void qcow_commit_stop(struct qcow_alloc *a);
 int qcow_commit_close(struct qcow_alloc *a);

@@ -11,6 +11,7 @@
 #include "commit.h"
 #include "comp.h"
 #include "fmt.h"
+#include "life.h"
 
 /* Bytes of the first read: the fixed header, whatever the cluster size. */
 #define FMT_FIRST_READ	512
@@ -202,7 +203,7 @@ int qcow_fmt_finish(struct qcow_image *img)
  */
 void qcow_fmt_close(struct qcow_image *img)
 {
-	qcow_alloc_destroy(img->alloc);
+	qcow_life_end(img->alloc);
 	qcow_comp_destroy(img->comp);
 	qcow_cache_destroy(img->cache);
 	kvfree(img->l1);

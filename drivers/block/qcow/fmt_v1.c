@@ -7,6 +7,7 @@
 #include "commit.h"
 #include "crypt.h"
 #include "fmt.h"
+#include "life.h"
 #include "map.h"
 
 static int v1_read_header(struct qcow_image *img, struct qcow_header *h,
@@ -38,7 +39,7 @@ static int v1_open_alloc(struct qcow_image *img, const struct qcow_header *h,
 	/* Direct writes of metadata or of clusters would hit their neighbours. */
 	if (img->file.dio_mask >> img->layout.align_bits)
 		qcow_file_use_cache(&img->file);
-	a = qcow_alloc_create(img, h, params);
+	a = qcow_life_begin(img, h, params);
 	if (IS_ERR(a))
 		return v1_alloc_error(msg, PTR_ERR(a));
 	qcow_commit_init(a);

@@ -4,10 +4,11 @@
  */
 #include <linux/err.h>
 
-#include "bitmap.h"
+#include "bitmap_life.h"
 #include "commit.h"
 #include "crypt.h"
 #include "fmt.h"
+#include "life.h"
 #include "map.h"
 #include "refcount.h"
 #include "snapshot.h"
@@ -115,7 +116,7 @@ static int v2_open_alloc(struct qcow_image *img, const struct qcow_header *h,
 	/* Direct writes of metadata would hit their neighbours. */
 	if (img->file.dio_mask >> h->cluster_bits)
 		qcow_file_use_cache(&img->file);
-	a = qcow_alloc_create(img, h, params);
+	a = qcow_life_begin(img, h, params);
 	if (IS_ERR(a))
 		return v2_alloc_error(msg, PTR_ERR(a));
 	qcow_commit_init(a);

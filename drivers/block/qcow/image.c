@@ -8,9 +8,9 @@
 #include <linux/slab.h>
 #include <uapi/linux/qcow.h>
 
-#include "alloc.h"
 #include "image.h"
 #include "space.h"
+#include "state.h"
 
 static const struct qcow_format_ops *image_format(u32 format)
 {
@@ -73,7 +73,7 @@ void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what)
 		return;
 	pr_err("%s: damaged at %#llx of the disk: %s; marking it corrupt, all I/O fails from now on: detach it and see qcowctl check\n",
 	       img->label, pos, what);
-	queue_work(img->alloc->wq, &img->alloc->corrupt_work);
+	queue_work(img->alloc->commit.wq, &img->alloc->commit.corrupt_work);
 }
 
 /**

@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "alloc.h"
 #include "cache.h"
 #include "commit.h"
 #include "l1.h"
@@ -112,13 +113,13 @@ static void l1_replace(struct qcow_alloc *a, u64 **table, u32 size, u64 offset,
 
 	mutex_lock(&a->store_lock);
 	mutex_lock(&a->lock);
-	__qcow_release(a, a->l1_offset >> qcow_alloc_cluster_bits(a),
+	__qcow_release(a, a->l1.offset >> qcow_alloc_cluster_bits(a),
 		       qcow_l1_clusters(a, img->l1_size));
 	swap(img->l1, *table);
 	img->l1_size = size;
 	img->size = disk_size;
-	a->l1_offset = offset;
-	a->l1_dirty = (struct qcow_dirty_range) { };
+	a->l1.offset = offset;
+	a->l1.dirty = (struct qcow_dirty_range) { };
 	mutex_unlock(&a->lock);
 	mutex_unlock(&a->store_lock);
 }
@@ -181,7 +182,7 @@ static bool l1_committed(struct qcow_alloc *a)
 	bool clean;
 
 	mutex_lock(&a->lock);
-	clean = a->l1_dirty.lo >= a->l1_dirty.hi;
+	clean = a->l1.dirty.lo >= a->l1.dirty.hi;
 	mutex_unlock(&a->lock);
 	return clean && !READ_ONCE(a->img->cache->nr_dirty) &&
 	       !READ_ONCE(a->unsynced);
@@ -261,7 +262,7 @@ static int __l1_copy(struct qcow_alloc *a, u32 size, u64 to)
 		n = min_t(u64, bytes - at, step);
 		memset(buf, 0, n);
 		if (at < old)
-			err = qcow_file_pread(&a->img->file, a->l1_offset + at,
+			err = qcow_file_pread(&a->img->file, a->l1.offset + at,
 					      buf, min(n, old - at));
 		if (!err)
 			err = qcow_file_pwrite(&a->img->file, to + at, buf, n);
@@ -276,7 +277,7 @@ static int __l1_copy(struct qcow_alloc *a, u32 size, u64 to)
  */
 static int __l1_move(struct qcow_alloc *a, u32 size, u64 offset)
 {
-	u64 old = a->l1_offset >> qcow_alloc_cluster_bits(a);
+	u64 old = a->l1.offset >> qcow_alloc_cluster_bits(a);
 	int err;
 
 	err = __l1_copy(a, size, offset);
@@ -286,7 +287,7 @@ static int __l1_move(struct qcow_alloc *a, u32 size, u64 offset)
 		return err;
 	mutex_lock(&a->lock);
 	__qcow_release(a, old, qcow_l1_clusters(a, a->img->l1_size));
-	a->l1_offset = offset;
+	a->l1.offset = offset;
 	mutex_unlock(&a->lock);
 	return 0;
 }

@@ -2,7 +2,7 @@
 #ifndef _QCOW_L1_H
 #define _QCOW_L1_H
 
-#include "alloc.h"
+#include "state.h"
 
 struct qcow_pause;
 

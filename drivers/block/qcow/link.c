@@ -9,11 +9,15 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "alloc.h"
 #include "cache.h"
 #include "link.h"
 #include "refcount.h"
 #include "release.h"
-#include "stray.h"
+#include "space.h"
+#include "state.h"
+#include "vet.h"
+#include "writeback.h"
 
 /* --- L2 tables --- */
 
@@ -82,7 +86,7 @@ static int l2_copy_slice(struct qcow_alloc *a, u64 to, u64 from, u64 guest)
 		qcow_cache_put(old);
 	if (IS_ERR(new))
 		return PTR_ERR(new);
-	err = qcow_stray_vet(a, new, guest);
+	err = qcow_vet_slice(a, new, guest);
 	qcow_cache_put(new);
 	return err;
 }
@@ -107,7 +111,7 @@ static void l1_set(struct qcow_alloc *a, u64 l1_index, u64 table, u64 old)
 	/* Pairs with qcow_map(): a new table is in memory before. */
 	smp_store_release(&a->img->l1[l1_index],
 			  qcow_entry_make_l1(&a->img->layout, table));
-	qcow_dirty_range_add(&a->l1_dirty, l1_index);
+	qcow_dirty_range_add(&a->l1.dirty, l1_index);
 	if (old)
 		__qcow_release(a, old >> qcow_alloc_cluster_bits(a), 1);
 	mutex_unlock(&a->lock);
@@ -127,10 +131,11 @@ static int l2_take(struct qcow_alloc *a, u64 *first, u32 *nr)
 	err = qcow_alloc_clusters(a, 1, first, nr, &fresh);
 	if (err)
 		return err;
-	err = qcow_alloc_secure(a, *first, 1);
+	err = qcow_space_secure(&a->img->file, *first << lay->cluster_bits,
+				1ULL << lay->cluster_bits);
 	if (!err)
-		err = qcow_alloc_new_meta(a, QCOW_META_L2, *first << lay->cluster_bits,
-					  1ULL << lay->cluster_bits);
+		err = qcow_register_new(&a->reg, QCOW_META_L2, *first << lay->cluster_bits,
+					1ULL << lay->cluster_bits);
 	if (err)
 		qcow_release(a, *first, 1);
 	return err;
@@ -154,8 +159,8 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
 				   "L2 table offset is not aligned");
 		return err;
 	}
-	if (old && a->share)
-		a->share->table(a->share, l1_index);
+	if (old && a->l1.share)
+		a->l1.share->table(a->l1.share, l1_index);
 	if (old)
 		err = qcow_refcount_get(a, old >> bits, &refs);
 	if (!err && refs == 1) {
@@ -187,7 +192,7 @@ static int link_vet(struct qcow_alloc *a, u64 pos, u64 len)
 		slice = l2_slice(a->img, at);
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
-		err = qcow_stray_vet(a, slice, at);
+		err = qcow_vet_slice(a, slice, at);
 		qcow_cache_put(slice);
 	}
 	return err;
@@ -201,7 +206,7 @@ static int link_vet(struct qcow_alloc *a, u64 pos, u64 len)
  *
  * What they lead to is looked at before any of it is changed. Context: under
  * qcow_inflight_lock(), in an I/O that is counted by qcow_inflight_begin(). May sleep.
- * Return: 0, -ENOSPC, -ENOMEM, qcow_alloc_refused(), or the error of reading
+ * Return: 0, -ENOSPC, -ENOMEM, qcow_writeback_refused(), or the error of reading
  * metadata.
  */
 int qcow_link_prepare(struct qcow_alloc *a, u64 pos, u64 len)
@@ -209,15 +214,15 @@ int qcow_link_prepare(struct qcow_alloc *a, u64 pos, u64 len)
 	const struct qcow_layout *lay = &a->img->layout;
 	u32 shift = qcow_layout_l1_shift(lay);
 	u64 i = pos >> shift, last = (pos + len - 1) >> shift;
-	int err = qcow_alloc_refused(a);
+	int err = qcow_writeback_refused(a);
 
 	for (; !err && i <= last; i++) {
 		if (likely(qcow_entry_l1_own(lay, READ_ONCE(a->img->l1[i]))))
 			continue;
-		mutex_lock(&a->l1_lock);
+		mutex_lock(&a->l1.lock);
 		if (!qcow_entry_l1_own(lay, a->img->l1[i]))
 			err = l2_make(a, i);
-		mutex_unlock(&a->l1_lock);
+		mutex_unlock(&a->l1.lock);
 	}
 	return err ?: link_vet(a, pos, len);
 }
@@ -265,7 +270,7 @@ static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest)
 	if (!nr)
 		return;
 	for (i = first; i < first + nr; i++) {
-		if (!qcow_alloc_is_meta(a, i))
+		if (!qcow_register_has(&a->reg, i))
 			continue;
 		qcow_image_damaged(a->img, guest, "guest data lies in metadata");
 		return;

@@ -2,7 +2,7 @@
 #ifndef _QCOW_LINK_H
 #define _QCOW_LINK_H
 
-#include "alloc.h"
+#include "state.h"
 
 int __must_check qcow_link_prepare(struct qcow_alloc *a, u64 pos, u64 len);
 int __must_check qcow_link_data(struct qcow_alloc *a, u64 pos, u64 len,

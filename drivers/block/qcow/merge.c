@@ -25,9 +25,11 @@
 #include "read.h"
 #include "reclaim.h"
 #include "resize.h"
+#include "snapshot.h"
 #include "space.h"
 #include "tree.h"
 #include "write.h"
+#include "writeback.h"
 #include "zero.h"
 
 /* Bytes that are read and written at once. */
@@ -106,7 +108,7 @@ int qcow_merge_check(const struct qcow_image *img, struct qcow_msg *msg)
 {
 	if (!img->backing)
 		return qcow_fail_as(msg, QCOW_MSG_NO_BACKING, -EINVAL, "has no backing file");
-	if (img->alloc->snapshots)
+	if (qcow_snapshot_nr(img))
 		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, which need the backing file as it is; delete them first");
 	if (img->layout.version == 1)
 		return qcow_fail(msg, -EOPNOTSUPP, "is qcow version 1, which cannot be emptied; use qemu-img commit while it is not attached");
@@ -453,7 +455,7 @@ int qcow_merge_some(struct qcow_merge *m, const struct qcow_io *like, u64 bytes,
 	}
 	copy_free(c);
 	if (m->img->backing->alloc)
-		qcow_commit_soon(m->img->backing->alloc);
+		qcow_writeback_soon(m->img->backing->alloc);
 	return n < 0 ? n : 0;
 }
 

@@ -47,6 +47,18 @@ static inline bool qcow_notes_empty(const struct qcow_notes *set)
 	return !READ_ONCE(set->nr);
 }
 
+/* Whether so many notes wait for a commit that one is due. */
+static inline bool qcow_notes_crowded(const struct qcow_notes *set)
+{
+	return READ_ONCE(set->nr) > set->count->max / 4;
+}
+
+/* Whether there are so many notes that those who make some are to wait. */
+static inline bool qcow_notes_full(const struct qcow_notes_count *count)
+{
+	return READ_ONCE(count->nr) > count->max / 2;
+}
+
 void qcow_notes_init(struct qcow_notes *set, struct qcow_notes_count *count);
 int __must_check qcow_notes_add(struct qcow_notes *set, u64 first, u64 end,
 				u32 times);

@@ -5,11 +5,11 @@
 #include <linux/mempool.h>
 #include <linux/slab.h>
 
-#include "alloc.h"
 #include "comp.h"
 #include "crypt.h"
 #include "part.h"
 #include "release.h"
+#include "state.h"
 
 static struct kmem_cache *part_cache;
 

@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "alloc.h"
 #include "link.h"
 #include "map.h"
 #include "part.h"
@@ -138,11 +139,11 @@ static int placement_store(struct placement *p, const struct qcow_extent *ext,
 	if (!(p->head | p->tail) ||
 	    (fresh && qcow_place_is_empty(p->io->image, ext)))
 		return placement_write(p);
-	p->around = mempool_alloc(a->around, GFP_NOIO);
+	p->around = qcow_around_get(&a->around);
 	err = around_read(p);
 	if (!err)
 		err = placement_write(p);
-	mempool_free(p->around, a->around);
+	qcow_around_put(&a->around, p->around);
 	return err;
 }
 
@@ -171,7 +172,7 @@ int qcow_place_check(struct qcow_image *img, u64 pos,
 		return -EIO;
 	}
 	for (; unit <= last; unit++) {
-		if (likely(!qcow_alloc_is_meta(img->alloc, unit)))
+		if (likely(!qcow_register_has(&img->alloc->reg, unit)))
 			continue;
 		qcow_image_damaged(img, pos, "guest data would be written over metadata");
 		return -EIO;

@@ -11,10 +11,10 @@
  *	claims_lock (claim.c)
  *	qcow_bitmaps.lock (bitmap.h)
  *	qcow_reclaim.lock, under which I/O is waited for
- *	qcow_alloc.commit_lock
+ *	qcow_commits.lock
  *	  qcow_alloc.store_lock
  *	clusters of the disk (qcow_inflight_lock())
- *	  qcow_alloc.l1_lock
+ *	  qcow_l1_state.lock
  *	    qcow_alloc.store_lock
  *	      qcow_alloc.lock
  *	        qcow_cache.lock

@@ -9,9 +9,11 @@
 #include <linux/ktime.h>
 
 #include "cache.h"
-#include "commit.h"
 #include "reclaim.h"
+#include "refcount.h"
 #include "release.h"
+#include "state.h"
+#include "writeback.h"
 
 /* Milliseconds before it begins, and microseconds of work before a pause. */
 #define RECLAIM_DELAY	10
@@ -25,9 +27,9 @@ static void reclaim_later(struct qcow_alloc *a, unsigned long delay)
 	if (READ_ONCE(a->reclaim.stopped))
 		return;
 	if (READ_ONCE(a->reclaim.hurry))
-		mod_delayed_work(a->wq, &a->reclaim.work, 0);
+		mod_delayed_work(a->commit.wq, &a->reclaim.work, 0);
 	else
-		queue_delayed_work(a->wq, &a->reclaim.work, delay);
+		queue_delayed_work(a->commit.wq, &a->reclaim.work, delay);
 }
 
 /* Return: whether there is more to do. */
@@ -57,15 +59,15 @@ static void reclaim_work(struct work_struct *work)
 	pause = msecs_to_jiffies(min_t(s64, ktime_ms_delta(ktime_get(), begun),
 				       RECLAIM_PAUSE));
 	qcow_worker_end(flags);
-	wake_up_all(&a->stored);
+	wake_up_all(&a->commit.stored);
 	if (more) {
 		reclaim_later(a, max(pause, 1UL));
 		return;
 	}
 	WRITE_ONCE(a->reclaim.hurry, false);
 	/* Lowered refcounts are for the next commit. */
-	if (READ_ONCE(a->refs->nr_dirty))
-		qcow_commit_soon(a);
+	if (qcow_refcount_dirty(a))
+		qcow_writeback_soon(a);
 }
 
 void qcow_reclaim_setup(struct qcow_alloc *a)

@@ -2,7 +2,13 @@
 #ifndef _QCOW_RECLAIM_H
 #define _QCOW_RECLAIM_H
 
-#include "alloc.h"
+#include "state.h"
+
+/* Return: how many rounds have ended; there may be more space after each. Any context. */
+static inline u64 qcow_reclaim_ended(const struct qcow_alloc *a)
+{
+	return READ_ONCE(a->reclaim.ended);
+}
 
 void qcow_reclaim_setup(struct qcow_alloc *a);
 void qcow_reclaim_soon(struct qcow_alloc *a);

@@ -2,7 +2,7 @@
 /*
  * Refcounts of an image that is written: the table, its blocks, their entries.
  *
- * All in memory, but for a larger table: that is written and published at once.
+ * All in memory; a larger table is made by growth.c.
  * Section "Refcounts" of the specification.
  */
 #include <linux/err.h>
@@ -11,35 +11,36 @@
 
 #include "cache.h"
 #include "refcount.h"
-#include "release.h"
+#include "space.h"
 #include "stray.h"
+#include "writeback.h"
 
 /* --- Refcounts --- */
 
 /* log2 of the refcounts in a slice. */
 static u32 slice_ref_bits(const struct qcow_alloc *a)
 {
-	return a->refs->slice_bits + 3 - a->order;
+	return a->counts.cache->slice_bits + 3 - a->counts.order;
 }
 
 /* The slice with a cluster's refcount; NULL: there is no block for it. */
 static struct qcow_slice *ref_slice(struct qcow_alloc *a, u64 cluster)
 {
-	u64 block = cluster >> a->block_bits;
-	u64 in_block = cluster & ((1ULL << a->block_bits) - 1);
+	u64 block = cluster >> a->counts.block_bits;
+	u64 in_block = cluster & ((1ULL << a->counts.block_bits) - 1);
 	u64 offset;
 
 	lockdep_assert_held(&a->lock);
-	if (block >= a->table_size)
+	if (block >= a->counts.table_size)
 		return NULL;
-	offset = a->table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	offset = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
 	if (!offset)
 		return NULL;
 	if (offset & ((1ULL << qcow_alloc_cluster_bits(a)) - 1)) {
 		qcow_image_damaged(a->img, 0, "refcount block offset is not aligned");
 		return ERR_PTR(-EIO);
 	}
-	return qcow_cache_get(a->refs, offset + (in_block << a->order >> 3));
+	return qcow_cache_get(a->counts.cache, offset + (in_block << a->counts.order >> 3));
 }
 
 static u32 ref_index(const struct qcow_alloc *a, u64 cluster)
@@ -62,7 +63,7 @@ int __qcow_refcount_get(struct qcow_alloc *a, u64 cluster, u64 *value)
 	*value = 0;
 	if (IS_ERR_OR_NULL(slice))
 		return PTR_ERR_OR_ZERO(slice);
-	*value = qcow_entry_refcount(slice->data, a->order,
+	*value = qcow_entry_refcount(slice->data, a->counts.order,
 				     ref_index(a, cluster));
 	qcow_cache_put(slice);
 	return 0;
@@ -102,11 +103,11 @@ int __qcow_refcount_set(struct qcow_alloc *a, u64 cluster, u64 value)
 		return PTR_ERR(slice);
 	if (WARN_ON_ONCE(!slice))
 		return -EIO;
-	spin_lock(&a->refs->lock);
-	qcow_entry_set_refcount(slice->data, a->order, ref_index(a, cluster),
+	spin_lock(&a->counts.cache->lock);
+	qcow_entry_set_refcount(slice->data, a->counts.order, ref_index(a, cluster),
 				value);
 	__qcow_cache_dirty(slice);
-	spin_unlock(&a->refs->lock);
+	spin_unlock(&a->counts.cache->lock);
 	qcow_cache_put(slice);
 	return 0;
 }
@@ -115,27 +116,27 @@ int __qcow_refcount_set(struct qcow_alloc *a, u64 cluster, u64 value)
 static int __slice_add(struct qcow_alloc *a, u64 first, u32 nr, s64 add)
 {
 	u32 i = ref_index(a, first), end = i + nr;
-	u64 max = qcow_entry_refcount_max(a->order), value;
+	u64 max = qcow_entry_refcount_max(a->counts.order), value;
 	struct qcow_slice *slice = ref_slice(a, first);
 	int err = 0;
 
 	if (IS_ERR_OR_NULL(slice))
 		return slice ? PTR_ERR(slice) : -EUCLEAN;
 	for (; !err && i < end && add > 0; i++) {
-		value = qcow_entry_refcount(slice->data, a->order, i);
+		value = qcow_entry_refcount(slice->data, a->counts.order, i);
 		if (!value)
 			err = -EUCLEAN;
 		else if (value == max)
 			err = -EOVERFLOW;
 	}
-	spin_lock(&a->refs->lock);
+	spin_lock(&a->counts.cache->lock);
 	for (i = end - nr; !err && i < end; i++) {
-		value = qcow_entry_refcount(slice->data, a->order, i);
-		qcow_entry_set_refcount(slice->data, a->order, i, value + add);
+		value = qcow_entry_refcount(slice->data, a->counts.order, i);
+		qcow_entry_set_refcount(slice->data, a->counts.order, i, value + add);
 	}
 	if (!err)
 		__qcow_cache_dirty(slice);
-	spin_unlock(&a->refs->lock);
+	spin_unlock(&a->counts.cache->lock);
 	qcow_cache_put(slice);
 	return err;
 }
@@ -153,13 +154,13 @@ static u32 slice_rest(const struct qcow_alloc *a, u64 first, u32 nr)
  * @nr: how many
  *
  * In memory. May sleep. Return: 0; -EOVERFLOW: one has as many as can be said;
- * -EUCLEAN: one has none; qcow_alloc_refused(); or the error of reading them. Then
+ * -EUCLEAN: one has none; qcow_writeback_refused(); or the error of reading them. Then
  * nothing is changed, but what cannot be undone is leaked.
  */
 int qcow_refcount_raise(struct qcow_alloc *a, u64 first, u32 nr)
 {
 	u32 done, n;
-	int err = qcow_alloc_refused(a);
+	int err = qcow_writeback_refused(a);
 
 	if (err)
 		return err;
@@ -202,11 +203,11 @@ int __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster, u32 want, u32 *got)
 	if (WARN_ON_ONCE(!slice))
 		return -EIO;
 	for (first = i; first < end; first++)
-		if (!qcow_entry_refcount(slice->data, a->order, first))
+		if (!qcow_entry_refcount(slice->data, a->counts.order, first))
 			break;
 	*cluster += first - i;
 	for (i = first; i < end && i - first < want; i++)
-		if (qcow_entry_refcount(slice->data, a->order, i))
+		if (qcow_entry_refcount(slice->data, a->counts.order, i))
 			break;
 	*got = i - first;
 	qcow_cache_put(slice);
@@ -225,7 +226,7 @@ int __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster, u32 want, u32 *got)
  */
 int __qcow_refcount_find_used(struct qcow_alloc *a, u64 *end, bool *found)
 {
-	u64 last = min(*end, (u64)a->table_size << a->block_bits) - 1;
+	u64 last = min(*end, (u64)a->counts.table_size << a->counts.block_bits) - 1;
 	struct qcow_slice *slice = ref_slice(a, last);
 	u32 i = ref_index(a, last) + 1;
 
@@ -233,10 +234,10 @@ int __qcow_refcount_find_used(struct qcow_alloc *a, u64 *end, bool *found)
 	if (IS_ERR(slice))
 		return PTR_ERR(slice);
 	if (!slice) {
-		*end = last >> a->block_bits << a->block_bits;
+		*end = last >> a->counts.block_bits << a->counts.block_bits;
 		return 0;
 	}
-	while (i && !qcow_entry_refcount(slice->data, a->order, i - 1))
+	while (i && !qcow_entry_refcount(slice->data, a->counts.order, i - 1))
 		i--;
 	qcow_cache_put(slice);
 	*found = i;
@@ -244,14 +245,20 @@ int __qcow_refcount_find_used(struct qcow_alloc *a, u64 *end, bool *found)
 	return 0;
 }
 
-/* An empty refcount block in memory. */
-static int block_zero(struct qcow_alloc *a, u64 offset)
+/**
+ * __qcow_refcount_zero_block() - make an empty refcount block in memory
+ * @a: of the image
+ * @offset: bytes into the file of the block
+ *
+ * Context: under a->lock. May sleep. Return: 0 or -ENOMEM.
+ */
+int __qcow_refcount_zero_block(struct qcow_alloc *a, u64 offset)
 {
 	u64 end = offset + (1ULL << qcow_alloc_cluster_bits(a));
 	struct qcow_slice *slice;
 
-	for (; offset < end; offset += 1ULL << a->refs->slice_bits) {
-		slice = qcow_cache_get_new(a->refs, offset);
+	for (; offset < end; offset += 1ULL << a->counts.cache->slice_bits) {
+		slice = qcow_cache_get_new(a->counts.cache, offset);
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
 		qcow_cache_put(slice);
@@ -259,14 +266,20 @@ static int block_zero(struct qcow_alloc *a, u64 offset)
 	return 0;
 }
 
-/* A block that could not be made: no commit writes it, and its cluster is free. */
-static void block_drop(struct qcow_alloc *a, u64 offset)
+/**
+ * __qcow_refcount_drop_block() - undo __qcow_refcount_zero_block()
+ * @a: of the image
+ * @offset: bytes into the file of the block
+ *
+ * No commit writes the block, and its cluster is free. Context: under a->lock. May sleep.
+ */
+void __qcow_refcount_drop_block(struct qcow_alloc *a, u64 offset)
 {
 	u64 bytes = 1ULL << qcow_alloc_cluster_bits(a), at;
 
-	for (at = offset; at < offset + bytes; at += 1ULL << a->refs->slice_bits)
-		qcow_cache_clean(a->refs, at);
-	qcow_alloc_forget_meta(a, offset, bytes);
+	for (at = offset; at < offset + bytes; at += 1ULL << a->counts.cache->slice_bits)
+		qcow_cache_clean(a->counts.cache, at);
+	qcow_register_forget(&a->reg, offset, bytes);
 }
 
 /* A refcount block for @cluster, which is the first that it covers. */
@@ -274,243 +287,23 @@ static int __new_block(struct qcow_alloc *a, u64 cluster)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
 	u64 offset = cluster << bits;
-	u64 block = cluster >> a->block_bits;
+	u64 block = cluster >> a->counts.block_bits;
 	int err;
 
-	err = qcow_alloc_new_meta(a, QCOW_META_REFBLOCK, offset,
-				  1ULL << bits);
+	err = qcow_register_new(&a->reg, QCOW_META_REFBLOCK, offset,
+				1ULL << bits);
 	if (err)
 		return err;
-	err = qcow_alloc_secure(a, cluster, 1);
+	err = qcow_space_secure(&a->img->file, offset, 1ULL << bits);
 	if (!err)
-		err = block_zero(a, offset);
+		err = __qcow_refcount_zero_block(a, offset);
 	if (err) {
-		block_drop(a, offset);
+		__qcow_refcount_drop_block(a, offset);
 		return err;
 	}
-	a->table[block] = offset;
-	qcow_dirty_range_add(&a->table_dirty, block);
+	a->counts.table[block] = offset;
+	qcow_dirty_range_add(&a->counts.table_dirty, block);
 	return __qcow_refcount_set(a, cluster, 1);
-}
-
-/* --- Growth of the refcount table --- */
-
-/**
- * struct growth - a larger refcount table
- * @first: number of its first cluster, the first that no block covers
- * @clusters: of the table
- * @blocks: refcount blocks behind it, which cover it and themselves
- * @table: in the CPU's byte order; the old one when they have been switched
- * @size: entries in @table
- */
-struct growth {
-	u64 first;
-	u32 clusters;
-	u32 blocks;
-	u64 *table;
-	u32 size;
-};
-
-static int growth_plan(struct qcow_alloc *a, struct growth *g)
-{
-	u32 bits = qcow_alloc_cluster_bits(a);
-	u32 old = (a->table_size * sizeof(u64)) >> bits;
-	u64 covered = 1ULL << a->block_bits;
-
-	g->clusters = old + old / 2 + 1;
-	if ((u64)g->clusters << bits > QCOW_DISK_MAX_REFTABLE_BYTES)
-		return -ENOSPC;
-	g->first = (u64)a->table_size << a->block_bits;
-	g->size = ((u64)g->clusters << bits) / sizeof(u64);
-	for (g->blocks = 1; g->blocks * covered < g->clusters + g->blocks;)
-		g->blocks++;
-	if (g->blocks > g->size - a->table_size ||
-	    g->first + g->clusters + g->blocks > a->limit)
-		return -ENOSPC;
-	if (__qcow_stray_skip(a, &g->first, g->clusters + g->blocks) <
-	    g->clusters + g->blocks)
-		return -ENOSPC;
-	g->table = kvcalloc(g->size, sizeof(u64), GFP_NOIO);
-	return g->table ? 0 : -ENOMEM;
-}
-
-/* The register of metadata has the table and its blocks, or neither. */
-static int growth_note(struct qcow_alloc *a, const struct growth *g)
-{
-	u32 bits = qcow_alloc_cluster_bits(a);
-	u64 table = g->first << bits, bytes = (u64)g->clusters << bits;
-	int err;
-
-	err = qcow_alloc_new_meta(a, QCOW_META_REFTABLE, table, bytes);
-	if (err)
-		return err;
-	err = qcow_alloc_new_meta(a, QCOW_META_REFBLOCK, table + bytes,
-				  (u64)g->blocks << bits);
-	if (err)
-		qcow_alloc_forget_meta(a, table, bytes);
-	return err;
-}
-
-/* Their clusters, with space for all of it, and the table in memory. */
-static int growth_make(struct qcow_alloc *a, struct growth *g)
-{
-	u32 bits = qcow_alloc_cluster_bits(a), i;
-	u64 blocks = g->first + g->clusters;
-	int err;
-
-	a->fresh = max(a->fresh, blocks + g->blocks);
-	err = qcow_alloc_secure(a, g->first, g->clusters + g->blocks);
-	memcpy(g->table, a->table, a->table_size * sizeof(u64));
-	for (i = 0; !err && i < g->blocks; i++) {
-		err = block_zero(a, (blocks + i) << bits);
-		g->table[a->table_size + i] = (blocks + i) << bits;
-	}
-	return err;
-}
-
-/* In memory: from here on the new table is the one. */
-static int growth_switch(struct qcow_alloc *a, struct growth *g)
-{
-	u32 n = g->clusters + g->blocks, i;
-	int err = 0;
-
-	swap(a->table, g->table);
-	swap(a->table_size, g->size);
-	for (i = 0; !err && i < n; i++)
-		err = __qcow_refcount_set(a, g->first + i, 1);
-	return err;
-}
-
-/*
- * The new table is nobody's: the next attempt makes it anew, at this place. Until
- * then no commit is to write there, which may be where there is no space.
- */
-static void growth_revert(struct qcow_alloc *a, struct growth *g)
-{
-	u32 bits = qcow_alloc_cluster_bits(a);
-	u64 table = g->first << bits;
-	u64 at = (g->first + g->clusters) << bits, i;
-
-	if (a->table_size > g->size) {
-		swap(a->table, g->table);
-		swap(a->table_size, g->size);
-	}
-	for (i = 0; i < g->blocks; i++)
-		block_drop(a, at + (i << bits));
-	qcow_alloc_forget_meta(a, table, at - table);
-}
-
-/* Refcounts as they are now, the table that leads to them, a flush. */
-static int growth_write(struct qcow_alloc *a, const struct growth *g)
-{
-	size_t bytes = a->table_size * sizeof(u64);
-	LIST_HEAD(refs);
-	__be64 *disk;
-	u32 i;
-	int err;
-
-	disk = kvmalloc(bytes, GFP_NOIO);
-	if (!disk)
-		return -ENOMEM;
-	for (i = 0; i < a->table_size; i++)
-		disk[i] = cpu_to_be64(a->table[i]);
-	err = qcow_cache_capture(a->refs, &refs);
-	if (!err)
-		err = qcow_cache_write(a->refs, &refs);
-	qcow_cache_forget(a->refs, &refs, !err);
-	if (!err)
-		err = qcow_file_pwrite(&a->img->file,
-				       g->first << qcow_alloc_cluster_bits(a),
-				       disk, bytes);
-	kvfree(disk);
-	return err;
-}
-
-/* One write of the header makes it the table. */
-static int growth_publish(struct qcow_alloc *a, const struct growth *g)
-{
-	struct {
-		__be64 offset;
-		__be32 clusters;
-	} __packed where = {
-		cpu_to_be64(g->first << qcow_alloc_cluster_bits(a)),
-		cpu_to_be32(g->clusters),
-	};
-	int err;
-
-	err = qcow_file_pwrite(&a->img->file,
-			       offsetof(struct qcow_disk_header,
-					refcount_table_offset),
-			       &where, sizeof(where));
-	return err ?: qcow_file_sync(&a->img->file);
-}
-
-/* Which table is on disk, or what a sync has lost, nobody knows: it is final. */
-static void growth_failed(struct qcow_alloc *a, int err)
-{
-	a->failed = -EIO;
-	pr_err("%s: a larger refcount table could not be written: error %d; flushes fail from now on\n",
-	       a->img->label, err);
-}
-
-/* Own the new table, write it, publish it in the header, release the old one. */
-static int __grow_table(struct qcow_alloc *a)
-{
-	u64 old = a->table_offset >> qcow_alloc_cluster_bits(a);
-	u32 nr = (a->table_size * sizeof(u64)) >> qcow_alloc_cluster_bits(a);
-	struct growth g = { };
-	int err;
-
-	err = growth_plan(a, &g);
-	if (!err)
-		err = growth_note(a, &g);
-	if (err) {
-		kvfree(g.table);
-		return err;
-	}
-	err = growth_make(a, &g);
-	if (!err)
-		err = growth_switch(a, &g);
-	if (!err)
-		err = growth_write(a, &g);
-	if (err) {
-		growth_revert(a, &g);
-	} else {
-		err = qcow_file_sync(&a->img->file) ?: growth_publish(a, &g);
-		if (err)
-			growth_failed(a, err);
-	}
-	kvfree(g.table);
-	if (err)
-		return err;
-	a->table_offset = g.first << qcow_alloc_cluster_bits(a);
-	a->table_dirty = (struct qcow_dirty_range) { };
-	__qcow_release(a, old, nr);
-	return 0;
-}
-
-/**
- * qcow_refcount_grow() - make the refcount table larger
- * @a: of the image
- * @cluster: number of a cluster that it is to cover
- *
- * Context: not under a->store_lock or a->lock; a->l1_lock may be held. An I/O
- * may wait here for a commit that is being written. May sleep.
- * Return: 0, also if it covers @cluster already; -ENOSPC, also if the table has
- * its largest size; or another error. An error of the second half, from the sync
- * on, is final: a->failed.
- */
-int qcow_refcount_grow(struct qcow_alloc *a, u64 cluster)
-{
-	int err = 0;
-
-	mutex_lock(&a->store_lock);
-	mutex_lock(&a->lock);
-	while (!err && cluster >> a->block_bits >= a->table_size)
-		err = a->failed ?: __grow_table(a);
-	mutex_unlock(&a->lock);
-	mutex_unlock(&a->store_lock);
-	return err;
 }
 
 /**
@@ -521,22 +314,22 @@ int qcow_refcount_grow(struct qcow_alloc *a, u64 cluster)
  *
  * Makes a block, which is the first cluster that it covers itself. Context:
  * under a->lock. May sleep.
- * Return: 0; -ERANGE: the table is too small, see qcow_refcount_grow(); or
+ * Return: 0; -ERANGE: the table is too small, see qcow_growth_cover(); or
  * another error.
  */
 int __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster, bool *covered)
 {
-	u64 block = cluster >> a->block_bits;
+	u64 block = cluster >> a->counts.block_bits;
 	int err;
 
 	lockdep_assert_held(&a->lock);
-	if (block >= a->table_size)
+	if (block >= a->counts.table_size)
 		return -ERANGE;
-	*covered = a->table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	*covered = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
 	if (*covered)
 		return 0;
 	/* No block: all that it would cover is free, or lost. */
-	if (cluster != block << a->block_bits || __qcow_stray_is(a, cluster))
+	if (cluster != block << a->counts.block_bits || __qcow_stray_is(a, cluster))
 		return 0;
 	err = __new_block(a, cluster);
 	*covered = !err;
@@ -552,14 +345,14 @@ static int load_blocks(struct qcow_alloc *a)
 	int err = 0;
 	u32 i;
 
-	for (i = 0; !err && i < a->table_size; i++) {
-		offset = a->table[i] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	for (i = 0; !err && i < a->counts.table_size; i++) {
+		offset = a->counts.table[i] & QCOW_DISK_REFTABLE_OFFSET_MASK;
 		if (!offset)
 			continue;
 		if (offset & (cluster - 1) || offset >= a->img->file.size)
 			return -EUCLEAN;
-		err = qcow_alloc_claim_meta(a, QCOW_META_REFBLOCK, offset,
-					    cluster);
+		err = qcow_register_claim(&a->reg, QCOW_META_REFBLOCK, offset,
+					  cluster);
 	}
 	return err;
 }
@@ -577,18 +370,18 @@ int qcow_refcount_load(struct qcow_alloc *a, const struct qcow_header *h)
 	u32 i;
 	int err;
 
-	a->table_offset = h->refcount_table_offset;
-	a->table_size = bytes / sizeof(u64);
-	a->table = kvmalloc(bytes, GFP_KERNEL);
-	if (!a->table)
+	a->counts.table_offset = h->refcount_table_offset;
+	a->counts.table_size = bytes / sizeof(u64);
+	a->counts.table = kvmalloc(bytes, GFP_KERNEL);
+	if (!a->counts.table)
 		return -ENOMEM;
-	err = qcow_file_pread(&a->img->file, a->table_offset, a->table, bytes);
+	err = qcow_file_pread(&a->img->file, a->counts.table_offset, a->counts.table, bytes);
 	if (err)
 		return err;
-	for (i = 0; i < a->table_size; i++)
-		a->table[i] = be64_to_cpu(((__force __be64 *)a->table)[i]);
-	err = qcow_alloc_claim_meta(a, QCOW_META_REFTABLE, a->table_offset,
-				    bytes);
+	for (i = 0; i < a->counts.table_size; i++)
+		a->counts.table[i] = be64_to_cpu(((__force __be64 *)a->counts.table)[i]);
+	err = qcow_register_claim(&a->reg, QCOW_META_REFTABLE, a->counts.table_offset,
+				  bytes);
 	return err ?: load_blocks(a);
 }
 
@@ -615,19 +408,19 @@ struct counts {
 static int counts_load(struct counts *c, u64 cluster)
 {
 	const struct qcow_alloc *a = c->a;
-	u64 block = cluster >> a->block_bits, in_block, offset = 0;
+	u64 block = cluster >> a->counts.block_bits, in_block, offset = 0;
 	int err;
 
 	if (cluster >> c->bits << c->bits == c->at)
 		return 0;
-	if (block < a->table_size)
-		offset = a->table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	if (block < a->counts.table_size)
+		offset = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
 	if (!offset)
 		return -EUCLEAN;
 	c->at = cluster >> c->bits << c->bits;
-	in_block = c->at - (block << a->block_bits);
-	err = qcow_file_pread(&a->img->file, offset + (in_block << a->order >> 3),
-			      c->buf, 1UL << c->bits << a->order >> 3);
+	in_block = c->at - (block << a->counts.block_bits);
+	err = qcow_file_pread(&a->img->file, offset + (in_block << a->counts.order >> 3),
+			      c->buf, 1UL << c->bits << a->counts.order >> 3);
 	if (err)
 		c->at = U64_MAX;
 	return err;
@@ -640,9 +433,9 @@ static int counts_check(struct counts *c)
 	u32 n = 0;
 	int err;
 
-	xa_for_each(&c->a->meta, cluster, kind) {
+	qcow_register_for_each(&c->a->reg, cluster, kind) {
 		err = counts_load(c, cluster);
-		if (!err && !qcow_entry_refcount(c->buf, c->a->order,
+		if (!err && !qcow_entry_refcount(c->buf, c->a->counts.order,
 						 cluster & ((1U << c->bits) - 1)))
 			err = -EUCLEAN;
 		if (!err && !(++n % 1024)) {
@@ -670,7 +463,7 @@ int qcow_refcount_check_meta(struct qcow_alloc *a)
 	u32 bits = min_t(u32, qcow_alloc_cluster_bits(a), COUNTS_MAX_BITS);
 	struct counts c = {
 		.a = a,
-		.bits = bits + 3 - a->order,
+		.bits = bits + 3 - a->counts.order,
 		.at = U64_MAX,
 		.buf = kvmalloc(1UL << bits, GFP_KERNEL),
 	};

@@ -15,6 +15,7 @@
 
 #include "refcount.h"
 #include "release.h"
+#include "search.h"
 #include "space.h"
 #include "stray.h"
 
@@ -45,10 +46,10 @@ void qcow_release_init(struct qcow_alloc *a)
 		  (PAGE_SIZE / RELEASE_BYTES);
 
 	static_assert(sizeof(struct qcow_note) <= RELEASE_BYTES);
-	a->notes.max = min_t(u64, max, U32_MAX);
-	qcow_notes_init(&a->releases, &a->notes);
-	qcow_notes_init(&a->reclaim.now, &a->notes);
-	INIT_LIST_HEAD(&a->committing);
+	a->release.count.max = min_t(u64, max, U32_MAX);
+	qcow_notes_init(&a->release.lost, &a->release.count);
+	qcow_notes_init(&a->reclaim.now, &a->release.count);
+	INIT_LIST_HEAD(&a->release.committing);
 	INIT_LIST_HEAD(&a->reclaim.batches);
 	mutex_init(&a->reclaim.lock);
 }
@@ -70,8 +71,8 @@ void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
 	/* Nobody could tell that they are free. */
 	if (!qcow_layout_has_refcounts(&a->img->layout) || a->failed)
 		return;
-	if (qcow_notes_add(&a->releases, first, first + nr, 1) &&
-	    a->notes.nr >= a->notes.max)
+	if (qcow_notes_add(&a->release.lost, first, first + nr, 1) &&
+	    a->release.count.nr >= a->release.count.max)
 		qcow_img_err_ratelimited(a->img, "too much is given up between two commits: some of it is lost space, see qcowctl check\n");
 }
 
@@ -96,15 +97,15 @@ void qcow_release_take(struct qcow_alloc *a)
 {
 	struct batch *b;
 
-	if (qcow_notes_empty(&a->releases))
+	if (qcow_notes_empty(&a->release.lost))
 		return;
 	b = kmalloc(sizeof(*b), GFP_NOIO);
 	if (!b)
 		return;
 	mutex_lock(&a->lock);
-	b->notes = a->releases;
-	qcow_notes_init(&a->releases, &a->notes);
-	list_add_tail(&b->list, &a->committing);
+	b->notes = a->release.lost;
+	qcow_notes_init(&a->release.lost, &a->release.count);
+	list_add_tail(&b->list, &a->release.committing);
 	mutex_unlock(&a->lock);
 }
 
@@ -121,13 +122,13 @@ static bool keep_some(struct qcow_alloc *a)
 	struct batch *b;
 
 	mutex_lock(&a->lock);
-	b = list_first_entry_or_null(&a->committing, struct batch, list);
+	b = list_first_entry_or_null(&a->release.committing, struct batch, list);
 	if (b && !a->failed)
-		qcow_notes_move(&a->releases, &b->notes, STEP_NOTES);
+		qcow_notes_move(&a->release.lost, &b->notes, STEP_NOTES);
 	if (b && (a->failed || qcow_notes_empty(&b->notes)))
 		__forget_batch(b);
 	if (a->failed)
-		qcow_notes_forget(&a->releases);
+		qcow_notes_forget(&a->release.lost);
 	mutex_unlock(&a->lock);
 	return !b;
 }
@@ -138,14 +139,14 @@ static bool keep_some(struct qcow_alloc *a)
  * @durable: it worked, and what qcow_release_take() took is to be reclaimed; else
  *	that waits for the next commit, or, if there is none, for nothing
  *
- * Context: under a->commit_lock. May sleep, but does not wait for I/O.
+ * Context: under a->commit.lock. May sleep, but does not wait for I/O.
  */
 void qcow_release_finish(struct qcow_alloc *a, bool durable)
 {
-	lockdep_assert_held(&a->commit_lock);
+	lockdep_assert_held(&a->commit.lock);
 	if (durable) {
 		mutex_lock(&a->lock);
-		list_splice_tail_init(&a->committing, &a->reclaim.batches);
+		list_splice_tail_init(&a->release.committing, &a->reclaim.batches);
 		mutex_unlock(&a->lock);
 		return;
 	}
@@ -174,10 +175,10 @@ static bool __is_noted(struct qcow_alloc *a, const struct span *s, u64 end)
 {
 	const struct batch *b;
 
-	if (qcow_notes_have(&a->releases, s->first, end) ||
+	if (qcow_notes_have(&a->release.lost, s->first, end) ||
 	    (!s->noted && qcow_notes_have(&a->reclaim.now, s->first, end)))
 		return true;
-	list_for_each_entry(b, &a->committing, list)
+	list_for_each_entry(b, &a->release.committing, list)
 		if (qcow_notes_have(&b->notes, s->first, end))
 			return true;
 	list_for_each_entry(b, &a->reclaim.batches, list)
@@ -236,11 +237,11 @@ static void span_punch(struct qcow_alloc *a, u64 first, u32 nr)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
 
-	if (a->no_punch)
+	if (a->release.no_punch)
 		return;
 	if (qcow_space_punch(&a->img->file, first << bits, (u64)nr << bits) ==
 	    -EOPNOTSUPP)
-		a->no_punch = true;
+		a->release.no_punch = true;
 }
 
 /* They are punched out. Refcounts are looked at again: they may have been lowered. */
@@ -262,8 +263,8 @@ static void __span_free(struct qcow_alloc *a, struct span *s, u32 nr)
 		if (__qcow_refcount_set(a, s->first, refs - s->times) ||
 		    refs != s->times)
 			continue;
-		xa_erase(&a->meta, s->first);
-		WRITE_ONCE(a->hint, min(a->hint, s->first));
+		qcow_register_forget_unit(&a->reg, s->first);
+		__qcow_search_freed(&a->search, s->first);
 	}
 }
 
@@ -407,7 +408,7 @@ static void round_forget(struct qcow_alloc *a)
 	list_for_each_entry_safe(b, next, &r->batches, list)
 		__forget_batch(b);
 	qcow_notes_forget(&r->now);
-	qcow_notes_forget(&a->releases);
+	qcow_notes_forget(&a->release.lost);
 	r->until = NULL;
 	WRITE_ONCE(r->begun, r->begun + 1);
 	WRITE_ONCE(r->ended, r->begun);
@@ -462,7 +463,7 @@ void qcow_release_forget(struct qcow_alloc *a)
 	struct batch *b, *next;
 
 	mutex_lock(&a->lock);
-	list_for_each_entry_safe(b, next, &a->committing, list)
+	list_for_each_entry_safe(b, next, &a->release.committing, list)
 		__forget_batch(b);
 	mutex_unlock(&a->lock);
 	round_forget(a);

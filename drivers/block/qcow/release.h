@@ -2,7 +2,7 @@
 #ifndef _QCOW_RELEASE_H
 #define _QCOW_RELEASE_H
 
-#include "alloc.h"
+#include "state.h"
 
 void qcow_release_init(struct qcow_alloc *a);
 void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr);
@@ -13,18 +13,6 @@ void qcow_release_finish(struct qcow_alloc *a, bool durable);
 bool qcow_release_step(struct qcow_alloc *a);
 u64 qcow_release_goal(struct qcow_alloc *a);
 void qcow_release_forget(struct qcow_alloc *a);
-
-/* Whether so many notes wait for a commit that one is due. */
-static inline bool qcow_release_crowded(const struct qcow_alloc *a)
-{
-	return READ_ONCE(a->releases.nr) > a->notes.max / 4;
-}
-
-/* Whether there are so many notes that those who make some are to wait. */
-static inline bool qcow_release_full(const struct qcow_alloc *a)
-{
-	return READ_ONCE(a->notes.nr) > a->notes.max / 2;
-}
 
 /*
  * Whether there are clusters to be reclaimed. Those that wait for a commit do not count.

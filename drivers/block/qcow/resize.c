@@ -20,7 +20,9 @@
 #include "link.h"
 #include "map.h"
 #include "resize.h"
+#include "snapshot.h"
 #include "space.h"
+#include "writeback.h"
 #include "zero.h"
 
 /* Bytes that are made zeros by one I/O. */
@@ -221,7 +223,7 @@ static int drop_behind(struct qcow_image *img, struct qcow_msg *msg)
 	err = drop_range(img, round_to_cluster(img, img->size), U64_MAX);
 	if (img->layout.data_file)
 		ret = qcow_space_truncate(img->data, img->size);
-	qcow_commit_soon(img->alloc);
+	qcow_writeback_soon(img->alloc);
 	if (err == -EINTR)
 		return qcow_fail(msg, err, "was interrupted: it has its size of %llu bytes, but not all space behind its end was given back; the same resize goes on with that",
 				 img->size);
@@ -378,7 +380,7 @@ int qcow_resize(const struct qcow_io *like, u64 size, struct qcow_resize_ops *op
 	if (img->layout.version == 1)
 		return size == img->size ? 0 :
 		       qcow_fail(msg, -EOPNOTSUPP, "is qcow version 1, whose disks keep their size; convert it with qemu-img convert -O qcow2");
-	if (img->layout.version < 3 && img->alloc->snapshots && size != img->size)
+	if (img->layout.version < 3 && qcow_snapshot_nr(img) && size != img->size)
 		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, and version 2 knows one size for all of them; delete them first");
 	err = resize_qcow2(like, size, ops, msg);
 	if (err && err != -EBUSY && !msg->text[0])

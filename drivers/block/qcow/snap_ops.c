@@ -23,7 +23,9 @@
 #include "snap_ops.h"
 #include "snap_table.h"
 #include "snapshot.h"
+#include "state.h"
 #include "tree.h"
+#include "writeback.h"
 
 /* --- What all have in common --- */
 
@@ -37,7 +39,7 @@ static int snap_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
 		return qcow_fail(msg, err, "has a snapshot with that id or name already");
 	case -EOVERFLOW:
 		return qcow_fail(msg, err, "has refcounts of %u bits, which leave no room for another snapshot",
-				 1U << a->order);
+				 qcow_refcount_bits(a));
 	case -EMLINK:
 		return qcow_fail(msg, err, "has as many snapshots as there can be");
 	case -EFBIG:
@@ -105,8 +107,8 @@ static int read_l1(struct qcow_alloc *a, const struct qcow_snapshot *s, u32 room
 	u64 *l1;
 	int err;
 
-	if (!qcow_alloc_holds(a, QCOW_META_INACTIVE_L1, s->l1_offset,
-			      s->l1_size * sizeof(*l1)))
+	if (!qcow_register_holds(&a->reg, QCOW_META_INACTIVE_L1, s->l1_offset,
+				 s->l1_size * sizeof(*l1)))
 		return -ESTALE;
 	l1 = kvcalloc(size, sizeof(*l1), GFP_NOIO);
 	if (!l1)
@@ -137,7 +139,7 @@ static void settle(struct qcow_alloc *a)
 		return;
 	pr_warn("%s: snapshots: refcounts or COPIED flags are left behind: error %d; see qcowctl check\n",
 		a->img->label, err);
-	qcow_commit_soon(a);
+	qcow_writeback_soon(a);
 }
 
 /* --- Create --- */
@@ -152,7 +154,7 @@ static void settle(struct qcow_alloc *a)
  * @err: why one could not be given one
  *
  * From that moment on no L2 table is the disk's own, so none of @l1 changes. What
- * follows @l1 is protected by a->l1_lock.
+ * follows @l1 is protected by a->l1.lock.
  */
 struct share {
 	struct qcow_share base;
@@ -170,7 +172,7 @@ static void share_table(struct qcow_share *base, u32 i)
 	u64 l2_offset;
 	int err;
 
-	lockdep_assert_held(&sh->a->l1_lock);
+	lockdep_assert_held(&sh->a->l1.lock);
 	if (sh->err || i >= sh->size || test_bit(i, sh->done))
 		return;
 	err = qcow_entry_l1(&sh->a->img->layout, sh->l1[i], &l2_offset);
@@ -194,18 +196,18 @@ static int share_begin(struct share *sh, struct qcow_snap_request *req)
 	err = pause_stop(req, &since);
 	if (err)
 		return err;
-	mutex_lock(&a->l1_lock);
+	mutex_lock(&a->l1.lock);
 	mutex_lock(&a->lock);
 	for (i = 0; i < sh->size; i++) {
 		sh->l1[i] = l1[i] & QCOW_DISK_L1E_OFFSET_MASK;
 		if (!(l1[i] & QCOW_DISK_E_COPIED))
 			continue;
 		WRITE_ONCE(l1[i], l1[i] & ~QCOW_DISK_E_COPIED);
-		qcow_dirty_range_add(&a->l1_dirty, i);
+		qcow_dirty_range_add(&a->l1.dirty, i);
 	}
-	a->share = &sh->base;
+	a->l1.share = &sh->base;
 	mutex_unlock(&a->lock);
-	mutex_unlock(&a->l1_lock);
+	mutex_unlock(&a->l1.lock);
 	pause_go(req, since);
 	return 0;
 }
@@ -220,17 +222,17 @@ static int share_all(struct share *sh)
 	for (i = 0; !err && i < sh->size; i++) {
 		if (!sh->l1[i])
 			continue;
-		mutex_lock(&a->l1_lock);
+		mutex_lock(&a->l1.lock);
 		share_table(&sh->base, i);
 		err = sh->err;
-		mutex_unlock(&a->l1_lock);
+		mutex_unlock(&a->l1.lock);
 		qcow_tree_breathe(a);
 		if (!err)
 			err = qcow_image_interrupted(a->img);
 	}
-	mutex_lock(&a->l1_lock);
-	a->share = NULL;
-	mutex_unlock(&a->l1_lock);
+	mutex_lock(&a->l1.lock);
+	a->l1.share = NULL;
+	mutex_unlock(&a->l1.lock);
 	return err;
 }
 
@@ -279,7 +281,7 @@ static int create_publish(struct share *sh, struct qcow_snap_table *t,
 	if (!err)
 		err = qcow_snap_table_publish(a, t);
 	if (!err)
-		a->snapshots_l1_bytes += sh->size * sizeof(u64);
+		a->snapshots.l1_bytes += sh->size * sizeof(u64);
 	if (err && !a->failed)
 		qcow_release(a, s->l1_offset >> qcow_alloc_cluster_bits(a),
 			     qcow_l1_clusters(a, sh->size));
@@ -347,7 +349,7 @@ int qcow_snap_create(struct qcow_image *img, struct qcow_snap_request *req,
 	if (!err && t.nr == QCOW_DISK_MAX_SNAPSHOTS)
 		err = -EMLINK;
 	/* An attach would not have it. */
-	if (!err && img->alloc->snapshots_l1_bytes + img->l1_size * sizeof(u64) >
+	if (!err && img->alloc->snapshots.l1_bytes + img->l1_size * sizeof(u64) >
 		    QCOW_SNAPSHOT_MAX_L1_BYTES)
 		err = -E2BIG;
 	if (!err)
@@ -373,7 +375,7 @@ static int delete_found(struct qcow_alloc *a, struct qcow_snap_table *t,
 	qcow_snap_table_remove(t, e);
 	err = qcow_snap_table_publish(a, t);
 	if (!err) {
-		a->snapshots_l1_bytes -= min_t(u64, a->snapshots_l1_bytes,
+		a->snapshots.l1_bytes -= min_t(u64, a->snapshots.l1_bytes,
 					       e->s.l1_size * sizeof(u64));
 		qcow_tree_lower(a, l1, e->s.l1_size);
 		qcow_release_now(a, e->s.l1_offset >> qcow_alloc_cluster_bits(a),
@@ -423,16 +425,16 @@ static int apply_add_meta(struct qcow_alloc *a, const u64 *l1, u32 size)
 	int err = 0;
 	u32 i;
 
-	qcow_alloc_recount_meta(a);
+	qcow_register_recount(&a->reg);
 	for (i = 0; !err && i < size; i++) {
 		if (!(i % 1024))
 			cond_resched();
 		err = qcow_entry_l1(&a->img->layout, l1[i], &l2_offset);
-		if (!err && !qcow_alloc_meta_fits(a))
+		if (!err && !qcow_register_fits(&a->reg))
 			err = -ENOBUFS;
 		if (!err && l2_offset)
-			err = qcow_alloc_add_meta(a, QCOW_META_L2, l2_offset,
-						  1ULL << qcow_alloc_cluster_bits(a));
+			err = qcow_register_add(&a->reg, QCOW_META_L2, l2_offset,
+						1ULL << qcow_alloc_cluster_bits(a));
 	}
 	return err;
 }

@@ -2,7 +2,7 @@
 #ifndef _QCOW_SNAP_OPS_H
 #define _QCOW_SNAP_OPS_H
 
-#include "alloc.h"
+#include "state.h"
 #include "pause.h"
 
 /**

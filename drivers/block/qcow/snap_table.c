@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "alloc.h"
 #include "commit.h"
 #include "release.h"
 #include "snap_table.h"
@@ -27,14 +28,14 @@ int qcow_snap_table_load(struct qcow_alloc *a, struct qcow_snap_table *t)
 {
 	int err;
 
-	t->nr = a->snapshots;
-	t->bytes = a->snapshots_bytes;
+	t->nr = a->snapshots.nr;
+	t->bytes = a->snapshots.bytes;
 	t->buf = kvmalloc(t->bytes + 1, GFP_NOIO);
 	if (!t->buf)
 		return -ENOMEM;
-	err = qcow_file_pread(&a->img->file, a->snapshots_offset, t->buf,
+	err = qcow_file_pread(&a->img->file, a->snapshots.offset, t->buf,
 			      t->bytes);
-	if (!err && qcow_snapshot_sum(a, t->buf, t->bytes) != a->snapshots_sum)
+	if (!err && qcow_snapshot_sum(a, t->buf, t->bytes) != a->snapshots.sum)
 		err = -ESTALE;
 	return err;
 }
@@ -248,8 +249,8 @@ static int table_set_header(struct qcow_alloc *a, u32 nr, u64 offset)
 int qcow_snap_table_publish(struct qcow_alloc *a, const struct qcow_snap_table *t)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
-	u64 offset, old = a->snapshots_offset;
-	u32 old_nr = table_clusters(a, a->snapshots_bytes);
+	u64 offset, old = a->snapshots.offset;
+	u32 old_nr = table_clusters(a, a->snapshots.bytes);
 	int err;
 
 	err = table_write(a, t, &offset);
@@ -259,10 +260,10 @@ int qcow_snap_table_publish(struct qcow_alloc *a, const struct qcow_snap_table *
 	if (!err)
 		err = table_set_header(a, t->nr, offset);
 	if (!err) {
-		a->snapshots = t->nr;
-		a->snapshots_offset = offset;
-		a->snapshots_bytes = t->bytes;
-		a->snapshots_sum = qcow_snapshot_sum(a, t->buf, t->bytes);
+		a->snapshots.nr = t->nr;
+		a->snapshots.offset = offset;
+		a->snapshots.bytes = t->bytes;
+		a->snapshots.sum = qcow_snapshot_sum(a, t->buf, t->bytes);
 		qcow_release_now(a, old >> bits, old_nr);
 	} else if (!a->failed) {
 		qcow_release(a, offset >> bits, table_clusters(a, t->bytes));

@@ -2,7 +2,7 @@
 #ifndef _QCOW_SNAP_TABLE_H
 #define _QCOW_SNAP_TABLE_H
 
-#include "alloc.h"
+#include "state.h"
 
 /**
  * struct qcow_snap_table - the snapshot table in memory, as on disk

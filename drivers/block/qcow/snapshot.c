@@ -119,21 +119,21 @@ int qcow_snapshot_find(struct qcow_image *img, const struct qcow_header *h,
  */
 u64 qcow_snapshot_sum(const struct qcow_alloc *a, const void *table, size_t bytes)
 {
-	return siphash(table, bytes, &a->snapshots_key);
+	return siphash(table, bytes, &a->snapshots.key);
 }
 
 /* What the table says is valid and is known: it must not say anything else later. */
 static int snapshot_seal(struct qcow_alloc *a)
 {
-	u8 *table = kvmalloc(a->snapshots_bytes + 1, GFP_KERNEL);
+	u8 *table = kvmalloc(a->snapshots.bytes + 1, GFP_KERNEL);
 	int err;
 
 	if (!table)
 		return -ENOMEM;
-	err = qcow_file_pread(&a->img->file, a->snapshots_offset, table,
-			      a->snapshots_bytes);
-	get_random_bytes(&a->snapshots_key, sizeof(a->snapshots_key));
-	a->snapshots_sum = qcow_snapshot_sum(a, table, a->snapshots_bytes);
+	err = qcow_file_pread(&a->img->file, a->snapshots.offset, table,
+			      a->snapshots.bytes);
+	get_random_bytes(&a->snapshots.key, sizeof(a->snapshots.key));
+	a->snapshots.sum = qcow_snapshot_sum(a, table, a->snapshots.bytes);
 	kvfree(table);
 	return err;
 }
@@ -164,8 +164,8 @@ int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 			return -EUCLEAN;
 		if (l1_bytes > QCOW_SNAPSHOT_MAX_L1_BYTES)
 			return -E2BIG;
-		err = qcow_alloc_claim_meta(a, QCOW_META_INACTIVE_L1,
-					    s.l1_offset,
+		err = qcow_register_claim(&a->reg, QCOW_META_INACTIVE_L1,
+					  s.l1_offset,
 					    s.l1_size * sizeof(u64));
 		if (err)
 			return err;
@@ -173,11 +173,11 @@ int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 			return -EINTR;
 		cond_resched();
 	}
-	a->snapshots = h->nr_snapshots;
-	a->snapshots_offset = h->snapshots_offset;
-	a->snapshots_bytes = offset - h->snapshots_offset;
-	a->snapshots_l1_bytes = l1_bytes;
-	err = qcow_alloc_claim_meta(a, QCOW_META_SNAPSHOTS,
-				    h->snapshots_offset, a->snapshots_bytes);
+	a->snapshots.nr = h->nr_snapshots;
+	a->snapshots.offset = h->snapshots_offset;
+	a->snapshots.bytes = offset - h->snapshots_offset;
+	a->snapshots.l1_bytes = l1_bytes;
+	err = qcow_register_claim(&a->reg, QCOW_META_SNAPSHOTS,
+				  h->snapshots_offset, a->snapshots.bytes);
 	return err ?: snapshot_seal(a);
 }

@@ -149,3 +149,23 @@ void qcow_space_exit(void)
 {
 	__free_pages(qcow_zeros[0].bv_page, QCOW_ZEROS_ORDER);
 }
+
+/**
+ * qcow_space_secure() - see to it that metadata can be written
+ * @f: the file
+ * @pos: bytes into it
+ * @len: bytes
+ *
+ * Nothing is linked to a table for which there is no space, or what was written
+ * elsewhere could not be made durable either. May sleep.
+ * Return: 0, -ENOSPC, or another error.
+ */
+int qcow_space_secure(struct qcow_file *f, u64 pos, u64 len)
+{
+	int err;
+
+	if (!qcow_file_regular(f))
+		return 0;
+	err = qcow_space_allocate(f, pos, len);
+	return err == -EOPNOTSUPP ? 0 : err;
+}

@@ -22,5 +22,6 @@ int __must_check qcow_space_truncate(struct qcow_file *f, u64 size);
 
 int qcow_space_init(void);
 void qcow_space_exit(void);
+int __must_check qcow_space_secure(struct qcow_file *f, u64 pos, u64 len);
 
 #endif /* _QCOW_SPACE_H */

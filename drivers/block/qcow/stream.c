@@ -15,7 +15,9 @@
 #include "map.h"
 #include "place.h"
 #include "reclaim.h"
+#include "snapshot.h"
 #include "stream.h"
+#include "writeback.h"
 
 /* Bytes that are read and written at once. */
 #define STREAM_CHUNK	BIT(20)
@@ -123,7 +125,7 @@ int qcow_stream_check(const struct qcow_image *img, struct qcow_msg *msg)
 {
 	if (!img->backing)
 		return qcow_fail_as(msg, QCOW_MSG_NO_BACKING, -EINVAL, "has no backing file");
-	if (img->alloc->snapshots)
+	if (qcow_snapshot_nr(img))
 		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, which need the backing file; delete them first, or keep it");
 	return 0;
 }
@@ -149,7 +151,7 @@ int qcow_stream_some(const struct qcow_io *like, u64 bytes)
 		return -ENOMEM;
 	err = stream_stretch(s, img->filled + min(left, bytes));
 	stream_free(s);
-	qcow_commit_soon(img->alloc);
+	qcow_writeback_soon(img->alloc);
 	return err;
 }
 

@@ -15,6 +15,7 @@
 #include "refcount.h"
 #include "release.h"
 #include "tree.h"
+#include "writeback.h"
 
 /*
  * What only tidies up goes on for so long all the same once it is to end: while the
@@ -53,7 +54,7 @@ static bool run_is_meta(const struct walk *w)
 	u32 i;
 
 	for (i = 0; i < w->nr; i++)
-		if (qcow_alloc_is_meta(w->a, w->first + i))
+		if (qcow_register_has(&w->a->reg, w->first + i))
 			return true;
 	return false;
 }
@@ -164,9 +165,10 @@ static int walk_table(struct walk *w, u64 l2_offset, u32 nr)
 
 static bool table_valid(struct qcow_alloc *a, u64 l2_offset)
 {
-	void *kind = xa_load(&a->meta, l2_offset >> qcow_alloc_cluster_bits(a));
+	enum qcow_meta kind = qcow_register_kind(&a->reg,
+				l2_offset >> qcow_alloc_cluster_bits(a));
 
-	return !kind || xa_to_value(kind) == QCOW_META_L2;
+	return !kind || kind == QCOW_META_L2;
 }
 
 /**
@@ -230,10 +232,10 @@ void qcow_tree_breathe(struct qcow_alloc *a)
 {
 	int err = 0;
 
-	if (qcow_cache_full(a->refs) || qcow_cache_full(a->img->cache))
+	if (qcow_writeback_caches_full(a))
 		err = qcow_commit(a);
 	if (err)
-		qcow_commit_soon(a);
+		qcow_writeback_soon(a);
 	cond_resched();
 }
 
@@ -245,7 +247,7 @@ static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
 {
 	int err = qcow_image_interrupted(a->img);
 
-	if (qcow_image_stopped(a->img) || qcow_alloc_refused(a))
+	if (qcow_image_stopped(a->img) || qcow_writeback_refused(a))
 		return true;
 	return err && time_after(jiffies, begun + (err == -ENODEV ? TREE_LEAVING :
 								   TREE_LEFT));
@@ -366,7 +368,7 @@ static int own_table(struct qcow_alloc *a, u32 i, u64 *l2_offset, bool *own)
 	int err;
 
 	*own = false;
-	mutex_lock(&a->l1_lock);
+	mutex_lock(&a->l1.lock);
 	err = qcow_entry_l1(&a->img->layout, *entry, l2_offset);
 	if (!err && *l2_offset)
 		err = qcow_refcount_get(a, *l2_offset >> qcow_alloc_cluster_bits(a),
@@ -376,11 +378,11 @@ static int own_table(struct qcow_alloc *a, u32 i, u64 *l2_offset, bool *own)
 		mutex_lock(&a->lock);
 		if (!(*entry & QCOW_DISK_E_COPIED)) {
 			WRITE_ONCE(*entry, *entry | QCOW_DISK_E_COPIED);
-			qcow_dirty_range_add(&a->l1_dirty, i);
+			qcow_dirty_range_add(&a->l1.dirty, i);
 		}
 		mutex_unlock(&a->lock);
 	}
-	mutex_unlock(&a->l1_lock);
+	mutex_unlock(&a->l1.lock);
 	return err;
 }
 

@@ -2,7 +2,7 @@
 #ifndef _QCOW_TREE_H
 #define _QCOW_TREE_H
 
-#include "alloc.h"
+#include "state.h"
 
 int __must_check qcow_tree_raise_table(struct qcow_alloc *a, u64 l2_offset);
 void qcow_tree_lower_table(struct qcow_alloc *a, u64 l2_offset);

@@ -16,6 +16,7 @@
 #include "part.h"
 #include "place.h"
 #include "write.h"
+#include "writeback.h"
 
 /* Extents that one I/O is given in the submitter's context. */
 #define WRITE_NOWAIT_EXTENTS	64
@@ -120,7 +121,7 @@ static void write_work(struct work_struct *work)
 		return;
 	}
 	if (io->image->alloc)
-		qcow_commit_soon(io->image->alloc);
+		qcow_writeback_soon(io->image->alloc);
 	if (err)
 		qcow_part_io_fail(io, err);
 	qcow_part_io_put(io);

@@ -20,6 +20,7 @@
 #include "part.h"
 #include "space.h"
 #include "write.h"
+#include "writeback.h"
 #include "zero.h"
 
 /* Clusters whose entries are changed before others may have a turn. */
@@ -294,7 +295,7 @@ static void zero_work(struct work_struct *work)
 	err = zero_all(io);
 	qcow_worker_end_for(&w);
 	if (io->image->alloc)
-		qcow_commit_soon(io->image->alloc);
+		qcow_writeback_soon(io->image->alloc);
 	if (err)
 		qcow_part_io_fail(io, err);
 	qcow_part_io_put(io);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_REGISTER_H
+#define _QCOW_REGISTER_H
+
+#include <linux/types.h>
+#include <linux/xarray.h>
+
+struct qcow_image;
+
+/* The content of a cluster of metadata; no cluster holds two kinds. */
+enum qcow_meta {
+	QCOW_META_HEADER = 1,
+	QCOW_META_L1,
+	QCOW_META_L2,
+	QCOW_META_REFTABLE,
+	QCOW_META_REFBLOCK,
+	QCOW_META_SNAPSHOTS,
+	QCOW_META_INACTIVE_L1,
+	QCOW_META_BITMAP,
+	QCOW_META_LUKS,
+};
+
+/**
+ * struct qcow_register - where an image's metadata lies
+ * @img: the image
+ * @units: enum qcow_meta by the number of the cluster; in version 1 by that of the
+ *	sector, as tables are aligned to sectors there
+ * @nodes: memory that @units takes, in nodes, about
+ * @last: the unit that was added last
+ * @max_nodes: how many nodes it may take
+ */
+struct qcow_register {
+	struct qcow_image *img;
+	struct xarray units;
+	u64 nodes;
+	u64 last;
+	u64 max_nodes;
+};
+
+void qcow_register_init(struct qcow_register *reg, struct qcow_image *img);
+void qcow_register_destroy(struct qcow_register *reg);
+
+int __must_check qcow_register_add(struct qcow_register *reg, enum qcow_meta kind,
+				   u64 offset, u64 bytes);
+int __must_check qcow_register_claim(struct qcow_register *reg, enum qcow_meta kind,
+				     u64 offset, u64 bytes);
+int __must_check qcow_register_new(struct qcow_register *reg, enum qcow_meta kind,
+				   u64 offset, u64 bytes);
+void qcow_register_forget(struct qcow_register *reg, u64 offset, u64 bytes);
+void qcow_register_forget_kind(struct qcow_register *reg, enum qcow_meta kind);
+bool qcow_register_holds(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
+			 u64 bytes);
+bool qcow_register_fits(const struct qcow_register *reg);
+void qcow_register_recount(struct qcow_register *reg);
+
+/* Return: the kind of metadata in a unit; 0: none. Any context. */
+static inline enum qcow_meta qcow_register_kind(struct qcow_register *reg, u64 unit)
+{
+	void *kind = xa_load(&reg->units, unit);
+
+	return kind ? xa_to_value(kind) : 0;
+}
+
+/* Whether a unit holds metadata, which guest data must not hit. Any context. */
+static inline bool qcow_register_has(struct qcow_register *reg, u64 unit)
+{
+	return xa_load(&reg->units, unit);
+}
+
+static inline void qcow_register_forget_unit(struct qcow_register *reg, u64 unit)
+{
+	xa_erase(&reg->units, unit);
+}
+
+/* Every unit with metadata, in ascending order; @entry is a void pointer. May sleep. */
+#define qcow_register_for_each(reg, unit, entry) \
+	xa_for_each(&(reg)->units, unit, entry)
+
+#endif /* _QCOW_REGISTER_H */
