@@ -15,6 +15,10 @@
 
 #include "change.h"
 #include "ctl.h"
+#include "ctl_bitmap.h"
+#include "ctl_copy.h"
+#include "ctl_file.h"
+#include "ctl_merge.h"
 #include "device.h"
 #include "key.h"
 #include "snap_ops.h"
@@ -25,35 +29,6 @@
 			  QCOW_ATTACH_SALVAGE)
 
 #define CTL_CACHE_SIZE_MAX	BIT_ULL(40)
-
-/*
- * A structure that userspace may know in a shorter form, down to the @least
- * bytes of its first version, or in a longer one.
- */
-int qcow_ctl_copy_in(void *to, size_t size, size_t least,
-		     const void __user *from)
-{
-	u32 user_size;
-
-	if (get_user(user_size, (const u32 __user *)from))
-		return -EFAULT;
-	if (user_size < least || user_size > PAGE_SIZE)
-		return -EINVAL;
-	return copy_struct_from_user(to, size, from, user_size);
-}
-
-/* Say why something failed, and behind the text its code, as far as there is room. */
-void qcow_ctl_tell(u64 to_address, u32 size, const struct qcow_msg *msg)
-{
-	char __user *to = u64_to_user_ptr(to_address);
-	size_t len = min_t(size_t, strlen(msg->text) + 1, size);
-
-	if (!to || !len || copy_to_user(to, msg->text, len) ||
-	    put_user(0, to + len - 1))
-		return;
-	if (len < size)
-		put_user(msg->code, (u8 __user *)to + len);
-}
 
 /* --- Attach --- */
 

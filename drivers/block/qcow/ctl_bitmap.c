@@ -10,7 +10,8 @@
 #include "bitmap.h"
 #include "bitmap_ops.h"
 #include "change.h"
-#include "ctl.h"
+#include "ctl_bitmap.h"
+#include "ctl_copy.h"
 #include "device.h"
 
 /* --- Describing one --- */

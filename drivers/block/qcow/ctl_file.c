@@ -8,8 +8,10 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/qcow.h>
 
-#include "ctl.h"
+#include "ctl_copy.h"
+#include "ctl_file.h"
 #include "device.h"
+#include "device_file.h"
 
 static int ctl_check_file(const struct qcow_ioc_file *arg)
 {

@@ -9,7 +9,8 @@
 
 #include "change.h"
 #include "change_merge.h"
-#include "ctl.h"
+#include "ctl_copy.h"
+#include "ctl_merge.h"
 #include "image.h"
 
 static bool ctl_takes_file(const struct qcow_ioc_commit *arg)

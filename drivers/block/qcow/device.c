@@ -22,8 +22,9 @@
 
 #include "commit.h"
 #include "compat_blk.h"
-#include "device_end.h"
 #include "device.h"
+#include "device_end.h"
+#include "device_status.h"
 #include "merge.h"
 #include "sysfs.h"
 

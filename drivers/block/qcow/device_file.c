@@ -15,6 +15,7 @@
 #include <uapi/linux/qcow.h>
 
 #include "device.h"
+#include "device_file.h"
 
 /**
  * struct device_look - what is looked for in a device

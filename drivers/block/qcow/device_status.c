@@ -7,7 +7,7 @@
 #include <uapi/linux/qcow.h>
 
 #include "cache.h"
-#include "device.h"
+#include "device_status.h"
 
 /**
  * qcow_device_damaged() - was damage met in any image of a device's chain?

@@ -9,7 +9,7 @@
 #include <linux/sysfs.h>
 #include <uapi/linux/qcow.h>
 
-#include "device.h"
+#include "device_status.h"
 #include "sysfs.h"
 
 static struct qcow_device *to_qcow(struct device *dev)

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_CTL_BITMAP_H
+#define _QCOW_CTL_BITMAP_H
+
+#include <linux/compiler_types.h>
+
+struct file;
+
+long qcow_ctl_bitmap(const struct file *file, void __user *argp);
+
+#endif /* _QCOW_CTL_BITMAP_H */
