@@ -190,58 +190,62 @@ check_shellcheck() {
 	unless_clean "$key" shellcheck -x -S warning "${all[@]}"
 }
 
-# --- Layers: what a file includes is of its own layer or a lower one. ---
+# --- Layers: a file includes headers of lower files only. ---
 
-# From the bottom up, as in drivers/block/qcow/Kbuild.include.
-LAYERS="pure format header entry bitdir claim io file space crypt comp cache qcow inflight pause alloc map link commit
-	l1 tree snap_table snap_ops bitmap fmt
-	image part read place write zero resize stream merge cmd device change sysfs key ctl main"
+# The driver's files without their endings: those that are compiled, from the bottom up.
+# Kbuild.include has the one list of their order.
+layer_order() {
+	sed -n 's/^qcow-objects [+:]= *//p' drivers/block/qcow/Kbuild.include | tr ' ' '\n' |
+		sed 's/\.o$//'
+	echo main
+}
 
-layer_of() {
-	local name=${1##*/} n=0 layer
+# "FILE HEADER" for each header that a file includes, but for its own
+layer_includes() {
+	local file name
 
-	name=${name%.[ch]}
-	case $name in
-	compat|compat_blk)	echo 0; return ;;
-	comp_*)			name=comp ;;
-	bitmap_*)		name=bitmap ;;
-	change_*)		name=change ;;
-	ctl_*)			name=ctl ;;
-	device_*)		name=device ;;
-	file_*)			name='file' ;;
-	fmt_*)			name=fmt ;;
-	header_*)		name=header ;;
-	meta|notes|refcount|release|snapshot|stray) name=alloc ;;
-	reclaim)		name=commit ;;
-	esac
-	for layer in $LAYERS; do
-		n=$((n + 1))
-		[ "$layer" = "$name" ] && echo $n && return
-	done
-	echo "unknown"
+	for file in drivers/block/qcow/*.[ch]; do
+		name=${file##*/}
+		name=${name%.[ch]}
+		sed -n 's/^#include "\(.*\)\.h"/\1/p' "$file" | grep -vx "$name\|pure_user" |
+			sed "s/^/$name /"
+	done | sort -u
+}
+
+# Two files that include each other's headers, also by way of others, are a circle.
+check_circles() {
+	layer_includes | tsort 2>&1 > /dev/null | grep -v 'input contains a loop'
 }
 
 check_layers() {
-	local file header own other
+	awk 'NR == FNR { place[$1] = NR; next }
+		!($1 in place) || !($2 in place) { next }
+		place[$2] > place[$1] { print $1 " includes the higher " $2 ".h" }' \
+		<(layer_order) <(layer_includes)
+	comm -3 <(layer_order | sort) \
+		<(basename -s .c drivers/block/qcow/*.c | sort) |
+		sed 's/^[[:space:]]*//; s/$/: is a file or in Kbuild.include, but not both/'
+}
 
-	for file in drivers/block/qcow/*.[ch]; do
-		own=$(layer_of "$file")
-		[ "$own" != unknown ] || echo "$file: not in the list of layers"
-		for header in $(sed -n 's/^#include "\(.*\.h\)"/\1/p' "$file"); do
-			other=$(layer_of "$header")
-			case $file:$header in
-			*/pure.h:pure_user.h|*compat_blk.h:compat.h|*/device.c:sysfs.h) continue ;;
-			esac
-			[ "$other" = unknown ] && echo "$file: includes unknown $header"
-			[ "$other" -le "$own" ] || echo "$file: includes the higher $header"
-		done
+# --- The write state: state.h names the files that use the members of each part. ---
+
+check_owners() {
+	local part owners
+
+	sed -n 's/^ \* struct qcow_\([a-z0-9_]*\) - .*: \(.*\)$/\1 \2/p' drivers/block/qcow/state.h |
+	while read -r part owners; do
+		part=$(sed -n "s/^\tstruct qcow_$part \([a-z0-9]*\);/\1/p" drivers/block/qcow/state.h)
+		[ -n "$part" ] || { echo "state.h: no member for a part"; continue; }
+		grep -nE "(\<a|alloc)->$part\." drivers/block/qcow/*.[ch] |
+			grep -vE "/(state|life|${owners//, /|})\.[ch]:" |
+			grep -vE ':[0-9]+: \*'
 	done
 }
 
 # Completion rises through io->done(): below cmd.c nobody knows of requests.
 check_no_blk_mq_below_cmd() {
 	grep -lE '#include .*(blk-mq|compat_blk)\.h' drivers/block/qcow/*.[ch] |
-		grep -vE '/(cmd|device|device_end|device_status|change|sysfs|ctl|main|compat_blk)\.[ch]$'
+		grep -vE '/(cmd|device|device_end|device_state|device_status|change|sysfs|ctl|main|compat_blk)\.[ch]$'
 }
 
 check_versions_in_compat_only() {
@@ -290,7 +294,7 @@ run_check() {
 }
 
 ALL=(checkpatch sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
-     shellcheck layers no_blk_mq_below_cmd versions_in_compat_only
+     shellcheck circles layers owners no_blk_mq_below_cmd versions_in_compat_only
      userspace_includes no_bug file_size function_size spdx clean_tree)
 
 mkdir -p "$CLEAN"
