@@ -20,7 +20,8 @@
  * $MOCK_OLD_ATTACH: an attach does not tell the diskseq.
  * $MOCK_DETACH_ERRNO, $MOCK_MSG: how a detach fails. $MOCK_OLD_DETACH: the driver
  * knows of nothing but flags and index.
- * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through.
+ * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through, each after
+ * $MOCK_BUSY_MS milliseconds.
  * $MOCK_WAIT: an operation on a snapshot lasts until there is no such file.
  * $MOCK_BELOW: the device that is busy until another was detached.
  * $MOCK_SNAPSHOT_ERRNO, $MOCK_MSG: how an operation on a snapshot fails.
@@ -537,6 +538,7 @@ static int mock_detach(const struct qcow_ioc_detach *d)
 	log = log_open();
 	fprintf(log, "detach flags=%#x index=%d\n", d->flags, d->index);
 	fclose(log);
+	log_diskseq("detach", d->size > QCOW_DETACH_SIZE_V1 ? d->diskseq : 0);
 	if (d->index == atoi(env("MOCK_BELOW", "-1")))
 		return others ? 0 : fail(EBUSY);
 	others++;
@@ -544,7 +546,10 @@ static int mock_detach(const struct qcow_ioc_detach *d)
 		mock_say(d->msg, d->msg_size);
 		return fail(atoi(getenv("MOCK_DETACH_ERRNO")));
 	}
-	return tries++ < atoi(env("MOCK_BUSY", "0")) ? fail(EBUSY) : 0;
+	if (tries++ >= atoi(env("MOCK_BUSY", "0")))
+		return 0;
+	usleep(atoi(env("MOCK_BUSY_MS", "0")) * 1000);
+	return fail(EBUSY);
 }
 
 static int mock_snapshot(struct qcow_ioc_snapshot *s)

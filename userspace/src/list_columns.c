@@ -119,11 +119,17 @@ enum path_state {
 /* Milliseconds that looking a path up may take. */
 #define PATH_DEADLINE_MS	1000
 
+/*
+ * In a process of its own, which has nothing open: it may outlive this one by far, and
+ * a pipe to whoever reads the list would stay open.
+ */
 static enum path_state path_looked_up(int index, const char *path)
 {
-	int fd = open(path, O_PATH | O_CLOEXEC);
 	bool is, known;
+	int fd;
 
+	syscall(SYS_close_range, 0U, ~0U, 0U);
+	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return PATH_UNREACHABLE;
 	is = attached_is_image(index, fd, &known);

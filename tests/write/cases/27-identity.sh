@@ -25,6 +25,20 @@ make_pair() {
 	qemu-img map --output=json d/disk.qcow2 > map.copy
 }
 
+# snapshots NAME, bitmaps NAME: those of an image, the tool says
+snapshots() {
+	qcowctl snapshot list --json "$1" | jq -r '[.snapshots[].name] | join(" ")'
+}
+
+bitmaps() {
+	qcowctl bitmap list --json "$1" | jq -r '[.[] | "\(.name):\(.flags | join(" "))"] | join(" ")'
+}
+
+# extents NAME: which of the disk has data, and how deep in the chain
+extents() {
+	qcowctl map --json "$1" | jq -c '[.[] | select(.data) | [.start, .length, .depth]]'
+}
+
 # by_name NAME: every command that changes an image, on the file that has the name
 # now, and that is not attached.
 by_name() {
@@ -42,6 +56,45 @@ by_name() {
 	qcowctl commit "$1" || fail "commit"
 	qcowctl stream "$1" || fail "stream"
 	qcowctl check --repair=all "$1" > /dev/null || fail "check"
+	qcowctl info --json "$1" > info
+	is "2097152 null 0" "$(jq -r '"\(."virtual-size") \(."backing-filename") \(."format-specific".data."snapshot-count")"' info)"
+}
+
+# each_by_name NAME: the same, and every command that reads an image. That is
+# "other.qcow2", and after each command that is what has changed.
+each_by_name() {
+	refuses "not attached" qcowctl detach "$1"
+	refuses "not attached" qcowctl detach --force "$1"
+	refuses "not attached" qcowctl detach --lazy "$1"
+	refuses "not attached" qcowctl list -n "$1"
+	is '[[0,65536,0]]' "$(extents "$1")"
+	is s "$(snapshots "$1")"
+	is "" "$(bitmaps "$1")"
+	qcowctl snapshot create "$1" new || fail "snapshot create"
+	is "s new" "$(snapshots "$1")"
+	qcowctl snapshot apply "$1" s || fail "snapshot apply"
+	qcowctl snapshot delete "$1" s || fail "snapshot delete"
+	is new "$(snapshots "$1")"
+	qcowctl bitmap add "$1" b || fail "bitmap add"
+	is "b:auto" "$(bitmaps "$1")"
+	qcowctl bitmap disable "$1" b || fail "bitmap disable"
+	is "b:" "$(bitmaps "$1")"
+	qcowctl map --bitmap b --json "$1" > map || fail "map --bitmap"
+	qcowctl bitmap enable "$1" b || fail "bitmap enable"
+	is "b:auto" "$(bitmaps "$1")"
+	qcowctl bitmap clear "$1" b || fail "bitmap clear"
+	qcowctl bitmap remove "$1" b || fail "bitmap remove"
+	is "" "$(bitmaps "$1")"
+	qcowctl resize --force "$1" 2M || fail "resize"
+	qcowctl snapshot delete "$1" new || fail "snapshot delete"
+	is "" "$(snapshots "$1")"
+	is '[[0,65536,0]]' "$(extents "$1")"
+	qcowctl commit "$1" || fail "commit"
+	is '[[0,65536,1]]' "$(extents "$1")"
+	qcowctl stream "$1" || fail "stream"
+	is '[[0,65536,0]]' "$(extents "$1")"
+	qcowctl check --repair=all "$1" > /dev/null || fail "check"
+	qcowctl check "$1" > /dev/null || fail "check"
 	qcowctl info --json "$1" > info
 	is "2097152 null 0" "$(jq -r '"\(."virtual-size") \(."backing-filename") \(."format-specific".data."snapshot-count")"' info)"
 }
@@ -164,6 +217,7 @@ make_identity_overmounted() {
 # Something is mounted over the image, over its folder, or that was unmounted lazily.
 case_identity_overmounted() {
 	attach d/disk.qcow2
+	cp o/other.qcow2 other.copy
 	mount --bind o/other.qcow2 d/disk.qcow2
 	image_state replaced "(another file now)"
 	by_name d/disk.qcow2
@@ -173,11 +227,9 @@ case_identity_overmounted() {
 	mount -t tmpfs tmpfs d
 	image_state unreachable "(not found by that name)"
 	by_device
-	cp o/other.qcow2 d/disk.qcow2
+	cp other.copy d/disk.qcow2
 	image_state replaced
-	is 2097152 "$(qcowctl info --json d/disk.qcow2 | jq '."virtual-size"')"
-	refuses "not attached" qcowctl detach d/disk.qcow2
-	qcowctl resize --force d/disk.qcow2 1M
+	each_by_name d/disk.qcow2
 	by_device
 	change_device "$dev"
 	umount d

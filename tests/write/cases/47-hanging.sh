@@ -11,28 +11,66 @@ list_says() {
 	[[ $line == *"$1"* ]] || fail "list says '$line', not '$1'"
 }
 
-# detach_hangs PATTERN [OPTION]: it says so after ten seconds; the device is going.
-detach_hangs() {
-	local start=$SECONDS
+# now: milliseconds
+now() {
+	echo $((${EPOCHREALTIME/./} / 1000))
+}
 
-	refuses "$1" within 60 qcowctl detach "${@:2}" "$dev"
-	[ $((SECONDS - start)) -ge 8 ] || fail "after $((SECONDS - start)) s already"
+# timed FILE COMMAND...: how many milliseconds it takes
+timed() {
+	local begin
+
+	begin=$(now)
+	"${@:2}"
+	echo $(($(now) - begin)) > "$1"
+}
+
+# detach_hangs PATTERN [OPTION]: it says so after ten seconds, as a sleep beside it takes
+# them; the device is going. Nothing else is held up meanwhile.
+detach_hangs() {
+	local detaching sleeping took ten
+
+	timed ten sleep 10 &
+	sleeping=$!
+	(timed took refuses "$1" within 60 qcowctl detach "${@:2}" "$dev") &
+	detaching=$!
+	not_held_up
+	wait $detaching || fail "detach"
+	wait $sleeping
+	read -r took < took
+	read -r ten < ten
+	echo "detach returns after $took ms, sleep 10 after $ten ms"
+	[ "$took" -ge 8000 ] || fail "after $took ms already"
+	[ "$took" -le $((ten + 2000 + 2 * (ten - 10000))) ] ||
+		fail "detach takes $took ms, and sleep 10 $ten ms"
 	list_says going
 	[[ $(qcowctl list) == *going* ]] || fail "list without options"
 	[[ $(qcowctl list -J "$dev") == *'"going"'* ]] || fail "list -J"
 	# Opening it fails at once.
 	within 20 dd if="$dev" of=/dev/null bs=4k count=1 2> opened && fail "it can be opened"
 	grep -q 'No such device' opened
-	others_live
+	others
 }
 
-# Another device comes and goes meanwhile.
-others_live() {
-	local going=$dev
-
+# Another device comes and goes, devices are listed, another filesystem is synced.
+others() {
 	within 30 bash -c "qcowctl attach $PWD/other.qcow2 > other.dev" || fail "another attach"
+	within 30 qcowctl list > others.list || fail "list"
+	echo "$PWD" > mark
+	within 30 sync -f mark || fail "sync"
 	within 30 qcowctl detach "$(cat other.dev)" || fail "another detach"
-	dev=$going
+}
+
+# not_held_up: all that takes as long as it did when nothing hung.
+not_held_up() {
+	local usual took
+
+	read -r usual < usual
+	timed others others
+	read -r took < others
+	echo "the others take $took ms, and usually $usual ms"
+	[ "$took" -le $((3 * usual + 3000)) ] ||
+		fail "the others take $took ms, and usually $usual ms"
 }
 
 # It goes by itself.
@@ -44,6 +82,21 @@ goes() {
 		pause 0.1
 	done
 	fail "it stays"
+}
+
+# hanging_disk: a disk of 32 MiB, /dev/mapper/$hanging, that can stop to answer
+hanging_disk() {
+	hanging=hanging$$
+	truncate -s 32M lower
+	loop=$(losetup -f --show lower)
+	dmsetup create "$hanging" --noudevsync --table "0 $((32 << 11)) linear $loop 0"
+	dmsetup mknodes "$hanging"
+}
+
+hanging_disk_end() {
+	dmsetup remove --noudevsync --retry "$hanging"
+	losetup -d "$loop"
+	rm lower
 }
 
 hang() {
@@ -61,13 +114,10 @@ make_detach_hangs() {
 }
 
 case_detach_hangs() {
-	local pid loop reads
+	local pid reads
 
-	hanging=hanging$$
-	truncate -s 32M lower
-	loop=$(losetup -f --show lower)
-	dmsetup create "$hanging" --noudevsync --table "0 $((32 << 11)) linear $loop 0"
-	dmsetup mknodes "$hanging"
+	timed usual others
+	hanging_disk
 	dd if=image.qcow2 of="/dev/mapper/$hanging" bs=64k conv=fsync status=none
 
 	# Requests under way: by force
@@ -96,9 +146,7 @@ case_detach_hangs() {
 	# All of it is there.
 	dd if="/dev/mapper/$hanging" of=image.qcow2 bs=64k count=128 iflag=direct conv=sparse \
 		status=none
-	dmsetup remove --noudevsync --retry "$hanging"
-	losetup -d "$loop"
-	rm lower
+	hanging_disk_end
 }
 
 after_detach_hangs() {
@@ -129,4 +177,44 @@ case_detach_another() {
 	stays || fail "it was detached"
 	is "" "$(detach_diskseq "$disk")"
 	! stays || fail "it stays"
+}
+
+make_list_hangs() {
+	create image 1M
+	create other 1M
+}
+
+# The folder of an image lies on a filesystem that does not answer: list does without
+# what it would say of the image's name. Those who look that up hang, and are left behind.
+case_list_hangs() {
+	local usual took state code=0
+
+	hanging_disk
+	mkfs.ext4 -q -O ^has_journal "/dev/mapper/$hanging"
+	mkdir -p $HERE/mnt
+	mount "/dev/mapper/$hanging" $HERE/mnt
+	cp image.qcow2 $HERE/mnt
+	attach $HERE/mnt/image.qcow2
+	ln $HERE/mnt/image.qcow2 $HERE/mnt/kept.qcow2
+	rm $HERE/mnt/image.qcow2
+	is deleted "$(qcowctl list -n -O image-state "$dev")"
+	timed usual qcowctl list > listed
+	sync -f $HERE/mnt
+	echo 2 > /proc/sys/vm/drop_caches
+	blockdev --flushbufs "/dev/mapper/$hanging"
+	hang
+	timed took within 60 qcowctl list > listed || code=1
+	state=$(within 60 qcowctl list -n -O image-state "$dev") || code=1
+	pgrep -r D -x qcowctl > left || code=2
+	answer
+	is 0 $code
+	is deleted "$state"
+	grep -q "^${dev#/dev/} .*mnt/image.qcow2 (deleted)" listed || fail "it says: $(cat listed)"
+	read -r usual < usual
+	read -r took < took
+	echo "list takes $took ms, and usually $usual ms"
+	[ "$took" -le $((3 * usual + 3000)) ] || fail "list takes $took ms, and usually $usual ms"
+	detach
+	umount $HERE/mnt
+	hanging_disk_end
 }

@@ -30,10 +30,25 @@ at_least() {
 	[ "$bytes" -ge "$1" ] || fail "$2 of $bytes bytes on the group's account, not $1"
 }
 
+# memory_of WHAT: bytes of it on the group's account
+memory_of() {
+	awk -v what="$1" '$1 == what { print $2 }' "$group/memory.stat"
+}
+
+# in_memory BYTES BEFORE: so many of its page cache are more than before, but for a tenth.
+in_memory() {
+	local bytes=$(($(memory_of file) - $2))
+
+	echo "page cache: $bytes"
+	[ $bytes -ge $(($1 * 9 / 10)) ] ||
+		fail "$bytes bytes of page cache on the group's account, not $1"
+}
+
 make_account_group() {
 	local i
 
 	create image 16M -o cluster_size=65536
+	create buffered 16M -o cluster_size=65536
 	# Half of each cluster cannot be compressed.
 	truncate -s 2M plain
 	for ((i = 0; i < 32; i++)); do
@@ -62,6 +77,12 @@ case_account_group() {
 	attach --direct-io on $HERE/mnt/image.qcow2
 	in_group dd if=/dev/urandom of="$dev" bs=64k count=32 oflag=direct status=none
 	at_least $((2 << 20)) wbytes
+	detach
+	# The page cache of the image, which a worker fills: its memory is the group's, too.
+	attach --direct-io off $HERE/mnt/buffered.qcow2
+	before=$(memory_of file)
+	in_group dd if=/dev/urandom of="$dev" bs=64k count=64 oflag=direct status=none
+	in_memory $((4 << 20)) "$before"
 	detach
 	attach -r --direct-io on $HERE/mnt/compressed.qcow2
 	in_group dd if="$dev" of=/dev/null bs=64k count=16 iflag=direct status=none

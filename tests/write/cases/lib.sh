@@ -129,6 +129,18 @@ holds() {
 	done
 }
 
+# scattered_image NAME MIB: clusters of 4 KiB, the first MIB of them written in an order
+# that has nothing to do with the disk's; 32 MiB behind are empty.
+scattered_image() {
+	create "$1" $(($2 + 32))M -o cluster_size=4k
+	fill "$1.qcow2" "write -q -P 5 0 $2M"
+	craft "$1.qcow2" "import random
+e = [l2e[i] for i in range($2 * 256)]
+random.Random(1).shuffle(e)
+for i in range($2 * 256):
+    l2e[i] = e[i]"
+}
+
 check() {
 	local image
 

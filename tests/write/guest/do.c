@@ -13,6 +13,7 @@
  *	flush
  *	sleep MS
  *	clock [NAME]		says how many microseconds passed since the last one
+ *	run COMMAND		has the shell run it; all that follows is the command
  *
  * OFF and LEN may end in k or m. With =ERROR at the end it has to fail like that,
  * with ?ERROR it may.
@@ -145,7 +146,7 @@ static int error_of(const char *name)
 	die("no such error: %s", name);
 }
 
-static void perform(int fd, const char *text)
+static void perform_io(int fd, const char *text)
 {
 	char *copy = strdup(text), *rest = copy, *word, how = 0;
 	struct operation o = { };
@@ -166,6 +167,16 @@ static void perform(int fd, const char *text)
 	if (err != want && !(how == '?' && !err))
 		die("%s: %s", text, err ? strerror(err) : "it works");
 	free(copy);
+}
+
+static void perform(int fd, const char *text)
+{
+	if (!strncmp(text, "run ", 4)) {
+		if (system(text + 4))
+			die("failed: %s", text + 4);
+		return;
+	}
+	perform_io(fd, text);
 }
 
 int do_main(int argc, char **argv)
