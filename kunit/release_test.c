@@ -311,7 +311,8 @@ static void release_goal(struct kunit *test)
 
 	build_crossed(test, 1);
 	cluster = writer_top(w)->clusters[1].host >> BITS;
-	a = f.a = w->img->alloc;
+	a = w->img->alloc;
+	f.a = a;
 	qcow_reclaim_stop(a);
 	epoch = qcow_inflight_begin(&a->inflight);
 	discard(test, 0);
@@ -319,7 +320,7 @@ static void release_goal(struct kunit *test)
 	INIT_WORK_ONSTACK(&f.work, finisher_work);
 	queue_work(qtest_commit_wq, &f.work);
 	while (!READ_ONCE(a->reclaim.until) && tries++ < 1000)
-		msleep(10);
+		msleep(20);
 	discard(test, 1);
 	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
 	goal = qcow_release_goal(a);

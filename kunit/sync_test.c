@@ -58,7 +58,7 @@ static bool sync_began(const struct memfile *m)
 	unsigned long end = jiffies + LIMIT;
 
 	while (!atomic_read(&m->syncs) && time_before(jiffies, end))
-		msleep(10);
+		msleep(20);
 	return atomic_read(&m->syncs) == 1;
 }
 
