@@ -11,16 +11,18 @@ struct block_device;
 struct file;
 
 /**
- * struct qcow_claim - a block device that an image lies on is claimed
- * @list: in the list of all claims; empty if there is none
- * @bdev: the block device; the image's open file keeps it
+ * struct qcow_claim - a file or block device that an image lies on is claimed
+ * @list: in the list of all claims, if @file is set
+ * @file: the image's open file; NULL: nothing is claimed
+ * @bdev: the block device that it is; NULL: a regular file
  * @device: name of the qcow device
- * @write: the block device is written
+ * @write: it is written
  * @others: somebody outside this driver had claimed it, so that it may change
  * @held: the kernel's claim, or NULL
  */
 struct qcow_claim {
 	struct list_head list;
+	const struct file *file;
 	struct block_device *bdev;
 	const char *device;
 	bool write;

@@ -161,3 +161,36 @@ case_claim_chain() {
 after_claim_chain() {
 	check one.qcow2
 }
+
+make_claim_file() {
+	create image 4M
+	fill image.qcow2 'write -P 5 0 1M'
+	qemu-img bitmap --add image.qcow2 b
+	create over 4M -b image.qcow2 -F qcow2
+}
+
+# On filesystems without locks nothing but the driver keeps two attaches at the same
+# moment from each other.
+case_claim_file() {
+	qcowwrite twice image.qcow2 20 || fail "twice"
+	# It is free again, and readers share it.
+	attach over.qcow2
+	over=$dev
+	attach -r image.qcow2
+	operate "$over" 'read 0 1m 5'
+	refuses 'in use' qcowctl commit "$over"
+	detach
+	qcowctl commit "$over" || fail "commit"
+	attach -r image.qcow2
+	detach
+	dev=$over detach
+	attach image.qcow2
+	operate "$dev" 'read 0 1m 5' 'write 1m 64k 6' 'flush'
+	detach
+}
+
+after_claim_file() {
+	check image.qcow2 over.qcow2
+	is 1 "$(qemu-img info --output=json image.qcow2 |
+		jq '[."format-specific".data.bitmaps[] | select(.flags == ["auto"])] | length')"
+}

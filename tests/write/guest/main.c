@@ -11,6 +11,7 @@ static const struct command commands[] = {
 	{ "do", do_main, "DEVICE OPERATION..." },
 	{ "claim", claim_main, "DEVICE" },
 	{ "salvage", salvage_main, "DEVICE REFERENCE LEAST" },
+	{ "twice", twice_main, "IMAGE ROUNDS" },
 	{ "race", race_main, "DEVICE SEED THREADS BYTES" },
 	{ "fsyncs", fsyncs_main, "DEVICE COUNT SEED BYTES" },
 	{ "thrash", thrash_main, "MIB SECONDS" },

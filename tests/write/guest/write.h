@@ -74,6 +74,7 @@ int claim_main(int argc, char **argv);
 int do_main(int argc, char **argv);
 int salvage_main(int argc, char **argv);
 int race_main(int argc, char **argv);
+int twice_main(int argc, char **argv);
 int fsyncs_main(int argc, char **argv);
 int thrash_main(int argc, char **argv);
 int hog_main(int argc, char **argv);
