@@ -255,7 +255,7 @@ busy="qcowctl: /dev/qcow0 is in use:"
 hint="Use --lazy to detach at last close, --force to fail its I/O now."
 export MOCK_BUSY=1000
 detach_refused "busy, nobody found" "$busy
-  3 openers in the kernel
+  3 openers in the kernel, see USERS THAT DO NOT SHOW in qcowctl(8)
 $hint" qcow0
 cat >root/proc/self/mountinfo <<'END'
 22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw

@@ -17,10 +17,14 @@
 #include "attached.h"
 #include "device.h"
 #include "in_use.h"
+#include "mounts.h"
 #include "proc.h"
 #include "report.h"
+#include "stacked.h"
 #include "sysfs.h"
+#include "target.h"
 #include "text.h"
+#include "unmounted.h"
 
 /*
  * How long a device that nobody seems to use is tried again: udev opens devices
@@ -28,127 +32,6 @@
  */
 #define PATIENCE_USEC	(2 * 1000 * 1000)
 #define RETRY_NS	(50 * 1000 * 1000)
-
-/**
- * struct target - the device whose users are looked for
- * @nodes: the disk and its partitions
- * @nr: how many
- * @users: the result
- */
-struct target {
-	struct sysfs_node nodes[SYSFS_MAX_NODES];
-	size_t nr;
-	struct in_use *users;
-};
-
-/* Takes over @line. */
-static void add_line(struct in_use *u, bool lasting, char *line)
-{
-	u->lines = xrealloc(u->lines, (u->nr + 1) * sizeof(*u->lines));
-	u->lines[u->nr++] = line;
-	u->lasting |= lasting;
-}
-
-static const struct sysfs_node *node_by_dev(const struct target *t, dev_t dev)
-{
-	size_t i;
-
-	for (i = 0; i < t->nr; i++)
-		if (t->nodes[i].dev == dev)
-			return &t->nodes[i];
-	return NULL;
-}
-
-static const struct sysfs_node *node_by_path(const struct target *t,
-					     const char *path)
-{
-	struct stat st;
-
-	if (!path || path[0] != '/' || stat(path, &st) || !S_ISBLK(st.st_mode))
-		return NULL;
-	return node_by_dev(t, st.st_rdev);
-}
-
-/* By number, or by source: filesystems such as btrfs have numbers of their own. */
-static const struct sysfs_node *
-node_by_mount(const struct target *t, struct libmnt_fs *fs)
-{
-	const struct sysfs_node *node = node_by_dev(t, mnt_fs_get_devno(fs));
-	const char *source;
-
-	if (node)
-		return node;
-	source = mnt_fs_get_srcpath(fs);
-	if (!source || strncmp(source, "/dev/", 5))
-		return NULL;
-	return node_by_path(t, source);
-}
-
-static const char own_mounts[] = "/proc/self/mountinfo";
-
-typedef void mount_found(void *arg, const struct sysfs_node *node,
-			 const char *mountpoint);
-
-static void for_each_mount(const struct target *t, const char *mountinfo,
-			   mount_found *found, void *arg)
-{
-	struct libmnt_table *table = mnt_new_table_from_file(mountinfo);
-	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
-	const struct sysfs_node *node;
-	struct libmnt_fs *fs;
-
-	while (table && iter && !mnt_table_next_fs(table, iter, &fs)) {
-		node = node_by_mount(t, fs);
-		if (node)
-			found(arg, node, mnt_fs_get_target(fs));
-	}
-	mnt_free_iter(iter);
-	mnt_unref_table(table);
-}
-
-static void add_mount(void *arg, const struct sysfs_node *node,
-		      const char *mountpoint)
-{
-	char *shown = text_escape(mountpoint);
-
-	add_line(arg, true, xasprintf("/dev/%s mounted on %s", node->name, shown));
-	free(shown);
-}
-
-/* A mount that only the processes of another namespace see. */
-struct foreign_mount {
-	const struct target *t;
-	const struct proc_opener *process;
-};
-
-static void add_foreign_mount(void *arg, const struct sysfs_node *node,
-			      const char *mountpoint)
-{
-	const struct foreign_mount *m = arg;
-	char *shown = text_escape(mountpoint);
-
-	add_line(m->t->users, true,
-		 xasprintf("/dev/%s mounted on %s for %s (pid %d)", node->name,
-			   shown, m->process->comm, (int)m->process->pid));
-	free(shown);
-}
-
-static void find_foreign_mounts(void *arg, const struct proc_opener *process)
-{
-	struct foreign_mount m = { .t = arg, .process = process };
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)process->pid);
-	for_each_mount(arg, path, add_foreign_mount, &m);
-}
-
-/* Other namespaces mostly show what ours does: ask only if it shows nothing. */
-static void find_mounts(struct target *t)
-{
-	for_each_mount(t, own_mounts, add_mount, t->users);
-	if (!t->users->nr)
-		proc_find_namespaces(find_foreign_mounts, t);
-}
 
 static void find_swaps(const struct target *t)
 {
@@ -159,9 +42,9 @@ static void find_swaps(const struct target *t)
 
 	if (table && iter && !mnt_table_parse_swaps(table, NULL)) {
 		while (!mnt_table_next_fs(table, iter, &fs)) {
-			node = node_by_path(t, mnt_fs_get_source(fs));
+			node = target_node_by_path(t, mnt_fs_get_source(fs));
 			if (node)
-				add_line(t->users, true,
+				target_add(t, true,
 					 xasprintf("/dev/%s used as swap", node->name));
 		}
 	}
@@ -185,7 +68,7 @@ static void find_holders(const struct target *t, const struct sysfs_node *node)
 		if (d->d_name[0] == '.')
 			continue;
 		name = sysfs_read("/sys/class/block/%s/dm/name", d->d_name);
-		add_line(t->users, true, xasprintf("/dev/%s used by /dev/%s%s%s%s",
+		target_add(t, true, xasprintf("/dev/%s used by /dev/%s%s%s%s",
 						   node->name, d->d_name,
 						   name ? " (" : "", name ? name : "",
 						   name ? ")" : ""));
@@ -206,34 +89,10 @@ static void find_attached(const struct target *t, const struct sysfs_node *node)
 		return;
 	attached_begin(&search, fd);
 	while (attached_next(&search))
-		add_line(t->users, true, xasprintf("/dev/%s used by /dev/qcow%d",
+		target_add(t, true, xasprintf("/dev/%s used by /dev/qcow%d",
 						   node->name, search.found.index));
 	attached_end(&search);
 	close(fd);
-}
-
-/* Loop devices, which may be given a device for a file. */
-static void find_loops(const struct target *t)
-{
-	const struct sysfs_node *node;
-	DIR *dir = opendir("/sys/block");
-	struct dirent *d;
-	char *path;
-
-	if (!dir)
-		return;
-	while ((d = readdir(dir))) {
-		if (strncmp(d->d_name, "loop", 4))
-			continue;
-		path = sysfs_read("/sys/block/%s/loop/backing_file", d->d_name);
-		node = node_by_path(t, path);
-		if (node)
-			add_line(t->users, true,
-				 xasprintf("/dev/%s used by /dev/%s", node->name,
-					   d->d_name));
-		free(path);
-	}
-	closedir(dir);
 }
 
 /* Programs that look at every new device and close it soon. */
@@ -256,7 +115,7 @@ static void add_process(void *arg, const struct proc_opener *opener)
 
 	if (opener->pid == getpid())
 		return;
-	add_line(t->users, !is_passing(opener->comm),
+	target_add(t, !is_passing(opener->comm),
 		 xasprintf("/dev/%s open by %s (pid %d)",
 			   t->nodes[opener->which].name, opener->comm,
 			   (int)opener->pid));
@@ -275,13 +134,28 @@ static void find_processes(struct target *t)
 	free(files);
 }
 
+/* A filesystem's own journal has its inode number in its name there. */
+static void find_journals(const struct target *t)
+{
+	char path[64];
+	size_t i;
+
+	for (i = 0; i < t->nr; i++) {
+		snprintf(path, sizeof(path), "/proc/fs/jbd2/%.31s", t->nodes[i].name);
+		if (!access(path, F_OK))
+			target_add(t, true, xasprintf("/dev/%s used as the journal of an ext4 filesystem",
+						      t->nodes[i].name));
+	}
+}
+
 /* Those who claim a device for as long as they use it. */
 static void find_claims(struct target *t)
 {
 	size_t i;
 
-	find_mounts(t);
+	mounts_find(t);
 	find_swaps(t);
+	find_journals(t);
 	for (i = 0; i < t->nr; i++)
 		find_holders(t, &t->nodes[i]);
 }
@@ -293,7 +167,26 @@ static void find_stacked(struct target *t)
 
 	for (i = 0; i < t->nr; i++)
 		find_attached(t, &t->nodes[i]);
-	find_loops(t);
+	stacked_find(t);
+}
+
+/* The users that take long to find; asked for if there are no others. */
+static void find_hidden(struct target *t)
+{
+	if (t->nr && !t->users->nr)
+		mounts_find_kept_open(t);
+	if (t->nr && !t->users->nr)
+		unmounted_find(t);
+}
+
+static struct target *target_of_device(struct in_use *u, int index)
+{
+	struct target *t = xcalloc(1, sizeof(*t));
+
+	t->users = u;
+	t->nr = sysfs_nodes(index, t->nodes);
+	target_find_members(t);
+	return t;
 }
 
 /**
@@ -303,17 +196,23 @@ static void find_stacked(struct target *t)
  */
 void in_use_find(struct in_use *u, int index)
 {
-	struct target *t = xcalloc(1, sizeof(*t));
+	struct target *t = target_of_device(u, index);
 
 	memset(u, 0, sizeof(*u));
-	t->users = u;
-	t->nr = sysfs_nodes(index, t->nodes);
 	if (t->nr) {
 		find_claims(t);
 		find_stacked(t);
 		find_processes(t);
 	}
-	free(t);
+	target_free(t);
+}
+
+static void in_use_find_hidden(struct in_use *u, int index)
+{
+	struct target *t = target_of_device(u, index);
+
+	find_hidden(t);
+	target_free(t);
 }
 
 /**
@@ -329,13 +228,15 @@ void in_use_find_below(struct in_use *u, dev_t dev, bool openers)
 	memset(u, 0, sizeof(*u));
 	t->users = u;
 	t->nr = sysfs_overlapping(dev, t->nodes);
+	target_find_members(t);
 	if (t->nr)
 		find_claims(t);
 	if (t->nr && openers) {
 		find_stacked(t);
 		find_processes(t);
+		find_hidden(t);
 	}
-	free(t);
+	target_free(t);
 }
 
 /**
@@ -376,12 +277,11 @@ static void add_mountpoint(void *arg, const struct sysfs_node *node,
  */
 char **in_use_mountpoints(int index)
 {
-	struct target *t = xcalloc(1, sizeof(*t));
 	struct mountpoints m = { .list = xcalloc(1, sizeof(char *)) };
+	struct target *t = target_of_device(NULL, index);
 
-	t->nr = sysfs_nodes(index, t->nodes);
-	for_each_mount(t, own_mounts, add_mountpoint, &m);
-	free(t);
+	mounts_find_own(t, add_mountpoint, &m);
+	target_free(t);
 	return m.list;
 }
 
@@ -422,6 +322,8 @@ int in_use_patiently(struct in_use *u, int index, int (*attempt)(void *arg),
 			break;
 		nanosleep(&pause, NULL);
 	}
+	if (err == -EBUSY)
+		in_use_find_hidden(u, index);
 	return err;
 }
 
@@ -441,7 +343,7 @@ void in_use_report(const struct in_use *u, int index, unsigned int openers,
 	for (i = 0; i < u->nr; i++)
 		fprintf(stderr, "  %s\n", u->lines[i]);
 	if (!u->nr)
-		fprintf(stderr, "  %u opener%s in the kernel\n", openers,
-			openers == 1 ? "" : "s");
+		fprintf(stderr, "  %u opener%s in the kernel, see USERS THAT DO NOT SHOW in qcowctl(8)\n",
+			openers, openers == 1 ? "" : "s");
 	fprintf(stderr, "%s\n", advice);
 }

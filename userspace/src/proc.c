@@ -145,54 +145,93 @@ void proc_find_openers(const struct stat *files, size_t nr, proc_found *found,
 	for_each_process(visit_fds, &s);
 }
 
-/* The mount namespaces seen so far, by inode number. */
-struct namespaces {
-	ino_t *seen;
-	size_t nr;
+/* --- Everything --- */
+
+struct all {
 	proc_found *found;
 	void *arg;
 };
 
-static bool is_new_namespace(struct namespaces *n, ino_t ino)
-{
-	size_t i;
-
-	for (i = 0; i < n->nr; i++)
-		if (n->seen[i] == ino)
-			return false;
-	n->seen = xrealloc(n->seen, (n->nr + 1) * sizeof(*n->seen));
-	n->seen[n->nr++] = ino;
-	return true;
-}
-
-static void visit_namespace(void *arg, int proc, const char *pid)
+static void visit_one(void *arg, int proc, const char *pid)
 {
 	struct proc_opener opener = { .pid = atoi(pid) };
-	struct namespaces *n = arg;
-	char path[300];
-	struct stat st;
+	const struct all *all = arg;
 
-	snprintf(path, sizeof(path), "%s/ns/mnt", pid);
-	if (fstatat(proc, path, &st, 0) || !is_new_namespace(n, st.st_ino))
-		return;
 	read_comm(proc, pid, &opener);
-	n->found(n->arg, &opener);
+	all->found(all->arg, &opener);
 }
 
 /**
- * proc_find_namespaces() - find the other mount namespaces
- * @found: called for one process of each
+ * proc_find_all() - visit each process but this one
+ * @found: called for it
+ * @arg: for @found
+ */
+void proc_find_all(proc_found *found, void *arg)
+{
+	struct all all = { found, arg };
+
+	for_each_process(visit_one, &all);
+}
+
+struct links {
+	proc_link_found *found;
+	void *arg;
+};
+
+static void visit_folder(const struct links *links, struct proc_link *link,
+			 const char *folder)
+{
+	char *name = xasprintf("/proc/%d/%s", (int)link->pid, folder), *path;
+	DIR *dir = opendir(name);
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir))) {
+		if (d->d_name[0] == '.')
+			continue;
+		path = xasprintf("%s/%s", name, d->d_name);
+		link->path = path;
+		links->found(links->arg, link);
+		free(path);
+	}
+	if (dir)
+		closedir(dir);
+	free(name);
+}
+
+static void visit_link(const struct links *links, struct proc_link *link,
+		       const char *name)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)link->pid, name);
+	link->path = path;
+	links->found(links->arg, link);
+}
+
+static void visit_links(void *arg, const struct proc_opener *process)
+{
+	struct proc_link link = { .pid = process->pid, .comm = process->comm };
+
+	link.kind = PROC_CWD;
+	visit_link(arg, &link, "cwd");
+	link.kind = PROC_ROOT;
+	visit_link(arg, &link, "root");
+	link.kind = PROC_FD;
+	visit_folder(arg, &link, "fd");
+	link.kind = PROC_MAPPED;
+	visit_folder(arg, &link, "map_files");
+}
+
+/**
+ * proc_find_links() - visit what processes have in use, but this one
+ * @found: called for each folder, open file and mapping
  * @arg: for @found
  *
  * Finds what the caller's rights let it see.
  */
-void proc_find_namespaces(proc_found *found, void *arg)
+void proc_find_links(proc_link_found *found, void *arg)
 {
-	struct namespaces n = { .found = found, .arg = arg };
-	struct stat st;
+	struct links links = { found, arg };
 
-	if (!stat("/proc/self/ns/mnt", &st))
-		is_new_namespace(&n, st.st_ino);
-	for_each_process(visit_namespace, &n);
-	free(n.seen);
+	proc_find_all(visit_links, &links);
 }

@@ -19,7 +19,32 @@ struct proc_opener {
 
 typedef void proc_found(void *arg, const struct proc_opener *opener);
 
-void proc_find_namespaces(proc_found *found, void *arg);
+/* What a process does with a file. */
+enum proc_link_kind {
+	PROC_CWD,
+	PROC_ROOT,
+	PROC_FD,
+	PROC_MAPPED,
+};
+
+/**
+ * struct proc_link - a file that a process has in use
+ * @kind: how
+ * @pid: the process
+ * @comm: its name, escaped
+ * @path: a link in /proc that leads to the file, whatever its name
+ */
+struct proc_link {
+	enum proc_link_kind kind;
+	pid_t pid;
+	const char *comm;
+	const char *path;
+};
+
+typedef void proc_link_found(void *arg, const struct proc_link *link);
+
+void proc_find_all(proc_found *found, void *arg);
+void proc_find_links(proc_link_found *found, void *arg);
 void proc_find_openers(const struct stat *files, size_t nr, proc_found *found,
 		       void *arg);
 
