@@ -139,9 +139,18 @@ done
 rm root/sys/block/qcow1/files
 with_driver_refuses "held: three suspects" "held by /dev/qcow0 as[^,]*, /dev/qcow2 as[^,]*, /dev/qcow3 as a backing or data file\);" \
 	attach base.qcow2
-echo raw >root/sys/block/qcow1/qcow/format
-MOCK_FILE_ERRNO=25 with_driver_refuses "held: three suspects, an old driver" "held by /dev/qcow0 as[^,]*, /dev/qcow2 as[^,]*, /dev/qcow3 as a backing or data file\);" \
-	attach base.qcow2
+same "held: no device that has not got it" "" "$(grep -a qcow1 err)"
+# A driver that does not tell, as it is old or asked by a user: none is named by a guess.
+for errno in 25 1; do
+	MOCK_FILE_ERRNO=$errno with_driver_refuses "held: unknown, error $errno" \
+		"\(QEMU's lock; may be a backing or data file of a device, as qcowctl info --chain tells root\);" \
+		attach base.qcow2
+	same "held: unknown, error $errno: no device is named" "" "$(grep -a /dev/qcow err)"
+	MOCK_FILE_ERRNO=$errno with_driver_refuses "held: unknown, error $errno: the image" \
+		"may be held by /dev/qcow0\);" attach top.qcow2
+	MOCK_LOCKS_ERRNO=95 MOCK_FILE_ERRNO=$errno attaches "held: unknown, error $errno, no locks: not in the way" \
+		other.qcow2
+done
 rm -r root/sys/block/qcow[1-4]
 rm root/sys/block/qcow0/files
 with_driver_refuses "held: no suspect" "reads it and forbids writing \(QEMU's lock\);" attach base.qcow2

@@ -118,38 +118,31 @@ static bool suspect_devices(struct suspects *s, const struct file *f)
 }
 
 /*
- * sysfs names only the first image of a device, but its backing and data files
- * are locked, too. A raw image has none.
+ * Devices lock their backing and data files, too, and without the driver's answer nobody
+ * knows which those are.
  */
-static void guess_chains(struct suspects *s)
+static bool may_be_below(void)
 {
 	int *list, nr = sysfs_devices(&list);
-	char text[64];
-	char *format;
-	int i;
+	bool others = nr > 1 || (nr && list[0] != own_device);
 
-	for (i = 0; i < nr; i++) {
-		format = sysfs_attr(list[i], "format");
-		if (format && strcmp(format, "raw") && list[i] != own_device) {
-			snprintf(text, sizeof(text), "/dev/qcow%d as a backing or data file",
-				 list[i]);
-			suspect(s, text);
-		}
-		free(format);
-	}
 	free(list);
+	return others;
 }
 
 static int lock_refuse(const struct file *f, int byte)
 {
 	struct suspects s = { };
 	bool sure = suspect_devices(&s, f);
+	const char *who = "";
 
 	proc_find_openers(&f->stat, 1, suspect_process, &s);
-	if (!s.nr && !sure)
-		guess_chains(&s);
+	if (s.nr)
+		who = "; may be held by ";
+	else if (!sure && may_be_below())
+		who = "; may be a backing or data file of a device, as qcowctl info --chain tells root";
 	report(f->name, "in use: %s (QEMU's lock%s%s); shut it down or detach it, or use a copy of the image",
-	       conflict_text(byte), s.nr ? "; may be held by " : "", s.text);
+	       conflict_text(byte), who, s.text);
 	return -1;
 }
 
