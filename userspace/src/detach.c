@@ -117,6 +117,8 @@ static int detach_result(const struct attempt *a, int err,
 	snprintf(name, sizeof(name), "/dev/qcow%d", a->index);
 	switch (err) {
 	case 0:
+		if (a->msg.text[0])
+			report_msg(name, err, &a->msg);
 		break;
 	case -EBUSY:
 		report_users(a->d, users, a->index);

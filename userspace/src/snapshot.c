@@ -174,6 +174,8 @@ static int change_device(const struct snapshot_args *a, const struct operand *o)
 		report_failure(o->name, err, &op.msg);
 	else
 		print_done(a, &op);
+	if (!err && op.msg.text[0])
+		report_msg(o->name, err, &op.msg);
 	in_use_free(&users);
 	return !!err;
 }

@@ -248,7 +248,8 @@ static long ctl_detach(const struct file *file, void __user *argp)
 	    arg.flags != QCOW_DETACH_FORCE)
 		return -EINVAL;
 	err = qcow_device_detach(arg.index, file, arg.flags, arg.diskseq, &msg);
-	if (err)
+	/* It may say something although it worked. */
+	if (err || msg.text[0])
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	return err;
 }
@@ -352,10 +353,11 @@ static long ctl_snapshot(const struct file *file, void __user *argp)
 	which = (struct qcow_which) { arg.index, arg.diskseq, file };
 	err = qcow_change_snapshot(&which, arg.op, &req, &msg);
 	kfree(name);
-	if (err) {
+	/* It may say something although it worked. */
+	if (err || msg.text[0])
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
+	if (err)
 		return err;
-	}
 	/* It is done, whether that can be told or not. */
 	if (put_user(req.stopped_ns, &uarg->stopped) ||
 	    copy_to_user(uarg->id, req.id, sizeof(req.id)))

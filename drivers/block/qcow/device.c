@@ -213,6 +213,7 @@ static void device_remove(struct work_struct *work)
 	/* Who changes the image now ends; nobody begins any more. */
 	mutex_lock(&dev->change_mutex);
 	mutex_unlock(&dev->change_mutex);
+	dev->leaked = test_bit(QCOW_IMAGE_LEAKED, &dev->target.image->flags);
 	err = qcow_device_finish(dev);
 	device_publish(dev, NULL);
 	del_gendisk(dev->disk);
@@ -630,6 +631,14 @@ static int device_still_going(struct qcow_device *dev, struct qcow_msg *msg)
 	return err;
 }
 
+/* Return: how it was removed. */
+static int device_say_removed(const struct qcow_device *dev, struct qcow_msg *msg)
+{
+	if (!dev->leaked || dev->remove_err)
+		return dev->remove_err;
+	return qcow_fail(msg, 0, "is detached, but space of what was being deleted is leaked; have it back with qcowctl check --repair=leaks IMAGE");
+}
+
 /* Return: how it was removed; or -EINPROGRESS or -EINTR. */
 static int device_wait_removed(struct qcow_device *dev, unsigned long until,
 			       struct qcow_msg *msg)
@@ -639,7 +648,7 @@ static int device_wait_removed(struct qcow_device *dev, unsigned long until,
 	left = wait_for_completion_killable_timeout(&dev->removed, left);
 	if (left < 0)
 		return -EINTR;
-	return left ? dev->remove_err : device_still_going(dev, msg);
+	return left ? device_say_removed(dev, msg) : device_still_going(dev, msg);
 }
 
 /**
@@ -648,7 +657,7 @@ static int device_wait_removed(struct qcow_device *dev, unsigned long until,
  * @by: as of qcow_device_get()
  * @flags: QCOW_DETACH_*
  * @diskseq: of its disk; 0: any
- * @msg: says why it failed
+ * @msg: says why it failed, or what there is to do after a success
  *
  * May sleep. One that is being detached is waited for as well. Return: 0; -ENODEV:
  * there is none; -ESTALE: another one has its number; -EBUSY: it is open and @flags

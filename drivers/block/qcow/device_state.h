@@ -47,6 +47,7 @@ enum qcow_device_state {
  * @remove_work: detaches it
  * @removed: that is done
  * @remove_err: how: 0, or -EIO: what was written since the last flush is lost
+ * @leaked: a change that the removal cut short has leaked clusters of the image
  * @owner: the control node's open file that it goes with, or NULL; only compared
  * @merge: what it has is being written to its backing file, or NULL; under
  *	@change_mutex
@@ -76,6 +77,7 @@ struct qcow_device {
 	struct work_struct remove_work;
 	struct completion removed;
 	int remove_err;
+	bool leaked;
 	const struct file *owner;
 	struct qcow_merge *merge;
 	bool merging;

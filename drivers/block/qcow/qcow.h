@@ -211,6 +211,7 @@ struct qcow_image {
 #define QCOW_IMAGE_LEAVING	3 /* its device is being detached */
 #define QCOW_IMAGE_FINISHED	4 /* all that was written is durable, or cannot be */
 #define QCOW_IMAGE_UNSYNCED	5 /* raw: a sync failed, and flushes do from then on */
+#define QCOW_IMAGE_LEAKED	6 /* clusters of a deleted table were not given back */
 
 #define qcow_img_err_ratelimited(img, fmt, ...) \
 	pr_err_ratelimited("%s: " fmt, (img)->label, ##__VA_ARGS__)

@@ -386,6 +386,15 @@ static int delete_found(struct qcow_alloc *a, struct qcow_snap_table *t,
 	return err;
 }
 
+/* The references are gone, the space is not: the detach says the same. */
+static int delete_say_leaked(const struct qcow_image *img, bool before,
+			     struct qcow_msg *msg)
+{
+	if (before || !test_bit(QCOW_IMAGE_LEAKED, &img->flags))
+		return 0;
+	return qcow_fail(msg, 0, "the snapshot is deleted, but space that only it had is leaked; have it back with qcowctl check --repair=leaks IMAGE, after a detach");
+}
+
 /**
  * qcow_snap_delete() - delete a snapshot
  * @img: the image; its I/O may go on
@@ -398,6 +407,7 @@ static int delete_found(struct qcow_alloc *a, struct qcow_snap_table *t,
 int qcow_snap_delete(struct qcow_image *img, struct qcow_snap_request *req,
 		     struct qcow_msg *msg)
 {
+	bool before = test_bit(QCOW_IMAGE_LEAKED, &img->flags);
 	struct qcow_snap_table t = { };
 	struct qcow_snap_entry e;
 	int err;
@@ -413,7 +423,8 @@ int qcow_snap_delete(struct qcow_image *img, struct qcow_snap_request *req,
 		err = delete_found(img->alloc, &t, &e);
 	}
 	qcow_snap_table_free(&t);
-	return err ? snap_fail(img->alloc, msg, err) : 0;
+	return err ? snap_fail(img->alloc, msg, err) :
+		     delete_say_leaked(img, before, msg);
 }
 
 /* --- Apply --- */

@@ -260,7 +260,7 @@ static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
  * @size: entries
  *
  * If it takes long although qcow_image_interrupted(), the rest is leaked; that is
- * logged.
+ * logged, and the image has QCOW_IMAGE_LEAKED.
  */
 void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
 {
@@ -277,6 +277,7 @@ void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
 		if (tree_enough(a, begun)) {
 			pr_warn("%s: of %u L2 tables that are to go, those from %u on are lost space: see qcowctl check\n",
 				a->img->label, size, i);
+			set_bit(QCOW_IMAGE_LEAKED, &a->img->flags);
 			return;
 		}
 		qcow_tree_lower_table(a, l2_offset);

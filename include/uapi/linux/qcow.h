@@ -204,7 +204,8 @@ struct qcow_ioc_attach {
  * @index: the N of /dev/qcowN
  * @pad: must be 0
  * @msg: address of a buffer for one line of text without newline that says why it
- *	failed, NUL-terminated; may be 0
+ *	failed, NUL-terminated; may be 0. After a success it is written to only if there
+ *	is something to warn of
  * @msg_size: bytes at @msg
  * @pad2: must be 0
  * @diskseq: the disk's sequence number (BLKGETDISKSEQ), so that no other device
@@ -446,7 +447,8 @@ enum qcow_snapshot_op {
  *	QCOW_SNAPSHOT_NEW_NAME_MAX
  * @msg_size: bytes at @msg
  * @msg: address of a buffer for one line of text without newline that says why it
- *	failed, NUL-terminated; may be 0
+ *	failed, NUL-terminated; may be 0. After a success it is written to only if there
+ *	is something to warn of
  * @stopped: out: nanoseconds that requests were held up
  * @id: out: its id, NUL-terminated
  * @diskseq: as of &struct qcow_ioc_resize
