@@ -151,12 +151,35 @@ accepts "advice: a file with a colon" info a:b
 : >https:
 refuses "advice: a file with the name of a URL" "https:: not a qcow2 image" attach https:
 
+# What else a name may lead to
+mkdir -p sub
+[ -p fifo ] || mkfifo fifo
+: >none.disk
+newline=$(printf 'a\nb.xz')
+xz -c whole.qcow2 >"$newline"
+while IFS='|' read -r name said; do
+	[ "$name" != NEWLINE ] || name=$newline
+	for command in attach "info -f qcow2" "map -f qcow2" check "snapshot list" "bitmap list -f qcow2"; do
+		# shellcheck disable=SC2086
+		with_driver "$Q" $command "$name"
+		same "advice: $name: $command: one line" "0 1" "$(wc -c <out) $(wc -l <err)"
+		has "advice: $name: $command" "^qcowctl: $said" err
+	done
+done <<'END'
+sub|sub: is a directory; an image is a regular file or a block device
+fifo|fifo: is a FIFO; an image is a regular file or a block device
+/dev/null|/dev/null: is a character device; an image is a regular file or a block device
+none.disk|none.disk: .*seems to be a block device of 0 bytes; connect it, or load its medium
+NEWLINE|a\\x0ab.xz: .*compressed with xz; decompress it with xz -d \$'a\\x0ab.xz'
+whole.qcow2/x|whole.qcow2/x: Not a directory; check the name
+|"": No such file or directory; check the name
+END
+
 # Names in JSON: the command that is named leads to the same file.
 image "my base.qcow2"
 image "it's.qcow2"
 image ./-dash.qcow2
 image ./co:lon.qcow2
-mkdir -p sub
 image sub/below.qcow2
 while IFS='|' read -r format top json; do
 	json=${json//@/$T}

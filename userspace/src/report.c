@@ -19,7 +19,7 @@
  */
 void report(const char *name, const char *fmt, ...)
 {
-	char *shown = text_escape(name);
+	char *shown = text_escape(name[0] ? name : "\"\"");
 	va_list args;
 
 	fflush(stdout);
