@@ -497,7 +497,7 @@ static void apply_tell(struct qcow_device *dev)
 		set_capacity_and_notify(disk, dev->target.sectors);
 	if (dev->flags & QCOW_ATTACH_HIDDEN)
 		return;
-	/* A new number of the disk; the next one to open it reads its partitions. */
+	/* A new number of the disk */
 	qcow_compat_media_changed(disk);
 	disk_uevent(disk, KOBJ_CHANGE);
 }
@@ -527,9 +527,29 @@ static void apply_go(struct qcow_pause *p)
 	mutex_unlock(&dev->disk->open_mutex);
 }
 
+/*
+ * The kernel finds the partitions of the other disk. Some kernels do not look for them
+ * when it is opened. While an old one is open, it stays.
+ */
+static void apply_partitions(struct qcow_device *dev)
+{
+	struct gendisk *disk = dev->disk;
+	int err;
+
+	if (dev->flags & (QCOW_ATTACH_HIDDEN | QCOW_ATTACH_NO_PARTSCAN))
+		return;
+	mutex_lock(&disk->open_mutex);
+	err = bdev_disk_changed(disk, false);
+	mutex_unlock(&disk->open_mutex);
+	if (err)
+		pr_warn("%s: its partitions may be those of before the snapshot was applied (error %d)\n",
+			dev->target.image->label, err);
+}
+
 static int snapshot_apply(struct change_snapshot *c)
 {
 	struct qcow_device *dev = c->dev;
+	int err;
 
 	/* Asked again when it counts; this spares work that would be in vain. */
 	if (disk_openers(dev->disk))
@@ -540,7 +560,10 @@ static int snapshot_apply(struct change_snapshot *c)
 	if (qcow_bitmap_present(dev->target.image))
 		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot tell what a snapshot changes; remove them first");
 	c->pause = (struct qcow_pause) { .stop = apply_stop, .go = apply_go };
-	return qcow_snap_apply(dev->target.image, c->req, c->msg);
+	err = qcow_snap_apply(dev->target.image, c->req, c->msg);
+	if (c->req->applied)
+		apply_partitions(dev);
+	return err;
 }
 
 static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
