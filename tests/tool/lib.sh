@@ -232,6 +232,16 @@ release()
 	wait "$holder"
 }
 
+# dev_is TYPE: the filesystem that the fake /dev lies on
+dev_is()
+{
+	local dev
+
+	dev=$(stat -c %d root/dev)
+	echo "1 0 $((dev >> 8 & 0xfff)):$(((dev & 0xff) | (dev >> 12 & 0xfff00))) / /dev rw - $1 none rw" \
+		>root/proc/self/mountinfo
+}
+
 # A fake root/ with /dev/qcow0 and a partition.
 fake_root()
 {
@@ -239,7 +249,7 @@ fake_root()
 
 	rm -rf root
 	mkdir -p root/dev root/proc/self $s/qcow $s/qcow0p1 root/sys/dev/block
-	: >root/proc/self/mountinfo
+	dev_is devtmpfs
 	: >root/dev/qcow-control
 	echo 240:0 | tee root/dev/qcow0 >$s/dev
 	echo 240:1 | tee root/dev/qcow0p1 >$s/qcow0p1/dev

@@ -4,7 +4,7 @@
  * qcowctl asks of the driver can be tested on any host.
  *
  * $MOCK_ROOT is a folder that stands for /, where qcowctl looks at files of the
- * driver: /dev/qcow*, /sys/block, /sys/dev and /proc/self/mountinfo. Nodes in
+ * driver: /dev, /dev/qcow*, /sys/block, /sys/dev and /proc/self/mountinfo. Nodes in
  * its dev/ are plain files that appear as block devices, with the number in
  * them. Requests are logged to $MOCK_ROOT/log.
  *
@@ -33,6 +33,7 @@
  * $MOCK_LOCKS_ERRNO: how every lock fails.
  * $MOCK_OPENERS: how often a device is open, 3 unless given.
  * $MOCK_EUID: whose process it seems to be.
+ * $MOCK_MKNOD_ERRNO: how every mknod fails.
  * $MOCK_INTERRUPT: a signal comes before a passphrase is typed.
  */
 #define _GNU_SOURCE
@@ -51,6 +52,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -63,11 +65,15 @@ static const char *mapped(const char *path, char *buf)
 {
 	static const char *const prefixes[] = {
 		"/dev/qcow", "/sys/block", "/sys/dev/", "/sys/class/block/",
-		"/proc/self/mountinfo", "/run/udev",
+		"/sys/class/misc/", "/proc/self/mountinfo", "/run/udev",
 	};
 	const char *root = getenv("MOCK_ROOT");
 	size_t i;
 
+	if (root && !strcmp(path, "/dev")) {
+		snprintf(buf, 4096, "%s%s", root, path);
+		return buf;
+	}
 	for (i = 0; root && i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		if (strncmp(path, prefixes[i], strlen(prefixes[i])))
 			continue;
@@ -171,17 +177,15 @@ ssize_t readlink(const char *path, char *to, size_t len)
 	return NEXT(readlink)(mapped(path, buf), to, len);
 }
 
-int stat64(const char *path, struct stat64 *st)
+/* Of a node in dev/, what its number makes it. */
+static int as_node(const char *path, const char *file, struct stat64 *st)
 {
 	unsigned int major, minor;
-	char buf[4096];
 	FILE *f;
 
-	if (NEXT(stat64)(mapped(path, buf), st))
-		return -1;
 	if (strncmp(path, "/dev/qcow", 9))
 		return 0;
-	f = NEXT(fopen)(buf, "r");
+	f = NEXT(fopen)(file, "r");
 	if (f && fscanf(f, "%u:%u", &major, &minor) == 2) {
 		st->st_mode = S_IFBLK | 0660;
 		st->st_rdev = makedev(major, minor);
@@ -189,6 +193,61 @@ int stat64(const char *path, struct stat64 *st)
 	if (f)
 		fclose(f);
 	return 0;
+}
+
+int stat64(const char *path, struct stat64 *st)
+{
+	char buf[4096];
+
+	return NEXT(stat64)(mapped(path, buf), st) ? -1 : as_node(path, buf, st);
+}
+
+int lstat64(const char *path, struct stat64 *st)
+{
+	char buf[4096];
+
+	return NEXT(lstat64)(mapped(path, buf), st) ? -1 : as_node(path, buf, st);
+}
+
+int unlink(const char *path)
+{
+	char buf[4096];
+
+	return NEXT(unlink)(mapped(path, buf));
+}
+
+int mknod(const char *path, mode_t mode, dev_t dev)
+{
+	char buf[4096];
+	FILE *f;
+
+	if (getenv("MOCK_MKNOD_ERRNO"))
+		return fail(atoi(getenv("MOCK_MKNOD_ERRNO")));
+	f = NEXT(fopen)(mapped(path, buf), "wx");
+	if (!f)
+		return -1;
+	fprintf(f, "%u:%u\n", major(dev), minor(dev));
+	fclose(f);
+	return chmod(buf, mode & 0777);
+}
+
+int lchown(const char *path, uid_t uid, gid_t gid)
+{
+	return strncmp(path, "/dev/qcow", 9) ? NEXT(lchown)(path, uid, gid) : fail(EPERM);
+}
+
+/* To udev's socket in $MOCK_ROOT */
+int connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	const struct sockaddr_un *named = (const struct sockaddr_un *)addr;
+	struct sockaddr_un other = { .sun_family = AF_UNIX };
+	char buf[4096];
+
+	if (addr->sa_family != AF_UNIX || strncmp(named->sun_path, "/run/udev", 9))
+		return NEXT(connect)(fd, addr, len);
+	snprintf(other.sun_path, sizeof(other.sun_path), "%s",
+		 mapped(named->sun_path, buf));
+	return NEXT(connect)(fd, (const struct sockaddr *)&other, sizeof(other));
 }
 
 static int is_disk(int fd, const char *kind)

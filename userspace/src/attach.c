@@ -452,15 +452,22 @@ static int attach_image(struct attach *a, const char *name)
 {
 	u64 began = device_clock();
 	int index = attach_named(a, name);
+	struct device device;
 	int err;
 
 	if (index < 0)
 		return 1;
-	err = node_wait(index, a->ioc.diskseq, began);
-	if (err > 0)
+	device = (struct device) { .index = index, .diskseq = a->ioc.diskseq };
+	switch (node_wait(&device, began)) {
+	case NODE_GONE:
 		return report_gone(index, name);
-	if (err)
-		return undo_attach(a, index, "has not appeared", "is a devtmpfs mounted on /dev?");
+	case NODE_MISSING:
+		/* It works all the same. */
+		node_report_missing(index);
+		break;
+	default:
+		break;
+	}
 	if (!(a->ioc.flags & QCOW_ATTACH_NO_PARTSCAN))
 		sectors_note_table(index, name);
 	err = print_name(index);

@@ -12,6 +12,7 @@
 #include "detach.h"
 #include "device.h"
 #include "in_use.h"
+#include "node.h"
 #include "report.h"
 #include "sysfs.h"
 #include "which.h"
@@ -177,6 +178,7 @@ int detach_again(const struct device *device)
 	struct detach d = { .control = -1 };
 	int err = detach_device(&d, device);
 
+	node_tidy();
 	if (d.control >= 0)
 		close(d.control);
 	return err;
@@ -273,6 +275,8 @@ static int parse_option(struct detach *d, int opt, char **argv)
 
 static int detach_run(struct detach *d, int nr, char **names)
 {
+	int err;
+
 	if (d->help) {
 		fputs(detach_usage, stdout);
 		return 0;
@@ -285,7 +289,9 @@ static int detach_run(struct detach *d, int nr, char **names)
 		report("detach", "takes devices, images or --all; see qcowctl detach --help");
 		return 1;
 	}
-	return d->all ? detach_all(d) : detach_named(d, names);
+	err = d->all ? detach_all(d) : detach_named(d, names);
+	node_tidy();
+	return err;
 }
 
 /**

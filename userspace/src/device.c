@@ -13,6 +13,7 @@
 
 #include "device.h"
 #include "file.h"
+#include "node.h"
 #include "report.h"
 
 static const char control_path[] = "/dev/" QCOW_CONTROL_NAME;
@@ -34,6 +35,20 @@ static void load_module(void)
 	posix_spawn_file_actions_destroy(&quiet);
 }
 
+static bool no_driver(int fd)
+{
+	return fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO);
+}
+
+static void report_forbidden(int err)
+{
+	if (geteuid())
+		report(control_path, "only root may attach and detach images; use sudo");
+	else
+		report(control_path, "%s: root of this container may not use it; allow the container this device and its disks, and CAP_SYS_ADMIN, or do it on the host",
+		       strerror(err));
+}
+
 /**
  * device_control_quiet() - open the driver's control node if it is there
  *
@@ -41,12 +56,18 @@ static void load_module(void)
  */
 int device_control_quiet(void)
 {
-	return open(control_path, O_RDWR | O_CLOEXEC);
-}
+	int fd = open(control_path, O_RDWR | O_CLOEXEC);
+	int err;
 
-static bool no_module(int fd)
-{
-	return fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO);
+	if (!no_driver(fd) && !node_control_stale(fd))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	err = node_make_control(control_path);
+	if (!err)
+		return open(control_path, O_RDWR | O_CLOEXEC);
+	errno = -err;
+	return -1;
 }
 
 /**
@@ -58,18 +79,18 @@ int device_control(void)
 {
 	int fd = device_control_quiet();
 
-	if (no_module(fd)) {
+	if (no_driver(fd)) {
 		load_module();
 		fd = device_control_quiet();
 	}
 	if (fd >= 0)
 		return fd;
 	if (errno == EACCES || errno == EPERM)
-		report(control_path, "only root may attach and detach images; use sudo");
-	else if (no_module(fd))
+		report_forbidden(errno);
+	else if (no_driver(fd))
 		report(control_path, "the qcow module is not loaded; %s", geteuid() ?
 		       "run modprobe qcow as root" :
-		       "build and install it with make install, then see what modprobe qcow says");
+		       "build and install it with make install, then see what modprobe qcow says; for a container, load it on the host");
 	else
 		report(control_path, "cannot open: %s; see the kernel log",
 		       strerror(errno));

@@ -11,6 +11,7 @@
 #include "device.h"
 #include "image.h"
 #include "in_use.h"
+#include "node.h"
 #include "operand.h"
 #include "progress.h"
 #include "report.h"
@@ -185,6 +186,8 @@ static int resize_device(const struct resize *r, struct operand *o)
 	else if (msg.text[0])
 		report(o->name, "%s", msg.text);
 	in_use_free(&users);
+	if (!err)
+		node_refresh(o->index);
 	return err ? -1 : 0;
 }
 

@@ -16,6 +16,7 @@
 #include "command.h"
 #include "device.h"
 #include "in_use.h"
+#include "node.h"
 #include "operand.h"
 #include "progress.h"
 #include "report.h"
@@ -176,6 +177,8 @@ static int change_device(const struct snapshot_args *a, const struct operand *o)
 		print_done(a, &op);
 	if (!err && op.msg.text[0])
 		report_msg(o->name, err, &op.msg);
+	if (!err && a->action->op == QCOW_SNAPSHOT_APPLY)
+		node_refresh(o->index);
 	in_use_free(&users);
 	return !!err;
 }

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0
+# Nodes in a /dev that the kernel does not keep, and a udev that does not answer.
+# shellcheck shell=bash
+
+image top.qcow2
+
+# nodes: those in the fake /dev, with their numbers
+nodes()
+{
+	(cd root/dev && grep -aH . qcow[0-9]*)
+}
+
+# quickly NAME SECONDS COMMAND...: takes less than so many.
+quickly()
+{
+	local name=$1 limit=$2 begin=$SECONDS
+
+	shift 2
+	"$@"
+	[ $((SECONDS - begin)) -lt "$limit" ]
+	same "$name: at once" 0 $?
+}
+
+# attaches_with_nodes NAME: those of the disk and its partition are there afterwards.
+attaches_with_nodes()
+{
+	quickly "$1" 5 attaches "$1" top.qcow2
+	same "$1: nodes" "qcow0:240:0
+qcow0p1:240:1" "$(nodes)"
+}
+
+for type in tmpfs ext4; do
+	fake_root
+	dev_is $type
+	rm root/dev/qcow0*
+	attaches_with_nodes "node: made in $type"
+done
+fake_root
+rm root/proc/self/mountinfo root/dev/qcow0*
+attaches_with_nodes "node: made in who knows what"
+
+# Of devices that have gone
+fake_root
+dev_is tmpfs
+echo 259:7 >root/dev/qcow0
+echo 240:2 >root/dev/qcow0p2
+echo 240:9 >root/dev/qcow17p3
+echo 240:9 >root/dev/qcow1p
+echo text >root/dev/qcow3
+attaches "node: stale ones" top.qcow2
+same "node: stale ones go, other files stay" "qcow0:240:0
+qcow0p1:240:1
+qcow1p:240:9
+qcow3:text" "$(nodes)"
+
+# By a detach, too, though it finds no device
+rm -r root/sys/block/qcow0
+with_driver_refuses "node: detach of what has gone" "no such device" detach /dev/qcow0
+same "node: detach removes what is left" "qcow1p:240:9
+qcow3:text" "$(nodes)"
+
+# A devtmpfs is the kernel's.
+fake_root
+echo 259:7 >root/dev/qcow5
+attaches "node: devtmpfs" top.qcow2
+same "node: devtmpfs is left alone" "qcow0:240:0
+qcow0p1:240:1
+qcow5:259:7" "$(nodes)"
+
+# Not allowed to make them: the device stays.
+fake_root
+dev_is tmpfs
+rm root/dev/qcow0*
+quickly "node: forbidden" 5 with_driver env MOCK_MKNOD_ERRNO=1 "$Q" attach top.qcow2
+same "node: forbidden" "0 /dev/qcow0 " "$code $(cat out) $(grep ^detach root/log)"
+has "node: forbidden: what to do" \
+	"^qcowctl: /dev/qcow0: attached, .*Operation not permitted.*mknod -m 660 /dev/qcow0 b 240 0, and likewise for its partitions" err
+same "node: forbidden: one line" 1 "$(wc -l <err)"
+
+# Somebody wrote to the name.
+echo data >root/dev/qcow0
+with_driver "$Q" attach top.qcow2
+same "node: a file" "0 /dev/qcow0 data" "$code $(cat out) $(cat root/dev/qcow0)"
+has "node: a file: what to do" "^qcowctl: /dev/qcow0: is no device.*; remove it, then run mknod" err
+
+# udev_socket listen|dead
+udev_socket()
+{
+	mkdir -p root/run/udev
+	rm -f root/run/udev/*
+	python3 -c 'import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind("root/run/udev/control")
+if sys.argv[1] == "listen":
+    s.listen()
+    open("root/run/udev/ready", "w")
+    time.sleep(30)' "$1" &
+	udev=$!
+	if [ "$1" = listen ]; then
+		until [ -e root/run/udev/ready ]; do sleep 0.05; done
+	else
+		wait $udev
+	fi
+}
+
+# Its socket is there, it is not; or it is there, and hears nothing of the device.
+for type in devtmpfs tmpfs; do
+	fake_root
+	dev_is $type
+	udev_socket dead
+	quickly "node: udev is dead, $type" 2 attaches "node: udev is dead, $type" top.qcow2
+done
+udev_socket listen
+quickly "node: udev hears nothing" 8 attaches "node: udev hears nothing" top.qcow2
+kill $udev
+
+# The driver's own node
+fake_root
+dev_is tmpfs
+mkdir -p root/sys/class/misc/qcow-control
+echo 10:120 >root/sys/class/misc/qcow-control/dev
+rm root/dev/qcow-control
+attaches "node: control" top.qcow2
+same "node: control: made" 10:120 "$(cat root/dev/qcow-control)"
+rm root/dev/qcow-control
+with_driver env MOCK_MKNOD_ERRNO=1 MOCK_EUID=0 "$Q" attach top.qcow2
+refused "node: control: forbidden" "/dev/qcow-control: Operation not permitted: root of this container may not use it; allow"
+dev_is devtmpfs
+with_driver "$Q" attach top.qcow2
+refused "node: control: devtmpfs" "module is not loaded"
+fake_root
