@@ -34,7 +34,112 @@ detach_hangs() {
 	sleeping=$!
 	(timed took refuses "$1" within 60 qcowctl detach "${@:2}" "$dev") &
 	detaching=$!
-	not_held_up
+	not_held_up $detaching
+	wait $detaching || fail "detach"
+	wait $sleeping
+	read -r took < took
+	read -r ten < ten
+	echo "detach returns after $took ms, sleep 10 after $ten ms"
+	[ "$took" -ge 8000 ] || fail "after $took ms already"
+	[ "$took" -le $((ten + 2000 + 2 * (ten - 10000))) ] ||
+		fail "detach takes $took ms, and sleep 10 $ten ms"
+	list_says going
+	[[ $(qcowctl list) == *going* ]] || fail "list without options"
+	[[ $(qcowctl list -J "$dev") == *'"going"'* ]] || fail "list -J"
+	# Opening it fails at once.
+	within 20 dd if="$dev" of=/dev/null bs=4k count=1 2> opened && fail "it can be opened"
+	grep -q 'No such device' opened
+	others
+}
+
+# Another device comes and goes, devices are listed, another filesystem is synced.
+others() {
+	within 30 bash -c "qcowctl attach $PWD/other.qcow2 > other.dev" || fail "another attach"
+	within 30 qcowctl list > others.list || fail "list"
+	echo "$PWD" > mark
+	within 30 sync -f mark || fail "sync"
+	within 30 qcowctl detach "$(cat other.dev)" || fail "another detach"
+}
+
+# not_held_up PID: all that takes as long as it did when nothing hung, now and later on,
+# and does not end only when that process does.
+not_held_up() {
+	local usual took when
+
+	read -r usual < usual
+	for when in 0 1; do
+		pause $when
+		timed others others
+		read -r took < others
+		echo "the others take $took ms, and usually $usual ms"
+		[ "$took" -le $((3 * usual + 3000)) ] ||
+			fail "the others take $took ms, and usually $usual ms"
+		[ "$took" -le $((2 * usual + 1000)) ] || runs "$1" ||
+			fail "the others take $took ms, as long as detach, and usually $usual ms"
+	done
+}
+
+# detach_hangs PATTERN [OPTION]: it says so after ten seconds, as a sleep beside it takes
+# them; the device is going. Nothing else is held up meanwhile.
+detach_hangs() {
+	local detaching sleeping took ten
+
+	timed ten sleep 10 &
+	sleeping=$!
+	(timed took refuses "$1" within 60 qcowctl detach "${@:2}" "$dev") &
+	detaching=$!
+	not_held_up $detaching
+	wait $detaching || fail "detach"
+	wait $sleeping
+	read -r took < took
+	read -r ten < ten
+	echo "detach returns after $took ms, sleep 10 after $ten ms"
+	[ "$took" -ge 8000 ] || fail "after $took ms already"
+	[ "$took" -le $((ten + 2000 + 2 * (ten - 10000))) ] ||
+		fail "detach takes $took ms, and sleep 10 $ten ms"
+	list_says going
+	[[ $(qcowctl list) == *going* ]] || fail "list without options"
+	[[ $(qcowctl list -J "$dev") == *'"going"'* ]] || fail "list -J"
+	# Opening it fails at once.
+	within 20 dd if="$dev" of=/dev/null bs=4k count=1 2> opened && fail "it can be opened"
+	grep -q 'No such device' opened
+	others
+}
+
+# Another device comes and goes, devices are listed, another filesystem is synced.
+others() {
+	within 30 bash -c "qcowctl attach $PWD/other.qcow2 > other.dev" || fail "another attach"
+	within 30 qcowctl list > others.list || fail "list"
+	echo "$PWD" > mark
+	within 30 sync -f mark || fail "sync"
+	within 30 qcowctl detach "$(cat other.dev)" || fail "another detach"
+}
+
+# not_held_up: all that takes as long as it did when nothing hung, now and later on.
+not_held_up() {
+	local usual took when
+
+	read -r usual < usual
+	for when in 0 1; do
+		pause $when
+		timed others others
+		read -r took < others
+		echo "the others take $took ms, and usually $usual ms"
+		[ "$took" -le $((3 * usual + 3000)) ] ||
+			fail "the others take $took ms, and usually $usual ms"
+	done
+}
+
+# detach_hangs PATTERN [OPTION]: it says so after ten seconds, as a sleep beside it takes
+# them; the device is going. Nothing else is held up meanwhile.
+detach_hangs() {
+	local detaching sleeping took ten
+
+	timed ten sleep 10 &
+	sleeping=$!
+	(timed took refuses "$1" within 60 qcowctl detach "${@:2}" "$dev") &
+	detaching=$!
+	not_held_up $detaching
 	wait $detaching || fail "detach"
 	wait $sleeping
 	read -r took < took
@@ -187,7 +292,7 @@ make_list_hangs() {
 # The folder of an image lies on a filesystem that does not answer: list does without
 # what it would say of the image's name. Those who look that up hang, and are left behind.
 case_list_hangs() {
-	local usual took state code=0
+	local usual took state begin guard code=0
 
 	hanging_disk
 	mkfs.ext4 -q -O ^has_journal "/dev/mapper/$hanging"
@@ -203,17 +308,22 @@ case_list_hangs() {
 	echo 2 > /proc/sys/vm/drop_caches
 	blockdev --flushbufs "/dev/mapper/$hanging"
 	hang
-	timed took within 60 qcowctl list > listed || code=1
-	state=$(within 60 qcowctl list -n -O image-state "$dev") || code=1
+	# Whatever happens, it answers in the end.
+	(pause 60; answer) &
+	guard=$!
+	begin=$(now)
+	within 60 qcowctl list > listed || code=1
+	state=$(qcowctl list -n -O image-state "$dev") || code=1
+	took=$(($(now) - begin))
 	pgrep -r D -x qcowctl > left || code=2
+	kill $guard || true
 	answer
 	is 0 $code
 	is deleted "$state"
 	grep -q "^${dev#/dev/} .*mnt/image.qcow2 (deleted)" listed || fail "it says: $(cat listed)"
 	read -r usual < usual
-	read -r took < took
-	echo "list takes $took ms, and usually $usual ms"
-	[ "$took" -le $((3 * usual + 3000)) ] || fail "list takes $took ms, and usually $usual ms"
+	echo "two lists take $took ms, and one usually $usual ms"
+	[ "$took" -le $((6 * usual + 6000)) ] || fail "list takes $took ms, and usually $usual ms"
 	detach
 	umount $HERE/mnt
 	hanging_disk_end
