@@ -35,7 +35,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Exit codes of check. */
 #define CLEAN		0
 #define FAILED		1
-#define LEAKS		3
 
 /* incompatible_features: a repair clears the bits that say dirty and corrupt. */
 #define FEATURES_AT	72
@@ -210,7 +209,7 @@ static uint64_t map_hash(void)
 }
 
 /* One way to repair. Whatever it did, a check afterwards says the same. */
-static int repair(const char *option, int before, const uint8_t *data, size_t size,
+static void repair(const char *option, int before, const uint8_t *data, size_t size,
 		  uint64_t map)
 {
 	int code, after;
@@ -222,9 +221,9 @@ static int repair(const char *option, int before, const uint8_t *data, size_t si
 	after = run(check_main, "check", IMAGE, NULL);
 	promise(code == FAILED || code == after, "check %s says %d, a check after it %d: %s",
 		option, code, after, out.text);
-	if (before == LEAKS || before == CLEAN)
-		promise(map == map_hash(), "check %s of leaks changes the disk", option);
-	return code;
+	/* It mends metadata. What can be read of the disk stays where it is. */
+	if (map)
+		promise(map == map_hash(), "check %s changes the map of the disk", option);
 }
 
 static void fuzz_repair(const uint8_t *data, size_t size)
@@ -235,8 +234,8 @@ static void fuzz_repair(const uint8_t *data, size_t size)
 	put_image(data, size);
 	before = run(check_main, "check", IMAGE, NULL);
 	map = map_hash();
-	(void)repair("--repair=leaks", before, data, size, map);
-	(void)repair("--repair=all", before, data, size, map);
+	repair("--repair=leaks", before, data, size, map);
+	repair("--repair=all", before, data, size, map);
 }
 
 static void fuzz_map(const uint8_t *data, size_t size)
