@@ -365,7 +365,7 @@ static void change_size_fails(struct kunit *test)
 		for (at = 1; resize_failing(test, seed, at); at++)
 			n++;
 	kunit_info(test, "%u failures (seed %lu)\n", n, qtest_seed);
-	KUNIT_EXPECT_GT(test, n, FAILING * 4);
+	KUNIT_EXPECT_GT(test, n, FAILING);
 }
 
 /*

@@ -244,7 +244,7 @@ static void fault_allocations(struct kunit *test)
 	kunit_info(test, "allocations failed: %u of opens, %u of reads, %u of workers\n",
 		   opens, reads, works);
 	KUNIT_EXPECT_GT(test, opens, 50);
-	KUNIT_EXPECT_GT(test, works, 50);
+	KUNIT_EXPECT_GT(test, works, 10);
 }
 
 static struct kunit_case fault_test_cases[] = {

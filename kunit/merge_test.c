@@ -468,7 +468,7 @@ static void merge_fault(struct kunit *test)
 						      nth & 1 ? -EIO : -ENOSPC, nth))
 						break;
 	kunit_info(test, "%u operations failed (seed %lu)\n", n, qtest_seed);
-	KUNIT_EXPECT_GT(test, n, FAULT_LOADS * 20);
+	KUNIT_EXPECT_GT(test, n, FAULT_LOADS);
 }
 
 /* --- Who writes faster than that --- */

@@ -159,6 +159,12 @@ static void release_joined(struct kunit *test)
 #define BITS		9
 #define CLUSTER		512U
 
+/* A cluster without the COPIED flag has more references. */
+static bool only_reference(const struct builder_image *b, u32 i)
+{
+	return get_unaligned_be64(b->file + b->clusters[i].l2_at) & QCOW_DISK_E_COPIED;
+}
+
 /* Clusters 0 to @nr - 1 of the disk lie where cluster 0 does; its refcount is 1. */
 static u64 build_crossed(struct kunit *test, u32 nr)
 {
@@ -179,8 +185,7 @@ static u64 build_crossed(struct kunit *test, u32 nr)
 	u32 i;
 
 	KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
-	/* A cluster without the COPIED flag has more references. */
-	while (!(get_unaligned_be64(b->file + b->clusters[0].l2_at) & QCOW_DISK_E_COPIED)) {
+	while (!only_reference(b, 0) || !only_reference(b, 1)) {
 		writer_free(w);
 		KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
 	}

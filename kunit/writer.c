@@ -11,6 +11,7 @@
 
 #include "alloc.h"
 #include "format.h"
+#include "image.h"
 #include "write.h"
 #include "writer.h"
 #include "zero.h"
@@ -357,20 +358,42 @@ static void discarded(const struct writer *w, u64 *pos, u64 *end)
 		*end = *pos;
 }
 
+static void expect_zeros(struct writer *w, u64 pos, u64 end)
+{
+	if (pos < end)
+		memset(writer_top(w)->expect + pos, 0, end - pos);
+}
+
+/*
+ * A piece of a cluster that was discarded is zeros if the rest of the cluster was known
+ * to be zeros; else it stays. Both are right.
+ */
+static void expect_discarded_piece(struct writer *w, u64 pos, u64 end)
+{
+	if (pos < end && qcow_image_reads_zero(w->img, pos, end - pos))
+		expect_zeros(w, pos, end);
+}
+
+static void expect_discard(struct writer *w, u64 pos, u64 end)
+{
+	u64 first = pos, last = end;
+
+	discarded(w, &first, &last);
+	expect_discarded_piece(w, pos, min(first, end));
+	expect_zeros(w, first, last);
+	expect_discarded_piece(w, max(last, pos), end);
+}
+
 static void expect_op(struct writer *w, u32 slot)
 {
 	const struct writer_op *op = &w->op[w->slot_op[slot]];
-	u64 pos = op->pos, end = pos + op->len;
-	u8 *expect = writer_top(w)->expect;
 
-	if (op->op == QCOW_OP_WRITE) {
-		memcpy(expect + pos, w->content[slot], op->len);
-		return;
-	}
-	if (op->op == QCOW_OP_DISCARD)
-		discarded(w, &pos, &end);
-	if (pos < end)
-		memset(expect + pos, 0, end - pos);
+	if (op->op == QCOW_OP_WRITE)
+		memcpy(writer_top(w)->expect + op->pos, w->content[slot], op->len);
+	else if (op->op == QCOW_OP_DISCARD)
+		expect_discard(w, op->pos, op->pos + op->len);
+	else
+		expect_zeros(w, op->pos, op->pos + op->len);
 }
 
 /* Return: 0, its error, or READER_*. */
