@@ -101,6 +101,7 @@ static int do_stream(struct change_case *c)
  */
 struct users {
 	struct qcow_resize_ops ops;
+	struct qcow_pause pause;
 	const struct memlog *log;
 	const struct qcow_image *img;
 	u32 stopped;
@@ -111,7 +112,7 @@ struct users {
 
 static int users_stop(struct qcow_pause *p)
 {
-	struct users *u = container_of(p, struct users, ops.pause);
+	struct users *u = container_of(p, struct users, pause);
 
 	if (u->stopped != U32_MAX)
 		u->fault = "stopped twice";
@@ -121,7 +122,7 @@ static int users_stop(struct qcow_pause *p)
 
 static void users_go(struct qcow_pause *p)
 {
-	struct users *u = container_of(p, struct users, ops.pause);
+	struct users *u = container_of(p, struct users, pause);
 
 	u->waited += u->log->nr - u->stopped;
 	u->stopped = U32_MAX;
@@ -144,10 +145,8 @@ static int do_resize(struct change_case *c, struct users *u)
 	struct qcow_io io = like(c);
 
 	*u = (struct users) {
-		.ops = {
-			.pause = { .stop = users_stop, .go = users_go },
-			.show = users_show,
-		},
+		.ops = { .pause = &u->pause, .show = users_show },
+		.pause = { .stop = users_stop, .go = users_go },
 		.log = c->w->log,
 		.img = c->w->img,
 		.stopped = U32_MAX,
@@ -387,7 +386,7 @@ static void interrupt_one(struct kunit *test, u32 seed)
 	pick_size(&c);
 	smaller = c.new < c.old;
 	KUNIT_EXPECT_EQ(test, some_writes(&c), 0);
-	set_bit(QCOW_IMAGE_INTERRUPTED, &w->img->flags);
+	set_bit(QCOW_ENDING_INTERRUPTED, &w->base.r->ending);
 	err = do_resize(&c, &u);
 	/* There may be nothing behind the end that takes time. */
 	if (err)
@@ -395,7 +394,7 @@ static void interrupt_one(struct kunit *test, u32 seed)
 	KUNIT_EXPECT_EQ(test, w->img->size, !err || smaller ? c.new : c.old);
 	KUNIT_EXPECT_EQ(test, u.shown, w->img->size);
 	KUNIT_EXPECT_EQ(test, !!strstr(w->base.msg.text, "was interrupted"), !!err);
-	clear_bit(QCOW_IMAGE_INTERRUPTED, &w->img->flags);
+	clear_bit(QCOW_ENDING_INTERRUPTED, &w->base.r->ending);
 	KUNIT_EXPECT_EQ(test, some_writes(&c), 0);
 	KUNIT_EXPECT_EQ_MSG(test, do_resize(&c, &u), 0, "image %u: %s", seed, w->base.msg.text);
 	KUNIT_EXPECT_EQ(test, w->img->size, c.new);

@@ -553,11 +553,11 @@ static void merge_interrupted(struct kunit *test)
 	while (!c->m->last)
 		KUNIT_ASSERT_EQ(test, press_step(c, false), 0);
 	qcow_bitmap_mark(c->w.img, 0, LITTLE);
-	set_bit(QCOW_IMAGE_INTERRUPTED, &c->w.img->flags);
+	set_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
 	KUNIT_EXPECT_EQ(test, qcow_merge_finish(c->m, &io, &c->w.base.msg), -EINTR);
 	KUNIT_EXPECT_FALSE(test, c->m->done);
 	KUNIT_EXPECT_FALSE(test, is_empty(c->w.img));
-	clear_bit(QCOW_IMAGE_INTERRUPTED, &c->w.img->flags);
+	clear_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
 	KUNIT_EXPECT_EQ(test, qcow_merge_finish(c->m, &io, &c->w.base.msg), 0);
 	KUNIT_EXPECT_TRUE(test, c->m->done);
 	qcow_merge_release(c->m);

@@ -55,6 +55,7 @@ static struct reader *reader_create(void)
 	r->params.comp_wq = qtest_comp_wq;
 	r->params.commit_wq = qtest_commit_wq;
 	r->params.cache_bytes = 1 << 20;
+	r->params.ending = &r->ending;
 	r->params.stats = alloc_percpu(struct qcow_stats);
 	r->parts = qcow_part_create_pool();
 	for (i = 0; !err && i < READER_PARALLEL; i++)

@@ -72,7 +72,7 @@ static void tree_lower(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, l1);
 	build(test);
 	/* Somebody detaches the device. */
-	set_bit(QCOW_IMAGE_LEAVING, &w->img->flags);
+	set_bit(QCOW_ENDING_LEAVING, &w->base.r->ending);
 	KUNIT_EXPECT_GT(test, lower_many(test, l1), 0ULL);
 	KUNIT_ASSERT_EQ(test, share_all(w->img->alloc, 1ULL << 40), 0);
 	/* It is damaged. */

@@ -104,6 +104,35 @@ void qcow_change_unfreeze(struct qcow_device *dev, unsigned int flags)
 	qcow_compat_unfreeze(dev->disk->queue, flags);
 }
 
+static int pause_stop(struct qcow_pause *base)
+{
+	struct qcow_change_pause *p = container_of(base, struct qcow_change_pause, base);
+
+	p->memflags = qcow_change_freeze(p->dev);
+	return 0;
+}
+
+static void pause_go(struct qcow_pause *base)
+{
+	struct qcow_change_pause *p = container_of(base, struct qcow_change_pause, base);
+
+	qcow_change_unfreeze(p->dev, p->memflags);
+}
+
+/**
+ * qcow_change_pause_init() - let lower layers freeze a device's queue
+ * @p: to be initialized; @p->base.stop() and @p->base.go() are as qcow_change_freeze()
+ *	and qcow_change_unfreeze()
+ * @dev: from qcow_change_hold()
+ */
+void qcow_change_pause_init(struct qcow_change_pause *p, struct qcow_device *dev)
+{
+	*p = (struct qcow_change_pause) {
+		.base = { .stop = pause_stop, .go = pause_go },
+		.dev = dev,
+	};
+}
+
 /**
  * qcow_change_io() - what I/O of one's own needs
  * @dev: the device
@@ -150,11 +179,10 @@ static void change_work(struct work_struct *work)
 int qcow_change_run(struct qcow_device *dev, struct qcow_change *change)
 {
 	struct change_work w = { .dev = dev, .change = change };
-	unsigned long *flags = &dev->target.image->flags;
 	int err;
 
 	lockdep_assert_held(&dev->change_mutex);
-	clear_bit(QCOW_IMAGE_INTERRUPTED, flags);
+	clear_bit(QCOW_ENDING_INTERRUPTED, &dev->ending);
 	init_completion(&w.done);
 	INIT_WORK_ONSTACK(&w.work, change_work);
 	queue_work(change_wq, &w.work);
@@ -163,7 +191,7 @@ int qcow_change_run(struct qcow_device *dev, struct qcow_change *change)
 	else
 		err = wait_for_completion_killable(&w.done);
 	if (err)
-		set_bit(QCOW_IMAGE_INTERRUPTED, flags);
+		set_bit(QCOW_ENDING_INTERRUPTED, &dev->ending);
 	flush_work(&w.work);
 	destroy_work_on_stack(&w.work);
 	return w.err;
@@ -192,8 +220,8 @@ static int change_alone(const struct qcow_which *which,
  * struct change_size - another size, and how a device's users are told of it
  * @base: for qcow_change_run()
  * @ops: for those who do not know of devices
+ * @pause: the queue of the device
  * @dev: the device
- * @memflags: from freezing its queue
  * @bytes: the size that is asked for
  * @flags: QCOW_RESIZE_*
  * @msg: says why it failed, or what has to be known although it worked
@@ -201,36 +229,21 @@ static int change_alone(const struct qcow_which *which,
 struct change_size {
 	struct qcow_change base;
 	struct qcow_resize_ops ops;
+	struct qcow_change_pause pause;
 	struct qcow_device *dev;
-	unsigned int memflags;
 	u64 bytes;
 	u32 flags;
 	struct qcow_msg *msg;
 };
 
-static int size_stop(struct qcow_pause *p)
-{
-	struct change_size *c = container_of(p, struct change_size, ops.pause);
-
-	c->memflags = qcow_compat_freeze(c->dev->disk->queue);
-	return 0;
-}
-
-static void size_go(struct qcow_pause *p)
-{
-	struct change_size *c = container_of(p, struct change_size, ops.pause);
-
-	qcow_compat_unfreeze(c->dev->disk->queue, c->memflags);
-}
-
 /* The block layer let requests through that end behind it and wait for the thaw. */
 static void size_show_less(struct change_size *c, sector_t sectors)
 {
 	struct qcow_device *dev = c->dev;
+	unsigned int flags = qcow_change_freeze(dev);
 
-	size_stop(&c->ops.pause);
 	WRITE_ONCE(dev->target.sectors, sectors);
-	size_go(&c->ops.pause);
+	qcow_change_unfreeze(dev, flags);
 	set_capacity_and_notify(dev->disk, sectors);
 }
 
@@ -326,6 +339,8 @@ static int resize_run(struct qcow_device *dev, struct qcow_change *base)
 	int err = 0;
 
 	c->dev = dev;
+	qcow_change_pause_init(&c->pause, dev);
+	c->ops.pause = &c->pause.base;
 	if (c->flags & QCOW_RESIZE_MAX)
 		err = qcow_resize_max(dev->target.image, &c->bytes, c->msg);
 	if (!err)
@@ -357,10 +372,7 @@ int qcow_change_size(const struct qcow_which *which, u64 bytes, u32 flags,
 {
 	struct change_size c = {
 		.base = { .run = resize_run, .any_signal = true },
-		.ops = {
-			.pause = { .stop = size_stop, .go = size_go },
-			.show = size_show,
-		},
+		.ops = { .show = size_show },
 		.bytes = bytes,
 		.flags = flags,
 		.msg = msg,
@@ -454,37 +466,22 @@ int qcow_change_stream(const struct qcow_which *which, u64 bytes, u64 *done,
 /**
  * struct change_snapshot - what is done with a snapshot
  * @base: for qcow_change_run()
- * @pause: the queue of the device, to be stopped
+ * @apply: the device's users and its queue, to be stopped when a snapshot is applied
+ * @queue: the queue alone
  * @dev: the device
- * @memflags: from freezing it
  * @op: &enum qcow_snapshot_op
  * @req: what is asked for, and what came of it
  * @msg: says why it failed
  */
 struct change_snapshot {
 	struct qcow_change base;
-	struct qcow_pause pause;
+	struct qcow_pause apply;
+	struct qcow_change_pause queue;
 	struct qcow_device *dev;
-	unsigned int memflags;
 	u32 op;
 	struct qcow_snap_request *req;
 	struct qcow_msg *msg;
 };
-
-static int snapshot_stop(struct qcow_pause *p)
-{
-	struct change_snapshot *c = container_of(p, struct change_snapshot, pause);
-
-	c->memflags = qcow_compat_freeze(c->dev->disk->queue);
-	return 0;
-}
-
-static void snapshot_go(struct qcow_pause *p)
-{
-	struct change_snapshot *c = container_of(p, struct change_snapshot, pause);
-
-	qcow_compat_unfreeze(c->dev->disk->queue, c->memflags);
-}
 
 /* It is another disk, of another size maybe, with other partitions. */
 static void apply_tell(struct qcow_device *dev)
@@ -505,23 +502,23 @@ static void apply_tell(struct qcow_device *dev)
 /* Nobody has it open, and nobody opens it until it is another disk. */
 static int apply_stop(struct qcow_pause *p)
 {
-	struct change_snapshot *c = container_of(p, struct change_snapshot, pause);
+	struct change_snapshot *c = container_of(p, struct change_snapshot, apply);
 	struct gendisk *disk = c->dev->disk;
 
 	mutex_lock(&disk->open_mutex);
 	if (!disk_openers(disk))
-		return snapshot_stop(p);
+		return pause_stop(&c->queue.base);
 	mutex_unlock(&disk->open_mutex);
 	return -EBUSY;
 }
 
 static void apply_go(struct qcow_pause *p)
 {
-	struct change_snapshot *c = container_of(p, struct change_snapshot, pause);
+	struct change_snapshot *c = container_of(p, struct change_snapshot, apply);
 	struct qcow_device *dev = c->dev;
 
 	WRITE_ONCE(dev->target.sectors, qcow_device_sectors(dev, dev->target.image->size));
-	snapshot_go(p);
+	pause_go(&c->queue.base);
 	if (c->req->applied)
 		apply_tell(dev);
 	mutex_unlock(&dev->disk->open_mutex);
@@ -559,7 +556,7 @@ static int snapshot_apply(struct change_snapshot *c)
 	/* It may be another disk all over, of another size. */
 	if (qcow_bitmap_present(dev->target.image))
 		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot tell what a snapshot changes; remove them first");
-	c->pause = (struct qcow_pause) { .stop = apply_stop, .go = apply_go };
+	c->req->pause = &c->apply;
 	err = qcow_snap_apply(dev->target.image, c->req, c->msg);
 	if (c->req->applied)
 		apply_partitions(dev);
@@ -572,7 +569,8 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
 						 base);
 
 	c->dev = dev;
-	c->req->pause = &c->pause;
+	qcow_change_pause_init(&c->queue, dev);
+	c->req->pause = &c->queue.base;
 	switch (c->op) {
 	case QCOW_SNAPSHOT_CREATE:
 		return qcow_snap_create(dev->target.image, c->req, c->msg);
@@ -600,7 +598,7 @@ int qcow_change_snapshot(const struct qcow_which *which, u32 op,
 {
 	struct change_snapshot c = {
 		.base = { .run = snapshot_run, .any_signal = op == QCOW_SNAPSHOT_APPLY },
-		.pause = { .stop = snapshot_stop, .go = snapshot_go },
+		.apply = { .stop = apply_stop, .go = apply_go },
 		.op = op,
 		.req = req,
 		.msg = msg,

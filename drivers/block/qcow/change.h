@@ -2,6 +2,7 @@
 #ifndef _QCOW_CHANGE_H
 #define _QCOW_CHANGE_H
 
+#include "pause.h"
 #include "qcow.h"
 
 struct qcow_device;
@@ -16,6 +17,18 @@ struct qcow_snap_request;
 struct qcow_change {
 	int (*run)(struct qcow_device *dev, struct qcow_change *change);
 	bool any_signal;
+};
+
+/**
+ * struct qcow_change_pause - a device's queue, to be frozen for layers without one
+ * @base: for them
+ * @dev: the device
+ * @memflags: from freezing it
+ */
+struct qcow_change_pause {
+	struct qcow_pause base;
+	struct qcow_device *dev;
+	unsigned int memflags;
 };
 
 /**
@@ -36,6 +49,7 @@ void qcow_change_unhold(struct qcow_device *dev);
 int qcow_change_run(struct qcow_device *dev, struct qcow_change *change);
 unsigned int qcow_change_freeze(struct qcow_device *dev);
 void qcow_change_unfreeze(struct qcow_device *dev, unsigned int flags);
+void qcow_change_pause_init(struct qcow_change_pause *p, struct qcow_device *dev);
 struct qcow_io qcow_change_io(const struct qcow_device *dev);
 
 int __must_check qcow_change_size(const struct qcow_which *which, u64 bytes,

@@ -238,7 +238,7 @@ static bool device_leave(struct qcow_device *dev)
 	if (cmpxchg(&dev->state, QCOW_DEVICE_LIVE, QCOW_DEVICE_GOING) !=
 	    QCOW_DEVICE_LIVE)
 		return false;
-	set_bit(QCOW_IMAGE_LEAVING, &dev->target.image->flags);
+	set_bit(QCOW_ENDING_LEAVING, &dev->ending);
 	return true;
 }
 
@@ -291,6 +291,7 @@ struct qcow_params qcow_device_params(const struct qcow_device *dev)
 		.untrusted = dev->flags & QCOW_ATTACH_UNTRUSTED,
 		.salvage = dev->flags & QCOW_ATTACH_SALVAGE,
 		.snapshot = dev->snapshot,
+		.ending = &dev->ending,
 		.writable = !(dev->flags & QCOW_ATTACH_RO),
 		.direct = QCOW_DIRECT_AUTO,
 	};

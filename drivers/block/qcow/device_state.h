@@ -52,6 +52,7 @@ enum qcow_device_state {
  * @merge: what it has is being written to its backing file, or NULL; under
  *	@change_mutex
  * @merging: the backing file is written
+ * @ending: QCOW_ENDING_*: changes of the image that take long come to an end
  * @change_mutex: one change of the image at a time; detaching waits for it. Taken
  *	before disk->open_mutex
  */
@@ -81,6 +82,7 @@ struct qcow_device {
 	const struct file *owner;
 	struct qcow_merge *merge;
 	bool merging;
+	unsigned long ending;
 	/* Held while the image is changed by other means than I/O. */
 	struct mutex change_mutex;
 };

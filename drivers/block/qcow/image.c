@@ -5,6 +5,7 @@
 #include <linux/ctype.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/slab.h>
 #include <uapi/linux/qcow.h>
 
@@ -76,21 +77,47 @@ void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what)
 	queue_work(img->alloc->commit.wq, &img->alloc->commit.corrupt_work);
 }
 
+/* Seconds for which a clean-up goes on: the device is being detached, or a signal came. */
+#define IMAGE_LEAVING_SECONDS		2
+#define IMAGE_INTERRUPTED_SECONDS	60
+
+static bool image_ending(const struct qcow_image *img, unsigned int bit)
+{
+	return img->ending && test_bit(bit, img->ending);
+}
+
 /**
- * qcow_image_interrupted() - is what takes long to come to an end?
- * @img: what it is done to
+ * qcow_image_interrupted() - is a long operation to come to an end?
+ * @img: any image of the chain that the operation is done to
  *
- * Does not sleep. Return: 0; -ENODEV: its device is being detached; -EINTR: who
- * asked for it does not want it any more, or the task is to be killed.
+ * Does not sleep. Return: 0; -ENODEV: the device is being detached; -EINTR: the caller
+ * of the operation got a signal, or the current task is to be killed.
  */
 int qcow_image_interrupted(const struct qcow_image *img)
 {
-	if (test_bit(QCOW_IMAGE_LEAVING, &img->flags))
+	if (image_ending(img, QCOW_ENDING_LEAVING))
 		return -ENODEV;
-	if (test_bit(QCOW_IMAGE_INTERRUPTED, &img->flags) ||
+	if (image_ending(img, QCOW_ENDING_INTERRUPTED) ||
 	    fatal_signal_pending(current))
 		return -EINTR;
 	return 0;
+}
+
+/**
+ * qcow_image_overdue() - is a clean-up to end that leaves lost space if it ends early?
+ * @img: any image of the chain that it is done to
+ * @begun: jiffies when it began
+ *
+ * Does not sleep. Return: whether it is to end: qcow_image_interrupted() says so, and it
+ * has gone on for as long as is allowed then.
+ */
+bool qcow_image_overdue(const struct qcow_image *img, unsigned long begun)
+{
+	int err = qcow_image_interrupted(img);
+	unsigned long seconds = err == -ENODEV ? IMAGE_LEAVING_SECONDS :
+						 IMAGE_INTERRUPTED_SECONDS;
+
+	return err && time_after(jiffies, begun + seconds * HZ);
 }
 
 /* Once. Return: 0, or why not all that was written is durable. */
@@ -170,6 +197,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "image format %u is not supported",
 				    src->format);
 	img->stats = params->stats;
+	img->ending = params->ending;
 	image_set_label(img, src->file, params->device);
 	err = image_open_file(img, &img->file, src->file, old ? &old->file : NULL,
 			      params, msg);

@@ -209,10 +209,8 @@ int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
 		     struct qcow_msg *msg)
 {
 	u64 size = (m->img->size + SECTOR_SIZE - 1) & ~(u64)(SECTOR_SIZE - 1);
-	struct qcow_resize_ops ops = {
-		.pause = { .stop = below_stop, .go = below_go },
-		.show = below_show,
-	};
+	struct qcow_pause pause = { .stop = below_stop, .go = below_go };
+	struct qcow_resize_ops ops = { .pause = &pause, .show = below_show };
 	struct qcow_image *below = m->img->backing;
 	bool grow = below->size < size;
 	struct qcow_io io;

@@ -101,6 +101,7 @@ struct qcow_stats {
  * @crypt: of the same image, which is open already, in place of @key; or NULL
  * @replaces: the same image, which is open already and is closed when this one is
  *	used; or NULL
+ * @ending: QCOW_ENDING_* of the device; NULL: nothing is ended early
  * @writable: the top image is written
  */
 struct qcow_params {
@@ -116,6 +117,7 @@ struct qcow_params {
 	const struct qcow_crypt_key *key;
 	struct qcow_crypt *crypt;
 	const struct qcow_image *replaces;
+	const unsigned long *ending;
 	bool writable;
 };
 
@@ -159,6 +161,8 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @data_raw: @data_file has to read like the disk
  * @stats: of the device
  * @flags: QCOW_IMAGE_*
+ * @ending: QCOW_ENDING_* of the device, which is told to all images of the chain; or
+ *	NULL
  * @label: device and file name for messages
  * @crypt: how its data is encrypted; or NULL
  * @crypt_wq: where it is decrypted
@@ -188,6 +192,7 @@ struct qcow_image {
 	bool data_raw;
 	struct qcow_stats __percpu *stats;
 	unsigned long flags;
+	const unsigned long *ending;
 	char label[80];
 	struct qcow_crypt *crypt;
 	struct workqueue_struct *crypt_wq;
@@ -207,11 +212,13 @@ struct qcow_image {
 /* Bits of qcow_image.flags. */
 #define QCOW_IMAGE_CORRUPT	0 /* damage was met, and reported */
 #define QCOW_IMAGE_STOPPED	1 /* it is written, and its structure damaged */
-#define QCOW_IMAGE_INTERRUPTED	2 /* who has it changed wants that to end */
-#define QCOW_IMAGE_LEAVING	3 /* its device is being detached */
-#define QCOW_IMAGE_FINISHED	4 /* all that was written is durable, or cannot be */
-#define QCOW_IMAGE_UNSYNCED	5 /* raw: a sync failed, and flushes do from then on */
-#define QCOW_IMAGE_LEAKED	6 /* clusters of a deleted table were not given back */
+#define QCOW_IMAGE_FINISHED	2 /* all that was written is durable, or cannot be */
+#define QCOW_IMAGE_UNSYNCED	3 /* raw: a sync failed, and flushes do from then on */
+#define QCOW_IMAGE_LEAKED	4 /* clusters of a deleted table were not given back */
+
+/* Bits of what qcow_image.ending points to. */
+#define QCOW_ENDING_INTERRUPTED	0 /* the caller of a change wants it to end */
+#define QCOW_ENDING_LEAVING	1 /* the device is being detached */
 
 #define qcow_img_err_ratelimited(img, fmt, ...) \
 	pr_err_ratelimited("%s: " fmt, (img)->label, ##__VA_ARGS__)
@@ -223,6 +230,7 @@ static inline bool qcow_image_stopped(const struct qcow_image *img)
 }
 
 int qcow_image_interrupted(const struct qcow_image *img);
+bool qcow_image_overdue(const struct qcow_image *img, unsigned long begun);
 void qcow_image_unreadable(struct qcow_image *img, u64 pos, const char *what);
 void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what);
 

@@ -105,12 +105,12 @@ static int zero_range(const struct qcow_io *like, u64 pos, u64 end)
 /* Under way is an I/O that knows one size alone. */
 static int set_size(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops)
 {
-	int err = ops->pause.stop(&ops->pause);
+	int err = ops->pause->stop(ops->pause);
 
 	if (err)
 		return err;
 	WRITE_ONCE(img->size, size);
-	ops->pause.go(&ops->pause);
+	ops->pause->go(ops->pause);
 	return 0;
 }
 
@@ -144,7 +144,7 @@ static int grow_l1(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops
 	if (want > QCOW_DISK_MAX_L1_BYTES / sizeof(u64))
 		return qcow_fail(msg, -EFBIG, "its clusters are too small for a disk of that size");
 	/* The size follows when what is behind the old end is in order. */
-	err = qcow_l1_grow(img->alloc, want, &ops->pause);
+	err = qcow_l1_grow(img->alloc, want, ops->pause);
 	if (err == -EFBIG)
 		return qcow_fail(msg, err, "its clusters are too small to hold an L1 table for that size in a row");
 	return err;

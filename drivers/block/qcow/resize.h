@@ -7,12 +7,12 @@
 
 /**
  * struct qcow_resize_ops - how the users of a disk are told of its size
- * @pause: holds its I/O up
+ * @pause: holds up all I/O that may use the disk
  * @show: requests end at so many bytes from now on, and none goes further when it
  *	returns. Return: 0; -EBUSY: it would be less than now, and somebody uses the disk
  */
 struct qcow_resize_ops {
-	struct qcow_pause pause;
+	struct qcow_pause *pause;
 	int (*show)(struct qcow_resize_ops *ops, u64 bytes);
 };
 

@@ -17,13 +17,6 @@
 #include "tree.h"
 #include "writeback.h"
 
-/*
- * What only tidies up goes on for so long all the same once it is to end: while the
- * device is being detached, or who asked for it is gone.
- */
-#define TREE_LEAVING	(2 * HZ)
-#define TREE_LEFT	(60 * HZ)
-
 /**
  * struct walk - going through the entries of an L2 table
  * @a: of the image
@@ -245,12 +238,8 @@ void qcow_tree_breathe(struct qcow_alloc *a)
  */
 static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
 {
-	int err = qcow_image_interrupted(a->img);
-
-	if (qcow_image_stopped(a->img) || qcow_writeback_refused(a))
-		return true;
-	return err && time_after(jiffies, begun + (err == -ENODEV ? TREE_LEAVING :
-								   TREE_LEFT));
+	return qcow_image_stopped(a->img) || qcow_writeback_refused(a) ||
+	       qcow_image_overdue(a->img, begun);
 }
 
 /**
