@@ -344,6 +344,38 @@ static void release_goal(struct kunit *test)
 	writer_free(w);
 }
 
+/*
+ * A caller that got a signal does not wait for space; one that has to leave everything
+ * in order goes on for a while; and a detach goes on to the end.
+ */
+static void release_interrupted(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	u64 cluster = build_crossed(test, 1), refs;
+	struct qcow_alloc *a = w->img->alloc;
+
+	qcow_reclaim_stop(a);
+	discard(test, 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	set_bit(QCOW_ENDING_INTERRUPTED, &w->base.r->ending);
+	KUNIT_EXPECT_EQ(test, qcow_reclaim_wait(a), -EINTR);
+	KUNIT_EXPECT_TRUE(test, qcow_release_pending(a));
+	KUNIT_EXPECT_EQ(test, qcow_reclaim_settle(a), 0);
+	KUNIT_EXPECT_FALSE(test, qcow_release_pending(a));
+	KUNIT_EXPECT_EQ(test, qcow_refcount_get(a, cluster, &refs), 0);
+	KUNIT_EXPECT_EQ(test, refs, 0);
+	discard(test, 1);
+	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	set_bit(QCOW_ENDING_LEAVING, &w->base.r->ending);
+	KUNIT_EXPECT_EQ(test, qcow_reclaim_wait(a), -ENODEV);
+	qcow_reclaim_finish(a);
+	KUNIT_EXPECT_FALSE(test, qcow_release_pending(a));
+	KUNIT_EXPECT_EQ(test, qcow_reclaim_any(a), -ENOSPC);
+	writer_close(w);
+	KUNIT_EXPECT_NULL(test, writer_check_closed(w));
+	writer_free(w);
+}
+
 static struct kunit_case release_test_cases[] = {
 	KUNIT_CASE(release_notes),
 	KUNIT_CASE(release_joined),
@@ -352,6 +384,7 @@ static struct kunit_case release_test_cases[] = {
 	KUNIT_CASE(release_twice_now),
 	KUNIT_CASE(release_behind),
 	KUNIT_CASE(release_goal),
+	KUNIT_CASE(release_interrupted),
 	{ }
 };
 

@@ -341,8 +341,9 @@ static int copy_range(struct copy *c, u64 pos, u64 end)
 		if (below->alloc)
 			qcow_commit_throttle(below->alloc);
 		n = copy_extent(c, pos, end - pos);
-		if (n == -ENOSPC && qcow_reclaim_any(below->alloc))
-			n = copy_extent(c, pos, end - pos);
+		if (n == -ENOSPC)
+			n = qcow_reclaim_any(below->alloc) ?:
+			    copy_extent(c, pos, end - pos);
 		if (n < 0)
 			return n;
 		cond_resched();

@@ -101,8 +101,20 @@ void qcow_reclaim_hurry(struct qcow_alloc *a)
 	reclaim_later(a, 0);
 }
 
+/* Return: whether there is more to do until the round @goal has ended. */
+static bool reclaim_until(struct qcow_alloc *a, u64 goal)
+{
+	bool more;
+
+	mutex_lock(&a->reclaim.lock);
+	more = a->reclaim.ended < goal && qcow_release_step(a);
+	mutex_unlock(&a->reclaim.lock);
+	cond_resched();
+	return more;
+}
+
 /**
- * qcow_reclaim_finish() - reclaim all that is durably gone now
+ * qcow_reclaim_finish() - reclaim all that is durably gone now, whatever that takes
  * @a: of the image
  *
  * Context: as qcow_commit(). May sleep: waits for the I/O that is under way.
@@ -110,28 +122,58 @@ void qcow_reclaim_hurry(struct qcow_alloc *a)
 void qcow_reclaim_finish(struct qcow_alloc *a)
 {
 	u64 goal = qcow_release_goal(a);
-	bool more;
 
-	do {
-		mutex_lock(&a->reclaim.lock);
-		more = a->reclaim.ended < goal && qcow_release_step(a);
-		mutex_unlock(&a->reclaim.lock);
-		cond_resched();
-	} while (more);
+	while (reclaim_until(a, goal))
+		;
+}
+
+/**
+ * qcow_reclaim_wait() - reclaim all that is durably gone now, or until interrupted
+ * @a: of the image
+ *
+ * The rest is reclaimed in the background. Context: as qcow_reclaim_finish(). May sleep.
+ * Return: 0; or as qcow_image_interrupted(), and some is left.
+ */
+int qcow_reclaim_wait(struct qcow_alloc *a)
+{
+	u64 goal = qcow_release_goal(a);
+	int err = 0;
+
+	while (!err && reclaim_until(a, goal))
+		err = qcow_image_interrupted(a->img);
+	return err;
+}
+
+/**
+ * qcow_reclaim_settle() - reclaim all that is durably gone now, or until overdue
+ * @a: of the image
+ *
+ * As qcow_reclaim_wait(), for operations that end cleanly only if this does.
+ * Return: 0; or -EINTR: it is qcow_image_overdue(), and some is left.
+ */
+int qcow_reclaim_settle(struct qcow_alloc *a)
+{
+	u64 goal = qcow_release_goal(a);
+	unsigned long begun = jiffies;
+
+	while (reclaim_until(a, goal))
+		if (qcow_image_overdue(a->img, begun))
+			return -EINTR;
+	return 0;
 }
 
 /**
  * qcow_reclaim_any() - there is no space: reclaim all that is durably gone
  * @a: of the image; or NULL
  *
- * Context: as qcow_reclaim_finish(). May sleep. Return: whether there was any.
+ * Context: as qcow_reclaim_finish(). May sleep. Return: 0: there was some; -ENOSPC: there
+ * was none; or as qcow_reclaim_wait().
  */
-bool qcow_reclaim_any(struct qcow_alloc *a)
+int qcow_reclaim_any(struct qcow_alloc *a)
 {
 	if (!a || !qcow_release_pending(a))
-		return false;
-	qcow_reclaim_finish(a);
-	return true;
+		return -ENOSPC;
+	return qcow_reclaim_wait(a);
 }
 
 /**

@@ -14,7 +14,9 @@ void qcow_reclaim_setup(struct qcow_alloc *a);
 void qcow_reclaim_soon(struct qcow_alloc *a);
 void qcow_reclaim_hurry(struct qcow_alloc *a);
 void qcow_reclaim_finish(struct qcow_alloc *a);
-bool qcow_reclaim_any(struct qcow_alloc *a);
+int __must_check qcow_reclaim_wait(struct qcow_alloc *a);
+int __must_check qcow_reclaim_settle(struct qcow_alloc *a);
+int __must_check qcow_reclaim_any(struct qcow_alloc *a);
 void qcow_reclaim_stop(struct qcow_alloc *a);
 
 #endif /* _QCOW_RECLAIM_H */

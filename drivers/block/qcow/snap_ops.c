@@ -131,8 +131,7 @@ static void settle(struct qcow_alloc *a)
 	int err;
 
 	/* A reference that is gone counts until then. */
-	qcow_reclaim_finish(a);
-	err = qcow_tree_own(a);
+	err = qcow_reclaim_settle(a) ?: qcow_tree_own(a);
 	if (!err)
 		err = qcow_commit(a);
 	if (!err)
@@ -302,10 +301,10 @@ static int create_shared(struct qcow_alloc *a, struct qcow_snap_table *t,
 	int err;
 
 	err = share_init(&sh, a);
-	if (err)
-		goto free;
-	qcow_reclaim_finish(a);
-	err = share_begin(&sh, req);
+	if (!err)
+		err = qcow_reclaim_wait(a);
+	if (!err)
+		err = share_begin(&sh, req);
 	if (err)
 		goto free;
 	ktime_get_real_ts64(&now);

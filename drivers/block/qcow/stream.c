@@ -101,8 +101,9 @@ static int stream_stretch(struct stream *s, u64 end)
 	while (img->filled < end) {
 		qcow_commit_throttle(img->alloc);
 		n = stream_counted(s, img->filled, end - img->filled);
-		if (n == -ENOSPC && qcow_reclaim_any(img->alloc))
-			n = stream_counted(s, img->filled, end - img->filled);
+		if (n == -ENOSPC)
+			n = qcow_reclaim_any(img->alloc) ?:
+			    stream_counted(s, img->filled, end - img->filled);
 		if (n < 0)
 			return n;
 		img->filled += n;
