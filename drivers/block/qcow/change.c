@@ -386,22 +386,21 @@ int qcow_change_size(const struct qcow_which *which, u64 bytes, u32 flags,
 /* The image is complete: it lets go of its backing files. */
 static int stream_drop_backing(struct qcow_device *dev)
 {
-	struct qcow_image *img = dev->target.image, *backing = NULL;
-	unsigned int memflags = qcow_compat_freeze(dev->disk->queue);
+	struct qcow_image *img = dev->target.image, *backing;
+	unsigned int flags;
 	int err;
 
 	err = qcow_stream_cut_loose(img);
-	if (!err) {
-		spin_lock(&dev->chain_lock);
-		backing = img->backing;
-		img->backing = NULL;
-		img->wants_backing = false;
-		dev->depth = 1;
-		spin_unlock(&dev->chain_lock);
-	}
-	qcow_compat_unfreeze(dev->disk->queue, memflags);
 	if (err)
 		return err;
+	flags = qcow_change_freeze(dev);
+	spin_lock(&dev->chain_lock);
+	backing = img->backing;
+	img->backing = NULL;
+	img->wants_backing = false;
+	dev->depth = 1;
+	spin_unlock(&dev->chain_lock);
+	qcow_change_unfreeze(dev, flags);
 	/* The last work items may still be returning from their function. */
 	flush_workqueue(dev->target.wq);
 	flush_workqueue(dev->target.comp_wq);

@@ -160,8 +160,9 @@ int qcow_stream_some(const struct qcow_io *like, u64 bytes)
  * qcow_stream_cut_loose() - have the image name no backing file any more
  * @img: the image; filled to its end
  *
- * All is committed first; one write of the header does it. The chain in memory is
- * the caller's to change. Context: no I/O of the image is under way. May sleep.
+ * All is committed first; one write of the header does it. Other I/O may go on: it makes
+ * no hole over the backing file, which is part of the chain in memory until the caller
+ * changes that. May sleep.
  *
  * Return: 0 or an error, and the backing file is still named.
  */
