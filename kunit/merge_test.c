@@ -41,6 +41,12 @@
  * @m: under way, or NULL
  * @started: the lower image may be written
  * @retries: that were needed
+ * @pause: holds up the I/O of the upper one
+ * @look: the disk is read whenever its I/O goes on
+ * @stopped: operations on the lower one when it was held up, or U32_MAX
+ * @waited: operations on the lower one while it was
+ * @looks: how often the disk was read
+ * @wrong: it did not read as it should
  */
 struct merge_case {
 	struct writer w;
@@ -54,6 +60,12 @@ struct merge_case {
 	struct qcow_merge *m;
 	bool started;
 	u32 retries;
+	struct qcow_pause pause;
+	bool look;
+	u32 stopped;
+	u32 waited;
+	u32 looks;
+	bool wrong;
 };
 
 static struct builder_image *below(struct merge_case *c)
@@ -220,10 +232,36 @@ static int swap_below(struct merge_case *c, bool writable)
 	return qcow_image_close_replaced(qcow_image_swap_backing(c->w.img, img), img);
 }
 
+static int above_stop(struct qcow_pause *p)
+{
+	struct merge_case *c = container_of(p, struct merge_case, pause);
+
+	c->stopped = c->log->nr;
+	return 0;
+}
+
+static void above_go(struct qcow_pause *p)
+{
+	struct merge_case *c = container_of(p, struct merge_case, pause);
+
+	c->waited += c->log->nr - c->stopped;
+	if (!c->look)
+		return;
+	c->looks++;
+	c->wrong |= writer_read_back(&c->w);
+}
+
+static int start(struct merge_case *c)
+{
+	struct qcow_io io = like(c);
+
+	c->pause = (struct qcow_pause) { .stop = above_stop, .go = above_go };
+	return qcow_merge_start(c->m, &io, &c->pause, &c->w.base.msg);
+}
+
 /* @bits: log2 of the bytes that are copied in one piece */
 static int begin_by(struct merge_case *c, u32 bits)
 {
-	struct qcow_io io = like(c);
 	int err;
 
 	err = swap_below(c, true);
@@ -233,7 +271,7 @@ static int begin_by(struct merge_case *c, u32 bits)
 	if (!c->m)
 		return -ENOMEM;
 	qcow_merge_begin(c->m);
-	err = qcow_merge_start(c->m, &io, &c->w.base.msg);
+	err = start(c);
 	c->started = !err;
 	return err;
 }
@@ -521,7 +559,7 @@ static void merge_press(struct kunit *test)
 
 	build_large(test, c);
 	io = like(c);
-	KUNIT_ASSERT_EQ(test, qcow_merge_start(c->m, &io, &c->w.base.msg), 0);
+	KUNIT_ASSERT_EQ(test, start(c), 0);
 	for (i = 0; i < LARGE_STEPS; i++) {
 		KUNIT_ASSERT_EQ(test, press_step(c, true), 0);
 		KUNIT_ASSERT_FALSE(test, c->m->last);
@@ -547,7 +585,7 @@ static void merge_interrupted(struct kunit *test)
 
 	build_large(test, c);
 	io = like(c);
-	KUNIT_ASSERT_EQ(test, qcow_merge_start(c->m, &io, &c->w.base.msg), 0);
+	KUNIT_ASSERT_EQ(test, start(c), 0);
 	c->w.img->backing->alloc->reserve.no_renew = false;
 	KUNIT_EXPECT_EQ(test, writer_write(&c->w, 0, 4 * SECTOR), 0);
 	while (!c->m->last)
@@ -569,6 +607,64 @@ static void merge_interrupted(struct kunit *test)
 	KUNIT_EXPECT_LT(test, memfile_size(below(c)->m), size);
 	KUNIT_EXPECT_FALSE(test, qcow_file_shrunk(&c->w.img->backing->file));
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
+	tear_down(c);
+}
+
+/* --- A backing file that gets larger --- */
+
+#define GROWN		(256U << 10)
+#define SMALL		(20 * SECTOR)
+
+/* The image at the bottom has data behind the end of the smaller one in the middle. */
+static void build_smaller(struct kunit *test, struct merge_case *c)
+{
+	struct builder_spec specs[3] = {
+		{
+			.version = 3, .cluster_bits = 9, .tidy = true,
+			.kinds = BUILDER_HOLE, .size = GROWN, .writable = true,
+			.order = 4, .room = 1 << 20,
+		},
+	};
+
+	specs[1] = specs[0];
+	specs[1].size = SMALL;
+	specs[1].cluster_bits = 12;
+	specs[2] = specs[0];
+	specs[2].kinds = BUILDER_DATA;
+	c->rnd = qtest_rnd(63000);
+	KUNIT_ASSERT_EQ(test, writer_build(&c->w, specs, 3, &c->rnd), 0);
+	c->log = memlog_create(LOG_ENTRIES, LOG_BYTES);
+	KUNIT_ASSERT_NOT_NULL(test, c->log);
+	below(c)->m->log = c->log;
+	KUNIT_ASSERT_EQ(test, writer_open(&c->w), 0);
+	KUNIT_ASSERT_EQ(test, swap_below(c, true), 0);
+	c->m = qcow_merge_create(c->w.img, QCOW_MERGE_SHIFT);
+	KUNIT_ASSERT_NOT_NULL(test, c->m);
+	qcow_merge_begin(c->m);
+	c->look = true;
+}
+
+/*
+ * The disk reads the same all the time, its requests wait for memory alone, and whoever
+ * asked for it can end it.
+ */
+static void merge_grow(struct kunit *test)
+{
+	struct merge_case *c = test->priv;
+
+	build_smaller(test, c);
+	set_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
+	KUNIT_EXPECT_EQ(test, start(c), -EINTR);
+	KUNIT_EXPECT_EQ(test, c->w.img->backing->size, SMALL);
+	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
+	clear_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
+	KUNIT_EXPECT_EQ(test, start(c), 0);
+	KUNIT_EXPECT_EQ(test, c->w.img->backing->size, GROWN);
+	KUNIT_EXPECT_GT(test, c->looks, 3);
+	KUNIT_EXPECT_FALSE(test, c->wrong);
+	KUNIT_EXPECT_EQ(test, c->waited, 0);
+	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
+	below(c)->m->log = NULL;
 	tear_down(c);
 }
 
@@ -659,6 +755,7 @@ static struct kunit_case merge_test_cases[] = {
 	KUNIT_CASE(merge_press),
 	KUNIT_CASE(merge_interrupted),
 	KUNIT_CASE(merge_reclaims),
+	KUNIT_CASE(merge_grow),
 	{ }
 };
 

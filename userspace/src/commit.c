@@ -13,6 +13,7 @@
 
 #include "command.h"
 #include "lock.h"
+#include "progress.h"
 #include "report.h"
 #include "work.h"
 
@@ -175,17 +176,24 @@ static int commit_end(const struct operand *o)
 	return err && err != -ENOTCONN ? -1 : 0;
 }
 
-/* Its locks are those of a reader here. */
+/*
+ * Its locks are those of a reader here. Return: 0; -EINTR: a signal ended it; or another
+ * error after saying what is wrong. The backing file is only read again then.
+ */
 static int commit_start(const struct operand *o, const struct below *b)
 {
 	struct qcow_ioc_commit ioc = { .op = QCOW_COMMIT_START };
+	int err = below_lock(b, true);
 
-	if (!below_lock(b, true) && !commit_ioctl(o, &ioc, b))
-		return 0;
-	commit_end(o);
-	return -1;
+	/* The driver does not know of a signal that came before. */
+	if (!err)
+		err = progress_stopped() ? -EINTR : commit_ioctl(o, &ioc, b);
+	if (err && commit_end(o))
+		return -1;
+	return err;
 }
 
+/* Return: as commit_start(). */
 static int commit_open(const struct operand *o)
 {
 	struct qcow_ioc_commit ioc = { .op = QCOW_COMMIT_OPEN };
@@ -201,7 +209,7 @@ static int commit_open(const struct operand *o)
 	if (!err)
 		err = commit_start(o, &b);
 	below_close(&b);
-	return err ? -1 : 0;
+	return err;
 }
 
 static int commit_run(const struct operand *o, struct qcow_ioc_commit *ioc)
@@ -222,10 +230,14 @@ static int commit_begin(const struct operand *o, struct qcow_ioc_commit *ioc)
 		return err;
 	if (!err && ioc->done < ioc->total)
 		return 0;
-	/* One that ended without being closed knows nothing of what came later. */
-	if ((!err && commit_end(o)) || commit_open(o))
+	/*
+	 * One that ended without being closed knows nothing of what came later. One whose
+	 * caller was killed before it started has the backing file locked.
+	 */
+	if (commit_end(o))
 		return -EINVAL;
-	return commit_run(o, ioc);
+	err = commit_open(o);
+	return err ? err : commit_run(o, ioc);
 }
 
 static int commit_step(const struct operand *o, u64 *done, u64 *total)
@@ -236,7 +248,7 @@ static int commit_step(const struct operand *o, u64 *done, u64 *total)
 
 	if (err == -ENOTCONN)
 		report(o->name, "was given up or ended by somebody else; to go on, start it anew");
-	begun = true;
+	begun |= !err;
 	*done = ioc.done;
 	*total = ioc.total;
 	return err;

@@ -58,6 +58,21 @@ static struct qcow_image *swap_below(struct qcow_device *dev,
 	return old;
 }
 
+/*
+ * A merge was opened and not started: its caller was killed. The backing file may have
+ * tables in memory, which have to be in the file before that is opened once more.
+ */
+static int finish_unstarted(struct qcow_device *dev, struct qcow_msg *msg)
+{
+	int err;
+
+	if (!dev->merge)
+		return 0;
+	err = qcow_image_finish_chain(dev->target.image->backing);
+	return err ? qcow_fail(msg, err, "could not be written (error %d); see the kernel log and qcowctl check",
+			       -err) : 0;
+}
+
 /**
  * qcow_change_merge_open() - have the backing file open for writing
  * @dev: the device, in qcow_change_run()
@@ -79,6 +94,9 @@ int qcow_change_merge_open(struct qcow_device *dev,
 	if (err)
 		return err;
 	req->below = true;
+	err = finish_unstarted(dev, msg);
+	if (err)
+		return err;
 	below = open_below(dev, req, true, msg);
 	if (IS_ERR(below))
 		return PTR_ERR(below);
@@ -96,23 +114,24 @@ int qcow_change_merge_open(struct qcow_device *dev,
  * @req: unused but for its results
  * @msg: says why it failed
  *
- * May sleep. Return: 0 or a negative errno.
+ * May sleep. Return: 0; -ENOTCONN: qcow_change_merge_open() has to come first; -EINTR: a
+ * signal ended it, and it may be tried again; or another error.
  */
 int qcow_change_merge_start(struct qcow_device *dev,
 			    struct qcow_merge_request *req, struct qcow_msg *msg)
 {
 	struct qcow_io like = qcow_change_io(dev);
-	unsigned int flags;
+	struct qcow_change_pause pause;
 	int err;
 
-	if (!dev->merge)
+	if (!dev->merge ||
+	    test_bit(QCOW_IMAGE_FINISHED, &like.image->backing->flags))
 		return -ENOTCONN;
 	if (dev->merging)
 		return -EALREADY;
 	req->below = true;
-	flags = qcow_change_freeze(dev);
-	err = qcow_merge_start(dev->merge, &like, msg);
-	qcow_change_unfreeze(dev, flags);
+	qcow_change_pause_init(&pause, dev);
+	err = qcow_merge_start(dev->merge, &like, &pause.base, msg);
 	dev->merging = !err;
 	return err;
 }

@@ -63,7 +63,8 @@ static int ctl_commit_do(const struct file *file,
 	struct ctl_commit c = {
 		.base = {
 			.run = ctl_commit_run,
-			.any_signal = arg->op == QCOW_COMMIT_RUN,
+			.any_signal = arg->op == QCOW_COMMIT_START ||
+				      arg->op == QCOW_COMMIT_RUN,
 		},
 		.op = arg->op,
 		.req = req,

@@ -140,6 +140,8 @@ static int v2_start(struct qcow_image *img, struct qcow_msg *msg)
 		return 0;
 	if (qcow_bitmap_kept(img))
 		keep |= QCOW_DISK_AUTOCLEAR_BITMAPS;
+	/* A backing file may be read meanwhile, and be found damaged. */
+	mutex_lock(&img->alloc->store_lock);
 	err = qcow_file_pread(&img->file, offset, &features, sizeof(features));
 	if (!err && be64_to_cpu(features) & ~keep) {
 		features &= cpu_to_be64(keep);
@@ -147,6 +149,7 @@ static int v2_start(struct qcow_image *img, struct qcow_msg *msg)
 				       sizeof(features));
 		err = err ?: qcow_file_sync(&img->file);
 	}
+	mutex_unlock(&img->alloc->store_lock);
 	err = err ?: qcow_bitmap_start(img);
 	return err ? qcow_fail(msg, err, "cannot be written (error %d)", -err) : 0;
 }

@@ -220,6 +220,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	img->crypt_wq = params->comp_wq;
 	img->ops = ops;
 	err = ops->open(img, params, msg);
+	img->seen = img->size;
 	if (!err && src->key && !img->crypt)
 		return qcow_fail(msg, -EINVAL, "is not encrypted, but was given a key");
 	return err;
@@ -439,20 +440,23 @@ bool qcow_image_chain_damaged(const struct qcow_image *img)
 int qcow_image_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 		   struct qcow_extent *ext)
 {
+	u64 size = img->size;
 	int err;
 
-	do {
+	for (;;) {
 		ext->image = img;
 		/* A backing file may be shorter than what lies above it. */
-		if (pos >= img->size)
+		if (pos >= size)
 			break;
-		err = img->ops->map(img, pos, min(len, img->size - pos),
-				    nowait, ext);
+		err = img->ops->map(img, pos, min(len, size - pos), nowait, ext);
 		if (err || ext->type != QCOW_EXTENT_HOLE)
 			return err;
 		len = ext->len;
 		img = img->backing;
-	} while (img);
+		if (!img)
+			break;
+		size = img->seen;
+	}
 	ext->type = QCOW_EXTENT_ZERO;
 	ext->len = len;
 	return 0;

@@ -181,18 +181,26 @@ void qcow_merge_free(struct qcow_merge *m)
 	kfree(m);
 }
 
-/* The queue is frozen, and no device shows the backing file's size. */
-static int below_stop(struct qcow_pause *p)
-{
-	return 0;
-}
+/**
+ * struct below_growth - the backing file's disk gets larger
+ * @ops: for qcow_resize()
+ * @below: the backing file
+ */
+struct below_growth {
+	struct qcow_resize_ops ops;
+	struct qcow_image *below;
+};
 
-static void below_go(struct qcow_pause *p)
-{
-}
-
+/* The image above reads no further than that until then. */
 static int below_show(struct qcow_resize_ops *ops, u64 bytes)
 {
+	struct below_growth *g = container_of(ops, struct below_growth, ops);
+	int err = ops->pause->stop(ops->pause);
+
+	if (err)
+		return err;
+	WRITE_ONCE(g->below->seen, bytes);
+	ops->pause->go(ops->pause);
 	return 0;
 }
 
@@ -200,18 +208,22 @@ static int below_show(struct qcow_resize_ops *ops, u64 bytes)
  * qcow_merge_start() - first changes of the backing file
  * @m: the merge
  * @like: whose image, wq, write_wq and parts are used
+ * @pause: holds up the image's I/O
  * @msg: says why it failed, of the backing file
  *
- * It becomes as large as the image. Context: no I/O is under way. May sleep.
- * Return: 0 or a negative errno.
+ * It becomes as large as the image, whose I/O may go on. May sleep.
+ * Return: 0; as qcow_image_interrupted(), and the backing file has the size that it had;
+ * or another error.
  */
 int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
-		     struct qcow_msg *msg)
+		     struct qcow_pause *pause, struct qcow_msg *msg)
 {
 	u64 size = (m->img->size + SECTOR_SIZE - 1) & ~(u64)(SECTOR_SIZE - 1);
-	struct qcow_pause pause = { .stop = below_stop, .go = below_go };
-	struct qcow_resize_ops ops = { .pause = &pause, .show = below_show };
 	struct qcow_image *below = m->img->backing;
+	struct below_growth g = {
+		.ops = { .pause = pause, .show = below_show },
+		.below = below,
+	};
 	bool grow = below->size < size;
 	struct qcow_io io;
 	int err;
@@ -222,7 +234,7 @@ int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
 	if (err || !grow)
 		return err;
 	qcow_io_init(&io, below, like);
-	return qcow_resize(&io, size, &ops, msg);
+	return qcow_resize(&io, size, &g.ops, msg);
 }
 
 /* --- Copying --- */

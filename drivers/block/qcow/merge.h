@@ -2,6 +2,7 @@
 #ifndef _QCOW_MERGE_H
 #define _QCOW_MERGE_H
 
+#include "pause.h"
 #include "qcow.h"
 
 /* log2 of the bytes of the disk that are noted at once. */
@@ -42,7 +43,7 @@ void qcow_merge_end(struct qcow_merge *m);
 void qcow_merge_free(struct qcow_merge *m);
 int __must_check qcow_merge_start(struct qcow_merge *m,
 				  const struct qcow_io *like,
-				  struct qcow_msg *msg);
+				  struct qcow_pause *pause, struct qcow_msg *msg);
 int __must_check qcow_merge_some(struct qcow_merge *m,
 				 const struct qcow_io *like, u64 bytes,
 				 struct qcow_msg *msg);

@@ -153,6 +153,8 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @backing: the next image of the chain, owned, or NULL
  * @wants_backing: its header names a backing file
  * @size: bytes of its disk
+ * @seen: bytes of its disk that the image above reads; less than @size while the disk
+ *	gets larger
  * @sync_lock: raw: one sync at a time, for the file tells of a failed one once
  * @filled: bytes from the start of the disk that come from no backing file
  * @file: the image file
@@ -183,6 +185,7 @@ struct qcow_image {
 	struct qcow_image *backing;
 	bool wants_backing;
 	u64 size;
+	u64 seen;
 	/* Held while a raw image is synced. */
 	struct mutex sync_lock;
 	u64 filled;
