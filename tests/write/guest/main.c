@@ -22,7 +22,7 @@ static const struct command commands[] = {
 	{ "left", left_main, "DEVICE SEED STATE" },
 	{ "mixed", mixed_main, "MILLISECONDS BATCH FILE..." },
 	{ "scatter", scatter_main, "FILE MIB" },
-	{ "waits", waits_main, "DEVICE keep|open|small COMMAND..." },
+	{ "waits", waits_main, "DEVICE CONTROL keep|open|small COMMAND..." },
 };
 
 int main(int argc, char **argv)

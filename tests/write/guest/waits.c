@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qcowwrite waits DEVICE keep|open|small COMMAND...: runs a command and reads the start
- * of a device meanwhile, again and again. It prints the longest that a read took and
- * what the command took, in milliseconds, and the command's exit code. keep: the device
- * stays open; open: it is opened for each read, which is part of what that takes.
- * small: as keep, and as soon as the device is smaller than at the start the command
- * gets SIGINT.
+ * qcowwrite waits DEVICE CONTROL keep|open|small COMMAND...: runs a command and reads
+ * the start of a device meanwhile, again and again. A second process reads another
+ * device, which nothing is done to, in the same way: how long its reads take shows how
+ * busy the machine is. Prints the longest that a read of either took and what the
+ * command took, in milliseconds, and the command's exit code. keep: the devices stay
+ * open; open: they are opened for each read, which is part of what that takes. small:
+ * as keep, and as soon as the device is smaller than at the start the command gets
+ * SIGINT.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +28,20 @@
 /* Between two reads; a device that is open all the time cannot be changed at all. */
 #define KEEP_PAUSE_US	2000
 #define OPEN_PAUSE_US	40000
+
+/**
+ * struct reader - a device that is read
+ * @dev: its name
+ * @fd: open, or -1: it is opened for each read
+ * @buf: STEP bytes
+ * @longest: microseconds that a read took, at most
+ */
+struct reader {
+	const char *dev;
+	int fd;
+	void *buf;
+	uint64_t longest;
+};
 
 static uint64_t now_us(void)
 {
@@ -43,25 +60,46 @@ static int open_dev(const char *dev)
 	return fd;
 }
 
-/* Return: microseconds that it took, with the opening if @fd is none. */
-static uint64_t read_once(const char *dev, int fd, void *buf)
+static void reader_init(struct reader *r, const char *dev, bool keep)
 {
-	uint64_t begun = now_us();
-	int own = fd < 0 ? open_dev(dev) : fd;
-
-	if (pread(own, buf, STEP, 0) != STEP)
-		die("read: %s", strerror(errno));
-	if (fd < 0)
-		close(own);
-	return now_us() - begun;
+	r->dev = dev;
+	r->buf = alloc_aligned(STEP);
+	r->fd = keep ? open_dev(dev) : -1;
 }
 
-static uint64_t dev_size(const char *dev, int fd)
+/* A read, with the opening if the device is not open, and a pause. */
+static void reader_read(struct reader *r)
+{
+	uint64_t begun = now_us(), took;
+	int fd = r->fd < 0 ? open_dev(r->dev) : r->fd;
+
+	if (pread(fd, r->buf, STEP, 0) != STEP)
+		die("read: %s", strerror(errno));
+	if (r->fd < 0)
+		close(fd);
+	took = now_us() - begun;
+	r->longest = took > r->longest ? took : r->longest;
+	usleep(r->fd < 0 ? OPEN_PAUSE_US : KEEP_PAUSE_US);
+}
+
+/* It reads until it is killed. */
+static pid_t reader_start(struct reader *r)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	while (!pid && getppid() == parent)
+		reader_read(r);
+	if (!pid)
+		_exit(0);
+	return pid;
+}
+
+static uint64_t dev_size(const struct reader *r)
 {
 	uint64_t size;
 
-	if (ioctl(fd, BLKGETSIZE64, &size))
-		die("%s: %s", dev, strerror(errno));
+	if (ioctl(r->fd, BLKGETSIZE64, &size))
+		die("%s: %s", r->dev, strerror(errno));
 	return size;
 }
 
@@ -77,33 +115,35 @@ static pid_t start(char **argv)
 
 int waits_main(int argc, char **argv)
 {
-	uint64_t longest = 0, took, begun, size = 0;
-	const char *dev = argv[1];
+	struct reader *r = mmap(NULL, 2 * sizeof(*r), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t begun, size = 0;
+	pid_t pid, control;
 	bool keep, small;
-	void *buf = alloc_aligned(STEP);
-	int fd = -1, status;
-	pid_t pid;
+	int status;
 
-	if (argc < 4)
+	if (argc < 5 || r == MAP_FAILED)
 		return 2;
-	small = !strcmp(argv[2], "small");
-	keep = small || !strcmp(argv[2], "keep");
-	if (keep)
-		fd = open_dev(dev);
+	small = !strcmp(argv[3], "small");
+	keep = small || !strcmp(argv[3], "keep");
+	reader_init(&r[0], argv[1], keep);
+	reader_init(&r[1], argv[2], keep);
 	if (small)
-		size = dev_size(dev, fd);
+		size = dev_size(&r[0]);
+	control = reader_start(&r[1]);
 	begun = now_us();
-	pid = start(argv + 3);
+	pid = start(argv + 4);
 	while (!waitpid(pid, &status, WNOHANG)) {
-		took = read_once(dev, fd, buf);
-		longest = took > longest ? took : longest;
-		if (small && dev_size(dev, fd) < size) {
+		reader_read(&r[0]);
+		if (small && dev_size(&r[0]) < size) {
 			kill(pid, SIGINT);
 			small = false;
 		}
-		usleep(keep ? KEEP_PAUSE_US : OPEN_PAUSE_US);
 	}
-	printf("%llu %llu %d\n", (unsigned long long)longest / 1000,
+	kill(control, SIGKILL);
+	waitpid(control, NULL, 0);
+	printf("%llu %llu %llu %d\n", (unsigned long long)r[0].longest / 1000,
+	       (unsigned long long)r[1].longest / 1000,
 	       (unsigned long long)(now_us() - begun) / 1000,
 	       WIFEXITED(status) ? WEXITSTATUS(status) : 255);
 	return 0;
