@@ -13,12 +13,14 @@
 
 #include "attach.h"
 #include "chain.h"
+#include "clock.h"
 #include "command.h"
 #include "detach.h"
 #include "device.h"
 #include "in_use.h"
 #include "keys.h"
 #include "node.h"
+#include "ready.h"
 #include "report.h"
 #include "sectors.h"
 #include "text.h"
@@ -450,7 +452,7 @@ static int report_gone(int index, const char *name)
 
 static int attach_image(struct attach *a, const char *name)
 {
-	u64 began = device_clock();
+	u64 began = clock_now();
 	int index = attach_named(a, name);
 	struct device device;
 	int err;
@@ -458,10 +460,10 @@ static int attach_image(struct attach *a, const char *name)
 	if (index < 0)
 		return 1;
 	device = (struct device) { .index = index, .diskseq = a->ioc.diskseq };
-	switch (node_wait(&device, began)) {
-	case NODE_GONE:
+	switch (ready_wait(&device, began)) {
+	case READY_GONE:
 		return report_gone(index, name);
-	case NODE_MISSING:
+	case READY_MISSING:
 		/* It works all the same. */
 		node_report_missing(index);
 		break;

@@ -129,19 +129,6 @@ u32 device_openers(int control, int index)
 	return status.openers;
 }
 
-/**
- * device_clock() - now, by a clock that only goes on
- *
- * Return: microseconds.
- */
-u64 device_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
-}
-
 static int device_refused(int index, int err)
 {
 	char name[32];

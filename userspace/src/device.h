@@ -10,7 +10,6 @@
 int device_control(void);
 int device_control_quiet(void);
 int device_status(int control, int index, struct qcow_ioc_status *status);
-u64 device_clock(void);
 u32 device_openers(int control, int index);
 int device_query(int index, struct qcow_ioc_status *status);
 

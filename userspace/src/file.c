@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "folder.h"
 #include "name.h"
 #include "report.h"
-#include "seems.h"
 #include "text.h"
 
 /* One line: what is wrong, for whom the file was wanted, what to do next. */
@@ -93,7 +93,7 @@ static int file_refuse_kind(const char *name, int fd, const char *kind,
 			    const struct file_role *role)
 {
 	const char *next = "an image is a regular file or a block device";
-	const char *seems = seems_folder(fd, &next);
+	const char *seems = folder_kind(fd, &next);
 	char *wrong = xasprintf("%s%s%s", kind, seems ? ", and seems to be " : "",
 				seems ? seems : "");
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "attached.h"
+#include "clock.h"
 #include "device.h"
 #include "in_use.h"
 #include "mounts.h"
@@ -312,13 +313,13 @@ int in_use_patiently(struct in_use *u, int index, int (*attempt)(void *arg),
 		     void *arg)
 {
 	const struct timespec pause = { .tv_nsec = RETRY_NS };
-	u64 end = device_clock() + PATIENCE_USEC;
+	u64 end = clock_now() + PATIENCE_USEC;
 	int err;
 
 	while ((err = attempt(arg)) == -EBUSY) {
 		in_use_free(u);
 		in_use_find(u, index);
-		if (u->lasting || device_clock() > end)
+		if (u->lasting || clock_now() > end)
 			break;
 		nanosleep(&pause, NULL);
 	}

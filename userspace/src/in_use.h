@@ -2,21 +2,7 @@
 #ifndef _QCOWCTL_IN_USE_H
 #define _QCOWCTL_IN_USE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <sys/types.h>
-
-/**
- * struct in_use - who uses a device
- * @lines: a line of text for each user
- * @nr: how many
- * @lasting: some of them will not go away by themselves, as udev's probing does
- */
-struct in_use {
-	char **lines;
-	size_t nr;
-	bool lasting;
-};
+#include "target.h"
 
 void in_use_find(struct in_use *u, int index);
 void in_use_find_below(struct in_use *u, dev_t dev, bool openers);

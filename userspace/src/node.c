@@ -15,29 +15,16 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "device.h"
+#include "clock.h"
 #include "node.h"
 #include "report.h"
-#include "settle.h"
-#include "sysfs.h"
 
-/* How long the nodes of a new device, and udev, may take. */
-#define WAIT_USEC	(10 * 1000000ULL)
-#define POLL_NS		(5 * 1000 * 1000)
-
-/* How often the lock is tried, with a pause of POLL_NS after each time. */
+/* How often the lock is tried, with a pause after each time. */
 #define LOCK_TRIES	200
-
-static void pause_briefly(void)
-{
-	const struct timespec pause = { .tv_nsec = POLL_NS };
-
-	nanosleep(&pause, NULL);
-}
 
 static void node_path(char *path, size_t size, const struct sysfs_node *node)
 {
@@ -49,7 +36,11 @@ static bool is_node(const struct stat *st, mode_t type, dev_t dev)
 	return (st->st_mode & S_IFMT) == type && st->st_rdev == dev;
 }
 
-static bool node_is_there(const struct sysfs_node *node)
+/**
+ * node_is_there() - is a node in /dev?
+ * @node: of a disk or a partition
+ */
+bool node_is_there(const struct sysfs_node *node)
 {
 	char path[64];
 	struct stat st;
@@ -96,7 +87,7 @@ static int lock_dev(void)
 	for (tries = 0; fd >= 0 && tries < LOCK_TRIES; tries++) {
 		if (!flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK)
 			break;
-		pause_briefly();
+		clock_pause();
 	}
 	return fd;
 }
@@ -210,7 +201,7 @@ void node_tidy(void)
 	unlock_dev(lock);
 }
 
-/* Make the nodes of a device and its partitions. What is missing then is told later. */
+/* What is missing then is told later. */
 static void make_nodes(int index)
 {
 	struct sysfs_node nodes[SYSFS_MAX_NODES];
@@ -226,6 +217,20 @@ static void make_nodes(int index)
 			break;
 	}
 	unlock_dev(lock);
+}
+
+/**
+ * node_make() - make the nodes of a device and its partitions, where the kernel does not
+ * @index: the N of /dev/qcowN
+ *
+ * Return: whether that is so; some may be missing all the same.
+ */
+bool node_make(int index)
+{
+	if (dev_is_devtmpfs())
+		return false;
+	make_nodes(index);
+	return true;
 }
 
 /**
@@ -291,59 +296,6 @@ int node_make_control(const char *path)
 	err = make_node(path, S_IFCHR, dev);
 	unlock_dev(lock);
 	return err;
-}
-
-/* --- The wait for those of a new device --- */
-
-static enum node_state nodes_state(const struct device *device, struct settle *s)
-{
-	struct sysfs_node nodes[SYSFS_MAX_NODES];
-	size_t nr = sysfs_nodes(device->index, nodes);
-	bool there = nr, settled = true;
-	size_t i;
-
-	for (i = 0; i < nr && there; i++) {
-		there = node_is_there(&nodes[i]);
-		settled = settled && settle_done(s, nodes[i].dev);
-	}
-	/* Asked last, so that the nodes above were those of this device. */
-	if (!sysfs_is_disk(device->index, device->diskseq))
-		return NODE_GONE;
-	if (!there)
-		return NODE_MISSING;
-	return settled ? NODE_READY : NODE_UNSETTLED;
-}
-
-/**
- * node_wait() - wait until the nodes of a new device and its partitions can be used
- * @device: the device, with the diskseq that the driver gave it
- * @began: device_clock() before it was attached
- *
- * Where the kernel does not make them, they are made. If udev runs and hears of them,
- * it has set their links and permissions then.
- *
- * Return: their state; NODE_UNSETTLED and NODE_MISSING: that did not change in time.
- */
-enum node_state node_wait(const struct device *device, u64 began)
-{
-	bool ours = !dev_is_devtmpfs();
-	u64 end = device_clock() + WAIT_USEC;
-	enum node_state state;
-	struct settle s;
-
-	if (ours)
-		make_nodes(device->index);
-	settle_begin(&s, began);
-	for (;;) {
-		state = nodes_state(device, &s);
-		if (state == NODE_READY || state == NODE_GONE ||
-		    (state == NODE_MISSING && ours) ||
-		    settle_hopeless(&s) || device_clock() > end)
-			break;
-		pause_briefly();
-	}
-	settle_end(&s);
-	return state;
 }
 
 /**

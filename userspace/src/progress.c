@@ -91,6 +91,16 @@ static bool too_soon(void)
 }
 
 /**
+ * progress_end() - clear the line that was shown, before other output; report() does so
+ */
+void progress_end(void)
+{
+	if (shown)
+		fputs("\r\033[K", stderr);
+	shown = false;
+}
+
+/**
  * progress() - show how far the work is: on a terminal, or as lines of JSON
  * @what: the work
  * @done: of @total; all of it is always told
@@ -107,15 +117,6 @@ void progress(const char *what, u64 done, u64 total)
 		return;
 	}
 	shown = true;
+	report_before(progress_end);
 	fprintf(stderr, "\r%s: %3u%%", what, (unsigned int)((double)done * 100 / total));
-}
-
-/**
- * progress_end() - clear what was shown, before other output; report() does so
- */
-void progress_end(void)
-{
-	if (shown)
-		fputs("\r\033[K", stderr);
-	shown = false;
 }

@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Errors: one line on stderr that names the file, what is wrong and what to do
- * next; and memory that is there or ends the program.
+ * Errors: one line on stderr that names the file, what is wrong and what to do next.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <stdlib.h>
 
-#include "progress.h"
 #include "report.h"
 #include "text.h"
+
+/* Called before a line is printed, or NULL. */
+static void (*before_line)(void);
+
+/**
+ * report_before() - have a function called before each line that is printed
+ * @hook: the function, which clears lines that are not complete
+ */
+void report_before(void (*hook)(void))
+{
+	before_line = hook;
+}
 
 /**
  * report() - print one line about a file or a device
@@ -23,7 +33,8 @@ void report(const char *name, const char *fmt, ...)
 	va_list args;
 
 	fflush(stdout);
-	progress_end();
+	if (before_line)
+		before_line();
 	flockfile(stderr);
 	fprintf(stderr, "qcowctl: %s: ", shown);
 	va_start(args, fmt);
@@ -149,77 +160,4 @@ int report_usage(const char *command, char **argv, const struct option *options)
 	       shown, command);
 	free(shown);
 	return 1;
-}
-
-static void *check_memory(void *p)
-{
-	if (p)
-		return p;
-	fputs("qcowctl: out of memory\n", stderr);
-	exit(1);
-}
-
-/**
- * xcalloc() - zeroed memory
- * @nr: entries
- * @size: bytes of an entry
- *
- * Return: the memory; the program ends if there is none.
- */
-void *xcalloc(size_t nr, size_t size)
-{
-	return check_memory(calloc(nr, size));
-}
-
-/**
- * xrealloc() - resize memory
- * @p: the memory or NULL
- * @size: bytes, not 0
- *
- * Return: the memory; the program ends if there is none.
- */
-void *xrealloc(void *p, size_t size)
-{
-	return check_memory(realloc(p, size));
-}
-
-/**
- * xstrdup() - copy of a string
- * @s: the string
- *
- * Return: the copy; the program ends if there is no memory.
- */
-char *xstrdup(const char *s)
-{
-	return check_memory(strdup(s));
-}
-
-/**
- * xstrndup() - copy of some bytes as a string
- * @s: the bytes
- * @len: at most so many
- *
- * Return: the copy; the program ends if there is no memory.
- */
-char *xstrndup(const char *s, size_t len)
-{
-	return check_memory(strndup(s, len));
-}
-
-/**
- * xasprintf() - print into a new string
- * @fmt: printf format
- *
- * Return: the string; the program ends if there is no memory.
- */
-char *xasprintf(const char *fmt, ...)
-{
-	va_list args;
-	char *s;
-	int n;
-
-	va_start(args, fmt);
-	n = vasprintf(&s, fmt, args);
-	va_end(args);
-	return check_memory(n < 0 ? NULL : s);
 }

@@ -5,19 +5,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "memory.h"
 #include "qcow/pure.h"
 
 struct option;
 
+void report_before(void (*hook)(void));
 void report(const char *name, const char *fmt, ...) __printf(2, 3);
 void report_from_driver(struct qcow_msg *msg);
 void report_msg(const char *name, int err, const struct qcow_msg *msg);
 int report_usage(const char *command, char **argv, const struct option *options);
-
-void *xcalloc(size_t nr, size_t size);
-void *xrealloc(void *p, size_t size);
-char *xstrdup(const char *s);
-char *xstrndup(const char *s, size_t len);
-char *xasprintf(const char *fmt, ...) __printf(1, 2);
 
 #endif /* _QCOWCTL_REPORT_H */

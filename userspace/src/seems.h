@@ -12,6 +12,5 @@ enum seems_scope {
 };
 
 char *seems_describe(const struct file *f, enum seems_scope scope, const char *as_raw);
-const char *seems_folder(int fd, const char **next);
 
 #endif /* _QCOWCTL_SEEMS_H */

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "device.h"
+#include "clock.h"
 #include "settle.h"
 
 /* How long udev may have nothing to do before it counts as not having been told. */
@@ -43,7 +43,7 @@ static bool udev_listens(void)
 /**
  * settle_begin() - begin to wait for udev
  * @s: the wait, to settle_end()
- * @began: device_clock() before the devices were made
+ * @began: clock_now() before the devices were made
  */
 void settle_begin(struct settle *s, u64 began)
 {
@@ -70,7 +70,7 @@ bool settle_done(struct settle *s, dev_t dev)
 		return true;
 	d = udev_device_new_from_devnum(s->udev, 'b', dev);
 	done = d && udev_device_get_is_initialized(d) > 0 &&
-	       udev_device_get_usec_since_initialized(d) <= device_clock() - s->began;
+	       udev_device_get_usec_since_initialized(d) <= clock_now() - s->began;
 	udev_device_unref(d);
 	return done;
 }
@@ -85,7 +85,7 @@ bool settle_done(struct settle *s, dev_t dev)
  */
 bool settle_hopeless(struct settle *s)
 {
-	u64 now = device_clock();
+	u64 now = clock_now();
 
 	if (!access("/run/udev/queue", F_OK))
 		s->idle = 0;

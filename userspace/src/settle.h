@@ -12,8 +12,8 @@ struct udev;
 /**
  * struct settle - a wait for udev
  * @udev: of libudev; NULL: udev is not waited for
- * @began: device_clock() before the devices were made
- * @idle: device_clock() when udev's queue was first seen empty; 0: it is not
+ * @began: clock_now() before the devices were made
+ * @idle: clock_now() when udev's queue was first seen empty; 0: it is not
  */
 struct settle {
 	struct udev *udev;

@@ -2,8 +2,23 @@
 #ifndef _QCOWCTL_TARGET_H
 #define _QCOWCTL_TARGET_H
 
-#include "in_use.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
 #include "sysfs.h"
+
+/**
+ * struct in_use - who uses a device
+ * @lines: a line of text for each user
+ * @nr: how many
+ * @lasting: some of them will not go away by themselves, as udev's probing does
+ */
+struct in_use {
+	char **lines;
+	size_t nr;
+	bool lasting;
+};
 
 /**
  * struct target_member - another device of a filesystem that has a node of the target

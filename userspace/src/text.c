@@ -9,7 +9,7 @@
 #include <wchar.h>
 #include <wctype.h>
 
-#include "report.h"
+#include "memory.h"
 #include "text.h"
 
 /* Characters that turn the direction of text and so can fake what is shown. */
