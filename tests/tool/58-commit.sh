@@ -16,7 +16,9 @@ commits()
 		"$code $(cat out err) $(grep ^commit root/log | sed "s|$T/||g")"
 }
 
+# One that a killed caller has left behind is closed first.
 steps="commit op=3 index=0 fd=-1 data=-1
+commit op=4 index=0 fd=ro:base.qcow2 data=-1
 commit op=1 index=0 fd=rw:base.qcow2 data=-1
 commit op=2 index=0 fd=-1 data=-1
 commit op=3 index=0 fd=-1 data=-1

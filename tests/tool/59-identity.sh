@@ -105,7 +105,8 @@ image over.qcow2 -b named.qcow2 -F qcow2
 echo "$T/over.qcow2" >root/sys/block/qcow0/qcow/image
 echo "1 3 image $T/allowed.qcow2" >root/sys/block/qcow0/files
 with_driver "$Q" commit qcow0
-same "identity: commit: the attached backing file" "0 rw:$T/allowed.qcow2
+same "identity: commit: the attached backing file" "0 ro:$T/allowed.qcow2
+rw:$T/allowed.qcow2
 ro:$T/allowed.qcow2" "$code $(grep -E 'op=[14]' root/log | sed 's/.*fd=//; s/ data=.*//')"
 rm root/sys/block/qcow0/files
 with_driver_refuses "identity: commit: none is attached" "has no backing file" commit qcow0

@@ -36,10 +36,10 @@ flips()
 	# shellcheck disable=SC2046
 	${CC:-cc} -shared -fPIC -O1 -std=gnu11 -D_FILE_OFFSET_BITS=64 -DQCOW_VERSION='"0"' \
 		-I"$top/userspace/src" -I"$top/include/uapi" -I"$top/drivers/block" \
-		$(pkg-config --cflags json-c) -o flips/check.so "$top"/userspace/src/check*.c \
-		"$top"/userspace/src/{attached,device,file,lock,progress,report,sysfs,text,which}.c \
+		$(pkg-config --cflags json-c mount) -o flips/check.so "$top"/userspace/src/check*.c \
+		"$top"/userspace/src/{attached,clock,device,file,folder,json,lock,memory,name,node,proc,progress,report,seems,sysfs,text,which}.c \
 		"$top"/drivers/block/qcow/{header,header_v1,entry,bitdir}.c \
-		$(pkg-config --libs json-c) 2>flips.log ||
+		$(pkg-config --libs json-c mount) 2>flips.log ||
 		fail "flips: build" "$(cat flips.log)"
 	(cd flips && python3 "$here/flip.py" check.so) >flips.log 2>&1 ||
 		fail "flip.py" "$(tail -20 flips.log)"

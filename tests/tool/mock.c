@@ -572,7 +572,9 @@ static int mock_attach(struct qcow_ioc_attach *a)
 		fputc('\n', log);
 	}
 	fclose(log);
-	mock_say(a->msg, a->msg_size);
+	/* The message of another operation that is to fail is not for this one. */
+	if (!getenv("MOCK_SNAPSHOT_ERRNO") && !getenv("MOCK_COMMIT_ERRNO"))
+		mock_say(a->msg, a->msg_size);
 	a->msg_image = atoi(env("MOCK_MSG_IMAGE", "-1"));
 	if (getenv("MOCK_ERRNO"))
 		return fail(atoi(getenv("MOCK_ERRNO")));
@@ -658,7 +660,7 @@ static int mock_resize(const struct qcow_ioc_resize *r)
 
 static int mock_commit(struct qcow_ioc_commit *c)
 {
-	static int started;
+	static int opened, started;
 	FILE *log = log_open();
 
 	fprintf(log, "commit op=%u index=%d", c->op, c->index);
@@ -667,8 +669,12 @@ static int mock_commit(struct qcow_ioc_commit *c)
 	fputc('\n', log);
 	fclose(log);
 	log_diskseq("commit", c->diskseq);
+	if (c->op == QCOW_COMMIT_OPEN)
+		opened = 1;
 	if (c->op == QCOW_COMMIT_START)
 		started = 1;
+	if (c->op == QCOW_COMMIT_CLOSE && !opened)
+		return fail(ENOTCONN);
 	if (c->op != QCOW_COMMIT_RUN)
 		return 0;
 	if (!started)
