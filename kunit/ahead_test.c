@@ -3,7 +3,7 @@
  * Space that is taken ahead of writes: small writes to new clusters write no more
  * than their own data, and a disk without room for a whole run is still written.
  */
-#include "alloc.h"
+#include "meta/alloc.h"
 #include "memlog.h"
 #include "writer.h"
 

@@ -6,12 +6,12 @@
 #include <linux/ktime.h>
 #include <linux/slab.h>
 
-#include "alloc.h"
-#include "commit.h"
-#include "reclaim.h"
-#include "refcount.h"
-#include "release.h"
-#include "writeback.h"
+#include "meta/alloc.h"
+#include "meta/commit.h"
+#include "meta/reclaim.h"
+#include "meta/refcount.h"
+#include "meta/release.h"
+#include "meta/writeback.h"
 #include "writer.h"
 
 #define CALLERS		6

@@ -6,7 +6,7 @@
 
 #include <asm/unaligned.h>
 
-#include "bitdir.h"
+#include "ondisk/bitdir.h"
 #include "qtest.h"
 
 #define SIZE	(100ULL << 20)

@@ -7,11 +7,11 @@
 
 #include <asm/unaligned.h>
 
-#include "alloc.h"
-#include "bitmap.h"
-#include "bitmap_life.h"
-#include "bitmap_ops.h"
-#include "commit.h"
+#include "jobs/bitmap_ops.h"
+#include "meta/alloc.h"
+#include "meta/bitmap.h"
+#include "meta/bitmap_life.h"
+#include "meta/commit.h"
 #include "fault.h"
 #include "writer.h"
 

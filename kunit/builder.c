@@ -13,7 +13,7 @@
 
 #include "builder.h"
 #include "codec.h"
-#include "format.h"
+#include "ondisk/format.h"
 #include "qtest.h"
 
 #define GARBAGE		0xbd

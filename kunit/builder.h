@@ -5,7 +5,7 @@
 #include <linux/prandom.h>
 #include <linux/types.h>
 
-#include "image.h"
+#include "meta/image.h"
 #include "memfile.h"
 
 #define BUILDER_MAX_CHAIN	8

@@ -9,7 +9,7 @@
 
 #include "builder.h"
 #include "checker.h"
-#include "format.h"
+#include "ondisk/format.h"
 
 #define GARBAGE		0xbd
 

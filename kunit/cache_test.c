@@ -12,7 +12,7 @@
 
 #include <uapi/linux/qcow.h>
 
-#include "cache.h"
+#include "file/cache.h"
 #include "memfile.h"
 #include "qtest.h"
 

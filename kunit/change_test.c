@@ -8,13 +8,13 @@
 
 #include <asm/unaligned.h>
 
-#include "alloc.h"
-#include "commit.h"
-#include "image.h"
-#include "reclaim.h"
-#include "release.h"
-#include "resize.h"
-#include "stream.h"
+#include "jobs/resize.h"
+#include "jobs/stream.h"
+#include "meta/alloc.h"
+#include "meta/commit.h"
+#include "meta/image.h"
+#include "meta/reclaim.h"
+#include "meta/release.h"
 #include "writer.h"
 
 #define SECTOR		512

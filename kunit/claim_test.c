@@ -8,7 +8,7 @@
 #include <linux/file.h>
 #include <linux/string.h>
 
-#include "claim.h"
+#include "file/claim.h"
 #include "memfile.h"
 #include "qtest.h"
 

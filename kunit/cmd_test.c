@@ -11,10 +11,10 @@
 #include <linux/percpu.h>
 #include <linux/slab.h>
 
-#include "alloc.h"
-#include "cmd.h"
-#include "commit.h"
-#include "release.h"
+#include "dev/cmd.h"
+#include "meta/alloc.h"
+#include "meta/commit.h"
+#include "meta/release.h"
 #include "writer.h"
 
 #define SECTOR		512

@@ -9,7 +9,7 @@
 #include <linux/vmalloc.h>
 
 #include "codec.h"
-#include "comp.h"
+#include "file/comp.h"
 #include "comp_vectors.h"
 #include "memfile.h"
 #include "qtest.h"

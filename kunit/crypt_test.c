@@ -8,7 +8,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "crypt.h"
+#include "file/crypt.h"
 #include "fault.h"
 #include "writer.h"
 

@@ -7,7 +7,7 @@
 #include <linux/ktime.h>
 #include <linux/slab.h>
 
-#include "commit.h"
+#include "meta/commit.h"
 #include "writer.h"
 
 #define SECTOR		512

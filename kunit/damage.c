@@ -8,7 +8,7 @@
 #include <asm/unaligned.h>
 
 #include "damage.h"
-#include "format.h"
+#include "ondisk/format.h"
 #include "qtest.h"
 
 static u8 *touch(struct builder_image *b, struct damage *d, u64 at, u32 len)

@@ -2,7 +2,7 @@
 /*
  * L1 and L2 entries, against a second decoder written from the specification.
  */
-#include "entry.h"
+#include "ondisk/entry.h"
 #include "qtest.h"
 
 #define ENTRIES_PER_LAYOUT	4000

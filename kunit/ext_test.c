@@ -7,7 +7,7 @@
 
 #include <asm/unaligned.h>
 
-#include "header.h"
+#include "ondisk/header.h"
 #include "qtest.h"
 
 #define CLUSTER_BITS	12

@@ -8,10 +8,10 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#include "file.h"
+#include "file/file.h"
 #include "memfile.h"
 #include "qtest.h"
-#include "space.h"
+#include "file/space.h"
 
 #define DATA_SIZE	(160 << 10)
 #define BUF_SIZE	(128 << 10)

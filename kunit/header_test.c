@@ -5,7 +5,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "header.h"
+#include "ondisk/header.h"
 #include "qtest.h"
 
 #define CLUSTER_BITS	16

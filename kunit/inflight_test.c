@@ -6,7 +6,7 @@
 #include <linux/delay.h>
 #include <linux/jiffies.h>
 
-#include "inflight.h"
+#include "file/inflight.h"
 #include "qtest.h"
 
 #define ROUNDS		200

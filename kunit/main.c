@@ -5,10 +5,10 @@
  */
 #include <linux/module.h>
 
-#include "cache.h"
-#include "part.h"
-#include "read.h"
-#include "space.h"
+#include "data/part.h"
+#include "data/read.h"
+#include "file/cache.h"
+#include "file/space.h"
 
 #include "codec.h"
 #include "memfile.h"

@@ -9,15 +9,15 @@
 
 #include <asm/unaligned.h>
 
-#include "alloc.h"
-#include "bitmap.h"
-#include "commit.h"
-#include "image.h"
-#include "merge.h"
-#include "reclaim.h"
-#include "release.h"
+#include "jobs/merge.h"
+#include "meta/alloc.h"
+#include "meta/bitmap.h"
+#include "meta/commit.h"
+#include "meta/image.h"
+#include "meta/reclaim.h"
+#include "meta/release.h"
 #include "writer.h"
-#include "zero.h"
+#include "data/zero.h"
 
 #define SECTOR		512
 #define LOADS		16

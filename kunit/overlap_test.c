@@ -8,8 +8,8 @@
 
 #include <asm/unaligned.h>
 
-#include "alloc.h"
-#include "format.h"
+#include "meta/alloc.h"
+#include "ondisk/format.h"
 #include "writer.h"
 
 #define BITS		12

@@ -5,7 +5,7 @@
 #include <linux/delay.h>
 #include <linux/mempool.h>
 
-#include "alloc.h"
+#include "meta/alloc.h"
 #include "writer.h"
 
 #define SECTOR		512

@@ -7,8 +7,8 @@
 #include <linux/percpu.h>
 #include <linux/slab.h>
 
-#include "part.h"
-#include "read.h"
+#include "data/part.h"
+#include "data/read.h"
 #include "reader.h"
 
 #define GUARD		0xa5

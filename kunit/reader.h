@@ -6,8 +6,8 @@
 #include <linux/completion.h>
 
 #include "builder.h"
-#include "io.h"
-#include "qcow.h"
+#include "file/io.h"
+#include "meta/qcow.h"
 #include "qtest.h"
 
 /* Memory of a read: pieces of contiguous pages. */

@@ -5,7 +5,7 @@
 #include <linux/slab.h>
 
 #include "checker.h"
-#include "entry.h"
+#include "ondisk/entry.h"
 #include "qtest.h"
 
 #define BLOCK		512

@@ -9,11 +9,11 @@
 
 #include <asm/unaligned.h>
 
-#include "alloc.h"
-#include "commit.h"
-#include "reclaim.h"
-#include "refcount.h"
-#include "release.h"
+#include "meta/alloc.h"
+#include "meta/commit.h"
+#include "meta/reclaim.h"
+#include "meta/refcount.h"
+#include "meta/release.h"
 #include "writer.h"
 
 /* --- Sets of notes --- */

@@ -8,9 +8,9 @@
 
 #include <asm/unaligned.h>
 
-#include "alloc.h"
-#include "snap_ops.h"
-#include "snapshot.h"
+#include "jobs/snap_ops.h"
+#include "meta/alloc.h"
+#include "meta/snapshot.h"
 #include "writer.h"
 
 /* Where the header says how many snapshots there are, and where. */

@@ -7,8 +7,8 @@
 #include <linux/slab.h>
 #include <linux/uio.h>
 
-#include "snap_ops.h"
-#include "commit.h"
+#include "jobs/snap_ops.h"
+#include "meta/commit.h"
 #include "writer.h"
 
 #define SECTOR		512

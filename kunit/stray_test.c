@@ -9,12 +9,12 @@
 
 #include <asm/unaligned.h>
 
-#include "alloc.h"
-#include "cache.h"
-#include "format.h"
-#include "refcount.h"
-#include "stray.h"
-#include "vet.h"
+#include "file/cache.h"
+#include "meta/alloc.h"
+#include "meta/refcount.h"
+#include "meta/stray.h"
+#include "meta/vet.h"
+#include "ondisk/format.h"
 #include "writer.h"
 
 #define BITS		9

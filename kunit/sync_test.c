@@ -6,9 +6,9 @@
 #include <linux/delay.h>
 #include <linux/workqueue.h>
 
-#include "fmt.h"
-#include "space.h"
-#include "write.h"
+#include "data/write.h"
+#include "file/space.h"
+#include "meta/fmt.h"
 #include "writer.h"
 
 #define SIZE		(64U << 10)

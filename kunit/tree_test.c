@@ -7,9 +7,9 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "alloc.h"
-#include "refcount.h"
-#include "tree.h"
+#include "meta/alloc.h"
+#include "meta/refcount.h"
+#include "meta/tree.h"
 #include "writer.h"
 
 #define MANY	BIT(22)

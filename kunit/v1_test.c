@@ -8,7 +8,7 @@
 #include <asm/unaligned.h>
 #include <uapi/linux/qcow.h>
 
-#include "commit.h"
+#include "meta/commit.h"
 #include "writer.h"
 
 #define FILE_SIZE	0x100000

@@ -10,11 +10,11 @@
 #include <linux/ktime.h>
 #include <linux/slab.h>
 
-#include "alloc.h"
-#include "cache.h"
-#include "commit.h"
+#include "file/cache.h"
+#include "meta/alloc.h"
+#include "meta/commit.h"
 #include "fault.h"
-#include "write.h"
+#include "data/write.h"
 #include "writer.h"
 
 #define SECTOR		512

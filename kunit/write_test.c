@@ -8,7 +8,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
-#include "alloc.h"
+#include "meta/alloc.h"
 #include "writer.h"
 
 #define SECTOR		512

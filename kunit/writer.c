@@ -9,12 +9,12 @@
 
 #include <asm/unaligned.h>
 
-#include "alloc.h"
-#include "format.h"
-#include "image.h"
-#include "write.h"
+#include "data/write.h"
+#include "meta/alloc.h"
+#include "meta/image.h"
+#include "ondisk/format.h"
 #include "writer.h"
-#include "zero.h"
+#include "data/zero.h"
 
 #define SECTOR		512
 #define BACKING_SIZE_AT	offsetof(struct qcow_disk_header, backing_file_size)

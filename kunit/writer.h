@@ -3,7 +3,7 @@
 #define _QCOW_WRITER_H
 
 #include "checker.h"
-#include "crypt.h"
+#include "file/crypt.h"
 #include "memlog.h"
 #include "reader.h"
 

@@ -3,7 +3,7 @@
  * Zeros and discards of a piece of a cluster, or of a subcluster: whether they cost
  * space, for each kind of cluster over each kind of backing file.
  */
-#include "map.h"
+#include "meta/map.h"
 #include "writer.h"
 
 #define BITS		16

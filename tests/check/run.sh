@@ -177,7 +177,7 @@ check_cppcheck() {
 	unless_clean "$key" cppcheck --quiet --std=c11 \
 		--enable=warning,performance,portability \
 		--inline-suppr --suppress=missingIncludeSystem -I userspace/src \
-		-I include/uapi -I drivers/block userspace/src
+		-I include/uapi -I drivers/block -I drivers/block/qcow userspace/src
 }
 
 # What scripts read counts as well.
@@ -190,72 +190,94 @@ check_shellcheck() {
 	unless_clean "$key" shellcheck -x -S warning "${all[@]}"
 }
 
-# --- Layers: a file includes headers of lower files only. ---
+# --- Floors: a file includes headers of lower files only. ---
+
+# From the top down; Documentation/design.rst has their picture.
+FLOORS="dev jobs data meta file ondisk"
+TOOL_FLOORS="cmd check image device lib"
 
 # The driver's files without their endings: those that are compiled, from the bottom up.
 # Kbuild.include has the one list of their order.
-layer_order() {
+file_order() {
 	sed -n 's/^qcow-objects [+:]= *//p' drivers/block/qcow/Kbuild.include | tr ' ' '\n' |
 		sed 's/\.o$//'
-	echo main
+	echo dev/main
 }
 
-# "FILE HEADER" for each header that a file includes, but for its own
-layer_includes() {
-	local file name
+# includes TOP: "FILE HEADER" for each header in the folders of TOP that a file there
+# includes, but for its own
+includes() {
+	local top=$1 file name
 
-	for file in drivers/block/qcow/*.[ch]; do
-		name=${file##*/}
+	for file in "$top"/*/*.[ch]; do
+		name=${file#"$top"/}
 		name=${name%.[ch]}
-		sed -n 's/^#include "\(.*\)\.h"/\1/p' "$file" | grep -vx "$name\|pure_user" |
-			sed "s/^/$name /"
+		sed -n 's/^#include "\(.*\/.*\)\.h"/\1/p' "$file" | grep -vx "$name" |
+			grep -v '^qcow/\|^compat/\|^lib/pure_user$' | sed "s|^|$name |"
 	done | sort -u
 }
 
 # Two files that include each other's headers, also by way of others, are a circle.
 check_circles() {
-	layer_includes | tsort 2>&1 > /dev/null | grep -v 'input contains a loop'
+	local top
+
+	for top in drivers/block/qcow userspace/src; do
+		includes $top | tsort 2>&1 > /dev/null | grep -v 'input contains a loop'
+	done
 }
 
-check_layers() {
+# floors TOP FLOOR...: what includes a header of a higher floor, or is on none
+floors() {
+	local top=$1
+
+	shift
+	includes "$top" | awk -v floors="$*" '
+		BEGIN { n = split(floors, f, " "); for (i = 1; i <= n; i++) floor[f[i]] = i }
+		function of(file) { sub("/.*", "", file); return floor[file] }
+		!of($1) || !of($2) || of($2) < of($1) { print $1 " includes " $2 ".h" }'
+}
+
+check_floors() {
+	floors drivers/block/qcow $FLOORS
+	floors userspace/src $TOOL_FLOORS
 	awk 'NR == FNR { place[$1] = NR; next }
 		!($1 in place) || !($2 in place) { next }
 		place[$2] > place[$1] { print $1 " includes the higher " $2 ".h" }' \
-		<(layer_order) <(layer_includes)
-	comm -3 <(layer_order | sort) \
-		<(basename -s .c drivers/block/qcow/*.c | sort) |
+		<(file_order) <(includes drivers/block/qcow)
+	comm -3 <(file_order | sort) \
+		<(cd drivers/block/qcow && ls -- */*.c | sed 's/\.c$//' | sort) |
 		sed 's/^[[:space:]]*//; s/$/: is a file or in Kbuild.include, but not both/'
 }
 
 # --- The write state: state.h names the files that use the members of each part. ---
 
 check_owners() {
-	local part owners
+	local part owners state=drivers/block/qcow/meta/state.h
 
-	sed -n 's/^ \* struct qcow_\([a-z0-9_]*\) - .*: \(.*\)$/\1 \2/p' drivers/block/qcow/state.h |
+	sed -n 's/^ \* struct qcow_\([a-z0-9_]*\) - .*: \(.*\)$/\1 \2/p' $state |
 	while read -r part owners; do
-		part=$(sed -n "s/^\tstruct qcow_$part \([a-z0-9]*\);/\1/p" drivers/block/qcow/state.h)
+		part=$(sed -n "s/^\tstruct qcow_$part \([a-z0-9]*\);/\1/p" $state)
 		[ -n "$part" ] || { echo "state.h: no member for a part"; continue; }
-		grep -nE "(\<a|alloc)->$part\." drivers/block/qcow/*.[ch] |
+		grep -nE "(\<a|alloc)->$part\." drivers/block/qcow/*/*.[ch] |
 			grep -vE "/(state|life|${owners//, /|})\.[ch]:" |
 			grep -vE ':[0-9]+: \*'
 	done
 }
 
-# Completion rises through io->done(): below cmd.c nobody knows of requests.
-check_no_blk_mq_below_cmd() {
-	grep -lE '#include .*(blk-mq|compat_blk)\.h' drivers/block/qcow/*.[ch] |
-		grep -vE '/(cmd|device|device_end|device_state|device_status|change|sysfs|ctl|main|compat_blk)\.[ch]$'
+# Completion rises through io->done(): below dev/ nothing knows of requests.
+check_no_blk_mq_below_dev() {
+	grep -lE '#include .*(blk-mq|compat_blk)\.h' -r drivers/block/qcow --include='*.[ch]' |
+		grep -vE '/(dev/.*|compat/compat_blk)\.[ch]$'
 }
 
 check_versions_in_compat_only() {
 	grep -nE 'LINUX_VERSION|KERNEL_VERSION|QCOW_HAVE_' -r drivers kunit include --include='*.[ch]' |
-		grep -v '/compat[_a-z]*\.h:'
+		grep -v '/compat/[_a-z]*\.h:'
 }
 
 check_userspace_includes() {
 	grep -nE '#include "(\.\./)*(drivers|qcow)/' -r userspace --include='*.[ch]' |
-		grep -vE '"qcow/(header|format|pure|entry|bitdir)\.h"'
+		grep -vE '"qcow/ondisk/(header|format|pure|entry|bitdir)\.h"'
 }
 
 check_no_bug() {
@@ -294,7 +316,7 @@ run_check() {
 }
 
 ALL=(checkpatch sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
-     shellcheck circles layers owners no_blk_mq_below_cmd versions_in_compat_only
+     shellcheck circles floors owners no_blk_mq_below_dev versions_in_compat_only
      userspace_includes no_bug file_size function_size spdx clean_tree)
 
 mkdir -p "$CLEAN"

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "check_counts.h"
+#include "check/check_counts.h"
 #include "fuzz.h"
 
 #define NR		9000U

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "fuzz.h"
-#include "qcow/bitdir.h"
+#include "qcow/ondisk/bitdir.h"
 
 /* An entry of a snapshot or bitmap is at most so long: see its 16-bit lengths. */
 #define ENTRY_BYTES	(256U << 10)

@@ -36,9 +36,12 @@ flips()
 	# shellcheck disable=SC2046
 	${CC:-cc} -shared -fPIC -O1 -std=gnu11 -D_FILE_OFFSET_BITS=64 -DQCOW_VERSION='"0"' \
 		-I"$top/userspace/src" -I"$top/include/uapi" -I"$top/drivers/block" \
-		$(pkg-config --cflags json-c mount) -o flips/check.so "$top"/userspace/src/check*.c \
-		"$top"/userspace/src/{attached,clock,device,file,folder,json,lock,memory,name,node,proc,progress,report,seems,sysfs,text,which}.c \
-		"$top"/drivers/block/qcow/{header,header_v1,entry,bitdir}.c \
+		-I"$top/drivers/block/qcow" $(pkg-config --cflags json-c mount) -o flips/check.so \
+		"$top"/userspace/src/check/*.c "$top"/userspace/src/cmd/check.c \
+		"$top"/userspace/src/device/{attached,device,node,which}.c \
+		"$top"/userspace/src/image/{lock,seems}.c \
+		"$top"/userspace/src/lib/{clock,file,folder,json,memory,name,proc,progress,report,sysfs,text}.c \
+		"$top"/drivers/block/qcow/ondisk/{header,header_v1,entry,bitdir}.c \
 		$(pkg-config --libs json-c mount) 2>flips.log ||
 		fail "flips: build" "$(cat flips.log)"
 	(cd flips && python3 "$here/flip.py" check.so) >flips.log 2>&1 ||

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_WRITE_H
+#define _QCOW_WRITE_H
+
+#include "file/io.h"
+
+void qcow_write(struct qcow_io *io);
+void qcow_write_in_worker(struct qcow_io *io);
+int __must_check qcow_write_sync(struct qcow_io *io);
+int __must_check qcow_write_flush(struct qcow_image *img);
+
+#endif /* _QCOW_WRITE_H */

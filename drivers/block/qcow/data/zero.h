@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_ZERO_H
+#define _QCOW_ZERO_H
+
+#include "file/io.h"
+
+void qcow_zero(struct qcow_io *io);
+int __must_check qcow_zero_sync(struct qcow_io *io);
+
+#endif /* _QCOW_ZERO_H */

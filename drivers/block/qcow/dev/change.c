@@ -1,0 +1,618 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Changes of an attached image that are not I/O: its size, its chain, its snapshots.
+ *
+ * One at a time for each device, and a device is not taken apart meanwhile. What
+ * requests must not see half done happens while its queue is frozen. A worker does
+ * it: signals and limits of whoever asked for it would make its I/O fail half way.
+ */
+#include <linux/blkdev.h>
+#include <linux/err.h>
+#include <linux/completion.h>
+#include <linux/sched.h>
+#include <linux/workqueue.h>
+#include <uapi/linux/qcow.h>
+
+#include "compat/compat_blk.h"
+#include "dev/change.h"
+#include "dev/device.h"
+#include "jobs/resize.h"
+#include "jobs/snap_ops.h"
+#include "jobs/stream.h"
+#include "meta/bitmap.h"
+
+static struct workqueue_struct *change_wq;
+
+/* --- Beginning and ending one --- */
+
+static int change_allowed(struct qcow_device *dev, u64 diskseq,
+			  struct qcow_msg *msg)
+{
+	lockdep_assert_held(&dev->change_mutex);
+	/* A detach changes it first, and then takes the mutex. */
+	if (READ_ONCE(dev->state) != QCOW_DEVICE_LIVE)
+		return -ENODEV;
+	if (diskseq && diskseq != dev->disk->diskseq)
+		return qcow_fail(msg, -ESTALE, "has become another disk meanwhile; nothing was changed, see qcowctl list");
+	if (dev->flags & QCOW_ATTACH_RO)
+		return qcow_fail(msg, -EROFS, "is attached read-only; attach it writable, without -r");
+	return qcow_image_stopped(dev->target.image) ? -EIO : 0;
+}
+
+/*
+ * Whether the image may be changed now. Return: 0, with dev->change_mutex held;
+ * or a negative errno.
+ */
+static int change_begin(struct qcow_device *dev, u64 diskseq,
+			struct qcow_msg *msg)
+{
+	int err;
+
+	if (mutex_lock_killable(&dev->change_mutex))
+		return -EINTR;
+	err = change_allowed(dev, diskseq, msg);
+	if (err)
+		mutex_unlock(&dev->change_mutex);
+	return err;
+}
+
+/**
+ * qcow_change_hold() - find a device whose image is to be changed
+ * @which: the device
+ * @msg: says why that cannot be
+ *
+ * It is not detached, and nobody else changes its image meanwhile. May sleep.
+ * Return: the device, to be given to qcow_change_unhold(); or an ERR_PTR: -ESTALE:
+ * its diskseq is another one.
+ */
+struct qcow_device *qcow_change_hold(const struct qcow_which *which,
+				     struct qcow_msg *msg)
+{
+	struct qcow_device *dev = qcow_device_get(which->index, which->by);
+	int err;
+
+	if (!dev)
+		return ERR_PTR(-ENODEV);
+	err = change_begin(dev, which->diskseq, msg);
+	if (!err)
+		return dev;
+	qcow_device_put(dev);
+	return ERR_PTR(err);
+}
+
+void qcow_change_unhold(struct qcow_device *dev)
+{
+	mutex_unlock(&dev->change_mutex);
+	qcow_device_put(dev);
+}
+
+/**
+ * qcow_change_freeze() - wait until no request is under way, and begin none
+ * @dev: from qcow_change_hold()
+ *
+ * Until qcow_change_unfreeze() the caller must not wait for anything that a request
+ * of this device may be needed for; memory is taken care of. May sleep.
+ * Return: to be given to qcow_change_unfreeze().
+ */
+unsigned int qcow_change_freeze(struct qcow_device *dev)
+{
+	return qcow_compat_freeze(dev->disk->queue);
+}
+
+void qcow_change_unfreeze(struct qcow_device *dev, unsigned int flags)
+{
+	qcow_compat_unfreeze(dev->disk->queue, flags);
+}
+
+static int pause_stop(struct qcow_pause *base)
+{
+	struct qcow_change_pause *p = container_of(base, struct qcow_change_pause, base);
+
+	p->memflags = qcow_change_freeze(p->dev);
+	return 0;
+}
+
+static void pause_go(struct qcow_pause *base)
+{
+	struct qcow_change_pause *p = container_of(base, struct qcow_change_pause, base);
+
+	qcow_change_unfreeze(p->dev, p->memflags);
+}
+
+/**
+ * qcow_change_pause_init() - let lower layers freeze a device's queue
+ * @p: to be initialized; @p->base.stop() and @p->base.go() are as qcow_change_freeze()
+ *	and qcow_change_unfreeze()
+ * @dev: from qcow_change_hold()
+ */
+void qcow_change_pause_init(struct qcow_change_pause *p, struct qcow_device *dev)
+{
+	*p = (struct qcow_change_pause) {
+		.base = { .stop = pause_stop, .go = pause_go },
+		.dev = dev,
+	};
+}
+
+/**
+ * qcow_change_io() - what I/O of one's own needs
+ * @dev: the device
+ */
+struct qcow_io qcow_change_io(const struct qcow_device *dev)
+{
+	return (struct qcow_io) {
+		.image = dev->target.image,
+		.wq = dev->target.wq,
+		.write_wq = dev->target.write_wq,
+		.parts = dev->target.parts,
+	};
+}
+
+/* --- In a worker --- */
+
+struct change_work {
+	struct work_struct work;
+	struct completion done;
+	struct qcow_device *dev;
+	struct qcow_change *change;
+	int err;
+};
+
+static void change_work(struct work_struct *work)
+{
+	struct change_work *w = container_of(work, struct change_work, work);
+	unsigned int flags = qcow_worker_begin();
+
+	w->err = w->change->run(w->dev, w->change);
+	qcow_worker_end(flags);
+	complete(&w->done);
+}
+
+/**
+ * qcow_change_run() - have a worker change a device's image
+ * @dev: from qcow_change_hold()
+ * @change: what is done, without waiting for memory that the device could free
+ *
+ * It is told of a signal, of a fatal one unless @change->any_signal, by
+ * qcow_image_interrupted(), and waited for all the same. May sleep.
+ * Return: what @change->run() does.
+ */
+int qcow_change_run(struct qcow_device *dev, struct qcow_change *change)
+{
+	struct change_work w = { .dev = dev, .change = change };
+	int err;
+
+	lockdep_assert_held(&dev->change_mutex);
+	clear_bit(QCOW_ENDING_INTERRUPTED, &dev->ending);
+	init_completion(&w.done);
+	INIT_WORK_ONSTACK(&w.work, change_work);
+	queue_work(change_wq, &w.work);
+	if (change->any_signal)
+		err = wait_for_completion_interruptible(&w.done);
+	else
+		err = wait_for_completion_killable(&w.done);
+	if (err)
+		set_bit(QCOW_ENDING_INTERRUPTED, &dev->ending);
+	flush_work(&w.work);
+	destroy_work_on_stack(&w.work);
+	return w.err;
+}
+
+/* Does what a merge could not go on after. */
+static int change_alone(const struct qcow_which *which,
+			struct qcow_change *change, struct qcow_msg *msg)
+{
+	struct qcow_device *dev = qcow_change_hold(which, msg);
+	int err;
+
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	if (dev->merge)
+		err = qcow_fail(msg, -EALREADY, "is being committed to its backing file; have qcowctl commit end that first");
+	else
+		err = qcow_change_run(dev, change);
+	qcow_change_unhold(dev);
+	return err;
+}
+
+/* --- Another size --- */
+
+/**
+ * struct change_size - another size, and how a device's users are told of it
+ * @base: for qcow_change_run()
+ * @ops: for those who do not know of devices
+ * @pause: the queue of the device
+ * @dev: the device
+ * @bytes: the size that is asked for
+ * @flags: QCOW_RESIZE_*
+ * @msg: says why it failed, or what has to be known although it worked
+ */
+struct change_size {
+	struct qcow_change base;
+	struct qcow_resize_ops ops;
+	struct qcow_change_pause pause;
+	struct qcow_device *dev;
+	u64 bytes;
+	u32 flags;
+	struct qcow_msg *msg;
+};
+
+/* The block layer let requests through that end behind it and wait for the thaw. */
+static void size_show_less(struct change_size *c, sector_t sectors)
+{
+	struct qcow_device *dev = c->dev;
+	unsigned int flags = qcow_change_freeze(dev);
+
+	WRITE_ONCE(dev->target.sectors, sectors);
+	qcow_change_unfreeze(dev, flags);
+	set_capacity_and_notify(dev->disk, sectors);
+}
+
+static int size_show(struct qcow_resize_ops *ops, u64 bytes)
+{
+	struct change_size *c = container_of(ops, struct change_size, ops);
+	struct qcow_device *dev = c->dev;
+	sector_t sectors = qcow_device_sectors(dev, bytes);
+	int err = -EBUSY;
+
+	if (sectors >= dev->target.sectors) {
+		WRITE_ONCE(dev->target.sectors, sectors);
+		set_capacity_and_notify(dev->disk, sectors);
+		return 0;
+	}
+	/* Nobody opens it in between. */
+	mutex_lock(&dev->disk->open_mutex);
+	if (!disk_openers(dev->disk) || c->flags & QCOW_RESIZE_FORCE) {
+		size_show_less(c, sectors);
+		err = 0;
+	}
+	mutex_unlock(&dev->disk->open_mutex);
+	return err;
+}
+
+/* Return: whether a partition ends behind the end of the disk. */
+static bool partitions_behind(struct gendisk *disk)
+{
+	struct block_device *part;
+	bool behind = false;
+	unsigned long i;
+
+	lockdep_assert_held(&disk->open_mutex);
+	rcu_read_lock();
+	xa_for_each_start(&disk->part_tbl, i, part, 1)
+		behind |= part->bd_start_sect + bdev_nr_sectors(part) >
+			  get_capacity(disk);
+	rcu_read_unlock();
+	return behind;
+}
+
+/* What the partition table says of a smaller disk goes, or the caller is told. */
+static void size_partitions(struct change_size *c)
+{
+	struct gendisk *disk = c->dev->disk;
+	bool behind;
+	int err = 0;
+
+	mutex_lock(&disk->open_mutex);
+	behind = partitions_behind(disk);
+	if (behind && !disk_openers(disk)) {
+		err = bdev_disk_changed(disk, false);
+		behind = err || partitions_behind(disk);
+	}
+	mutex_unlock(&disk->open_mutex);
+	if (!behind)
+		return;
+	pr_warn("%s: has partitions that end behind its end\n",
+		c->dev->target.image->label);
+	qcow_fail(c->msg, 0, "is smaller now, but has partitions that end behind its end: change its partition table, or have it read again by blockdev --rereadpt");
+}
+
+/* A file is as large as it is: of its end the device shows whole sectors. */
+static int resize_check_size(const struct qcow_device *dev, u64 bytes, bool max,
+			     struct qcow_msg *msg)
+{
+	u32 unit = max ? SECTOR_SIZE : dev->sector_size;
+
+	if (bytes < dev->sector_size)
+		return qcow_fail(msg, -EINVAL, "a disk has at least one sector, here of %u bytes",
+				 dev->sector_size);
+	if (bytes & (unit - 1) || bytes > S64_MAX - SECTOR_SIZE)
+		return qcow_fail(msg, -EINVAL, "a size is a multiple of %u bytes",
+				 unit);
+	return 0;
+}
+
+static int resize_check(const struct qcow_device *dev, u64 bytes, bool max,
+			struct qcow_msg *msg)
+{
+	if (dev->target.offset || dev->size_limit)
+		return qcow_fail(msg, -EINVAL, "shows a part of its image's disk; attach all of it to resize it");
+	if (qcow_bitmap_present(dev->target.image))
+		return qcow_fail(msg, -EOPNOTSUPP, "has bitmaps, which fit its size; remove them first");
+	return resize_check_size(dev, bytes, max, msg);
+}
+
+static int resize_run(struct qcow_device *dev, struct qcow_change *base)
+{
+	struct change_size *c = container_of(base, struct change_size, base);
+	struct qcow_io like = qcow_change_io(dev);
+	u64 before = dev->target.image->size;
+	int err = 0;
+
+	c->dev = dev;
+	qcow_change_pause_init(&c->pause, dev);
+	c->ops.pause = &c->pause.base;
+	if (c->flags & QCOW_RESIZE_MAX)
+		err = qcow_resize_max(dev->target.image, &c->bytes, c->msg);
+	if (!err)
+		err = resize_check(dev, c->bytes, c->flags & QCOW_RESIZE_MAX,
+				   c->msg);
+	if (!err)
+		err = qcow_resize(&like, c->bytes, &c->ops, c->msg);
+	if (dev->target.image->size < before)
+		size_partitions(c);
+	if (dev->target.image->size != before)
+		pr_info("%s: resized, %llu sectors\n", dev->target.image->label,
+			(u64)get_capacity(dev->disk));
+	return err;
+}
+
+/**
+ * qcow_change_size() - give a device and its image another size
+ * @which: the device
+ * @bytes: the size; with QCOW_RESIZE_MAX, 0
+ * @flags: QCOW_RESIZE_*
+ * @msg: says why it failed, or what has to be known although it worked
+ *
+ * The device may be used meanwhile. May sleep. Return: 0; -ENODEV: there is none;
+ * -EBUSY: it is open, it would become smaller, and QCOW_RESIZE_FORCE is not set;
+ * -EINTR: a signal ended it, and @msg says which size it has; or another error.
+ */
+int qcow_change_size(const struct qcow_which *which, u64 bytes, u32 flags,
+		     struct qcow_msg *msg)
+{
+	struct change_size c = {
+		.base = { .run = resize_run, .any_signal = true },
+		.ops = { .show = size_show },
+		.bytes = bytes,
+		.flags = flags,
+		.msg = msg,
+	};
+
+	return change_alone(which, &c.base, msg);
+}
+
+/* --- Streaming --- */
+
+/* The image is complete: it lets go of its backing files. */
+static int stream_drop_backing(struct qcow_device *dev)
+{
+	struct qcow_image *img = dev->target.image, *backing;
+	unsigned int flags;
+	int err;
+
+	err = qcow_stream_cut_loose(img);
+	if (err)
+		return err;
+	flags = qcow_change_freeze(dev);
+	spin_lock(&dev->chain_lock);
+	backing = img->backing;
+	img->backing = NULL;
+	img->wants_backing = false;
+	dev->depth = 1;
+	spin_unlock(&dev->chain_lock);
+	qcow_change_unfreeze(dev, flags);
+	/* The last work items may still be returning from their function. */
+	flush_workqueue(dev->target.wq);
+	flush_workqueue(dev->target.comp_wq);
+	pr_info("%s: needs no backing file any more\n", img->label);
+	return qcow_image_close_chain(backing);
+}
+
+struct change_stream {
+	struct qcow_change base;
+	u64 bytes;
+	u64 *done;
+	u64 *total;
+	struct qcow_msg *msg;
+};
+
+static int stream_run(struct qcow_device *dev, struct qcow_change *base)
+{
+	struct change_stream *c = container_of(base, struct change_stream, base);
+	struct qcow_image *img = dev->target.image;
+	struct qcow_io like = qcow_change_io(dev);
+	int err;
+
+	err = qcow_stream_check(img, c->msg);
+	if (err)
+		return err;
+	err = qcow_stream_some(&like, c->bytes);
+	if (!err && img->filled >= img->size)
+		err = stream_drop_backing(dev);
+	*c->done = img->filled;
+	*c->total = img->size;
+	return err;
+}
+
+/**
+ * qcow_change_stream() - copy what backing files have into the image
+ * @which: the device
+ * @bytes: of the disk to look at, at most
+ * @done: the result: bytes of the disk that come from no backing file any more
+ * @total: the result: bytes of the disk; when @done is as much, the backing files
+ *	are no longer part of the chain
+ * @msg: says why it failed
+ *
+ * May sleep. Return: 0 or a negative errno; -EINTR: a signal is pending, @done and
+ * @total are set.
+ */
+int qcow_change_stream(const struct qcow_which *which, u64 bytes, u64 *done,
+		       u64 *total, struct qcow_msg *msg)
+{
+	struct change_stream c = {
+		.base = { .run = stream_run, .any_signal = true },
+		.bytes = bytes,
+		.done = done,
+		.total = total,
+		.msg = msg,
+	};
+
+	return change_alone(which, &c.base, msg);
+}
+
+/* --- Snapshots --- */
+
+/**
+ * struct change_snapshot - what is done with a snapshot
+ * @base: for qcow_change_run()
+ * @apply: the device's users and its queue, to be stopped when a snapshot is applied
+ * @queue: the queue alone
+ * @dev: the device
+ * @op: &enum qcow_snapshot_op
+ * @req: what is asked for, and what came of it
+ * @msg: says why it failed
+ */
+struct change_snapshot {
+	struct qcow_change base;
+	struct qcow_pause apply;
+	struct qcow_change_pause queue;
+	struct qcow_device *dev;
+	u32 op;
+	struct qcow_snap_request *req;
+	struct qcow_msg *msg;
+};
+
+/* It is another disk, of another size maybe, with other partitions. */
+static void apply_tell(struct qcow_device *dev)
+{
+	struct gendisk *disk = dev->disk;
+
+	lockdep_assert_held(&disk->open_mutex);
+	dev->target.image->filled = 0;
+	if (dev->target.sectors != get_capacity(disk))
+		set_capacity_and_notify(disk, dev->target.sectors);
+	if (dev->flags & QCOW_ATTACH_HIDDEN)
+		return;
+	/* A new number of the disk */
+	qcow_compat_media_changed(disk);
+	disk_uevent(disk, KOBJ_CHANGE);
+}
+
+/* Nobody has it open, and nobody opens it until it is another disk. */
+static int apply_stop(struct qcow_pause *p)
+{
+	struct change_snapshot *c = container_of(p, struct change_snapshot, apply);
+	struct gendisk *disk = c->dev->disk;
+
+	mutex_lock(&disk->open_mutex);
+	if (!disk_openers(disk))
+		return pause_stop(&c->queue.base);
+	mutex_unlock(&disk->open_mutex);
+	return -EBUSY;
+}
+
+static void apply_go(struct qcow_pause *p)
+{
+	struct change_snapshot *c = container_of(p, struct change_snapshot, apply);
+	struct qcow_device *dev = c->dev;
+
+	WRITE_ONCE(dev->target.sectors, qcow_device_sectors(dev, dev->target.image->size));
+	pause_go(&c->queue.base);
+	if (c->req->applied)
+		apply_tell(dev);
+	mutex_unlock(&dev->disk->open_mutex);
+}
+
+/*
+ * The kernel finds the partitions of the other disk. Some kernels do not look for them
+ * when it is opened. While an old one is open, it stays.
+ */
+static void apply_partitions(struct qcow_device *dev)
+{
+	struct gendisk *disk = dev->disk;
+	int err;
+
+	if (dev->flags & (QCOW_ATTACH_HIDDEN | QCOW_ATTACH_NO_PARTSCAN))
+		return;
+	mutex_lock(&disk->open_mutex);
+	err = bdev_disk_changed(disk, false);
+	mutex_unlock(&disk->open_mutex);
+	if (err)
+		pr_warn("%s: its partitions may be those of before the snapshot was applied (error %d)\n",
+			dev->target.image->label, err);
+}
+
+static int snapshot_apply(struct change_snapshot *c)
+{
+	struct qcow_device *dev = c->dev;
+	int err;
+
+	/* Asked again when it counts; this spares work that would be in vain. */
+	if (disk_openers(dev->disk))
+		return -EBUSY;
+	if (dev->target.offset || dev->sector_size > SECTOR_SIZE)
+		c->req->min_size = dev->target.offset + dev->sector_size;
+	/* It may be another disk all over, of another size. */
+	if (qcow_bitmap_present(dev->target.image))
+		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot tell what a snapshot changes; remove them first");
+	c->req->pause = &c->apply;
+	err = qcow_snap_apply(dev->target.image, c->req, c->msg);
+	if (c->req->applied)
+		apply_partitions(dev);
+	return err;
+}
+
+static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
+{
+	struct change_snapshot *c = container_of(base, struct change_snapshot,
+						 base);
+
+	c->dev = dev;
+	qcow_change_pause_init(&c->queue, dev);
+	c->req->pause = &c->queue.base;
+	switch (c->op) {
+	case QCOW_SNAPSHOT_CREATE:
+		return qcow_snap_create(dev->target.image, c->req, c->msg);
+	case QCOW_SNAPSHOT_DELETE:
+		return qcow_snap_delete(dev->target.image, c->req, c->msg);
+	case QCOW_SNAPSHOT_APPLY:
+		return snapshot_apply(c);
+	}
+	return -EINVAL;
+}
+
+/**
+ * qcow_change_snapshot() - make, delete or apply a snapshot
+ * @which: the device
+ * @op: &enum qcow_snapshot_op
+ * @req: what is asked for, but for @req->pause, and what came of it
+ * @msg: says why it failed
+ *
+ * May sleep. Return: 0; -ENODEV: there is no such device; -EBUSY: to apply it,
+ * nobody may have the device open; -EINTR: applying it was ended by a signal, and the
+ * disk is as it was; or another error.
+ */
+int qcow_change_snapshot(const struct qcow_which *which, u32 op,
+			 struct qcow_snap_request *req, struct qcow_msg *msg)
+{
+	struct change_snapshot c = {
+		.base = { .run = snapshot_run, .any_signal = op == QCOW_SNAPSHOT_APPLY },
+		.apply = { .stop = apply_stop, .go = apply_go },
+		.op = op,
+		.req = req,
+		.msg = msg,
+	};
+
+	return change_alone(which, &c.base, msg);
+}
+
+int qcow_change_init(void)
+{
+	change_wq = alloc_workqueue("qcow_change", WQ_UNBOUND, 0);
+	return change_wq ? 0 : -ENOMEM;
+}
+
+void qcow_change_exit(void)
+{
+	destroy_workqueue(change_wq);
+}

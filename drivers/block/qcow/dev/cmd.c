@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests: from queue_rq to completion.
+ *
+ * A request is one I/O. Its memory is its bio's table; of a request merged from
+ * several bios the tables are joined. Where that takes memory that is not
+ * there, and where such a request failed, it is served one bio after the other,
+ * so that one bad place does not fail its neighbours.
+ */
+#include <linux/bio.h>
+#include <linux/blk-mq.h>
+#include <linux/jiffies.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
+
+#include "compat/compat_blk.h"
+#include "data/read.h"
+#include "data/write.h"
+#include "data/zero.h"
+#include "dev/cmd.h"
+#include "meta/reclaim.h"
+#include "meta/release.h"
+
+/* Milliseconds between two tries of a write that lacks space, and for all of them. */
+#define CMD_SPACE_PAUSE		10
+#define CMD_SPACE_LIMIT		30000
+
+static struct request *cmd_rq(struct qcow_cmd *cmd)
+{
+	return blk_mq_rq_from_pdu(cmd);
+}
+
+static struct qcow_target *rq_target(const struct request *rq)
+{
+	return rq->q->queuedata;
+}
+
+/* --- Memory --- */
+
+static void cmd_use_bio(struct qcow_cmd *cmd, struct bio *bio)
+{
+	struct qcow_io *io = &cmd->io;
+	struct bvec_iter iter;
+	struct bio_vec bv;
+
+	io->bio = bio;
+	io->bvec = __bvec_iter_bvec(bio->bi_io_vec, bio->bi_iter);
+	io->skip = mp_bvec_iter_offset(bio->bi_io_vec, bio->bi_iter) -
+		   io->bvec->bv_offset;
+	io->len = bio->bi_iter.bi_size;
+	io->nr_bvec = 1;
+	if (io->skip + io->len <= io->bvec->bv_len)
+		return;
+	io->nr_bvec = 0;
+	bio_for_each_bvec(bv, bio, iter)
+		io->nr_bvec++;
+}
+
+/* Joins the tables of a merged request; false: no memory for that. */
+static bool cmd_use_bios(struct qcow_cmd *cmd, struct request *rq)
+{
+	struct qcow_io *io = &cmd->io;
+	struct req_iterator iter;
+	struct bio_vec bv;
+	u32 nr = 0;
+
+	rq_for_each_bvec(bv, rq, iter)
+		nr++;
+	cmd->bvecs = kmalloc_array(nr, sizeof(bv), GFP_NOWAIT | __GFP_NOWARN);
+	if (!cmd->bvecs)
+		return false;
+	io->bio = rq->bio;
+	io->bvec = cmd->bvecs;
+	io->nr_bvec = nr;
+	io->skip = 0;
+	io->len = blk_rq_bytes(rq);
+	nr = 0;
+	rq_for_each_bvec(bv, rq, iter)
+		cmd->bvecs[nr++] = bv;
+	return true;
+}
+
+static void cmd_free_bvecs(struct qcow_cmd *cmd)
+{
+	kfree(cmd->bvecs);
+	cmd->bvecs = NULL;
+}
+
+static void cmd_count(struct qcow_cmd *cmd, struct request *rq, int err)
+{
+	struct qcow_stats __percpu *stats = rq_target(rq)->stats;
+
+	if (likely(!cmd->io.slow))
+		this_cpu_inc(stats->fast);
+	else
+		this_cpu_inc(stats->slow);
+	if (unlikely(err))
+		this_cpu_inc(stats->errors);
+}
+
+static void cmd_start_in_worker(struct qcow_io *io)
+{
+	if (io->op == QCOW_OP_WRITE)
+		qcow_write_in_worker(io);
+	else
+		qcow_read_in_worker(io);
+}
+
+static void cmd_start_next_bio(struct qcow_cmd *cmd, struct request *rq)
+{
+	struct qcow_io *io = &cmd->io;
+
+	cmd_use_bio(cmd, rq->bio);
+	io->pos = rq_target(rq)->offset + blk_rq_pos(rq) * SECTOR_SIZE;
+	cmd_start_in_worker(io);
+}
+
+/* --- Completion of an I/O, of all of a request or of one of its bios --- */
+
+static void cmd_bio_done(struct qcow_cmd *cmd, struct request *rq)
+{
+	blk_status_t status = errno_to_blk_status(cmd->io.error);
+
+	cmd->space_goal = 0;
+	/* Takes the bio off the request. */
+	if (blk_update_request(rq, status, cmd->io.len))
+		cmd_start_next_bio(cmd, rq);
+	else
+		__blk_mq_end_request(rq, BLK_STS_OK);
+}
+
+/* Any context. */
+static void cmd_finish(struct qcow_cmd *cmd, struct request *rq)
+{
+	if (unlikely(cmd->by_bio)) {
+		cmd_bio_done(cmd, rq);
+		return;
+	}
+	cmd->status = errno_to_blk_status(cmd->io.error);
+	blk_mq_complete_request(rq);
+}
+
+static void cmd_flush_work(struct work_struct *work)
+{
+	struct qcow_cmd *cmd = container_of(work, struct qcow_cmd, flush_work);
+	struct request *rq = cmd_rq(cmd);
+	unsigned int flags = qcow_worker_begin();
+
+	cmd->io.error = qcow_write_flush(rq_target(rq)->image);
+	qcow_worker_end(flags);
+	if (unlikely(cmd->io.error))
+		this_cpu_inc(rq_target(rq)->stats->errors);
+	cmd_finish(cmd, rq);
+}
+
+/* It ends with everything written so far durable. */
+static void cmd_flush(struct qcow_cmd *cmd, struct request *rq)
+{
+	INIT_WORK(&cmd->flush_work, cmd_flush_work);
+	queue_work(rq_target(rq)->commit_wq, &cmd->flush_work);
+}
+
+/* --- Space that is being given back --- */
+
+static void cmd_end(struct qcow_cmd *cmd, struct request *rq)
+{
+	int err = cmd->io.error;
+
+	cmd_count(cmd, rq, err);
+	if (rq->cmd_flags & REQ_FUA && !err)
+		cmd_flush(cmd, rq);
+	else
+		cmd_finish(cmd, rq);
+}
+
+/* The same once more, in a worker. */
+static void cmd_again(struct qcow_cmd *cmd, struct request *rq)
+{
+	if (cmd->by_bio)
+		cmd_start_next_bio(cmd, rq);
+	else if (cmd->io.op == QCOW_OP_WRITE)
+		qcow_write_in_worker(&cmd->io);
+	else
+		qcow_zero(&cmd->io);
+}
+
+/* Whether to try again. What was durably given up when it first failed may help. */
+static bool cmd_wants_space(struct qcow_cmd *cmd, struct request *rq)
+{
+	struct qcow_alloc *a = cmd->io.image->alloc;
+
+	if (!cmd->space_goal) {
+		cmd->space_goal = qcow_release_goal(a);
+		cmd->space_seen = 0;
+	}
+	/* For all bios of the request together */
+	if (!cmd->space_limited) {
+		cmd->space_limited = true;
+		cmd->space_until = jiffies + msecs_to_jiffies(CMD_SPACE_LIMIT);
+	}
+	return cmd->space_seen < cmd->space_goal &&
+	       !READ_ONCE(rq_target(rq)->dead) &&
+	       time_before(jiffies, cmd->space_until);
+}
+
+static void cmd_space_work(struct work_struct *work)
+{
+	struct qcow_cmd *cmd = container_of(to_delayed_work(work),
+					    struct qcow_cmd, space_work);
+	struct qcow_alloc *a = cmd->io.image->alloc;
+	struct request *rq = cmd_rq(cmd);
+	unsigned int flags = qcow_worker_begin();
+
+	if (cmd_wants_space(cmd, rq)) {
+		qcow_reclaim_hurry(a);
+		cmd->space_seen = qcow_reclaim_ended(a);
+		cmd_again(cmd, rq);
+	} else {
+		cmd_end(cmd, rq);
+	}
+	qcow_worker_end(flags);
+}
+
+/*
+ * There is no space, but some may be about to be given back. That waits for the I/O
+ * under way, so it is waited for without any: this I/O has ended. Any context.
+ */
+static void cmd_wait_for_space(struct qcow_cmd *cmd, struct request *rq)
+{
+	unsigned long pause = cmd->space_goal ? msecs_to_jiffies(CMD_SPACE_PAUSE) : 0;
+
+	INIT_DELAYED_WORK(&cmd->space_work, cmd_space_work);
+	queue_delayed_work(rq_target(rq)->commit_wq, &cmd->space_work, pause);
+}
+
+/* Any context. */
+static void cmd_io_done(struct qcow_io *io)
+{
+	struct qcow_cmd *cmd = container_of(io, struct qcow_cmd, io);
+	struct request *rq = cmd_rq(cmd);
+
+	if (unlikely(io->error && cmd->bvecs && !cmd->by_bio)) {
+		cmd_free_bvecs(cmd);
+		cmd->by_bio = true;
+		cmd_start_next_bio(cmd, rq);
+		return;
+	}
+	if (unlikely(io->error == -ENOSPC) && io->image->alloc)
+		cmd_wait_for_space(cmd, rq);
+	else
+		cmd_end(cmd, rq);
+}
+
+static void cmd_complete(struct request *rq)
+{
+	struct qcow_cmd *cmd = blk_mq_rq_to_pdu(rq);
+
+	if (cmd->bvecs)
+		cmd_free_bvecs(cmd);
+	blk_mq_end_request(rq, cmd->status);
+}
+
+/* --- Submission --- */
+
+static void cmd_prepare(struct qcow_cmd *cmd, struct request *rq,
+			enum qcow_op op)
+{
+	struct qcow_target *target = rq_target(rq);
+	struct qcow_io *io = &cmd->io;
+
+	cmd->bvecs = NULL;
+	cmd->by_bio = false;
+	cmd->space_goal = 0;
+	cmd->space_limited = false;
+	io->image = target->image;
+	io->op = op;
+	io->wq = target->wq;
+	io->write_wq = target->write_wq;
+	io->parts = target->parts;
+	io->done = cmd_io_done;
+	io->pos = target->offset + blk_rq_pos(rq) * SECTOR_SIZE;
+}
+
+static void cmd_rw(struct qcow_cmd *cmd, struct request *rq, enum qcow_op op)
+{
+	cmd_prepare(cmd, rq, op);
+	if (likely(rq->bio == rq->biotail)) {
+		cmd_use_bio(cmd, rq->bio);
+	} else if (!cmd_use_bios(cmd, rq)) {
+		cmd->by_bio = true;
+		cmd_start_next_bio(cmd, rq);
+		return;
+	}
+	if (unlikely(!qcow_compat_may_enter(rq)))
+		cmd_start_in_worker(&cmd->io);
+	else if (op == QCOW_OP_WRITE)
+		qcow_write(&cmd->io);
+	else
+		qcow_read(&cmd->io);
+}
+
+static void cmd_zero(struct qcow_cmd *cmd, struct request *rq, enum qcow_op op)
+{
+	cmd_prepare(cmd, rq, op);
+	cmd->io.bio = rq->bio;
+	cmd->io.len = blk_rq_bytes(rq);
+	qcow_zero(&cmd->io);
+}
+
+static enum qcow_op cmd_zero_op(const struct request *rq)
+{
+	return rq->cmd_flags & REQ_NOUNMAP ? QCOW_OP_ZERO : QCOW_OP_UNMAP;
+}
+
+/* A flush has no place. */
+static bool rq_is_beyond(const struct request *rq, sector_t end)
+{
+	unsigned int sectors = blk_rq_sectors(rq);
+
+	return sectors && blk_rq_pos(rq) + sectors > end;
+}
+
+static bool cmd_refused(const struct request *rq)
+{
+	const struct qcow_target *target = rq_target(rq);
+
+	return READ_ONCE(target->dead) || qcow_image_stopped(target->image) ||
+	       rq_is_beyond(rq, READ_ONCE(target->sectors)) ||
+	       (target->readonly && op_is_write(req_op(rq)));
+}
+
+/*
+ * A filesystem that is entered from here may sleep, whatever it was told, so the queue
+ * is BLK_MQ_F_BLOCKING; and it is only entered where nobody below could wait for this
+ * task (qcow_compat_may_enter()).
+ */
+static blk_status_t cmd_queue_rq(struct blk_mq_hw_ctx *hctx,
+				 const struct blk_mq_queue_data *bd)
+{
+	struct request *rq = bd->rq;
+	struct qcow_cmd *cmd = blk_mq_rq_to_pdu(rq);
+
+	blk_mq_start_request(rq);
+	if (unlikely(cmd_refused(rq)))
+		return BLK_STS_IOERR;
+	switch (req_op(rq)) {
+	case REQ_OP_READ:
+		cmd_rw(cmd, rq, QCOW_OP_READ);
+		return BLK_STS_OK;
+	case REQ_OP_WRITE:
+		cmd_rw(cmd, rq, QCOW_OP_WRITE);
+		return BLK_STS_OK;
+	case REQ_OP_FLUSH:
+		cmd_prepare(cmd, rq, QCOW_OP_WRITE);
+		cmd_flush(cmd, rq);
+		return BLK_STS_OK;
+	case REQ_OP_DISCARD:
+		cmd_zero(cmd, rq, QCOW_OP_DISCARD);
+		return BLK_STS_OK;
+	case REQ_OP_WRITE_ZEROES:
+		cmd_zero(cmd, rq, cmd_zero_op(rq));
+		return BLK_STS_OK;
+	default:
+		return BLK_STS_NOTSUPP;
+	}
+}
+
+const struct blk_mq_ops qcow_cmd_mq_ops = {
+	.queue_rq = cmd_queue_rq,
+	.complete = cmd_complete,
+};

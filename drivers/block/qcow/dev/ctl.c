@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/qcow-control: the ioctls. Arguments are checked here and trusted below.
+ */
+#include <linux/capability.h>
+#include <linux/compat.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/log2.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/qcow.h>
+
+#include "dev/change.h"
+#include "dev/ctl.h"
+#include "dev/ctl_bitmap.h"
+#include "dev/ctl_copy.h"
+#include "dev/ctl_file.h"
+#include "dev/ctl_merge.h"
+#include "dev/device.h"
+#include "dev/key.h"
+#include "jobs/snap_ops.h"
+
+#define CTL_ATTACH_FLAGS (QCOW_ATTACH_RO | QCOW_ATTACH_DIRECT |		\
+			  QCOW_ATTACH_BUFFERED | QCOW_ATTACH_NO_PARTSCAN | \
+			  QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_HIDDEN |	\
+			  QCOW_ATTACH_SALVAGE)
+
+#define CTL_CACHE_SIZE_MAX	BIT_ULL(40)
+
+/* --- Attach --- */
+
+static u32 ctl_sector_size(const struct qcow_ioc_attach *arg)
+{
+	return arg->sector_size ?: QCOW_SECTOR_SIZE_MIN;
+}
+
+/* The sectors of the device, and its window, which consists of such. */
+static int ctl_check_window(const struct qcow_ioc_attach *arg, u32 sector_size,
+			    struct qcow_msg *msg)
+{
+	if (sector_size < QCOW_SECTOR_SIZE_MIN ||
+	    sector_size > QCOW_SECTOR_SIZE_MAX || !is_power_of_2(sector_size))
+		return qcow_fail(msg, -EINVAL, "a sector has a power of two of bytes, from %u to %u, not %u",
+				 QCOW_SECTOR_SIZE_MIN, QCOW_SECTOR_SIZE_MAX,
+				 sector_size);
+	if ((arg->offset | arg->size_limit) & (sector_size - 1))
+		return qcow_fail(msg, -EINVAL, "offset and size limit must be multiples of %u",
+				 sector_size);
+	return 0;
+}
+
+static int ctl_check_attach(const struct qcow_ioc_attach *arg,
+			    struct qcow_msg *msg)
+{
+	u32 flags = arg->flags;
+
+	if (flags & ~CTL_ATTACH_FLAGS || arg->diskseq ||
+	    memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
+		return qcow_fail(msg, -EINVAL, "the driver does not know a flag of the attach; it is older than the tool");
+	if ((flags & QCOW_ATTACH_UNTRUSTED) && !(flags & QCOW_ATTACH_RO))
+		return qcow_fail(msg, -EINVAL, "an untrusted image can only be attached read-only");
+	if ((flags & QCOW_ATTACH_SALVAGE) && !(flags & QCOW_ATTACH_RO))
+		return qcow_fail(msg, -EINVAL, "a damaged image can only be salvaged read-only");
+	if ((flags & QCOW_ATTACH_DIRECT) && (flags & QCOW_ATTACH_BUFFERED))
+		return qcow_fail(msg, -EINVAL, "direct and buffered I/O exclude each other");
+	if ((flags & QCOW_ATTACH_UNTRUSTED) && !(flags & QCOW_ATTACH_NO_PARTSCAN))
+		return qcow_fail(msg, -EINVAL, "an untrusted image needs an attach without partition scan");
+	if (!arg->nr_images || arg->nr_images > QCOW_MAX_IMAGES)
+		return qcow_fail(msg, -EINVAL, "a chain has 1 to %u images, not %u",
+				 QCOW_MAX_IMAGES, arg->nr_images);
+	if (arg->image_size < QCOW_IMAGE_SIZE_V1 ||
+	    arg->image_size > PAGE_SIZE || arg->index < -1 ||
+	    arg->index >= 1 << MINORBITS)
+		return -EINVAL;
+	if (!arg->snapshot != !arg->snapshot_len || arg->pad2 ||
+	    arg->snapshot_len > QCOW_SNAPSHOT_NAME_MAX)
+		return -EINVAL;
+	if (arg->snapshot && !(flags & QCOW_ATTACH_RO))
+		return qcow_fail(msg, -EINVAL, "a snapshot can only be attached read-only");
+	if (arg->cache_size && (arg->cache_size < QCOW_CACHE_SIZE_MIN ||
+				arg->cache_size > CTL_CACHE_SIZE_MAX))
+		return qcow_fail(msg, -EINVAL, "cache size is out of range (%u bytes or more)",
+				 QCOW_CACHE_SIZE_MIN);
+	return ctl_check_window(arg, ctl_sector_size(arg), msg);
+}
+
+static int ctl_get_source(struct qcow_source *src,
+			  const struct qcow_ioc_image *image,
+			  struct qcow_msg *msg)
+{
+	struct qcow_crypt_key *key;
+
+	if (image->flags ||
+	    memchr_inv(image->reserved, 0, sizeof(image->reserved)))
+		return -EINVAL;
+	key = qcow_key_get(image, msg);
+	if (IS_ERR(key))
+		return PTR_ERR(key);
+	src->key = key;
+	src->format = image->format;
+	src->file = fget(image->fd);
+	if (!src->file)
+		return -EBADF;
+	if (image->data_fd < 0)
+		return 0;
+	src->data_file = fget(image->data_fd);
+	return src->data_file ? 0 : -EBADF;
+}
+
+static int ctl_get_sources(struct qcow_source *sources,
+			   const struct qcow_ioc_attach *arg,
+			   struct qcow_msg *msg, u32 *failed)
+{
+	const void __user *from = u64_to_user_ptr(arg->images);
+	struct qcow_ioc_image image;
+	u32 i;
+	int err;
+
+	for (i = 0; i < arg->nr_images; i++) {
+		*failed = i;
+		err = copy_struct_from_user(&image, sizeof(image), from,
+					    arg->image_size);
+		if (!err)
+			err = ctl_get_source(&sources[i], &image, msg);
+		if (err)
+			return err;
+		from += arg->image_size;
+	}
+	return 0;
+}
+
+static void ctl_put_sources(struct qcow_source *sources, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (sources[i].file)
+			fput(sources[i].file);
+		if (sources[i].data_file)
+			fput(sources[i].data_file);
+		qcow_key_put(sources[i].key);
+	}
+	kvfree(sources);
+}
+
+/* Return: the name that the caller gave, to be freed, NULL, or an ERR_PTR. */
+static char *ctl_get_snapshot(u64 from, u32 len)
+{
+	char *name;
+
+	if (!from)
+		return NULL;
+	name = memdup_user_nul(u64_to_user_ptr(from), len);
+	if (!IS_ERR(name) && strlen(name) != len) {
+		kfree(name);
+		return ERR_PTR(-EINVAL);
+	}
+	return name;
+}
+
+static int ctl_attach_sources(struct qcow_ioc_attach *arg,
+			      struct qcow_attach *attach, struct qcow_msg *msg,
+			      u32 *failed)
+{
+	struct qcow_source *sources;
+	int ret;
+
+	sources = kvcalloc(arg->nr_images, sizeof(*sources), GFP_KERNEL);
+	if (!sources)
+		return -ENOMEM;
+	attach->sources = sources;
+	ret = ctl_get_sources(sources, arg, msg, failed);
+	if (!ret)
+		ret = qcow_device_attach(attach, msg, failed, &arg->diskseq);
+	ctl_put_sources(sources, arg->nr_images);
+	return ret;
+}
+
+static int ctl_do_attach(struct qcow_ioc_attach *arg,
+			 const struct file *file, struct qcow_msg *msg,
+			 u32 *failed)
+{
+	char *snapshot = ctl_get_snapshot(arg->snapshot, arg->snapshot_len);
+	struct qcow_attach attach = {
+		.nr_sources = arg->nr_images,
+		.flags = arg->flags,
+		.index = arg->index,
+		.snapshot = snapshot,
+		.offset = arg->offset,
+		.size_limit = arg->size_limit,
+		.sector_size = ctl_sector_size(arg),
+		.cache_bytes = arg->cache_size ?: QCOW_CACHE_SIZE_DEFAULT,
+		.owner = arg->flags & QCOW_ATTACH_HIDDEN ? file : NULL,
+	};
+	int ret;
+
+	if (IS_ERR(snapshot))
+		return PTR_ERR(snapshot);
+	ret = ctl_attach_sources(arg, &attach, msg, failed);
+	kfree(snapshot);
+	return ret;
+}
+
+static long ctl_attach(const struct file *file, void __user *argp)
+{
+	struct qcow_ioc_attach __user *uarg = argp;
+	struct qcow_ioc_attach arg;
+	struct qcow_msg msg = { };
+	u32 failed = -1;
+	int ret;
+
+	ret = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_ATTACH_SIZE_V1, argp);
+	if (ret)
+		return ret;
+	ret = ctl_check_attach(&arg, &msg);
+	if (!ret)
+		ret = ctl_do_attach(&arg, file, &msg, &failed);
+	if (ret < 0) {
+		/* Best effort: it has failed anyway. */
+		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
+		put_user((s32)failed, &uarg->msg_image);
+		return ret;
+	}
+	/* It may say something although it worked. */
+	if (msg.text[0])
+		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
+	/* The device is there: a caller that hides its number finds it. */
+	return put_user(arg.diskseq, &uarg->diskseq) ?: put_user(ret, &uarg->index);
+}
+
+/* --- Detach, status, changes --- */
+
+static long ctl_detach(const struct file *file, void __user *argp)
+{
+	struct qcow_ioc_detach arg;
+	struct qcow_msg msg = { };
+	int err;
+
+	err = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_DETACH_SIZE_V1, argp);
+	if (err)
+		return err;
+	if (arg.pad || arg.pad2)
+		return -EINVAL;
+	if (arg.flags && arg.flags != QCOW_DETACH_LAZY &&
+	    arg.flags != QCOW_DETACH_FORCE)
+		return -EINVAL;
+	err = qcow_device_detach(arg.index, file, arg.flags, arg.diskseq, &msg);
+	/* It may say something although it worked. */
+	if (err || msg.text[0])
+		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
+	return err;
+}
+
+static long ctl_status(const struct file *file, void __user *argp)
+{
+	struct qcow_ioc_status st, result = { };
+	int err;
+
+	err = qcow_ctl_copy_in(&st, sizeof(st), QCOW_STATUS_SIZE_V1, argp);
+	if (err)
+		return err;
+	result.size = st.size;
+	result.index = st.index;
+	err = qcow_device_status(st.index, file, &result);
+	if (err)
+		return err;
+	return copy_to_user(argp, &result, min_t(size_t, st.size,
+						 sizeof(result))) ? -EFAULT : 0;
+}
+
+static long ctl_resize(const struct file *file, void __user *argp)
+{
+	struct qcow_ioc_resize arg;
+	struct qcow_msg msg = { };
+	struct qcow_which which;
+	int err;
+
+	err = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_RESIZE_SIZE_V1, argp);
+	if (err)
+		return err;
+	if (arg.flags & ~(QCOW_RESIZE_FORCE | QCOW_RESIZE_MAX) ||
+	    (arg.flags & QCOW_RESIZE_MAX && arg.bytes))
+		return -EINVAL;
+	which = (struct qcow_which) { arg.index, arg.diskseq, file };
+	err = qcow_change_size(&which, arg.bytes, arg.flags, &msg);
+	/* It may say something although it worked. */
+	if (err || msg.text[0])
+		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
+	return err;
+}
+
+static long ctl_stream(const struct file *file, void __user *argp)
+{
+	struct qcow_ioc_stream __user *uarg = argp;
+	struct qcow_ioc_stream arg;
+	struct qcow_msg msg = { };
+	struct qcow_which which;
+	u64 done = 0, total = 0;
+	int err;
+
+	err = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_STREAM_SIZE_V1, argp);
+	if (err)
+		return err;
+	if (arg.flags || !arg.bytes)
+		return -EINVAL;
+	which = (struct qcow_which) { arg.index, arg.diskseq, file };
+	err = qcow_change_stream(&which, arg.bytes, &done, &total, &msg);
+	if (err)
+		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
+	if (put_user(done, &uarg->done) || put_user(total, &uarg->total))
+		return err ?: -EFAULT;
+	return err;
+}
+
+/* --- Snapshots --- */
+
+static int ctl_check_snapshot(const struct qcow_ioc_snapshot *arg)
+{
+	u32 max = arg->op == QCOW_SNAPSHOT_CREATE ? QCOW_SNAPSHOT_NEW_NAME_MAX :
+						    QCOW_SNAPSHOT_NAME_MAX;
+
+	if (arg->flags || memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
+		return -EINVAL;
+	if (arg->op < QCOW_SNAPSHOT_CREATE || arg->op > QCOW_SNAPSHOT_APPLY)
+		return -EINVAL;
+	if (!arg->name || !arg->name_len || arg->name_len > max)
+		return -EINVAL;
+	return 0;
+}
+
+static long ctl_snapshot(const struct file *file, void __user *argp)
+{
+	struct qcow_ioc_snapshot __user *uarg = argp;
+	struct qcow_snap_request req = { };
+	struct qcow_ioc_snapshot arg;
+	struct qcow_msg msg = { };
+	struct qcow_which which;
+	char *name;
+	int err;
+
+	err = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_SNAPSHOT_SIZE_V1, argp);
+	if (!err)
+		err = ctl_check_snapshot(&arg);
+	if (err)
+		return err;
+	name = ctl_get_snapshot(arg.name, arg.name_len);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	req.name = name;
+	which = (struct qcow_which) { arg.index, arg.diskseq, file };
+	err = qcow_change_snapshot(&which, arg.op, &req, &msg);
+	kfree(name);
+	/* It may say something although it worked. */
+	if (err || msg.text[0])
+		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
+	if (err)
+		return err;
+	/* It is done, whether that can be told or not. */
+	if (put_user(req.stopped_ns, &uarg->stopped) ||
+	    copy_to_user(uarg->id, req.id, sizeof(req.id)))
+		return -EFAULT;
+	return 0;
+}
+
+static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *argp = (void __user *)arg;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	switch (cmd) {
+	case QCOW_IOC_ATTACH:
+		return ctl_attach(file, argp);
+	case QCOW_IOC_DETACH:
+		return ctl_detach(file, argp);
+	case QCOW_IOC_STATUS:
+		return ctl_status(file, argp);
+	case QCOW_IOC_RESIZE:
+		return ctl_resize(file, argp);
+	case QCOW_IOC_STREAM:
+		return ctl_stream(file, argp);
+	case QCOW_IOC_SNAPSHOT:
+		return ctl_snapshot(file, argp);
+	case QCOW_IOC_BITMAP:
+		return qcow_ctl_bitmap(file, argp);
+	case QCOW_IOC_COMMIT:
+		return qcow_ctl_commit(file, argp);
+	case QCOW_IOC_FILE:
+		return qcow_ctl_file(file, argp);
+	}
+	return -ENOTTY;
+}
+
+/* A hidden device goes with who attached it, however that one ended. */
+static int ctl_release(struct inode *inode, struct file *file)
+{
+	qcow_device_detach_owned(file);
+	return 0;
+}
+
+static const struct file_operations ctl_fops = {
+	.owner = THIS_MODULE,
+	.open = nonseekable_open,
+	.release = ctl_release,
+	.unlocked_ioctl = ctl_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice ctl_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = QCOW_CONTROL_NAME,
+	.fops = &ctl_fops,
+	.mode = 0600,
+};
+
+int qcow_ctl_init(void)
+{
+	return misc_register(&ctl_misc);
+}
+
+void qcow_ctl_exit(void)
+{
+	misc_deregister(&ctl_misc);
+}

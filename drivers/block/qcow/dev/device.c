@@ -1,0 +1,767 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attached devices: their gendisk, their life from attach to the last close.
+ *
+ * A device is in the idr under its number from the start of an attach until its
+ * disk is gone, so that no number is used twice; with a NULL pointer unless it
+ * is live. Its images are closed as soon as the disk is gone, also if somebody
+ * still has the dead device open; the structure itself lives until they let go.
+ */
+#include <linux/blkdev.h>
+#include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+#include <uapi/linux/qcow.h>
+
+#include "compat/compat_blk.h"
+#include "dev/device.h"
+#include "dev/device_end.h"
+#include "dev/device_status.h"
+#include "dev/sysfs.h"
+#include "jobs/merge.h"
+#include "meta/commit.h"
+
+#define DEVICE_QUEUE_DEPTH	128
+#define DEVICE_MAX_SECTORS	8192 /* 4 MiB */
+#define DEVICE_MAX_ZERO_SECTORS	BIT(21) /* 1 GiB */
+
+/* How long a detach waits for the files below. */
+#define DEVICE_DETACH_JIFFIES	(10 * HZ)
+
+static DEFINE_IDR(devices);
+/* Protects the idr, and the devices found in it from being taken apart. */
+static DEFINE_MUTEX(qcow_devices_lock);
+
+/*
+ * Detaches, for it is I/O: signals and limits of whoever asked for it would make it
+ * fail. Not a queue that detaching waits for.
+ */
+static struct workqueue_struct *remove_wq;
+
+/* --- Life --- */
+
+static void device_release(struct kref *ref)
+{
+	struct qcow_device *dev = container_of(ref, struct qcow_device, ref);
+
+	if (dev->disk)
+		put_disk(dev->disk);
+	kfree(dev->snapshot);
+	kfree(dev);
+}
+
+void qcow_device_put(struct qcow_device *dev)
+{
+	kref_put(&dev->ref, device_release);
+}
+
+/*
+ * What requests need; none is under way. Return: 0, or why what was written is
+ * not all durable.
+ */
+static int device_free_target(struct qcow_device *dev)
+{
+	struct qcow_target *target = &dev->target;
+	struct qcow_image *img;
+	int err;
+
+	/* The last work items may still be returning from their function. */
+	for (img = target->image; img; img = img->backing)
+		if (img->alloc)
+			qcow_commit_stop(img->alloc);
+	if (dev->merge)
+		qcow_merge_end(dev->merge);
+	qcow_merge_free(dev->merge);
+	if (target->write_wq)
+		destroy_workqueue(target->write_wq);
+	if (target->wq)
+		destroy_workqueue(target->wq);
+	if (target->comp_wq)
+		destroy_workqueue(target->comp_wq);
+	err = qcow_image_close_chain(target->image);
+	if (target->commit_wq)
+		destroy_workqueue(target->commit_wq);
+	mempool_destroy(target->parts);
+	free_percpu(target->stats);
+	return err;
+}
+
+static int device_alloc_target(struct qcow_device *dev)
+{
+	struct qcow_target *target = &dev->target;
+
+	target->stats = alloc_percpu(struct qcow_stats);
+	target->parts = qcow_part_create_pool();
+	target->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+				     dev->name);
+	target->comp_wq = alloc_workqueue("%s_comp",
+					  WQ_UNBOUND | WQ_MEM_RECLAIM,
+					  num_online_cpus(), dev->name);
+	target->write_wq = alloc_workqueue("%s_write",
+					   WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					   dev->name);
+	target->commit_wq = alloc_workqueue("%s_commit",
+					    WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					    dev->name);
+	if (!target->stats || !target->parts || !target->wq ||
+	    !target->comp_wq || !target->write_wq || !target->commit_wq)
+		return -ENOMEM;
+	return 0;
+}
+
+static void device_free_index(struct qcow_device *dev)
+{
+	mutex_lock(&qcow_devices_lock);
+	idr_remove(&devices, dev->index);
+	mutex_unlock(&qcow_devices_lock);
+}
+
+static int device_alloc_index(struct qcow_device *dev, int want,
+			      struct qcow_msg *msg)
+{
+	int index;
+
+	mutex_lock(&qcow_devices_lock);
+	index = idr_alloc(&devices, NULL, want < 0 ? 0 : want,
+			  want < 0 ? 0 : want + 1, GFP_KERNEL);
+	mutex_unlock(&qcow_devices_lock);
+	if (index == -ENOSPC)
+		return qcow_fail(msg, -EBUSY, "/dev/qcow%d is taken", want);
+	if (index < 0)
+		return index;
+	dev->index = index;
+	snprintf(dev->name, sizeof(dev->name), "qcow%d", index);
+	return 0;
+}
+
+/* From here on others find it, or no longer do. */
+static void device_publish(struct qcow_device *dev, struct qcow_device *ptr)
+{
+	mutex_lock(&qcow_devices_lock);
+	idr_replace(&devices, ptr, dev->index);
+	mutex_unlock(&qcow_devices_lock);
+}
+
+static struct qcow_device *__device_find(int index, const struct file *by)
+{
+	struct qcow_device *dev = idr_find(&devices, index);
+
+	return dev && dev->owner && dev->owner != by ? NULL : dev;
+}
+
+/**
+ * qcow_device_get() - find a device
+ * @index: its number
+ * @by: the control node's open file by which it is asked for; a device that goes
+ *	with another one is not there
+ *
+ * May sleep. Return: the device, to be given to qcow_device_put(), or NULL; it may
+ * be detached at any time.
+ */
+struct qcow_device *qcow_device_get(int index, const struct file *by)
+{
+	struct qcow_device *dev;
+
+	mutex_lock(&qcow_devices_lock);
+	dev = __device_find(index, by);
+	if (dev)
+		kref_get(&dev->ref);
+	mutex_unlock(&qcow_devices_lock);
+	return dev;
+}
+
+/**
+ * qcow_device_visit() - call a function for each device
+ * @index: the lowest number
+ * @visit: the function; it must not sleep for long, and not look for devices. Return:
+ *	0 to go on, or what ends the walk
+ * @arg: for @visit
+ *
+ * In ascending order of the numbers. No device is taken apart while @visit looks at
+ * it. May sleep. Return: what ended the walk, or 0.
+ */
+int qcow_device_visit(int index,
+		      int (*visit)(struct qcow_device *dev, void *arg), void *arg)
+{
+	struct qcow_device *dev;
+	int ret = 0;
+
+	mutex_lock(&qcow_devices_lock);
+	idr_for_each_entry_continue(&devices, dev, index) {
+		ret = visit(dev, arg);
+		if (ret)
+			break;
+	}
+	mutex_unlock(&qcow_devices_lock);
+	return ret;
+}
+
+/* Takes a device apart. */
+static void device_remove(struct work_struct *work)
+{
+	struct qcow_device *dev = container_of(work, struct qcow_device,
+					       remove_work);
+	int err, ret;
+
+	/* Who changes the image now ends; nobody begins any more. */
+	mutex_lock(&dev->change_mutex);
+	mutex_unlock(&dev->change_mutex);
+	dev->leaked = test_bit(QCOW_IMAGE_LEAKED, &dev->target.image->flags);
+	err = qcow_device_finish(dev);
+	device_publish(dev, NULL);
+	del_gendisk(dev->disk);
+	blk_mq_free_tag_set(&dev->tag_set);
+	ret = device_free_target(dev);
+	err = err ?: ret;
+	device_free_index(dev);
+	if (err)
+		pr_err("%s: what was written since the last flush is lost: error %d\n",
+		       dev->name, err);
+	pr_info("%s: detached\n", dev->name);
+	dev->remove_err = err ? -EIO : 0;
+	/* The module waits for this function to end. */
+	module_put(THIS_MODULE);
+	complete_all(&dev->removed);
+	qcow_device_put(dev);
+}
+
+/* Nobody opens it any more. Return: whether it is the caller who has it removed. */
+static bool device_leave(struct qcow_device *dev)
+{
+	if (cmpxchg(&dev->state, QCOW_DEVICE_LIVE, QCOW_DEVICE_GOING) !=
+	    QCOW_DEVICE_LIVE)
+		return false;
+	set_bit(QCOW_ENDING_LEAVING, &dev->ending);
+	return true;
+}
+
+/* --- Block device operations --- */
+
+static int qcow_compat_open(device_open, bdev, mode)
+{
+	struct qcow_device *dev = qcow_compat_disk(bdev)->private_data;
+
+	lockdep_assert_held(&qcow_compat_disk(bdev)->open_mutex);
+	if (READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
+		return -ENXIO;
+	kref_get(&dev->ref);
+	return 0;
+}
+
+static void qcow_compat_release(device_close, disk)
+{
+	struct qcow_device *dev = disk->private_data;
+	bool last = !disk_openers(disk);
+
+	lockdep_assert_held(&disk->open_mutex);
+	if (dev->lazy && last && device_leave(dev))
+		queue_work(remove_wq, &dev->remove_work);
+	qcow_device_put(dev);
+}
+
+static const struct block_device_operations device_fops = {
+	.owner = THIS_MODULE,
+	.open = device_open,
+	.release = device_close,
+};
+
+/* --- Attach --- */
+
+/**
+ * qcow_device_params() - how images of a device are opened
+ * @dev: the device
+ *
+ * Return: as for its first image.
+ */
+struct qcow_params qcow_device_params(const struct qcow_device *dev)
+{
+	struct qcow_params params = {
+		.device = dev->name,
+		.comp_wq = dev->target.comp_wq,
+		.commit_wq = dev->target.commit_wq,
+		.stats = dev->target.stats,
+		.cache_bytes = dev->cache_bytes,
+		.untrusted = dev->flags & QCOW_ATTACH_UNTRUSTED,
+		.salvage = dev->flags & QCOW_ATTACH_SALVAGE,
+		.snapshot = dev->snapshot,
+		.ending = &dev->ending,
+		.writable = !(dev->flags & QCOW_ATTACH_RO),
+		.direct = QCOW_DIRECT_AUTO,
+	};
+
+	if (dev->flags & QCOW_ATTACH_DIRECT)
+		params.direct = QCOW_DIRECT_ON;
+	else if (dev->flags & QCOW_ATTACH_BUFFERED)
+		params.direct = QCOW_DIRECT_OFF;
+	return params;
+}
+
+static int device_open_chain(struct qcow_device *dev,
+			     const struct qcow_attach *a, struct qcow_msg *msg,
+			     u32 *failed)
+{
+	struct qcow_params params = qcow_device_params(dev);
+	struct qcow_image *img;
+
+	img = qcow_image_open_chain(a->sources, a->nr_sources, &params, msg,
+				    failed);
+	if (IS_ERR(img))
+		return PTR_ERR(img);
+	dev->target.image = img;
+	dev->target.offset = a->offset;
+	if (a->offset && a->offset >= img->size)
+		return qcow_fail(msg, -EINVAL, "offset %llu is not inside its disk of %llu bytes",
+				 a->offset, img->size);
+	if (img->size && img->size - a->offset < a->sector_size)
+		return qcow_fail(msg, -EINVAL, "its disk of %llu bytes has no whole sector of %u bytes to show",
+				 img->size, a->sector_size);
+	return 0;
+}
+
+/**
+ * qcow_device_sectors() - how large a device is, by its image's disk
+ * @dev: the device
+ * @bytes: the size of that disk, beyond the device's offset
+ *
+ * Return: units of 512 bytes, as the block layer counts; whole sectors of the device.
+ */
+sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes)
+{
+	bytes -= dev->target.offset;
+	if (dev->size_limit)
+		bytes = min(bytes, dev->size_limit);
+	return round_down(bytes, dev->sector_size) >> SECTOR_SHIFT;
+}
+
+/* Return: the bytes at the end of its window that make no whole sector. */
+static u32 device_tail(const struct qcow_device *dev)
+{
+	u64 bytes = dev->target.image->size - dev->target.offset;
+
+	if (dev->size_limit && dev->size_limit <= bytes)
+		return 0;
+	return bytes & (dev->sector_size - 1);
+}
+
+/* What direct I/O to any file of the chain needs, the device prefers. */
+static void device_set_alignment(const struct qcow_device *dev,
+				 struct queue_limits *lim)
+{
+	const struct qcow_image *img;
+	u32 dio_mask = SECTOR_SIZE - 1, mem_mask = SECTOR_SIZE - 1;
+
+	for (img = dev->target.image; img; img = img->backing) {
+		dio_mask |= img->data->dio_mask;
+		mem_mask |= img->data->mem_mask;
+	}
+	lim->physical_block_size = max(dio_mask + 1, dev->sector_size);
+	lim->dma_alignment = mem_mask;
+}
+
+/*
+ * Discards give space back in whole units: clusters, which begin at multiples of
+ * their size on the image's disk. A device with an offset may begin inside of one.
+ */
+static void device_set_discard(const struct qcow_device *dev,
+			       struct queue_limits *lim)
+{
+	const struct qcow_image *img = dev->target.image;
+	u32 unit = img->layout.cluster_bits ? 1U << img->layout.cluster_bits :
+					      lim->physical_block_size;
+
+	unit = max(unit, dev->sector_size);
+	lim->discard_granularity = unit;
+	lim->discard_alignment = -dev->target.offset & (unit - 1);
+	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
+}
+
+static void device_set_limits(const struct qcow_device *dev,
+			      struct queue_limits *lim)
+{
+	const struct qcow_image *img = dev->target.image;
+
+	device_set_alignment(dev, lim);
+	lim->logical_block_size = dev->sector_size;
+	lim->io_min = lim->physical_block_size;
+	if (img->layout.cluster_bits)
+		lim->io_opt = 1U << img->layout.cluster_bits;
+	if (lim->io_opt < lim->io_min)
+		lim->io_opt = 0;
+	lim->max_hw_sectors = DEVICE_MAX_SECTORS;
+	/* Memory is passed on as it is: no limit of ours. */
+	lim->max_segments = USHRT_MAX;
+	lim->max_segment_size = UINT_MAX;
+	if (!(dev->flags & QCOW_ATTACH_RO))
+		device_set_discard(dev, lim);
+}
+
+/* Whether pages are handed on as they are to who wants them not to change. */
+static bool device_stable_writes(const struct qcow_device *dev)
+{
+	const struct qcow_image *img = dev->target.image;
+
+	return !dev->target.readonly && img->data->stable && !img->crypt;
+}
+
+static int device_alloc_disk(struct qcow_device *dev)
+{
+	struct blk_mq_tag_set *set = &dev->tag_set;
+	struct queue_limits lim = { };
+	struct gendisk *disk;
+	int err;
+
+	set->ops = &qcow_cmd_mq_ops;
+	set->nr_hw_queues = nr_cpu_ids;
+	set->queue_depth = DEVICE_QUEUE_DEPTH;
+	set->numa_node = NUMA_NO_NODE;
+	set->cmd_size = sizeof(struct qcow_cmd);
+	set->flags = BLK_MQ_F_BLOCKING | BLK_MQ_F_NO_SCHED_BY_DEFAULT |
+		     QCOW_COMPAT_MQ_MERGE | QCOW_COMPAT_MQ_STACKING;
+	err = blk_mq_alloc_tag_set(set);
+	if (err)
+		return err;
+
+	device_set_limits(dev, &lim);
+	disk = qcow_compat_alloc_disk(set, &lim, &dev->target,
+				      !dev->target.readonly,
+				      device_stable_writes(dev));
+	if (IS_ERR(disk)) {
+		blk_mq_free_tag_set(set);
+		return PTR_ERR(disk);
+	}
+	dev->disk = disk;
+	disk->fops = &device_fops;
+	disk->private_data = dev;
+	strscpy(disk->disk_name, dev->name, sizeof(disk->disk_name));
+	/* Events of the disk are told to udev, without asking for them. */
+	disk->events = DISK_EVENT_MEDIA_CHANGE;
+	disk->event_flags = DISK_EVENT_FLAG_UEVENT;
+	if (dev->flags & QCOW_ATTACH_NO_PARTSCAN)
+		disk->flags |= GENHD_FL_NO_PART;
+	if (dev->flags & QCOW_ATTACH_HIDDEN)
+		disk->flags |= GENHD_FL_HIDDEN | GENHD_FL_NO_PART;
+	dev->target.sectors = qcow_device_sectors(dev, dev->target.image->size);
+	set_capacity(disk, dev->target.sectors);
+	set_disk_ro(disk, dev->flags & QCOW_ATTACH_RO);
+	return 0;
+}
+
+/* The disk, its partitions and its attributes appear. */
+static int device_go_live(struct qcow_device *dev, struct qcow_msg *msg)
+{
+	struct gendisk *disk;
+	int err;
+
+	err = qcow_image_start(dev->target.image, msg);
+	if (!err)
+		err = device_add_disk(NULL, dev->disk, qcow_sysfs_groups);
+	if (err) {
+		/* A disk that was never added lets go of its queue only now. */
+		put_disk(dev->disk);
+		dev->disk = NULL;
+		blk_mq_free_tag_set(&dev->tag_set);
+		return err;
+	}
+	pr_info("%s: attached, %llu sectors\n", dev->target.image->label,
+		(u64)get_capacity(dev->disk));
+	__module_get(THIS_MODULE);
+	device_publish(dev, dev);
+	/* In the state below anybody may detach it: it is not touched after that. */
+	disk = dev->disk;
+	get_device(disk_to_dev(disk));
+	mutex_lock(&disk->open_mutex);
+	WRITE_ONCE(dev->state, QCOW_DEVICE_LIVE);
+	mutex_unlock(&disk->open_mutex);
+	put_device(disk_to_dev(disk));
+	return 0;
+}
+
+static struct qcow_device *device_alloc(const struct qcow_attach *a)
+{
+	struct qcow_device *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+
+	if (!dev)
+		return NULL;
+	if (a->snapshot) {
+		dev->snapshot = kstrdup(a->snapshot, GFP_KERNEL);
+		if (!dev->snapshot) {
+			kfree(dev);
+			return NULL;
+		}
+	}
+	kref_init(&dev->ref);
+	dev->size_limit = a->size_limit;
+	dev->sector_size = a->sector_size;
+	dev->flags = a->flags;
+	dev->target.readonly = a->flags & QCOW_ATTACH_RO;
+	dev->format = a->sources[0].format;
+	dev->depth = a->nr_sources;
+	dev->cache_bytes = a->cache_bytes;
+	dev->owner = a->owner;
+	INIT_WORK(&dev->remove_work, device_remove);
+	init_completion(&dev->removed);
+	mutex_init(&dev->change_mutex);
+	spin_lock_init(&dev->chain_lock);
+	return dev;
+}
+
+/**
+ * qcow_device_attach() - make a block device of an image
+ * @attach: what and how; validated
+ * @msg: says why it failed, or what has to be known although it worked
+ * @failed: the source that @msg is about
+ * @diskseq: the result: of its disk
+ *
+ * May sleep. Return: the device's number or a negative errno.
+ */
+int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
+		       u32 *failed, u64 *diskseq)
+{
+	struct qcow_device *dev = device_alloc(attach);
+	int err, index;
+	u32 tail;
+
+	if (!dev)
+		return -ENOMEM;
+	err = device_alloc_index(dev, attach->index, msg);
+	if (err)
+		goto put;
+	err = device_alloc_target(dev);
+	if (!err)
+		err = device_open_chain(dev, attach, msg, failed);
+	if (!err)
+		err = device_alloc_disk(dev);
+	if (err)
+		goto free;
+	/* Once it is live another task may detach it. */
+	index = dev->index;
+	tail = device_tail(dev);
+	*diskseq = dev->disk->diskseq;
+	*failed = 0;
+	err = device_go_live(dev, msg);
+	if (!err && tail)
+		qcow_fail(msg, 0, "its disk ends inside a sector of %u bytes: the last %u bytes are not shown",
+			  attach->sector_size, tail);
+	if (!err)
+		return index;
+free:
+	device_free_target(dev);
+	device_free_index(dev);
+put:
+	qcow_device_put(dev);
+	return err;
+}
+
+/* --- Detach --- */
+
+/* Decides what a detach does. Return: 0: remove it now; 1: at its last close. */
+static int device_may_go(struct qcow_device *dev, u32 flags)
+{
+	lockdep_assert_held(&dev->disk->open_mutex);
+	if (disk_openers(dev->disk)) {
+		if (!(flags & QCOW_DETACH_LAZY))
+			return -EBUSY;
+		dev->lazy = true;
+		return 1;
+	}
+	return device_leave(dev) ? 0 : -ENODEV;
+}
+
+/*
+ * The block layer holds disk->open_mutex while it writes what is dirty at the last
+ * close, which may last. Return: 0, -EBUSY after the time @until, or -EINTR.
+ */
+static int device_lock_open(struct qcow_device *dev, unsigned long until)
+{
+	while (!mutex_trylock(&dev->disk->open_mutex)) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (time_after(jiffies, until))
+			return -EBUSY;
+		usleep_range(1000, 2000);
+	}
+	return 0;
+}
+
+/*
+ * Return: 0: it is on its way, to dev->removed; 1: that will be at the last close;
+ * -ENODEV: somebody else detaches it, or it is not live yet; or as
+ * qcow_device_detach().
+ */
+static int device_begin_detach(struct qcow_device *dev, u32 flags,
+			       unsigned long until)
+{
+	int err;
+
+	if (flags & QCOW_DETACH_FORCE) {
+		if (!device_leave(dev))
+			return -ENODEV;
+		dev->forced = true;
+		WRITE_ONCE(dev->target.dead, true);
+	} else {
+		err = device_lock_open(dev, until);
+		if (err)
+			return err;
+		err = device_may_go(dev, flags);
+		mutex_unlock(&dev->disk->open_mutex);
+		if (err)
+			return err;
+	}
+	queue_work(remove_wq, &dev->remove_work);
+	return 0;
+}
+
+/* Say what is waited for; nothing, if the images are being closed. */
+static int device_still_going(struct qcow_device *dev, struct qcow_msg *msg)
+{
+	int err;
+
+	mutex_lock(&qcow_devices_lock);
+	if (idr_find(&devices, dev->index) == dev)
+		err = qcow_device_say(dev, msg);
+	else
+		err = qcow_fail(msg, -EINPROGRESS, "waits for its files to be closed");
+	mutex_unlock(&qcow_devices_lock);
+	return err;
+}
+
+/* Return: how it was removed. */
+static int device_say_removed(const struct qcow_device *dev, struct qcow_msg *msg)
+{
+	if (!dev->leaked || dev->remove_err)
+		return dev->remove_err;
+	return qcow_fail(msg, 0, "is detached, but space of what was being deleted is leaked; have it back with qcowctl check --repair=leaks IMAGE");
+}
+
+/* Return: how it was removed; or -EINPROGRESS or -EINTR. */
+static int device_wait_removed(struct qcow_device *dev, unsigned long until,
+			       struct qcow_msg *msg)
+{
+	long left = max_t(long, until - jiffies, 1);
+
+	left = wait_for_completion_killable_timeout(&dev->removed, left);
+	if (left < 0)
+		return -EINTR;
+	return left ? device_say_removed(dev, msg) : device_still_going(dev, msg);
+}
+
+/**
+ * qcow_device_detach() - remove a device
+ * @index: its number
+ * @by: as of qcow_device_get()
+ * @flags: QCOW_DETACH_*
+ * @diskseq: of its disk; 0: any
+ * @msg: says why it failed, or what there is to do after a success
+ *
+ * May sleep. One that is being detached is waited for as well. Return: 0; -ENODEV:
+ * there is none; -ESTALE: another one has its number; -EBUSY: it is open and @flags
+ * are 0; -EIO: it is removed, but what was written since the last flush is lost;
+ * -EINPROGRESS: it is being removed, which takes longer than ten seconds; -EINTR: so
+ * it is, and a task that is to be killed does not wait for it.
+ */
+int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
+		       struct qcow_msg *msg)
+{
+	unsigned long until = jiffies + DEVICE_DETACH_JIFFIES;
+	struct qcow_device *dev = qcow_device_get(index, by);
+	int err;
+
+	if (!dev)
+		return -ENODEV;
+	if (diskseq && diskseq != dev->disk->diskseq)
+		err = qcow_fail(msg, -ESTALE, "is another device by now");
+	else
+		err = device_begin_detach(dev, flags, until);
+	if (err == -ENODEV && READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
+		err = 0;
+	if (!err)
+		err = device_wait_removed(dev, until, msg);
+	qcow_device_put(dev);
+	return min(err, 0);
+}
+
+/*
+ * Return: the first device of @owner with a number from @index on, which that is
+ * then, to be given to qcow_device_put(); or NULL.
+ */
+static struct qcow_device *device_next_owned(const struct file *owner,
+					     int *index)
+{
+	struct qcow_device *dev;
+
+	mutex_lock(&qcow_devices_lock);
+	idr_for_each_entry_continue(&devices, dev, *index)
+		if (dev->owner == owner)
+			break;
+	if (dev)
+		kref_get(&dev->ref);
+	mutex_unlock(&qcow_devices_lock);
+	return dev;
+}
+
+/**
+ * qcow_device_detach_owned() - remove the devices that go with an open file
+ * @owner: of the control node; nothing can be attached through it any more
+ *
+ * Nobody can have them open. One that is being detached is left to who does that; one
+ * whose files do not answer goes by itself. May sleep, ten seconds for each. What is
+ * lost by it is said in the kernel's log.
+ */
+void qcow_device_detach_owned(const struct file *owner)
+{
+	struct qcow_device *dev;
+	int index = 0, err;
+
+	while ((dev = device_next_owned(owner, &index))) {
+		err = device_begin_detach(dev, 0, jiffies + DEVICE_DETACH_JIFFIES);
+		WARN_ON_ONCE(err == -EBUSY);
+		if (!err)
+			wait_for_completion_timeout(&dev->removed,
+						    DEVICE_DETACH_JIFFIES);
+		qcow_device_put(dev);
+		index++;
+	}
+}
+
+/* --- Status --- */
+
+/**
+ * qcow_device_status() - say what a device is and did
+ * @index: its number
+ * @by: as of qcow_device_get()
+ * @st: zeroed; the result
+ *
+ * May sleep. Return: 0 or -ENODEV.
+ */
+int qcow_device_status(int index, const struct file *by,
+		       struct qcow_ioc_status *st)
+{
+	struct qcow_device *dev;
+
+	mutex_lock(&qcow_devices_lock);
+	dev = __device_find(index, by);
+	if (dev)
+		qcow_device_fill_status(dev, st);
+	mutex_unlock(&qcow_devices_lock);
+	return dev ? 0 : -ENODEV;
+}
+
+int qcow_device_init(void)
+{
+	remove_wq = alloc_workqueue("qcow_remove", WQ_UNBOUND, 0);
+	return remove_wq ? 0 : -ENOMEM;
+}
+
+void qcow_device_exit(void)
+{
+	/* Waits for a detach that has dropped its module reference. */
+	destroy_workqueue(remove_wq);
+	idr_destroy(&devices);
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The files that devices consist of: opening one anew, and finding the device of a file.
+ *
+ * No name is looked up. A file is the same file if the inode is, and a block device if
+ * the device is, by whatever node it was opened.
+ */
+#include <linux/blkdev.h>
+#include <linux/cred.h>
+#include <linux/dcache.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/path.h>
+#include <uapi/linux/qcow.h>
+
+#include "dev/device.h"
+#include "dev/device_file.h"
+
+/**
+ * struct device_look - what is looked for in a device
+ * @arg: what the ioctl asks for, and its result
+ * @by: as of qcow_device_get()
+ * @file: find: the file
+ * @path: open: of the file that was found, referenced
+ * @host: open: the inode that has the file's data, referenced
+ */
+struct device_look {
+	struct qcow_ioc_file *arg;
+	const struct file *by;
+	const struct file *file;
+	struct path path;
+	struct inode *host;
+};
+
+/* The image of a number; under dev->chain_lock. */
+static struct qcow_image *device_image(struct qcow_device *dev, u32 number)
+{
+	struct qcow_image *img = dev->target.image;
+
+	lockdep_assert_held(&dev->chain_lock);
+	while (img && number--)
+		img = img->backing;
+	return img;
+}
+
+/* The file of an image, or its external data file. Return: it, or NULL. */
+static struct file *image_file(const struct qcow_image *img, bool data)
+{
+	if (!img)
+		return NULL;
+	return data ? img->data_file.file : img->file.file;
+}
+
+static void tell(const struct device_look *look, struct qcow_device *dev,
+		 const struct qcow_image *img, const struct file *file)
+{
+	struct qcow_ioc_file *arg = look->arg;
+
+	arg->index = dev->index;
+	arg->diskseq = dev->disk->diskseq;
+	arg->format = qcow_image_format(img);
+	arg->flags = file == img->data_file.file ? QCOW_FILE_DATA : 0;
+	if (file->f_mode & FMODE_WRITE)
+		arg->flags |= QCOW_FILE_WRITABLE;
+	if (d_unlinked(file->f_path.dentry))
+		arg->flags |= QCOW_FILE_DELETED;
+	if (dev->owner && dev->owner != look->by)
+		arg->flags |= QCOW_FILE_HIDDEN;
+}
+
+/* --- Opening one --- */
+
+static int take_file(struct qcow_device *dev, struct device_look *look)
+{
+	const struct qcow_image *img = device_image(dev, look->arg->image);
+	struct file *file = image_file(img, look->arg->flags & QCOW_FILE_DATA);
+
+	if (!file)
+		return -ENOENT;
+	look->path = file->f_path;
+	path_get(&look->path);
+	look->host = file->f_mapping->host;
+	ihold(look->host);
+	tell(look, dev, img, file);
+	return 1;
+}
+
+static int visit_to_take(struct qcow_device *dev, void *arg)
+{
+	struct device_look *look = arg;
+	u64 diskseq = look->arg->diskseq;
+	int ret;
+
+	if (dev->index != look->arg->index ||
+	    (dev->owner && dev->owner != look->by))
+		return -ENODEV;
+	if (diskseq && diskseq != dev->disk->diskseq)
+		return -ESTALE;
+	spin_lock(&dev->chain_lock);
+	ret = take_file(dev, look);
+	spin_unlock(&dev->chain_lock);
+	return ret;
+}
+
+/*
+ * The node of a block device may lead to another disk by now, if the one that is
+ * attached was unplugged.
+ */
+static struct file *open_taken(const struct device_look *look)
+{
+	struct file *file;
+
+	file = dentry_open(&look->path, O_RDONLY | O_NOATIME | O_LARGEFILE,
+			   current_cred());
+	if (IS_ERR(file) || file->f_mapping->host == look->host)
+		return file;
+	fput(file);
+	return ERR_PTR(-ESTALE);
+}
+
+/**
+ * qcow_device_open_file() - open a file of a device anew, for reading
+ * @arg: which: @index, @image, QCOW_FILE_DATA in @flags, and @diskseq; filled with what
+ *	is known of it
+ * @by: as of qcow_device_get()
+ *
+ * May sleep, as long as the filesystem takes to open a file. Return: the open file;
+ * or an ERR_PTR: -ENODEV: there is no such device; -ESTALE: it has another diskseq;
+ * -ENOENT: it has no such file; or why the file cannot be opened.
+ */
+struct file *qcow_device_open_file(struct qcow_ioc_file *arg,
+				   const struct file *by)
+{
+	struct device_look look = { .arg = arg, .by = by };
+	int ret = qcow_device_visit(arg->index, visit_to_take, &look);
+	struct file *file;
+
+	if (ret <= 0)
+		return ERR_PTR(ret ?: -ENODEV);
+	file = open_taken(&look);
+	path_put(&look.path);
+	iput(look.host);
+	return file;
+}
+
+/* --- Finding the device of one --- */
+
+static bool is_same_file(const struct file *attached, const struct file *file)
+{
+	const struct inode *host = attached->f_mapping->host;
+	const struct inode *inode = file_inode(file);
+
+	if (S_ISBLK(inode->i_mode))
+		return S_ISBLK(host->i_mode) &&
+		       I_BDEV((struct inode *)host)->bd_dev == inode->i_rdev;
+	/* The second is for filesystems that lie upon others, and their files below. */
+	return inode == file_inode(attached) || file->f_mapping->host == host;
+}
+
+static int find_in_image(struct qcow_device *dev, struct device_look *look,
+			 const struct qcow_image *img, u32 number)
+{
+	struct file *file;
+	int data;
+
+	for (data = 0; data <= 1; data++) {
+		file = image_file(img, data);
+		if (!file || !is_same_file(file, look->file))
+			continue;
+		tell(look, dev, img, file);
+		look->arg->image = number;
+		return 1;
+	}
+	return 0;
+}
+
+static int visit_to_find(struct qcow_device *dev, void *arg)
+{
+	const struct qcow_image *img;
+	u32 number = 0;
+	int found = 0;
+
+	spin_lock(&dev->chain_lock);
+	for (img = dev->target.image; img && !found; img = img->backing)
+		found = find_in_image(dev, arg, img, number++);
+	spin_unlock(&dev->chain_lock);
+	return found;
+}
+
+/**
+ * qcow_device_find_file() - find the device that a file belongs to
+ * @arg: @index: the lowest number to look at; the result
+ * @by: as of qcow_device_get(), but that devices of others are found, too, and
+ *	QCOW_FILE_HIDDEN says so
+ * @file: the file
+ *
+ * May sleep. Return: 0, or -ENOENT: there is none.
+ */
+int qcow_device_find_file(struct qcow_ioc_file *arg, const struct file *by,
+			  const struct file *file)
+{
+	struct device_look look = { .arg = arg, .by = by, .file = file };
+
+	return qcow_device_visit(arg->index, visit_to_find, &look) ? 0 : -ENOENT;
+}

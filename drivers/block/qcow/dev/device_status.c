@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The status of a device: its properties, its state, and its counters.
+ */
+#include <linux/blkdev.h>
+#include <linux/percpu.h>
+#include <uapi/linux/qcow.h>
+
+#include "dev/device_status.h"
+#include "file/cache.h"
+
+/**
+ * qcow_device_damaged() - was damage met in any image of a device's chain?
+ * @dev: the device
+ *
+ * Does not sleep.
+ */
+bool qcow_device_damaged(struct qcow_device *dev)
+{
+	bool damaged;
+
+	spin_lock(&dev->chain_lock);
+	damaged = qcow_image_chain_damaged(dev->target.image);
+	spin_unlock(&dev->chain_lock);
+	return damaged;
+}
+
+static void device_sum_stats(const struct qcow_device *dev,
+			     struct qcow_ioc_status *st)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct qcow_stats *s = per_cpu_ptr(dev->target.stats, cpu);
+
+		st->cache_hits += s->hits;
+		st->cache_misses += s->misses;
+		st->fast += s->fast;
+		st->slow += s->slow;
+		st->decompressed += s->decompressed;
+		st->errors += s->errors;
+	}
+}
+
+static u64 device_cache_used(struct qcow_device *dev)
+{
+	const struct qcow_image *img;
+	u64 used = 0;
+
+	spin_lock(&dev->chain_lock);
+	for (img = dev->target.image; img; img = img->backing)
+		if (img->cache)
+			used += qcow_cache_used(img->cache);
+	spin_unlock(&dev->chain_lock);
+	return used;
+}
+
+/**
+ * qcow_device_fill_status() - describe a device and count its work
+ * @dev: the device, which is not taken apart meanwhile
+ * @st: zeroed; the result
+ *
+ * Does not sleep.
+ */
+void qcow_device_fill_status(struct qcow_device *dev, struct qcow_ioc_status *st)
+{
+	const struct qcow_image *img = dev->target.image;
+
+	st->flags = dev->flags;
+	st->abi = QCOW_ABI_VERSION;
+	st->format = dev->format;
+	st->depth = dev->depth;
+	st->openers = disk_openers(dev->disk);
+	st->bytes = (u64)get_capacity(dev->disk) << SECTOR_SHIFT;
+	st->diskseq = dev->disk->diskseq;
+	if (img->layout.cluster_bits)
+		st->cluster_size = 1ULL << img->layout.cluster_bits;
+	st->cache_size = dev->cache_bytes;
+	if (dev->lazy)
+		st->state |= QCOW_STATE_LAZY;
+	if (READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
+		st->state |= QCOW_STATE_GOING;
+	if (img->file.direct)
+		st->state |= QCOW_STATE_DIRECT;
+	if (img->crypt)
+		st->state |= QCOW_STATE_ENCRYPTED;
+	if (qcow_device_damaged(dev))
+		st->state |= QCOW_STATE_CORRUPT;
+	st->cache_used = device_cache_used(dev);
+	device_sum_stats(dev, st);
+}

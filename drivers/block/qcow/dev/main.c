@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module: what is set up and taken down, in order.
+ */
+#include <linux/module.h>
+
+#include "data/part.h"
+#include "dev/change.h"
+#include "dev/ctl.h"
+#include "dev/device.h"
+#include "file/cache.h"
+#include "file/space.h"
+
+static int __init qcow_init(void)
+{
+	int err;
+
+	err = qcow_cache_init();
+	if (err)
+		return err;
+	err = qcow_space_init();
+	if (err)
+		goto cache;
+	err = qcow_part_init();
+	if (err)
+		goto space;
+	err = qcow_device_init();
+	if (err)
+		goto part;
+	err = qcow_change_init();
+	if (err)
+		goto device;
+	err = qcow_ctl_init();
+	if (err)
+		goto change;
+	return 0;
+
+change:
+	qcow_change_exit();
+device:
+	qcow_device_exit();
+part:
+	qcow_part_exit();
+space:
+	qcow_space_exit();
+cache:
+	qcow_cache_exit();
+	return err;
+}
+
+static void __exit qcow_exit(void)
+{
+	qcow_ctl_exit();
+	qcow_change_exit();
+	qcow_device_exit();
+	qcow_part_exit();
+	qcow_space_exit();
+	qcow_cache_exit();
+}
+
+module_init(qcow_init);
+module_exit(qcow_exit);
+
+MODULE_DESCRIPTION("Block devices backed by QEMU disk images");
+MODULE_LICENSE("GPL");

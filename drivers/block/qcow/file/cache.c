@@ -1,0 +1,680 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Metadata slices in memory: look-up without a lock, loading that others wait
+ * for, eviction by second chance when a limit is reached or memory is short.
+ *
+ * A slice in the xarray has a reference for being there. Whoever takes it out
+ * drops that one; the memory goes after a grace period, for qcow_cache_peek().
+ */
+#include <linux/bvec.h>
+#include <linux/completion.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include "compat/compat.h"
+#include "file/cache.h"
+#include "file/io.h"
+
+/* Slices that an insertion beyond the limit looks at to make room. */
+#define CACHE_EVICT_SCAN	16
+
+/* Dirty slices are many if they are more than the limit divided by this. */
+#define CACHE_CROWDED		4
+
+/* All caches, for the shrinker. */
+static LIST_HEAD(all_caches);
+static DEFINE_MUTEX(all_caches_lock);
+static struct shrinker *cache_shrinker;
+
+/* --- One slice --- */
+
+static void slice_free(struct qcow_slice *slice)
+{
+	kfree(slice->data);
+	kfree(slice);
+}
+
+static void slice_free_rcu(struct rcu_head *rcu)
+{
+	slice_free(container_of(rcu, struct qcow_slice, rcu));
+}
+
+static struct qcow_slice *slice_alloc(struct qcow_cache *cache,
+				      unsigned long index)
+{
+	struct qcow_slice *slice = kzalloc(sizeof(*slice), GFP_NOIO);
+
+	if (!slice)
+		return NULL;
+	slice->data = kmalloc(1UL << cache->slice_bits, GFP_NOIO);
+	if (!slice->data) {
+		kfree(slice);
+		return NULL;
+	}
+	slice->cache = cache;
+	slice->index = index;
+	INIT_LIST_HEAD(&slice->lru);
+	INIT_LIST_HEAD(&slice->dirty);
+	/* One for the cache, one for the caller. */
+	refcount_set(&slice->ref, 2);
+	__set_bit(QCOW_SLICE_LOADING, &slice->flags);
+	return slice;
+}
+
+/**
+ * qcow_cache_put() - let go of a slice
+ * @slice: from qcow_cache_get()
+ *
+ * Any context.
+ */
+void qcow_cache_put(struct qcow_slice *slice)
+{
+	if (refcount_dec_and_test(&slice->ref))
+		call_rcu(&slice->rcu, slice_free_rcu);
+}
+
+/* --- Eviction --- */
+
+/*
+ * Takes a slice that only the cache refers to out of the xarray. If @arg is not
+ * NULL, no more than are beyond the limit.
+ */
+static enum lru_status
+qcow_compat_lru_isolate(cache_isolate, item, list, arg)
+{
+	struct qcow_slice *slice = container_of(item, struct qcow_slice, lru);
+	struct qcow_cache *cache = slice->cache;
+
+	if (arg && atomic_long_read(&cache->count) <= cache->limit)
+		return LRU_SKIP;
+	if (test_and_clear_bit(QCOW_SLICE_REFERENCED, &slice->flags))
+		return LRU_ROTATE;
+	/* With the cache's reference gone, nobody can take a new one. */
+	if (!refcount_dec_if_one(&slice->ref))
+		return LRU_ROTATE;
+	list_lru_isolate(list, item);
+	xa_erase(&cache->slices, slice->index);
+	atomic_long_dec(&cache->count);
+	call_rcu(&slice->rcu, slice_free_rcu);
+	return LRU_REMOVED;
+}
+
+static void cache_make_room(struct qcow_cache *cache)
+{
+	if (atomic_long_read(&cache->count) > cache->limit)
+		list_lru_walk(&cache->lru, cache_isolate, cache,
+			      CACHE_EVICT_SCAN);
+}
+
+static unsigned long shrinker_count(struct shrinker *s,
+				    struct shrink_control *sc)
+{
+	struct qcow_cache *cache;
+	unsigned long n = 0;
+
+	if (!mutex_trylock(&all_caches_lock))
+		return 0;
+	list_for_each_entry(cache, &all_caches, caches)
+		n += list_lru_shrink_count(&cache->lru, sc);
+	mutex_unlock(&all_caches_lock);
+	return n ?: SHRINK_EMPTY;
+}
+
+static unsigned long shrinker_scan(struct shrinker *s,
+				   struct shrink_control *sc)
+{
+	struct qcow_cache *cache;
+	unsigned long freed = 0;
+
+	if (!mutex_trylock(&all_caches_lock))
+		return SHRINK_STOP;
+	list_for_each_entry(cache, &all_caches, caches) {
+		if (!sc->nr_to_scan)
+			break;
+		freed += list_lru_shrink_walk(&cache->lru, sc, cache_isolate,
+					      NULL);
+		/* What is dirty can go when it is written. */
+		if (cache->writeback && READ_ONCE(cache->nr_dirty))
+			mod_delayed_work(cache->wq, cache->writeback, 0);
+	}
+	mutex_unlock(&all_caches_lock);
+	return freed;
+}
+
+/* --- Loading --- */
+
+static struct qcow_slice *cache_lookup(struct qcow_cache *cache,
+				       unsigned long index)
+{
+	struct qcow_slice *slice;
+
+	rcu_read_lock();
+	slice = xa_load(&cache->slices, index);
+	if (slice && !refcount_inc_not_zero(&slice->ref))
+		slice = NULL;
+	rcu_read_unlock();
+	return slice;
+}
+
+static void slice_loaded(struct qcow_slice *slice)
+{
+	/* Pairs with qcow_cache_peek() and the wait in qcow_cache_get(). */
+	clear_bit_unlock(QCOW_SLICE_LOADING, &slice->flags);
+	/* wake_up_bit() looks for waiters after the bit is clear. */
+	smp_mb__after_atomic();
+	wake_up_bit(&slice->flags, QCOW_SLICE_LOADING);
+}
+
+/* A slice that could not be loaded leaves the cache before others see it. */
+static void slice_failed(struct qcow_slice *slice, int err)
+{
+	struct qcow_cache *cache = slice->cache;
+
+	slice->error = err;
+	xa_erase(&cache->slices, slice->index);
+	atomic_long_dec(&cache->count);
+	slice_loaded(slice);
+	/* The cache's reference. */
+	qcow_cache_put(slice);
+}
+
+static int slice_load(struct qcow_slice *slice, bool fresh)
+{
+	struct qcow_cache *cache = slice->cache;
+	u64 offset = (u64)slice->index << cache->slice_bits;
+	size_t bytes = 1UL << cache->slice_bits;
+	int err = 0;
+
+	if (fresh)
+		memset(slice->data, 0, bytes);
+	else
+		err = qcow_file_pread_table(cache->file, offset, slice->data,
+					    bytes, 2 * sizeof(u64));
+	if (err) {
+		slice_failed(slice, err);
+		return err;
+	}
+	slice_loaded(slice);
+	list_lru_add_obj(&cache->lru, &slice->lru);
+	cache_make_room(cache);
+	return 0;
+}
+
+/*
+ * Put a new slice into the cache and load it, or find that somebody else did.
+ * Return: a referenced slice, NULL to look again, or an error.
+ */
+static struct qcow_slice *cache_insert(struct qcow_cache *cache,
+				       unsigned long index, bool fresh)
+{
+	struct qcow_slice *slice = slice_alloc(cache, index);
+	int err;
+
+	if (!slice)
+		return ERR_PTR(-ENOMEM);
+	err = xa_insert(&cache->slices, index, slice, GFP_NOIO);
+	if (err) {
+		slice_free(slice);
+		return err == -EBUSY ? NULL : ERR_PTR(err);
+	}
+	atomic_long_inc(&cache->count);
+	err = slice_load(slice, fresh);
+	if (!err)
+		return slice;
+	qcow_cache_put(slice);
+	return ERR_PTR(err);
+}
+
+static struct qcow_slice *cache_get(struct qcow_cache *cache, u64 offset,
+				    bool fresh)
+{
+	unsigned long index = offset >> cache->slice_bits;
+	struct qcow_slice *slice;
+	int err;
+
+	do {
+		slice = cache_lookup(cache, index);
+		if (!slice)
+			slice = cache_insert(cache, index, fresh);
+	} while (!slice);
+	if (IS_ERR(slice))
+		return slice;
+
+	wait_on_bit(&slice->flags, QCOW_SLICE_LOADING, TASK_UNINTERRUPTIBLE);
+	set_bit(QCOW_SLICE_REFERENCED, &slice->flags);
+	err = slice->error;
+	if (!err)
+		return slice;
+	qcow_cache_put(slice);
+	return ERR_PTR(err);
+}
+
+/**
+ * qcow_cache_get() - get a slice, from the image file if need be
+ * @cache: the cache
+ * @offset: any byte of the slice, in bytes into the file
+ *
+ * May sleep, does not enter the block layer's reclaim. Callers that want the
+ * same slice wait for one read of it.
+ *
+ * Return: a slice to give to qcow_cache_put(), or the error of the read, or
+ * -ENOMEM.
+ */
+struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 offset)
+{
+	return cache_get(cache, offset, false);
+}
+
+/**
+ * qcow_cache_get_new() - get a slice of a table that is being made
+ * @cache: the cache
+ * @offset: any byte of the slice, in bytes into the file
+ *
+ * What the file or the cache holds of an earlier use of the place is replaced
+ * by zeros, and the slice is dirty. Nobody may be reading that earlier use any
+ * more. May sleep.
+ *
+ * Return: a slice to give to qcow_cache_put(), or -ENOMEM.
+ */
+struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 offset)
+{
+	struct qcow_slice *slice = cache_get(cache, offset, true);
+
+	if (IS_ERR(slice))
+		return slice;
+	spin_lock(&cache->lock);
+	clear_bit(QCOW_SLICE_VETTED, &slice->flags);
+	memset(slice->data, 0, 1UL << cache->slice_bits);
+	__qcow_cache_dirty(slice);
+	spin_unlock(&cache->lock);
+	return slice;
+}
+
+/* --- Writing back --- */
+
+/**
+ * struct writes - slices that are written side by side
+ * @left: transfers under way, and one more while some are started
+ * @done: completed when there are none
+ */
+struct writes {
+	atomic_t left;
+	struct completion done;
+};
+
+/**
+ * struct capture - a slice's data as it was at one moment
+ * @list: with the others of that moment
+ * @slice: referenced
+ * @data: the copy that is written
+ * @writes: with which it is written
+ * @fio: writes it
+ * @bvec: of @data
+ * @err: how that ended; -EAGAIN: it has to be written by itself
+ */
+struct capture {
+	struct list_head list;
+	struct qcow_slice *slice;
+	void *data;
+	struct writes *writes;
+	struct qcow_fio fio;
+	struct bio_vec bvec;
+	int err;
+};
+
+/**
+ * __qcow_cache_dirty() - a slice was or is being changed
+ * @slice: held by the caller
+ *
+ * Context: under cache->lock, under which the change itself is made, too.
+ */
+void __qcow_cache_dirty(struct qcow_slice *slice)
+{
+	struct qcow_cache *cache = slice->cache;
+
+	lockdep_assert_held(&cache->lock);
+	if (test_and_set_bit(QCOW_SLICE_DIRTY, &slice->flags))
+		return;
+	refcount_inc(&slice->ref);
+	list_add_tail(&slice->dirty, &cache->dirty);
+	cache->nr_dirty++;
+}
+
+/**
+ * qcow_cache_clean() - what was made of a slice is not to be written
+ * @cache: the cache
+ * @offset: any byte of the slice, in bytes into the file
+ *
+ * It was made by qcow_cache_get_new() for a table that came to nothing. Context:
+ * nobody uses it, and none is captured. Does not sleep.
+ */
+void qcow_cache_clean(struct qcow_cache *cache, u64 offset)
+{
+	struct qcow_slice *slice = cache_lookup(cache, offset >> cache->slice_bits);
+	bool dirty;
+
+	if (!slice)
+		return;
+	spin_lock(&cache->lock);
+	dirty = test_and_clear_bit(QCOW_SLICE_DIRTY, &slice->flags);
+	if (dirty) {
+		list_del_init(&slice->dirty);
+		cache->nr_dirty--;
+	}
+	spin_unlock(&cache->lock);
+	if (dirty)
+		qcow_cache_put(slice);
+	qcow_cache_put(slice);
+}
+
+static struct capture *capture_alloc(struct qcow_cache *cache)
+{
+	struct capture *c = kmalloc(sizeof(*c), GFP_NOIO);
+
+	if (!c)
+		return NULL;
+	c->data = kmalloc(1UL << cache->slice_bits, GFP_NOIO);
+	if (!c->data) {
+		kfree(c);
+		return NULL;
+	}
+	return c;
+}
+
+static void capture_free(struct capture *c)
+{
+	kfree(c->data);
+	kfree(c);
+}
+
+/* Takes the first slice off the list of dirty ones; false: there is none. */
+static bool capture_next(struct qcow_cache *cache, struct capture *c)
+{
+	struct qcow_slice *slice;
+
+	spin_lock(&cache->lock);
+	slice = list_first_entry_or_null(&cache->dirty, struct qcow_slice,
+					 dirty);
+	if (slice) {
+		memcpy(c->data, slice->data, 1UL << cache->slice_bits);
+		list_del_init(&slice->dirty);
+		clear_bit(QCOW_SLICE_DIRTY, &slice->flags);
+		cache->nr_dirty--;
+	}
+	spin_unlock(&cache->lock);
+	c->slice = slice;
+	return slice;
+}
+
+/**
+ * qcow_cache_capture() - take copies of all slices that are dirty now
+ * @cache: the cache
+ * @captured: an empty list that takes them; pass it to qcow_cache_forget()
+ *
+ * May sleep. Slices may be changed again at once; that is for the next capture.
+ * Return: 0 or -ENOMEM; what was captured until then is in the list.
+ */
+int qcow_cache_capture(struct qcow_cache *cache, struct list_head *captured)
+{
+	u32 nr = READ_ONCE(cache->nr_dirty);
+	struct capture *c;
+
+	while (nr--) {
+		c = capture_alloc(cache);
+		if (!c)
+			return -ENOMEM;
+		if (!capture_next(cache, c)) {
+			capture_free(c);
+			break;
+		}
+		list_add_tail(&c->list, captured);
+	}
+	return 0;
+}
+
+static void writes_put(struct writes *w)
+{
+	if (atomic_dec_and_test(&w->left))
+		complete(&w->done);
+}
+
+/* Any context. */
+static void capture_written(struct qcow_fio *fio, int err)
+{
+	struct capture *c = container_of(fio, struct capture, fio);
+
+	c->err = err;
+	writes_put(c->writes);
+}
+
+static u64 capture_pos(const struct qcow_cache *cache, const struct capture *c)
+{
+	return (u64)c->slice->index << cache->slice_bits;
+}
+
+/* Begin to write a slice, if direct I/O can do it. */
+static void capture_start(struct qcow_cache *cache, struct capture *c,
+			  struct writes *w)
+{
+	u32 len = 1U << cache->slice_bits;
+
+	c->err = -EAGAIN;
+	if (!qcow_file_is_direct(cache->file, capture_pos(cache, c), c->data, len))
+		return;
+	bvec_set_page(&c->bvec, virt_to_page(c->data), len,
+		      offset_in_page(c->data));
+	c->writes = w;
+	c->fio = (struct qcow_fio) {
+		.file = cache->file,
+		.write = true,
+		.pos = capture_pos(cache, c),
+		.bvec = &c->bvec,
+		.nr_bvec = 1,
+		.len = len,
+		.end = capture_written,
+	};
+	atomic_inc(&w->left);
+	if (qcow_file_io(&c->fio, false))
+		writes_put(w);
+}
+
+/* Side by side: a commit has many of them, and a disk does several at a time. */
+static void write_captured(struct qcow_cache *cache, struct list_head *captured)
+{
+	unsigned int noio = memalloc_noio_save();
+	struct writes w = { .left = ATOMIC_INIT(1) };
+	struct capture *c;
+
+	init_completion(&w.done);
+	list_for_each_entry(c, captured, list)
+		capture_start(cache, c, &w);
+	writes_put(&w);
+	wait_for_completion(&w.done);
+	memalloc_noio_restore(noio);
+}
+
+/**
+ * qcow_cache_write() - write captured slices to the image file
+ * @cache: the cache
+ * @captured: from qcow_cache_capture()
+ *
+ * May sleep. Nothing is synced. Return: 0 or the first error.
+ */
+int qcow_cache_write(struct qcow_cache *cache, struct list_head *captured)
+{
+	struct capture *c;
+
+	atomic_inc(&cache->file->busy);
+	write_captured(cache, captured);
+	atomic_dec(&cache->file->busy);
+	list_for_each_entry(c, captured, list) {
+		if (c->err == -EAGAIN)
+			c->err = qcow_file_pwrite(cache->file,
+						  capture_pos(cache, c), c->data,
+						  1UL << cache->slice_bits);
+		if (c->err)
+			return c->err;
+	}
+	return 0;
+}
+
+/**
+ * qcow_cache_forget() - drop captured slices
+ * @cache: the cache
+ * @captured: from qcow_cache_capture()
+ * @written: that worked, and is durable if it has to be; else they are dirty again
+ */
+void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
+		       bool written)
+{
+	struct capture *c, *next;
+
+	list_for_each_entry_safe(c, next, captured, list) {
+		if (!written) {
+			spin_lock(&cache->lock);
+			__qcow_cache_dirty(c->slice);
+			spin_unlock(&cache->lock);
+		}
+		qcow_cache_put(c->slice);
+		capture_free(c);
+	}
+	INIT_LIST_HEAD(captured);
+}
+
+/* --- The cache --- */
+
+/**
+ * qcow_cache_crowded() - are there many slices that cannot be evicted?
+ * @cache: the cache
+ *
+ * Any context.
+ */
+bool qcow_cache_crowded(const struct qcow_cache *cache)
+{
+	return READ_ONCE(cache->nr_dirty) > cache->limit / CACHE_CROWDED;
+}
+
+/**
+ * qcow_cache_full() - should those who make more dirty slices wait a little?
+ * @cache: the cache
+ *
+ * Any context.
+ */
+bool qcow_cache_full(const struct qcow_cache *cache)
+{
+	return READ_ONCE(cache->nr_dirty) > cache->limit;
+}
+
+/**
+ * qcow_cache_set_writeback() - say what writes dirty slices
+ * @cache: the cache
+ * @wq: where
+ * @work: it is started when memory is short; NULL: nothing, from now on
+ *
+ * May sleep.
+ */
+void qcow_cache_set_writeback(struct qcow_cache *cache,
+			      struct workqueue_struct *wq,
+			      struct delayed_work *work)
+{
+	mutex_lock(&all_caches_lock);
+	cache->wq = wq;
+	cache->writeback = work;
+	mutex_unlock(&all_caches_lock);
+}
+
+/**
+ * qcow_cache_used() - memory that a cache holds
+ * @cache: the cache
+ *
+ * Return: bytes of metadata.
+ */
+u64 qcow_cache_used(const struct qcow_cache *cache)
+{
+	return (u64)atomic_long_read(&cache->count) << cache->slice_bits;
+}
+
+/**
+ * qcow_cache_create() - make an empty cache
+ * @file: where its slices come from; stays open as long as the cache
+ * @slice_bits: log2 of the bytes of a slice, up to QCOW_CACHE_MAX_SLICE_BITS
+ * @bytes: of metadata to keep at most
+ *
+ * May sleep. Return: the cache or an ERR_PTR.
+ */
+struct qcow_cache *qcow_cache_create(struct qcow_file *file, u32 slice_bits,
+				     u64 bytes)
+{
+	struct qcow_cache *cache = kzalloc(sizeof(*cache), GFP_KERNEL);
+	int err;
+
+	if (!cache)
+		return ERR_PTR(-ENOMEM);
+	cache->file = file;
+	cache->slice_bits = slice_bits;
+	cache->limit = max_t(u64, bytes >> slice_bits, 1);
+	xa_init(&cache->slices);
+	spin_lock_init(&cache->lock);
+	seqcount_spinlock_init(&cache->seq, &cache->lock);
+	INIT_LIST_HEAD(&cache->dirty);
+	err = list_lru_init(&cache->lru);
+	if (err) {
+		kfree(cache);
+		return ERR_PTR(err);
+	}
+	mutex_lock(&all_caches_lock);
+	list_add_tail(&cache->caches, &all_caches);
+	mutex_unlock(&all_caches_lock);
+	return cache;
+}
+
+/**
+ * qcow_cache_destroy() - free a cache that nobody uses any more
+ * @cache: the cache, or NULL
+ *
+ * May sleep.
+ */
+void qcow_cache_destroy(struct qcow_cache *cache)
+{
+	struct qcow_slice *slice;
+	unsigned long index;
+
+	if (!cache)
+		return;
+	mutex_lock(&all_caches_lock);
+	list_del(&cache->caches);
+	mutex_unlock(&all_caches_lock);
+	xa_for_each(&cache->slices, index, slice) {
+		/* What could not be written is lost: that was reported. */
+		if (test_bit(QCOW_SLICE_DIRTY, &slice->flags))
+			qcow_cache_put(slice);
+		list_lru_del_obj(&cache->lru, &slice->lru);
+		xa_erase(&cache->slices, index);
+		WARN_ON_ONCE(refcount_read(&slice->ref) != 1);
+		qcow_cache_put(slice);
+	}
+	list_lru_destroy(&cache->lru);
+	xa_destroy(&cache->slices);
+	kfree(cache);
+}
+
+int qcow_cache_init(void)
+{
+	cache_shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE, "qcow-cache");
+	if (!cache_shrinker)
+		return -ENOMEM;
+	cache_shrinker->count_objects = shrinker_count;
+	cache_shrinker->scan_objects = shrinker_scan;
+	shrinker_register(cache_shrinker);
+	return 0;
+}
+
+void qcow_cache_exit(void)
+{
+	shrinker_free(cache_shrinker);
+	/* Slices may still wait for a grace period to be freed by our code. */
+	rcu_barrier();
+}

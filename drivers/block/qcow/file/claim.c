@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Claims of the files and block devices that images lie on.
+ *
+ * The kernel gives a block device to one holder at a time: a filesystem, a mapped
+ * device, swap, or an open with O_EXCL. This driver is one holder for all of its
+ * devices, so that several of them can read one block device. Which of them may share
+ * one is decided here: those that only read it.
+ *
+ * The same holds for regular files. QEMU's locks, which qcowctl takes, keep others off
+ * as well, but not every filesystem has locks.
+ */
+#include <linux/blkdev.h>
+#include <linux/fs.h>
+#include <linux/mutex.h>
+
+#include "compat/compat.h"
+#include "file/claim.h"
+
+static LIST_HEAD(claims);
+/* Protects the list. */
+static DEFINE_MUTEX(claims_lock);
+
+/* The holder, as far as the kernel is concerned. */
+static const char claim_holder[] = "qcow";
+
+/* The second is for filesystems that lie upon others, and their files below. */
+static bool claim_same_file(const struct qcow_claim *a, const struct qcow_claim *b)
+{
+	return file_inode(a->file) == file_inode(b->file) ||
+	       a->file->f_mapping->host == b->file->f_mapping->host;
+}
+
+/* Whether two claims are of the same bytes. */
+static bool claim_overlaps(const struct qcow_claim *a, const struct qcow_claim *b)
+{
+	if (!a->bdev || !b->bdev)
+		return !a->bdev && !b->bdev && claim_same_file(a, b);
+	if (a->bdev == b->bdev)
+		return true;
+	return a->bdev->bd_disk == b->bdev->bd_disk &&
+	       (!bdev_is_partition(a->bdev) || !bdev_is_partition(b->bdev));
+}
+
+/*
+ * Add a claim to the list. @shared: the result: another device of this driver reads
+ * some of the same sectors.
+ */
+static int claim_add(struct qcow_claim *c, const struct qcow_claim *instead,
+		     bool *shared, struct qcow_msg *msg)
+{
+	const struct qcow_claim *other;
+	int err = 0;
+
+	mutex_lock(&claims_lock);
+	list_for_each_entry(other, &claims, list) {
+		if (other == instead || !claim_overlaps(c, other))
+			continue;
+		if (c->write || other->write) {
+			err = qcow_fail(msg, -EBUSY, "is in use by /dev/%s; detach that, or use a copy of the image",
+					other->device);
+			break;
+		}
+		*shared = true;
+	}
+	if (!err)
+		list_add(&c->list, &claims);
+	mutex_unlock(&claims_lock);
+	return err;
+}
+
+static void claim_remove(struct qcow_claim *c)
+{
+	mutex_lock(&claims_lock);
+	list_del(&c->list);
+	mutex_unlock(&claims_lock);
+	c->file = NULL;
+	c->bdev = NULL;
+}
+
+/* Claim a block device from others than this driver. Return: as qcow_claim_take(). */
+static int claim_from_kernel(struct qcow_claim *c, bool shared, struct qcow_msg *msg)
+{
+	void *held = qcow_compat_claim(c->bdev->bd_dev, (void *)claim_holder);
+	int err;
+
+	if (!IS_ERR(held)) {
+		c->held = held;
+		return 0;
+	}
+	err = PTR_ERR(held);
+	if (err == -EBUSY && !c->write) {
+		c->others = !shared;
+		return 0;
+	}
+	if (err == -EBUSY)
+		return qcow_fail(msg, err, "is in use; stop that first, or attach it read-only with -r");
+	return qcow_fail(msg, err, "cannot be claimed (error %d)", -err);
+}
+
+/**
+ * qcow_claim_take() - claim an image file, or the block device that it is
+ * @c: zeroed; the claim, to be given to qcow_claim_drop()
+ * @file: the image, open as long as the claim lasts
+ * @device: name of the qcow device; it stays as long as the claim
+ * @write: the file will be written. Then no other device of this driver may have it,
+ *	and nobody else may have the block device
+ * @instead: a claim of the same file that this one replaces, or NULL
+ * @msg: says why it failed
+ *
+ * A block device that is only read may be in use by others: it is read without being
+ * claimed then, and @c->others is set. May sleep.
+ * Return: 0; -EBUSY: somebody has it; or another error of opening it.
+ */
+int qcow_claim_take(struct qcow_claim *c, const struct file *file,
+		    const char *device, bool write,
+		    const struct qcow_claim *instead, struct qcow_msg *msg)
+{
+	struct inode *inode = file->f_mapping->host;
+	bool shared = instead;
+	int err;
+
+	c->file = file;
+	c->bdev = S_ISBLK(inode->i_mode) ? I_BDEV(inode) : NULL;
+	c->device = device;
+	c->write = write;
+	err = claim_add(c, instead, &shared, msg);
+	if (err) {
+		c->file = NULL;
+		return err;
+	}
+	err = c->bdev ? claim_from_kernel(c, shared, msg) : 0;
+	if (err)
+		claim_remove(c);
+	return err;
+}
+
+/**
+ * qcow_claim_drop() - let go of a file or block device
+ * @c: from qcow_claim_take(), or zeroed
+ *
+ * May sleep. A worker has let go when it returns, a task when that leaves the kernel.
+ */
+void qcow_claim_drop(struct qcow_claim *c)
+{
+	if (!c->file)
+		return;
+	if (c->held)
+		qcow_compat_unclaim(c->held, (void *)claim_holder);
+	c->held = NULL;
+	claim_remove(c);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_CLAIM_H
+#define _QCOW_CLAIM_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+#include "ondisk/pure.h"
+
+struct block_device;
+struct file;
+
+/**
+ * struct qcow_claim - a file or block device that an image lies on is claimed
+ * @list: in the list of all claims, if @file is set
+ * @file: the image's open file; NULL: nothing is claimed
+ * @bdev: the block device that it is; NULL: a regular file
+ * @device: name of the qcow device
+ * @write: it is written
+ * @others: somebody outside this driver had claimed it, so that it may change
+ * @held: the kernel's claim, or NULL
+ */
+struct qcow_claim {
+	struct list_head list;
+	const struct file *file;
+	struct block_device *bdev;
+	const char *device;
+	bool write;
+	bool others;
+	void *held;
+};
+
+int __must_check qcow_claim_take(struct qcow_claim *c, const struct file *file,
+				 const char *device, bool write,
+				 const struct qcow_claim *instead,
+				 struct qcow_msg *msg);
+void qcow_claim_drop(struct qcow_claim *c);
+
+#endif /* _QCOW_CLAIM_H */

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Compressed clusters: each is read and decompressed by a work item of its own,
+ * so that one request keeps all CPUs busy, and stays in memory for the reads
+ * that follow, so that a sequential reader in small steps pays once.
+ *
+ * A cluster is in comp->table from the time somebody wants it. While it is being
+ * decompressed, those who want it are on its list of waiters and are served when
+ * it is done: nobody sleeps for it. Then it is also in comp->ready, most
+ * recently used first, until it is evicted.
+ *
+ * The workqueue runs no more of them at a time than there are CPUs, which bounds
+ * the memory they take; and it is theirs alone, so that they go on whatever else
+ * waits for them.
+ */
+#include <linux/hashtable.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/refcount.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/uio.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "compat/compat.h"
+#include "file/comp.h"
+#include "ondisk/format.h"
+
+/* Decompressed clusters kept: bytes they take together, and their number. */
+#define COMP_KEEP_BYTES		(4U << 20)
+#define COMP_KEEP_MIN		4
+#define COMP_KEEP_MAX		32
+
+/* Clusters that wait to be decompressed; more have to wait for them. */
+#define COMP_LOADING_MAX	256
+
+/* log2 of the buckets that clusters are found by. */
+#define COMP_TABLE_BITS		6
+
+/**
+ * struct dcluster - a decompressed cluster
+ * @node: in comp->table
+ * @lru: in comp->ready
+ * @comp: whose it is
+ * @host: bytes into the file of the stored data, which names the cluster
+ * @csize: bytes stored, the last of which may be another cluster's
+ * @ref: one for being in the table, one for each that copies from it
+ * @ready: @data or @error is there; under comp->lock, or after it was seen true
+ * @error: 0 or a negative errno
+ * @waiters: parts to serve when it is ready; under comp->lock
+ * @work: reads and decompresses it
+ * @bio: on whose submitter's account: of the first part, which waits meanwhile
+ * @data: the cluster
+ */
+struct dcluster {
+	struct hlist_node node;
+	struct list_head lru;
+	struct qcow_comp *comp;
+	u64 host;
+	u32 csize;
+	refcount_t ref;
+	bool ready;
+	int error;
+	struct list_head waiters;
+	struct work_struct work;
+	struct bio *bio;
+	void *data;
+};
+
+/**
+ * struct comp_workspace - what one decompression needs besides its output
+ * @list: in comp->workspaces while unused
+ * @scratch: the codec's
+ */
+struct comp_workspace {
+	struct list_head list;
+	void *scratch;
+};
+
+/**
+ * struct qcow_comp - the compressed clusters of one image
+ * @file: where they are stored
+ * @codec: how
+ * @cluster_bits: log2 of the bytes of a decompressed one
+ * @wq: where they are decompressed
+ * @decompressed: count of decompressions
+ * @room: waited for by those who found too many loading
+ * @lock: protects the lists and counts below; process context
+ * @table: all clusters, by host offset
+ * @ready: decompressed ones, most recently used first
+ * @nr_ready: entries in @ready
+ * @nr_loading: entries of @table that are not in @ready
+ * @keep: entries to keep in @ready
+ * @workspaces: unused ones
+ * @nr_workspaces: in @workspaces
+ */
+struct qcow_comp {
+	struct qcow_file *file;
+	const struct qcow_codec *codec;
+	u32 cluster_bits;
+	struct workqueue_struct *wq;
+	u64 __percpu *decompressed;
+	wait_queue_head_t room;
+
+	/* Protects what follows. */
+	spinlock_t lock;
+	DECLARE_HASHTABLE(table, COMP_TABLE_BITS);
+	struct list_head ready;
+	u32 nr_ready;
+	u32 nr_loading;
+	u32 keep;
+	struct list_head workspaces;
+	u32 nr_workspaces;
+};
+
+static const struct qcow_codec *const codecs[] = {
+	[QCOW_DISK_COMPRESSION_ZLIB] = &qcow_codec_zlib,
+	[QCOW_DISK_COMPRESSION_ZSTD] = &qcow_codec_zstd,
+};
+
+/**
+ * qcow_comp_codec() - find the codec of a compression type
+ * @type: QCOW_DISK_COMPRESSION_*
+ *
+ * Return: the codec or NULL.
+ */
+const struct qcow_codec *qcow_comp_codec(u32 type)
+{
+	return type < ARRAY_SIZE(codecs) ? codecs[type] : NULL;
+}
+
+/* --- Workspaces --- */
+
+static void workspace_free(struct comp_workspace *ws)
+{
+	kvfree(ws->scratch);
+	kfree(ws);
+}
+
+static struct comp_workspace *workspace_alloc(struct qcow_comp *comp)
+{
+	struct comp_workspace *ws = kmalloc(sizeof(*ws), GFP_NOIO);
+
+	if (!ws)
+		return NULL;
+	ws->scratch = kvmalloc(comp->codec->workspace_size(), GFP_NOIO);
+	if (!ws->scratch) {
+		kfree(ws);
+		return NULL;
+	}
+	return ws;
+}
+
+static struct comp_workspace *workspace_get(struct qcow_comp *comp)
+{
+	struct comp_workspace *ws;
+
+	spin_lock(&comp->lock);
+	ws = list_first_entry_or_null(&comp->workspaces, struct comp_workspace,
+				      list);
+	if (ws) {
+		list_del(&ws->list);
+		comp->nr_workspaces--;
+	}
+	spin_unlock(&comp->lock);
+	return ws ?: workspace_alloc(comp);
+}
+
+static void workspace_put(struct qcow_comp *comp, struct comp_workspace *ws)
+{
+	spin_lock(&comp->lock);
+	if (comp->nr_workspaces < num_online_cpus()) {
+		list_add(&ws->list, &comp->workspaces);
+		comp->nr_workspaces++;
+		ws = NULL;
+	}
+	spin_unlock(&comp->lock);
+	if (ws)
+		workspace_free(ws);
+}
+
+/* --- One decompressed cluster --- */
+
+static void dcluster_put(struct dcluster *dc)
+{
+	if (refcount_dec_and_test(&dc->ref)) {
+		kvfree(dc->data);
+		kfree(dc);
+	}
+}
+
+/* Out of sight; its reference is the caller's to drop. */
+static void __dcluster_unlink(struct qcow_comp *comp, struct dcluster *dc)
+{
+	lockdep_assert_held(&comp->lock);
+	hash_del(&dc->node);
+	list_del_init(&dc->lru);
+}
+
+/* Takes the least recently used ready cluster out, if there are too many. */
+static struct dcluster *__comp_evict(struct qcow_comp *comp)
+{
+	struct dcluster *dc;
+
+	lockdep_assert_held(&comp->lock);
+	if (comp->nr_ready <= comp->keep)
+		return NULL;
+	dc = list_last_entry(&comp->ready, struct dcluster, lru);
+	__dcluster_unlink(comp, dc);
+	comp->nr_ready--;
+	return dc;
+}
+
+static struct dcluster *__comp_find(struct qcow_comp *comp, u64 host, u32 csize)
+{
+	struct dcluster *dc;
+
+	lockdep_assert_held(&comp->lock);
+	hash_for_each_possible(comp->table, dc, node, host)
+		if (dc->host == host && dc->csize == csize)
+			return dc;
+	return NULL;
+}
+
+/* Serve a part from a ready cluster. */
+static void dcluster_serve(struct dcluster *dc, struct qcow_part *part)
+{
+	struct qcow_fio *fio = &part->fio;
+	struct iov_iter iter;
+	int err = dc->error;
+
+	if (!err) {
+		qcow_iter_init(&iter, ITER_DEST, fio->bvec, fio->nr_bvec,
+			       fio->skip, fio->len);
+		if (copy_to_iter(dc->data + part->in_cluster, fio->len,
+				 &iter) != fio->len)
+			err = -EIO;
+	}
+	fio->end(fio, err);
+}
+
+/* The cluster is there or never will be: serve everybody who waits for it. */
+static void dcluster_finish(struct dcluster *dc, int err)
+{
+	struct qcow_comp *comp = dc->comp;
+	struct dcluster *evicted;
+	struct qcow_part *part, *next;
+	LIST_HEAD(waiters);
+
+	spin_lock(&comp->lock);
+	dc->error = err;
+	dc->ready = true;
+	list_splice_init(&dc->waiters, &waiters);
+	refcount_inc(&dc->ref);
+	comp->nr_loading--;
+	if (err) {
+		__dcluster_unlink(comp, dc);
+		evicted = dc;
+	} else {
+		list_add(&dc->lru, &comp->ready);
+		comp->nr_ready++;
+		evicted = __comp_evict(comp);
+	}
+	spin_unlock(&comp->lock);
+
+	wake_up(&comp->room);
+	if (evicted)
+		dcluster_put(evicted);
+	list_for_each_entry_safe(part, next, &waiters, waiter)
+		dcluster_serve(dc, part);
+	dcluster_put(dc);
+}
+
+static int dcluster_decompress(struct dcluster *dc, const void *stored, u32 len)
+{
+	struct qcow_comp *comp = dc->comp;
+	struct comp_workspace *ws = workspace_get(comp);
+	int err;
+
+	if (!ws)
+		return -ENOMEM;
+	err = comp->codec->decompress(ws->scratch, dc->data,
+				      1UL << comp->cluster_bits, stored,
+				      len);
+	workspace_put(comp, ws);
+	this_cpu_inc(*comp->decompressed);
+	return err ? -EBADMSG : 0;
+}
+
+static int dcluster_load(struct dcluster *dc)
+{
+	struct qcow_comp *comp = dc->comp;
+	/* A stream that was cut off must not go on with zeros. */
+	u32 len = qcow_file_there(comp->file, dc->host, dc->csize);
+	void *stored;
+	int err = -ENOMEM;
+
+	if (!len)
+		return -EIO;
+	dc->data = kvmalloc(1UL << comp->cluster_bits, GFP_NOIO);
+	stored = kvmalloc(len, GFP_NOIO);
+	if (dc->data && stored)
+		err = qcow_file_pread(comp->file, dc->host, stored, len);
+	if (!err)
+		err = dcluster_decompress(dc, stored, len);
+	kvfree(stored);
+	return err;
+}
+
+static void dcluster_work(struct work_struct *work)
+{
+	struct dcluster *dc = container_of(work, struct dcluster, work);
+	struct qcow_worker w;
+
+	qcow_worker_begin_for(&w, dc->bio);
+	dcluster_finish(dc, dcluster_load(dc));
+	qcow_worker_end_for(&w);
+}
+
+static struct dcluster *dcluster_alloc(struct qcow_comp *comp,
+				       const struct qcow_part *part, gfp_t gfp)
+{
+	struct dcluster *dc = kzalloc(sizeof(*dc), gfp);
+
+	if (!dc)
+		return NULL;
+	dc->comp = comp;
+	dc->host = part->host;
+	dc->csize = part->csize;
+	dc->bio = part->io->bio;
+	refcount_set(&dc->ref, 1);
+	INIT_LIST_HEAD(&dc->lru);
+	INIT_LIST_HEAD(&dc->waiters);
+	INIT_WORK(&dc->work, dcluster_work);
+	return dc;
+}
+
+/* --- Reading --- */
+
+/* Serve the part, or let it wait, if its cluster is known. */
+static bool comp_join(struct qcow_comp *comp, struct qcow_part *part)
+{
+	struct dcluster *dc;
+	bool known, ready;
+
+	spin_lock(&comp->lock);
+	dc = __comp_find(comp, part->host, part->csize);
+	known = dc;
+	ready = dc && dc->ready;
+	if (ready) {
+		refcount_inc(&dc->ref);
+		list_move(&dc->lru, &comp->ready);
+	} else if (known) {
+		list_add_tail(&part->waiter, &dc->waiters);
+	}
+	spin_unlock(&comp->lock);
+
+	if (ready) {
+		dcluster_serve(dc, part);
+		dcluster_put(dc);
+	}
+	return known;
+}
+
+/*
+ * Put a new cluster in place, with the part waiting for it.
+ *
+ * Return: 0; -EAGAIN: too many are loading; -EEXIST: somebody else did it.
+ */
+static int comp_insert(struct qcow_comp *comp, struct dcluster *fresh,
+		       struct qcow_part *part)
+{
+	int err = 0;
+
+	spin_lock(&comp->lock);
+	if (__comp_find(comp, fresh->host, fresh->csize)) {
+		err = -EEXIST;
+	} else if (comp->nr_loading >= COMP_LOADING_MAX) {
+		err = -EAGAIN;
+	} else {
+		hash_add(comp->table, &fresh->node, fresh->host);
+		comp->nr_loading++;
+		list_add_tail(&part->waiter, &fresh->waiters);
+	}
+	spin_unlock(&comp->lock);
+	return err;
+}
+
+/* As qcow_comp_read(), for a cluster that was not known. */
+static int comp_start(struct qcow_comp *comp, struct qcow_part *part,
+		      bool nowait)
+{
+	gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_NOIO;
+	struct dcluster *fresh = dcluster_alloc(comp, part, gfp);
+	int err;
+
+	if (!fresh)
+		return nowait ? -EAGAIN : -ENOMEM;
+	err = comp_insert(comp, fresh, part);
+	if (err) {
+		kfree(fresh);
+		return err;
+	}
+	queue_work(comp->wq, &fresh->work);
+	return 0;
+}
+
+/**
+ * qcow_comp_read() - read a part from a compressed cluster
+ * @comp: the image's compressed clusters
+ * @part: what to read: host, csize, in_cluster, and fio's memory, len, end
+ * @nowait: the caller must not be made to sleep
+ *
+ * Process context. Return: 0: fio.end() was or will be called, never with
+ * -EAGAIN, but with -EBADMSG if the stored data is damaged; -EAGAIN: it would
+ * sleep; -ENOMEM.
+ */
+int qcow_comp_read(struct qcow_comp *comp, struct qcow_part *part, bool nowait)
+{
+	int err;
+
+	while (!comp_join(comp, part)) {
+		err = comp_start(comp, part, nowait);
+		if (!err)
+			return 0;
+		if (err == -EAGAIN && !nowait)
+			wait_event(comp->room, READ_ONCE(comp->nr_loading) <
+					       COMP_LOADING_MAX);
+		else if (err != -EEXIST)
+			return err;
+	}
+	return 0;
+}
+
+/**
+ * qcow_comp_create() - prepare for an image's compressed clusters
+ * @file: where they are stored; stays open as long as the result
+ * @codec: how
+ * @cluster_bits: log2 of the bytes of a decompressed one
+ * @wq: where they are decompressed; for nothing else
+ * @decompressed: counts them
+ *
+ * May sleep. Memory for decompressing is taken when the first one is met.
+ *
+ * Return: to be given to qcow_comp_destroy(), or NULL without memory.
+ */
+struct qcow_comp *qcow_comp_create(struct qcow_file *file,
+				   const struct qcow_codec *codec,
+				   u32 cluster_bits,
+				   struct workqueue_struct *wq,
+				   u64 __percpu *decompressed)
+{
+	struct qcow_comp *comp = kzalloc(sizeof(*comp), GFP_KERNEL);
+
+	if (!comp)
+		return NULL;
+	comp->file = file;
+	comp->codec = codec;
+	comp->cluster_bits = cluster_bits;
+	comp->wq = wq;
+	comp->decompressed = decompressed;
+	spin_lock_init(&comp->lock);
+	init_waitqueue_head(&comp->room);
+	hash_init(comp->table);
+	INIT_LIST_HEAD(&comp->ready);
+	INIT_LIST_HEAD(&comp->workspaces);
+	comp->keep = clamp_t(u32, COMP_KEEP_BYTES >> cluster_bits,
+			     COMP_KEEP_MIN, COMP_KEEP_MAX);
+	return comp;
+}
+
+/**
+ * qcow_comp_destroy() - free what was decompressed
+ * @comp: from qcow_comp_create(), or NULL; no read is under way
+ */
+void qcow_comp_destroy(struct qcow_comp *comp)
+{
+	struct comp_workspace *ws, *next_ws;
+	struct dcluster *dc, *next;
+
+	if (!comp)
+		return;
+	list_for_each_entry_safe(dc, next, &comp->ready, lru)
+		dcluster_put(dc);
+	list_for_each_entry_safe(ws, next_ws, &comp->workspaces, list)
+		workspace_free(ws);
+	kfree(comp);
+}

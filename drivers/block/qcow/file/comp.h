@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_COMP_H
+#define _QCOW_COMP_H
+
+#include "file/file.h"
+
+/**
+ * struct qcow_codec - a compression method
+ * @name: as qemu-img spells it
+ * @workspace_size: bytes of scratch memory that decompress() needs
+ * @decompress: fill @dst with exactly @dst_len bytes from @src, of which the
+ *	end may be unrelated data. Context: does not sleep. Return: 0 or -EIO
+ */
+struct qcow_codec {
+	const char *name;
+	size_t (*workspace_size)(void);
+	int (*decompress)(void *workspace, void *dst, size_t dst_len,
+			  const void *src, size_t src_len);
+};
+
+extern const struct qcow_codec qcow_codec_zlib;
+extern const struct qcow_codec qcow_codec_zstd;
+
+const struct qcow_codec *qcow_comp_codec(u32 type);
+
+struct qcow_comp;
+
+struct qcow_comp *qcow_comp_create(struct qcow_file *file,
+				   const struct qcow_codec *codec,
+				   u32 cluster_bits,
+				   struct workqueue_struct *wq,
+				   u64 __percpu *decompressed);
+void qcow_comp_destroy(struct qcow_comp *comp);
+int __must_check qcow_comp_read(struct qcow_comp *comp, struct qcow_part *part,
+				bool nowait);
+
+#endif /* _QCOW_COMP_H */

@@ -1,0 +1,673 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Image files, and reads and writes of the kernel's own memory: direct or through
+ * the page cache. Guest data is transferred by file_io.c.
+ *
+ * What lies past the end of a file reads as zeros, data and metadata alike, as
+ * in QEMU. A file that became shorter than it was at attach, or when it was last
+ * made durable, is damaged, though: zeros would stand where data was.
+ */
+#include <linux/blkdev.h>
+#include <linux/file.h>
+#include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/stat.h>
+#include <linux/uio.h>
+#include <linux/vmalloc.h>
+
+#include "compat/compat.h"
+#include "file/file.h"
+
+/* Pages that one transfer to a kernel buffer spans at most. */
+#define FILE_PREAD_PAGES	16
+
+/* Bytes of the file, now. */
+u64 qcow_file_size(const struct qcow_file *f)
+{
+	return i_size_read(f->file->f_mapping->host);
+}
+
+/* Whether it is a regular file, not a block device. */
+bool qcow_file_regular(const struct qcow_file *f)
+{
+	return S_ISREG(f->file->f_mapping->host->i_mode);
+}
+
+/*
+ * Alignment that direct I/O needs, or 0 if the file has none. Filesystems that
+ * do not tell are taken to need that of their device, or a page. Network
+ * filesystems, which do not tell and have no device, are given direct I/O only
+ * if it is asked for, and never for the kernel's own memory: they may keep
+ * references to its pages for longer than the read takes.
+ */
+static u32 file_dio_align(struct qcow_file *f, bool asked)
+{
+	struct inode *inode = f->file->f_mapping->host;
+	struct kstat stat = { };
+
+	f->mem_mask = SECTOR_SIZE - 1;
+	f->direct_kmem = true;
+	if (!(f->file->f_mode & FMODE_CAN_ODIRECT))
+		return 0;
+	if (S_ISBLK(inode->i_mode))
+		return bdev_logical_block_size(I_BDEV(inode));
+	if (!vfs_getattr(&f->file->f_path, &stat, STATX_DIOALIGN,
+			 AT_STATX_SYNC_AS_STAT) &&
+	    stat.result_mask & STATX_DIOALIGN) {
+		if (stat.dio_mem_align)
+			f->mem_mask = stat.dio_mem_align - 1;
+		return stat.dio_offset_align;
+	}
+	f->direct_kmem = inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV;
+	if (!f->direct_kmem && !asked)
+		return 0;
+	if (inode->i_sb->s_bdev)
+		return bdev_logical_block_size(inode->i_sb->s_bdev);
+	return PAGE_SIZE;
+}
+
+/**
+ * qcow_file_begin_write() - keep freezes of the file's filesystem off
+ * @f: the file
+ * @nowait: rather fail than wait until one is over
+ *
+ * Until qcow_file_end_write(), which may be called by another task and in any context,
+ * once the filesystem has completed the write. May sleep, unless @nowait.
+ * Return: whether it may begin.
+ */
+bool qcow_file_begin_write(const struct qcow_file *f, bool nowait)
+{
+	struct super_block *sb = f->file->f_mapping->host->i_sb;
+
+	if (!qcow_file_regular(f))
+		return true;
+	if (!nowait)
+		sb_start_write(sb);
+	else if (!sb_start_write_trylock(sb))
+		return false;
+	/* For lockdep: it need not be this task that lets go. */
+	__sb_writers_release(sb, SB_FREEZE_WRITE);
+	return true;
+}
+
+/**
+ * qcow_file_end_write() - freezes may come again
+ * @f: as for qcow_file_begin_write()
+ *
+ * Any context.
+ */
+void qcow_file_end_write(const struct qcow_file *f)
+{
+	struct super_block *sb = f->file->f_mapping->host->i_sb;
+
+	if (!qcow_file_regular(f))
+		return;
+	__sb_writers_acquired(sb, SB_FREEZE_WRITE);
+	sb_end_write(sb);
+}
+
+/* Read into or write from @iter synchronously; may sleep. */
+static ssize_t file_sync_iter(struct qcow_file *f, u64 pos,
+			      struct iov_iter *iter, bool direct, bool write)
+{
+	struct kiocb iocb;
+	ssize_t res;
+
+	if (!write && pos >= qcow_file_size(f))
+		return 0;
+	init_sync_kiocb(&iocb, f->file);
+	iocb.ki_flags = direct ? IOCB_DIRECT : 0;
+	iocb.ki_pos = pos;
+	if (!write)
+		return f->file->f_op->read_iter(&iocb, iter);
+	iocb.ki_flags |= IOCB_WRITE;
+	if (!qcow_file_begin_write(f, false))
+		return -EAGAIN;
+	res = f->file->f_op->write_iter(&iocb, iter);
+	qcow_file_end_write(f);
+	return res;
+}
+
+/* Through the page cache, to or from any kernel memory. */
+static ssize_t file_cached(struct qcow_file *f, u64 pos, void *buf, size_t len,
+			   bool write)
+{
+	struct kvec kvec = { .iov_base = buf, .iov_len = len };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, write ? ITER_SOURCE : ITER_DEST, &kvec, 1, len);
+	return file_sync_iter(f, pos, &iter, false, write);
+}
+
+/**
+ * qcow_file_bvecs() - describe kernel memory by pages
+ * @bvec: the result; room for one more than @len has whole pages, and one more
+ *	if @buf does not begin with a page
+ * @buf: kmalloc or vmalloc memory
+ * @len: bytes
+ *
+ * Any context. Return: segments of @bvec that are used.
+ */
+u32 qcow_file_bvecs(struct bio_vec *bvec, void *buf, size_t len)
+{
+	u32 nr = 0, n;
+
+	for (; len; len -= n, buf += n, nr++) {
+		n = min_t(size_t, len, PAGE_SIZE - offset_in_page(buf));
+		bvec[nr].bv_page = is_vmalloc_addr(buf) ? vmalloc_to_page(buf) :
+							  virt_to_page(buf);
+		bvec[nr].bv_offset = offset_in_page(buf);
+		bvec[nr].bv_len = n;
+	}
+	return nr;
+}
+
+/**
+ * qcow_buf_alloc() - get kernel memory for I/O
+ * @buf: the result
+ * @len: bytes; as much as is wanted: it need not be in a row
+ *
+ * May sleep; starts no I/O for it. Return: 0 or -ENOMEM. Either way
+ * qcow_buf_free() gives it back.
+ */
+int qcow_buf_alloc(struct qcow_buf *buf, size_t len)
+{
+	buf->mem = kvmalloc(len, GFP_NOIO);
+	buf->bvec = kvmalloc_array(len / PAGE_SIZE + 2, sizeof(*buf->bvec),
+				   GFP_NOIO);
+	if (!buf->mem || !buf->bvec)
+		return -ENOMEM;
+	buf->nr_bvec = qcow_file_bvecs(buf->bvec, buf->mem, len);
+	return 0;
+}
+
+/**
+ * qcow_buf_free() - give back memory
+ * @buf: from qcow_buf_alloc(), or all zero
+ *
+ * May sleep.
+ */
+void qcow_buf_free(struct qcow_buf *buf)
+{
+	kvfree(buf->bvec);
+	kvfree(buf->mem);
+}
+
+/* Direct, up to FILE_PREAD_PAGES of any kernel memory. */
+static ssize_t file_direct(struct qcow_file *f, u64 pos, void *buf, size_t len,
+			   bool write)
+{
+	/* Memory that does not begin with a page spans one more. */
+	struct bio_vec bvec[FILE_PREAD_PAGES + 1];
+	struct iov_iter iter;
+	u32 nr;
+
+	len = min_t(size_t, len, FILE_PREAD_PAGES * PAGE_SIZE);
+	nr = qcow_file_bvecs(bvec, buf, len);
+	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, bvec, nr, len);
+	return file_sync_iter(f, pos, &iter, true, write);
+}
+
+static ssize_t file_kmem(struct qcow_file *f, u64 pos, void *buf, size_t len,
+			 bool direct, bool write)
+{
+	return direct ? file_direct(f, pos, buf, len, write) :
+			file_cached(f, pos, buf, len, write);
+}
+
+/*
+ * Read [@pos, @pos + @len) as far as the file goes. Return: bytes read, or a
+ * negative errno.
+ */
+static ssize_t file_pread_some(struct qcow_file *f, u64 pos, void *buf,
+			       size_t len, bool direct)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < len) {
+		n = file_kmem(f, pos + done, buf + done, len - done, direct,
+			      false);
+		if (n == -ENOMEM && qcow_charge_forgo_memory())
+			continue;
+		if (n < 0 && direct && qcow_file_direct_refused(n)) {
+			direct = false;
+			continue;
+		}
+		if (n < 0)
+			return n;
+		if (!n)
+			break;
+		done += n;
+		/* A short direct read ends off alignment only at the end. */
+		if (direct && (done & f->dio_mask))
+			break;
+	}
+	return done;
+}
+
+/**
+ * struct file_bounce - what direct I/O can address around a range that it cannot
+ * @start: bytes into the file
+ * @head: bytes before the range
+ * @size: bytes, the range and what is around it
+ * @buf: memory for them
+ */
+struct file_bounce {
+	u64 start;
+	size_t head;
+	size_t size;
+	void *buf;
+};
+
+/* Return: 0, with @b->buf to be given to kvfree(); or -ENOMEM. */
+static int file_bounce_init(const struct qcow_file *f, struct file_bounce *b,
+			    u64 pos, size_t len)
+{
+	b->start = pos & ~(u64)f->dio_mask;
+	b->head = pos - b->start;
+	b->size = (b->head + len + f->dio_mask) & ~(size_t)f->dio_mask;
+	b->buf = kvmalloc(max_t(size_t, b->size, PAGE_SIZE), GFP_NOIO);
+	return b->buf ? 0 : -ENOMEM;
+}
+
+/* As file_pread_some(), for a range that direct I/O cannot address. */
+static ssize_t file_pread_bounce(struct qcow_file *f, u64 pos, void *buf,
+				 size_t len)
+{
+	struct file_bounce b;
+	ssize_t n;
+
+	n = file_bounce_init(f, &b, pos, len);
+	if (n)
+		return n;
+	n = file_pread_some(f, b.start, b.buf, b.size, true);
+	if (n > 0) {
+		n = clamp_t(ssize_t, n - (ssize_t)b.head, 0, len);
+		memcpy(buf, b.buf + b.head, n);
+	}
+	kvfree(b.buf);
+	return n;
+}
+
+/* Whether direct I/O can address a range, with memory as it is. */
+static bool file_aligned(const struct qcow_file *f, u64 pos, const void *buf,
+			 size_t len)
+{
+	return !((pos | len) & f->dio_mask) &&
+	       !((unsigned long)buf & f->mem_mask);
+}
+
+/**
+ * qcow_file_is_direct() - can direct I/O transfer a piece of kernel memory as it is?
+ * @f: the file
+ * @pos: bytes into the file
+ * @buf: kmalloc memory
+ * @len: bytes
+ *
+ * Any context.
+ */
+bool qcow_file_is_direct(const struct qcow_file *f, u64 pos, const void *buf,
+			 size_t len)
+{
+	return f->direct && f->direct_kmem && file_aligned(f, pos, buf, len);
+}
+
+/**
+ * qcow_file_pread() - read into kernel memory
+ * @f: the file
+ * @pos: bytes into the file
+ * @buf: kmalloc or vmalloc memory
+ * @len: bytes
+ *
+ * Any alignment. What lies past the end of the file is zeros. May sleep.
+ *
+ * Return: 0, -ENOMEM, -EIO if the file shrank, or the filesystem's error.
+ */
+int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
+{
+	unsigned int noio = memalloc_noio_save();
+	bool direct = f->direct && f->direct_kmem;
+	u64 end = atomic64_read(&f->end);
+	ssize_t n;
+
+	atomic_inc(&f->busy);
+	if (pos > S64_MAX - len)
+		n = -EIO;
+	else if (direct && !file_aligned(f, pos, buf, len))
+		n = file_pread_bounce(f, pos, buf, len);
+	else
+		n = file_pread_some(f, pos, buf, len, direct);
+	atomic_dec(&f->busy);
+	memalloc_noio_restore(noio);
+	if (n < 0)
+		return n;
+	if (n < len) {
+		if (pos + n < end)
+			return -EIO;
+		memset(buf + n, 0, len - n);
+	}
+	return 0;
+}
+
+/**
+ * qcow_file_there() - how much of a range may be read
+ * @f: the file
+ * @pos: bytes into the file
+ * @len: bytes
+ *
+ * Any context. Return: @len; of a strict file, as much of it as lies before the end.
+ */
+size_t qcow_file_there(const struct qcow_file *f, u64 pos, size_t len)
+{
+	u64 size = qcow_file_size(f);
+
+	if (!f->strict || (pos < size && len <= size - pos))
+		return len;
+	return pos < size ? size - pos : 0;
+}
+
+/**
+ * qcow_file_pread_table() - read entries of a table into kernel memory
+ * @f: the file
+ * @pos: bytes into the file
+ * @buf: kmalloc or vmalloc memory
+ * @len: bytes
+ * @entry: bytes of an entry
+ *
+ * As qcow_file_pread(); but if some of it lies before the end of a strict file, those
+ * entries that do not are made all ones.
+ */
+int qcow_file_pread_table(struct qcow_file *f, u64 pos, void *buf, size_t len,
+			  size_t entry)
+{
+	size_t there = round_down(qcow_file_there(f, pos, len), entry);
+
+	if (!there)
+		there = len;
+	memset(buf + there, 0xff, len - there);
+	return qcow_file_pread(f, pos, buf, there);
+}
+
+/* Return: 0 or a negative errno. */
+static int file_pwrite_all(struct qcow_file *f, u64 pos, void *buf, size_t len,
+			   bool direct)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < len) {
+		n = file_kmem(f, pos + done, buf + done, len - done, direct,
+			      true);
+		if (n == -ENOMEM && qcow_charge_forgo_memory())
+			continue;
+		if (n < 0 && direct && qcow_file_direct_refused(n)) {
+			direct = false;
+			continue;
+		}
+		if (n <= 0)
+			return n ?: -EIO;
+		done += n;
+		if (done & f->dio_mask)
+			direct = false;
+	}
+	return 0;
+}
+
+/*
+ * As file_pwrite_all(), for a range that direct I/O cannot address. The page
+ * cache would do, but not beside direct writes of others to the same page.
+ */
+static int file_pwrite_bounce(struct qcow_file *f, u64 pos, const void *buf,
+			      size_t len)
+{
+	struct file_bounce b;
+	ssize_t n;
+	int err;
+
+	err = file_bounce_init(f, &b, pos, len);
+	if (err)
+		return err;
+	n = file_pread_some(f, b.start, b.buf, b.size, true);
+	err = min_t(ssize_t, n, 0);
+	if (!err) {
+		memset(b.buf + n, 0, b.size - n);
+		memcpy(b.buf + b.head, buf, len);
+		err = file_pwrite_all(f, b.start, b.buf, b.size, true);
+	}
+	kvfree(b.buf);
+	return err;
+}
+
+/**
+ * qcow_file_pwrite() - write kernel memory
+ * @f: the file, open for writing
+ * @pos: bytes into the file
+ * @buf: kmalloc or vmalloc memory
+ * @len: bytes
+ *
+ * Any alignment. What direct I/O cannot address is read, changed and written:
+ * nobody else may write there meanwhile. May sleep.
+ *
+ * Return: 0, -ENOMEM or the filesystem's error.
+ */
+int qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf, size_t len)
+{
+	unsigned int noio = memalloc_noio_save();
+	bool direct = f->direct && f->direct_kmem;
+	int err;
+
+	atomic_inc(&f->busy);
+	if (direct && !file_aligned(f, pos, buf, len))
+		err = file_pwrite_bounce(f, pos, buf, len);
+	else
+		err = file_pwrite_all(f, pos, buf, len, direct);
+	atomic_dec(&f->busy);
+	memalloc_noio_restore(noio);
+	return err;
+}
+
+/**
+ * qcow_file_sync() - make what was written durable
+ * @f: the file
+ *
+ * May sleep. Return: 0 or a negative errno.
+ */
+int qcow_file_sync(struct qcow_file *f)
+{
+	unsigned int noio = memalloc_noio_save();
+	u64 size = qcow_file_size(f);
+	s64 end = atomic64_read(&f->end);
+	int err;
+
+	atomic_inc(&f->busy);
+	err = vfs_fsync(f->file, 1);
+	atomic_dec(&f->busy);
+	memalloc_noio_restore(noio);
+	/* Unless it was truncated meanwhile. */
+	if (!err && size > end)
+		atomic64_cmpxchg(&f->end, end, size);
+	return err;
+}
+
+/* Whether direct I/O works on this file, tried on its first block. */
+static int file_try_direct(struct qcow_file *f)
+{
+	size_t len = max_t(size_t, f->dio_mask + 1, PAGE_SIZE);
+	void *buf;
+	ssize_t n;
+
+	buf = (void *)__get_free_pages(GFP_KERNEL, get_order(len));
+	if (!buf)
+		return -ENOMEM;
+	n = file_direct(f, 0, buf, len, false);
+	free_pages((unsigned long)buf, get_order(len));
+	return n < 0 && qcow_file_direct_refused(n) ? -EOPNOTSUPP : 0;
+}
+
+static int file_set_direct(struct qcow_file *f, enum qcow_direct direct,
+			   struct qcow_msg *msg)
+{
+	int err = -EOPNOTSUPP;
+	u32 align = 0;
+
+	if (direct != QCOW_DIRECT_OFF)
+		align = file_dio_align(f, direct == QCOW_DIRECT_ON);
+	if (align && is_power_of_2(align) && align <= FILE_PREAD_PAGES * PAGE_SIZE) {
+		f->dio_mask = align - 1;
+		err = file_try_direct(f);
+	}
+	if (!err) {
+		f->direct = true;
+		/* Pages left by who looked at it slow direct writes down. */
+		invalidate_mapping_pages(f->file->f_mapping, 0, -1);
+		return 0;
+	}
+	f->dio_mask = 0;
+	if (err != -EOPNOTSUPP)
+		return err;
+	if (direct == QCOW_DIRECT_ON)
+		return qcow_fail(msg, err, "its filesystem does not support direct I/O; use --direct-io auto or off");
+	return 0;
+}
+
+/*
+ * Whether reads may start in a submitter's context: the filesystem knows
+ * IOCB_NOWAIT, and a read will not make it change an access time, for which it
+ * would begin a transaction.
+ */
+static bool file_nowait(const struct file *file)
+{
+	const struct inode *inode = file->f_mapping->host;
+
+	if (!(file->f_mode & FMODE_NOWAIT))
+		return false;
+	return (file->f_flags & O_NOATIME) || IS_NOATIME(inode) ||
+	       S_ISBLK(inode->i_mode);
+}
+
+/* Filesystems that write in place; there may be others. */
+static bool file_overwrites(const struct file *file)
+{
+	const struct inode *inode = file->f_mapping->host;
+
+	return S_ISBLK(inode->i_mode) ||
+	       inode->i_sb->s_magic == EXT4_SUPER_MAGIC ||
+	       inode->i_sb->s_magic == XFS_SUPER_MAGIC;
+}
+
+/* Whether what is being written must not change: somebody may compute sums of it. */
+static bool file_wants_stable(const struct file *file)
+{
+	struct inode *inode = file->f_mapping->host;
+
+	if (S_ISBLK(inode->i_mode))
+		return bdev_stable_writes(I_BDEV(inode));
+	return mapping_stable_writes(file->f_mapping) || !file_overwrites(file);
+}
+
+/**
+ * qcow_file_open() - take an open file as image or data file
+ * @f: the result
+ * @file: an open file; @f takes a reference of its own
+ * @direct: whether to bypass the page cache
+ * @msg: says why it failed
+ *
+ * May sleep. Return: 0 or a negative errno.
+ */
+int qcow_file_open(struct qcow_file *f, struct file *file,
+		   enum qcow_direct direct, struct qcow_msg *msg)
+{
+	struct inode *inode = file->f_mapping->host;
+	int err;
+
+	if (S_ISDIR(inode->i_mode))
+		return qcow_fail(msg, -EISDIR, "is a directory, not a disk image");
+	if (!S_ISREG(inode->i_mode) && !S_ISBLK(inode->i_mode))
+		return qcow_fail(msg, -EINVAL, "is neither a regular file nor a block device");
+	if (!(file->f_mode & FMODE_READ) || !file->f_op->read_iter)
+		return qcow_fail(msg, -EBADF, "is not open for reading");
+	memset(f, 0, sizeof(*f));
+	f->file = get_file(file);
+	f->size = qcow_file_size(f);
+	atomic64_set(&f->end, f->size);
+	f->nowait = file_nowait(file);
+	err = file_set_direct(f, direct, msg);
+	f->overwrites = f->direct && file_overwrites(file);
+	f->stable = f->direct && file_wants_stable(file);
+	if (err)
+		qcow_file_close(f);
+	return err;
+}
+
+/**
+ * qcow_file_writable() - may it be written?
+ * @file: an open file
+ *
+ * Any context. Not all that can be opened for writing can be written: pages of
+ * hugetlbfs are only mapped.
+ */
+bool qcow_file_writable(const struct file *file)
+{
+	return file->f_mode & FMODE_WRITE && file->f_op->write_iter;
+}
+
+/**
+ * qcow_file_be_strict() - from now on, read no zeros past the end
+ * @f: the file, open for reading; no transfer is under way
+ *
+ * For one whose end may have been cut off.
+ */
+void qcow_file_be_strict(struct qcow_file *f)
+{
+	f->strict = true;
+	atomic64_set(&f->end, S64_MAX);
+}
+
+/**
+ * qcow_file_use_cache() - from now on, go through the page cache
+ * @f: the file; no transfer is under way
+ */
+void qcow_file_use_cache(struct qcow_file *f)
+{
+	f->direct = false;
+	f->overwrites = false;
+	f->stable = false;
+	f->dio_mask = 0;
+	f->mem_mask = SECTOR_SIZE - 1;
+}
+
+/**
+ * qcow_file_shrunk() - has a file lost what it had at attach, or what was durable?
+ * @f: the file
+ *
+ * Any context.
+ */
+bool qcow_file_shrunk(const struct qcow_file *f)
+{
+	u64 end = atomic64_read(&f->end);
+
+	/* It was at least as long before. */
+	smp_rmb();
+	return !f->strict && qcow_file_size(f) < end;
+}
+
+/**
+ * qcow_file_close() - let go of a file
+ * @f: from qcow_file_open(), or zeroed; no transfer is under way
+ *
+ * May sleep. Locks that others may wait for go with it, so a worker does not leave
+ * that for later.
+ */
+void qcow_file_close(struct qcow_file *f)
+{
+	qcow_claim_drop(&f->claim);
+	if (f->file && current->flags & PF_KTHREAD)
+		__fput_sync(f->file);
+	else if (f->file)
+		fput(f->file);
+	f->file = NULL;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_FILE_H
+#define _QCOW_FILE_H
+
+#include "file/claim.h"
+#include "file/io.h"
+#include "ondisk/pure.h"
+
+/* Whether a file's page cache is bypassed. */
+enum qcow_direct {
+	QCOW_DIRECT_AUTO,
+	QCOW_DIRECT_ON,
+	QCOW_DIRECT_OFF,
+};
+
+/**
+ * struct qcow_file - an image or data file, or a block device that holds one
+ * @file: the open file, referenced
+ * @claim: of a block device
+ * @size: bytes it had when it was opened
+ * @end: bytes it had when it was last made durable: what lies below must be
+ *	readable, what lies above may read as zeros
+ * @strict: nothing past its end may be taken for zeros: @end is S64_MAX
+ * @dio_mask: direct I/O needs offsets and lengths with none of these bits
+ * @mem_mask: and memory addresses with none of these
+ * @direct: direct I/O is used where alignment allows
+ * @direct_kmem: also for the kernel's own memory
+ * @overwrites: what has its space is written in place, with nothing else changed
+ * @stable: direct writes want memory that does not change meanwhile
+ * @nowait: reads and writes may be started where they must not sleep
+ * @busy: calls of its filesystem that have not returned: of metadata, syncs, space
+ */
+struct qcow_file {
+	struct file *file;
+	struct qcow_claim claim;
+	u64 size;
+	atomic64_t end;
+	bool strict;
+	u32 dio_mask;
+	u32 mem_mask;
+	bool direct;
+	bool direct_kmem;
+	bool overwrites;
+	bool stable;
+	bool nowait;
+	atomic_t busy;
+};
+
+/* Errors by which filesystems say that they cannot do direct I/O here. */
+static inline bool qcow_file_direct_refused(int err)
+{
+	return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTBLK;
+}
+
+/**
+ * struct qcow_buf - kernel memory for I/O
+ * @mem: its address
+ * @bvec: describes it
+ * @nr_bvec: segments at @bvec
+ */
+struct qcow_buf {
+	void *mem;
+	struct bio_vec *bvec;
+	u32 nr_bvec;
+};
+
+int __must_check qcow_file_open(struct qcow_file *f, struct file *file,
+				enum qcow_direct direct, struct qcow_msg *msg);
+u64 qcow_file_size(const struct qcow_file *f);
+bool qcow_file_regular(const struct qcow_file *f);
+bool qcow_file_writable(const struct file *file);
+bool __must_check qcow_file_begin_write(const struct qcow_file *f, bool nowait);
+void qcow_file_end_write(const struct qcow_file *f);
+void qcow_file_be_strict(struct qcow_file *f);
+void qcow_file_use_cache(struct qcow_file *f);
+bool qcow_file_shrunk(const struct qcow_file *f);
+void qcow_file_close(struct qcow_file *f);
+u32 qcow_file_bvecs(struct bio_vec *bvec, void *buf, size_t len);
+int __must_check qcow_buf_alloc(struct qcow_buf *buf, size_t len);
+void qcow_buf_free(struct qcow_buf *buf);
+bool qcow_file_is_direct(const struct qcow_file *f, u64 pos, const void *buf,
+			 size_t len);
+int __must_check qcow_file_pread(struct qcow_file *f, u64 pos, void *buf,
+				 size_t len);
+size_t qcow_file_there(const struct qcow_file *f, u64 pos, size_t len);
+int __must_check qcow_file_pread_table(struct qcow_file *f, u64 pos, void *buf,
+				       size_t len, size_t entry);
+int __must_check qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf,
+				  size_t len);
+int __must_check qcow_file_sync(struct qcow_file *f);
+int __must_check qcow_file_io(struct qcow_fio *fio, bool nowait);
+int __must_check qcow_file_io_sync(struct qcow_fio *fio);
+
+#endif /* _QCOW_FILE_H */

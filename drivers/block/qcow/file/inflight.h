@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_INFLIGHT_H
+#define _QCOW_INFLIGHT_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+#include "file/io.h"
+
+/**
+ * struct qcow_inflight - I/O under way on an image that is written
+ * @epoch: counts I/O in two groups, so that one can run out
+ * @count: of each group
+ * @drain_lock: one waits for a group at a time
+ * @drained: waited for by who waits for a group
+ * @lock: protects @ranges
+ * @ranges: clusters of the disk that are locked, and those that a task waits for,
+ *	in the order in which they were asked for
+ * @unlocked: waited for by those who want the same ones
+ */
+struct qcow_inflight {
+	u8 epoch;
+	atomic_t count[2];
+	/* Held while a group is waited for. */
+	struct mutex drain_lock;
+	wait_queue_head_t drained;
+	/* Protects ranges. */
+	spinlock_t lock;
+	struct list_head ranges;
+	wait_queue_head_t unlocked;
+};
+
+void qcow_inflight_init(struct qcow_inflight *f);
+
+u8 qcow_inflight_begin(struct qcow_inflight *f);
+void qcow_inflight_end(struct qcow_inflight *f, u8 epoch);
+void qcow_inflight_drain(struct qcow_inflight *f);
+
+void qcow_inflight_lock(struct qcow_inflight *f, struct qcow_range *r);
+void qcow_inflight_unlock(struct qcow_inflight *f, struct qcow_range *r);
+
+#endif /* _QCOW_INFLIGHT_H */

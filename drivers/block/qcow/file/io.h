@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_IO_H
+#define _QCOW_IO_H
+
+#include <linux/atomic.h>
+#include <linux/bvec.h>
+#include <linux/fs.h>
+#include <linux/mempool.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/string.h>
+#include <linux/uio.h>
+#include <linux/workqueue.h>
+
+#include "compat/compat.h"
+
+struct qcow_file;
+struct qcow_image;
+struct qcow_io;
+
+/**
+ * struct qcow_fio - one transfer between memory and a file
+ * @iocb: for the filesystem
+ * @file: where
+ * @pos: bytes into the file
+ * @bvec: memory
+ * @nr_bvec: segments at @bvec
+ * @skip: bytes at the start of @bvec that are not part of the transfer
+ * @len: bytes to transfer
+ * @done: bytes transferred so far
+ * @write: from memory to the file
+ * @nowait: this attempt must not sleep
+ * @buffered: direct I/O was refused, use the page cache
+ * @sync: attempts end before the filesystem returns
+ * @users: of the attempt: who started it, and its completion
+ * @result: of an attempt that completed later
+ * @file_end: &qcow_file.end, before the attempt
+ * @end: called once for each qcow_file_io() that returned 0, in any context,
+ *	also before it returns. -EAGAIN: call qcow_file_io() again where it
+ *	may sleep; it goes on where it stopped
+ */
+struct qcow_fio {
+	struct kiocb iocb;
+	struct qcow_file *file;
+	u64 pos;
+	const struct bio_vec *bvec;
+	u32 nr_bvec;
+	u32 skip;
+	u32 len;
+	u32 done;
+	bool write;
+	bool nowait;
+	bool buffered;
+	bool sync;
+	atomic_t users;
+	int result;
+	u64 file_end;
+	void (*end)(struct qcow_fio *fio, int err);
+};
+
+/**
+ * struct qcow_part - the part of an I/O that one extent serves
+ * @io: the I/O it is part of
+ * @fio: the transfer; of a compressed extent just its memory, @fio.len bytes
+ *	from @skip
+ * @work: carries it on where it may sleep; decrypts what was read
+ * @waiter: in the list of those who wait for the same compressed cluster
+ * @image: whose cluster it is
+ * @host: compressed: bytes into the file of the stored data
+ * @csize: compressed: bytes stored
+ * @in_cluster: compressed: first byte wanted of the decompressed cluster
+ * @sector: encrypted: qcow_crypt_sector() of the first one
+ */
+struct qcow_part {
+	struct qcow_io *io;
+	struct qcow_fio fio;
+	struct work_struct work;
+	struct list_head waiter;
+	struct qcow_image *image;
+	u64 host;
+	u32 csize;
+	u32 in_cluster;
+	u64 sector;
+};
+
+/**
+ * struct qcow_range - clusters of the disk that one I/O maps anew
+ * @list: in qcow_inflight.ranges
+ * @first: number of the first
+ * @last: number of the last
+ */
+struct qcow_range {
+	struct list_head list;
+	u64 first;
+	u64 last;
+};
+
+/**
+ * enum qcow_op - what an I/O does to its piece of the disk
+ * @QCOW_OP_READ: read it
+ * @QCOW_OP_WRITE: write it
+ * @QCOW_OP_ZERO: make it zeros, keeping the space that it has in the file
+ * @QCOW_OP_UNMAP: make it zeros, giving that space back
+ * @QCOW_OP_DISCARD: give its space back where that can be done in whole clusters;
+ *	what that touches reads as zeros
+ */
+enum qcow_op {
+	QCOW_OP_READ,
+	QCOW_OP_WRITE,
+	QCOW_OP_ZERO,
+	QCOW_OP_UNMAP,
+	QCOW_OP_DISCARD,
+};
+
+/**
+ * struct qcow_io - one I/O of a disk
+ * @image: the top of the chain
+ * @wq: where reads and parts that may sleep are done
+ * @write_wq: where writes that may sleep are done; they wait for reads
+ * @parts: where parts after the first come from
+ * @pos: bytes into the disk
+ * @len: bytes
+ * @next: bytes of @len for which a part was started
+ * @bvec: memory of a read or write, must stay until @done
+ * @nr_bvec: segments at @bvec
+ * @skip: bytes at the start of @bvec that are not part of it
+ * @bio: on whose submitter's account workers do it; NULL: on nobody's
+ * @pending: parts under way, and one while parts are being started
+ * @error: the first error, negative errno
+ * @op: what it does
+ * @epoch: from qcow_inflight_begin(), if the image is written
+ * @slow: it, or a part that it read from a file, was left to a worker
+ * @part_used: @part is taken
+ * @part: the first part, so that the common I/O allocates nothing
+ * @work: starts the parts where it may sleep
+ * @waiter: for @done: who waits for it
+ * @done: called once at the end, in any context
+ */
+struct qcow_io {
+	struct qcow_image *image;
+	struct workqueue_struct *wq;
+	struct workqueue_struct *write_wq;
+	mempool_t *parts;
+	u64 pos;
+	u32 len;
+	u32 next;
+	const struct bio_vec *bvec;
+	u32 nr_bvec;
+	u32 skip;
+	struct bio *bio;
+	atomic_t pending;
+	int error;
+	enum qcow_op op;
+	u8 epoch;
+	bool slow;
+	bool part_used;
+	struct qcow_part part;
+	struct work_struct work;
+	struct completion *waiter;
+	void (*done)(struct qcow_io *io);
+};
+
+/**
+ * qcow_io_init() - prepare another I/O of a device
+ * @io: all of it is set: what is not taken from @like is zero
+ * @image: of the chain of @like's image
+ * @like: wq, write_wq, parts and bio are taken from it
+ *
+ * Any context.
+ */
+static inline void qcow_io_init(struct qcow_io *io, struct qcow_image *image,
+				const struct qcow_io *like)
+{
+	memset(io, 0, sizeof(*io));
+	io->image = image;
+	io->wq = like->wq;
+	io->write_wq = like->write_wq;
+	io->parts = like->parts;
+	io->bio = like->bio;
+}
+
+/*
+ * Around all that a worker does for a device: it must not wait for the device's
+ * own pages, neither for memory nor because too many are dirty.
+ */
+static inline unsigned int qcow_worker_begin(void)
+{
+	current->flags |= PF_LOCAL_THROTTLE;
+	return memalloc_noio_save();
+}
+
+static inline void qcow_worker_end(unsigned int flags)
+{
+	memalloc_noio_restore(flags);
+	current->flags &= ~PF_LOCAL_THROTTLE;
+}
+
+/**
+ * struct qcow_worker - what a worker that does I/O for a request has changed
+ * @flags: from qcow_worker_begin()
+ * @charge: on whose account it works
+ */
+struct qcow_worker {
+	unsigned int flags;
+	struct qcow_charge charge;
+};
+
+/*
+ * As qcow_worker_begin() and qcow_worker_end(), around all that is done for one
+ * request: it is on the submitter's account. The request may end in between.
+ */
+static inline void qcow_worker_begin_for(struct qcow_worker *w, struct bio *bio)
+{
+	w->flags = qcow_worker_begin();
+	qcow_charge_begin(&w->charge, bio);
+}
+
+static inline void qcow_worker_end_for(struct qcow_worker *w)
+{
+	qcow_charge_end(&w->charge);
+	qcow_worker_end(w->flags);
+}
+
+/* Memory of an I/O or transfer, from @offset on. */
+static inline void qcow_iter_init(struct iov_iter *iter, unsigned int dir,
+				  const struct bio_vec *bvec, u32 nr_bvec,
+				  size_t skip, size_t len)
+{
+	iov_iter_bvec(iter, dir, bvec, nr_bvec, skip + len);
+	if (skip < bvec->bv_len) {
+		iter->iov_offset = skip;
+		iter->count = len;
+	} else {
+		iov_iter_advance(iter, skip);
+	}
+}
+
+#endif /* _QCOW_IO_H */

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The space that image files take: more of it, and giving it back.
+ */
+#include <linux/bvec.h>
+#include <linux/fs.h>
+#include <linux/falloc.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+
+#include "compat/compat.h"
+#include "file/space.h"
+
+/* Zeros to write from, the same memory again and again. */
+struct bio_vec qcow_zeros[QCOW_ZEROS_BVECS];
+
+static int space_fallocate(struct qcow_file *f, int mode, u64 pos, u64 len)
+{
+	unsigned int noio;
+	int err;
+
+	if (pos > S64_MAX - len)
+		return -EFBIG;
+	noio = memalloc_noio_save();
+	atomic_inc(&f->busy);
+	err = vfs_fallocate(f->file, mode, pos, len);
+	atomic_dec(&f->busy);
+	memalloc_noio_restore(noio);
+	/* Files that know nothing of it say so in other words. */
+	return err == -ENODEV || err == -ENOTTY ? -EOPNOTSUPP : err;
+}
+
+/**
+ * qcow_space_allocate() - have space ready, making the file longer if need be
+ * @f: the file, open for writing
+ * @pos: bytes into the file
+ * @len: bytes
+ *
+ * What was not written there reads as zeros. May sleep.
+ * Return: 0, -ENOSPC, -EOPNOTSUPP: it cannot be done on this file; or another
+ * error.
+ */
+int qcow_space_allocate(struct qcow_file *f, u64 pos, u64 len)
+{
+	return space_fallocate(f, 0, pos, len);
+}
+
+/**
+ * qcow_space_punch() - give back the space of a piece of the file
+ * @f: the file, open for writing
+ * @pos: bytes into the file
+ * @len: bytes
+ *
+ * It reads as zeros then. May sleep. Return: as qcow_space_allocate().
+ */
+int qcow_space_punch(struct qcow_file *f, u64 pos, u64 len)
+{
+	return space_fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			       pos, len);
+}
+
+/**
+ * qcow_space_zero() - make a piece of the file zeros without writing them
+ * @f: the file, open for writing
+ * @pos: bytes into the file
+ * @len: bytes
+ *
+ * Keeps its space. May sleep. Return: as qcow_space_allocate().
+ */
+int qcow_space_zero(struct qcow_file *f, u64 pos, u64 len)
+{
+	return space_fallocate(f, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+			       pos, len);
+}
+
+/**
+ * qcow_space_is_hole() - does a piece of the file read as zeros without data?
+ * @f: the file
+ * @pos: bytes into the file
+ * @len: bytes
+ *
+ * The filesystem is asked; no data is read. It may know less than it could: false
+ * says nothing. May sleep.
+ */
+bool qcow_space_is_hole(struct qcow_file *f, u64 pos, u64 len)
+{
+	loff_t data;
+
+	/* What others cut off was no hole. */
+	if (!qcow_file_regular(f) || pos > S64_MAX - len || qcow_file_shrunk(f))
+		return false;
+	data = vfs_llseek(f->file, pos, SEEK_DATA);
+	return data == -ENXIO || data >= (loff_t)(pos + len);
+}
+
+/**
+ * qcow_space_renew() - have a piece of the file ready that reads as zeros
+ * @f: the file, open for writing
+ * @pos: bytes into the file
+ * @len: bytes; nothing of them is in use
+ *
+ * A filesystem takes the space in one run and makes the file longer if need be. A
+ * block device makes the zeros itself, or refuses: nothing is sent to it that it
+ * would have to write. May sleep.
+ * Return: as qcow_space_allocate(). After an error some of it may be zeros.
+ */
+int qcow_space_renew(struct qcow_file *f, u64 pos, u64 len)
+{
+	if (!qcow_file_regular(f))
+		return qcow_space_punch(f, pos, len);
+	return space_fallocate(f, FALLOC_FL_ZERO_RANGE, pos, len);
+}
+
+/**
+ * qcow_space_truncate() - set the length of the file
+ * @f: the file, open for writing; nothing is under way there
+ * @size: bytes
+ *
+ * May sleep. Return: 0 or a negative errno.
+ */
+int qcow_space_truncate(struct qcow_file *f, u64 size)
+{
+	u64 end = atomic64_read(&f->end);
+	int err;
+
+	atomic64_set(&f->end, min(end, size));
+	err = vfs_truncate(&f->file->f_path, size);
+	if (err)
+		atomic64_set(&f->end, end);
+	return err;
+}
+
+int qcow_space_init(void)
+{
+	struct page *page;
+	u32 i;
+
+	page = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_COMP,
+			   QCOW_ZEROS_ORDER);
+	if (!page)
+		return -ENOMEM;
+	for (i = 0; i < QCOW_ZEROS_BVECS; i++)
+		bvec_set_page(&qcow_zeros[i], page,
+			      PAGE_SIZE << QCOW_ZEROS_ORDER, 0);
+	return 0;
+}
+
+void qcow_space_exit(void)
+{
+	__free_pages(qcow_zeros[0].bv_page, QCOW_ZEROS_ORDER);
+}
+
+/**
+ * qcow_space_secure() - see to it that metadata can be written
+ * @f: the file
+ * @pos: bytes into it
+ * @len: bytes
+ *
+ * Nothing is linked to a table for which there is no space, or what was written
+ * elsewhere could not be made durable either. May sleep.
+ * Return: 0, -ENOSPC, or another error.
+ */
+int qcow_space_secure(struct qcow_file *f, u64 pos, u64 len)
+{
+	int err;
+
+	if (!qcow_file_regular(f))
+		return 0;
+	err = qcow_space_allocate(f, pos, len);
+	return err == -EOPNOTSUPP ? 0 : err;
+}

@@ -1,9 +1,0 @@
-/* SPDX-License-Identifier: GPL-2.0 */
-#ifndef _QCOW_GROWTH_H
-#define _QCOW_GROWTH_H
-
-#include "state.h"
-
-int __must_check qcow_growth_cover(struct qcow_alloc *a, u64 cluster);
-
-#endif /* _QCOW_GROWTH_H */

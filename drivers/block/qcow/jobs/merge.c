@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writing what an image has into its backing file, until it has nothing of its own
+ * any more.
+ *
+ * The disk is in use meanwhile. The image goes on to hide what is written below it,
+ * so the disk reads the same all the time. Pieces that are written once more are
+ * noted, and copied once more; the last of them while no request is under way. When
+ * all is in the backing file, durably, one write of the image's header empties it.
+ * A power cut at any moment leaves a disk that reads the same.
+ */
+#include <linux/bitops.h>
+#include <linux/blkdev.h>
+#include <linux/err.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "data/read.h"
+#include "data/write.h"
+#include "data/zero.h"
+#include "file/space.h"
+#include "jobs/merge.h"
+#include "jobs/resize.h"
+#include "meta/bitmap.h"
+#include "meta/commit.h"
+#include "meta/fmt.h"
+#include "meta/image.h"
+#include "meta/l1.h"
+#include "meta/map.h"
+#include "meta/reclaim.h"
+#include "meta/snapshot.h"
+#include "meta/tree.h"
+#include "meta/writeback.h"
+
+/* Bytes that are read and written at once. */
+#define MERGE_CHUNK		BIT(20)
+
+/* Bytes that are made zeros at once. */
+#define MERGE_ZERO_CHUNK	BIT_ULL(30)
+
+/* Bytes of the disk whose writers are waited for at once. */
+#define MERGE_RUN		BIT_ULL(24)
+
+/* When so little is left it is time to end. */
+#define MERGE_LAST		BIT_ULL(22)
+
+/* Bytes that are written at the end, while requests wait: no more is marked by then. */
+#define MERGE_REST		BIT_ULL(25)
+
+/* Bytes that are written while requests wait so as to slow them down: from, to. */
+#define MERGE_PRESS		BIT_ULL(23)
+#define MERGE_PRESS_MAX		BIT_ULL(28)
+
+/* Bits that say what is still to be done, at most. */
+#define MERGE_MAX_NR		BIT_ULL(24)
+
+/* --- What is still to be done --- */
+
+static void todo_free(struct qcow_bitmap *todo)
+{
+	if (!todo)
+		return;
+	kvfree(todo->bits);
+	kfree(todo);
+}
+
+/* All of the disk. */
+static struct qcow_bitmap *todo_alloc(u64 size, u32 shift)
+{
+	struct qcow_bitmap *todo = kzalloc(sizeof(*todo), GFP_KERNEL);
+
+	if (!todo)
+		return NULL;
+	while (size >> shift >= MERGE_MAX_NR)
+		shift++;
+	todo->e.granularity_bits = shift;
+	todo->nr_bits = (size + (1ULL << shift) - 1) >> shift;
+	todo->bits = kvcalloc(BITS_TO_LONGS(todo->nr_bits + 1),
+			      sizeof(long), GFP_KERNEL);
+	if (!todo->bits) {
+		todo_free(todo);
+		return NULL;
+	}
+	if (size)
+		__qcow_bitmap_mark(todo, 0, size);
+	return todo;
+}
+
+/**
+ * qcow_merge_left() - bytes of the disk that are still to be looked at
+ * @m: the merge
+ */
+u64 qcow_merge_left(const struct qcow_merge *m)
+{
+	return m->done ? 0 : __qcow_bitmap_dirty_bytes(m->img, m->todo);
+}
+
+/* --- Life --- */
+
+/**
+ * qcow_merge_check() - may an image's data be written to its backing file?
+ * @img: the image, which is written
+ * @msg: says why not
+ *
+ * Any context. Return: 0 or a negative errno.
+ */
+int qcow_merge_check(const struct qcow_image *img, struct qcow_msg *msg)
+{
+	if (!img->backing)
+		return qcow_fail_as(msg, QCOW_MSG_NO_BACKING, -EINVAL, "has no backing file");
+	if (qcow_snapshot_nr(img))
+		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, which need the backing file as it is; delete them first");
+	if (img->layout.version == 1)
+		return qcow_fail(msg, -EOPNOTSUPP, "is qcow version 1, which cannot be emptied; use qemu-img commit while it is not attached");
+	return 0;
+}
+
+/**
+ * qcow_merge_create() - get ready to write an image's data to its backing file
+ * @img: the image, which is written
+ * @shift: log2 of what is noted at once of the disk; more if it is large
+ *
+ * May sleep. Return: a merge, or NULL.
+ */
+struct qcow_merge *qcow_merge_create(struct qcow_image *img, u32 shift)
+{
+	struct qcow_merge *m = kzalloc(sizeof(*m), GFP_KERNEL);
+
+	if (!m)
+		return NULL;
+	m->img = img;
+	m->todo = todo_alloc(img->size, shift);
+	if (!m->todo) {
+		kfree(m);
+		return NULL;
+	}
+	m->before = img->size;
+	return m;
+}
+
+/**
+ * qcow_merge_begin() - note what is written from now on
+ * @m: the merge
+ *
+ * The backing file is open for writing. What it gives up may still be read by I/O
+ * of the image. Context: no I/O is under way. May sleep.
+ */
+void qcow_merge_begin(struct qcow_merge *m)
+{
+	struct qcow_alloc *below = m->img->backing->alloc;
+
+	qcow_bitmap_set_todo(m->img, m->todo);
+	if (below)
+		below->reclaim.above = &m->img->alloc->inflight;
+}
+
+/**
+ * qcow_merge_end() - undo qcow_merge_begin()
+ * @m: the merge
+ *
+ * Before the backing file is closed. Context: no I/O is under way. May sleep.
+ */
+void qcow_merge_end(struct qcow_merge *m)
+{
+	struct qcow_alloc *below = m->img->backing->alloc;
+
+	qcow_bitmap_set_todo(m->img, NULL);
+	if (!below)
+		return;
+	mutex_lock(&below->reclaim.lock);
+	below->reclaim.above = NULL;
+	mutex_unlock(&below->reclaim.lock);
+}
+
+void qcow_merge_free(struct qcow_merge *m)
+{
+	if (!m)
+		return;
+	todo_free(m->todo);
+	kvfree(m->old);
+	kfree(m);
+}
+
+/**
+ * struct below_growth - the backing file's disk gets larger
+ * @ops: for qcow_resize()
+ * @below: the backing file
+ */
+struct below_growth {
+	struct qcow_resize_ops ops;
+	struct qcow_image *below;
+};
+
+/* The image above reads no further than that until then. */
+static int below_show(struct qcow_resize_ops *ops, u64 bytes)
+{
+	struct below_growth *g = container_of(ops, struct below_growth, ops);
+	int err = ops->pause->stop(ops->pause);
+
+	if (err)
+		return err;
+	WRITE_ONCE(g->below->seen, bytes);
+	ops->pause->go(ops->pause);
+	return 0;
+}
+
+/**
+ * qcow_merge_start() - first changes of the backing file
+ * @m: the merge
+ * @like: whose image, wq, write_wq and parts are used
+ * @pause: holds up the image's I/O
+ * @msg: says why it failed, of the backing file
+ *
+ * It becomes as large as the image, whose I/O may go on. May sleep.
+ * Return: 0; as qcow_image_interrupted(), and the backing file has the size that it had;
+ * or another error.
+ */
+int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
+		     struct qcow_pause *pause, struct qcow_msg *msg)
+{
+	u64 size = (m->img->size + SECTOR_SIZE - 1) & ~(u64)(SECTOR_SIZE - 1);
+	struct qcow_image *below = m->img->backing;
+	struct below_growth g = {
+		.ops = { .pause = pause, .show = below_show },
+		.below = below,
+	};
+	bool grow = below->size < size;
+	struct qcow_io io;
+	int err;
+
+	if (grow && qcow_bitmap_present(below))
+		return qcow_fail(msg, -EOPNOTSUPP, "is smaller than the disk, and has bitmaps, which fit its size; remove them first");
+	err = qcow_image_start(below, msg);
+	if (err || !grow)
+		return err;
+	qcow_io_init(&io, below, like);
+	return qcow_resize(&io, size, &g.ops, msg);
+}
+
+/* --- Copying --- */
+
+/**
+ * struct copy - the copying of a stretch of the disk
+ * @io: of the backing file
+ * @like: reads the image
+ * @buf: MERGE_CHUNK bytes
+ * @msg: says what failed, of the backing file
+ */
+struct copy {
+	struct qcow_io io;
+	struct qcow_io like;
+	struct qcow_buf buf;
+	struct qcow_msg *msg;
+};
+
+static void copy_free(struct copy *c)
+{
+	if (!c)
+		return;
+	qcow_buf_free(&c->buf);
+	kfree(c);
+}
+
+static struct copy *copy_alloc(const struct qcow_io *like, struct qcow_msg *msg)
+{
+	struct copy *c = kzalloc(sizeof(*c), GFP_NOIO);
+
+	if (!c)
+		return NULL;
+	c->msg = msg;
+	c->like = *like;
+	if (qcow_buf_alloc(&c->buf, MERGE_CHUNK)) {
+		copy_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+static int copy_failed(const struct copy *c, int err)
+{
+	return qcow_fail(c->msg, err, err == -ENOSPC ?
+			 "there is no space for what is to be written to it; make some, and go on" :
+			 "could not be written (error %d)", -err);
+}
+
+static s64 copy_data(struct copy *c, u64 pos, u64 len)
+{
+	int err;
+
+	len = min_t(u64, len, MERGE_CHUNK);
+	err = qcow_read_sync(&c->like, pos, c->buf.mem, len);
+	if (err)
+		return err;
+	qcow_io_init(&c->io, c->like.image->backing, &c->like);
+	c->io.op = QCOW_OP_WRITE;
+	c->io.pos = pos;
+	c->io.len = len;
+	c->io.bvec = c->buf.bvec;
+	c->io.nr_bvec = c->buf.nr_bvec;
+	err = qcow_write_sync(&c->io);
+	return err ? copy_failed(c, err) : (s64)len;
+}
+
+static s64 copy_zeros(struct copy *c, u64 pos, u64 len)
+{
+	int err;
+
+	len = min(len, MERGE_ZERO_CHUNK);
+	qcow_io_init(&c->io, c->like.image->backing, &c->like);
+	c->io.op = QCOW_OP_UNMAP;
+	c->io.pos = pos;
+	c->io.len = len;
+	err = qcow_zero_sync(&c->io);
+	return err ? copy_failed(c, err) : (s64)len;
+}
+
+/*
+ * What one extent covers. What the image has now it has for good: nothing makes a
+ * hole over a backing file. Return: bytes done, or a negative errno.
+ */
+static s64 copy_extent(struct copy *c, u64 pos, u64 len)
+{
+	struct qcow_image *img = c->like.image;
+	struct qcow_inflight *f = &img->alloc->inflight;
+	struct qcow_extent ext;
+	u8 epoch;
+	int err;
+
+	epoch = qcow_inflight_begin(f);
+	err = qcow_map(img, pos, len, false, &ext);
+	qcow_inflight_end(f, epoch);
+	if (err)
+		return err;
+	len = min(len, ext.len);
+	switch (ext.type) {
+	case QCOW_EXTENT_HOLE:
+		break;
+	case QCOW_EXTENT_ZERO:
+		return copy_zeros(c, pos, len);
+	case QCOW_EXTENT_DATA:
+	case QCOW_EXTENT_COMPRESSED:
+		return copy_data(c, pos, len);
+	}
+	return len;
+}
+
+static int copy_range(struct copy *c, u64 pos, u64 end)
+{
+	struct qcow_image *below = c->like.image->backing;
+	s64 n;
+
+	for (; pos < end; pos += n) {
+		if (below->alloc)
+			qcow_commit_throttle(below->alloc);
+		n = copy_extent(c, pos, end - pos);
+		if (n == -ENOSPC)
+			n = qcow_reclaim_any(below->alloc) ?:
+			    copy_extent(c, pos, end - pos);
+		if (n < 0)
+			return n;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* The bits [@first, return value) are set, @first is one of them. */
+static u64 run_end(const struct qcow_bitmap *todo, u64 first, u64 bytes)
+{
+	u64 most = min(bytes, MERGE_RUN) >> todo->e.granularity_bits;
+	u64 end = first + 1;
+
+	while (end < todo->nr_bits && end - first < most &&
+	       test_bit_le(end, todo->bits))
+		end++;
+	return end;
+}
+
+/*
+ * Copy one run of pieces. The bits go first, and whoever found them set has ended
+ * when the copying begins; who comes later sets them again. Return: bytes looked
+ * at, 0: there are none; or a negative errno.
+ */
+static s64 copy_run(struct qcow_merge *m, struct copy *c, u64 bytes)
+{
+	struct qcow_bitmap *todo = m->todo;
+	u32 shift = todo->e.granularity_bits;
+	u64 first, end, i;
+	int err;
+
+	first = find_next_bit_le(todo->bits, todo->nr_bits, m->next);
+	if (first >= todo->nr_bits)
+		return 0;
+	end = run_end(todo, first, bytes);
+	for (i = first; i < end; i++)
+		clear_bit_le(i, todo->bits);
+	/* Pairs with the one in qcow_inflight_begin(). */
+	smp_mb();
+	qcow_inflight_drain(&m->img->alloc->inflight);
+	err = copy_range(c, first << shift, min(end << shift, m->img->size));
+	if (err) {
+		for (i = first; i < end; i++)
+			set_bit_le(i, todo->bits);
+		return err;
+	}
+	m->next = end;
+	return (end - first) << shift;
+}
+
+/* Whether nothing is left. */
+static bool todo_empty(const struct qcow_merge *m)
+{
+	const struct qcow_bitmap *todo = m->todo;
+
+	return find_next_bit_le(todo->bits, todo->nr_bits, m->next) >= todo->nr_bits &&
+	       find_next_bit_le(todo->bits, todo->nr_bits, 0) >= todo->nr_bits;
+}
+
+/*
+ * The end of the disk was reached: again, or is that the rest? However fast it is
+ * written, requests wait for a step and no longer; the steps get larger.
+ */
+static void pass_done(struct qcow_merge *m)
+{
+	u64 left = qcow_merge_left(m);
+
+	m->passes++;
+	m->next = 0;
+	m->last = left <= MERGE_LAST;
+	if (m->passes >= 2 && left > m->before / 2)
+		m->press = clamp(2 * m->press, MERGE_PRESS, MERGE_PRESS_MAX);
+	m->before = left;
+}
+
+/**
+ * qcow_merge_some() - go on writing to the backing file
+ * @m: the merge, started; @m->last is set when it is time for qcow_merge_finish(),
+ *	and so it is when nothing is left
+ * @like: whose image, wq, write_wq and parts are used
+ * @bytes: of the disk to look at, at most
+ * @msg: says what failed, of the backing file
+ *
+ * Other I/O may go on, but is better held up for the while if @m->press is set, which
+ * is how much to do then. May sleep.
+ *
+ * Return: 0; as qcow_image_interrupted(), and something was done; or an error, after
+ * which it may be tried again.
+ */
+int qcow_merge_some(struct qcow_merge *m, const struct qcow_io *like, u64 bytes,
+		    struct qcow_msg *msg)
+{
+	struct copy *c = copy_alloc(like, msg);
+	s64 n = 0;
+
+	if (!c)
+		return -ENOMEM;
+	while (bytes && !m->last) {
+		n = copy_run(m, c, bytes);
+		if (n < 0)
+			break;
+		if (!n || todo_empty(m))
+			pass_done(m);
+		bytes -= min_t(u64, n, bytes);
+		n = qcow_image_interrupted(m->img);
+		if (n)
+			break;
+	}
+	copy_free(c);
+	if (m->img->backing->alloc)
+		qcow_writeback_soon(m->img->backing->alloc);
+	return n < 0 ? n : 0;
+}
+
+/* --- The end --- */
+
+/*
+ * Unlike those of the disk's users a failed flush is not final here: all that is to be
+ * in the backing file is written again after it, and then the disk needs no other
+ * flush to have worked.
+ */
+static int flush_below(struct qcow_image *below)
+{
+	return below->alloc ? qcow_write_flush(below) : qcow_raw_sync_anew(below);
+}
+
+static int copy_rest(struct qcow_merge *m, const struct qcow_io *like,
+		     struct qcow_msg *msg)
+{
+	struct copy *c = copy_alloc(like, msg);
+	int err;
+	s64 n;
+
+	if (!c)
+		return -ENOMEM;
+	m->next = 0;
+	do {
+		n = qcow_image_interrupted(m->img) ?: copy_run(m, c, MERGE_RUN);
+	} while (n > 0);
+	copy_free(c);
+	if (n < 0)
+		return n;
+	err = flush_below(m->img->backing);
+	if (!err)
+		return 0;
+	/* What it lost cannot be told, and a later one says nothing of it. */
+	__qcow_bitmap_mark(m->todo, 0, m->img->size);
+	m->last = false;
+	m->press = 0;
+	m->passes = 0;
+	return qcow_fail(msg, err, "could not be flushed (error %d)", -err);
+}
+
+/* All that the image has is in the backing file. */
+static int empty_image(struct qcow_merge *m)
+{
+	struct qcow_image *img = m->img;
+	u32 size = max(img->l1_size, 1U);
+	u64 *empty, *old;
+	int err = -ENOMEM;
+
+	old = kvcalloc(size, sizeof(*old), GFP_NOIO);
+	empty = kvcalloc(size, sizeof(*empty), GFP_NOIO);
+	if (!old || !empty)
+		goto free;
+	err = qcow_commit(img->alloc);
+	if (err)
+		goto free;
+	memcpy(old, img->l1, (size_t)img->l1_size * sizeof(*old));
+	err = qcow_l1_switch(img->alloc, empty, size, img->size);
+	if (err)
+		goto free;
+	m->old_size = size;
+	swap(m->old, old);
+	img->filled = 0;
+free:
+	kvfree(empty);
+	kvfree(old);
+	return err;
+}
+
+/**
+ * qcow_merge_finish() - write the rest, and have the image empty
+ * @m: the merge, of which @last is set
+ * @like: whose image, wq, write_wq and parts are used
+ * @msg: says what failed, of the backing file
+ *
+ * Context: no I/O is under way. May sleep. Return: 0: @m->done, or, if much was written
+ * since @last was set, that is not set any more; or an error, also as
+ * qcow_image_interrupted(), and the image is as it was: it may be tried again.
+ */
+int qcow_merge_finish(struct qcow_merge *m, const struct qcow_io *like,
+		      struct qcow_msg *msg)
+{
+	struct qcow_image *img = m->img;
+	int err;
+
+	if (qcow_merge_left(m) > MERGE_REST) {
+		m->last = false;
+		return 0;
+	}
+	err = copy_rest(m, like, msg);
+	if (!err)
+		err = empty_image(m);
+	if (err)
+		return err;
+	qcow_bitmap_set_todo(img, NULL);
+	m->done = true;
+	/* What fails here keeps its space. */
+	if (img->layout.data_file && !img->data_raw &&
+	    !qcow_space_punch(img->data, 0, img->size))
+		WRITE_ONCE(img->alloc->unsynced, true);
+	return 0;
+}
+
+/**
+ * qcow_merge_release() - give up what the image had
+ * @m: the merge, after qcow_merge_finish()
+ *
+ * Other I/O may go on. May sleep. What fails is leaked, and logged.
+ */
+void qcow_merge_release(struct qcow_merge *m)
+{
+	struct qcow_alloc *a = m->img->alloc;
+	int err;
+
+	qcow_tree_lower(a, m->old, m->old_size);
+	err = qcow_commit(a);
+	if (err)
+		pr_warn("%s: is empty, but not all that it had is free: error %d; see qcowctl check\n",
+			m->img->label, err);
+}
+
+/**
+ * qcow_merge_flush() - have what opens the backing file anew find what is in memory
+ * @m: the merge
+ * @started: qcow_merge_start() worked
+ * @msg: says what failed, of the backing file
+ *
+ * Also if it did not: it may have changed tables. May sleep. Return: 0 or a negative
+ * errno.
+ */
+int qcow_merge_flush(struct qcow_merge *m, bool started, struct qcow_msg *msg)
+{
+	struct qcow_image *below = m->img->backing;
+	int err;
+
+	if (!started && !below->alloc)
+		return 0;
+	err = flush_below(below);
+	/* Nothing of the disk is in there, and nothing will be written any more. */
+	if (!started && (below->alloc->failed || qcow_image_stopped(below)))
+		return 0;
+	return err ? qcow_fail(msg, err, "could not be flushed (error %d)", -err) : 0;
+}

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Another size of a disk, which may be in use.
+ *
+ * Larger: all that the new part needs is durable before the header tells its
+ * size, and the new part reads as zeros, whatever lay there. Smaller: the header
+ * tells the size before anything is let go of. A power cut leaves one size or
+ * the other.
+ *
+ * I/O is held up only while img->size or the L1 table in memory is exchanged. While
+ * the two sizes differ, requests end at the smaller one.
+ */
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "data/zero.h"
+#include "file/space.h"
+#include "jobs/resize.h"
+#include "meta/commit.h"
+#include "meta/fmt.h"
+#include "meta/l1.h"
+#include "meta/link.h"
+#include "meta/map.h"
+#include "meta/snapshot.h"
+#include "meta/writeback.h"
+
+/* Bytes that are made zeros by one I/O. */
+#define RESIZE_ZERO_STEP	BIT_ULL(24)
+
+static u64 round_to_cluster(const struct qcow_image *img, u64 pos)
+{
+	u64 mask = (1ULL << img->layout.cluster_bits) - 1;
+
+	return (pos + mask) & ~mask;
+}
+
+/* --- What lies behind the end of a disk --- */
+
+/* Let go of the clusters of what one extent covers. Return: bytes, or errno. */
+static s64 drop_some(struct qcow_image *img, u64 pos, u64 len)
+{
+	struct qcow_range range = {
+		.first = pos >> img->layout.cluster_bits,
+		.last = (pos + len - 1) >> img->layout.cluster_bits,
+	};
+	u8 epoch = qcow_inflight_begin(&img->alloc->inflight);
+	struct qcow_extent ext;
+	int err;
+
+	qcow_inflight_lock(&img->alloc->inflight, &range);
+	err = qcow_map(img, pos, len, false, &ext);
+	if (!err) {
+		len = min(len, round_to_cluster(img, ext.len));
+		if (ext.type != QCOW_EXTENT_HOLE || ext.mapped) {
+			err = qcow_link_prepare(img->alloc, pos, len);
+			err = err ?: qcow_link_hole(img->alloc, pos, len);
+		}
+	}
+	qcow_inflight_unlock(&img->alloc->inflight, &range);
+	qcow_inflight_end(&img->alloc->inflight, epoch);
+	return err ? err : (s64)len;
+}
+
+/*
+ * Clusters from @pos on, up to @end, as far as the L1 table goes. Return: 0; as
+ * qcow_image_interrupted(), and some are left; or another error.
+ */
+static int drop_range(struct qcow_image *img, u64 pos, u64 end)
+{
+	u64 covered = (u64)img->l1_size << qcow_layout_l1_shift(&img->layout);
+	int err = 0;
+	s64 n;
+
+	for (end = min(end, covered); !err && pos < end; pos += n) {
+		n = drop_some(img, pos, end - pos);
+		if (n < 0)
+			return n;
+		qcow_commit_throttle(img->alloc);
+		cond_resched();
+		err = qcow_image_interrupted(img);
+	}
+	return err;
+}
+
+/* @like: where from to take what an I/O needs. Return: as drop_range(). */
+static int zero_range(const struct qcow_io *like, u64 pos, u64 end)
+{
+	struct qcow_io *io = kmalloc(sizeof(*io), GFP_NOIO);
+	int err = io ? 0 : -ENOMEM;
+
+	for (; !err && pos < end; pos += io->len) {
+		qcow_io_init(io, like->image, like);
+		io->op = QCOW_OP_UNMAP;
+		io->pos = pos;
+		io->len = min(end - pos, RESIZE_ZERO_STEP);
+		err = qcow_zero_sync(io) ?: qcow_image_interrupted(like->image);
+	}
+	kfree(io);
+	return err;
+}
+
+/* --- What requests see --- */
+
+/* Under way is an I/O that knows one size alone. */
+static int set_size(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops)
+{
+	int err = ops->pause->stop(ops->pause);
+
+	if (err)
+		return err;
+	WRITE_ONCE(img->size, size);
+	ops->pause->go(ops->pause);
+	return 0;
+}
+
+/* After an error requests end where they did. They are not refused more room. */
+static void show_again(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops)
+{
+	if (ops->show(ops, size))
+		qcow_img_err_ratelimited(img, "the device does not show all of its disk of %llu bytes\n",
+					 size);
+}
+
+/* --- qcow2 --- */
+
+static int write_size(struct qcow_alloc *a, u64 size)
+{
+	__be64 disk = cpu_to_be64(size);
+
+	return qcow_commit_header(a, offsetof(struct qcow_disk_header, size),
+				  &disk, sizeof(disk));
+}
+
+/* An L1 table that covers @size. */
+static int grow_l1(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
+		   struct qcow_msg *msg)
+{
+	u64 want = qcow_layout_l1_entries(&img->layout, size);
+	int err;
+
+	if (want <= img->l1_size)
+		return 0;
+	if (want > QCOW_DISK_MAX_L1_BYTES / sizeof(u64))
+		return qcow_fail(msg, -EFBIG, "its clusters are too small for a disk of that size");
+	/* The size follows when what is behind the old end is in order. */
+	err = qcow_l1_grow(img->alloc, want, ops->pause);
+	if (err == -EFBIG)
+		return qcow_fail(msg, err, "its clusters are too small to hold an L1 table for that size in a row");
+	return err;
+}
+
+/*
+ * What the disk has behind its end is nobody's: what remains of a larger disk
+ * in the last cluster, what an interrupted change of size left; and what the
+ * backing file holds there must not show.
+ */
+static int clear_new_part(const struct qcow_io *like, u64 old, u64 size)
+{
+	struct qcow_image *img = like->image;
+	u64 backed = img->backing ? img->backing->size : 0;
+	u64 zeros = min(size, max(round_to_cluster(img, old), backed));
+	int err = 0;
+
+	if (zeros > old)
+		err = zero_range(like, old, zeros);
+	if (!err && size > zeros)
+		err = drop_range(img, round_to_cluster(img, zeros),
+				 round_to_cluster(img, size));
+	return err;
+}
+
+/* Requests end at the old size. What was done behind it in vain stays there. */
+static int grow_undo(struct qcow_image *img, u64 old, struct qcow_resize_ops *ops,
+		     int err, struct qcow_msg *msg)
+{
+	int ret = set_size(img, old, ops);
+
+	if (!ret && img->layout.data_file)
+		ret = qcow_space_truncate(img->data, old);
+	if (ret)
+		pr_warn("%s: keeps its size, but not its data file: error %d\n",
+			img->label, ret);
+	if (err == -EINTR)
+		return qcow_fail(msg, err, "was interrupted, and keeps its size of %llu bytes",
+				 old);
+	return err;
+}
+
+static int grow(const struct qcow_io *like, u64 size, struct qcow_resize_ops *ops,
+		struct qcow_msg *msg)
+{
+	struct qcow_image *img = like->image;
+	u64 old = img->size;
+	int err;
+
+	err = grow_l1(img, size, ops, msg);
+	if (!err && img->layout.data_file)
+		err = qcow_space_truncate(img->data, size);
+	if (!err)
+		err = set_size(img, size, ops);
+	if (err)
+		return err;
+	err = clear_new_part(like, old, size);
+	if (!err)
+		err = qcow_commit(img->alloc);
+	if (!err)
+		err = write_size(img->alloc, size);
+	if (err)
+		return grow_undo(img, old, ops, err, msg);
+	show_again(img, size, ops);
+	return 0;
+}
+
+/*
+ * Let go of all that lies behind the end, also what an interrupted change of size
+ * left there. Nobody sees it: what fails keeps its space.
+ */
+static int drop_behind(struct qcow_image *img, struct qcow_msg *msg)
+{
+	int err, ret = 0;
+
+	err = drop_range(img, round_to_cluster(img, img->size), U64_MAX);
+	if (img->layout.data_file)
+		ret = qcow_space_truncate(img->data, img->size);
+	qcow_writeback_soon(img->alloc);
+	if (err == -EINTR)
+		return qcow_fail(msg, err, "was interrupted: it has its size of %llu bytes, but not all space behind its end was given back; the same resize goes on with that",
+				 img->size);
+	if (err || ret)
+		pr_warn("%s: has its size, but not all behind its end could be freed: error %d\n",
+			img->label, err ?: ret);
+	return 0;
+}
+
+static int shrink(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
+		  struct qcow_msg *msg)
+{
+	u64 old = img->size;
+	int err;
+
+	err = qcow_commit(img->alloc);
+	if (!err)
+		err = ops->show(ops, size);
+	if (err)
+		return err;
+	/* Its last cluster is used as before until the size is durable. */
+	err = write_size(img->alloc, size);
+	if (!err)
+		err = set_size(img, size, ops);
+	if (err) {
+		show_again(img, old, ops);
+		return err;
+	}
+	return drop_behind(img, msg);
+}
+
+static int resize_qcow2(const struct qcow_io *like, u64 size,
+			struct qcow_resize_ops *ops, struct qcow_msg *msg)
+{
+	struct qcow_image *img = like->image;
+
+	if (size > img->size)
+		return grow(like, size, ops, msg);
+	if (size < img->size)
+		return shrink(img, size, ops, msg);
+	return drop_behind(img, msg);
+}
+
+/* --- raw --- */
+
+/* The disk that the file holds now: others may have changed its size. */
+static u64 raw_size(const struct qcow_image *img)
+{
+	return (qcow_file_size(&img->file) + 511) & ~511ULL;
+}
+
+/* Have the file hold a disk of @size bytes. */
+static int raw_fit(struct qcow_image *img, u64 size)
+{
+	int err = 0;
+
+	if (size != raw_size(img))
+		err = qcow_space_truncate(&img->file, size);
+	/* Bytes that others cut off are not missed any more. */
+	if (!err)
+		atomic64_set(&img->file.end, qcow_file_size(&img->file));
+	return err;
+}
+
+static int grow_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops)
+{
+	int err;
+
+	err = raw_fit(img, size);
+	if (!err)
+		err = set_size(img, size, ops);
+	if (err)
+		return err;
+	show_again(img, size, ops);
+	return qcow_raw_sync(img);
+}
+
+static int shrink_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops)
+{
+	u64 old = img->size;
+	int err;
+
+	err = ops->show(ops, size);
+	if (err)
+		return err;
+	err = raw_fit(img, size);
+	if (!err)
+		err = set_size(img, size, ops);
+	if (err) {
+		show_again(img, old, ops);
+		return err;
+	}
+	return qcow_raw_sync(img);
+}
+
+static int resize_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
+		      struct qcow_msg *msg)
+{
+	u64 there = raw_size(img);
+
+	if (size != there && !qcow_file_regular(&img->file))
+		return qcow_fail(msg, -EOPNOTSUPP, "is a block device of %llu bytes, whose size is not the driver's to change; change it first, then give max",
+				 there);
+	if (size == img->size && size == there)
+		return 0;
+	/* To cut that off was not asked for. */
+	if (size >= img->size && size < there)
+		return qcow_fail(msg, -EINVAL, "has a file of %llu bytes by now, more than that; give max to show all of it, or cut the file off first",
+				 there);
+	return size < img->size ? shrink_raw(img, size, ops) :
+				  grow_raw(img, size, ops);
+}
+
+/**
+ * qcow_resize_max() - how large is the disk that an image's file holds now?
+ * @img: the image
+ * @size: the result, in bytes
+ * @msg: says why that cannot be told
+ *
+ * Does not sleep. Return: 0, -EOPNOTSUPP: the image is not raw; or -EINVAL: the file
+ * is empty.
+ */
+int qcow_resize_max(const struct qcow_image *img, u64 *size, struct qcow_msg *msg)
+{
+	if (img->ops != &qcow_fmt_raw)
+		return qcow_fail(msg, -EOPNOTSUPP, "is no raw image, so its disk does not end where its file does; give a size, such as +10G");
+	*size = raw_size(img);
+	if (*size)
+		return 0;
+	return qcow_fail(msg, -EINVAL, "its file is empty now; give it a size first");
+}
+
+/**
+ * qcow_resize() - give a disk another size
+ * @like: whose image, wq, write_wq and parts are used
+ * @size: bytes, a multiple of 512, at least 512. That of the disk: go on giving back
+ *	what an interrupted change of size left behind its end
+ * @ops: how its users are told, and held up
+ * @msg: says why it failed
+ *
+ * The image is written, and its I/O may go on. May sleep.
+ * Return: 0; as qcow_image_interrupted(); or another error. Which size the disk has
+ * then, the image says: the old one, unless it was interrupted behind the new end,
+ * or it is a raw file that could not be synced.
+ */
+int qcow_resize(const struct qcow_io *like, u64 size, struct qcow_resize_ops *ops,
+		struct qcow_msg *msg)
+{
+	struct qcow_image *img = like->image;
+	int err;
+
+	if (!img->alloc)
+		return resize_raw(img, size, ops, msg);
+	if (img->layout.version == 1)
+		return size == img->size ? 0 :
+		       qcow_fail(msg, -EOPNOTSUPP, "is qcow version 1, whose disks keep their size; convert it with qemu-img convert -O qcow2");
+	if (img->layout.version < 3 && qcow_snapshot_nr(img) && size != img->size)
+		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, and version 2 knows one size for all of them; delete them first");
+	err = resize_qcow2(like, size, ops, msg);
+	if (err && err != -EBUSY && !msg->text[0])
+		return qcow_fail(msg, err, "could not be resized (error %d)", -err);
+	return err;
+}

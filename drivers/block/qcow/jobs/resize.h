@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_RESIZE_H
+#define _QCOW_RESIZE_H
+
+#include "meta/pause.h"
+#include "meta/qcow.h"
+
+/**
+ * struct qcow_resize_ops - how the users of a disk are told of its size
+ * @pause: holds up all I/O that may use the disk
+ * @show: requests end at so many bytes from now on, and none goes further when it
+ *	returns. Return: 0; -EBUSY: it would be less than now, and somebody uses the disk
+ */
+struct qcow_resize_ops {
+	struct qcow_pause *pause;
+	int (*show)(struct qcow_resize_ops *ops, u64 bytes);
+};
+
+int __must_check qcow_resize(const struct qcow_io *like, u64 size,
+			     struct qcow_resize_ops *ops, struct qcow_msg *msg);
+int __must_check qcow_resize_max(const struct qcow_image *img, u64 *size,
+				 struct qcow_msg *msg);
+
+#endif /* _QCOW_RESIZE_H */

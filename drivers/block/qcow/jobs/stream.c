@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pulling what the backing files have into an image, until it needs them no more.
+ *
+ * It goes from the start of the disk to its end while the disk is in use. What was
+ * passed never comes from below again: nothing makes a hole over a backing file.
+ * The header names the backing file until all is there and durable, so a power
+ * cut at any moment leaves a disk that reads the same.
+ */
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "data/place.h"
+#include "jobs/stream.h"
+#include "meta/commit.h"
+#include "meta/image.h"
+#include "meta/map.h"
+#include "meta/reclaim.h"
+#include "meta/snapshot.h"
+#include "meta/writeback.h"
+
+/* Bytes that are read and written at once. */
+#define STREAM_CHUNK	BIT(20)
+
+/**
+ * struct stream - the copying of a stretch of the disk
+ * @io: what it reads and writes with, to and from @buf
+ * @buf: STREAM_CHUNK bytes
+ */
+struct stream {
+	struct qcow_io io;
+	struct qcow_buf buf;
+};
+
+static void stream_free(struct stream *s)
+{
+	if (!s)
+		return;
+	qcow_buf_free(&s->buf);
+	kfree(s);
+}
+
+static struct stream *stream_alloc(const struct qcow_io *like)
+{
+	struct stream *s = kzalloc(sizeof(*s), GFP_NOIO);
+
+	if (!s)
+		return NULL;
+	if (qcow_buf_alloc(&s->buf, STREAM_CHUNK)) {
+		stream_free(s);
+		return NULL;
+	}
+	qcow_io_init(&s->io, like->image, like);
+	s->io.bvec = s->buf.bvec;
+	s->io.nr_bvec = s->buf.nr_bvec;
+	return s;
+}
+
+/* What one extent covers. Return: bytes done, or a negative errno. */
+static s64 stream_extent(struct stream *s, u64 pos, u64 len)
+{
+	struct qcow_image *img = s->io.image;
+	struct qcow_extent ext;
+	int err;
+
+	err = qcow_map(img, pos, len, false, &ext);
+	if (err)
+		return err;
+	len = min(len, ext.len);
+	if (ext.type != QCOW_EXTENT_HOLE || pos >= img->backing->size)
+		return len;
+	err = qcow_image_map(img->backing, pos,
+			     min(len, img->backing->size - pos), false, &ext);
+	if (err)
+		return err;
+	/* A hole over nothing reads as zeros, too. */
+	if (ext.type == QCOW_EXTENT_ZERO)
+		return ext.len;
+	s->io.pos = pos;
+	return qcow_place_copy_up(&s->io, pos,
+				  min_t(u64, ext.len, STREAM_CHUNK), s->buf.mem);
+}
+
+static s64 stream_counted(struct stream *s, u64 pos, u64 len)
+{
+	struct qcow_inflight *inflight = &s->io.image->alloc->inflight;
+	s64 n;
+
+	s->io.epoch = qcow_inflight_begin(inflight);
+	n = stream_extent(s, pos, len);
+	qcow_inflight_end(inflight, s->io.epoch);
+	return n;
+}
+
+static int stream_stretch(struct stream *s, u64 end)
+{
+	struct qcow_image *img = s->io.image;
+	int err;
+	s64 n;
+
+	while (img->filled < end) {
+		qcow_commit_throttle(img->alloc);
+		n = stream_counted(s, img->filled, end - img->filled);
+		if (n == -ENOSPC)
+			n = qcow_reclaim_any(img->alloc) ?:
+			    stream_counted(s, img->filled, end - img->filled);
+		if (n < 0)
+			return n;
+		img->filled += n;
+		err = qcow_image_interrupted(img);
+		if (err)
+			return err;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * qcow_stream_check() - may an image be made to need its backing file no more?
+ * @img: the image, which is written
+ * @msg: says why not
+ *
+ * Any context. Return: 0 or a negative errno.
+ */
+int qcow_stream_check(const struct qcow_image *img, struct qcow_msg *msg)
+{
+	if (!img->backing)
+		return qcow_fail_as(msg, QCOW_MSG_NO_BACKING, -EINVAL, "has no backing file");
+	if (qcow_snapshot_nr(img))
+		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, which need the backing file; delete them first, or keep it");
+	return 0;
+}
+
+/**
+ * qcow_stream_some() - go on copying from the backing files
+ * @like: whose image, wq, write_wq and parts are used
+ * @bytes: of the disk to look at, at most
+ *
+ * The image is written and has a backing file. @like->image->filled says how far it
+ * is. Other I/O may go on. May sleep.
+ *
+ * Return: 0; as qcow_image_interrupted(), and something was done; or an error.
+ */
+int qcow_stream_some(const struct qcow_io *like, u64 bytes)
+{
+	struct qcow_image *img = like->image;
+	u64 left = img->size - min(img->filled, img->size);
+	struct stream *s = stream_alloc(like);
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	err = stream_stretch(s, img->filled + min(left, bytes));
+	stream_free(s);
+	qcow_writeback_soon(img->alloc);
+	return err;
+}
+
+/**
+ * qcow_stream_cut_loose() - have the image name no backing file any more
+ * @img: the image; filled to its end
+ *
+ * All is committed first; one write of the header does it. Other I/O may go on: it makes
+ * no hole over the backing file, which is part of the chain in memory until the caller
+ * changes that. May sleep.
+ *
+ * Return: 0 or an error, and the backing file is still named.
+ */
+int qcow_stream_cut_loose(struct qcow_image *img)
+{
+	struct {
+		__be64 offset;
+		__be32 size;
+	} __packed none = { };
+	int err;
+
+	static_assert(offsetof(struct qcow_disk_header, backing_file_size) ==
+		      offsetof(struct qcow_disk_header, backing_file_offset) + 8);
+	err = qcow_commit(img->alloc);
+	return err ?: qcow_commit_header(img->alloc,
+					 offsetof(struct qcow_disk_header,
+						  backing_file_offset),
+					 &none, sizeof(none));
+}

@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Clusters of an image that is written: reservation, and what must not be hit.
+ *
+ * Clusters are taken from the refcounts in batches and handed out from memory.
+ * What is reserved when power fails is leaked, no more. The space of a batch is
+ * taken in one run, and what was not used is given back when the image is closed.
+ *
+ * Section "Host cluster management" of the specification. Version 1 knows nothing
+ * of what is used: what lies behind the end of the file is free, nothing else.
+ */
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "file/space.h"
+#include "meta/alloc.h"
+#include "meta/growth.h"
+#include "meta/refcount.h"
+#include "meta/release.h"
+#include "meta/search.h"
+#include "meta/stray.h"
+#include "meta/writeback.h"
+
+/* A batch: bytes, and clusters. */
+#define ALLOC_BATCH_BYTES	(4U << 20)
+#define ALLOC_BATCH_MAX		128
+
+/* --- Space --- */
+
+/*
+ * Let the file reach up to @end. Its last byte is allocated rather than the size set:
+ * that can never cut off what others are writing there. Where it does not work,
+ * writes make the file longer themselves.
+ */
+static void __grow_file(struct qcow_alloc *a, u64 end)
+{
+	int err;
+
+	lockdep_assert_held(&a->lock);
+	if (end <= a->reserve.file_end)
+		return;
+	err = qcow_space_allocate(&a->img->file, end - 1, 1);
+	if (err == -EOPNOTSUPP)
+		a->reserve.file_end = U64_MAX;
+	else if (!err)
+		a->reserve.file_end = end;
+}
+
+/*
+ * Take the space of clusters that were just reserved, in one run: the host's file
+ * stays in one piece, and its filesystem need not look for space with each cluster.
+ * If there is no room for a run, what was taken of it goes back, because metadata or
+ * other files may need it, and the clusters are holes.
+ * Return: whether they read as zeros.
+ */
+static bool __renew(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 pos = first << bits, len = (u64)nr << bits;
+	struct qcow_file *f = &a->img->file;
+	int err;
+
+	lockdep_assert_held(&a->lock);
+	err = a->reserve.no_renew ? -EOPNOTSUPP : qcow_space_renew(f, pos, len);
+	if (err == -EOPNOTSUPP) {
+		a->reserve.no_renew = true;
+		__grow_file(a, pos + len);
+		return false;
+	}
+	WRITE_ONCE(a->unsynced, true);
+	if (!qcow_file_regular(f))
+		return !err;
+	a->reserve.file_end = max(a->reserve.file_end, pos + len);
+	return !err || !qcow_space_punch(f, pos, len);
+}
+
+/* Clusters of the file up to the last used one, if that is among @first to @end. */
+static u64 used_clusters(struct qcow_alloc *a, u64 first, u64 end)
+{
+	bool found = false;
+
+	mutex_lock(&a->lock);
+	if (!qcow_alloc_has_refcounts(a)) {
+		end = min(end, a->search.hint);
+		found = true;
+	}
+	while (!found && end > first) {
+		if (__qcow_refcount_find_used(a, &end, &found))
+			break;
+		cond_resched();
+	}
+	mutex_unlock(&a->lock);
+	return max(end, first);
+}
+
+/**
+ * qcow_alloc_trim() - cut off what the file has behind the last used cluster
+ * @a: of the image; nothing is under way, all is committed
+ *
+ * May sleep. What fails is left as it is: the file is just longer.
+ */
+void qcow_alloc_trim(struct qcow_alloc *a)
+{
+	u64 end = qcow_file_size(&a->img->file), before = a->img->file.size;
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 cluster = 1ULL << bits, used;
+
+	if (a->reserve.file_end == U64_MAX || end <= before)
+		return;
+	/* What is in use cannot be told by refcounts. */
+	if (qcow_stray_any(a))
+		return;
+	/* Something lies behind all that was handed out: not ours to cut, either. */
+	if (end > max(a->reserve.file_end, a->search.fresh << bits))
+		return;
+	used = used_clusters(a, DIV_ROUND_UP_ULL(before, cluster),
+			     DIV_ROUND_UP_ULL(end, cluster));
+	/* What was there before is not ours to cut. */
+	used = max(used << bits, before);
+	if (used < end && qcow_space_truncate(&a->img->file, used))
+		return;
+}
+
+/* --- Reservation --- */
+
+static void __return_run(struct qcow_alloc *a, struct qcow_run *run)
+{
+	for (; run->next < run->end; run->next++)
+		if (__qcow_refcount_set(a, run->next, 0))
+			break;
+	run->end = run->next;
+}
+
+/**
+ * __qcow_alloc_unreserve() - have none of some clusters reserved
+ * @a: of the image
+ * @cluster: one of them
+ *
+ * If it is reserved, all that is reserved is free again, as far as refcounts tell.
+ * Context: under a->lock. May sleep.
+ */
+void __qcow_alloc_unreserve(struct qcow_alloc *a, u64 cluster)
+{
+	lockdep_assert_held(&a->lock);
+	if (likely(cluster < a->reserve.run.next || cluster >= a->reserve.run.end))
+		return;
+	__qcow_search_freed(&a->search, a->reserve.run.next);
+	__return_run(a, &a->reserve.run);
+}
+
+/*
+ * A volume may have been extended, or made smaller, since it was last looked at.
+ * What is reserved behind its end is given back: no write could get there.
+ */
+static void __follow_volume(struct qcow_alloc *a)
+{
+	struct qcow_run behind = { .end = a->reserve.run.end };
+
+	lockdep_assert_held(&a->lock);
+	if (qcow_file_regular(&a->img->file))
+		return;
+	a->search.limit = qcow_file_size(&a->img->file) >> qcow_alloc_cluster_bits(a);
+	if (likely(a->reserve.run.end <= a->search.limit))
+		return;
+	behind.next = max(a->reserve.run.next, a->search.limit);
+	a->reserve.run.end = behind.next;
+	if (qcow_alloc_has_refcounts(a))
+		__return_run(a, &behind);
+}
+
+/* Version 1: take @nr clusters behind all that were ever taken. */
+static int __take_end(struct qcow_alloc *a, u32 nr, u64 *first)
+{
+	if (a->search.hint >= a->search.limit || nr > a->search.limit - a->search.hint)
+		return -ENOSPC;
+	*first = a->search.hint;
+	WRITE_ONCE(a->search.hint, a->search.hint + nr);
+	return 0;
+}
+
+/* Nothing that is free may hold metadata: refcounts that say so are wrong. */
+static int __check_free(struct qcow_alloc *a, u64 cluster, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (likely(!qcow_register_has(&a->reg, cluster + i)))
+			continue;
+		qcow_image_damaged(a->img, 0, "refcount of a metadata cluster is zero");
+		return -EIO;
+	}
+	return 0;
+}
+
+/* Look for up to @want free clusters in a row, from @a->search.hint on. */
+static int __find_free(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
+{
+	u64 cluster = a->search.hint;
+	bool covered;
+	int err;
+
+	for (*got = 0; !*got; a->search.hint = cluster) {
+		if (cluster >= a->search.limit)
+			return -ENOSPC;
+		cond_resched();
+		err = __qcow_refcount_cover(a, cluster, &covered);
+		if (err)
+			return err;
+		if (!covered) {
+			/* To the next block. */
+			cluster = qcow_refcount_next_block(a, cluster);
+			continue;
+		}
+		err = __qcow_refcount_find(a, &cluster, want, got);
+		if (err)
+			return err;
+		*got = __qcow_stray_skip(a, &cluster, *got);
+	}
+	if (cluster >= a->search.limit)
+		return -ENOSPC;
+	*got = min_t(u64, *got, a->search.limit - cluster);
+	*first = cluster;
+	return __check_free(a, cluster, *got);
+}
+
+/* Up to @want clusters in a row are in use from now on. */
+static int __take_counted(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
+{
+	u32 n;
+	int err;
+
+	err = __find_free(a, want, first, got);
+	for (n = 0; !err && n < *got; n++) {
+		err = __qcow_refcount_set(a, *first + n, 1);
+		if (err)
+			break;
+	}
+	if (err && !n)
+		return err;
+	*got = n;
+	a->search.hint = *first + n;
+	return 0;
+}
+
+/* Reserve up to @want clusters in a row. */
+static int __reserve(struct qcow_alloc *a, u32 want)
+{
+	u32 got = want;
+	u64 first;
+	int err;
+
+	if (qcow_alloc_has_refcounts(a))
+		err = __take_counted(a, want, &first, &got);
+	else
+		err = __take_end(a, want, &first);
+	if (err)
+		return err;
+	a->reserve.run.next = first;
+	a->reserve.run.end = first + got;
+	a->reserve.zeroed = __renew(a, first, got);
+	return 0;
+}
+
+static u32 alloc_batch(const struct qcow_alloc *a, u32 want)
+{
+	u32 batch = clamp_t(u32, ALLOC_BATCH_BYTES >> qcow_alloc_cluster_bits(a),
+			    1, ALLOC_BATCH_MAX);
+
+	return max(batch, want);
+}
+
+static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
+		   bool *fresh)
+{
+	*first = a->reserve.run.next;
+	*got = min_t(u64, want, a->reserve.run.end - a->reserve.run.next);
+	/* One answer for all of them. */
+	if (!a->reserve.zeroed && *first < a->search.fresh && *first + *got > a->search.fresh)
+		*got = a->search.fresh - *first;
+	*fresh = a->reserve.zeroed || *first >= a->search.fresh;
+	a->reserve.run.next += *got;
+	/* What was handed out once is not fresh again. */
+	__qcow_search_taken(&a->search, a->reserve.run.next);
+}
+
+/**
+ * qcow_alloc_clusters() - take clusters that nobody uses
+ * @a: of the image
+ * @want: how many in a row would be welcome
+ * @first: number of the first
+ * @got: 1 to @want
+ * @fresh: what is not written there reads as zeros
+ *
+ * Context: as qcow_growth_cover(). May sleep; reads refcounts, makes the file
+ * longer, writes nothing but a larger refcount table. What was taken and is not
+ * linked has to be given to qcow_release().
+ * Return: 0; -ENOSPC: all are taken that entries can lead to, that the device has now
+ * or that a refcount table of the largest size covers; -EIO: metadata is said to be
+ * free, which stops the image; or the error of reading refcounts or of making the
+ * table larger, -ENOMEM among them.
+ */
+int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
+			bool *fresh)
+{
+	u64 hint;
+	int err;
+
+	do {
+		err = qcow_writeback_refused(a);
+		if (err)
+			return err;
+		mutex_lock(&a->lock);
+		__follow_volume(a);
+		if (a->reserve.run.next == a->reserve.run.end)
+			err = __reserve(a, alloc_batch(a, want));
+		if (!err)
+			__take(a, want, first, got, fresh);
+		hint = a->search.hint;
+		mutex_unlock(&a->lock);
+		if (err != -ERANGE)
+			break;
+		err = qcow_growth_cover(a, hint);
+	} while (!err);
+	return err;
+}
+
+/* --- Clusters in a row --- */
+
+/* How many of @nr clusters are free from @first on, which is, in its block. */
+static int __count_free(struct qcow_alloc *a, u64 first, u32 nr, u32 *got)
+{
+	u64 end = min(first + nr, qcow_refcount_next_block(a, first)), value;
+	int err;
+
+	for (*got = 1; first + *got < end; ++*got) {
+		err = __qcow_refcount_get(a, first + *got, &value);
+		if (err)
+			return err;
+		if (value)
+			break;
+	}
+	return 0;
+}
+
+/* Look for @nr free clusters in a row. -ERANGE: @first has to be covered. */
+static int __find_run(struct qcow_alloc *a, u32 nr, u64 *first)
+{
+	bool covered;
+	u32 got = 0;
+	int err;
+
+	for (*first = a->search.hint; ; *first += got) {
+		if (*first >= a->search.limit || nr > a->search.limit - *first)
+			return -ENOSPC;
+		cond_resched();
+		got = 0;
+		err = __qcow_refcount_cover(a, *first, &covered);
+		if (err)
+			return err;
+		if (!covered) {
+			*first = qcow_refcount_next_block(a, *first);
+			continue;
+		}
+		err = __qcow_refcount_find(a, first, 1, &got);
+		if (!err && got)
+			err = __count_free(a, *first, nr, &got);
+		if (err)
+			return err;
+		got = __qcow_stray_skip(a, first, got);
+		if (got == nr)
+			return __check_free(a, *first, nr);
+	}
+}
+
+/* All of them, or none. */
+static int __use_run(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	int err = 0;
+	u32 n;
+
+	for (n = 0; n < nr; n++) {
+		err = __qcow_refcount_set(a, first + n, 1);
+		if (err)
+			break;
+	}
+	if (!err)
+		return 0;
+	/* What cannot be undone is leaked. */
+	while (n--)
+		if (__qcow_refcount_set(a, first + n, 0))
+			break;
+	return err;
+}
+
+static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
+{
+	int err;
+
+	if (!qcow_alloc_has_refcounts(a))
+		return __take_end(a, nr, first);
+	/* Of what is reserved, if there is as much. */
+	if (a->reserve.run.end - a->reserve.run.next >= nr) {
+		*first = a->reserve.run.next;
+		a->reserve.run.next += nr;
+		__qcow_search_taken(&a->search, a->reserve.run.next);
+		return 0;
+	}
+	err = __find_run(a, nr, first);
+	if (!err)
+		err = __use_run(a, *first, nr);
+	if (err)
+		return err;
+	__qcow_search_taken(&a->search, *first + nr);
+	return 0;
+}
+
+/* Space for it, as for every table that is not written yet. */
+static int run_secure(struct qcow_alloc *a, enum qcow_meta kind, u32 nr,
+		      u64 first)
+{
+	u64 pos = first << qcow_alloc_cluster_bits(a);
+	u64 len = (u64)nr << qcow_alloc_cluster_bits(a);
+	int err;
+
+	err = qcow_register_new(&a->reg, kind, pos, len);
+	return err ?: qcow_space_secure(&a->img->file, pos, len);
+}
+
+/**
+ * qcow_alloc_run() - take clusters in a row, for a table
+ * @a: of the image
+ * @kind: what they will hold
+ * @nr: how many, at least 1
+ * @first: number of the first
+ *
+ * Context: as qcow_alloc_clusters(). May sleep. If they are not used they have to
+ * be given to qcow_release().
+ * Return: 0; -EFBIG: there can be no such row in this image; or as
+ * qcow_alloc_clusters().
+ */
+int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first)
+{
+	int err;
+
+	/* Each refcount block lies first in what it covers, if it is new. */
+	if (qcow_alloc_has_refcounts(a) && nr >> qcow_refcount_block_bits(a))
+		return -EFBIG;
+	err = qcow_writeback_refused(a);
+	if (err)
+		return err;
+	do {
+		mutex_lock(&a->lock);
+		__follow_volume(a);
+		err = __take_run(a, nr, first);
+		mutex_unlock(&a->lock);
+		if (err != -ERANGE)
+			break;
+		err = qcow_growth_cover(a, *first);
+	} while (!err);
+	if (err)
+		return err;
+	err = run_secure(a, kind, nr, *first);
+	if (err)
+		qcow_release(a, *first, nr);
+	return err;
+}
+
+/* Give back the space that was taken ahead. What fails is left as it is. */
+static void __return_space(struct qcow_alloc *a)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 nr = a->reserve.run.end - a->reserve.run.next;
+
+	if (nr && a->reserve.zeroed && qcow_file_regular(&a->img->file) &&
+	    qcow_space_punch(&a->img->file, a->reserve.run.next << bits, nr << bits))
+		return;
+}
+
+/**
+ * qcow_alloc_return_pool() - give back what is reserved and not used
+ * @a: of the image
+ *
+ * For a clean close: no I/O is under way. May sleep.
+ */
+void qcow_alloc_return_pool(struct qcow_alloc *a)
+{
+	mutex_lock(&a->lock);
+	__return_space(a);
+	if (!qcow_alloc_has_refcounts(a)) {
+		if (a->search.hint == a->reserve.run.end)
+			a->search.hint = a->reserve.run.next;
+		a->reserve.run.next = a->reserve.run.end;
+	}
+	__return_run(a, &a->reserve.run);
+	mutex_unlock(&a->lock);
+}

@@ -1,0 +1,574 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Storing bitmaps: own, write, publish, release.
+ *
+ * What changed is written to clusters taken for it, and so is a new directory.
+ * When all of that is durable, one write of the header extension makes it the
+ * directory; then the old clusters are given up. Where such a write could be
+ * torn, the autoclear bit is off meanwhile. So whatever a power cut leaves, a
+ * bitmap is marked in use, or right.
+ */
+#include <linux/blkdev.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "meta/alloc.h"
+#include "meta/bitmap.h"
+#include "meta/bitmap_store.h"
+#include "meta/commit.h"
+#include "meta/release.h"
+#include "meta/writeback.h"
+
+/* Attempts to find clusters in a row. */
+#define STORE_MAX_TRIES		4096
+
+/* Clusters of a bitmap that are written at once. */
+#define STORE_MAX_RUN		256
+
+/*
+ * What a sync has lost that fails cannot be told: see commit.c. Under the
+ * alloc's store_lock: a commit that is under way would not hear of it.
+ */
+static int __store_sync(struct qcow_image *img)
+{
+	int err;
+
+	lockdep_assert_held(&img->alloc->store_lock);
+	err = qcow_file_sync(&img->file);
+	if (!err)
+		return 0;
+	if (!img->alloc->failed)
+		pr_err("%s: could not be synced: error %d; flushes fail from now on\n",
+		       img->label, err);
+	img->alloc->failed = -EIO;
+	return -EIO;
+}
+
+static int store_sync(struct qcow_image *img)
+{
+	int err;
+
+	mutex_lock(&img->alloc->store_lock);
+	err = __store_sync(img);
+	mutex_unlock(&img->alloc->store_lock);
+	return err;
+}
+
+static int __store_pwrite(struct qcow_image *img, u64 pos, void *buf, size_t len)
+{
+	return qcow_file_pwrite(&img->file, pos, buf, len) ?: __store_sync(img);
+}
+
+/* --- The header --- */
+
+static int __header_set_valid(struct qcow_image *img, bool valid)
+{
+	u64 offset = offsetof(struct qcow_disk_header, autoclear_features);
+	__be64 features;
+	int err;
+
+	err = qcow_file_pread(&img->file, offset, &features, sizeof(features));
+	if (err)
+		return err;
+	if (valid)
+		features |= cpu_to_be64(QCOW_DISK_AUTOCLEAR_BITMAPS);
+	else
+		features &= ~cpu_to_be64(QCOW_DISK_AUTOCLEAR_BITMAPS);
+	err = __store_pwrite(img, offset, &features, sizeof(features));
+	if (!err)
+		img->bitmaps->valid = valid;
+	return err;
+}
+
+static int header_read(struct qcow_image *img, struct qcow_header *h, void *buf,
+		       size_t len)
+{
+	int err = qcow_file_pread(&img->file, 0, buf, len);
+
+	return err ?: qcow_header_parse(h, buf, len, qcow_file_size(&img->file),
+					NULL);
+}
+
+/* Make room for @need bytes from the mark on behind the last extension. */
+static int __header_make_room(struct qcow_image *img, const struct qcow_header *h,
+			      void *buf, u32 need)
+{
+	u32 cluster = 1U << h->cluster_bits, to;
+	u64 field = offsetof(struct qcow_disk_header, backing_file_offset);
+	__be64 offset;
+	int err;
+
+	if (!h->extensions_end || h->extensions_end % 8)
+		return -ENOSPC;
+	if (h->extensions_end + need <= (h->backing_offset ?: cluster))
+		return 0;
+	if (!h->backing_offset)
+		return -ENOSPC;
+	/* The backing file's name moves to behind where it is. */
+	to = max(h->extensions_end + need, h->backing_offset + h->backing_len);
+	to = round_up(to, 8);
+	if (to + h->backing_len > cluster)
+		return -ENOSPC;
+	err = __store_pwrite(img, to, buf + h->backing_offset, h->backing_len);
+	if (err)
+		return err;
+	offset = cpu_to_be64(to);
+	return __store_pwrite(img, field, &offset, sizeof(offset));
+}
+
+/* The mark that ends the extensions becomes ours; a new one is behind it. */
+static int __header_add_extension(struct qcow_image *img,
+				  const struct qcow_disk_bitmaps *data)
+{
+	size_t cluster = 1UL << img->layout.cluster_bits;
+	struct {
+		struct qcow_disk_bitmaps data;
+		struct qcow_disk_extension end;
+	} body = { .data = *data };
+	struct qcow_disk_extension ext = {
+		.type = cpu_to_be32(QCOW_DISK_EXT_BITMAPS),
+		.length = cpu_to_be32(sizeof(*data)),
+	};
+	struct qcow_header h;
+	void *buf;
+	int err;
+
+	buf = kvmalloc(cluster, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	err = header_read(img, &h, buf, cluster);
+	if (!err)
+		err = __header_make_room(img, &h, buf, sizeof(ext) + sizeof(body));
+	kvfree(buf);
+	if (!err)
+		err = __store_pwrite(img, h.extensions_end + sizeof(ext), &body,
+				     sizeof(body));
+	if (!err)
+		err = __store_pwrite(img, h.extensions_end, &ext, sizeof(ext));
+	if (!err)
+		img->bitmaps->extension = h.extensions_end + sizeof(ext);
+	return err;
+}
+
+/* No bitmaps: if the extension is the last one, the extensions end before it. */
+static int __header_drop_extension(struct qcow_image *img)
+{
+	struct qcow_bitmaps *all = img->bitmaps;
+	struct qcow_disk_extension ext;
+	u32 at = all->extension;
+	int err;
+
+	err = qcow_file_pread(&img->file, at + sizeof(struct qcow_disk_bitmaps),
+			      &ext, sizeof(ext));
+	/* Without the autoclear bit it counts for nothing. */
+	if (err || ext.type || at % 8)
+		return err;
+	memset(&ext, 0, sizeof(ext));
+	err = __store_pwrite(img, at - sizeof(ext), &ext, sizeof(ext));
+	if (!err)
+		all->extension = 0;
+	return err;
+}
+
+static bool extension_torn(const struct qcow_bitmaps *all)
+{
+	return all->extension % SECTOR_SIZE + sizeof(struct qcow_disk_bitmaps) >
+	       SECTOR_SIZE;
+}
+
+static int __header_publish(struct qcow_image *img,
+			    const struct qcow_bitmap_dir *dir)
+{
+	struct qcow_bitmaps *all = img->bitmaps;
+	struct qcow_disk_bitmaps disk;
+	int err = 0;
+
+	if (all->valid && (!dir->nr || extension_torn(all)))
+		err = __header_set_valid(img, false);
+	if (err)
+		return err;
+	if (!dir->nr)
+		return __header_drop_extension(img);
+	qcow_bitdir_put_extension(&disk, dir);
+	if (all->extension)
+		err = __store_pwrite(img, all->extension, &disk, sizeof(disk));
+	else
+		err = __header_add_extension(img, &disk);
+	if (!err && !all->valid)
+		err = __header_set_valid(img, true);
+	return err;
+}
+
+static int header_publish(struct qcow_image *img,
+			  const struct qcow_bitmap_dir *dir)
+{
+	int err;
+
+	mutex_lock(&img->alloc->store_lock);
+	err = __header_publish(img, dir);
+	mutex_unlock(&img->alloc->store_lock);
+	return err;
+}
+
+/* --- Clusters --- */
+
+static int store_note(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	int err;
+
+	err = qcow_register_new(&a->reg, QCOW_META_BITMAP, first << bits,
+				(u64)nr << bits);
+	if (err)
+		qcow_release(a, first, nr);
+	return err;
+}
+
+/* So many clusters in a row. @offset: set if they are there. */
+static int store_alloc(struct qcow_alloc *a, u32 want, u64 *offset)
+{
+	u32 have = 0, got, tries;
+	u64 first = 0, next;
+	bool fresh;
+	int err = 0;
+
+	for (tries = 0; !err && have < want && tries < STORE_MAX_TRIES; tries++) {
+		err = qcow_alloc_clusters(a, want - have, &next, &got, &fresh);
+		if (err)
+			break;
+		if (have && first + have != next) {
+			qcow_release(a, first, have);
+			have = 0;
+		}
+		if (!have)
+			first = next;
+		have += got;
+	}
+	if (!err && have == want) {
+		err = store_note(a, first, want);
+		if (!err)
+			*offset = first << qcow_alloc_cluster_bits(a);
+		return err;
+	}
+	if (have)
+		qcow_release(a, first, have);
+	return err ?: -ENOSPC;
+}
+
+static void store_release(struct qcow_alloc *a, u64 offset, u64 bytes)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+
+	if (offset)
+		qcow_release(a, offset >> bits,
+			     DIV_ROUND_UP_ULL(bytes, 1ULL << bits));
+}
+
+static void store_release_table(struct qcow_alloc *a, const u64 *table, u32 nr,
+				u64 offset)
+{
+	u64 cluster;
+	u32 i;
+
+	for (i = 0; table && i < nr; i++) {
+		cluster = table[i] & QCOW_DISK_BITMAP_E_OFFSET_MASK;
+		store_release(a, cluster, 1);
+	}
+	store_release(a, offset, nr * sizeof(u64));
+}
+
+/**
+ * __qcow_bitmap_release() - give up the clusters of a bitmap
+ * @img: the image
+ * @b: no directory on disk has it any more
+ *
+ * Context: under the bitmaps' lock. May sleep.
+ */
+void __qcow_bitmap_release(struct qcow_image *img, struct qcow_bitmap *b)
+{
+	store_release_table(img->alloc, b->table, b->e.table_size,
+			    b->e.table_offset);
+}
+
+/* --- One bitmap --- */
+
+/* Clusters from @i on that are not all zeros. */
+static u32 store_run(const struct qcow_image *img, const struct qcow_bitmap *b,
+		     u32 i)
+{
+	size_t cluster = 1UL << img->layout.cluster_bits;
+	u32 end = min(b->e.table_size, i + STORE_MAX_RUN), n;
+
+	for (n = 0; i + n < end; n++)
+		if (!memchr_inv(b->bits + (i + n) * cluster, 0, cluster))
+			break;
+	return n;
+}
+
+static int store_bits(struct qcow_image *img, struct qcow_bitmap *b)
+{
+	u32 bits = img->layout.cluster_bits, i, k, got;
+	u64 first;
+	bool fresh;
+	int err = 0;
+
+	for (i = 0; !err && i < b->e.table_size; i += got) {
+		cond_resched();
+		got = store_run(img, b, i);
+		if (!got) {
+			got = 1;
+			continue;
+		}
+		err = qcow_alloc_clusters(img->alloc, got, &first, &got, &fresh);
+		if (!err)
+			err = store_note(img->alloc, first, got);
+		if (err)
+			break;
+		for (k = 0; k < got; k++)
+			b->new_table[i + k] = (first + k) << bits;
+		err = qcow_file_pwrite(&img->file, first << bits,
+				       b->bits + ((size_t)i << bits),
+				       (size_t)got << bits);
+	}
+	return err;
+}
+
+static int store_table(struct qcow_image *img, struct qcow_bitmap *b)
+{
+	u32 cluster = 1U << img->layout.cluster_bits;
+	u32 nr = DIV_ROUND_UP(b->e.table_size * sizeof(u64), cluster), i;
+	__be64 *disk;
+	int err;
+
+	disk = kvcalloc(nr, cluster, GFP_KERNEL);
+	if (!disk)
+		return -ENOMEM;
+	for (i = 0; i < b->e.table_size; i++)
+		disk[i] = cpu_to_be64(b->new_table[i]);
+	err = store_alloc(img->alloc, nr, &b->new_offset);
+	if (!err)
+		err = qcow_file_pwrite(&img->file, b->new_offset, disk,
+				       (size_t)nr * cluster);
+	kvfree(disk);
+	return err;
+}
+
+/* Into clusters of its own, in case it has to be. */
+static int store_bitmap(struct qcow_image *img, struct qcow_bitmap *b, bool final)
+{
+	int err;
+
+	if (b->inconsistent ||
+	    (b->table && !(b->changed && (final || !qcow_bitmap_tracks(b)))))
+		return 0;
+	b->new_table = kvcalloc(b->e.table_size, sizeof(u64), GFP_KERNEL);
+	if (!b->new_table)
+		return -ENOMEM;
+	err = store_bits(img, b);
+	return err ?: store_table(img, b);
+}
+
+/* It is stored, or @undo: it is not. */
+static void store_finish(struct qcow_image *img, struct qcow_bitmap *b, bool undo)
+{
+	if (!b->new_table)
+		return;
+	if (!undo) {
+		swap(b->table, b->new_table);
+		swap(b->e.table_offset, b->new_offset);
+		b->changed = false;
+	}
+	store_release_table(img->alloc, b->new_table, b->e.table_size,
+			    b->new_offset);
+	kvfree(b->new_table);
+	b->new_table = NULL;
+	b->new_offset = 0;
+}
+
+/* --- The directory --- */
+
+/* What the directory says of it from now on. */
+static u32 store_flags(const struct qcow_bitmap *b, bool final)
+{
+	if (!qcow_bitmap_tracks(b))
+		return b->e.flags;
+	return QCOW_DISK_BITMAP_AUTO | (final ? 0 : QCOW_DISK_BITMAP_IN_USE);
+}
+
+static void store_fill(const struct qcow_bitmaps *all, void *to, bool final)
+{
+	struct qcow_bitmap_entry e;
+	struct qcow_bitmap *b;
+
+	list_for_each_entry(b, &all->list, list) {
+		e = b->e;
+		e.flags = store_flags(b, final);
+		if (b->new_table)
+			e.table_offset = b->new_offset;
+		to += qcow_bitdir_put_entry(to, &e);
+	}
+}
+
+static int store_directory(struct qcow_image *img, struct qcow_bitmap_dir *dir,
+			   bool final)
+{
+	u32 cluster = 1U << img->layout.cluster_bits;
+	struct qcow_bitmap *b;
+	void *buf;
+	u32 nr;
+	int err;
+
+	list_for_each_entry(b, &img->bitmaps->list, list) {
+		dir->nr++;
+		dir->bytes += qcow_bitdir_entry_bytes(b->e.name_len);
+	}
+	if (!dir->nr)
+		return 0;
+	nr = DIV_ROUND_UP(dir->bytes, cluster);
+	buf = kvcalloc(nr, cluster, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	store_fill(img->bitmaps, buf, final);
+	err = store_alloc(img->alloc, nr, &dir->offset);
+	if (!err)
+		err = qcow_file_pwrite(&img->file, dir->offset, buf,
+				       (size_t)nr * cluster);
+	kvfree(buf);
+	return err;
+}
+
+/* --- All of them --- */
+
+/* Own and write: durable, and nothing on disk refers to it yet. */
+static int store_write(struct qcow_image *img, struct qcow_bitmap_dir *dir,
+		       bool final)
+{
+	struct qcow_bitmap *b;
+	int err = 0;
+
+	list_for_each_entry(b, &img->bitmaps->list, list) {
+		err = store_bitmap(img, b, final);
+		if (err)
+			return err;
+	}
+	err = store_directory(img, dir, final);
+	if (!err)
+		err = qcow_commit(img->alloc);
+	return err ?: store_sync(img);
+}
+
+/**
+ * __qcow_bitmap_store() - store the bitmaps, and which there are
+ * @img: the image
+ * @final: nothing is written any more; else those that are kept up to date stay
+ *	marked in use
+ *
+ * Context: no I/O is under way; under the bitmaps' lock. May sleep.
+ *
+ * Return: 0; or an error: on disk all is as it was, or, if that cannot be told,
+ * qcow_bitmaps.failed is set.
+ */
+int __qcow_bitmap_store(struct qcow_image *img, bool final)
+{
+	struct qcow_bitmaps *all = img->bitmaps;
+	struct qcow_bitmap_dir dir = { };
+	struct qcow_bitmap *b;
+	int err;
+
+	if (all->failed || img->alloc->failed || qcow_image_stopped(img))
+		return -EIO;
+	err = store_write(img, &dir, final);
+	if (!err) {
+		err = header_publish(img, &dir);
+		if (err)
+			all->failed = err;
+	}
+	/* What may be referred to or not is neither used nor given up. */
+	if (all->failed)
+		return err;
+	list_for_each_entry(b, &all->list, list)
+		store_finish(img, b, err);
+	if (err) {
+		store_release(img->alloc, dir.offset, dir.bytes);
+	} else {
+		store_release(img->alloc, all->dir.offset, all->dir.bytes);
+		all->dir = dir;
+	}
+	qcow_writeback_soon(img->alloc);
+	return err;
+}
+
+/* --- In use --- */
+
+/*
+ * In place: each flag lies inside one sector. @old: as they were, all that can be
+ * written. Return: 0 or the file's first error.
+ */
+static int __mark_all(struct qcow_image *img, bool old)
+{
+	u64 at = img->bitmaps->dir.offset +
+		 offsetof(struct qcow_disk_bitmap, flags);
+	struct qcow_bitmap *b;
+	__be32 flags;
+	int err = 0, ret;
+
+	list_for_each_entry(b, &img->bitmaps->list, list) {
+		flags = cpu_to_be32(old ? b->e.flags : store_flags(b, false));
+		ret = 0;
+		if (qcow_bitmap_tracks(b))
+			ret = qcow_file_pwrite(&img->file, at, &flags, sizeof(flags));
+		err = err ?: ret;
+		if (err && !old)
+			return err;
+		at += qcow_bitdir_entry_bytes(b->e.name_len);
+	}
+	return err;
+}
+
+/**
+ * struct mark - marking bitmaps in use
+ * @work: does it
+ * @img: the image
+ * @err: what came of it
+ */
+struct mark {
+	struct work_struct work;
+	struct qcow_image *img;
+	int err;
+};
+
+static void mark_work(struct work_struct *work)
+{
+	struct mark *m = container_of(work, struct mark, work);
+	struct qcow_alloc *a = m->img->alloc;
+
+	mutex_lock(&a->store_lock);
+	m->err = __mark_all(m->img, false) ?: __store_sync(m->img);
+	/* What fails here leaves some of them inconsistent. */
+	if (m->err && !__mark_all(m->img, true) && qcow_file_sync(&m->img->file))
+		a->failed = -EIO;
+	mutex_unlock(&a->store_lock);
+}
+
+/**
+ * __qcow_bitmap_mark_in_use() - have the directory say that bitmaps are in use
+ * @img: the image
+ *
+ * As long as nothing is written to the disk any of the flags may be set; but if this
+ * fails nothing will be, and they are not to stay so. A worker does it: a task that is
+ * to be killed could write neither the one nor the other. Context: under the bitmaps'
+ * lock. May sleep.
+ * Return: 0, or the file's error.
+ */
+int __qcow_bitmap_mark_in_use(struct qcow_image *img)
+{
+	struct mark m = { .img = img };
+
+	INIT_WORK_ONSTACK(&m.work, mark_work);
+	qcow_writeback_queue(img->alloc, &m.work);
+	flush_work(&m.work);
+	destroy_work_on_stack(&m.work);
+	return m.err;
+}

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Making an image's state durable: the order that survives a power cut.
+ *
+ * qcow_commit() reads top to bottom as that order. What refers is copied first
+ * and what it refers to after that, so that a copied L2 entry's cluster is in
+ * the copied refcounts; then they are written the other way round:
+ *
+ *	refcounts and guest data, sync		owned and written
+ *	refcount table (new blocks), sync
+ *	L2 tables, sync				published
+ *	L1 table (new L2 tables), sync
+ *	references that are gone are handed over	to reclaim.c
+ *
+ * A power cut between any two leaks clusters, no more. Steps that have nothing
+ * to do are left out with their sync.
+ */
+#include <linux/blkdev.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "file/cache.h"
+#include "meta/alloc.h"
+#include "meta/commit.h"
+#include "meta/reclaim.h"
+#include "meta/release.h"
+#include "meta/writeback.h"
+
+/**
+ * struct captured_entries - entries of a table as they were at one moment
+ * @range: which
+ * @data: as on disk
+ */
+struct captured_entries {
+	struct qcow_dirty_range range;
+	__be64 *data;
+};
+
+/**
+ * struct commit - what one commit makes durable
+ * @a: of the image
+ * @l1: captured entries of the L1 table
+ * @l2: captured L2 slices
+ * @table: captured entries of the refcount table
+ * @refs: captured refcount slices
+ * @data: guest data was written before it began
+ */
+struct commit {
+	struct qcow_alloc *a;
+	struct captured_entries l1;
+	struct list_head l2;
+	struct captured_entries table;
+	struct list_head refs;
+	bool data;
+};
+
+static bool range_empty(const struct qcow_dirty_range *r)
+{
+	return r->lo >= r->hi;
+}
+
+/* --- What there is to do --- */
+
+/* As large as what is written at once: sectors, as far as the table goes. */
+static struct qcow_dirty_range round_range(struct qcow_dirty_range r, u32 size)
+{
+	if (range_empty(&r))
+		return r;
+	r.lo = round_down(r.lo, SECTOR_SIZE / sizeof(u64));
+	r.hi = min_t(u32, round_up(r.hi, SECTOR_SIZE / sizeof(u64)), size);
+	return r;
+}
+
+/*
+ * Copy the entries of a table that are dirty. The memory is taken without the
+ * lock, so the range may grow in between.
+ */
+static int capture_entries(struct qcow_alloc *a, u64 *const *table,
+			   const u32 *size, struct qcow_dirty_range *dirty,
+			   struct captured_entries *c)
+{
+	u32 room = 0, i;
+
+	for (;;) {
+		mutex_lock(&a->lock);
+		c->range = round_range(*dirty, *size);
+		if (range_empty(dirty) || c->range.hi - c->range.lo <= room)
+			break;
+		room = c->range.hi - c->range.lo;
+		mutex_unlock(&a->lock);
+		kvfree(c->data);
+		c->data = kvmalloc_array(room, sizeof(*c->data), GFP_NOIO);
+		if (!c->data) {
+			c->range = (struct qcow_dirty_range) { };
+			return -ENOMEM;
+		}
+	}
+	for (i = 0; i < c->range.hi - c->range.lo; i++)
+		c->data[i] = cpu_to_be64((*table)[c->range.lo + i]);
+	*dirty = (struct qcow_dirty_range) { };
+	mutex_unlock(&a->lock);
+	return 0;
+}
+
+/* They were not made durable: they are dirty again. */
+static void forget_entries(struct qcow_alloc *a, struct qcow_dirty_range *dirty,
+			   struct captured_entries *c, bool written)
+{
+	mutex_lock(&a->lock);
+	if (!written && !range_empty(&c->range)) {
+		qcow_dirty_range_add(dirty, c->range.lo);
+		qcow_dirty_range_add(dirty, c->range.hi - 1);
+	}
+	mutex_unlock(&a->lock);
+	kvfree(c->data);
+}
+
+/* From what refers to what is referred to. */
+static int commit_capture(struct commit *c)
+{
+	struct qcow_alloc *a = c->a;
+	int err;
+
+	qcow_release_take(a);
+	err = capture_entries(a, &a->img->l1, &a->img->l1_size,
+			      &a->l1.dirty, &c->l1);
+	if (!err)
+		err = qcow_cache_capture(a->img->cache, &c->l2);
+	c->data = xchg(&a->unsynced, false);
+	if (!err)
+		err = capture_entries(a, &a->counts.table, &a->counts.table_size,
+				      &a->counts.table_dirty, &c->table);
+	if (!err)
+		err = qcow_cache_capture(a->counts.cache, &c->refs);
+	return err;
+}
+
+/* --- Steps --- */
+
+static int write_entries(struct qcow_alloc *a, u64 offset,
+			 const struct captured_entries *c)
+{
+	return qcow_file_pwrite(&a->img->file,
+				offset + c->range.lo * sizeof(u64), c->data,
+				(c->range.hi - c->range.lo) * sizeof(u64));
+}
+
+/* What a sync lost that fails cannot be told: nothing is promised after that. */
+static int commit_sync_file(struct commit *c, struct qcow_file *f)
+{
+	int err = qcow_file_sync(f);
+
+	if (!err)
+		return 0;
+	if (!c->a->failed)
+		pr_err("%s: could not be synced: error %d; flushes fail from now on\n",
+		       c->a->img->label, err);
+	c->a->failed = -EIO;
+	return -EIO;
+}
+
+static int commit_sync(struct commit *c)
+{
+	return commit_sync_file(c, &c->a->img->file);
+}
+
+static int commit_owned(struct commit *c)
+{
+	int err;
+
+	if (c->data && c->a->img->layout.data_file) {
+		err = commit_sync_file(c, c->a->img->data);
+		if (err || list_empty(&c->refs))
+			return err;
+	}
+	if (list_empty(&c->refs) && !c->data)
+		return 0;
+	err = qcow_cache_write(c->a->counts.cache, &c->refs);
+	return err ?: commit_sync(c);
+}
+
+static int commit_table(struct commit *c)
+{
+	struct qcow_alloc *a = c->a;
+	int err;
+
+	if (range_empty(&c->table.range))
+		return 0;
+	err = write_entries(a, a->counts.table_offset, &c->table);
+	return err ?: commit_sync(c);
+}
+
+static int commit_l2(struct commit *c)
+{
+	int err;
+
+	if (list_empty(&c->l2))
+		return 0;
+	err = qcow_cache_write(c->a->img->cache, &c->l2);
+	return err ?: commit_sync(c);
+}
+
+static int commit_l1(struct commit *c)
+{
+	struct qcow_alloc *a = c->a;
+	int err;
+
+	if (range_empty(&c->l1.range))
+		return 0;
+	err = write_entries(a, a->l1.offset, &c->l1);
+	return err ?: commit_sync(c);
+}
+
+static int commit_steps(struct commit *c)
+{
+	int err;
+
+	err = commit_owned(c);
+	if (!err)
+		err = commit_table(c);
+	if (!err)
+		err = commit_l2(c);
+	if (!err)
+		err = commit_l1(c);
+	return err;
+}
+
+/* Under store_lock: whoever fails under it says so before the lock is free. */
+static int commit_refused(const struct qcow_alloc *a)
+{
+	return qcow_image_stopped(a->img) ? -EIO : a->failed;
+}
+
+static int __commit(struct qcow_alloc *a)
+{
+	struct commit c = {
+		.a = a,
+		.l2 = LIST_HEAD_INIT(c.l2),
+		.refs = LIST_HEAD_INIT(c.refs),
+	};
+	int err;
+
+	mutex_lock(&a->store_lock);
+	err = commit_refused(a);
+	if (!err)
+		err = commit_capture(&c);
+	if (!err)
+		err = commit_steps(&c);
+	qcow_cache_forget(a->img->cache, &c.l2, !err);
+	qcow_cache_forget(a->counts.cache, &c.refs, !err);
+	forget_entries(a, &a->l1.dirty, &c.l1, !err);
+	forget_entries(a, &a->counts.table_dirty, &c.table, !err);
+	if (err)
+		WRITE_ONCE(a->unsynced, true);
+	mutex_unlock(&a->store_lock);
+	wake_up_all(&a->commit.stored);
+	qcow_release_finish(a, !err);
+	qcow_reclaim_soon(a);
+	return err;
+}
+
+/**
+ * qcow_commit() - make all that was written until now durable
+ * @a: of the image
+ *
+ * Not from an I/O of this image, which a commit waits for. May sleep.
+ *
+ * Return: 0, or an error. What could not be written stays in memory for the next
+ * attempt; but a sync that failed stays failed, since what it lost cannot be
+ * told, and so does the image if it is damaged.
+ */
+int qcow_commit(struct qcow_alloc *a)
+{
+	u64 enough = atomic64_read(&a->commit.begun) + 1;
+	int err;
+
+	mutex_lock(&a->commit.lock);
+	/* One that began meanwhile has done it. */
+	if (atomic64_read(&a->commit.begun) < enough || a->commit.result) {
+		atomic64_inc(&a->commit.begun);
+		a->commit.result = __commit(a);
+	}
+	err = a->commit.result;
+	mutex_unlock(&a->commit.lock);
+	return err;
+}
+
+/* --- The header --- */
+
+/* Nobody knows what the header says: no metadata is written any more. */
+static int header_unknown(struct qcow_alloc *a, int err)
+{
+	a->failed = -EIO;
+	pr_err("%s: its header could not be written: error %d; flushes fail from now on\n",
+	       a->img->label, err);
+	return -EIO;
+}
+
+/* Write @new in place of @old, or have @old there as before. */
+static int header_write(struct qcow_alloc *a, u32 offset, void *new, void *old,
+			u32 len)
+{
+	struct qcow_file *f = &a->img->file;
+	int err, back;
+
+	err = qcow_file_pwrite(f, offset, new, len);
+	if (!err) {
+		err = qcow_file_sync(f);
+		return err ? header_unknown(a, err) : 0;
+	}
+	back = qcow_file_pwrite(f, offset, old, len);
+	if (!back)
+		back = qcow_file_sync(f);
+	return back ? header_unknown(a, back) : err;
+}
+
+/**
+ * __qcow_commit_header() - change fields of the header, all of them at once
+ * @a: of the image
+ * @offset: bytes into the header of the first
+ * @fields: as on disk
+ * @len: bytes of them, all in one sector, QCOW_COMMIT_HEADER_MAX at most
+ *
+ * What they lead to is written, and the refcounts of it are committed; it is
+ * synced here. Context: under a->store_lock. May sleep.
+ *
+ * Return: 0: it is durable; or an error: the header is as it was, or, if
+ * a->failed is set, one or the other.
+ */
+int __qcow_commit_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
+{
+	u8 old[QCOW_COMMIT_HEADER_MAX];
+	int err;
+
+	lockdep_assert_held(&a->store_lock);
+	if (WARN_ON_ONCE(len > sizeof(old)))
+		return -EINVAL;
+	err = commit_refused(a);
+	if (!err)
+		err = qcow_file_pread(&a->img->file, offset, old, len);
+	if (!err) {
+		err = qcow_file_sync(&a->img->file);
+		if (err)
+			err = header_unknown(a, err);
+	}
+	if (!err)
+		err = header_write(a, offset, fields, old, len);
+	return err;
+}
+
+/* As __qcow_commit_header(), but takes a->store_lock. */
+int qcow_commit_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
+{
+	int err;
+
+	mutex_lock(&a->store_lock);
+	err = __qcow_commit_header(a, offset, fields, len);
+	mutex_unlock(&a->store_lock);
+	return err;
+}
+
+/* --- In the background --- */
+
+static void commit_work(struct work_struct *work)
+{
+	struct qcow_alloc *a = container_of(to_delayed_work(work),
+					    struct qcow_alloc, commit.work);
+	unsigned int flags = qcow_worker_begin();
+
+	int err;
+
+	/* It stays in memory; the next flush says that it fails. */
+	err = qcow_commit(a);
+	if (err && !commit_refused(a)) {
+		pr_err_ratelimited("%s: metadata could not be written: error %d; trying again\n",
+				   a->img->label, err);
+		qcow_writeback_later(a);
+	}
+	qcow_worker_end(flags);
+}
+
+/* Version 2 has no place to say so. */
+static void commit_mark_corrupt(struct work_struct *work)
+{
+	struct qcow_alloc *a = container_of(work, struct qcow_alloc,
+					    commit.corrupt_work);
+	u64 offset = offsetof(struct qcow_disk_header, incompatible_features);
+	__be64 features;
+	int err;
+
+	if (a->img->layout.version < 3)
+		return;
+	mutex_lock(&a->store_lock);
+	err = qcow_file_pread(&a->img->file, offset, &features,
+			      sizeof(features));
+	features |= cpu_to_be64(QCOW_DISK_INCOMPAT_CORRUPT);
+	if (!err)
+		err = qcow_file_pwrite(&a->img->file, offset, &features,
+				       sizeof(features));
+	if (!err)
+		err = qcow_file_sync(&a->img->file);
+	mutex_unlock(&a->store_lock);
+	if (err)
+		pr_err("%s: could not be marked corrupt: error %d\n",
+		       a->img->label, err);
+}
+
+void qcow_commit_init(struct qcow_alloc *a)
+{
+	INIT_DELAYED_WORK(&a->commit.work, commit_work);
+	INIT_WORK(&a->commit.corrupt_work, commit_mark_corrupt);
+	qcow_reclaim_setup(a);
+	qcow_cache_set_writeback(a->img->cache, a->commit.wq, &a->commit.work);
+	qcow_cache_set_writeback(a->counts.cache, a->commit.wq, &a->commit.work);
+}
+
+/**
+ * qcow_commit_throttle() - let commits keep up with those who make metadata
+ * @a: of the image
+ *
+ * No longer than QCOW_COMMIT_THROTTLE: a commit may wait for the caller's I/O.
+ * May sleep.
+ */
+void qcow_commit_throttle(struct qcow_alloc *a)
+{
+	if (likely(!qcow_writeback_full(a)) || READ_ONCE(a->failed))
+		return;
+	qcow_writeback_soon(a);
+	if (qcow_notes_full(&a->release.count))
+		qcow_reclaim_hurry(a);
+	wait_event_timeout(a->commit.stored, !qcow_writeback_full(a),
+			   msecs_to_jiffies(QCOW_COMMIT_THROTTLE));
+}
+
+/**
+ * qcow_commit_stop() - no more commits in the background
+ * @a: of the image; no I/O is under way
+ *
+ * May sleep.
+ */
+void qcow_commit_stop(struct qcow_alloc *a)
+{
+	qcow_cache_set_writeback(a->img->cache, NULL, NULL);
+	qcow_cache_set_writeback(a->counts.cache, NULL, NULL);
+	qcow_reclaim_stop(a);
+	cancel_delayed_work_sync(&a->commit.work);
+	flush_work(&a->commit.corrupt_work);
+}
+
+/**
+ * qcow_commit_close() - commit for the last time, leaving nothing reserved
+ * @a: of the image; no I/O is under way
+ *
+ * May sleep. Return: 0 or a negative errno.
+ */
+int qcow_commit_close(struct qcow_alloc *a)
+{
+	int err;
+
+	qcow_commit_stop(a);
+	qcow_alloc_return_pool(a);
+	err = qcow_commit(a);
+	/* What it made free has to be written, too. */
+	if (!err) {
+		qcow_reclaim_finish(a);
+		err = qcow_commit(a);
+	}
+	if (!err)
+		qcow_alloc_trim(a);
+	return err;
+}

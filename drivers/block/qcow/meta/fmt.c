@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What opening an image is made of, in all versions of the format.
+ */
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
+
+#include "file/cache.h"
+#include "file/comp.h"
+#include "meta/commit.h"
+#include "meta/fmt.h"
+#include "meta/life.h"
+
+/* Bytes of the first read: the fixed header, whatever the cluster size. */
+#define FMT_FIRST_READ	512
+
+/* Bytes of an L1 table that are lost together, if they cannot be read. */
+#define FMT_SALVAGE_READ	4096
+
+/**
+ * qcow_fmt_read_error() - say that a piece of an image could not be read
+ * @msg: where to say it
+ * @err: negative errno
+ * @what: the piece
+ *
+ * Return: @err.
+ */
+int qcow_fmt_read_error(struct qcow_msg *msg, int err, const char *what)
+{
+	if (err == -ENOMEM)
+		return qcow_fail(msg, err, "not enough memory for its %s", what);
+	return qcow_fail(msg, err, "cannot read its %s (error %d)", what, -err);
+}
+
+/**
+ * qcow_fmt_read_header() - read and parse an image's header
+ * @img: the image, its file open
+ * @h: the result
+ * @msg: says why it failed
+ *
+ * Of a file that is strict, what is needed for reading suffices. May sleep.
+ * Return: 0 or a negative errno.
+ */
+int qcow_fmt_read_header(struct qcow_image *img, struct qcow_header *h,
+			 struct qcow_msg *msg)
+{
+	u64 file_size = img->file.size;
+	size_t len = min_t(u64, FMT_FIRST_READ, file_size);
+	void *buf;
+	int err, bytes;
+
+	buf = kzalloc(FMT_FIRST_READ, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	err = qcow_file_pread(&img->file, 0, buf, len);
+	bytes = err ?: qcow_header_cluster_size(buf, len, msg);
+	kfree(buf);
+	if (err)
+		return qcow_fmt_read_error(msg, err, "header");
+	if (bytes < 0)
+		return bytes;
+
+	len = min_t(u64, bytes, file_size);
+	buf = kvmalloc(len, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	err = qcow_file_pread(&img->file, 0, buf, len);
+	if (err)
+		err = qcow_fmt_read_error(msg, err, "header");
+	else if (img->file.strict)
+		err = qcow_header_salvage(h, buf, len, msg);
+	else
+		err = qcow_header_parse(h, buf, len, file_size, msg);
+	kvfree(buf);
+	return err;
+}
+
+/*
+ * Read as much of the table as can be read. Entries that are not there stay all ones.
+ */
+static int fmt_salvage_l1(struct qcow_image *img, u64 offset, size_t len)
+{
+	size_t at, n;
+	int err;
+
+	memset(img->l1, 0xff, (size_t)img->l1_size * sizeof(u64));
+	for (at = 0; at < len; at += n) {
+		n = min_t(size_t, len - at, FMT_SALVAGE_READ);
+		err = qcow_file_pread_table(&img->file, offset + at,
+					    (void *)img->l1 + at, n, sizeof(u64));
+		if (err == -ENOMEM)
+			return err;
+		if (err)
+			memset((void *)img->l1 + at, 0xff, n);
+		cond_resched();
+	}
+	return 0;
+}
+
+static int fmt_read_l1(struct qcow_image *img, const struct qcow_header *h,
+		       struct qcow_msg *msg)
+{
+	size_t len = (size_t)h->l1_size * sizeof(u64);
+	u64 need = qcow_layout_l1_entries(&img->layout, h->size);
+	u32 i;
+	int err;
+
+	/* A table that is too small is one that was damaged, and is salvaged. */
+	img->l1_size = max_t(u64, h->l1_size, need);
+	if (!img->l1_size)
+		return 0;
+	img->l1 = kvmalloc_array(img->l1_size, sizeof(u64), GFP_KERNEL);
+	if (!img->l1)
+		return qcow_fmt_read_error(msg, -ENOMEM, "L1 table");
+	if (img->file.strict)
+		err = fmt_salvage_l1(img, h->l1_offset, len);
+	else
+		err = qcow_file_pread(&img->file, h->l1_offset, img->l1, len);
+	if (err)
+		return qcow_fmt_read_error(msg, err, "L1 table");
+	for (i = 0; i < img->l1_size; i++)
+		img->l1[i] = be64_to_cpu(((__force __be64 *)img->l1)[i]);
+	return 0;
+}
+
+static int fmt_open_cache(struct qcow_image *img,
+			  const struct qcow_params *params)
+{
+	/* A slice is inside one table. */
+	u32 slice_bits = min_t(u32, img->layout.align_bits,
+			       QCOW_CACHE_MAX_SLICE_BITS);
+	struct qcow_cache *cache;
+
+	cache = qcow_cache_create(&img->file, slice_bits, params->cache_bytes);
+	if (IS_ERR(cache))
+		return PTR_ERR(cache);
+	img->cache = cache;
+	img->slice_entries = 1U << (slice_bits - img->layout.entry_bits);
+	return 0;
+}
+
+static int fmt_open_comp(struct qcow_image *img, const struct qcow_header *h,
+			 const struct qcow_params *params)
+{
+	img->comp = qcow_comp_create(&img->file, qcow_comp_codec(h->compression),
+				     h->cluster_bits, params->comp_wq,
+				     &params->stats->decompressed);
+	return img->comp ? 0 : -ENOMEM;
+}
+
+/**
+ * qcow_fmt_open_reading() - make what reading an image needs
+ * @img: the image, with its layout
+ * @h: its header
+ * @params: of the chain
+ * @msg: says why it failed
+ *
+ * Its L1 table, the cache of L2 tables, compressed clusters. May sleep. Return: 0
+ * or a negative errno; qcow_fmt_close() frees it in any case.
+ */
+int qcow_fmt_open_reading(struct qcow_image *img, const struct qcow_header *h,
+			  const struct qcow_params *params,
+			  struct qcow_msg *msg)
+{
+	int err;
+
+	err = fmt_read_l1(img, h, msg);
+	if (!err)
+		err = fmt_open_cache(img, params);
+	if (!err)
+		err = fmt_open_comp(img, h, params);
+	return err;
+}
+
+/**
+ * qcow_fmt_finish() - make what was written durable
+ * @img: the image; no I/O is under way
+ *
+ * May sleep. Return: 0, or why not all of it is durable.
+ */
+int qcow_fmt_finish(struct qcow_image *img)
+{
+	int err;
+
+	if (!img->alloc)
+		return 0;
+	err = qcow_commit_close(img->alloc);
+	/* It may have been marked corrupt on the way. */
+	qcow_commit_stop(img->alloc);
+	if (err)
+		pr_err("%s: was not closed cleanly: error %d; see qcowctl check\n",
+		       img->label, err);
+	return err;
+}
+
+/**
+ * qcow_fmt_close() - free an image's parts
+ * @img: the image, finished
+ *
+ * May sleep.
+ */
+void qcow_fmt_close(struct qcow_image *img)
+{
+	qcow_life_end(img->alloc);
+	qcow_comp_destroy(img->comp);
+	qcow_cache_destroy(img->cache);
+	kvfree(img->l1);
+}

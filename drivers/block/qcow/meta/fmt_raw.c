@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Raw: the disk's bytes, one by one.
+ */
+#include "meta/fmt.h"
+
+/* QEMU rounds a size that is no multiple of a sector up; zeros fill it. */
+static int raw_open(struct qcow_image *img, const struct qcow_params *params,
+		    struct qcow_msg *msg)
+{
+	if (params->snapshot)
+		return qcow_fail(msg, -EINVAL, "has no snapshots, being raw");
+	if (img->file.size > S64_MAX - 511)
+		return qcow_fail(msg, -EFBIG, "is too large");
+	img->size = (img->file.size + 511) & ~511ULL;
+	return 0;
+}
+
+/**
+ * qcow_raw_sync() - make what was written to a raw image durable
+ * @img: the image
+ *
+ * A failure is final. The file tells of it once, and cannot tell what it lost, so a
+ * later sync that works promises nothing; nor does one that runs beside it, so there is
+ * one at a time. It is logged once. May sleep.
+ * Return: 0, or -EIO.
+ */
+int qcow_raw_sync(struct qcow_image *img)
+{
+	int err = 0;
+
+	mutex_lock(&img->sync_lock);
+	if (!test_bit(QCOW_IMAGE_UNSYNCED, &img->flags))
+		err = qcow_file_sync(&img->file);
+	if (err && !test_and_set_bit(QCOW_IMAGE_UNSYNCED, &img->flags))
+		pr_err("%s: could not be synced: error %d; flushes fail from now on\n",
+		       img->label, err);
+	mutex_unlock(&img->sync_lock);
+	return test_bit(QCOW_IMAGE_UNSYNCED, &img->flags) ? -EIO : 0;
+}
+
+/**
+ * qcow_raw_sync_anew() - make a raw image durable all of whose data is written again
+ * @img: the image; a sync that failed before matters no more
+ *
+ * May sleep. Return: 0, or the error of the sync.
+ */
+int qcow_raw_sync_anew(struct qcow_image *img)
+{
+	int err;
+
+	mutex_lock(&img->sync_lock);
+	err = qcow_file_sync(&img->file);
+	if (!err)
+		clear_bit(QCOW_IMAGE_UNSYNCED, &img->flags);
+	mutex_unlock(&img->sync_lock);
+	return err;
+}
+
+static int raw_finish(struct qcow_image *img)
+{
+	return img->file.file->f_mode & FMODE_WRITE ? qcow_raw_sync(img) : 0;
+}
+
+static int raw_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
+		   struct qcow_extent *ext)
+{
+	ext->type = QCOW_EXTENT_DATA;
+	ext->len = len;
+	ext->copied = true;
+	ext->mapped = true;
+	ext->host = pos;
+	ext->file = &img->file;
+	return 0;
+}
+
+const struct qcow_format_ops qcow_fmt_raw = {
+	.name = "raw",
+	.open = raw_open,
+	.finish = raw_finish,
+	.map = raw_map,
+};

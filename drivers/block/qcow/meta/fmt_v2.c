@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcow2, versions 2 and 3: opening an image. Mapping is map.c.
+ */
+#include <linux/err.h>
+
+#include "file/crypt.h"
+#include "meta/bitmap_life.h"
+#include "meta/commit.h"
+#include "meta/fmt.h"
+#include "meta/life.h"
+#include "meta/map.h"
+#include "meta/refcount.h"
+#include "meta/snapshot.h"
+
+/* The disk is to be what it was when a snapshot was made. */
+static int v2_pick_snapshot(struct qcow_image *img, struct qcow_header *h,
+			    const struct qcow_params *params,
+			    struct qcow_msg *msg)
+{
+	struct qcow_snapshot s;
+	int err;
+
+	if (!params->snapshot)
+		return 0;
+	err = qcow_snapshot_find(img, h, params->snapshot, &s);
+	if (err == -ENOENT)
+		return qcow_fail_as(msg, QCOW_MSG_NO_SNAPSHOT, err, "has no snapshot with that id or name");
+	if (err == -EUCLEAN)
+		return qcow_fail(msg, -EIO, "its snapshot table is damaged; see qcowctl check");
+	if (err)
+		return qcow_fmt_read_error(msg, err, "snapshot table");
+	if (s.disk_size)
+		h->size = s.disk_size;
+	if (h->size > S64_MAX ||
+	    qcow_layout_l1_entries(&img->layout, h->size) > s.l1_size)
+		return qcow_fail(msg, -EIO, "the snapshot's L1 table is too small for its disk; see qcowctl check");
+	h->l1_offset = s.l1_offset;
+	h->l1_size = s.l1_size;
+	return 0;
+}
+
+/* The data file that the header asks for is there, and no other. */
+static int v2_check_data_file(struct qcow_image *img,
+			      const struct qcow_header *h,
+			      const struct qcow_params *params,
+			      struct qcow_msg *msg)
+{
+	if (!img->layout.data_file && img->data_file.file)
+		return qcow_fail(msg, -EINVAL, "was given a data file, but has none");
+	if (!img->layout.data_file)
+		return 0;
+	if (params->untrusted)
+		return qcow_fail(msg, -EPERM, "has an external data file, which an untrusted image must not have");
+	if (!img->data_file.file)
+		return qcow_fail(msg, -ENOENT, "needs its external data file");
+	img->data = &img->data_file;
+	img->data_raw = h->autoclear & QCOW_DISK_AUTOCLEAR_DATA_RAW;
+	return 0;
+}
+
+/* The LUKS header is userspace's to read; its clusters are not to be given away. */
+static int v2_open_crypt(struct qcow_image *img, const struct qcow_header *h,
+			 const struct qcow_params *params, struct qcow_msg *msg)
+{
+	if (h->crypt_method == QCOW_DISK_CRYPT_LUKS &&
+	    h->crypto_offset + h->crypto_length > img->file.size)
+		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED, -EINVAL, "file is truncated: its LUKS header at %#llx lies past its end (%llu bytes)",
+				    h->crypto_offset, img->file.size);
+	return qcow_crypt_open(&img->crypt, h->crypt_method, params->key,
+			       params->crypt, msg);
+}
+
+/* Images that are read only because of what they say of themselves. */
+static int v2_check_writable(const struct qcow_header *h, struct qcow_msg *msg)
+{
+	if (h->incompatible & QCOW_DISK_INCOMPAT_CORRUPT)
+		return qcow_fail(msg, -EROFS, "is marked corrupt; repair it with qcowctl check --repair=all, or attach it read-only with -r");
+	if (h->incompatible & QCOW_DISK_INCOMPAT_DIRTY)
+		return qcow_fail(msg, -EROFS, "was not closed cleanly (dirty); repair it with qcowctl check --repair=all, or attach it read-only with -r");
+	return 0;
+}
+
+static int v2_alloc_error(struct qcow_msg *msg, int err)
+{
+	if (err == -EUCLEAN)
+		return qcow_fail(msg, -EROFS, "has tables that overlap or lie where they cannot; repair it with qcowctl check --repair=all, or attach it read-only with -r");
+	if (err == -E2BIG)
+		return qcow_fail(msg, -EROFS, "has snapshots whose L1 tables take more than 1 GiB together; delete some with qemu-img snapshot -d, or attach it read-only with -r");
+	if (err == -EFBIG)
+		return qcow_fail(msg, -EROFS, "has more tables than this machine has the memory to write; attach it read-only with -r");
+	return qcow_fmt_read_error(msg, err, "refcounts or snapshots");
+}
+
+/* All metadata is known: none of it must be free, or it would be handed out. */
+static int v2_check_counted(struct qcow_alloc *a, struct qcow_msg *msg)
+{
+	int err = qcow_refcount_check_meta(a);
+
+	if (err == -EUCLEAN)
+		return qcow_fail(msg, -EROFS, "has tables that its refcounts say are free; repair it with qcowctl check --repair=all, or attach it read-only with -r");
+	return err ? qcow_fmt_read_error(msg, err, "refcounts") : 0;
+}
+
+static int v2_open_alloc(struct qcow_image *img, const struct qcow_header *h,
+			 const struct qcow_params *params, struct qcow_msg *msg)
+{
+	struct qcow_alloc *a;
+	int err;
+
+	if (!params->writable)
+		return 0;
+	err = v2_check_writable(h, msg);
+	if (err)
+		return err;
+	/* Direct writes of metadata would hit their neighbours. */
+	if (img->file.dio_mask >> h->cluster_bits)
+		qcow_file_use_cache(&img->file);
+	a = qcow_life_begin(img, h, params);
+	if (IS_ERR(a))
+		return v2_alloc_error(msg, PTR_ERR(a));
+	qcow_commit_init(a);
+	img->alloc = a;
+	err = qcow_bitmap_open(img, h, msg);
+	return err ?: v2_check_counted(a, msg);
+}
+
+/*
+ * The first write. Autoclear bits vouch for what nobody here keeps up to date:
+ * they go. That a data file reads like the disk is kept up, and so are bitmaps.
+ */
+static int v2_start(struct qcow_image *img, struct qcow_msg *msg)
+{
+	u64 keep = img->data_raw ? QCOW_DISK_AUTOCLEAR_DATA_RAW : 0;
+	u64 offset = offsetof(struct qcow_disk_header, autoclear_features);
+	__be64 features;
+	int err;
+
+	if (!img->alloc || img->layout.version < 3)
+		return 0;
+	if (qcow_bitmap_kept(img))
+		keep |= QCOW_DISK_AUTOCLEAR_BITMAPS;
+	/* A backing file may be read meanwhile, and be found damaged. */
+	mutex_lock(&img->alloc->store_lock);
+	err = qcow_file_pread(&img->file, offset, &features, sizeof(features));
+	if (!err && be64_to_cpu(features) & ~keep) {
+		features &= cpu_to_be64(keep);
+		err = qcow_file_pwrite(&img->file, offset, &features,
+				       sizeof(features));
+		err = err ?: qcow_file_sync(&img->file);
+	}
+	mutex_unlock(&img->alloc->store_lock);
+	err = err ?: qcow_bitmap_start(img);
+	return err ? qcow_fail(msg, err, "cannot be written (error %d)", -err) : 0;
+}
+
+static int v2_finish(struct qcow_image *img)
+{
+	int err = 0, ret;
+
+	if (img->alloc)
+		err = qcow_bitmap_close(img);
+	ret = qcow_fmt_finish(img);
+	return ret ?: err;
+}
+
+static void v2_close(struct qcow_image *img)
+{
+	qcow_fmt_close(img);
+	qcow_bitmap_destroy(img);
+}
+
+static int v2_open(struct qcow_image *img, const struct qcow_params *params,
+		   struct qcow_msg *msg)
+{
+	struct qcow_header h;
+	int err;
+
+	err = qcow_fmt_read_header(img, &h, msg);
+	if (!err && h.version == 1)
+		err = qcow_fail(msg, -EINVAL, "is qcow version 1, not qcow2; attach it with -f qcow");
+	if (!err)
+		err = qcow_header_supported(&h, msg);
+	if (!err)
+		err = v2_open_crypt(img, &h, params, msg);
+	if (err)
+		return err;
+	qcow_layout_init(&img->layout, &h);
+	err = v2_pick_snapshot(img, &h, params, msg);
+	if (err)
+		return err;
+	img->size = h.size;
+	img->wants_backing = h.backing_len;
+	err = v2_check_data_file(img, &h, params, msg);
+	if (!err)
+		err = qcow_fmt_open_reading(img, &h, params, msg);
+	if (!err)
+		err = v2_open_alloc(img, &h, params, msg);
+	return err;
+}
+
+const struct qcow_format_ops qcow_fmt_v2 = {
+	.name = "qcow2",
+	.open = v2_open,
+	.start = v2_start,
+	.finish = v2_finish,
+	.close = v2_close,
+	.map = qcow_map,
+};

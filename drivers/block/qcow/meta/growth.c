@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Growth of the refcount table.
+ *
+ * The new table and the blocks that cover it lie behind all that the old one covers.
+ * They are written and published in the header at once: no commit has to know of two.
+ * Section "Refcounts" of the specification.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "file/cache.h"
+#include "file/space.h"
+#include "meta/growth.h"
+#include "meta/refcount.h"
+#include "meta/release.h"
+#include "meta/search.h"
+#include "meta/stray.h"
+
+/**
+ * struct growth - a larger refcount table
+ * @first: number of its first cluster, the first that no block covers
+ * @clusters: of the table
+ * @blocks: refcount blocks behind it, which cover it and themselves
+ * @table: in the CPU's byte order; the old one when they have been switched
+ * @size: entries in @table
+ */
+struct growth {
+	u64 first;
+	u32 clusters;
+	u32 blocks;
+	u64 *table;
+	u32 size;
+};
+
+static int growth_plan(struct qcow_alloc *a, struct growth *g)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u32 old = (a->counts.table_size * sizeof(u64)) >> bits;
+	u64 covered = 1ULL << a->counts.block_bits;
+
+	g->clusters = old + old / 2 + 1;
+	if ((u64)g->clusters << bits > QCOW_DISK_MAX_REFTABLE_BYTES)
+		return -ENOSPC;
+	g->first = (u64)a->counts.table_size << a->counts.block_bits;
+	g->size = ((u64)g->clusters << bits) / sizeof(u64);
+	for (g->blocks = 1; g->blocks * covered < g->clusters + g->blocks;)
+		g->blocks++;
+	if (g->blocks > g->size - a->counts.table_size ||
+	    g->first + g->clusters + g->blocks > a->search.limit)
+		return -ENOSPC;
+	if (__qcow_stray_skip(a, &g->first, g->clusters + g->blocks) <
+	    g->clusters + g->blocks)
+		return -ENOSPC;
+	g->table = kvcalloc(g->size, sizeof(u64), GFP_NOIO);
+	return g->table ? 0 : -ENOMEM;
+}
+
+/* The register of metadata has the table and its blocks, or neither. */
+static int growth_note(struct qcow_alloc *a, const struct growth *g)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 table = g->first << bits, bytes = (u64)g->clusters << bits;
+	int err;
+
+	err = qcow_register_new(&a->reg, QCOW_META_REFTABLE, table, bytes);
+	if (err)
+		return err;
+	err = qcow_register_new(&a->reg, QCOW_META_REFBLOCK, table + bytes,
+				(u64)g->blocks << bits);
+	if (err)
+		qcow_register_forget(&a->reg, table, bytes);
+	return err;
+}
+
+/* Their clusters, with space for all of it, and the table in memory. */
+static int growth_make(struct qcow_alloc *a, struct growth *g)
+{
+	u32 bits = qcow_alloc_cluster_bits(a), i;
+	u64 blocks = g->first + g->clusters;
+	int err;
+
+	__qcow_search_taken(&a->search, blocks + g->blocks);
+	err = qcow_space_secure(&a->img->file, g->first << bits,
+				(u64)(g->clusters + g->blocks) << bits);
+	memcpy(g->table, a->counts.table, a->counts.table_size * sizeof(u64));
+	for (i = 0; !err && i < g->blocks; i++) {
+		err = __qcow_refcount_zero_block(a, (blocks + i) << bits);
+		g->table[a->counts.table_size + i] = (blocks + i) << bits;
+	}
+	return err;
+}
+
+/* In memory: from here on the new table is the one. */
+static int growth_switch(struct qcow_alloc *a, struct growth *g)
+{
+	u32 n = g->clusters + g->blocks, i;
+	int err = 0;
+
+	swap(a->counts.table, g->table);
+	swap(a->counts.table_size, g->size);
+	for (i = 0; !err && i < n; i++)
+		err = __qcow_refcount_set(a, g->first + i, 1);
+	return err;
+}
+
+/*
+ * The new table is nobody's: the next attempt makes it anew, at this place. Until
+ * then no commit is to write there, which may be where there is no space.
+ */
+static void growth_revert(struct qcow_alloc *a, struct growth *g)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 table = g->first << bits;
+	u64 at = (g->first + g->clusters) << bits, i;
+
+	if (a->counts.table_size > g->size) {
+		swap(a->counts.table, g->table);
+		swap(a->counts.table_size, g->size);
+	}
+	for (i = 0; i < g->blocks; i++)
+		__qcow_refcount_drop_block(a, at + (i << bits));
+	qcow_register_forget(&a->reg, table, at - table);
+}
+
+/* Refcounts as they are now, the table that leads to them, a flush. */
+static int growth_write(struct qcow_alloc *a, const struct growth *g)
+{
+	size_t bytes = a->counts.table_size * sizeof(u64);
+	LIST_HEAD(refs);
+	__be64 *disk;
+	u32 i;
+	int err;
+
+	disk = kvmalloc(bytes, GFP_NOIO);
+	if (!disk)
+		return -ENOMEM;
+	for (i = 0; i < a->counts.table_size; i++)
+		disk[i] = cpu_to_be64(a->counts.table[i]);
+	err = qcow_cache_capture(a->counts.cache, &refs);
+	if (!err)
+		err = qcow_cache_write(a->counts.cache, &refs);
+	qcow_cache_forget(a->counts.cache, &refs, !err);
+	if (!err)
+		err = qcow_file_pwrite(&a->img->file,
+				       g->first << qcow_alloc_cluster_bits(a),
+				       disk, bytes);
+	kvfree(disk);
+	return err;
+}
+
+/* One write of the header makes it the table. */
+static int growth_publish(struct qcow_alloc *a, const struct growth *g)
+{
+	struct {
+		__be64 offset;
+		__be32 clusters;
+	} __packed where = {
+		cpu_to_be64(g->first << qcow_alloc_cluster_bits(a)),
+		cpu_to_be32(g->clusters),
+	};
+	int err;
+
+	err = qcow_file_pwrite(&a->img->file,
+			       offsetof(struct qcow_disk_header,
+					refcount_table_offset),
+			       &where, sizeof(where));
+	return err ?: qcow_file_sync(&a->img->file);
+}
+
+/* Which table is on disk, or what a sync has lost, nobody knows: it is final. */
+static void growth_failed(struct qcow_alloc *a, int err)
+{
+	a->failed = -EIO;
+	pr_err("%s: a larger refcount table could not be written: error %d; flushes fail from now on\n",
+	       a->img->label, err);
+}
+
+/* Own the new table, write it, publish it in the header, release the old one. */
+static int __grow_table(struct qcow_alloc *a)
+{
+	u64 old = a->counts.table_offset >> qcow_alloc_cluster_bits(a);
+	u32 nr = (a->counts.table_size * sizeof(u64)) >> qcow_alloc_cluster_bits(a);
+	struct growth g = { };
+	int err;
+
+	err = growth_plan(a, &g);
+	if (!err)
+		err = growth_note(a, &g);
+	if (err) {
+		kvfree(g.table);
+		return err;
+	}
+	err = growth_make(a, &g);
+	if (!err)
+		err = growth_switch(a, &g);
+	if (!err)
+		err = growth_write(a, &g);
+	if (err) {
+		growth_revert(a, &g);
+	} else {
+		err = qcow_file_sync(&a->img->file) ?: growth_publish(a, &g);
+		if (err)
+			growth_failed(a, err);
+	}
+	kvfree(g.table);
+	if (err)
+		return err;
+	a->counts.table_offset = g.first << qcow_alloc_cluster_bits(a);
+	a->counts.table_dirty = (struct qcow_dirty_range) { };
+	__qcow_release(a, old, nr);
+	return 0;
+}
+
+/**
+ * qcow_growth_cover() - make the refcount table larger
+ * @a: of the image
+ * @cluster: number of a cluster that it is to cover
+ *
+ * Context: not under a->store_lock or a->lock; a->l1.lock may be held. An I/O
+ * may wait here for a commit that is being written. May sleep.
+ * Return: 0, also if it covers @cluster already; -ENOSPC, also if the table has
+ * its largest size; or another error. An error of the second half, from the sync
+ * on, is final: a->failed.
+ */
+int qcow_growth_cover(struct qcow_alloc *a, u64 cluster)
+{
+	int err = 0;
+
+	mutex_lock(&a->store_lock);
+	mutex_lock(&a->lock);
+	while (!err && cluster >> a->counts.block_bits >= a->counts.table_size)
+		err = a->failed ?: __grow_table(a);
+	mutex_unlock(&a->lock);
+	mutex_unlock(&a->store_lock);
+	return err;
+}

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Images and their chains: open, close, and map through the backing files.
+ */
+#include <linux/ctype.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/slab.h>
+#include <uapi/linux/qcow.h>
+
+#include "file/space.h"
+#include "meta/image.h"
+#include "meta/state.h"
+
+static const struct qcow_format_ops *image_format(u32 format)
+{
+	switch (format) {
+	case QCOW_FORMAT_RAW:
+		return &qcow_fmt_raw;
+	case QCOW_FORMAT_QCOW:
+		return &qcow_fmt_v1;
+	case QCOW_FORMAT_QCOW2:
+		return &qcow_fmt_v2;
+	}
+	return NULL;
+}
+
+/* The file's name is anybody's: only printable ASCII goes into messages. */
+static void image_set_label(struct qcow_image *img, struct file *file,
+			    const char *device)
+{
+	char *p;
+
+	snprintf(img->label, sizeof(img->label), "%s: %pD", device, file);
+	for (p = img->label; *p; p++)
+		if (!isascii(*p) || !isprint(*p))
+			*p = '?';
+}
+
+/**
+ * qcow_image_unreadable() - report that some data is lost, once for each image
+ * @img: the image
+ * @pos: bytes into its disk where it was met
+ * @what: what is wrong
+ *
+ * The rest of the image is not in doubt. Any context.
+ */
+void qcow_image_unreadable(struct qcow_image *img, u64 pos, const char *what)
+{
+	if (test_and_set_bit(QCOW_IMAGE_CORRUPT, &img->flags))
+		return;
+	pr_err("%s: damaged at %#llx of the disk: %s; reads of such places fail, see qcowctl check\n",
+	       img->label, pos, what);
+}
+
+/**
+ * qcow_image_damaged() - report structural damage, once for each image
+ * @img: the image
+ * @pos: bytes into its disk where it was met
+ * @what: what is wrong
+ *
+ * An image that is written is marked corrupt, and all its I/O fails from now on.
+ * Any context.
+ */
+void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what)
+{
+	if (!img->alloc) {
+		qcow_image_unreadable(img, pos, what);
+		return;
+	}
+	set_bit(QCOW_IMAGE_CORRUPT, &img->flags);
+	if (test_and_set_bit(QCOW_IMAGE_STOPPED, &img->flags))
+		return;
+	pr_err("%s: damaged at %#llx of the disk: %s; marking it corrupt, all I/O fails from now on: detach it and see qcowctl check\n",
+	       img->label, pos, what);
+	queue_work(img->alloc->commit.wq, &img->alloc->commit.corrupt_work);
+}
+
+/* Seconds for which a clean-up goes on: the device is being detached, or a signal came. */
+#define IMAGE_LEAVING_SECONDS		2
+#define IMAGE_INTERRUPTED_SECONDS	60
+
+static bool image_ending(const struct qcow_image *img, unsigned int bit)
+{
+	return img->ending && test_bit(bit, img->ending);
+}
+
+/**
+ * qcow_image_interrupted() - is a long operation to come to an end?
+ * @img: any image of the chain that the operation is done to
+ *
+ * Does not sleep. Return: 0; -ENODEV: the device is being detached; -EINTR: the caller
+ * of the operation got a signal, or the current task is to be killed.
+ */
+int qcow_image_interrupted(const struct qcow_image *img)
+{
+	if (image_ending(img, QCOW_ENDING_LEAVING))
+		return -ENODEV;
+	if (image_ending(img, QCOW_ENDING_INTERRUPTED) ||
+	    fatal_signal_pending(current))
+		return -EINTR;
+	return 0;
+}
+
+/**
+ * qcow_image_overdue() - is a clean-up to end that leaves lost space if it ends early?
+ * @img: any image of the chain that it is done to
+ * @begun: jiffies when it began
+ *
+ * Does not sleep. Return: whether it is to end: qcow_image_interrupted() says so, and it
+ * has gone on for as long as is allowed then.
+ */
+bool qcow_image_overdue(const struct qcow_image *img, unsigned long begun)
+{
+	int err = qcow_image_interrupted(img);
+	unsigned long seconds = err == -ENODEV ? IMAGE_LEAVING_SECONDS :
+						 IMAGE_INTERRUPTED_SECONDS;
+
+	return err && time_after(jiffies, begun + seconds * HZ);
+}
+
+/* Once. Return: 0, or why not all that was written is durable. */
+static int image_finish(struct qcow_image *img)
+{
+	if (!img->ops || !img->ops->finish ||
+	    test_and_set_bit(QCOW_IMAGE_FINISHED, &img->flags))
+		return 0;
+	return img->ops->finish(img);
+}
+
+/**
+ * qcow_image_finish_chain() - write what an image and its backing files have left
+ * @img: the top; no I/O is under way, and none comes any more
+ *
+ * What qcow_image_close_chain() would do first, while the images can still be looked
+ * at. May sleep. Return: 0; or the error by which what was written since the last
+ * flush is lost.
+ */
+int qcow_image_finish_chain(struct qcow_image *img)
+{
+	int err = 0, ret;
+
+	for (; img; img = img->backing) {
+		ret = image_finish(img);
+		err = err ?: ret;
+	}
+	return err;
+}
+
+static int image_close(struct qcow_image *img)
+{
+	int err = image_finish(img);
+
+	if (img->ops && img->ops->close)
+		img->ops->close(img);
+	qcow_crypt_close(img->crypt);
+	qcow_file_close(&img->data_file);
+	qcow_file_close(&img->file);
+	kfree(img);
+	return err;
+}
+
+/* Open one of the files of an image; @replaces: as the same file is open already. */
+static int image_open_file(struct qcow_image *img, struct qcow_file *f,
+			   struct file *file, const struct qcow_file *replaces,
+			   const struct qcow_params *params,
+			   struct qcow_msg *msg)
+{
+	int err = qcow_file_open(f, file, params->direct, msg);
+
+	if (!err)
+		err = qcow_claim_take(&f->claim, file, params->device,
+				      params->writable,
+				      replaces ? &replaces->claim : NULL, msg);
+	if (!err && f->claim.others)
+		pr_notice("%s: is in use by others, and may change while it is read\n",
+			  img->label);
+	return err;
+}
+
+static void image_be_strict(struct qcow_image *img)
+{
+	qcow_file_be_strict(&img->file);
+	if (img->data_file.file)
+		qcow_file_be_strict(&img->data_file);
+}
+
+static int image_open(struct qcow_image *img, const struct qcow_source *src,
+		      const struct qcow_params *params, struct qcow_msg *msg)
+{
+	const struct qcow_format_ops *ops = image_format(src->format);
+	const struct qcow_image *old = params->replaces;
+	int err;
+
+	if (!ops)
+		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "image format %u is not supported",
+				    src->format);
+	img->stats = params->stats;
+	img->ending = params->ending;
+	image_set_label(img, src->file, params->device);
+	err = image_open_file(img, &img->file, src->file, old ? &old->file : NULL,
+			      params, msg);
+	if (err)
+		return err;
+	if (params->writable && !qcow_file_writable(src->file))
+		return qcow_fail(msg, -EROFS, "is not open for writing; attach it read-only with -r");
+	img->data = &img->file;
+	if (src->data_file)
+		err = image_open_file(img, &img->data_file, src->data_file,
+				      old ? &old->data_file : NULL, params, msg);
+	if (err)
+		return err;
+	if (src->data_file && params->writable &&
+	    !qcow_file_writable(src->data_file))
+		return qcow_fail(msg, -EROFS, "its data file is not open for writing; attach it read-only with -r");
+	/* Of a raw image nobody can tell what it lacks. */
+	if (params->salvage && ops != &qcow_fmt_raw)
+		image_be_strict(img);
+	img->crypt_wq = params->comp_wq;
+	img->ops = ops;
+	err = ops->open(img, params, msg);
+	img->seen = img->size;
+	if (!err && src->key && !img->crypt)
+		return qcow_fail(msg, -EINVAL, "is not encrypted, but was given a key");
+	return err;
+}
+
+/* A backing file is given exactly if the image names one. */
+static int image_check_backing(const struct qcow_image *img, bool last,
+			       const struct qcow_params *params,
+			       struct qcow_msg *msg)
+{
+	if (img->wants_backing && params->untrusted)
+		return qcow_fail(msg, -EPERM, "has a backing file, which an untrusted image must not have");
+	if (img->wants_backing && last)
+		return qcow_fail(msg, -ENOENT, "needs its backing file");
+	if (!img->wants_backing && !last)
+		return qcow_fail(msg, -EINVAL, "was given a backing file, but has none");
+	return 0;
+}
+
+static struct qcow_image *image_open_one(const struct qcow_source *src,
+					 bool last,
+					 const struct qcow_params *params,
+					 struct qcow_msg *msg)
+{
+	struct qcow_image *img = kzalloc(sizeof(*img), GFP_KERNEL);
+	int err;
+
+	if (!img)
+		return ERR_PTR(-ENOMEM);
+	mutex_init(&img->sync_lock);
+	err = image_open(img, src, params, msg);
+	if (!err)
+		err = image_check_backing(img, last, params, msg);
+	if (!err)
+		return img;
+	image_close(img);
+	return ERR_PTR(err);
+}
+
+/**
+ * qcow_image_open_chain() - open an image and its backing files
+ * @sources: the image, its backing file, and so on to the end
+ * @nr: of @sources, at least 1
+ * @params: for all of them
+ * @msg: says why it failed
+ * @failed: the entry of @sources that @msg is about
+ *
+ * May sleep. Return: the top image or an ERR_PTR.
+ */
+struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
+					 u32 nr, const struct qcow_params *params,
+					 struct qcow_msg *msg, u32 *failed)
+{
+	struct qcow_image *top = NULL, *img, **link = &top;
+	struct qcow_params p = *params;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		*failed = i;
+		p.writable = params->writable && !i;
+		p.snapshot = i ? NULL : params->snapshot;
+		p.key = sources[i].key;
+		img = image_open_one(&sources[i], i + 1 == nr, &p, msg);
+		if (IS_ERR(img)) {
+			qcow_image_close_chain(top);
+			return img;
+		}
+		*link = img;
+		link = &img->backing;
+	}
+	return top;
+}
+
+/**
+ * qcow_image_start() - an opened chain is about to be used
+ * @img: the top
+ * @msg: says why it failed
+ *
+ * Until then nothing was written to it. May sleep.
+ * Return: 0 or a negative errno.
+ */
+int qcow_image_start(struct qcow_image *img, struct qcow_msg *msg)
+{
+	return img->ops->start ? img->ops->start(img, msg) : 0;
+}
+
+/**
+ * qcow_image_close_chain() - close an image and its backing files
+ * @img: the top, or NULL; no I/O is under way
+ *
+ * May sleep. Return: 0; or the error by which what was written since the last
+ * flush is lost, unless qcow_image_finish_chain() returned it. It is closed then, too.
+ */
+int qcow_image_close_chain(struct qcow_image *img)
+{
+	struct qcow_image *backing;
+	int err = 0, ret;
+
+	for (; img; img = backing) {
+		backing = img->backing;
+		ret = image_close(img);
+		err = err ?: ret;
+	}
+	return err;
+}
+
+/* Also of a block device that has several names. */
+static bool same_file(const struct file *a, const struct file *b)
+{
+	return a && b ? a->f_mapping == b->f_mapping : a == b;
+}
+
+/**
+ * qcow_image_open_again() - open an image of a chain once more, for other use
+ * @old: as it is open
+ * @src: the same files, opened for that use
+ * @params: how
+ * @msg: says why it failed
+ *
+ * May sleep. Return: it, with no backing file; or an ERR_PTR.
+ */
+struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
+					 const struct qcow_source *src,
+					 const struct qcow_params *params,
+					 struct qcow_msg *msg)
+{
+	struct qcow_params p = *params;
+	struct qcow_image *img;
+
+	p.crypt = old->crypt;
+	p.replaces = old;
+	if (!same_file(src->file, old->file.file) ||
+	    !same_file(src->data_file, old->data_file.file))
+		return ERR_PTR(qcow_fail(msg, -ESTALE, "is another file now; put it back"));
+	img = image_open_one(src, !old->backing, &p, msg);
+	if (IS_ERR(img) || img->ops == old->ops)
+		return img;
+	image_close(img);
+	return ERR_PTR(-EINVAL);
+}
+
+/**
+ * qcow_image_swap_backing() - have another object stand for a backing file
+ * @img: whose backing file it is
+ * @with: from qcow_image_open_again(), or such a one that was swapped out
+ *
+ * Context: no I/O is under way; who else looks at the chain is kept off. Does not
+ * sleep. Return: what was there, without a backing file.
+ */
+struct qcow_image *qcow_image_swap_backing(struct qcow_image *img,
+					   struct qcow_image *with)
+{
+	struct qcow_image *old = img->backing;
+
+	with->backing = old->backing;
+	old->backing = NULL;
+	img->backing = with;
+	return old;
+}
+
+/**
+ * qcow_image_close_replaced() - close an image for which another object stands
+ * @old: from qcow_image_swap_backing()
+ * @with: what stands for it
+ *
+ * If it was written, closing it may cut its file off behind what is in use: to @with
+ * that is no damage. May sleep. Return: as qcow_image_close_chain().
+ */
+int qcow_image_close_replaced(struct qcow_image *old, struct qcow_image *with)
+{
+	int err = qcow_image_close_chain(old);
+	u64 size = qcow_file_size(&with->file);
+
+	if (size < atomic64_read(&with->file.end))
+		atomic64_set(&with->file.end, size);
+	return err;
+}
+
+/**
+ * qcow_image_format() - the format of an image
+ * @img: the image
+ *
+ * Any context. Return: &enum qcow_format.
+ */
+u32 qcow_image_format(const struct qcow_image *img)
+{
+	if (img->ops == &qcow_fmt_raw)
+		return QCOW_FORMAT_RAW;
+	return img->ops == &qcow_fmt_v1 ? QCOW_FORMAT_QCOW : QCOW_FORMAT_QCOW2;
+}
+
+/**
+ * qcow_image_chain_damaged() - was damage met in an image or its backing files?
+ * @img: the top of the chain
+ *
+ * Any context.
+ */
+bool qcow_image_chain_damaged(const struct qcow_image *img)
+{
+	for (; img; img = img->backing)
+		if (test_bit(QCOW_IMAGE_CORRUPT, &img->flags))
+			return true;
+	return false;
+}
+
+/**
+ * qcow_image_map() - find out where a piece of a chain's disk lies
+ * @img: the top of the chain
+ * @pos: bytes into the disk
+ * @len: bytes wanted, at least 1
+ * @nowait: the caller must not be made to sleep
+ * @ext: the result for 1 to @len bytes from @pos on, never a hole
+ *
+ * Return: 0; -EAGAIN: it would sleep and @nowait; -EIO: damaged or not
+ * readable, and reported; -ENOMEM.
+ */
+int qcow_image_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
+		   struct qcow_extent *ext)
+{
+	u64 size = img->size;
+	int err;
+
+	for (;;) {
+		ext->image = img;
+		/* A backing file may be shorter than what lies above it. */
+		if (pos >= size)
+			break;
+		err = img->ops->map(img, pos, min(len, size - pos), nowait, ext);
+		if (err || ext->type != QCOW_EXTENT_HOLE)
+			return err;
+		len = ext->len;
+		img = img->backing;
+		if (!img)
+			break;
+		size = img->seen;
+	}
+	ext->type = QCOW_EXTENT_ZERO;
+	ext->len = len;
+	return 0;
+}
+
+/* Data that was never written: the image file, or its data file, has a hole there. */
+static bool extent_is_hole(const struct qcow_extent *ext)
+{
+	return ext->type == QCOW_EXTENT_DATA && !ext->image->crypt &&
+	       qcow_space_is_hole(ext->file, ext->host, ext->len);
+}
+
+/**
+ * qcow_image_reads_zero() - does metadata say that a piece of a disk reads as zeros?
+ * @img: the top of the chain
+ * @pos: bytes into the disk
+ * @len: bytes, may be 0
+ *
+ * No data is read. False says nothing, also if a table cannot be read. May sleep.
+ */
+bool qcow_image_reads_zero(struct qcow_image *img, u64 pos, u64 len)
+{
+	struct qcow_extent ext;
+
+	for (; len; pos += ext.len, len -= ext.len) {
+		if (qcow_image_map(img, pos, len, false, &ext))
+			return false;
+		if (ext.type != QCOW_EXTENT_ZERO && !extent_is_hole(&ext))
+			return false;
+	}
+	return true;
+}

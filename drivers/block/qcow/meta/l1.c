@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * L1 tables as a whole: one that is written to a new place, and another one that
+ * becomes the active table.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "file/cache.h"
+#include "meta/alloc.h"
+#include "meta/commit.h"
+#include "meta/l1.h"
+#include "meta/pause.h"
+#include "meta/release.h"
+
+/* What is written at once. */
+#define L1_STEP		(64U << 10)
+
+/* The fields of the header that say how large the disk is and where it lies. */
+struct l1_fields {
+	__be64 size;
+	__be32 crypt_method;
+	__be32 l1_size;
+	__be64 l1_table_offset;
+} __packed;
+
+#define L1_FIELDS	offsetof(struct qcow_disk_header, size)
+
+static_assert(sizeof(struct l1_fields) ==
+	      offsetofend(struct qcow_disk_header, l1_table_offset) - L1_FIELDS);
+
+static int l1_store(struct qcow_alloc *a, const u64 *table, u32 size, u64 offset)
+{
+	u32 step = min_t(u32, L1_STEP / sizeof(u64), size), i, n, from;
+	__be64 *disk;
+	int err = 0;
+
+	disk = kvmalloc_array(step, sizeof(*disk), GFP_NOIO);
+	if (!disk)
+		return -ENOMEM;
+	for (from = 0; !err && from < size; from += n) {
+		n = min(size - from, step);
+		for (i = 0; i < n; i++)
+			disk[i] = cpu_to_be64(table[from + i]);
+		err = qcow_file_pwrite(&a->img->file,
+				       offset + from * sizeof(u64), disk,
+				       n * sizeof(u64));
+	}
+	kvfree(disk);
+	return err;
+}
+
+/**
+ * qcow_l1_write() - write an L1 table to clusters of its own
+ * @a: of the image
+ * @kind: QCOW_META_L1 or QCOW_META_INACTIVE_L1
+ * @table: in the CPU's byte order
+ * @size: entries, at least 1
+ * @offset: the result: bytes into the file
+ *
+ * Nothing refers to it yet, and it is not synced. May sleep.
+ * Return: 0 or an error; then it takes no space.
+ */
+int qcow_l1_write(struct qcow_alloc *a, enum qcow_meta kind, const u64 *table,
+		  u32 size, u64 *offset)
+{
+	u32 nr = qcow_l1_clusters(a, size);
+	u64 first;
+	int err;
+
+	err = qcow_alloc_run(a, kind, nr, &first);
+	if (err)
+		return err;
+	*offset = first << qcow_alloc_cluster_bits(a);
+	err = l1_store(a, table, size, *offset);
+	if (err)
+		qcow_release(a, first, nr);
+	return err;
+}
+
+/* One write of the header makes it the active table. Under a->store_lock. */
+static int __l1_set_header(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_size)
+{
+	struct l1_fields f;
+	int err;
+
+	err = qcow_file_pread(&a->img->file, L1_FIELDS, &f, sizeof(f));
+	if (err)
+		return err;
+	/* What QEMU rounds down stays as it is. */
+	if (disk_size != a->img->size)
+		f.size = cpu_to_be64(disk_size);
+	f.l1_size = cpu_to_be32(size);
+	f.l1_table_offset = cpu_to_be64(offset);
+	return __qcow_commit_header(a, L1_FIELDS, &f, sizeof(f));
+}
+
+static int l1_set_header(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_size)
+{
+	int err;
+
+	mutex_lock(&a->store_lock);
+	err = __l1_set_header(a, size, offset, disk_size);
+	mutex_unlock(&a->store_lock);
+	return err;
+}
+
+/* No commit that began with the old table may go on with the new one. */
+static void l1_replace(struct qcow_alloc *a, u64 **table, u32 size, u64 offset,
+		       u64 disk_size)
+{
+	struct qcow_image *img = a->img;
+
+	mutex_lock(&a->store_lock);
+	mutex_lock(&a->lock);
+	__qcow_release(a, a->l1.offset >> qcow_alloc_cluster_bits(a),
+		       qcow_l1_clusters(a, img->l1_size));
+	swap(img->l1, *table);
+	img->l1_size = size;
+	img->size = disk_size;
+	a->l1.offset = offset;
+	a->l1.dirty = (struct qcow_dirty_range) { };
+	mutex_unlock(&a->lock);
+	mutex_unlock(&a->store_lock);
+}
+
+/**
+ * qcow_l1_prepare() - write another L1 table, which is to become the active one
+ * @a: of the image
+ * @table: in the CPU's byte order; what it leads to is counted for it, and
+ *	remembered as metadata as far as it is that
+ * @size: entries, at least 1
+ * @n: the result, to be given to qcow_l1_publish() or qcow_l1_abandon()
+ *
+ * All that is in memory is committed, and the table goes to clusters of its own.
+ * The image's I/O may go on. May sleep.
+ *
+ * Return: 0; or an error: there is nothing to be given back.
+ */
+int qcow_l1_prepare(struct qcow_alloc *a, const u64 *table, u32 size,
+		    struct qcow_l1_new *n)
+{
+	int err;
+
+	n->size = size;
+	n->table = kvmalloc_array(size, sizeof(*n->table), GFP_NOIO);
+	if (!n->table)
+		return -ENOMEM;
+	memcpy(n->table, table, size * sizeof(*n->table));
+	err = qcow_l1_write(a, QCOW_META_L1, n->table, size, &n->offset);
+	if (err) {
+		kvfree(n->table);
+		return err;
+	}
+	err = qcow_commit(a);
+	if (err)
+		qcow_l1_abandon(a, n);
+	return err;
+}
+
+/**
+ * qcow_l1_abandon() - let go of a table that does not become the active one
+ * @a: of the image
+ * @n: from qcow_l1_prepare()
+ *
+ * What may be on disk keeps its clusters. May sleep.
+ */
+void qcow_l1_abandon(struct qcow_alloc *a, struct qcow_l1_new *n)
+{
+	if (!a->failed)
+		qcow_release(a, n->offset >> qcow_alloc_cluster_bits(a),
+			     qcow_l1_clusters(a, n->size));
+	kvfree(n->table);
+}
+
+/*
+ * Whether the disk is on disk as it is in memory. If so no commit that is under way
+ * need be waited for: it has references to write that are gone.
+ */
+static bool l1_committed(struct qcow_alloc *a)
+{
+	bool clean;
+
+	mutex_lock(&a->lock);
+	clean = a->l1.dirty.lo >= a->l1.dirty.hi;
+	mutex_unlock(&a->lock);
+	return clean && !READ_ONCE(a->img->cache->nr_dirty) &&
+	       !READ_ONCE(a->unsynced);
+}
+
+/**
+ * qcow_l1_publish() - make a table that was prepared the active L1 table
+ * @a: of the image
+ * @n: from qcow_l1_prepare(); its entries cover @disk_size
+ * @disk_size: bytes of the disk from then on
+ *
+ * One write of the header publishes it with the size; what was not committed since
+ * it was prepared is committed before. The clusters of the old table are released,
+ * but not what it leads to.
+ *
+ * Context: no I/O of the image is under way or begins, for readers use the table
+ * without a lock. May sleep.
+ *
+ * Return: 0: @n->table is the old table, to be freed by kvfree(); or an error: the
+ * old table is the active one, in memory, and on disk as well unless a->failed is
+ * set, and @n is to be given to qcow_l1_abandon().
+ */
+int qcow_l1_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_size)
+{
+	int err = 0;
+
+	if (!l1_committed(a))
+		err = qcow_commit(a);
+	if (!err)
+		err = l1_set_header(a, n->size, n->offset, disk_size);
+	if (!err)
+		l1_replace(a, &n->table, n->size, n->offset, disk_size);
+	return err;
+}
+
+/**
+ * qcow_l1_switch() - make another table the active L1 table
+ * @a: of the image
+ * @table: as of qcow_l1_prepare()
+ * @size: entries, at least 1; they cover @disk_size
+ * @disk_size: bytes of the disk from then on
+ *
+ * As qcow_l1_prepare() and qcow_l1_publish(). Context: as the latter.
+ * Return: 0; or an error: the old table is the active one, in memory, and on disk
+ * as well unless a->failed is set.
+ */
+int qcow_l1_switch(struct qcow_alloc *a, const u64 *table, u32 size,
+		   u64 disk_size)
+{
+	struct qcow_l1_new n;
+	int err;
+
+	err = qcow_l1_prepare(a, table, size, &n);
+	if (err)
+		return err;
+	err = qcow_l1_publish(a, &n, disk_size);
+	if (err)
+		qcow_l1_abandon(a, &n);
+	else
+		kvfree(n.table);
+	return err;
+}
+
+/* --- A larger one --- */
+
+/* What is committed of the active table, and nothing behind it. */
+static int __l1_copy(struct qcow_alloc *a, u32 size, u64 to)
+{
+	u64 bytes = (u64)size * sizeof(u64), at, n;
+	u64 old = (u64)a->img->l1_size * sizeof(u64);
+	u32 step = min_t(u64, L1_STEP, bytes);
+	u8 *buf = kvmalloc(step, GFP_NOIO);
+	int err = buf ? 0 : -ENOMEM;
+
+	lockdep_assert_held(&a->store_lock);
+	for (at = 0; !err && at < bytes; at += n) {
+		n = min_t(u64, bytes - at, step);
+		memset(buf, 0, n);
+		if (at < old)
+			err = qcow_file_pread(&a->img->file, a->l1.offset + at,
+					      buf, min(n, old - at));
+		if (!err)
+			err = qcow_file_pwrite(&a->img->file, to + at, buf, n);
+	}
+	kvfree(buf);
+	return err;
+}
+
+/*
+ * Nobody commits meanwhile, so the copy is what the old table on disk is. What is
+ * in memory only stays dirty, and goes to the new place.
+ */
+static int __l1_move(struct qcow_alloc *a, u32 size, u64 offset)
+{
+	u64 old = a->l1.offset >> qcow_alloc_cluster_bits(a);
+	int err;
+
+	err = __l1_copy(a, size, offset);
+	if (!err)
+		err = __l1_set_header(a, size, offset, a->img->size);
+	if (err)
+		return err;
+	mutex_lock(&a->lock);
+	__qcow_release(a, old, qcow_l1_clusters(a, a->img->l1_size));
+	a->l1.offset = offset;
+	mutex_unlock(&a->lock);
+	return 0;
+}
+
+static int l1_move(struct qcow_alloc *a, u32 size)
+{
+	u32 nr = qcow_l1_clusters(a, size);
+	u64 first;
+	int err;
+
+	err = qcow_alloc_run(a, QCOW_META_L1, nr, &first);
+	if (err)
+		return err;
+	err = qcow_commit(a);
+	if (!err) {
+		mutex_lock(&a->store_lock);
+		err = __l1_move(a, size, first << qcow_alloc_cluster_bits(a));
+		mutex_unlock(&a->store_lock);
+	}
+	if (err && !a->failed)
+		qcow_release(a, first, nr);
+	return err;
+}
+
+/**
+ * qcow_l1_grow() - have an L1 table of more entries
+ * @a: of the image
+ * @size: entries, more than there are
+ * @pause: holds the image's I/O up
+ *
+ * A copy of the table that is on disk is published in its place while I/O goes on;
+ * I/O is held up only while the table in memory is exchanged. May sleep.
+ *
+ * Return: 0; or an error: the table is as it was, on disk as well unless a->failed
+ * is set, or it is larger on disk only, which harms nobody.
+ */
+int qcow_l1_grow(struct qcow_alloc *a, u32 size, struct qcow_pause *pause)
+{
+	struct qcow_image *img = a->img;
+	u64 *table = kvcalloc(size, sizeof(*table), GFP_NOIO);
+	int err;
+
+	if (!table)
+		return -ENOMEM;
+	err = l1_move(a, size);
+	if (!err)
+		err = pause->stop(pause);
+	if (err)
+		goto free;
+	mutex_lock(&a->lock);
+	memcpy(table, img->l1, img->l1_size * sizeof(*table));
+	swap(img->l1, table);
+	img->l1_size = size;
+	mutex_unlock(&a->lock);
+	pause->go(pause);
+free:
+	kvfree(table);
+	return err;
+}

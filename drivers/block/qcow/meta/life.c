@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of the state of an image that is written: from opening it to closing it.
+ *
+ * All metadata of the image is noted in the register before anything is written.
+ */
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "file/cache.h"
+#include "meta/life.h"
+#include "meta/refcount.h"
+#include "meta/release.h"
+#include "meta/snapshot.h"
+
+/* Entries lead to offsets of so many bits. */
+#define LIFE_OFFSET_BITS	56
+
+/* What is taken begins here, at the earliest: no table may lie there. */
+static u64 v1_end(const struct qcow_alloc *a)
+{
+	return round_up(a->img->file.size, 1ULL << qcow_alloc_cluster_bits(a));
+}
+
+/* Version 1: an entry is an offset and nothing else, and not behind the end. */
+static int v1_check_table(const struct qcow_alloc *a, u32 index, u64 offset)
+{
+	u64 bytes = qcow_layout_l2_bytes(&a->img->layout);
+
+	if (a->img->l1[index] != offset)
+		return -EUCLEAN;
+	return offset && offset + bytes > v1_end(a) ? -EUCLEAN : 0;
+}
+
+static int life_add_l2_tables(struct qcow_alloc *a)
+{
+	u64 bytes = qcow_layout_l2_bytes(&a->img->layout), offset;
+	int err = 0;
+	u32 i;
+
+	for (i = 0; !err && i < a->img->l1_size; i++) {
+		if (!(i % 1024))
+			cond_resched();
+		err = qcow_image_interrupted(a->img);
+		if (err)
+			return err;
+		offset = a->img->l1[i] & QCOW_DISK_L1E_OFFSET_MASK;
+		if (!qcow_alloc_has_refcounts(a))
+			err = v1_check_table(a, i, offset);
+		if (offset && !err)
+			err = qcow_register_claim(&a->reg, QCOW_META_L2, offset,
+						  bytes);
+	}
+	return err;
+}
+
+/*
+ * The header, the backing file's name and the L1 table need not have sectors of
+ * their own: one kind.
+ */
+static int life_add_v1_tables(struct qcow_alloc *a, const struct qcow_header *h)
+{
+	u64 l1_bytes = (u64)h->l1_size * sizeof(u64);
+	int err;
+
+	if (h->l1_offset + l1_bytes > v1_end(a))
+		return -EUCLEAN;
+	err = qcow_register_add(&a->reg, QCOW_META_HEADER, 0, h->header_length);
+	if (!err)
+		err = qcow_register_add(&a->reg, QCOW_META_HEADER,
+					h->backing_offset, h->backing_len);
+	if (!err)
+		err = qcow_register_add(&a->reg, QCOW_META_HEADER, h->l1_offset,
+					l1_bytes);
+	return err ?: life_add_l2_tables(a);
+}
+
+static int life_add_tables(struct qcow_alloc *a, const struct qcow_header *h)
+{
+	int err;
+
+	if (!qcow_alloc_has_refcounts(a))
+		return life_add_v1_tables(a, h);
+	err = qcow_register_claim(&a->reg, QCOW_META_HEADER, 0,
+				  1ULL << h->cluster_bits);
+	if (!err)
+		err = qcow_register_claim(&a->reg, QCOW_META_L1, h->l1_offset,
+					  (u64)h->l1_size * sizeof(u64));
+	if (!err)
+		err = qcow_refcount_load(a, h);
+	if (!err)
+		err = life_add_l2_tables(a);
+	if (!err)
+		err = qcow_snapshot_add_meta(a, h);
+	if (!err && h->crypt_method == QCOW_DISK_CRYPT_LUKS)
+		err = qcow_register_claim(&a->reg, QCOW_META_LUKS, h->crypto_offset,
+					  h->crypto_length);
+	return err;
+}
+
+/* Memory of its own, so that a write goes on when there is no other. */
+static int life_memory(struct qcow_alloc *a, const struct qcow_header *h,
+		       const struct qcow_params *params)
+{
+	u32 slice_bits = min_t(u32, h->cluster_bits, QCOW_CACHE_MAX_SLICE_BITS);
+	struct qcow_cache *refs;
+	int err;
+
+	err = qcow_around_init(&a->around, h->cluster_bits);
+	if (err)
+		return err;
+	refs = qcow_cache_create(&a->img->file, slice_bits,
+				 params->cache_bytes);
+	if (IS_ERR(refs))
+		return PTR_ERR(refs);
+	a->counts.cache = refs;
+	return 0;
+}
+
+static void life_init(struct qcow_alloc *a, struct qcow_image *img,
+		      const struct qcow_header *h,
+		       const struct qcow_params *params)
+{
+	a->img = img;
+	a->counts.order = h->refcount_order;
+	a->counts.block_bits = h->cluster_bits + 3 - a->counts.order;
+	a->l1.offset = h->l1_offset;
+	a->commit.wq = params->commit_wq;
+	a->search.hint = 1;
+	if (qcow_file_regular(&img->file)) {
+		a->search.fresh = DIV_ROUND_UP_ULL(img->file.size,
+						   1ULL << h->cluster_bits);
+		a->reserve.file_end = img->file.size;
+		a->search.limit = 1ULL << (LIFE_OFFSET_BITS - h->cluster_bits);
+	} else {
+		a->search.limit = qcow_file_size(&img->file) >> h->cluster_bits;
+		a->search.fresh = U64_MAX;
+		a->reserve.file_end = U64_MAX;
+	}
+	if (!qcow_alloc_has_refcounts(a))
+		a->search.hint = min(DIV_ROUND_UP_ULL(img->file.size,
+						      1ULL << h->cluster_bits),
+			      a->search.limit);
+	mutex_init(&a->lock);
+	mutex_init(&a->l1.lock);
+	mutex_init(&a->commit.lock);
+	mutex_init(&a->store_lock);
+	init_waitqueue_head(&a->commit.stored);
+	qcow_release_init(a);
+	qcow_inflight_init(&a->inflight);
+	/* In a data file everything has a place; others do not write in place. */
+	a->reserve.no_renew = img->layout.data_file || !img->file.overwrites;
+	qcow_register_init(&a->reg, img);
+	xa_init(&a->strays.clusters);
+}
+
+/**
+ * qcow_life_begin() - get ready to write an image
+ * @img: opened, with its L1 table
+ * @h: its header
+ * @params: cache_bytes: of refcounts to keep in memory, too; commit_wq
+ *
+ * May sleep. Return: to be given to qcow_life_end(), or an ERR_PTR;
+ * -EUCLEAN: metadata overlaps, or lies where it cannot be; -EFBIG: there is more of
+ * it than this machine has the memory for.
+ */
+struct qcow_alloc *qcow_life_begin(struct qcow_image *img,
+				   const struct qcow_header *h,
+				     const struct qcow_params *params)
+{
+	struct qcow_alloc *a = kzalloc(sizeof(*a), GFP_KERNEL);
+	int err;
+
+	if (!a)
+		return ERR_PTR(-ENOMEM);
+	life_init(a, img, h, params);
+	err = life_memory(a, h, params);
+	if (!err)
+		err = life_add_tables(a, h);
+	if (!err)
+		return a;
+	qcow_life_end(a);
+	return ERR_PTR(err);
+}
+
+/**
+ * qcow_life_end() - forget an image's clusters
+ * @a: from qcow_life_begin(), or NULL; committed, no I/O is under way
+ */
+void qcow_life_end(struct qcow_alloc *a)
+{
+	if (!a)
+		return;
+	qcow_release_forget(a);
+	qcow_cache_destroy(a->counts.cache);
+	qcow_around_destroy(&a->around);
+	qcow_register_destroy(&a->reg);
+	xa_destroy(&a->strays.clusters);
+	kvfree(a->counts.table);
+	kfree(a);
+}

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Changing where the disk lies: L2 tables of our own, and their entries.
+ *
+ * All in memory; commit.c makes it durable. What an entry referred to is
+ * released when that has happened.
+ */
+#include <linux/err.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "file/cache.h"
+#include "file/space.h"
+#include "meta/alloc.h"
+#include "meta/link.h"
+#include "meta/refcount.h"
+#include "meta/release.h"
+#include "meta/state.h"
+#include "meta/vet.h"
+#include "meta/writeback.h"
+
+/* --- L2 tables --- */
+
+/* Bytes into the file of a cluster's L2 entry. */
+static u64 l2_entry_offset(const struct qcow_image *img, u64 l1_entry, u64 pos)
+{
+	const struct qcow_layout *lay = &img->layout;
+	u64 l2_index = (pos >> lay->cluster_bits) & ((1ULL << lay->l2_bits) - 1);
+
+	return (l1_entry & QCOW_DISK_L1E_OFFSET_MASK) +
+	       (l2_index << lay->entry_bits);
+}
+
+/* Bytes of the disk that a slice of an L2 table stands for. */
+static u64 slice_covers(const struct qcow_image *img)
+{
+	return (u64)img->slice_entries << img->layout.cluster_bits;
+}
+
+/* The slice with a cluster's L2 entry. */
+static struct qcow_slice *l2_slice(struct qcow_image *img, u64 pos)
+{
+	u64 l1_entry = READ_ONCE(img->l1[pos >> qcow_layout_l1_shift(&img->layout)]);
+
+	return qcow_cache_get(img->cache, l2_entry_offset(img, l1_entry, pos));
+}
+
+/*
+ * What two tables refer to is nobody's alone, whatever its entry says. Of the
+ * halves of an extended entry the first has the flag.
+ */
+static void l2_clear_copied(const struct qcow_image *img, __be64 *data)
+{
+	u32 step = img->layout.extended_l2 ? 2 : 1;
+	u32 nr = 1U << (img->cache->slice_bits - 3), i;
+
+	for (i = 0; i < nr; i += step)
+		data[i] &= ~cpu_to_be64(QCOW_DISK_E_COPIED);
+}
+
+/*
+ * Fill one slice of a new L2 table, which stands for the disk from @guest on, from the
+ * old one if there is one.
+ */
+static int l2_copy_slice(struct qcow_alloc *a, u64 to, u64 from, u64 guest)
+{
+	struct qcow_image *img = a->img;
+	struct qcow_cache *cache = img->cache;
+	struct qcow_slice *old = NULL, *new;
+	int err;
+
+	if (from) {
+		old = qcow_cache_get(cache, from);
+		if (IS_ERR(old))
+			return PTR_ERR(old);
+	}
+	new = qcow_cache_get_new(cache, to);
+	if (!IS_ERR(new) && old) {
+		spin_lock(&cache->lock);
+		memcpy(new->data, old->data, 1UL << cache->slice_bits);
+		if (!img->layout.data_file)
+			l2_clear_copied(img, new->data);
+		spin_unlock(&cache->lock);
+	}
+	if (old)
+		qcow_cache_put(old);
+	if (IS_ERR(new))
+		return PTR_ERR(new);
+	err = qcow_vet_slice(a, new, guest);
+	qcow_cache_put(new);
+	return err;
+}
+
+static int l2_fill(struct qcow_alloc *a, u64 to, u64 from, u64 guest)
+{
+	struct qcow_image *img = a->img;
+	u64 bytes = qcow_layout_l2_bytes(&img->layout), pos;
+	int err = 0;
+
+	for (pos = 0; !err && pos < bytes; pos += 1ULL << img->cache->slice_bits)
+		err = l2_copy_slice(a, to + pos, from ? from + pos : 0,
+				    guest + (pos >> img->layout.entry_bits
+					     << img->layout.cluster_bits));
+	return err;
+}
+
+/* An L1 entry changes in memory; its old table may lose a reference. */
+static void l1_set(struct qcow_alloc *a, u64 l1_index, u64 table, u64 old)
+{
+	mutex_lock(&a->lock);
+	/* Pairs with qcow_map(): a new table is in memory before. */
+	smp_store_release(&a->img->l1[l1_index],
+			  qcow_entry_make_l1(&a->img->layout, table));
+	qcow_dirty_range_add(&a->l1.dirty, l1_index);
+	if (old)
+		__qcow_release(a, old >> qcow_alloc_cluster_bits(a), 1);
+	mutex_unlock(&a->lock);
+}
+
+/* Take clusters for an L2 table, with space for it; they are noted as metadata. */
+static int l2_take(struct qcow_alloc *a, u64 *first, u32 *nr)
+{
+	const struct qcow_layout *lay = &a->img->layout;
+	bool fresh;
+	int err;
+
+	*nr = DIV_ROUND_UP_ULL(qcow_layout_l2_bytes(lay),
+			       1ULL << lay->cluster_bits);
+	if (*nr > 1)
+		return qcow_alloc_run(a, QCOW_META_L2, *nr, first);
+	err = qcow_alloc_clusters(a, 1, first, nr, &fresh);
+	if (err)
+		return err;
+	err = qcow_space_secure(&a->img->file, *first << lay->cluster_bits,
+				1ULL << lay->cluster_bits);
+	if (!err)
+		err = qcow_register_new(&a->reg, QCOW_META_L2, *first << lay->cluster_bits,
+					1ULL << lay->cluster_bits);
+	if (err)
+		qcow_release(a, *first, 1);
+	return err;
+}
+
+/*
+ * An L2 table of our own: an empty one, a copy of one that a snapshot refers to
+ * as well, or the one that is there if only its flag is missing.
+ */
+static int l2_make(struct qcow_alloc *a, u64 l1_index)
+{
+	struct qcow_image *img = a->img;
+	u32 bits = img->layout.cluster_bits;
+	u64 old, cluster, refs = 0;
+	int err;
+	u32 nr;
+
+	err = qcow_entry_l1(&img->layout, img->l1[l1_index], &old);
+	if (err) {
+		qcow_image_damaged(img, l1_index << qcow_layout_l1_shift(&img->layout),
+				   "L2 table offset is not aligned");
+		return err;
+	}
+	if (old && a->l1.share)
+		a->l1.share->table(a->l1.share, l1_index);
+	if (old)
+		err = qcow_refcount_get(a, old >> bits, &refs);
+	if (!err && refs == 1) {
+		l1_set(a, l1_index, old, 0);
+		return 0;
+	}
+	if (!err)
+		err = l2_take(a, &cluster, &nr);
+	if (err)
+		return err;
+	err = l2_fill(a, cluster << bits, old,
+		      l1_index << qcow_layout_l1_shift(&img->layout));
+	if (err) {
+		qcow_release(a, cluster, nr);
+		return err;
+	}
+	l1_set(a, l1_index, cluster << bits, old);
+	return 0;
+}
+
+/* The slices whose entries are about to be changed. */
+static int link_vet(struct qcow_alloc *a, u64 pos, u64 len)
+{
+	u64 covers = slice_covers(a->img), at = pos & ~(covers - 1);
+	struct qcow_slice *slice;
+	int err = 0;
+
+	for (; !err && at < pos + len; at += covers) {
+		slice = l2_slice(a->img, at);
+		if (IS_ERR(slice))
+			return PTR_ERR(slice);
+		err = qcow_vet_slice(a, slice, at);
+		qcow_cache_put(slice);
+	}
+	return err;
+}
+
+/**
+ * qcow_link_prepare() - see to it that L2 tables are there, and ours alone
+ * @a: of the image
+ * @pos: bytes into the disk
+ * @len: bytes that they are to cover, at least 1
+ *
+ * What they lead to is looked at before any of it is changed. Context: under
+ * qcow_inflight_lock(), in an I/O that is counted by qcow_inflight_begin(). May sleep.
+ * Return: 0, -ENOSPC, -ENOMEM, qcow_writeback_refused(), or the error of reading
+ * metadata.
+ */
+int qcow_link_prepare(struct qcow_alloc *a, u64 pos, u64 len)
+{
+	const struct qcow_layout *lay = &a->img->layout;
+	u32 shift = qcow_layout_l1_shift(lay);
+	u64 i = pos >> shift, last = (pos + len - 1) >> shift;
+	int err = qcow_writeback_refused(a);
+
+	for (; !err && i <= last; i++) {
+		if (likely(qcow_entry_l1_own(lay, READ_ONCE(a->img->l1[i]))))
+			continue;
+		mutex_lock(&a->l1.lock);
+		if (!qcow_entry_l1_own(lay, a->img->l1[i]))
+			err = l2_make(a, i);
+		mutex_unlock(&a->l1.lock);
+	}
+	return err ?: link_vet(a, pos, len);
+}
+
+/* --- L2 entries --- */
+
+static struct qcow_l2_entry entry_get(const struct qcow_image *img,
+				      const struct qcow_slice *slice, u32 index)
+{
+	if (!img->layout.extended_l2)
+		return (struct qcow_l2_entry) {
+			.raw = be64_to_cpu(slice->data[index]),
+		};
+	return (struct qcow_l2_entry) {
+		.raw = be64_to_cpu(slice->data[2 * index]),
+		.bitmap = be64_to_cpu(slice->data[2 * index + 1]),
+	};
+}
+
+static void entry_set(const struct qcow_image *img, struct qcow_slice *slice,
+		      u32 index, struct qcow_l2_entry e)
+{
+	if (!img->layout.extended_l2) {
+		WRITE_ONCE(slice->data[index], cpu_to_be64(e.raw));
+		return;
+	}
+	write_seqcount_begin(&img->cache->seq);
+	WRITE_ONCE(slice->data[2 * index], cpu_to_be64(e.raw));
+	WRITE_ONCE(slice->data[2 * index + 1], cpu_to_be64(e.bitmap));
+	write_seqcount_end(&img->cache->seq);
+}
+
+/* What an entry that was replaced referred to loses a reference. */
+static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest)
+{
+	const char *fault;
+	u64 first, i;
+	u32 nr;
+
+	if (qcow_entry_clusters(&a->img->layout, raw, guest, &first, &nr,
+				&fault)) {
+		qcow_image_damaged(a->img, guest, fault);
+		return;
+	}
+	if (!nr)
+		return;
+	for (i = first; i < first + nr; i++) {
+		if (!qcow_register_has(&a->reg, i))
+			continue;
+		qcow_image_damaged(a->img, guest, "guest data lies in metadata");
+		return;
+	}
+	qcow_release(a, first, nr);
+}
+
+/**
+ * struct change - what becomes of entries
+ * @data: they get data, at @host; else they read as zeros
+ * @hole: they become as if never written
+ * @unmap: zeros: let go of the clusters
+ * @host: bytes into the file, for the first byte
+ */
+struct change {
+	bool data;
+	bool hole;
+	bool unmap;
+	u64 host;
+};
+
+static int change_entry(const struct qcow_layout *lay, const struct change *c,
+			struct qcow_l2_entry old, u64 pos, u64 len,
+			struct qcow_l2_entry *new)
+{
+	if (c->hole) {
+		*new = (struct qcow_l2_entry) { };
+		return 0;
+	}
+	if (!c->data)
+		return qcow_entry_zero(lay, old, pos, len, c->unmap, new);
+	*new = qcow_entry_data(lay, old, pos, len, c->host);
+	return 0;
+}
+
+/*
+ * Change the entry of one cluster in its slice. @released: what has to be given
+ * to entry_release(), or 0. Does not sleep.
+ */
+static int link_in_slice(struct qcow_image *img, struct qcow_slice *slice,
+			 const struct change *c, u64 pos, u64 len, u64 *released)
+{
+	u32 index = (pos >> img->layout.cluster_bits) & (img->slice_entries - 1);
+	struct qcow_l2_entry old, new;
+	int err;
+
+	spin_lock(&img->cache->lock);
+	old = entry_get(img, slice, index);
+	err = change_entry(&img->layout, c, old, pos, len, &new);
+	if (!err && (old.raw != new.raw || old.bitmap != new.bitmap)) {
+		entry_set(img, slice, index, new);
+		__qcow_cache_dirty(slice);
+	}
+	spin_unlock(&img->cache->lock);
+	*released = 0;
+	if (!err && ((old.raw ^ new.raw) & ~QCOW_DISK_L2E_ZERO))
+		*released = old.raw;
+	return err;
+}
+
+/* Change the entry of one cluster. */
+static int link_one(struct qcow_alloc *a, const struct change *c, u64 pos,
+		    u64 len)
+{
+	struct qcow_slice *slice = l2_slice(a->img, pos);
+	u64 released;
+	int err;
+
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	err = link_in_slice(a->img, slice, c, pos, len, &released);
+	qcow_cache_put(slice);
+	if (released)
+		entry_release(a, released, pos);
+	return err;
+}
+
+/* Return: bytes done of @len from @pos on, and why no more. */
+static u64 link_range(struct qcow_alloc *a, struct change *c, u64 pos, u64 len,
+		      int *err)
+{
+	u32 bits = a->img->layout.cluster_bits;
+	u64 done = 0, n;
+
+	for (*err = 0; done < len; done += n, c->host += n) {
+		n = min(len - done, (1ULL << bits) -
+			((pos + done) & ((1ULL << bits) - 1)));
+		*err = link_one(a, c, pos + done, n);
+		if (*err)
+			break;
+		cond_resched();
+	}
+	return done;
+}
+
+/**
+ * qcow_link_data() - give a piece of the disk its place
+ * @a: of the image
+ * @pos: bytes into the disk, aligned to a grain
+ * @len: bytes, whole grains; qcow_link_prepare() was called for them
+ * @host: bytes into the file of their data, which is written
+ * @taken: the clusters there were taken for it
+ *
+ * Context: under qcow_inflight_lock(). May sleep.
+ * Return: 0, or the error of reading an L2 table: the rest is not linked, and the
+ * clusters that were taken for it are released.
+ */
+int qcow_link_data(struct qcow_alloc *a, u64 pos, u64 len, u64 host, bool taken)
+{
+	struct change c = { .data = true, .host = host };
+	u32 bits = a->img->layout.cluster_bits;
+	u64 done;
+	int err;
+
+	done = link_range(a, &c, pos, len, &err);
+	if (err && taken)
+		qcow_release(a, (host + done) >> bits,
+			     ((host + len - 1) >> bits) -
+			     ((host + done) >> bits) + 1);
+	return err;
+}
+
+/**
+ * qcow_link_zero() - make a piece of the disk read as zeros
+ * @a: of the image
+ * @pos: bytes into the disk, aligned to a cluster, or to a grain
+ * @len: bytes, whole clusters or grains; qcow_link_prepare() was called for them
+ * @unmap: let go of the clusters that they had
+ *
+ * Not in a version 2 image that has a backing file. Context: under
+ * qcow_inflight_lock(). May sleep.
+ * Return: 0; -EAGAIN: a part of a compressed cluster has to be written to; or the
+ * error of reading an L2 table. Some of it may be done.
+ */
+int qcow_link_zero(struct qcow_alloc *a, u64 pos, u64 len, bool unmap)
+{
+	struct change c = { .unmap = unmap };
+	int err;
+
+	link_range(a, &c, pos, len, &err);
+	return err;
+}
+
+/**
+ * qcow_link_hole() - make a piece of the disk as if it had never been written
+ * @a: of the image
+ * @pos: bytes into the disk, aligned to a cluster
+ * @len: bytes, whole clusters; qcow_link_prepare() was called for them
+ *
+ * The backing file shows there. Context: under qcow_inflight_lock(). May sleep.
+ * Return: 0, or the error of reading an L2 table. Some of it may be done.
+ */
+int qcow_link_hole(struct qcow_alloc *a, u64 pos, u64 len)
+{
+	struct change c = { .hole = true };
+	int err;
+
+	link_range(a, &c, pos, len, &err);
+	return err;
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From an offset in a qcow or qcow2 image's disk to where the bytes lie.
+ *
+ * The result is a value: nothing stays locked or referenced. Section "Cluster
+ * mapping" of the specification.
+ */
+#include <linux/percpu.h>
+#include <linux/rcupdate.h>
+
+#include "file/cache.h"
+#include "meta/map.h"
+
+/* The range asked for, as it is worked through. */
+struct map_range {
+	u64 pos;
+	u64 len;
+};
+
+/* Bytes from @pos to the next multiple of 2^@bits. */
+static u64 bytes_to_boundary(u64 pos, u32 bits)
+{
+	return (1ULL << bits) - (pos & ((1ULL << bits) - 1));
+}
+
+/* The halves of an extended entry are of the same moment. */
+static void entry_load(const struct qcow_image *img, const __be64 *slice,
+		       u32 index, struct qcow_l2_entry *e)
+{
+	unsigned int seq;
+
+	if (!img->layout.extended_l2) {
+		e->raw = be64_to_cpu(READ_ONCE(slice[index]));
+		e->bitmap = 0;
+		return;
+	}
+	do {
+		seq = read_seqcount_begin(&img->cache->seq);
+		e->raw = be64_to_cpu(READ_ONCE(slice[2 * index]));
+		e->bitmap = be64_to_cpu(READ_ONCE(slice[2 * index + 1]));
+	} while (read_seqcount_retry(&img->cache->seq, seq));
+}
+
+/* Whether an entry of a table could not be read, of an image that is salvaged. */
+static bool entry_lost(const struct qcow_image *img, u64 raw)
+{
+	return img->file.strict && raw == U64_MAX;
+}
+
+static int map_lost(struct qcow_image *img, u64 pos, const char *what)
+{
+	qcow_image_unreadable(img, pos, what);
+	return -EIO;
+}
+
+/* Whether @next goes on where an extent of @len bytes that began as @e ends. */
+static bool entry_follows(const struct qcow_entry *e, u64 len,
+			  const struct qcow_entry *next)
+{
+	if (next->type != e->type || next->copied != e->copied ||
+	    next->mapped != e->mapped)
+		return false;
+	return !e->mapped || next->host == e->host + len;
+}
+
+static int entry_damaged(struct qcow_image *img, u64 pos,
+			 const struct qcow_entry *e)
+{
+	qcow_image_damaged(img, pos, e->fault);
+	return -EIO;
+}
+
+static int l2_unreadable(struct qcow_image *img, u64 pos, u64 l2_offset,
+			 int err)
+{
+	if (err == -ENOMEM)
+		return err;
+	if (!qcow_file_there(&img->file, l2_offset, 1))
+		return map_lost(img, pos, "its L2 table lies past the end of the file");
+	if (qcow_file_shrunk(&img->file))
+		qcow_image_damaged(img, pos, "the image file became shorter");
+	else
+		qcow_img_err_ratelimited(img, "cannot read the L2 table at offset %#llx of the file: error %d\n",
+					 l2_offset, err);
+	return -EIO;
+}
+
+/*
+ * Decode entries of a slice, beginning with @index, as long as they form one
+ * extent. A damaged entry behind a good one only ends the extent.
+ */
+static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
+		     const struct map_range *want, struct qcow_extent *ext)
+{
+	const struct qcow_layout *lay = &img->layout;
+	struct qcow_entry e, next;
+	struct qcow_l2_entry on_disk;
+	u64 len, pos = want->pos;
+
+	entry_load(img, slice, index, &on_disk);
+	if (unlikely(entry_lost(img, on_disk.raw)))
+		return map_lost(img, pos, "its L2 table is cut off");
+	if (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, pos, &e))
+		return entry_damaged(img, pos, &e);
+
+	len = bytes_to_boundary(pos, lay->grain_bits);
+	if (e.type == QCOW_EXTENT_COMPRESSED)
+		len = bytes_to_boundary(pos, lay->cluster_bits);
+	while (len < want->len && e.type != QCOW_EXTENT_COMPRESSED) {
+		u64 at = pos + len;
+
+		if (!(at & ((1ULL << lay->cluster_bits) - 1))) {
+			if (++index == img->slice_entries)
+				break;
+			entry_load(img, slice, index, &on_disk);
+		}
+		if (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, at,
+				  &next) ||
+		    !entry_follows(&e, len, &next))
+			break;
+		len += 1ULL << lay->grain_bits;
+	}
+	ext->type = e.type;
+	ext->copied = e.copied;
+	ext->mapped = e.mapped;
+	ext->csize = e.csize;
+	ext->host = e.host;
+	ext->len = min(len, want->len);
+	ext->file = img->data;
+	return 0;
+}
+
+/* The slice is in memory, or it is read. */
+static int map_l2(struct qcow_image *img, u64 l2_offset, bool nowait,
+		  const struct map_range *want, struct qcow_extent *ext)
+{
+	const struct qcow_layout *lay = &img->layout;
+	u64 l2_index = (want->pos >> lay->cluster_bits) &
+		       ((1ULL << lay->l2_bits) - 1);
+	u64 offset = l2_offset + (l2_index << lay->entry_bits);
+	u32 index = l2_index & (img->slice_entries - 1);
+	struct qcow_slice *pinned;
+	const __be64 *slice;
+	int err = -EAGAIN;
+
+	rcu_read_lock();
+	slice = qcow_cache_peek(img->cache, offset);
+	if (likely(slice))
+		err = map_slice(img, slice, index, want, ext);
+	rcu_read_unlock();
+	if (likely(slice)) {
+		this_cpu_inc(img->stats->hits);
+		return err;
+	}
+	if (nowait)
+		return -EAGAIN;
+
+	this_cpu_inc(img->stats->misses);
+	pinned = qcow_cache_get(img->cache, offset);
+	if (IS_ERR(pinned))
+		return l2_unreadable(img, want->pos, l2_offset,
+				     PTR_ERR(pinned));
+	err = map_slice(img, pinned->data, index, want, ext);
+	qcow_cache_put(pinned);
+	return err;
+}
+
+/**
+ * qcow_map() - find out where a piece of a qcow or qcow2 image's disk lies
+ * @img: the image
+ * @pos: bytes into the disk, below its size
+ * @len: bytes wanted, at least 1, not beyond its size
+ * @nowait: the caller must not be made to sleep
+ * @ext: the result, for 1 to @len bytes from @pos on; @ext->image is not set
+ *
+ * Return: 0; -EAGAIN: the table is not in memory and @nowait; -EIO: damaged or
+ * not readable, and reported; -ENOMEM.
+ */
+int qcow_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
+	     struct qcow_extent *ext)
+{
+	u32 l1_shift = qcow_layout_l1_shift(&img->layout);
+	struct map_range want = {
+		.pos = pos,
+		.len = min(len, bytes_to_boundary(pos, l1_shift)),
+	};
+	u64 l1_index = pos >> l1_shift;
+	u64 l1_entry, l2_offset;
+	int err;
+
+	/* The header's validation made the table cover the disk. */
+	if (WARN_ON_ONCE(l1_index >= img->l1_size))
+		return -EIO;
+	/* Pairs with l1_set(). */
+	l1_entry = smp_load_acquire(&img->l1[l1_index]);
+	if (unlikely(entry_lost(img, l1_entry)))
+		return map_lost(img, pos, "its L1 table is cut off or unreadable");
+	if (qcow_entry_l1(&img->layout, l1_entry, &l2_offset)) {
+		qcow_image_damaged(img, pos, "L2 table offset is not aligned");
+		return -EIO;
+	}
+	if (l2_offset) {
+		err = map_l2(img, l2_offset, nowait, &want, ext);
+		if (!err)
+			ext->copied &= qcow_entry_l1_own(&img->layout, l1_entry);
+		return err;
+	}
+	ext->type = QCOW_EXTENT_HOLE;
+	ext->copied = false;
+	ext->mapped = false;
+	ext->len = want.len;
+	return 0;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_MAP_H
+#define _QCOW_MAP_H
+
+#include "meta/qcow.h"
+
+int __must_check qcow_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
+			  struct qcow_extent *ext);
+
+#endif /* _QCOW_MAP_H */

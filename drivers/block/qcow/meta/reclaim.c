@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Giving space back in the background, behind the commit that made it possible.
+ *
+ * No flush and no write waits for it, but for the one step that is being taken.
+ * In between it pauses for as long as it has worked, unless space is needed.
+ */
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
+
+#include "file/cache.h"
+#include "meta/reclaim.h"
+#include "meta/refcount.h"
+#include "meta/release.h"
+#include "meta/state.h"
+#include "meta/writeback.h"
+
+/* Milliseconds before it begins, and microseconds of work before a pause. */
+#define RECLAIM_DELAY	10
+#define RECLAIM_SLICE	5000
+
+/* A pause has so many milliseconds at most. */
+#define RECLAIM_PAUSE	100
+
+static void reclaim_later(struct qcow_alloc *a, unsigned long delay)
+{
+	if (READ_ONCE(a->reclaim.stopped))
+		return;
+	if (READ_ONCE(a->reclaim.hurry))
+		mod_delayed_work(a->commit.wq, &a->reclaim.work, 0);
+	else
+		queue_delayed_work(a->commit.wq, &a->reclaim.work, delay);
+}
+
+/* Return: whether there is more to do. */
+static bool reclaim_slice(struct qcow_alloc *a, ktime_t begun)
+{
+	bool more;
+
+	mutex_lock(&a->reclaim.lock);
+	do {
+		more = qcow_release_step(a);
+		cond_resched();
+	} while (more && ktime_us_delta(ktime_get(), begun) < RECLAIM_SLICE);
+	mutex_unlock(&a->reclaim.lock);
+	return more;
+}
+
+static void reclaim_work(struct work_struct *work)
+{
+	struct qcow_alloc *a = container_of(to_delayed_work(work),
+					    struct qcow_alloc, reclaim.work);
+	unsigned int flags = qcow_worker_begin();
+	ktime_t begun = ktime_get();
+	unsigned long pause;
+	bool more;
+
+	more = reclaim_slice(a, begun);
+	pause = msecs_to_jiffies(min_t(s64, ktime_ms_delta(ktime_get(), begun),
+				       RECLAIM_PAUSE));
+	qcow_worker_end(flags);
+	wake_up_all(&a->commit.stored);
+	if (more) {
+		reclaim_later(a, max(pause, 1UL));
+		return;
+	}
+	WRITE_ONCE(a->reclaim.hurry, false);
+	/* Lowered refcounts are for the next commit. */
+	if (qcow_refcount_dirty(a))
+		qcow_writeback_soon(a);
+}
+
+void qcow_reclaim_setup(struct qcow_alloc *a)
+{
+	INIT_DELAYED_WORK(&a->reclaim.work, reclaim_work);
+}
+
+/**
+ * qcow_reclaim_soon() - a commit has ended: reclaim what it made free
+ * @a: of the image
+ *
+ * May sleep, but does not wait for I/O.
+ */
+void qcow_reclaim_soon(struct qcow_alloc *a)
+{
+	if (qcow_release_pending(a))
+		reclaim_later(a, msecs_to_jiffies(RECLAIM_DELAY));
+}
+
+/**
+ * qcow_reclaim_hurry() - a task waits for space: make no pauses
+ * @a: of the image
+ *
+ * May sleep, but does not wait for I/O.
+ */
+void qcow_reclaim_hurry(struct qcow_alloc *a)
+{
+	if (!qcow_release_pending(a))
+		return;
+	WRITE_ONCE(a->reclaim.hurry, true);
+	reclaim_later(a, 0);
+}
+
+/* Return: whether there is more to do until the round @goal has ended. */
+static bool reclaim_until(struct qcow_alloc *a, u64 goal)
+{
+	bool more;
+
+	mutex_lock(&a->reclaim.lock);
+	more = a->reclaim.ended < goal && qcow_release_step(a);
+	mutex_unlock(&a->reclaim.lock);
+	cond_resched();
+	return more;
+}
+
+/**
+ * qcow_reclaim_finish() - reclaim all that is durably gone now, whatever that takes
+ * @a: of the image
+ *
+ * Context: as qcow_commit(). May sleep: waits for the I/O that is under way.
+ */
+void qcow_reclaim_finish(struct qcow_alloc *a)
+{
+	u64 goal = qcow_release_goal(a);
+
+	while (reclaim_until(a, goal))
+		;
+}
+
+/**
+ * qcow_reclaim_wait() - reclaim all that is durably gone now, or until interrupted
+ * @a: of the image
+ *
+ * The rest is reclaimed in the background. Context: as qcow_reclaim_finish(). May sleep.
+ * Return: 0; or as qcow_image_interrupted(), and some is left.
+ */
+int qcow_reclaim_wait(struct qcow_alloc *a)
+{
+	u64 goal = qcow_release_goal(a);
+	int err = 0;
+
+	while (!err && reclaim_until(a, goal))
+		err = qcow_image_interrupted(a->img);
+	return err;
+}
+
+/**
+ * qcow_reclaim_settle() - reclaim all that is durably gone now, or until overdue
+ * @a: of the image
+ *
+ * As qcow_reclaim_wait(), for operations that end cleanly only if this does.
+ * Return: 0; or -EINTR: it is qcow_image_overdue(), and some is left.
+ */
+int qcow_reclaim_settle(struct qcow_alloc *a)
+{
+	u64 goal = qcow_release_goal(a);
+	unsigned long begun = jiffies;
+
+	while (reclaim_until(a, goal))
+		if (qcow_image_overdue(a->img, begun))
+			return -EINTR;
+	return 0;
+}
+
+/**
+ * qcow_reclaim_any() - there is no space: reclaim all that is durably gone
+ * @a: of the image; or NULL
+ *
+ * Context: as qcow_reclaim_finish(). May sleep. Return: 0: there was some; -ENOSPC: there
+ * was none; or as qcow_reclaim_wait().
+ */
+int qcow_reclaim_any(struct qcow_alloc *a)
+{
+	if (!a || !qcow_release_pending(a))
+		return -ENOSPC;
+	return qcow_reclaim_wait(a);
+}
+
+/**
+ * qcow_reclaim_stop() - nothing is reclaimed in the background any more
+ * @a: of the image; no I/O is under way
+ *
+ * May sleep.
+ */
+void qcow_reclaim_stop(struct qcow_alloc *a)
+{
+	WRITE_ONCE(a->reclaim.stopped, true);
+	cancel_delayed_work_sync(&a->reclaim.work);
+}

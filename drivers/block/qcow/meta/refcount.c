@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Refcounts of an image that is written: the table, its blocks, their entries.
+ *
+ * All in memory; a larger table is made by growth.c.
+ * Section "Refcounts" of the specification.
+ */
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "file/cache.h"
+#include "file/space.h"
+#include "meta/refcount.h"
+#include "meta/stray.h"
+#include "meta/writeback.h"
+
+/* --- Refcounts --- */
+
+/* log2 of the refcounts in a slice. */
+static u32 slice_ref_bits(const struct qcow_alloc *a)
+{
+	return a->counts.cache->slice_bits + 3 - a->counts.order;
+}
+
+/* The slice with a cluster's refcount; NULL: there is no block for it. */
+static struct qcow_slice *ref_slice(struct qcow_alloc *a, u64 cluster)
+{
+	u64 block = cluster >> a->counts.block_bits;
+	u64 in_block = cluster & ((1ULL << a->counts.block_bits) - 1);
+	u64 offset;
+
+	lockdep_assert_held(&a->lock);
+	if (block >= a->counts.table_size)
+		return NULL;
+	offset = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	if (!offset)
+		return NULL;
+	if (offset & ((1ULL << qcow_alloc_cluster_bits(a)) - 1)) {
+		qcow_image_damaged(a->img, 0, "refcount block offset is not aligned");
+		return ERR_PTR(-EIO);
+	}
+	return qcow_cache_get(a->counts.cache, offset + (in_block << a->counts.order >> 3));
+}
+
+static u32 ref_index(const struct qcow_alloc *a, u64 cluster)
+{
+	return cluster & ((1U << slice_ref_bits(a)) - 1);
+}
+
+/**
+ * __qcow_refcount_get() - look a cluster's refcount up
+ * @a: of the image
+ * @cluster: number
+ * @value: the result; 0 also if no block covers the cluster
+ *
+ * Context: under a->lock. May sleep. Return: 0 or the error of reading it.
+ */
+int __qcow_refcount_get(struct qcow_alloc *a, u64 cluster, u64 *value)
+{
+	struct qcow_slice *slice = ref_slice(a, cluster);
+
+	*value = 0;
+	if (IS_ERR_OR_NULL(slice))
+		return PTR_ERR_OR_ZERO(slice);
+	*value = qcow_entry_refcount(slice->data, a->counts.order,
+				     ref_index(a, cluster));
+	qcow_cache_put(slice);
+	return 0;
+}
+
+/**
+ * qcow_refcount_get() - look a cluster's refcount up
+ * @a: of the image
+ * @cluster: number
+ * @value: the result
+ *
+ * May sleep. Return: 0 or the error of reading it.
+ */
+int qcow_refcount_get(struct qcow_alloc *a, u64 cluster, u64 *value)
+{
+	int err;
+
+	mutex_lock(&a->lock);
+	err = __qcow_refcount_get(a, cluster, value);
+	mutex_unlock(&a->lock);
+	return err;
+}
+
+/**
+ * __qcow_refcount_set() - change a cluster's refcount in memory
+ * @a: of the image
+ * @cluster: number; a block covers it
+ * @value: up to qcow_entry_refcount_max()
+ *
+ * Context: under a->lock. May sleep. Return: 0 or the error of reading it.
+ */
+int __qcow_refcount_set(struct qcow_alloc *a, u64 cluster, u64 value)
+{
+	struct qcow_slice *slice = ref_slice(a, cluster);
+
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	if (WARN_ON_ONCE(!slice))
+		return -EIO;
+	spin_lock(&a->counts.cache->lock);
+	qcow_entry_set_refcount(slice->data, a->counts.order, ref_index(a, cluster),
+				value);
+	__qcow_cache_dirty(slice);
+	spin_unlock(&a->counts.cache->lock);
+	qcow_cache_put(slice);
+	return 0;
+}
+
+/* Add to the refcounts of clusters in one slice. Return: as for all of them. */
+static int __slice_add(struct qcow_alloc *a, u64 first, u32 nr, s64 add)
+{
+	u32 i = ref_index(a, first), end = i + nr;
+	u64 max = qcow_entry_refcount_max(a->counts.order), value;
+	struct qcow_slice *slice = ref_slice(a, first);
+	int err = 0;
+
+	if (IS_ERR_OR_NULL(slice))
+		return slice ? PTR_ERR(slice) : -EUCLEAN;
+	for (; !err && i < end && add > 0; i++) {
+		value = qcow_entry_refcount(slice->data, a->counts.order, i);
+		if (!value)
+			err = -EUCLEAN;
+		else if (value == max)
+			err = -EOVERFLOW;
+	}
+	spin_lock(&a->counts.cache->lock);
+	for (i = end - nr; !err && i < end; i++) {
+		value = qcow_entry_refcount(slice->data, a->counts.order, i);
+		qcow_entry_set_refcount(slice->data, a->counts.order, i, value + add);
+	}
+	if (!err)
+		__qcow_cache_dirty(slice);
+	spin_unlock(&a->counts.cache->lock);
+	qcow_cache_put(slice);
+	return err;
+}
+
+/* Clusters from @first on in the same slice. */
+static u32 slice_rest(const struct qcow_alloc *a, u64 first, u32 nr)
+{
+	return min(nr, (1U << slice_ref_bits(a)) - ref_index(a, first));
+}
+
+/**
+ * qcow_refcount_raise() - one reference more to each of some clusters
+ * @a: of the image
+ * @first: number of the first
+ * @nr: how many
+ *
+ * In memory. May sleep. Return: 0; -EOVERFLOW: one has as many as can be said;
+ * -EUCLEAN: one has none; qcow_writeback_refused(); or the error of reading them. Then
+ * nothing is changed, but what cannot be undone is leaked.
+ */
+int qcow_refcount_raise(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	u32 done, n;
+	int err = qcow_writeback_refused(a);
+
+	if (err)
+		return err;
+	mutex_lock(&a->lock);
+	for (done = 0; done < nr; done += n) {
+		n = slice_rest(a, first + done, nr - done);
+		err = __slice_add(a, first + done, n, 1);
+		if (err)
+			break;
+	}
+	for (nr = err ? done : 0, done = 0; done < nr; done += n) {
+		n = slice_rest(a, first + done, nr - done);
+		if (__slice_add(a, first + done, n, -1))
+			break;
+	}
+	mutex_unlock(&a->lock);
+	return err;
+}
+
+/**
+ * __qcow_refcount_find() - look for clusters that are free
+ * @a: of the image
+ * @cluster: number where to begin; the result: the first that is free, or where
+ *	to go on
+ * @want: how many in a row would be welcome
+ * @got: how many there are, in one slice; 0: none up to the new @cluster
+ *
+ * Context: under a->lock; a block covers @cluster. May sleep.
+ * Return: 0, or the error of reading refcounts.
+ */
+int __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster, u32 want, u32 *got)
+{
+	struct qcow_slice *slice = ref_slice(a, *cluster);
+	u32 end = 1U << slice_ref_bits(a);
+	u32 i = ref_index(a, *cluster), first;
+
+	*got = 0;
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	if (WARN_ON_ONCE(!slice))
+		return -EIO;
+	for (first = i; first < end; first++)
+		if (!qcow_entry_refcount(slice->data, a->counts.order, first))
+			break;
+	*cluster += first - i;
+	for (i = first; i < end && i - first < want; i++)
+		if (qcow_entry_refcount(slice->data, a->counts.order, i))
+			break;
+	*got = i - first;
+	qcow_cache_put(slice);
+	return 0;
+}
+
+/**
+ * __qcow_refcount_find_used() - look for the last cluster in use
+ * @a: of the image
+ * @end: look below this number, at least 1; the result: behind the one in use, or
+ *	where to go on
+ * @found: there is one
+ *
+ * One slice, or a stretch that no block covers, at a time. Context: under a->lock.
+ * May sleep. Return: 0, or the error of reading refcounts.
+ */
+int __qcow_refcount_find_used(struct qcow_alloc *a, u64 *end, bool *found)
+{
+	u64 last = min(*end, (u64)a->counts.table_size << a->counts.block_bits) - 1;
+	struct qcow_slice *slice = ref_slice(a, last);
+	u32 i = ref_index(a, last) + 1;
+
+	*found = false;
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	if (!slice) {
+		*end = last >> a->counts.block_bits << a->counts.block_bits;
+		return 0;
+	}
+	while (i && !qcow_entry_refcount(slice->data, a->counts.order, i - 1))
+		i--;
+	qcow_cache_put(slice);
+	*found = i;
+	*end = last - ref_index(a, last) + i;
+	return 0;
+}
+
+/**
+ * __qcow_refcount_zero_block() - make an empty refcount block in memory
+ * @a: of the image
+ * @offset: bytes into the file of the block
+ *
+ * Context: under a->lock. May sleep. Return: 0 or -ENOMEM.
+ */
+int __qcow_refcount_zero_block(struct qcow_alloc *a, u64 offset)
+{
+	u64 end = offset + (1ULL << qcow_alloc_cluster_bits(a));
+	struct qcow_slice *slice;
+
+	for (; offset < end; offset += 1ULL << a->counts.cache->slice_bits) {
+		slice = qcow_cache_get_new(a->counts.cache, offset);
+		if (IS_ERR(slice))
+			return PTR_ERR(slice);
+		qcow_cache_put(slice);
+	}
+	return 0;
+}
+
+/**
+ * __qcow_refcount_drop_block() - undo __qcow_refcount_zero_block()
+ * @a: of the image
+ * @offset: bytes into the file of the block
+ *
+ * No commit writes the block, and its cluster is free. Context: under a->lock. May sleep.
+ */
+void __qcow_refcount_drop_block(struct qcow_alloc *a, u64 offset)
+{
+	u64 bytes = 1ULL << qcow_alloc_cluster_bits(a), at;
+
+	for (at = offset; at < offset + bytes; at += 1ULL << a->counts.cache->slice_bits)
+		qcow_cache_clean(a->counts.cache, at);
+	qcow_register_forget(&a->reg, offset, bytes);
+}
+
+/* A refcount block for @cluster, which is the first that it covers. */
+static int __new_block(struct qcow_alloc *a, u64 cluster)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 offset = cluster << bits;
+	u64 block = cluster >> a->counts.block_bits;
+	int err;
+
+	err = qcow_register_new(&a->reg, QCOW_META_REFBLOCK, offset,
+				1ULL << bits);
+	if (err)
+		return err;
+	err = qcow_space_secure(&a->img->file, offset, 1ULL << bits);
+	if (!err)
+		err = __qcow_refcount_zero_block(a, offset);
+	if (err) {
+		__qcow_refcount_drop_block(a, offset);
+		return err;
+	}
+	a->counts.table[block] = offset;
+	qcow_dirty_range_add(&a->counts.table_dirty, block);
+	return __qcow_refcount_set(a, cluster, 1);
+}
+
+/**
+ * __qcow_refcount_cover() - see to it that a block covers a cluster
+ * @a: of the image
+ * @cluster: number
+ * @covered: the cluster has a refcount; else it is lost, for now
+ *
+ * Makes a block, which is the first cluster that it covers itself. Context:
+ * under a->lock. May sleep.
+ * Return: 0; -ERANGE: the table is too small, see qcow_growth_cover(); or
+ * another error.
+ */
+int __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster, bool *covered)
+{
+	u64 block = cluster >> a->counts.block_bits;
+	int err;
+
+	lockdep_assert_held(&a->lock);
+	if (block >= a->counts.table_size)
+		return -ERANGE;
+	*covered = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	if (*covered)
+		return 0;
+	/* No block: all that it would cover is free, or lost. */
+	if (cluster != block << a->counts.block_bits || __qcow_stray_is(a, cluster))
+		return 0;
+	err = __new_block(a, cluster);
+	*covered = !err;
+	return err;
+}
+
+/* --- Loading --- */
+
+/* Blocks where they can be: what lies past the end would read as "free". */
+static int load_blocks(struct qcow_alloc *a)
+{
+	u64 cluster = 1ULL << qcow_alloc_cluster_bits(a), offset;
+	int err = 0;
+	u32 i;
+
+	for (i = 0; !err && i < a->counts.table_size; i++) {
+		offset = a->counts.table[i] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+		if (!offset)
+			continue;
+		if (offset & (cluster - 1) || offset >= a->img->file.size)
+			return -EUCLEAN;
+		err = qcow_register_claim(&a->reg, QCOW_META_REFBLOCK, offset,
+					  cluster);
+	}
+	return err;
+}
+
+/**
+ * qcow_refcount_load() - read the refcount table
+ * @a: of the image
+ * @h: its header
+ *
+ * May sleep. Return: 0; -EUCLEAN: it is damaged; or another error.
+ */
+int qcow_refcount_load(struct qcow_alloc *a, const struct qcow_header *h)
+{
+	size_t bytes = (size_t)h->refcount_table_clusters << h->cluster_bits;
+	u32 i;
+	int err;
+
+	a->counts.table_offset = h->refcount_table_offset;
+	a->counts.table_size = bytes / sizeof(u64);
+	a->counts.table = kvmalloc(bytes, GFP_KERNEL);
+	if (!a->counts.table)
+		return -ENOMEM;
+	err = qcow_file_pread(&a->img->file, a->counts.table_offset, a->counts.table, bytes);
+	if (err)
+		return err;
+	for (i = 0; i < a->counts.table_size; i++)
+		a->counts.table[i] = be64_to_cpu(((__force __be64 *)a->counts.table)[i]);
+	err = qcow_register_claim(&a->reg, QCOW_META_REFTABLE, a->counts.table_offset,
+				  bytes);
+	return err ?: load_blocks(a);
+}
+
+/* --- Refcounts of metadata --- */
+
+/* What is read at once, as log2 of bytes. */
+#define COUNTS_MAX_BITS		16
+
+/**
+ * struct counts - a piece of a refcount block
+ * @a: of the image
+ * @bits: log2 of the refcounts in a piece
+ * @at: number of the first cluster in the piece; U64_MAX: none was read
+ * @buf: the piece, as on disk
+ */
+struct counts {
+	struct qcow_alloc *a;
+	u32 bits;
+	u64 at;
+	void *buf;
+};
+
+/* Return: 0; -EUCLEAN: no block covers the cluster; or the error of reading it. */
+static int counts_load(struct counts *c, u64 cluster)
+{
+	const struct qcow_alloc *a = c->a;
+	u64 block = cluster >> a->counts.block_bits, in_block, offset = 0;
+	int err;
+
+	if (cluster >> c->bits << c->bits == c->at)
+		return 0;
+	if (block < a->counts.table_size)
+		offset = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	if (!offset)
+		return -EUCLEAN;
+	c->at = cluster >> c->bits << c->bits;
+	in_block = c->at - (block << a->counts.block_bits);
+	err = qcow_file_pread(&a->img->file, offset + (in_block << a->counts.order >> 3),
+			      c->buf, 1UL << c->bits << a->counts.order >> 3);
+	if (err)
+		c->at = U64_MAX;
+	return err;
+}
+
+static int counts_check(struct counts *c)
+{
+	unsigned long cluster;
+	void *kind;
+	u32 n = 0;
+	int err;
+
+	qcow_register_for_each(&c->a->reg, cluster, kind) {
+		err = counts_load(c, cluster);
+		if (!err && !qcow_entry_refcount(c->buf, c->a->counts.order,
+						 cluster & ((1U << c->bits) - 1)))
+			err = -EUCLEAN;
+		if (!err && !(++n % 1024)) {
+			err = qcow_image_interrupted(c->a->img);
+			cond_resched();
+		}
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/**
+ * qcow_refcount_check_meta() - is all metadata that is known in use by its refcounts?
+ * @a: of the image, which has refcounts; nothing was written yet
+ *
+ * What is free would be handed out. Each part of a refcount block is read once, past
+ * the cache. May sleep.
+ *
+ * Return: 0; -EUCLEAN: some of it is free; -EINTR: the task is to be killed; or the
+ * error of reading.
+ */
+int qcow_refcount_check_meta(struct qcow_alloc *a)
+{
+	u32 bits = min_t(u32, qcow_alloc_cluster_bits(a), COUNTS_MAX_BITS);
+	struct counts c = {
+		.a = a,
+		.bits = bits + 3 - a->counts.order,
+		.at = U64_MAX,
+		.buf = kvmalloc(1UL << bits, GFP_KERNEL),
+	};
+	int err;
+
+	if (!c.buf)
+		return -ENOMEM;
+	err = counts_check(&c);
+	kvfree(c.buf);
+	return err;
+}

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Clusters that lost a reference: from memory to durable, then to be used again.
+ *
+ * A reference that is gone in memory still stands on disk until a commit. After
+ * that, and after the I/O that was under way, the refcount is lowered. A cluster
+ * without references is punched out of the file before anybody can take it.
+ *
+ * A commit only hands its notes over. Rounds of bounded steps do the rest: each
+ * round waits for the I/O that was under way, then goes through the notes in the
+ * order of the file.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "file/space.h"
+#include "meta/refcount.h"
+#include "meta/release.h"
+#include "meta/search.h"
+#include "meta/stray.h"
+
+/**
+ * struct batch - what one commit makes durable
+ * @list: in qcow_reclaim.batches
+ * @notes: clusters that lost references
+ */
+struct batch {
+	struct list_head list;
+	struct qcow_notes notes;
+};
+
+/* How much of the machine's memory notes of them may take. */
+#define RELEASE_SHARE	64
+
+/* Bytes that a note takes. */
+#define RELEASE_BYTES	64
+
+/* One step: clusters and bytes of the file, or notes, at most. */
+#define STEP_CLUSTERS	1024
+#define STEP_BYTES	(4U << 20)
+#define STEP_NOTES	256
+
+void qcow_release_init(struct qcow_alloc *a)
+{
+	u64 max = (u64)totalram_pages() / RELEASE_SHARE *
+		  (PAGE_SIZE / RELEASE_BYTES);
+
+	static_assert(sizeof(struct qcow_note) <= RELEASE_BYTES);
+	a->release.count.max = min_t(u64, max, U32_MAX);
+	qcow_notes_init(&a->release.lost, &a->release.count);
+	qcow_notes_init(&a->reclaim.now, &a->release.count);
+	INIT_LIST_HEAD(&a->release.committing);
+	INIT_LIST_HEAD(&a->reclaim.batches);
+	mutex_init(&a->reclaim.lock);
+}
+
+/* --- In memory --- */
+
+/**
+ * __qcow_release() - clusters lost a reference, in memory
+ * @a: of the image
+ * @first: number of the first
+ * @nr: how many
+ *
+ * Context: under a->lock. May sleep. If there is no memory to remember them, or no
+ * commit that would ever release them, they are leaked.
+ */
+void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	lockdep_assert_held(&a->lock);
+	/* Nobody could tell that they are free. */
+	if (!qcow_layout_has_refcounts(&a->img->layout) || a->failed)
+		return;
+	if (qcow_notes_add(&a->release.lost, first, first + nr, 1) &&
+	    a->release.count.nr >= a->release.count.max)
+		qcow_img_err_ratelimited(a->img, "too much is given up between two commits: some of it is lost space, see qcowctl check\n");
+}
+
+/* As __qcow_release(), but takes a->lock. */
+void qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	mutex_lock(&a->lock);
+	__qcow_release(a, first, nr);
+	mutex_unlock(&a->lock);
+}
+
+/* --- The commit --- */
+
+/**
+ * qcow_release_take() - take what a commit that begins now makes durable
+ * @a: of the image
+ *
+ * Context: under a->store_lock. May sleep. To be followed by qcow_release_finish().
+ * Without memory for it the notes wait for another commit.
+ */
+void qcow_release_take(struct qcow_alloc *a)
+{
+	struct batch *b;
+
+	if (qcow_notes_empty(&a->release.lost))
+		return;
+	b = kmalloc(sizeof(*b), GFP_NOIO);
+	if (!b)
+		return;
+	mutex_lock(&a->lock);
+	b->notes = a->release.lost;
+	qcow_notes_init(&a->release.lost, &a->release.count);
+	list_add_tail(&b->list, &a->release.committing);
+	mutex_unlock(&a->lock);
+}
+
+static void __forget_batch(struct batch *b)
+{
+	list_del(&b->list);
+	qcow_notes_forget(&b->notes);
+	kfree(b);
+}
+
+/* Give notes back that are not durable, in bounded steps. Return: whether all are. */
+static bool keep_some(struct qcow_alloc *a)
+{
+	struct batch *b;
+
+	mutex_lock(&a->lock);
+	b = list_first_entry_or_null(&a->release.committing, struct batch, list);
+	if (b && !a->failed)
+		qcow_notes_move(&a->release.lost, &b->notes, STEP_NOTES);
+	if (b && (a->failed || qcow_notes_empty(&b->notes)))
+		__forget_batch(b);
+	if (a->failed)
+		qcow_notes_forget(&a->release.lost);
+	mutex_unlock(&a->lock);
+	return !b;
+}
+
+/**
+ * qcow_release_finish() - a commit has ended
+ * @a: of the image
+ * @durable: it worked, and what qcow_release_take() took is to be reclaimed; else
+ *	that waits for the next commit, or, if there is none, for nothing
+ *
+ * Context: under a->commit.lock. May sleep, but does not wait for I/O.
+ */
+void qcow_release_finish(struct qcow_alloc *a, bool durable)
+{
+	lockdep_assert_held(&a->commit.lock);
+	if (durable) {
+		mutex_lock(&a->lock);
+		list_splice_tail_init(&a->release.committing, &a->reclaim.batches);
+		mutex_unlock(&a->lock);
+		return;
+	}
+	while (!keep_some(a))
+		cond_resched();
+}
+
+/* --- References that are durably gone --- */
+
+/**
+ * struct span - clusters in a row whose references are durably gone
+ * @first: number of the first that is still to be dealt with
+ * @end: behind the last
+ * @times: references to each of them that are gone
+ * @noted: they are in qcow_reclaim.now
+ */
+struct span {
+	u64 first;
+	u64 end;
+	u32 times;
+	bool noted;
+};
+
+/* Whether other notes give up references to some clusters. */
+static bool __is_noted(struct qcow_alloc *a, const struct span *s, u64 end)
+{
+	const struct batch *b;
+
+	if (qcow_notes_have(&a->release.lost, s->first, end) ||
+	    (!s->noted && qcow_notes_have(&a->reclaim.now, s->first, end)))
+		return true;
+	list_for_each_entry(b, &a->release.committing, list)
+		if (qcow_notes_have(&b->notes, s->first, end))
+			return true;
+	list_for_each_entry(b, &a->reclaim.batches, list)
+		if (qcow_notes_have(&b->notes, s->first, end))
+			return true;
+	return false;
+}
+
+/*
+ * The refcount says that all references to these clusters are gone, and another
+ * note, or the same one, says that there was one more.
+ */
+static void span_damaged(struct qcow_alloc *a)
+{
+	qcow_image_damaged(a->img, 0, "a cluster has more references than its refcount says");
+}
+
+/*
+ * Look for clusters from @s->first on that have no other references. Those before
+ * them that have some are dealt with. Return: how many; 0 also if @s is at its end,
+ * or the image damaged.
+ */
+static u32 __span_last(struct qcow_alloc *a, struct span *s)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u32 most = clamp_t(u32, STEP_BYTES >> bits, 1, STEP_CLUSTERS);
+	u64 end = min(s->end, s->first + most), cluster, refs;
+	bool stray;
+	int err;
+
+	for (cluster = s->first; cluster < end; cluster++) {
+		err = __qcow_refcount_get(a, cluster, &refs);
+		if (!err && refs == s->times)
+			continue;
+		stray = !err && !refs && __qcow_stray_is(a, cluster);
+		if (!err && refs < s->times && !stray) {
+			span_damaged(a);
+			return 0;
+		}
+		if (cluster != s->first)
+			break;
+		/* A stray stays what it is. What fails here leaks the cluster. */
+		if (!err && !stray &&
+		    __qcow_refcount_set(a, cluster, refs - s->times))
+			pr_debug("%s: cluster %llu leaks\n", a->img->label, cluster);
+		s->first++;
+	}
+	if (cluster > s->first && __is_noted(a, s, cluster)) {
+		span_damaged(a);
+		return 0;
+	}
+	return cluster - s->first;
+}
+
+static void span_punch(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+
+	if (a->release.no_punch)
+		return;
+	if (qcow_space_punch(&a->img->file, first << bits, (u64)nr << bits) ==
+	    -EOPNOTSUPP)
+		a->release.no_punch = true;
+}
+
+/* They are punched out. Refcounts are looked at again: they may have been lowered. */
+static void __span_free(struct qcow_alloc *a, struct span *s, u32 nr)
+{
+	u64 end = s->first + nr, refs;
+
+	if (__is_noted(a, s, end)) {
+		span_damaged(a);
+		return;
+	}
+	for (; s->first < end; s->first++) {
+		if (__qcow_refcount_get(a, s->first, &refs))
+			continue;
+		if (refs < s->times) {
+			span_damaged(a);
+			return;
+		}
+		if (__qcow_refcount_set(a, s->first, refs - s->times) ||
+		    refs != s->times)
+			continue;
+		qcow_register_forget_unit(&a->reg, s->first);
+		__qcow_search_freed(&a->search, s->first);
+	}
+}
+
+/**
+ * qcow_release_now() - clusters lost a reference that is durably gone
+ * @a: of the image
+ * @first: number of the first
+ * @nr: how many
+ *
+ * As a commit would have it done later: for references that no I/O goes by. May sleep.
+ */
+void qcow_release_now(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	struct span s = { .first = first, .end = first + nr, .times = 1 };
+	u32 last;
+
+	while (s.first < s.end && !qcow_image_stopped(a->img)) {
+		mutex_lock(&a->lock);
+		last = __span_last(a, &s);
+		mutex_unlock(&a->lock);
+		if (!last)
+			continue;
+		span_punch(a, s.first, last);
+		mutex_lock(&a->lock);
+		__span_free(a, &s, last);
+		mutex_unlock(&a->lock);
+	}
+}
+
+/* --- Rounds --- */
+
+/* What is left of the first note of the round. */
+static void __round_cut(struct qcow_alloc *a, struct qcow_note *note,
+			const struct span *s)
+{
+	struct qcow_reclaim *r = &a->reclaim;
+
+	qcow_notes_cut(&r->now, note, s->first);
+	if (qcow_notes_empty(&r->now))
+		WRITE_ONCE(r->ended, r->begun);
+}
+
+/* Deal with some clusters of the first note. */
+static void round_some(struct qcow_alloc *a)
+{
+	struct qcow_note *note;
+	struct span s;
+	u32 last;
+
+	mutex_lock(&a->lock);
+	note = qcow_notes_first(&a->reclaim.now);
+	s = (struct span) {
+		.first = note->first,
+		.end = note->end,
+		.times = note->times,
+		.noted = true,
+	};
+	last = __span_last(a, &s);
+	if (last) {
+		mutex_unlock(&a->lock);
+		span_punch(a, s.first, last);
+		mutex_lock(&a->lock);
+		__span_free(a, &s, last);
+	}
+	__round_cut(a, note, &s);
+	mutex_unlock(&a->lock);
+}
+
+/* Move notes of the oldest batch to the round. Return: whether @until was the last. */
+static bool round_take(struct qcow_alloc *a, const struct batch *until)
+{
+	struct qcow_reclaim *r = &a->reclaim;
+	bool all = false;
+	struct batch *b;
+
+	mutex_lock(&a->lock);
+	b = list_first_entry(&r->batches, struct batch, list);
+	if (qcow_notes_empty(&r->now))
+		swap(r->now, b->notes);
+	else
+		qcow_notes_move(&r->now, &b->notes, STEP_NOTES);
+	if (qcow_notes_empty(&b->notes)) {
+		all = b == until;
+		__forget_batch(b);
+	}
+	if (all) {
+		r->until = NULL;
+		WRITE_ONCE(r->begun, r->begun + 1);
+	}
+	if (all && qcow_notes_empty(&r->now))
+		WRITE_ONCE(r->ended, r->begun);
+	mutex_unlock(&a->lock);
+	return all;
+}
+
+/* I/O that began before may still go by the references of what is there now. */
+static bool round_begin(struct qcow_alloc *a)
+{
+	struct qcow_reclaim *r = &a->reclaim;
+	struct batch *until = NULL;
+
+	mutex_lock(&a->lock);
+	if (!list_empty(&r->batches))
+		until = list_last_entry(&r->batches, struct batch, list);
+	r->until = until ? &until->list : NULL;
+	mutex_unlock(&a->lock);
+	if (!until)
+		return false;
+	qcow_inflight_drain(&a->inflight);
+	if (r->above)
+		qcow_inflight_drain(r->above);
+	while (!round_take(a, until))
+		cond_resched();
+	return true;
+}
+
+/* Batches that wait are joined, so that there are few to look through. */
+static void round_join(struct qcow_alloc *a)
+{
+	struct batch *first, *second;
+
+	mutex_lock(&a->lock);
+	if (!list_empty(&a->reclaim.batches) &&
+	    !list_is_singular(&a->reclaim.batches)) {
+		first = list_first_entry(&a->reclaim.batches, struct batch, list);
+		second = list_next_entry(first, list);
+		qcow_notes_move(&first->notes, &second->notes, STEP_NOTES);
+		if (qcow_notes_empty(&second->notes))
+			__forget_batch(second);
+	}
+	mutex_unlock(&a->lock);
+}
+
+/* Nothing that is given up is free any more: refcounts are wrong, or never durable. */
+static void round_forget(struct qcow_alloc *a)
+{
+	struct qcow_reclaim *r = &a->reclaim;
+	struct batch *b, *next;
+
+	mutex_lock(&a->lock);
+	list_for_each_entry_safe(b, next, &r->batches, list)
+		__forget_batch(b);
+	qcow_notes_forget(&r->now);
+	qcow_notes_forget(&a->release.lost);
+	r->until = NULL;
+	WRITE_ONCE(r->begun, r->begun + 1);
+	WRITE_ONCE(r->ended, r->begun);
+	mutex_unlock(&a->lock);
+}
+
+/**
+ * qcow_release_step() - lower refcounts of clusters that lost references durably
+ * @a: of the image
+ *
+ * A bounded number of them, but at the beginning of a round it waits for the I/O that
+ * is under way. Context: under a->reclaim.lock, and under nothing that I/O of this
+ * image may wait for. May sleep. Return: whether there is more to do.
+ */
+bool qcow_release_step(struct qcow_alloc *a)
+{
+	lockdep_assert_held(&a->reclaim.lock);
+	if (qcow_image_stopped(a->img) || a->failed) {
+		round_forget(a);
+		return false;
+	}
+	if (qcow_notes_empty(&a->reclaim.now))
+		return round_begin(a);
+	round_join(a);
+	round_some(a);
+	return true;
+}
+
+/**
+ * qcow_release_goal() - the round with which all that is durably gone now is free
+ * @a: of the image
+ *
+ * May sleep. Return: a number: that is so when a->reclaim.ended has reached it.
+ */
+u64 qcow_release_goal(struct qcow_alloc *a)
+{
+	struct qcow_reclaim *r = &a->reclaim;
+	u64 goal;
+
+	mutex_lock(&a->lock);
+	goal = r->begun + !list_empty(&r->batches);
+	/* The round that is about to begin does not have those of later commits. */
+	if (r->until && !list_is_last(r->until, &r->batches))
+		goal++;
+	mutex_unlock(&a->lock);
+	return goal;
+}
+
+/* Those that were not reclaimed are leaked: that was reported. */
+void qcow_release_forget(struct qcow_alloc *a)
+{
+	struct batch *b, *next;
+
+	mutex_lock(&a->lock);
+	list_for_each_entry_safe(b, next, &a->release.committing, list)
+		__forget_batch(b);
+	mutex_unlock(&a->lock);
+	round_forget(a);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_RELEASE_H
+#define _QCOW_RELEASE_H
+
+#include "meta/state.h"
+
+void qcow_release_init(struct qcow_alloc *a);
+void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr);
+void qcow_release(struct qcow_alloc *a, u64 first, u32 nr);
+void qcow_release_now(struct qcow_alloc *a, u64 first, u32 nr);
+void qcow_release_take(struct qcow_alloc *a);
+void qcow_release_finish(struct qcow_alloc *a, bool durable);
+bool qcow_release_step(struct qcow_alloc *a);
+u64 qcow_release_goal(struct qcow_alloc *a);
+void qcow_release_forget(struct qcow_alloc *a);
+
+/*
+ * Whether there are clusters to be reclaimed. Those that wait for a commit do not count.
+ * Any context.
+ */
+static inline bool qcow_release_pending(const struct qcow_alloc *a)
+{
+	const struct qcow_reclaim *r = &a->reclaim;
+
+	return !list_empty(&r->batches) ||
+	       READ_ONCE(r->begun) != READ_ONCE(r->ended);
+}
+
+/*
+ * Whether a write that failed is tried again, so that nobody is to be told of it: there
+ * will be more space. Any context.
+ */
+static inline bool qcow_release_helps(const struct qcow_alloc *a, int err)
+{
+	return err == -ENOSPC && a && qcow_release_pending(a);
+}
+
+#endif /* _QCOW_RELEASE_H */

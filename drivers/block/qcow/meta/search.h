@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_SEARCH_H
+#define _QCOW_SEARCH_H
+
+#include "meta/state.h"
+
+/* Clusters below @end are in use, or were. Context: under qcow_alloc.lock. */
+static inline void __qcow_search_taken(struct qcow_search *s, u64 end)
+{
+	s->fresh = max(s->fresh, end);
+}
+
+/* A cluster is free. Context: under qcow_alloc.lock. */
+static inline void __qcow_search_freed(struct qcow_search *s, u64 cluster)
+{
+	WRITE_ONCE(s->hint, min(s->hint, cluster));
+}
+
+#endif /* _QCOW_SEARCH_H */

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The snapshot table of an image that is written: it is read as a whole, changed
+ * in memory, and written to a new place, which the header then names.
+ *
+ * Entries of other snapshots are moved byte for byte, with all that is not known
+ * of them. Section "Snapshots" of the specification.
+ */
+#include <linux/ctype.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "meta/alloc.h"
+#include "meta/commit.h"
+#include "meta/release.h"
+#include "meta/snap_table.h"
+#include "meta/snapshot.h"
+
+/**
+ * qcow_snap_table_load() - read the snapshot table
+ * @a: of the image
+ * @t: the result, to be given to qcow_snap_table_free()
+ *
+ * May sleep. Return: 0; -ESTALE: somebody else has changed it since it was known; or
+ * another error.
+ */
+int qcow_snap_table_load(struct qcow_alloc *a, struct qcow_snap_table *t)
+{
+	int err;
+
+	t->nr = a->snapshots.nr;
+	t->bytes = a->snapshots.bytes;
+	t->buf = kvmalloc(t->bytes + 1, GFP_NOIO);
+	if (!t->buf)
+		return -ENOMEM;
+	err = qcow_file_pread(&a->img->file, a->snapshots.offset, t->buf,
+			      t->bytes);
+	if (!err && qcow_snapshot_sum(a, t->buf, t->bytes) != a->snapshots.sum)
+		err = -ESTALE;
+	return err;
+}
+
+void qcow_snap_table_free(struct qcow_snap_table *t)
+{
+	kvfree(t->buf);
+	t->buf = NULL;
+}
+
+static int table_entry(const struct qcow_alloc *a,
+		       const struct qcow_snap_table *t, u64 at,
+		       struct qcow_snapshot *s)
+{
+	struct {
+		struct qcow_disk_snapshot fixed;
+		struct qcow_disk_snapshot_extra extra;
+	} disk = { };
+	int err;
+
+	if (t->bytes - at < sizeof(disk.fixed))
+		return -EUCLEAN;
+	memcpy(&disk, t->buf + at, min_t(u64, sizeof(disk), t->bytes - at));
+	err = qcow_entry_snapshot(&a->img->layout, &disk.fixed, &disk.extra, s);
+	if (!err && s->entry_bytes > t->bytes - at)
+		err = -EUCLEAN;
+	return err;
+}
+
+static bool name_is(const u8 *bytes, u32 len, const char *name)
+{
+	return len == strlen(name) && !memcmp(bytes, name, len);
+}
+
+/**
+ * qcow_snap_table_find() - look a snapshot up
+ * @a: of the image
+ * @t: its table
+ * @name: id or name; an id goes first
+ * @found: the result
+ *
+ * Return: 0; -ENOENT: there is none; -EUCLEAN: the table is damaged.
+ */
+int qcow_snap_table_find(const struct qcow_alloc *a,
+			 const struct qcow_snap_table *t, const char *name,
+			 struct qcow_snap_entry *found)
+{
+	struct qcow_snapshot s;
+	const u8 *id;
+	int err = -ENOENT, ret;
+	u64 at = 0;
+	u32 i;
+
+	for (i = 0; i < t->nr; i++, at += s.entry_bytes) {
+		ret = table_entry(a, t, at, &s);
+		if (ret)
+			return ret;
+		id = t->buf + at + s.id_offset;
+		if (!name_is(id, s.id_len, name) &&
+		    (!err || !name_is(id + s.id_len, s.name_len, name)))
+			continue;
+		found->s = s;
+		found->at = at;
+		err = 0;
+		if (name_is(id, s.id_len, name))
+			break;
+	}
+	return err;
+}
+
+/* The number that an id begins with. */
+static u64 id_number(const u8 *id, u32 len)
+{
+	u64 n = 0;
+	u32 i;
+
+	for (i = 0; i < len && isdigit(id[i]); i++) {
+		if (n > (U64_MAX - 9) / 10)
+			return U64_MAX;
+		n = n * 10 + id[i] - '0';
+	}
+	return n;
+}
+
+/**
+ * qcow_snap_table_new_id() - the id of the next snapshot, as QEMU chooses it
+ * @a: of the image
+ * @t: its table
+ * @id: the result
+ * @len: room there
+ *
+ * Return: 0; -EUCLEAN: the table is damaged; -EOVERFLOW: there are no more.
+ */
+int qcow_snap_table_new_id(const struct qcow_alloc *a,
+			   const struct qcow_snap_table *t, char *id, size_t len)
+{
+	struct qcow_snapshot s;
+	u64 max = 0, at = 0;
+	u32 i;
+	int err;
+
+	for (i = 0; i < t->nr; i++, at += s.entry_bytes) {
+		err = table_entry(a, t, at, &s);
+		if (err)
+			return err;
+		max = max(max, id_number(t->buf + at + s.id_offset, s.id_len));
+	}
+	if (max == U64_MAX)
+		return -EOVERFLOW;
+	snprintf(id, len, "%llu", max + 1);
+	return 0;
+}
+
+/**
+ * qcow_snap_table_add() - add an entry in memory
+ * @t: the table
+ * @s: id_len and name_len fit @id and @name
+ * @id: its id
+ * @name: its name
+ *
+ * May sleep. Return: 0; -EMLINK: there are as many as there can be; -ENOMEM.
+ */
+int qcow_snap_table_add(struct qcow_snap_table *t, const struct qcow_snapshot *s,
+			const char *id, const char *name)
+{
+	u32 bytes = qcow_entry_snapshot_bytes(s);
+	u8 *buf;
+
+	if (t->nr == QCOW_DISK_MAX_SNAPSHOTS ||
+	    t->bytes + bytes > QCOW_DISK_MAX_SNAPSHOT_TABLE)
+		return -EMLINK;
+	buf = kvmalloc(t->bytes + bytes, GFP_NOIO);
+	if (!buf)
+		return -ENOMEM;
+	memcpy(buf, t->buf, t->bytes);
+	qcow_entry_put_snapshot(s, id, name, buf + t->bytes);
+	kvfree(t->buf);
+	t->buf = buf;
+	t->bytes += bytes;
+	t->nr++;
+	return 0;
+}
+
+/**
+ * qcow_snap_table_remove() - remove an entry in memory
+ * @t: the table
+ * @e: the entry
+ */
+void qcow_snap_table_remove(struct qcow_snap_table *t,
+			    const struct qcow_snap_entry *e)
+{
+	u8 *to = t->buf + e->at;
+
+	t->bytes -= e->s.entry_bytes;
+	memmove(to, to + e->s.entry_bytes, t->bytes - e->at);
+	t->nr--;
+}
+
+/* --- On disk --- */
+
+static u32 table_clusters(const struct qcow_alloc *a, u64 bytes)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+
+	return (bytes + (1ULL << bits) - 1) >> bits;
+}
+
+/* An empty table takes no space. */
+static int table_write(struct qcow_alloc *a, const struct qcow_snap_table *t,
+		       u64 *offset)
+{
+	u32 nr = table_clusters(a, t->bytes);
+	u64 first;
+	int err;
+
+	*offset = 0;
+	if (!nr)
+		return 0;
+	err = qcow_alloc_run(a, QCOW_META_SNAPSHOTS, nr, &first);
+	if (err)
+		return err;
+	*offset = first << qcow_alloc_cluster_bits(a);
+	err = qcow_file_pwrite(&a->img->file, *offset, t->buf, t->bytes);
+	if (err)
+		qcow_release(a, first, nr);
+	return err;
+}
+
+static int table_set_header(struct qcow_alloc *a, u32 nr, u64 offset)
+{
+	struct {
+		__be32 nr;
+		__be64 offset;
+	} __packed fields = { cpu_to_be32(nr), cpu_to_be64(offset) };
+
+	return qcow_commit_header(a, offsetof(struct qcow_disk_header,
+					      nb_snapshots),
+				  &fields, sizeof(fields));
+}
+
+/**
+ * qcow_snap_table_publish() - make it the image's snapshot table
+ * @a: of the image
+ * @t: what its new snapshots lead to is counted, in memory, and written
+ *
+ * Everything is committed before. May sleep.
+ *
+ * Return: 0: it is durable, and the old one's space given back; or an error: the
+ * old one is the table, unless a->failed is set.
+ */
+int qcow_snap_table_publish(struct qcow_alloc *a, const struct qcow_snap_table *t)
+{
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 offset, old = a->snapshots.offset;
+	u32 old_nr = table_clusters(a, a->snapshots.bytes);
+	int err;
+
+	err = table_write(a, t, &offset);
+	if (err)
+		return err;
+	err = qcow_commit(a);
+	if (!err)
+		err = table_set_header(a, t->nr, offset);
+	if (!err) {
+		a->snapshots.nr = t->nr;
+		a->snapshots.offset = offset;
+		a->snapshots.bytes = t->bytes;
+		a->snapshots.sum = qcow_snapshot_sum(a, t->buf, t->bytes);
+		qcow_release_now(a, old >> bits, old_nr);
+	} else if (!a->failed) {
+		qcow_release(a, offset >> bits, table_clusters(a, t->bytes));
+	}
+	return err;
+}

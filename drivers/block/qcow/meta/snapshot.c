@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Internal snapshots: finding one, and where the tables of all lie.
+ *
+ * Section "Snapshots" of the specification.
+ */
+#include <linux/mm.h>
+#include <linux/random.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "meta/snapshot.h"
+
+static int snapshot_read(struct qcow_image *img, u64 offset,
+			 struct qcow_snapshot *s)
+{
+	struct {
+		struct qcow_disk_snapshot fixed;
+		struct qcow_disk_snapshot_extra extra;
+	} disk;
+	int err;
+
+	err = qcow_file_pread(&img->file, offset, &disk, sizeof(disk));
+	if (err)
+		return err;
+	return qcow_entry_snapshot(&img->layout, &disk.fixed, &disk.extra, s);
+}
+
+/* --- Finding one --- */
+
+/* Whether [@offset, @offset + @len) of the file is @name. */
+static int snapshot_is(struct qcow_image *img, u64 offset, u32 len,
+		       const char *name, char *buf)
+{
+	int err;
+
+	if (len != strlen(name))
+		return 0;
+	err = qcow_file_pread(&img->file, offset, buf, len);
+	return err ?: !memcmp(buf, name, len);
+}
+
+/* Return: 2: it has that id; 1: that name; 0: neither; or a negative errno. */
+static int snapshot_matches(struct qcow_image *img, u64 offset,
+			    const struct qcow_snapshot *s, const char *name,
+			    char *buf)
+{
+	u64 id = offset + s->id_offset;
+	int ret;
+
+	ret = snapshot_is(img, id, s->id_len, name, buf);
+	if (ret)
+		return ret < 0 ? ret : 2;
+	return snapshot_is(img, id + s->id_len, s->name_len, name, buf);
+}
+
+static int snapshot_search(struct qcow_image *img, const struct qcow_header *h,
+			   const char *name, char *buf,
+			   struct qcow_snapshot *found)
+{
+	u64 offset = h->snapshots_offset;
+	struct qcow_snapshot s;
+	int ret, best = 0;
+	u32 i;
+
+	for (i = 0; i < h->nr_snapshots && best < 2; i++) {
+		ret = snapshot_read(img, offset, &s);
+		if (!ret)
+			ret = snapshot_matches(img, offset, &s, name, buf);
+		if (ret < 0)
+			return ret;
+		if (ret > best) {
+			best = ret;
+			*found = s;
+		}
+		offset += s.entry_bytes;
+		if (offset - h->snapshots_offset > QCOW_DISK_MAX_SNAPSHOT_TABLE)
+			return -EUCLEAN;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return best ? 0 : -ENOENT;
+}
+
+/**
+ * qcow_snapshot_find() - look a snapshot up
+ * @img: the image
+ * @h: its header
+ * @name: id or name, at most QCOW_SNAPSHOT_NAME_MAX bytes; an id goes first
+ * @s: the result
+ *
+ * May sleep. Return: 0; -ENOENT: there is none; -EUCLEAN: the snapshot table is
+ * damaged; -EINTR: the task is to be killed; or another error.
+ */
+int qcow_snapshot_find(struct qcow_image *img, const struct qcow_header *h,
+		       const char *name, struct qcow_snapshot *s)
+{
+	char *buf = kmalloc(strlen(name) + 1, GFP_KERNEL);
+	int err;
+
+	if (!buf)
+		return -ENOMEM;
+	err = snapshot_search(img, h, name, buf, s);
+	kfree(buf);
+	return err;
+}
+
+/* --- Those of an image that is written --- */
+
+/**
+ * qcow_snapshot_sum() - a sum by which a changed snapshot table is told
+ * @a: of the image
+ * @table: the table
+ * @bytes: of it
+ *
+ * Any context. Return: the sum.
+ */
+u64 qcow_snapshot_sum(const struct qcow_alloc *a, const void *table, size_t bytes)
+{
+	return siphash(table, bytes, &a->snapshots.key);
+}
+
+/* What the table says is valid and is known: it must not say anything else later. */
+static int snapshot_seal(struct qcow_alloc *a)
+{
+	u8 *table = kvmalloc(a->snapshots.bytes + 1, GFP_KERNEL);
+	int err;
+
+	if (!table)
+		return -ENOMEM;
+	err = qcow_file_pread(&a->img->file, a->snapshots.offset, table,
+			      a->snapshots.bytes);
+	get_random_bytes(&a->snapshots.key, sizeof(a->snapshots.key));
+	a->snapshots.sum = qcow_snapshot_sum(a, table, a->snapshots.bytes);
+	kvfree(table);
+	return err;
+}
+
+/**
+ * qcow_snapshot_add_meta() - note where the snapshots' tables lie
+ * @a: of the image
+ * @h: its header
+ *
+ * May sleep. Return: 0; -EUCLEAN: a table is damaged or overlaps; -E2BIG: L1 tables
+ * take more than QCOW_SNAPSHOT_MAX_L1_BYTES; -EFBIG: to know of all of them takes too
+ * much memory; -EINTR: the task is to be killed; or another error.
+ */
+int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
+{
+	u64 offset = h->snapshots_offset, l1_bytes = 0;
+	struct qcow_snapshot s;
+	u32 i;
+	int err;
+
+	for (i = 0; i < h->nr_snapshots; i++) {
+		err = snapshot_read(a->img, offset, &s);
+		if (err)
+			return err;
+		offset += s.entry_bytes;
+		l1_bytes += s.l1_size * sizeof(u64);
+		if (offset - h->snapshots_offset > QCOW_DISK_MAX_SNAPSHOT_TABLE)
+			return -EUCLEAN;
+		if (l1_bytes > QCOW_SNAPSHOT_MAX_L1_BYTES)
+			return -E2BIG;
+		err = qcow_register_claim(&a->reg, QCOW_META_INACTIVE_L1,
+					  s.l1_offset,
+					    s.l1_size * sizeof(u64));
+		if (err)
+			return err;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	a->snapshots.nr = h->nr_snapshots;
+	a->snapshots.offset = h->snapshots_offset;
+	a->snapshots.bytes = offset - h->snapshots_offset;
+	a->snapshots.l1_bytes = l1_bytes;
+	err = qcow_register_claim(&a->reg, QCOW_META_SNAPSHOTS,
+				  h->snapshots_offset, a->snapshots.bytes);
+	return err ?: snapshot_seal(a);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_SNAPSHOT_H
+#define _QCOW_SNAPSHOT_H
+
+#include "meta/state.h"
+
+/*
+ * Bytes of L1 tables that all snapshots may have together: 16 bytes a GiB of
+ * disk for each with 64 KiB clusters.
+ */
+#define QCOW_SNAPSHOT_MAX_L1_BYTES	BIT_ULL(30)
+
+/* Return: how many snapshots an image has that is written. */
+static inline u32 qcow_snapshot_nr(const struct qcow_image *img)
+{
+	return img->alloc->snapshots.nr;
+}
+
+int __must_check qcow_snapshot_find(struct qcow_image *img,
+				    const struct qcow_header *h,
+				    const char *name, struct qcow_snapshot *s);
+u64 qcow_snapshot_sum(const struct qcow_alloc *a, const void *table, size_t bytes);
+int __must_check qcow_snapshot_add_meta(struct qcow_alloc *a,
+					const struct qcow_header *h);
+
+#endif /* _QCOW_SNAPSHOT_H */

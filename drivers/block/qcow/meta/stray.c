@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Strays: clusters that the disk uses and that are free by their refcounts.
+ *
+ * A write that is given one would overwrite data of the disk. vet.c finds them when an
+ * L2 table that leads to them is about to be changed for the first time, and they are
+ * never handed out from then on. Their refcounts stay as they are: nobody knows how many
+ * references there are, and a count that is too low would lose data later on.
+ */
+#include "meta/stray.h"
+
+/* So many are remembered; an image that has more is stopped. */
+#define STRAY_MAX	BIT(16)
+
+static void stray_report(struct qcow_image *img, u64 guest)
+{
+	if (test_and_set_bit(QCOW_IMAGE_CORRUPT, &img->flags))
+		return;
+	pr_err("%s: damaged at %#llx of the disk: refcount of a used cluster is zero; it goes on, and uses such clusters for nothing else: detach it and repair it with qcowctl check --repair=all\n",
+	       img->label, guest);
+}
+
+/**
+ * __qcow_stray_note() - remember a stray
+ * @a: of the image
+ * @cluster: number
+ * @guest: bytes into the disk whose L2 entry leads to it
+ *
+ * Context: under a->lock. May sleep.
+ * Return: 0; -ENOMEM; or -EIO: there are too many, and the image is stopped.
+ */
+int __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest)
+{
+	int err;
+
+	lockdep_assert_held(&a->lock);
+	if (xa_load(&a->strays.clusters, cluster))
+		return 0;
+	if (a->strays.nr >= STRAY_MAX) {
+		qcow_image_damaged(a->img, guest, "refcounts of too many used clusters are zero");
+		return -EIO;
+	}
+	err = xa_err(xa_store(&a->strays.clusters, cluster, xa_mk_value(1), GFP_NOIO));
+	if (err)
+		return err;
+	WRITE_ONCE(a->strays.nr, a->strays.nr + 1);
+	stray_report(a->img, guest);
+	return 0;
+}
+
+/**
+ * __qcow_stray_skip() - leave strays out of clusters that seem to be free
+ * @a: of the image
+ * @cluster: number of the first; the result: behind the first stray if that is one
+ * @nr: how many
+ *
+ * Context: under a->lock. Return: how many are free from the new @cluster on.
+ */
+u32 __qcow_stray_skip(struct qcow_alloc *a, u64 *cluster, u32 nr)
+{
+	unsigned long at = *cluster;
+
+	if (likely(!a->strays.nr) || !nr ||
+	    !xa_find(&a->strays.clusters, &at, *cluster + nr - 1, XA_PRESENT))
+		return nr;
+	if (at > *cluster)
+		return at - *cluster;
+	++*cluster;
+	return 0;
+}

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * All that an L1 table leads to: one reference more or less to each of it, and the
+ * COPIED flags that follow from that.
+ *
+ * A cluster has as many references as there are ways to it from L1 tables: of a
+ * table that two share, all that it refers to counts twice. COPIED in the active
+ * L1 table and its L2 tables says that there is one way only.
+ */
+#include <linux/err.h>
+#include <linux/jiffies.h>
+
+#include "file/cache.h"
+#include "meta/commit.h"
+#include "meta/refcount.h"
+#include "meta/release.h"
+#include "meta/tree.h"
+#include "meta/writeback.h"
+
+/**
+ * struct walk - going through the entries of an L2 table
+ * @a: of the image
+ * @raise: references are added, and COPIED flags cleared; else they are dropped
+ * @done: entries dealt with
+ * @first: of clusters in a row that are still to be dealt with
+ * @nr: how many
+ */
+struct walk {
+	struct qcow_alloc *a;
+	bool raise;
+	u32 done;
+	u64 first;
+	u32 nr;
+};
+
+/* Entries lie so many words apart, as a shift. */
+static u32 entry_step(const struct qcow_image *img)
+{
+	return img->layout.extended_l2 ? 1 : 0;
+}
+
+/* --- References --- */
+
+/* Guest data that lies in metadata is nobody's to give away. */
+static bool run_is_meta(const struct walk *w)
+{
+	u32 i;
+
+	for (i = 0; i < w->nr; i++)
+		if (qcow_register_has(&w->a->reg, w->first + i))
+			return true;
+	return false;
+}
+
+/* Deal with what was collected, up to entry @i. */
+static int walk_flush(struct walk *w, u32 i)
+{
+	int err = 0;
+
+	if (w->nr && w->raise)
+		err = run_is_meta(w) ? -EUCLEAN :
+				       qcow_refcount_raise(w->a, w->first, w->nr);
+	else if (w->nr && !run_is_meta(w))
+		qcow_release_now(w->a, w->first, w->nr);
+	if (err)
+		return err;
+	w->nr = 0;
+	w->done = i;
+	return 0;
+}
+
+static int walk_entry(struct walk *w, u64 raw, u32 i)
+{
+	const char *fault;
+	u64 first;
+	u32 nr;
+	int err;
+
+	err = qcow_entry_clusters(&w->a->img->layout, raw, 0, &first, &nr,
+				  &fault);
+	if (err)
+		return w->raise ? -EUCLEAN : 0;
+	if (!nr)
+		return 0;
+	if (w->nr && first == w->first + w->nr) {
+		w->nr += nr;
+		return 0;
+	}
+	err = walk_flush(w, i);
+	w->first = first;
+	w->nr = nr;
+	return err;
+}
+
+/* What has several references is not the disk's own. */
+static void slice_share(struct qcow_image *img, struct qcow_slice *slice)
+{
+	__be64 copied = cpu_to_be64(QCOW_DISK_E_COPIED);
+	struct qcow_cache *cache = img->cache;
+	bool changed = false;
+	u32 i;
+
+	spin_lock(&cache->lock);
+	for (i = 0; i < img->slice_entries; i++) {
+		__be64 *e = &slice->data[i << entry_step(img)];
+
+		if (!(*e & copied))
+			continue;
+		WRITE_ONCE(*e, *e & ~copied);
+		changed = true;
+	}
+	if (changed)
+		__qcow_cache_dirty(slice);
+	spin_unlock(&cache->lock);
+}
+
+static int walk_slice(struct walk *w, struct qcow_slice *slice, u32 from, u32 end)
+{
+	struct qcow_image *img = w->a->img;
+	u64 raw;
+	u32 i;
+	int err;
+
+	for (i = from; i < end; i++) {
+		raw = be64_to_cpu(slice->data[(i - from) << entry_step(img)]);
+		if (!raw)
+			continue;
+		err = walk_entry(w, raw, i);
+		if (err)
+			return err;
+	}
+	err = walk_flush(w, end);
+	if (!err && w->raise)
+		slice_share(img, slice);
+	return err;
+}
+
+/* The first @nr entries of a table. */
+static int walk_table(struct walk *w, u64 l2_offset, u32 nr)
+{
+	struct qcow_image *img = w->a->img;
+	struct qcow_slice *slice;
+	u32 from, end;
+	int err = 0;
+
+	for (from = 0; !err && from < nr; from = end) {
+		end = min(from + img->slice_entries, nr);
+		slice = qcow_cache_get(img->cache, l2_offset +
+				       ((u64)from << img->layout.entry_bits));
+		if (IS_ERR(slice))
+			return PTR_ERR(slice);
+		err = walk_slice(w, slice, from, end);
+		qcow_cache_put(slice);
+		cond_resched();
+	}
+	return err;
+}
+
+static bool table_valid(struct qcow_alloc *a, u64 l2_offset)
+{
+	enum qcow_meta kind = qcow_register_kind(&a->reg,
+				l2_offset >> qcow_alloc_cluster_bits(a));
+
+	return !kind || kind == QCOW_META_L2;
+}
+
+/**
+ * qcow_tree_raise_table() - one reference more to an L2 table and all it refers to
+ * @a: of the image
+ * @l2_offset: bytes into the file of the table, which nobody changes meanwhile
+ *
+ * COPIED is cleared in its entries. In memory; a commit makes the references
+ * durable before that. May sleep.
+ *
+ * Return: 0; -EOVERFLOW: a refcount has not enough bits; -EUCLEAN: the table is
+ * damaged; or another error. No reference is added then, but COPIED flags may be
+ * cleared: see qcow_tree_own().
+ */
+int qcow_tree_raise_table(struct qcow_alloc *a, u64 l2_offset)
+{
+	u64 cluster = l2_offset >> qcow_alloc_cluster_bits(a);
+	struct walk w = { .a = a, .raise = true };
+	struct walk undo = { .a = a };
+	int err, ret;
+
+	if (!table_valid(a, l2_offset))
+		return -EUCLEAN;
+	err = qcow_refcount_raise(a, cluster, 1);
+	if (err)
+		return err;
+	err = walk_table(&w, l2_offset, 1U << a->img->layout.l2_bits);
+	if (!err)
+		return 0;
+	ret = walk_table(&undo, l2_offset, w.done);
+	if (!ret)
+		qcow_release_now(a, cluster, 1);
+	return err;
+}
+
+/**
+ * qcow_tree_lower_table() - undo qcow_tree_raise_table()
+ * @a: of the image
+ * @l2_offset: bytes into the file of the table
+ *
+ * For references that are durably gone, and that no I/O goes by. What cannot be
+ * read is leaked, and nothing that is damaged is given away. May sleep.
+ */
+void qcow_tree_lower_table(struct qcow_alloc *a, u64 l2_offset)
+{
+	struct walk w = { .a = a };
+
+	if (!table_valid(a, l2_offset) ||
+	    walk_table(&w, l2_offset, 1U << a->img->layout.l2_bits))
+		return;
+	qcow_release_now(a, l2_offset >> qcow_alloc_cluster_bits(a), 1);
+}
+
+/**
+ * qcow_tree_breathe() - commit if there is much to commit
+ * @a: of the image
+ *
+ * Context: as qcow_commit(). If it fails, that shows at the next one.
+ */
+void qcow_tree_breathe(struct qcow_alloc *a)
+{
+	int err = 0;
+
+	if (qcow_writeback_caches_full(a))
+		err = qcow_commit(a);
+	if (err)
+		qcow_writeback_soon(a);
+	cond_resched();
+}
+
+/*
+ * Whether to tidy up no more. Who made the image decides how much there is to do: all
+ * entries of an L1 table may name one L2 table.
+ */
+static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
+{
+	return qcow_image_stopped(a->img) || qcow_writeback_refused(a) ||
+	       qcow_image_overdue(a->img, begun);
+}
+
+/**
+ * qcow_tree_lower() - as qcow_tree_lower_table(), for all of an L1 table
+ * @a: of the image
+ * @l1: in the CPU's byte order
+ * @size: entries
+ *
+ * If it takes long although qcow_image_interrupted(), the rest is leaked; that is
+ * logged, and the image has QCOW_IMAGE_LEAKED.
+ */
+void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
+{
+	unsigned long begun = jiffies;
+	u64 l2_offset;
+	u32 i;
+
+	for (i = 0; i < size; i++) {
+		if (!(i % 1024))
+			cond_resched();
+		if (qcow_entry_l1(&a->img->layout, l1[i], &l2_offset) ||
+		    !l2_offset)
+			continue;
+		if (tree_enough(a, begun)) {
+			pr_warn("%s: of %u L2 tables that are to go, those from %u on are lost space: see qcowctl check\n",
+				a->img->label, size, i);
+			set_bit(QCOW_IMAGE_LEAKED, &a->img->flags);
+			return;
+		}
+		qcow_tree_lower_table(a, l2_offset);
+		qcow_tree_breathe(a);
+	}
+}
+
+/**
+ * qcow_tree_raise() - as qcow_tree_raise_table(), for all of an L1 table
+ * @a: of the image
+ * @l1: in the CPU's byte order
+ * @size: entries
+ *
+ * Return: as there, or as qcow_image_interrupted().
+ */
+int qcow_tree_raise(struct qcow_alloc *a, const u64 *l1, u32 size)
+{
+	u64 l2_offset;
+	int err = 0;
+	u32 i;
+
+	for (i = 0; i < size; i++) {
+		err = qcow_entry_l1(&a->img->layout, l1[i], &l2_offset);
+		if (err)
+			err = -EUCLEAN;
+		else if (l2_offset)
+			err = qcow_tree_raise_table(a, l2_offset);
+		if (err)
+			break;
+		err = qcow_image_interrupted(a->img);
+		if (err) {
+			i++;
+			break;
+		}
+		qcow_tree_breathe(a);
+	}
+	if (err)
+		qcow_tree_lower(a, l1, i);
+	return err;
+}
+
+/* --- COPIED flags --- */
+
+/* Nobody changes the entry: its cluster of the disk is locked. */
+static int own_entry(struct qcow_alloc *a, struct qcow_slice *slice, u32 i)
+{
+	struct qcow_image *img = a->img;
+	__be64 *e = &slice->data[i << entry_step(img)];
+	u64 raw = be64_to_cpu(*e), refs;
+	u64 offset = raw & QCOW_DISK_L2E_OFFSET_MASK;
+	int err;
+
+	if (!offset || raw & (QCOW_DISK_E_COPIED | QCOW_DISK_L2E_COMPRESSED))
+		return 0;
+	err = qcow_refcount_get(a, offset >> img->layout.cluster_bits, &refs);
+	if (err || refs != 1)
+		return err;
+	spin_lock(&img->cache->lock);
+	WRITE_ONCE(*e, cpu_to_be64(raw | QCOW_DISK_E_COPIED));
+	__qcow_cache_dirty(slice);
+	spin_unlock(&img->cache->lock);
+	return 0;
+}
+
+static int own_entries(struct qcow_alloc *a, u64 l2_offset)
+{
+	struct qcow_image *img = a->img;
+	u32 nr = 1U << img->layout.l2_bits, from, i;
+	struct qcow_slice *slice;
+	int err = 0;
+
+	for (from = 0; !err && from < nr; from += img->slice_entries) {
+		slice = qcow_cache_get(img->cache, l2_offset +
+				       ((u64)from << img->layout.entry_bits));
+		if (IS_ERR(slice))
+			return PTR_ERR(slice);
+		for (i = 0; !err && i < img->slice_entries; i++)
+			err = own_entry(a, slice, i);
+		qcow_cache_put(slice);
+		cond_resched();
+	}
+	return err;
+}
+
+/* Whether the active table of an L1 entry has no other reference. */
+static int own_table(struct qcow_alloc *a, u32 i, u64 *l2_offset, bool *own)
+{
+	u64 *entry = &a->img->l1[i], refs = 0;
+	int err;
+
+	*own = false;
+	mutex_lock(&a->l1.lock);
+	err = qcow_entry_l1(&a->img->layout, *entry, l2_offset);
+	if (!err && *l2_offset)
+		err = qcow_refcount_get(a, *l2_offset >> qcow_alloc_cluster_bits(a),
+					&refs);
+	if (!err && refs == 1) {
+		*own = true;
+		mutex_lock(&a->lock);
+		if (!(*entry & QCOW_DISK_E_COPIED)) {
+			WRITE_ONCE(*entry, *entry | QCOW_DISK_E_COPIED);
+			qcow_dirty_range_add(&a->l1.dirty, i);
+		}
+		mutex_unlock(&a->lock);
+	}
+	mutex_unlock(&a->l1.lock);
+	return err;
+}
+
+/**
+ * qcow_tree_own() - set the COPIED flags that are missing in the active tables
+ * @a: of the image
+ *
+ * After references went. I/O may be under way: clusters of the disk are locked
+ * while their flags are set, or a write that still takes a cluster for shared
+ * would undo one that goes to it in place. A commit makes the refcounts durable
+ * before the flags. Context: as qcow_commit(). May sleep.
+ *
+ * Return: 0; or an error, then flags are missing, which costs copies; -EINTR: it took
+ * too long although qcow_image_interrupted().
+ */
+int qcow_tree_own(struct qcow_alloc *a)
+{
+	unsigned long begun = jiffies;
+	struct qcow_range range;
+	int err = 0, ret;
+	u64 l2_offset;
+	bool own;
+	u32 i;
+
+	for (i = 0; i < a->img->l1_size; i++) {
+		if (!(READ_ONCE(a->img->l1[i]) & QCOW_DISK_L1E_OFFSET_MASK))
+			continue;
+		if (tree_enough(a, begun))
+			return err ?: -EINTR;
+		range.first = (u64)i << a->img->layout.l2_bits;
+		range.last = range.first + (1ULL << a->img->layout.l2_bits) - 1;
+		qcow_inflight_lock(&a->inflight, &range);
+		ret = own_table(a, i, &l2_offset, &own);
+		if (!ret && own)
+			ret = own_entries(a, l2_offset);
+		qcow_inflight_unlock(&a->inflight, &range);
+		err = err ?: ret;
+		qcow_tree_breathe(a);
+	}
+	return err;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_VET_H
+#define _QCOW_VET_H
+
+#include "meta/state.h"
+
+struct qcow_slice;
+
+int __must_check qcow_vet_slice(struct qcow_alloc *a, struct qcow_slice *slice,
+				u64 guest);
+
+#endif /* _QCOW_VET_H */

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writeback of metadata: how much is dirty, when a commit is due, and when none is
+ * possible any more.
+ */
+#include <linux/jiffies.h>
+
+#include "file/cache.h"
+#include "meta/writeback.h"
+
+/**
+ * qcow_writeback_caches_full() - is a cache of metadata at its limit?
+ * @a: of the image
+ *
+ * Any context.
+ */
+bool qcow_writeback_caches_full(const struct qcow_alloc *a)
+{
+	return qcow_cache_full(a->img->cache) || qcow_cache_full(a->counts.cache);
+}
+
+/**
+ * qcow_writeback_refused() - may no more metadata be changed?
+ * @a: of the image
+ *
+ * After a sync has failed no metadata is written any more, so what is changed stays
+ * in memory until detach. The caches' limits bound that memory. Any context.
+ *
+ * Return: 0, or -EIO.
+ */
+int qcow_writeback_refused(const struct qcow_alloc *a)
+{
+	if (likely(!READ_ONCE(a->failed)))
+		return 0;
+	return qcow_writeback_caches_full(a) ? -EIO : 0;
+}
+
+static bool writeback_crowded(const struct qcow_alloc *a)
+{
+	return qcow_cache_crowded(a->img->cache) ||
+	       qcow_cache_crowded(a->counts.cache) ||
+	       qcow_notes_crowded(&a->release.lost);
+}
+
+/**
+ * qcow_writeback_full() - should those who make metadata wait for commits?
+ * @a: of the image
+ *
+ * Any context.
+ */
+bool qcow_writeback_full(const struct qcow_alloc *a)
+{
+	return qcow_writeback_caches_full(a) ||
+	       qcow_notes_full(&a->release.count);
+}
+
+/**
+ * qcow_writeback_later() - have a commit begin within QCOW_WRITEBACK_INTERVAL
+ * @a: of the image
+ *
+ * Any context.
+ */
+void qcow_writeback_later(struct qcow_alloc *a)
+{
+	queue_delayed_work(a->commit.wq, &a->commit.work,
+			   msecs_to_jiffies(QCOW_WRITEBACK_INTERVAL));
+}
+
+/**
+ * qcow_writeback_soon() - metadata was changed: commit it in the background
+ * @a: of the image
+ *
+ * Any context. At once if there is much of it.
+ */
+void qcow_writeback_soon(struct qcow_alloc *a)
+{
+	if (unlikely(writeback_crowded(a)) && !READ_ONCE(a->commit.result))
+		mod_delayed_work(a->commit.wq, &a->commit.work, 0);
+	else if (!delayed_work_pending(&a->commit.work))
+		qcow_writeback_later(a);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_WRITEBACK_H
+#define _QCOW_WRITEBACK_H
+
+#include "meta/state.h"
+
+/* Milliseconds that changes of metadata stay in memory at most. */
+#define QCOW_WRITEBACK_INTERVAL	5000
+
+/*
+ * Have @work done beside the commits, which may sleep for I/O of the image. Any
+ * context. Return: false: it is queued already.
+ */
+static inline bool qcow_writeback_queue(struct qcow_alloc *a, struct work_struct *work)
+{
+	return queue_work(a->commit.wq, work);
+}
+
+int __must_check qcow_writeback_refused(const struct qcow_alloc *a);
+bool qcow_writeback_caches_full(const struct qcow_alloc *a);
+bool qcow_writeback_full(const struct qcow_alloc *a);
+void qcow_writeback_soon(struct qcow_alloc *a);
+void qcow_writeback_later(struct qcow_alloc *a);
+
+#endif /* _QCOW_WRITEBACK_H */

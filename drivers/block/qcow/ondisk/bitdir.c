@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Bitmaps on disk: the header extension, the directory, the tables. Pure: built
+ * into the module and the tools.
+ *
+ * Section "Bitmaps" of the specification. Whatever says something that we do
+ * not know is taken for damage, as QEMU takes it: extra data among it.
+ */
+#include "ondisk/bitdir.h"
+
+/**
+ * qcow_bitdir_extension() - decode the bitmaps extension of a header
+ * @lay: the image's layout
+ * @disk: its data
+ * @len: bytes of it that there are
+ * @dir: the result
+ *
+ * Does not sleep. Return: 0, or -EUCLEAN if it is damaged.
+ */
+int qcow_bitdir_extension(const struct qcow_layout *lay,
+			  const struct qcow_disk_bitmaps *disk, u32 len,
+			  struct qcow_bitmap_dir *dir)
+{
+	if (len != sizeof(*disk) || disk->reserved)
+		return -EUCLEAN;
+	dir->nr = be32_to_cpu(disk->nb_bitmaps);
+	dir->bytes = be64_to_cpu(disk->bitmap_directory_size);
+	dir->offset = be64_to_cpu(disk->bitmap_directory_offset);
+	if (!dir->nr || dir->nr > QCOW_DISK_MAX_BITMAPS ||
+	    !dir->bytes || dir->bytes > QCOW_DISK_MAX_BITMAP_DIRECTORY ||
+	    !dir->offset || dir->offset > S64_MAX / 2 ||
+	    !IS_ALIGNED(dir->offset, 1ULL << lay->cluster_bits))
+		return -EUCLEAN;
+	return 0;
+}
+
+/**
+ * qcow_bitdir_put_extension() - encode the bitmaps extension
+ * @disk: the result
+ * @dir: the directory
+ *
+ * Does not sleep.
+ */
+void qcow_bitdir_put_extension(struct qcow_disk_bitmaps *disk,
+			       const struct qcow_bitmap_dir *dir)
+{
+	disk->nb_bitmaps = cpu_to_be32(dir->nr);
+	disk->reserved = 0;
+	disk->bitmap_directory_size = cpu_to_be64(dir->bytes);
+	disk->bitmap_directory_offset = cpu_to_be64(dir->offset);
+}
+
+static bool entry_valid(const struct qcow_layout *lay, u64 size,
+			const struct qcow_bitmap_entry *e)
+{
+	u64 bytes = (u64)e->table_size << lay->cluster_bits;
+
+	if (!bytes || bytes > QCOW_DISK_MAX_BITMAP_BYTES ||
+	    !e->table_offset || e->table_offset > S64_MAX / 2 ||
+	    !IS_ALIGNED(e->table_offset, 1ULL << lay->cluster_bits) ||
+	    e->flags & ~QCOW_DISK_BITMAP_KNOWN ||
+	    !e->name_len || e->name_len > QCOW_DISK_MAX_BITMAP_NAME ||
+	    e->granularity_bits < QCOW_DISK_MIN_GRANULARITY_BITS ||
+	    e->granularity_bits > QCOW_DISK_MAX_GRANULARITY_BITS)
+		return false;
+	/* What is inconsistent may be of when the disk had another size. */
+	return e->flags & QCOW_DISK_BITMAP_IN_USE ||
+	       qcow_bitdir_bits(size, e->granularity_bits) <= bytes * 8;
+}
+
+/**
+ * qcow_bitdir_entry() - decode an entry of the bitmap directory
+ * @lay: the image's layout
+ * @size: bytes of the disk
+ * @at: the entry, aligned to 8 bytes
+ * @left: bytes of the directory from there on
+ * @e: the result; its name lies at @at
+ *
+ * Does not sleep. Return: 0, or -EUCLEAN if it is damaged.
+ */
+int qcow_bitdir_entry(const struct qcow_layout *lay, u64 size, const void *at,
+		      u64 left, struct qcow_bitmap_entry *e)
+{
+	const struct qcow_disk_bitmap *d = at;
+
+	if (left < sizeof(*d))
+		return -EUCLEAN;
+	e->table_offset = be64_to_cpu(d->bitmap_table_offset);
+	e->table_size = be32_to_cpu(d->bitmap_table_size);
+	e->flags = be32_to_cpu(d->flags);
+	e->granularity_bits = d->granularity_bits;
+	e->name_len = be16_to_cpu(d->name_size);
+	e->name = (const char *)(d + 1);
+	e->bytes = qcow_bitdir_entry_bytes(e->name_len);
+	if (d->extra_data_size || d->type != QCOW_DISK_BITMAP_DIRTY_TRACKING ||
+	    e->bytes > left || !entry_valid(lay, size, e) ||
+	    memchr(e->name, 0, e->name_len))
+		return -EUCLEAN;
+	return 0;
+}
+
+/**
+ * qcow_bitdir_put_entry() - encode an entry of the bitmap directory
+ * @at: where to; qcow_bitdir_entry_bytes() are written
+ * @e: what to; @bytes is not looked at
+ *
+ * Does not sleep. Return: bytes written.
+ */
+u32 qcow_bitdir_put_entry(void *at, const struct qcow_bitmap_entry *e)
+{
+	u32 bytes = qcow_bitdir_entry_bytes(e->name_len);
+	struct qcow_disk_bitmap *d = at;
+
+	memset(at, 0, bytes);
+	d->bitmap_table_offset = cpu_to_be64(e->table_offset);
+	d->bitmap_table_size = cpu_to_be32(e->table_size);
+	d->flags = cpu_to_be32(e->flags);
+	d->type = QCOW_DISK_BITMAP_DIRTY_TRACKING;
+	d->granularity_bits = e->granularity_bits;
+	d->name_size = cpu_to_be16(e->name_len);
+	memcpy(d + 1, e->name, e->name_len);
+	return bytes;
+}
+
+/**
+ * qcow_bitdir_table_entry() - decode an entry of a bitmap table
+ * @lay: the image's layout
+ * @raw: in the CPU's byte order
+ * @offset: bytes into the file of a cluster of the bitmap; 0: it has none
+ * @ones: without a cluster, whether it is all ones rather than all zeros
+ *
+ * Does not sleep. Return: 0, or -EUCLEAN if it is damaged.
+ */
+int qcow_bitdir_table_entry(const struct qcow_layout *lay, u64 raw, u64 *offset,
+			    bool *ones)
+{
+	*offset = raw & QCOW_DISK_BITMAP_E_OFFSET_MASK;
+	*ones = raw & QCOW_DISK_BITMAP_E_ALL_ONES;
+	if (raw & QCOW_DISK_BITMAP_E_RESERVED || (*offset && *ones) ||
+	    !IS_ALIGNED(*offset, 1ULL << lay->cluster_bits))
+		return -EUCLEAN;
+	return 0;
+}

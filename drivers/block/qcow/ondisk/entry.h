@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_ENTRY_H
+#define _QCOW_ENTRY_H
+
+#include "ondisk/header.h"
+
+/**
+ * struct qcow_layout - how an image's tables are laid out, from its header
+ * @cluster_bits: log2 of the cluster size in bytes
+ * @l2_bits: log2 of the entries of an L2 table
+ * @entry_bits: log2 of the bytes of an L2 entry: 3, or 4 if extended
+ * @grain_bits: log2 of the bytes that one decoded entry stands for: a
+ *	subcluster with extended L2 entries, else a cluster
+ * @align_bits: log2 of what clusters and tables in the file are aligned to
+ * @csize_shift: first bit of the sector count in a compressed entry; of the byte
+ *	count in version 1
+ * @version: 1, 2 or 3
+ * @extended_l2: entries have a subcluster bitmap
+ * @data_file: guest data lies in an external data file
+ */
+struct qcow_layout {
+	u8 cluster_bits;
+	u8 l2_bits;
+	u8 entry_bits;
+	u8 grain_bits;
+	u8 align_bits;
+	u8 csize_shift;
+	u8 version;
+	bool extended_l2;
+	bool data_file;
+};
+
+/**
+ * enum qcow_extent_type - what a piece of a disk is
+ * @QCOW_EXTENT_HOLE: not in this image: the backing file's, or zeros
+ * @QCOW_EXTENT_ZERO: zeros, whatever the backing file holds
+ * @QCOW_EXTENT_DATA: bytes in a file
+ * @QCOW_EXTENT_COMPRESSED: one cluster of compressed data in a file
+ */
+enum qcow_extent_type {
+	QCOW_EXTENT_HOLE,
+	QCOW_EXTENT_ZERO,
+	QCOW_EXTENT_DATA,
+	QCOW_EXTENT_COMPRESSED,
+};
+
+/**
+ * struct qcow_entry - a decoded L2 entry, for one grain of the disk
+ * @type: what it is
+ * @copied: its cluster's refcount is one
+ * @csize: bytes stored of a compressed cluster, an upper bound
+ * @mapped: it has a cluster in the file, also if it is a hole or zeros; of
+ *	compressed data never
+ * @host: bytes into the file of the grain or of the compressed data; also set
+ *	for a hole or zeros if @mapped, else 0
+ * @fault: after -EIO, what is wrong with the entry
+ */
+struct qcow_entry {
+	enum qcow_extent_type type;
+	bool copied;
+	bool mapped;
+	u32 csize;
+	u64 host;
+	const char *fault;
+};
+
+/**
+ * struct qcow_l2_entry - an L2 entry in the CPU's byte order
+ * @raw: offset and flags
+ * @bitmap: of an extended entry; else 0
+ */
+struct qcow_l2_entry {
+	u64 raw;
+	u64 bitmap;
+};
+
+/**
+ * struct qcow_snapshot - a decoded entry of the snapshot table
+ * @l1_offset: bytes into the file
+ * @l1_size: entries
+ * @disk_size: bytes of the disk, 0: not told, as now
+ * @vm_state_size: bytes of the state of a virtual machine
+ * @vm_clock: its clock, in nanoseconds
+ * @icount: instructions it had carried out; U64_MAX: not told
+ * @date_sec: when it was made, seconds since 1970
+ * @date_nsec: and nanoseconds
+ * @id_len: bytes of its id
+ * @name_len: bytes of its name
+ * @id_offset: bytes into this entry of the id, which the name follows
+ * @entry_bytes: of this entry, to where the next one begins
+ */
+struct qcow_snapshot {
+	u64 l1_offset;
+	u32 l1_size;
+	u64 disk_size;
+	u64 vm_state_size;
+	u64 vm_clock;
+	u64 icount;
+	u32 date_sec;
+	u32 date_nsec;
+	u32 id_len;
+	u32 name_len;
+	u32 id_offset;
+	u32 entry_bytes;
+};
+
+void qcow_layout_init(struct qcow_layout *lay, const struct qcow_header *h);
+
+int __must_check qcow_entry_l1(const struct qcow_layout *lay, u64 raw,
+			       u64 *l2_offset);
+u64 qcow_entry_make_l1(const struct qcow_layout *lay, u64 l2_offset);
+bool qcow_entry_l1_own(const struct qcow_layout *lay, u64 raw);
+int __must_check qcow_entry_l2(const struct qcow_layout *lay, u64 raw,
+			       u64 bitmap, u64 guest, struct qcow_entry *e);
+
+struct qcow_l2_entry qcow_entry_data(const struct qcow_layout *lay,
+				     struct qcow_l2_entry old, u64 guest,
+				     u64 len, u64 host);
+int __must_check qcow_entry_zero(const struct qcow_layout *lay,
+				 struct qcow_l2_entry old, u64 guest, u64 len,
+				 bool unmap, struct qcow_l2_entry *new);
+
+int __must_check qcow_entry_snapshot(const struct qcow_layout *lay,
+				     const struct qcow_disk_snapshot *disk,
+				     const struct qcow_disk_snapshot_extra *extra,
+				     struct qcow_snapshot *s);
+
+int __must_check qcow_entry_clusters(const struct qcow_layout *lay, u64 raw,
+				     u64 guest, u64 *first, u32 *nr,
+				     const char **fault);
+
+u32 qcow_entry_snapshot_bytes(const struct qcow_snapshot *s);
+void qcow_entry_put_snapshot(const struct qcow_snapshot *s, const char *id,
+			     const char *name, void *buf);
+
+u64 qcow_entry_refcount(const void *block, u32 order, u32 index);
+void qcow_entry_set_refcount(void *block, u32 order, u32 index, u64 value);
+
+/* The largest refcount that 2^@order bits hold. */
+static inline u64 qcow_entry_refcount_max(u32 order)
+{
+	return ~0ULL >> (64 - (1U << order));
+}
+
+/* Bytes of the disk that one L1 entry covers, as a shift: 15 to 39. */
+static inline u32 qcow_layout_l1_shift(const struct qcow_layout *lay)
+{
+	return lay->cluster_bits + lay->l2_bits;
+}
+
+/* Whether what is not used any more can be told: not in version 1. */
+static inline bool qcow_layout_has_refcounts(const struct qcow_layout *lay)
+{
+	return lay->version > 1;
+}
+
+/* Bytes of an L2 table. In version 1 they may be more or less than a cluster. */
+static inline u64 qcow_layout_l2_bytes(const struct qcow_layout *lay)
+{
+	return 1ULL << (lay->l2_bits + lay->entry_bits);
+}
+
+/* L1 entries that a disk of @size bytes needs. */
+static inline u64 qcow_layout_l1_entries(const struct qcow_layout *lay, u64 size)
+{
+	return size ? ((size - 1) >> qcow_layout_l1_shift(lay)) + 1 : 0;
+}
+
+#endif /* _QCOW_ENTRY_H */

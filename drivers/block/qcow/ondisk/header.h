@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_HEADER_H
+#define _QCOW_HEADER_H
+
+#include "ondisk/format.h"
+
+/**
+ * struct qcow_header - a validated header in the CPU's byte order
+ * @version: 1, 2 or 3
+ * @cluster_bits: log2 of the cluster size in bytes, 9 to 21
+ * @l2_bits: version 1: log2 of the entries of an L2 table, 6 to 13; else 0, as
+ *	it follows from the cluster size
+ * @refcount_order: log2 of the bits of a refcount, 0 to 6
+ * @header_length: bytes of the fixed part
+ * @compression: QCOW_DISK_COMPRESSION_*
+ * @crypt_method: QCOW_DISK_CRYPT_*
+ * @size: the disk's size in bytes, rounded down to 512 as QEMU does
+ * @incompatible: QCOW_DISK_INCOMPAT_*
+ * @compatible: QCOW_DISK_COMPAT_*
+ * @autoclear: QCOW_DISK_AUTOCLEAR_*, and bits nobody here knows
+ * @l1_offset: bytes into the file
+ * @l1_size: entries; covers @size
+ * @refcount_table_clusters: at least 1; version 1: 0
+ * @refcount_table_offset: bytes into the file
+ * @snapshots_offset: bytes into the file
+ * @nr_snapshots: entries of the snapshot table
+ * @backing_len: bytes of the backing file's name, 0: there is none
+ * @backing_offset: of that name in the buffer that was parsed
+ * @data_name_len: bytes of the external data file's name, 0: not named
+ * @data_name_offset: of that name in the buffer that was parsed
+ * @backing_format: NUL-terminated, empty if not given
+ * @bitmaps_offset: of the bitmaps extension's data in the buffer, 0: none
+ * @bitmaps_len: bytes of it
+ * @extensions_end: of the mark behind the last extension in the buffer, 0: there
+ *	is none
+ * @luks_offset: of the LUKS extension's data in the buffer, 0: none
+ * @luks_len: bytes of it
+ * @crypto_offset: LUKS: of its header, bytes into the file; not yet believed
+ * @crypto_length: bytes of that
+ */
+struct qcow_header {
+	u32 version;
+	u32 cluster_bits;
+	u32 l2_bits;
+	u32 refcount_order;
+	u32 header_length;
+	u32 compression;
+	u32 crypt_method;
+	u64 size;
+	u64 incompatible;
+	u64 compatible;
+	u64 autoclear;
+	u64 l1_offset;
+	u32 l1_size;
+	u32 refcount_table_clusters;
+	u64 refcount_table_offset;
+	u64 snapshots_offset;
+	u32 nr_snapshots;
+	u32 backing_len;
+	u32 backing_offset;
+	u32 data_name_len;
+	u32 data_name_offset;
+	u32 bitmaps_offset;
+	u32 bitmaps_len;
+	u32 extensions_end;
+	u32 luks_offset;
+	u32 luks_len;
+	u64 crypto_offset;
+	u64 crypto_length;
+	char backing_format[16];
+};
+
+/* Bytes of a file that qcow_header_probe() and _cluster_size() look at. */
+#define QCOW_HEADER_PROBE_BYTES	24
+
+/*
+ * 1 or more: the version in a qcow or qcow2 header; 0: it is none of either. @buf
+ * holds @len bytes of the file's start.
+ */
+u32 qcow_header_probe(const void *buf, size_t len);
+
+/*
+ * Bytes at the start of a file that qcow_header_parse() wants to see (of a qcow2
+ * image one cluster), or a negative errno if the cluster size is out of range or
+ * @buf is no header of either.
+ */
+int qcow_header_cluster_size(const void *buf, size_t len, struct qcow_msg *msg);
+
+int __must_check qcow_header_parse(struct qcow_header *h, const void *buf,
+				   size_t len, u64 file_size,
+				   struct qcow_msg *msg);
+
+int __must_check qcow_header_salvage(struct qcow_header *h, const void *buf,
+				     size_t len, struct qcow_msg *msg);
+
+int __must_check qcow_header_supported(const struct qcow_header *h,
+				       struct qcow_msg *msg);
+
+/* The same of a version 1 image, for which they call these. */
+int qcow_header_v1_bytes(const void *buf, size_t len, struct qcow_msg *msg);
+int __must_check qcow_header_v1_parse(struct qcow_header *h, const void *buf,
+				      size_t len, u64 file_size,
+				      struct qcow_msg *msg);
+
+/* Entries of an L2 table, and bytes of disk that one L1 entry covers. */
+static inline u32 qcow_header_l2_bits(const struct qcow_header *h)
+{
+	if (h->version == 1)
+		return h->l2_bits;
+	return h->cluster_bits -
+	       (h->incompatible & QCOW_DISK_INCOMPAT_EXTL2 ? 4 : 3);
+}
+
+#endif /* _QCOW_HEADER_H */

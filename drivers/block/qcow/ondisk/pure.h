@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the pure files (header.c, header_v1.c, entry.c, bitdir.c) need from their
+ * surroundings. They do no I/O, take no lock and allocate nothing, and are built
+ * twice: into the module, and into the tools, so that both mean the same by a valid
+ * image.
+ */
+#ifndef _QCOW_PURE_H
+#define _QCOW_PURE_H
+
+#ifdef __KERNEL__
+
+#include <linux/align.h>
+#include <linux/bits.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
+#include <linux/overflow.h>
+#include <linux/string.h>
+#include <linux/types.h>
+#include <asm/byteorder.h>
+#include <uapi/linux/qcow.h>
+
+#else
+
+#include <linux/qcow.h>
+
+#include "lib/pure_user.h"
+
+#endif /* __KERNEL__ */
+
+/**
+ * struct qcow_msg - why something failed, for a person
+ * @text: one line without newline; empty: nothing was said
+ * @code: &enum qcow_msg_code, for the tool to choose its advice by
+ *
+ * Filled where the fault is found, printed where it is known which file it is
+ * about.
+ */
+struct qcow_msg {
+	char text[240];
+	u8 code;
+};
+
+static inline __printf(3, 0)
+void qcow_msg_set(struct qcow_msg *msg, enum qcow_msg_code code,
+		  const char *fmt, va_list args)
+{
+	if (!msg || msg->text[0])
+		return;
+	vsnprintf(msg->text, sizeof(msg->text), fmt, args);
+	msg->code = code;
+}
+
+/**
+ * qcow_fail() - say why and fail
+ * @msg: where to say it; the first thing said stays
+ * @err: negative errno
+ * @fmt: printf format of the line; advice for the reader follows a semicolon in it
+ *
+ * Return: @err, so that a check reads ``return qcow_fail(...)``.
+ */
+static inline __printf(3, 4)
+int qcow_fail(struct qcow_msg *msg, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	qcow_msg_set(msg, strchr(fmt, ';') ? QCOW_MSG_COMPLETE : QCOW_MSG_ERRNO,
+		     fmt, args);
+	va_end(args);
+	return err;
+}
+
+/**
+ * qcow_fail_as() - say why and fail, and let the tool choose the advice
+ * @msg: where to say it; the first thing said stays
+ * @code: the cause
+ * @err: negative errno
+ * @fmt: printf format of the line, without advice
+ *
+ * Return: @err.
+ */
+static inline __printf(4, 5)
+int qcow_fail_as(struct qcow_msg *msg, enum qcow_msg_code code, int err,
+		 const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	qcow_msg_set(msg, code, fmt, args);
+	va_end(args);
+	return err;
+}
+
+#endif /* _QCOW_PURE_H */

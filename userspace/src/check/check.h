@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_CHECK_H
+#define _QCOWCTL_CHECK_H
+
+#include "check/check_counts.h"
+#include "lib/file.h"
+#include "lib/progress.h"
+#include "qcow/ondisk/entry.h"
+
+/* Exit codes, as of qemu-img check. */
+enum check_exit {
+	CHECK_CLEAN = 0,
+	CHECK_FAILED = 1,
+	CHECK_CORRUPT = 2,
+	CHECK_LEAKS = 3,
+	CHECK_UNSUPPORTED = 63,
+};
+
+/**
+ * struct check_result - what was found
+ * @corruptions: of metadata
+ * @leaks: clusters that have a higher refcount than references
+ * @check_errors: places that could not be looked at
+ * @end_offset: of the last cluster in use, bytes into the file
+ * @total: clusters of the disk
+ * @allocated: of these, in the file
+ * @fragmented: of these, not right behind the one before
+ * @compressed: of these, compressed
+ * @corruptions_fixed: gone by repair
+ * @leaks_fixed: gone by repair
+ */
+struct check_result {
+	u64 corruptions;
+	u64 leaks;
+	u64 check_errors;
+	u64 end_offset;
+	u64 total;
+	u64 allocated;
+	u64 fragmented;
+	u64 compressed;
+	u64 corruptions_fixed;
+	u64 leaks_fixed;
+};
+
+/* Refcount blocks that are kept in memory. */
+#define CHECK_MAX_SLOTS	256
+
+struct check_slot {
+	u64 offset;
+	void *block;
+};
+
+/**
+ * struct check - one look at an image
+ * @file: its file
+ * @h: its header
+ * @layout: of its tables
+ * @cluster: bytes of a cluster
+ * @length: bytes of the file, rounded up to 512 as QEMU does
+ * @nr: clusters of the file, and one more if something refers to it
+ * @per_block: refcounts of a refcount block
+ * @max: the largest refcount there can be
+ * @reftable: the refcount table as on disk
+ * @reftable_nr: entries of it
+ * @refs: references to each cluster
+ * @tables: of these, those as the header or as a table other than an L2 table
+ * @active: L1 entries of the disk that refer to a cluster as an L2 table
+ * @inactive: those of snapshots
+ * @slots: refcount blocks read last
+ * @nr_slots: how many
+ * @buf: one cluster
+ * @start: the first cluster of the file, which holds the header
+ * @start_len: bytes of it that the file has
+ * @references: all of them together
+ * @trial: look whether another header fits: say nothing, and end early
+ * @limit: findings after which a trial ends without a result
+ * @budget: bytes of tables that may still be read
+ * @res: the result
+ * @lines: findings that were printed
+ * @quiet: print none
+ * @prefix: of each
+ * @without_refcounts: count references as if there were no refcounts
+ * @damaged: corruptions that are neither refcounts nor COPIED flags
+ * @short_snapshots: of these, snapshots whose extra data is too short
+ * @overlaps: clusters that hold a table and something else
+ * @lost: tables that are empty, in clusters that are not allocated
+ * @beyond: references past the end of the file
+ * @reftable_bad: corruptions of the refcount table
+ * @low: clusters with a refcount that is too low
+ * @unplaced: of these, those without a refcount block
+ * @copied: wrong COPIED flags
+ */
+struct check {
+	struct file *file;
+	struct qcow_header h;
+	struct qcow_layout layout;
+	u64 cluster;
+	u64 length;
+	u64 nr;
+	u64 per_block;
+	u64 max;
+	__be64 *reftable;
+	u64 reftable_nr;
+	struct counts refs;
+	struct counts tables;
+	struct counts active;
+	struct counts inactive;
+	struct check_slot slots[CHECK_MAX_SLOTS];
+	u32 nr_slots;
+	void *buf;
+	u8 *start;
+	size_t start_len;
+	u64 references;
+	bool trial;
+	u64 limit;
+	u64 budget;
+	struct check_result res;
+	u64 lines;
+	bool quiet;
+	const char *prefix;
+	bool without_refcounts;
+	u64 damaged;
+	u64 short_snapshots;
+	u64 overlaps;
+	u64 lost;
+	u64 beyond;
+	u64 reftable_bad;
+	u64 low;
+	u64 unplaced;
+	u64 copied;
+};
+
+/* check_run.c */
+int check_init(struct check *c, struct file *f, const struct qcow_header *h,
+	       const u8 *start, size_t start_len);
+int check_run(struct check *c);
+void check_free(struct check *c);
+
+/* check_refs.c */
+void check_found(struct check *c, const char *fmt, ...) __printf(2, 3);
+int check_give_up(struct check *c, const char *why);
+bool check_ended(const struct check *c);
+int check_reference(struct check *c, u64 offset, u64 size, u64 times);
+int check_table(struct check *c, u64 offset, u64 size);
+int check_read_table(struct check *c, void *buf, u64 len, u64 offset);
+int check_disk_refcount(struct check *c, u64 cluster, u64 *refcount);
+void check_forget_blocks(struct check *c);
+bool check_block_missing(const struct check *c, u64 cluster);
+void check_compare(struct check *c);
+void check_overlaps(struct check *c);
+void check_empty_table(struct check *c, u64 offset);
+int check_refblocks(struct check *c);
+
+/* check_map.c */
+int check_l1(struct check *c, u64 offset, u32 nr, bool active);
+int check_l2_tables(struct check *c);
+
+/* check_extra.c */
+int check_snapshots(struct check *c);
+int check_luks(struct check *c);
+int check_bitmaps(struct check *c);
+
+/* check_print.c */
+void check_print_text(const struct check_result *res);
+void check_print_json(const struct check_result *res, const char *name);
+
+/**
+ * struct check_l2_walk - a walk over all L2 tables
+ * @active: the next one of the disk
+ * @inactive: the next one of snapshots
+ */
+struct check_l2_walk {
+	u64 active;
+	u64 inactive;
+};
+
+static inline void check_l2_start(const struct check *c, struct check_l2_walk *w)
+{
+	w->active = counts_next(&c->active, 0);
+	w->inactive = counts_next(&c->inactive, 0);
+}
+
+/* The next cluster that is an L2 table, or UINT64_MAX. */
+static inline u64 check_l2_next(const struct check *c, struct check_l2_walk *w)
+{
+	u64 i = min(w->active, w->inactive);
+
+	if (i == UINT64_MAX)
+		return i;
+	if (w->active == i)
+		w->active = counts_next(&c->active, i + 1);
+	if (w->inactive == i)
+		w->inactive = counts_next(&c->inactive, i + 1);
+	return i;
+}
+
+static inline bool check_aligned(const struct check *c, u64 offset)
+{
+	return !(offset & (c->cluster - 1));
+}
+
+#endif /* _QCOWCTL_CHECK_H */

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Is it certain that nothing but the tables in sight names clusters? A cluster
+ * without a reference may belong to a header extension or a feature that this
+ * program does not know. Or the header is damaged, and leads away from tables that
+ * are still there: one wrong bit is enough to make all data look leaked.
+ */
+#include <stdlib.h>
+
+#include "check/check_repair.h"
+#include "lib/report.h"
+
+/* Bytes of the header and its extensions in which a wrong bit is looked for. */
+#define DOUBT_BYTES	1024
+
+/* With the right bit, half of the findings are left at most, and not many. */
+#define LEFT_PART	2
+#define LEFT_MAX	100
+
+static int refuse(const struct check *c, const char *why)
+{
+	report(c->file->name, "cannot be repaired: %s", why);
+	return -1;
+}
+
+/* --- Unknown extensions and features --- */
+
+static bool extension_known(u32 type)
+{
+	static const u32 known[] = {
+		QCOW_DISK_EXT_BACKING_FORMAT, QCOW_DISK_EXT_FEATURE_NAMES,
+		QCOW_DISK_EXT_BITMAPS, QCOW_DISK_EXT_LUKS, QCOW_DISK_EXT_DATA_FILE,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (known[i] == type)
+			return true;
+	return false;
+}
+
+/* The type of the first extension that is not known, or 0. The header was parsed. */
+static u32 unknown_extension(const struct check *c)
+{
+	u64 end = c->h.backing_offset ? c->h.backing_offset : c->start_len;
+	u64 at = c->h.header_length;
+	struct qcow_disk_extension ext;
+	u32 type;
+
+	while (at + sizeof(ext) <= end) {
+		memcpy(&ext, c->start + at, sizeof(ext));
+		type = be32_to_cpu(ext.type);
+		if (type == QCOW_DISK_EXT_END || !extension_known(type))
+			return type;
+		at += sizeof(ext) + ((be32_to_cpu(ext.length) + 7ULL) & ~7ULL);
+	}
+	return 0;
+}
+
+static int doubt_features(const struct check *c)
+{
+	const u64 known = QCOW_DISK_AUTOCLEAR_BITMAPS | QCOW_DISK_AUTOCLEAR_DATA_RAW;
+	u32 type = unknown_extension(c);
+
+	if (type) {
+		report(c->file->name, "cannot be repaired: leaked clusters may belong to its header extension %#x, which is not known; repair it with the program that wrote it",
+		       type);
+		return -1;
+	}
+	if (c->h.autoclear & ~known) {
+		report(c->file->name, "cannot be repaired: leaked clusters may belong to its autoclear features %#llx, which are not known; repair it with the program that wrote it",
+		       (unsigned long long)(c->h.autoclear & ~known));
+		return -1;
+	}
+	if (c->h.autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS && !c->h.bitmaps_offset)
+		return refuse(c, "its header says that it has bitmaps, but not where, and leaked clusters may be theirs; restore it from a copy");
+	if (c->h.data_name_len && !c->layout.data_file)
+		return refuse(c, "its header names a data file, but says that the data is in the image; restore it from a copy");
+	return 0;
+}
+
+/* --- One wrong bit --- */
+
+static bool same_bitmaps(const struct qcow_header *a, const u8 *start_a,
+			 const struct qcow_header *b, const u8 *start_b)
+{
+	u64 differ = a->autoclear ^ b->autoclear;
+
+	if (differ & QCOW_DISK_AUTOCLEAR_BITMAPS)
+		return !a->bitmaps_offset && !b->bitmaps_offset;
+	if (!(a->autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS))
+		return true;
+	return a->bitmaps_offset == b->bitmaps_offset &&
+	       a->bitmaps_len == b->bitmaps_len &&
+	       !memcmp(start_a + a->bitmaps_offset, start_b + b->bitmaps_offset,
+		       a->bitmaps_len);
+}
+
+/* Do two headers lead to the same tables, read in the same way? */
+static bool same_tables(const struct qcow_header *a, const struct qcow_header *b)
+{
+	const u64 matter = QCOW_DISK_INCOMPAT_DATA_FILE | QCOW_DISK_INCOMPAT_EXTL2;
+
+	return a->version == b->version && a->cluster_bits == b->cluster_bits &&
+	       a->refcount_order == b->refcount_order &&
+	       a->crypt_method == b->crypt_method &&
+	       a->crypto_offset == b->crypto_offset &&
+	       a->crypto_length == b->crypto_length &&
+	       a->l1_offset == b->l1_offset && a->l1_size == b->l1_size &&
+	       a->refcount_table_offset == b->refcount_table_offset &&
+	       a->refcount_table_clusters == b->refcount_table_clusters &&
+	       a->nr_snapshots == b->nr_snapshots &&
+	       (a->snapshots_offset == b->snapshots_offset || !a->nr_snapshots) &&
+	       !((a->incompatible ^ b->incompatible) & matter);
+}
+
+/* Has an image with this header far fewer findings, and no fewer references? */
+static bool fits_better(const struct check *c, const struct qcow_header *h,
+			const u8 *start)
+{
+	const struct check_result *res = &c->res;
+	u64 found = res->corruptions + res->leaks + res->check_errors;
+	struct check other;
+	bool better;
+
+	if (check_init(&other, c->file, h, start, c->start_len)) {
+		check_free(&other);
+		return false;
+	}
+	other.quiet = true;
+	other.trial = true;
+	other.limit = min(found / LEFT_PART, LEFT_MAX);
+	better = !check_run(&other) && other.references >= c->references;
+	check_free(&other);
+	return better;
+}
+
+static bool worth_a_try(const struct check *c, const u8 *start,
+			struct qcow_header *h)
+{
+	struct qcow_msg msg = { };
+
+	if (qcow_header_probe(start, c->start_len) < 2 ||
+	    qcow_header_parse(h, start, c->start_len, c->length, &msg))
+		return false;
+	/* What is whole as version 3 is no older version with a wrong bit. */
+	return h->version >= c->h.version &&
+	       (!same_tables(&c->h, h) ||
+		!same_bitmaps(&c->h, c->start, h, start));
+}
+
+static int say_doubt(const struct check *c, const struct qcow_header *h, u64 at,
+		     u8 better)
+{
+	if (same_tables(&c->h, h) && h->autoclear != c->h.autoclear)
+		return refuse(c, "leaked clusters may belong to its bitmaps, which its header does not mark as valid; set bit 0 of byte 95, or if they are of no use any more, remove them with qemu-img check -r leaks");
+	report(c->file->name, "cannot be repaired: byte %llu of its header is 0x%02x, and 0x%02x would fit its tables better; put it right, or restore the header from a copy",
+	       (unsigned long long)at, c->start[at], better);
+	return -1;
+}
+
+static int doubt_bits(const struct check *c)
+{
+	u64 bits = (c->start_len < DOUBT_BYTES ? c->start_len : DOUBT_BYTES) * 8, i;
+	u8 *start = xcalloc(1, c->start_len);
+	struct qcow_header h;
+	int err = 0;
+
+	memcpy(start, c->start, c->start_len);
+	for (i = 0; i < bits && !err && !progress_stopped(); i++) {
+		start[i / 8] ^= 1 << i % 8;
+		if (worth_a_try(c, start, &h) && fits_better(c, &h, start))
+			err = say_doubt(c, &h, i / 8, start[i / 8]);
+		start[i / 8] ^= 1 << i % 8;
+	}
+	free(start);
+	return err || progress_stopped() ? -1 : 0;
+}
+
+/**
+ * check_doubt() - may what looks leaked be in use after all?
+ * @c: after check_run()
+ *
+ * Return: 0 if not, or -1 after saying what speaks for it.
+ */
+int check_doubt(const struct check *c)
+{
+	/* Should that feature bit be wrong, all data would be freed. */
+	if (c->layout.data_file && !c->h.data_name_len)
+		return refuse(c, "its data is said to be in a data file, but none is named; restore its header from a copy");
+	if (c->res.leaks && doubt_features(c))
+		return -1;
+	if (c->res.leaks && c->lost)
+		return refuse(c, "a table is empty and not allocated, so its offset seems to be damaged, and leaked clusters may be those of the table; restore it from a copy");
+	return c->res.leaks || c->damaged ? doubt_bits(c) : 0;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What an image has besides its disk: snapshots, bitmaps, a LUKS header.
+ */
+#include <stdlib.h>
+
+#include "check/check.h"
+#include "lib/report.h"
+#include "qcow/ondisk/bitdir.h"
+
+/* --- Snapshots --- */
+
+static int snapshot(struct check *c, u32 number, const struct qcow_disk_snapshot *d)
+{
+	u64 l1_offset = be64_to_cpu(d->l1_table_offset);
+	u32 l1_size = be32_to_cpu(d->l1_size);
+	const char *wrong = NULL;
+
+	if (c->h.version >= 3 &&
+	    be32_to_cpu(d->extra_data_size) < QCOW_DISK_MIN_SNAPSHOT_EXTRA) {
+		check_found(c, "snapshot table entry %u: not complete", number);
+		c->res.corruptions++;
+		c->damaged++;
+		c->short_snapshots++;
+	}
+	if (!check_aligned(c, l1_offset))
+		wrong = "its L1 table is not aligned";
+	else if (l1_size > QCOW_DISK_MAX_L1_BYTES / sizeof(__be64))
+		wrong = "its L1 table is too large";
+	if (!wrong)
+		return check_l1(c, l1_offset, l1_size, false);
+	check_found(c, "snapshot table entry %u: %s", number, wrong);
+	c->res.corruptions++;
+	c->damaged++;
+	return 0;
+}
+
+/**
+ * check_snapshots() - look at the snapshot table and the snapshots' L1 tables
+ * @c: the check
+ *
+ * Return: 0, or -1 after saying why the check cannot go on.
+ */
+int check_snapshots(struct check *c)
+{
+	u64 start = c->h.snapshots_offset, at = start;
+	struct qcow_disk_snapshot d;
+	u32 i;
+
+	for (i = 0; i < c->h.nr_snapshots; i++) {
+		at = (at + 7) & ~7ULL;
+		if (file_read(c->file, &d, sizeof(d), at, NULL))
+			return -1;
+		if (be32_to_cpu(d.extra_data_size) > QCOW_DISK_MAX_SNAPSHOT_EXTRA)
+			return check_give_up(c, "its snapshot table is damaged; restore it from a copy");
+		at += sizeof(d) + be32_to_cpu(d.extra_data_size) +
+		      be16_to_cpu(d.id_str_size) + be16_to_cpu(d.name_size);
+		if (at - start > QCOW_DISK_MAX_SNAPSHOT_TABLE)
+			return check_give_up(c, "its snapshot table is too large; restore it from a copy");
+		if (progress_stopped() || snapshot(c, i, &d))
+			return -1;
+	}
+	return check_table(c, start, at - start);
+}
+
+/* --- LUKS --- */
+
+/**
+ * check_luks() - look at the LUKS header extension
+ * @c: the check
+ *
+ * Without its key slots an encrypted disk is lost, so nothing is said of an image
+ * that does not lead to them.
+ *
+ * Return: 0, or -1 after saying why the check cannot go on.
+ */
+int check_luks(struct check *c)
+{
+	static const char magic[] = "LUKS\xba\xbe";
+	char found[sizeof(magic) - 1];
+	struct qcow_msg msg = { };
+	char why[sizeof(msg.text) + 32];
+
+	if (!c->h.luks_offset && c->h.crypt_method != QCOW_DISK_CRYPT_LUKS)
+		return 0;
+	if (qcow_header_supported(&c->h, &msg)) {
+		snprintf(why, sizeof(why), "%s; restore it from a copy", msg.text);
+		return check_give_up(c, why);
+	}
+	if (file_read(c->file, found, sizeof(found), c->h.crypto_offset, NULL))
+		return -1;
+	if (memcmp(found, magic, sizeof(found)))
+		return check_give_up(c, "damaged header: there is no LUKS header where it leads to; restore it from a copy");
+	return check_table(c, c->h.crypto_offset, c->h.crypto_length);
+}
+
+/* --- Bitmaps --- */
+
+static int bitmaps_damaged(struct check *c)
+{
+	return check_give_up(c, "its bitmaps are damaged; restore it from a copy, or give them up: attach the image, and write to it");
+}
+
+static int bitmap_entry(struct check *c, u64 raw)
+{
+	u64 offset;
+	bool ones;
+
+	if (qcow_bitdir_table_entry(&c->layout, raw, &offset, &ones))
+		return bitmaps_damaged(c);
+	return offset ? check_reference(c, offset, c->cluster, 1) : 0;
+}
+
+/* QEMU refuses a table that is longer than the bitmap, unless it is not stored. */
+static bool table_fits(const struct check *c, const struct qcow_bitmap_entry *e)
+{
+	return e->flags & QCOW_DISK_BITMAP_IN_USE ||
+	       e->table_size == qcow_bitdir_clusters(&c->layout, c->h.size,
+						     e->granularity_bits);
+}
+
+static int bitmap_table(struct check *c, const struct qcow_bitmap_entry *e)
+{
+	u32 nr = e->table_size, i;
+	__be64 *table;
+	int err;
+
+	if (!table_fits(c, e))
+		return bitmaps_damaged(c);
+	err = check_table(c, e->table_offset, nr * 8ULL);
+	if (err || e->table_offset >= c->length)
+		return err;
+	table = xcalloc(nr, sizeof(*table));
+	err = check_read_table(c, table, nr * 8ULL, e->table_offset);
+	for (i = 0; !err && i < nr; i++)
+		err = bitmap_entry(c, be64_to_cpu(table[i]));
+	free(table);
+	return err || progress_stopped() ? -1 : 0;
+}
+
+static int bitmap_directory(struct check *c, const u8 *dir,
+			    const struct qcow_bitmap_dir *d)
+{
+	struct qcow_bitmap_entry e;
+	u64 at = 0;
+	u32 i;
+
+	for (i = 0; at < d->bytes; i++, at += e.bytes) {
+		if (i == d->nr || qcow_bitdir_entry(&c->layout, c->h.size, dir + at,
+						    d->bytes - at, &e))
+			return bitmaps_damaged(c);
+		if (bitmap_table(c, &e))
+			return -1;
+	}
+	return i == d->nr ? 0 : bitmaps_damaged(c);
+}
+
+/**
+ * check_bitmaps() - look at the bitmap directory and the bitmaps' tables
+ * @c: the check
+ *
+ * Without its feature bit the extension is stale.
+ *
+ * Return: 0, or -1 after saying why the check cannot go on.
+ */
+int check_bitmaps(struct check *c)
+{
+	struct qcow_disk_bitmaps disk;
+	struct qcow_bitmap_dir d;
+	u8 *dir;
+	int err;
+
+	if (!c->h.bitmaps_offset)
+		return 0;
+	if (c->h.bitmaps_len != sizeof(disk))
+		return bitmaps_damaged(c);
+	if (!(c->h.autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS))
+		return 0;
+	memcpy(&disk, c->start + c->h.bitmaps_offset, sizeof(disk));
+	if (qcow_bitdir_extension(&c->layout, &disk, sizeof(disk), &d))
+		return bitmaps_damaged(c);
+	err = check_table(c, d.offset, d.bytes);
+	if (err)
+		return err;
+	dir = xcalloc(1, d.bytes);
+	err = check_read_table(c, dir, d.bytes, d.offset);
+	if (!err)
+		err = bitmap_directory(c, dir, &d);
+	free(dir);
+	return err;
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * L1 and L2 tables, of the disk and of snapshots.
+ *
+ * A table that several L1 entries refer to is looked at once, and what it refers
+ * to counts as often. That is fast for snapshots, and bounds the work.
+ */
+#include <stdlib.h>
+
+#include "check/check.h"
+#include "lib/report.h"
+
+#define L1E_RESERVED	(GENMASK_ULL(62, 56) | GENMASK_ULL(8, 0))
+#define L2E_RESERVED	(GENMASK_ULL(61, 56) | GENMASK_ULL(8, 1))
+
+/* Entries of an L1 table that are read at once. */
+#define L1_STEP		8192U
+
+/**
+ * struct l2_walk - an L2 table looked at
+ * @c: the check
+ * @active: L1 entries of the disk that refer to it
+ * @times: L1 entries that refer to it
+ * @copied: look at COPIED flags
+ * @next: where the next cluster would be if they were contiguous; 0: no idea
+ */
+struct l2_walk {
+	struct check *c;
+	u64 active;
+	u64 times;
+	bool copied;
+	u64 next;
+};
+
+static void damaged(struct l2_walk *w, u64 raw, const char *wrong)
+{
+	check_found(w->c, "L2 entry %#llx: %s", (unsigned long long)raw, wrong);
+	w->c->res.corruptions += w->times;
+	w->c->damaged += w->times;
+}
+
+static int l2_compressed(struct l2_walk *w, u64 raw, u64 bitmap)
+{
+	struct check *c = w->c;
+	struct qcow_entry e;
+
+	if (raw & QCOW_DISK_E_COPIED)
+		damaged(w, raw, "a compressed cluster has the COPIED flag");
+	if (qcow_entry_l2(&c->layout, raw, bitmap, 0, &e)) {
+		damaged(w, raw, e.fault);
+		return 0;
+	}
+	if (bitmap) {
+		damaged(w, raw, "a compressed cluster has subclusters");
+		return 0;
+	}
+	c->res.allocated += w->active;
+	c->res.compressed += w->active;
+	c->res.fragmented += w->active;
+	return check_reference(c, e.host, e.csize, w->times);
+}
+
+static void l2_copied(struct l2_walk *w, u64 raw, u64 offset)
+{
+	struct check *c = w->c;
+	u64 refcount = 1;
+
+	if (!w->copied || (!c->layout.data_file &&
+			   check_disk_refcount(c, offset >> c->h.cluster_bits, &refcount)))
+		return;
+	if ((refcount == 1) == !!(raw & QCOW_DISK_E_COPIED))
+		return;
+	check_found(c, "L2 entry %#llx: wrong COPIED flag, the refcount is %llu",
+		    (unsigned long long)raw, (unsigned long long)refcount);
+	c->res.corruptions += w->active;
+	c->copied += w->active;
+}
+
+static int l2_cluster(struct l2_walk *w, u64 raw, u64 bitmap)
+{
+	u64 offset = raw & QCOW_DISK_L2E_OFFSET_MASK;
+	struct check *c = w->c;
+
+	if (bitmap >> 32 & bitmap)
+		damaged(w, raw, "a subcluster is both allocated and zero");
+	if (!check_aligned(c, offset))
+		damaged(w, raw, "the cluster is not aligned");
+	if (w->active) {
+		c->res.allocated += w->active;
+		if (w->next && w->next != offset)
+			c->res.fragmented += w->active;
+		w->next = offset + c->cluster;
+	}
+	l2_copied(w, raw, offset);
+	return c->layout.data_file ? 0 :
+	       check_reference(c, offset, c->cluster, w->times);
+}
+
+static int l2_entry(struct l2_walk *w, u64 raw, u64 bitmap)
+{
+	const struct qcow_layout *lay = &w->c->layout;
+
+	if (raw & QCOW_DISK_L2E_COMPRESSED)
+		return l2_compressed(w, raw, bitmap);
+	if (raw & L2E_RESERVED)
+		damaged(w, raw, "reserved bits are set");
+	if (raw & QCOW_DISK_L2E_OFFSET_MASK)
+		return l2_cluster(w, raw, bitmap);
+	if (raw & QCOW_DISK_L2E_ZERO && !lay->extended_l2)
+		return 0;
+	if (lay->data_file && raw & QCOW_DISK_E_COPIED)
+		return l2_cluster(w, raw, bitmap);
+	if ((u32)bitmap)
+		damaged(w, raw, "a subcluster is allocated without a cluster");
+	return 0;
+}
+
+static bool all_zero(const u8 *buf, u64 len)
+{
+	return !buf[0] && !memcmp(buf, buf + 1, len - 1);
+}
+
+/* @active, @inactive: how many L1 entries refer to the table at @offset. */
+static int l2_table(struct check *c, u64 offset, u64 active, u64 inactive)
+{
+	struct l2_walk w = {
+		.c = c,
+		.active = active,
+		.times = active + inactive,
+	};
+	const __be64 *entry = c->buf;
+	u32 words = c->layout.extended_l2 ? 2 : 1;
+	u64 refcount, i;
+
+	if (check_read_table(c, c->buf, c->cluster, offset))
+		return -1;
+	if (all_zero(c->buf, c->cluster))
+		check_empty_table(c, offset);
+	w.copied = active && offset &&
+		   !check_disk_refcount(c, offset >> c->h.cluster_bits, &refcount);
+	for (i = 0; i < 1ULL << c->layout.l2_bits; i++, entry += words)
+		if ((entry[0] || (words > 1 && entry[1])) &&
+		    l2_entry(&w, be64_to_cpu(entry[0]),
+			     words > 1 ? be64_to_cpu(entry[1]) : 0))
+			return -1;
+	return 0;
+}
+
+/**
+ * check_l2_tables() - look at all L2 tables that L1 tables refer to
+ * @c: the check
+ *
+ * Return: 0, or -1 after saying why the check cannot go on.
+ */
+int check_l2_tables(struct check *c)
+{
+	struct check_l2_walk w;
+	u64 i;
+
+	for (check_l2_start(c, &w); (i = check_l2_next(c, &w)) != UINT64_MAX;) {
+		if (!c->trial)
+			progress("Checking", i, c->nr);
+		if (progress_stopped() || check_ended(c) ||
+		    l2_table(c, i << c->h.cluster_bits, counts_get(&c->active, i),
+			     counts_get(&c->inactive, i)))
+			return -1;
+	}
+	return 0;
+}
+
+static void l1_copied(struct check *c, u64 raw, u64 offset)
+{
+	u64 refcount;
+
+	if (!offset || check_disk_refcount(c, offset >> c->h.cluster_bits, &refcount) ||
+	    (refcount == 1) == !!(raw & QCOW_DISK_E_COPIED))
+		return;
+	check_found(c, "L1 entry %#llx: wrong COPIED flag, the refcount is %llu",
+		    (unsigned long long)raw, (unsigned long long)refcount);
+	c->res.corruptions++;
+	c->copied++;
+}
+
+static void l1_damaged(struct check *c, u64 raw, const char *wrong)
+{
+	check_found(c, "L1 entry %#llx: %s", (unsigned long long)raw, wrong);
+	c->res.corruptions++;
+	c->damaged++;
+}
+
+static int l1_entry(struct check *c, u64 raw, bool active)
+{
+	struct counts *counts = active ? &c->active : &c->inactive;
+	u64 offset, index;
+	int unaligned = qcow_entry_l1(&c->layout, raw, &offset);
+
+	if (raw & L1E_RESERVED)
+		l1_damaged(c, raw, "reserved bits are set");
+	if (active)
+		l1_copied(c, raw, offset);
+	if (check_reference(c, offset, c->cluster, 1))
+		return -1;
+	if (unaligned) {
+		l1_damaged(c, raw, "the L2 table is not aligned");
+		return l2_table(c, offset, active, !active);
+	}
+	/* What is past the end of the file reads as zeros: as no entries. */
+	if (offset >= c->length)
+		return 0;
+	index = offset >> c->h.cluster_bits;
+	if (counts_get(counts, index) == UINT32_MAX)
+		return check_give_up(c, "an L2 table has more than 2^32 references; restore the image from a copy");
+	counts_set(counts, index, counts_get(counts, index) + 1);
+	return 0;
+}
+
+/**
+ * check_l1() - look at an L1 table
+ * @c: the check
+ * @offset: of the table, bytes into the file
+ * @nr: its entries
+ * @active: it is the disk's, and not a snapshot's
+ *
+ * Return: 0, or -1 after saying why the check cannot go on.
+ */
+int check_l1(struct check *c, u64 offset, u32 nr, bool active)
+{
+	u64 start = offset;
+	bool empty = true;
+	__be64 *l1;
+	u32 i, n;
+	int err;
+
+	err = check_table(c, offset, nr * 8ULL);
+	if (err || !nr)
+		return err;
+	l1 = xcalloc(L1_STEP, sizeof(*l1));
+	for (; !err && nr && offset < c->length; nr -= n, offset += n * 8ULL) {
+		n = min(nr, L1_STEP);
+		err = check_read_table(c, l1, n * 8ULL, offset);
+		empty = empty && all_zero((const u8 *)l1, n * 8ULL);
+		for (i = 0; !err && i < n && !check_ended(c); i++)
+			if (l1[i])
+				err = l1_entry(c, be64_to_cpu(l1[i]), active);
+		if (progress_stopped() || check_ended(c))
+			err = -1;
+	}
+	if (empty && !err)
+		check_empty_table(c, start);
+	free(l1);
+	return err;
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A new refcount table, with new blocks, where the old one cannot be repaired in
+ * place. It goes behind the end of the file, where nothing that a damaged entry
+ * may have referred to is overwritten; one write to the header makes it the
+ * image's. Until then the image is what it was.
+ */
+#include <stdlib.h>
+
+#include "check/check_repair.h"
+#include "lib/report.h"
+
+/* Of a refcount table. */
+#define MAX_ENTRIES	(QCOW_DISK_MAX_REFTABLE_BYTES / sizeof(__be64))
+
+/**
+ * struct rebuild - refcounts to be written
+ * @c: the image without its old refcounts
+ * @base: first cluster of what is new
+ * @end: behind its last cluster
+ * @needed: is there a block for this entry of the table?
+ * @entries: of the table
+ * @blocks: how many are needed
+ */
+struct rebuild {
+	struct check *c;
+	u64 base;
+	u64 end;
+	bool *needed;
+	u64 entries;
+	u64 blocks;
+};
+
+static int rebuild_refuse(const struct check *c, const char *why)
+{
+	report(c->file->name, "refcounts cannot be rebuilt: %s; save what can be read with qemu-img convert, or restore the image from a copy",
+	       why);
+	return 0;
+}
+
+/*
+ * With damage in the image, what has no reference stays allocated as far as the
+ * old refcounts tell.
+ */
+static void keep_leaks(struct check *c)
+{
+	u64 i, refcount;
+
+	for (i = 0; i < c->nr; i++)
+		if (!counts_get(&c->refs, i) &&
+		    !check_disk_refcount(c, i, &refcount) && refcount)
+			counts_set(&c->refs, i, 1);
+}
+
+/* Blocks for what is there. */
+static void need_old(struct rebuild *r)
+{
+	struct check *c = r->c;
+	u64 i;
+
+	for (i = counts_next(&c->refs, 0); i < r->base;
+	     i = counts_next(&c->refs, i + 1))
+		r->needed[i / c->per_block] = true;
+}
+
+static u64 count_needed(const struct rebuild *r)
+{
+	u64 i, n = 0;
+
+	for (i = 0; i < MAX_ENTRIES; i++)
+		n += r->needed[i];
+	return n;
+}
+
+/* Room for the new blocks and the table, which need refcounts themselves. */
+static int make_room(struct rebuild *r)
+{
+	struct check *c = r->c;
+	u64 end = r->base, i, table;
+
+	do {
+		r->end = end;
+		r->entries = (end + c->per_block - 1) / c->per_block;
+		if (r->entries > MAX_ENTRIES)
+			return -1;
+		for (i = r->base; i < end; i += c->per_block)
+			r->needed[i / c->per_block] = true;
+		if (end > r->base)
+			r->needed[(end - 1) / c->per_block] = true;
+		r->blocks = count_needed(r);
+		table = (r->entries * 8 + c->cluster - 1) >> c->h.cluster_bits;
+		end = r->base + r->blocks + table;
+	} while (end != r->end);
+	return 0;
+}
+
+static void fill_block(const struct rebuild *r, u64 index)
+{
+	struct check *c = r->c;
+	u64 first = index * c->per_block, i, refs;
+
+	memset(c->buf, 0, c->cluster);
+	for (i = 0; i < c->per_block && first + i < r->end; i++) {
+		refs = first + i < r->base ? counts_get(&c->refs, first + i) : 1;
+		qcow_entry_set_refcount(c->buf, c->h.refcount_order, i, refs);
+	}
+}
+
+static int write_blocks(const struct rebuild *r, __be64 *table)
+{
+	struct check *c = r->c;
+	u64 at = r->base << c->h.cluster_bits, i;
+
+	for (i = 0; i < r->entries; i++) {
+		if (!r->needed[i])
+			continue;
+		progress("Rebuilding refcounts", i, r->entries);
+		fill_block(r, i);
+		if (progress_stopped() || check_write(c, c->buf, c->cluster, at))
+			return -1;
+		table[i] = cpu_to_be64(at);
+		at += c->cluster;
+	}
+	progress("Rebuilding refcounts", r->entries, r->entries);
+	return 0;
+}
+
+/* Both fields lie in one sector. */
+static int switch_table(struct check *c, u64 offset, u32 clusters)
+{
+	struct {
+		__be64 offset;
+		__be32 clusters;
+	} __packed raw = {
+		.offset = cpu_to_be64(offset),
+		.clusters = cpu_to_be32(clusters),
+	};
+
+	if (check_sync(c) ||
+	    check_write(c, &raw, sizeof(raw),
+			offsetof(struct qcow_disk_header, refcount_table_offset)))
+		return -1;
+	return check_sync(c);
+}
+
+static int write_all(const struct rebuild *r)
+{
+	struct check *c = r->c;
+	u64 clusters = r->end - r->base - r->blocks;
+	u64 offset = (r->base + r->blocks) << c->h.cluster_bits;
+	__be64 *table = xcalloc(clusters, c->cluster);
+	int err;
+
+	err = write_blocks(r, table) ||
+	      check_write(c, table, clusters << c->h.cluster_bits, offset) ||
+	      switch_table(c, offset, clusters);
+	free(table);
+	return err ? -1 : 1;
+}
+
+static int rebuild(struct check *c, bool keep)
+{
+	struct rebuild r = { .c = c };
+	int err;
+
+	if (keep)
+		keep_leaks(c);
+	r.base = c->nr;
+	if (r.base / c->per_block >= MAX_ENTRIES)
+		return rebuild_refuse(c, "the file is too large for its cluster size");
+	r.needed = xcalloc(MAX_ENTRIES, sizeof(*r.needed));
+	need_old(&r);
+	if (make_room(&r))
+		err = rebuild_refuse(c, "the file is too large for its cluster size");
+	else
+		err = write_all(&r);
+	free(r.needed);
+	return err;
+}
+
+/**
+ * check_rebuild() - give an image new refcounts
+ * @old: after check_run()
+ *
+ * Return: 1 if it was done, 0 after saying why it cannot be, or -1 after saying
+ * what is wrong.
+ */
+int check_rebuild(struct check *old)
+{
+	struct check c;
+	int err;
+
+	if (old->beyond)
+		return rebuild_refuse(old, "entries refer to what is past the end of the file");
+	if (S_ISBLK(old->file->stat.st_mode))
+		return rebuild_refuse(old, "a block device has no room behind its end");
+	err = check_init(&c, old->file, &old->h, old->start, old->start_len);
+	c.quiet = true;
+	c.without_refcounts = true;
+	if (!err)
+		err = check_run(&c);
+	if (!err)
+		err = rebuild(&c, old->damaged || old->overlaps);
+	check_free(&c);
+	return err;
+}

@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl attach: open the files of an image and hand them to the driver.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cmd/attach.h"
+#include "cmd/command.h"
+#include "cmd/detach.h"
+#include "device/device.h"
+#include "device/in_use.h"
+#include "device/node.h"
+#include "device/ready.h"
+#include "device/sectors.h"
+#include "image/chain.h"
+#include "image/keys.h"
+#include "lib/clock.h"
+#include "lib/report.h"
+#include "lib/text.h"
+
+const char attach_usage[] =
+"Usage: qcowctl attach [options] IMAGE\n"
+"\n"
+"Make a block device of a disk image and print its name.\n"
+"\n"
+" -r, --read-only           attach read-only, though the image could be written\n"
+" -f, --format FORMAT       the image is qcow2, qcow or raw; probe it for qcow2\n"
+"                           or qcow if not given\n"
+"     --offset BYTES        first byte of the disk to show\n"
+"     --size-limit BYTES    bytes of the disk to show at most\n"
+"     --sector-size BYTES   the image is of a disk with such sectors: 512, 1024,\n"
+"                           2048 or 4096; 512 if not given\n"
+"     --direct-io MODE      access the file past the page cache: on, off, auto\n"
+"     --cache-size SIZE     metadata cache of each image, 32M if not given\n"
+"     --backing WHICH       backing and data files allowed: auto (what the image\n"
+"                           names), none, or a folder that has to hold them\n"
+"     --untrusted           a stranger's image: read-only, no backing or data\n"
+"                           file, no partition scan, no probing by udev\n"
+"     --salvage             a damaged image, or one that was cut off: read-only,\n"
+"                           what is missing fails with an I/O error, the rest reads\n"
+"     --snapshot ID         show an internal snapshot, by its id or name:\n"
+"                           read-only\n"
+"     --key-file FILE       the passphrase of an encrypted image is what FILE holds,\n"
+"                           every byte of it; -: standard input. Again for each\n"
+"                           further encrypted image of the chain; the last is for\n"
+"                           the rest, too. Without it the terminal is asked\n"
+" -h, --help                show this\n";
+
+enum {
+	OPT_OFFSET = 256,
+	OPT_SIZE_LIMIT,
+	OPT_SECTOR_SIZE,
+	OPT_DIRECT_IO,
+	OPT_CACHE_SIZE,
+	OPT_BACKING,
+	OPT_UNTRUSTED,
+	OPT_SALVAGE,
+	OPT_SNAPSHOT,
+	OPT_KEY_FILE,
+};
+
+static const struct option options[] = {
+	{ "read-only", no_argument, NULL, 'r' },
+	{ "format", required_argument, NULL, 'f' },
+	{ "offset", required_argument, NULL, OPT_OFFSET },
+	{ "size-limit", required_argument, NULL, OPT_SIZE_LIMIT },
+	{ "sector-size", required_argument, NULL, OPT_SECTOR_SIZE },
+	{ "direct-io", required_argument, NULL, OPT_DIRECT_IO },
+	{ "cache-size", required_argument, NULL, OPT_CACHE_SIZE },
+	{ "backing", required_argument, NULL, OPT_BACKING },
+	{ "untrusted", no_argument, NULL, OPT_UNTRUSTED },
+	{ "salvage", no_argument, NULL, OPT_SALVAGE },
+	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
+	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/**
+ * struct attach - what the command line asks for
+ * @chain: what to open
+ * @beneath: the folder in it, to free
+ * @keys: where passphrases come from
+ * @ioc: for the driver
+ * @help: show the usage instead
+ */
+struct attach {
+	struct chain_options chain;
+	char *beneath;
+	struct keys_options keys;
+	struct qcow_ioc_attach ioc;
+	bool help;
+};
+
+static int option_refused(const char *name, const char *arg, const char *what)
+{
+	char *shown = text_escape(arg);
+
+	report(name, "bad value \"%s\"; give %s", shown, what);
+	free(shown);
+	return -1;
+}
+
+static int parse_window(__u64 *value, const char *name, const char *arg)
+{
+	u64 bytes;
+
+	if (text_parse_size(arg, &bytes) || bytes % 512)
+		return option_refused(name, arg, "bytes, a multiple of 512, such as 1M");
+	*value = bytes;
+	return 0;
+}
+
+static int parse_sector_size(struct attach *a, const char *arg)
+{
+	if (sectors_parse(&a->ioc.sector_size, arg))
+		return option_refused("--sector-size", arg, SECTORS_ALLOWED);
+	return 0;
+}
+
+static int parse_cache_size(struct attach *a, const char *arg)
+{
+	u64 size;
+
+	if (text_parse_size(arg, &size) || size < QCOW_CACHE_SIZE_MIN)
+		return option_refused("--cache-size", arg, "a size of 64K or more, such as 32M");
+	a->ioc.cache_size = size;
+	return 0;
+}
+
+static int parse_direct_io(struct attach *a, const char *arg)
+{
+	a->ioc.flags &= ~(QCOW_ATTACH_DIRECT | QCOW_ATTACH_BUFFERED);
+	if (!strcmp(arg, "on"))
+		a->ioc.flags |= QCOW_ATTACH_DIRECT;
+	else if (!strcmp(arg, "off"))
+		a->ioc.flags |= QCOW_ATTACH_BUFFERED;
+	else if (strcmp(arg, "auto"))
+		return option_refused("--direct-io", arg, "on, off or auto");
+	return 0;
+}
+
+static int parse_backing(struct attach *a, const char *arg)
+{
+	struct stat st;
+
+	free(a->beneath);
+	a->beneath = NULL;
+	a->chain.beneath = NULL;
+	if (!strcmp(arg, "auto")) {
+		a->chain.backing = CHAIN_BACKING_AUTO;
+		return 0;
+	}
+	if (!strcmp(arg, "none")) {
+		a->chain.backing = CHAIN_BACKING_NONE;
+		return 0;
+	}
+	a->beneath = realpath(arg, NULL);
+	if (!a->beneath || stat(a->beneath, &st) || !S_ISDIR(st.st_mode))
+		return option_refused("--backing", arg, "auto, none or a folder");
+	a->chain.backing = CHAIN_BACKING_BENEATH;
+	a->chain.beneath = a->beneath;
+	return 0;
+}
+
+static int parse_snapshot(struct attach *a, const char *arg)
+{
+	size_t len = strlen(arg);
+
+	if (!len || len > QCOW_SNAPSHOT_NAME_MAX)
+		return option_refused("--snapshot", arg, "the id or name of a snapshot");
+	a->ioc.snapshot = (uintptr_t)arg;
+	a->ioc.snapshot_len = len;
+	a->ioc.flags |= QCOW_ATTACH_RO;
+	return 0;
+}
+
+static int parse_option(struct attach *a, int opt, char **argv)
+{
+	switch (opt) {
+	case 'r':
+		a->ioc.flags |= QCOW_ATTACH_RO;
+		return 0;
+	case 'f':
+		return image_parse_format(&a->chain.format, optarg);
+	case 'h':
+		a->help = true;
+		return 0;
+	case OPT_OFFSET:
+		return parse_window(&a->ioc.offset, "--offset", optarg);
+	case OPT_SIZE_LIMIT:
+		return parse_window(&a->ioc.size_limit, "--size-limit", optarg);
+	case OPT_SECTOR_SIZE:
+		return parse_sector_size(a, optarg);
+	case OPT_DIRECT_IO:
+		return parse_direct_io(a, optarg);
+	case OPT_CACHE_SIZE:
+		return parse_cache_size(a, optarg);
+	case OPT_BACKING:
+		return parse_backing(a, optarg);
+	case OPT_UNTRUSTED:
+		a->chain.untrusted = true;
+		a->ioc.flags |= QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_RO |
+				QCOW_ATTACH_NO_PARTSCAN;
+		return 0;
+	case OPT_SALVAGE:
+		a->chain.salvage = true;
+		a->ioc.flags |= QCOW_ATTACH_SALVAGE | QCOW_ATTACH_RO;
+		return 0;
+	case OPT_SNAPSHOT:
+		return parse_snapshot(a, optarg);
+	case OPT_KEY_FILE:
+		return keys_add_file(&a->keys, optarg);
+	}
+	report_usage("attach", argv, options);
+	return -1;
+}
+
+static void set_image(struct qcow_ioc_image *to, const struct image *img,
+		      const struct key_slot *key)
+{
+	to->fd = img->file.fd;
+	to->data_fd = image_has_data_file(img) ? img->data.fd : -1;
+	to->format = img->format;
+	if (!key->cipher[0])
+		return;
+	to->key = (uintptr_t)key->name;
+	to->key_len = strlen(key->name);
+	to->cipher = (uintptr_t)key->cipher;
+	to->cipher_len = strlen(key->cipher);
+}
+
+/* Say who has a block device that is to be written. Return: whether that is known. */
+static bool report_users(const struct file *f)
+{
+	struct in_use u;
+	bool known;
+	char *shown;
+	size_t i;
+
+	if (f->fd < 0 || !S_ISBLK(f->stat.st_mode))
+		return false;
+	in_use_find_below(&u, f->stat.st_rdev, true);
+	known = u.nr;
+	if (known) {
+		shown = text_escape(f->name);
+		fprintf(stderr, "qcowctl: %s is in use:\n", shown);
+		for (i = 0; i < u.nr; i++)
+			fprintf(stderr, "  %s\n", u.lines[i]);
+		fputs("Stop that first, or attach it read-only with -r.\n", stderr);
+		free(shown);
+	}
+	in_use_free(&u);
+	return known;
+}
+
+/* Reading a block device does not keep others from writing it. */
+static void note_users(const struct file *f)
+{
+	struct in_use u;
+
+	if (f->fd < 0 || f->writable || !S_ISBLK(f->stat.st_mode))
+		return;
+	in_use_find_below(&u, f->stat.st_rdev, false);
+	if (u.nr)
+		report(f->name, "is in use (%s%s), so what is read of it may change",
+		       u.lines[0], u.nr > 1 ? " and others" : "");
+	in_use_free(&u);
+}
+
+/* What there is to say of a chain that is attached all the same. */
+static void note_chain(const struct chain *c)
+{
+	const struct image *img;
+
+	chain_note_truncated(c);
+
+	for (img = c->images; img < c->images + c->nr; img++) {
+		note_users(&img->file);
+		if (image_has_data_file(img))
+			note_users(&img->data);
+	}
+}
+
+/* Say why the driver refused, of the image that it names. */
+static void report_refusal(const struct chain *c,
+			   const struct qcow_ioc_attach *ioc, int err,
+			   const struct qcow_msg *msg)
+{
+	u32 i = ioc->msg_image;
+	const struct image *img = &c->images[i < c->nr ? i : 0];
+
+	if (err == -EPERM && !msg->text[0]) {
+		report(c->images[0].file.name, "only root may attach images (it takes CAP_SYS_ADMIN); use sudo");
+		return;
+	}
+	if (err == -EBUSY && i < c->nr &&
+	    (report_users(&img->file) ||
+	     (image_has_data_file(img) && report_users(&img->data))))
+		return;
+	report_msg(img->file.name, err, msg);
+}
+
+/* Hand the open files to the driver: the N of the new device, or -1. */
+static int attach_chain(int control, const struct chain *c,
+			const struct key_slot *keys, struct qcow_ioc_attach *ioc)
+{
+	struct qcow_ioc_image *images;
+	struct qcow_msg msg = { };
+	int err;
+	u32 i;
+
+	images = xcalloc(c->nr, sizeof(*images));
+	for (i = 0; i < c->nr; i++)
+		set_image(&images[i], &c->images[i], &keys[i]);
+	ioc->size = sizeof(*ioc);
+	ioc->index = -1;
+	ioc->nr_images = c->nr;
+	ioc->images = (uintptr_t)images;
+	ioc->image_size = sizeof(*images);
+	ioc->msg = (uintptr_t)msg.text;
+	ioc->msg_size = sizeof(msg.text);
+	ioc->msg_image = -1;
+	err = ioctl(control, QCOW_IOC_ATTACH, ioc) ? -errno : 0;
+	report_from_driver(&msg);
+	if (err)
+		report_refusal(c, ioc, err, &msg);
+	else if (msg.text[0])
+		report_msg(c->images[0].file.name, 0, &msg);
+	free(images);
+	return err ? -1 : ioc->index;
+}
+
+/* Through the control node that is open already, or, if that is -1, its own. */
+static int attach_unlocked(int control, const struct chain *c,
+			   const struct keys_options *o, struct qcow_ioc_attach *ioc)
+{
+	struct key_slot *keys = keys_open(c, o);
+	int index = -1, fd;
+
+	if (!keys)
+		return -1;
+	fd = control < 0 ? device_control() : control;
+	if (fd >= 0)
+		index = attach_chain(fd, c, keys, ioc);
+	if (fd >= 0 && fd != control)
+		close(fd);
+	keys_close(keys, c->nr);
+	return index;
+}
+
+/* Attach an image, read-only if it cannot be written: the N, or -1. */
+static int attach_named(struct attach *a, const char *name)
+{
+	struct chain chain;
+	int index = -1;
+
+	a->chain.lock = true;
+	a->chain.write = !(a->ioc.flags & QCOW_ATTACH_RO);
+	if (!chain_open(&chain, name, &a->chain) && !chain_check(&chain)) {
+		if (!chain_writable(&chain))
+			a->ioc.flags |= QCOW_ATTACH_RO;
+		index = attach_unlocked(-1, &chain, &a->keys, &a->ioc);
+	}
+	/* Said only now, so that an attach that fails says one line. */
+	if (index >= 0 && chain.unwritable)
+		report(chain.unwritable, "cannot be opened for writing, attaching it read-only");
+	if (index >= 0)
+		note_chain(&chain);
+	chain_close(&chain);
+	return index;
+}
+
+/**
+ * attach_to_change() - attach an image for what the driver is to change in it
+ * @control: the driver's control node
+ * @name: the image
+ * @format: of it; 0: probe
+ * @keys: to it, if it is encrypted
+ *
+ * Nobody else is to use the device: it has no node in /dev, and is gone when
+ * @control is closed.
+ *
+ * Return: the N of /dev/qcowN, or -1 after saying what is wrong.
+ */
+int attach_to_change(int control, const char *name, u32 format,
+		     const struct keys_options *keys)
+{
+	struct attach a = {
+		.chain = { .format = format, .lock = true, .write = true },
+		.ioc.flags = QCOW_ATTACH_HIDDEN | QCOW_ATTACH_NO_PARTSCAN,
+	};
+	struct chain chain;
+	int index = -1;
+
+	if (!chain_open(&chain, name, &a.chain) && !chain_check(&chain)) {
+		if (chain_writable(&chain))
+			index = attach_unlocked(control, &chain, keys, &a.ioc);
+		else
+			report(chain.unwritable ? chain.unwritable : name,
+			       "cannot be opened for writing");
+	}
+	/* No device shows who has the locks. */
+	if (index >= 0)
+		chain_show_holder(&chain);
+	chain_close(&chain);
+	return index;
+}
+
+/* Return: 0 or a negative errno. */
+static int print_name(int index)
+{
+	/* A device whose name nobody got to know would be left behind. */
+	signal(SIGPIPE, SIG_IGN);
+	if (printf("/dev/qcow%d\n", index) >= 0 && !fflush(stdout))
+		return 0;
+	return -errno;
+}
+
+/* Nobody will use the device. */
+static int undo_attach(const struct attach *a, int index, const char *wrong,
+		       const char *advice)
+{
+	char *dev = xasprintf("/dev/qcow%d", index);
+	const struct device device = { .index = index, .diskseq = a->ioc.diskseq };
+
+	if (!detach_again(&device))
+		report(dev, "%s, so it was detached again; %s", wrong, advice);
+	free(dev);
+	return 1;
+}
+
+/* The number may be another device's by now, which is none of ours. */
+static int report_gone(int index, const char *name)
+{
+	char *dev = xasprintf("/dev/qcow%d", index);
+	char *shown = text_escape(name);
+
+	report(dev, "is not the device of %s any more, as somebody else detached it or applied a snapshot; see qcowctl list",
+	       shown);
+	free(shown);
+	free(dev);
+	return 1;
+}
+
+static int attach_image(struct attach *a, const char *name)
+{
+	u64 began = clock_now();
+	int index = attach_named(a, name);
+	struct device device;
+	int err;
+
+	if (index < 0)
+		return 1;
+	device = (struct device) { .index = index, .diskseq = a->ioc.diskseq };
+	switch (ready_wait(&device, began)) {
+	case READY_GONE:
+		return report_gone(index, name);
+	case READY_MISSING:
+		/* It works all the same. */
+		node_report_missing(index);
+		break;
+	default:
+		break;
+	}
+	if (!(a->ioc.flags & QCOW_ATTACH_NO_PARTSCAN))
+		sectors_note_table(index, name);
+	err = print_name(index);
+	if (!err)
+		return 0;
+	__fpurge(stdout);
+	clearerr(stdout);
+	return undo_attach(a, index, "its name cannot be printed", strerror(-err));
+}
+
+/**
+ * attach_main() - the attach command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int attach_main(int argc, char **argv)
+{
+	struct attach a = { };
+	int err = 0;
+	int opt;
+
+	while (!err && !a.help &&
+	       (opt = getopt_long(argc, argv, "rf:h", options, NULL)) != -1)
+		err = parse_option(&a, opt, argv);
+	if (!err && a.help) {
+		fputs(attach_usage, stdout);
+	} else if (!err && argc != optind + 1) {
+		report("attach", "takes one image; see qcowctl attach --help");
+		err = 1;
+	} else if (!err) {
+		err = attach_image(&a, argv[optind]);
+	}
+	free(a.beneath);
+	free(a.keys.files);
+	return !!err;
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl bitmap: the bitmaps of an image, which say what of its disk changed.
+ *
+ * What changes them is done by the driver alone: an image that is not attached
+ * is attached for it.
+ */
+#include <getopt.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cmd/bitmap.h"
+#include "cmd/command.h"
+#include "cmd/operand.h"
+#include "device/device.h"
+#include "lib/json.h"
+#include "lib/report.h"
+#include "lib/text.h"
+
+const char bitmap_usage[] =
+"Usage: qcowctl bitmap list [options] IMAGE|DEVICE\n"
+"       qcowctl bitmap add [options] IMAGE|DEVICE NAME\n"
+"       qcowctl bitmap remove|enable|disable|clear [options] IMAGE|DEVICE NAME\n"
+"\n"
+"Bitmaps are kept in qcow2 images and say what of the disk was written since they\n"
+"were added or cleared; see qcowctl map --bitmap.\n"
+"\n"
+" -g, --granularity SIZE  add: bytes that a bit stands for, 64K if not given\n"
+" -J, --json              list: print JSON\n"
+" -f, --format FORMAT     the image is qcow2; probe it if not given\n"
+"     --key-file FILE     as of attach, for an image that is not attached\n"
+" -h, --help              show this\n";
+
+enum {
+	OPT_KEY_FILE = 256,
+};
+
+static const struct option options[] = {
+	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
+	{ "granularity", required_argument, NULL, 'g' },
+	{ "json", no_argument, NULL, 'J' },
+	{ "format", required_argument, NULL, 'f' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+#define OP_LIST	(~0U)
+
+static const struct {
+	const char *name;
+	u32 op;
+} ops[] = {
+	{ "list", OP_LIST },
+	{ "add", QCOW_BITMAP_OP_ADD },
+	{ "remove", QCOW_BITMAP_OP_REMOVE },
+	{ "enable", QCOW_BITMAP_OP_ENABLE },
+	{ "disable", QCOW_BITMAP_OP_DISABLE },
+	{ "clear", QCOW_BITMAP_OP_CLEAR },
+};
+
+/**
+ * struct wanted - what the command line asks for
+ * @op: what to do
+ * @granularity: of a new bitmap, 0: not given
+ * @json: print JSON
+ * @format: of an image, 0: probe
+ * @keys: of an image that is not attached
+ * @help: show the usage instead
+ */
+struct wanted {
+	u32 op;
+	u64 granularity;
+	bool json;
+	u32 format;
+	struct keys_options keys;
+	bool help;
+};
+
+/* --- List --- */
+
+static void print_json(const struct bitmaps *all)
+{
+	struct json_object *list = json_object_new_array(), *o, *flags;
+	const struct bitmap *b;
+	u32 i;
+
+	for (i = 0; i < all->nr; i++) {
+		b = &all->list[i];
+		o = json_object_new_object();
+		json_object_object_add(o, "name", json_text(b->name));
+		json_object_object_add(o, "granularity",
+				       json_object_new_uint64(b->granularity));
+		flags = json_object_new_array();
+		if (b->inconsistent)
+			json_object_array_add(flags, json_object_new_string("in-use"));
+		if (b->enabled)
+			json_object_array_add(flags, json_object_new_string("auto"));
+		json_object_object_add(o, "flags", flags);
+		if (!b->inconsistent)
+			json_object_object_add(o, "dirty-bytes",
+					       json_object_new_uint64(b->dirty));
+		json_object_array_add(list, o);
+	}
+	json_print(list);
+}
+
+static const char *state_of(const struct bitmap *b)
+{
+	if (b->inconsistent)
+		return "inconsistent";
+	return b->enabled ? "enabled" : "disabled";
+}
+
+static void print_table(const struct bitmaps *all)
+{
+	const struct bitmap *b;
+	char size[32];
+	char *name;
+	u32 i;
+
+	if (!all->nr)
+		return;
+	printf("%11s %15s %-12s NAME\n", "GRANULARITY", "DIRTY", "STATE");
+	for (i = 0; i < all->nr; i++) {
+		b = &all->list[i];
+		text_size(size, sizeof(size), b->granularity);
+		name = text_escape(b->name);
+		printf("%11s ", size);
+		if (b->inconsistent)
+			printf("%15s", "-");
+		else
+			printf("%15llu", (unsigned long long)b->dirty);
+		printf(" %-12s %s\n", state_of(b), name);
+		free(name);
+	}
+}
+
+static int list_bitmaps(const struct wanted *w, const char *arg)
+{
+	struct bitmaps all;
+	int err = bitmaps_of(&all, arg, w->format, NULL);
+
+	if (!err && w->json)
+		print_json(&all);
+	else if (!err)
+		print_table(&all);
+	bitmaps_free(&all);
+	return !!err;
+}
+
+/* --- Change --- */
+
+static int change(const struct wanted *w, const struct operand *o,
+		  const char *arg, const char *name)
+{
+	struct qcow_msg msg = { };
+	struct qcow_ioc_bitmap ioc = {
+		.size = sizeof(ioc),
+		.op = w->op,
+		.index = o->index,
+		.name = (uintptr_t)name,
+		.name_len = strlen(name),
+		.granularity = w->granularity,
+		.diskseq = o->diskseq,
+		.msg = (uintptr_t)msg.text,
+		.msg_size = sizeof(msg.text),
+	};
+	int err;
+
+	err = ioctl(o->control, QCOW_IOC_BITMAP, &ioc) ? -errno : 0;
+	report_from_driver(&msg);
+	if (err)
+		report_msg(arg, err, &msg);
+	return !!err;
+}
+
+static int change_bitmap(const struct wanted *w, const char *arg,
+			 const char *name)
+{
+	struct operand o;
+	int err;
+
+	if (!*name || strlen(name) > QCOW_BITMAP_NAME_MAX) {
+		report("bitmap", "the name of a bitmap has 1 to %u bytes",
+		       QCOW_BITMAP_NAME_MAX);
+		return 1;
+	}
+	if (operand_open(&o, arg, w->format, &w->keys))
+		return 1;
+	err = change(w, &o, arg, name);
+	if (operand_close(&o))
+		err = 1;
+	return err;
+}
+
+/* --- The command line --- */
+
+static int parse_granularity(struct wanted *w, const char *arg)
+{
+	if (!text_parse_size(arg, &w->granularity) && w->granularity)
+		return 0;
+	report("--granularity", "give a size such as 64K");
+	return 1;
+}
+
+static int parse_option(struct wanted *w, int opt, char **argv)
+{
+	switch (opt) {
+	case 'g':
+		return parse_granularity(w, optarg);
+	case 'J':
+		w->json = true;
+		return 0;
+	case 'f':
+		return -image_parse_format(&w->format, optarg);
+	case OPT_KEY_FILE:
+		return keys_add_file(&w->keys, optarg);
+	case 'h':
+		w->help = true;
+		return 0;
+	}
+	return report_usage("bitmap", argv, options);
+}
+
+static int parse_op(struct wanted *w, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		if (strcmp(name, ops[i].name))
+			continue;
+		w->op = ops[i].op;
+		return 0;
+	}
+	report("bitmap", "takes list, add, remove, enable, disable or clear; see qcowctl bitmap --help");
+	return 1;
+}
+
+static int run(struct wanted *w, int nr, char **args)
+{
+	if (parse_op(w, nr ? args[0] : ""))
+		return 1;
+	if (w->granularity && w->op != QCOW_BITMAP_OP_ADD) {
+		report("--granularity", "is for bitmap add");
+		return 1;
+	}
+	if (w->op == OP_LIST && nr == 2)
+		return list_bitmaps(w, args[1]);
+	if (w->op != OP_LIST && nr == 3)
+		return change_bitmap(w, args[1], args[2]);
+	report("bitmap", "%s; see qcowctl bitmap --help", w->op == OP_LIST ?
+	       "list takes one image or device" :
+	       "takes an image or device, and the name of a bitmap");
+	return 1;
+}
+
+/**
+ * bitmap_main() - the bitmap command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int bitmap_main(int argc, char **argv)
+{
+	struct wanted w = { };
+	int err = 0;
+	int opt;
+
+	while (!err && !w.help &&
+	       (opt = getopt_long(argc, argv, "g:Jf:h", options, NULL)) != -1)
+		err = parse_option(&w, opt, argv);
+	if (!err && w.help)
+		fputs(bitmap_usage, stdout);
+	else if (!err)
+		err = run(&w, argc - optind, argv + optind);
+	free(w.keys.files);
+	return !!err;
+}

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl check: is the metadata of a qcow2 image consistent?
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "check/check_repair.h"
+#include "cmd/command.h"
+#include "device/device.h"
+#include "device/which.h"
+#include "image/lock.h"
+#include "image/seems.h"
+#include "lib/report.h"
+#include "lib/sysfs.h"
+#include "lib/text.h"
+
+const char check_usage[] =
+"Usage: qcowctl check [options] IMAGE|DEVICE\n"
+"\n"
+"Check the metadata of a qcow2 image that is not written by others, or of a device\n"
+"that is attached read-only.\n"
+"\n"
+" -r, --repair=WHAT    repair leaks, or all that can be\n"
+" -J, --json           print JSON, with the keys of qemu-img check\n"
+"     --progress=json  show progress as lines of JSON on standard error\n"
+" -h, --help           show this\n"
+"\n"
+"Exit status: 0 no errors, 1 could not be checked, 2 corruptions, 3 only leaked\n"
+"clusters, 63 the image's format cannot be checked.\n";
+
+enum {
+	OPT_PROGRESS = 256,
+};
+
+static const struct option options[] = {
+	{ "progress", required_argument, NULL, OPT_PROGRESS },
+	{ "repair", required_argument, NULL, 'r' },
+	{ "json", no_argument, NULL, 'J' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/* Repairs that need another look: entries, refcounts, and what is left. */
+#define MAX_ROUNDS	3
+
+/**
+ * struct check_options - what the command line asks for
+ * @repair: what to repair
+ * @json: print JSON
+ * @help: show the usage instead
+ */
+struct check_options {
+	enum check_repair repair;
+	bool json;
+	bool help;
+};
+
+/*
+ * An image without a refcount table is damaged, but can be given one. No other field
+ * is overlooked.
+ */
+static int parse_header(struct qcow_header *h, u8 *buf, size_t len,
+			struct qcow_msg *msg)
+{
+	struct qcow_disk_header *d = (struct qcow_disk_header *)buf;
+	bool none = len >= sizeof(*d) && !d->refcount_table_clusters;
+	int err;
+
+	if (none)
+		d->refcount_table_clusters = cpu_to_be32(1);
+	err = qcow_header_parse(h, buf, len, S64_MAX, msg);
+	if (none) {
+		d->refcount_table_clusters = 0;
+		h->refcount_table_clusters = 0;
+	}
+	return err;
+}
+
+static void refuse_format(const struct file *f)
+{
+	char *seems = seems_describe(f, SEEMS_ALL, NULL);
+
+	report(f->name, "is no qcow2 image, and images of other formats cannot be checked%s%s",
+	       seems ? ": " : "", seems ? seems : "");
+	free(seems);
+}
+
+/*
+ * Unlike image_load(), takes a header whose tables are past the end of the file:
+ * to say so is what a check is for. Starts the check.
+ */
+static int load_header(struct file *f, struct check *c)
+{
+	u8 start[QCOW_DISK_V3_HEADER_LENGTH];
+	struct qcow_msg msg = { };
+	struct qcow_header h;
+	size_t len;
+	u8 *buf;
+	int err;
+
+	memset(c, 0, sizeof(*c));
+	if (file_read(f, start, sizeof(start), 0, &len))
+		return CHECK_FAILED;
+	if (qcow_header_probe(start, len) < 2) {
+		refuse_format(f);
+		return CHECK_UNSUPPORTED;
+	}
+	err = qcow_header_cluster_size(start, len, &msg);
+	if (err > 0) {
+		buf = xcalloc(1, err);
+		err = file_read(f, buf, err, 0, &len);
+		if (!err)
+			err = parse_header(&h, buf, len, &msg);
+		if (!err && check_init(c, f, &h, buf, len))
+			len = 0;
+		free(buf);
+	}
+	if (!err)
+		return len ? 0 : CHECK_FAILED;
+	report_msg(f->name, err, &msg);
+	return CHECK_FAILED;
+}
+
+static int exit_code(const struct check_result *res)
+{
+	if (res->check_errors)
+		return CHECK_FAILED;
+	if (res->corruptions)
+		return CHECK_CORRUPT;
+	return res->leaks ? CHECK_LEAKS : CHECK_CLEAN;
+}
+
+static u64 fewer(u64 before, u64 after)
+{
+	return before > after ? before - after : 0;
+}
+
+/* Look again at what was repaired. */
+static int check_again(struct check *c, struct file *f, bool quiet)
+{
+	check_free(c);
+	if (load_header(f, c))
+		return -1;
+	c->quiet = quiet;
+	c->prefix = "not repaired: ";
+	return check_run(c);
+}
+
+/* Return: -1 after saying why there is no result. */
+static int repair_file(const struct check_options *o, struct check *c,
+		       struct file *f)
+{
+	const struct check_result before = c->res;
+	struct check_result *res = &c->res;
+	int err, i;
+
+	if (!before.corruptions && !before.leaks && !before.check_errors)
+		return check_mark_clean(c);
+	err = check_repair(c, o->repair);
+	for (i = 0; err > 0 && i < MAX_ROUNDS; i++) {
+		err = check_again(c, f, true);
+		if (!err)
+			err = check_repair(c, o->repair);
+	}
+	progress_end();
+	if (err < 0 || check_again(c, f, false))
+		return -1;
+	res->corruptions_fixed = fewer(before.corruptions, res->corruptions);
+	res->leaks_fixed = fewer(before.leaks, res->leaks);
+	return res->corruptions || res->check_errors ? 0 : check_mark_clean(c);
+}
+
+static void say_interrupted(const struct check_options *o, const struct file *f)
+{
+	report(f->name, o->repair == CHECK_REPAIR_NONE ? "interrupted" :
+	       "interrupted; to go on with the repair, start it anew");
+}
+
+static int check_file(const struct check_options *o, struct file *f)
+{
+	struct check c;
+	int err = load_header(f, &c);
+
+	if (err) {
+		check_free(&c);
+		return err;
+	}
+	err = check_run(&c);
+	if (!err && o->repair != CHECK_REPAIR_NONE)
+		err = repair_file(o, &c, f);
+	if (err && progress_stopped())
+		say_interrupted(o, f);
+	if (!err && o->json)
+		check_print_json(&c.res, f->name);
+	else if (!err)
+		check_print_text(&c.res);
+	err = err ? (int)CHECK_FAILED : exit_code(&c.res);
+	check_free(&c);
+	return err;
+}
+
+static int check_writable(const struct file *f)
+{
+	if (f->writable)
+		return 0;
+	report(f->name, "cannot be written, and so not be repaired; change its permissions, or check it without --repair");
+	return -1;
+}
+
+static int refuse_device(const char *name, const char *wrong, int index)
+{
+	char *path = sysfs_attr(index, "image");
+	char *shown = path ? text_escape(path) : NULL;
+
+	report(name, "%s; detach it, and check its image%s%s", wrong,
+	       shown ? ", " : "", shown ? shown : "");
+	free(path);
+	free(shown);
+	return -1;
+}
+
+/* The image of a device that writes nothing; the tables of others are in memory. */
+static int open_device(struct file *f, const struct check_options *o,
+		       const char *name)
+{
+	struct qcow_ioc_status status;
+	struct device d;
+
+	if (which_device(&d, name))
+		return -1;
+	if (o->repair != CHECK_REPAIR_NONE)
+		return refuse_device(name, "is a device, which cannot be repaired", d.index);
+	if (device_query(d.index, &status))
+		return -1;
+	if (!(status.flags & QCOW_ATTACH_RO))
+		return refuse_device(name, "is a device that is written", d.index);
+	return attached_open(f, NULL, -1, &d, 0, 0) ? -1 : 0;
+}
+
+static int open_image(struct file *f, const struct check_options *o,
+		      const char *name)
+{
+	const struct file_role role = {
+		.write = o->repair != CHECK_REPAIR_NONE,
+	};
+
+	return file_open(f, name, NULL, &role) || (role.write && check_writable(f)) ?
+	       -1 : 0;
+}
+
+static int open_named(struct file *f, const struct check_options *o,
+		      const char *name)
+{
+	int index;
+
+	*f = (struct file) { .fd = -1 };
+	if (which_or_image(name, &index))
+		return -1;
+	return index >= 0 && sysfs_exists(index) ? open_device(f, o, name) :
+						   open_image(f, o, name);
+}
+
+/* A repair asks the driver, too: to write what is attached would destroy it. */
+static int lock_image(struct file *f, const struct check_options *o)
+{
+	bool write = o->repair != CHECK_REPAIR_NONE;
+
+	if (lock_file(f, write) || (write && lock_check_devices(f, true)))
+		return -1;
+	return file_look_again(f);
+}
+
+static int check_image(const struct check_options *o, const char *name)
+{
+	int status = CHECK_FAILED;
+	struct file f;
+
+	progress_catch_signals();
+	/* A limit of the file's size is an error of a write, and nobody has to read. */
+	if (o->repair != CHECK_REPAIR_NONE) {
+		signal(SIGXFSZ, SIG_IGN);
+		signal(SIGPIPE, SIG_IGN);
+	}
+	if (!open_named(&f, o, name) && !lock_image(&f, o))
+		status = check_file(o, &f);
+	file_close(&f);
+	return status;
+}
+
+static int parse_repair(struct check_options *o, const char *what)
+{
+	if (!strcmp(what, "leaks"))
+		o->repair = CHECK_REPAIR_LEAKS;
+	else if (!strcmp(what, "all"))
+		o->repair = CHECK_REPAIR_ALL;
+	else
+		report("--repair", "takes leaks or all");
+	return o->repair == CHECK_REPAIR_NONE;
+}
+
+static int parse_option(struct check_options *o, int opt, char **argv)
+{
+	switch (opt) {
+	case 'r':
+		return parse_repair(o, optarg);
+	case 'J':
+		o->json = true;
+		return 0;
+	case 'h':
+		o->help = true;
+		return 0;
+	case OPT_PROGRESS:
+		return -progress_parse(optarg);
+	}
+	return report_usage("check", argv, options);
+}
+
+/**
+ * check_main() - the check command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int check_main(int argc, char **argv)
+{
+	struct check_options o = { };
+	int err = 0;
+	int opt;
+
+	while (!err && !o.help &&
+	       (opt = getopt_long(argc, argv, "r:Jh", options, NULL)) != -1)
+		err = parse_option(&o, opt, argv);
+	if (err)
+		return err;
+	if (o.help) {
+		fputs(check_usage, stdout);
+		return 0;
+	}
+	if (argc != optind + 1) {
+		report("check", "takes one image or device; see qcowctl check --help");
+		return 1;
+	}
+	return check_image(&o, argv[optind]);
+}

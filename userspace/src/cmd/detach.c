@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl detach: remove a device, or say who uses it.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cmd/command.h"
+#include "cmd/detach.h"
+#include "device/device.h"
+#include "device/in_use.h"
+#include "device/node.h"
+#include "device/which.h"
+#include "lib/report.h"
+#include "lib/sysfs.h"
+
+const char detach_usage[] =
+"Usage: qcowctl detach [options] DEVICE|IMAGE...\n"
+"       qcowctl detach [options] --all\n"
+"\n"
+"Remove block devices that attach has made.\n"
+"\n"
+"     --lazy     a device in use: remove it at its last close\n"
+"     --force    a device in use: fail its I/O now and remove it, after ten\n"
+"                seconds at the latest in the background\n"
+" -a, --all      all devices\n"
+" -h, --help     show this\n";
+
+enum {
+	OPT_LAZY = 256,
+	OPT_FORCE,
+};
+
+static const struct option options[] = {
+	{ "lazy", no_argument, NULL, OPT_LAZY },
+	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "all", no_argument, NULL, 'a' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/**
+ * struct detach - what the command line asks for
+ * @control: the driver's control node, or -1: not opened yet
+ * @flags: QCOW_DETACH_*
+ * @all: all devices
+ * @help: show the usage instead
+ */
+struct detach {
+	int control;
+	u32 flags;
+	bool all;
+	bool help;
+};
+
+/**
+ * struct attempt - a device to detach
+ * @d: how
+ * @index: the N of /dev/qcowN
+ * @diskseq: of its disk; 0: not known
+ * @msg: what the driver says, if it fails
+ */
+struct attempt {
+	const struct detach *d;
+	int index;
+	u64 diskseq;
+	struct qcow_msg msg;
+};
+
+static struct attempt attempt_at(const struct detach *d,
+				 const struct device *device)
+{
+	return (struct attempt) {
+		.d = d,
+		.index = device->index,
+		.diskseq = device->diskseq,
+	};
+}
+
+static int detach_ioctl(void *arg)
+{
+	struct attempt *a = arg;
+	struct qcow_ioc_detach ioc = {
+		.size = sizeof(ioc),
+		.flags = a->d->flags,
+		.index = a->index,
+		.msg = (uintptr_t)a->msg.text,
+		.msg_size = sizeof(a->msg.text),
+		.diskseq = a->diskseq,
+	};
+	int err = ioctl(a->d->control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
+
+	if (err == -E2BIG) {
+		/* The driver is older than the tool. */
+		ioc.size = QCOW_DETACH_SIZE_V1;
+		err = ioctl(a->d->control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
+	}
+	report_from_driver(&a->msg);
+	return err;
+}
+
+static void report_users(const struct detach *d, const struct in_use *u,
+			 int index)
+{
+	in_use_report(u, index, device_openers(d->control, index),
+		      "Use --lazy to detach at last close, --force to fail its I/O now.");
+}
+
+/* Return: 0 if it is detached and all is well; else 1 after saying what is wrong. */
+static int detach_result(const struct attempt *a, int err,
+			 const struct in_use *users)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "/dev/qcow%d", a->index);
+	switch (err) {
+	case 0:
+		if (a->msg.text[0])
+			report_msg(name, err, &a->msg);
+		break;
+	case -EBUSY:
+		report_users(a->d, users, a->index);
+		break;
+	case -ENODEV:
+	case -ENXIO:
+	case -ENOENT:
+		report(name, "no such device; see qcowctl list");
+		break;
+	case -EPERM:
+	case -EACCES:
+		report(name, "only root may detach it (it takes CAP_SYS_ADMIN); use sudo");
+		break;
+	case -EIO:
+		report(name, "detached, but what was written since the last flush, or its bitmaps, are lost: see the kernel log, and check the image with qcowctl check");
+		break;
+	case -EINPROGRESS:
+	case -ESTALE:
+		report_msg(name, err, &a->msg);
+		break;
+	default:
+		report(name, "cannot detach: %s; see the kernel log", strerror(-err));
+	}
+	return !!err;
+}
+
+static bool detach_ready(struct detach *d)
+{
+	if (d->control < 0)
+		d->control = device_control();
+	return d->control >= 0;
+}
+
+static int detach_device(struct detach *d, const struct device *device)
+{
+	struct attempt attempt = attempt_at(d, device);
+	struct in_use users = { };
+	int err;
+
+	if (!detach_ready(d))
+		return 1;
+	err = in_use_patiently(&users, device->index, detach_ioctl, &attempt);
+	err = detach_result(&attempt, err, &users);
+	in_use_free(&users);
+	return err;
+}
+
+/**
+ * detach_again() - undo an attach that cannot be finished
+ * @device: the device, with the diskseq that the driver gave it
+ *
+ * Return: 0, or 1 after saying what is wrong.
+ */
+int detach_again(const struct device *device)
+{
+	struct detach d = { .control = -1 };
+	int err = detach_device(&d, device);
+
+	node_tidy();
+	if (d.control >= 0)
+		close(d.control);
+	return err;
+}
+
+/* All devices, as they are now: a number may be another device's later. */
+static int list_devices(struct device **list)
+{
+	int *numbers, nr = sysfs_devices(&numbers), i;
+
+	*list = xcalloc(nr + 1, sizeof(**list));
+	for (i = 0; i < nr; i++) {
+		(*list)[i].index = numbers[i];
+		if (!sysfs_read_u64(&(*list)[i].diskseq, "/sys/block/qcow%d/diskseq",
+				    numbers[i]))
+			(*list)[i].diskseq = 0;
+	}
+	free(numbers);
+	return nr;
+}
+
+/*
+ * Detach devices that are not in use, and forget them. Return: how many those were;
+ * *@failed is set if one went wrong.
+ */
+static int detach_unused(const struct detach *d, struct device *list, int nr,
+			 int *failed)
+{
+	const struct detach plain = { .control = d->control };
+	struct attempt attempt;
+	int gone = 0;
+	int err;
+
+	while (nr--) {
+		if (list[nr].index < 0 || !sysfs_exists(list[nr].index))
+			continue;
+		attempt = attempt_at(&plain, &list[nr]);
+		err = detach_ioctl(&attempt);
+		if (err == -EBUSY)
+			continue;
+		*failed |= detach_result(&attempt, err, NULL);
+		list[nr].index = -1;
+		gone++;
+	}
+	return gone;
+}
+
+static int detach_all(struct detach *d)
+{
+	struct device *list;
+	int nr = list_devices(&list);
+	int failed = nr && !detach_ready(d);
+
+	if (!failed)
+		/* One may show a file that lies on another: that is free then. */
+		while (detach_unused(d, list, nr, &failed))
+			;
+	while (nr-- && d->control >= 0)
+		if (list[nr].index >= 0 && sysfs_exists(list[nr].index))
+			failed |= detach_device(d, &list[nr]);
+	free(list);
+	return failed;
+}
+
+static int detach_named(struct detach *d, char **names)
+{
+	struct device device;
+	int failed = 0;
+
+	for (; *names; names++)
+		failed |= which_device(&device, *names) ? 1 :
+			  detach_device(d, &device);
+	return failed;
+}
+
+static int parse_option(struct detach *d, int opt, char **argv)
+{
+	switch (opt) {
+	case OPT_LAZY:
+		d->flags |= QCOW_DETACH_LAZY;
+		return 0;
+	case OPT_FORCE:
+		d->flags |= QCOW_DETACH_FORCE;
+		return 0;
+	case 'a':
+		d->all = true;
+		return 0;
+	case 'h':
+		d->help = true;
+		return 0;
+	}
+	return report_usage("detach", argv, options);
+}
+
+static int detach_run(struct detach *d, int nr, char **names)
+{
+	int err;
+
+	if (d->help) {
+		fputs(detach_usage, stdout);
+		return 0;
+	}
+	if (d->flags == (QCOW_DETACH_LAZY | QCOW_DETACH_FORCE)) {
+		report("detach", "--lazy and --force exclude each other; choose one");
+		return 1;
+	}
+	if (d->all != !nr) {
+		report("detach", "takes devices, images or --all; see qcowctl detach --help");
+		return 1;
+	}
+	err = d->all ? detach_all(d) : detach_named(d, names);
+	node_tidy();
+	return err;
+}
+
+/**
+ * detach_main() - the detach command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int detach_main(int argc, char **argv)
+{
+	struct detach d = { .control = -1 };
+	int err = 0;
+	int opt;
+
+	while (!err && !d.help &&
+	       (opt = getopt_long(argc, argv, "ah", options, NULL)) != -1)
+		err = parse_option(&d, opt, argv);
+	if (!err)
+		err = detach_run(&d, argc - optind, argv + optind);
+	if (d.control >= 0)
+		close(d.control);
+	return err;
+}

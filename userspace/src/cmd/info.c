@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl info: what an image is, or the image of a device and how that does.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <stdlib.h>
+
+#include "cmd/command.h"
+#include "cmd/info.h"
+#include "device/device.h"
+#include "device/which.h"
+#include "image/chain.h"
+#include "lib/json.h"
+#include "lib/report.h"
+#include "lib/text.h"
+
+const char info_usage[] =
+"Usage: qcowctl info [options] IMAGE|DEVICE\n"
+"\n"
+"Describe an image, or an attached device and its image.\n"
+"\n"
+"     --chain          its backing files too\n"
+" -J, --json           print JSON, with the keys of qemu-img info\n"
+" -f, --format FORMAT  the image is qcow2, qcow or raw; probe it if not given\n"
+" -h, --help           show this\n";
+
+enum {
+	OPT_CHAIN = 256,
+};
+
+static const struct option options[] = {
+	{ "chain", no_argument, NULL, OPT_CHAIN },
+	{ "json", no_argument, NULL, 'J' },
+	{ "format", required_argument, NULL, 'f' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/**
+ * struct info - what the command line asks for
+ * @chain: backing files too
+ * @json: print JSON
+ * @help: show the usage instead
+ * @format: &enum qcow_format, 0: probe
+ */
+struct info {
+	bool chain;
+	bool json;
+	bool help;
+	u32 format;
+};
+
+static void print_text(const struct chain *c, const struct qcow_ioc_status *status)
+{
+	u32 i;
+
+	for (i = 0; i < c->nr; i++) {
+		if (i)
+			putchar('\n');
+		info_print_image(&c->images[i]);
+	}
+	if (status)
+		info_print_device(status);
+}
+
+static void print_json(const struct chain *c, bool as_array,
+		       const struct qcow_ioc_status *status)
+{
+	struct json_object *array = json_object_new_array();
+	struct json_object *top;
+	u32 i;
+
+	for (i = 0; i < c->nr; i++)
+		json_object_array_add(array, info_json_image(&c->images[i]));
+	top = json_object_array_get_idx(array, 0);
+	if (status)
+		json_object_object_add(top, "device", info_json_device(status));
+	json_print(as_array ? array : json_object_get(top));
+	if (!as_array)
+		json_object_put(array);
+}
+
+static void print_chain(const struct info *o, const struct chain *c,
+			const struct qcow_ioc_status *status)
+{
+	if (o->json)
+		print_json(c, o->chain, status);
+	else
+		print_text(c, status);
+}
+
+static int info_image(const struct info *o, const char *name)
+{
+	const struct chain_options wanted = {
+		.format = o->format,
+		.guess_raw = true,
+		.top_only = !o->chain,
+	};
+	struct chain chain;
+	int err = chain_open(&chain, name, &wanted);
+
+	if (!err)
+		print_chain(o, &chain, NULL);
+	chain_close(&chain);
+	return !!err;
+}
+
+static int info_device(const struct info *o, int index)
+{
+	struct qcow_ioc_status status;
+	struct device d;
+	struct chain chain;
+	int err;
+
+	if (device_query(index, &status))
+		return 1;
+	d = (struct device) { .index = index, .diskseq = status.diskseq };
+	err = chain_open_device(&chain, -1, &d, !o->chain);
+	if (!err)
+		print_chain(o, &chain, &status);
+	else if (!o->json)
+		/* Its image cannot be read: the device is there all the same. */
+		info_print_device(&status);
+	chain_close(&chain);
+	return !!err;
+}
+
+static int parse_option(struct info *o, int opt, char **argv)
+{
+	switch (opt) {
+	case OPT_CHAIN:
+		o->chain = true;
+		return 0;
+	case 'J':
+		o->json = true;
+		return 0;
+	case 'f':
+		return -image_parse_format(&o->format, optarg);
+	case 'h':
+		o->help = true;
+		return 0;
+	}
+	return report_usage("info", argv, options);
+}
+
+static int info_run(const struct info *o, const char *name)
+{
+	int index;
+
+	if (which_or_image(name, &index))
+		return 1;
+	return index >= 0 ? info_device(o, index) : info_image(o, name);
+}
+
+/**
+ * info_main() - the info command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int info_main(int argc, char **argv)
+{
+	struct info o = { };
+	int err = 0;
+	int opt;
+
+	while (!err && !o.help &&
+	       (opt = getopt_long(argc, argv, "Jf:h", options, NULL)) != -1)
+		err = parse_option(&o, opt, argv);
+	if (err)
+		return err;
+	if (o.help) {
+		fputs(info_usage, stdout);
+		return 0;
+	}
+	if (argc != optind + 1) {
+		report("info", "takes one image or device; see qcowctl info --help");
+		return 1;
+	}
+	return info_run(&o, argv[optind]);
+}

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl list: the attached devices as a table or as JSON.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <libsmartcols.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cmd/command.h"
+#include "cmd/list.h"
+#include "device/device.h"
+#include "device/in_use.h"
+#include "device/which.h"
+#include "lib/json.h"
+#include "lib/report.h"
+#include "lib/sysfs.h"
+#include "lib/text.h"
+
+const char list_usage[] =
+"Usage: qcowctl list [options] [DEVICE|IMAGE...]\n"
+"\n"
+"List the attached devices, or those that are named or show an image.\n"
+"\n"
+" -J, --json            print JSON\n"
+" -n, --noheadings      leave out the headings\n"
+" -b, --bytes           print sizes in bytes\n"
+" -O, --output COLUMNS  columns to print, separated by commas; +COLUMNS adds to\n"
+"                       the default ones\n"
+" -h, --help            show this\n"
+"\n"
+"Columns: NAME SIZE FORMAT RO DEPTH OPEN IMAGE MOUNTPOINTS (default),\n"
+"MAJ:MIN OFFSET DIRECT AUTOCLEAR CORRUPT STATE CLUSTER CACHE SNAPSHOT IMAGE-STATE\n"
+"LOG-SEC\n";
+
+static const struct option options[] = {
+	{ "json", no_argument, NULL, 'J' },
+	{ "noheadings", no_argument, NULL, 'n' },
+	{ "bytes", no_argument, NULL, 'b' },
+	{ "output", required_argument, NULL, 'O' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+#define MAX_SHOWN	(2 * LIST_NR_COLUMNS)
+
+/**
+ * struct list - what the command line asks for
+ * @json: print JSON
+ * @noheadings: no headings
+ * @bytes: sizes in bytes
+ * @help: show the usage instead
+ * @shown: the columns
+ * @nr: how many
+ * @names: devices and images, up to a NULL; none: all devices
+ */
+struct list {
+	bool json;
+	bool noheadings;
+	bool bytes;
+	bool help;
+	const struct column *shown[MAX_SHOWN];
+	size_t nr;
+	char **names;
+};
+
+static int add_column(struct list *l, const char *name)
+{
+	char *shown;
+	size_t i;
+
+	for (i = 0; i < LIST_NR_COLUMNS; i++) {
+		if (!text_same_word(name, list_columns[i].key) || l->nr == MAX_SHOWN)
+			continue;
+		l->shown[l->nr++] = &list_columns[i];
+		return 0;
+	}
+	shown = text_escape(name);
+	report("--output", "no column \"%s\"; see qcowctl list --help", shown);
+	free(shown);
+	return 1;
+}
+
+static void add_default_columns(struct list *l)
+{
+	for (l->nr = 0; l->nr < LIST_NR_DEFAULT; l->nr++)
+		l->shown[l->nr] = &list_columns[l->nr];
+}
+
+static bool is_default(const struct list *l)
+{
+	return l->nr == LIST_NR_DEFAULT && l->shown[0] == &list_columns[0];
+}
+
+static int parse_columns(struct list *l, const char *arg)
+{
+	char *copy, *rest, *name;
+	int err = 0;
+
+	if (*arg == '+')
+		arg++;
+	else
+		l->nr = 0;
+	copy = xstrdup(arg);
+	rest = copy;
+	while (!err && (name = strsep(&rest, ",")))
+		err = add_column(l, name);
+	free(copy);
+	return err;
+}
+
+static int parse_option(struct list *l, int opt, char **argv)
+{
+	switch (opt) {
+	case 'J':
+		l->json = true;
+		return 0;
+	case 'n':
+		l->noheadings = true;
+		return 0;
+	case 'b':
+		l->bytes = true;
+		return 0;
+	case 'O':
+		return parse_columns(l, optarg);
+	case 'h':
+		l->help = true;
+		return 0;
+	}
+	return report_usage("list", argv, options);
+}
+
+static bool is_wanted(const struct list *l, int index)
+{
+	char **name = l->names;
+
+	if (!*name)
+		return true;
+	while (*name && !which_is(index, *name))
+		name++;
+	return *name;
+}
+
+/* Return: 0, or 1 after saying which names are of no device. */
+static int check_names(const struct list *l)
+{
+	int *indices, nr = sysfs_devices(&indices);
+	struct device d;
+	char **name;
+	int err = 0;
+	int i;
+
+	for (name = l->names; *name; name++) {
+		for (i = 0; i < nr && !which_is(indices[i], *name); i++)
+			;
+		/* It says why there is none. */
+		if (i == nr && which_device(&d, *name))
+			err = 1;
+	}
+	free(indices);
+	return err;
+}
+
+typedef int add_row(void *to, const struct list *l, const struct row *r);
+
+/* Whether a device is on its way out, which may last if a file below does not answer. */
+static bool any_going(void)
+{
+	int *indices, nr = sysfs_devices(&indices);
+	int control = device_control_quiet();
+	struct qcow_ioc_status status;
+	bool going = false;
+
+	while (nr-- && control >= 0 && !going)
+		going = !device_status(control, indices[nr], &status) &&
+			status.state & QCOW_STATE_GOING;
+	if (control >= 0)
+		close(control);
+	free(indices);
+	return going;
+}
+
+/* Call @add for each attached device. */
+static int for_each_row(const struct list *l, add_row *add, void *to)
+{
+	int *indices, nr = sysfs_devices(&indices);
+	int control = device_control_quiet();
+	struct row r = { .json = l->json, .bytes = l->bytes };
+	int err = 0;
+	int i;
+
+	for (i = 0; i < nr && !err; i++) {
+		r.index = indices[i];
+		r.known = control >= 0 && !device_status(control, r.index, &r.status);
+		if (sysfs_exists(r.index) && is_wanted(l, r.index))
+			err = add(to, l, &r);
+	}
+	if (control >= 0)
+		close(control);
+	free(indices);
+	return err;
+}
+
+static int new_column(struct libscols_table *table, const struct column *c)
+{
+	struct libscols_column *col;
+
+	col = scols_table_new_column(table, c->name, c->width, c->flags);
+	if (!col)
+		return -ENOMEM;
+	if (!(c->flags & SCOLS_FL_WRAP))
+		return 0;
+	scols_column_set_wrapfunc(col, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
+	scols_column_set_safechars(col, "\n");
+	return 0;
+}
+
+static int add_line(void *to, const struct list *l, const struct row *r)
+{
+	struct libscols_line *line = scols_table_new_line(to, NULL);
+	char *text;
+	size_t i;
+
+	if (!line)
+		return -ENOMEM;
+	for (i = 0; i < l->nr; i++) {
+		text = l->shown[i]->text(r);
+		if (text && scols_line_refer_data(line, i, text))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int print_table(const struct list *l)
+{
+	struct libscols_table *table = scols_new_table();
+	int err = table ? 0 : -ENOMEM;
+	size_t i;
+
+	if (!err)
+		err = scols_table_enable_noheadings(table, l->noheadings);
+	/* What is not printable is escaped already. */
+	if (!err)
+		err = scols_table_enable_noencoding(table, 1);
+	for (i = 0; i < l->nr && !err; i++)
+		err = new_column(table, l->shown[i]);
+	if (!err)
+		err = for_each_row(l, add_line, table);
+	if (!err)
+		err = scols_print_table(table);
+	if (err)
+		report("list", "%s", strerror(-err));
+	scols_unref_table(table);
+	return !!err;
+}
+
+static struct json_object *json_mountpoints(const struct row *r)
+{
+	struct json_object *array = json_object_new_array();
+	char **list = in_use_mountpoints(r->index);
+	char *text;
+	size_t i;
+
+	for (i = 0; list[i]; i++) {
+		text = text_utf8(list[i]);
+		json_object_array_add(array, json_object_new_string(text));
+		free(text);
+	}
+	in_use_free_mountpoints(list);
+	return array;
+}
+
+static struct json_object *json_cell(const struct column *c, const struct row *r)
+{
+	struct json_object *value = NULL;
+	char *text;
+
+	if (c->type == CELL_MOUNTPOINTS)
+		return json_mountpoints(r);
+	text = c->text(r);
+	if (!text)
+		return NULL;
+	if (c->type == CELL_NUMBER)
+		value = json_object_new_uint64(strtoull(text, NULL, 0));
+	else if (c->type == CELL_BOOLEAN)
+		value = json_object_new_boolean(text[0] != '0');
+	else
+		value = json_object_new_string(text);
+	free(text);
+	return value;
+}
+
+static int add_object(void *to, const struct list *l, const struct row *r)
+{
+	struct json_object *o = json_object_new_object();
+	size_t i;
+
+	for (i = 0; i < l->nr; i++)
+		json_object_object_add(o, l->shown[i]->key, json_cell(l->shown[i], r));
+	return json_object_array_add(to, o) ? -ENOMEM : 0;
+}
+
+/* Not by libsmartcols, which has no empty arrays. */
+static int print_json(const struct list *l)
+{
+	struct json_object *top = json_object_new_object();
+	struct json_object *array = json_object_new_array();
+
+	json_object_object_add(top, "qcowdevices", array);
+	for_each_row(l, add_object, array);
+	json_print(top);
+	return 0;
+}
+
+/**
+ * list_main() - the list command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int list_main(int argc, char **argv)
+{
+	struct list l = { };
+	int err = 0;
+	int opt;
+
+	add_default_columns(&l);
+	while (!err && !l.help &&
+	       (opt = getopt_long(argc, argv, "JnbO:h", options, NULL)) != -1)
+		err = parse_option(&l, opt, argv);
+	if (err)
+		return err;
+	if (l.help) {
+		fputs(list_usage, stdout);
+		return 0;
+	}
+	l.names = argv + optind;
+	if (is_default(&l) && any_going())
+		add_column(&l, "state");
+	err = l.json ? print_json(&l) : print_table(&l);
+	return check_names(&l) || err;
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The columns of qcowctl list.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <libsmartcols.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmd/list.h"
+#include "device/attached.h"
+#include "device/in_use.h"
+#include "lib/report.h"
+#include "lib/sysfs.h"
+#include "lib/text.h"
+
+static char *text_of_size(const struct row *r, u64 bytes)
+{
+	char buf[32];
+
+	if (r->json || r->bytes)
+		return xasprintf("%llu", (unsigned long long)bytes);
+	text_size(buf, sizeof(buf), bytes);
+	return xstrdup(buf);
+}
+
+static char *cell_name(const struct row *r)
+{
+	return xasprintf("%sqcow%d", r->json ? "/dev/" : "", r->index);
+}
+
+static char *cell_size(const struct row *r)
+{
+	u64 sectors;
+
+	if (!sysfs_read_u64(&sectors, "/sys/block/qcow%d/size", r->index))
+		return NULL;
+	return text_of_size(r, sectors * 512);
+}
+
+static char *cell_ro(const struct row *r)
+{
+	return sysfs_read("/sys/block/qcow%d/ro", r->index);
+}
+
+static char *cell_majmin(const struct row *r)
+{
+	return sysfs_read("/sys/block/qcow%d/dev", r->index);
+}
+
+static char *cell_format(const struct row *r)
+{
+	return sysfs_attr(r->index, "format");
+}
+
+static char *cell_depth(const struct row *r)
+{
+	return sysfs_attr(r->index, "depth");
+}
+
+static char *cell_open(const struct row *r)
+{
+	return sysfs_attr(r->index, "openers");
+}
+
+static char *cell_direct(const struct row *r)
+{
+	return sysfs_attr(r->index, "direct_io");
+}
+
+static char *cell_autoclear(const struct row *r)
+{
+	return sysfs_attr(r->index, "autoclear");
+}
+
+static char *cell_corrupt(const struct row *r)
+{
+	return sysfs_attr(r->index, "corrupt");
+}
+
+static char *cell_offset(const struct row *r)
+{
+	return sysfs_attr(r->index, "offset");
+}
+
+static char *cell_sector_size(const struct row *r)
+{
+	return sysfs_read("/sys/block/qcow%d/queue/logical_block_size", r->index);
+}
+
+/* Of what the image's author chose, which is freed. */
+static char *cell_text(const struct row *r, char *bytes)
+{
+	char *text = bytes ? text_shown(bytes, r->json) : NULL;
+
+	free(bytes);
+	return text;
+}
+
+static char *cell_snapshot(const struct row *r)
+{
+	return cell_text(r, sysfs_attr(r->index, "snapshot"));
+}
+
+/* Where the path leads that the driver shows of an image. */
+enum path_state {
+	PATH_UNKNOWN,
+	PATH_NAMED,
+	PATH_DELETED,
+	PATH_REPLACED,
+	PATH_UNREACHABLE,
+};
+
+/* Milliseconds that looking a path up may take. */
+#define PATH_DEADLINE_MS	1000
+
+/*
+ * In a process of its own, which has nothing open: it may outlive this one by far, and
+ * a pipe to whoever reads the list would stay open.
+ */
+static enum path_state path_looked_up(int index, const char *path)
+{
+	bool is, known;
+	int fd;
+
+	syscall(SYS_close_range, 0U, ~0U, 0U);
+	fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return PATH_UNREACHABLE;
+	is = attached_is_image(index, fd, &known);
+	close(fd);
+	if (!known)
+		return PATH_UNKNOWN;
+	return is ? PATH_NAMED : PATH_REPLACED;
+}
+
+/*
+ * A filesystem that does not answer holds up a process that looks a path up on it, and
+ * no signal ends that: so a child does it.
+ */
+static enum path_state path_leads_to(int index, const char *path)
+{
+	enum path_state state = PATH_UNKNOWN;
+	struct pollfd ended = { .events = POLLIN };
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return PATH_UNKNOWN;
+	if (!pid)
+		_exit(path_looked_up(index, path));
+	ended.fd = syscall(SYS_pidfd_open, pid, 0);
+	if (ended.fd >= 0 && poll(&ended, 1, PATH_DEADLINE_MS) == 1 &&
+	    waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		state = WEXITSTATUS(status);
+	else
+		kill(pid, SIGKILL);
+	if (ended.fd >= 0)
+		close(ended.fd);
+	return state;
+}
+
+/* The kernel adds " (deleted)" to the path of a file that was. */
+static enum path_state path_state(const struct row *r, const char *path)
+{
+	static const char deleted[] = " (deleted)";
+	size_t len = strlen(path), n = sizeof(deleted) - 1;
+	enum path_state state = PATH_UNKNOWN;
+
+	/* A device that goes may wait for the very filesystem that has the path. */
+	if (r->known && !(r->status.state & QCOW_STATE_GOING))
+		state = path_leads_to(r->index, path);
+	if (state != PATH_NAMED && len > n && !strcmp(path + len - n, deleted))
+		return PATH_DELETED;
+	return state;
+}
+
+static char *cell_image(const struct row *r)
+{
+	char *path = sysfs_attr(r->index, "image");
+	const char *more = "";
+	char *text;
+
+	if (!path || r->json)
+		return cell_text(r, path);
+	switch (path_state(r, path)) {
+	case PATH_REPLACED:
+		more = " (another file now)";
+		break;
+	case PATH_UNREACHABLE:
+		more = " (not found by that name)";
+		break;
+	default:
+		break;
+	}
+	text = text_shown(path, false);
+	free(path);
+	path = xasprintf("%s%s", text, more);
+	free(text);
+	return path;
+}
+
+static char *cell_image_state(const struct row *r)
+{
+	static const char *const names[] = {
+		[PATH_UNKNOWN] = "unknown",
+		[PATH_NAMED] = "named",
+		[PATH_DELETED] = "deleted",
+		[PATH_REPLACED] = "replaced",
+		[PATH_UNREACHABLE] = "unreachable",
+	};
+	char *path = sysfs_attr(r->index, "image");
+	enum path_state state = path ? path_state(r, path) : PATH_UNKNOWN;
+
+	free(path);
+	return xstrdup(names[state]);
+}
+
+static char *cell_mountpoints(const struct row *r)
+{
+	char **list = in_use_mountpoints(r->index);
+	char *text = NULL;
+	char *more, *path;
+	size_t i;
+
+	for (i = 0; list[i]; i++) {
+		path = text_shown(list[i], r->json);
+		more = xasprintf("%s%s%s", text ? text : "", text ? "\n" : "", path);
+		free(path);
+		free(text);
+		text = more;
+	}
+	in_use_free_mountpoints(list);
+	return text;
+}
+
+static char *cell_state(const struct row *r)
+{
+	u32 state = r->status.state;
+	const char *corrupt = state & QCOW_STATE_CORRUPT ? "corrupt" : "";
+	const char *leaves = "";
+
+	if (!r->known)
+		return NULL;
+	if (state & QCOW_STATE_GOING)
+		leaves = "going";
+	else if (state & QCOW_STATE_LAZY)
+		leaves = "lazy";
+	if (!*corrupt && !*leaves)
+		return xstrdup("ok");
+	return xasprintf("%s%s%s", corrupt, *corrupt && *leaves ? "," : "", leaves);
+}
+
+static char *cell_cluster(const struct row *r)
+{
+	return r->known ? text_of_size(r, r->status.cluster_size) : NULL;
+}
+
+static char *cell_cache(const struct row *r)
+{
+	return r->known ? text_of_size(r, r->status.cache_size) : NULL;
+}
+
+/* The default ones first. */
+const struct column list_columns[LIST_NR_COLUMNS] = {
+	{ "NAME", "name", 0.1, 0, CELL_STRING, cell_name },
+	{ "SIZE", "size", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_size },
+	{ "FORMAT", "format", 5, 0, CELL_STRING, cell_format },
+	{ "RO", "ro", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_ro },
+	{ "DEPTH", "depth", 1, SCOLS_FL_RIGHT, CELL_NUMBER, cell_depth },
+	{ "OPEN", "open", 1, SCOLS_FL_RIGHT, CELL_NUMBER, cell_open },
+	{ "IMAGE", "image", 0.3, 0, CELL_STRING, cell_image },
+	{ "MOUNTPOINTS", "mountpoints", 0.2, SCOLS_FL_WRAP, CELL_MOUNTPOINTS, cell_mountpoints },
+	{ "MAJ:MIN", "maj:min", 5, SCOLS_FL_RIGHT, CELL_STRING, cell_majmin },
+	{ "OFFSET", "offset", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_offset },
+	{ "DIRECT", "direct", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_direct },
+	{ "AUTOCLEAR", "autoclear", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_autoclear },
+	{ "CORRUPT", "corrupt", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_corrupt },
+	{ "STATE", "state", 5, 0, CELL_STRING, cell_state },
+	{ "CLUSTER", "cluster", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cluster },
+	{ "CACHE", "cache", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cache },
+	{ "SNAPSHOT", "snapshot", 5, 0, CELL_STRING, cell_snapshot },
+	{ "IMAGE-STATE", "image-state", 5, 0, CELL_STRING, cell_image_state },
+	{ "LOG-SEC", "log-sec", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_sector_size },
+};

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl: block devices of QEMU disk images.
+ */
+#include <fcntl.h>
+#include <getopt.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cmd/command.h"
+#include "lib/report.h"
+#include "lib/text.h"
+
+static const struct command {
+	const char *name;
+	int (*main)(int argc, char **argv);
+	const char *usage;
+	const char *help;
+} commands[] = {
+	{ "attach", attach_main, attach_usage, "make a block device of an image" },
+	{ "detach", detach_main, detach_usage, "remove a block device" },
+	{ "list", list_main, list_usage, "list the attached devices" },
+	{ "info", info_main, info_usage, "describe an image or a device" },
+	{ "map", map_main, map_usage, "show where the bytes of a disk lie" },
+	{ "bitmap", bitmap_main, bitmap_usage, "show and change what tracks an image's writes" },
+	{ "snapshot", snapshot_main, snapshot_usage, "list, make, delete and apply snapshots" },
+	{ "resize", resize_main, resize_usage, "give a disk another size" },
+	{ "stream", stream_main, stream_usage, "make backing files unnecessary" },
+	{ "commit", commit_main, commit_usage, "write an image's data to its backing file" },
+	{ "check", check_main, check_usage, "check the metadata of an image" },
+};
+
+static void print_usage(FILE *to)
+{
+	size_t i;
+
+	fputs("Usage: qcowctl COMMAND [options] [arguments]\n\n"
+	      "Use QEMU disk images as block devices of this host.\n\n"
+	      "Commands:\n", to);
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(to, " %-8s %s\n", commands[i].name, commands[i].help);
+	fputs("\nOptions:\n"
+	      " -h, --help     show this, or after a command, its options\n"
+	      " -V, --version  show the version, also after a command\n\n"
+	      "For more see qcowctl(8).\n", to);
+}
+
+static const struct command *find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+	report(name, "no such command");
+	print_usage(stderr);
+	return 1;
+}
+
+static int help_main(int argc, char **argv)
+{
+	const struct command *c;
+
+	if (argc < 2) {
+		print_usage(stdout);
+		return 0;
+	}
+	c = find_command(argv[1]);
+	if (!c)
+		return unknown_command(argv[1]);
+	fputs(c->usage, stdout);
+	return 0;
+}
+
+static int version_main(void)
+{
+	puts("qcowctl " QCOW_VERSION);
+	return 0;
+}
+
+static bool is_help(const char *s)
+{
+	return !strcmp(s, "-h") || !strcmp(s, "--help") || !strcmp(s, "help");
+}
+
+static bool is_version(const char *s)
+{
+	return !strcmp(s, "-V") || !strcmp(s, "--version");
+}
+
+static int run(int argc, char **argv)
+{
+	const struct command *c;
+
+	if (argc < 2) {
+		print_usage(stderr);
+		return 1;
+	}
+	if (is_help(argv[1]))
+		return help_main(argc - 1, argv + 1);
+	if (is_version(argv[1]) || !strcmp(argv[1], "version"))
+		return version_main();
+	c = find_command(argv[1]);
+	if (c && argc > 2 && is_version(argv[2]))
+		return version_main();
+	return c ? c->main(argc - 1, argv + 1) : unknown_command(argv[1]);
+}
+
+/* An image that became descriptor 2 would be given the messages. */
+static int open_standard_files(void)
+{
+	int fd;
+
+	for (fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return -1;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	if (open_standard_files())
+		return 1;
+	setlocale(LC_CTYPE, "");
+	opterr = 0;
+	status = run(argc, argv);
+	if (fflush(stdout) || ferror(stdout)) {
+		report("standard output", "cannot write: %s", strerror(errno));
+		return 1;
+	}
+	return status;
+}

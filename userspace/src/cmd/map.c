@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl map: where in which file of a chain the bytes of a disk lie, as a table
+ * or as the JSON that qemu-img map prints.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cmd/bitmap.h"
+#include "cmd/command.h"
+#include "cmd/map.h"
+#include "device/which.h"
+#include "lib/report.h"
+#include "lib/sysfs.h"
+#include "lib/text.h"
+
+const char map_usage[] =
+"Usage: qcowctl map [options] IMAGE|DEVICE\n"
+"\n"
+"Show which bytes of a disk lie where in an image and its backing files, of an\n"
+"image or of an attached device's.\n"
+"\n"
+" -J, --json           print JSON, equal to that of qemu-img map\n"
+"     --bitmap NAME    show instead what a bitmap says was written\n"
+" -f, --format FORMAT  the image is qcow2, qcow or raw; probe it if not given\n"
+" -h, --help           show this\n";
+
+enum {
+	OPT_BITMAP = 256,
+};
+
+static const struct option options[] = {
+	{ "json", no_argument, NULL, 'J' },
+	{ "bitmap", required_argument, NULL, OPT_BITMAP },
+	{ "format", required_argument, NULL, 'f' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/**
+ * struct entry - a line of a map
+ * @e: the range; its @mapped and @offset are of the layer that has it
+ * @depth: number of that layer, 0: the first image
+ * @present: a layer has it, rather than that it is zeros because none has
+ */
+struct entry {
+	struct map_extent e;
+	u32 depth;
+	bool present;
+};
+
+/**
+ * struct map - what the command line asks for, and the map as it is made
+ * @json: print JSON
+ * @help: show the usage instead
+ * @format: &enum qcow_format, 0: probe
+ * @bitmap: name of the bitmap to show, or NULL
+ * @chain: the images
+ * @layers: one for each
+ * @digits: columns of the table for a byte's number
+ * @lines: printed so far
+ */
+struct map {
+	bool json;
+	bool help;
+	u32 format;
+	const char *bitmap;
+	struct chain chain;
+	struct map_layer *layers;
+	int digits;
+	u64 lines;
+};
+
+/* --- Printing --- */
+
+static const char *kind_of(const struct entry *n)
+{
+	if (n->e.compressed)
+		return "compressed";
+	if (n->e.data)
+		return n->e.zero ? "unwritten" : "data";
+	return n->present ? "zero" : "none";
+}
+
+static const char *true_false(bool b)
+{
+	return b ? "true" : "false";
+}
+
+static void print_json(const struct map *m, const struct entry *n)
+{
+	printf("%s{ \"start\": %llu, \"length\": %llu, \"depth\": %u, \"present\": %s, \"zero\": %s, \"data\": %s",
+	       m->lines ? ",\n" : "[", (unsigned long long)n->e.start,
+	       (unsigned long long)n->e.length, n->depth,
+	       true_false(n->present), true_false(n->e.zero),
+	       true_false(n->e.data));
+	if (n->e.mapped)
+		printf(", \"offset\": %llu", (unsigned long long)n->e.offset);
+	putchar('}');
+}
+
+static void print_line(const struct map *m, const struct entry *n)
+{
+	const struct file *f = map_layer_file(map_layer_at(m->layers, n->depth));
+	char *name;
+
+	printf("%*llu %*llu %5u %-10s", m->digits,
+	       (unsigned long long)n->e.start, m->digits,
+	       (unsigned long long)n->e.length, n->depth, kind_of(n));
+	if (n->e.mapped) {
+		name = text_escape(f->name);
+		printf(" %*llu %s", m->digits, (unsigned long long)n->e.offset,
+		       name);
+		free(name);
+	}
+	putchar('\n');
+}
+
+static void print_entry(struct map *m, const struct entry *n)
+{
+	if (m->json)
+		print_json(m, n);
+	else if (n->e.length)
+		print_line(m, n);
+	m->lines++;
+}
+
+/* Wide enough for every byte's number there may be, as lines go out at once. */
+static int count_digits(const struct map *m)
+{
+	u64 most = map_layer_size(m->layers);
+	int digits = 6;
+	u32 i;
+
+	for (i = 0; i < m->chain.nr; i++)
+		if (map_layer_file(map_layer_at(m->layers, i))->size > most)
+			most = map_layer_file(map_layer_at(m->layers, i))->size;
+	while (digits < 20 && most >= 1000000) {
+		most /= 10;
+		digits++;
+	}
+	return digits;
+}
+
+static void print_start(struct map *m)
+{
+	m->digits = count_digits(m);
+	if (!m->json)
+		printf("%*s %*s DEPTH %-10s %*s FILE\n", m->digits, "START",
+		       m->digits, "LENGTH", "TYPE", m->digits, "OFFSET");
+}
+
+/* --- Making the map --- */
+
+/* The first layer that has the byte, or that shows no layer below it. */
+static int find_entry(const struct map *m, u64 start, struct entry *n)
+{
+	u64 length = map_layer_size(m->layers) - start;
+	struct map_layer *below;
+
+	for (n->depth = 0;; n->depth++) {
+		if (map_layer_find(map_layer_at(m->layers, n->depth), start, &n->e))
+			return -1;
+		length = min(length, n->e.length);
+		n->e.length = length;
+		n->present = n->e.data || n->e.zero;
+		if (n->present)
+			return 0;
+		if (n->depth + 1 == m->chain.nr)
+			break;
+		below = map_layer_at(m->layers, n->depth + 1);
+		if (start >= map_layer_size(below))
+			break;
+	}
+	n->e.zero = true;
+	return 0;
+}
+
+static bool entry_continues(const struct entry *a, const struct entry *b)
+{
+	return a->depth == b->depth && a->present == b->present &&
+	       a->e.data == b->e.data && a->e.zero == b->e.zero &&
+	       a->e.compressed == b->e.compressed &&
+	       a->e.mapped == b->e.mapped &&
+	       (!a->e.mapped || a->e.offset + a->e.length == b->e.offset);
+}
+
+static int print_map(struct map *m)
+{
+	u64 size = map_layer_size(m->layers), start = 0;
+	struct entry now = { }, next;
+
+	print_start(m);
+	while (start < size && !ferror(stdout)) {
+		if (find_entry(m, start, &next))
+			return -1;
+		start += next.e.length;
+		if (now.e.length && entry_continues(&now, &next)) {
+			now.e.length += next.e.length;
+			continue;
+		}
+		if (now.e.length)
+			print_entry(m, &now);
+		now = next;
+	}
+	print_entry(m, &now);
+	if (m->json)
+		puts("]");
+	return 0;
+}
+
+/* Entries are not encrypted: no key is needed for them. */
+static int check_supported(const struct chain *c)
+{
+	struct qcow_msg msg = { };
+	u32 i;
+	int err;
+
+	for (i = 0; i < c->nr; i++) {
+		if (!image_has_tables(&c->images[i]))
+			continue;
+		err = qcow_header_supported(&c->images[i].header, &msg);
+		if (err) {
+			report_msg(c->images[i].file.name, err, &msg);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Of the chain in @m, which is closed. */
+static int map_chain(struct map *m)
+{
+	int err = check_supported(&m->chain);
+
+	if (!err) {
+		m->layers = map_layers_new(&m->chain);
+		err = print_map(m);
+		map_layers_free(m->layers, m->chain.nr);
+	}
+	chain_close(&m->chain);
+	return !!err;
+}
+
+static int map_image(struct map *m, const char *name)
+{
+	const struct chain_options wanted = {
+		.format = m->format,
+		.guess_raw = true,
+	};
+
+	if (!chain_open(&m->chain, name, &wanted))
+		return map_chain(m);
+	chain_close(&m->chain);
+	return 1;
+}
+
+/* Have the driver write what it has not yet, tables included. */
+static int sync_device(int index)
+{
+	char *name = xasprintf("/dev/qcow%d", index);
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	int err = fd < 0 || fsync(fd);
+
+	if (err)
+		report(name, "cannot sync: %s; see the kernel log", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	free(name);
+	return err ? -1 : 0;
+}
+
+/* The tables that are walked are those of the disk as it is now. */
+static int check_current(int index)
+{
+	char *snapshot = sysfs_attr(index, "snapshot");
+	bool current = !snapshot || !snapshot[0];
+	char *name;
+
+	if (!current) {
+		name = xasprintf("/dev/qcow%d", index);
+		report(name, "shows snapshot %s of its image, and map knows the disk as it is now; copy it with qemu-img convert -l, and map that",
+		       snapshot);
+		free(name);
+	}
+	free(snapshot);
+	return current ? 0 : -1;
+}
+
+static int map_device(struct map *m, const char *name)
+{
+	struct device d;
+
+	if (which_device(&d, name) || check_current(d.index) || sync_device(d.index))
+		return 1;
+	if (!chain_open_device(&m->chain, -1, &d, false))
+		return map_chain(m);
+	chain_close(&m->chain);
+	return 1;
+}
+
+static int parse_option(struct map *m, int opt, char **argv)
+{
+	switch (opt) {
+	case 'J':
+		m->json = true;
+		return 0;
+	case OPT_BITMAP:
+		m->bitmap = optarg;
+		return 0;
+	case 'f':
+		return -image_parse_format(&m->format, optarg);
+	case 'h':
+		m->help = true;
+		return 0;
+	}
+	return report_usage("map", argv, options);
+}
+
+/**
+ * map_main() - the map command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int map_main(int argc, char **argv)
+{
+	struct map m = { };
+	int err = 0;
+	int index, opt;
+
+	while (!err && !m.help &&
+	       (opt = getopt_long(argc, argv, "Jf:h", options, NULL)) != -1)
+		err = parse_option(&m, opt, argv);
+	if (err)
+		return err;
+	if (m.help) {
+		fputs(map_usage, stdout);
+		return 0;
+	}
+	if (argc != optind + 1) {
+		report("map", "takes one image or device; see qcowctl map --help");
+		return 1;
+	}
+	if (m.bitmap)
+		return bitmap_map(argv[optind], m.format, m.bitmap, m.json);
+	if (which_or_image(argv[optind], &index))
+		return 1;
+	return index >= 0 ? map_device(&m, argv[optind]) :
+			    map_image(&m, argv[optind]);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_MAP_H
+#define _QCOWCTL_MAP_H
+
+#include "image/chain.h"
+
+/**
+ * struct map_extent - a range of a disk that is alike
+ * @start: bytes into the disk
+ * @length: bytes
+ * @data: stored as bytes in a file
+ * @zero: reads as zeros
+ * @compressed: stored compressed
+ * @mapped: has a place in a file
+ * @offset: of that, bytes into the file; 0 if there is none
+ *
+ * Neither @data nor @zero: the image does not hold it.
+ */
+struct map_extent {
+	u64 start;
+	u64 length;
+	bool data;
+	bool zero;
+	bool compressed;
+	bool mapped;
+	u64 offset;
+};
+
+struct map_layer;
+
+struct map_layer *map_layers_new(const struct chain *c);
+void map_layers_free(struct map_layer *layers, u32 nr);
+struct map_layer *map_layer_at(struct map_layer *layers, u32 depth);
+u64 map_layer_size(const struct map_layer *l);
+const struct file *map_layer_file(const struct map_layer *l);
+int map_layer_find(struct map_layer *l, u64 start, struct map_extent *e);
+
+#endif /* _QCOWCTL_MAP_H */

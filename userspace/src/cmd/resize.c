@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl resize: give a disk another size, in use or not.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#include "cmd/command.h"
+#include "cmd/operand.h"
+#include "device/device.h"
+#include "device/in_use.h"
+#include "device/node.h"
+#include "image/image.h"
+#include "lib/progress.h"
+#include "lib/report.h"
+#include "lib/text.h"
+
+const char resize_usage[] =
+"Usage: qcowctl resize [options] IMAGE|DEVICE [[+|-]SIZE|max]\n"
+"\n"
+"Make a disk larger or smaller, also while it is in use. What a larger disk has\n"
+"more of reads as zeros; what a smaller one has less of is lost. Without a size, or\n"
+"with max, a raw image's disk ends where its file or block device ends by now.\n"
+"\n"
+"     --force          make a device smaller though it is in use\n"
+" -f, --format FORMAT  of an image that is not attached: qcow2, qcow or raw; probe\n"
+"                      it for the first two if not given\n"
+"     --key-file FILE  as of attach, for an image that is not attached\n"
+" -h, --help           show this\n";
+
+enum {
+	OPT_FORCE = 256,
+	OPT_KEY_FILE,
+};
+
+static const struct option options[] = {
+	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "format", required_argument, NULL, 'f' },
+	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/**
+ * struct resize - what the command line asks for
+ * @bytes: a size, or how much more or less
+ * @sign: of @bytes: '+', '-', or 0: it is the size
+ * @format: of an image that is not attached
+ * @flags: QCOW_RESIZE_*
+ * @keys: of an image that is not attached
+ * @help: show the usage instead
+ */
+struct resize {
+	u64 bytes;
+	char sign;
+	u32 format;
+	u32 flags;
+	struct keys_options keys;
+	bool help;
+};
+
+static int parse_size(struct resize *r, const char *arg)
+{
+	const char *digits = arg;
+	char *shown;
+
+	if (!arg || !strcmp(arg, "max")) {
+		r->flags |= QCOW_RESIZE_MAX;
+		return 0;
+	}
+	if (arg[0] == '+' || arg[0] == '-')
+		r->sign = *digits++;
+	if (!text_parse_size(digits, &r->bytes) && !(r->bytes % 512))
+		return 0;
+	shown = text_escape(arg);
+	report("resize", "bad size \"%s\"; give bytes, a multiple of 512, such as 20G or +5G, or max",
+	       shown);
+	free(shown);
+	return -1;
+}
+
+static int parse_option(struct resize *r, int opt, char **argv)
+{
+	switch (opt) {
+	case OPT_FORCE:
+		r->flags |= QCOW_RESIZE_FORCE;
+		return 0;
+	case OPT_KEY_FILE:
+		return keys_add_file(&r->keys, optarg);
+	case 'f':
+		return image_parse_format(&r->format, optarg);
+	case 'h':
+		r->help = true;
+		return 0;
+	}
+	report_usage("resize", argv, options);
+	return -1;
+}
+
+/* The size that is asked for of a disk of @now bytes; 0: there is none. */
+static u64 wanted_size(const struct resize *r, u64 now)
+{
+	switch (r->sign) {
+	case '+':
+		return r->bytes > UINT64_MAX - now ? 0 : now + r->bytes;
+	case '-':
+		return r->bytes < now ? now - r->bytes : 0;
+	}
+	return r->bytes;
+}
+
+/**
+ * struct attempt - what is tried as long as the device is in use
+ * @control: the driver's control node
+ * @ioc: the argument
+ */
+struct attempt {
+	int control;
+	struct qcow_ioc_resize *ioc;
+};
+
+static int resize_ioctl(void *arg)
+{
+	const struct attempt *a = arg;
+
+	return ioctl(a->control, QCOW_IOC_RESIZE, a->ioc) ? -errno : 0;
+}
+
+static void report_users(const struct in_use *users, const struct operand *o)
+{
+	in_use_report(users, o->index, device_openers(o->control, o->index),
+		      "A smaller disk would lose what they may have at its end; --force does it all the same.");
+}
+
+/* The new size, or 0 after saying what is wrong with it. */
+static u64 choose_size(const struct resize *r, struct operand *o)
+{
+	struct qcow_ioc_status status;
+	u64 wanted;
+
+	if (operand_status(o, &status))
+		return 0;
+	wanted = wanted_size(r, status.bytes);
+	if (!wanted)
+		report(o->name, "has %llu bytes; there is no such size", status.bytes);
+	return wanted;
+}
+
+static void report_failure(const struct operand *o, int err, u32 flags,
+			   const struct qcow_msg *msg)
+{
+	if (err == -EINVAL && flags & QCOW_RESIZE_MAX && !msg->text[0])
+		report(o->name, "the driver is too old to look at its size; give one");
+	else
+		report_msg(o->name, err, msg);
+}
+
+static int resize_device(const struct resize *r, struct operand *o)
+{
+	struct qcow_msg msg = { };
+	struct qcow_ioc_resize ioc = {
+		.size = sizeof(ioc),
+		.flags = r->flags,
+		.index = o->index,
+		.msg = (uintptr_t)msg.text,
+		.msg_size = sizeof(msg.text),
+		.diskseq = o->diskseq,
+	};
+	struct attempt attempt = { .control = o->control, .ioc = &ioc };
+	struct in_use users = { };
+	int err;
+
+	if (!(r->flags & QCOW_RESIZE_MAX)) {
+		ioc.bytes = choose_size(r, o);
+		if (!ioc.bytes)
+			return -1;
+	}
+	err = in_use_patiently(&users, o->index, resize_ioctl, &attempt);
+	report_from_driver(&msg);
+	if (err == -EBUSY)
+		report_users(&users, o);
+	else if (err)
+		report_failure(o, err, r->flags, &msg);
+	else if (msg.text[0])
+		report(o->name, "%s", msg.text);
+	in_use_free(&users);
+	if (!err)
+		node_refresh(o->index);
+	return err ? -1 : 0;
+}
+
+static int resize_named(const struct resize *r, const char *name)
+{
+	struct operand o;
+	int err;
+
+	if (operand_open(&o, name, r->format, &r->keys))
+		return 1;
+	/* The driver ends it then, and says which size the disk has. */
+	progress_catch_signals();
+	err = resize_device(r, &o);
+	if (operand_close(&o))
+		err = -1;
+	return !!err;
+}
+
+/* "-5G" is a size, not an option. */
+static bool is_size(const char *arg)
+{
+	return arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9';
+}
+
+/* Take such a size out of what getopt_long() gets to see; NULL if there is none. */
+static const char *take_size(int *argc, char **argv)
+{
+	const char *size;
+	int i;
+
+	for (i = 1; i < *argc && strcmp(argv[i], "--"); i++) {
+		if (!is_size(argv[i]))
+			continue;
+		size = argv[i];
+		memmove(&argv[i], &argv[i + 1], (*argc - i) * sizeof(*argv));
+		--*argc;
+		return size;
+	}
+	return NULL;
+}
+
+/**
+ * resize_main() - the resize command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int resize_main(int argc, char **argv)
+{
+	const char *size = take_size(&argc, argv);
+	struct resize r = { };
+	int err = 0;
+	int opt;
+
+	while (!err && !r.help &&
+	       (opt = getopt_long(argc, argv, "f:h", options, NULL)) != -1)
+		err = parse_option(&r, opt, argv);
+	if (!err && r.help) {
+		fputs(resize_usage, stdout);
+		free(r.keys.files);
+		return 0;
+	}
+	if (!err && !size && argc == optind + 2)
+		size = argv[--argc];
+	if (!err && argc != optind + 1) {
+		report("resize", "takes an image or device, and a size or max; see qcowctl resize --help");
+		err = -1;
+	}
+	if (!err)
+		err = parse_size(&r, size);
+	if (!err)
+		err = resize_named(&r, argv[optind]);
+	free(r.keys.files);
+	return !!err;
+}

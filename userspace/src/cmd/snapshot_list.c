@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The snapshots of an image, read from its file, as a table or as JSON.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <time.h>
+
+#include "cmd/snapshot.h"
+#include "lib/json.h"
+#include "lib/report.h"
+#include "lib/text.h"
+
+static int table_damaged(const struct image *img)
+{
+	report(img->file.name, "its snapshot table is damaged; see qcowctl check");
+	return -1;
+}
+
+static char *read_string(const struct image *img, u64 offset, u32 len)
+{
+	char *s = xcalloc(len + 1, 1);
+
+	if (!file_read(&img->file, s, len, offset, NULL))
+		return s;
+	free(s);
+	return NULL;
+}
+
+static int read_one(const struct image *img, const struct qcow_layout *lay,
+		    u64 at, struct snapshot *snap)
+{
+	struct {
+		struct qcow_disk_snapshot fixed;
+		struct qcow_disk_snapshot_extra extra;
+	} disk = { };
+	u64 id;
+
+	if (file_read(&img->file, &disk, sizeof(disk), at, NULL))
+		return -1;
+	if (qcow_entry_snapshot(lay, &disk.fixed, &disk.extra, &snap->s))
+		return table_damaged(img);
+	id = at + snap->s.id_offset;
+	snap->id = read_string(img, id, snap->s.id_len);
+	snap->name = read_string(img, id + snap->s.id_len, snap->s.name_len);
+	return snap->id && snap->name ? 0 : -1;
+}
+
+/**
+ * snapshot_read_all() - read an image's snapshot table
+ * @img: a loaded qcow2 image
+ * @list: the result: as many as its header says, for snapshot_free_all()
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int snapshot_read_all(const struct image *img, struct snapshot **list)
+{
+	u64 start = img->header.snapshots_offset, at = start;
+	u32 nr = img->header.nr_snapshots, i;
+	struct snapshot *snaps = xcalloc(nr + 1, sizeof(*snaps));
+	struct qcow_layout lay;
+	int err = 0;
+
+	qcow_layout_init(&lay, &img->header);
+	for (i = 0; !err && i < nr; i++) {
+		err = read_one(img, &lay, at, &snaps[i]);
+		at += snaps[i].s.entry_bytes;
+		if (!err && at - start > QCOW_DISK_MAX_SNAPSHOT_TABLE)
+			err = table_damaged(img);
+	}
+	if (err) {
+		snapshot_free_all(snaps, nr);
+		return -1;
+	}
+	*list = snaps;
+	return 0;
+}
+
+void snapshot_free_all(struct snapshot *list, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		free(list[i].id);
+		free(list[i].name);
+	}
+	free(list);
+}
+
+/* --- Table --- */
+
+static char *cell_id(const struct snapshot *s)
+{
+	return text_escape(s->id);
+}
+
+static char *cell_name(const struct snapshot *s)
+{
+	return text_escape(s->name);
+}
+
+static char *cell_vm_size(const struct snapshot *s)
+{
+	char buf[32];
+
+	if (!s->s.vm_state_size)
+		return xstrdup("0");
+	text_size(buf, sizeof(buf), s->s.vm_state_size);
+	return xstrdup(buf);
+}
+
+static char *cell_date(const struct snapshot *s)
+{
+	time_t when = s->s.date_sec;
+	char buf[64] = "";
+	struct tm tm;
+
+	if (localtime_r(&when, &tm))
+		strftime(buf, sizeof(buf), "%Y-%m-%d %H:%M:%S", &tm);
+	return xstrdup(buf);
+}
+
+static char *cell_clock(const struct snapshot *s)
+{
+	u64 ms = s->s.vm_clock / 1000000;
+
+	return xasprintf("%02llu:%02llu:%02llu.%03llu",
+			 (unsigned long long)ms / 3600000,
+			 (unsigned long long)ms / 60000 % 60,
+			 (unsigned long long)ms / 1000 % 60,
+			 (unsigned long long)ms % 1000);
+}
+
+static char *cell_icount(const struct snapshot *s)
+{
+	if (s->s.icount == ~0ULL)
+		return xstrdup("");
+	return xasprintf("%llu", (unsigned long long)s->s.icount);
+}
+
+static const struct {
+	const char *name;
+	bool right;
+	char *(*text)(const struct snapshot *s);
+} columns[] = {
+	{ "ID", false, cell_id },
+	{ "TAG", false, cell_name },
+	{ "VM SIZE", true, cell_vm_size },
+	{ "DATE", false, cell_date },
+	{ "VM CLOCK", true, cell_clock },
+	{ "ICOUNT", true, cell_icount },
+};
+
+struct line {
+	char *cells[ARRAY_SIZE(columns)];
+};
+
+static void print_cell(size_t column, const char *text, int width)
+{
+	int pad = width - text_width(text);
+	bool last = column + 1 == ARRAY_SIZE(columns);
+
+	if (columns[column].right)
+		printf("%*s", pad, "");
+	fputs(text, stdout);
+	if (!columns[column].right && !last)
+		printf("%*s", pad, "");
+	putchar(last ? '\n' : ' ');
+}
+
+static void print_lines(const struct line *lines, u32 nr)
+{
+	int widths[ARRAY_SIZE(columns)];
+	size_t i;
+	u32 n;
+
+	for (i = 0; i < ARRAY_SIZE(columns); i++) {
+		widths[i] = text_width(columns[i].name);
+		for (n = 0; n < nr; n++)
+			if (text_width(lines[n].cells[i]) > widths[i])
+				widths[i] = text_width(lines[n].cells[i]);
+		print_cell(i, columns[i].name, widths[i]);
+	}
+	for (n = 0; n < nr; n++)
+		for (i = 0; i < ARRAY_SIZE(columns); i++)
+			print_cell(i, lines[n].cells[i], widths[i]);
+}
+
+static void print_table(const struct snapshot *list, u32 nr)
+{
+	struct line *lines = xcalloc(nr + 1, sizeof(*lines));
+	size_t i;
+	u32 n;
+
+	for (n = 0; n < nr; n++)
+		for (i = 0; i < ARRAY_SIZE(columns); i++)
+			lines[n].cells[i] = columns[i].text(&list[n]);
+	if (nr)
+		print_lines(lines, nr);
+	for (n = 0; n < nr; n++)
+		for (i = 0; i < ARRAY_SIZE(columns); i++)
+			free(lines[n].cells[i]);
+	free(lines);
+}
+
+/* --- JSON --- */
+
+/* The keys are those of qemu-img info. */
+static struct json_object *json_one(const struct snapshot *s)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "id", json_text(s->id));
+	json_object_object_add(o, "name", json_text(s->name));
+	json_object_object_add(o, "vm-state-size",
+			       json_object_new_uint64(s->s.vm_state_size));
+	json_object_object_add(o, "date-sec", json_object_new_int64(s->s.date_sec));
+	json_object_object_add(o, "date-nsec", json_object_new_int64(s->s.date_nsec));
+	json_object_object_add(o, "vm-clock-sec",
+			       json_object_new_uint64(s->s.vm_clock / 1000000000));
+	json_object_object_add(o, "vm-clock-nsec",
+			       json_object_new_uint64(s->s.vm_clock % 1000000000));
+	if (s->s.icount != ~0ULL)
+		json_object_object_add(o, "icount", json_object_new_uint64(s->s.icount));
+	if (s->s.disk_size)
+		json_object_object_add(o, "disk-size",
+				       json_object_new_uint64(s->s.disk_size));
+	return o;
+}
+
+static struct json_object *json_all(const struct snapshot *list, u32 nr)
+{
+	struct json_object *array = json_object_new_array();
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		json_object_array_add(array, json_one(&list[i]));
+	return array;
+}
+
+static void print_json(const struct snapshot *list, u32 nr)
+{
+	struct json_object *top = json_object_new_object();
+
+	json_object_object_add(top, "snapshots", json_all(list, nr));
+	json_print(top);
+}
+
+/**
+ * snapshot_json() - describe an image's snapshots
+ * @img: a loaded qcow2 image
+ *
+ * Return: an array to put, or NULL after saying what is wrong.
+ */
+struct json_object *snapshot_json(const struct image *img)
+{
+	struct json_object *array;
+	struct snapshot *list;
+
+	if (snapshot_read_all(img, &list))
+		return NULL;
+	array = json_all(list, img->header.nr_snapshots);
+	snapshot_free_all(list, img->header.nr_snapshots);
+	return array;
+}
+
+/**
+ * snapshot_print() - list an image's snapshots
+ * @img: a loaded image
+ * @json: as JSON
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int snapshot_print(const struct image *img, bool json)
+{
+	u32 nr = img->header.nr_snapshots;
+	struct snapshot *list;
+
+	if (img->format != QCOW_FORMAT_QCOW2) {
+		report(img->file.name, "has no snapshots: it is not a qcow2 image");
+		return -1;
+	}
+	if (snapshot_read_all(img, &list))
+		return -1;
+	if (json)
+		print_json(list, nr);
+	else
+		print_table(list, nr);
+	snapshot_free_all(list, nr);
+	return 0;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl stream: have an image hold all of its disk, and its backing files no
+ * longer needed, while it is in use.
+ */
+#include <sys/ioctl.h>
+
+#include "cmd/command.h"
+#include "cmd/work.h"
+#include "device/device.h"
+#include "lib/report.h"
+
+const char stream_usage[] =
+"Usage: qcowctl stream [options] DEVICE|IMAGE\n"
+"\n"
+"Copy what the backing files of an image have into the image, also while it is in\n"
+"use, and have it name no backing file any more. Interrupted, it leaves an image\n"
+"that reads the same; started anew, it goes on.\n"
+"\n"
+" -f, --format FORMAT  of an image that is not attached: qcow2 or qcow; probe it if\n"
+"                      not given\n"
+"     --key-file FILE  as of attach, for an image that is not attached\n"
+"     --progress=json  show progress as lines of JSON on standard error\n"
+" -h, --help           show this\n";
+
+static int stream_step(const struct operand *o, u64 *done, u64 *total)
+{
+	struct qcow_msg msg = { };
+	struct qcow_ioc_stream ioc = {
+		.size = sizeof(ioc),
+		.index = o->index,
+		.msg = (uintptr_t)msg.text,
+		.msg_size = sizeof(msg.text),
+		.bytes = WORK_STEP_BYTES,
+		.diskseq = o->diskseq,
+	};
+	int err = ioctl(o->control, QCOW_IOC_STREAM, &ioc) ? -errno : 0;
+
+	*done = ioc.done;
+	*total = ioc.total;
+	if (!err || err == -EINTR)
+		return err;
+	report_from_driver(&msg);
+	report_msg(o->name, err, &msg);
+	return err;
+}
+
+static const struct work stream_work = {
+	.command = "stream",
+	.usage = stream_usage,
+	.what = "Copying",
+	.interrupted = "it reads the same as before, and its backing file is still needed: to go on, start it anew",
+	.step = stream_step,
+};
+
+/**
+ * stream_main() - the stream command
+ * @argc: arguments, the command's name included
+ * @argv: the arguments
+ *
+ * Return: the exit code.
+ */
+int stream_main(int argc, char **argv)
+{
+	return work_main(&stream_work, argc, argv);
+}

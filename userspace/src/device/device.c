@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The driver's control node, and questions to the driver.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "device/device.h"
+#include "device/node.h"
+#include "lib/file.h"
+#include "lib/report.h"
+
+static const char control_path[] = "/dev/" QCOW_CONTROL_NAME;
+
+static void load_module(void)
+{
+	char *argv[] = { "modprobe", "-q", "qcow", NULL };
+	posix_spawn_file_actions_t quiet;
+	int status;
+	pid_t pid;
+
+	if (geteuid())
+		return;
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null",
+					 O_WRONLY, 0);
+	if (!posix_spawnp(&pid, argv[0], &quiet, NULL, argv, environ))
+		waitpid(pid, &status, 0);
+	posix_spawn_file_actions_destroy(&quiet);
+}
+
+static bool no_driver(int fd)
+{
+	return fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO);
+}
+
+static void report_forbidden(int err)
+{
+	if (geteuid())
+		report(control_path, "only root may attach and detach images; use sudo");
+	else
+		report(control_path, "%s: root of this container may not use it; allow the container this device and its disks, and CAP_SYS_ADMIN, or do it on the host",
+		       strerror(err));
+}
+
+/**
+ * device_control_quiet() - open the driver's control node if it is there
+ *
+ * Return: a descriptor, or -1 and errno.
+ */
+int device_control_quiet(void)
+{
+	int fd = open(control_path, O_RDWR | O_CLOEXEC);
+	int err;
+
+	if (!no_driver(fd) && !node_control_stale(fd))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	err = node_make_control(control_path);
+	if (!err)
+		return open(control_path, O_RDWR | O_CLOEXEC);
+	errno = -err;
+	return -1;
+}
+
+/**
+ * device_control() - open the driver's control node, load the module if need be
+ *
+ * Return: a descriptor, or -1 after saying what is wrong.
+ */
+int device_control(void)
+{
+	int fd = device_control_quiet();
+
+	if (no_driver(fd)) {
+		load_module();
+		fd = device_control_quiet();
+	}
+	if (fd >= 0)
+		return fd;
+	if (errno == EACCES || errno == EPERM)
+		report_forbidden(errno);
+	else if (no_driver(fd))
+		report(control_path, "the qcow module is not loaded; %s", geteuid() ?
+		       "run modprobe qcow as root" :
+		       "build and install it with make install, then see what modprobe qcow says; for a container, load it on the host");
+	else
+		report(control_path, "cannot open: %s; see the kernel log",
+		       strerror(errno));
+	return -1;
+}
+
+/**
+ * device_status() - ask the driver about a device
+ * @control: from device_control()
+ * @index: the N of /dev/qcowN
+ * @status: the result
+ *
+ * Return: 0 or a negative errno.
+ */
+int device_status(int control, int index, struct qcow_ioc_status *status)
+{
+	memset(status, 0, sizeof(*status));
+	status->size = sizeof(*status);
+	status->index = index;
+	return ioctl(control, QCOW_IOC_STATUS, status) ? -errno : 0;
+}
+
+/**
+ * device_openers() - how often a device is open
+ * @control: from device_control()
+ * @index: the N of /dev/qcowN, which is in use
+ *
+ * Return: the number, 1 if that cannot be told.
+ */
+u32 device_openers(int control, int index)
+{
+	struct qcow_ioc_status status;
+
+	if (device_status(control, index, &status) || !status.openers)
+		return 1;
+	return status.openers;
+}
+
+static int device_refused(int index, int err)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "/dev/qcow%d", index);
+	if (err == -EPERM || err == -EACCES)
+		report(name, "only root may ask about devices; use sudo");
+	else if (err == -ENODEV || err == -ENOENT || err == -ENXIO)
+		report(name, "no such device; see qcowctl list");
+	else
+		report(name, "%s; see the kernel log", strerror(-err));
+	return -1;
+}
+
+/**
+ * device_query() - ask the driver about a device that the user named
+ * @index: the N of /dev/qcowN
+ * @status: the result
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int device_query(int index, struct qcow_ioc_status *status)
+{
+	int control = device_control_quiet();
+	int err = control < 0 ? -errno : device_status(control, index, status);
+
+	if (control >= 0)
+		close(control);
+	return err ? device_refused(index, err) : 0;
+}

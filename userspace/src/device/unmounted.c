@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Processes that keep a filesystem of a device in use although no mount shows it, as it was
+ * unmounted lazily: by a folder, an open file or a mapped one. It is told by the number of
+ * the device that the file lies on; Btrfs has other numbers, and is asked for its UUID.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/btrfs.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "device/unmounted.h"
+#include "lib/proc.h"
+#include "lib/report.h"
+
+/* How long a filesystem may take to tell its kind. */
+#define ANSWER_MS	1000
+
+/**
+ * struct known - a device number that is none of a block device
+ * @dev: the number
+ * @node: the node of the Btrfs that has it; NULL: it is another filesystem's
+ */
+struct known {
+	dev_t dev;
+	const struct sysfs_node *node;
+};
+
+/**
+ * struct search - a search for processes
+ * @t: the device
+ * @known: numbers that were asked about
+ * @nr_known: how many
+ * @pid: the last process that was found, which is not added twice
+ */
+struct search {
+	const struct target *t;
+	struct known *known;
+	size_t nr_known;
+	pid_t pid;
+};
+
+/* --- Btrfs --- */
+
+static void print_uuid(char *text, size_t size, const __u8 *u)
+{
+	snprintf(text, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11],
+		 u[12], u[13], u[14], u[15]);
+}
+
+/* In a child. Return: the index of the Btrfs that a file is on, or -1. */
+static int which_btrfs(const struct target *t, const char *path)
+{
+	struct btrfs_ioctl_fs_info_args info = { };
+	char uuid[sizeof(t->btrfs->uuid)];
+	struct statfs fs;
+	size_t i;
+	int fd;
+
+	if (statfs(path, &fs) || fs.f_type != BTRFS_SUPER_MAGIC)
+		return -1;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 || ioctl(fd, BTRFS_IOC_FS_INFO, &info))
+		return -1;
+	print_uuid(uuid, sizeof(uuid), info.fsid);
+	for (i = 0; i < t->nr_btrfs; i++)
+		if (!strcmp(uuid, t->btrfs[i].uuid))
+			return i;
+	return -1;
+}
+
+/* A server that does not answer holds up a process that asks: so a child does it. */
+static const struct sysfs_node *ask_btrfs(const struct target *t, const char *path)
+{
+	struct pollfd ended = { .events = POLLIN };
+	int status, i = -1;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return NULL;
+	if (!pid)
+		_exit(which_btrfs(t, path) + 1);
+	ended.fd = syscall(SYS_pidfd_open, pid, 0);
+	if (ended.fd >= 0 && poll(&ended, 1, ANSWER_MS) == 1 &&
+	    waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		i = WEXITSTATUS(status) - 1;
+	else
+		kill(pid, SIGKILL);
+	if (ended.fd >= 0)
+		close(ended.fd);
+	return i >= 0 && (size_t)i < t->nr_btrfs ? t->btrfs[i].node : NULL;
+}
+
+/* Each number is asked about once. */
+static const struct sysfs_node *node_by_btrfs(struct search *s, dev_t dev, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < s->nr_known; i++)
+		if (s->known[i].dev == dev)
+			return s->known[i].node;
+	s->known = xrealloc(s->known, (s->nr_known + 1) * sizeof(*s->known));
+	s->known[s->nr_known] = (struct known) { dev, ask_btrfs(s->t, path) };
+	return s->known[s->nr_known++].node;
+}
+
+/* --- Processes --- */
+
+static const char *kind_text(enum proc_link_kind kind)
+{
+	switch (kind) {
+	case PROC_CWD:
+		return "the working directory";
+	case PROC_ROOT:
+		return "the root directory";
+	case PROC_MAPPED:
+		return "a mapped file";
+	case PROC_FD:
+		break;
+	}
+	return "an open file";
+}
+
+/* A block device that is mapped need not be open any more. */
+static bool add_mapped(struct search *s, const struct proc_link *link, dev_t rdev)
+{
+	const struct sysfs_node *node = target_node_by_dev(s->t, rdev);
+
+	if (node)
+		target_add(s->t, true, xasprintf("/dev/%s mapped by %s (pid %d)", node->name,
+						 link->comm, (int)link->pid));
+	return node;
+}
+
+static bool add_file(struct search *s, const struct proc_link *link,
+		     const struct statx *stx)
+{
+	dev_t dev = makedev(stx->stx_dev_major, stx->stx_dev_minor);
+	const struct sysfs_node *node = target_node_by_dev(s->t, dev);
+
+	if (!node && !stx->stx_dev_major && s->t->nr_btrfs &&
+	    (S_ISREG(stx->stx_mode) || S_ISDIR(stx->stx_mode)))
+		node = node_by_btrfs(s, dev, link->path);
+	if (node)
+		target_add(s->t, true,
+			   xasprintf("/dev/%s has %s of %s (pid %d), on a filesystem that was unmounted lazily",
+				     node->name, kind_text(link->kind), link->comm,
+				     (int)link->pid));
+	return node;
+}
+
+static void visit_link(void *arg, const struct proc_link *link)
+{
+	struct search *s = arg;
+	struct statx stx;
+	bool added;
+
+	if (link->pid == s->pid ||
+	    statx(AT_FDCWD, link->path, AT_STATX_DONT_SYNC, STATX_TYPE, &stx))
+		return;
+	if (S_ISBLK(stx.stx_mode))
+		added = link->kind == PROC_MAPPED &&
+			add_mapped(s, link, makedev(stx.stx_rdev_major, stx.stx_rdev_minor));
+	else
+		added = add_file(s, link, &stx);
+	if (added)
+		s->pid = link->pid;
+}
+
+/**
+ * unmounted_find() - find the processes that use what no mount shows
+ * @t: the device, which gets them as users
+ *
+ * For a device of which no other user was found: all files of all processes are looked at.
+ */
+void unmounted_find(const struct target *t)
+{
+	struct search s = { .t = t };
+	size_t i;
+
+	proc_find_links(visit_link, &s);
+	free(s.known);
+	if (t->users->nr)
+		return;
+	for (i = 0; i < t->nr_btrfs; i++)
+		target_add(t, true,
+			   xasprintf("/dev/%s part of the btrfs %s, whose mount does not show from here",
+				     t->btrfs[i].node->name, t->btrfs[i].uuid));
+}

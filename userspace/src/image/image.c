@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One image: its format, and its header if it has one.
+ */
+#include <stdlib.h>
+
+#include "image/image.h"
+#include "image/seems.h"
+#include "lib/report.h"
+#include "lib/text.h"
+
+/* Enough for the fixed part of a header. */
+#define START_BYTES	512
+
+static const struct {
+	const char *name;
+	u32 format;
+} formats[] = {
+	{ "qcow2", QCOW_FORMAT_QCOW2 },
+	{ "qcow", QCOW_FORMAT_QCOW },
+	{ "raw", QCOW_FORMAT_RAW },
+	/* QEMU's names of drivers that show a file's bytes as they are. */
+	{ "file", QCOW_FORMAT_RAW },
+	{ "host_device", QCOW_FORMAT_RAW },
+};
+
+/**
+ * image_format() - look up a format
+ * @name: as in a header's backing format
+ *
+ * Return: &enum qcow_format, 0 if it is not one that we know.
+ */
+u32 image_format(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(formats); i++)
+		if (!strcmp(name, formats[i].name))
+			return formats[i].format;
+	return 0;
+}
+
+/**
+ * image_parse_format() - the value of --format
+ * @format: the result
+ * @arg: the value; not QEMU's "file" and "host_device", which are for backing files
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int image_parse_format(u32 *format, const char *arg)
+{
+	char *shown;
+
+	if (strcmp(arg, "file") && strcmp(arg, "host_device")) {
+		*format = image_format(arg);
+		if (*format)
+			return 0;
+	}
+	shown = text_escape(arg);
+	report("--format", "bad value \"%s\"; give qcow2, qcow or raw", shown);
+	free(shown);
+	return -1;
+}
+
+/**
+ * image_format_name() - name of a format
+ * @format: &enum qcow_format
+ *
+ * Return: its name.
+ */
+const char *image_format_name(u32 format)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(formats); i++)
+		if (formats[i].format == format)
+			return formats[i].name;
+	return "unknown";
+}
+
+/* What has a file taken for a raw disk. */
+static const char as_raw[] = "use -f raw";
+static const char as_raw_backing[] = "say so there with qemu-img rebase -u -F raw";
+
+/* A file that is no image of the format wanted may be something that can be named. */
+static int refuse_foreign(const struct image *img, enum image_guess guess, int err,
+			  const struct qcow_msg *msg)
+{
+	bool backing = guess == IMAGE_GUESS_BACKING;
+	char *seems = seems_describe(&img->file, SEEMS_ALL, backing ? as_raw_backing : as_raw);
+
+	if (backing)
+		report(img->file.name, "not a qcow2 image, as the image above it says%s%s",
+		       seems ? ": " : "; if it is a raw disk, ",
+		       seems ? seems : as_raw_backing);
+	else if (seems)
+		report(img->file.name, "not a qcow2 image: %s", seems);
+	else
+		report_msg(img->file.name, err, msg);
+	free(seems);
+	return -1;
+}
+
+static int refuse(const struct image *img, enum image_guess guess, int err,
+		  const struct qcow_msg *msg)
+{
+	if (msg->code == QCOW_MSG_FOREIGN)
+		return refuse_foreign(img, guess, err, msg);
+	report_msg(img->file.name, err, msg);
+	return -1;
+}
+
+/*
+ * No format was given, and the file has no magic of ours. Of a backing file only what
+ * QEMU would recognize is refused, as to show its bytes as a disk would be wrong.
+ */
+static int take_for_raw(struct image *img, enum image_guess guess)
+{
+	char *seems = seems_describe(&img->file, guess == IMAGE_GUESS_BACKING ?
+				     SEEMS_FORMATS : SEEMS_FILES, as_raw);
+
+	if (seems) {
+		report(img->file.name, "not a qcow2 image: %s", seems);
+		free(seems);
+		return -1;
+	}
+	img->format = QCOW_FORMAT_RAW;
+	img->probed = true;
+	return 0;
+}
+
+/* The format of a file by its magic. */
+static int image_probe(struct image *img, const u8 *start, size_t len,
+		       enum image_guess guess)
+{
+	u32 version = qcow_header_probe(start, len);
+	struct qcow_msg msg = { };
+
+	if (version) {
+		img->format = version == 1 ? QCOW_FORMAT_QCOW : QCOW_FORMAT_QCOW2;
+		img->probed = true;
+		return 0;
+	}
+	if (guess == IMAGE_GUESS_NONE)
+		return refuse(img, guess, qcow_header_cluster_size(start, len, &msg), &msg);
+	return take_for_raw(img, guess);
+}
+
+/* The count in the bitmaps extension; without the feature bit it is stale. */
+static u32 count_bitmaps(const struct qcow_header *h, const char *buf)
+{
+	__be32 nr;
+
+	if (!(h->autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS) ||
+	    h->bitmaps_len < sizeof(nr))
+		return 0;
+	memcpy(&nr, buf + h->bitmaps_offset, sizeof(nr));
+	return be32_to_cpu(nr);
+}
+
+/* Copy what a header points to out of the buffer it was read into. */
+static void image_keep(struct image *img, const char *buf)
+{
+	const struct qcow_header *h = &img->header;
+
+	if (h->backing_len)
+		img->backing = xstrndup(buf + h->backing_offset, h->backing_len);
+	if (h->data_name_len)
+		img->data_name = xstrndup(buf + h->data_name_offset,
+					  h->data_name_len);
+	img->nr_bitmaps = count_bitmaps(h, buf);
+}
+
+static int image_parse(struct image *img, size_t cluster, enum image_guess guess)
+{
+	struct qcow_msg msg = { };
+	char *buf = xcalloc(1, cluster);
+	size_t len;
+	int err;
+
+	err = file_read(&img->file, buf, cluster, 0, &len);
+	if (!err) {
+		if (img->salvage)
+			err = qcow_header_salvage(&img->header, buf, len, &msg);
+		else
+			err = qcow_header_parse(&img->header, buf, len,
+						img->file.size, &msg);
+		if (err)
+			err = refuse(img, guess, err, &msg);
+	}
+	if (!err)
+		image_keep(img, buf);
+	free(buf);
+	return err;
+}
+
+/**
+ * image_load() - find out an image's format and read its header
+ * @img: the image, its file open
+ * @format: &enum qcow_format if it is known, else 0
+ * @guess: what to do if it is neither known nor in the file
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int image_load(struct image *img, u32 format, enum image_guess guess)
+{
+	struct qcow_msg msg = { };
+	u8 start[START_BYTES];
+	size_t len;
+	int size;
+
+	img->format = format;
+	if (format == QCOW_FORMAT_RAW)
+		return 0;
+	if (file_read(&img->file, start, sizeof(start), 0, &len))
+		return -1;
+	if (!format && image_probe(img, start, len, guess))
+		return -1;
+	if (img->format == QCOW_FORMAT_RAW)
+		return 0;
+	if (format == QCOW_FORMAT_QCOW && qcow_header_probe(start, len) != 1) {
+		report(img->file.name, "not a qcow version 1 image; use -f qcow2 or -f raw");
+		return -1;
+	}
+	if (format == QCOW_FORMAT_QCOW2 && qcow_header_probe(start, len) == 1) {
+		report(img->file.name, "is qcow version 1, not qcow2; use -f qcow");
+		return -1;
+	}
+	size = qcow_header_cluster_size(start, len, &msg);
+	if (size < 0)
+		return refuse(img, guess, size, &msg);
+	return image_parse(img, size, guess);
+}
+
+/**
+ * image_disk_size() - the size of the disk that an image holds
+ * @img: loaded
+ *
+ * Return: bytes. Of a raw image whole sectors, the last of which zeros fill up.
+ */
+u64 image_disk_size(const struct image *img)
+{
+	if (image_has_tables(img))
+		return img->header.size;
+	return (img->file.size + 511) & ~511ULL;
+}
+
+/**
+ * image_has_data_file() - is the guest's data in a file of its own?
+ * @img: a loaded image
+ *
+ * Return: whether it is.
+ */
+bool image_has_data_file(const struct image *img)
+{
+	return img->format == QCOW_FORMAT_QCOW2 &&
+	       img->header.incompatible & QCOW_DISK_INCOMPAT_DATA_FILE;
+}
+
+/**
+ * image_close() - free what an image holds
+ * @img: the image
+ */
+void image_close(struct image *img)
+{
+	file_close(&img->file);
+	file_close(&img->data);
+	free(img->backing);
+	free(img->data_name);
+	free(img->backing_path);
+}

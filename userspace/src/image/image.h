@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_IMAGE_H
+#define _QCOWCTL_IMAGE_H
+
+#include <linux/qcow.h>
+
+#include "lib/file.h"
+#include "qcow/ondisk/header.h"
+
+/**
+ * struct image - an open image of a chain
+ * @file: its file
+ * @data: its external data file, closed if it has none
+ * @format: &enum qcow_format
+ * @salvage: it is damaged: what only writing needs may be missing
+ * @probed: the format was found out, not given
+ * @header: if it has one: not if it is raw
+ * @backing: name of the backing file as the header has it, or NULL
+ * @data_name: name of the external data file as the header has it, or NULL
+ * @nr_bitmaps: bitmaps that it holds
+ * @backing_path: of a device's image: path of the file that is its backing file; or NULL
+ */
+struct image {
+	struct file file;
+	struct file data;
+	u32 format;
+	bool salvage;
+	bool probed;
+	struct qcow_header header;
+	char *backing;
+	char *data_name;
+	u32 nr_bitmaps;
+	char *backing_path;
+};
+
+/* What to take a file for whose format nobody gave. */
+enum image_guess {
+	IMAGE_GUESS_NONE,	/* qcow2 or qcow by its magic, or refuse it */
+	IMAGE_GUESS_RAW,	/* raw, unless it seems to be some other file */
+	IMAGE_GUESS_BACKING,	/* raw, unless QEMU would take it for another format */
+};
+
+int image_load(struct image *img, u32 format, enum image_guess guess);
+void image_close(struct image *img);
+u64 image_disk_size(const struct image *img);
+bool image_has_data_file(const struct image *img);
+
+/* Whether it has a header and tables. */
+static inline bool image_has_tables(const struct image *img)
+{
+	return img->format != QCOW_FORMAT_RAW;
+}
+
+u32 image_format(const char *name);
+int image_parse_format(u32 *format, const char *arg);
+const char *image_format_name(u32 format);
+
+#endif /* _QCOWCTL_IMAGE_H */

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_FILE_H
+#define _QCOWCTL_FILE_H
+
+#include <sys/stat.h>
+
+#include "qcow/ondisk/pure.h"
+
+/**
+ * struct file - an open image, backing or data file
+ * @fd: open for reading, or -1
+ * @writable: and for writing
+ * @name: as given, or as an image's name for it was resolved
+ * @stat: of the file
+ * @size: bytes, of a block device too
+ */
+struct file {
+	int fd;
+	bool writable;
+	char *name;
+	struct stat stat;
+	u64 size;
+};
+
+/**
+ * struct file_role - why a file is opened, for messages and policy
+ * @what: "backing file" or "data file"; NULL: the user named it
+ * @of: name of the image that names it
+ * @beneath: real path of a folder that has to hold it, or NULL
+ * @write: for writing, if that can be
+ */
+struct file_role {
+	const char *what;
+	const char *of;
+	const char *beneath;
+	bool write;
+};
+
+int file_open(struct file *f, const char *name, const char *fallback,
+	      const struct file_role *role);
+int file_adopt(struct file *f, int fd);
+int file_reopen_write(struct file *f, const struct file *from);
+int file_look_again(struct file *f);
+void file_show_holder(const struct file *f);
+void file_close(struct file *f);
+int file_read(const struct file *f, void *buf, size_t len, u64 offset,
+	      size_t *got);
+bool file_same(const struct file *a, const struct file *b);
+char *file_real_path(int fd);
+
+#endif /* _QCOWCTL_FILE_H */

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * JSON on standard output: names in it are what somebody else wrote, and a terminal
+ * may be what shows it.
+ */
+#include <stdlib.h>
+
+#include "lib/json.h"
+#include "lib/text.h"
+
+/**
+ * json_text() - make a JSON string of bytes
+ * @bytes: a file's name or anything else that an image's author wrote
+ *
+ * Return: the string; what is not valid UTF-8 becomes U+FFFD.
+ */
+struct json_object *json_text(const char *bytes)
+{
+	char *text = text_utf8(bytes);
+	struct json_object *o = json_object_new_string(text);
+
+	free(text);
+	return o;
+}
+
+/**
+ * json_print() - print JSON and put it
+ * @o: the object or array
+ *
+ * Characters that control a terminal or the direction of text are escaped, which
+ * decodes to the same.
+ */
+void json_print(struct json_object *o)
+{
+	const char *s = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
+						       JSON_C_TO_STRING_SPACED |
+						       JSON_C_TO_STRING_NOSLASHESCAPE);
+	size_t plain, bytes;
+	u32 c;
+
+	while (*s) {
+		plain = text_until_control(s, &c, &bytes);
+		fwrite(s, 1, plain, stdout);
+		s += plain + bytes;
+		if (bytes)
+			printf("\\u%04x", c);
+	}
+	putchar('\n');
+	json_object_put(o);
+}

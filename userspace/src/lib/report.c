@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Errors: one line on stderr that names the file, what is wrong and what to do next.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <stdlib.h>
+
+#include "lib/report.h"
+#include "lib/text.h"
+
+/* Called before a line is printed, or NULL. */
+static void (*before_line)(void);
+
+/**
+ * report_before() - have a function called before each line that is printed
+ * @hook: the function, which clears lines that are not complete
+ */
+void report_before(void (*hook)(void))
+{
+	before_line = hook;
+}
+
+/**
+ * report() - print one line about a file or a device
+ * @name: of what; any bytes, escaped here
+ * @fmt: printf format of what is wrong and what to do next. Strings that come
+ *	from an image go through text_escape() first.
+ */
+void report(const char *name, const char *fmt, ...)
+{
+	char *shown = text_escape(name[0] ? name : "\"\"");
+	va_list args;
+
+	fflush(stdout);
+	if (before_line)
+		before_line();
+	flockfile(stderr);
+	fprintf(stderr, "qcowctl: %s: ", shown);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	funlockfile(stderr);
+	free(shown);
+}
+
+/* What to do next, by the cause of a fault, and where that is not known by the errno. */
+static const struct {
+	u8 code;
+	int err;
+	const char *text;
+} advice[] = {
+	{ QCOW_MSG_FOREIGN, 0, "use -f raw if it is a raw image" },
+	{ QCOW_MSG_DAMAGED, 0, "restore it from a copy" },
+	{ QCOW_MSG_DAMAGED_TABLE, 0, "restore it from a copy, or attach what is left with -r --salvage" },
+	{ QCOW_MSG_TRUNCATED, 0, "restore it from a copy" },
+	{ QCOW_MSG_TRUNCATED_TABLE, 0, "restore it from a copy, or attach what is left with -r --salvage" },
+	{ QCOW_MSG_UNSUPPORTED, 0, "convert it with qemu-img convert -O qcow2" },
+	{ QCOW_MSG_NO_SNAPSHOT, 0, "see qcowctl snapshot list" },
+	{ QCOW_MSG_NO_BACKING, 0, "see qcowctl info" },
+	{ QCOW_MSG_READ_ONLY, 0, "detach it, and attach it without -r" },
+	{ QCOW_MSG_ERRNO, ENOSPC, "make room on the filesystem of the image, then do it again" },
+	{ QCOW_MSG_ERRNO, EDQUOT, "make room on the filesystem of the image, then do it again" },
+	{ QCOW_MSG_ERRNO, EIO, "see the kernel log" },
+	{ QCOW_MSG_ERRNO, ENODEV, "see qcowctl list" },
+	{ QCOW_MSG_ERRNO, ENXIO, "see qcowctl list" },
+	{ QCOW_MSG_ERRNO, EPERM, "use sudo" },
+	{ QCOW_MSG_ERRNO, EACCES, "use sudo" },
+	{ QCOW_MSG_ERRNO, ENOMEM, "free some memory, then do it again" },
+};
+
+/* Return: the advice, or NULL: there is none. */
+static const char *find_advice(u8 code, int err)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(advice); i++)
+		if (advice[i].code == code &&
+		    (!advice[i].err || advice[i].err == -err))
+			return advice[i].text;
+	return NULL;
+}
+
+/* A driver without codes may have given advice, behind a semicolon. */
+static u8 message_code(const struct qcow_msg *msg)
+{
+	if (msg->code != QCOW_MSG_NONE)
+		return msg->code;
+	return strchr(msg->text, ';') ? QCOW_MSG_COMPLETE : QCOW_MSG_ERRNO;
+}
+
+/**
+ * report_from_driver() - complete a message that the driver wrote
+ * @msg: its text was the buffer of an ioctl, and was empty before
+ */
+void report_from_driver(struct qcow_msg *msg)
+{
+	size_t len;
+
+	msg->text[sizeof(msg->text) - 1] = 0;
+	len = strlen(msg->text) + 1;
+	msg->code = len < sizeof(msg->text) ? msg->text[len] : QCOW_MSG_NONE;
+}
+
+/**
+ * report_msg() - print a message of the header parser or the driver about a file
+ * @name: the file
+ * @err: negative errno
+ * @msg: the text; if empty, the errno's text is printed
+ */
+void report_msg(const char *name, int err, const struct qcow_msg *msg)
+{
+	const char *next;
+	char *text;
+
+	if (!msg->text[0]) {
+		next = find_advice(QCOW_MSG_ERRNO, err);
+		/* The driver knows no more, but may have logged it. */
+		report(name, "%s; %s", strerror(-err),
+		       next ? next : "see the kernel log");
+		return;
+	}
+	next = find_advice(message_code(msg), err);
+	text = text_escape(msg->text);
+	report(name, "%s%s%s", text, next ? "; " : "", next ? next : "");
+	free(text);
+}
+
+/*
+ * Is it a letter that getopt_long() did not like, rather than a word? One that it does
+ * not know may stand in the middle of others, and the last word be an earlier one.
+ */
+static bool is_letter(const char *word, const struct option *options)
+{
+	if (!optopt || optopt > 255)
+		return false;
+	for (; options->name; options++)
+		if (options->val == optopt)
+			return strncmp(word, "--", 2);
+	return true;
+}
+
+/**
+ * report_usage() - print that getopt_long() met something it does not know
+ * @command: the command whose arguments they are
+ * @argv: its arguments
+ * @options: its options, those of one letter as well
+ *
+ * Return: 1, the exit code.
+ */
+int report_usage(const char *command, char **argv, const struct option *options)
+{
+	const char *word = argv[optind - 1];
+	char letter[] = { '-', optopt, 0 };
+	char *shown;
+
+	shown = text_escape(is_letter(word, options) ? letter : word);
+	report(command, "unknown or incomplete option %s; see qcowctl %s --help",
+	       shown, command);
+	free(shown);
+	return 1;
+}
