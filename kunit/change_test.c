@@ -91,7 +91,8 @@ static int do_stream(struct change_case *c)
 
 /**
  * struct users - the users of a disk that gets another size
- * @ops: how they are told
+ * @ops: of the resize
+ * @pause: how they are told
  * @log: of the image file
  * @img: the image
  * @stopped: operations on the file before they were stopped, U32_MAX: they are not

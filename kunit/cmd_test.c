@@ -31,6 +31,7 @@
  * @target: where its requests are served from
  * @page: what is written
  * @bio: one request
+ * @bvec: its pieces
  * @left: bios of it that have not ended
  * @ended: all have
  */

@@ -94,6 +94,17 @@ run_checkpatch() {
 		--ignore LONG_LINE_STRING,MACRO_ARG_PRECEDENCE,CAMELCASE -f "$@" 2> /dev/null
 }
 
+# kernel-doc, of the same package, has an opinion on parameters and return values.
+check_kernel_doc() {
+	local dir=$QCOW_CACHE/checkpatch
+
+	mkdir -p "$dir"
+	[ -s "$dir/kernel-doc" ] ||
+		tar xf /usr/src/linux-source-6.1.tar.xz -C "$dir" --strip-components=2 \
+			--wildcards '*/scripts/kernel-doc' || return
+	kernel_sources | xargs perl "$dir/kernel-doc" -v -none 2>&1 | grep 'warning: '
+}
+
 # Each file by itself. One that it does not say to be clean is not.
 check_checkpatch() {
 	local tool tool_key file out
@@ -315,7 +326,7 @@ run_check() {
 	verdict "$1" "$("check_$1")"
 }
 
-ALL=(checkpatch sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
+ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
      shellcheck circles floors owners no_blk_mq_below_dev versions_in_compat_only
      userspace_includes no_bug file_size function_size spdx clean_tree)
 

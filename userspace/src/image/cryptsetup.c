@@ -31,7 +31,9 @@ static const struct {
 /**
  * cryptsetup_load() - get the library
  *
- * It stays until the end. Return: its functions; or NULL after saying what is wrong.
+ * It stays until the end.
+ *
+ * Return: its functions; or NULL after saying what is wrong.
  */
 const struct cryptsetup *cryptsetup_load(void)
 {

@@ -90,7 +90,9 @@ static inline void qcow_charge_groups(struct qcow_charge *c, struct bio *bio)
  * @c: the result
  * @bio: of the request, which is not complete yet; or NULL: on nobody's
  *
- * The control groups for I/O and memory, and the I/O priority. Context: a worker.
+ * The control groups for I/O and memory, and the I/O priority.
+ *
+ * Context: a worker.
  */
 static inline void qcow_charge_begin(struct qcow_charge *c, struct bio *bio)
 {

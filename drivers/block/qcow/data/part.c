@@ -17,7 +17,7 @@ static struct kmem_cache *part_cache;
  * qcow_part_io_put() - a part, or starting the parts, is done
  * @io: the I/O
  *
- * Any context.
+ * Context: any.
  */
 void qcow_part_io_put(struct qcow_io *io)
 {
@@ -216,7 +216,9 @@ void qcow_part_prepare(struct qcow_part *part, const struct qcow_io *io,
  * @fio: the transfer, as for qcow_file_io_sync()
  * @pos: bytes into the disk
  *
- * Context: a worker; may sleep. Return: 0 or a negative errno.
+ * Context: a worker; may sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_part_write_sync(struct qcow_image *img, struct qcow_fio *fio, u64 pos)
 {
@@ -251,7 +253,9 @@ void qcow_part_io_begin(struct qcow_io *io)
 /**
  * qcow_part_create_pool() - make the pool that an I/O's parts come from
  *
- * May sleep. Return: a pool for qcow_io.parts, or NULL.
+ * Context: may sleep.
+ *
+ * Return: a pool for qcow_io.parts, or NULL.
  */
 mempool_t *qcow_part_create_pool(void)
 {

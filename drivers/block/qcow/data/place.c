@@ -155,7 +155,10 @@ static int placement_store(struct placement *p, const struct qcow_extent *ext,
  * @pos: bytes into its disk, for the message
  * @ext: mapped
  *
- * Guest data must not hit metadata, whatever a damaged table says. Any context.
+ * Guest data must not hit metadata, whatever a damaged table says.
+ *
+ * Context: any.
+ *
  * Return: 0, or -EIO: it would; that is reported, and the image stopped.
  */
 int qcow_place_check(struct qcow_image *img, u64 pos,
@@ -346,8 +349,9 @@ ssize_t qcow_place_write(struct qcow_io *io, u64 pos, u32 len)
  * @len: bytes, at least 1
  * @buf: memory for them
  *
- * What the image has there already stays as it is. Context: as
- * qcow_place_write().
+ * What the image has there already stays as it is.
+ *
+ * Context: as qcow_place_write().
  *
  * Return: bytes done or to be passed over; 0: look again; or a negative errno.
  */

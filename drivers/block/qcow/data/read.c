@@ -162,7 +162,7 @@ void qcow_read(struct qcow_io *io)
  * qcow_read_in_worker() - as qcow_read(), but all of it in a worker
  * @io: the I/O
  *
- * Any context.
+ * Context: any.
  */
 void qcow_read_in_worker(struct qcow_io *io)
 {
@@ -192,7 +192,9 @@ static void sync_read_done(struct qcow_io *io)
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  *
- * Not in a worker of wq, which it waits for. May sleep.
+ * Not in a worker of wq, which it waits for.
+ *
+ * Context: may sleep.
  *
  * Return: 0 or a negative errno.
  */

@@ -166,7 +166,7 @@ void qcow_write(struct qcow_io *io)
  * qcow_write_in_worker() - as qcow_write(), but all of it in a worker
  * @io: the I/O
  *
- * Any context.
+ * Context: any.
  */
 void qcow_write_in_worker(struct qcow_io *io)
 {
@@ -183,7 +183,9 @@ static void write_sync_done(struct qcow_io *io)
  * qcow_write_sync() - write to a disk and wait for it
  * @io: as for qcow_write(); done and waiter are set here
  *
- * Context: as qcow_place_write(). May sleep. Return: 0 or a negative errno.
+ * Context: as qcow_place_write(). May sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_write_sync(struct qcow_io *io)
 {
@@ -210,7 +212,11 @@ int qcow_write_sync(struct qcow_io *io)
  * qcow_write_flush() - make everything written so far durable
  * @img: the top of the chain
  *
- * A sync of the file that fails is final. May sleep. Return: 0 or a negative errno.
+ * A sync of the file that fails is final.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_write_flush(struct qcow_image *img)
 {

@@ -325,7 +325,11 @@ static void zero_sync_done(struct qcow_io *io)
  * qcow_zero_sync() - as qcow_zero(), and wait for it
  * @io: as for qcow_zero(); done and waiter are set here
  *
- * Not in a worker of io->write_wq. May sleep. Return: 0 or a negative errno.
+ * Not in a worker of io->write_wq.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_zero_sync(struct qcow_io *io)
 {

@@ -61,9 +61,12 @@ static int change_begin(struct qcow_device *dev, u64 diskseq,
  * @which: the device
  * @msg: says why that cannot be
  *
- * It is not detached, and nobody else changes its image meanwhile. May sleep.
- * Return: the device, to be given to qcow_change_unhold(); or an ERR_PTR: -ESTALE:
- * its diskseq is another one.
+ * It is not detached, and nobody else changes its image meanwhile.
+ *
+ * Context: may sleep.
+ *
+ * Return: the device, to be given to qcow_change_unhold(); or an ERR_PTR: -ESTALE: its
+ * diskseq is another one.
  */
 struct qcow_device *qcow_change_hold(const struct qcow_which *which,
 				     struct qcow_msg *msg)
@@ -90,8 +93,11 @@ void qcow_change_unhold(struct qcow_device *dev)
  * qcow_change_freeze() - wait until no request is under way, and begin none
  * @dev: from qcow_change_hold()
  *
- * Until qcow_change_unfreeze() the caller must not wait for anything that a request
- * of this device may be needed for; memory is taken care of. May sleep.
+ * Until qcow_change_unfreeze() the caller must not wait for anything that a request of
+ * this device may be needed for; memory is taken care of.
+ *
+ * Context: may sleep.
+ *
  * Return: to be given to qcow_change_unfreeze().
  */
 unsigned int qcow_change_freeze(struct qcow_device *dev)
@@ -136,6 +142,8 @@ void qcow_change_pause_init(struct qcow_change_pause *p, struct qcow_device *dev
 /**
  * qcow_change_io() - what I/O of one's own needs
  * @dev: the device
+ *
+ * Return: the I/O, for transfers of a job.
  */
 struct qcow_io qcow_change_io(const struct qcow_device *dev)
 {
@@ -173,7 +181,10 @@ static void change_work(struct work_struct *work)
  * @change: what is done, without waiting for memory that the device could free
  *
  * It is told of a signal, of a fatal one unless @change->any_signal, by
- * qcow_image_interrupted(), and waited for all the same. May sleep.
+ * qcow_image_interrupted(), and waited for all the same.
+ *
+ * Context: may sleep.
+ *
  * Return: what @change->run() does.
  */
 int qcow_change_run(struct qcow_device *dev, struct qcow_change *change)
@@ -363,9 +374,13 @@ static int resize_run(struct qcow_device *dev, struct qcow_change *base)
  * @flags: QCOW_RESIZE_*
  * @msg: says why it failed, or what has to be known although it worked
  *
- * The device may be used meanwhile. May sleep. Return: 0; -ENODEV: there is none;
- * -EBUSY: it is open, it would become smaller, and QCOW_RESIZE_FORCE is not set;
- * -EINTR: a signal ended it, and @msg says which size it has; or another error.
+ * The device may be used meanwhile.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0; -ENODEV: there is none; -EBUSY: it is open, it would become smaller, and
+ * QCOW_RESIZE_FORCE is not set; -EINTR: a signal ended it, and @msg says which size it
+ * has; or another error.
  */
 int qcow_change_size(const struct qcow_which *which, u64 bytes, u32 flags,
 		     struct qcow_msg *msg)
@@ -443,8 +458,9 @@ static int stream_run(struct qcow_device *dev, struct qcow_change *base)
  *	are no longer part of the chain
  * @msg: says why it failed
  *
- * May sleep. Return: 0 or a negative errno; -EINTR: a signal is pending, @done and
- * @total are set.
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno; -EINTR: a signal is pending, @done and @total are set.
  */
 int qcow_change_stream(const struct qcow_which *which, u64 bytes, u64 *done,
 		       u64 *total, struct qcow_msg *msg)
@@ -588,9 +604,11 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
  * @req: what is asked for, but for @req->pause, and what came of it
  * @msg: says why it failed
  *
- * May sleep. Return: 0; -ENODEV: there is no such device; -EBUSY: to apply it,
- * nobody may have the device open; -EINTR: applying it was ended by a signal, and the
- * disk is as it was; or another error.
+ * Context: may sleep.
+ *
+ * Return: 0; -ENODEV: there is no such device; -EBUSY: to apply it, nobody may have the
+ * device open; -EINTR: applying it was ended by a signal, and the disk is as it was; or
+ * another error.
  */
 int qcow_change_snapshot(const struct qcow_which *which, u32 op,
 			 struct qcow_snap_request *req, struct qcow_msg *msg)

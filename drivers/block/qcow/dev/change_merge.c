@@ -79,7 +79,11 @@ static int finish_unstarted(struct qcow_device *dev, struct qcow_msg *msg)
  * @req: @req->src: the backing file
  * @msg: says why it failed
  *
- * Nothing is written to it yet. May sleep. Return: 0 or a negative errno.
+ * Nothing is written to it yet.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_change_merge_open(struct qcow_device *dev,
 			   struct qcow_merge_request *req, struct qcow_msg *msg)
@@ -114,8 +118,10 @@ int qcow_change_merge_open(struct qcow_device *dev,
  * @req: unused but for its results
  * @msg: says why it failed
  *
- * May sleep. Return: 0; -ENOTCONN: qcow_change_merge_open() has to come first; -EINTR: a
- * signal ended it, and it may be tried again; or another error.
+ * Context: may sleep.
+ *
+ * Return: 0; -ENOTCONN: qcow_change_merge_open() has to come first; -EINTR: a signal
+ * ended it, and it may be tried again; or another error.
  */
 int qcow_change_merge_start(struct qcow_device *dev,
 			    struct qcow_merge_request *req, struct qcow_msg *msg)
@@ -189,8 +195,10 @@ static int merge_step(struct qcow_device *dev, const struct qcow_io *like,
  * @req: how much, and how far it is
  * @msg: says why it failed
  *
- * May sleep. Return: 0 or a negative errno; -ENOTCONN: it was not started; -EINTR: a
- * signal is pending.
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno; -ENOTCONN: it was not started; -EINTR: a signal is
+ * pending.
  */
 int qcow_change_merge_run(struct qcow_device *dev,
 			  struct qcow_merge_request *req, struct qcow_msg *msg)
@@ -214,7 +222,9 @@ int qcow_change_merge_run(struct qcow_device *dev,
  * @req: @req->src: the backing file
  * @msg: says why it failed
  *
- * May sleep. Return: 0 or a negative errno.
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_change_merge_close(struct qcow_device *dev,
 			    struct qcow_merge_request *req, struct qcow_msg *msg)

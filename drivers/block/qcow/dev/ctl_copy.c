@@ -15,8 +15,10 @@
  * @least: bytes of its first version
  * @from: user's; it begins with its size, and may be shorter or longer than @size
  *
- * Context: may sleep. Return: 0; -EFAULT; -EINVAL: its size makes no sense; or -E2BIG:
- * it is longer, and its end is not all zeros.
+ * Context: may sleep.
+ *
+ * Return: 0; -EFAULT; -EINVAL: its size makes no sense; or -E2BIG: it is longer, and
+ * its end is not all zeros.
  */
 int qcow_ctl_copy_in(void *to, size_t size, size_t least,
 		     const void __user *from)

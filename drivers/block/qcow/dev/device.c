@@ -162,8 +162,10 @@ static struct qcow_device *__device_find(int index, const struct file *by)
  * @by: the control node's open file by which it is asked for; a device that goes
  *	with another one is not there
  *
- * May sleep. Return: the device, to be given to qcow_device_put(), or NULL; it may
- * be detached at any time.
+ * Context: may sleep.
+ *
+ * Return: the device, to be given to qcow_device_put(), or NULL; it may be detached at
+ * any time.
  */
 struct qcow_device *qcow_device_get(int index, const struct file *by)
 {
@@ -184,8 +186,11 @@ struct qcow_device *qcow_device_get(int index, const struct file *by)
  *	0 to go on, or what ends the walk
  * @arg: for @visit
  *
- * In ascending order of the numbers. No device is taken apart while @visit looks at
- * it. May sleep. Return: what ended the walk, or 0.
+ * In ascending order of the numbers. No device is taken apart while @visit looks at it.
+ *
+ * Context: may sleep.
+ *
+ * Return: what ended the walk, or 0.
  */
 int qcow_device_visit(int index,
 		      int (*visit)(struct qcow_device *dev, void *arg), void *arg)
@@ -519,7 +524,9 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
  * @failed: the source that @msg is about
  * @diskseq: the result: of its disk
  *
- * May sleep. Return: the device's number or a negative errno.
+ * Context: may sleep.
+ *
+ * Return: the device's number or a negative errno.
  */
 int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 		       u32 *failed, u64 *diskseq)
@@ -660,11 +667,14 @@ static int device_wait_removed(struct qcow_device *dev, unsigned long until,
  * @diskseq: of its disk; 0: any
  * @msg: says why it failed, or what there is to do after a success
  *
- * May sleep. One that is being detached is waited for as well. Return: 0; -ENODEV:
- * there is none; -ESTALE: another one has its number; -EBUSY: it is open and @flags
- * are 0; -EIO: it is removed, but what was written since the last flush is lost;
- * -EINPROGRESS: it is being removed, which takes longer than ten seconds; -EINTR: so
- * it is, and a task that is to be killed does not wait for it.
+ * One that is being detached is waited for as well.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0; -ENODEV: there is none; -ESTALE: another one has its number; -EBUSY: it is
+ * open and @flags are 0; -EIO: it is removed, but what was written since the last flush
+ * is lost; -EINPROGRESS: it is being removed, which takes longer than ten seconds;
+ * -EINTR: so it is, and a task that is to be killed does not wait for it.
  */
 int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
 		       struct qcow_msg *msg)
@@ -711,8 +721,10 @@ static struct qcow_device *device_next_owned(const struct file *owner,
  * @owner: of the control node; nothing can be attached through it any more
  *
  * Nobody can have them open. One that is being detached is left to who does that; one
- * whose files do not answer goes by itself. May sleep, ten seconds for each. What is
- * lost by it is said in the kernel's log.
+ * whose files do not answer goes by itself. What is lost by it is said in the kernel's
+ * log.
+ *
+ * Context: may sleep, ten seconds for each.
  */
 void qcow_device_detach_owned(const struct file *owner)
 {
@@ -738,7 +750,9 @@ void qcow_device_detach_owned(const struct file *owner)
  * @by: as of qcow_device_get()
  * @st: zeroed; the result
  *
- * May sleep. Return: 0 or -ENODEV.
+ * Context: may sleep.
+ *
+ * Return: 0 or -ENODEV.
  */
 int qcow_device_status(int index, const struct file *by,
 		       struct qcow_ioc_status *st)

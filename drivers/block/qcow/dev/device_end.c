@@ -61,8 +61,9 @@ static void detach_drain(struct qcow_device *dev)
  * qcow_device_finish() - wait for a device's I/O, and write what its image has left
  * @dev: nobody changes its image any more; later requests fail
  *
- * May sleep for as long as the files below take. Return: 0, or the error by which what
- * was written since the last flush is lost.
+ * Context: may sleep for as long as the files below take.
+ *
+ * Return: 0, or the error by which what was written since the last flush is lost.
  */
 int qcow_device_finish(struct qcow_device *dev)
 {
@@ -110,7 +111,9 @@ static bool detach_label(struct qcow_device *dev, const struct qcow_file *file,
  * @dev: being detached; its images are there
  * @msg: says it
  *
- * May sleep. Return: -EINPROGRESS.
+ * Context: may sleep.
+ *
+ * Return: -EINPROGRESS.
  */
 int qcow_device_say(struct qcow_device *dev, struct qcow_msg *msg)
 {

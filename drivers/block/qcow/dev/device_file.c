@@ -125,9 +125,10 @@ static struct file *open_taken(const struct device_look *look)
  *	is known of it
  * @by: as of qcow_device_get()
  *
- * May sleep, as long as the filesystem takes to open a file. Return: the open file;
- * or an ERR_PTR: -ENODEV: there is no such device; -ESTALE: it has another diskseq;
- * -ENOENT: it has no such file; or why the file cannot be opened.
+ * Context: may sleep, as long as the filesystem takes to open a file.
+ *
+ * Return: the open file; or an ERR_PTR: -ENODEV: there is no such device; -ESTALE: it
+ * has another diskseq; -ENOENT: it has no such file; or why the file cannot be opened.
  */
 struct file *qcow_device_open_file(struct qcow_ioc_file *arg,
 				   const struct file *by)
@@ -195,7 +196,9 @@ static int visit_to_find(struct qcow_device *dev, void *arg)
  *	QCOW_FILE_HIDDEN says so
  * @file: the file
  *
- * May sleep. Return: 0, or -ENOENT: there is none.
+ * Context: may sleep.
+ *
+ * Return: 0, or -ENOENT: there is none.
  */
 int qcow_device_find_file(struct qcow_ioc_file *arg, const struct file *by,
 			  const struct file *file)

@@ -14,6 +14,8 @@
  * @dev: the device
  *
  * Does not sleep.
+ *
+ * Return: whether it was.
  */
 bool qcow_device_damaged(struct qcow_device *dev)
 {

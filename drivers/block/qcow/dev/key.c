@@ -47,8 +47,9 @@ static int key_find(struct qcow_crypt_key *key, const char *description,
  * @image: from userspace; its other fields do not matter here
  * @msg: says why it failed
  *
- * May sleep. Return: a key for qcow_key_put(), NULL: there is none; or an
- * ERR_PTR.
+ * Context: may sleep.
+ *
+ * Return: a key for qcow_key_put(), NULL: there is none; or an ERR_PTR.
  */
 struct qcow_crypt_key *qcow_key_get(const struct qcow_ioc_image *image,
 				    struct qcow_msg *msg)

@@ -68,7 +68,7 @@ static struct qcow_slice *slice_alloc(struct qcow_cache *cache,
  * qcow_cache_put() - let go of a slice
  * @slice: from qcow_cache_get()
  *
- * Any context.
+ * Context: any.
  */
 void qcow_cache_put(struct qcow_slice *slice)
 {
@@ -257,8 +257,9 @@ static struct qcow_slice *cache_get(struct qcow_cache *cache, u64 offset,
  * @cache: the cache
  * @offset: any byte of the slice, in bytes into the file
  *
- * May sleep, does not enter the block layer's reclaim. Callers that want the
- * same slice wait for one read of it.
+ * Callers that want the same slice wait for one read of it.
+ *
+ * Context: may sleep, does not enter the block layer's reclaim.
  *
  * Return: a slice to give to qcow_cache_put(), or the error of the read, or
  * -ENOMEM.
@@ -273,9 +274,10 @@ struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 offset)
  * @cache: the cache
  * @offset: any byte of the slice, in bytes into the file
  *
- * What the file or the cache holds of an earlier use of the place is replaced
- * by zeros, and the slice is dirty. Nobody may be reading that earlier use any
- * more. May sleep.
+ * What the file or the cache holds of an earlier use of the place is replaced by zeros,
+ * and the slice is dirty. Nobody may be reading that earlier use any more.
+ *
+ * Context: may sleep.
  *
  * Return: a slice to give to qcow_cache_put(), or -ENOMEM.
  */
@@ -348,8 +350,9 @@ void __qcow_cache_dirty(struct qcow_slice *slice)
  * @cache: the cache
  * @offset: any byte of the slice, in bytes into the file
  *
- * It was made by qcow_cache_get_new() for a table that came to nothing. Context:
- * nobody uses it, and none is captured. Does not sleep.
+ * It was made by qcow_cache_get_new() for a table that came to nothing.
+ *
+ * Context: nobody uses it, and none is captured. Does not sleep.
  */
 void qcow_cache_clean(struct qcow_cache *cache, u64 offset)
 {
@@ -414,7 +417,10 @@ static bool capture_next(struct qcow_cache *cache, struct capture *c)
  * @cache: the cache
  * @captured: an empty list that takes them; pass it to qcow_cache_forget()
  *
- * May sleep. Slices may be changed again at once; that is for the next capture.
+ * Slices may be changed again at once; that is for the next capture.
+ *
+ * Context: may sleep.
+ *
  * Return: 0 or -ENOMEM; what was captured until then is in the list.
  */
 int qcow_cache_capture(struct qcow_cache *cache, struct list_head *captured)
@@ -501,7 +507,11 @@ static void write_captured(struct qcow_cache *cache, struct list_head *captured)
  * @cache: the cache
  * @captured: from qcow_cache_capture()
  *
- * May sleep. Nothing is synced. Return: 0 or the first error.
+ * Nothing is synced.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0 or the first error.
  */
 int qcow_cache_write(struct qcow_cache *cache, struct list_head *captured)
 {
@@ -550,7 +560,9 @@ void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
  * qcow_cache_crowded() - are there many slices that cannot be evicted?
  * @cache: the cache
  *
- * Any context.
+ * Context: any.
+ *
+ * Return: whether there are.
  */
 bool qcow_cache_crowded(const struct qcow_cache *cache)
 {
@@ -561,7 +573,9 @@ bool qcow_cache_crowded(const struct qcow_cache *cache)
  * qcow_cache_full() - should those who make more dirty slices wait a little?
  * @cache: the cache
  *
- * Any context.
+ * Context: any.
+ *
+ * Return: whether they should.
  */
 bool qcow_cache_full(const struct qcow_cache *cache)
 {
@@ -574,7 +588,7 @@ bool qcow_cache_full(const struct qcow_cache *cache)
  * @wq: where
  * @work: it is started when memory is short; NULL: nothing, from now on
  *
- * May sleep.
+ * Context: may sleep.
  */
 void qcow_cache_set_writeback(struct qcow_cache *cache,
 			      struct workqueue_struct *wq,
@@ -603,7 +617,9 @@ u64 qcow_cache_used(const struct qcow_cache *cache)
  * @slice_bits: log2 of the bytes of a slice, up to QCOW_CACHE_MAX_SLICE_BITS
  * @bytes: of metadata to keep at most
  *
- * May sleep. Return: the cache or an ERR_PTR.
+ * Context: may sleep.
+ *
+ * Return: the cache or an ERR_PTR.
  */
 struct qcow_cache *qcow_cache_create(struct qcow_file *file, u32 slice_bits,
 				     u64 bytes)
@@ -635,7 +651,7 @@ struct qcow_cache *qcow_cache_create(struct qcow_file *file, u32 slice_bits,
  * qcow_cache_destroy() - free a cache that nobody uses any more
  * @cache: the cache, or NULL
  *
- * May sleep.
+ * Context: may sleep.
  */
 void qcow_cache_destroy(struct qcow_cache *cache)
 {

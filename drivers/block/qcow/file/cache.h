@@ -106,6 +106,7 @@ void qcow_cache_exit(void);
  * @offset: any byte of the slice, in bytes into the file
  *
  * Context: under rcu_read_lock(), until the data was looked at. Does not sleep.
+ *
  * Return: the slice's entries as on disk, or NULL if they are not in memory.
  */
 static inline const __be64 *qcow_cache_peek(struct qcow_cache *cache, u64 offset)

@@ -109,7 +109,10 @@ static int claim_from_kernel(struct qcow_claim *c, bool shared, struct qcow_msg 
  * @msg: says why it failed
  *
  * A block device that is only read may be in use by others: it is read without being
- * claimed then, and @c->others is set. May sleep.
+ * claimed then, and @c->others is set.
+ *
+ * Context: may sleep.
+ *
  * Return: 0; -EBUSY: somebody has it; or another error of opening it.
  */
 int qcow_claim_take(struct qcow_claim *c, const struct file *file,
@@ -139,7 +142,9 @@ int qcow_claim_take(struct qcow_claim *c, const struct file *file,
  * qcow_claim_drop() - let go of a file or block device
  * @c: from qcow_claim_take(), or zeroed
  *
- * May sleep. A worker has let go when it returns, a task when that leaves the kernel.
+ * A worker has let go when it returns, a task when that leaves the kernel.
+ *
+ * Context: may sleep.
  */
 void qcow_claim_drop(struct qcow_claim *c)
 {

@@ -414,9 +414,10 @@ static int comp_start(struct qcow_comp *comp, struct qcow_part *part,
  * @part: what to read: host, csize, in_cluster, and fio's memory, len, end
  * @nowait: the caller must not be made to sleep
  *
- * Process context. Return: 0: fio.end() was or will be called, never with
- * -EAGAIN, but with -EBADMSG if the stored data is damaged; -EAGAIN: it would
- * sleep; -ENOMEM.
+ * Process context.
+ *
+ * Return: 0: fio.end() was or will be called, never with -EAGAIN, but with -EBADMSG if
+ * the stored data is damaged; -EAGAIN: it would sleep; -ENOMEM.
  */
 int qcow_comp_read(struct qcow_comp *comp, struct qcow_part *part, bool nowait)
 {
@@ -443,7 +444,9 @@ int qcow_comp_read(struct qcow_comp *comp, struct qcow_part *part, bool nowait)
  * @wq: where they are decompressed; for nothing else
  * @decompressed: counts them
  *
- * May sleep. Memory for decompressing is taken when the first one is met.
+ * Memory for decompressing is taken when the first one is met.
+ *
+ * Context: may sleep.
  *
  * Return: to be given to qcow_comp_destroy(), or NULL without memory.
  */

@@ -238,8 +238,10 @@ static int crypt_share(struct qcow_crypt **crypt, u32 method,
  * @same: of the same image, which is open already; or NULL
  * @msg: says why it failed
  *
- * May sleep. Return: 0; -EINVAL: method and key do not go together; -ENOKEY;
- * -EOPNOTSUPP: the cipher is not known, to us or the kernel; or another error.
+ * Context: may sleep.
+ *
+ * Return: 0; -EINVAL: method and key do not go together; -ENOKEY; -EOPNOTSUPP: the
+ * cipher is not known, to us or the kernel; or another error.
  */
 int qcow_crypt_open(struct qcow_crypt **crypt, u32 method,
 		    const struct qcow_crypt_key *key, struct qcow_crypt *same,
@@ -292,7 +294,9 @@ void qcow_crypt_close(struct qcow_crypt *c)
  * @pos: bytes into the disk
  * @host: bytes into the file
  *
- * Any context. Return: the number.
+ * Context: any.
+ *
+ * Return: the number.
  */
 u64 qcow_crypt_sector(const struct qcow_crypt *c, u64 pos, u64 host)
 {
@@ -430,8 +434,10 @@ static int encrypt_sector(struct qcow_crypt *c, struct crypt_job *job,
  * @fio: its memory: bvec, nr_bvec, skip and len, which is whole sectors
  * @sector: qcow_crypt_sector() of the first one
  *
- * Memory may be in pieces of any size. Pages that are there twice hold nothing
- * of use afterwards. Context: may sleep, under memalloc_noio_save().
+ * Memory may be in pieces of any size. Pages that are there twice hold nothing of use
+ * afterwards.
+ *
+ * Context: may sleep, under memalloc_noio_save().
  *
  * Return: 0, or the error of the crypto API.
  */
@@ -544,8 +550,10 @@ static ssize_t piece_write(struct qcow_crypt *c, struct crypt_piece *piece,
  * @fio: the transfer, as for qcow_file_io_sync(); whole sectors
  * @sector: qcow_crypt_sector() of the first one
  *
- * Its memory stays as it is. Context: may sleep, under memalloc_noio_save();
- * needs memory of which there is always enough.
+ * Its memory stays as it is.
+ *
+ * Context: may sleep, under memalloc_noio_save(); needs memory of which there is always
+ * enough.
  *
  * Return: 0 or a negative errno.
  */

@@ -75,7 +75,10 @@ static u32 file_dio_align(struct qcow_file *f, bool asked)
  * @nowait: rather fail than wait until one is over
  *
  * Until qcow_file_end_write(), which may be called by another task and in any context,
- * once the filesystem has completed the write. May sleep, unless @nowait.
+ * once the filesystem has completed the write.
+ *
+ * Context: may sleep, unless @nowait.
+ *
  * Return: whether it may begin.
  */
 bool qcow_file_begin_write(const struct qcow_file *f, bool nowait)
@@ -97,7 +100,7 @@ bool qcow_file_begin_write(const struct qcow_file *f, bool nowait)
  * qcow_file_end_write() - freezes may come again
  * @f: as for qcow_file_begin_write()
  *
- * Any context.
+ * Context: any.
  */
 void qcow_file_end_write(const struct qcow_file *f)
 {
@@ -149,7 +152,9 @@ static ssize_t file_cached(struct qcow_file *f, u64 pos, void *buf, size_t len,
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  *
- * Any context. Return: segments of @bvec that are used.
+ * Context: any.
+ *
+ * Return: segments of @bvec that are used.
  */
 u32 qcow_file_bvecs(struct bio_vec *bvec, void *buf, size_t len)
 {
@@ -170,8 +175,9 @@ u32 qcow_file_bvecs(struct bio_vec *bvec, void *buf, size_t len)
  * @buf: the result
  * @len: bytes; as much as is wanted: it need not be in a row
  *
- * May sleep; starts no I/O for it. Return: 0 or -ENOMEM. Either way
- * qcow_buf_free() gives it back.
+ * Context: may sleep; starts no I/O for it.
+ *
+ * Return: 0 or -ENOMEM. Either way qcow_buf_free() gives it back.
  */
 int qcow_buf_alloc(struct qcow_buf *buf, size_t len)
 {
@@ -188,7 +194,7 @@ int qcow_buf_alloc(struct qcow_buf *buf, size_t len)
  * qcow_buf_free() - give back memory
  * @buf: from qcow_buf_alloc(), or all zero
  *
- * May sleep.
+ * Context: may sleep.
  */
 void qcow_buf_free(struct qcow_buf *buf)
 {
@@ -308,7 +314,9 @@ static bool file_aligned(const struct qcow_file *f, u64 pos, const void *buf,
  * @buf: kmalloc memory
  * @len: bytes
  *
- * Any context.
+ * Context: any.
+ *
+ * Return: whether the transfer goes past the page cache.
  */
 bool qcow_file_is_direct(const struct qcow_file *f, u64 pos, const void *buf,
 			 size_t len)
@@ -323,7 +331,9 @@ bool qcow_file_is_direct(const struct qcow_file *f, u64 pos, const void *buf,
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  *
- * Any alignment. What lies past the end of the file is zeros. May sleep.
+ * Any alignment. What lies past the end of the file is zeros.
+ *
+ * Context: may sleep.
  *
  * Return: 0, -ENOMEM, -EIO if the file shrank, or the filesystem's error.
  */
@@ -359,7 +369,9 @@ int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
  * @pos: bytes into the file
  * @len: bytes
  *
- * Any context. Return: @len; of a strict file, as much of it as lies before the end.
+ * Context: any.
+ *
+ * Return: @len; of a strict file, as much of it as lies before the end.
  */
 size_t qcow_file_there(const struct qcow_file *f, u64 pos, size_t len)
 {
@@ -380,6 +392,8 @@ size_t qcow_file_there(const struct qcow_file *f, u64 pos, size_t len)
  *
  * As qcow_file_pread(); but if some of it lies before the end of a strict file, those
  * entries that do not are made all ones.
+ *
+ * Return: 0 or the error of reading.
  */
 int qcow_file_pread_table(struct qcow_file *f, u64 pos, void *buf, size_t len,
 			  size_t entry)
@@ -449,8 +463,10 @@ static int file_pwrite_bounce(struct qcow_file *f, u64 pos, const void *buf,
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  *
- * Any alignment. What direct I/O cannot address is read, changed and written:
- * nobody else may write there meanwhile. May sleep.
+ * Any alignment. What direct I/O cannot address is read, changed and written: nobody
+ * else may write there meanwhile.
+ *
+ * Context: may sleep.
  *
  * Return: 0, -ENOMEM or the filesystem's error.
  */
@@ -474,7 +490,9 @@ int qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf, size_t len)
  * qcow_file_sync() - make what was written durable
  * @f: the file
  *
- * May sleep. Return: 0 or a negative errno.
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_file_sync(struct qcow_file *f)
 {
@@ -576,7 +594,9 @@ static bool file_wants_stable(const struct file *file)
  * @direct: whether to bypass the page cache
  * @msg: says why it failed
  *
- * May sleep. Return: 0 or a negative errno.
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_file_open(struct qcow_file *f, struct file *file,
 		   enum qcow_direct direct, struct qcow_msg *msg)
@@ -607,8 +627,12 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
  * qcow_file_writable() - may it be written?
  * @file: an open file
  *
- * Any context. Not all that can be opened for writing can be written: pages of
- * hugetlbfs are only mapped.
+ * Not all that can be opened for writing can be written: pages of hugetlbfs are only
+ * mapped.
+ *
+ * Context: any.
+ *
+ * Return: whether it can be written.
  */
 bool qcow_file_writable(const struct file *file)
 {
@@ -644,7 +668,9 @@ void qcow_file_use_cache(struct qcow_file *f)
  * qcow_file_shrunk() - has a file lost what it had at attach, or what was durable?
  * @f: the file
  *
- * Any context.
+ * Context: any.
+ *
+ * Return: whether it has.
  */
 bool qcow_file_shrunk(const struct qcow_file *f)
 {
@@ -659,8 +685,9 @@ bool qcow_file_shrunk(const struct qcow_file *f)
  * qcow_file_close() - let go of a file
  * @f: from qcow_file_open(), or zeroed; no transfer is under way
  *
- * May sleep. Locks that others may wait for go with it, so a worker does not leave
- * that for later.
+ * Locks that others may wait for go with it, so a worker does not leave that for later.
+ *
+ * Context: may sleep.
  */
 void qcow_file_close(struct qcow_file *f)
 {

@@ -197,8 +197,10 @@ static bool fio_wants_memory(int err)
  * qcow_file_io_sync() - do a transfer between a file and memory
  * @fio: the transfer; done and buffered zero at the start, end is not called
  *
- * The filesystem completes it in this context, which is cheaper than being told
- * of it where it has to change its own metadata after a write. May sleep.
+ * The filesystem completes it in this context, which is cheaper than being told of it
+ * where it has to change its own metadata after a write.
+ *
+ * Context: may sleep.
  *
  * Return: 0 or a negative errno.
  */

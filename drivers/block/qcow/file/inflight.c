@@ -26,7 +26,9 @@ void qcow_inflight_init(struct qcow_inflight *f)
  * qcow_inflight_begin() - an I/O begins; before it maps anything
  * @f: of the image
  *
- * Any context. Return: to be given to qcow_inflight_end().
+ * Context: any.
+ *
+ * Return: to be given to qcow_inflight_end().
  */
 u8 qcow_inflight_begin(struct qcow_inflight *f)
 {
@@ -48,7 +50,7 @@ u8 qcow_inflight_begin(struct qcow_inflight *f)
  * @f: of the image
  * @epoch: from qcow_inflight_begin()
  *
- * Any context.
+ * Context: any.
  */
 void qcow_inflight_end(struct qcow_inflight *f, u8 epoch)
 {

@@ -166,7 +166,7 @@ struct qcow_io {
  * @image: of the chain of @like's image
  * @like: wq, write_wq, parts and bio are taken from it
  *
- * Any context.
+ * Context: any.
  */
 static inline void qcow_io_init(struct qcow_io *io, struct qcow_image *image,
 				const struct qcow_io *like)

@@ -36,9 +36,11 @@ static int space_fallocate(struct qcow_file *f, int mode, u64 pos, u64 len)
  * @pos: bytes into the file
  * @len: bytes
  *
- * What was not written there reads as zeros. May sleep.
- * Return: 0, -ENOSPC, -EOPNOTSUPP: it cannot be done on this file; or another
- * error.
+ * What was not written there reads as zeros.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0, -ENOSPC, -EOPNOTSUPP: it cannot be done on this file; or another error.
  */
 int qcow_space_allocate(struct qcow_file *f, u64 pos, u64 len)
 {
@@ -51,7 +53,11 @@ int qcow_space_allocate(struct qcow_file *f, u64 pos, u64 len)
  * @pos: bytes into the file
  * @len: bytes
  *
- * It reads as zeros then. May sleep. Return: as qcow_space_allocate().
+ * It reads as zeros then.
+ *
+ * Context: may sleep.
+ *
+ * Return: as qcow_space_allocate().
  */
 int qcow_space_punch(struct qcow_file *f, u64 pos, u64 len)
 {
@@ -65,7 +71,11 @@ int qcow_space_punch(struct qcow_file *f, u64 pos, u64 len)
  * @pos: bytes into the file
  * @len: bytes
  *
- * Keeps its space. May sleep. Return: as qcow_space_allocate().
+ * Keeps its space.
+ *
+ * Context: may sleep.
+ *
+ * Return: as qcow_space_allocate().
  */
 int qcow_space_zero(struct qcow_file *f, u64 pos, u64 len)
 {
@@ -79,8 +89,12 @@ int qcow_space_zero(struct qcow_file *f, u64 pos, u64 len)
  * @pos: bytes into the file
  * @len: bytes
  *
- * The filesystem is asked; no data is read. It may know less than it could: false
- * says nothing. May sleep.
+ * The filesystem is asked; no data is read. It may know less than it could: false says
+ * nothing.
+ *
+ * Context: may sleep.
+ *
+ * Return: whether it is known to be a hole.
  */
 bool qcow_space_is_hole(struct qcow_file *f, u64 pos, u64 len)
 {
@@ -99,9 +113,12 @@ bool qcow_space_is_hole(struct qcow_file *f, u64 pos, u64 len)
  * @pos: bytes into the file
  * @len: bytes; nothing of them is in use
  *
- * A filesystem takes the space in one run and makes the file longer if need be. A
- * block device makes the zeros itself, or refuses: nothing is sent to it that it
- * would have to write. May sleep.
+ * A filesystem takes the space in one run and makes the file longer if need be. A block
+ * device makes the zeros itself, or refuses: nothing is sent to it that it would have
+ * to write.
+ *
+ * Context: may sleep.
+ *
  * Return: as qcow_space_allocate(). After an error some of it may be zeros.
  */
 int qcow_space_renew(struct qcow_file *f, u64 pos, u64 len)
@@ -116,7 +133,9 @@ int qcow_space_renew(struct qcow_file *f, u64 pos, u64 len)
  * @f: the file, open for writing; nothing is under way there
  * @size: bytes
  *
- * May sleep. Return: 0 or a negative errno.
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_space_truncate(struct qcow_file *f, u64 size)
 {
@@ -157,7 +176,10 @@ void qcow_space_exit(void)
  * @len: bytes
  *
  * Nothing is linked to a table for which there is no space, or what was written
- * elsewhere could not be made durable either. May sleep.
+ * elsewhere could not be made durable either.
+ *
+ * Context: may sleep.
+ *
  * Return: 0, -ENOSPC, or another error.
  */
 int qcow_space_secure(struct qcow_file *f, u64 pos, u64 len)

@@ -122,7 +122,9 @@ static int __ops_add(struct qcow_image *img, const char *name, u64 granularity,
  * @granularity: bytes of the disk that a bit stands for; 0: 64 KiB
  * @msg: says why it failed
  *
- * Context: no I/O is under way. May sleep. Return: 0 or a negative errno.
+ * Context: no I/O is under way. May sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_bitmap_add(struct qcow_image *img, const char *name, u64 granularity,
 		    struct qcow_msg *msg)
@@ -164,7 +166,9 @@ static int __ops_remove(struct qcow_image *img, const char *name,
  * @name: of the bitmap
  * @msg: says why it failed
  *
- * Context: no I/O is under way. May sleep. Return: 0 or a negative errno.
+ * Context: no I/O is under way. May sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_bitmap_remove(struct qcow_image *img, const char *name,
 		       struct qcow_msg *msg)
@@ -201,7 +205,9 @@ static int __ops_enable(struct qcow_image *img, const char *name, bool enable,
  * @enable: which of both
  * @msg: says why it failed
  *
- * Context: no I/O is under way. May sleep. Return: 0 or a negative errno.
+ * Context: no I/O is under way. May sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_bitmap_enable(struct qcow_image *img, const char *name, bool enable,
 		       struct qcow_msg *msg)
@@ -251,7 +257,9 @@ static int __ops_clear(struct qcow_image *img, const char *name,
  * @name: of the bitmap
  * @msg: says why it failed
  *
- * Context: no I/O is under way. May sleep. Return: 0 or a negative errno.
+ * Context: no I/O is under way. May sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_bitmap_clear(struct qcow_image *img, const char *name,
 		      struct qcow_msg *msg)

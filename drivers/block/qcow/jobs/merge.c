@@ -89,6 +89,8 @@ static struct qcow_bitmap *todo_alloc(u64 size, u32 shift)
 /**
  * qcow_merge_left() - bytes of the disk that are still to be looked at
  * @m: the merge
+ *
+ * Return: bytes.
  */
 u64 qcow_merge_left(const struct qcow_merge *m)
 {
@@ -102,7 +104,9 @@ u64 qcow_merge_left(const struct qcow_merge *m)
  * @img: the image, which is written
  * @msg: says why not
  *
- * Any context. Return: 0 or a negative errno.
+ * Context: any.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_merge_check(const struct qcow_image *img, struct qcow_msg *msg)
 {
@@ -120,7 +124,9 @@ int qcow_merge_check(const struct qcow_image *img, struct qcow_msg *msg)
  * @img: the image, which is written
  * @shift: log2 of what is noted at once of the disk; more if it is large
  *
- * May sleep. Return: a merge, or NULL.
+ * Context: may sleep.
+ *
+ * Return: a merge, or NULL.
  */
 struct qcow_merge *qcow_merge_create(struct qcow_image *img, u32 shift)
 {
@@ -142,8 +148,10 @@ struct qcow_merge *qcow_merge_create(struct qcow_image *img, u32 shift)
  * qcow_merge_begin() - note what is written from now on
  * @m: the merge
  *
- * The backing file is open for writing. What it gives up may still be read by I/O
- * of the image. Context: no I/O is under way. May sleep.
+ * The backing file is open for writing. What it gives up may still be read by I/O of
+ * the image.
+ *
+ * Context: no I/O is under way. May sleep.
  */
 void qcow_merge_begin(struct qcow_merge *m)
 {
@@ -158,7 +166,9 @@ void qcow_merge_begin(struct qcow_merge *m)
  * qcow_merge_end() - undo qcow_merge_begin()
  * @m: the merge
  *
- * Before the backing file is closed. Context: no I/O is under way. May sleep.
+ * Before the backing file is closed.
+ *
+ * Context: no I/O is under way. May sleep.
  */
 void qcow_merge_end(struct qcow_merge *m)
 {
@@ -211,9 +221,12 @@ static int below_show(struct qcow_resize_ops *ops, u64 bytes)
  * @pause: holds up the image's I/O
  * @msg: says why it failed, of the backing file
  *
- * It becomes as large as the image, whose I/O may go on. May sleep.
- * Return: 0; as qcow_image_interrupted(), and the backing file has the size that it had;
- * or another error.
+ * It becomes as large as the image, whose I/O may go on.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0; as qcow_image_interrupted(), and the backing file has the size that it
+ * had; or another error.
  */
 int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
 		     struct qcow_pause *pause, struct qcow_msg *msg)
@@ -440,7 +453,9 @@ static void pass_done(struct qcow_merge *m)
  * @msg: says what failed, of the backing file
  *
  * Other I/O may go on, but is better held up for the while if @m->press is set, which
- * is how much to do then. May sleep.
+ * is how much to do then.
+ *
+ * Context: may sleep.
  *
  * Return: 0; as qcow_image_interrupted(), and something was done; or an error, after
  * which it may be tried again.
@@ -543,9 +558,11 @@ free:
  * @like: whose image, wq, write_wq and parts are used
  * @msg: says what failed, of the backing file
  *
- * Context: no I/O is under way. May sleep. Return: 0: @m->done, or, if much was written
- * since @last was set, that is not set any more; or an error, also as
- * qcow_image_interrupted(), and the image is as it was: it may be tried again.
+ * Context: no I/O is under way. May sleep.
+ *
+ * Return: 0: @m->done, or, if much was written since @last was set, that is not set any
+ * more; or an error, also as qcow_image_interrupted(), and the image is as it was: it
+ * may be tried again.
  */
 int qcow_merge_finish(struct qcow_merge *m, const struct qcow_io *like,
 		      struct qcow_msg *msg)
@@ -575,7 +592,9 @@ int qcow_merge_finish(struct qcow_merge *m, const struct qcow_io *like,
  * qcow_merge_release() - give up what the image had
  * @m: the merge, after qcow_merge_finish()
  *
- * Other I/O may go on. May sleep. What fails is leaked, and logged.
+ * Other I/O may go on. What fails is leaked, and logged.
+ *
+ * Context: may sleep.
  */
 void qcow_merge_release(struct qcow_merge *m)
 {
@@ -595,8 +614,11 @@ void qcow_merge_release(struct qcow_merge *m)
  * @started: qcow_merge_start() worked
  * @msg: says what failed, of the backing file
  *
- * Also if it did not: it may have changed tables. May sleep. Return: 0 or a negative
- * errno.
+ * Also if it did not: it may have changed tables.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_merge_flush(struct qcow_merge *m, bool started, struct qcow_msg *msg)
 {

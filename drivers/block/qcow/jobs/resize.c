@@ -343,8 +343,9 @@ static int resize_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *
  * @size: the result, in bytes
  * @msg: says why that cannot be told
  *
- * Does not sleep. Return: 0, -EOPNOTSUPP: the image is not raw; or -EINVAL: the file
- * is empty.
+ * Does not sleep.
+ *
+ * Return: 0, -EOPNOTSUPP: the image is not raw; or -EINVAL: the file is empty.
  */
 int qcow_resize_max(const struct qcow_image *img, u64 *size, struct qcow_msg *msg)
 {
@@ -364,10 +365,13 @@ int qcow_resize_max(const struct qcow_image *img, u64 *size, struct qcow_msg *ms
  * @ops: how its users are told, and held up
  * @msg: says why it failed
  *
- * The image is written, and its I/O may go on. May sleep.
+ * The image is written, and its I/O may go on.
+ *
+ * Context: may sleep.
+ *
  * Return: 0; as qcow_image_interrupted(); or another error. Which size the disk has
- * then, the image says: the old one, unless it was interrupted behind the new end,
- * or it is a raw file that could not be synced.
+ * then, the image says: the old one, unless it was interrupted behind the new end, or
+ * it is a raw file that could not be synced.
  */
 int qcow_resize(const struct qcow_io *like, u64 size, struct qcow_resize_ops *ops,
 		struct qcow_msg *msg)

@@ -328,6 +328,7 @@ free:
  * @msg: says why it failed
  *
  * Context: one operation on snapshots at a time; not from an I/O. May sleep.
+ *
  * Return: 0: it is durable; or a negative errno.
  */
 int qcow_snap_create(struct qcow_image *img, struct qcow_snap_request *req,
@@ -401,6 +402,7 @@ static int delete_say_leaked(const struct qcow_image *img, bool before,
  * @msg: says why it failed
  *
  * Context: as qcow_snap_create().
+ *
  * Return: 0: it is durably gone; or a negative errno.
  */
 int qcow_snap_delete(struct qcow_image *img, struct qcow_snap_request *req,
@@ -528,8 +530,11 @@ static int apply_found(struct qcow_alloc *a, const struct qcow_snapshot *s,
  * @req: what is asked for, and what came of it
  * @msg: says why it failed
  *
- * The disk may have another size then. It is held up only for the write of the
- * header; references are added before, and dropped after that. Context: as qcow_snap_create().
+ * The disk may have another size then. It is held up only for the write of the header;
+ * references are added before, and dropped after that.
+ *
+ * Context: as qcow_snap_create().
+ *
  * Return: 0: it is durable; or a negative errno.
  */
 int qcow_snap_apply(struct qcow_image *img, struct qcow_snap_request *req,

@@ -120,7 +120,9 @@ static int stream_stretch(struct stream *s, u64 end)
  * @img: the image, which is written
  * @msg: says why not
  *
- * Any context. Return: 0 or a negative errno.
+ * Context: any.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_stream_check(const struct qcow_image *img, struct qcow_msg *msg)
 {
@@ -136,8 +138,10 @@ int qcow_stream_check(const struct qcow_image *img, struct qcow_msg *msg)
  * @like: whose image, wq, write_wq and parts are used
  * @bytes: of the disk to look at, at most
  *
- * The image is written and has a backing file. @like->image->filled says how far it
- * is. Other I/O may go on. May sleep.
+ * The image is written and has a backing file. @like->image->filled says how far it is.
+ * Other I/O may go on.
+ *
+ * Context: may sleep.
  *
  * Return: 0; as qcow_image_interrupted(), and something was done; or an error.
  */
@@ -160,9 +164,11 @@ int qcow_stream_some(const struct qcow_io *like, u64 bytes)
  * qcow_stream_cut_loose() - have the image name no backing file any more
  * @img: the image; filled to its end
  *
- * All is committed first; one write of the header does it. Other I/O may go on: it makes
- * no hole over the backing file, which is part of the chain in memory until the caller
- * changes that. May sleep.
+ * All is committed first; one write of the header does it. Other I/O may go on: it
+ * makes no hole over the backing file, which is part of the chain in memory until the
+ * caller changes that.
+ *
+ * Context: may sleep.
  *
  * Return: 0 or an error, and the backing file is still named.
  */

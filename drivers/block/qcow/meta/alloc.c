@@ -98,7 +98,9 @@ static u64 used_clusters(struct qcow_alloc *a, u64 first, u64 end)
  * qcow_alloc_trim() - cut off what the file has behind the last used cluster
  * @a: of the image; nothing is under way, all is committed
  *
- * May sleep. What fails is left as it is: the file is just longer.
+ * What fails is left as it is: the file is just longer.
+ *
+ * Context: may sleep.
  */
 void qcow_alloc_trim(struct qcow_alloc *a)
 {
@@ -138,6 +140,7 @@ static void __return_run(struct qcow_alloc *a, struct qcow_run *run)
  * @cluster: one of them
  *
  * If it is reserved, all that is reserved is free again, as far as refcounts tell.
+ *
  * Context: under a->lock. May sleep.
  */
 void __qcow_alloc_unreserve(struct qcow_alloc *a, u64 cluster)
@@ -292,13 +295,14 @@ static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
  * @got: 1 to @want
  * @fresh: what is not written there reads as zeros
  *
- * Context: as qcow_growth_cover(). May sleep; reads refcounts, makes the file
- * longer, writes nothing but a larger refcount table. What was taken and is not
- * linked has to be given to qcow_release().
+ * Context: as qcow_growth_cover(). May sleep; reads refcounts, makes the file longer,
+ * writes nothing but a larger refcount table. What was taken and is not linked has to
+ * be given to qcow_release().
+ *
  * Return: 0; -ENOSPC: all are taken that entries can lead to, that the device has now
  * or that a refcount table of the largest size covers; -EIO: metadata is said to be
- * free, which stops the image; or the error of reading refcounts or of making the
- * table larger, -ENOMEM among them.
+ * free, which stops the image; or the error of reading refcounts or of making the table
+ * larger, -ENOMEM among them.
  */
 int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 			bool *fresh)
@@ -434,8 +438,9 @@ static int run_secure(struct qcow_alloc *a, enum qcow_meta kind, u32 nr,
  * @nr: how many, at least 1
  * @first: number of the first
  *
- * Context: as qcow_alloc_clusters(). May sleep. If they are not used they have to
- * be given to qcow_release().
+ * Context: as qcow_alloc_clusters(). May sleep. If they are not used they have to be
+ * given to qcow_release().
+ *
  * Return: 0; -EFBIG: there can be no such row in this image; or as
  * qcow_alloc_clusters().
  */
@@ -481,7 +486,9 @@ static void __return_space(struct qcow_alloc *a)
  * qcow_alloc_return_pool() - give back what is reserved and not used
  * @a: of the image
  *
- * For a clean close: no I/O is under way. May sleep.
+ * For a clean close: no I/O is under way.
+ *
+ * Context: may sleep.
  */
 void qcow_alloc_return_pool(struct qcow_alloc *a)
 {

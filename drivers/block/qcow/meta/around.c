@@ -39,7 +39,9 @@ static void around_free(void *piece, void *data)
  * @around: zeroed
  * @cluster_bits: log2 of the bytes of a cluster
  *
- * Context: may sleep. Return: 0 or -ENOMEM; qcow_around_destroy() is called after both.
+ * Context: may sleep.
+ *
+ * Return: 0 or -ENOMEM; qcow_around_destroy() is called after both.
  */
 int qcow_around_init(struct qcow_around *around, u32 cluster_bits)
 {

@@ -94,7 +94,9 @@ struct qcow_bitmap *__qcow_bitmap_nth(struct qcow_bitmaps *all, u32 n)
  * @img: the image
  * @b: one of its bitmaps, consistent
  *
- * Context: under the bitmaps' lock. May sleep. Return: bytes.
+ * Context: under the bitmaps' lock. May sleep.
+ *
+ * Return: bytes.
  */
 u64 __qcow_bitmap_dirty_bytes(const struct qcow_image *img,
 			      const struct qcow_bitmap *b)
@@ -132,8 +134,9 @@ static u64 bitmap_memory(const struct qcow_image *img,
  * @img: the image
  * @e: of the directory; its name is copied
  *
- * Context: under the bitmaps' lock, or before anybody else knows of them. May
- * sleep. Return: it; or an ERR_PTR: -EFBIG: too much memory; -ENOMEM.
+ * Context: under the bitmaps' lock, or before anybody else knows of them. May sleep.
+ *
+ * Return: it; or an ERR_PTR: -EFBIG: too much memory; -ENOMEM.
  */
 struct qcow_bitmap *__qcow_bitmap_new(struct qcow_image *img,
 				      const struct qcow_bitmap_entry *e)

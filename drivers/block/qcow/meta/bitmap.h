@@ -77,7 +77,9 @@ void __qcow_bitmap_mark(struct qcow_bitmap *b, u64 pos, u64 len);
  * @pos: bytes into the disk
  * @len: bytes, at least 1
  *
- * Before the change is begun, and while the caller's I/O is counted. Any context.
+ * Before the change is begun, and while the caller's I/O is counted.
+ *
+ * Context: any.
  */
 static inline void qcow_bitmap_mark(const struct qcow_image *img, u64 pos,
 				    u64 len)
@@ -112,7 +114,10 @@ static inline bool qcow_bitmap_tracks(const struct qcow_bitmap *b)
  * @img: the image
  *
  * Their size is that of the disk: it cannot change as long as there are some.
+ *
  * Context: no bitmap is added meanwhile.
+ *
+ * Return: whether it has some.
  */
 static inline bool qcow_bitmap_present(const struct qcow_image *img)
 {

@@ -167,7 +167,10 @@ static void bitmap_give_up(struct qcow_image *img)
  * @h: its header
  * @msg: says why it failed
  *
- * Damaged bitmaps are not kept; that is logged. May sleep.
+ * Damaged bitmaps are not kept; that is logged.
+ *
+ * Context: may sleep.
+ *
  * Return: 0, -EROFS: there is too much of them; or another error.
  */
 int qcow_bitmap_open(struct qcow_image *img, const struct qcow_header *h,
@@ -208,7 +211,9 @@ int qcow_bitmap_open(struct qcow_image *img, const struct qcow_header *h,
  * qcow_bitmap_kept() - are an image's bitmaps kept up to date?
  * @img: the image
  *
- * If not, its autoclear bit must not say so. Return: whether they are.
+ * If not, its autoclear bit must not say so.
+ *
+ * Return: whether they are.
  */
 bool qcow_bitmap_kept(const struct qcow_image *img)
 {
@@ -219,7 +224,9 @@ bool qcow_bitmap_kept(const struct qcow_image *img)
  * qcow_bitmap_start() - the image's first write is near: mark bitmaps in use
  * @img: the image
  *
- * May sleep. Return: 0, or the file's error.
+ * Context: may sleep.
+ *
+ * Return: 0, or the file's error.
  */
 int qcow_bitmap_start(struct qcow_image *img)
 {
@@ -240,8 +247,9 @@ int qcow_bitmap_start(struct qcow_image *img)
  * qcow_bitmap_close() - store the bitmaps, as nothing is written any more
  * @img: the image; its last commits are still to come
  *
- * May sleep. Return: 0; or an error: they stay marked in use, and that is
- * logged.
+ * Context: may sleep.
+ *
+ * Return: 0; or an error: they stay marked in use, and that is logged.
  */
 int qcow_bitmap_close(struct qcow_image *img)
 {

@@ -558,8 +558,10 @@ static void mark_work(struct work_struct *work)
  *
  * As long as nothing is written to the disk any of the flags may be set; but if this
  * fails nothing will be, and they are not to stay so. A worker does it: a task that is
- * to be killed could write neither the one nor the other. Context: under the bitmaps'
- * lock. May sleep.
+ * to be killed could write neither the one nor the other.
+ *
+ * Context: under the bitmaps' lock. May sleep.
+ *
  * Return: 0, or the file's error.
  */
 int __qcow_bitmap_mark_in_use(struct qcow_image *img)

@@ -263,7 +263,9 @@ static int __commit(struct qcow_alloc *a)
  * qcow_commit() - make all that was written until now durable
  * @a: of the image
  *
- * Not from an I/O of this image, which a commit waits for. May sleep.
+ * Not from an I/O of this image, which a commit waits for.
+ *
+ * Context: may sleep.
  *
  * Return: 0, or an error. What could not be written stays in memory for the next
  * attempt; but a sync that failed stays failed, since what it lost cannot be
@@ -321,8 +323,10 @@ static int header_write(struct qcow_alloc *a, u32 offset, void *new, void *old,
  * @fields: as on disk
  * @len: bytes of them, all in one sector, QCOW_COMMIT_HEADER_MAX at most
  *
- * What they lead to is written, and the refcounts of it are committed; it is
- * synced here. Context: under a->store_lock. May sleep.
+ * What they lead to is written, and the refcounts of it are committed; it is synced
+ * here.
+ *
+ * Context: under a->store_lock. May sleep.
  *
  * Return: 0: it is durable; or an error: the header is as it was, or, if
  * a->failed is set, one or the other.
@@ -419,7 +423,8 @@ void qcow_commit_init(struct qcow_alloc *a)
  * @a: of the image
  *
  * No longer than QCOW_COMMIT_THROTTLE: a commit may wait for the caller's I/O.
- * May sleep.
+ *
+ * Context: may sleep.
  */
 void qcow_commit_throttle(struct qcow_alloc *a)
 {
@@ -436,7 +441,7 @@ void qcow_commit_throttle(struct qcow_alloc *a)
  * qcow_commit_stop() - no more commits in the background
  * @a: of the image; no I/O is under way
  *
- * May sleep.
+ * Context: may sleep.
  */
 void qcow_commit_stop(struct qcow_alloc *a)
 {
@@ -451,7 +456,9 @@ void qcow_commit_stop(struct qcow_alloc *a)
  * qcow_commit_close() - commit for the last time, leaving nothing reserved
  * @a: of the image; no I/O is under way
  *
- * May sleep. Return: 0 or a negative errno.
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno.
  */
 int qcow_commit_close(struct qcow_alloc *a)
 {

@@ -40,7 +40,10 @@ int qcow_fmt_read_error(struct qcow_msg *msg, int err, const char *what)
  * @h: the result
  * @msg: says why it failed
  *
- * Of a file that is strict, what is needed for reading suffices. May sleep.
+ * Of a file that is strict, what is needed for reading suffices.
+ *
+ * Context: may sleep.
+ *
  * Return: 0 or a negative errno.
  */
 int qcow_fmt_read_header(struct qcow_image *img, struct qcow_header *h,
@@ -157,8 +160,11 @@ static int fmt_open_comp(struct qcow_image *img, const struct qcow_header *h,
  * @params: of the chain
  * @msg: says why it failed
  *
- * Its L1 table, the cache of L2 tables, compressed clusters. May sleep. Return: 0
- * or a negative errno; qcow_fmt_close() frees it in any case.
+ * Its L1 table, the cache of L2 tables, compressed clusters.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno; qcow_fmt_close() frees it in any case.
  */
 int qcow_fmt_open_reading(struct qcow_image *img, const struct qcow_header *h,
 			  const struct qcow_params *params,
@@ -178,7 +184,9 @@ int qcow_fmt_open_reading(struct qcow_image *img, const struct qcow_header *h,
  * qcow_fmt_finish() - make what was written durable
  * @img: the image; no I/O is under way
  *
- * May sleep. Return: 0, or why not all of it is durable.
+ * Context: may sleep.
+ *
+ * Return: 0, or why not all of it is durable.
  */
 int qcow_fmt_finish(struct qcow_image *img)
 {
@@ -199,7 +207,7 @@ int qcow_fmt_finish(struct qcow_image *img)
  * qcow_fmt_close() - free an image's parts
  * @img: the image, finished
  *
- * May sleep.
+ * Context: may sleep.
  */
 void qcow_fmt_close(struct qcow_image *img)
 {

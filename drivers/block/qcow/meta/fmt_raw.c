@@ -22,7 +22,10 @@ static int raw_open(struct qcow_image *img, const struct qcow_params *params,
  *
  * A failure is final. The file tells of it once, and cannot tell what it lost, so a
  * later sync that works promises nothing; nor does one that runs beside it, so there is
- * one at a time. It is logged once. May sleep.
+ * one at a time. It is logged once.
+ *
+ * Context: may sleep.
+ *
  * Return: 0, or -EIO.
  */
 int qcow_raw_sync(struct qcow_image *img)
@@ -43,7 +46,9 @@ int qcow_raw_sync(struct qcow_image *img)
  * qcow_raw_sync_anew() - make a raw image durable all of whose data is written again
  * @img: the image; a sync that failed before matters no more
  *
- * May sleep. Return: 0, or the error of the sync.
+ * Context: may sleep.
+ *
+ * Return: 0, or the error of the sync.
  */
 int qcow_raw_sync_anew(struct qcow_image *img)
 {

@@ -217,11 +217,12 @@ static int __grow_table(struct qcow_alloc *a)
  * @a: of the image
  * @cluster: number of a cluster that it is to cover
  *
- * Context: not under a->store_lock or a->lock; a->l1.lock may be held. An I/O
- * may wait here for a commit that is being written. May sleep.
- * Return: 0, also if it covers @cluster already; -ENOSPC, also if the table has
- * its largest size; or another error. An error of the second half, from the sync
- * on, is final: a->failed.
+ * Context: not under a->store_lock or a->lock; a->l1.lock may be held. An I/O may wait
+ * here for a commit that is being written. May sleep.
+ *
+ * Return: 0, also if it covers @cluster already; -ENOSPC, also if the table has its
+ * largest size; or another error. An error of the second half, from the sync on, is
+ * final: a->failed.
  */
 int qcow_growth_cover(struct qcow_alloc *a, u64 cluster)
 {

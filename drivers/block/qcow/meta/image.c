@@ -44,7 +44,9 @@ static void image_set_label(struct qcow_image *img, struct file *file,
  * @pos: bytes into its disk where it was met
  * @what: what is wrong
  *
- * The rest of the image is not in doubt. Any context.
+ * The rest of the image is not in doubt.
+ *
+ * Context: any.
  */
 void qcow_image_unreadable(struct qcow_image *img, u64 pos, const char *what)
 {
@@ -61,7 +63,8 @@ void qcow_image_unreadable(struct qcow_image *img, u64 pos, const char *what)
  * @what: what is wrong
  *
  * An image that is written is marked corrupt, and all its I/O fails from now on.
- * Any context.
+ *
+ * Context: any.
  */
 void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what)
 {
@@ -90,8 +93,10 @@ static bool image_ending(const struct qcow_image *img, unsigned int bit)
  * qcow_image_interrupted() - is a long operation to come to an end?
  * @img: any image of the chain that the operation is done to
  *
- * Does not sleep. Return: 0; -ENODEV: the device is being detached; -EINTR: the caller
- * of the operation got a signal, or the current task is to be killed.
+ * Does not sleep.
+ *
+ * Return: 0; -ENODEV: the device is being detached; -EINTR: the caller of the operation
+ * got a signal, or the current task is to be killed.
  */
 int qcow_image_interrupted(const struct qcow_image *img)
 {
@@ -108,8 +113,10 @@ int qcow_image_interrupted(const struct qcow_image *img)
  * @img: any image of the chain that it is done to
  * @begun: jiffies when it began
  *
- * Does not sleep. Return: whether it is to end: qcow_image_interrupted() says so, and it
- * has gone on for as long as is allowed then.
+ * Does not sleep.
+ *
+ * Return: whether it is to end: qcow_image_interrupted() says so, and it has gone on
+ * for as long as is allowed then.
  */
 bool qcow_image_overdue(const struct qcow_image *img, unsigned long begun)
 {
@@ -134,8 +141,11 @@ static int image_finish(struct qcow_image *img)
  * @img: the top; no I/O is under way, and none comes any more
  *
  * What qcow_image_close_chain() would do first, while the images can still be looked
- * at. May sleep. Return: 0; or the error by which what was written since the last
- * flush is lost.
+ * at.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0; or the error by which what was written since the last flush is lost.
  */
 int qcow_image_finish_chain(struct qcow_image *img)
 {
@@ -268,7 +278,9 @@ static struct qcow_image *image_open_one(const struct qcow_source *src,
  * @msg: says why it failed
  * @failed: the entry of @sources that @msg is about
  *
- * May sleep. Return: the top image or an ERR_PTR.
+ * Context: may sleep.
+ *
+ * Return: the top image or an ERR_PTR.
  */
 struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 					 u32 nr, const struct qcow_params *params,
@@ -299,7 +311,10 @@ struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
  * @img: the top
  * @msg: says why it failed
  *
- * Until then nothing was written to it. May sleep.
+ * Until then nothing was written to it.
+ *
+ * Context: may sleep.
+ *
  * Return: 0 or a negative errno.
  */
 int qcow_image_start(struct qcow_image *img, struct qcow_msg *msg)
@@ -311,8 +326,10 @@ int qcow_image_start(struct qcow_image *img, struct qcow_msg *msg)
  * qcow_image_close_chain() - close an image and its backing files
  * @img: the top, or NULL; no I/O is under way
  *
- * May sleep. Return: 0; or the error by which what was written since the last
- * flush is lost, unless qcow_image_finish_chain() returned it. It is closed then, too.
+ * Context: may sleep.
+ *
+ * Return: 0; or the error by which what was written since the last flush is lost,
+ * unless qcow_image_finish_chain() returned it. It is closed then, too.
  */
 int qcow_image_close_chain(struct qcow_image *img)
 {
@@ -340,7 +357,9 @@ static bool same_file(const struct file *a, const struct file *b)
  * @params: how
  * @msg: says why it failed
  *
- * May sleep. Return: it, with no backing file; or an ERR_PTR.
+ * Context: may sleep.
+ *
+ * Return: it, with no backing file; or an ERR_PTR.
  */
 struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
 					 const struct qcow_source *src,
@@ -368,7 +387,9 @@ struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
  * @with: from qcow_image_open_again(), or such a one that was swapped out
  *
  * Context: no I/O is under way; who else looks at the chain is kept off. Does not
- * sleep. Return: what was there, without a backing file.
+ * sleep.
+ *
+ * Return: what was there, without a backing file.
  */
 struct qcow_image *qcow_image_swap_backing(struct qcow_image *img,
 					   struct qcow_image *with)
@@ -387,7 +408,11 @@ struct qcow_image *qcow_image_swap_backing(struct qcow_image *img,
  * @with: what stands for it
  *
  * If it was written, closing it may cut its file off behind what is in use: to @with
- * that is no damage. May sleep. Return: as qcow_image_close_chain().
+ * that is no damage.
+ *
+ * Context: may sleep.
+ *
+ * Return: as qcow_image_close_chain().
  */
 int qcow_image_close_replaced(struct qcow_image *old, struct qcow_image *with)
 {
@@ -403,7 +428,9 @@ int qcow_image_close_replaced(struct qcow_image *old, struct qcow_image *with)
  * qcow_image_format() - the format of an image
  * @img: the image
  *
- * Any context. Return: &enum qcow_format.
+ * Context: any.
+ *
+ * Return: &enum qcow_format.
  */
 u32 qcow_image_format(const struct qcow_image *img)
 {
@@ -416,7 +443,9 @@ u32 qcow_image_format(const struct qcow_image *img)
  * qcow_image_chain_damaged() - was damage met in an image or its backing files?
  * @img: the top of the chain
  *
- * Any context.
+ * Context: any.
+ *
+ * Return: whether it was.
  */
 bool qcow_image_chain_damaged(const struct qcow_image *img)
 {
@@ -475,7 +504,11 @@ static bool extent_is_hole(const struct qcow_extent *ext)
  * @pos: bytes into the disk
  * @len: bytes, may be 0
  *
- * No data is read. False says nothing, also if a table cannot be read. May sleep.
+ * No data is read. False says nothing, also if a table cannot be read.
+ *
+ * Context: may sleep.
+ *
+ * Return: whether all of it is known to read as zeros.
  */
 bool qcow_image_reads_zero(struct qcow_image *img, u64 pos, u64 len)
 {

@@ -58,7 +58,10 @@ static int l1_store(struct qcow_alloc *a, const u64 *table, u32 size, u64 offset
  * @size: entries, at least 1
  * @offset: the result: bytes into the file
  *
- * Nothing refers to it yet, and it is not synced. May sleep.
+ * Nothing refers to it yet, and it is not synced.
+ *
+ * Context: may sleep.
+ *
  * Return: 0 or an error; then it takes no space.
  */
 int qcow_l1_write(struct qcow_alloc *a, enum qcow_meta kind, const u64 *table,
@@ -132,8 +135,10 @@ static void l1_replace(struct qcow_alloc *a, u64 **table, u32 size, u64 offset,
  * @size: entries, at least 1
  * @n: the result, to be given to qcow_l1_publish() or qcow_l1_abandon()
  *
- * All that is in memory is committed, and the table goes to clusters of its own.
- * The image's I/O may go on. May sleep.
+ * All that is in memory is committed, and the table goes to clusters of its own. The
+ * image's I/O may go on.
+ *
+ * Context: may sleep.
  *
  * Return: 0; or an error: there is nothing to be given back.
  */
@@ -163,7 +168,9 @@ int qcow_l1_prepare(struct qcow_alloc *a, const u64 *table, u32 size,
  * @a: of the image
  * @n: from qcow_l1_prepare()
  *
- * What may be on disk keeps its clusters. May sleep.
+ * What may be on disk keeps its clusters.
+ *
+ * Context: may sleep.
  */
 void qcow_l1_abandon(struct qcow_alloc *a, struct qcow_l1_new *n)
 {
@@ -225,9 +232,12 @@ int qcow_l1_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_size)
  * @size: entries, at least 1; they cover @disk_size
  * @disk_size: bytes of the disk from then on
  *
- * As qcow_l1_prepare() and qcow_l1_publish(). Context: as the latter.
- * Return: 0; or an error: the old table is the active one, in memory, and on disk
- * as well unless a->failed is set.
+ * As qcow_l1_prepare() and qcow_l1_publish().
+ *
+ * Context: as the latter.
+ *
+ * Return: 0; or an error: the old table is the active one, in memory, and on disk as
+ * well unless a->failed is set.
  */
 int qcow_l1_switch(struct qcow_alloc *a, const u64 *table, u32 size,
 		   u64 disk_size)
@@ -318,8 +328,10 @@ static int l1_move(struct qcow_alloc *a, u32 size)
  * @size: entries, more than there are
  * @pause: holds the image's I/O up
  *
- * A copy of the table that is on disk is published in its place while I/O goes on;
- * I/O is held up only while the table in memory is exchanged. May sleep.
+ * A copy of the table that is on disk is published in its place while I/O goes on; I/O
+ * is held up only while the table in memory is exchanged.
+ *
+ * Context: may sleep.
  *
  * Return: 0; or an error: the table is as it was, on disk as well unless a->failed
  * is set, or it is larger on disk only, which harms nobody.

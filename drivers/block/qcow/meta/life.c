@@ -161,9 +161,11 @@ static void life_init(struct qcow_alloc *a, struct qcow_image *img,
  * @h: its header
  * @params: cache_bytes: of refcounts to keep in memory, too; commit_wq
  *
- * May sleep. Return: to be given to qcow_life_end(), or an ERR_PTR;
- * -EUCLEAN: metadata overlaps, or lies where it cannot be; -EFBIG: there is more of
- * it than this machine has the memory for.
+ * Context: may sleep.
+ *
+ * Return: to be given to qcow_life_end(), or an ERR_PTR; -EUCLEAN: metadata overlaps,
+ * or lies where it cannot be; -EFBIG: there is more of it than this machine has the
+ * memory for.
  */
 struct qcow_alloc *qcow_life_begin(struct qcow_image *img,
 				   const struct qcow_header *h,

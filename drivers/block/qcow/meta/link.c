@@ -204,8 +204,11 @@ static int link_vet(struct qcow_alloc *a, u64 pos, u64 len)
  * @pos: bytes into the disk
  * @len: bytes that they are to cover, at least 1
  *
- * What they lead to is looked at before any of it is changed. Context: under
- * qcow_inflight_lock(), in an I/O that is counted by qcow_inflight_begin(). May sleep.
+ * What they lead to is looked at before any of it is changed.
+ *
+ * Context: under qcow_inflight_lock(), in an I/O that is counted by
+ * qcow_inflight_begin(). May sleep.
+ *
  * Return: 0, -ENOSPC, -ENOMEM, qcow_writeback_refused(), or the error of reading
  * metadata.
  */
@@ -375,6 +378,7 @@ static u64 link_range(struct qcow_alloc *a, struct change *c, u64 pos, u64 len,
  * @taken: the clusters there were taken for it
  *
  * Context: under qcow_inflight_lock(). May sleep.
+ *
  * Return: 0, or the error of reading an L2 table: the rest is not linked, and the
  * clusters that were taken for it are released.
  */
@@ -400,10 +404,12 @@ int qcow_link_data(struct qcow_alloc *a, u64 pos, u64 len, u64 host, bool taken)
  * @len: bytes, whole clusters or grains; qcow_link_prepare() was called for them
  * @unmap: let go of the clusters that they had
  *
- * Not in a version 2 image that has a backing file. Context: under
- * qcow_inflight_lock(). May sleep.
- * Return: 0; -EAGAIN: a part of a compressed cluster has to be written to; or the
- * error of reading an L2 table. Some of it may be done.
+ * Not in a version 2 image that has a backing file.
+ *
+ * Context: under qcow_inflight_lock(). May sleep.
+ *
+ * Return: 0; -EAGAIN: a part of a compressed cluster has to be written to; or the error
+ * of reading an L2 table. Some of it may be done.
  */
 int qcow_link_zero(struct qcow_alloc *a, u64 pos, u64 len, bool unmap)
 {
@@ -420,7 +426,10 @@ int qcow_link_zero(struct qcow_alloc *a, u64 pos, u64 len, bool unmap)
  * @pos: bytes into the disk, aligned to a cluster
  * @len: bytes, whole clusters; qcow_link_prepare() was called for them
  *
- * The backing file shows there. Context: under qcow_inflight_lock(). May sleep.
+ * The backing file shows there.
+ *
+ * Context: under qcow_inflight_lock(). May sleep.
+ *
  * Return: 0, or the error of reading an L2 table. Some of it may be done.
  */
 int qcow_link_hole(struct qcow_alloc *a, u64 pos, u64 len)

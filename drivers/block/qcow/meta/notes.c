@@ -164,7 +164,9 @@ static int note_gap(struct qcow_notes *set, struct qcow_note *next, u64 first,
  * @end: behind the last cluster
  * @times: how many references each of them lost
  *
- * May sleep. Return: 0; or -ENOMEM: some of them are not in the set.
+ * Context: may sleep.
+ *
+ * Return: 0; or -ENOMEM: some of them are not in the set.
  */
 int qcow_notes_add(struct qcow_notes *set, u64 first, u64 end, u32 times)
 {
@@ -207,6 +209,8 @@ struct qcow_note *qcow_notes_first(const struct qcow_notes *set)
  * @set: the set
  * @first: number of the first cluster
  * @end: behind the last cluster
+ *
+ * Return: whether any is.
  */
 bool qcow_notes_have(const struct qcow_notes *set, u64 first, u64 end)
 {
@@ -234,7 +238,9 @@ void qcow_notes_cut(struct qcow_notes *set, struct qcow_note *note, u64 first)
  * @from: the set
  * @most: how many
  *
- * May sleep. What there is no memory for is forgotten: these clusters are leaked.
+ * What there is no memory for is forgotten: these clusters are leaked.
+ *
+ * Context: may sleep.
  */
 void qcow_notes_move(struct qcow_notes *to, struct qcow_notes *from, u32 most)
 {

@@ -79,7 +79,7 @@ void qcow_reclaim_setup(struct qcow_alloc *a)
  * qcow_reclaim_soon() - a commit has ended: reclaim what it made free
  * @a: of the image
  *
- * May sleep, but does not wait for I/O.
+ * Context: may sleep, but does not wait for I/O.
  */
 void qcow_reclaim_soon(struct qcow_alloc *a)
 {
@@ -91,7 +91,7 @@ void qcow_reclaim_soon(struct qcow_alloc *a)
  * qcow_reclaim_hurry() - a task waits for space: make no pauses
  * @a: of the image
  *
- * May sleep, but does not wait for I/O.
+ * Context: may sleep, but does not wait for I/O.
  */
 void qcow_reclaim_hurry(struct qcow_alloc *a)
 {
@@ -131,7 +131,10 @@ void qcow_reclaim_finish(struct qcow_alloc *a)
  * qcow_reclaim_wait() - reclaim all that is durably gone now, or until interrupted
  * @a: of the image
  *
- * The rest is reclaimed in the background. Context: as qcow_reclaim_finish(). May sleep.
+ * The rest is reclaimed in the background.
+ *
+ * Context: as qcow_reclaim_finish(). May sleep.
+ *
  * Return: 0; or as qcow_image_interrupted(), and some is left.
  */
 int qcow_reclaim_wait(struct qcow_alloc *a)
@@ -149,6 +152,7 @@ int qcow_reclaim_wait(struct qcow_alloc *a)
  * @a: of the image
  *
  * As qcow_reclaim_wait(), for operations that end cleanly only if this does.
+ *
  * Return: 0; or -EINTR: it is qcow_image_overdue(), and some is left.
  */
 int qcow_reclaim_settle(struct qcow_alloc *a)
@@ -166,8 +170,9 @@ int qcow_reclaim_settle(struct qcow_alloc *a)
  * qcow_reclaim_any() - there is no space: reclaim all that is durably gone
  * @a: of the image; or NULL
  *
- * Context: as qcow_reclaim_finish(). May sleep. Return: 0: there was some; -ENOSPC: there
- * was none; or as qcow_reclaim_wait().
+ * Context: as qcow_reclaim_finish(). May sleep.
+ *
+ * Return: 0: there was some; -ENOSPC: there was none; or as qcow_reclaim_wait().
  */
 int qcow_reclaim_any(struct qcow_alloc *a)
 {
@@ -180,7 +185,7 @@ int qcow_reclaim_any(struct qcow_alloc *a)
  * qcow_reclaim_stop() - nothing is reclaimed in the background any more
  * @a: of the image; no I/O is under way
  *
- * May sleep.
+ * Context: may sleep.
  */
 void qcow_reclaim_stop(struct qcow_alloc *a)
 {

@@ -54,7 +54,9 @@ static u32 ref_index(const struct qcow_alloc *a, u64 cluster)
  * @cluster: number
  * @value: the result; 0 also if no block covers the cluster
  *
- * Context: under a->lock. May sleep. Return: 0 or the error of reading it.
+ * Context: under a->lock. May sleep.
+ *
+ * Return: 0 or the error of reading it.
  */
 int __qcow_refcount_get(struct qcow_alloc *a, u64 cluster, u64 *value)
 {
@@ -75,7 +77,9 @@ int __qcow_refcount_get(struct qcow_alloc *a, u64 cluster, u64 *value)
  * @cluster: number
  * @value: the result
  *
- * May sleep. Return: 0 or the error of reading it.
+ * Context: may sleep.
+ *
+ * Return: 0 or the error of reading it.
  */
 int qcow_refcount_get(struct qcow_alloc *a, u64 cluster, u64 *value)
 {
@@ -93,7 +97,9 @@ int qcow_refcount_get(struct qcow_alloc *a, u64 cluster, u64 *value)
  * @cluster: number; a block covers it
  * @value: up to qcow_entry_refcount_max()
  *
- * Context: under a->lock. May sleep. Return: 0 or the error of reading it.
+ * Context: under a->lock. May sleep.
+ *
+ * Return: 0 or the error of reading it.
  */
 int __qcow_refcount_set(struct qcow_alloc *a, u64 cluster, u64 value)
 {
@@ -153,9 +159,13 @@ static u32 slice_rest(const struct qcow_alloc *a, u64 first, u32 nr)
  * @first: number of the first
  * @nr: how many
  *
- * In memory. May sleep. Return: 0; -EOVERFLOW: one has as many as can be said;
- * -EUCLEAN: one has none; qcow_writeback_refused(); or the error of reading them. Then
- * nothing is changed, but what cannot be undone is leaked.
+ * In memory.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0; -EOVERFLOW: one has as many as can be said; -EUCLEAN: one has none;
+ * qcow_writeback_refused(); or the error of reading them. Then nothing is changed, but
+ * what cannot be undone is leaked.
  */
 int qcow_refcount_raise(struct qcow_alloc *a, u64 first, u32 nr)
 {
@@ -189,6 +199,7 @@ int qcow_refcount_raise(struct qcow_alloc *a, u64 first, u32 nr)
  * @got: how many there are, in one slice; 0: none up to the new @cluster
  *
  * Context: under a->lock; a block covers @cluster. May sleep.
+ *
  * Return: 0, or the error of reading refcounts.
  */
 int __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster, u32 want, u32 *got)
@@ -221,8 +232,11 @@ int __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster, u32 want, u32 *got)
  *	where to go on
  * @found: there is one
  *
- * One slice, or a stretch that no block covers, at a time. Context: under a->lock.
- * May sleep. Return: 0, or the error of reading refcounts.
+ * One slice, or a stretch that no block covers, at a time.
+ *
+ * Context: under a->lock. May sleep.
+ *
+ * Return: 0, or the error of reading refcounts.
  */
 int __qcow_refcount_find_used(struct qcow_alloc *a, u64 *end, bool *found)
 {
@@ -250,7 +264,9 @@ int __qcow_refcount_find_used(struct qcow_alloc *a, u64 *end, bool *found)
  * @a: of the image
  * @offset: bytes into the file of the block
  *
- * Context: under a->lock. May sleep. Return: 0 or -ENOMEM.
+ * Context: under a->lock. May sleep.
+ *
+ * Return: 0 or -ENOMEM.
  */
 int __qcow_refcount_zero_block(struct qcow_alloc *a, u64 offset)
 {
@@ -271,7 +287,9 @@ int __qcow_refcount_zero_block(struct qcow_alloc *a, u64 offset)
  * @a: of the image
  * @offset: bytes into the file of the block
  *
- * No commit writes the block, and its cluster is free. Context: under a->lock. May sleep.
+ * No commit writes the block, and its cluster is free.
+ *
+ * Context: under a->lock. May sleep.
  */
 void __qcow_refcount_drop_block(struct qcow_alloc *a, u64 offset)
 {
@@ -312,10 +330,12 @@ static int __new_block(struct qcow_alloc *a, u64 cluster)
  * @cluster: number
  * @covered: the cluster has a refcount; else it is lost, for now
  *
- * Makes a block, which is the first cluster that it covers itself. Context:
- * under a->lock. May sleep.
- * Return: 0; -ERANGE: the table is too small, see qcow_growth_cover(); or
- * another error.
+ * Makes a block, which is the first cluster that it covers itself.
+ *
+ * Context: under a->lock. May sleep.
+ *
+ * Return: 0; -ERANGE: the table is too small, see qcow_growth_cover(); or another
+ * error.
  */
 int __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster, bool *covered)
 {
@@ -362,7 +382,9 @@ static int load_blocks(struct qcow_alloc *a)
  * @a: of the image
  * @h: its header
  *
- * May sleep. Return: 0; -EUCLEAN: it is damaged; or another error.
+ * Context: may sleep.
+ *
+ * Return: 0; -EUCLEAN: it is damaged; or another error.
  */
 int qcow_refcount_load(struct qcow_alloc *a, const struct qcow_header *h)
 {
@@ -453,7 +475,9 @@ static int counts_check(struct counts *c)
  * @a: of the image, which has refcounts; nothing was written yet
  *
  * What is free would be handed out. Each part of a refcount block is read once, past
- * the cache. May sleep.
+ * the cache.
+ *
+ * Context: may sleep.
  *
  * Return: 0; -EUCLEAN: some of it is free; -EINTR: the task is to be killed; or the
  * error of reading.

@@ -54,8 +54,12 @@ static void register_count(struct qcow_register *reg, u64 unit)
  * qcow_register_fits() - is there memory to know of more metadata?
  * @reg: the register
  *
- * What is made here is bounded by the disk that it lies on; but what is only found,
- * in an image or a snapshot, is bounded by nothing. Any context.
+ * What is made here is bounded by the disk that it lies on; but what is only found, in
+ * an image or a snapshot, is bounded by nothing.
+ *
+ * Context: any.
+ *
+ * Return: whether there is.
  */
 bool qcow_register_fits(const struct qcow_register *reg)
 {
@@ -66,7 +70,9 @@ bool qcow_register_fits(const struct qcow_register *reg)
  * qcow_register_recount() - count anew what memory that takes
  * @reg: the register
  *
- * For what was given up is not subtracted. May sleep.
+ * For what was given up is not subtracted.
+ *
+ * Context: may sleep.
  */
 void qcow_register_recount(struct qcow_register *reg)
 {
@@ -87,8 +93,11 @@ void qcow_register_recount(struct qcow_register *reg)
  * @offset: bytes into the file
  * @bytes: how many
  *
- * It may be noted already, if its kind is the same: so this is for what is found,
- * not for what is made. May sleep.
+ * It may be noted already, if its kind is the same: so this is for what is found, not
+ * for what is made.
+ *
+ * Context: may sleep.
+ *
  * Return: 0, -ENOMEM, or -EUCLEAN: it holds something else.
  */
 int qcow_register_add(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
@@ -132,10 +141,13 @@ static bool register_any(struct qcow_register *reg, u64 offset, u64 bytes)
  * @offset: bytes into the file
  * @bytes: how many
  *
- * As qcow_register_add(), but no two pieces may share a cluster, or a sector in
- * version 1. May sleep.
- * Return: 0, -ENOMEM, -EUCLEAN: they overlap; or -EFBIG: to know of all of them
- * takes too much memory.
+ * As qcow_register_add(), but no two pieces may share a cluster, or a sector in version
+ * 1.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0, -ENOMEM, -EUCLEAN: they overlap; or -EFBIG: to know of all of them takes
+ * too much memory.
  */
 int qcow_register_claim(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
 			u64 bytes)
@@ -153,7 +165,7 @@ int qcow_register_claim(struct qcow_register *reg, enum qcow_meta kind, u64 offs
  * @offset: bytes into the file
  * @bytes: how many
  *
- * May sleep.
+ * Context: may sleep.
  */
 void qcow_register_forget(struct qcow_register *reg, u64 offset, u64 bytes)
 {
@@ -188,8 +200,11 @@ void qcow_register_forget_kind(struct qcow_register *reg, enum qcow_meta kind)
  * @offset: bytes into the file
  * @bytes: how many
  *
- * The refcounts said that its clusters are free. If metadata is there, also of the
- * same kind, the refcounts are wrong, and the image is stopped. May sleep.
+ * The refcounts said that its clusters are free. If metadata is there, also of the same
+ * kind, the refcounts are wrong, and the image is stopped.
+ *
+ * Context: may sleep.
+ *
  * Return: 0; -ENOMEM; or -EIO: it was stopped. Nothing is noted after an error.
  */
 int qcow_register_new(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
@@ -214,7 +229,9 @@ int qcow_register_new(struct qcow_register *reg, enum qcow_meta kind, u64 offset
  * @offset: bytes into the file
  * @bytes: how many
  *
- * Any context. Return: whether all of it does.
+ * Context: any.
+ *
+ * Return: whether all of it does.
  */
 bool qcow_register_holds(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
 			 u64 bytes)

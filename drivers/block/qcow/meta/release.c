@@ -274,7 +274,9 @@ static void __span_free(struct qcow_alloc *a, struct span *s, u32 nr)
  * @first: number of the first
  * @nr: how many
  *
- * As a commit would have it done later: for references that no I/O goes by. May sleep.
+ * As a commit would have it done later: for references that no I/O goes by.
+ *
+ * Context: may sleep.
  */
 void qcow_release_now(struct qcow_alloc *a, u64 first, u32 nr)
 {
@@ -420,8 +422,12 @@ static void round_forget(struct qcow_alloc *a)
  * @a: of the image
  *
  * A bounded number of them, but at the beginning of a round it waits for the I/O that
- * is under way. Context: under a->reclaim.lock, and under nothing that I/O of this
- * image may wait for. May sleep. Return: whether there is more to do.
+ * is under way.
+ *
+ * Context: under a->reclaim.lock, and under nothing that I/O of this image may wait
+ * for. May sleep.
+ *
+ * Return: whether there is more to do.
  */
 bool qcow_release_step(struct qcow_alloc *a)
 {
@@ -441,7 +447,9 @@ bool qcow_release_step(struct qcow_alloc *a)
  * qcow_release_goal() - the round with which all that is durably gone now is free
  * @a: of the image
  *
- * May sleep. Return: a number: that is so when a->reclaim.ended has reached it.
+ * Context: may sleep.
+ *
+ * Return: a number: that is so when a->reclaim.ended has reached it.
  */
 u64 qcow_release_goal(struct qcow_alloc *a)
 {

@@ -21,8 +21,10 @@
  * @a: of the image
  * @t: the result, to be given to qcow_snap_table_free()
  *
- * May sleep. Return: 0; -ESTALE: somebody else has changed it since it was known; or
- * another error.
+ * Context: may sleep.
+ *
+ * Return: 0; -ESTALE: somebody else has changed it since it was known; or another
+ * error.
  */
 int qcow_snap_table_load(struct qcow_alloc *a, struct qcow_snap_table *t)
 {
@@ -156,7 +158,9 @@ int qcow_snap_table_new_id(const struct qcow_alloc *a,
  * @id: its id
  * @name: its name
  *
- * May sleep. Return: 0; -EMLINK: there are as many as there can be; -ENOMEM.
+ * Context: may sleep.
+ *
+ * Return: 0; -EMLINK: there are as many as there can be; -ENOMEM.
  */
 int qcow_snap_table_add(struct qcow_snap_table *t, const struct qcow_snapshot *s,
 			const char *id, const char *name)
@@ -241,7 +245,9 @@ static int table_set_header(struct qcow_alloc *a, u32 nr, u64 offset)
  * @a: of the image
  * @t: what its new snapshots lead to is counted, in memory, and written
  *
- * Everything is committed before. May sleep.
+ * Everything is committed before.
+ *
+ * Context: may sleep.
  *
  * Return: 0: it is durable, and the old one's space given back; or an error: the
  * old one is the table, unless a->failed is set.

@@ -91,8 +91,10 @@ static int snapshot_search(struct qcow_image *img, const struct qcow_header *h,
  * @name: id or name, at most QCOW_SNAPSHOT_NAME_MAX bytes; an id goes first
  * @s: the result
  *
- * May sleep. Return: 0; -ENOENT: there is none; -EUCLEAN: the snapshot table is
- * damaged; -EINTR: the task is to be killed; or another error.
+ * Context: may sleep.
+ *
+ * Return: 0; -ENOENT: there is none; -EUCLEAN: the snapshot table is damaged; -EINTR:
+ * the task is to be killed; or another error.
  */
 int qcow_snapshot_find(struct qcow_image *img, const struct qcow_header *h,
 		       const char *name, struct qcow_snapshot *s)
@@ -115,7 +117,9 @@ int qcow_snapshot_find(struct qcow_image *img, const struct qcow_header *h,
  * @table: the table
  * @bytes: of it
  *
- * Any context. Return: the sum.
+ * Context: any.
+ *
+ * Return: the sum.
  */
 u64 qcow_snapshot_sum(const struct qcow_alloc *a, const void *table, size_t bytes)
 {
@@ -143,9 +147,11 @@ static int snapshot_seal(struct qcow_alloc *a)
  * @a: of the image
  * @h: its header
  *
- * May sleep. Return: 0; -EUCLEAN: a table is damaged or overlaps; -E2BIG: L1 tables
- * take more than QCOW_SNAPSHOT_MAX_L1_BYTES; -EFBIG: to know of all of them takes too
- * much memory; -EINTR: the task is to be killed; or another error.
+ * Context: may sleep.
+ *
+ * Return: 0; -EUCLEAN: a table is damaged or overlaps; -E2BIG: L1 tables take more than
+ * QCOW_SNAPSHOT_MAX_L1_BYTES; -EFBIG: to know of all of them takes too much memory;
+ * -EINTR: the task is to be killed; or another error.
  */
 int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 {

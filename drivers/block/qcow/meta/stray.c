@@ -27,6 +27,7 @@ static void stray_report(struct qcow_image *img, u64 guest)
  * @guest: bytes into the disk whose L2 entry leads to it
  *
  * Context: under a->lock. May sleep.
+ *
  * Return: 0; -ENOMEM; or -EIO: there are too many, and the image is stopped.
  */
 int __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest)
@@ -54,7 +55,9 @@ int __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest)
  * @cluster: number of the first; the result: behind the first stray if that is one
  * @nr: how many
  *
- * Context: under a->lock. Return: how many are free from the new @cluster on.
+ * Context: under a->lock.
+ *
+ * Return: how many are free from the new @cluster on.
  */
 u32 __qcow_stray_skip(struct qcow_alloc *a, u64 *cluster, u32 nr)
 {

@@ -169,8 +169,10 @@ static bool table_valid(struct qcow_alloc *a, u64 l2_offset)
  * @a: of the image
  * @l2_offset: bytes into the file of the table, which nobody changes meanwhile
  *
- * COPIED is cleared in its entries. In memory; a commit makes the references
- * durable before that. May sleep.
+ * COPIED is cleared in its entries. In memory; a commit makes the references durable
+ * before that.
+ *
+ * Context: may sleep.
  *
  * Return: 0; -EOVERFLOW: a refcount has not enough bits; -EUCLEAN: the table is
  * damaged; or another error. No reference is added then, but COPIED flags may be
@@ -202,8 +204,10 @@ int qcow_tree_raise_table(struct qcow_alloc *a, u64 l2_offset)
  * @a: of the image
  * @l2_offset: bytes into the file of the table
  *
- * For references that are durably gone, and that no I/O goes by. What cannot be
- * read is leaked, and nothing that is damaged is given away. May sleep.
+ * For references that are durably gone, and that no I/O goes by. What cannot be read is
+ * leaked, and nothing that is damaged is given away.
+ *
+ * Context: may sleep.
  */
 void qcow_tree_lower_table(struct qcow_alloc *a, u64 l2_offset)
 {
@@ -380,10 +384,11 @@ static int own_table(struct qcow_alloc *a, u32 i, u64 *l2_offset, bool *own)
  * qcow_tree_own() - set the COPIED flags that are missing in the active tables
  * @a: of the image
  *
- * After references went. I/O may be under way: clusters of the disk are locked
- * while their flags are set, or a write that still takes a cluster for shared
- * would undo one that goes to it in place. A commit makes the refcounts durable
- * before the flags. Context: as qcow_commit(). May sleep.
+ * After references went. I/O may be under way: clusters of the disk are locked while
+ * their flags are set, or a write that still takes a cluster for shared would undo one
+ * that goes to it in place. A commit makes the refcounts durable before the flags.
+ *
+ * Context: as qcow_commit(). May sleep.
  *
  * Return: 0; or an error, then flags are missing, which costs copies; -EINTR: it took
  * too long although qcow_image_interrupted().

@@ -39,8 +39,11 @@ static bool vet_possible(const struct qcow_image *img)
  * @slice: of an active table, referenced
  * @guest: bytes into the disk that its first entry stands for
  *
- * Once for each slice, as long as it is in memory. Context: in an I/O that is counted
- * by qcow_inflight_begin(), so that nothing is given up meanwhile. May sleep.
+ * Once for each slice, as long as it is in memory.
+ *
+ * Context: in an I/O that is counted by qcow_inflight_begin(), so that nothing is given
+ * up meanwhile. May sleep.
+ *
  * Return: 0; or the error of reading refcounts, -ENOMEM; or -EIO: the image is stopped.
  */
 int qcow_vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest)

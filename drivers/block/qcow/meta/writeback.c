@@ -12,7 +12,9 @@
  * qcow_writeback_caches_full() - is a cache of metadata at its limit?
  * @a: of the image
  *
- * Any context.
+ * Context: any.
+ *
+ * Return: whether one is.
  */
 bool qcow_writeback_caches_full(const struct qcow_alloc *a)
 {
@@ -23,8 +25,10 @@ bool qcow_writeback_caches_full(const struct qcow_alloc *a)
  * qcow_writeback_refused() - may no more metadata be changed?
  * @a: of the image
  *
- * After a sync has failed no metadata is written any more, so what is changed stays
- * in memory until detach. The caches' limits bound that memory. Any context.
+ * After a sync has failed no metadata is written any more, so what is changed stays in
+ * memory until detach. The caches' limits bound that memory.
+ *
+ * Context: any.
  *
  * Return: 0, or -EIO.
  */
@@ -46,7 +50,9 @@ static bool writeback_crowded(const struct qcow_alloc *a)
  * qcow_writeback_full() - should those who make metadata wait for commits?
  * @a: of the image
  *
- * Any context.
+ * Context: any.
+ *
+ * Return: whether they should.
  */
 bool qcow_writeback_full(const struct qcow_alloc *a)
 {
@@ -58,7 +64,7 @@ bool qcow_writeback_full(const struct qcow_alloc *a)
  * qcow_writeback_later() - have a commit begin within QCOW_WRITEBACK_INTERVAL
  * @a: of the image
  *
- * Any context.
+ * Context: any.
  */
 void qcow_writeback_later(struct qcow_alloc *a)
 {
@@ -70,7 +76,9 @@ void qcow_writeback_later(struct qcow_alloc *a)
  * qcow_writeback_soon() - metadata was changed: commit it in the background
  * @a: of the image
  *
- * Any context. At once if there is much of it.
+ * At once if there is much of it.
+ *
+ * Context: any.
  */
 void qcow_writeback_soon(struct qcow_alloc *a)
 {

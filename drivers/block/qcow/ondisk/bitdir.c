@@ -15,7 +15,9 @@
  * @len: bytes of it that there are
  * @dir: the result
  *
- * Does not sleep. Return: 0, or -EUCLEAN if it is damaged.
+ * Does not sleep.
+ *
+ * Return: 0, or -EUCLEAN if it is damaged.
  */
 int qcow_bitdir_extension(const struct qcow_layout *lay,
 			  const struct qcow_disk_bitmaps *disk, u32 len,
@@ -76,7 +78,9 @@ static bool entry_valid(const struct qcow_layout *lay, u64 size,
  * @left: bytes of the directory from there on
  * @e: the result; its name lies at @at
  *
- * Does not sleep. Return: 0, or -EUCLEAN if it is damaged.
+ * Does not sleep.
+ *
+ * Return: 0, or -EUCLEAN if it is damaged.
  */
 int qcow_bitdir_entry(const struct qcow_layout *lay, u64 size, const void *at,
 		      u64 left, struct qcow_bitmap_entry *e)
@@ -104,7 +108,9 @@ int qcow_bitdir_entry(const struct qcow_layout *lay, u64 size, const void *at,
  * @at: where to; qcow_bitdir_entry_bytes() are written
  * @e: what to; @bytes is not looked at
  *
- * Does not sleep. Return: bytes written.
+ * Does not sleep.
+ *
+ * Return: bytes written.
  */
 u32 qcow_bitdir_put_entry(void *at, const struct qcow_bitmap_entry *e)
 {
@@ -129,7 +135,9 @@ u32 qcow_bitdir_put_entry(void *at, const struct qcow_bitmap_entry *e)
  * @offset: bytes into the file of a cluster of the bitmap; 0: it has none
  * @ones: without a cluster, whether it is all ones rather than all zeros
  *
- * Does not sleep. Return: 0, or -EUCLEAN if it is damaged.
+ * Does not sleep.
+ *
+ * Return: 0, or -EUCLEAN if it is damaged.
  */
 int qcow_bitdir_table_entry(const struct qcow_layout *lay, u64 raw, u64 *offset,
 			    bool *ones)

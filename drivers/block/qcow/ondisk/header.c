@@ -498,7 +498,9 @@ int qcow_header_parse(struct qcow_header *h, const void *buf, size_t len,
  * @msg: says why it failed
  *
  * Tables may lie past the end of the file, and fields that only writing needs may be
- * damaged. Does not sleep. Return: as qcow_header_parse().
+ * damaged. Does not sleep.
+ *
+ * Return: as qcow_header_parse().
  */
 int qcow_header_salvage(struct qcow_header *h, const void *buf, size_t len,
 			struct qcow_msg *msg)

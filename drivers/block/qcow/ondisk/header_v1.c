@@ -31,7 +31,9 @@ static int v1_check_geometry(const struct qcow_disk_v1_header *d,
  * @len: bytes at @buf
  * @msg: says why it failed
  *
- * Does not sleep. Return: bytes, or -EINVAL.
+ * Does not sleep.
+ *
+ * Return: bytes, or -EINVAL.
  */
 int qcow_header_v1_bytes(const void *buf, size_t len, struct qcow_msg *msg)
 {
@@ -132,7 +134,9 @@ static int v1_check_l1(const struct qcow_header *h, u64 file_size,
  * @file_size: size of the file in bytes
  * @msg: says why it failed
  *
- * Does not sleep. Return: as qcow_header_parse().
+ * Does not sleep.
+ *
+ * Return: as qcow_header_parse().
  */
 int qcow_header_v1_parse(struct qcow_header *h, const void *buf, size_t len,
 			 u64 file_size, struct qcow_msg *msg)
