@@ -155,7 +155,7 @@ static int header_check_l1_place(const struct qcow_header *h, struct qcow_msg *m
 	u64 bytes = (u64)h->l1_size * sizeof(__be64);
 
 	if (bytes > QCOW_DISK_MAX_L1_BYTES)
-		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EFBIG, "damaged header: L1 table is too large (%u entries)",
+		return qcow_fail_as(msg, QCOW_MSG_DAMAGED_TABLE, -EFBIG, "damaged header: L1 table is too large (%u entries)",
 				    h->l1_size);
 	if (header_l1_need(h) > QCOW_DISK_MAX_L1_BYTES / sizeof(__be64))
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EFBIG, "damaged header: disk of %llu bytes is too large for this cluster size",
