@@ -25,7 +25,17 @@ for name in qcow0 /dev/qcow0 top.qcow2 hard.qcow2; do
 	seqs "snapshot $name" "snapshot 1000" snapshot create $name x
 	seqs "commit $name" "commit 1000" commit $name
 done
-seqs "of an image that is not attached" "resize 0" resize other.qcow2 2G
+seqs "of an image that is not attached" "resize 1000" resize other.qcow2 2G
+same "identity: diskseq: of an image that is not attached: detach" "detach 1000" \
+	"$(grep ^detach root/diskseqs)"
+seqs "apply to an image that is not attached" "snapshot 1000" snapshot apply other.qcow2 x
+same "identity: diskseq: of a disk that a snapshot was applied to: detach" "detach 1001" \
+	"$(grep ^detach root/diskseqs)"
+MOCK_OLD_DETACH=1 seqs "older driver" "resize 1000" resize other.qcow2 2G
+same "identity: diskseq: older driver: detach" "detach 0" "$(grep ^detach root/diskseqs)"
+MOCK_OLD_ATTACH=1 seqs "driver without diskseqs" "resize 0" resize other.qcow2 2G
+MOCK_REPLACED=1 with_driver_refuses "identity: replaced meanwhile" \
+	"qcow0: /dev/qcow0 is another device meanwhile" resize qcow0 +1G
 
 # A driver that cannot tell: nothing is done by a name that may be another file's.
 export MOCK_FILE_ERRNO=25

@@ -30,6 +30,7 @@
  * $MOCK_FILE_ERRNO: how questions about a device's files fail. A device's image is the
  * file that sysfs names; $MOCK_ROOT/sys/block/qcowN/files has a line "IMAGE FORMAT KIND
  * PATH" for each further file; KIND is image or data.
+ * $MOCK_REPLACED: from the second status on, the device is another one.
  * $MOCK_LOCKS_ERRNO: how every lock fails.
  * $MOCK_OPENERS: how often a device is open, 3 unless given.
  * $MOCK_EUID: whose process it seems to be.
@@ -382,6 +383,14 @@ static void log_key(FILE *log, const struct qcow_ioc_image *image)
 /* Each device has a diskseq of its own. */
 #define MOCK_DISKSEQ	1000
 
+/* It has another disk after a snapshot was applied. */
+static int applied;
+
+static uint64_t diskseq_now(int index)
+{
+	return MOCK_DISKSEQ + index + applied;
+}
+
 /* Which diskseq a change is for. */
 static void log_diskseq(const char *what, unsigned long long diskseq)
 {
@@ -600,6 +609,8 @@ static int mock_detach(const struct qcow_ioc_detach *d)
 	fprintf(log, "detach flags=%#x index=%d\n", d->flags, d->index);
 	fclose(log);
 	log_diskseq("detach", d->size > QCOW_DETACH_SIZE_V1 ? d->diskseq : 0);
+	if (applied && d->diskseq && d->diskseq != diskseq_now(d->index))
+		return fail(ESTALE);
 	if (d->index == atoi(env("MOCK_BELOW", "-1")))
 		return others ? 0 : fail(EBUSY);
 	others++;
@@ -622,6 +633,7 @@ static int mock_snapshot(struct qcow_ioc_snapshot *s)
 		(const char *)(uintptr_t)s->name);
 	fclose(log);
 	log_diskseq("snapshot", s->diskseq);
+	applied |= s->op == QCOW_SNAPSHOT_APPLY;
 	while (!NEXT(access)(env("MOCK_WAIT", ""), F_OK))
 		usleep(10000);
 	mock_say(s->msg, s->msg_size);
@@ -693,6 +705,8 @@ static int mock_commit(struct qcow_ioc_commit *c)
 
 static int mock_status(struct qcow_ioc_status *s)
 {
+	static int asked;
+
 	if (s->index)
 		return fail(ENODEV);
 	s->flags = strtoul(env("MOCK_FLAGS", "1"), NULL, 0);
@@ -704,7 +718,10 @@ static int mock_status(struct qcow_ioc_status *s)
 	s->bytes = MOCK_BYTES;
 	s->cluster_size = 65536;
 	s->cache_hits = 12345;
-	s->diskseq = MOCK_DISKSEQ + s->index;
+	s->diskseq = diskseq_now(s->index);
+	/* From the second question on */
+	if (asked++ && getenv("MOCK_REPLACED"))
+		s->diskseq++;
 	return 0;
 }
 

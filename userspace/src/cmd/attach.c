@@ -380,6 +380,7 @@ static int attach_named(struct attach *a, const char *name)
 
 /**
  * attach_to_change() - attach an image for what the driver is to change in it
+ * @d: the result
  * @control: the driver's control node
  * @name: the image
  * @format: of it; 0: probe
@@ -388,9 +389,9 @@ static int attach_named(struct attach *a, const char *name)
  * Nobody else is to use the device: it has no node in /dev, and is gone when
  * @control is closed.
  *
- * Return: the N of /dev/qcowN, or -1 after saying what is wrong.
+ * Return: 0, or -1 after saying what is wrong.
  */
-int attach_to_change(int control, const char *name, u32 format,
+int attach_to_change(struct device *d, int control, const char *name, u32 format,
 		     const struct keys_options *keys)
 {
 	struct attach a = {
@@ -411,7 +412,8 @@ int attach_to_change(int control, const char *name, u32 format,
 	if (index >= 0)
 		chain_show_holder(&chain);
 	chain_close(&chain);
-	return index;
+	*d = (struct device) { .index = index, .diskseq = a.ioc.diskseq };
+	return index < 0 ? -1 : 0;
 }
 
 /* Return: 0 or a negative errno. */

@@ -80,7 +80,26 @@ static struct attempt attempt_at(const struct detach *d,
 	};
 }
 
-static int detach_ioctl(void *arg)
+/**
+ * detach_ioctl() - ask the driver to detach a device, also an older driver
+ * @control: the driver's control node
+ * @ioc: the request
+ *
+ * Return: 0 or a negative errno.
+ */
+int detach_ioctl(int control, struct qcow_ioc_detach *ioc)
+{
+	int err = ioctl(control, QCOW_IOC_DETACH, ioc) ? -errno : 0;
+
+	if (err == -E2BIG) {
+		/* The driver is older than the tool. */
+		ioc->size = QCOW_DETACH_SIZE_V1;
+		err = ioctl(control, QCOW_IOC_DETACH, ioc) ? -errno : 0;
+	}
+	return err;
+}
+
+static int detach_attempt(void *arg)
 {
 	struct attempt *a = arg;
 	struct qcow_ioc_detach ioc = {
@@ -91,13 +110,8 @@ static int detach_ioctl(void *arg)
 		.msg_size = sizeof(a->msg.text),
 		.diskseq = a->diskseq,
 	};
-	int err = ioctl(a->d->control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
+	int err = detach_ioctl(a->d->control, &ioc);
 
-	if (err == -E2BIG) {
-		/* The driver is older than the tool. */
-		ioc.size = QCOW_DETACH_SIZE_V1;
-		err = ioctl(a->d->control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
-	}
 	report_from_driver(&a->msg);
 	return err;
 }
@@ -161,7 +175,7 @@ static int detach_device(struct detach *d, const struct device *device)
 
 	if (!detach_ready(d))
 		return 1;
-	err = in_use_patiently(&users, device->index, detach_ioctl, &attempt);
+	err = in_use_patiently(&users, device->index, detach_attempt, &attempt);
 	err = detach_result(&attempt, err, &users);
 	in_use_free(&users);
 	return err;
@@ -216,7 +230,7 @@ static int detach_unused(const struct detach *d, struct device *list, int nr,
 		if (list[nr].index < 0 || !sysfs_exists(list[nr].index))
 			continue;
 		attempt = attempt_at(&plain, &list[nr]);
-		err = detach_ioctl(&attempt);
+		err = detach_attempt(&attempt);
 		if (err == -EBUSY)
 			continue;
 		*failed |= detach_result(&attempt, err, NULL);

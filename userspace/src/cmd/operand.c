@@ -4,10 +4,10 @@
  * attached image, so an image that is not attached is attached for the while. Whatever
  * ends the command, that device goes with its control node.
  */
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cmd/attach.h"
+#include "cmd/detach.h"
 #include "cmd/operand.h"
 #include "device/device.h"
 #include "device/which.h"
@@ -51,8 +51,11 @@ int operand_open(struct operand *o, const char *arg, u32 format,
 	if (ret < 0)
 		return -1;
 	o->control = device_control();
-	if (o->control >= 0 && o->ours)
-		o->index = attach_to_change(o->control, arg, format, keys);
+	if (o->control >= 0 && o->ours &&
+	    !attach_to_change(&d, o->control, arg, format, keys)) {
+		o->index = d.index;
+		o->diskseq = d.diskseq;
+	}
 	if (o->control >= 0 && o->index >= 0)
 		return 0;
 	o->ours = false;
@@ -82,20 +85,46 @@ int operand_status(const struct operand *o, struct qcow_ioc_status *status)
 {
 	int err = device_status(o->control, o->index, status);
 
-	if (err)
+	if (!err && o->diskseq && status->diskseq && status->diskseq != o->diskseq)
+		err = -ESTALE;
+	if (err == -ESTALE)
+		report(o->name, "/dev/qcow%d is another device meanwhile; see qcowctl list",
+		       o->index);
+	else if (err)
 		report(o->name, "%s; see qcowctl list", strerror(-err));
 	return err ? -1 : 0;
 }
 
+/**
+ * operand_replaced() - the driver may have given the device another disk
+ * @o: from operand_open()
+ *
+ * A device of this command is not given to anybody else meanwhile. Of another device the
+ * new diskseq is not known.
+ */
+void operand_replaced(struct operand *o)
+{
+	struct qcow_ioc_status status;
+
+	if (o->ours && !device_status(o->control, o->index, &status))
+		o->diskseq = status.diskseq;
+	else
+		o->diskseq = 0;
+}
+
 static int detach_hidden(const struct operand *o)
 {
-	struct qcow_ioc_detach ioc = { .size = sizeof(ioc), .index = o->index };
+	struct qcow_ioc_detach ioc = {
+		.size = sizeof(ioc),
+		.index = o->index,
+		.diskseq = o->diskseq,
+	};
+	int err = detach_ioctl(o->control, &ioc);
 
-	if (!ioctl(o->control, QCOW_IOC_DETACH, &ioc))
-		return 0;
-	report(o->name, "was changed, but could not be closed: %s; see the kernel log and qcowctl check",
-	       strerror(errno));
-	return -1;
+	if (err)
+		report(o->name, "was changed, but could not be closed: %s; see the kernel log and qcowctl check",
+		       strerror(-err));
+	return err ? -1 : 0;
 }
 
 /**

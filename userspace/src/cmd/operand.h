@@ -29,6 +29,7 @@ int operand_open(struct operand *o, const char *arg, u32 format,
 		 const struct keys_options *keys);
 struct device operand_device(const struct operand *o);
 int operand_status(const struct operand *o, struct qcow_ioc_status *status);
+void operand_replaced(struct operand *o);
 int operand_close(struct operand *o);
 
 #endif /* _QCOWCTL_OPERAND_H */

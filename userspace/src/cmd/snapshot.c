@@ -200,6 +200,8 @@ static int change(const struct snapshot_args *a)
 	if (a->action->op == QCOW_SNAPSHOT_APPLY)
 		progress_catch_signals();
 	err = change_device(a, &o);
+	if (a->action->op == QCOW_SNAPSHOT_APPLY)
+		operand_replaced(&o);
 	if (operand_close(&o))
 		err = 1;
 	return err;
