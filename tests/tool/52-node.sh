@@ -4,23 +4,6 @@
 
 image top.qcow2
 
-# nodes: those in the fake /dev, with their numbers
-nodes()
-{
-	(cd root/dev && grep -aH . qcow[0-9]*)
-}
-
-# quickly NAME SECONDS COMMAND...: takes less than so many.
-quickly()
-{
-	local name=$1 limit=$2 begin=$SECONDS
-
-	shift 2
-	"$@"
-	[ $((SECONDS - begin)) -lt "$limit" ]
-	same "$name: at once" 0 $?
-}
-
 # attaches_with_nodes NAME: those of the disk and its partition are there afterwards.
 attaches_with_nodes()
 {

@@ -268,3 +268,20 @@ fake_root()
 	echo "$T/top.qcow2" >$s/qcow/image
 	echo "1 3 image $T/base.qcow2" >$s/files
 }
+
+# nodes: those in the fake /dev, with their numbers
+nodes()
+{
+	(cd root/dev && grep -aH . qcow[0-9]*)
+}
+
+# quickly NAME SECONDS COMMAND...: takes less than so many.
+quickly()
+{
+	local name=$1 limit=$2 begin=$SECONDS
+
+	shift 2
+	"$@"
+	[ $((SECONDS - begin)) -lt "$limit" ]
+	same "$name: at once" 0 $?
+}

@@ -17,7 +17,8 @@
  * attach that does not fail keeps the open files, as the driver would, until the
  * process whose id is then in the file $MOCK_HOLD ends. $MOCK_FLAGS: the attach
  * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
- * $MOCK_OLD_ATTACH: an attach does not tell the diskseq.
+ * $MOCK_OLD_ATTACH: an attach does not tell the diskseq; $MOCK_ATTACH_DISKSEQ: it tells
+ * this one.
  * $MOCK_DETACH_ERRNO, $MOCK_MSG: how a detach fails. $MOCK_OLD_DETACH: the driver
  * knows of nothing but flags and index.
  * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through, each after
@@ -31,6 +32,10 @@
  * file that sysfs names; $MOCK_ROOT/sys/block/qcowN/files has a line "IMAGE FORMAT KIND
  * PATH" for each further file; KIND is image or data.
  * $MOCK_REPLACED: from the second status on, the device is another one.
+ * $MOCK_STATUS_ERRNO: how a status fails.
+ * $MOCK_NODE_DISKSEQ: of the disk behind a node in /dev, else that in sysfs.
+ * $MOCK_SWAP: another image is attached as /dev/qcow0 when the node is opened.
+ * Which node is opened as the control node is logged to $MOCK_ROOT/controls.
  * $MOCK_LOCKS_ERRNO: how every lock fails.
  * $MOCK_OPENERS: how often a device is open, 3 unless given.
  * $MOCK_EUID: whose process it seems to be.
@@ -38,8 +43,6 @@
  * $MOCK_INTERRUPT: a signal comes before a passphrase is typed.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -52,223 +55,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <linux/keyctl.h>
 #include <linux/qcow.h>
 
-#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-
-static const char *mapped(const char *path, char *buf)
-{
-	static const char *const prefixes[] = {
-		"/dev/qcow", "/sys/block", "/sys/dev/", "/sys/class/block/",
-		"/sys/class/misc/", "/proc/self/mountinfo", "/run/udev",
-	};
-	const char *root = getenv("MOCK_ROOT");
-	size_t i;
-
-	if (root && !strcmp(path, "/dev")) {
-		snprintf(buf, 4096, "%s%s", root, path);
-		return buf;
-	}
-	for (i = 0; root && i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-		if (strncmp(path, prefixes[i], strlen(prefixes[i])))
-			continue;
-		snprintf(buf, 4096, "%s%s", root, path);
-		return buf;
-	}
-	return path;
-}
-
-static int fail(int err)
-{
-	errno = err;
-	return -1;
-}
-
-static const char *env(const char *name, const char *otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? value : otherwise;
-}
-
-static int ends_in(const char *s, const char *end)
-{
-	size_t len = strlen(s), n = strlen(end);
-
-	return len >= n && !strcmp(s + len - n, end);
-}
-
-/* What a link in /proc/self/fd leads to; "" if it is none. */
-static void link_target(char *path, size_t size, const char *link)
-{
-	ssize_t n = NEXT(readlink)(link, path, size - 1);
-
-	path[n > 0 ? n : 0] = 0;
-}
-
-static void fd_path(char *path, size_t size, int fd)
-{
-	char link[40];
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	link_target(path, size, link);
-}
-
-static int is_unwritable(const char *link)
-{
-	const char *name = getenv("MOCK_UNWRITABLE");
-	char path[4096];
-
-	link_target(path, sizeof(path), link);
-	return name && ends_in(path, name);
-}
-
-int open64(const char *path, int flags, ...)
-{
-	char buf[4096];
-	mode_t mode;
-	va_list args;
-
-	va_start(args, flags);
-	mode = va_arg(args, int);
-	va_end(args);
-	if ((flags & O_ACCMODE) != O_RDONLY && is_unwritable(path))
-		return fail(atoi(env("MOCK_UNWRITABLE_ERRNO", "30")));
-	return NEXT(open64)(mapped(path, buf), flags, mode);
-}
-
-FILE *fopen(const char *path, const char *mode)
-{
-	char buf[4096];
-
-	return NEXT(fopen)(mapped(path, buf), mode);
-}
-
-FILE *fopen64(const char *path, const char *mode)
-{
-	char buf[4096];
-
-	return NEXT(fopen64)(mapped(path, buf), mode);
-}
-
-DIR *opendir(const char *path)
-{
-	char buf[4096];
-
-	return NEXT(opendir)(mapped(path, buf));
-}
-
-int access(const char *path, int mode)
-{
-	char buf[4096];
-
-	return NEXT(access)(mapped(path, buf), mode);
-}
-
-ssize_t readlink(const char *path, char *to, size_t len)
-{
-	char buf[4096];
-
-	return NEXT(readlink)(mapped(path, buf), to, len);
-}
-
-/* Of a node in dev/, what its number makes it. */
-static int as_node(const char *path, const char *file, struct stat64 *st)
-{
-	unsigned int major, minor;
-	FILE *f;
-
-	if (strncmp(path, "/dev/qcow", 9))
-		return 0;
-	f = NEXT(fopen)(file, "r");
-	if (f && fscanf(f, "%u:%u", &major, &minor) == 2) {
-		st->st_mode = S_IFBLK | 0660;
-		st->st_rdev = makedev(major, minor);
-	}
-	if (f)
-		fclose(f);
-	return 0;
-}
-
-int stat64(const char *path, struct stat64 *st)
-{
-	char buf[4096];
-
-	return NEXT(stat64)(mapped(path, buf), st) ? -1 : as_node(path, buf, st);
-}
-
-int lstat64(const char *path, struct stat64 *st)
-{
-	char buf[4096];
-
-	return NEXT(lstat64)(mapped(path, buf), st) ? -1 : as_node(path, buf, st);
-}
-
-int unlink(const char *path)
-{
-	char buf[4096];
-
-	return NEXT(unlink)(mapped(path, buf));
-}
-
-int mknod(const char *path, mode_t mode, dev_t dev)
-{
-	char buf[4096];
-	FILE *f;
-
-	if (getenv("MOCK_MKNOD_ERRNO"))
-		return fail(atoi(getenv("MOCK_MKNOD_ERRNO")));
-	f = NEXT(fopen)(mapped(path, buf), "wx");
-	if (!f)
-		return -1;
-	fprintf(f, "%u:%u\n", major(dev), minor(dev));
-	fclose(f);
-	return chmod(buf, mode & 0777);
-}
-
-int lchown(const char *path, uid_t uid, gid_t gid)
-{
-	return strncmp(path, "/dev/qcow", 9) ? NEXT(lchown)(path, uid, gid) : fail(EPERM);
-}
-
-/* To udev's socket in $MOCK_ROOT */
-int connect(int fd, const struct sockaddr *addr, socklen_t len)
-{
-	const struct sockaddr_un *named = (const struct sockaddr_un *)addr;
-	struct sockaddr_un other = { .sun_family = AF_UNIX };
-	char buf[4096];
-
-	if (addr->sa_family != AF_UNIX || strncmp(named->sun_path, "/run/udev", 9))
-		return NEXT(connect)(fd, addr, len);
-	snprintf(other.sun_path, sizeof(other.sun_path), "%s",
-		 mapped(named->sun_path, buf));
-	return NEXT(connect)(fd, (const struct sockaddr *)&other, sizeof(other));
-}
-
-static int is_disk(int fd, const char *kind)
-{
-	char path[4096];
-
-	fd_path(path, sizeof(path), fd);
-	return ends_in(path, kind);
-}
-
-int fstat64(int fd, struct stat64 *st)
-{
-	if (NEXT(fstat64)(fd, st))
-		return -1;
-	if (is_disk(fd, ".disk")) {
-		st->st_mode = S_IFBLK | 0660;
-		st->st_rdev = st->st_ino;
-	}
-	return 0;
-}
+#include "mock.h"
 
 /* What a disk says of itself. */
 static int mock_disk(int fd, unsigned long request, void *arg)
@@ -594,7 +387,8 @@ static int mock_attach(struct qcow_ioc_attach *a)
 		own_file(i, images[i].format, QCOW_FILE_DATA, images[i].data_fd);
 	}
 	a->index = 0;
-	a->diskseq = getenv("MOCK_OLD_ATTACH") ? 0 : MOCK_DISKSEQ;
+	a->diskseq = getenv("MOCK_OLD_ATTACH") ? 0 :
+		     atoi(env("MOCK_ATTACH_DISKSEQ", "1000"));
 	return 0;
 }
 
@@ -652,6 +446,29 @@ static int mock_openers(void)
 	return atoi(env("MOCK_OPENERS", "3"));
 }
 
+/* The diskseq of an open node in dev/ */
+static int mock_diskseq(int fd, uint64_t *diskseq)
+{
+	const char *root = getenv("MOCK_ROOT");
+	char path[4096];
+	int index, known = 0;
+	FILE *f;
+
+	fd_path(path, sizeof(path), fd);
+	if (!root || strncmp(path, root, strlen(root)) ||
+	    sscanf(path + strlen(root), "/dev/qcow%d", &index) != 1)
+		return fail(ENOTTY);
+	if (getenv("MOCK_NODE_DISKSEQ")) {
+		*diskseq = atoi(getenv("MOCK_NODE_DISKSEQ"));
+		return 0;
+	}
+	f = open_of_device(index, "diskseq");
+	known = f && fscanf(f, "%lu", diskseq) == 1;
+	if (f)
+		fclose(f);
+	return known ? 0 : fail(ENOTTY);
+}
+
 /* As the driver: not smaller while it is open. */
 static int mock_resize(const struct qcow_ioc_resize *r)
 {
@@ -707,8 +524,8 @@ static int mock_status(struct qcow_ioc_status *s)
 {
 	static int asked;
 
-	if (s->index)
-		return fail(ENODEV);
+	if (s->index || getenv("MOCK_STATUS_ERRNO"))
+		return fail(atoi(env("MOCK_STATUS_ERRNO", "19")));
 	s->flags = strtoul(env("MOCK_FLAGS", "1"), NULL, 0);
 	s->abi = QCOW_ABI_VERSION;
 	s->state = QCOW_STATE_DIRECT | QCOW_STATE_LAZY;
@@ -780,6 +597,8 @@ int ioctl(int fd, unsigned long request, ...)
 	case QCOW_IOC_FILE:
 		return mock_file(arg);
 	}
+	if (request == BLKGETDISKSEQ)
+		return mock_diskseq(fd, arg);
 	if (is_disk(fd, ".disk"))
 		return mock_disk(fd, request, arg);
 	return NEXT(ioctl)(fd, request, arg);
