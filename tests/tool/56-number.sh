@@ -43,3 +43,33 @@ wait $changer
 fake_root
 rm root/sys/block/qcow0/diskseq
 attaches "number: sysfs does not tell" top.qcow2
+
+# gpt: the node of the disk has a partition table for sectors of 4096 bytes
+gpt()
+{
+	fake_root
+	rm -r root/sys/block/qcow0/qcow0p1 root/dev/qcow0p1
+	mkdir root/sys/block/qcow0/queue
+	echo 512 >root/sys/block/qcow0/queue/logical_block_size
+	python3 -c 'import struct
+with open("root/dev/qcow0", "r+b") as f:
+    f.seek(4096)
+    f.write(struct.pack("<8s4IQ", b"EFI PART", 0x10000, 92, 0, 0, 1).ljust(4096, b"\0"))'
+}
+
+# The partition table is read from the node, which may lead to another image by then.
+gpt
+with_driver "$Q" attach top.qcow2
+same "number: partition table: attached" "0 /dev/qcow0" "$code $(cat out)"
+has "number: partition table" "has a partition table for sectors of 4096 bytes" err
+MOCK_NODE_DISKSEQ=1001 attaches "number: partition table: of another image" top.qcow2
+MOCK_SWAP=1 attach_gone "number: given to another image while its table is read"
+
+# The node is missing, and its number is another image's.
+fake_root
+dev_is tmpfs
+rm root/dev/qcow0*
+echo 1001 >root/sys/block/qcow0/diskseq
+attach_gone "number: nodes of another image"
+same "number: no nodes are made for another image" "" "$(ls root/dev | grep '^qcow[0-9]')"
+fake_root

@@ -19,6 +19,7 @@
 #include "device/node.h"
 #include "device/ready.h"
 #include "device/sectors.h"
+#include "device/still.h"
 #include "image/chain.h"
 #include "image/keys.h"
 #include "lib/clock.h"
@@ -467,13 +468,15 @@ static int attach_image(struct attach *a, const char *name)
 		return report_gone(index, name);
 	case READY_MISSING:
 		/* It works all the same. */
-		node_report_missing(index);
+		node_report_missing(index, device.diskseq);
 		break;
 	default:
 		break;
 	}
 	if (!(a->ioc.flags & QCOW_ATTACH_NO_PARTSCAN))
-		sectors_note_table(index, name);
+		sectors_note_table(&device, name);
+	if (!still_attached(&device))
+		return report_gone(index, name);
 	err = print_name(index);
 	if (!err)
 		return 0;

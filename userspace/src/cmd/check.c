@@ -258,8 +258,8 @@ static int open_named(struct file *f, const struct check_options *o,
 	*f = (struct file) { .fd = -1 };
 	if (which_or_image(name, &index))
 		return -1;
-	return index >= 0 && sysfs_exists(index) ? open_device(f, o, name) :
-						   open_image(f, o, name);
+	return index >= 0 && device_exists(index) ? open_device(f, o, name) :
+						    open_image(f, o, name);
 }
 
 /* A repair asks the driver, too: to write what is attached would destroy it. */

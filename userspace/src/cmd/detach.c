@@ -243,8 +243,12 @@ static int detach_unused(const struct detach *d, struct device *list, int nr,
 static int detach_all(struct detach *d)
 {
 	struct device *list;
-	int nr = list_devices(&list);
-	int failed = nr && !detach_ready(d);
+	int failed, nr;
+
+	if (sysfs_missing())
+		return 1;
+	nr = list_devices(&list);
+	failed = nr && !detach_ready(d);
 
 	if (!failed)
 		/* One may show a file that lies on another: that is free then. */

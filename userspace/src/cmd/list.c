@@ -336,6 +336,8 @@ int list_main(int argc, char **argv)
 		fputs(list_usage, stdout);
 		return 0;
 	}
+	if (sysfs_missing())
+		return 1;
 	l.names = argv + optind;
 	if (is_default(&l) && any_going())
 		add_column(&l, "state");

@@ -15,6 +15,7 @@
 #include "device/node.h"
 #include "lib/file.h"
 #include "lib/report.h"
+#include "lib/sysfs.h"
 
 static const char control_path[] = "/dev/" QCOW_CONTROL_NAME;
 
@@ -111,6 +112,29 @@ int device_status(int control, int index, struct qcow_ioc_status *status)
 	status->size = sizeof(*status);
 	status->index = index;
 	return ioctl(control, QCOW_IOC_STATUS, status) ? -errno : 0;
+}
+
+/**
+ * device_exists() - is a device attached?
+ * @index: the N of /dev/qcowN
+ *
+ * The driver is asked only where sysfs is not mounted.
+ *
+ * Return: whether it is.
+ */
+bool device_exists(int index)
+{
+	struct qcow_ioc_status status;
+	int control, err;
+
+	if (sysfs_is_there())
+		return sysfs_exists(index);
+	control = device_control_quiet();
+	if (control < 0)
+		return false;
+	err = device_status(control, index, &status);
+	close(control);
+	return !err;
 }
 
 /**

@@ -11,6 +11,7 @@ int device_control(void);
 int device_control_quiet(void);
 int device_status(int control, int index, struct qcow_ioc_status *status);
 u32 device_openers(int control, int index);
+bool device_exists(int index);
 int device_query(int index, struct qcow_ioc_status *status);
 
 #endif /* _QCOWCTL_DEVICE_H */

@@ -172,10 +172,10 @@ static void remove_if_stale(const char *name)
 		unlink(path);
 }
 
-/* Under the lock */
+/* Under the lock. Where sysfs is not mounted, any node may be one of a device. */
 static void remove_stale(void)
 {
-	DIR *dir = opendir("/dev");
+	DIR *dir = sysfs_is_there() ? opendir("/dev") : NULL;
 	struct dirent *d;
 
 	if (!dir)
@@ -201,8 +201,19 @@ void node_tidy(void)
 	unlock_dev(lock);
 }
 
-/* What is missing then is told later. */
-static void make_nodes(int index)
+/*
+ * The nodes of a certain disk. They are read before the diskseq is, so that they are not
+ * those of a later disk. Return: how many.
+ */
+static size_t nodes_of_disk(int index, u64 diskseq, struct sysfs_node *nodes)
+{
+	size_t nr = sysfs_nodes(index, nodes);
+
+	return sysfs_is_disk(index, diskseq) ? nr : 0;
+}
+
+/* What is missing then is told later. @diskseq: 0: of whatever disk has the number */
+static void make_nodes(int index, u64 diskseq)
 {
 	struct sysfs_node nodes[SYSFS_MAX_NODES];
 	int lock = lock_dev();
@@ -210,7 +221,7 @@ static void make_nodes(int index)
 	size_t nr, i;
 
 	remove_stale();
-	nr = sysfs_nodes(index, nodes);
+	nr = nodes_of_disk(index, diskseq, nodes);
 	for (i = 0; i < nr; i++) {
 		node_path(path, sizeof(path), &nodes[i]);
 		if (make_node(path, S_IFBLK, nodes[i].dev))
@@ -222,14 +233,15 @@ static void make_nodes(int index)
 /**
  * node_make() - make the nodes of a device and its partitions, where the kernel does not
  * @index: the N of /dev/qcowN
+ * @diskseq: of its disk; 0: not known
  *
  * Return: whether that is so; some may be missing all the same.
  */
-bool node_make(int index)
+bool node_make(int index, u64 diskseq)
 {
 	if (dev_is_devtmpfs())
 		return false;
-	make_nodes(index);
+	make_nodes(index, diskseq);
 	return true;
 }
 
@@ -245,7 +257,7 @@ void node_refresh(int index)
 
 	if (sysfs_nodes(index, disk) && node_is_there(&disk[0]) &&
 	    !dev_is_devtmpfs())
-		make_nodes(index);
+		make_nodes(index, 0);
 }
 
 /* Return: whether the driver is loaded, and the number of its control node. */
@@ -301,17 +313,23 @@ int node_make_control(const char *path)
 /**
  * node_report_missing() - say that a device is attached, but has not all of its nodes
  * @index: the N of /dev/qcowN
+ * @diskseq: of its disk; 0: not known. Nothing is said of another disk
  */
-void node_report_missing(int index)
+void node_report_missing(int index, u64 diskseq)
 {
 	struct sysfs_node nodes[SYSFS_MAX_NODES];
-	size_t nr = sysfs_nodes(index, nodes);
+	size_t nr = nodes_of_disk(index, diskseq, nodes);
 	const char *others = "";
 	bool ours = !dev_is_devtmpfs();
 	int err = 0;
 	char path[64];
 	size_t i;
 
+	if (!sysfs_is_there()) {
+		snprintf(path, sizeof(path), "/dev/qcow%d", index);
+		report(path, "attached, but it has no node here, and its number is not known; mount sysfs on /sys, detach the image and attach it again");
+		return;
+	}
 	for (i = 0; i < nr && !err; i++) {
 		node_path(path, sizeof(path), &nodes[i]);
 		if (ours)

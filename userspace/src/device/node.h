@@ -5,8 +5,8 @@
 #include "lib/sysfs.h"
 
 bool node_is_there(const struct sysfs_node *node);
-bool node_make(int index);
-void node_report_missing(int index);
+bool node_make(int index, u64 diskseq);
+void node_report_missing(int index, u64 diskseq);
 void node_refresh(int index);
 void node_tidy(void);
 bool node_control_stale(int fd);

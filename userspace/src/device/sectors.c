@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "device/sectors.h"
+#include "device/still.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 #include "lib/text.h"
@@ -77,12 +78,13 @@ static u32 find_other_gpt(int fd, u32 now)
 
 /**
  * sectors_note_table() - tell of a partition table that is for other sectors
- * @index: the N of /dev/qcowN, which has its node
+ * @d: the device, which has its node
  * @image: how the user named its image
  *
- * If the kernel has found partitions nothing is missing.
+ * If the kernel has found partitions nothing is missing. Nothing is said of another
+ * device that has the number by now.
  */
-void sectors_note_table(int index, const char *image)
+void sectors_note_table(const struct device *d, const char *image)
 {
 	struct sysfs_node nodes[SYSFS_MAX_NODES];
 	u32 other = 0;
@@ -90,16 +92,17 @@ void sectors_note_table(int index, const char *image)
 	u64 now;
 	int fd;
 
-	if (sysfs_nodes(index, nodes) != 1 ||
-	    !sysfs_read_u64(&now, "/sys/block/qcow%d/queue/logical_block_size", index))
+	if (sysfs_nodes(d->index, nodes) != 1 ||
+	    !sysfs_read_u64(&now, "/sys/block/qcow%d/queue/logical_block_size", d->index))
 		return;
-	snprintf(path, sizeof(path), "/dev/qcow%d", index);
+	snprintf(path, sizeof(path), "/dev/qcow%d", d->index);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	other = find_other_gpt(fd, now);
+	if (still_opened(fd, d))
+		other = find_other_gpt(fd, now);
 	close(fd);
 	if (other)
 		report(image, "has a partition table for sectors of %u bytes, so /dev/qcow%d shows no partitions; detach it, then attach it with --sector-size %u",
-		       other, index, other);
+		       other, d->index, other);
 }

@@ -62,7 +62,7 @@ bool which_is(int index, const char *arg)
 	int named = which_index_of_name(arg, &partition);
 	int fd;
 
-	if (named >= 0 && sysfs_exists(named))
+	if (named >= 0 && device_exists(named))
 		return named == index;
 	fd = open(arg, O_PATH | O_CLOEXEC);
 	if (fd < 0)
@@ -161,7 +161,7 @@ int which_device(struct device *d, const char *arg)
 		report(arg, "is a partition; name its disk /dev/qcow%d", index);
 		return -1;
 	}
-	if (named && sysfs_exists(index))
+	if (named && device_exists(index))
 		return take_named(d, index);
 	/* Images have such names, too, and may lie beneath /dev. */
 	if (!named || !in_dev)
@@ -193,7 +193,7 @@ int which_or_image(const char *arg, int *index)
 		return -1;
 	}
 	/* A file may have such a name, too. */
-	if (*index >= 0 && !sysfs_exists(*index) && strncmp(arg, "/dev/", 5))
+	if (*index >= 0 && !device_exists(*index) && strncmp(arg, "/dev/", 5))
 		*index = -1;
 	return 0;
 }

@@ -73,6 +73,35 @@ bool sysfs_read_u64(u64 *value, const char *fmt, ...)
 }
 
 /**
+ * sysfs_is_there() - does sysfs show block devices?
+ *
+ * A chroot or a builder of images may have none. Nothing is known of devices then.
+ *
+ * Return: whether it does.
+ */
+bool sysfs_is_there(void)
+{
+	int fd = open("/sys/block", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/**
+ * sysfs_missing() - is sysfs missing for a command that looks for all devices?
+ *
+ * Return: whether it is; that was said.
+ */
+bool sysfs_missing(void)
+{
+	if (sysfs_is_there())
+		return false;
+	report("/sys/block", "cannot be read, so the devices are not known; mount sysfs on /sys");
+	return true;
+}
+
+/**
  * sysfs_attr() - read one of the driver's own attributes
  * @index: the N of /dev/qcowN
  * @attr: its name
@@ -241,6 +270,8 @@ bool sysfs_exists(int index)
  * sysfs_is_disk() - does a number still belong to a certain disk?
  * @index: the N of /dev/qcowN
  * @diskseq: the disk's; 0: not known
+ *
+ * For callers that see the device in sysfs, or know that sysfs_is_there().
  *
  * Return: whether the device is there and has this diskseq, as far as sysfs tells.
  */

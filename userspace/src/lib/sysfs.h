@@ -22,6 +22,8 @@ struct sysfs_node {
 char *sysfs_read(const char *fmt, ...) __printf(1, 2);
 bool sysfs_read_u64(u64 *value, const char *fmt, ...) __printf(2, 3);
 char *sysfs_attr(int index, const char *attr);
+bool sysfs_is_there(void);
+bool sysfs_missing(void);
 int sysfs_devices(int **list);
 size_t sysfs_nodes(int index, struct sysfs_node *nodes);
 size_t sysfs_overlapping(dev_t dev, struct sysfs_node *nodes);

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+# Without sysfs, as in a chroot or a builder of images, devices are not known; that is not
+# the same as no device. shellcheck shell=bash
+
+image top.qcow2
+
+# no_sysfs TYPE: a fake root without sysfs, whose /dev is of that type
+no_sysfs()
+{
+	fake_root
+	rm -r root/sys
+	echo 259:7 >root/dev/qcow5
+	dev_is "$1"
+}
+
+for type in devtmpfs tmpfs; do
+	no_sysfs $type
+	quickly "sysfs: attach, $type" 5 attaches "sysfs: attach, $type" top.qcow2
+	same "sysfs: attach, $type: nodes stay" "qcow0:240:0
+qcow0p1:240:1
+qcow5:259:7" "$(nodes)"
+	with_driver "$Q" detach /dev/qcow0
+	same "sysfs: detach, $type" "0 detach flags=0 index=0" "$code $(cat root/log)"
+	same "sysfs: detach, $type: nodes stay" 3 "$(nodes | wc -l)"
+	MOCK_NODE_DISKSEQ=1000 attaches "sysfs: attach, $type, the node is its own" top.qcow2
+	for err in 1 22; do
+		MOCK_STATUS_ERRNO=$err attaches "sysfs: attach, $type, status fails ($err)" top.qcow2
+	done
+done
+
+# The driver says that it has gone, or that it is another device.
+gone="/dev/qcow0: is not the device of .*top.qcow2 any more"
+MOCK_STATUS_ERRNO=19 with_driver_refuses "sysfs: gone" "$gone" attach top.qcow2
+MOCK_ATTACH_DISKSEQ=999 with_driver_refuses "sysfs: another device" "$gone" attach top.qcow2
+
+# A node that another device left: the device stays, the name is told with a warning.
+MOCK_NODE_DISKSEQ=77 with_driver "$Q" attach top.qcow2
+same "sysfs: a node of another device" "0 /dev/qcow0" "$code $(cat out)"
+has "sysfs: a node of another device: told" "attached, but it has no node here.*mount sysfs" err
+rm root/dev/qcow0
+with_driver "$Q" attach top.qcow2
+same "sysfs: no node" "0 /dev/qcow0" "$code $(cat out)"
+has "sysfs: no node: told" "attached, but it has no node here.*mount sysfs" err
+
+# All devices
+for command in list "list -J" "detach --all"; do
+	# shellcheck disable=SC2086
+	with_driver_refuses "sysfs: $command" "/sys/block: cannot be read" $command
+done
+fake_root
