@@ -111,4 +111,33 @@ refused "node: control: forbidden" "/dev/qcow-control: Operation not permitted: 
 dev_is devtmpfs
 with_driver "$Q" attach top.qcow2
 refused "node: control: devtmpfs" "module is not loaded"
+
+# Without the module its number may be another driver's, whose node is not opened.
+fake_root
+dev_is tmpfs
+mkdir -p root/sys/class/misc bin
+echo 10:130 >root/dev/qcow-control
+with_driver env MOCK_EUID=1000 "$Q" attach top.qcow2
+refused "node: control of another driver" "the qcow module is not loaded"
+same "node: control of another driver: not opened, nothing asked" "10:130" \
+	"$(cat root/dev/qcow-control root/controls root/log 2>/dev/null)"
+cat >bin/modprobe <<'EOF'
+#!/bin/sh
+mkdir root/sys/class/misc/qcow-control
+echo 10:120 >root/sys/class/misc/qcow-control/dev
+EOF
+chmod +x bin/modprobe
+MOCK_EUID=0 PATH=$PWD/bin:$PATH attaches "node: control of another driver: modprobe" top.qcow2
+same "node: control of another driver: made anew, opened since" "10:120" \
+	"$(cat root/dev/qcow-control root/controls | sort -u)"
+# The module was loaded again, with another number.
+rm root/controls
+echo 10:121 >root/sys/class/misc/qcow-control/dev
+attaches "node: control of the module loaded before" top.qcow2
+same "node: control of the module loaded before: not opened" "10:121" "$(sort -u root/controls)"
+# Nobody knows.
+fake_root
+rm -r root/sys
+echo 10:120 >root/dev/qcow-control
+attaches "node: control without sysfs" top.qcow2
 fake_root

@@ -57,13 +57,13 @@ static void report_forbidden(int err)
  */
 int device_control_quiet(void)
 {
-	int fd = open(control_path, O_RDWR | O_CLOEXEC);
-	int err;
+	int err, fd;
 
-	if (!no_driver(fd) && !node_control_stale(fd))
-		return fd;
-	if (fd >= 0)
-		close(fd);
+	if (!node_control_stale(control_path)) {
+		fd = open(control_path, O_RDWR | O_CLOEXEC);
+		if (!no_driver(fd))
+			return fd;
+	}
 	err = node_make_control(control_path);
 	if (!err)
 		return open(control_path, O_RDWR | O_CLOEXEC);

@@ -274,20 +274,24 @@ static bool find_control(dev_t *dev)
 }
 
 /**
- * node_control_stale() - is a control node that was opened another driver's by now?
- * @fd: the node, or -1
+ * node_control_stale() - may a control node be another driver's by now?
+ * @path: of the node, which is not opened: that alone may have an effect
  *
- * Its number is chosen when the module is loaded.
+ * Its number is chosen when the module is loaded. It is free for other drivers when the
+ * module is not loaded.
  *
- * Return: whether it is; not if that is unknown.
+ * Return: whether it may; not if sysfs is not mounted.
  */
-bool node_control_stale(int fd)
+bool node_control_stale(const char *path)
 {
 	struct stat st;
 	dev_t dev;
 
-	return fd >= 0 && find_control(&dev) && !fstat(fd, &st) &&
-	       S_ISCHR(st.st_mode) && st.st_rdev != dev;
+	if (stat(path, &st) || !S_ISCHR(st.st_mode))
+		return false;
+	if (find_control(&dev))
+		return st.st_rdev != dev;
+	return !access("/sys/class/misc", F_OK);
 }
 
 /**

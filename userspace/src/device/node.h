@@ -9,7 +9,7 @@ bool node_make(int index, u64 diskseq);
 void node_report_missing(int index, u64 diskseq);
 void node_refresh(int index);
 void node_tidy(void);
-bool node_control_stale(int fd);
+bool node_control_stale(const char *path);
 int node_make_control(const char *path);
 
 #endif /* _QCOWCTL_NODE_H */
