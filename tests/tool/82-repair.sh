@@ -82,6 +82,19 @@ cp owner.qcow2 old-bitmaps.qcow2
 poke old-bitmaps.qcow2 88 8 0
 gives_up "bitmaps without their feature bit" "may belong to its bitmaps, which its header does not mark as valid" old-bitmaps.qcow2
 
+# LUKS without what says where its key slots are, and without these.
+echo secret >key
+luks_image slots.qcow2 key
+cp slots.qcow2 no-extension.qcow2
+at=$(peek slots.qcow2 100 4)
+while [ "$(peek slots.qcow2 "$at" 4)" -ne $((0x0537be77)) ]; do
+	at=$((at + 8 + ($(peek slots.qcow2 $((at + 4)) 4) + 7) / 8 * 8))
+done
+poke no-extension.qcow2 "$at" 4 0x0537be76
+gives_up "LUKS without its extension" "cannot be checked: .*; restore it from a copy" no-extension.qcow2
+poke slots.qcow2 "$(peek slots.qcow2 $((at + 8)) 8)" 1 0
+gives_up "LUKS without its header" "there is no LUKS header where it leads to; restore it" slots.qcow2
+
 # Point 5: an L1 entry that leads to an empty cluster.
 image lost.qcow2 -o cluster_size=4096
 qemu-io -f qcow2 -c 'write -q -P 1 0 64k' -c 'write -q -P 2 32M 64k' lost.qcow2
@@ -124,6 +137,45 @@ mended()
 	same "$1: the disk reads as before" 0 $?
 	rm before.raw
 }
+
+# A snapshot whose L1 table is too small for its disk: what it lost is kept.
+for compat in 0.10 1.1; do
+	image few.qcow2 -o cluster_size=4096,compat=$compat
+	qemu-io -f qcow2 -c 'write -q -P 1 0 64k' -c 'write -q -P 2 62M 64k' few.qcow2
+	qemu-img snapshot -c one few.qcow2
+	qemu-io -f qcow2 -c 'write -q -P 3 0 64k' -c 'write -q -P 4 62M 64k' few.qcow2
+	at=$(($(peek few.qcow2 64 8) + 8))
+	entries=$(peek few.qcow2 $at 4)
+	for wrong in 0 $((entries ^ 1 << 5)); do
+		poke few.qcow2 $at 4 "$wrong"
+		exits "a snapshot's short L1 table: check" 2 "entry 0: its L1 table is too small" few.qcow2
+		for mode in leaks all; do
+			cp few.qcow2 copy.qcow2
+			run "$Q" check --repair=$mode copy.qcow2
+			poke copy.qcow2 $at 4 "$entries"
+			qemu-img check copy.qcow2 >out 2>&1
+			same "a snapshot's short L1 table: $mode: nothing was freed" 0 $?
+		done
+	done
+	poke few.qcow2 $at 4 "$entries"
+	accepts "a snapshot's L1 table: long enough" check few.qcow2
+	poke few.qcow2 $((at + 32)) 8 1
+	exits "a snapshot's short L1 table: VM state" 2 "entry 0: its L1 table is too small" few.qcow2
+done
+
+# Snapshots of other sizes than the disk, as QEMU makes them, are no damage.
+for size in 512 4096; do
+	qemu-img create -q -f qcow2 -o cluster_size=$size sizes.qcow2 0
+	qemu-img snapshot -c empty sizes.qcow2
+	for to in 1M 300M 2M 40M; do
+		qemu-img resize -q --shrink sizes.qcow2 $to
+		qemu-io -f qcow2 -c 'write -q -P 1 1M 64k' sizes.qcow2 >out 2>&1
+		qemu-img snapshot -c $to sizes.qcow2
+	done
+	qemu-img snapshot -a 1M sizes.qcow2
+	qemu-img snapshot -c again sizes.qcow2
+	accepts "snapshots of other sizes" check sizes.qcow2
+done
 
 # Point 6: snapshots without extra data, of which there are leaks as well.
 image short.qcow2 -o cluster_size=4096

@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -72,8 +73,19 @@ def by_qemu(image):
     return judged("qemu-img", "check", "-f", "qcow2", "--output=json", image)
 
 
+def short_snapshots(err):
+    """Snapshots whose L1 table is too small for their disk: QEMU does not look."""
+    return len(set(re.findall(r"entry (\d+): its L1 table is too small", err)))
+
+
 def by_us(image, *options):
-    return judged(*QCOWCTL, "check", "--json", *options, image)
+    """As QEMU would judge, without what it does not look at."""
+    code, found, err = judged(*QCOWCTL, "check", "--json", *options, image)
+    if found and code == 2 and short_snapshots(err):
+        found["corruptions"] -= short_snapshots(err)
+        if not found["corruptions"]:
+            code = 3 if found["leaks"] else 0
+    return code, found, err
 
 
 class Tally:
@@ -114,7 +126,8 @@ class Tally:
                 wrong.append("given up, but changed")
         elif ours[:2] != theirs[:2]:
             wrong.append("repaired: qemu-img %s, qcowctl %s" % (theirs[:2], ours[:2]))
-        if before[0] == 3 and theirs[0] and ours[0] != 1:
+        short = short_snapshots(ours[2])
+        if before[0] == 3 and theirs[0] and ours[0] != 1 and not short:
             wrong.append("leaks are left: %s" % (theirs,))
         kept = "leaked clusters are not freed" in ours[2] or ours[0] == 1
         if before[0] == 2 and theirs[0] not in (0, 2) and not kept:

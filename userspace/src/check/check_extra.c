@@ -10,29 +10,62 @@
 
 /* --- Snapshots --- */
 
-static int snapshot(struct check *c, u32 number, const struct qcow_disk_snapshot *d)
-{
-	u64 l1_offset = be64_to_cpu(d->l1_table_offset);
-	u32 l1_size = be32_to_cpu(d->l1_size);
-	const char *wrong = NULL;
+/**
+ * struct snapshot_entry - the start of an entry of the snapshot table
+ * @fixed: its fixed part
+ * @extra: its extra data; valid as far as @fixed says that there is some
+ */
+struct snapshot_entry {
+	struct qcow_disk_snapshot fixed;
+	struct qcow_disk_snapshot_extra extra;
+};
 
-	if (c->h.version >= 3 &&
-	    be32_to_cpu(d->extra_data_size) < QCOW_DISK_MIN_SNAPSHOT_EXTRA) {
-		check_found(c, "snapshot table entry %u: not complete", number);
-		c->res.corruptions++;
-		c->damaged++;
-		c->short_snapshots++;
-	}
-	if (!check_aligned(c, l1_offset))
-		wrong = "its L1 table is not aligned";
-	else if (l1_size > QCOW_DISK_MAX_L1_BYTES / sizeof(__be64))
-		wrong = "its L1 table is too large";
-	if (!wrong)
-		return check_l1(c, l1_offset, l1_size, false);
+static void snapshot_damaged(struct check *c, u32 number, const char *wrong)
+{
 	check_found(c, "snapshot table entry %u: %s", number, wrong);
 	c->res.corruptions++;
 	c->damaged++;
-	return 0;
+}
+
+/*
+ * L1 entries of the snapshot's disk, and of the VM state, which follows the disk in the
+ * L1 table. Without extra data the disk has the size that the header tells.
+ */
+static u64 snapshot_l1_need(const struct check *c, const struct snapshot_entry *e)
+{
+	u32 extra = be32_to_cpu(e->fixed.extra_data_size);
+	u64 vm_state = be32_to_cpu(e->fixed.vm_state_size), size = c->h.size;
+
+	if (extra >= sizeof(e->extra.vm_state_size))
+		vm_state = be64_to_cpu(e->extra.vm_state_size);
+	if (extra >= QCOW_DISK_MIN_SNAPSHOT_EXTRA)
+		size = be64_to_cpu(e->extra.disk_size);
+	return qcow_layout_l1_entries(&c->layout, size) +
+	       qcow_layout_l1_entries(&c->layout, vm_state);
+}
+
+static int snapshot(struct check *c, u32 number, const struct snapshot_entry *e)
+{
+	u64 l1_offset = be64_to_cpu(e->fixed.l1_table_offset);
+	u32 l1_size = be32_to_cpu(e->fixed.l1_size);
+
+	if (c->h.version >= 3 &&
+	    be32_to_cpu(e->fixed.extra_data_size) < QCOW_DISK_MIN_SNAPSHOT_EXTRA) {
+		snapshot_damaged(c, number, "not complete");
+		c->short_snapshots++;
+	}
+	if (!check_aligned(c, l1_offset)) {
+		snapshot_damaged(c, number, "its L1 table is not aligned");
+		return 0;
+	}
+	if (l1_size > QCOW_DISK_MAX_L1_BYTES / sizeof(__be64)) {
+		snapshot_damaged(c, number, "its L1 table is too large");
+		return 0;
+	}
+	/* The entries that are missing may have referred to what looks leaked. */
+	if (l1_size < snapshot_l1_need(c, e))
+		snapshot_damaged(c, number, "its L1 table is too small for its disk and VM state");
+	return check_l1(c, l1_offset, l1_size, false);
 }
 
 /**
@@ -44,20 +77,22 @@ static int snapshot(struct check *c, u32 number, const struct qcow_disk_snapshot
 int check_snapshots(struct check *c)
 {
 	u64 start = c->h.snapshots_offset, at = start;
-	struct qcow_disk_snapshot d;
+	const struct qcow_disk_snapshot *d;
+	struct snapshot_entry e;
 	u32 i;
 
+	d = &e.fixed;
 	for (i = 0; i < c->h.nr_snapshots; i++) {
 		at = (at + 7) & ~7ULL;
-		if (file_read(c->file, &d, sizeof(d), at, NULL))
+		if (file_read(c->file, &e, sizeof(e), at, NULL))
 			return -1;
-		if (be32_to_cpu(d.extra_data_size) > QCOW_DISK_MAX_SNAPSHOT_EXTRA)
+		if (be32_to_cpu(d->extra_data_size) > QCOW_DISK_MAX_SNAPSHOT_EXTRA)
 			return check_give_up(c, "its snapshot table is damaged; restore it from a copy");
-		at += sizeof(d) + be32_to_cpu(d.extra_data_size) +
-		      be16_to_cpu(d.id_str_size) + be16_to_cpu(d.name_size);
+		at += sizeof(*d) + be32_to_cpu(d->extra_data_size) +
+		      be16_to_cpu(d->id_str_size) + be16_to_cpu(d->name_size);
 		if (at - start > QCOW_DISK_MAX_SNAPSHOT_TABLE)
 			return check_give_up(c, "its snapshot table is too large; restore it from a copy");
-		if (progress_stopped() || snapshot(c, i, &d))
+		if (progress_stopped() || snapshot(c, i, &e))
 			return -1;
 	}
 	return check_table(c, start, at - start);
