@@ -498,9 +498,27 @@ struct change_snapshot {
 	struct qcow_msg *msg;
 };
 
-/* It is another disk, of another size maybe, with other partitions. */
-static void apply_tell(struct qcow_device *dev)
+/*
+ * The kernel finds the partitions of the other disk, before those of the old one can be
+ * opened. Some kernels do not look for them when the disk is opened.
+ */
+static void apply_partitions(struct change_snapshot *c)
 {
+	struct gendisk *disk = c->dev->disk;
+	int err;
+
+	if (c->dev->flags & QCOW_ATTACH_NO_PARTSCAN)
+		return;
+	err = bdev_disk_changed(disk, false);
+	if (err)
+		qcow_fail(c->msg, 0, "its partitions may be those of before (error %d); run blockdev --rereadpt /dev/%s",
+			  err, c->dev->name);
+}
+
+/* It is another disk, of another size maybe, with other partitions. */
+static void apply_tell(struct change_snapshot *c)
+{
+	struct qcow_device *dev = c->dev;
 	struct gendisk *disk = dev->disk;
 
 	lockdep_assert_held(&disk->open_mutex);
@@ -511,6 +529,7 @@ static void apply_tell(struct qcow_device *dev)
 		return;
 	/* A new number of the disk */
 	qcow_compat_media_changed(disk);
+	apply_partitions(c);
 	disk_uevent(disk, KOBJ_CHANGE);
 }
 
@@ -535,27 +554,8 @@ static void apply_go(struct qcow_pause *p)
 	WRITE_ONCE(dev->target.sectors, qcow_device_sectors(dev, dev->target.image->size));
 	pause_go(&c->queue.base);
 	if (c->req->applied)
-		apply_tell(dev);
+		apply_tell(c);
 	mutex_unlock(&dev->disk->open_mutex);
-}
-
-/*
- * The kernel finds the partitions of the other disk. Some kernels do not look for them
- * when it is opened. While an old one is open, it stays.
- */
-static void apply_partitions(struct qcow_device *dev)
-{
-	struct gendisk *disk = dev->disk;
-	int err;
-
-	if (dev->flags & (QCOW_ATTACH_HIDDEN | QCOW_ATTACH_NO_PARTSCAN))
-		return;
-	mutex_lock(&disk->open_mutex);
-	err = bdev_disk_changed(disk, false);
-	mutex_unlock(&disk->open_mutex);
-	if (err)
-		pr_warn("%s: its partitions may be those of before the snapshot was applied (error %d)\n",
-			dev->target.image->label, err);
 }
 
 static int snapshot_apply(struct change_snapshot *c)
@@ -573,8 +573,6 @@ static int snapshot_apply(struct change_snapshot *c)
 		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot tell what a snapshot changes; remove them first");
 	c->req->pause = &c->apply;
 	err = qcow_snap_apply(dev->target.image, c->req, c->msg);
-	if (c->req->applied)
-		apply_partitions(dev);
 	return err;
 }
 
