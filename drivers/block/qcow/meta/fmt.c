@@ -211,6 +211,9 @@ int qcow_fmt_finish(struct qcow_image *img)
  */
 void qcow_fmt_close(struct qcow_image *img)
 {
+	/* A read may have met damage after the image was finished, and have it marked. */
+	if (img->alloc)
+		qcow_commit_stop(img->alloc);
 	qcow_life_end(img->alloc);
 	qcow_comp_destroy(img->comp);
 	qcow_cache_destroy(img->cache);
