@@ -324,7 +324,8 @@ static int device_open_chain(struct qcow_device *dev,
 	if (a->offset && a->offset >= img->size)
 		return qcow_fail(msg, -EINVAL, "offset %llu is not inside its disk of %llu bytes",
 				 a->offset, img->size);
-	if (img->size && img->size - a->offset < a->sector_size)
+	if (a->sector_size > SECTOR_SIZE && img->size &&
+	    img->size - a->offset < a->sector_size)
 		return qcow_fail(msg, -EINVAL, "its disk of %llu bytes has no whole sector of %u bytes to show",
 				 img->size, a->sector_size);
 	return 0;

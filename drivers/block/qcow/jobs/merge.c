@@ -366,9 +366,12 @@ static int copy_range(struct copy *c, u64 pos, u64 end)
 		if (below->alloc)
 			qcow_commit_throttle(below->alloc);
 		n = copy_extent(c, pos, end - pos);
-		if (n == -ENOSPC)
+		if (n == -ENOSPC) {
+			if (c->msg)
+				c->msg->text[0] = 0;
 			n = qcow_reclaim_any(below->alloc) ?:
 			    copy_extent(c, pos, end - pos);
+		}
 		if (n < 0)
 			return n;
 		cond_resched();
