@@ -22,10 +22,6 @@ unsigned long qtest_seed = 1;
 module_param_named(seed, qtest_seed, ulong, 0444);
 MODULE_PARM_DESC(seed, "seed of everything that is random");
 
-unsigned long qtest_drawn;
-module_param_named(drawn, qtest_drawn, ulong, 0444);
-MODULE_PARM_DESC(drawn, "another seed for every other case, 0: there is none");
-
 struct workqueue_struct *qtest_wq;
 struct workqueue_struct *qtest_comp_wq;
 struct workqueue_struct *qtest_write_wq;

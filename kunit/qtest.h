@@ -14,7 +14,6 @@
 /* Module parameters. */
 extern unsigned int qtest_images;
 extern unsigned long qtest_seed;
-extern unsigned long qtest_drawn;
 
 /*
  * Where the driver does what may sleep, where it decompresses, and where it
@@ -25,22 +24,12 @@ extern struct workqueue_struct *qtest_comp_wq;
 extern struct workqueue_struct *qtest_commit_wq;
 extern struct workqueue_struct *qtest_write_wq;
 
-/*
- * Does a case get the drawn seed? Every other one of a row does. A suite with a single,
- * even salt has it in one run of four.
- */
-static inline bool qtest_is_drawn(u64 salt)
-{
-	return qtest_drawn && (salt & 1 || !(hash_64(salt + qtest_drawn, 32) & 3));
-}
-
-/* Random numbers that depend on the module's seeds and on @salt alone. */
+/* Random numbers that depend on the module's seed and on @salt alone. */
 static inline struct rnd_state qtest_rnd(u64 salt)
 {
-	unsigned long seed = qtest_is_drawn(salt) ? qtest_drawn : qtest_seed;
 	struct rnd_state rnd;
 
-	prandom_seed_state(&rnd, (seed + salt) * 0x9e3779b97f4a7c15ULL);
+	prandom_seed_state(&rnd, (qtest_seed + salt) * 0x9e3779b97f4a7c15ULL);
 	return rnd;
 }
 

@@ -19,6 +19,7 @@
 
 #define SECTOR		512
 #define IMAGES		5
+#define MAX_IMAGES	30
 #define STEPS		14
 #define MAX_SITES	400
 #define LOG_ENTRIES	2048
@@ -494,6 +495,12 @@ static bool fail_at_stage(struct kunit *test, enum stage stage, u32 nth, u32 see
 	return more;
 }
 
+static bool all_above(const u32 *total)
+{
+	return total[STAGE_OPEN] && total[STAGE_WRITE] && total[STAGE_FLUSH] &&
+	       total[STAGE_CLOSE];
+}
+
 static void wfault_allocations(struct kunit *test)
 {
 	u32 seed, stage, n, total[STAGES] = { };
@@ -501,7 +508,8 @@ static void wfault_allocations(struct kunit *test)
 
 	if (!fault_begin())
 		kunit_skip(test, "the kernel injects no faults");
-	for (seed = 0; seed < IMAGES; seed++) {
+	/* More images if there was nothing to allocate at some stage. */
+	for (seed = 0; seed < IMAGES || (seed < MAX_IMAGES && !all_above(total)); seed++) {
 		struct memfile_mode mode = { .async = seed & 2 };
 
 		build(test, seed);
