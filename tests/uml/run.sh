@@ -130,7 +130,13 @@ judge() {
 	failed=$(count '^    not ok ')
 	[ "$(count '^ *not ok ')" -eq 0 ] || verdict=1
 	[ -n "$command" ] || [ $passed -gt 0 ] || verdict=1
-	[ "$skipped" -eq 0 ] || echo "kunit: $skipped skipped"
+	# A case that does not run is none that passed. So is a parameter of a case.
+	skipped=$(count '^ *ok .*# SKIP')
+	if [ "$skipped" -ne 0 ]; then
+		echo "kunit: $skipped skipped"
+		failed=$((failed + skipped))
+		verdict=1
+	fi
 	echo "kunit: $passed passed, $failed failed"
 	return $verdict
 }
