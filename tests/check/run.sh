@@ -201,6 +201,15 @@ check_shellcheck() {
 	unless_clean "$key" shellcheck -x -S warning "${all[@]}"
 }
 
+# Bash takes the last of two functions of one name without a word.
+check_twice() {
+	local file
+
+	git ls-files -co --exclude-standard -- 'tests/*.sh' | while read -r file; do
+		grep -oE '^[a-z_0-9]+\(\)' "$file" | sort | uniq -d | sed "s|^|$file: defined twice: |"
+	done
+}
+
 # --- Floors: a file includes headers of lower files only. ---
 
 # From the top down; Documentation/design.rst has their picture.
@@ -327,7 +336,7 @@ run_check() {
 }
 
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
-     shellcheck circles floors owners no_blk_mq_below_dev versions_in_compat_only
+     shellcheck twice circles floors owners no_blk_mq_below_dev versions_in_compat_only
      userspace_includes no_bug file_size function_size spdx clean_tree)
 
 mkdir -p "$CLEAN"

@@ -44,9 +44,10 @@ flush_is_free() {
 	for i in 1 2 3; do
 		cp --sparse=always "d$1.qcow2" work.qcow2
 		attach work.qcow2
-		times_of "$1"
+		times_of "$1" || fail "$1 MiB: an operation failed: $(cat times)"
 		detach
 		plain=$(value plain) after=$(value after)
+		[ -n "$plain" ] && [ -n "$after" ] || fail "$1 MiB: nothing was measured"
 		echo "$1 MiB: $plain us without a discard before it, $after us with one"
 		[ "$after" -gt $((3 * plain + 20000)) ] || { good=0; break; }
 	done

@@ -26,7 +26,7 @@ lower_end() {
 	null_disk_end $LOWER
 }
 
-# mixed MILLISECONDS BATCH FILE...: a hang is a hang after a minute.
+# mixed [-a] MILLISECONDS BATCH FILE...: a hang is a hang after a minute.
 mixed() {
 	local code=0
 
@@ -106,9 +106,13 @@ mixed_nested() {
 }
 
 # A mapped disk over the driver's device and the disk below it: what it is given goes
-# to both, a bio in the middle of it is split.
+# to both, a bio in the middle of it is split. Not by io_uring on 6.1: if one half of a bio
+# has to wait and the other one ends in the submitter's context, that io_uring loses the
+# request. It does so over two null_blk as well, and no disk has any I/O under way then.
 mixed_mapped() {
-	local table='' i
+	local table='' only='' i
+
+	[[ $(uname -r) != 6.1.* ]] || only=-a
 
 	lower 4
 	attach $HERE/mnt/image.qcow2
@@ -118,7 +122,7 @@ mixed_mapped() {
 	done
 	dmsetup create mixed$$ --noudevsync <<< "$table"
 	dmsetup mknodes mixed$$
-	mixed 1500 13 $HERE/mnt/plain /dev/mapper/mixed$$ "$dev"
+	mixed $only 1500 13 $HERE/mnt/plain /dev/mapper/mixed$$ "$dev"
 	dmsetup remove --noudevsync --retry mixed$$
 	detach
 	lower_end

@@ -113,6 +113,18 @@ runs() {
 	{ read -r stat < "/proc/$1/stat"; } 2> /dev/null && [[ $stat != *') Z '* ]]
 }
 
+# I/O that disks have not ended, and where the processes of qcowwrite wait
+show_under_way() {
+	local disk pid
+
+	for disk in /sys/block/*; do
+		echo "${disk##*/}: under way: $(tr -s ' ' < "$disk/inflight")" > /dev/kmsg
+	done
+	for pid in $(pgrep qcowwrite); do
+		echo "qcowwrite $pid: $(grep State "/proc/$pid/status"), $(tr '\n' ' ' < "/proc/$pid/stack")" > /dev/kmsg
+	done
+} 2> /dev/null
+
 # within SECONDS COMMAND...: kills what takes longer; what cannot be killed is left
 # behind, with what the kernel says of it.
 within() {
@@ -127,6 +139,7 @@ within() {
 			echo "not done after $seconds s: $*" | tee /dev/kmsg
 			echo l > /proc/sysrq-trigger
 			echo w > /proc/sysrq-trigger
+			show_under_way
 			kill -KILL $pid
 			pause 1
 			grep -qs '^State:.D' /proc/$pid/status && return 124

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qcowwrite mixed MILLISECONDS BATCH FILE...: processes send batches of direct reads
- * and writes that mix the files, each batch by one io_submit() or one
+ * qcowwrite mixed [-a] MILLISECONDS BATCH FILE...: processes send batches of direct reads
+ * and writes that mix the files, each batch by one io_submit() or, without -a, one
  * io_uring_enter(), so that it is in one plug. It has to end.
  *
  * qcowwrite scatter FILE MIB: makes a file of as many extents as there can be.
@@ -196,7 +196,7 @@ static void fill_batch(struct mixed_op *ops, int n, const int *fds,
 	}
 }
 
-static void mix(int ms, int batch, char **names, int files)
+static void mix(bool aio, int ms, int batch, char **names, int files)
 {
 	struct mixed_op ops[MAX_BATCH];
 	uint64_t blocks[MAX_FILES], end = now_ms() + ms;
@@ -220,7 +220,7 @@ static void mix(int ms, int batch, char **names, int files)
 	do {
 		fill_batch(ops, batch, fds, blocks, files, round / 4 % files,
 			   round & 1);
-		if (round & 2)
+		if (round & 2 && !aio)
 			ring_do(&ring, ops, batch);
 		else
 			aio_do(ctx, ops, batch);
@@ -231,10 +231,14 @@ static void mix(int ms, int batch, char **names, int files)
 
 int mixed_main(int argc, char **argv)
 {
-	int batch, files = argc - 3, i, status, bad = 0;
+	bool aio = argc > 1 && !strcmp(argv[1], "-a");
+	int batch, files, i, status, bad = 0;
 
+	argc -= aio;
+	argv += aio;
+	files = argc - 3;
 	if (files < 2 || files > MAX_FILES)
-		die("usage: mixed MILLISECONDS BATCH FILE...");
+		die("usage: mixed [-a] MILLISECONDS BATCH FILE...");
 	batch = atoi(argv[2]);
 	if (batch < files || batch > MAX_BATCH)
 		die("%d to %d in a batch", files, MAX_BATCH);
@@ -245,7 +249,7 @@ int mixed_main(int argc, char **argv)
 			die("fork: %s", strerror(errno));
 		if (!pid) {
 			srandom(i + 1);
-			mix(atoi(argv[1]), batch, argv + 3, files);
+			mix(aio, atoi(argv[1]), batch, argv + 3, files);
 			exit(0);
 		}
 	}
