@@ -36,6 +36,9 @@
  * $MOCK_NODE_DISKSEQ: of the disk behind a node in /dev, else that in sysfs.
  * $MOCK_SWAP: another image is attached as /dev/qcow0 when the node is opened.
  * Which node is opened as the control node is logged to $MOCK_ROOT/controls.
+ * $MOCK_HANG: what opens a file *.stuck, and every statfs, hangs, as on a filesystem that
+ * does not answer; no kill and no prctl does anything. What hangs is logged to
+ * $MOCK_ROOT/hanging: its process, and what it has open.
  * $MOCK_LOCKS_ERRNO: how every lock fails.
  * $MOCK_OPENERS: how often a device is open, 3 unless given.
  * $MOCK_EUID: whose process it seems to be.

@@ -7,14 +7,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "mock.h"
@@ -23,8 +26,9 @@ static const char *mapped(const char *path, char *buf)
 {
 	static const char *const prefixes[] = {
 		"/dev/qcow", "/sys/block", "/sys/dev/", "/sys/class/block/",
-		"/sys/class/misc", "/proc/self/mountinfo", "/run/udev",
+		"/sys/class/misc", "/sys/fs/btrfs", "/proc/self/mountinfo", "/run/udev",
 	};
+	char own[40];
 	const char *root = getenv("MOCK_ROOT");
 	size_t i;
 
@@ -32,6 +36,9 @@ static const char *mapped(const char *path, char *buf)
 		snprintf(buf, 4096, "%s%s", root, path);
 		return buf;
 	}
+	snprintf(own, sizeof(own), "/proc/%d/mountinfo", (int)getpid());
+	if (root && !strcmp(path, own))
+		path = "/proc/self/mountinfo";
 	for (i = 0; root && i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		if (strncmp(path, prefixes[i], strlen(prefixes[i])))
 			continue;
@@ -116,6 +123,48 @@ static void swap_disk(void)
 	}
 }
 
+/* --- A filesystem that does not answer --- */
+
+/* Note the process, and what it has open, and hang. */
+static void hang(void)
+{
+	char path[4096], open[8192] = "", *end = open;
+	FILE *log;
+	int fd;
+
+	for (fd = 0; fd < 256; fd++) {
+		fd_path(path, sizeof(path), fd);
+		if (path[0] && end - open < 4096)
+			end += sprintf(end, " %.40s", path);
+	}
+	snprintf(path, sizeof(path), "%s/hanging", getenv("MOCK_ROOT"));
+	log = NEXT(fopen)(path, "a");
+	if (log) {
+		fprintf(log, "%d%s\n", (int)getpid(), open);
+		fclose(log);
+	}
+	sleep(60);
+	_exit(0);
+}
+
+int statfs64(const char *path, struct statfs64 *fs)
+{
+	if (getenv("MOCK_HANG"))
+		hang();
+	return NEXT(statfs64)(path, fs);
+}
+
+/* No signal ends a process that hangs. */
+int kill(pid_t pid, int sig)
+{
+	return getenv("MOCK_HANG") ? 0 : NEXT(kill)(pid, sig);
+}
+
+int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+	return getenv("MOCK_HANG") ? 0 : syscall(SYS_prctl, option, a, b, c, d);
+}
+
 int open64(const char *path, int flags, ...)
 {
 	char buf[4096];
@@ -125,6 +174,8 @@ int open64(const char *path, int flags, ...)
 	va_start(args, flags);
 	mode = va_arg(args, int);
 	va_end(args);
+	if (getenv("MOCK_HANG") && ends_in(path, ".stuck"))
+		hang();
 	if (getenv("MOCK_SWAP") && !strcmp(path, "/dev/qcow0"))
 		swap_disk();
 	if (getenv("MOCK_ROOT") && !strcmp(path, "/dev/qcow-control"))

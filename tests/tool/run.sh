@@ -4,7 +4,7 @@
 # run.sh [PART...]: qcowctl without the driver: which images it takes and
 # refuses, what it says, and what it would ask the driver for. Needs cc, python3
 # with zstandard, and qemu-utils; as root or not. PART is header, v1, chain, guessed,
-# truncated, locks, write, driver, node, sysfs, key, number, detach, resize, commit, identity,
+# truncated, locks, write, driver, node, sysfs, key, number, detach, resize, commit, identity, child,
 # info, map, check, repair, names or snapshot. $WRAP, such as valgrind, runs qcowctl;
 # VERBOSE=1 names what passes.
 # Ends in a line "tool: N passed, N failed".

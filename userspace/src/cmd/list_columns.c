@@ -5,16 +5,13 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <libsmartcols.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd/list.h"
 #include "device/attached.h"
 #include "device/in_use.h"
+#include "lib/child.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 #include "lib/text.h"
@@ -116,53 +113,38 @@ enum path_state {
 	PATH_UNREACHABLE,
 };
 
-/* Milliseconds that looking a path up may take. */
-#define PATH_DEADLINE_MS	1000
-
-/*
- * In a process of its own, which has nothing open: it may outlive this one by far, and
- * a pipe to whoever reads the list would stay open.
+/**
+ * struct path_question - where does a path lead?
+ * @index: the N of /dev/qcowN
+ * @path: the path that the driver shows
  */
-static enum path_state path_looked_up(int index, const char *path)
+struct path_question {
+	int index;
+	const char *path;
+};
+
+static int path_looked_up(const void *arg)
 {
+	const struct path_question *q = arg;
 	bool is, known;
 	int fd;
 
-	syscall(SYS_close_range, 0U, ~0U, 0U);
-	fd = open(path, O_PATH | O_CLOEXEC);
+	fd = open(q->path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return PATH_UNREACHABLE;
-	is = attached_is_image(index, fd, &known);
+	is = attached_is_image(q->index, fd, &known);
 	close(fd);
 	if (!known)
 		return PATH_UNKNOWN;
 	return is ? PATH_NAMED : PATH_REPLACED;
 }
 
-/*
- * A filesystem that does not answer holds up a process that looks a path up on it, and
- * no signal ends that: so a child does it.
- */
 static enum path_state path_leads_to(int index, const char *path)
 {
-	enum path_state state = PATH_UNKNOWN;
-	struct pollfd ended = { .events = POLLIN };
-	int status;
-	pid_t pid = fork();
+	const struct path_question question = { .index = index, .path = path };
+	int state = child_ask(path_looked_up, &question, NULL);
 
-	if (pid < 0)
-		return PATH_UNKNOWN;
-	if (!pid)
-		_exit(path_looked_up(index, path));
-	ended.fd = syscall(SYS_pidfd_open, pid, 0);
-	if (ended.fd >= 0 && poll(&ended, 1, PATH_DEADLINE_MS) == 1 &&
-	    waitpid(pid, &status, 0) == pid && WIFEXITED(status))
-		state = WEXITSTATUS(status);
-	else
-		kill(pid, SIGKILL);
-	if (ended.fd >= 0)
-		close(ended.fd);
-	return state;
+	return state < 0 ? PATH_UNKNOWN : state;
 }
 
 /* The kernel adds " (deleted)" to the path of a file that was. */

@@ -7,22 +7,18 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <libmount.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "device/namespaces.h"
+#include "lib/child.h"
 #include "lib/proc.h"
 #include "lib/report.h"
-
-/* How long it may take to look up the path of a namespace. */
-#define ENTER_MS	1000
 
 /**
  * struct search - a search for namespaces
@@ -33,6 +29,7 @@
  * @dev: number of the filesystem that namespaces are files of
  * @found: is told of each
  * @arg: for @found
+ * @left: microseconds to wait for children that enter namespaces
  */
 struct search {
 	ino_t *seen;
@@ -42,6 +39,7 @@ struct search {
 	dev_t dev;
 	namespace_found *found;
 	void *arg;
+	s64 left;
 };
 
 static bool is_new(struct search *s, ino_t ino)
@@ -88,12 +86,11 @@ static void enter(const char *path, int ready)
 }
 
 /* Return: whether the child is there; it is waited for as long as it may take. */
-static bool has_entered(int ready)
+static bool has_entered(struct search *s, int ready)
 {
-	struct pollfd p = { .fd = ready, .events = POLLIN };
 	char c;
 
-	return poll(&p, 1, ENTER_MS) == 1 && read(ready, &c, 1) == 1;
+	return child_wait(ready, &s->left) && read(ready, &c, 1) == 1;
 }
 
 static void look_at_mounts(struct search *s, pid_t pid);
@@ -104,21 +101,19 @@ static void visit_kept(struct search *s, const char *path)
 	struct namespace ns = { .comm = "qcowctl", .path = path };
 	int ready[2];
 
-	if (pipe2(ready, O_CLOEXEC))
+	if (s->left <= 0 || pipe2(ready, O_CLOEXEC))
 		return;
-	ns.pid = fork();
+	ns.pid = child_fork(ready[1]);
 	if (!ns.pid)
 		enter(path, ready[1]);
 	close(ready[1]);
-	if (ns.pid > 0 && has_entered(ready[0])) {
+	if (ns.pid > 0 && has_entered(s, ready[0])) {
 		s->found(s->arg, &ns);
 		look_at_mounts(s, ns.pid);
 	}
 	close(ready[0]);
-	if (ns.pid > 0) {
-		kill(ns.pid, SIGKILL);
-		waitpid(ns.pid, NULL, WNOHANG);
-	}
+	if (ns.pid > 0)
+		child_leave(ns.pid);
 }
 
 /* Namespaces that are mounted somewhere in the namespace of a process */
@@ -184,11 +179,15 @@ static void visit_open(void *arg, const struct proc_link *link)
  * @found: called for each, once
  * @arg: for @found
  *
- * Finds what the caller's rights let it see.
+ * Finds what the caller's rights let it see, and can be looked up in a few seconds.
  */
 void namespaces_find(bool open_files, namespace_found *found, void *arg)
 {
-	struct search s = { .found = found, .arg = arg };
+	struct search s = {
+		.found = found,
+		.arg = arg,
+		.left = CHILD_SEARCH_USEC,
+	};
 	struct stat st;
 	size_t i;
 

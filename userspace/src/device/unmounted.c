@@ -8,23 +8,17 @@
 #include <fcntl.h>
 #include <linux/btrfs.h>
 #include <linux/magic.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "device/unmounted.h"
+#include "lib/child.h"
 #include "lib/proc.h"
 #include "lib/report.h"
-
-/* How long a filesystem may take to tell its kind. */
-#define ANSWER_MS	1000
 
 /**
  * struct known - a device number that is none of a block device
@@ -42,12 +36,14 @@ struct known {
  * @known: numbers that were asked about
  * @nr_known: how many
  * @pid: the last process that was found, which is not added twice
+ * @left: microseconds to wait for filesystems that are asked
  */
 struct search {
 	const struct target *t;
 	struct known *known;
 	size_t nr_known;
 	pid_t pid;
+	s64 left;
 };
 
 /* --- Btrfs --- */
@@ -59,47 +55,44 @@ static void print_uuid(char *text, size_t size, const __u8 *u)
 		 u[12], u[13], u[14], u[15]);
 }
 
-/* In a child. Return: the index of the Btrfs that a file is on, or -1. */
-static int which_btrfs(const struct target *t, const char *path)
+/**
+ * struct btrfs_question - which Btrfs is a file on?
+ * @t: the device, which has Btrfs
+ * @path: of the file
+ */
+struct btrfs_question {
+	const struct target *t;
+	const char *path;
+};
+
+/* In a child. Return: 1 + the index of the Btrfs, or 0. */
+static int which_btrfs(const void *arg)
 {
+	const struct btrfs_question *q = arg;
 	struct btrfs_ioctl_fs_info_args info = { };
-	char uuid[sizeof(t->btrfs->uuid)];
+	char uuid[sizeof(q->t->btrfs->uuid)];
 	struct statfs fs;
 	size_t i;
 	int fd;
 
-	if (statfs(path, &fs) || fs.f_type != BTRFS_SUPER_MAGIC)
-		return -1;
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (statfs(q->path, &fs) || fs.f_type != BTRFS_SUPER_MAGIC)
+		return 0;
+	fd = open(q->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0 || ioctl(fd, BTRFS_IOC_FS_INFO, &info))
-		return -1;
+		return 0;
 	print_uuid(uuid, sizeof(uuid), info.fsid);
-	for (i = 0; i < t->nr_btrfs; i++)
-		if (!strcmp(uuid, t->btrfs[i].uuid))
-			return i;
-	return -1;
+	for (i = 0; i < q->t->nr_btrfs; i++)
+		if (!strcmp(uuid, q->t->btrfs[i].uuid))
+			return i + 1;
+	return 0;
 }
 
-/* A server that does not answer holds up a process that asks: so a child does it. */
-static const struct sysfs_node *ask_btrfs(const struct target *t, const char *path)
+static const struct sysfs_node *ask_btrfs(struct search *s, const char *path)
 {
-	struct pollfd ended = { .events = POLLIN };
-	int status, i = -1;
-	pid_t pid = fork();
+	const struct btrfs_question question = { .t = s->t, .path = path };
+	int i = child_ask(which_btrfs, &question, &s->left) - 1;
 
-	if (pid < 0)
-		return NULL;
-	if (!pid)
-		_exit(which_btrfs(t, path) + 1);
-	ended.fd = syscall(SYS_pidfd_open, pid, 0);
-	if (ended.fd >= 0 && poll(&ended, 1, ANSWER_MS) == 1 &&
-	    waitpid(pid, &status, 0) == pid && WIFEXITED(status))
-		i = WEXITSTATUS(status) - 1;
-	else
-		kill(pid, SIGKILL);
-	if (ended.fd >= 0)
-		close(ended.fd);
-	return i >= 0 && (size_t)i < t->nr_btrfs ? t->btrfs[i].node : NULL;
+	return i >= 0 && (size_t)i < s->t->nr_btrfs ? s->t->btrfs[i].node : NULL;
 }
 
 /* Each number is asked about once. */
@@ -111,7 +104,7 @@ static const struct sysfs_node *node_by_btrfs(struct search *s, dev_t dev, const
 		if (s->known[i].dev == dev)
 			return s->known[i].node;
 	s->known = xrealloc(s->known, (s->nr_known + 1) * sizeof(*s->known));
-	s->known[s->nr_known] = (struct known) { dev, ask_btrfs(s->t, path) };
+	s->known[s->nr_known] = (struct known) { dev, ask_btrfs(s, path) };
 	return s->known[s->nr_known++].node;
 }
 
@@ -186,7 +179,7 @@ static void visit_link(void *arg, const struct proc_link *link)
  */
 void unmounted_find(const struct target *t)
 {
-	struct search s = { .t = t };
+	struct search s = { .t = t, .left = CHILD_SEARCH_USEC };
 	size_t i;
 
 	proc_find_links(visit_link, &s);
