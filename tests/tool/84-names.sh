@@ -56,6 +56,21 @@ cp tight.qcow2 piped.qcow2
 run sh -c "ulimit -f $(($(stat -c %s tight.qcow2) / 512)); exec \"\$@\"" - "$Q" check --repair=all tight.qcow2
 same "a limit of the file's size: exit code" 1 $code
 has "a limit of the file's size: says so" "File too large; raise the limit .*, then repair again" err
+# No space left: before each write of a repair, of which the next one does the rest.
+${CC:-cc} -shared -fPIC -O1 -o stop.so "$here/stop.c" -ldl
+full=0
+for ((i = 0; i < 20; i++)); do
+	cp piped.qcow2 full.qcow2
+	run env STOP_AT=$i STOP_ERRNO=28 LD_PRELOAD=./stop.so "$Q" check --repair=all full.qcow2
+	[ $code -ne 0 ] || break
+	full=$((full + 1))
+	same "no space left: write $i: exit code" 1 $code
+	has "no space left: write $i: says so" "No space left on device; make room .*, then repair again" err
+	run "$Q" check --repair=all full.qcow2
+	qemu-img check full.qcow2 >out 2>&1
+	same "no space left: write $i: repaired later" "0 0" "$code $?"
+done
+same "no space left: several writes" 1 $((full > 2))
 run sh -c '{ "$@"; echo $? >&3; } 2>&1 3>status | :' - "$Q" check --repair=all piped.qcow2
 qemu-img check -q piped.qcow2
 same "nobody reads what a repair says: it is done" 0 $?
