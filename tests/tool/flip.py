@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """flip.py LIBRARY [IMAGE...]: in the current folder, make images of several kinds,
-flip each bit of their headers and header extensions, repair them, put the bit back,
-and see that no cluster in use was freed or changed, and that qemu-io reads the data.
+flip each bit of their headers and header extensions, and of some images each bit of
+the tables that name clusters, repair them, put the bit back, and see that no cluster in
+use was freed or changed, and that qemu-io reads the data.
 
 LIBRARY has check_main() of qcowctl, and is called in this process: thousands of
 repairs take seconds. Each bit is tried with --repair=leaks and with --repair=all.
@@ -22,6 +23,9 @@ LIBC = ctypes.CDLL(None)
 # Fields that a repair may write: then there is no bit to put back. (offset, bytes)
 REWRITTEN = ((48, 8), (56, 4), (64, 8))
 FEATURE_NAMES = 0x6803f857
+BITMAPS = 0x23852875
+# Bytes of an entry of the snapshot table: all but dates and names.
+SNAPSHOT = list(range(16)) + list(range(32, 56))
 
 KINDS = {
     "plain": ["-o", "cluster_size=4096"],
@@ -37,6 +41,15 @@ KINDS = {
     "snapshots": ["-o", "cluster_size=4096"],
     "oldsnapshots": ["-o", "cluster_size=4096,compat=0.10"],
     "leaky": ["-o", "cluster_size=4096"],
+}
+
+# Tables of which each bit is flipped as well.
+TABLES = {
+    "plain": ("l1", "reftable"),
+    "extended": ("l1",),
+    "bitmaps": ("bitmaps",),
+    "snapshots": ("l1", "snapshots"),
+    "oldsnapshots": ("snapshots",),
 }
 
 
@@ -87,7 +100,7 @@ def make(kind):
     if kind == "bitmaps":
         must("qemu-img", "bitmap", "--add", image, "b0")
         must("qemu-img", "bitmap", "--add", "-g", "512", image, "b1")
-        qemu_io(kind, image, "write -q -P 6 3M 20k")
+        qemu_io(kind, image, "write -q -P 5 0 64k", "write -q -P 6 3M 20k")
     if kind == "leaky":
         leak(image)
     return image
@@ -115,6 +128,7 @@ class Image:
         self.order = number(self.data, 96, 4) if number(self.data, 4, 4) > 2 else 4
         self.refs = self.refcounts(self.data)
         self.skip = set()
+        self.words = set()
         self.note_metadata()
         leaked = {len(self.data) // (1 << self.bits) - 1} if kind == "leaky" else set()
         self.used = [i for i, n in enumerate(self.refs) if n and i not in leaked]
@@ -129,6 +143,38 @@ class Image:
             found += range(at, at + 8 + (16 if names else size))
             at += 8 + (size + 7 & ~7)
         return found + list(range(at, at + 8))
+
+    def table_to_flip(self, table):
+        """Of L1 and refcount tables the entries in use; of bitmaps all but the names;
+        of the last snapshot, and in version 3 of the first one, the places and sizes."""
+        if table == "bitmaps":
+            return self.bitmaps()
+        if table == "snapshots":
+            first = 0 if self.kind == "snapshots" else number(self.data, 60, 4) - 1
+            last = self.entry(number(self.data, 60, 4) - 1)
+            return [at + a for at in {self.entry(first), last} for a in SNAPSHOT]
+        l1, nr = number(self.data, 40), number(self.data, 36, 4)
+        if table == "reftable":
+            l1, nr = number(self.data, 48), 1
+        return [a for i in range(l1, l1 + 8 * nr, 8) if number(self.data, i)
+                for a in range(i, i + 8)]
+
+    def bitmaps(self):
+        """The directory without names, and the entries of the bitmaps' tables."""
+        at = number(self.data, 100, 4)
+        while number(self.data, at, 4) != BITMAPS:
+            at += 8 + (number(self.data, at + 4, 4) + 7 & ~7)
+        found, at, left = [], number(self.data, at + 24), number(self.data, at + 8, 4)
+        for _ in range(left):
+            table, nr = number(self.data, at), number(self.data, at + 8, 4)
+            self.words |= set(range(table, table + 8 * nr))
+            found += list(range(at, at + 24)) + list(range(table, table + 8 * nr))
+            at += 24 + number(self.data, at + 20, 4) + number(self.data, at + 18, 2) + 7 & ~7
+        return found
+
+    def word_vanishes(self, at, mask):
+        """Is that the only bit of its entry? An empty entry is as good as another."""
+        return number(self.data, at & ~7) == mask << 8 * (7 - at % 8)
 
     def refcounts(self, data):
         """Of each cluster, as the header's table has them; None: it leads nowhere."""
@@ -160,12 +206,18 @@ class Image:
                 self.tables.add((number(self.data, offset + 8 * i) &
                                  0xfffffffffffe00) >> self.bits)
 
-    def snapshot(self, number_of):
+    def entry(self, number_of):
+        """Where the entry of a snapshot is."""
         at = number(self.data, 64)
         for _ in range(number_of):
             at += 40 + number(self.data, at + 36, 4) + number(self.data, at + 12, 2) + \
                 number(self.data, at + 14, 2)
             at = (at + 7) & ~7
+        return at
+
+    def snapshot(self, number_of):
+        """Its L1 table."""
+        at = self.entry(number_of)
         return number(self.data, at), number(self.data, at + 8, 4)
 
     def cluster(self, data, i):
@@ -253,19 +305,20 @@ def readable(image, path):
     return None
 
 
-def try_image(repairer, kind, mode, say):
-    image = Image(kind)
+def try_image(repairer, image, places, mode, say):
     work = Work(image)
     seen = set()
     codes = {}
     wrong = []
-    for at, bit in ((a, b) for a in image.bytes_to_flip() for b in range(8)):
+    for at, bit in ((a, b) for a in places for b in range(8)):
         mask = 1 << bit
+        if at in image.words and image.word_vanishes(at, mask):
+            continue
         work.toggle(at, mask)
         code = repairer.repair(mode, "flipped.qcow2")
         codes[code] = codes.get(code, 0) + 1
         data = work.changed()
-        flipped = bytes(work.data[:256])
+        flipped = bytes(work.data)
         work.toggle(at, mask)
         if data is None:
             continue
@@ -295,11 +348,14 @@ def main():
     os.dup2(null, 1)
     os.dup2(null, 2)
     for kind in sys.argv[2:] or KINDS:
-        for mode in "leaks", "all":
-            def say(wrong, codes, seen, name="%s, --repair=%s" % (kind, mode)):
+        image = Image(kind)
+        places = {"header": image.bytes_to_flip()}
+        places.update((t, image.table_to_flip(t)) for t in TABLES.get(kind, ()))
+        for part, mode in ((p, m) for p in places for m in ("leaks", "all")):
+            def say(wrong, codes, seen, name="%s, %s, --repair=%s" % (kind, part, mode)):
                 print("%s: %s" % ("FAILED" if wrong else "ok", name), sorted(codes.items()),
                       seen, "\n    ".join(wrong[:20]), file=out, flush=True)
-            try_image(repairer, kind, mode, say)
+            try_image(repairer, image, places[part], mode, say)
 
 
 if __name__ == "__main__":

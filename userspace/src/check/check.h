@@ -66,6 +66,8 @@ struct check_slot {
  * @tables: of these, those as the header or as a table other than an L2 table
  * @active: L1 entries of the disk that refer to a cluster as an L2 table
  * @inactive: those of snapshots
+ * @l2_index: of each L2 table, 1 and the remainder by 255 of the index of the L1 entries
+ *            that refer to it
  * @slots: refcount blocks read last
  * @nr_slots: how many
  * @buf: one cluster
@@ -82,8 +84,9 @@ struct check_slot {
  * @without_refcounts: count references as if there were no refcounts
  * @damaged: corruptions that are neither refcounts nor COPIED flags
  * @short_snapshots: of these, snapshots whose extra data is too short
- * @overlaps: clusters that hold a table and something else
- * @lost: tables that are empty, in clusters that are not allocated
+ * @overlaps: clusters that hold a table and something else, or a table of two places
+ * @lost: tables that are empty, or bitmaps, in clusters that are not allocated
+ * @keep: free no leaks, as an earlier look found damage or overlaps
  * @beyond: references past the end of the file
  * @reftable_bad: corruptions of the refcount table
  * @low: clusters with a refcount that is too low
@@ -105,6 +108,7 @@ struct check {
 	struct counts tables;
 	struct counts active;
 	struct counts inactive;
+	struct counts l2_index;
 	struct check_slot slots[CHECK_MAX_SLOTS];
 	u32 nr_slots;
 	void *buf;
@@ -123,6 +127,7 @@ struct check {
 	u64 short_snapshots;
 	u64 overlaps;
 	u64 lost;
+	bool keep;
 	u64 beyond;
 	u64 reftable_bad;
 	u64 low;
@@ -149,6 +154,7 @@ bool check_block_missing(const struct check *c, u64 cluster);
 void check_compare(struct check *c);
 void check_overlaps(struct check *c);
 void check_empty_table(struct check *c, u64 offset);
+void check_unallocated(struct check *c, u64 offset);
 int check_refblocks(struct check *c);
 
 /* check_map.c */

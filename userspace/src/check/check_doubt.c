@@ -191,6 +191,6 @@ int check_doubt(const struct check *c)
 	if (c->res.leaks && doubt_features(c))
 		return -1;
 	if (c->res.leaks && c->lost)
-		return refuse(c, "a table is empty and not allocated, so its offset seems to be damaged, and leaked clusters may be those of the table; restore it from a copy");
+		return refuse(c, "a table is empty and not allocated, or a bitmap is not, so its offset seems to be damaged, and leaked clusters may be its own; restore it from a copy");
 	return c->res.leaks || c->damaged ? doubt_bits(c) : 0;
 }

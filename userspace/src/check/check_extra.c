@@ -136,6 +136,14 @@ static int bitmaps_damaged(struct check *c)
 	return check_give_up(c, "its bitmaps are damaged; restore it from a copy, or give them up: attach the image, and write to it");
 }
 
+/* A bitmap shares neither its table nor its bits. */
+static int bitmap_clusters(struct check *c, u64 offset, u64 size)
+{
+	if (size)
+		check_unallocated(c, offset);
+	return check_table(c, offset, size);
+}
+
 static int bitmap_entry(struct check *c, u64 raw)
 {
 	u64 offset;
@@ -143,7 +151,7 @@ static int bitmap_entry(struct check *c, u64 raw)
 
 	if (qcow_bitdir_table_entry(&c->layout, raw, &offset, &ones))
 		return bitmaps_damaged(c);
-	return offset ? check_reference(c, offset, c->cluster, 1) : 0;
+	return offset ? bitmap_clusters(c, offset, c->cluster) : 0;
 }
 
 /* QEMU refuses a table that is longer than the bitmap, unless it is not stored. */
@@ -162,7 +170,7 @@ static int bitmap_table(struct check *c, const struct qcow_bitmap_entry *e)
 
 	if (!table_fits(c, e))
 		return bitmaps_damaged(c);
-	err = check_table(c, e->table_offset, nr * 8ULL);
+	err = bitmap_clusters(c, e->table_offset, nr * 8ULL);
 	if (err || e->table_offset >= c->length)
 		return err;
 	table = xcalloc(nr, sizeof(*table));

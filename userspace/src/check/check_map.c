@@ -188,7 +188,23 @@ static void l1_damaged(struct check *c, u64 raw, const char *wrong)
 	c->damaged++;
 }
 
-static int l1_entry(struct check *c, u64 raw, bool active)
+/*
+ * Snapshots share L2 tables, but each table stays at its place in the disk. At a second
+ * place it is there by mistake, and the table that belongs there looks leaked. Counters
+ * up to 255 take the least memory; few pairs of places have the same remainder.
+ */
+static void l1_place(struct check *c, u64 cluster, u32 index)
+{
+	u32 before = counts_get(&c->l2_index, cluster), place = index % 255 + 1;
+
+	if (!before)
+		counts_set(&c->l2_index, cluster, place);
+	else if (before != place)
+		c->overlaps++;
+}
+
+/* @i: the entry's index in its table. */
+static int l1_entry(struct check *c, u64 raw, u32 i, bool active)
 {
 	struct counts *counts = active ? &c->active : &c->inactive;
 	u64 offset, index;
@@ -211,6 +227,7 @@ static int l1_entry(struct check *c, u64 raw, bool active)
 	if (counts_get(counts, index) == UINT32_MAX)
 		return check_give_up(c, "an L2 table has more than 2^32 references; restore the image from a copy");
 	counts_set(counts, index, counts_get(counts, index) + 1);
+	l1_place(c, index, i);
 	return 0;
 }
 
@@ -227,21 +244,21 @@ int check_l1(struct check *c, u64 offset, u32 nr, bool active)
 {
 	u64 start = offset;
 	bool empty = true;
+	u32 i, n, done = 0;
 	__be64 *l1;
-	u32 i, n;
 	int err;
 
 	err = check_table(c, offset, nr * 8ULL);
 	if (err || !nr)
 		return err;
 	l1 = xcalloc(L1_STEP, sizeof(*l1));
-	for (; !err && nr && offset < c->length; nr -= n, offset += n * 8ULL) {
-		n = min(nr, L1_STEP);
+	for (; !err && done < nr && offset < c->length; done += n, offset += n * 8ULL) {
+		n = min(nr - done, L1_STEP);
 		err = check_read_table(c, l1, n * 8ULL, offset);
 		empty = empty && all_zero((const u8 *)l1, n * 8ULL);
 		for (i = 0; !err && i < n && !check_ended(c); i++)
 			if (l1[i])
-				err = l1_entry(c, be64_to_cpu(l1[i]), active);
+				err = l1_entry(c, be64_to_cpu(l1[i]), done + i, active);
 		if (progress_stopped() || check_ended(c))
 			err = -1;
 	}

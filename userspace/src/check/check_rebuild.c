@@ -180,7 +180,7 @@ static int rebuild(struct check *c, bool keep)
 
 /**
  * check_rebuild() - give an image new refcounts
- * @old: after check_run()
+ * @old: after check_run(); its keep is set if anything is damaged
  *
  * Return: 1 if it was done, 0 after saying why it cannot be, or -1 after saying
  * what is wrong.
@@ -200,7 +200,7 @@ int check_rebuild(struct check *old)
 	if (!err)
 		err = check_run(&c);
 	if (!err)
-		err = rebuild(&c, old->damaged || old->overlaps);
+		err = rebuild(&c, old->keep);
 	check_free(&c);
 	return err;
 }

@@ -168,22 +168,34 @@ void check_overlaps(struct check *c)
 }
 
 /**
- * check_empty_table() - note an empty table
+ * check_unallocated() - note a table or bitmap in a cluster that is not allocated
  * @c: the check
- * @offset: of the table, bytes into the file
+ * @offset: of the cluster, bytes into the file
  *
- * In a cluster that is not allocated it is no table, but the place to which a
- * damaged offset leads. After a crash refcounts may lag behind.
+ * It may be the place to which a damaged offset leads. After a crash refcounts may lag
+ * behind.
  */
-void check_empty_table(struct check *c, u64 offset)
+void check_unallocated(struct check *c, u64 offset)
 {
 	u64 refcount;
 
 	if (c->h.incompatible & QCOW_DISK_INCOMPAT_DIRTY || c->without_refcounts ||
-	    !check_aligned(c, offset) || offset >= c->length ||
 	    check_disk_refcount(c, offset >> c->h.cluster_bits, &refcount))
 		return;
 	c->lost += !refcount;
+}
+
+/**
+ * check_empty_table() - note an empty table
+ * @c: the check
+ * @offset: of the table, bytes into the file
+ *
+ * In a cluster that is not allocated it is no table.
+ */
+void check_empty_table(struct check *c, u64 offset)
+{
+	if (check_aligned(c, offset) && offset < c->length)
+		check_unallocated(c, offset);
 }
 
 /**

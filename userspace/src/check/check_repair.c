@@ -391,7 +391,7 @@ static int not_yet(const struct check *c, const char *why)
 /* Raise first, lower last: at no time is a refcount too low that was not. */
 static int repair_in_place(struct check *c)
 {
-	bool keep = c->damaged || c->overlaps;
+	bool keep = c->keep || c->damaged || c->overlaps;
 
 	if (c->low && check_raise(c))
 		return -1;
@@ -408,8 +408,11 @@ static int repair_in_place(struct check *c)
 
 static int repair_all(struct check *c)
 {
-	int err = c->damaged || counts_get(&c->refs, 0) != 1 ? fix_useless(c) : 0;
+	int err = 0;
 
+	/* With such an entry goes the sign that leaked clusters may have been its own. */
+	if (!c->res.leaks && (c->damaged || counts_get(&c->refs, 0) != 1))
+		err = fix_useless(c);
 	if (err)
 		return err;
 	if (clear_unknown_features(c))
@@ -419,7 +422,11 @@ static int repair_all(struct check *c)
 		if (err)
 			return err;
 	}
-	return needs_rebuild(c) ? check_rebuild(c) : repair_in_place(c);
+	if (!needs_rebuild(c))
+		return repair_in_place(c);
+	/* A new refcount table shares no cluster, but what the old one hid is still lost. */
+	c->keep = c->keep || c->damaged || c->overlaps;
+	return check_rebuild(c);
 }
 
 /**

@@ -51,6 +51,7 @@ int check_init(struct check *c, struct file *f, const struct qcow_header *h,
 	counts_init(&c->tables, c->nr + 1);
 	counts_init(&c->active, c->nr + 1);
 	counts_init(&c->inactive, c->nr + 1);
+	counts_init(&c->l2_index, c->nr + 1);
 	c->budget = c->length * BUDGET_FACTOR + BUDGET_EXTRA;
 	c->nr_slots = slots < MIN_SLOTS ? MIN_SLOTS : min(slots, CHECK_MAX_SLOTS);
 	c->buf = xcalloc(1, c->cluster);
@@ -106,6 +107,7 @@ void check_free(struct check *c)
 	counts_free(&c->tables);
 	counts_free(&c->active);
 	counts_free(&c->inactive);
+	counts_free(&c->l2_index);
 	check_forget_blocks(c);
 	free(c->reftable);
 	free(c->buf);

@@ -53,7 +53,7 @@ static void complete_extra(const struct check *c, const struct qcow_disk_snapsho
 		       &all.disk_size, sizeof(all.disk_size));
 }
 
-/* Copy the entry at @at, and move @at behind it. */
+/* Copy the entry at @at, and move @at behind it. Return: 1 if its names are damaged. */
 static int copy_entry(const struct check *c, struct new_table *t, u64 *at)
 {
 	struct qcow_disk_snapshot d;
@@ -73,6 +73,9 @@ static int copy_entry(const struct check *c, struct new_table *t, u64 *at)
 	    file_read(c->file, to + sizeof(d) + new_len, rest, *at + len, NULL))
 		return -1;
 	complete_extra(c, &d, to + sizeof(d), len);
+	/* Then the entry is complete, and the size of its extra data is wrong. */
+	if (memchr(to + sizeof(d) + new_len, 0, rest))
+		return 1;
 	*at = (*at + len + rest + 7) & ~7ULL;
 	return 0;
 }
@@ -80,12 +83,12 @@ static int copy_entry(const struct check *c, struct new_table *t, u64 *at)
 static int copy_table(const struct check *c, struct new_table *t)
 {
 	u64 at = c->h.snapshots_offset;
+	int err = 0;
 	u32 i;
 
-	for (i = 0; i < c->h.nr_snapshots; i++)
-		if (copy_entry(c, t, &at))
-			return -1;
-	return 0;
+	for (i = 0; !err && i < c->h.nr_snapshots; i++)
+		err = copy_entry(c, t, &at);
+	return err;
 }
 
 static bool is_free(struct check *c, u64 cluster)
@@ -146,6 +149,11 @@ int check_complete_snapshots(struct check *c)
 	int err;
 
 	err = copy_table(c, &t);
+	if (err > 0) {
+		report(c->file->name, "its snapshot table is damaged; restore it from a copy");
+		free(t.buf);
+		return 0;
+	}
 	nr = (t.bytes + c->cluster - 1) >> c->h.cluster_bits;
 	first = err ? 0 : find_room(c, nr);
 	if (!err && (!first || t.bytes > QCOW_DISK_MAX_SNAPSHOT_TABLE)) {

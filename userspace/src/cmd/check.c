@@ -140,9 +140,12 @@ static u64 fewer(u64 before, u64 after)
 /* Look again at what was repaired. */
 static int check_again(struct check *c, struct file *f, bool quiet)
 {
+	bool keep = c->keep;
+
 	check_free(c);
 	if (load_header(f, c))
 		return -1;
+	c->keep = keep;
 	c->quiet = quiet;
 	c->prefix = "not repaired: ";
 	return check_run(c);
