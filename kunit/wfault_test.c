@@ -76,7 +76,7 @@ static void build(struct kunit *test, u32 seed)
 		specs[0].version = 3;
 		specs[0].extended_l2 = true;
 		specs[0].size = 6 << 14;
-		specs[0].room = 1 << 20;
+		specs[0].room = 4 << 20;
 		specs[1].size = 5 << 14;
 	}
 	if (full_image(seed)) {

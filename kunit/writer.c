@@ -74,7 +74,7 @@ void writer_random_spec(struct rnd_state *rnd, struct builder_spec *spec)
 		spec->cluster_bits = 14;
 		spec->extended_l2 = true;
 	}
-	spec->size = min_t(u64, spec->size, 192 << 10);
+	spec->size = clamp_t(u64, spec->size, SECTOR, 192 << 10);
 	spec->data_file = false;
 	spec->writable = true;
 	spec->order = spec->version == 3 ? qtest_below(rnd, 7) : 4;

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # kunit.sh [PARAMETER=VALUE...]: builds the KUnit module and runs its suites
-# under User-Mode Linux; without a parameter with seed 1, and once more with a
-# seed that is drawn and printed. Ends in "kunit: N passed, N failed".
+# under User-Mode Linux; without a parameter with seed 1, and once more with
+# $QCOW_KUNIT_SEED, or a seed that is drawn and printed. Ends in
+# "kunit: N passed, N failed".
 set -euo pipefail
 . "$(dirname "$0")/../lib/common.sh"
 
@@ -33,7 +34,7 @@ if [ $# -gt 0 ]; then
 	once "$@"
 else
 	once seed=1 images=$IMAGES
-	once seed=$((1 + SRANDOM % 1000000000)) images=$IMAGES
+	once "seed=${QCOW_KUNIT_SEED:-$((1 + SRANDOM % 1000000000))}" images=$IMAGES
 fi
 # A run may fail without a case that does: the kernel complained.
 for command in "${again[@]}"; do
