@@ -244,6 +244,7 @@ below_promises() {
 
 	promise allocate allocate-4k-depth-1 115 loop_direct
 	promise allocate allocate-4k-depth-16 115 loop_direct
+	promise allocate allocate-4k-xfs 115 loop_direct
 	for name in 4k-depth-1 4k-depth-16 4k-xfs 4k-crowded; do
 		promise_at_most allocate "allocate-$name.bytes" 1500
 		promise allocate "allocate-$name.bytes" 100 nbd

@@ -56,9 +56,9 @@ case_claim_disk() {
 	swapon "${loop}p2"
 	refuses "  ${loop}p2 used as swap" qcowctl attach -f raw "$loop"
 	swapoff "${loop}p2"
-	dmsetup create bad --noudevsync --table "0 2048 linear $loop 0"
-	refuses "  $loop used by /dev/dm-[0-9]* .bad." qcowctl attach -f raw "$loop"
-	dmsetup remove --noudevsync --retry bad
+	dmsetup create "held$$" --noudevsync --table "0 2048 linear $loop 0"
+	refuses "  $loop used by /dev/dm-[0-9]* .held$$." qcowctl attach -f raw "$loop"
+	dmsetup remove --noudevsync --retry "held$$"
 
 	# Ours
 	attach -f raw "$loop"

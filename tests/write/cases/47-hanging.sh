@@ -90,6 +90,17 @@ goes() {
 	fail "it stays"
 }
 
+# attach_again ARGUMENT...: its files are closed a moment after a device has gone by itself.
+attach_again() {
+	local i
+
+	for ((i = 0; i < 50; i++)); do
+		try_attach "$@" && return
+		pause 0.2
+	done 2> again.err
+	fail "attach $*: $(tail -n 1 again.err)"
+}
+
 # hanging_disk: a disk of 32 MiB, /dev/mapper/$hanging, that can stop to answer
 hanging_disk() {
 	hanging=hanging$$
@@ -143,7 +154,7 @@ case_detach_hangs() {
 	wait $pid || fail "what was under way failed: $(cat read.err)"
 
 	# What is left to be written: nobody has it open.
-	attach "/dev/mapper/$hanging"
+	attach_again "/dev/mapper/$hanging"
 	dd if=/dev/zero of="$dev" bs=4k count=1 seek=1024 oflag=direct status=none
 	hang
 	detach_hangs "waits for its last writes to $hanging, which does not answer"
