@@ -74,17 +74,18 @@ scripts() {
 	done
 }
 
-# checkpatch comes out of the kernel's source package.
-checkpatch_tool() {
+# kernel_script NAME: one of those that come out of the kernel's source package. All
+# are taken at once, since a key below is made of all that is in their folder.
+kernel_script() {
 	local dir=$QCOW_CACHE/checkpatch
 
-	if [ ! -s "$dir/checkpatch.pl" ]; then
+	if [ ! -s "$dir/$1" ]; then
 		mkdir -p "$dir"
 		tar xf /usr/src/linux-source-6.1.tar.xz -C "$dir" --strip-components=2 --wildcards \
 			'*/scripts/checkpatch.pl' '*/scripts/spelling.txt' \
-			'*/scripts/const_structs.checkpatch' || return 1
+			'*/scripts/const_structs.checkpatch' '*/scripts/kernel-doc' || return 1
 	fi
-	echo "$dir/checkpatch.pl"
+	echo "$dir/$1"
 }
 
 # Not asked: unbroken message strings may be long; parameters of macros that
@@ -94,15 +95,12 @@ run_checkpatch() {
 		--ignore LONG_LINE_STRING,MACRO_ARG_PRECEDENCE,CAMELCASE -f "$@" 2> /dev/null
 }
 
-# kernel-doc, of the same package, has an opinion on parameters and return values.
+# It has an opinion on parameters and return values.
 check_kernel_doc() {
-	local dir=$QCOW_CACHE/checkpatch
+	local tool
 
-	mkdir -p "$dir"
-	[ -s "$dir/kernel-doc" ] ||
-		tar xf /usr/src/linux-source-6.1.tar.xz -C "$dir" --strip-components=2 \
-			--wildcards '*/scripts/kernel-doc' || return
-	kernel_sources | xargs perl "$dir/kernel-doc" -v -none 2>&1 | grep 'warning: '
+	tool=$(kernel_script kernel-doc) || { echo "no kernel-doc"; return; }
+	kernel_sources | xargs perl "$tool" -v -none 2>&1 | grep 'warning: '
 }
 
 # Each file by itself. One that it does not say to be clean is not.
@@ -110,7 +108,7 @@ check_checkpatch() {
 	local tool tool_key file out
 	local -A keys=()
 
-	tool=$(checkpatch_tool) || { echo "no checkpatch.pl"; return; }
+	tool=$(kernel_script checkpatch.pl) || { echo "no checkpatch.pl"; return; }
 	tool_key=$(cat "${tool%/*}"/* | key checkpatch)
 	while read -r file; do
 		keys[$file]=$(key "$tool_key" "$file" < "$file")
