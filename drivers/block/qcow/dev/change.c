@@ -561,7 +561,6 @@ static void apply_go(struct qcow_pause *p)
 static int snapshot_apply(struct change_snapshot *c)
 {
 	struct qcow_device *dev = c->dev;
-	int err;
 
 	/* Asked again when it counts; this spares work that would be in vain. */
 	if (disk_openers(dev->disk))
@@ -572,8 +571,7 @@ static int snapshot_apply(struct change_snapshot *c)
 	if (qcow_bitmap_present(dev->target.image))
 		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot tell what a snapshot changes; remove them first");
 	c->req->pause = &c->apply;
-	err = qcow_snap_apply(dev->target.image, c->req, c->msg);
-	return err;
+	return qcow_snap_apply(dev->target.image, c->req, c->msg);
 }
 
 static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
