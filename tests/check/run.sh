@@ -324,6 +324,18 @@ check_spdx() {
 	done
 }
 
+# The address of the tree, which the publisher fills in, is in MAINTAINERS alone.
+check_address() {
+	local address
+
+	address=$(sed -n 's/^T:\tgit //p' MAINTAINERS)
+	if [ -z "$address" ] || [ "$(wc -l <<< "$address")" != 1 ]; then
+		echo "MAINTAINERS: needs one line T: with the address of the tree"
+		return
+	fi
+	git grep -nIF -e "$address" -e 'git clone' -- . ':!MAINTAINERS' ':!tests/check'
+}
+
 # Nothing that a build leaves behind is there to be committed.
 check_clean_tree() {
 	git ls-files -co --exclude-standard | grep -E '\.(o|ko|mod|cmd|orig|rej|img)$'
@@ -335,7 +347,7 @@ run_check() {
 
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
      shellcheck twice circles floors owners no_blk_mq_below_dev versions_in_compat_only
-     userspace_includes no_bug file_size function_size spdx clean_tree)
+     userspace_includes no_bug file_size function_size spdx address clean_tree)
 
 mkdir -p "$CLEAN"
 find "$CLEAN" -type f -mtime +14 -delete
