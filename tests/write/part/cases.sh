@@ -15,39 +15,43 @@ cases_list() {
 	done | awk -v nth="${share%/*}" -v of="${share#*/}" 'NR % of == nth % of'
 }
 
-# Prints the name of the folder with their images. It is there for as long as neither
-# the cases change, nor what makes their images, nor how many those are.
-cases_id() {
-	{ cat "$write_here"/cases/*.sh "$write_here"/{case.sh,craft.py,gpt.py}
-	  qemu-img --version
-	  echo "$QCOW_QUICK ${QCOW_LONG:-}"; } | sha256sum | cut -c1-16
+# case_id FILE: prints an id of all that makes the images of the cases in FILE.
+case_id() {
+	local file files=("$write_here"/{cases/lib.sh,case.sh,craft.py,gpt.py})
+
+	for file in "$write_here"/cases/[0-9]*.sh; do
+		[ "${file##*/}" != "$1" ] && ! grep -qF "${file##*/}" "$write_here/cases/$1" ||
+			files+=("$file")
+	done
+	{ cat "${files[@]}"
+	  echo "$qemu_version $QCOW_QUICK ${QCOW_LONG:-}"; } | sha256sum | cut -c1-16
 }
 
-# case_images ID FILE NAME: in a subshell: the images of a case, made once, in the
+# case_images FILE NAME: in a subshell: the images of a case, made once, in the
 # current folder.
 case_images() {
-	local images made
+	local images id
 
-	image_folder "cases-$1"
-	made=$images/$3
-	if [ ! -f "$made/done" ]; then
-		rm -rf "$made"
-		mkdir -p "$made/tree"
-		(cd "$made/tree" && bash "$write_here/case.sh" make "$2" "$3") || return
-		touch "$made/done"
+	image_folder "case-$2${QCOW_QUICK:+-quick}${QCOW_LONG:+-long}"
+	id=$(case_id "$1")
+	if ! grep -qsx "$id" "$images/id"; then
+		rm -rf "$images/id" "$images/tree"
+		mkdir "$images/tree"
+		(cd "$images/tree" && bash "$write_here/case.sh" make "$1" "$2") || return
+		echo "$id" > "$images/id"
 	fi
-	cp -a --sparse=always --reflink=auto "$made/tree/." .
+	cp -a --sparse=always --reflink=auto "$images/tree/." .
 }
 
 cases_make() {
-	local file name id
+	local file name qemu_version
 
-	id=$(cases_id)
+	qemu_version=$(qemu-img --version)
 	while read -r file name; do
 		wanted "$name" || continue
 		plan "$name"
 		mkdir -p "$work/tree/cases/$name"
-		if (cd "$work/tree/cases/$name" && case_images "$id" "$file" "$name") \
+		if (cd "$work/tree/cases/$name" && case_images "$file" "$name") \
 			> "$work/log" 2>&1; then
 			echo "$file $name" >> "$work/cases.plan"
 		else
