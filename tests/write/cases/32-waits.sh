@@ -300,20 +300,72 @@ applied() {
 	fi
 }
 
-# apply_begun MS: makes the disk another one than that of the snapshot, begins to apply
-# it, and lets that go on for so long.
+# slow_reads: prints how many reads the slow disk has ended.
+slow_reads() {
+	local reads
+
+	read -r reads _ < "/sys/dev/block/$(stat -c %Hr:%Lr /dev/mapper/slow)/stat"
+	echo "$reads"
+}
+
+# apply_begun READS: makes the disk another one than that of the snapshot, begins to
+# apply it, and holds it up after so many reads, until the slow disk is resumed. Sets
+# begun, the number of reads before it.
 apply_begun() {
 	apply_attach
 	operate "$dev" 'write 0 2m 2' 'write 6m 2m 2'
 	detach
 	apply_attach
+	begun=$(slow_reads)
 	qcowctl snapshot apply "$dev" first 2> log &
 	pid=$!
-	pause "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"
+	[ "$1" -gt 0 ] || return 0
+	until [ $(($(slow_reads) - begun)) -ge "$1" ] || ! runs $pid; do
+		pause 0.01
+	done
+	dmsetup suspend --noflush --nolockfs slow
+}
+
+# apply_interrupted READS: a signal after so many reads ends it, unless it is through.
+apply_interrupted() {
+	local code=0
+
+	apply_begun "$1"
+	kill -INT $pid 2> /dev/null || true
+	pause 0.5
+	dmsetup resume --noudevsync slow
+	wait $pid || code=$?
+	echo "after $1 of $whole reads: $code; $(cat log)"
+	if [ $code = 0 ]; then
+		is yes "$(applied)"
+	else
+		grep -q 'was interrupted; the disk is as it was' log || fail "it does not say so"
+		is no "$(applied)"
+		ended=$((ended + 1))
+	fi
+	detach
+}
+
+# apply_left READS: so does a forced detach.
+apply_left() {
+	local code=0 detach
+
+	apply_begun "$1"
+	qcowctl detach --force "$dev" &
+	detach=$!
+	# Until it has told the driver
+	pause 4
+	dmsetup resume --noudevsync slow
+	wait $detach || fail "detach"
+	wait $pid || code=$?
+	apply_attach
+	echo "detached after $1 of $whole reads: $code; $(cat log); applied: $(applied)"
+	[ $code = 0 ] || left=$((left + 1))
+	detach
 }
 
 case_snapshot_apply_ended() {
-	local pid code=0 begin whole i ended=0 left=0
+	local pid begun whole i ended=0 left=0
 
 	null_disk ram size=20
 	dd if=image.qcow2 of=/dev/ram bs=1M conv=fsync status=none
@@ -321,35 +373,15 @@ case_snapshot_apply_ended() {
 	dmsetup create slow --noudevsync --table "0 40960 delay /dev/ram 0 4 /dev/ram 0 0"
 	dmsetup mknodes slow
 	apply_begun 0
-	begin=$(date +%s%3N)
 	wait $pid
-	whole=$(($(date +%s%3N) - begin))
+	whole=$(($(slow_reads) - begun))
 	is yes "$(applied)"
 	detach
 	for i in 1 4 7; do
-		apply_begun $((whole * i / 9))
-		kill -INT $pid 2> /dev/null || true
-		code=0
-		wait $pid || code=$?
-		echo "after $((whole * i / 9)) of $whole ms: $code; $(cat log)"
-		if [ $code = 0 ]; then
-			is yes "$(applied)"
-		else
-			grep -q 'was interrupted; the disk is as it was' log || fail "it does not say so"
-			is no "$(applied)"
-			ended=$((ended + 1))
-		fi
-		detach
+		apply_interrupted $((whole * i / 9))
 	done
-	for i in 2 6; do
-		apply_begun $((whole * i / 9))
-		qcowctl detach --force "$dev" || fail "detach"
-		code=0
-		wait $pid || code=$?
-		apply_attach
-		echo "detached after $((whole * i / 9)) ms: $code; $(cat log); applied: $(applied)"
-		[ $code = 0 ] || left=$((left + 1))
-		detach
+	for i in 2 5; do
+		apply_left $((whole * i / 9))
 	done
 	dmsetup remove --noudevsync --retry slow
 	dd if=/dev/ram of=image.qcow2 bs=1M conv=sparse status=none
