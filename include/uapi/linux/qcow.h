@@ -4,8 +4,8 @@
  *
  * All structures are extensible: their first field is the size that the
  * caller knows. A kernel that knows a longer structure takes the missing tail
- * as zeros; one that knows a shorter structure refuses a tail that is not zero
- * with E2BIG. Reserved fields and undefined flag bits must be zero.
+ * as zeros; a kernel that knows a shorter structure refuses a tail that is not
+ * zero with E2BIG. Reserved fields and undefined flag bits must be zero.
  */
 #ifndef _UAPI_LINUX_QCOW_H
 #define _UAPI_LINUX_QCOW_H
@@ -22,7 +22,7 @@
 /* Longest backing chain, the attached image included. */
 #define QCOW_MAX_IMAGES		256
 
-/* Longest id or name of a snapshot that can be asked for, in bytes. */
+/* Longest id or name of a snapshot in an ioctl, in bytes. */
 #define QCOW_SNAPSHOT_NAME_MAX	1023
 
 /* Longest name of a bitmap, in bytes. */
@@ -32,7 +32,7 @@
 #define QCOW_KEY_NAME_MAX	127
 #define QCOW_CIPHER_MAX		63
 
-/* Size of a metadata cache in bytes: the least, and what 0 stands for. */
+/* Size of a metadata cache in bytes: the smallest, and the one that 0 stands for. */
 #define QCOW_CACHE_SIZE_MIN	(64U << 10)
 #define QCOW_CACHE_SIZE_DEFAULT	(32U << 20)
 
@@ -53,24 +53,24 @@ enum qcow_format {
 };
 
 /**
- * enum qcow_msg_code - the cause that a text in @msg of a structure below tells of
+ * enum qcow_msg_code - the cause of a failure, beside the text in @msg of a structure below
  * @QCOW_MSG_NONE: the driver is too old to give a code
  * @QCOW_MSG_COMPLETE: the text itself says what to do
- * @QCOW_MSG_ERRNO: no more is known than the error of the ioctl
- * @QCOW_MSG_FOREIGN: the file is no image of the format that was asked for
+ * @QCOW_MSG_ERRNO: only the error of the ioctl is known
+ * @QCOW_MSG_FOREIGN: the file is no image of the requested format
  * @QCOW_MSG_DAMAGED: the header is damaged
- * @QCOW_MSG_DAMAGED_TABLE: so is the header, but the disk may be readable with
+ * @QCOW_MSG_DAMAGED_TABLE: the header is damaged, but the disk may be readable with
  *	QCOW_ATTACH_SALVAGE
  * @QCOW_MSG_TRUNCATED: the end of the file is missing
- * @QCOW_MSG_TRUNCATED_TABLE: so it is, but the disk may be readable with
- *	QCOW_ATTACH_SALVAGE
+ * @QCOW_MSG_TRUNCATED_TABLE: the end of the file is missing, but the disk may be
+ *	readable with QCOW_ATTACH_SALVAGE
  * @QCOW_MSG_UNSUPPORTED: the image has a feature that the driver does not know
  * @QCOW_MSG_NO_SNAPSHOT: the image has no such snapshot
  * @QCOW_MSG_NO_BACKING: the image has no backing file
  * @QCOW_MSG_READ_ONLY: the device is attached read-only
  *
  * The byte behind the NUL of the text is the code, if @msg has room for it. Texts are for
- * people and may change; codes do not.
+ * people and may change; codes do not change.
  */
 enum qcow_msg_code {
 	QCOW_MSG_NONE		 = 0,
@@ -90,19 +90,19 @@ enum qcow_msg_code {
 /**
  * struct qcow_ioc_image - one image of a backing chain
  * @fd: the image, a regular file or block device open for reading (and for
- *	writing, if it shall be written); the driver keeps a reference to the
- *	open file, and with it the open file's locks, until detach
+ *	writing, if the device is to be writable); the driver keeps a reference
+ *	to the open file, and with it the open file's locks, until detach
  * @data_fd: its external data file, or -1
  * @format: &enum qcow_format
  * @flags: none defined, must be 0
  * @key: address of the description of a key, not NUL-terminated: a key of type
  *	"logon" in the caller's keyrings that holds the key to the image's data.
- *	The driver takes a copy; the key may go when the ioctl has returned. An
- *	encrypted image needs one, others must not have one. 0: none
+ *	The driver takes a copy; the key may be removed when the ioctl has returned.
+ *	An encrypted image needs a key, others must not have one. 0: none
  * @cipher: address of the specification of the cipher that the key is for, not
  *	NUL-terminated, as in LUKS: cipher, mode and initialisation vector, such as
  *	aes-xts-plain64. For legacy AES: aes-cbc-plain64 and a key of 16 bytes.
- *	0 if @key is
+ *	0 if @key is 0
  * @key_len: bytes at @key, up to QCOW_KEY_NAME_MAX
  * @cipher_len: bytes at @cipher, up to QCOW_CIPHER_MAX
  * @reserved: must be 0
@@ -133,8 +133,8 @@ struct qcow_ioc_image {
 					   * ioctls that need a device; goes
 					   * with the control node's file
 					   */
-#define QCOW_ATTACH_SALVAGE	(1U << 6) /* needs RO: what is missing of the
-					   * images fails with EIO
+#define QCOW_ATTACH_SALVAGE	(1U << 6) /* needs RO: reads of missing parts
+					   * of the images fail with EIO
 					   */
 
 /**
@@ -144,32 +144,32 @@ struct qcow_ioc_image {
  * @index: in: the N of /dev/qcowN, or -1 for the lowest free; out: N
  * @nr_images: entries in @images, 1 to QCOW_MAX_IMAGES
  * @images: address of an array of &struct qcow_ioc_image: the image to attach,
- *	its backing file, that one's backing file, and so on to the end
+ *	its backing file, the backing file of that, and so on to the end
  * @image_size: sizeof(struct qcow_ioc_image)
  * @msg_size: bytes at @msg
  * @msg: address of a buffer for one line of text without newline that says
  *	why an attach failed, NUL-terminated; may be 0
  * @msg_image: out: the entry of @images that @msg is about, or -1
  * @sector_size: bytes of a logical sector of the device: a power of two from
- *	QCOW_SECTOR_SIZE_MIN to QCOW_SECTOR_SIZE_MAX; 0: the least. Older drivers
+ *	QCOW_SECTOR_SIZE_MIN to QCOW_SECTOR_SIZE_MAX; 0: the smallest. Older drivers
  *	refuse all but 0 with EINVAL
  * @offset: first byte of the image's disk that the device shows; a multiple of
  *	the sector size
  * @size_limit: bytes of the disk that the device shows at most, a multiple of
  *	the sector size; 0: all
  * @cache_size: bytes of metadata cache for each image, and as much again for
- *	refcounts if it is written; 0: the default
+ *	the refcounts of the image that is written; 0: the default
  * @snapshot: address of the id or name of the internal snapshot to show, not
  *	NUL-terminated; needs QCOW_ATTACH_RO. 0: the disk as it is now
- * @snapshot_len: bytes of it, up to QCOW_SNAPSHOT_NAME_MAX; 0 if @snapshot is
+ * @snapshot_len: bytes at @snapshot, up to QCOW_SNAPSHOT_NAME_MAX; 0 if @snapshot is 0
  * @pad2: must be 0
- * @diskseq: in: must be 0; out: the diskseq of the device's disk, or 0 of an older
- *	driver
+ * @diskseq: in: must be 0; out: the diskseq of the device's disk; an older driver
+ *	leaves 0
  * @reserved: must be 0
  *
- * When the ioctl returns 0 the device and its partitions exist, and @msg is written to
- * only if there is something to warn of: the device shows whole sectors alone, so the
- * last bytes of the disk may be left out.
+ * When the ioctl returns 0, the device and its partitions exist. @msg is then written
+ * only as a warning: the device shows whole sectors only, so the last bytes of the disk
+ * may be left out.
  */
 struct qcow_ioc_attach {
 	__u32 size;
@@ -203,20 +203,20 @@ struct qcow_ioc_attach {
  * @flags: QCOW_DETACH_*, at most one
  * @index: the N of /dev/qcowN
  * @pad: must be 0
- * @msg: address of a buffer for one line of text without newline that says why it
- *	failed, NUL-terminated; may be 0. After a success it is written to only if there
- *	is something to warn of
+ * @msg: address of a buffer for one line of text without newline that says why the
+ *	detach failed, NUL-terminated; may be 0. After a success it is written only as
+ *	a warning
  * @msg_size: bytes at @msg
  * @pad2: must be 0
- * @diskseq: the disk's sequence number (BLKGETDISKSEQ), so that no other device
- *	that has got its number is detached: ESTALE; 0: any
+ * @diskseq: the disk's sequence number (BLKGETDISKSEQ); ESTALE if the device with
+ *	the number @index has another diskseq by now; 0: any
  *
  * Without a flag a device that is open is left alone: EBUSY. When the ioctl
- * returns 0 without QCOW_DETACH_LAZY, the device is gone and the driver has
- * let go of its files; so it is and has with EIO, but what was written since the
- * last flush is lost. With EINPROGRESS, after ten seconds, a file below does not
- * answer: the device has QCOW_STATE_GOING, cannot be opened, fails new requests, and
- * goes by itself when the file answers. To detach it again is to wait for that again.
+ * returns 0 without QCOW_DETACH_LAZY, the device is gone and the driver has closed
+ * its files. EIO: they are gone and closed as well, but writes since the last flush
+ * are lost. EINPROGRESS: a file below has not answered for ten seconds; the device has
+ * QCOW_STATE_GOING, cannot be opened, fails new requests, and goes by itself when the
+ * file answers. Another detach waits for that again.
  */
 struct qcow_ioc_detach {
 	__u32 size;
@@ -231,7 +231,7 @@ struct qcow_ioc_detach {
 
 #define QCOW_DETACH_SIZE_V1	16
 
-#define QCOW_RESIZE_FORCE	(1U << 0) /* make it smaller though it is open */
+#define QCOW_RESIZE_FORCE	(1U << 0) /* shrink the device though it is open */
 #define QCOW_RESIZE_MAX		(1U << 1) /* a raw image: as large as its file or
 					   * block device is now
 					   */
@@ -243,18 +243,18 @@ struct qcow_ioc_detach {
  * @index: the N of /dev/qcowN
  * @msg_size: bytes at @msg
  * @msg: address of a buffer for one line of text without newline that says why
- *	it failed, NUL-terminated; may be 0. After a success it is written to only if
- *	there is something to warn of
+ *	the resize failed, NUL-terminated; may be 0. After a success it is written only
+ *	as a warning
  * @bytes: the new size, a multiple of the device's logical sector, not 0; 0 with
  *	QCOW_RESIZE_MAX
- * @diskseq: the device has this diskseq, or ESTALE; 0: it may have any
+ * @diskseq: ESTALE if the device has another diskseq; 0: any
  *
- * What a larger disk has more of reads as zeros, or with QCOW_RESIZE_MAX as what the
- * file holds there. Without QCOW_RESIZE_FORCE a device that is open is not made
- * smaller: EBUSY. When the ioctl returns 0 the size is durable, and the device has it.
- * EINTR: a signal came; a disk that was to be larger keeps its size, a smaller one has
- * the new size if @msg says so, and the same ioctl goes on giving back the space behind
- * its end.
+ * The new part of a larger disk reads as zeros, or with QCOW_RESIZE_MAX as the bytes of
+ * the file there. Without QCOW_RESIZE_FORCE a device that is open is not made smaller:
+ * EBUSY. When the ioctl returns 0, the size is durable, and the device has it.
+ * EINTR: a signal came; a disk that was to grow keeps its size, a disk that was to
+ * shrink has the new size if @msg says so, and the same ioctl goes on giving back the
+ * space behind its end.
  */
 struct qcow_ioc_resize {
 	__u32 size;
@@ -269,21 +269,21 @@ struct qcow_ioc_resize {
 #define QCOW_RESIZE_SIZE_V1	32
 
 /**
- * struct qcow_ioc_stream - copy what backing files have into the image
+ * struct qcow_ioc_stream - copy the data of backing files into the image
  * @size: sizeof(struct qcow_ioc_stream)
  * @flags: none defined, must be 0
  * @index: the N of /dev/qcowN
  * @msg_size: bytes at @msg
  * @msg: address of a buffer for one line of text without newline that says why
- *	it failed, NUL-terminated; may be 0
+ *	the call failed, NUL-terminated; may be 0
  * @bytes: bytes of the disk to look at, at most; not 0
  * @done: out: bytes from the start of the disk that come from no backing file
  * @total: out: bytes of the disk
- * @diskseq: as of &struct qcow_ioc_resize
+ * @diskseq: as in &struct qcow_ioc_resize
  *
- * Each call goes on where the last one stopped, while the device is in use. When
+ * The device may be in use. Each call goes on where the last one stopped. When
  * @done is @total, the image names no backing file any more, and the driver has
- * let go of them. With EINTR, @done and @total are set as well.
+ * closed them. With EINTR, @done and @total are set as well.
  */
 struct qcow_ioc_stream {
 	__u32 size;
@@ -301,10 +301,10 @@ struct qcow_ioc_stream {
 
 /**
  * enum qcow_commit_op - a step of writing an image's data to its backing file
- * @QCOW_COMMIT_OPEN: have the backing file open for writing; nothing is written yet
- * @QCOW_COMMIT_START: it may be written. It becomes as large as the disk
- * @QCOW_COMMIT_RUN: write some of the data. ENOTCONN: none of the above was done
- * @QCOW_COMMIT_CLOSE: have the backing file open for reading only
+ * @QCOW_COMMIT_OPEN: take a backing file that is open for writing; write nothing yet
+ * @QCOW_COMMIT_START: begin, and make a smaller backing file as large as the disk
+ * @QCOW_COMMIT_RUN: write some of the data. ENOTCONN: the steps above were not done
+ * @QCOW_COMMIT_CLOSE: take a backing file that is open for reading only
  */
 enum qcow_commit_op {
 	QCOW_COMMIT_OPEN	= 1,
@@ -319,28 +319,28 @@ enum qcow_commit_op {
  * @op: &enum qcow_commit_op
  * @index: the N of /dev/qcowN, attached for writing
  * @flags: none defined, must be 0
- * @fd: open: the backing file, open for writing; close: open for reading; it is the
- *	file that is attached, and takes that one's place in the driver. Others: -1
- * @data_fd: its external data file, or -1
+ * @fd: open: the attached backing file, open for writing; close: the same, open for
+ *	reading. It replaces the open file that the driver has. Other steps: -1
+ * @data_fd: the backing file's external data file, or -1
  * @msg: address of a buffer for one line of text without newline that says why
- *	it failed, NUL-terminated; may be 0
+ *	the step failed, NUL-terminated; may be 0
  * @msg_size: bytes at @msg
  * @msg_image: out: 0: @msg is about the image, 1: about the backing file
- * @bytes: run: bytes of the disk to look at, more if it is written too fast; not 0.
- *	Others: 0
- * @done: out: run: bytes of the disk that are in the backing file; this gets less
+ * @bytes: run: bytes of the disk to look at, more if the disk is written too fast;
+ *	not 0. Other steps: 0
+ * @done: out: run: bytes of the disk that are in the backing file; the number falls
  *	when they are written again
  * @total: out: run: bytes of the disk
- * @diskseq: as of &struct qcow_ioc_resize
+ * @diskseq: as in &struct qcow_ioc_resize
  * @reserved: must be 0
  *
- * Locks: an open file has those of a reader when it is given to OPEN; in place of
- * the file that the driver had before. It has those of a writer at START. What the
- * image has hides the backing file all the time, and a power cut changes nothing of
- * what the disk reads as. Each run goes on where the last one stopped, while the
- * device is in use; what is written meanwhile is copied again. The last one empties
- * the image: @done is @total then. With EINTR, @done and @total are set as well.
- * CLOSE before that gives up; what was written to the backing file stays there.
+ * The open file needs the locks of a reader at OPEN, when it replaces the driver's file,
+ * and those of a writer at START. The image's data hides the backing file all the time,
+ * so a power cut does not change what the disk reads as. The device may be in use. Each
+ * run goes on where the last one stopped, and copies again data that was written
+ * meanwhile. The last run empties the image: @done is @total then. With EINTR, @done and
+ * @total are set as well. CLOSE before that gives up; data that was written to the
+ * backing file stays there.
  */
 struct qcow_ioc_commit {
 	__u32 size;
@@ -361,17 +361,17 @@ struct qcow_ioc_commit {
 
 #define QCOW_COMMIT_SIZE_V1	80
 
-/* What a status says of a device besides its attach flags. */
+/* State of a device besides its attach flags. */
 #define QCOW_STATE_LAZY		(1U << 0) /* goes at the last close */
 #define QCOW_STATE_CORRUPT	(1U << 1) /* damage was met in an image */
 #define QCOW_STATE_DIRECT	(1U << 2) /* direct I/O on the image */
 #define QCOW_STATE_ENCRYPTED	(1U << 3) /* the attached image is encrypted */
-#define QCOW_STATE_GOING	(1U << 4) /* it is being detached */
+#define QCOW_STATE_GOING	(1U << 4) /* the device is being detached */
 
 /**
- * struct qcow_ioc_status - what a device is
+ * struct qcow_ioc_status - properties and counters of a device
  * @size: sizeof(struct qcow_ioc_status)
- * @flags: out: QCOW_ATTACH_* it was attached with
+ * @flags: out: QCOW_ATTACH_* of the attach
  * @index: in: the N of /dev/qcowN
  * @abi: out: QCOW_ABI_VERSION of the driver
  * @state: out: QCOW_STATE_*
@@ -384,13 +384,13 @@ struct qcow_ioc_commit {
  * @cache_used: out: bytes of L2 tables cached now, whole chain
  * @cache_hits: out: metadata looked up in the cache
  * @cache_misses: out: metadata read from the image
- * @fast: out: requests carried out in their submitter's context, but for
+ * @fast: out: requests carried out in their submitter's context, except for
  *	decompression
  * @slow: out: requests that were left to a worker
  * @decompressed: out: clusters decompressed
  * @errors: out: requests that failed
- * @diskseq: out: the number that no other disk of this host ever had; 0: the driver
- *	is too old to tell
+ * @diskseq: out: the disk's sequence number, which no other disk of this host ever had;
+ *	0: the driver is too old to tell
  * @reserved: out: 0
  */
 struct qcow_ioc_status {
@@ -418,16 +418,16 @@ struct qcow_ioc_status {
 
 #define QCOW_STATUS_SIZE_V1	144
 
-/* Longest name of a snapshot that can be made: QEMU shows no more. */
+/* Longest name of a new snapshot: QEMU shows no more. */
 #define QCOW_SNAPSHOT_NEW_NAME_MAX 255
 
 /**
- * enum qcow_snapshot_op - what to do with an internal snapshot
- * @QCOW_SNAPSHOT_CREATE: make one of the disk as it is, also while it is in use
- * @QCOW_SNAPSHOT_DELETE: delete one, also while the disk is in use
- * @QCOW_SNAPSHOT_APPLY: make the disk what it was then; what it is now is lost.
- *	EBUSY if somebody has it open. EINTR: a signal came, and it is as it was. It is
- *	another disk by its number (diskseq) afterwards
+ * enum qcow_snapshot_op - operation on an internal snapshot
+ * @QCOW_SNAPSHOT_CREATE: make a snapshot of the disk as it is, also while it is in use
+ * @QCOW_SNAPSHOT_DELETE: delete a snapshot, also while the disk is in use
+ * @QCOW_SNAPSHOT_APPLY: give the disk the snapshot's content; its own is lost. EBUSY:
+ *	the disk is open. EINTR: a signal came, and the disk is unchanged. Afterwards
+ *	the disk has another diskseq
  */
 enum qcow_snapshot_op {
 	QCOW_SNAPSHOT_CREATE	= 1,
@@ -441,20 +441,20 @@ enum qcow_snapshot_op {
  * @op: &enum qcow_snapshot_op
  * @index: the N of /dev/qcowN, attached for writing
  * @flags: none defined, must be 0
- * @name: address of its id or name, an id goes first; of a new one, its name, which
- *	must be neither an id nor a name yet. Not NUL-terminated
- * @name_len: bytes of it, 1 to QCOW_SNAPSHOT_NAME_MAX; of a new one's up to
+ * @name: address of the snapshot's id or name, not NUL-terminated; an id is looked for
+ *	first. Create: the new name, which no snapshot has as id or name yet
+ * @name_len: bytes at @name, 1 to QCOW_SNAPSHOT_NAME_MAX; create: up to
  *	QCOW_SNAPSHOT_NEW_NAME_MAX
  * @msg_size: bytes at @msg
- * @msg: address of a buffer for one line of text without newline that says why it
- *	failed, NUL-terminated; may be 0. After a success it is written to only if there
- *	is something to warn of
+ * @msg: address of a buffer for one line of text without newline that says why the
+ *	operation failed, NUL-terminated; may be 0. After a success it is written only
+ *	as a warning
  * @stopped: out: nanoseconds that requests were held up
- * @id: out: its id, NUL-terminated
- * @diskseq: as of &struct qcow_ioc_resize
+ * @id: out: the snapshot's id, NUL-terminated
+ * @diskseq: as in &struct qcow_ioc_resize
  * @reserved: must be 0
  *
- * When the ioctl returns 0 it is durable.
+ * When the ioctl returns 0, the operation is durable.
  */
 struct qcow_ioc_snapshot {
 	__u32 size;
@@ -474,13 +474,13 @@ struct qcow_ioc_snapshot {
 #define QCOW_SNAPSHOT_SIZE_V1	112
 
 /**
- * enum qcow_bitmap_op - what to do with a bitmap
- * @QCOW_BITMAP_OP_GET: describe it
- * @QCOW_BITMAP_OP_ADD: make one; it is kept up to date from then on
- * @QCOW_BITMAP_OP_REMOVE: remove it
- * @QCOW_BITMAP_OP_ENABLE: keep it up to date again
- * @QCOW_BITMAP_OP_DISABLE: leave it as it is from now on
- * @QCOW_BITMAP_OP_CLEAR: make it say that nothing has changed
+ * enum qcow_bitmap_op - operation on a bitmap
+ * @QCOW_BITMAP_OP_GET: describe the bitmap
+ * @QCOW_BITMAP_OP_ADD: make a bitmap; it is kept up to date from then on
+ * @QCOW_BITMAP_OP_REMOVE: remove the bitmap
+ * @QCOW_BITMAP_OP_ENABLE: keep the bitmap up to date again
+ * @QCOW_BITMAP_OP_DISABLE: leave the bitmap as it is from now on
+ * @QCOW_BITMAP_OP_CLEAR: clear all bits
  */
 enum qcow_bitmap_op {
 	QCOW_BITMAP_OP_GET	= 0,
@@ -491,41 +491,40 @@ enum qcow_bitmap_op {
 	QCOW_BITMAP_OP_CLEAR	= 5,
 };
 
-/* What QCOW_BITMAP_OP_GET says of a bitmap. */
-#define QCOW_BITMAP_ENABLED	(1U << 0) /* it is kept up to date */
-#define QCOW_BITMAP_INCONSISTENT (1U << 1) /* it was not stored once: it says
-					    * nothing, and can only be removed
+/* State of a bitmap, from QCOW_BITMAP_OP_GET. */
+#define QCOW_BITMAP_ENABLED	(1U << 0) /* the bitmap is kept up to date */
+#define QCOW_BITMAP_INCONSISTENT (1U << 1) /* it was not stored once: its bits
+					    * mean nothing, it can only be removed
 					    */
 
 /**
- * struct qcow_ioc_bitmap - a bitmap of an attached image, which is written
+ * struct qcow_ioc_bitmap - a bitmap of an image that is attached for writing
  * @size: sizeof(struct qcow_ioc_bitmap)
  * @op: &enum qcow_bitmap_op
  * @index: the N of /dev/qcowN
- * @number: get: which bitmap, from 0 on, if @name_len is 0
- * @name: address of its name, not NUL-terminated; get by number: of
- *	QCOW_BITMAP_NAME_MAX bytes for it
- * @name_len: bytes of it, up to QCOW_BITMAP_NAME_MAX; get: out as well
+ * @number: get: number of the bitmap, from 0 on, if @name_len is 0
+ * @name: address of the bitmap's name, not NUL-terminated; get by number: address of
+ *	QCOW_BITMAP_NAME_MAX bytes for the name
+ * @name_len: bytes at @name, up to QCOW_BITMAP_NAME_MAX; get: out as well
  * @flags: must be 0; get: out: QCOW_BITMAP_*
  * @granularity: add: bytes of the disk that a bit stands for, a power of two, 0:
  *	64 KiB; get: out: the same; others: must be 0
  * @disk_size: get: out: bytes of the image's disk
- * @dirty: get: out: bytes of it that are dirty
+ * @dirty: get: out: bytes of the disk that are dirty
  * @bits: get: address of memory for bits, the first bit is the lowest of the
  *	first byte; 0: none are wanted
- * @bits_offset: get: bytes of the bitmap before those that are wanted
+ * @bits_offset: get: byte of the bitmap at which the wanted bits begin
  * @bits_size: get: bytes at @bits; out: bytes put there, 0 at the end
  * @msg: address of a buffer for one line of text without newline that says
- *	why it failed, NUL-terminated; may be 0
+ *	why the operation failed, NUL-terminated; may be 0
  * @msg_size: bytes at @msg
  * @pad: must be 0
- * @diskseq: as of &struct qcow_ioc_resize
+ * @diskseq: as in &struct qcow_ioc_resize
  * @reserved: must be 0
  *
- * All but a get are durable when the ioctl returns 0, and happen between two
- * requests: what was written before is in the bitmap, or not, and what is
- * written after is not, or is. ENOENT: there is no such bitmap, or none of that
- * number; EROFS: the image is attached read-only.
+ * All operations except get are durable when the ioctl returns 0. Each happens between
+ * two requests, so every write comes wholly before or wholly after it. ENOENT: there is
+ * no bitmap with that name or number; EROFS: the image is attached read-only.
  */
 struct qcow_ioc_bitmap {
 	__u32 size;
@@ -551,8 +550,8 @@ struct qcow_ioc_bitmap {
 #define QCOW_BITMAP_SIZE_V1	128
 
 /**
- * enum qcow_file_op - what to do with the files that devices consist of
- * @QCOW_FILE_OPEN: open one of them anew, for reading
+ * enum qcow_file_op - operation on the files of devices
+ * @QCOW_FILE_OPEN: open a file of a device anew, for reading
  * @QCOW_FILE_FIND: find the device that a file belongs to
  */
 enum qcow_file_op {
@@ -560,8 +559,8 @@ enum qcow_file_op {
 	QCOW_FILE_FIND	= 2,
 };
 
-/* What the driver says of a file. */
-#define QCOW_FILE_DATA		(1U << 0) /* it is an external data file */
+/* State of a file. */
+#define QCOW_FILE_DATA		(1U << 0) /* the file is an external data file */
 #define QCOW_FILE_WRITABLE	(1U << 1) /* the driver has it open for writing */
 #define QCOW_FILE_DELETED	(1U << 2) /* the name by which it was opened is gone */
 #define QCOW_FILE_HIDDEN	(1U << 3) /* find: the device goes with another open
@@ -569,7 +568,7 @@ enum qcow_file_op {
 					   */
 
 /**
- * struct qcow_ioc_file - a file that a device consists of
+ * struct qcow_ioc_file - a file of a device
  * @size: sizeof(struct qcow_ioc_file)
  * @op: &enum qcow_file_op
  * @index: open: the N of /dev/qcowN; find: the lowest N to look at; out: N
@@ -577,15 +576,15 @@ enum qcow_file_op {
  *	find: out: the same
  * @flags: open: QCOW_FILE_DATA for that image's external data file, or 0; find: 0;
  *	out: QCOW_FILE_*
- * @fd: open: out: a descriptor, to be closed; find: the file, which may be open with
- *	O_PATH
+ * @fd: open: out: a descriptor, which the caller closes; find: the file, which may be
+ *	open with O_PATH
  * @format: out: &enum qcow_format of that image
  * @pad: must be 0
- * @diskseq: open: as of &struct qcow_ioc_resize; out: that of the device
+ * @diskseq: open: as in &struct qcow_ioc_resize; out: the device's diskseq
  * @reserved: must be 0
  *
- * A file is opened without looking up a name: so it is the attached one, whatever
- * has its name by now, also if it was deleted or lies on no mount of the caller's.
+ * The driver opens the attached file itself and looks up no name, so another file may
+ * have that name by now, and the file may be deleted or lie on no mount of the caller's.
  * The new open file has its own position and no locks. ENODEV: there is no such
  * device; ENOENT: the device has no such file, or no device has the file.
  */
@@ -605,8 +604,8 @@ struct qcow_ioc_file {
 #define QCOW_FILE_SIZE_V1	64
 
 /*
- * The numbers carry no size (_IO): the size field of each structure does, so that
- * a number stays the same when its structure grows.
+ * The numbers carry no size (_IO), since each structure has a size field: a number
+ * stays the same when its structure grows.
  */
 #define QCOW_IOC_MAGIC		0xfb
 #define QCOW_IOC_ATTACH		_IO(QCOW_IOC_MAGIC, 0x00)
