@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # make              the module for KDIR, and the tools
-# make install      both, and what makes them start by themselves
-# make test         everything there is to test; make demo, bench, check: see README
+# make install      both, with the udev rules and the list of modules to load
+# make test         all tests; make demo, bench, check: see README
 KDIR ?= /lib/modules/$(shell uname -r)/build
 DESTDIR ?=
 
@@ -22,7 +22,7 @@ clean:
 	$(MAKE) -C userspace clean
 	$(if $(wildcard $(KDIR)),$(MAKE) -C $(KDIR) M=$(CURDIR) clean)
 
-# Each of these installs what it needs and can be run on its own.
+# Each of these installs the packages that it needs and can be run by itself.
 demo:
 	tests/demo/run.sh
 
@@ -38,7 +38,7 @@ fuzz:
 vmtest:
 	tests/run.sh vm-7
 
-# As long as TORTURE_MINUTES says
+# Runs for TORTURE_MINUTES
 torture:
 	tests/write/torture.sh
 
