@@ -336,7 +336,7 @@ enum qcow_commit_op {
  *
  * The open file needs the locks of a reader at OPEN, when it replaces the driver's file,
  * and those of a writer at START. The image's data hides the backing file all the time,
- * so a power cut does not change what the disk reads as. The device may be in use. Each
+ * so a power cut does not change the data of the disk. The device may be in use. Each
  * run goes on where the last one stopped, and copies again data that was written
  * meanwhile. The last run empties the image: @done is @total then. With EINTR, @done and
  * @total are set as well. CLOSE before that gives up; data that was written to the

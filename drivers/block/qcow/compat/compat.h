@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The place that knows that kernels differ (with compat_blk.h for the block
- * layer's interface, which only cmd.c and above may see). The driver is written against
- * the newest kernel's interfaces; older ones are given that shape here. Kbuild
- * looks for each feature in the headers and defines QCOW_HAVE_*: stable kernels
- * backport, so versions tell little.
+ * All conditions on the kernel (with compat_blk.h for the block layer's interface,
+ * which only dev/ may include). The driver is written against the newest kernel's
+ * interfaces, which this header gives to older kernels. Kbuild.include probes the
+ * kernel's headers for each feature and defines QCOW_HAVE_*: stable kernels backport,
+ * so versions tell little.
  */
 #ifndef _QCOW_COMPAT_H
 #define _QCOW_COMPAT_H
@@ -33,8 +33,8 @@
 /*
  * Take the task's plug away from it; give it back by setting current->plug.
  *
- * Since 6.9: a plug keeps the time, and a flag tells the scheduler to look for
- * it in the plug: the flag goes first.
+ * Since 6.9 a plug keeps the time, and PF_BLOCK_TS makes the scheduler look for it in
+ * the plug: the flag goes first.
  */
 static inline struct blk_plug *qcow_compat_take_plug(void)
 {
@@ -51,10 +51,10 @@ static inline struct blk_plug *qcow_compat_take_plug(void)
 }
 
 /**
- * struct qcow_charge - on whose account a worker does I/O
+ * struct qcow_charge - the account on which a worker does I/O
  * @blkcg: the worker was given a control group for I/O
- * @memcg: and this one for memory, referenced; or NULL
- * @before: whose memory it was before
+ * @memcg: the control group for memory that it was given, referenced; or NULL
+ * @before: its control group for memory before
  * @prio: its I/O priority was changed
  */
 struct qcow_charge {
@@ -88,9 +88,9 @@ static inline void qcow_charge_groups(struct qcow_charge *c, struct bio *bio)
 /**
  * qcow_charge_begin() - have a worker do I/O on the account of a request's submitter
  * @c: the result
- * @bio: of the request, which is not complete yet; or NULL: on nobody's
+ * @bio: of the request, which is not complete yet; NULL: on nobody's account
  *
- * The control groups for I/O and memory, and the I/O priority.
+ * The worker gets the control groups for I/O and memory, and the I/O priority.
  *
  * Context: a worker.
  */
@@ -105,7 +105,7 @@ static inline void qcow_charge_begin(struct qcow_charge *c, struct bio *bio)
 }
 
 /**
- * qcow_charge_end() - a worker's I/O is its own again
+ * qcow_charge_end() - have a worker do I/O on its own account again
  * @c: from qcow_charge_begin(); the request may be complete by now
  */
 static inline void qcow_charge_end(struct qcow_charge *c)
@@ -121,8 +121,9 @@ static inline void qcow_charge_end(struct qcow_charge *c)
 }
 
 /*
- * A limit on the submitter's memory must not fail the I/O of a disk. Return: whether
- * the worker's memory was on another's account; it is on its own from now on.
+ * Have a worker allocate memory on its own account from now on, as a limit on the
+ * submitter's memory must not fail the I/O of a disk. Return: whether it was on another
+ * account.
  */
 static inline bool qcow_charge_forgo_memory(void)
 {
@@ -130,10 +131,10 @@ static inline bool qcow_charge_forgo_memory(void)
 }
 
 /*
- * Claim a block device for @holder, who may do so several times. Return: to be given to
- * qcow_compat_unclaim(), or an ERR_PTR: -EBUSY: somebody else has it. May sleep.
+ * Claim a block device for @holder, which may do so several times. Return: a claim for
+ * qcow_compat_unclaim(), or an ERR_PTR: -EBUSY: another holder has it. May sleep.
  *
- * Since 6.9: an opened block device is a file.
+ * Since 6.9 an opened block device is a file.
  */
 #ifdef QCOW_HAVE_BDEV_FILE
 static inline void *qcow_compat_claim(dev_t dev, void *holder)
@@ -165,13 +166,13 @@ static inline void qcow_compat_unclaim(void *claim, void *holder)
 #define ITER_SOURCE	WRITE
 #endif
 
-/* Since 6.8: list_lru_add() is told node and memcg. */
+/* Since 6.8 list_lru_add() takes node and memcg. */
 #ifndef QCOW_HAVE_LIST_LRU_ADD_OBJ
 #define list_lru_add_obj(lru, item)	list_lru_add(lru, item)
 #define list_lru_del_obj(lru, item)	list_lru_del(lru, item)
 #endif
 
-/* Since 6.13: the walk's callback is called without the list's lock argument. */
+/* Since 6.13 the walk's callback does not get the list's lock. */
 #ifdef QCOW_HAVE_LIST_LRU_WALK_LOCK
 #define qcow_compat_lru_isolate(name, item, lru, arg)			\
 	name(struct list_head *item, struct list_lru_one *lru,		\
@@ -181,7 +182,7 @@ static inline void qcow_compat_unclaim(void *claim, void *holder)
 	name(struct list_head *item, struct list_lru_one *lru, void *arg)
 #endif
 
-/* Since 6.7: shrinkers are allocated; their data pointer is not used here. */
+/* Since 6.7 shrinkers are allocated; their data pointer is not used here. */
 #ifndef QCOW_HAVE_SHRINKER_ALLOC
 static inline struct shrinker *shrinker_alloc(unsigned int flags,
 					      const char *name)
@@ -195,7 +196,7 @@ static inline struct shrinker *shrinker_alloc(unsigned int flags,
 	return s;
 }
 
-/* It can fail here; what it would free then stays until it is evicted. */
+/* It can fail here; then slices stay until the limit evicts them. */
 static inline void shrinker_register(struct shrinker *s)
 {
 	if (register_shrinker(s, "qcow-cache"))
@@ -211,9 +212,9 @@ static inline void shrinker_free(struct shrinker *s)
 #endif
 
 /*
- * Copy the payload of a logon key out of the caller's keyrings. Return: its
- * length; -EMSGSIZE: more than @size; -EOPNOTSUPP: there are no keyrings; or an
- * error of the look-up. May sleep.
+ * Copy the payload of a logon key out of the caller's keyrings. Return: its length;
+ * -EMSGSIZE: it is longer than @size; -EOPNOTSUPP: there are no keyrings; or an error
+ * of the look-up. May sleep.
  */
 #ifdef CONFIG_KEYS
 static inline int qcow_compat_logon_key(const char *description, u8 *buf,

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * compat.h for what includes blk-mq.h.
- */
+/* compat.h for the block layer: dev/ includes it, for it includes blk-mq.h. */
 #ifndef _QCOW_COMPAT_BLK_H
 #define _QCOW_COMPAT_BLK_H
 
@@ -10,7 +8,7 @@
 
 #include "compat/compat.h"
 
-/* Since 6.5: how a block device is opened has a type of its own. */
+/* Since 6.5 the mode of opening a block device has a type of its own. */
 #ifdef QCOW_HAVE_BLK_MODE_T
 #define qcow_compat_open(name, disk, mode) \
 	name(struct gendisk *disk, blk_mode_t mode)
@@ -25,7 +23,7 @@
 #define qcow_compat_disk(disk)	((disk)->bd_disk)
 #endif
 
-/* Until 6.13: merging was opt-in; until 6.18: devices on devices said so. */
+/* Until 6.13 merging was opt-in; until 6.18 devices on devices had a flag. */
 #ifdef QCOW_HAVE_SHOULD_MERGE
 #define QCOW_COMPAT_MQ_MERGE	BLK_MQ_F_SHOULD_MERGE
 #else
@@ -47,7 +45,7 @@ static inline void qcow_compat_limit_zero(struct queue_limits *lim, u32 sectors)
 	lim->max_write_zeroes_sectors = sectors;
 }
 
-/* Since 6.9: limits are given when the disk is allocated. */
+/* Since 6.9 allocating the disk takes the limits. */
 static inline struct gendisk *
 qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
 		       void *data, bool write_cache, bool stable_writes)
@@ -87,8 +85,8 @@ qcow_compat_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
 }
 
 /*
- * Wait for the requests that are under way, and let none begin. Since 6.14: the
- * caller is told how to allocate memory meanwhile.
+ * Wait for the requests that are under way, and let none begin. Since 6.14 the freeze
+ * returns flags for allocating memory meanwhile.
  */
 static inline unsigned int qcow_compat_freeze(struct request_queue *q)
 {
@@ -111,7 +109,7 @@ static inline void qcow_compat_unfreeze(struct request_queue *q,
 #endif
 }
 
-/* Since 6.13: a plug's unused requests are in a list with a tail. */
+/* Since 6.13 a plug's unused requests are in a list with a tail. */
 static inline struct request *qcow_compat_plug_cached(struct blk_plug *plug)
 {
 #ifdef QCOW_HAVE_PLUG_CACHED_RQ
@@ -122,9 +120,9 @@ static inline struct request *qcow_compat_plug_cached(struct blk_plug *plug)
 }
 
 /*
- * Whether a plug holds nothing but requests of @q. The first one speaks for all of
- * them unless multiple_queues is set, which is reset only when a plug begins; unused
- * requests are allocated once for each plug, and so are of one queue.
+ * Whether a plug holds only requests of @q. Unless multiple_queues is set, which is
+ * reset only when a plug begins, all have the queue of the first. Unused requests are
+ * allocated once for each plug, and so have one queue.
  */
 static inline bool qcow_compat_plug_is_for(struct blk_plug *plug,
 					   const struct request_queue *q)
@@ -138,8 +136,8 @@ static inline bool qcow_compat_plug_is_for(struct blk_plug *plug,
 
 /*
  * Whether the task that dispatches @rq holds nothing that I/O below could wait for:
- * requests or bios of other disks, the only thread of a workqueue (a rescuer), memory
- * that is being looked for, or a request of device-mapper's that is sent on. See
+ * requests or bios of other disks, the only thread of a workqueue (a rescuer), locks of
+ * memory reclaim, or a request that device-mapper sends on. See
  * Documentation/locking.rst, "Entering a filesystem". Does not sleep.
  */
 static inline bool qcow_compat_may_enter(const struct request *rq)
@@ -156,7 +154,9 @@ static inline bool qcow_compat_may_enter(const struct request *rq)
 		      !rq->end_io);
 }
 
-/* Wait until each queue_rq() that has begun has returned. Since 6.2: for a tag set. */
+/*
+ * Wait until each queue_rq() that has begun has returned. Since 6.2 it takes a tag set.
+ */
 static inline void qcow_compat_wait_dispatched(struct request_queue *q)
 {
 #ifdef QCOW_HAVE_QUIESCE_DONE_SET
@@ -166,7 +166,7 @@ static inline void qcow_compat_wait_dispatched(struct request_queue *q)
 #endif
 }
 
-/* Until 6.9 it was told what has happened. */
+/* Until 6.9 it took the event. */
 static inline void qcow_compat_media_changed(struct gendisk *disk)
 {
 #ifdef QCOW_HAVE_MEDIA_CHANGE_ALONE

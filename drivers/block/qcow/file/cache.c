@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Metadata slices in memory: look-up without a lock, loading that others wait
- * for, eviction by second chance when a limit is reached or memory is short.
+ * Metadata slices in memory: look-up without a lock, loading that several tasks share,
+ * eviction by second chance when a limit is reached or memory is short. The files of
+ * meta/ that know L2 tables and refcount blocks use it; it does not know their entries.
  *
- * A slice in the xarray has a reference for being there. Whoever takes it out
- * drops that one; the memory goes after a grace period, for qcow_cache_peek().
+ * A slice in the xarray has a reference for being there. The task that takes it out
+ * drops that reference; the memory goes after a grace period, for qcow_cache_peek().
  */
 #include <linux/bvec.h>
 #include <linux/completion.h>
@@ -18,7 +19,7 @@
 #include "file/cache.h"
 #include "file/io.h"
 
-/* Slices that an insertion beyond the limit looks at to make room. */
+/* Slices that an insertion beyond the limit scans to make room. */
 #define CACHE_EVICT_SCAN	16
 
 /* Dirty slices are many if they are more than the limit divided by this. */
@@ -65,7 +66,7 @@ static struct qcow_slice *slice_alloc(struct qcow_cache *cache,
 }
 
 /**
- * qcow_cache_put() - let go of a slice
+ * qcow_cache_put() - drop a reference to a slice
  * @slice: from qcow_cache_get()
  *
  * Context: any.
@@ -79,8 +80,8 @@ void qcow_cache_put(struct qcow_slice *slice)
 /* --- Eviction --- */
 
 /*
- * Takes a slice that only the cache refers to out of the xarray. If @arg is not
- * NULL, no more than are beyond the limit.
+ * Take a slice that only the cache refers to out of the xarray; if @arg is not NULL,
+ * only while the cache is beyond its limit.
  */
 static enum lru_status
 qcow_compat_lru_isolate(cache_isolate, item, list, arg)
@@ -136,7 +137,7 @@ static unsigned long shrinker_scan(struct shrinker *s,
 			break;
 		freed += list_lru_shrink_walk(&cache->lru, sc, cache_isolate,
 					      NULL);
-		/* What is dirty can go when it is written. */
+		/* Dirty slices can be evicted when they are written. */
 		if (cache->writeback && READ_ONCE(cache->nr_dirty))
 			mod_delayed_work(cache->wq, cache->writeback, 0);
 	}
@@ -168,7 +169,7 @@ static void slice_loaded(struct qcow_slice *slice)
 	wake_up_bit(&slice->flags, QCOW_SLICE_LOADING);
 }
 
-/* A slice that could not be loaded leaves the cache before others see it. */
+/* A slice that could not be loaded leaves the cache before its waiters wake up. */
 static void slice_failed(struct qcow_slice *slice, int err)
 {
 	struct qcow_cache *cache = slice->cache;
@@ -204,8 +205,8 @@ static int slice_load(struct qcow_slice *slice, bool fresh)
 }
 
 /*
- * Put a new slice into the cache and load it, or find that somebody else did.
- * Return: a referenced slice, NULL to look again, or an error.
+ * Put a new slice into the cache and load it. Return: a referenced slice; NULL: another
+ * task has put one there, look again; or an error.
  */
 static struct qcow_slice *cache_insert(struct qcow_cache *cache,
 				       unsigned long index, bool fresh)
@@ -274,8 +275,8 @@ struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 offset)
  * @cache: the cache
  * @offset: any byte of the slice, in bytes into the file
  *
- * What the file or the cache holds of an earlier use of the place is replaced by zeros,
- * and the slice is dirty. Nobody may be reading that earlier use any more.
+ * The slice is dirty, and holds zeros in place of old data of the file or the cache. No
+ * task may be reading the old data any more.
  *
  * Context: may sleep.
  *
@@ -298,9 +299,9 @@ struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 offset)
 /* --- Writing back --- */
 
 /**
- * struct writes - slices that are written side by side
- * @left: transfers under way, and one more while some are started
- * @done: completed when there are none
+ * struct writes - slices that are written in parallel
+ * @left: file requests under way, and one more while some are started
+ * @done: completed when all have ended
  */
 struct writes {
 	atomic_t left;
@@ -309,13 +310,13 @@ struct writes {
 
 /**
  * struct capture - a slice's data as it was at one moment
- * @list: with the others of that moment
+ * @list: in the list of the other slices of that moment
  * @slice: referenced
  * @data: the copy that is written
- * @writes: with which it is written
+ * @writes: the writes that this one belongs to
  * @fio: writes it
  * @bvec: of @data
- * @err: how that ended; -EAGAIN: it has to be written by itself
+ * @err: result of the write; -EAGAIN: it has to be written by itself
  */
 struct capture {
 	struct list_head list;
@@ -328,10 +329,10 @@ struct capture {
 };
 
 /**
- * __qcow_cache_dirty() - a slice was or is being changed
+ * __qcow_cache_dirty() - mark a slice that changes as dirty
  * @slice: held by the caller
  *
- * Context: under cache->lock, under which the change itself is made, too.
+ * Context: under cache->lock, which the caller also holds for the change itself.
  */
 void __qcow_cache_dirty(struct qcow_slice *slice)
 {
@@ -346,13 +347,13 @@ void __qcow_cache_dirty(struct qcow_slice *slice)
 }
 
 /**
- * qcow_cache_clean() - what was made of a slice is not to be written
+ * qcow_cache_clean() - mark a slice as not dirty, without writing it
  * @cache: the cache
  * @offset: any byte of the slice, in bytes into the file
  *
- * It was made by qcow_cache_get_new() for a table that came to nothing.
+ * For a slice of qcow_cache_get_new() whose table could not be made.
  *
- * Context: nobody uses it, and none is captured. Does not sleep.
+ * Context: no task uses the slice, and none is captured. Does not sleep.
  */
 void qcow_cache_clean(struct qcow_cache *cache, u64 offset)
 {
@@ -393,7 +394,7 @@ static void capture_free(struct capture *c)
 	kfree(c);
 }
 
-/* Takes the first slice off the list of dirty ones; false: there is none. */
+/* Copy the first dirty slice and take it off the list; false: there is none. */
 static bool capture_next(struct qcow_cache *cache, struct capture *c)
 {
 	struct qcow_slice *slice;
@@ -417,11 +418,11 @@ static bool capture_next(struct qcow_cache *cache, struct capture *c)
  * @cache: the cache
  * @captured: an empty list that takes them; pass it to qcow_cache_forget()
  *
- * Slices may be changed again at once; that is for the next capture.
+ * Slices may be changed again at once; the next capture has those changes.
  *
  * Context: may sleep.
  *
- * Return: 0 or -ENOMEM; what was captured until then is in the list.
+ * Return: 0 or -ENOMEM; @captured then has some of them.
  */
 int qcow_cache_capture(struct qcow_cache *cache, struct list_head *captured)
 {
@@ -487,7 +488,9 @@ static void capture_start(struct qcow_cache *cache, struct capture *c,
 		writes_put(w);
 }
 
-/* Side by side: a commit has many of them, and a disk does several at a time. */
+/*
+ * Write in parallel: a flush has many slices, and a disk does several writes at a time.
+ */
 static void write_captured(struct qcow_cache *cache, struct list_head *captured)
 {
 	unsigned int noio = memalloc_noio_save();
@@ -535,7 +538,7 @@ int qcow_cache_write(struct qcow_cache *cache, struct list_head *captured)
  * qcow_cache_forget() - drop captured slices
  * @cache: the cache
  * @captured: from qcow_cache_capture()
- * @written: that worked, and is durable if it has to be; else they are dirty again
+ * @written: they were written, and synced if need be; else they become dirty again
  */
 void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
 		       bool written)
@@ -562,7 +565,7 @@ void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
  *
  * Context: any.
  *
- * Return: whether there are.
+ * Return: whether there are many.
  */
 bool qcow_cache_crowded(const struct qcow_cache *cache)
 {
@@ -570,7 +573,7 @@ bool qcow_cache_crowded(const struct qcow_cache *cache)
 }
 
 /**
- * qcow_cache_full() - should those who make more dirty slices wait a little?
+ * qcow_cache_full() - should tasks that make dirty slices wait a little?
  * @cache: the cache
  *
  * Context: any.
@@ -583,10 +586,10 @@ bool qcow_cache_full(const struct qcow_cache *cache)
 }
 
 /**
- * qcow_cache_set_writeback() - say what writes dirty slices
+ * qcow_cache_set_writeback() - set the work that writes dirty slices
  * @cache: the cache
- * @wq: where
- * @work: it is started when memory is short; NULL: nothing, from now on
+ * @wq: the queue of @work
+ * @work: started when memory is short; NULL: none from now on
  *
  * Context: may sleep.
  */
@@ -613,9 +616,9 @@ u64 qcow_cache_used(const struct qcow_cache *cache)
 
 /**
  * qcow_cache_create() - make an empty cache
- * @file: where its slices come from; stays open as long as the cache
+ * @file: the file of the slices; stays open as long as the cache exists
  * @slice_bits: log2 of the bytes of a slice, up to QCOW_CACHE_MAX_SLICE_BITS
- * @bytes: of metadata to keep at most
+ * @bytes: most bytes of metadata to keep
  *
  * Context: may sleep.
  *
@@ -648,7 +651,7 @@ struct qcow_cache *qcow_cache_create(struct qcow_file *file, u32 slice_bits,
 }
 
 /**
- * qcow_cache_destroy() - free a cache that nobody uses any more
+ * qcow_cache_destroy() - free a cache that no task uses any more
  * @cache: the cache, or NULL
  *
  * Context: may sleep.
@@ -664,7 +667,7 @@ void qcow_cache_destroy(struct qcow_cache *cache)
 	list_del(&cache->caches);
 	mutex_unlock(&all_caches_lock);
 	xa_for_each(&cache->slices, index, slice) {
-		/* What could not be written is lost: that was reported. */
+		/* Dirty slices are lost: the failure to write them was reported. */
 		if (test_bit(QCOW_SLICE_DIRTY, &slice->flags))
 			qcow_cache_put(slice);
 		list_lru_del_obj(&cache->lru, &slice->lru);
@@ -691,6 +694,6 @@ int qcow_cache_init(void)
 void qcow_cache_exit(void)
 {
 	shrinker_free(cache_shrinker);
-	/* Slices may still wait for a grace period to be freed by our code. */
+	/* slice_free_rcu() may still be pending for some slices. */
 	rcu_barrier();
 }

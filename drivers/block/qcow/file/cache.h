@@ -15,14 +15,14 @@
 
 /**
  * struct qcow_slice - a piece of a metadata table in memory
- * @cache: the cache it is in
- * @index: its place in the file, in slices
+ * @cache: the slice's cache
+ * @index: host offset, in slices
  * @ref: one for being in the cache, one for each holder
  * @flags: QCOW_SLICE_*
- * @error: why loading failed
+ * @error: the error of loading it, or 0
  * @lru: in the cache's list of slices that may be evicted
  * @dirty: in the cache's list of slices to be written
- * @rcu: freed after readers without a reference are done
+ * @rcu: frees it after readers without a reference
  * @data: the entries as on disk
  */
 struct qcow_slice {
@@ -39,24 +39,24 @@ struct qcow_slice {
 
 /* Bits of qcow_slice.flags. */
 #define QCOW_SLICE_LOADING	0 /* @data is not there yet */
-#define QCOW_SLICE_REFERENCED	1 /* used since the eviction last looked */
+#define QCOW_SLICE_REFERENCED	1 /* used since the last scan for eviction */
 #define QCOW_SLICE_DIRTY	2 /* newer than in the file; under cache->lock */
-#define QCOW_SLICE_VETTED	3 /* what it leads to is in use by its refcounts, or noted */
+#define QCOW_SLICE_VETTED	3 /* its clusters have refcounts above 0, or are strays */
 
 /**
  * struct qcow_cache - metadata of one image file
- * @file: where it comes from
+ * @file: the file of the slices
  * @slice_bits: log2 of the bytes of a slice
  * @limit: slices to keep at most
- * @slices: by place in the file; its lock also orders removal
+ * @slices: by index; its lock also orders removal
  * @lru: slices that may be evicted
  * @count: slices in memory
- * @lock: protects changes of slices' data, and what follows
- * @seq: for those who read entries of more than a word without the lock
+ * @lock: protects changes of slices' data, and the members below
+ * @seq: for readers of entries of more than a word without the lock
  * @dirty: slices to be written, each with a reference
  * @nr_dirty: entries in @dirty
- * @writeback: writes them, for when memory is short; or NULL
- * @wq: where @writeback runs
+ * @writeback: writes dirty slices when memory is short; or NULL
+ * @wq: the queue of @writeback
  * @caches: in the list of all caches, for the shrinker
  */
 struct qcow_cache {
@@ -105,7 +105,8 @@ void qcow_cache_exit(void);
  * @cache: the cache
  * @offset: any byte of the slice, in bytes into the file
  *
- * Context: under rcu_read_lock(), until the data was looked at. Does not sleep.
+ * Context: under rcu_read_lock(), as long as the caller uses the entries. Does not
+ * sleep.
  *
  * Return: the slice's entries as on disk, or NULL if they are not in memory.
  */

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Claims of the files and block devices that images lie on.
+ * Claims on the files and block devices of images. meta/image.c takes them when it
+ * opens an image, file.c drops them.
  *
  * The kernel gives a block device to one holder at a time: a filesystem, a mapped
  * device, swap, or an open with O_EXCL. This driver is one holder for all of its
- * devices, so that several of them can read one block device. Which of them may share
- * one is decided here: those that only read it.
+ * devices, so that several of them can read one block device. This file lets those
+ * share a block device that only read it.
  *
- * The same holds for regular files. QEMU's locks, which qcowctl takes, keep others off
- * as well, but not every filesystem has locks.
+ * The same holds for regular files. QEMU's locks, which qcowctl takes, do that and keep
+ * other programs off, but not every filesystem has locks.
  */
 #include <linux/blkdev.h>
 #include <linux/fs.h>
@@ -21,17 +22,20 @@ static LIST_HEAD(claims);
 /* Protects the list. */
 static DEFINE_MUTEX(claims_lock);
 
-/* The holder, as far as the kernel is concerned. */
+/* The holder of all claims, for the kernel. */
 static const char claim_holder[] = "qcow";
 
-/* The second is for filesystems that lie upon others, and their files below. */
+/*
+ * The mappings are compared for filesystems stacked upon others: both may name one
+ * file.
+ */
 static bool claim_same_file(const struct qcow_claim *a, const struct qcow_claim *b)
 {
 	return file_inode(a->file) == file_inode(b->file) ||
 	       a->file->f_mapping->host == b->file->f_mapping->host;
 }
 
-/* Whether two claims are of the same bytes. */
+/* Whether two claims have bytes in common. */
 static bool claim_overlaps(const struct qcow_claim *a, const struct qcow_claim *b)
 {
 	if (!a->bdev || !b->bdev)
@@ -78,7 +82,10 @@ static void claim_remove(struct qcow_claim *c)
 	c->bdev = NULL;
 }
 
-/* Claim a block device from others than this driver. Return: as qcow_claim_take(). */
+/*
+ * Claim a block device against other holders than this driver. Return: as
+ * qcow_claim_take().
+ */
 static int claim_from_kernel(struct qcow_claim *c, bool shared, struct qcow_msg *msg)
 {
 	void *held = qcow_compat_claim(c->bdev->bd_dev, (void *)claim_holder);
@@ -99,21 +106,21 @@ static int claim_from_kernel(struct qcow_claim *c, bool shared, struct qcow_msg 
 }
 
 /**
- * qcow_claim_take() - claim an image file, or the block device that it is
+ * qcow_claim_take() - claim an image file or block device
  * @c: zeroed; the claim, to be given to qcow_claim_drop()
  * @file: the image, open as long as the claim lasts
  * @device: name of the qcow device; it stays as long as the claim
  * @write: the file will be written. Then no other device of this driver may have it,
- *	and nobody else may have the block device
+ *	and no other holder the block device
  * @instead: a claim of the same file that this one replaces, or NULL
  * @msg: says why it failed
  *
- * A block device that is only read may be in use by others: it is read without being
- * claimed then, and @c->others is set.
+ * A block device that is only read may have another holder: then it is read without a
+ * claim, and @c->others is set.
  *
  * Context: may sleep.
  *
- * Return: 0; -EBUSY: somebody has it; or another error of opening it.
+ * Return: 0; -EBUSY: the file is in use; or another error of opening it.
  */
 int qcow_claim_take(struct qcow_claim *c, const struct file *file,
 		    const char *device, bool write,
@@ -139,10 +146,10 @@ int qcow_claim_take(struct qcow_claim *c, const struct file *file,
 }
 
 /**
- * qcow_claim_drop() - let go of a file or block device
+ * qcow_claim_drop() - drop a claim
  * @c: from qcow_claim_take(), or zeroed
  *
- * A worker has let go when it returns, a task when that leaves the kernel.
+ * A worker has dropped it on return, a task when it leaves the kernel.
  *
  * Context: may sleep.
  */

@@ -11,13 +11,14 @@ struct block_device;
 struct file;
 
 /**
- * struct qcow_claim - a file or block device that an image lies on is claimed
+ * struct qcow_claim - a claim on the file or block device of an image
  * @list: in the list of all claims, if @file is set
  * @file: the image's open file; NULL: nothing is claimed
- * @bdev: the block device that it is; NULL: a regular file
+ * @bdev: the block device; NULL: a regular file
  * @device: name of the qcow device
- * @write: it is written
- * @others: somebody outside this driver had claimed it, so that it may change
+ * @write: the image is written
+ * @others: another holder than this driver had claimed the device, so its data may
+ *	change
  * @held: the kernel's claim, or NULL
  */
 struct qcow_claim {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Encrypted data: sectors of 512 bytes, each by itself, whose number goes into
- * its initialisation vector.
+ * Encryption of guest data, in sectors of 512 bytes, whose number goes into their
+ * initialisation vector. data/ calls it: in workers, for the crypto API may sleep.
  *
- * What was read is decrypted where it lies. What is written is encrypted into
- * pages of our own, since the caller's must stay as they are. Writes have to go
- * on when memory is short, and nobody may hold some pages while he waits for
- * more: a write waits for one page, with none in its hands, takes more only if
- * they are there, and writes in pieces of as many as it got.
+ * A read is decrypted in the caller's memory. A write is encrypted into pages of this
+ * file, since the caller's must not change. Writes have to go on when memory is short,
+ * so no write may hold pages while it waits for more: it waits for one page while it
+ * holds none, takes more only if they are available at once, and writes a piece of that
+ * size.
  */
 #include <crypto/skcipher.h>
 #include <linux/highmem.h>
@@ -22,31 +22,31 @@
 #include "file/crypt.h"
 #include "ondisk/format.h"
 
-/* Bytes that are encrypted by themselves, as the formats have it. */
+/* Bytes of a unit of encryption in all formats. */
 #define CRYPT_SECTOR		512
 
-/* Pages that one piece of a write has at most, and those kept for writes. */
+/* Most pages of one piece of a write, and pages in reserve for writes. */
 #define CRYPT_PIECE_PAGES	32
 #define CRYPT_RESERVED_PAGES	16
 
-/* Calls of the crypto API that can always be under way. */
+/* Calls of the crypto API for which memory is in reserve. */
 #define CRYPT_RESERVED_JOBS	4
 
 #define CRYPT_IV_MAX		32
 
-/* What QEMU's AES is, whatever the specification says of 256 bits. */
+/* The cipher of QEMU's AES, although the specification speaks of 256 bits. */
 #define CRYPT_AES_CIPHER	"aes-cbc-plain64"
 #define CRYPT_AES_KEY		16
 
 /**
- * struct qcow_crypt - how the data of one image is encrypted
+ * struct qcow_crypt - encryption of the data of one image
  * @ref: images that use it
- * @tfm: the cipher with its key; used by many at once
- * @by_disk: sectors are numbered as those of the disk, not of the file
- * @iv_mask: of the sector's number, what goes into the vector
- * @align_mask: memory at addresses without these bits is used as it is
+ * @tfm: the cipher with its key, shared by all I/O
+ * @by_disk: sectors are numbered by guest offset, not by host offset
+ * @iv_mask: the bits of the sector's number that go into the vector
+ * @align_mask: memory at addresses without these bits needs no copy
  * @jobs: for calls of the crypto API
- * @pages: for what is written
+ * @pages: for encrypted data of writes
  */
 struct qcow_crypt {
 	refcount_t ref;
@@ -59,11 +59,11 @@ struct qcow_crypt {
 };
 
 /**
- * struct crypt_job - what calls of the crypto API need
- * @sector: for sectors that do not lie in one piece
+ * struct crypt_job - memory for calls of the crypto API
+ * @sector: for a sector that is not contiguous in the caller's memory
  * @iv: initialisation vector
  * @wait: for ciphers that complete later
- * @req: the call, and the cipher's own
+ * @req: the call, followed by the cipher's own memory
  */
 struct crypt_job {
 	u8 sector[CRYPT_SECTOR];
@@ -73,7 +73,7 @@ struct crypt_job {
 };
 
 /**
- * struct crypt_pos - a place in somebody's memory
+ * struct crypt_pos - a position in the caller's memory
  * @bv: the segment
  * @off: bytes into it
  */
@@ -111,7 +111,7 @@ static const struct crypt_name crypt_ivs[] = {
 	{ "essiv:sha256", "sha256" },
 };
 
-/* Look up what @spec begins with, up to a '-' or its end, and go behind it. */
+/* Look up the first word of @spec, up to a '-' or its end, and go behind it. */
 static const struct crypt_name *crypt_find(const struct crypt_name *names,
 					   u32 nr, const char **spec)
 {
@@ -130,8 +130,8 @@ static const struct crypt_name *crypt_find(const struct crypt_name *names,
 }
 
 /*
- * The crypto API's name of a cipher. Only what is known gets into it: names are
- * a language of their own there, and the image's author wrote this one.
+ * The crypto API's name of a cipher. Only known words get into it: the image's author
+ * wrote @spec, and the crypto API's names are a language of their own.
  */
 static int crypt_parse(struct qcow_crypt *c, const char *spec, char *name,
 		       size_t size)
@@ -151,7 +151,7 @@ static int crypt_parse(struct qcow_crypt *c, const char *spec, char *name,
 	if (!iv)
 		return -EOPNOTSUPP;
 	c->iv_mask = strcmp(iv->name, "plain") ? U64_MAX : U32_MAX;
-	/* ecb has no vector, whatever makes it. */
+	/* ecb has no vector. */
 	if (*iv->crypto && strcmp(mode->name, "ecb"))
 		snprintf(name, size, "essiv(%s(%s),%s)", mode->crypto,
 			 cipher->crypto, iv->crypto);
@@ -171,7 +171,10 @@ static int crypt_set_cipher(struct qcow_crypt *c,
 	if (crypt_parse(c, key->cipher, name, sizeof(name)))
 		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "cipher %s is not supported",
 				    key->cipher);
-	/* Those that allocate memory for each call could wait for ours. */
+	/*
+	 * A driver that allocates memory for each call could wait for this device's
+	 * writes.
+	 */
 	tfm = crypto_alloc_skcipher(name, 0, CRYPTO_ALG_ALLOCATES_MEMORY);
 	if (IS_ERR(tfm))
 		return qcow_fail(msg, PTR_ERR(tfm) == -ENOENT ? -EOPNOTSUPP : PTR_ERR(tfm),
@@ -192,7 +195,7 @@ static int crypt_set_cipher(struct qcow_crypt *c,
 
 /* --- Life --- */
 
-/* Jobs are aligned to their size, and so is what the cipher finds in them. */
+/* Jobs are aligned to their size, and with them the cipher's memory. */
 static int crypt_create_pools(struct qcow_crypt *c)
 {
 	size_t size = sizeof(struct crypt_job) + crypto_skcipher_reqsize(c->tfm);
@@ -217,7 +220,7 @@ static int crypt_check_key(u32 method, const struct qcow_crypt_key *key,
 	return 0;
 }
 
-/* A key is not kept, so the one that was set is used by both. */
+/* The key is not kept, so both share the cipher with the key that was set. */
 static int crypt_share(struct qcow_crypt **crypt, u32 method,
 		       struct qcow_crypt *same, struct qcow_msg *msg)
 {
@@ -231,17 +234,17 @@ static int crypt_share(struct qcow_crypt **crypt, u32 method,
 }
 
 /**
- * qcow_crypt_open() - get ready for an image's encryption
+ * qcow_crypt_open() - set up an image's encryption
  * @crypt: the result, for qcow_crypt_close(); NULL if it is not encrypted
  * @method: QCOW_DISK_CRYPT_*
  * @key: or NULL
- * @same: of the same image, which is open already; or NULL
+ * @same: the encryption of the same image, if it is open already; or NULL
  * @msg: says why it failed
  *
  * Context: may sleep.
  *
- * Return: 0; -EINVAL: method and key do not go together; -ENOKEY; -EOPNOTSUPP: the
- * cipher is not known, to us or the kernel; or another error.
+ * Return: 0; -EINVAL: method and key do not go together; -ENOKEY; -EOPNOTSUPP: this
+ * file or the kernel does not know the cipher; or another error.
  */
 int qcow_crypt_open(struct qcow_crypt **crypt, u32 method,
 		    const struct qcow_crypt_key *key, struct qcow_crypt *same,
@@ -275,7 +278,7 @@ int qcow_crypt_open(struct qcow_crypt **crypt, u32 method,
 
 /**
  * qcow_crypt_close() - forget an image's key
- * @c: from qcow_crypt_open(), or NULL; this user of it is done
+ * @c: from qcow_crypt_open(), or NULL; this image does not use it any more
  */
 void qcow_crypt_close(struct qcow_crypt *c)
 {
@@ -289,7 +292,7 @@ void qcow_crypt_close(struct qcow_crypt *c)
 }
 
 /**
- * qcow_crypt_sector() - the number by which a sector is encrypted
+ * qcow_crypt_sector() - the number that goes into a sector's vector
  * @c: of the image
  * @pos: bytes into the disk
  * @host: bytes into the file
@@ -321,7 +324,7 @@ static void pos_advance(struct crypt_pos *p, u32 n)
 	}
 }
 
-/* Copy a sector out of somebody's memory or, if not @out, into it. */
+/* Copy a sector out of the caller's memory or, if not @out, into it. */
 static void pos_copy(struct crypt_pos *p, u8 *buf, bool out)
 {
 	u32 left = CRYPT_SECTOR, n, at;
@@ -340,7 +343,7 @@ static void pos_copy(struct crypt_pos *p, u8 *buf, bool out)
 	}
 }
 
-/* The next sector if it is in one piece, in one page, and well aligned. */
+/* The next sector, if it is contiguous, in one page, and aligned. */
 static bool pos_sector(const struct qcow_crypt *c, const struct crypt_pos *p,
 		       struct scatterlist *sg)
 {
@@ -370,7 +373,7 @@ static struct crypt_job *job_get(struct qcow_crypt *c)
 
 static void job_put(struct qcow_crypt *c, struct crypt_job *job)
 {
-	/* Guest data; the next one to have this memory shall not. */
+	/* Wipe guest data: the memory goes to other users. */
 	memzero_explicit(job->sector, sizeof(job->sector));
 	mempool_free(job, c->jobs);
 }
@@ -410,7 +413,7 @@ static int decrypt_sector(struct qcow_crypt *c, struct crypt_job *job,
 	return err;
 }
 
-/* Into @page at @at; a sector that is in pieces is put together there. */
+/* Encrypt into @page at @at; a sector that is not contiguous is put together there. */
 static int encrypt_sector(struct qcow_crypt *c, struct crypt_job *job,
 			  struct crypt_pos *p, struct page *page, u32 at,
 			  u64 sector)
@@ -429,13 +432,12 @@ static int encrypt_sector(struct qcow_crypt *c, struct crypt_job *job,
 }
 
 /**
- * qcow_crypt_decrypt() - decrypt what was read, where it lies
+ * qcow_crypt_decrypt() - decrypt a read in its own memory
  * @c: of the image
- * @fio: its memory: bvec, nr_bvec, skip and len, which is whole sectors
+ * @fio: the memory: bvec, nr_bvec, skip and len, which is whole sectors
  * @sector: qcow_crypt_sector() of the first one
  *
- * Memory may be in pieces of any size. Pages that are there twice hold nothing of use
- * afterwards.
+ * Segments may have any size. A page that is there twice holds garbage afterwards.
  *
  * Context: may sleep, under memalloc_noio_save().
  *
@@ -467,21 +469,26 @@ int qcow_crypt_decrypt(struct qcow_crypt *c, const struct qcow_fio *fio,
 /**
  * struct crypt_piece - a piece of a write, encrypted
  * @nr: pages
- * @bvec: they
+ * @bvec: the pages
  */
 struct crypt_piece {
 	u32 nr;
 	struct bio_vec bvec[CRYPT_PIECE_PAGES];
 };
 
-/* Pages for up to @len bytes, one at least. Return: bytes they are for. */
+/*
+ * Allocate pages for up to @len bytes, at least one page. Return: bytes that they hold.
+ */
 static u32 piece_alloc(struct qcow_crypt *c, struct crypt_piece *piece, u32 len)
 {
 	u32 done = 0, n;
 	struct page *page;
 
 	for (piece->nr = 0; done < len && piece->nr < CRYPT_PIECE_PAGES; done += n) {
-		/* The first is waited for, and comes in the end. */
+		/*
+		 * Only the first page is waited for; the reserve always gives one in
+		 * the end.
+		 */
 		page = piece->nr ? alloc_page(GFP_NOWAIT | __GFP_NOWARN) :
 				   mempool_alloc(c->pages, GFP_NOIO);
 		if (!page)
@@ -521,7 +528,7 @@ static int piece_encrypt(struct qcow_crypt *c, struct crypt_piece *piece,
 	return err;
 }
 
-/* Write @len bytes, or as many as there are pages for. Return: how many. */
+/* Write bytes from @done on, as many as there are pages for. Return: bytes written. */
 static ssize_t piece_write(struct qcow_crypt *c, struct crypt_piece *piece,
 			   const struct qcow_fio *fio, u32 done, u64 sector)
 {
@@ -550,10 +557,9 @@ static ssize_t piece_write(struct qcow_crypt *c, struct crypt_piece *piece,
  * @fio: the transfer, as for qcow_file_io_sync(); whole sectors
  * @sector: qcow_crypt_sector() of the first one
  *
- * Its memory stays as it is.
+ * The memory of @fio does not change.
  *
- * Context: may sleep, under memalloc_noio_save(); needs memory of which there is always
- * enough.
+ * Context: may sleep, under memalloc_noio_save(); its memory comes from reserves.
  *
  * Return: 0 or a negative errno.
  */

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Image files, and reads and writes of the kernel's own memory: direct or through
- * the page cache. Guest data is transferred by file_io.c.
+ * Image files: opening and syncing them, and reads and writes of the kernel's own
+ * memory, direct or through the page cache. meta/ reads and writes all metadata with
+ * these; file_io.c transfers guest data.
  *
- * What lies past the end of a file reads as zeros, data and metadata alike, as
- * in QEMU. A file that became shorter than it was at attach, or when it was last
- * made durable, is damaged, though: zeros would stand where data was.
+ * Bytes past the end of a file read as zeros, data and metadata alike, as in QEMU. But
+ * a file that became shorter than it was at attach, or when it was last made durable,
+ * is damaged: zeros would hide the loss of data.
  */
 #include <linux/blkdev.h>
 #include <linux/file.h>
@@ -37,11 +38,11 @@ bool qcow_file_regular(const struct qcow_file *f)
 }
 
 /*
- * Alignment that direct I/O needs, or 0 if the file has none. Filesystems that
- * do not tell are taken to need that of their device, or a page. Network
- * filesystems, which do not tell and have no device, are given direct I/O only
- * if it is asked for, and never for the kernel's own memory: they may keep
- * references to its pages for longer than the read takes.
+ * Alignment that direct I/O needs, or 0 if the file has none. A filesystem that does
+ * not tell gets the alignment of its device, or a page. A network filesystem, which
+ * does not tell and has no device, gets direct I/O only if the administrator asks for
+ * it, and never for the kernel's own memory: it may keep references to pages for longer
+ * than the read takes.
  */
 static u32 file_dio_align(struct qcow_file *f, bool asked)
 {
@@ -72,14 +73,14 @@ static u32 file_dio_align(struct qcow_file *f, bool asked)
 /**
  * qcow_file_begin_write() - keep freezes of the file's filesystem off
  * @f: the file
- * @nowait: rather fail than wait until one is over
+ * @nowait: fail instead of waiting for the end of a freeze
  *
- * Until qcow_file_end_write(), which may be called by another task and in any context,
- * once the filesystem has completed the write.
+ * Freezes stay off until qcow_file_end_write(), which another task may call, in any
+ * context, once the filesystem has completed the write.
  *
  * Context: may sleep, unless @nowait.
  *
- * Return: whether it may begin.
+ * Return: whether the write may begin.
  */
 bool qcow_file_begin_write(const struct qcow_file *f, bool nowait)
 {
@@ -91,7 +92,7 @@ bool qcow_file_begin_write(const struct qcow_file *f, bool nowait)
 		sb_start_write(sb);
 	else if (!sb_start_write_trylock(sb))
 		return false;
-	/* For lockdep: it need not be this task that lets go. */
+	/* For lockdep: another task may release it. */
 	__sb_writers_release(sb, SB_FREEZE_WRITE);
 	return true;
 }
@@ -112,7 +113,7 @@ void qcow_file_end_write(const struct qcow_file *f)
 	sb_end_write(sb);
 }
 
-/* Read into or write from @iter synchronously; may sleep. */
+/* Read into or write from @iter synchronously. May sleep. */
 static ssize_t file_sync_iter(struct qcow_file *f, u64 pos,
 			      struct iov_iter *iter, bool direct, bool write)
 {
@@ -173,11 +174,11 @@ u32 qcow_file_bvecs(struct bio_vec *bvec, void *buf, size_t len)
 /**
  * qcow_buf_alloc() - get kernel memory for I/O
  * @buf: the result
- * @len: bytes; as much as is wanted: it need not be in a row
+ * @len: bytes, without a limit, as the memory need not be contiguous
  *
- * Context: may sleep; starts no I/O for it.
+ * Context: may sleep; the allocation starts no I/O.
  *
- * Return: 0 or -ENOMEM. Either way qcow_buf_free() gives it back.
+ * Return: 0 or -ENOMEM. Either way the caller calls qcow_buf_free().
  */
 int qcow_buf_alloc(struct qcow_buf *buf, size_t len)
 {
@@ -191,7 +192,7 @@ int qcow_buf_alloc(struct qcow_buf *buf, size_t len)
 }
 
 /**
- * qcow_buf_free() - give back memory
+ * qcow_buf_free() - free memory for I/O
  * @buf: from qcow_buf_alloc(), or all zero
  *
  * Context: may sleep.
@@ -256,11 +257,11 @@ static ssize_t file_pread_some(struct qcow_file *f, u64 pos, void *buf,
 }
 
 /**
- * struct file_bounce - what direct I/O can address around a range that it cannot
+ * struct file_bounce - a range, widened so that direct I/O can address it
  * @start: bytes into the file
  * @head: bytes before the range
- * @size: bytes, the range and what is around it
- * @buf: memory for them
+ * @size: bytes of the widened range
+ * @buf: memory for the widened range
  */
 struct file_bounce {
 	u64 start;
@@ -269,7 +270,7 @@ struct file_bounce {
 	void *buf;
 };
 
-/* Return: 0, with @b->buf to be given to kvfree(); or -ENOMEM. */
+/* Return: 0, and the caller frees @b->buf by kvfree(); or -ENOMEM. */
 static int file_bounce_init(const struct qcow_file *f, struct file_bounce *b,
 			    u64 pos, size_t len)
 {
@@ -299,7 +300,7 @@ static ssize_t file_pread_bounce(struct qcow_file *f, u64 pos, void *buf,
 	return n;
 }
 
-/* Whether direct I/O can address a range, with memory as it is. */
+/* Whether direct I/O can address a range and its memory without a bounce buffer. */
 static bool file_aligned(const struct qcow_file *f, u64 pos, const void *buf,
 			 size_t len)
 {
@@ -308,7 +309,8 @@ static bool file_aligned(const struct qcow_file *f, u64 pos, const void *buf,
 }
 
 /**
- * qcow_file_is_direct() - can direct I/O transfer a piece of kernel memory as it is?
+ * qcow_file_is_direct() - can direct I/O transfer kernel memory without a bounce
+ * buffer?
  * @f: the file
  * @pos: bytes into the file
  * @buf: kmalloc memory
@@ -331,7 +333,7 @@ bool qcow_file_is_direct(const struct qcow_file *f, u64 pos, const void *buf,
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  *
- * Any alignment. What lies past the end of the file is zeros.
+ * Any alignment. Bytes past the end of the file are zeros.
  *
  * Context: may sleep.
  *
@@ -390,8 +392,8 @@ size_t qcow_file_there(const struct qcow_file *f, u64 pos, size_t len)
  * @len: bytes
  * @entry: bytes of an entry
  *
- * As qcow_file_pread(); but if some of it lies before the end of a strict file, those
- * entries that do not are made all ones.
+ * As qcow_file_pread(); but in a strict file that ends inside the range, entries past
+ * its end are made all ones.
  *
  * Return: 0 or the error of reading.
  */
@@ -432,8 +434,8 @@ static int file_pwrite_all(struct qcow_file *f, u64 pos, void *buf, size_t len,
 }
 
 /*
- * As file_pwrite_all(), for a range that direct I/O cannot address. The page
- * cache would do, but not beside direct writes of others to the same page.
+ * As file_pwrite_all(), for a range that direct I/O cannot address. The page cache
+ * could do it, but would undo direct writes of other tasks to the same page.
  */
 static int file_pwrite_bounce(struct qcow_file *f, u64 pos, const void *buf,
 			      size_t len)
@@ -463,8 +465,8 @@ static int file_pwrite_bounce(struct qcow_file *f, u64 pos, const void *buf,
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  *
- * Any alignment. What direct I/O cannot address is read, changed and written: nobody
- * else may write there meanwhile.
+ * Any alignment. A range that direct I/O cannot address is widened, read, changed and
+ * written: no other task may write there meanwhile.
  *
  * Context: may sleep.
  *
@@ -487,7 +489,7 @@ int qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf, size_t len)
 }
 
 /**
- * qcow_file_sync() - make what was written durable
+ * qcow_file_sync() - make all data of a file durable
  * @f: the file
  *
  * Context: may sleep.
@@ -505,13 +507,13 @@ int qcow_file_sync(struct qcow_file *f)
 	err = vfs_fsync(f->file, 1);
 	atomic_dec(&f->busy);
 	memalloc_noio_restore(noio);
-	/* Unless it was truncated meanwhile. */
+	/* Unless the file was truncated meanwhile. */
 	if (!err && size > end)
 		atomic64_cmpxchg(&f->end, end, size);
 	return err;
 }
 
-/* Whether direct I/O works on this file, tried on its first block. */
+/* Try direct I/O on the file's first block. Return: 0; -EOPNOTSUPP; or -ENOMEM. */
 static int file_try_direct(struct qcow_file *f)
 {
 	size_t len = max_t(size_t, f->dio_mask + 1, PAGE_SIZE);
@@ -540,7 +542,7 @@ static int file_set_direct(struct qcow_file *f, enum qcow_direct direct,
 	}
 	if (!err) {
 		f->direct = true;
-		/* Pages left by who looked at it slow direct writes down. */
+		/* Pages that earlier readers left slow direct writes down. */
 		invalidate_mapping_pages(f->file->f_mapping, 0, -1);
 		return 0;
 	}
@@ -577,7 +579,9 @@ static bool file_overwrites(const struct file *file)
 	       inode->i_sb->s_magic == XFS_SUPER_MAGIC;
 }
 
-/* Whether what is being written must not change: somebody may compute sums of it. */
+/*
+ * Whether memory must not change during a write, as lower layers may compute checksums.
+ */
 static bool file_wants_stable(const struct file *file)
 {
 	struct inode *inode = file->f_mapping->host;
@@ -624,15 +628,15 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 }
 
 /**
- * qcow_file_writable() - may it be written?
+ * qcow_file_writable() - can a file be written?
  * @file: an open file
  *
- * Not all that can be opened for writing can be written: pages of hugetlbfs are only
+ * Some files can be opened for writing, but not written: pages of hugetlbfs are only
  * mapped.
  *
  * Context: any.
  *
- * Return: whether it can be written.
+ * Return: whether the file can be written.
  */
 bool qcow_file_writable(const struct file *file)
 {
@@ -640,10 +644,10 @@ bool qcow_file_writable(const struct file *file)
 }
 
 /**
- * qcow_file_be_strict() - from now on, read no zeros past the end
+ * qcow_file_be_strict() - from now on, read no zeros past the end of a file
  * @f: the file, open for reading; no transfer is under way
  *
- * For one whose end may have been cut off.
+ * For a file that may have been cut off.
  */
 void qcow_file_be_strict(struct qcow_file *f)
 {
@@ -652,7 +656,7 @@ void qcow_file_be_strict(struct qcow_file *f)
 }
 
 /**
- * qcow_file_use_cache() - from now on, go through the page cache
+ * qcow_file_use_cache() - from now on, access a file through the page cache
  * @f: the file; no transfer is under way
  */
 void qcow_file_use_cache(struct qcow_file *f)
@@ -665,27 +669,28 @@ void qcow_file_use_cache(struct qcow_file *f)
 }
 
 /**
- * qcow_file_shrunk() - has a file lost what it had at attach, or what was durable?
+ * qcow_file_shrunk() - is a file shorter than at attach, or than its durable length?
  * @f: the file
  *
  * Context: any.
  *
- * Return: whether it has.
+ * Return: whether the file has shrunk.
  */
 bool qcow_file_shrunk(const struct qcow_file *f)
 {
 	u64 end = atomic64_read(&f->end);
 
-	/* It was at least as long before. */
+	/* Look at the length after @end: the file was at least as long before. */
 	smp_rmb();
 	return !f->strict && qcow_file_size(f) < end;
 }
 
 /**
- * qcow_file_close() - let go of a file
+ * qcow_file_close() - close a file
  * @f: from qcow_file_open(), or zeroed; no transfer is under way
  *
- * Locks that others may wait for go with it, so a worker does not leave that for later.
+ * The file's locks go with it, and other programs may wait for them, so a worker does
+ * not put that off.
  *
  * Context: may sleep.
  */

@@ -17,18 +17,18 @@ enum qcow_direct {
  * struct qcow_file - an image or data file, or a block device that holds one
  * @file: the open file, referenced
  * @claim: of a block device
- * @size: bytes it had when it was opened
- * @end: bytes it had when it was last made durable: what lies below must be
- *	readable, what lies above may read as zeros
- * @strict: nothing past its end may be taken for zeros: @end is S64_MAX
+ * @size: bytes of the file when it was opened
+ * @end: bytes of the file when it was last made durable: bytes below must be readable,
+ *	bytes above may read as zeros
+ * @strict: bytes past the end do not read as zeros: @end is S64_MAX
  * @dio_mask: direct I/O needs offsets and lengths with none of these bits
- * @mem_mask: and memory addresses with none of these
+ * @mem_mask: direct I/O needs memory addresses with none of these bits
  * @direct: direct I/O is used where alignment allows
- * @direct_kmem: also for the kernel's own memory
- * @overwrites: what has its space is written in place, with nothing else changed
+ * @direct_kmem: direct I/O is used for the kernel's own memory, too
+ * @overwrites: the filesystem writes allocated space in place, and changes nothing else
  * @stable: direct writes want memory that does not change meanwhile
- * @nowait: reads and writes may be started where they must not sleep
- * @busy: calls of its filesystem that have not returned: of metadata, syncs, space
+ * @nowait: reads and writes may be started in contexts that must not sleep
+ * @busy: calls of the filesystem that have not returned, for metadata, syncs and space
  */
 struct qcow_file {
 	struct file *file;
@@ -46,7 +46,7 @@ struct qcow_file {
 	atomic_t busy;
 };
 
-/* Errors by which filesystems say that they cannot do direct I/O here. */
+/* Errors that filesystems give if they cannot do direct I/O here. */
 static inline bool qcow_file_direct_refused(int err)
 {
 	return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTBLK;

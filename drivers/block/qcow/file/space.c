@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The space that image files take: more of it, and giving it back.
+ * The space that image files take in their filesystem: allocating, zeroing, punching,
+ * truncating. The allocator in meta/, data/zero.c and jobs/ call it for ranges that no
+ * I/O uses.
  */
 #include <linux/bvec.h>
 #include <linux/fs.h>
@@ -11,7 +13,7 @@
 #include "compat/compat.h"
 #include "file/space.h"
 
-/* Zeros to write from, the same memory again and again. */
+/* Zeros to write from; all segments are the same memory. */
 struct bio_vec qcow_zeros[QCOW_ZEROS_BVECS];
 
 static int space_fallocate(struct qcow_file *f, int mode, u64 pos, u64 len)
@@ -26,21 +28,21 @@ static int space_fallocate(struct qcow_file *f, int mode, u64 pos, u64 len)
 	err = vfs_fallocate(f->file, mode, pos, len);
 	atomic_dec(&f->busy);
 	memalloc_noio_restore(noio);
-	/* Files that know nothing of it say so in other words. */
+	/* Files without the operation give various errors. */
 	return err == -ENODEV || err == -ENOTTY ? -EOPNOTSUPP : err;
 }
 
 /**
- * qcow_space_allocate() - have space ready, making the file longer if need be
+ * qcow_space_allocate() - allocate space, making the file longer if need be
  * @f: the file, open for writing
  * @pos: bytes into the file
  * @len: bytes
  *
- * What was not written there reads as zeros.
+ * Bytes that were not written there read as zeros.
  *
  * Context: may sleep.
  *
- * Return: 0, -ENOSPC, -EOPNOTSUPP: it cannot be done on this file; or another error.
+ * Return: 0; -ENOSPC; -EOPNOTSUPP: the file does not support it; or another error.
  */
 int qcow_space_allocate(struct qcow_file *f, u64 pos, u64 len)
 {
@@ -53,7 +55,7 @@ int qcow_space_allocate(struct qcow_file *f, u64 pos, u64 len)
  * @pos: bytes into the file
  * @len: bytes
  *
- * It reads as zeros then.
+ * The range reads as zeros then.
  *
  * Context: may sleep.
  *
@@ -71,7 +73,7 @@ int qcow_space_punch(struct qcow_file *f, u64 pos, u64 len)
  * @pos: bytes into the file
  * @len: bytes
  *
- * Keeps its space.
+ * The range keeps its space.
  *
  * Context: may sleep.
  *
@@ -89,18 +91,18 @@ int qcow_space_zero(struct qcow_file *f, u64 pos, u64 len)
  * @pos: bytes into the file
  * @len: bytes
  *
- * The filesystem is asked; no data is read. It may know less than it could: false says
+ * Asks the filesystem and reads no data. The filesystem may not know: false means
  * nothing.
  *
  * Context: may sleep.
  *
- * Return: whether it is known to be a hole.
+ * Return: whether the range is known to be a hole.
  */
 bool qcow_space_is_hole(struct qcow_file *f, u64 pos, u64 len)
 {
 	loff_t data;
 
-	/* What others cut off was no hole. */
+	/* Bytes that another program cut off were no hole. */
 	if (!qcow_file_regular(f) || pos > S64_MAX - len || qcow_file_shrunk(f))
 		return false;
 	data = vfs_llseek(f->file, pos, SEEK_DATA);
@@ -108,18 +110,17 @@ bool qcow_space_is_hole(struct qcow_file *f, u64 pos, u64 len)
 }
 
 /**
- * qcow_space_renew() - have a piece of the file ready that reads as zeros
+ * qcow_space_renew() - preallocate a piece of the file that reads as zeros
  * @f: the file, open for writing
  * @pos: bytes into the file
- * @len: bytes; nothing of them is in use
+ * @len: bytes, none of them in use
  *
- * A filesystem takes the space in one run and makes the file longer if need be. A block
- * device makes the zeros itself, or refuses: nothing is sent to it that it would have
- * to write.
+ * A filesystem allocates the space in one run and makes the file longer if need be. A
+ * block device makes the zeros itself, or refuses: no data is sent to it.
  *
  * Context: may sleep.
  *
- * Return: as qcow_space_allocate(). After an error some of it may be zeros.
+ * Return: as qcow_space_allocate(). After an error a part of the range may be zeros.
  */
 int qcow_space_renew(struct qcow_file *f, u64 pos, u64 len)
 {
@@ -170,13 +171,13 @@ void qcow_space_exit(void)
 }
 
 /**
- * qcow_space_secure() - see to it that metadata can be written
+ * qcow_space_secure() - make sure that metadata can be written
  * @f: the file
- * @pos: bytes into it
+ * @pos: bytes into the file
  * @len: bytes
  *
- * Nothing is linked to a table for which there is no space, or what was written
- * elsewhere could not be made durable either.
+ * No table is linked before there is space for it. Otherwise a flush would fail for
+ * lack of that space, and with it all other changes.
  *
  * Context: may sleep.
  *

@@ -6,7 +6,7 @@
 
 #include "file/file.h"
 
-/* Zeros to write from. */
+/* A buffer of zeros to write from. */
 #define QCOW_ZEROS_BYTES	SZ_1M
 #define QCOW_ZEROS_ORDER	4
 #define QCOW_ZEROS_BVECS	(QCOW_ZEROS_BYTES >> (PAGE_SHIFT + QCOW_ZEROS_ORDER))
