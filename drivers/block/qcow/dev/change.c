@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changes of an attached image that are not I/O: its size, its chain, its snapshots.
+ * Jobs: changes of an attached image that are not I/O, such as another size, streaming,
+ * snapshots. The ioctls (ctl*.c) start them; jobs/ does their work on images.
  *
- * One at a time for each device, and a device is not taken apart meanwhile. What
- * requests must not see half done happens while its queue is frozen. A worker does
- * it: signals and limits of whoever asked for it would make its I/O fail half way.
+ * A device has one job at a time, and is not taken apart meanwhile. Steps that requests
+ * must not see half done happen while its queue is frozen. A worker does the job, since
+ * signals and limits of the caller would make its I/O fail half way.
  */
 #include <linux/blkdev.h>
 #include <linux/err.h>
@@ -29,7 +30,7 @@ static int change_allowed(struct qcow_device *dev, u64 diskseq,
 			  struct qcow_msg *msg)
 {
 	lockdep_assert_held(&dev->change_mutex);
-	/* A detach changes it first, and then takes the mutex. */
+	/* A detach changes the state first, and then takes the mutex. */
 	if (READ_ONCE(dev->state) != QCOW_DEVICE_LIVE)
 		return -ENODEV;
 	if (diskseq && diskseq != dev->disk->diskseq)
@@ -39,10 +40,7 @@ static int change_allowed(struct qcow_device *dev, u64 diskseq,
 	return qcow_image_stopped(dev->target.image) ? -EIO : 0;
 }
 
-/*
- * Whether the image may be changed now. Return: 0, with dev->change_mutex held;
- * or a negative errno.
- */
+/* Begin a job. Return: 0, with dev->change_mutex held; or a negative errno. */
 static int change_begin(struct qcow_device *dev, u64 diskseq,
 			struct qcow_msg *msg)
 {
@@ -57,16 +55,15 @@ static int change_begin(struct qcow_device *dev, u64 diskseq,
 }
 
 /**
- * qcow_change_hold() - find a device whose image is to be changed
+ * qcow_change_hold() - find the device for a job
  * @which: the device
- * @msg: says why that cannot be
+ * @msg: says why it failed
  *
- * It is not detached, and nobody else changes its image meanwhile.
+ * Until qcow_change_unhold() the device is not detached, and has no other job.
  *
  * Context: may sleep.
  *
- * Return: the device, to be given to qcow_change_unhold(); or an ERR_PTR: -ESTALE: its
- * diskseq is another one.
+ * Return: the device; or an ERR_PTR: -ESTALE: it has another diskseq.
  */
 struct qcow_device *qcow_change_hold(const struct qcow_which *which,
 				     struct qcow_msg *msg)
@@ -90,15 +87,15 @@ void qcow_change_unhold(struct qcow_device *dev)
 }
 
 /**
- * qcow_change_freeze() - wait until no request is under way, and begin none
+ * qcow_change_freeze() - wait until no request is under way, and let none begin
  * @dev: from qcow_change_hold()
  *
- * Until qcow_change_unfreeze() the caller must not wait for anything that a request of
- * this device may be needed for; memory is taken care of.
+ * Until qcow_change_unfreeze() the caller must not wait for anything that may need a
+ * request of this device. Its memory allocations do not.
  *
  * Context: may sleep.
  *
- * Return: to be given to qcow_change_unfreeze().
+ * Return: flags for qcow_change_unfreeze().
  */
 unsigned int qcow_change_freeze(struct qcow_device *dev)
 {
@@ -126,9 +123,8 @@ static void pause_go(struct qcow_pause *base)
 }
 
 /**
- * qcow_change_pause_init() - let lower layers freeze a device's queue
- * @p: to be initialized; @p->base.stop() and @p->base.go() are as qcow_change_freeze()
- *	and qcow_change_unfreeze()
+ * qcow_change_pause_init() - let lower floors freeze a device's queue
+ * @p: the result; @p->base.stop() and @p->base.go() freeze and unfreeze
  * @dev: from qcow_change_hold()
  */
 void qcow_change_pause_init(struct qcow_change_pause *p, struct qcow_device *dev)
@@ -140,10 +136,10 @@ void qcow_change_pause_init(struct qcow_change_pause *p, struct qcow_device *dev
 }
 
 /**
- * qcow_change_io() - what I/O of one's own needs
+ * qcow_change_io() - the context for I/O of a job
  * @dev: the device
  *
- * Return: the I/O, for transfers of a job.
+ * Return: an I/O with the device's image, queues and pool.
  */
 struct qcow_io qcow_change_io(const struct qcow_device *dev)
 {
@@ -176,16 +172,16 @@ static void change_work(struct work_struct *work)
 }
 
 /**
- * qcow_change_run() - have a worker change a device's image
+ * qcow_change_run() - have a worker do a job
  * @dev: from qcow_change_hold()
- * @change: what is done, without waiting for memory that the device could free
+ * @change: the job; it must not wait for memory that writes to the device would free
  *
- * It is told of a signal, of a fatal one unless @change->any_signal, by
- * qcow_image_interrupted(), and waited for all the same.
+ * After a signal, a fatal one unless @change->any_signal, qcow_image_interrupted()
+ * tells the job to end early; the caller waits for that.
  *
  * Context: may sleep.
  *
- * Return: what @change->run() does.
+ * Return: the result of @change->run().
  */
 int qcow_change_run(struct qcow_device *dev, struct qcow_change *change)
 {
@@ -208,7 +204,7 @@ int qcow_change_run(struct qcow_device *dev, struct qcow_change *change)
 	return w.err;
 }
 
-/* Does what a merge could not go on after. */
+/* Do a job that a commit into the backing file excludes. */
 static int change_alone(const struct qcow_which *which,
 			struct qcow_change *change, struct qcow_msg *msg)
 {
@@ -228,14 +224,14 @@ static int change_alone(const struct qcow_which *which,
 /* --- Another size --- */
 
 /**
- * struct change_size - another size, and how a device's users are told of it
+ * struct change_size - a resize
  * @base: for qcow_change_run()
- * @ops: for those who do not know of devices
- * @pause: the queue of the device
+ * @ops: how jobs/resize.c shows the new size
+ * @pause: the device's queue
  * @dev: the device
- * @bytes: the size that is asked for
+ * @bytes: the wanted size
  * @flags: QCOW_RESIZE_*
- * @msg: says why it failed, or what has to be known although it worked
+ * @msg: says why it failed, or warns after a success
  */
 struct change_size {
 	struct qcow_change base;
@@ -247,7 +243,10 @@ struct change_size {
 	struct qcow_msg *msg;
 };
 
-/* The block layer let requests through that end behind it and wait for the thaw. */
+/*
+ * The block layer may have let requests through that end behind the new size; they wait
+ * for the thaw.
+ */
 static void size_show_less(struct change_size *c, sector_t sectors)
 {
 	struct qcow_device *dev = c->dev;
@@ -270,7 +269,7 @@ static int size_show(struct qcow_resize_ops *ops, u64 bytes)
 		set_capacity_and_notify(dev->disk, sectors);
 		return 0;
 	}
-	/* Nobody opens it in between. */
+	/* Keep openers away until the size is shown. */
 	mutex_lock(&dev->disk->open_mutex);
 	if (!disk_openers(dev->disk) || c->flags & QCOW_RESIZE_FORCE) {
 		size_show_less(c, sectors);
@@ -296,7 +295,7 @@ static bool partitions_behind(struct gendisk *disk)
 	return behind;
 }
 
-/* What the partition table says of a smaller disk goes, or the caller is told. */
+/* Remove partitions behind the end of a smaller disk, or warn of them. */
 static void size_partitions(struct change_size *c)
 {
 	struct gendisk *disk = c->dev->disk;
@@ -317,7 +316,7 @@ static void size_partitions(struct change_size *c)
 	qcow_fail(c->msg, 0, "is smaller now, but has partitions that end behind its end: change its partition table, or have it read again by blockdev --rereadpt");
 }
 
-/* A file is as large as it is: of its end the device shows whole sectors. */
+/* A file's size is no multiple of the sector: the device shows whole sectors of it. */
 static int resize_check_size(const struct qcow_device *dev, u64 bytes, bool max,
 			     struct qcow_msg *msg)
 {
@@ -372,15 +371,15 @@ static int resize_run(struct qcow_device *dev, struct qcow_change *base)
  * @which: the device
  * @bytes: the size; with QCOW_RESIZE_MAX, 0
  * @flags: QCOW_RESIZE_*
- * @msg: says why it failed, or what has to be known although it worked
+ * @msg: says why it failed, or warns after a success
  *
  * The device may be used meanwhile.
  *
  * Context: may sleep.
  *
- * Return: 0; -ENODEV: there is none; -EBUSY: it is open, it would become smaller, and
- * QCOW_RESIZE_FORCE is not set; -EINTR: a signal ended it, and @msg says which size it
- * has; or another error.
+ * Return: 0; -ENODEV: there is no such device; -EBUSY: it is open and would become
+ * smaller, and QCOW_RESIZE_FORCE is not set; -EINTR: a signal ended it, and @msg gives
+ * the disk's size; or another error.
  */
 int qcow_change_size(const struct qcow_which *which, u64 bytes, u32 flags,
 		     struct qcow_msg *msg)
@@ -398,7 +397,7 @@ int qcow_change_size(const struct qcow_which *which, u64 bytes, u32 flags,
 
 /* --- Streaming --- */
 
-/* The image is complete: it lets go of its backing files. */
+/* The image is complete: drop its backing files. */
 static int stream_drop_backing(struct qcow_device *dev)
 {
 	struct qcow_image *img = dev->target.image, *backing;
@@ -450,12 +449,12 @@ static int stream_run(struct qcow_device *dev, struct qcow_change *base)
 }
 
 /**
- * qcow_change_stream() - copy what backing files have into the image
+ * qcow_change_stream() - copy the data of backing files into the image
  * @which: the device
- * @bytes: of the disk to look at, at most
- * @done: the result: bytes of the disk that come from no backing file any more
- * @total: the result: bytes of the disk; when @done is as much, the backing files
- *	are no longer part of the chain
+ * @bytes: most bytes of the disk to look at
+ * @done: out: bytes of the disk that come from no backing file any more
+ * @total: out: bytes of the disk; when @done is the same, the backing files are no
+ *	longer part of the chain
  * @msg: says why it failed
  *
  * Context: may sleep.
@@ -479,13 +478,13 @@ int qcow_change_stream(const struct qcow_which *which, u64 bytes, u64 *done,
 /* --- Snapshots --- */
 
 /**
- * struct change_snapshot - what is done with a snapshot
+ * struct change_snapshot - a snapshot operation
  * @base: for qcow_change_run()
- * @apply: the device's users and its queue, to be stopped when a snapshot is applied
- * @queue: the queue alone
+ * @apply: keeps openers away and freezes the queue while a snapshot is applied
+ * @queue: freezes the queue only
  * @dev: the device
  * @op: &enum qcow_snapshot_op
- * @req: what is asked for, and what came of it
+ * @req: argument and result
  * @msg: says why it failed
  */
 struct change_snapshot {
@@ -499,8 +498,8 @@ struct change_snapshot {
 };
 
 /*
- * The kernel finds the partitions of the other disk, before those of the old one can be
- * opened. Some kernels do not look for them when the disk is opened.
+ * Have the kernel find the new partitions before the old ones can be opened. Some
+ * kernels do not look for partitions when the disk is opened.
  */
 static void apply_partitions(struct change_snapshot *c)
 {
@@ -515,7 +514,10 @@ static void apply_partitions(struct change_snapshot *c)
 			  err, c->dev->name);
 }
 
-/* It is another disk, of another size maybe, with other partitions. */
+/*
+ * Tell the block layer and udev of another disk, perhaps with another size and
+ * partitions.
+ */
 static void apply_tell(struct change_snapshot *c)
 {
 	struct qcow_device *dev = c->dev;
@@ -527,13 +529,13 @@ static void apply_tell(struct change_snapshot *c)
 		set_capacity_and_notify(disk, dev->target.sectors);
 	if (dev->flags & QCOW_ATTACH_HIDDEN)
 		return;
-	/* A new number of the disk */
+	/* This gives the disk a new diskseq. */
 	qcow_compat_media_changed(disk);
 	apply_partitions(c);
 	disk_uevent(disk, KOBJ_CHANGE);
 }
 
-/* Nobody has it open, and nobody opens it until it is another disk. */
+/* Make sure that the disk is not open, and keep openers away until apply_go(). */
 static int apply_stop(struct qcow_pause *p)
 {
 	struct change_snapshot *c = container_of(p, struct change_snapshot, apply);
@@ -562,12 +564,12 @@ static int snapshot_apply(struct change_snapshot *c)
 {
 	struct qcow_device *dev = c->dev;
 
-	/* Asked again when it counts; this spares work that would be in vain. */
+	/* This spares useless work; apply_stop() checks again under the lock. */
 	if (disk_openers(dev->disk))
 		return -EBUSY;
 	if (dev->target.offset || dev->sector_size > SECTOR_SIZE)
 		c->req->min_size = dev->target.offset + dev->sector_size;
-	/* It may be another disk all over, of another size. */
+	/* All of the disk may change, and its size. */
 	if (qcow_bitmap_present(dev->target.image))
 		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot tell what a snapshot changes; remove them first");
 	c->req->pause = &c->apply;
@@ -597,14 +599,13 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
  * qcow_change_snapshot() - make, delete or apply a snapshot
  * @which: the device
  * @op: &enum qcow_snapshot_op
- * @req: what is asked for, but for @req->pause, and what came of it
+ * @req: argument, except @req->pause, and result
  * @msg: says why it failed
  *
  * Context: may sleep.
  *
- * Return: 0; -ENODEV: there is no such device; -EBUSY: to apply it, nobody may have the
- * device open; -EINTR: applying it was ended by a signal, and the disk is as it was; or
- * another error.
+ * Return: 0; -ENODEV: there is no such device; -EBUSY: apply, and the device is open;
+ * -EINTR: apply, a signal ended it, and the disk is unchanged; or another error.
  */
 int qcow_change_snapshot(const struct qcow_which *which, u32 op,
 			 struct qcow_snap_request *req, struct qcow_msg *msg)

@@ -9,10 +9,9 @@ struct qcow_device;
 struct qcow_snap_request;
 
 /**
- * struct qcow_change - something that is done to a device's image
- * @run: does it, in a worker. Return: 0 or a negative errno
- * @any_signal: it is interrupted by any signal of whoever asked for it, not only if
- *	that is to be killed
+ * struct qcow_change - a job: a change of a device's image that is not I/O
+ * @run: does the job, in a worker. Return: 0 or a negative errno
+ * @any_signal: any signal to the caller interrupts the job, not only a fatal one
  */
 struct qcow_change {
 	int (*run)(struct qcow_device *dev, struct qcow_change *change);
@@ -20,10 +19,10 @@ struct qcow_change {
 };
 
 /**
- * struct qcow_change_pause - a device's queue, to be frozen for layers without one
- * @base: for them
+ * struct qcow_change_pause - a device's queue, which lower floors can freeze
+ * @base: the interface for lower floors
  * @dev: the device
- * @memflags: from freezing it
+ * @memflags: from freezing the queue
  */
 struct qcow_change_pause {
 	struct qcow_pause base;
@@ -32,10 +31,10 @@ struct qcow_change_pause {
 };
 
 /**
- * struct qcow_which - the device whose image is to be changed
+ * struct qcow_which - the device of a job
  * @index: its number
- * @diskseq: its diskseq, or 0: the device of that number may have any
- * @by: as of qcow_device_get()
+ * @diskseq: its diskseq, or 0: any
+ * @by: as for qcow_device_get()
  */
 struct qcow_which {
 	int index;

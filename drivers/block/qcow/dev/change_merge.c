@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writing an image's data to its backing file, of an attached device: the backing
- * file is opened for writing in place of what was open for reading, and the other
- * way round at the end.
+ * The job of committing an image into its backing file, in steps of ctl_merge.c. The
+ * backing file's object for reading is replaced by one for writing, and the other way
+ * round at the end; jobs/merge.c copies the data.
  */
 #include <linux/blkdev.h>
 #include <linux/err.h>
@@ -14,7 +14,7 @@
 #include "dev/device.h"
 #include "jobs/merge.h"
 
-/* All functions here: in qcow_change_run(). */
+/* All functions here run in qcow_change_run(). */
 
 static struct qcow_image *open_below(struct qcow_device *dev,
 				     struct qcow_merge_request *req,
@@ -30,8 +30,8 @@ static struct qcow_image *open_below(struct qcow_device *dev,
 }
 
 /*
- * The one takes the other's place, while no request is under way. Return: what was
- * there, which nobody uses any more.
+ * Replace the backing image while no request is under way. Return: the old one, which
+ * no I/O uses any more.
  */
 static struct qcow_image *swap_below(struct qcow_device *dev,
 				     struct qcow_image *with,
@@ -59,8 +59,9 @@ static struct qcow_image *swap_below(struct qcow_device *dev,
 }
 
 /*
- * A merge was opened and not started: its caller was killed. The backing file may have
- * tables in memory, which have to be in the file before that is opened once more.
+ * A commit that was opened and not started, since its caller was killed, may have
+ * tables of the backing file in memory: they have to be in the file before it is opened
+ * once more.
  */
 static int finish_unstarted(struct qcow_device *dev, struct qcow_msg *msg)
 {
@@ -74,12 +75,12 @@ static int finish_unstarted(struct qcow_device *dev, struct qcow_msg *msg)
 }
 
 /**
- * qcow_change_merge_open() - have the backing file open for writing
+ * qcow_change_merge_open() - open the backing file for writing
  * @dev: the device, in qcow_change_run()
  * @req: @req->src: the backing file
  * @msg: says why it failed
  *
- * Nothing is written to it yet.
+ * Writes nothing to it yet.
  *
  * Context: may sleep.
  *
@@ -113,15 +114,15 @@ int qcow_change_merge_open(struct qcow_device *dev,
 }
 
 /**
- * qcow_change_merge_start() - the backing file may be written
+ * qcow_change_merge_start() - begin to write the backing file
  * @dev: the device, in qcow_change_run()
- * @req: unused but for its results
+ * @req: only its results are used
  * @msg: says why it failed
  *
  * Context: may sleep.
  *
  * Return: 0; -ENOTCONN: qcow_change_merge_open() has to come first; -EINTR: a signal
- * ended it, and it may be tried again; or another error.
+ * ended the step, which may be tried again; or another error.
  */
 int qcow_change_merge_start(struct qcow_device *dev,
 			    struct qcow_merge_request *req, struct qcow_msg *msg)
@@ -142,7 +143,7 @@ int qcow_change_merge_start(struct qcow_device *dev,
 	return err;
 }
 
-/* What is left, while no request is under way, and then the image is empty. */
+/* Copy the rest while no request is under way, and empty the image. */
 static int merge_finish(struct qcow_merge *m, const struct qcow_io *like,
 			struct qcow_msg *msg)
 {
@@ -157,7 +158,7 @@ static int merge_finish(struct qcow_merge *m, const struct qcow_io *like,
 	return err;
 }
 
-/* While requests wait: a step, if they have to be slowed down, or the end. */
+/* Copy while requests wait: a piece, if they have to be slowed down, or the rest. */
 static int merge_frozen(struct qcow_device *dev, const struct qcow_io *like,
 			struct qcow_msg *msg)
 {
@@ -192,13 +193,13 @@ static int merge_step(struct qcow_device *dev, const struct qcow_io *like,
 /**
  * qcow_change_merge_run() - write some of the image's data to the backing file
  * @dev: the device, in qcow_change_run()
- * @req: how much, and how far it is
+ * @req: the bytes to copy, and the progress
  * @msg: says why it failed
  *
  * Context: may sleep.
  *
- * Return: 0 or a negative errno; -ENOTCONN: it was not started; -EINTR: a signal is
- * pending.
+ * Return: 0 or a negative errno; -ENOTCONN: the commit was not started; -EINTR: a
+ * signal is pending.
  */
 int qcow_change_merge_run(struct qcow_device *dev,
 			  struct qcow_merge_request *req, struct qcow_msg *msg)
@@ -217,7 +218,7 @@ int qcow_change_merge_run(struct qcow_device *dev,
 }
 
 /**
- * qcow_change_merge_close() - have the backing file open for reading only
+ * qcow_change_merge_close() - open the backing file for reading only
  * @dev: the device, in qcow_change_run()
  * @req: @req->src: the backing file
  * @msg: says why it failed
@@ -235,7 +236,7 @@ int qcow_change_merge_close(struct qcow_device *dev,
 	if (!dev->merge)
 		return -ENOTCONN;
 	req->below = true;
-	/* What is open for reading reads tables when it is opened. */
+	/* An image that is opened for reading reads its tables from the file. */
 	err = qcow_merge_flush(dev->merge, dev->merging, msg);
 	if (err)
 		return err;

@@ -8,12 +8,12 @@ struct qcow_device;
 struct qcow_source;
 
 /**
- * struct qcow_merge_request - a step of writing an image's data to its backing file
- * @src: the backing file, if it is opened anew; the format is filled in
- * @bytes: of the disk to look at; more if it is written too fast
+ * struct qcow_merge_request - a step of a commit into the backing file
+ * @src: the backing file, if the step opens it; the step fills in the format
+ * @bytes: bytes of the disk to look at, more if the disk is written too fast
  * @done: out: bytes of the disk that are in the backing file
  * @total: out: bytes of the disk
- * @below: out: a message is about the backing file
+ * @below: out: the message is about the backing file
  */
 struct qcow_merge_request {
 	struct qcow_source *src;

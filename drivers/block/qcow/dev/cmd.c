@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests: from queue_rq to completion.
+ * Requests of the block layer, from queue_rq() to completion. The block layer calls it;
+ * it calls data/, and may not sleep but in its work items.
  *
- * A request is one I/O. Its memory is its bio's table; of a request merged from
- * several bios the tables are joined. Where that takes memory that is not
- * there, and where such a request failed, it is served one bio after the other,
- * so that one bad place does not fail its neighbours.
+ * A request is one I/O. Its memory is its bio's table; a request that was merged from
+ * several bios gets a joined table. Without memory for that, and when a merged request
+ * fails, it is served one bio after the other, so that one bad sector does not fail its
+ * neighbours.
  */
 #include <linux/bio.h>
 #include <linux/blk-mq.h>
@@ -56,7 +57,7 @@ static void cmd_use_bio(struct qcow_cmd *cmd, struct bio *bio)
 		io->nr_bvec++;
 }
 
-/* Joins the tables of a merged request; false: no memory for that. */
+/* Join the tables of a merged request; false: no memory for that. */
 static bool cmd_use_bios(struct qcow_cmd *cmd, struct request *rq)
 {
 	struct qcow_io *io = &cmd->io;
@@ -122,7 +123,7 @@ static void cmd_bio_done(struct qcow_cmd *cmd, struct request *rq)
 	blk_status_t status = errno_to_blk_status(cmd->io.error);
 
 	cmd->space_goal = 0;
-	/* Takes the bio off the request. */
+	/* Take the bio off the request. */
 	if (blk_update_request(rq, status, cmd->io.len))
 		cmd_start_next_bio(cmd, rq);
 	else
@@ -153,7 +154,7 @@ static void cmd_flush_work(struct work_struct *work)
 	cmd_finish(cmd, rq);
 }
 
-/* It ends with everything written so far durable. */
+/* Make all completed writes durable. */
 static void cmd_flush(struct qcow_cmd *cmd, struct request *rq)
 {
 	INIT_WORK(&cmd->flush_work, cmd_flush_work);
@@ -173,7 +174,7 @@ static void cmd_end(struct qcow_cmd *cmd, struct request *rq)
 		cmd_finish(cmd, rq);
 }
 
-/* The same once more, in a worker. */
+/* Try the I/O once more, in a worker. */
 static void cmd_again(struct qcow_cmd *cmd, struct request *rq)
 {
 	if (cmd->by_bio)
@@ -184,7 +185,7 @@ static void cmd_again(struct qcow_cmd *cmd, struct request *rq)
 		qcow_zero(&cmd->io);
 }
 
-/* Whether to try again. What was durably given up when it first failed may help. */
+/* Whether to try again: clusters that were durably released before may become free. */
 static bool cmd_wants_space(struct qcow_cmd *cmd, struct request *rq)
 {
 	struct qcow_alloc *a = cmd->io.image->alloc;
@@ -222,8 +223,8 @@ static void cmd_space_work(struct work_struct *work)
 }
 
 /*
- * There is no space, but some may be about to be given back. That waits for the I/O
- * under way, so it is waited for without any: this I/O has ended. Any context.
+ * There is no space, but reclaim may be about to free some. Reclaim waits for I/O under
+ * way, so this I/O ends before it waits for reclaim. Any context.
  */
 static void cmd_wait_for_space(struct qcow_cmd *cmd, struct request *rq)
 {
@@ -312,7 +313,7 @@ static enum qcow_op cmd_zero_op(const struct request *rq)
 	return rq->cmd_flags & REQ_NOUNMAP ? QCOW_OP_ZERO : QCOW_OP_UNMAP;
 }
 
-/* A flush has no place. */
+/* A flush has no sectors. */
 static bool rq_is_beyond(const struct request *rq, sector_t end)
 {
 	unsigned int sectors = blk_rq_sectors(rq);
@@ -330,9 +331,9 @@ static bool cmd_refused(const struct request *rq)
 }
 
 /*
- * A filesystem that is entered from here may sleep, whatever it was told, so the queue
- * is BLK_MQ_F_BLOCKING; and it is only entered where nobody below could wait for this
- * task (qcow_compat_may_enter()).
+ * The filesystem below may sleep in spite of IOCB_NOWAIT, so the queue is
+ * BLK_MQ_F_BLOCKING, and the filesystem is entered only if no task below could wait for
+ * this one (qcow_compat_may_enter()).
  */
 static blk_status_t cmd_queue_rq(struct blk_mq_hw_ctx *hctx,
 				 const struct blk_mq_queue_data *bd)

@@ -8,20 +8,21 @@
 #include "meta/qcow.h"
 
 /**
- * struct qcow_target - what requests are served from
+ * struct qcow_target - the part of a device that requests use
  * @image: the top of the chain
- * @offset: bytes into its disk where the device begins
- * @sectors: of the device; no request is served beyond. Changes while the queue is
- *	frozen: what was let in before waits for the thaw, and may be beyond then
- * @wq: where work that may sleep is done
- * @write_wq: where writes that may sleep are done
- * @commit_wq: where flushes are done: they wait for writes
- * @comp_wq: where clusters are decompressed
- * @parts: for the I/O
- * @stats: counted here
- * @dead: fail everything
- * @readonly: fail all that would change it: to the block layer a read-only disk is
- *	one that nobody opens for writing, and device-mapper does
+ * @offset: guest offset at which the device begins
+ * @sectors: sectors of the device; requests beyond fail. Changes while the queue is
+ *	frozen: a request that was let in before waits for the thaw, and may be beyond
+ *	then
+ * @wq: queue of reads and sub-requests that may sleep
+ * @write_wq: queue of writes that may sleep
+ * @commit_wq: queue of flushes, which wait for writes
+ * @comp_wq: queue of decompression and decryption
+ * @parts: pool of sub-requests
+ * @stats: counters
+ * @dead: all requests fail
+ * @readonly: requests that write fail. The block layer only refuses to open a read-only
+ *	disk for writing, and device-mapper opens it all the same
  */
 struct qcow_target {
 	struct qcow_image *image;
@@ -42,14 +43,14 @@ struct qcow_target {
  * @io: its I/O
  * @bvecs: a merged request's memory in one table, or NULL
  * @by_bio: the request is served one bio after the other
- * @status: how it ends
- * @space_goal: the round of reclaim after which a write fails for good for lack of
- *	space; 0: it did not fail yet
- * @space_seen: rounds that had ended when it was tried again
+ * @status: the result
+ * @space_goal: the round of reclaim after which a write without space fails for good;
+ *	0: it did not lack space yet
+ * @space_seen: rounds that had ended at the last try
  * @space_limited: @space_until is set
- * @space_until: jiffies; it is not tried again after that
+ * @space_until: jiffies; no try begins after that
  * @space_work: tries again
- * @flush_work: carries a flush out
+ * @flush_work: does a flush
  */
 struct qcow_cmd {
 	struct qcow_io io;

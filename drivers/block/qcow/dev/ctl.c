@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/qcow-control: the ioctls. Arguments are checked here and trusted below.
+ * /dev/qcow-control and its ioctls, called by user space. Arguments are checked here
+ * and trusted below; device.c and change.c do the work.
  */
 #include <linux/capability.h>
 #include <linux/compat.h>
@@ -37,7 +38,7 @@ static u32 ctl_sector_size(const struct qcow_ioc_attach *arg)
 	return arg->sector_size ?: QCOW_SECTOR_SIZE_MIN;
 }
 
-/* The sectors of the device, and its window, which consists of such. */
+/* Check the device's sector size, and its window, which consists of whole sectors. */
 static int ctl_check_window(const struct qcow_ioc_attach *arg, u32 sector_size,
 			    struct qcow_msg *msg)
 {
@@ -146,7 +147,9 @@ static void ctl_put_sources(struct qcow_source *sources, u32 nr)
 	kvfree(sources);
 }
 
-/* Return: the name that the caller gave, to be freed, NULL, or an ERR_PTR. */
+/*
+ * Return: the user's name of a snapshot, which the caller frees; NULL; or an ERR_PTR.
+ */
 static char *ctl_get_snapshot(u64 from, u32 len)
 {
 	char *name;
@@ -219,15 +222,17 @@ static long ctl_attach(const struct file *file, void __user *argp)
 	if (!ret)
 		ret = ctl_do_attach(&arg, file, &msg, &failed);
 	if (ret < 0) {
-		/* Best effort: it has failed anyway. */
+		/* Best effort: the attach has failed anyway. */
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 		put_user((s32)failed, &uarg->msg_image);
 		return ret;
 	}
-	/* It may say something although it worked. */
+	/* A success may have a warning. */
 	if (msg.text[0])
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
-	/* The device is there: a caller that hides its number finds it. */
+	/*
+	 * The device stays, even if its number cannot be written: the user can find it.
+	 */
 	return put_user(arg.diskseq, &uarg->diskseq) ?: put_user(ret, &uarg->index);
 }
 
@@ -248,7 +253,7 @@ static long ctl_detach(const struct file *file, void __user *argp)
 	    arg.flags != QCOW_DETACH_FORCE)
 		return -EINVAL;
 	err = qcow_device_detach(arg.index, file, arg.flags, arg.diskseq, &msg);
-	/* It may say something although it worked. */
+	/* A success may have a warning. */
 	if (err || msg.text[0])
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	return err;
@@ -286,7 +291,7 @@ static long ctl_resize(const struct file *file, void __user *argp)
 		return -EINVAL;
 	which = (struct qcow_which) { arg.index, arg.diskseq, file };
 	err = qcow_change_size(&which, arg.bytes, arg.flags, &msg);
-	/* It may say something although it worked. */
+	/* A success may have a warning. */
 	if (err || msg.text[0])
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	return err;
@@ -353,12 +358,12 @@ static long ctl_snapshot(const struct file *file, void __user *argp)
 	which = (struct qcow_which) { arg.index, arg.diskseq, file };
 	err = qcow_change_snapshot(&which, arg.op, &req, &msg);
 	kfree(name);
-	/* It may say something although it worked. */
+	/* A success may have a warning. */
 	if (err || msg.text[0])
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	if (err)
 		return err;
-	/* It is done, whether that can be told or not. */
+	/* The change is done, even if the result cannot be written. */
 	if (put_user(req.stopped_ns, &uarg->stopped) ||
 	    copy_to_user(uarg->id, req.id, sizeof(req.id)))
 		return -EFAULT;
@@ -394,7 +399,7 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return -ENOTTY;
 }
 
-/* A hidden device goes with who attached it, however that one ended. */
+/* A hidden device goes with its open file, also when a program is killed. */
 static int ctl_release(struct inode *inode, struct file *file)
 {
 	qcow_device_detach_owned(file);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * QCOW_IOC_BITMAP: bitmaps of an attached image.
+ * QCOW_IOC_BITMAP: bitmaps of an attached image. Arguments are checked here;
+ * jobs/bitmap_ops.c changes the bitmaps.
  */
 #include <linux/err.h>
 #include <linux/slab.h>
@@ -161,7 +162,7 @@ static int ctl_check_bitmap(const struct qcow_ioc_bitmap *arg)
 	return 0;
 }
 
-/* Return: the name, to be freed; NULL: none was given; or an ERR_PTR. */
+/* Return: the name, which the caller frees; NULL: there is none; or an ERR_PTR. */
 static char *ctl_bitmap_name(const struct qcow_ioc_bitmap *arg)
 {
 	char *name;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Structures and messages of the ioctls, from and to user space.
- */
+/* Copying structures and messages of the ioctls from and to user space, for ctl*.c. */
 #include <linux/minmax.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -11,14 +9,15 @@
 /**
  * qcow_ctl_copy_in() - read the structure of an ioctl
  * @to: the result
- * @size: bytes of the structure as it is now
+ * @size: bytes of the structure in this version
  * @least: bytes of its first version
- * @from: user's; it begins with its size, and may be shorter or longer than @size
+ * @from: the user's structure; it begins with its size, and may be shorter or longer
+ *	than @size
  *
  * Context: may sleep.
  *
- * Return: 0; -EFAULT; -EINVAL: its size makes no sense; or -E2BIG: it is longer, and
- * its end is not all zeros.
+ * Return: 0; -EFAULT; -EINVAL: its size is invalid; or -E2BIG: it is longer, and its
+ * end is not all zeros.
  */
 int qcow_ctl_copy_in(void *to, size_t size, size_t least,
 		     const void __user *from)
@@ -33,9 +32,10 @@ int qcow_ctl_copy_in(void *to, size_t size, size_t least,
 }
 
 /**
- * qcow_ctl_tell() - say why an ioctl failed, and behind the text its code
- * @to_address: of the user's buffer; 0: there is none
- * @size: bytes of it: the text is cut off, and the code left out, if they do not fit
+ * qcow_ctl_tell() - write a message to user space, and behind its text its code
+ * @to_address: address of the user's buffer; 0: there is none
+ * @size: bytes of the buffer: the text is cut off, and the code left out, if they do
+ *	not fit
  * @msg: the message
  *
  * Context: may sleep.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * QCOW_IOC_FILE: the files that devices consist of.
+ * QCOW_IOC_FILE: the files of devices. Arguments are checked here; device_file.c does
+ * the work.
  */
 #include <linux/err.h>
 #include <linux/fcntl.h>

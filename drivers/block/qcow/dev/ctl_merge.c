@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * QCOW_IOC_COMMIT: writing an image's data to its backing file.
+ * QCOW_IOC_COMMIT: commit into the backing file. Arguments are checked here;
+ * change_merge.c does the steps.
  */
 #include <linux/err.h>
 #include <linux/file.h>
@@ -79,7 +80,7 @@ static int ctl_commit_do(const struct file *file,
 	return err;
 }
 
-/* With the files that were given. */
+/* Take references to the files of the argument, and do the step with them. */
 static int ctl_commit_files(const struct file *file,
 			    const struct qcow_ioc_commit *arg,
 			    struct qcow_merge_request *req, struct qcow_msg *msg)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attached devices: their gendisk, their life from attach to the last close.
+ * Attached devices: their numbers, their gendisk, their life from attach to the last
+ * close. The ioctls (ctl*.c) and jobs (change*.c) find devices here.
  *
- * A device is in the idr under its number from the start of an attach until its
- * disk is gone, so that no number is used twice; with a NULL pointer unless it
- * is live. Its images are closed as soon as the disk is gone, also if somebody
- * still has the dead device open; the structure itself lives until they let go.
+ * A device's number is in the idr from the start of an attach until its disk is gone,
+ * so that no number is used twice; it leads to NULL unless the device is live. The
+ * images are closed as soon as the disk is gone, even if the dead device is still open;
+ * the structure itself lives until the last close.
  */
 #include <linux/blkdev.h>
 #include <linux/delay.h>
@@ -32,7 +33,7 @@
 #define DEVICE_MAX_SECTORS	8192 /* 4 MiB */
 #define DEVICE_MAX_ZERO_SECTORS	BIT(21) /* 1 GiB */
 
-/* How long a detach waits for the files below. */
+/* Time that a detach waits for the files below. */
 #define DEVICE_DETACH_JIFFIES	(10 * HZ)
 
 static DEFINE_IDR(devices);
@@ -40,8 +41,8 @@ static DEFINE_IDR(devices);
 static DEFINE_MUTEX(qcow_devices_lock);
 
 /*
- * Detaches, for it is I/O: signals and limits of whoever asked for it would make it
- * fail. Not a queue that detaching waits for.
+ * Detaches devices. A detach does I/O, which signals and limits of its caller would
+ * make fail; and it destroys the device's own queues.
  */
 static struct workqueue_struct *remove_wq;
 
@@ -63,8 +64,8 @@ void qcow_device_put(struct qcow_device *dev)
 }
 
 /*
- * What requests need; none is under way. Return: 0, or why what was written is
- * not all durable.
+ * Free all that requests use; none is under way. Return: 0, or the error by which some
+ * data is not durable.
  */
 static int device_free_target(struct qcow_device *dev)
 {
@@ -141,7 +142,7 @@ static int device_alloc_index(struct qcow_device *dev, int want,
 	return 0;
 }
 
-/* From here on others find it, or no longer do. */
+/* Let other tasks find a device, or no longer if @ptr is NULL. */
 static void device_publish(struct qcow_device *dev, struct qcow_device *ptr)
 {
 	mutex_lock(&qcow_devices_lock);
@@ -159,13 +160,12 @@ static struct qcow_device *__device_find(int index, const struct file *by)
 /**
  * qcow_device_get() - find a device
  * @index: its number
- * @by: the control node's open file by which it is asked for; a device that goes
- *	with another one is not there
+ * @by: the open file of the control node that the caller uses; hidden devices of other
+ *	ones are not found
  *
  * Context: may sleep.
  *
- * Return: the device, to be given to qcow_device_put(), or NULL; it may be detached at
- * any time.
+ * Return: the device, for qcow_device_put(), or NULL; it may be detached at any time.
  */
 struct qcow_device *qcow_device_get(int index, const struct file *by)
 {
@@ -182,15 +182,16 @@ struct qcow_device *qcow_device_get(int index, const struct file *by)
 /**
  * qcow_device_visit() - call a function for each device
  * @index: the lowest number
- * @visit: the function; it must not sleep for long, and not look for devices. Return:
- *	0 to go on, or what ends the walk
+ * @visit: the function; it must not sleep for long, nor look for devices. Return: 0 to
+ *	go on, or a result that ends the walk
  * @arg: for @visit
  *
- * In ascending order of the numbers. No device is taken apart while @visit looks at it.
+ * Goes in ascending order of numbers. No device is taken apart while @visit looks at
+ * it.
  *
  * Context: may sleep.
  *
- * Return: what ended the walk, or 0.
+ * Return: the result that ended the walk, or 0.
  */
 int qcow_device_visit(int index,
 		      int (*visit)(struct qcow_device *dev, void *arg), void *arg)
@@ -208,14 +209,14 @@ int qcow_device_visit(int index,
 	return ret;
 }
 
-/* Takes a device apart. */
+/* Take a device apart. */
 static void device_remove(struct work_struct *work)
 {
 	struct qcow_device *dev = container_of(work, struct qcow_device,
 					       remove_work);
 	int err, ret;
 
-	/* Who changes the image now ends; nobody begins any more. */
+	/* A running job ends, and none begins any more. */
 	mutex_lock(&dev->change_mutex);
 	mutex_unlock(&dev->change_mutex);
 	dev->leaked = test_bit(QCOW_IMAGE_LEAKED, &dev->target.image->flags);
@@ -237,7 +238,10 @@ static void device_remove(struct work_struct *work)
 	qcow_device_put(dev);
 }
 
-/* Nobody opens it any more. Return: whether it is the caller who has it removed. */
+/*
+ * Begin a detach: no task can open the device any more. Return: false: another task has
+ * begun it.
+ */
 static bool device_leave(struct qcow_device *dev)
 {
 	if (cmpxchg(&dev->state, QCOW_DEVICE_LIVE, QCOW_DEVICE_GOING) !=
@@ -280,10 +284,10 @@ static const struct block_device_operations device_fops = {
 /* --- Attach --- */
 
 /**
- * qcow_device_params() - how images of a device are opened
+ * qcow_device_params() - parameters for opening images of a device
  * @dev: the device
  *
- * Return: as for its first image.
+ * Return: the parameters for its first image.
  */
 struct qcow_params qcow_device_params(const struct qcow_device *dev)
 {
@@ -332,11 +336,12 @@ static int device_open_chain(struct qcow_device *dev,
 }
 
 /**
- * qcow_device_sectors() - how large a device is, by its image's disk
+ * qcow_device_sectors() - size of a device, from the size of its image's disk
  * @dev: the device
- * @bytes: the size of that disk, beyond the device's offset
+ * @bytes: the size of that disk, larger than the device's offset
  *
- * Return: units of 512 bytes, as the block layer counts; whole sectors of the device.
+ * Return: units of 512 bytes, as the block layer counts, in whole sectors of the
+ * device.
  */
 sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes)
 {
@@ -346,7 +351,7 @@ sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes)
 	return round_down(bytes, dev->sector_size) >> SECTOR_SHIFT;
 }
 
-/* Return: the bytes at the end of its window that make no whole sector. */
+/* Return: bytes at the end of the device's window that make no whole sector. */
 static u32 device_tail(const struct qcow_device *dev)
 {
 	u64 bytes = dev->target.image->size - dev->target.offset;
@@ -356,7 +361,7 @@ static u32 device_tail(const struct qcow_device *dev)
 	return bytes & (dev->sector_size - 1);
 }
 
-/* What direct I/O to any file of the chain needs, the device prefers. */
+/* The device prefers the alignment that direct I/O to all files of the chain needs. */
 static void device_set_alignment(const struct qcow_device *dev,
 				 struct queue_limits *lim)
 {
@@ -372,8 +377,8 @@ static void device_set_alignment(const struct qcow_device *dev,
 }
 
 /*
- * Discards give space back in whole units: clusters, which begin at multiples of
- * their size on the image's disk. A device with an offset may begin inside of one.
+ * Discards release whole clusters, which begin at multiples of their size on the
+ * image's disk. A device with an offset may begin inside of one.
  */
 static void device_set_discard(const struct qcow_device *dev,
 			       struct queue_limits *lim)
@@ -401,14 +406,14 @@ static void device_set_limits(const struct qcow_device *dev,
 	if (lim->io_opt < lim->io_min)
 		lim->io_opt = 0;
 	lim->max_hw_sectors = DEVICE_MAX_SECTORS;
-	/* Memory is passed on as it is: no limit of ours. */
+	/* Memory is passed on as it is, so the driver sets no limit. */
 	lim->max_segments = USHRT_MAX;
 	lim->max_segment_size = UINT_MAX;
 	if (!(dev->flags & QCOW_ATTACH_RO))
 		device_set_discard(dev, lim);
 }
 
-/* Whether pages are handed on as they are to who wants them not to change. */
+/* Whether the request's own pages reach a lower layer that needs them not to change. */
 static bool device_stable_writes(const struct qcow_device *dev)
 {
 	const struct qcow_image *img = dev->target.image;
@@ -446,7 +451,7 @@ static int device_alloc_disk(struct qcow_device *dev)
 	disk->fops = &device_fops;
 	disk->private_data = dev;
 	strscpy(disk->disk_name, dev->name, sizeof(disk->disk_name));
-	/* Events of the disk are told to udev, without asking for them. */
+	/* udev gets events of the disk without polling. */
 	disk->events = DISK_EVENT_MEDIA_CHANGE;
 	disk->event_flags = DISK_EVENT_FLAG_UEVENT;
 	if (dev->flags & QCOW_ATTACH_NO_PARTSCAN)
@@ -459,7 +464,7 @@ static int device_alloc_disk(struct qcow_device *dev)
 	return 0;
 }
 
-/* The disk, its partitions and its attributes appear. */
+/* Make the disk, its partitions and its attributes appear. */
 static int device_go_live(struct qcow_device *dev, struct qcow_msg *msg)
 {
 	struct gendisk *disk;
@@ -469,7 +474,7 @@ static int device_go_live(struct qcow_device *dev, struct qcow_msg *msg)
 	if (!err)
 		err = device_add_disk(NULL, dev->disk, qcow_sysfs_groups);
 	if (err) {
-		/* A disk that was never added lets go of its queue only now. */
+		/* A disk that was never added drops its queue only now. */
 		put_disk(dev->disk);
 		dev->disk = NULL;
 		blk_mq_free_tag_set(&dev->tag_set);
@@ -479,7 +484,10 @@ static int device_go_live(struct qcow_device *dev, struct qcow_msg *msg)
 		(u64)get_capacity(dev->disk));
 	__module_get(THIS_MODULE);
 	device_publish(dev, dev);
-	/* In the state below anybody may detach it: it is not touched after that. */
+	/*
+	 * Any task may detach a live device, so this function does not touch it after
+	 * that.
+	 */
 	disk = dev->disk;
 	get_device(disk_to_dev(disk));
 	mutex_lock(&disk->open_mutex);
@@ -520,10 +528,10 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 
 /**
  * qcow_device_attach() - make a block device of an image
- * @attach: what and how; validated
- * @msg: says why it failed, or what has to be known although it worked
+ * @attach: validated arguments
+ * @msg: says why it failed, or warns after a success
  * @failed: the source that @msg is about
- * @diskseq: the result: of its disk
+ * @diskseq: out: the diskseq of its disk
  *
  * Context: may sleep.
  *
@@ -548,7 +556,7 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 		err = device_alloc_disk(dev);
 	if (err)
 		goto free;
-	/* Once it is live another task may detach it. */
+	/* Once the device is live another task may detach it. */
 	index = dev->index;
 	tail = device_tail(dev);
 	*diskseq = dev->disk->diskseq;
@@ -569,7 +577,7 @@ put:
 
 /* --- Detach --- */
 
-/* Decides what a detach does. Return: 0: remove it now; 1: at its last close. */
+/* Decide on a detach. Return: 0: remove the device now; 1: at its last close. */
 static int device_may_go(struct qcow_device *dev, u32 flags)
 {
 	lockdep_assert_held(&dev->disk->open_mutex);
@@ -583,8 +591,8 @@ static int device_may_go(struct qcow_device *dev, u32 flags)
 }
 
 /*
- * The block layer holds disk->open_mutex while it writes what is dirty at the last
- * close, which may last. Return: 0, -EBUSY after the time @until, or -EINTR.
+ * The block layer holds disk->open_mutex while it writes dirty pages at the last close,
+ * which may take long. Return: 0, -EBUSY after the time @until, or -EINTR.
  */
 static int device_lock_open(struct qcow_device *dev, unsigned long until)
 {
@@ -599,8 +607,8 @@ static int device_lock_open(struct qcow_device *dev, unsigned long until)
 }
 
 /*
- * Return: 0: it is on its way, to dev->removed; 1: that will be at the last close;
- * -ENODEV: somebody else detaches it, or it is not live yet; or as
+ * Return: 0: the detach has begun, and completes dev->removed; 1: it will begin at the
+ * last close; -ENODEV: another task detaches the device, or it is not live yet; or as
  * qcow_device_detach().
  */
 static int device_begin_detach(struct qcow_device *dev, u32 flags,
@@ -626,7 +634,9 @@ static int device_begin_detach(struct qcow_device *dev, u32 flags,
 	return 0;
 }
 
-/* Say what is waited for; nothing, if the images are being closed. */
+/*
+ * Name the file that the detach waits for, unless the images are being closed already.
+ */
 static int device_still_going(struct qcow_device *dev, struct qcow_msg *msg)
 {
 	int err;
@@ -640,7 +650,7 @@ static int device_still_going(struct qcow_device *dev, struct qcow_msg *msg)
 	return err;
 }
 
-/* Return: how it was removed. */
+/* Return: the result of the detach. */
 static int device_say_removed(const struct qcow_device *dev, struct qcow_msg *msg)
 {
 	if (!dev->leaked || dev->remove_err)
@@ -648,7 +658,7 @@ static int device_say_removed(const struct qcow_device *dev, struct qcow_msg *ms
 	return qcow_fail(msg, 0, "is detached, but space of what was being deleted is leaked; have it back with qcowctl check --repair=leaks IMAGE");
 }
 
-/* Return: how it was removed; or -EINPROGRESS or -EINTR. */
+/* Return: the result of the detach; or -EINPROGRESS or -EINTR. */
 static int device_wait_removed(struct qcow_device *dev, unsigned long until,
 			       struct qcow_msg *msg)
 {
@@ -663,19 +673,20 @@ static int device_wait_removed(struct qcow_device *dev, unsigned long until,
 /**
  * qcow_device_detach() - remove a device
  * @index: its number
- * @by: as of qcow_device_get()
+ * @by: as for qcow_device_get()
  * @flags: QCOW_DETACH_*
- * @diskseq: of its disk; 0: any
- * @msg: says why it failed, or what there is to do after a success
+ * @diskseq: the diskseq of its disk; 0: any
+ * @msg: says why it failed, or warns after a success
  *
- * One that is being detached is waited for as well.
+ * Also waits for a device that another task is detaching.
  *
  * Context: may sleep.
  *
- * Return: 0; -ENODEV: there is none; -ESTALE: another one has its number; -EBUSY: it is
- * open and @flags are 0; -EIO: it is removed, but what was written since the last flush
- * is lost; -EINPROGRESS: it is being removed, which takes longer than ten seconds;
- * -EINTR: so it is, and a task that is to be killed does not wait for it.
+ * Return: 0; -ENODEV: there is no such device; -ESTALE: another device has its number;
+ * -EBUSY: it is open and @flags are 0; -EIO: it is removed, but writes since the last
+ * flush are lost; -EINPROGRESS: it is being removed, which takes longer than ten
+ * seconds; -EINTR: it is being removed, and the caller, which is being killed, does not
+ * wait for that.
  */
 int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
 		       struct qcow_msg *msg)
@@ -699,8 +710,8 @@ int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
 }
 
 /*
- * Return: the first device of @owner with a number from @index on, which that is
- * then, to be given to qcow_device_put(); or NULL.
+ * Return: the first device of @owner with a number from @index on, for
+ * qcow_device_put(), and its number in @index; or NULL.
  */
 static struct qcow_device *device_next_owned(const struct file *owner,
 					     int *index)
@@ -718,14 +729,14 @@ static struct qcow_device *device_next_owned(const struct file *owner,
 }
 
 /**
- * qcow_device_detach_owned() - remove the devices that go with an open file
- * @owner: of the control node; nothing can be attached through it any more
+ * qcow_device_detach_owned() - remove the hidden devices of an open file
+ * @owner: an open file of the control node, through which no device can be attached any
+ *	more
  *
- * Nobody can have them open. One that is being detached is left to who does that; one
- * whose files do not answer goes by itself. What is lost by it is said in the kernel's
- * log.
+ * They cannot be open. A device that another task is detaching is left to that task; a
+ * device whose files do not answer goes by itself. The kernel log reports lost writes.
  *
- * Context: may sleep, ten seconds for each.
+ * Context: may sleep, up to ten seconds for each device.
  */
 void qcow_device_detach_owned(const struct file *owner)
 {
@@ -746,9 +757,9 @@ void qcow_device_detach_owned(const struct file *owner)
 /* --- Status --- */
 
 /**
- * qcow_device_status() - say what a device is and did
+ * qcow_device_status() - describe a device and count its work
  * @index: its number
- * @by: as of qcow_device_get()
+ * @by: as for qcow_device_get()
  * @st: zeroed; the result
  *
  * Context: may sleep.

@@ -5,17 +5,17 @@
 #include "dev/device_state.h"
 
 /**
- * struct qcow_attach - what to attach, and how
+ * struct qcow_attach - arguments of an attach
  * @sources: the chain, top first
  * @nr_sources: at least 1
  * @flags: QCOW_ATTACH_*
  * @index: N of /dev/qcowN, or -1
  * @snapshot: id or name of the snapshot to show; or NULL
- * @offset: bytes into the disk where the device begins
- * @size_limit: bytes the device has at most, 0: no limit
+ * @offset: guest offset at which the device begins
+ * @size_limit: most bytes of the device, 0: no limit
  * @sector_size: bytes of a logical sector
  * @cache_bytes: limit of each image's metadata cache
- * @owner: the control node's open file that the device goes with, or NULL
+ * @owner: the open file of the control node that a hidden device belongs to, or NULL
  */
 struct qcow_attach {
 	const struct qcow_source *sources;

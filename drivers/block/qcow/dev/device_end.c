@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The part of a detach that waits for the files below, which may not answer.
+ * The part of a detach that waits for the files below, which may not answer. device.c
+ * calls it.
  *
- * All of it is done by the worker that removes the device, before del_gendisk(), and
- * with no lock held: the disk is still there to be looked at, and nothing else waits
- * for it.
+ * The worker that removes the device does all of it before del_gendisk(), and holds no
+ * lock: the disk is still visible, and no other task waits for the files.
  */
 #include <linux/delay.h>
 #include <linux/minmax.h>
@@ -14,13 +14,13 @@
 #include "dev/device_end.h"
 #include "meta/commit.h"
 
-/* Milliseconds between two looks at the requests under way, at most. */
+/* Most milliseconds between two looks at the requests under way. */
 #define DETACH_LOOK_MS	100
 
 /**
  * struct detach_requests - requests under way
- * @nr: how many
- * @file: a file that one of them reads or writes; only compared. NULL: not known
+ * @nr: their number
+ * @file: a file that one of them reads or writes; only compared. NULL: unknown
  */
 struct detach_requests {
 	unsigned int nr;
@@ -46,7 +46,7 @@ static struct detach_requests detach_count(struct qcow_device *dev)
 	return requests;
 }
 
-/* New requests fail from now on; those that a filesystem below has are waited for. */
+/* Fail new requests from now on, and wait for those that a filesystem below has. */
 static void detach_drain(struct qcow_device *dev)
 {
 	unsigned int ms = 1;
@@ -58,12 +58,12 @@ static void detach_drain(struct qcow_device *dev)
 }
 
 /**
- * qcow_device_finish() - wait for a device's I/O, and write what its image has left
- * @dev: nobody changes its image any more; later requests fail
+ * qcow_device_finish() - wait for a device's I/O, and flush its images
+ * @dev: the device, on which no job runs any more; later requests fail
  *
- * Context: may sleep for as long as the files below take.
+ * Context: may sleep, as long as the files below take.
  *
- * Return: 0, or the error by which what was written since the last flush is lost.
+ * Return: 0, or the error by which writes since the last flush are lost.
  */
 int qcow_device_finish(struct qcow_device *dev)
 {
@@ -75,11 +75,14 @@ int qcow_device_finish(struct qcow_device *dev)
 	for (img = dev->target.image; img; img = img->backing)
 		if (img->alloc)
 			qcow_commit_stop(img->alloc);
-	/* A merge has to be ended before its images are closed. */
+	/* A commit has to be ended before its images are closed. */
 	return dev->merge ? 0 : qcow_image_finish_chain(dev->target.image);
 }
 
-/* Whether an image has a file that is waited for: @file, or any if that is NULL. */
+/*
+ * Whether the detach waits for a file of an image: for @file, or for any if that is
+ * NULL.
+ */
 static bool detach_waits_for(const struct qcow_image *img, const struct qcow_file *file)
 {
 	if (file)
@@ -88,8 +91,8 @@ static bool detach_waits_for(const struct qcow_image *img, const struct qcow_fil
 }
 
 /*
- * The label of the image whose file is waited for, device and all. Return: whether it
- * is known.
+ * Copy the label of the image whose file the detach waits for, with the device's name.
+ * Return: whether it is known.
  */
 static bool detach_label(struct qcow_device *dev, const struct qcow_file *file,
 			 char *label, size_t size)
@@ -107,8 +110,8 @@ static bool detach_label(struct qcow_device *dev, const struct qcow_file *file,
 }
 
 /**
- * qcow_device_say() - say what a detach waits for
- * @dev: being detached; its images are there
+ * qcow_device_say() - name the requests and the file that a detach waits for
+ * @dev: being detached, with its images still open
  * @msg: says it
  *
  * Context: may sleep.

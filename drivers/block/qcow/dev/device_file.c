@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The files that devices consist of: opening one anew, and finding the device of a file.
+ * The files of devices: opening one anew, and finding the device of a file. ctl_file.c
+ * calls it.
  *
- * No name is looked up. A file is the same file if the inode is, and a block device if
- * the device is, by whatever node it was opened.
+ * It looks up no name. Two files are the same if their inodes are, and two block
+ * devices if their device numbers are, also if they were opened by different nodes.
  */
 #include <linux/blkdev.h>
 #include <linux/cred.h>
@@ -18,11 +19,11 @@
 #include "dev/device_file.h"
 
 /**
- * struct device_look - what is looked for in a device
- * @arg: what the ioctl asks for, and its result
- * @by: as of qcow_device_get()
- * @file: find: the file
- * @path: open: of the file that was found, referenced
+ * struct device_look - a search for a file or a device
+ * @arg: argument and result of the ioctl
+ * @by: as for qcow_device_get()
+ * @file: find: the file to look for
+ * @path: open: path of the file that was found, referenced
  * @host: open: the inode that has the file's data, referenced
  */
 struct device_look {
@@ -33,7 +34,7 @@ struct device_look {
 	struct inode *host;
 };
 
-/* The image of a number; under dev->chain_lock. */
+/* The image with a number in the chain. Under dev->chain_lock. */
 static struct qcow_image *device_image(struct qcow_device *dev, u32 number)
 {
 	struct qcow_image *img = dev->target.image;
@@ -44,7 +45,7 @@ static struct qcow_image *device_image(struct qcow_device *dev, u32 number)
 	return img;
 }
 
-/* The file of an image, or its external data file. Return: it, or NULL. */
+/* Return: the file of an image, or its external data file; or NULL. */
 static struct file *image_file(const struct qcow_image *img, bool data)
 {
 	if (!img)
@@ -104,8 +105,8 @@ static int visit_to_take(struct qcow_device *dev, void *arg)
 }
 
 /*
- * The node of a block device may lead to another disk by now, if the one that is
- * attached was unplugged.
+ * The node of a block device may lead to another disk by now, if the attached one was
+ * unplugged.
  */
 static struct file *open_taken(const struct device_look *look)
 {
@@ -121,14 +122,14 @@ static struct file *open_taken(const struct device_look *look)
 
 /**
  * qcow_device_open_file() - open a file of a device anew, for reading
- * @arg: which: @index, @image, QCOW_FILE_DATA in @flags, and @diskseq; filled with what
- *	is known of it
- * @by: as of qcow_device_get()
+ * @arg: @index, @image, QCOW_FILE_DATA in @flags, and @diskseq give the file; the
+ *	result
+ * @by: as for qcow_device_get()
  *
- * Context: may sleep, as long as the filesystem takes to open a file.
+ * Context: may sleep, as long as the filesystem takes to open the file.
  *
  * Return: the open file; or an ERR_PTR: -ENODEV: there is no such device; -ESTALE: it
- * has another diskseq; -ENOENT: it has no such file; or why the file cannot be opened.
+ * has another diskseq; -ENOENT: it has no such file; or the error of opening the file.
  */
 struct file *qcow_device_open_file(struct qcow_ioc_file *arg,
 				   const struct file *by)
@@ -155,7 +156,10 @@ static bool is_same_file(const struct file *attached, const struct file *file)
 	if (S_ISBLK(inode->i_mode))
 		return S_ISBLK(host->i_mode) &&
 		       I_BDEV((struct inode *)host)->bd_dev == inode->i_rdev;
-	/* The second is for filesystems that lie upon others, and their files below. */
+	/*
+	 * The mappings are compared for filesystems stacked upon others: both may name
+	 * one file.
+	 */
 	return inode == file_inode(attached) || file->f_mapping->host == host;
 }
 
@@ -192,13 +196,13 @@ static int visit_to_find(struct qcow_device *dev, void *arg)
 /**
  * qcow_device_find_file() - find the device that a file belongs to
  * @arg: @index: the lowest number to look at; the result
- * @by: as of qcow_device_get(), but that devices of others are found, too, and
- *	QCOW_FILE_HIDDEN says so
+ * @by: as for qcow_device_get(), but hidden devices of others are found, too, and get
+ *	QCOW_FILE_HIDDEN
  * @file: the file
  *
  * Context: may sleep.
  *
- * Return: 0, or -ENOENT: there is none.
+ * Return: 0, or -ENOENT: no device has the file.
  */
 int qcow_device_find_file(struct qcow_ioc_file *arg, const struct file *by,
 			  const struct file *file)

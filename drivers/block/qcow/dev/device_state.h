@@ -26,34 +26,34 @@ enum qcow_device_state {
 
 /**
  * struct qcow_device - an attached device
- * @ref: one while attached, one for each opener
- * @target: what requests are served from
- * @disk: the block layer's side
- * @tag_set: its requests
+ * @ref: one reference while attached, one for each opener
+ * @target: the part that requests use
+ * @disk: the block layer's disk
+ * @tag_set: the disk's requests
  * @index: the N of /dev/qcowN
  * @flags: QCOW_ATTACH_*
  * @format: &enum qcow_format of the attached image
  * @depth: images in the chain
  * @cache_bytes: limit of each image's metadata cache
- * @snapshot: id or name of the snapshot that it shows; or NULL
+ * @snapshot: id or name of the snapshot that the device shows; or NULL
  * @name: qcowN
- * @state: see there
+ * @state: &enum qcow_device_state
  * @lazy: detach at the last close; under disk->open_mutex
- * @forced: it is detached while it may be open
- * @chain_lock: protects the backing files in the chain and @depth from who looks at
- *	them without being a request
- * @size_limit: bytes of the image's disk that it shows at most, 0: all
- * @sector_size: bytes of a logical sector; the device has whole ones alone
- * @remove_work: detaches it
- * @removed: that is done
- * @remove_err: how: 0, or -EIO: what was written since the last flush is lost
- * @leaked: a change that the removal cut short has leaked clusters of the image
- * @owner: the control node's open file that it goes with, or NULL; only compared
- * @merge: what it has is being written to its backing file, or NULL; under
- *	@change_mutex
- * @merging: the backing file is written
- * @ending: QCOW_ENDING_*: changes of the image that take long come to an end
- * @change_mutex: one change of the image at a time; detaching waits for it. Taken
+ * @forced: the device is detached while it may be open
+ * @chain_lock: protects the backing files in the chain and @depth for readers other
+ *	than requests
+ * @size_limit: most bytes of the image's disk that the device shows, 0: all
+ * @sector_size: bytes of a logical sector; the device has whole sectors only
+ * @remove_work: detaches the device
+ * @removed: completed when the device is detached
+ * @remove_err: result of the detach: 0, or -EIO: writes since the last flush are lost
+ * @leaked: a job that the detach ended early has leaked clusters of the image
+ * @owner: the open file of the control node that a hidden device belongs to, or NULL;
+ *	only compared
+ * @merge: the commit into the backing file, or NULL; under @change_mutex
+ * @merging: the commit has begun to write the backing file
+ * @ending: QCOW_ENDING_*: jobs have to end early
+ * @change_mutex: held by the one job on the device; detaching waits for it. Taken
  *	before disk->open_mutex
  */
 struct qcow_device {
@@ -83,7 +83,7 @@ struct qcow_device {
 	struct qcow_merge *merge;
 	bool merging;
 	unsigned long ending;
-	/* Held while the image is changed by other means than I/O. */
+	/* Held by a job. */
 	struct mutex change_mutex;
 };
 

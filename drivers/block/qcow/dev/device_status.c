@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The status of a device: its properties, its state, and its counters.
+ * The status of a device: its properties, its state, and its counters, for the ioctl
+ * and sysfs. It changes nothing.
  */
 #include <linux/blkdev.h>
 #include <linux/percpu.h>
@@ -15,7 +16,7 @@
  *
  * Does not sleep.
  *
- * Return: whether it was.
+ * Return: whether damage was met.
  */
 bool qcow_device_damaged(struct qcow_device *dev)
 {
@@ -59,7 +60,7 @@ static u64 device_cache_used(struct qcow_device *dev)
 
 /**
  * qcow_device_fill_status() - describe a device and count its work
- * @dev: the device, which is not taken apart meanwhile
+ * @dev: the device, which the caller keeps from being taken apart
  * @st: zeroed; the result
  *
  * Does not sleep.

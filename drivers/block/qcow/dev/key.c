@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Keys to encrypted images, out of the keyrings of whoever attaches them.
+ * Keys to encrypted images, out of the keyrings of the task that attaches them. ctl.c
+ * calls it during an attach.
  *
- * A key of type "logon" can be read by the kernel only. Its bytes are in no
- * ioctl structure, and the copy made here goes when the attach ends; what is
- * left is inside the crypto API.
+ * Only the kernel can read a key of type "logon". Its bytes are in no ioctl structure,
+ * and the copy made here is wiped when the attach ends; after that only the crypto API
+ * has the key.
  */
 #include <linux/err.h>
 #include <linux/slab.h>
@@ -15,7 +16,9 @@
 #include "compat/compat.h"
 #include "dev/key.h"
 
-/* A string of userspace's, not NUL-terminated there, without any NUL. */
+/*
+ * Copy a string from user space, which has no NUL there, neither inside nor at its end.
+ */
 static int key_copy_string(char *to, u32 len, u64 from)
 {
 	if (copy_from_user(to, u64_to_user_ptr(from), len))
@@ -43,13 +46,13 @@ static int key_find(struct qcow_crypt_key *key, const char *description,
 }
 
 /**
- * qcow_key_get() - get the key that comes with an image, if one does
- * @image: from userspace; its other fields do not matter here
+ * qcow_key_get() - get the key of an image, if it has one
+ * @image: from user space; only its key and cipher matter
  * @msg: says why it failed
  *
  * Context: may sleep.
  *
- * Return: a key for qcow_key_put(), NULL: there is none; or an ERR_PTR.
+ * Return: a key for qcow_key_put(); NULL: there is none; or an ERR_PTR.
  */
 struct qcow_crypt_key *qcow_key_get(const struct qcow_ioc_image *image,
 				    struct qcow_msg *msg)

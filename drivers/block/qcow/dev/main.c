@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The module: what is set up and taken down, in order.
- */
+/* The module: the order of set-up and removal. */
 #include <linux/module.h>
 
 #include "data/part.h"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /sys/block/qcowN/qcow/: one value a file. Documentation/ABI describes them.
+ * The attributes in /sys/block/qcowN/qcow/, one value a file. Documentation/ABI
+ * describes them.
  *
- * The files are gone before a device's images are closed.
+ * device.c removes the files with the disk, before it closes the images.
  */
 #include <linux/blkdev.h>
 #include <linux/fs.h>
@@ -40,7 +41,7 @@ static ssize_t format_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(format);
 
-/* The image's author chose it: only what is printable is shown. */
+/* The image's author chose the name: unprintable characters are escaped. */
 static ssize_t snapshot_show(struct device *dev, struct device_attribute *attr,
 			     char *buf)
 {
