@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Clusters of an image that is written: reservation, and what must not be hit.
+ * Allocation of clusters in an image that is written: search, reservation,
+ * preallocation. Allocating writes (data/), L2 tables (link.c) and makers of tables
+ * call it; it changes refcounts, but no L1 or L2 entry.
  *
- * Clusters are taken from the refcounts in batches and handed out from memory.
- * What is reserved when power fails is leaked, no more. The space of a batch is
- * taken in one run, and what was not used is given back when the image is closed.
+ * Clusters are taken from the refcounts in batches and handed out from memory. A power
+ * cut leaks the reserved ones, no more. The space of a batch is preallocated in one
+ * run; closing the image gives unused space back.
  *
- * Section "Host cluster management" of the specification. Version 1 knows nothing
- * of what is used: what lies behind the end of the file is free, nothing else.
+ * Section "Host cluster management" of the specification. Version 1 has no refcounts:
+ * space behind the end of the file is free, and nothing else.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -29,9 +31,9 @@
 /* --- Space --- */
 
 /*
- * Let the file reach up to @end. Its last byte is allocated rather than the size set:
- * that can never cut off what others are writing there. Where it does not work,
- * writes make the file longer themselves.
+ * Make the file reach up to @end. Allocating its last byte, unlike setting the size,
+ * can never cut off data that is being written there. Where it does not work, writes
+ * make the file longer themselves.
  */
 static void __grow_file(struct qcow_alloc *a, u64 end)
 {
@@ -48,11 +50,10 @@ static void __grow_file(struct qcow_alloc *a, u64 end)
 }
 
 /*
- * Take the space of clusters that were just reserved, in one run: the host's file
- * stays in one piece, and its filesystem need not look for space with each cluster.
- * If there is no room for a run, what was taken of it goes back, because metadata or
- * other files may need it, and the clusters are holes.
- * Return: whether they read as zeros.
+ * Preallocate the space of clusters that were just reserved, in one run: the file stays
+ * in one piece, and its filesystem need not search for each cluster. If there is no
+ * room for a run, the space that was taken goes back, because metadata or other files
+ * may need it, and the clusters are holes. Return: whether they read as zeros.
  */
 static bool __renew(struct qcow_alloc *a, u64 first, u32 nr)
 {
@@ -75,7 +76,10 @@ static bool __renew(struct qcow_alloc *a, u64 first, u32 nr)
 	return !err || !qcow_space_punch(f, pos, len);
 }
 
-/* Clusters of the file up to the last used one, if that is among @first to @end. */
+/*
+ * Return: the end of the last used cluster, if that is between @first and @end; or
+ * @first.
+ */
 static u64 used_clusters(struct qcow_alloc *a, u64 first, u64 end)
 {
 	bool found = false;
@@ -95,10 +99,10 @@ static u64 used_clusters(struct qcow_alloc *a, u64 first, u64 end)
 }
 
 /**
- * qcow_alloc_trim() - cut off what the file has behind the last used cluster
- * @a: of the image; nothing is under way, all is committed
+ * qcow_alloc_trim() - cut the file off behind the last used cluster
+ * @a: of the image; no I/O is under way, and all is flushed
  *
- * What fails is left as it is: the file is just longer.
+ * A failure leaves the file longer, and does no other harm.
  *
  * Context: may sleep.
  */
@@ -110,15 +114,15 @@ void qcow_alloc_trim(struct qcow_alloc *a)
 
 	if (a->reserve.file_end == U64_MAX || end <= before)
 		return;
-	/* What is in use cannot be told by refcounts. */
+	/* With strays, refcounts do not tell which clusters are in use. */
 	if (qcow_stray_any(a))
 		return;
-	/* Something lies behind all that was handed out: not ours to cut, either. */
+	/* Another program wrote behind all clusters that were handed out. */
 	if (end > max(a->reserve.file_end, a->search.fresh << bits))
 		return;
 	used = used_clusters(a, DIV_ROUND_UP_ULL(before, cluster),
 			     DIV_ROUND_UP_ULL(end, cluster));
-	/* What was there before is not ours to cut. */
+	/* Keep the length that the file had at attach. */
 	used = max(used << bits, before);
 	if (used < end && qcow_space_truncate(&a->img->file, used))
 		return;
@@ -135,11 +139,11 @@ static void __return_run(struct qcow_alloc *a, struct qcow_run *run)
 }
 
 /**
- * __qcow_alloc_unreserve() - have none of some clusters reserved
+ * __qcow_alloc_unreserve() - make sure that a cluster is not reserved
  * @a: of the image
- * @cluster: one of them
+ * @cluster: number of the cluster
  *
- * If it is reserved, all that is reserved is free again, as far as refcounts tell.
+ * If it is reserved, the whole reserved run goes back to the refcounts.
  *
  * Context: under a->lock. May sleep.
  */
@@ -153,8 +157,8 @@ void __qcow_alloc_unreserve(struct qcow_alloc *a, u64 cluster)
 }
 
 /*
- * A volume may have been extended, or made smaller, since it was last looked at.
- * What is reserved behind its end is given back: no write could get there.
+ * A block device may have grown or shrunk since the last look. Clusters reserved behind
+ * its end are given back: no write could reach them.
  */
 static void __follow_volume(struct qcow_alloc *a)
 {
@@ -182,7 +186,7 @@ static int __take_end(struct qcow_alloc *a, u32 nr, u64 *first)
 	return 0;
 }
 
-/* Nothing that is free may hold metadata: refcounts that say so are wrong. */
+/* A free cluster must not hold metadata; if it does, its refcount is wrong. */
 static int __check_free(struct qcow_alloc *a, u64 cluster, u32 nr)
 {
 	u32 i;
@@ -211,7 +215,7 @@ static int __find_free(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
 		if (err)
 			return err;
 		if (!covered) {
-			/* To the next block. */
+			/* Go on with the next block. */
 			cluster = qcow_refcount_next_block(a, cluster);
 			continue;
 		}
@@ -227,7 +231,7 @@ static int __find_free(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
 	return __check_free(a, cluster, *got);
 }
 
-/* Up to @want clusters in a row are in use from now on. */
+/* Take up to @want clusters in a row from the refcounts. */
 static int __take_counted(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
 {
 	u32 n;
@@ -278,30 +282,31 @@ static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 {
 	*first = a->reserve.run.next;
 	*got = min_t(u64, want, a->reserve.run.end - a->reserve.run.next);
-	/* One answer for all of them. */
+	/* @fresh has to hold for all of them. */
 	if (!a->reserve.zeroed && *first < a->search.fresh && *first + *got > a->search.fresh)
 		*got = a->search.fresh - *first;
 	*fresh = a->reserve.zeroed || *first >= a->search.fresh;
 	a->reserve.run.next += *got;
-	/* What was handed out once is not fresh again. */
+	/* Clusters that were handed out once are not fresh again. */
 	__qcow_search_taken(&a->search, a->reserve.run.next);
 }
 
 /**
- * qcow_alloc_clusters() - take clusters that nobody uses
+ * qcow_alloc_clusters() - allocate clusters
  * @a: of the image
- * @want: how many in a row would be welcome
- * @first: number of the first
+ * @want: most clusters to take, in a row
+ * @first: number of the first cluster
  * @got: 1 to @want
- * @fresh: what is not written there reads as zeros
+ * @fresh: out: they read as zeros
+ *
+ * The caller gives clusters that it does not link to qcow_release().
  *
  * Context: as qcow_growth_cover(). May sleep; reads refcounts, makes the file longer,
- * writes nothing but a larger refcount table. What was taken and is not linked has to
- * be given to qcow_release().
+ * writes nothing but a larger refcount table.
  *
- * Return: 0; -ENOSPC: all are taken that entries can lead to, that the device has now
- * or that a refcount table of the largest size covers; -EIO: metadata is said to be
- * free, which stops the image; or the error of reading refcounts or of making the table
+ * Return: 0; -ENOSPC: no cluster is left that an entry can lead to, that the device has
+ * now, or that the largest refcount table covers; -EIO: a metadata cluster has refcount
+ * 0, which stops the image; or the error of reading refcounts or of making the table
  * larger, -ENOMEM among them.
  */
 int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
@@ -331,7 +336,10 @@ int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 
 /* --- Clusters in a row --- */
 
-/* How many of @nr clusters are free from @first on, which is, in its block. */
+/*
+ * Count free clusters from @first on, which is free, up to @nr and to the end of its
+ * block.
+ */
 static int __count_free(struct qcow_alloc *a, u64 first, u32 nr, u32 *got)
 {
 	u64 end = min(first + nr, qcow_refcount_next_block(a, first)), value;
@@ -377,7 +385,7 @@ static int __find_run(struct qcow_alloc *a, u32 nr, u64 *first)
 	}
 }
 
-/* All of them, or none. */
+/* Take all of the clusters, or none. */
 static int __use_run(struct qcow_alloc *a, u64 first, u32 nr)
 {
 	int err = 0;
@@ -390,7 +398,7 @@ static int __use_run(struct qcow_alloc *a, u64 first, u32 nr)
 	}
 	if (!err)
 		return 0;
-	/* What cannot be undone is leaked. */
+	/* A failure to undo leaks clusters. */
 	while (n--)
 		if (__qcow_refcount_set(a, first + n, 0))
 			break;
@@ -403,7 +411,7 @@ static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 
 	if (!qcow_alloc_has_refcounts(a))
 		return __take_end(a, nr, first);
-	/* Of what is reserved, if there is as much. */
+	/* Take reserved clusters if there are enough. */
 	if (a->reserve.run.end - a->reserve.run.next >= nr) {
 		*first = a->reserve.run.next;
 		a->reserve.run.next += nr;
@@ -419,7 +427,7 @@ static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 	return 0;
 }
 
-/* Space for it, as for every table that is not written yet. */
+/* Register the new table, and allocate its space, so that a flush cannot lack it. */
 static int run_secure(struct qcow_alloc *a, enum qcow_meta kind, u32 nr,
 		      u64 first)
 {
@@ -432,14 +440,14 @@ static int run_secure(struct qcow_alloc *a, enum qcow_meta kind, u32 nr,
 }
 
 /**
- * qcow_alloc_run() - take clusters in a row, for a table
+ * qcow_alloc_run() - allocate clusters in a row, for a table
  * @a: of the image
- * @kind: what they will hold
- * @nr: how many, at least 1
- * @first: number of the first
+ * @kind: kind of the table
+ * @nr: number of clusters, at least 1
+ * @first: number of the first cluster
  *
- * Context: as qcow_alloc_clusters(). May sleep. If they are not used they have to be
- * given to qcow_release().
+ * Context: as qcow_alloc_clusters(). May sleep. The caller gives clusters that it does
+ * not use to qcow_release().
  *
  * Return: 0; -EFBIG: there can be no such row in this image; or as
  * qcow_alloc_clusters().
@@ -448,7 +456,7 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 {
 	int err;
 
-	/* Each refcount block lies first in what it covers, if it is new. */
+	/* A new refcount block is the first cluster that it covers itself. */
 	if (qcow_alloc_has_refcounts(a) && nr >> qcow_refcount_block_bits(a))
 		return -EFBIG;
 	err = qcow_writeback_refused(a);
@@ -471,7 +479,7 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 	return err;
 }
 
-/* Give back the space that was taken ahead. What fails is left as it is. */
+/* Give back preallocated space. A failure does no harm. */
 static void __return_space(struct qcow_alloc *a)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
@@ -483,10 +491,10 @@ static void __return_space(struct qcow_alloc *a)
 }
 
 /**
- * qcow_alloc_return_pool() - give back what is reserved and not used
+ * qcow_alloc_return_pool() - give back reserved clusters and their space
  * @a: of the image
  *
- * For a clean close: no I/O is under way.
+ * For closing the image: no I/O is under way.
  *
  * Context: may sleep.
  */

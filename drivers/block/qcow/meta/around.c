@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory for copy-on-write: the data around a write in its clusters.
+ * Memory for COW: the old data around a write in its clusters. data/place.c uses it.
  *
- * A write to part of a cluster that has to be copied needs two clusters of memory at
- * most. One piece is in reserve, so that a write goes on when there is no other memory.
+ * A COW write needs at most two clusters of memory. One piece is in reserve, so that a
+ * write goes on when there is no other memory.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -12,7 +12,7 @@
 
 /*
  * One piece is kept from one write to the next, because allocating and clearing it
- * costs more than all else.
+ * costs more than the rest of the write.
  */
 static void *around_alloc(gfp_t gfp, void *data)
 {
@@ -23,8 +23,8 @@ static void *around_alloc(gfp_t gfp, void *data)
 }
 
 /*
- * The pool calls this for surplus only: an element that it lacks goes back to it,
- * and wakes a writer that waits there.
+ * The pool calls this for surplus only. If it lacks an element it keeps the piece, and
+ * wakes a writer that waits.
  */
 static void around_free(void *piece, void *data)
 {
@@ -35,13 +35,13 @@ static void around_free(void *piece, void *data)
 }
 
 /**
- * qcow_around_init() - set up memory for copy-on-write
+ * qcow_around_init() - set up memory for COW
  * @around: zeroed
  * @cluster_bits: log2 of the bytes of a cluster
  *
  * Context: may sleep.
  *
- * Return: 0 or -ENOMEM; qcow_around_destroy() is called after both.
+ * Return: 0 or -ENOMEM; the caller calls qcow_around_destroy() after both.
  */
 int qcow_around_init(struct qcow_around *around, u32 cluster_bits)
 {
@@ -51,8 +51,8 @@ int qcow_around_init(struct qcow_around *around, u32 cluster_bits)
 }
 
 /**
- * qcow_around_destroy() - free memory for copy-on-write
- * @around: none of it is in use
+ * qcow_around_destroy() - free memory for COW
+ * @around: the memory, none of it in use
  */
 void qcow_around_destroy(struct qcow_around *around)
 {

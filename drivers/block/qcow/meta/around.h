@@ -6,10 +6,10 @@
 #include <linux/types.h>
 
 /**
- * struct qcow_around - memory for copy-on-write
- * @pool: pieces of it, one in reserve
+ * struct qcow_around - memory for COW
+ * @pool: pieces of memory, one in reserve
  * @spare: a piece beyond the reserve of @pool, or NULL
- * @bytes: of a piece: two clusters
+ * @bytes: bytes of a piece: two clusters
  */
 struct qcow_around {
 	mempool_t *pool;
@@ -21,8 +21,8 @@ int __must_check qcow_around_init(struct qcow_around *around, u32 cluster_bits);
 void qcow_around_destroy(struct qcow_around *around);
 
 /*
- * Return: a piece, never NULL. Context: may sleep until another write returns its own;
- * a task holds one piece at a time.
+ * Return: a piece, never NULL. Context: may sleep until another write returns its
+ * piece; a task holds one piece at a time.
  */
 static inline void *qcow_around_get(struct qcow_around *around)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The life of the state of an image that is written: from opening it to closing it.
+ * The life of the state of an image that is written (state.h), from opening the image
+ * to closing it. fmt*.c call it; it fills the parts that other files own.
  *
- * All metadata of the image is noted in the register before anything is written.
+ * All metadata of the image is in the register before anything is written.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -17,13 +18,15 @@
 /* Entries lead to offsets of so many bits. */
 #define LIFE_OFFSET_BITS	56
 
-/* What is taken begins here, at the earliest: no table may lie there. */
+/* Clusters are taken from here on, so no table may lie there. */
 static u64 v1_end(const struct qcow_alloc *a)
 {
 	return round_up(a->img->file.size, 1ULL << qcow_alloc_cluster_bits(a));
 }
 
-/* Version 1: an entry is an offset and nothing else, and not behind the end. */
+/*
+ * Version 1: an entry is an offset and nothing else, and does not lead behind the end.
+ */
 static int v1_check_table(const struct qcow_alloc *a, u32 index, u64 offset)
 {
 	u64 bytes = qcow_layout_l2_bytes(&a->img->layout);
@@ -56,8 +59,8 @@ static int life_add_l2_tables(struct qcow_alloc *a)
 }
 
 /*
- * The header, the backing file's name and the L1 table need not have sectors of
- * their own: one kind.
+ * The header, the backing file's name and the L1 table may share sectors, so they have
+ * one kind.
  */
 static int life_add_v1_tables(struct qcow_alloc *a, const struct qcow_header *h)
 {
@@ -99,7 +102,7 @@ static int life_add_tables(struct qcow_alloc *a, const struct qcow_header *h)
 	return err;
 }
 
-/* Memory of its own, so that a write goes on when there is no other. */
+/* Reserves, so that a write goes on when memory is short. */
 static int life_memory(struct qcow_alloc *a, const struct qcow_header *h,
 		       const struct qcow_params *params)
 {
@@ -149,23 +152,26 @@ static void life_init(struct qcow_alloc *a, struct qcow_image *img,
 	init_waitqueue_head(&a->commit.stored);
 	qcow_release_init(a);
 	qcow_inflight_init(&a->inflight);
-	/* In a data file everything has a place; others do not write in place. */
+	/*
+	 * A data file needs no allocation; other filesystems than ext4 and XFS do not
+	 * write in place.
+	 */
 	a->reserve.no_renew = img->layout.data_file || !img->file.overwrites;
 	qcow_register_init(&a->reg, img);
 	xa_init(&a->strays.clusters);
 }
 
 /**
- * qcow_life_begin() - get ready to write an image
+ * qcow_life_begin() - set up the state of an image that will be written
  * @img: opened, with its L1 table
  * @h: its header
- * @params: cache_bytes: of refcounts to keep in memory, too; commit_wq
+ * @params: cache_bytes, here for refcounts; commit_wq
  *
  * Context: may sleep.
  *
- * Return: to be given to qcow_life_end(), or an ERR_PTR; -EUCLEAN: metadata overlaps,
- * or lies where it cannot be; -EFBIG: there is more of it than this machine has the
- * memory for.
+ * Return: the state, for qcow_life_end(), or an ERR_PTR; -EUCLEAN: metadata overlaps,
+ * or lies at an impossible offset; -EFBIG: the register of metadata would take too much
+ * of this machine's memory.
  */
 struct qcow_alloc *qcow_life_begin(struct qcow_image *img,
 				   const struct qcow_header *h,
@@ -187,8 +193,8 @@ struct qcow_alloc *qcow_life_begin(struct qcow_image *img,
 }
 
 /**
- * qcow_life_end() - forget an image's clusters
- * @a: from qcow_life_begin(), or NULL; committed, no I/O is under way
+ * qcow_life_end() - free the state of an image
+ * @a: from qcow_life_begin(), or NULL; flushed, and no I/O is under way
  */
 void qcow_life_end(struct qcow_alloc *a)
 {

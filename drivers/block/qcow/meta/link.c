@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changing where the disk lies: L2 tables of our own, and their entries.
+ * Changing L2 entries, and making L2 tables that are the image's own. Writes, zeros
+ * (data/) and resize call it, with their guest clusters locked.
  *
- * All in memory; commit.c makes it durable. What an entry referred to is
- * released when that has happened.
+ * All changes are in memory; commit.c makes them durable. After that the clusters of
+ * old entries are released.
  */
 #include <linux/err.h>
 #include <linux/sched.h>
@@ -21,7 +22,7 @@
 
 /* --- L2 tables --- */
 
-/* Bytes into the file of a cluster's L2 entry. */
+/* Host offset of a cluster's L2 entry. */
 static u64 l2_entry_offset(const struct qcow_image *img, u64 l1_entry, u64 pos)
 {
 	const struct qcow_layout *lay = &img->layout;
@@ -31,7 +32,7 @@ static u64 l2_entry_offset(const struct qcow_image *img, u64 l1_entry, u64 pos)
 	       (l2_index << lay->entry_bits);
 }
 
-/* Bytes of the disk that a slice of an L2 table stands for. */
+/* Bytes of the disk that a slice of an L2 table maps. */
 static u64 slice_covers(const struct qcow_image *img)
 {
 	return (u64)img->slice_entries << img->layout.cluster_bits;
@@ -46,8 +47,8 @@ static struct qcow_slice *l2_slice(struct qcow_image *img, u64 pos)
 }
 
 /*
- * What two tables refer to is nobody's alone, whatever its entry says. Of the
- * halves of an extended entry the first has the flag.
+ * A cluster that two tables refer to is shared, so its COPIED flag goes. It is in the
+ * first half of an extended entry.
  */
 static void l2_clear_copied(const struct qcow_image *img, __be64 *data)
 {
@@ -59,8 +60,8 @@ static void l2_clear_copied(const struct qcow_image *img, __be64 *data)
 }
 
 /*
- * Fill one slice of a new L2 table, which stands for the disk from @guest on, from the
- * old one if there is one.
+ * Fill one slice of a new L2 table, which maps the disk from @guest on, from the old
+ * one if there is one.
  */
 static int l2_copy_slice(struct qcow_alloc *a, u64 to, u64 from, u64 guest)
 {
@@ -104,11 +105,11 @@ static int l2_fill(struct qcow_alloc *a, u64 to, u64 from, u64 guest)
 	return err;
 }
 
-/* An L1 entry changes in memory; its old table may lose a reference. */
+/* Change an L1 entry in memory; its old table may lose a reference. */
 static void l1_set(struct qcow_alloc *a, u64 l1_index, u64 table, u64 old)
 {
 	mutex_lock(&a->lock);
-	/* Pairs with qcow_map(): a new table is in memory before. */
+	/* Pairs with qcow_map(): the new table is in memory before. */
 	smp_store_release(&a->img->l1[l1_index],
 			  qcow_entry_make_l1(&a->img->layout, table));
 	qcow_dirty_range_add(&a->l1.dirty, l1_index);
@@ -117,7 +118,9 @@ static void l1_set(struct qcow_alloc *a, u64 l1_index, u64 table, u64 old)
 	mutex_unlock(&a->lock);
 }
 
-/* Take clusters for an L2 table, with space for it; they are noted as metadata. */
+/*
+ * Allocate clusters for an L2 table, with space for it, and register them as metadata.
+ */
 static int l2_take(struct qcow_alloc *a, u64 *first, u32 *nr)
 {
 	const struct qcow_layout *lay = &a->img->layout;
@@ -142,8 +145,8 @@ static int l2_take(struct qcow_alloc *a, u64 *first, u32 *nr)
 }
 
 /*
- * An L2 table of our own: an empty one, a copy of one that a snapshot refers to
- * as well, or the one that is there if only its flag is missing.
+ * Make an L2 table that is the image's own: an empty one, a copy of one that a snapshot
+ * shares, or the existing one if only its COPIED flag is missing.
  */
 static int l2_make(struct qcow_alloc *a, u64 l1_index)
 {
@@ -181,7 +184,7 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
 	return 0;
 }
 
-/* The slices whose entries are about to be changed. */
+/* Look for strays in slices whose entries are about to be changed. */
 static int link_vet(struct qcow_alloc *a, u64 pos, u64 len)
 {
 	u64 covers = slice_covers(a->img), at = pos & ~(covers - 1);
@@ -199,12 +202,12 @@ static int link_vet(struct qcow_alloc *a, u64 pos, u64 len)
 }
 
 /**
- * qcow_link_prepare() - see to it that L2 tables are there, and ours alone
+ * qcow_link_prepare() - make sure that L2 tables exist and are the image's own
  * @a: of the image
- * @pos: bytes into the disk
- * @len: bytes that they are to cover, at least 1
+ * @pos: guest offset
+ * @len: bytes that they have to map, at least 1
  *
- * What they lead to is looked at before any of it is changed.
+ * Looks for strays before any entry is changed.
  *
  * Context: under qcow_inflight_lock(), in an I/O that is counted by
  * qcow_inflight_begin(). May sleep.
@@ -258,7 +261,7 @@ static void entry_set(const struct qcow_image *img, struct qcow_slice *slice,
 	write_seqcount_end(&img->cache->seq);
 }
 
-/* What an entry that was replaced referred to loses a reference. */
+/* Release the clusters of an entry that was replaced. */
 static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest)
 {
 	const char *fault;
@@ -282,11 +285,11 @@ static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest)
 }
 
 /**
- * struct change - what becomes of entries
- * @data: they get data, at @host; else they read as zeros
- * @hole: they become as if never written
- * @unmap: zeros: let go of the clusters
- * @host: bytes into the file, for the first byte
+ * struct change - a change of entries
+ * @data: the entries get data, at @host; else they read as zeros
+ * @hole: the entries become empty
+ * @unmap: zeros: release the clusters
+ * @host: host offset of the first byte
  */
 struct change {
 	bool data;
@@ -310,8 +313,8 @@ static int change_entry(const struct qcow_layout *lay, const struct change *c,
 }
 
 /*
- * Change the entry of one cluster in its slice. @released: what has to be given
- * to entry_release(), or 0. Does not sleep.
+ * Change the entry of one cluster in its slice. @released: out: the old entry, if the
+ * caller has to pass it to entry_release(), or 0. Does not sleep.
  */
 static int link_in_slice(struct qcow_image *img, struct qcow_slice *slice,
 			 const struct change *c, u64 pos, u64 len, u64 *released)
@@ -351,7 +354,7 @@ static int link_one(struct qcow_alloc *a, const struct change *c, u64 pos,
 	return err;
 }
 
-/* Return: bytes done of @len from @pos on, and why no more. */
+/* Return: bytes done of @len from @pos on; if less than @len, the error in @err. */
 static u64 link_range(struct qcow_alloc *a, struct change *c, u64 pos, u64 len,
 		      int *err)
 {
@@ -370,17 +373,17 @@ static u64 link_range(struct qcow_alloc *a, struct change *c, u64 pos, u64 len,
 }
 
 /**
- * qcow_link_data() - give a piece of the disk its place
+ * qcow_link_data() - make entries of a piece of the disk lead to its data
  * @a: of the image
- * @pos: bytes into the disk, aligned to a grain
+ * @pos: guest offset, aligned to a grain
  * @len: bytes, whole grains; qcow_link_prepare() was called for them
- * @host: bytes into the file of their data, which is written
- * @taken: the clusters there were taken for it
+ * @host: host offset of their data, which is written
+ * @taken: the host clusters were allocated for it
  *
  * Context: under qcow_inflight_lock(). May sleep.
  *
  * Return: 0, or the error of reading an L2 table: the rest is not linked, and the
- * clusters that were taken for it are released.
+ * clusters that were allocated for it are released.
  */
 int qcow_link_data(struct qcow_alloc *a, u64 pos, u64 len, u64 host, bool taken)
 {
@@ -400,16 +403,16 @@ int qcow_link_data(struct qcow_alloc *a, u64 pos, u64 len, u64 host, bool taken)
 /**
  * qcow_link_zero() - make a piece of the disk read as zeros
  * @a: of the image
- * @pos: bytes into the disk, aligned to a cluster, or to a grain
+ * @pos: guest offset, aligned to a cluster, or to a grain
  * @len: bytes, whole clusters or grains; qcow_link_prepare() was called for them
- * @unmap: let go of the clusters that they had
+ * @unmap: release the clusters
  *
- * Not in a version 2 image that has a backing file.
+ * Not for a version 2 image that has a backing file.
  *
  * Context: under qcow_inflight_lock(). May sleep.
  *
- * Return: 0; -EAGAIN: a part of a compressed cluster has to be written to; or the error
- * of reading an L2 table. Some of it may be done.
+ * Return: 0; -EAGAIN: a part of a compressed cluster has to be written; or the error of
+ * reading an L2 table. A part of the range may be done.
  */
 int qcow_link_zero(struct qcow_alloc *a, u64 pos, u64 len, bool unmap)
 {
@@ -421,16 +424,16 @@ int qcow_link_zero(struct qcow_alloc *a, u64 pos, u64 len, bool unmap)
 }
 
 /**
- * qcow_link_hole() - make a piece of the disk as if it had never been written
+ * qcow_link_hole() - make a piece of the disk a hole
  * @a: of the image
- * @pos: bytes into the disk, aligned to a cluster
+ * @pos: guest offset, aligned to a cluster
  * @len: bytes, whole clusters; qcow_link_prepare() was called for them
  *
  * The backing file shows there.
  *
  * Context: under qcow_inflight_lock(). May sleep.
  *
- * Return: 0, or the error of reading an L2 table. Some of it may be done.
+ * Return: 0, or the error of reading an L2 table. A part of the range may be done.
  */
 int qcow_link_hole(struct qcow_alloc *a, u64 pos, u64 len)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From an offset in a qcow or qcow2 image's disk to where the bytes lie.
+ * Mapping of qcow and qcow2 images: from guest offset to host offset. image.c calls it
+ * for reads, data/ for writes; it changes nothing.
  *
  * The result is a value: nothing stays locked or referenced. Section "Cluster
  * mapping" of the specification.
@@ -11,7 +12,7 @@
 #include "file/cache.h"
 #include "meta/map.h"
 
-/* The range asked for, as it is worked through. */
+/* The part of the range that is not mapped yet. */
 struct map_range {
 	u64 pos;
 	u64 len;
@@ -23,7 +24,7 @@ static u64 bytes_to_boundary(u64 pos, u32 bits)
 	return (1ULL << bits) - (pos & ((1ULL << bits) - 1));
 }
 
-/* The halves of an extended entry are of the same moment. */
+/* Both halves of an extended entry are of the same moment. */
 static void entry_load(const struct qcow_image *img, const __be64 *slice,
 		       u32 index, struct qcow_l2_entry *e)
 {
@@ -41,7 +42,7 @@ static void entry_load(const struct qcow_image *img, const __be64 *slice,
 	} while (read_seqcount_retry(&img->cache->seq, seq));
 }
 
-/* Whether an entry of a table could not be read, of an image that is salvaged. */
+/* Whether an entry could not be read, in an image that is salvaged. */
 static bool entry_lost(const struct qcow_image *img, u64 raw)
 {
 	return img->file.strict && raw == U64_MAX;
@@ -53,7 +54,7 @@ static int map_lost(struct qcow_image *img, u64 pos, const char *what)
 	return -EIO;
 }
 
-/* Whether @next goes on where an extent of @len bytes that began as @e ends. */
+/* Whether @next continues an extent of @len bytes that began with @e. */
 static bool entry_follows(const struct qcow_entry *e, u64 len,
 			  const struct qcow_entry *next)
 {
@@ -86,8 +87,8 @@ static int l2_unreadable(struct qcow_image *img, u64 pos, u64 l2_offset,
 }
 
 /*
- * Decode entries of a slice, beginning with @index, as long as they form one
- * extent. A damaged entry behind a good one only ends the extent.
+ * Decode entries of a slice from @index on, as long as they form one extent. A damaged
+ * entry behind a good one only ends the extent.
  */
 static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 		     const struct map_range *want, struct qcow_extent *ext)
@@ -130,7 +131,7 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 	return 0;
 }
 
-/* The slice is in memory, or it is read. */
+/* Map with a slice that is in memory, or read it first. */
 static int map_l2(struct qcow_image *img, u64 l2_offset, bool nowait,
 		  const struct map_range *want, struct qcow_extent *ext)
 {
@@ -166,15 +167,15 @@ static int map_l2(struct qcow_image *img, u64 l2_offset, bool nowait,
 }
 
 /**
- * qcow_map() - find out where a piece of a qcow or qcow2 image's disk lies
+ * qcow_map() - map a piece of a qcow or qcow2 image's disk
  * @img: the image
- * @pos: bytes into the disk, below its size
- * @len: bytes wanted, at least 1, not beyond its size
- * @nowait: the caller must not be made to sleep
+ * @pos: guest offset, below the disk's size
+ * @len: bytes, at least 1, not beyond the disk's size
+ * @nowait: the caller must not sleep
  * @ext: the result, for 1 to @len bytes from @pos on; @ext->image is not set
  *
- * Return: 0; -EAGAIN: the table is not in memory and @nowait; -EIO: damaged or
- * not readable, and reported; -ENOMEM.
+ * Return: 0; -EAGAIN: @nowait, and the table is not in memory; -EIO: the table is
+ * damaged or unreadable, which is reported; -ENOMEM.
  */
 int qcow_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 	     struct qcow_extent *ext)

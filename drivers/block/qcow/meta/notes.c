@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sets of clusters that lost references.
+ * Sets of notes, which release.c and reclaim.c use. The caller protects a set; it has
+ * no lock.
  *
- * A note is a run of clusters that lost the same number of references. Notes that
- * touch are joined, so clusters that are given up in any order end up as few runs,
- * and a cluster that is given up twice is counted twice.
+ * A note is a run of clusters that lost the same number of references. Notes that touch
+ * are joined, so clusters that are released in any order end up as few runs, and a
+ * cluster that is released twice is counted twice.
  */
 #include <linux/limits.h>
 #include <linux/minmax.h>
@@ -15,7 +16,7 @@
 /**
  * qcow_notes_init() - make an empty set
  * @set: the set
- * @count: of all sets of the image
+ * @count: count of notes in all sets of the image
  */
 void qcow_notes_init(struct qcow_notes *set, struct qcow_notes_count *count)
 {
@@ -29,7 +30,7 @@ static struct qcow_note *note_of(struct rb_node *node)
 	return rb_entry_safe(node, struct qcow_note, node);
 }
 
-/* The first note that ends behind @cluster: it holds it, or comes next; or NULL. */
+/* Return: the note that holds @cluster, or else the next one; or NULL. */
 static struct qcow_note *note_at(const struct qcow_notes *set, u64 cluster)
 {
 	struct rb_node *node = set->root.rb_node;
@@ -127,7 +128,10 @@ static struct qcow_note *note_split(struct qcow_notes *set, struct qcow_note *no
 	return rest;
 }
 
-/* Of a note that holds @first: what lies in [@first, @end) as a note of its own. */
+/*
+ * Split a note that holds @first, so that the part in [@first, @end) is a note of its
+ * own.
+ */
 static struct qcow_note *note_middle(struct qcow_notes *set, struct qcow_note *note,
 				     u64 first, u64 end)
 {
@@ -138,7 +142,7 @@ static struct qcow_note *note_middle(struct qcow_notes *set, struct qcow_note *n
 	return note;
 }
 
-/* Clusters that no note holds: make a neighbour longer, or a new note. */
+/* Note clusters that no note holds: make a neighbour longer, or make a new note. */
 static int note_gap(struct qcow_notes *set, struct qcow_note *next, u64 first,
 		    u64 end, u32 times)
 {
@@ -158,11 +162,11 @@ static int note_gap(struct qcow_notes *set, struct qcow_note *next, u64 first,
 }
 
 /**
- * qcow_notes_add() - clusters lost references
+ * qcow_notes_add() - note that clusters lost references
  * @set: the set
  * @first: number of the first cluster
  * @end: behind the last cluster
- * @times: how many references each of them lost
+ * @times: references that each of them lost
  *
  * Context: may sleep.
  *
@@ -205,7 +209,7 @@ struct qcow_note *qcow_notes_first(const struct qcow_notes *set)
 }
 
 /**
- * qcow_notes_have() - is any of some clusters in a set?
+ * qcow_notes_have() - is any cluster of a run in a set?
  * @set: the set
  * @first: number of the first cluster
  * @end: behind the last cluster
@@ -236,9 +240,9 @@ void qcow_notes_cut(struct qcow_notes *set, struct qcow_note *note, u64 first)
  * qcow_notes_move() - move notes from one set to another
  * @to: the other set
  * @from: the set
- * @most: how many
+ * @most: most notes to move
  *
- * What there is no memory for is forgotten: these clusters are leaked.
+ * Without memory for a note its clusters are leaked.
  *
  * Context: may sleep.
  */
@@ -253,7 +257,7 @@ void qcow_notes_move(struct qcow_notes *to, struct qcow_notes *from, u32 most)
 			note_settle(to, note);
 			continue;
 		}
-		/* What is forgotten here stays counted: it is lost space. */
+		/* Clusters that are forgotten here stay counted: they are leaked. */
 		if (qcow_notes_add(to, note->first, note->end, note->times))
 			pr_debug("qcow: no memory for notes\n");
 		note_free(from, note);

@@ -8,8 +8,8 @@
 
 /**
  * struct qcow_notes_count - notes in all sets of one image
- * @nr: how many there are; read without a lock, too
- * @max: how many there may be
+ * @nr: number of notes; read without a lock, too
+ * @max: most notes
  */
 struct qcow_notes_count {
 	u32 nr;
@@ -19,8 +19,8 @@ struct qcow_notes_count {
 /**
  * struct qcow_notes - a set of notes: clusters that lost references
  * @root: the notes by cluster; no two have a cluster in common
- * @nr: how many they are; read without a lock, too
- * @count: of all sets of the image
+ * @nr: number of notes; read without a lock, too
+ * @count: count of notes in all sets of the image
  */
 struct qcow_notes {
 	struct rb_root root;
@@ -47,13 +47,13 @@ static inline bool qcow_notes_empty(const struct qcow_notes *set)
 	return !READ_ONCE(set->nr);
 }
 
-/* Whether so many notes wait for a commit that one is due. */
+/* Whether so many notes wait for a flush that one is due. */
 static inline bool qcow_notes_crowded(const struct qcow_notes *set)
 {
 	return READ_ONCE(set->nr) > set->count->max / 4;
 }
 
-/* Whether there are so many notes that those who make some are to wait. */
+/* Whether there are so many notes that tasks which make notes have to wait. */
 static inline bool qcow_notes_full(const struct qcow_notes_count *count)
 {
 	return READ_ONCE(count->nr) > count->max / 2;

@@ -3,8 +3,9 @@
 #define _QCOW_PAUSE_H
 
 /**
- * struct qcow_pause - how the I/O of an image is held up, for layers without a queue
- * @stop: returns 0 when none is under way, and none begins; or an error: it goes on
+ * struct qcow_pause - a way to hold up the I/O of an image, for floors without a queue
+ * @stop: wait until no I/O is under way, and let none begin. Return: 0; or an error,
+ *	and I/O goes on
  * @go: undo @stop
  */
 struct qcow_pause {

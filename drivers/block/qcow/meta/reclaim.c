@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Giving space back in the background, behind the commit that made it possible.
+ * Reclaiming released clusters in the background, after the flush that made their
+ * references durably gone. It decides when rounds go on; release.c does their steps.
  *
- * No flush and no write waits for it, but for the one step that is being taken.
- * In between it pauses for as long as it has worked, unless space is needed.
+ * A flush or a write waits for one step at most. After some steps there is a pause as
+ * long as they took, unless a task waits for space.
  */
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -15,11 +16,11 @@
 #include "meta/state.h"
 #include "meta/writeback.h"
 
-/* Milliseconds before it begins, and microseconds of work before a pause. */
+/* Milliseconds before a round begins, and microseconds of work before a pause. */
 #define RECLAIM_DELAY	10
 #define RECLAIM_SLICE	5000
 
-/* A pause has so many milliseconds at most. */
+/* Most milliseconds of a pause. */
 #define RECLAIM_PAUSE	100
 
 static void reclaim_later(struct qcow_alloc *a, unsigned long delay)
@@ -65,7 +66,7 @@ static void reclaim_work(struct work_struct *work)
 		return;
 	}
 	WRITE_ONCE(a->reclaim.hurry, false);
-	/* Lowered refcounts are for the next commit. */
+	/* The next flush writes lowered refcounts. */
 	if (qcow_refcount_dirty(a))
 		qcow_writeback_soon(a);
 }
@@ -76,7 +77,7 @@ void qcow_reclaim_setup(struct qcow_alloc *a)
 }
 
 /**
- * qcow_reclaim_soon() - a commit has ended: reclaim what it made free
+ * qcow_reclaim_soon() - reclaim clusters after a flush
  * @a: of the image
  *
  * Context: may sleep, but does not wait for I/O.
@@ -114,7 +115,7 @@ static bool reclaim_until(struct qcow_alloc *a, u64 goal)
 }
 
 /**
- * qcow_reclaim_finish() - reclaim all that is durably gone now, whatever that takes
+ * qcow_reclaim_finish() - reclaim all clusters whose references are durably gone now
  * @a: of the image
  *
  * Context: as qcow_commit(). May sleep: waits for the I/O that is under way.
@@ -128,14 +129,14 @@ void qcow_reclaim_finish(struct qcow_alloc *a)
 }
 
 /**
- * qcow_reclaim_wait() - reclaim all that is durably gone now, or until interrupted
+ * qcow_reclaim_wait() - as qcow_reclaim_finish(), but until interrupted
  * @a: of the image
  *
  * The rest is reclaimed in the background.
  *
  * Context: as qcow_reclaim_finish(). May sleep.
  *
- * Return: 0; or as qcow_image_interrupted(), and some is left.
+ * Return: 0; or as qcow_image_interrupted(): some clusters are left.
  */
 int qcow_reclaim_wait(struct qcow_alloc *a)
 {
@@ -148,12 +149,12 @@ int qcow_reclaim_wait(struct qcow_alloc *a)
 }
 
 /**
- * qcow_reclaim_settle() - reclaim all that is durably gone now, or until overdue
+ * qcow_reclaim_settle() - as qcow_reclaim_finish(), but until overdue
  * @a: of the image
  *
- * As qcow_reclaim_wait(), for operations that end cleanly only if this does.
+ * For operations that end cleanly only after it.
  *
- * Return: 0; or -EINTR: it is qcow_image_overdue(), and some is left.
+ * Return: 0; or -EINTR: qcow_image_overdue(), and some clusters are left.
  */
 int qcow_reclaim_settle(struct qcow_alloc *a)
 {
@@ -167,12 +168,12 @@ int qcow_reclaim_settle(struct qcow_alloc *a)
 }
 
 /**
- * qcow_reclaim_any() - there is no space: reclaim all that is durably gone
+ * qcow_reclaim_any() - look for space: reclaim clusters if there are any to reclaim
  * @a: of the image; or NULL
  *
  * Context: as qcow_reclaim_finish(). May sleep.
  *
- * Return: 0: there was some; -ENOSPC: there was none; or as qcow_reclaim_wait().
+ * Return: 0: there were some; -ENOSPC: there were none; or as qcow_reclaim_wait().
  */
 int qcow_reclaim_any(struct qcow_alloc *a)
 {
@@ -182,7 +183,7 @@ int qcow_reclaim_any(struct qcow_alloc *a)
 }
 
 /**
- * qcow_reclaim_stop() - nothing is reclaimed in the background any more
+ * qcow_reclaim_stop() - stop reclaiming in the background
  * @a: of the image; no I/O is under way
  *
  * Context: may sleep.

@@ -4,7 +4,10 @@
 
 #include "meta/state.h"
 
-/* Return: how many rounds have ended; there may be more space after each. Any context. */
+/*
+ * Return: number of rounds that have ended; there may be more space after each. Any
+ * context.
+ */
 static inline u64 qcow_reclaim_ended(const struct qcow_alloc *a)
 {
 	return READ_ONCE(a->reclaim.ended);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Refcounts of an image that is written: the table, its blocks, their entries.
+ * Refcounts of an image that is written: the table, its blocks, their entries. Files of
+ * meta/ call it under qcow_alloc.lock to take and release clusters.
  *
- * All in memory; a larger table is made by growth.c.
+ * All changes are in memory; commit.c writes them, and growth.c makes a larger table.
  * Section "Refcounts" of the specification.
  */
 #include <linux/err.h>
@@ -118,7 +119,7 @@ int __qcow_refcount_set(struct qcow_alloc *a, u64 cluster, u64 value)
 	return 0;
 }
 
-/* Add to the refcounts of clusters in one slice. Return: as for all of them. */
+/* Add to the refcounts of clusters in one slice. Return: as qcow_refcount_raise(). */
 static int __slice_add(struct qcow_alloc *a, u64 first, u32 nr, s64 add)
 {
 	u32 i = ref_index(a, first), end = i + nr;
@@ -154,18 +155,17 @@ static u32 slice_rest(const struct qcow_alloc *a, u64 first, u32 nr)
 }
 
 /**
- * qcow_refcount_raise() - one reference more to each of some clusters
+ * qcow_refcount_raise() - add a reference to each cluster of a run, in memory
  * @a: of the image
- * @first: number of the first
- * @nr: how many
+ * @first: number of the first cluster
+ * @nr: number of clusters
  *
- * In memory.
+ * After an error all references are dropped again; a failure to do that leaks clusters.
  *
  * Context: may sleep.
  *
- * Return: 0; -EOVERFLOW: one has as many as can be said; -EUCLEAN: one has none;
- * qcow_writeback_refused(); or the error of reading them. Then nothing is changed, but
- * what cannot be undone is leaked.
+ * Return: 0; -EOVERFLOW: a refcount has its largest value; -EUCLEAN: a refcount is 0;
+ * qcow_writeback_refused(); or the error of reading refcounts.
  */
 int qcow_refcount_raise(struct qcow_alloc *a, u64 first, u32 nr)
 {
@@ -191,12 +191,12 @@ int qcow_refcount_raise(struct qcow_alloc *a, u64 first, u32 nr)
 }
 
 /**
- * __qcow_refcount_find() - look for clusters that are free
+ * __qcow_refcount_find() - look for free clusters
  * @a: of the image
- * @cluster: number where to begin; the result: the first that is free, or where
- *	to go on
- * @want: how many in a row would be welcome
- * @got: how many there are, in one slice; 0: none up to the new @cluster
+ * @cluster: in: the number to begin with; out: the first free cluster, or the number to
+ *	go on with
+ * @want: most clusters to find, in a row
+ * @got: out: free clusters in a row, in one slice; 0: none up to the new @cluster
  *
  * Context: under a->lock; a block covers @cluster. May sleep.
  *
@@ -228,11 +228,11 @@ int __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster, u32 want, u32 *got)
 /**
  * __qcow_refcount_find_used() - look for the last cluster in use
  * @a: of the image
- * @end: look below this number, at least 1; the result: behind the one in use, or
- *	where to go on
- * @found: there is one
+ * @end: in: look below this number, at least 1; out: behind the cluster in use, or the
+ *	number to go on with
+ * @found: out: there is one
  *
- * One slice, or a stretch that no block covers, at a time.
+ * Looks at one slice, or at one stretch that no block covers.
  *
  * Context: under a->lock. May sleep.
  *
@@ -287,7 +287,7 @@ int __qcow_refcount_zero_block(struct qcow_alloc *a, u64 offset)
  * @a: of the image
  * @offset: bytes into the file of the block
  *
- * No commit writes the block, and its cluster is free.
+ * No flush writes the block, and its cluster is free.
  *
  * Context: under a->lock. May sleep.
  */
@@ -300,7 +300,7 @@ void __qcow_refcount_drop_block(struct qcow_alloc *a, u64 offset)
 	qcow_register_forget(&a->reg, offset, bytes);
 }
 
-/* A refcount block for @cluster, which is the first that it covers. */
+/* Make a refcount block in @cluster, which is the first that it covers. */
 static int __new_block(struct qcow_alloc *a, u64 cluster)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
@@ -325,12 +325,12 @@ static int __new_block(struct qcow_alloc *a, u64 cluster)
 }
 
 /**
- * __qcow_refcount_cover() - see to it that a block covers a cluster
+ * __qcow_refcount_cover() - make sure that a block covers a cluster
  * @a: of the image
  * @cluster: number
- * @covered: the cluster has a refcount; else it is lost, for now
+ * @covered: out: the cluster has a refcount; else it cannot be used, for now
  *
- * Makes a block, which is the first cluster that it covers itself.
+ * Makes a block if there is none, in the first cluster that it covers.
  *
  * Context: under a->lock. May sleep.
  *
@@ -348,7 +348,10 @@ int __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster, bool *covered)
 	*covered = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
 	if (*covered)
 		return 0;
-	/* No block: all that it would cover is free, or lost. */
+	/*
+	 * Without a block, all clusters that it would cover are free, or cannot be
+	 * used.
+	 */
 	if (cluster != block << a->counts.block_bits || __qcow_stray_is(a, cluster))
 		return 0;
 	err = __new_block(a, cluster);
@@ -358,7 +361,7 @@ int __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster, bool *covered)
 
 /* --- Loading --- */
 
-/* Blocks where they can be: what lies past the end would read as "free". */
+/* Check the offsets of blocks: a block past the end would read as free clusters. */
 static int load_blocks(struct qcow_alloc *a)
 {
 	u64 cluster = 1ULL << qcow_alloc_cluster_bits(a), offset;
@@ -409,14 +412,14 @@ int qcow_refcount_load(struct qcow_alloc *a, const struct qcow_header *h)
 
 /* --- Refcounts of metadata --- */
 
-/* What is read at once, as log2 of bytes. */
+/* Most bytes that are read at once, as log2. */
 #define COUNTS_MAX_BITS		16
 
 /**
  * struct counts - a piece of a refcount block
  * @a: of the image
  * @bits: log2 of the refcounts in a piece
- * @at: number of the first cluster in the piece; U64_MAX: none was read
+ * @at: number of the first cluster in the piece; U64_MAX: no piece was read
  * @buf: the piece, as on disk
  */
 struct counts {
@@ -471,16 +474,16 @@ static int counts_check(struct counts *c)
 }
 
 /**
- * qcow_refcount_check_meta() - is all metadata that is known in use by its refcounts?
+ * qcow_refcount_check_meta() - does all registered metadata have refcounts above 0?
  * @a: of the image, which has refcounts; nothing was written yet
  *
- * What is free would be handed out. Each part of a refcount block is read once, past
- * the cache.
+ * A cluster with refcount 0 would be allocated. Each part of a refcount block is read
+ * once, past the cache.
  *
  * Context: may sleep.
  *
- * Return: 0; -EUCLEAN: some of it is free; -EINTR: the task is to be killed; or the
- * error of reading.
+ * Return: 0; -EUCLEAN: a refcount is 0; -EINTR: the task is to be killed; or the error
+ * of reading.
  */
 int qcow_refcount_check_meta(struct qcow_alloc *a)
 {

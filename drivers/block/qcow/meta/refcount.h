@@ -11,7 +11,7 @@ static inline u32 qcow_refcount_block_bits(const struct qcow_alloc *a)
 	return a->counts.block_bits;
 }
 
-/* Return: the first cluster behind those that the block of @cluster covers. */
+/* Return: the first cluster behind the last one that the block of @cluster covers. */
 static inline u64 qcow_refcount_next_block(const struct qcow_alloc *a, u64 cluster)
 {
 	return ((cluster >> a->counts.block_bits) + 1) << a->counts.block_bits;
@@ -23,7 +23,7 @@ static inline u32 qcow_refcount_bits(const struct qcow_alloc *a)
 	return 1U << a->counts.order;
 }
 
-/* Whether refcounts are to be written. Any context. */
+/* Whether refcounts are dirty. Any context. */
 static inline bool qcow_refcount_dirty(const struct qcow_alloc *a)
 {
 	return READ_ONCE(a->counts.cache->nr_dirty);

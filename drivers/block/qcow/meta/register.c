@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The register of where an image's metadata lies, which guest data must not hit.
+ * The register of the clusters that hold an image's metadata. Files of meta/ add their
+ * tables; writes and the allocator ask it, so that guest data never overwrites
+ * metadata.
  *
- * It is filled when the image is opened. Each table that is made later is added
- * before it is written, and taken out when its clusters are free again.
+ * It is filled when the image is opened. A table that is made later is added before it
+ * is written, and removed when its clusters are free again.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -11,7 +13,7 @@
 #include "meta/qcow.h"
 #include "meta/register.h"
 
-/* How much of the machine's memory may be spent on knowing where metadata lies. */
+/* A register takes at most the machine's memory divided by this. */
 #define REGISTER_SHARE	16
 
 /**
@@ -28,7 +30,7 @@ void qcow_register_init(struct qcow_register *reg, struct qcow_image *img)
 }
 
 /**
- * qcow_register_destroy() - forget all of a register
+ * qcow_register_destroy() - empty a register
  * @reg: the register
  */
 void qcow_register_destroy(struct qcow_register *reg)
@@ -37,8 +39,8 @@ void qcow_register_destroy(struct qcow_register *reg)
 }
 
 /*
- * Numbers close to each other share nodes. Whoever made the image decides how far
- * apart they are, and so how much memory a small file takes.
+ * Count nodes: close numbers share a node. The image's author decides how far apart the
+ * numbers are, and so how much memory a small file takes.
  */
 static void register_count(struct qcow_register *reg, u64 unit)
 {
@@ -51,15 +53,15 @@ static void register_count(struct qcow_register *reg, u64 unit)
 }
 
 /**
- * qcow_register_fits() - is there memory to know of more metadata?
+ * qcow_register_fits() - is the register within its limit?
  * @reg: the register
  *
- * What is made here is bounded by the disk that it lies on; but what is only found, in
- * an image or a snapshot, is bounded by nothing.
+ * The disk below bounds the metadata that the driver makes. Nothing bounds the metadata
+ * that it finds, in an image or a snapshot.
  *
  * Context: any.
  *
- * Return: whether there is.
+ * Return: whether it is.
  */
 bool qcow_register_fits(const struct qcow_register *reg)
 {
@@ -67,10 +69,10 @@ bool qcow_register_fits(const struct qcow_register *reg)
 }
 
 /**
- * qcow_register_recount() - count anew what memory that takes
+ * qcow_register_recount() - count anew the memory that a register takes
  * @reg: the register
  *
- * For what was given up is not subtracted.
+ * Removed entries are not subtracted otherwise.
  *
  * Context: may sleep.
  */
@@ -87,18 +89,18 @@ void qcow_register_recount(struct qcow_register *reg)
 }
 
 /**
- * qcow_register_add() - note that a piece of the file holds metadata
+ * qcow_register_add() - register metadata that was found in the image
  * @reg: the register
- * @kind: what it holds
- * @offset: bytes into the file
- * @bytes: how many
+ * @kind: kind of the metadata
+ * @offset: host offset
+ * @bytes: number of bytes
  *
- * It may be noted already, if its kind is the same: so this is for what is found, not
- * for what is made.
+ * It may be registered already with the same kind. For a new table see
+ * qcow_register_new().
  *
  * Context: may sleep.
  *
- * Return: 0, -ENOMEM, or -EUCLEAN: it holds something else.
+ * Return: 0; -ENOMEM; or -EUCLEAN: another kind of metadata is there.
  */
 int qcow_register_add(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
 		      u64 bytes)
@@ -122,7 +124,7 @@ int qcow_register_add(struct qcow_register *reg, enum qcow_meta kind, u64 offset
 	return 0;
 }
 
-/* Whether metadata is noted in any part of a piece of the file. */
+/* Whether metadata is registered in any part of a piece of the file. */
 static bool register_any(struct qcow_register *reg, u64 offset, u64 bytes)
 {
 	u32 bits = reg->img->layout.align_bits;
@@ -135,19 +137,19 @@ static bool register_any(struct qcow_register *reg, u64 offset, u64 bytes)
 }
 
 /**
- * qcow_register_claim() - note what is found in an image that is opened
+ * qcow_register_claim() - register metadata that must not overlap other metadata
  * @reg: the register
- * @kind: what it holds
- * @offset: bytes into the file
- * @bytes: how many
+ * @kind: kind of the metadata
+ * @offset: host offset
+ * @bytes: number of bytes
  *
- * As qcow_register_add(), but no two pieces may share a cluster, or a sector in version
- * 1.
+ * For opening an image. As qcow_register_add(), but no two tables may share a cluster,
+ * or a sector in version 1.
  *
  * Context: may sleep.
  *
- * Return: 0, -ENOMEM, -EUCLEAN: they overlap; or -EFBIG: to know of all of them takes
- * too much memory.
+ * Return: 0; -ENOMEM; -EUCLEAN: they overlap; or -EFBIG: the register would take too
+ * much memory.
  */
 int qcow_register_claim(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
 			u64 bytes)
@@ -160,10 +162,10 @@ int qcow_register_claim(struct qcow_register *reg, enum qcow_meta kind, u64 offs
 }
 
 /**
- * qcow_register_forget() - a piece of the file holds no metadata any more
+ * qcow_register_forget() - remove metadata from the register
  * @reg: the register
- * @offset: bytes into the file
- * @bytes: how many
+ * @offset: host offset
+ * @bytes: number of bytes
  *
  * Context: may sleep.
  */
@@ -194,18 +196,19 @@ void qcow_register_forget_kind(struct qcow_register *reg, enum qcow_meta kind)
 }
 
 /**
- * qcow_register_new() - note where a table is being made
+ * qcow_register_new() - register a new table
  * @reg: the register
- * @kind: what it will hold
- * @offset: bytes into the file
- * @bytes: how many
+ * @kind: kind of the table
+ * @offset: host offset
+ * @bytes: number of bytes
  *
- * The refcounts said that its clusters are free. If metadata is there, also of the same
- * kind, the refcounts are wrong, and the image is stopped.
+ * The table's clusters were free by their refcounts. If metadata is there, also of the
+ * same kind, the refcounts are wrong, and the image is stopped.
  *
  * Context: may sleep.
  *
- * Return: 0; -ENOMEM; or -EIO: it was stopped. Nothing is noted after an error.
+ * Return: 0; -ENOMEM; or -EIO: the image is stopped. An error leaves the register
+ * unchanged.
  */
 int qcow_register_new(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
 		      u64 bytes)
@@ -223,15 +226,15 @@ int qcow_register_new(struct qcow_register *reg, enum qcow_meta kind, u64 offset
 }
 
 /**
- * qcow_register_holds() - is a piece of the file noted to hold one kind of metadata?
+ * qcow_register_holds() - is a piece of the file registered with one kind of metadata?
  * @reg: the register
- * @kind: what it is to hold
- * @offset: bytes into the file
- * @bytes: how many
+ * @kind: the kind
+ * @offset: host offset
+ * @bytes: number of bytes
  *
  * Context: any.
  *
- * Return: whether all of it does.
+ * Return: whether all of it is.
  */
 bool qcow_register_holds(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
 			 u64 bytes)

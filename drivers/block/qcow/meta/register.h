@@ -21,13 +21,13 @@ enum qcow_meta {
 };
 
 /**
- * struct qcow_register - where an image's metadata lies
+ * struct qcow_register - the clusters that hold an image's metadata
  * @img: the image
- * @units: enum qcow_meta by the number of the cluster; in version 1 by that of the
- *	sector, as tables are aligned to sectors there
- * @nodes: memory that @units takes, in nodes, about
+ * @units: enum qcow_meta by the number of the cluster; in version 1 by the number of
+ *	the sector, as tables are aligned to sectors there
+ * @nodes: memory that @units takes, in nodes, approximately
  * @last: the unit that was added last
- * @max_nodes: how many nodes it may take
+ * @max_nodes: most nodes
  */
 struct qcow_register {
 	struct qcow_image *img;
@@ -61,7 +61,7 @@ static inline enum qcow_meta qcow_register_kind(struct qcow_register *reg, u64 u
 	return kind ? xa_to_value(kind) : 0;
 }
 
-/* Whether a unit holds metadata, which guest data must not hit. Any context. */
+/* Whether a unit holds metadata, which guest data must not overwrite. Any context. */
 static inline bool qcow_register_has(struct qcow_register *reg, u64 unit)
 {
 	return xa_load(&reg->units, unit);
@@ -72,7 +72,10 @@ static inline void qcow_register_forget_unit(struct qcow_register *reg, u64 unit
 	xa_erase(&reg->units, unit);
 }
 
-/* Every unit with metadata, in ascending order; @entry is a void pointer. May sleep. */
+/*
+ * Go through all units with metadata, in ascending order; @entry is a void pointer. May
+ * sleep.
+ */
 #define qcow_register_for_each(reg, unit, entry) \
 	xa_for_each(&(reg)->units, unit, entry)
 

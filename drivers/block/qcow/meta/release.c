@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Clusters that lost a reference: from memory to durable, then to be used again.
+ * Clusters that lost a reference: their notes, from the change in memory to the lowered
+ * refcount. link.c and others release clusters, commit.c hands batches over, reclaim.c
+ * goes on with rounds.
  *
- * A reference that is gone in memory still stands on disk until a commit. After
- * that, and after the I/O that was under way, the refcount is lowered. A cluster
- * without references is punched out of the file before anybody can take it.
+ * A reference that is gone in memory stands on disk until a flush. After that, and
+ * after the I/O that was under way, the refcount is lowered. A cluster without
+ * references is punched out of the file before it can be allocated.
  *
- * A commit only hands its notes over. Rounds of bounded steps do the rest: each
- * round waits for the I/O that was under way, then goes through the notes in the
- * order of the file.
+ * A flush only hands its notes over. Rounds of bounded steps do the rest: each round
+ * waits for the I/O that was under way, then goes through the notes in the order of
+ * host offsets.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -20,7 +22,7 @@
 #include "meta/stray.h"
 
 /**
- * struct batch - what one commit makes durable
+ * struct batch - the notes of one flush
  * @list: in qcow_reclaim.batches
  * @notes: clusters that lost references
  */
@@ -29,13 +31,13 @@ struct batch {
 	struct qcow_notes notes;
 };
 
-/* How much of the machine's memory notes of them may take. */
+/* Notes take at most the machine's memory divided by this. */
 #define RELEASE_SHARE	64
 
-/* Bytes that a note takes. */
+/* Bytes of a note. */
 #define RELEASE_BYTES	64
 
-/* One step: clusters and bytes of the file, or notes, at most. */
+/* Limits of one step: clusters and bytes of the file, or notes. */
 #define STEP_CLUSTERS	1024
 #define STEP_BYTES	(4U << 20)
 #define STEP_NOTES	256
@@ -57,18 +59,18 @@ void qcow_release_init(struct qcow_alloc *a)
 /* --- In memory --- */
 
 /**
- * __qcow_release() - clusters lost a reference, in memory
+ * __qcow_release() - release clusters: note that each lost a reference in memory
  * @a: of the image
- * @first: number of the first
- * @nr: how many
+ * @first: number of the first cluster
+ * @nr: number of clusters
  *
- * Context: under a->lock. May sleep. If there is no memory to remember them, or no
- * commit that would ever release them, they are leaked.
+ * Context: under a->lock. May sleep. Without memory for the note, or when nothing is
+ * flushed any more, the clusters are leaked.
  */
 void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
 {
 	lockdep_assert_held(&a->lock);
-	/* Nobody could tell that they are free. */
+	/* No count could say that the clusters are free. */
 	if (!qcow_layout_has_refcounts(&a->img->layout) || a->failed)
 		return;
 	if (qcow_notes_add(&a->release.lost, first, first + nr, 1) &&
@@ -87,11 +89,11 @@ void qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
 /* --- The commit --- */
 
 /**
- * qcow_release_take() - take what a commit that begins now makes durable
+ * qcow_release_take() - take the notes for a flush that begins
  * @a: of the image
  *
- * Context: under a->store_lock. May sleep. To be followed by qcow_release_finish().
- * Without memory for it the notes wait for another commit.
+ * Context: under a->store_lock. May sleep. The caller calls qcow_release_finish()
+ * later. Without memory the notes wait for another flush.
  */
 void qcow_release_take(struct qcow_alloc *a)
 {
@@ -116,7 +118,10 @@ static void __forget_batch(struct batch *b)
 	kfree(b);
 }
 
-/* Give notes back that are not durable, in bounded steps. Return: whether all are. */
+/*
+ * Give notes of a failed flush back, in bounded steps. Return: whether all are given
+ * back.
+ */
 static bool keep_some(struct qcow_alloc *a)
 {
 	struct batch *b;
@@ -134,10 +139,10 @@ static bool keep_some(struct qcow_alloc *a)
 }
 
 /**
- * qcow_release_finish() - a commit has ended
+ * qcow_release_finish() - take over the notes of a flush that has ended
  * @a: of the image
- * @durable: it worked, and what qcow_release_take() took is to be reclaimed; else
- *	that waits for the next commit, or, if there is none, for nothing
+ * @durable: the flush worked, and the clusters of its notes can be reclaimed; else the
+ *	notes wait for the next flush, or are dropped if there will be none
  *
  * Context: under a->commit.lock. May sleep, but does not wait for I/O.
  */
@@ -158,10 +163,10 @@ void qcow_release_finish(struct qcow_alloc *a, bool durable)
 
 /**
  * struct span - clusters in a row whose references are durably gone
- * @first: number of the first that is still to be dealt with
+ * @first: number of the first cluster that is not done yet
  * @end: behind the last
- * @times: references to each of them that are gone
- * @noted: they are in qcow_reclaim.now
+ * @times: references that each of them lost
+ * @noted: the clusters are in qcow_reclaim.now
  */
 struct span {
 	u64 first;
@@ -170,7 +175,7 @@ struct span {
 	bool noted;
 };
 
-/* Whether other notes give up references to some clusters. */
+/* Whether other notes have clusters of a span. */
 static bool __is_noted(struct qcow_alloc *a, const struct span *s, u64 end)
 {
 	const struct batch *b;
@@ -188,8 +193,8 @@ static bool __is_noted(struct qcow_alloc *a, const struct span *s, u64 end)
 }
 
 /*
- * The refcount says that all references to these clusters are gone, and another
- * note, or the same one, says that there was one more.
+ * By its refcount a cluster has no reference left, but another note, or the same one,
+ * has one more.
  */
 static void span_damaged(struct qcow_alloc *a)
 {
@@ -197,9 +202,9 @@ static void span_damaged(struct qcow_alloc *a)
 }
 
 /*
- * Look for clusters from @s->first on that have no other references. Those before
- * them that have some are dealt with. Return: how many; 0 also if @s is at its end,
- * or the image damaged.
+ * Count clusters from @s->first on that have no other references; first lower the
+ * refcounts of clusters before them that have some. Return: the number; 0 also if @s is
+ * at its end, or the image damaged.
  */
 static u32 __span_last(struct qcow_alloc *a, struct span *s)
 {
@@ -220,7 +225,7 @@ static u32 __span_last(struct qcow_alloc *a, struct span *s)
 		}
 		if (cluster != s->first)
 			break;
-		/* A stray stays what it is. What fails here leaks the cluster. */
+		/* A stray keeps its refcount. A failure here leaks the cluster. */
 		if (!err && !stray &&
 		    __qcow_refcount_set(a, cluster, refs - s->times))
 			pr_debug("%s: cluster %llu leaks\n", a->img->label, cluster);
@@ -244,7 +249,9 @@ static void span_punch(struct qcow_alloc *a, u64 first, u32 nr)
 		a->release.no_punch = true;
 }
 
-/* They are punched out. Refcounts are looked at again: they may have been lowered. */
+/*
+ * Free clusters that were punched out. Their refcounts may have been lowered meanwhile.
+ */
 static void __span_free(struct qcow_alloc *a, struct span *s, u32 nr)
 {
 	u64 end = s->first + nr, refs;
@@ -269,12 +276,12 @@ static void __span_free(struct qcow_alloc *a, struct span *s, u32 nr)
 }
 
 /**
- * qcow_release_now() - clusters lost a reference that is durably gone
+ * qcow_release_now() - lower refcounts of clusters whose reference is durably gone
  * @a: of the image
- * @first: number of the first
- * @nr: how many
+ * @first: number of the first cluster
+ * @nr: number of clusters
  *
- * As a commit would have it done later: for references that no I/O goes by.
+ * Reclaims them at once: for references that no I/O goes by.
  *
  * Context: may sleep.
  */
@@ -298,7 +305,7 @@ void qcow_release_now(struct qcow_alloc *a, u64 first, u32 nr)
 
 /* --- Rounds --- */
 
-/* What is left of the first note of the round. */
+/* Drop the part of the round's first note that is done. */
 static void __round_cut(struct qcow_alloc *a, struct qcow_note *note,
 			const struct span *s)
 {
@@ -309,7 +316,7 @@ static void __round_cut(struct qcow_alloc *a, struct qcow_note *note,
 		WRITE_ONCE(r->ended, r->begun);
 }
 
-/* Deal with some clusters of the first note. */
+/* Do some clusters of the round's first note. */
 static void round_some(struct qcow_alloc *a)
 {
 	struct qcow_note *note;
@@ -335,7 +342,7 @@ static void round_some(struct qcow_alloc *a)
 	mutex_unlock(&a->lock);
 }
 
-/* Move notes of the oldest batch to the round. Return: whether @until was the last. */
+/* Move notes of the oldest batch to the round. Return: whether @until is done. */
 static bool round_take(struct qcow_alloc *a, const struct batch *until)
 {
 	struct qcow_reclaim *r = &a->reclaim;
@@ -362,7 +369,7 @@ static bool round_take(struct qcow_alloc *a, const struct batch *until)
 	return all;
 }
 
-/* I/O that began before may still go by the references of what is there now. */
+/* Begin a round: wait for I/O that may still go by the references of its batches. */
 static bool round_begin(struct qcow_alloc *a)
 {
 	struct qcow_reclaim *r = &a->reclaim;
@@ -383,7 +390,7 @@ static bool round_begin(struct qcow_alloc *a)
 	return true;
 }
 
-/* Batches that wait are joined, so that there are few to look through. */
+/* Join waiting batches, so that __is_noted() has few to search. */
 static void round_join(struct qcow_alloc *a)
 {
 	struct batch *first, *second;
@@ -400,7 +407,7 @@ static void round_join(struct qcow_alloc *a)
 	mutex_unlock(&a->lock);
 }
 
-/* Nothing that is given up is free any more: refcounts are wrong, or never durable. */
+/* Free no cluster any more: refcounts are wrong, or will never be durable. */
 static void round_forget(struct qcow_alloc *a)
 {
 	struct qcow_reclaim *r = &a->reclaim;
@@ -421,10 +428,10 @@ static void round_forget(struct qcow_alloc *a)
  * qcow_release_step() - lower refcounts of clusters that lost references durably
  * @a: of the image
  *
- * A bounded number of them, but at the beginning of a round it waits for the I/O that
- * is under way.
+ * Does a bounded number of clusters; but at the beginning of a round it waits for the
+ * I/O that is under way.
  *
- * Context: under a->reclaim.lock, and under nothing that I/O of this image may wait
+ * Context: under a->reclaim.lock, and under no lock that I/O of this image may wait
  * for. May sleep.
  *
  * Return: whether there is more to do.
@@ -444,12 +451,13 @@ bool qcow_release_step(struct qcow_alloc *a)
 }
 
 /**
- * qcow_release_goal() - the round with which all that is durably gone now is free
+ * qcow_release_goal() - the round that frees all clusters whose references are durably
+ * gone
  * @a: of the image
  *
  * Context: may sleep.
  *
- * Return: a number: that is so when a->reclaim.ended has reached it.
+ * Return: the value of a->reclaim.ended at which they are free.
  */
 u64 qcow_release_goal(struct qcow_alloc *a)
 {
@@ -458,14 +466,16 @@ u64 qcow_release_goal(struct qcow_alloc *a)
 
 	mutex_lock(&a->lock);
 	goal = r->begun + !list_empty(&r->batches);
-	/* The round that is about to begin does not have those of later commits. */
+	/*
+	 * The round that is about to begin does not have the batches of later flushes.
+	 */
 	if (r->until && !list_is_last(r->until, &r->batches))
 		goal++;
 	mutex_unlock(&a->lock);
 	return goal;
 }
 
-/* Those that were not reclaimed are leaked: that was reported. */
+/* Drop all notes. Their clusters are leaked, which was reported. */
 void qcow_release_forget(struct qcow_alloc *a)
 {
 	struct batch *b, *next;

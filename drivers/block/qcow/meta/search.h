@@ -4,13 +4,13 @@
 
 #include "meta/state.h"
 
-/* Clusters below @end are in use, or were. Context: under qcow_alloc.lock. */
+/* Clusters below @end were handed out. Context: under qcow_alloc.lock. */
 static inline void __qcow_search_taken(struct qcow_search *s, u64 end)
 {
 	s->fresh = max(s->fresh, end);
 }
 
-/* A cluster is free. Context: under qcow_alloc.lock. */
+/* A cluster has become free. Context: under qcow_alloc.lock. */
 static inline void __qcow_search_freed(struct qcow_search *s, u64 cluster)
 {
 	WRITE_ONCE(s->hint, min(s->hint, cluster));

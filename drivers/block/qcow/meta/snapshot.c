@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Internal snapshots: finding one, and where the tables of all lie.
+ * Internal snapshots of an image that is opened: finding one to show, and registering
+ * the tables of all. snap_table.c changes them.
  *
  * Section "Snapshots" of the specification.
  */
@@ -29,7 +30,7 @@ static int snapshot_read(struct qcow_image *img, u64 offset,
 
 /* --- Finding one --- */
 
-/* Whether [@offset, @offset + @len) of the file is @name. */
+/* Whether the file has @name at [@offset, @offset + @len). */
 static int snapshot_is(struct qcow_image *img, u64 offset, u32 len,
 		       const char *name, char *buf)
 {
@@ -41,7 +42,7 @@ static int snapshot_is(struct qcow_image *img, u64 offset, u32 len,
 	return err ?: !memcmp(buf, name, len);
 }
 
-/* Return: 2: it has that id; 1: that name; 0: neither; or a negative errno. */
+/* Return: 2: @name is its id; 1: @name is its name; 0: neither; or a negative errno. */
 static int snapshot_matches(struct qcow_image *img, u64 offset,
 			    const struct qcow_snapshot *s, const char *name,
 			    char *buf)
@@ -88,13 +89,13 @@ static int snapshot_search(struct qcow_image *img, const struct qcow_header *h,
  * qcow_snapshot_find() - look a snapshot up
  * @img: the image
  * @h: its header
- * @name: id or name, at most QCOW_SNAPSHOT_NAME_MAX bytes; an id goes first
+ * @name: id or name, at most QCOW_SNAPSHOT_NAME_MAX bytes; an id is preferred
  * @s: the result
  *
  * Context: may sleep.
  *
- * Return: 0; -ENOENT: there is none; -EUCLEAN: the snapshot table is damaged; -EINTR:
- * the task is to be killed; or another error.
+ * Return: 0; -ENOENT: there is no such snapshot; -EUCLEAN: the snapshot table is
+ * damaged; -EINTR: the task is to be killed; or another error.
  */
 int qcow_snapshot_find(struct qcow_image *img, const struct qcow_header *h,
 		       const char *name, struct qcow_snapshot *s)
@@ -112,10 +113,10 @@ int qcow_snapshot_find(struct qcow_image *img, const struct qcow_header *h,
 /* --- Those of an image that is written --- */
 
 /**
- * qcow_snapshot_sum() - a sum by which a changed snapshot table is told
+ * qcow_snapshot_sum() - a keyed sum that detects a changed snapshot table
  * @a: of the image
  * @table: the table
- * @bytes: of it
+ * @bytes: bytes of the table
  *
  * Context: any.
  *
@@ -126,7 +127,9 @@ u64 qcow_snapshot_sum(const struct qcow_alloc *a, const void *table, size_t byte
 	return siphash(table, bytes, &a->snapshots.key);
 }
 
-/* What the table says is valid and is known: it must not say anything else later. */
+/*
+ * Remember the sum of the table, which is valid: later reads must find the same table.
+ */
 static int snapshot_seal(struct qcow_alloc *a)
 {
 	u8 *table = kvmalloc(a->snapshots.bytes + 1, GFP_KERNEL);
@@ -143,15 +146,15 @@ static int snapshot_seal(struct qcow_alloc *a)
 }
 
 /**
- * qcow_snapshot_add_meta() - note where the snapshots' tables lie
+ * qcow_snapshot_add_meta() - register the tables of all snapshots
  * @a: of the image
  * @h: its header
  *
  * Context: may sleep.
  *
  * Return: 0; -EUCLEAN: a table is damaged or overlaps; -E2BIG: L1 tables take more than
- * QCOW_SNAPSHOT_MAX_L1_BYTES; -EFBIG: to know of all of them takes too much memory;
- * -EINTR: the task is to be killed; or another error.
+ * QCOW_SNAPSHOT_MAX_L1_BYTES; -EFBIG: the register would take too much memory; -EINTR:
+ * the task is to be killed; or another error.
  */
 int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 {

@@ -5,12 +5,12 @@
 #include "meta/state.h"
 
 /*
- * Bytes of L1 tables that all snapshots may have together: 16 bytes a GiB of
- * disk for each with 64 KiB clusters.
+ * Most bytes of the L1 tables of all snapshots together. With clusters of 64 KiB each
+ * takes 16 bytes a GiB of disk.
  */
 #define QCOW_SNAPSHOT_MAX_L1_BYTES	BIT_ULL(30)
 
-/* Return: how many snapshots an image has that is written. */
+/* Return: number of snapshots of an image that is written. */
 static inline u32 qcow_snapshot_nr(const struct qcow_image *img)
 {
 	return img->alloc->snapshots.nr;

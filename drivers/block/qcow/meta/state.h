@@ -2,8 +2,9 @@
 /*
  * The state of an image that is written, in parts.
  *
- * The files that own a part are named with it. They and life.c, which sets all up, use
- * its members; others call functions of these files. "make check" looks for others.
+ * Each part names the files that own it. Only these files, and life.c, which sets all
+ * parts up, use its members; other files call their functions. "make check" finds other
+ * uses.
  */
 #ifndef _QCOW_STATE_H
 #define _QCOW_STATE_H
@@ -20,9 +21,9 @@
 #include "meta/register.h"
 
 /**
- * struct qcow_dirty_range - entries of a table in memory that are to be written
- * @lo: the first
- * @hi: behind the last; not above @lo: there are none
+ * struct qcow_dirty_range - dirty entries of a table in memory
+ * @lo: the first dirty entry
+ * @hi: behind the last dirty entry; not above @lo: there is none
  */
 struct qcow_dirty_range {
 	u32 lo;
@@ -41,8 +42,8 @@ static inline void qcow_dirty_range_add(struct qcow_dirty_range *r, u32 i)
 }
 
 /**
- * struct qcow_run - clusters in a row that are taken and not handed out
- * @next: the next one
+ * struct qcow_run - reserved clusters in a row
+ * @next: the next one to hand out
  * @end: behind the last
  */
 struct qcow_run {
@@ -57,8 +58,8 @@ struct qcow_run {
  * @cache: slices of refcount blocks
  * @table: the refcount table in the CPU's byte order
  * @table_size: entries in @table
- * @table_offset: bytes into the file
- * @table_dirty: entries of @table to be written
+ * @table_offset: host offset of the table
+ * @table_dirty: dirty entries of @table
  *
  * Protected by qcow_alloc.lock.
  */
@@ -74,12 +75,12 @@ struct qcow_counts {
 
 /**
  * struct qcow_search - free-space search: search, alloc, growth
- * @hint: no cluster below is free that a refcount block covers; without
- *	refcounts: all from here on are free. Read without the lock, too
- * @fresh: from this cluster on, none was ever handed out, and the file ended
- *	before: they read as zeros
- * @limit: clusters that a block device held when some were last taken; else that
- *	entries can lead to
+ * @hint: no covered cluster below is free; without refcounts: all from here on are
+ *	free. Read without the lock, too
+ * @fresh: clusters from here on were never handed out and lie behind the end that the
+ *	file had: they read as zeros
+ * @limit: clusters of a block device when some were last taken; of a file, clusters
+ *	that entries can lead to
  *
  * Protected by qcow_alloc.lock.
  */
@@ -91,10 +92,10 @@ struct qcow_search {
 
 /**
  * struct qcow_reserve - clusters that were taken ahead: alloc
- * @run: which
- * @zeroed: they read as zeros
- * @no_renew: space cannot be taken ahead, or is not worth it
- * @file_end: bytes of a regular file as far as it was grown; else U64_MAX
+ * @run: the clusters
+ * @zeroed: they are preallocated and read as zeros
+ * @no_renew: preallocation is not possible, or not worth it
+ * @file_end: host offset up to which a regular file was grown; else U64_MAX
  *
  * Protected by qcow_alloc.lock.
  */
@@ -108,7 +109,7 @@ struct qcow_reserve {
 /**
  * struct qcow_strays - clusters that are in use and free by their refcounts: stray
  * @clusters: their numbers
- * @nr: how many; read without a lock, too
+ * @nr: number of strays; read without a lock, too
  *
  * Protected by qcow_alloc.lock.
  */
@@ -119,10 +120,10 @@ struct qcow_strays {
 
 /**
  * struct qcow_release - references that are gone in memory: release, writeback, commit
- * @lost: those that the next commit makes durable
- * @committing: those that a commit is making durable
- * @count: how many notes there are, and may be: what is more is leaked
- * @no_punch: the file cannot be given back space
+ * @lost: notes for the next flush
+ * @committing: batches of a flush that is running
+ * @count: number of notes, and their limit: clusters beyond it are leaked
+ * @no_punch: the file does not support punching
  *
  * Protected by qcow_alloc.lock.
  */
@@ -135,20 +136,20 @@ struct qcow_release {
 
 /**
  * struct qcow_reclaim - clusters whose references are durably gone: release, reclaim
- * @batches: of commits, the oldest first; I/O may still go by those references
+ * @batches: notes of flushes, the oldest first; I/O may still go by those references
  * @now: notes of the round under way
  * @until: the last batch of the round that is about to begin; or NULL
- * @begun: rounds that were begun; read without a lock, too
- * @ended: rounds that have ended; as @begun
+ * @begun: number of rounds that began; read without a lock, too
+ * @ended: number of rounds that ended; as @begun
  * @lock: one task at a time goes on with a round; I/O is waited for under it
- * @above: I/O under way on an image that has this one as its backing file, and so
- *	may read from its clusters; or NULL
+ * @above: I/O under way on the image above, which may read from clusters of this one;
+ *	or NULL
  * @hurry: a task waits for space
- * @stopped: nothing is done in the background any more
+ * @stopped: no round goes on in the background any more
  * @work: goes on with rounds in the background
  */
 struct qcow_reclaim {
-	/* Protected by qcow_alloc.lock; changed under lock only, but for batches. */
+	/* Protected by qcow_alloc.lock; changed under @lock only, except batches. */
 	struct list_head batches;
 	struct qcow_notes now;
 	struct list_head *until;
@@ -163,9 +164,9 @@ struct qcow_reclaim {
 };
 
 /**
- * struct qcow_share - L2 tables that are about to have a second reference
- * @table: called before the table of an L1 entry is taken for the disk's own,
- *	or copied. Under qcow_l1_state.lock
+ * struct qcow_share - a hook for L2 tables that a new snapshot will share
+ * @table: called before the table of an L1 entry becomes the disk's own, or is copied.
+ *	Under qcow_l1_state.lock
  */
 struct qcow_share {
 	void (*table)(struct qcow_share *share, u32 l1_index);
@@ -173,12 +174,11 @@ struct qcow_share {
 
 /**
  * struct qcow_l1_state - the active L1 table: l1, link, tree, snap_ops, commit
- * @dirty: entries of img->l1 to be written. Protected by qcow_alloc.lock, as img->l1 is
+ * @dirty: dirty entries of img->l1. Protected by qcow_alloc.lock, as img->l1 is
  * @lock: one L2 table is made at a time; taken before qcow_alloc.store_lock and
  *	qcow_alloc.lock
- * @share: a snapshot is being made, and wants to know which L2 tables are about
- *	to be copied; or NULL. Protected by @lock
- * @offset: bytes into the file of the table
+ * @share: hook of a snapshot that is being made; or NULL. Protected by @lock
+ * @offset: host offset of the table
  */
 struct qcow_l1_state {
 	struct qcow_dirty_range dirty;
@@ -190,12 +190,12 @@ struct qcow_l1_state {
 
 /**
  * struct qcow_snapshots - the snapshots of an image: snapshot, snap_table, snap_ops
- * @nr: how many
- * @offset: bytes into the file of their table
- * @bytes: of that table
- * @l1_bytes: of their L1 tables
- * @sum: of that table as it is known, by qcow_snapshot_sum()
- * @key: for the sum; nobody else knows it
+ * @nr: number of snapshots
+ * @offset: host offset of the snapshot table
+ * @bytes: bytes of the snapshot table
+ * @l1_bytes: bytes of all their L1 tables
+ * @sum: qcow_snapshot_sum() of the table as this driver knows it
+ * @key: secret key of the sum
  */
 struct qcow_snapshots {
 	u32 nr;
@@ -208,16 +208,16 @@ struct qcow_snapshots {
 
 /**
  * struct qcow_commits - commits: commit, writeback, reclaim, release, image
- * @lock: one commit at a time; I/O never takes it
- * @begun: commits that were begun; changed under @lock
- * @result: of the last one
- * @stored: waited for by those who make much metadata
- * @wq: where commits are done in the background
- * @work: does them
+ * @lock: one flush at a time; I/O never takes it
+ * @begun: number of flushes that began; changed under @lock
+ * @result: result of the last flush
+ * @stored: where tasks that make much metadata wait for flushes
+ * @wq: queue of flushes in the background
+ * @work: does a flush
  * @corrupt_work: marks the image corrupt
  */
 struct qcow_commits {
-	/* One commit at a time. */
+	/* One flush at a time. */
 	struct mutex lock;
 	atomic64_t begun;
 	int result;
@@ -231,25 +231,25 @@ struct qcow_commits {
  * struct qcow_alloc - an image that is written
  * @img: the image
  * @inflight: I/O under way
- * @reg: where its metadata lies
+ * @reg: register of its metadata
  * @l1: its active L1 table
  * @snapshots: its snapshots
- * @around: memory for copy-on-write
+ * @around: memory for COW
  * @lock: protects @counts, @search, @reserve, @strays, @release and changes of
  *	img->l1. May be held while a refcount slice is read, the file made longer,
  *	or a larger refcount table written; taken before counts.cache->lock
  * @counts: its refcounts
- * @search: where to look for free clusters
- * @reserve: clusters that were taken ahead
- * @strays: clusters that are in use and free by their refcounts
+ * @search: search for free clusters
+ * @reserve: reserved clusters
+ * @strays: clusters in use with a refcount of 0
  * @release: references that are gone in memory
  * @reclaim: references that are durably gone
- * @commit: commits
- * @store_lock: held by a task that writes metadata, from taking copies on; taken
- *	before @lock; I/O may wait for it
+ * @commit: flushes
+ * @store_lock: held by a task that writes metadata, from taking copies on; taken before
+ *	@lock; I/O may wait for it
  * @unsynced: data was written since the last sync
- * @failed: a sync failed, or a larger refcount table may or may not have been
- *	published: nothing is committed any more
+ * @failed: a sync failed, or publishing a larger refcount table failed: nothing is
+ *	flushed any more
  */
 struct qcow_alloc {
 	struct qcow_image *img;
@@ -259,7 +259,7 @@ struct qcow_alloc {
 	struct qcow_snapshots snapshots;
 	struct qcow_around around;
 
-	/* Protects refcounts and the clusters that follow from them. */
+	/* Protects the five parts below. */
 	struct mutex lock;
 	struct qcow_counts counts;
 	struct qcow_search search;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Strays: clusters that the disk uses and that are free by their refcounts.
+ * Strays: clusters that the disk uses although their refcount is 0.
  *
- * A write that is given one would overwrite data of the disk. vet.c finds them when an
- * L2 table that leads to them is about to be changed for the first time, and they are
- * never handed out from then on. Their refcounts stay as they are: nobody knows how many
- * references there are, and a count that is too low would lose data later on.
+ * A write that allocated one would overwrite data of the disk. vet.c finds strays
+ * before an L2 table that leads to them is changed for the first time, and alloc.c
+ * never hands them out from then on. Their refcounts stay as they are: nobody knows how
+ * many references there are, and a count that is too low would lose data later on.
  */
 #include "meta/stray.h"
 
-/* So many are remembered; an image that has more is stopped. */
+/* Most strays of an image; an image with more is stopped. */
 #define STRAY_MAX	BIT(16)
 
 static void stray_report(struct qcow_image *img, u64 guest)
@@ -24,7 +24,7 @@ static void stray_report(struct qcow_image *img, u64 guest)
  * __qcow_stray_note() - remember a stray
  * @a: of the image
  * @cluster: number
- * @guest: bytes into the disk whose L2 entry leads to it
+ * @guest: guest offset whose L2 entry leads to it
  *
  * Context: under a->lock. May sleep.
  *
@@ -50,14 +50,14 @@ int __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest)
 }
 
 /**
- * __qcow_stray_skip() - leave strays out of clusters that seem to be free
+ * __qcow_stray_skip() - leave strays out of a run of clusters with refcount 0
  * @a: of the image
- * @cluster: number of the first; the result: behind the first stray if that is one
- * @nr: how many
+ * @cluster: in: number of the first cluster; out: the next one, if that is a stray
+ * @nr: number of clusters
  *
  * Context: under a->lock.
  *
- * Return: how many are free from the new @cluster on.
+ * Return: number of free clusters from the new @cluster on.
  */
 u32 __qcow_stray_skip(struct qcow_alloc *a, u64 *cluster, u32 nr)
 {

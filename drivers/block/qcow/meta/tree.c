@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * All that an L1 table leads to: one reference more or less to each of it, and the
- * COPIED flags that follow from that.
+ * The tree below an L1 table: adding or dropping a reference to each of its clusters,
+ * and the COPIED flags that follow. jobs/snap_ops.c calls it for snapshots,
+ * jobs/merge.c for an emptied image.
  *
- * A cluster has as many references as there are ways to it from L1 tables: of a
- * table that two share, all that it refers to counts twice. COPIED in the active
- * L1 table and its L2 tables says that there is one way only.
+ * A cluster has as many references as there are ways to it from L1 tables: clusters of
+ * an L2 table that two L1 tables share count twice. COPIED in the active L1 table and
+ * its L2 tables says that there is one way only.
  */
 #include <linux/err.h>
 #include <linux/jiffies.h>
@@ -18,12 +19,12 @@
 #include "meta/writeback.h"
 
 /**
- * struct walk - going through the entries of an L2 table
+ * struct walk - a pass over the entries of an L2 table
  * @a: of the image
- * @raise: references are added, and COPIED flags cleared; else they are dropped
- * @done: entries dealt with
- * @first: of clusters in a row that are still to be dealt with
- * @nr: how many
+ * @raise: references are added, and COPIED flags cleared; else references are dropped
+ * @done: entries that are done
+ * @first: first of the clusters in a row that are collected and not done yet
+ * @nr: number of clusters
  */
 struct walk {
 	struct qcow_alloc *a;
@@ -33,7 +34,7 @@ struct walk {
 	u32 nr;
 };
 
-/* Entries lie so many words apart, as a shift. */
+/* Words between two entries, as a shift. */
 static u32 entry_step(const struct qcow_image *img)
 {
 	return img->layout.extended_l2 ? 1 : 0;
@@ -41,7 +42,7 @@ static u32 entry_step(const struct qcow_image *img)
 
 /* --- References --- */
 
-/* Guest data that lies in metadata is nobody's to give away. */
+/* Guest data that lies in metadata must not be freed. */
 static bool run_is_meta(const struct walk *w)
 {
 	u32 i;
@@ -52,7 +53,7 @@ static bool run_is_meta(const struct walk *w)
 	return false;
 }
 
-/* Deal with what was collected, up to entry @i. */
+/* Do the collected clusters, up to entry @i. */
 static int walk_flush(struct walk *w, u32 i)
 {
 	int err = 0;
@@ -92,7 +93,7 @@ static int walk_entry(struct walk *w, u64 raw, u32 i)
 	return err;
 }
 
-/* What has several references is not the disk's own. */
+/* Clear COPIED flags: clusters with several references are not the disk's own. */
 static void slice_share(struct qcow_image *img, struct qcow_slice *slice)
 {
 	__be64 copied = cpu_to_be64(QCOW_DISK_E_COPIED);
@@ -135,7 +136,7 @@ static int walk_slice(struct walk *w, struct qcow_slice *slice, u32 from, u32 en
 	return err;
 }
 
-/* The first @nr entries of a table. */
+/* Walk over the first @nr entries of a table. */
 static int walk_table(struct walk *w, u64 l2_offset, u32 nr)
 {
 	struct qcow_image *img = w->a->img;
@@ -165,12 +166,12 @@ static bool table_valid(struct qcow_alloc *a, u64 l2_offset)
 }
 
 /**
- * qcow_tree_raise_table() - one reference more to an L2 table and all it refers to
+ * qcow_tree_raise_table() - add a reference to an L2 table and all its clusters
  * @a: of the image
- * @l2_offset: bytes into the file of the table, which nobody changes meanwhile
+ * @l2_offset: host offset of the table, which no task changes meanwhile
  *
- * COPIED is cleared in its entries. In memory; a commit makes the references durable
- * before that.
+ * Clears COPIED in its entries. In memory; a flush makes the references durable before
+ * the flags.
  *
  * Context: may sleep.
  *
@@ -202,10 +203,10 @@ int qcow_tree_raise_table(struct qcow_alloc *a, u64 l2_offset)
 /**
  * qcow_tree_lower_table() - undo qcow_tree_raise_table()
  * @a: of the image
- * @l2_offset: bytes into the file of the table
+ * @l2_offset: host offset of the table
  *
- * For references that are durably gone, and that no I/O goes by. What cannot be read is
- * leaked, and nothing that is damaged is given away.
+ * For references that are durably gone, and that no I/O goes by. Clusters of a table
+ * that cannot be read, or of damaged entries, are leaked.
  *
  * Context: may sleep.
  */
@@ -220,10 +221,10 @@ void qcow_tree_lower_table(struct qcow_alloc *a, u64 l2_offset)
 }
 
 /**
- * qcow_tree_breathe() - commit if there is much to commit
+ * qcow_tree_breathe() - flush if many slices are dirty
  * @a: of the image
  *
- * Context: as qcow_commit(). If it fails, that shows at the next one.
+ * Context: as qcow_commit(). An error shows at the next flush.
  */
 void qcow_tree_breathe(struct qcow_alloc *a)
 {
@@ -237,8 +238,8 @@ void qcow_tree_breathe(struct qcow_alloc *a)
 }
 
 /*
- * Whether to tidy up no more. Who made the image decides how much there is to do: all
- * entries of an L1 table may name one L2 table.
+ * Whether to end early. The image's author decides how much work there is: all entries
+ * of an L1 table may name one L2 table.
  */
 static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
 {
@@ -252,8 +253,8 @@ static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
  * @l1: in the CPU's byte order
  * @size: entries
  *
- * If it takes long although qcow_image_interrupted(), the rest is leaked; that is
- * logged, and the image has QCOW_IMAGE_LEAKED.
+ * If qcow_image_overdue(), the rest is leaked, which is logged, and the image gets
+ * QCOW_IMAGE_LEAKED.
  */
 void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
 {
@@ -284,7 +285,7 @@ void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
  * @l1: in the CPU's byte order
  * @size: entries
  *
- * Return: as there, or as qcow_image_interrupted().
+ * Return: as qcow_tree_raise_table(), or as qcow_image_interrupted().
  */
 int qcow_tree_raise(struct qcow_alloc *a, const u64 *l1, u32 size)
 {
@@ -314,7 +315,7 @@ int qcow_tree_raise(struct qcow_alloc *a, const u64 *l1, u32 size)
 
 /* --- COPIED flags --- */
 
-/* Nobody changes the entry: its cluster of the disk is locked. */
+/* No task changes the entry: its guest cluster is locked. */
 static int own_entry(struct qcow_alloc *a, struct qcow_slice *slice, u32 i)
 {
 	struct qcow_image *img = a->img;
@@ -381,17 +382,17 @@ static int own_table(struct qcow_alloc *a, u32 i, u64 *l2_offset, bool *own)
 }
 
 /**
- * qcow_tree_own() - set the COPIED flags that are missing in the active tables
+ * qcow_tree_own() - set missing COPIED flags in the active tables
  * @a: of the image
  *
- * After references went. I/O may be under way: clusters of the disk are locked while
- * their flags are set, or a write that still takes a cluster for shared would undo one
- * that goes to it in place. A commit makes the refcounts durable before the flags.
+ * For use after references were dropped. I/O may be under way: guest clusters are
+ * locked while their flags are set, or a COW write of a cluster would undo a write in
+ * place to it. A flush makes the refcounts durable before the flags.
  *
  * Context: as qcow_commit(). May sleep.
  *
- * Return: 0; or an error, then flags are missing, which costs copies; -EINTR: it took
- * too long although qcow_image_interrupted().
+ * Return: 0; or an error: flags are missing, which costs copies; -EINTR:
+ * qcow_image_overdue().
  */
 int qcow_tree_own(struct qcow_alloc *a)
 {

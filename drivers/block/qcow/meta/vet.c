@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Vetting: slices of L2 tables are looked at before they are changed for the first time.
+ * Vetting: looking for strays in a slice of an L2 table before it is changed for the
+ * first time. link.c calls it.
  */
 #include <linux/sched.h>
 
@@ -10,7 +11,7 @@
 #include "meta/stray.h"
 #include "meta/vet.h"
 
-/* Guest data in metadata is another fault, and found elsewhere. */
+/* Guest data in metadata is another fault, which entry_release() and writes find. */
 static int vet_clusters(struct qcow_alloc *a, u64 first, u32 nr, u64 guest)
 {
 	u64 value, i;
@@ -18,7 +19,7 @@ static int vet_clusters(struct qcow_alloc *a, u64 first, u32 nr, u64 guest)
 
 	mutex_lock(&a->lock);
 	for (i = first; !err && i < first + nr; i++) {
-		/* No entry leads to a cluster that is reserved: it was free before. */
+		/* No entry may lead to a reserved cluster, which was free before. */
 		__qcow_alloc_unreserve(a, i);
 		err = __qcow_refcount_get(a, i, &value);
 		if (!err && !value && !qcow_register_has(&a->reg, i))
@@ -34,15 +35,15 @@ static bool vet_possible(const struct qcow_image *img)
 }
 
 /**
- * qcow_vet_slice() - look for strays among what a slice of an L2 table leads to
+ * qcow_vet_slice() - look for strays among the clusters of a slice of an L2 table
  * @a: of the image
  * @slice: of an active table, referenced
- * @guest: bytes into the disk that its first entry stands for
+ * @guest: guest offset of its first entry
  *
- * Once for each slice, as long as it is in memory.
+ * Does it once for each slice, as long as the slice is in memory.
  *
- * Context: in an I/O that is counted by qcow_inflight_begin(), so that nothing is given
- * up meanwhile. May sleep.
+ * Context: in an I/O that is counted by qcow_inflight_begin(), so that no cluster is
+ * freed meanwhile. May sleep.
  *
  * Return: 0; or the error of reading refcounts, -ENOMEM; or -EIO: the image is stopped.
  */
@@ -59,7 +60,7 @@ int qcow_vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest)
 		return 0;
 	for (i = 0; vet_possible(img) && !err && i < img->slice_entries; i++) {
 		raw = be64_to_cpu(READ_ONCE(slice->data[i * step]));
-		/* What makes no sense is found when it is used. */
+		/* An invalid entry is found when it is used. */
 		if (raw && !qcow_entry_clusters(lay, raw, pos, &first, &nr, &fault))
 			err = vet_clusters(a, first, nr, pos);
 		pos += 1ULL << lay->cluster_bits;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writeback of metadata: how much is dirty, when a commit is due, and when none is
- * possible any more.
+ * Writeback of metadata: how much is dirty, when a flush is due, and when none is
+ * possible any more. Changes of metadata call it; commit.c does the flush.
  */
 #include <linux/jiffies.h>
 
@@ -25,8 +25,8 @@ bool qcow_writeback_caches_full(const struct qcow_alloc *a)
  * qcow_writeback_refused() - may no more metadata be changed?
  * @a: of the image
  *
- * After a sync has failed no metadata is written any more, so what is changed stays in
- * memory until detach. The caches' limits bound that memory.
+ * After a sync has failed no metadata is written any more, so changes stay in memory
+ * until detach. The caches' limits bound that memory.
  *
  * Context: any.
  *
@@ -47,7 +47,7 @@ static bool writeback_crowded(const struct qcow_alloc *a)
 }
 
 /**
- * qcow_writeback_full() - should those who make metadata wait for commits?
+ * qcow_writeback_full() - should tasks that change metadata wait for flushes?
  * @a: of the image
  *
  * Context: any.
@@ -61,7 +61,7 @@ bool qcow_writeback_full(const struct qcow_alloc *a)
 }
 
 /**
- * qcow_writeback_later() - have a commit begin within QCOW_WRITEBACK_INTERVAL
+ * qcow_writeback_later() - have a flush begin within QCOW_WRITEBACK_INTERVAL
  * @a: of the image
  *
  * Context: any.
@@ -73,10 +73,10 @@ void qcow_writeback_later(struct qcow_alloc *a)
 }
 
 /**
- * qcow_writeback_soon() - metadata was changed: commit it in the background
+ * qcow_writeback_soon() - flush changed metadata in the background
  * @a: of the image
  *
- * At once if there is much of it.
+ * Begins at once if much is dirty.
  *
  * Context: any.
  */

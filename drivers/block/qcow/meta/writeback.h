@@ -4,12 +4,12 @@
 
 #include "meta/state.h"
 
-/* Milliseconds that changes of metadata stay in memory at most. */
+/* Most milliseconds that changes of metadata stay in memory only. */
 #define QCOW_WRITEBACK_INTERVAL	5000
 
 /*
- * Have @work done beside the commits, which may sleep for I/O of the image. Any
- * context. Return: false: it is queued already.
+ * Queue @work on the flush queue, where it may wait for I/O of the image. Any context.
+ * Return: false: it is queued already.
  */
 static inline bool qcow_writeback_queue(struct qcow_alloc *a, struct work_struct *work)
 {
