@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What people do with bitmaps: add, remove, enable, disable, clear.
+ * Operations on bitmaps: add, remove, enable, disable, clear. dev/ctl_bitmap.c calls
+ * them.
  *
- * The block layer holds back all I/O meanwhile, so that what was written before
- * is in the bitmap and what is written after is, or is not, as they asked. What
- * is done is durable when these return.
+ * The block layer holds back all I/O meanwhile, so each write comes wholly before or
+ * after the operation. An operation is durable when its function returns.
  */
 #include <linux/err.h>
 #include <linux/log2.h>
@@ -40,7 +40,7 @@ static int ops_end(struct qcow_image *img, int err, struct qcow_msg *msg)
 			       -err) : 0;
 }
 
-/* Return: it, or an ERR_PTR after saying why not. */
+/* Return: the bitmap, or an ERR_PTR with @msg set. */
 static struct qcow_bitmap *ops_find(struct qcow_image *img, const char *name,
 				    bool consistent, struct qcow_msg *msg)
 {
@@ -116,9 +116,9 @@ static int __ops_add(struct qcow_image *img, const char *name, u64 granularity,
 }
 
 /**
- * qcow_bitmap_add() - begin to track what of the disk changes
+ * qcow_bitmap_add() - add a bitmap, which tracks changes of the disk from now on
  * @img: the image
- * @name: of the new bitmap
+ * @name: name of the new bitmap
  * @granularity: bytes of the disk that a bit stands for; 0: 64 KiB
  * @msg: says why it failed
  *
@@ -137,7 +137,7 @@ int qcow_bitmap_add(struct qcow_image *img, const char *name, u64 granularity,
 	return ops_end(img, err, msg);
 }
 
-/* --- What there is --- */
+/* --- Remove, enable, clear --- */
 
 static int __ops_remove(struct qcow_image *img, const char *name,
 			struct qcow_msg *msg)
@@ -161,9 +161,9 @@ static int __ops_remove(struct qcow_image *img, const char *name,
 }
 
 /**
- * qcow_bitmap_remove() - forget a bitmap, inconsistent or not
+ * qcow_bitmap_remove() - remove a bitmap, inconsistent or not
  * @img: the image
- * @name: of the bitmap
+ * @name: name of the bitmap
  * @msg: says why it failed
  *
  * Context: no I/O is under way. May sleep.
@@ -199,10 +199,10 @@ static int __ops_enable(struct qcow_image *img, const char *name, bool enable,
 }
 
 /**
- * qcow_bitmap_enable() - keep a bitmap up to date, or leave it as it is
+ * qcow_bitmap_enable() - begin or end to keep a bitmap up to date
  * @img: the image
- * @name: of the bitmap
- * @enable: which of both
+ * @name: name of the bitmap
+ * @enable: whether to keep it up to date
  * @msg: says why it failed
  *
  * Context: no I/O is under way. May sleep.
@@ -230,7 +230,7 @@ static int __ops_clear(struct qcow_image *img, const char *name,
 
 	if (IS_ERR(b))
 		return PTR_ERR(b);
-	/* What is in use on disk is stored when the image is closed. */
+	/* A bitmap that is in use on disk is stored when the image is closed. */
 	if (qcow_bitmap_tracks(b)) {
 		memset(b->bits, 0, qcow_bitmap_bytes(img, b));
 		b->changed = true;
@@ -252,9 +252,9 @@ static int __ops_clear(struct qcow_image *img, const char *name,
 }
 
 /**
- * qcow_bitmap_clear() - from now on nothing has changed
+ * qcow_bitmap_clear() - clear all bits of a bitmap
  * @img: the image
- * @name: of the bitmap
+ * @name: name of the bitmap
  * @msg: says why it failed
  *
  * Context: no I/O is under way. May sleep.

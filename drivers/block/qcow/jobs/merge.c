@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writing what an image has into its backing file, until it has nothing of its own
- * any more.
+ * Commit: copying an image's data into its backing file, and then emptying the image.
+ * dev/change_merge.c calls it.
  *
- * The disk is in use meanwhile. The image goes on to hide what is written below it,
- * so the disk reads the same all the time. Pieces that are written once more are
- * noted, and copied once more; the last of them while no request is under way. When
- * all is in the backing file, durably, one write of the image's header empties it.
- * A power cut at any moment leaves a disk that reads the same.
+ * The disk is in use meanwhile. The image hides the copies below it, so the disk reads
+ * the same all the time. Writes mark pieces, which are copied once more; the last of
+ * them while no request is under way. When all data is in the backing file, durably,
+ * one write of the image's header empties the image. A power cut at any moment leaves a
+ * disk that reads the same.
  */
 #include <linux/bitops.h>
 #include <linux/blkdev.h>
@@ -32,29 +32,29 @@
 #include "meta/tree.h"
 #include "meta/writeback.h"
 
-/* Bytes that are read and written at once. */
+/* Most bytes that are read and written at once. */
 #define MERGE_CHUNK		BIT(20)
 
-/* Bytes that are made zeros at once. */
+/* Most bytes that are made zeros at once. */
 #define MERGE_ZERO_CHUNK	BIT_ULL(30)
 
-/* Bytes of the disk whose writers are waited for at once. */
+/* Most bytes of a run of pieces, whose writers are waited for together. */
 #define MERGE_RUN		BIT_ULL(24)
 
-/* When so little is left it is time to end. */
+/* When no more bytes are left, the last step begins. */
 #define MERGE_LAST		BIT_ULL(22)
 
-/* Bytes that are written at the end, while requests wait: no more is marked by then. */
+/* Most bytes that the last step copies while requests wait. */
 #define MERGE_REST		BIT_ULL(25)
 
-/* Bytes that are written while requests wait so as to slow them down: from, to. */
+/* Least and most bytes that are copied at a time to slow writers down. */
 #define MERGE_PRESS		BIT_ULL(23)
 #define MERGE_PRESS_MAX		BIT_ULL(28)
 
-/* Bits that say what is still to be done, at most. */
+/* Most bits of the bitmap. */
 #define MERGE_MAX_NR		BIT_ULL(24)
 
-/* --- What is still to be done --- */
+/* --- The bitmap of pieces to copy --- */
 
 static void todo_free(struct qcow_bitmap *todo)
 {
@@ -64,7 +64,7 @@ static void todo_free(struct qcow_bitmap *todo)
 	kfree(todo);
 }
 
-/* All of the disk. */
+/* Make the bitmap, with all of the disk marked. */
 static struct qcow_bitmap *todo_alloc(u64 size, u32 shift)
 {
 	struct qcow_bitmap *todo = kzalloc(sizeof(*todo), GFP_KERNEL);
@@ -87,8 +87,8 @@ static struct qcow_bitmap *todo_alloc(u64 size, u32 shift)
 }
 
 /**
- * qcow_merge_left() - bytes of the disk that are still to be looked at
- * @m: the merge
+ * qcow_merge_left() - count bytes of the disk that are still to be copied
+ * @m: the commit
  *
  * Return: bytes.
  */
@@ -100,7 +100,7 @@ u64 qcow_merge_left(const struct qcow_merge *m)
 /* --- Life --- */
 
 /**
- * qcow_merge_check() - may an image's data be written to its backing file?
+ * qcow_merge_check() - may an image be committed?
  * @img: the image, which is written
  * @msg: says why not
  *
@@ -120,13 +120,13 @@ int qcow_merge_check(const struct qcow_image *img, struct qcow_msg *msg)
 }
 
 /**
- * qcow_merge_create() - get ready to write an image's data to its backing file
+ * qcow_merge_create() - set up a commit
  * @img: the image, which is written
- * @shift: log2 of what is noted at once of the disk; more if it is large
+ * @shift: log2 of the bytes of a piece; larger for a large disk
  *
  * Context: may sleep.
  *
- * Return: a merge, or NULL.
+ * Return: the commit, or NULL.
  */
 struct qcow_merge *qcow_merge_create(struct qcow_image *img, u32 shift)
 {
@@ -145,11 +145,11 @@ struct qcow_merge *qcow_merge_create(struct qcow_image *img, u32 shift)
 }
 
 /**
- * qcow_merge_begin() - note what is written from now on
- * @m: the merge
+ * qcow_merge_begin() - have writes mark pieces from now on
+ * @m: the commit
  *
- * The backing file is open for writing. What it gives up may still be read by I/O of
- * the image.
+ * The backing file is open for writing. From now on its released clusters wait for I/O
+ * of the image, too.
  *
  * Context: no I/O is under way. May sleep.
  */
@@ -164,9 +164,9 @@ void qcow_merge_begin(struct qcow_merge *m)
 
 /**
  * qcow_merge_end() - undo qcow_merge_begin()
- * @m: the merge
+ * @m: the commit
  *
- * Before the backing file is closed.
+ * The backing file is not closed yet.
  *
  * Context: no I/O is under way. May sleep.
  */
@@ -192,7 +192,7 @@ void qcow_merge_free(struct qcow_merge *m)
 }
 
 /**
- * struct below_growth - the backing file's disk gets larger
+ * struct below_growth - growth of the backing file's disk
  * @ops: for qcow_resize()
  * @below: the backing file
  */
@@ -201,7 +201,7 @@ struct below_growth {
 	struct qcow_image *below;
 };
 
-/* The image above reads no further than that until then. */
+/* Let the image above read the new part of the backing file. */
 static int below_show(struct qcow_resize_ops *ops, u64 bytes)
 {
 	struct below_growth *g = container_of(ops, struct below_growth, ops);
@@ -215,18 +215,18 @@ static int below_show(struct qcow_resize_ops *ops, u64 bytes)
 }
 
 /**
- * qcow_merge_start() - first changes of the backing file
- * @m: the merge
- * @like: whose image, wq, write_wq and parts are used
+ * qcow_merge_start() - make a smaller backing file as large as the image
+ * @m: the commit
+ * @like: an I/O whose image, wq, write_wq and parts are used
  * @pause: holds up the image's I/O
  * @msg: says why it failed, of the backing file
  *
- * It becomes as large as the image, whose I/O may go on.
+ * These are the first changes of the backing file. I/O of the image may go on.
  *
  * Context: may sleep.
  *
- * Return: 0; as qcow_image_interrupted(), and the backing file has the size that it
- * had; or another error.
+ * Return: 0; as qcow_image_interrupted(), and the backing file has its old size; or
+ * another error.
  */
 int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
 		     struct qcow_pause *pause, struct qcow_msg *msg)
@@ -254,10 +254,10 @@ int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
 
 /**
  * struct copy - the copying of a stretch of the disk
- * @io: of the backing file
+ * @io: writes the backing file
  * @like: reads the image
  * @buf: MERGE_CHUNK bytes
- * @msg: says what failed, of the backing file
+ * @msg: says what failed, about the backing file
  */
 struct copy {
 	struct qcow_io io;
@@ -328,8 +328,8 @@ static s64 copy_zeros(struct copy *c, u64 pos, u64 len)
 }
 
 /*
- * What one extent covers. What the image has now it has for good: nothing makes a
- * hole over a backing file. Return: bytes done, or a negative errno.
+ * Copy one extent. It stays allocated in the image, since nothing makes a hole over a
+ * backing file. Return: bytes done, or a negative errno.
  */
 static s64 copy_extent(struct copy *c, u64 pos, u64 len)
 {
@@ -379,7 +379,7 @@ static int copy_range(struct copy *c, u64 pos, u64 end)
 	return 0;
 }
 
-/* The bits [@first, return value) are set, @first is one of them. */
+/* Return: the end of the run of set bits that begins with @first. */
 static u64 run_end(const struct qcow_bitmap *todo, u64 first, u64 bytes)
 {
 	u64 most = min(bytes, MERGE_RUN) >> todo->e.granularity_bits;
@@ -392,9 +392,9 @@ static u64 run_end(const struct qcow_bitmap *todo, u64 first, u64 bytes)
 }
 
 /*
- * Copy one run of pieces. The bits go first, and whoever found them set has ended
- * when the copying begins; who comes later sets them again. Return: bytes looked
- * at, 0: there are none; or a negative errno.
+ * Copy one run of pieces. Their bits are cleared first. Writes that found them set have
+ * ended before the copy begins, and later writes set them again. Return: bytes looked
+ * at, 0: no piece is left; or a negative errno.
  */
 static s64 copy_run(struct qcow_merge *m, struct copy *c, u64 bytes)
 {
@@ -409,7 +409,7 @@ static s64 copy_run(struct qcow_merge *m, struct copy *c, u64 bytes)
 	end = run_end(todo, first, bytes);
 	for (i = first; i < end; i++)
 		clear_bit_le(i, todo->bits);
-	/* Pairs with the one in qcow_inflight_begin(). */
+	/* Pairs with the barrier in qcow_inflight_begin(). */
 	smp_mb();
 	qcow_inflight_drain(&m->img->alloc->inflight);
 	err = copy_range(c, first << shift, min(end << shift, m->img->size));
@@ -422,7 +422,7 @@ static s64 copy_run(struct qcow_merge *m, struct copy *c, u64 bytes)
 	return (end - first) << shift;
 }
 
-/* Whether nothing is left. */
+/* Whether no piece is left. */
 static bool todo_empty(const struct qcow_merge *m)
 {
 	const struct qcow_bitmap *todo = m->todo;
@@ -432,8 +432,9 @@ static bool todo_empty(const struct qcow_merge *m)
 }
 
 /*
- * The end of the disk was reached: again, or is that the rest? However fast it is
- * written, requests wait for a step and no longer; the steps get larger.
+ * A pass has reached the end of the disk: decide whether the rest is small enough. If
+ * the disk is written too fast, requests wait for one step at a time, and the steps get
+ * larger.
  */
 static void pass_done(struct qcow_merge *m)
 {
@@ -448,20 +449,19 @@ static void pass_done(struct qcow_merge *m)
 }
 
 /**
- * qcow_merge_some() - go on writing to the backing file
- * @m: the merge, started; @m->last is set when it is time for qcow_merge_finish(),
- *	and so it is when nothing is left
- * @like: whose image, wq, write_wq and parts are used
- * @bytes: of the disk to look at, at most
- * @msg: says what failed, of the backing file
+ * qcow_merge_some() - go on copying to the backing file
+ * @m: the commit, started; sets @m->last when it is time for qcow_merge_finish()
+ * @like: an I/O whose image, wq, write_wq and parts are used
+ * @bytes: most bytes of the disk to look at
+ * @msg: says what failed, about the backing file
  *
- * Other I/O may go on, but is better held up for the while if @m->press is set, which
- * is how much to do then.
+ * Other I/O may go on. If @m->press is set, the caller holds it up and copies that many
+ * bytes.
  *
  * Context: may sleep.
  *
- * Return: 0; as qcow_image_interrupted(), and something was done; or an error, after
- * which it may be tried again.
+ * Return: 0; as qcow_image_interrupted(), with some progress; or an error, after which
+ * the caller may try again.
  */
 int qcow_merge_some(struct qcow_merge *m, const struct qcow_io *like, u64 bytes,
 		    struct qcow_msg *msg)
@@ -491,9 +491,9 @@ int qcow_merge_some(struct qcow_merge *m, const struct qcow_io *like, u64 bytes,
 /* --- The end --- */
 
 /*
- * Unlike those of the disk's users a failed flush is not final here: all that is to be
- * in the backing file is written again after it, and then the disk needs no other
- * flush to have worked.
+ * Flush the backing file. Unlike for the disk's users, a failed flush is not final
+ * here: all data is written to the backing file again after it, and then one flush is
+ * enough.
  */
 static int flush_below(struct qcow_image *below)
 {
@@ -519,7 +519,10 @@ static int copy_rest(struct qcow_merge *m, const struct qcow_io *like,
 	err = flush_below(m->img->backing);
 	if (!err)
 		return 0;
-	/* What it lost cannot be told, and a later one says nothing of it. */
+	/*
+	 * Nobody can tell which data the flush lost, and a later one does not report
+	 * it.
+	 */
 	__qcow_bitmap_mark(m->todo, 0, m->img->size);
 	m->last = false;
 	m->press = 0;
@@ -527,7 +530,7 @@ static int copy_rest(struct qcow_merge *m, const struct qcow_io *like,
 	return qcow_fail(msg, err, "could not be flushed (error %d)", -err);
 }
 
-/* All that the image has is in the backing file. */
+/* Empty the image, as all its data is in the backing file. */
 static int empty_image(struct qcow_merge *m)
 {
 	struct qcow_image *img = m->img;
@@ -556,16 +559,16 @@ free:
 }
 
 /**
- * qcow_merge_finish() - write the rest, and have the image empty
- * @m: the merge, of which @last is set
- * @like: whose image, wq, write_wq and parts are used
- * @msg: says what failed, of the backing file
+ * qcow_merge_finish() - copy the rest, and empty the image
+ * @m: the commit, with @last set
+ * @like: an I/O whose image, wq, write_wq and parts are used
+ * @msg: says what failed, about the backing file
  *
  * Context: no I/O is under way. May sleep.
  *
- * Return: 0: @m->done, or, if much was written since @last was set, that is not set any
- * more; or an error, also as qcow_image_interrupted(), and the image is as it was: it
- * may be tried again.
+ * Return: 0: @m->done is set; or much was written since, and @m->last is not set any
+ * more; or an error, also as qcow_image_interrupted(): the image is unchanged, and the
+ * caller may try again.
  */
 int qcow_merge_finish(struct qcow_merge *m, const struct qcow_io *like,
 		      struct qcow_msg *msg)
@@ -584,7 +587,7 @@ int qcow_merge_finish(struct qcow_merge *m, const struct qcow_io *like,
 		return err;
 	qcow_bitmap_set_todo(img, NULL);
 	m->done = true;
-	/* What fails here keeps its space. */
+	/* A failure only keeps the space. */
 	if (img->layout.data_file && !img->data_raw &&
 	    !qcow_space_punch(img->data, 0, img->size))
 		WRITE_ONCE(img->alloc->unsynced, true);
@@ -592,10 +595,10 @@ int qcow_merge_finish(struct qcow_merge *m, const struct qcow_io *like,
 }
 
 /**
- * qcow_merge_release() - give up what the image had
- * @m: the merge, after qcow_merge_finish()
+ * qcow_merge_release() - release the clusters of an emptied image
+ * @m: the commit, after qcow_merge_finish()
  *
- * Other I/O may go on. What fails is leaked, and logged.
+ * Other I/O may go on. After a failure clusters are leaked, which is logged.
  *
  * Context: may sleep.
  */
@@ -612,12 +615,10 @@ void qcow_merge_release(struct qcow_merge *m)
 }
 
 /**
- * qcow_merge_flush() - have what opens the backing file anew find what is in memory
- * @m: the merge
- * @started: qcow_merge_start() worked
- * @msg: says what failed, of the backing file
- *
- * Also if it did not: it may have changed tables.
+ * qcow_merge_flush() - flush the backing file before it is opened anew
+ * @m: the commit
+ * @started: qcow_merge_start() worked; if not, it may still have changed tables
+ * @msg: says what failed, about the backing file
  *
  * Context: may sleep.
  *
@@ -631,7 +632,7 @@ int qcow_merge_flush(struct qcow_merge *m, bool started, struct qcow_msg *msg)
 	if (!started && !below->alloc)
 		return 0;
 	err = flush_below(below);
-	/* Nothing of the disk is in there, and nothing will be written any more. */
+	/* It has no data of the disk, and nothing will be written to it any more. */
 	if (!started && (below->alloc->failed || qcow_image_stopped(below)))
 		return 0;
 	return err ? qcow_fail(msg, err, "could not be flushed (error %d)", -err) : 0;

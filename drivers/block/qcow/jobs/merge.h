@@ -5,20 +5,20 @@
 #include "meta/pause.h"
 #include "meta/qcow.h"
 
-/* log2 of the bytes of the disk that are noted at once. */
+/* log2 of the bytes of the disk that one bit of the bitmap stands for. */
 #define QCOW_MERGE_SHIFT	16
 
 /**
- * struct qcow_merge - an image whose data goes to its backing file
+ * struct qcow_merge - a commit of an image into its backing file
  * @img: the image
- * @todo: pieces of the disk that are still to be written to the backing file
+ * @todo: bitmap of the pieces of the disk that are not copied yet
  * @next: the bit of @todo to go on with
- * @before: bytes that were to be written when this pass over the disk began
- * @passes: over the disk that are done
- * @press: bytes to write at once while requests wait: it gets less too slowly, so
- *	those who write are to be slowed down; 0: they need not wait
- * @last: so little is left that it is written while nobody uses the disk
- * @done: all is, and the image is empty
+ * @before: bytes that were to be copied when this pass over the disk began
+ * @passes: number of passes over the disk that are done
+ * @press: bytes to copy at a time while requests wait, as writers have to be slowed
+ *	down; 0: they need not wait
+ * @last: so little is left that it is copied while requests wait
+ * @done: all is copied, and the image is empty
  * @old: the L1 table that the image had before it was emptied
  * @old_size: entries in @old
  */

@@ -359,7 +359,7 @@ int qcow_resize_max(const struct qcow_image *img, u64 *size, struct qcow_msg *ms
 
 /**
  * qcow_resize() - give a disk another size
- * @like: whose image, wq, write_wq and parts are used
+ * @like: an I/O whose image, wq, write_wq and parts are used
  * @size: bytes, a multiple of 512, at least 512. That of the disk: go on giving back
  *	what an interrupted change of size left behind its end
  * @ops: how its users are told, and held up

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pulling what the backing files have into an image, until it needs them no more.
+ * Streaming: copying the data of backing files into an image until it needs them no
+ * more. dev/change.c calls it.
  *
- * It goes from the start of the disk to its end while the disk is in use. What was
- * passed never comes from below again: nothing makes a hole over a backing file.
- * The header names the backing file until all is there and durable, so a power
- * cut at any moment leaves a disk that reads the same.
+ * It goes from the start of the disk to its end while the disk is in use. A range that
+ * it has passed never comes from below again, since nothing makes a hole over a backing
+ * file. The header names the backing file until all data is copied and durable, so a
+ * power cut at any moment leaves a disk that reads the same.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -19,12 +20,12 @@
 #include "meta/snapshot.h"
 #include "meta/writeback.h"
 
-/* Bytes that are read and written at once. */
+/* Most bytes that are read and written at once. */
 #define STREAM_CHUNK	BIT(20)
 
 /**
  * struct stream - the copying of a stretch of the disk
- * @io: what it reads and writes with, to and from @buf
+ * @io: reads and writes, to and from @buf
  * @buf: STREAM_CHUNK bytes
  */
 struct stream {
@@ -56,7 +57,7 @@ static struct stream *stream_alloc(const struct qcow_io *like)
 	return s;
 }
 
-/* What one extent covers. Return: bytes done, or a negative errno. */
+/* Copy one extent. Return: bytes done, or a negative errno. */
 static s64 stream_extent(struct stream *s, u64 pos, u64 len)
 {
 	struct qcow_image *img = s->io.image;
@@ -73,7 +74,7 @@ static s64 stream_extent(struct stream *s, u64 pos, u64 len)
 			     min(len, img->backing->size - pos), false, &ext);
 	if (err)
 		return err;
-	/* A hole over nothing reads as zeros, too. */
+	/* A hole in all images reads as zeros. */
 	if (ext.type == QCOW_EXTENT_ZERO)
 		return ext.len;
 	s->io.pos = pos;
@@ -116,7 +117,7 @@ static int stream_stretch(struct stream *s, u64 end)
 }
 
 /**
- * qcow_stream_check() - may an image be made to need its backing file no more?
+ * qcow_stream_check() - may an image be streamed?
  * @img: the image, which is written
  * @msg: says why not
  *
@@ -135,15 +136,15 @@ int qcow_stream_check(const struct qcow_image *img, struct qcow_msg *msg)
 
 /**
  * qcow_stream_some() - go on copying from the backing files
- * @like: whose image, wq, write_wq and parts are used
- * @bytes: of the disk to look at, at most
+ * @like: an I/O whose image, wq, write_wq and parts are used
+ * @bytes: most bytes of the disk to look at
  *
- * The image is written and has a backing file. @like->image->filled says how far it is.
+ * The image is written and has a backing file. @like->image->filled has the progress.
  * Other I/O may go on.
  *
  * Context: may sleep.
  *
- * Return: 0; as qcow_image_interrupted(), and something was done; or an error.
+ * Return: 0; as qcow_image_interrupted(), with some progress; or an error.
  */
 int qcow_stream_some(const struct qcow_io *like, u64 bytes)
 {
@@ -161,16 +162,15 @@ int qcow_stream_some(const struct qcow_io *like, u64 bytes)
 }
 
 /**
- * qcow_stream_cut_loose() - have the image name no backing file any more
- * @img: the image; filled to its end
+ * qcow_stream_cut_loose() - remove the backing file's name from an image
+ * @img: the image, filled to its end
  *
- * All is committed first; one write of the header does it. Other I/O may go on: it
- * makes no hole over the backing file, which is part of the chain in memory until the
- * caller changes that.
+ * Flushes, then writes the header once. Other I/O may go on: it makes no hole over the
+ * backing file, which is part of the chain in memory until the caller changes that.
  *
  * Context: may sleep.
  *
- * Return: 0 or an error, and the backing file is still named.
+ * Return: 0, or an error: the header still names the backing file.
  */
 int qcow_stream_cut_loose(struct qcow_image *img)
 {

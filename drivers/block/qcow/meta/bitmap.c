@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bitmaps of an image that is written: each tells which parts of the disk have changed
- * since it was added. Here they are in memory: found, made, and marked by writes.
+ * Bitmaps of an image that is written, in memory: finding, making and marking them. A
+ * bitmap tells which parts of the disk have changed since it was added. Writes and
+ * jobs/bitmap_ops.c call it; bitmap_store.c stores bitmaps.
  *
  * Section "Bitmaps" of the specification.
  */
@@ -22,7 +23,10 @@ static void mark_bits(struct qcow_bitmap *b, u64 first, u64 last)
 	u64 i;
 
 	for (i = first; i <= last; i++) {
-		/* Whole words: who clears bits meanwhile waits for this I/O after it. */
+		/*
+		 * Set whole words: a commit that clears bits meanwhile waits for this
+		 * I/O.
+		 */
 		if (!(i % BITS_PER_LONG) && last - i >= BITS_PER_LONG - 1) {
 			if (READ_ONCE(words[i / BITS_PER_LONG]) != ~0UL) {
 				WRITE_ONCE(words[i / BITS_PER_LONG], ~0UL);
@@ -49,10 +53,7 @@ void __qcow_bitmap_mark(struct qcow_bitmap *b, u64 pos, u64 len)
 	}
 }
 
-/*
- * Make the list of those that writes mark. Context: no I/O is under way, or none
- * yet.
- */
+/* Make the list of bitmaps that writes mark. Context: no I/O is under way. */
 void __qcow_bitmap_track(struct qcow_image *img)
 {
 	struct qcow_bitmap *b, *first = img->todo;
@@ -90,7 +91,7 @@ struct qcow_bitmap *__qcow_bitmap_nth(struct qcow_bitmaps *all, u32 n)
 }
 
 /**
- * __qcow_bitmap_dirty_bytes() - how much of the disk a bitmap says is dirty
+ * __qcow_bitmap_dirty_bytes() - count the bytes of the disk that are dirty by a bitmap
  * @img: the image
  * @b: one of its bitmaps, consistent
  *
@@ -111,7 +112,7 @@ u64 __qcow_bitmap_dirty_bytes(const struct qcow_image *img,
 			cond_resched();
 	}
 	bytes = nr << shift;
-	/* The disk may end before the last bit's piece does. */
+	/* The disk may end inside the last bit's piece. */
 	if (nr && test_bit_le(b->nr_bits - 1, p))
 		bytes -= (b->nr_bits << shift) - img->size;
 	return bytes;
@@ -130,13 +131,13 @@ static u64 bitmap_memory(const struct qcow_image *img,
 }
 
 /**
- * __qcow_bitmap_new() - make a bitmap in memory, all clean
+ * __qcow_bitmap_new() - make an empty bitmap in memory
  * @img: the image
- * @e: of the directory; its name is copied
+ * @e: its entry for the directory; the name is copied
  *
- * Context: under the bitmaps' lock, or before anybody else knows of them. May sleep.
+ * Context: under the bitmaps' lock, or before other tasks know of them. May sleep.
  *
- * Return: it; or an ERR_PTR: -EFBIG: too much memory; -ENOMEM.
+ * Return: the bitmap; or an ERR_PTR: -EFBIG: all would take too much memory; -ENOMEM.
  */
 struct qcow_bitmap *__qcow_bitmap_new(struct qcow_image *img,
 				      const struct qcow_bitmap_entry *e)
@@ -179,7 +180,7 @@ void __qcow_bitmap_free(struct qcow_image *img, struct qcow_bitmap *b)
 /**
  * qcow_bitmap_set_todo() - have writes mark a bitmap that is in memory only
  * @img: the image
- * @todo: bits, granularity and number of bits; or NULL: no longer
+ * @todo: the bitmap, with bits, granularity and number of bits; NULL: none any more
  *
  * Context: no I/O of the image is under way, and none begins. May sleep.
  */

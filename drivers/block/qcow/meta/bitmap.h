@@ -8,23 +8,23 @@
 #include "meta/qcow.h"
 #include "ondisk/bitdir.h"
 
-/* Bytes that all bitmaps of an image may take in memory, and how many. */
+/* Most bytes of memory for all bitmaps of an image, and most bitmaps. */
 #define QCOW_BITMAP_MAX_MEMORY	BIT_ULL(27)
 #define QCOW_BITMAP_MAX_NR	1024
 
 /**
  * struct qcow_bitmap - a bitmap of an image that is written
  * @list: in qcow_bitmaps.list
- * @next_tracking: the next one that is kept up to date, see qcow_image.tracking
- * @e: as in the directory; the name is @name
- * @inconsistent: it was in use when the image was opened: what it says is not
- *	to be believed, and it is left as it is
- * @changed: something was set since it was stored
- * @table: bitmap table as on disk, in the CPU's byte order; NULL: it has none yet
- * @bits: as on disk, whole clusters; NULL if it is inconsistent
- * @nr_bits: of the disk
- * @new_table: while it is stored: the table to be
- * @new_offset: bytes into the file of @new_table
+ * @next_tracking: the next bitmap that writes mark, see qcow_image.tracking
+ * @e: its entry in the directory; the name is @name
+ * @inconsistent: it was in use when the image was opened: its bits may be wrong, and it
+ *	is left as it is
+ * @changed: bits were set since it was stored
+ * @table: its bitmap table on disk, in the CPU's byte order; NULL: it has none yet
+ * @bits: bits as on disk, whole clusters; NULL if it is inconsistent
+ * @nr_bits: bits for the disk
+ * @new_table: its new table, while it is stored
+ * @new_offset: host offset of @new_table
  * @name: not NUL-terminated
  */
 struct qcow_bitmap {
@@ -43,19 +43,18 @@ struct qcow_bitmap {
 
 /**
  * struct qcow_bitmaps - the bitmaps of an image that is written
- * @lock: who looks at or changes @list and what follows; taken before
- *	qcow_commits.lock
- * @list: of them, as in the directory
+ * @lock: protects @list and the members below; taken before qcow_commits.lock
+ * @list: the bitmaps, in the order of the directory
  * @dir: the directory on disk; @dir.nr 0: there is none
- * @memory: bytes taken by bits
- * @extension: bytes into the file of the header extension's data, 0: none
- * @foreign: the header has an extension that nothing is known of
+ * @memory: bytes of memory that they take
+ * @extension: host offset of the header extension's data, 0: there is none
+ * @foreign: the header has a bitmaps extension that is damaged
  * @valid: the autoclear bit on disk says that the extension counts
- * @started: they are marked in use on disk
- * @failed: what is on disk is not known any more: they stay in use
+ * @started: the bitmaps are marked in use on disk
+ * @failed: the directory on disk is not known any more: they stay in use
  */
 struct qcow_bitmaps {
-	/* Protects all that follows. */
+	/* Protects the members below. */
 	struct mutex lock;
 	struct list_head list;
 	struct qcow_bitmap_dir dir;
@@ -72,12 +71,12 @@ void qcow_bitmap_set_todo(struct qcow_image *img, struct qcow_bitmap *todo);
 void __qcow_bitmap_mark(struct qcow_bitmap *b, u64 pos, u64 len);
 
 /**
- * qcow_bitmap_mark() - a piece of the disk is about to change
+ * qcow_bitmap_mark() - set the bits of a piece of the disk that is about to change
  * @img: the image
- * @pos: bytes into the disk
+ * @pos: guest offset
  * @len: bytes, at least 1
  *
- * Before the change is begun, and while the caller's I/O is counted.
+ * The caller's I/O is counted, and changes nothing before.
  *
  * Context: any.
  */
@@ -103,7 +102,7 @@ static inline u64 qcow_bitmap_bytes(const struct qcow_image *img,
 	return (u64)b->e.table_size << img->layout.cluster_bits;
 }
 
-/* Whether it is kept up to date. */
+/* Whether writes mark a bitmap. */
 static inline bool qcow_bitmap_tracks(const struct qcow_bitmap *b)
 {
 	return !b->inconsistent && b->e.flags & QCOW_DISK_BITMAP_AUTO;
@@ -113,11 +112,11 @@ static inline bool qcow_bitmap_tracks(const struct qcow_bitmap *b)
  * qcow_bitmap_present() - whether an image that is written has bitmaps
  * @img: the image
  *
- * Their size is that of the disk: it cannot change as long as there are some.
+ * Bitmaps fit the disk's size, which cannot change as long as there are any.
  *
  * Context: no bitmap is added meanwhile.
  *
- * Return: whether it has some.
+ * Return: whether it has any.
  */
 static inline bool qcow_bitmap_present(const struct qcow_image *img)
 {

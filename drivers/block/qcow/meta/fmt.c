@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What opening an image is made of, in all versions of the format.
+ * Steps of opening and closing an image that all versions of the format share. fmt_v1.c
+ * and fmt_v2.c call them.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -13,15 +14,15 @@
 #include "meta/fmt.h"
 #include "meta/life.h"
 
-/* Bytes of the first read: the fixed header, whatever the cluster size. */
+/* Bytes of the first read: the fixed header, with any cluster size. */
 #define FMT_FIRST_READ	512
 
-/* Bytes of an L1 table that are lost together, if they cannot be read. */
+/* Bytes of an L1 table that are read, and lost, together in a salvage. */
 #define FMT_SALVAGE_READ	4096
 
 /**
- * qcow_fmt_read_error() - say that a piece of an image could not be read
- * @msg: where to say it
+ * qcow_fmt_read_error() - set the message for a piece of an image that cannot be read
+ * @msg: the message
  * @err: negative errno
  * @what: the piece
  *
@@ -40,7 +41,7 @@ int qcow_fmt_read_error(struct qcow_msg *msg, int err, const char *what)
  * @h: the result
  * @msg: says why it failed
  *
- * Of a file that is strict, what is needed for reading suffices.
+ * In a strict file, the header only has to have the parts that reads need.
  *
  * Context: may sleep.
  *
@@ -80,9 +81,7 @@ int qcow_fmt_read_header(struct qcow_image *img, struct qcow_header *h,
 	return err;
 }
 
-/*
- * Read as much of the table as can be read. Entries that are not there stay all ones.
- */
+/* Read as much of the table as possible. Missing entries stay all ones. */
 static int fmt_salvage_l1(struct qcow_image *img, u64 offset, size_t len)
 {
 	size_t at, n;
@@ -110,7 +109,7 @@ static int fmt_read_l1(struct qcow_image *img, const struct qcow_header *h,
 	u32 i;
 	int err;
 
-	/* A table that is too small is one that was damaged, and is salvaged. */
+	/* Only a damaged image, which is salvaged, has a table that is too small. */
 	img->l1_size = max_t(u64, h->l1_size, need);
 	if (!img->l1_size)
 		return 0;
@@ -154,13 +153,13 @@ static int fmt_open_comp(struct qcow_image *img, const struct qcow_header *h,
 }
 
 /**
- * qcow_fmt_open_reading() - make what reading an image needs
+ * qcow_fmt_open_reading() - set up the parts of an image that reads need
  * @img: the image, with its layout
  * @h: its header
  * @params: of the chain
  * @msg: says why it failed
  *
- * Its L1 table, the cache of L2 tables, compressed clusters.
+ * They are its L1 table, the cache of L2 tables, and compressed clusters.
  *
  * Context: may sleep.
  *
@@ -181,12 +180,12 @@ int qcow_fmt_open_reading(struct qcow_image *img, const struct qcow_header *h,
 }
 
 /**
- * qcow_fmt_finish() - make what was written durable
+ * qcow_fmt_finish() - flush an image for the last time
  * @img: the image; no I/O is under way
  *
  * Context: may sleep.
  *
- * Return: 0, or why not all of it is durable.
+ * Return: 0, or the error by which some data is not durable.
  */
 int qcow_fmt_finish(struct qcow_image *img)
 {
@@ -195,7 +194,7 @@ int qcow_fmt_finish(struct qcow_image *img)
 	if (!img->alloc)
 		return 0;
 	err = qcow_commit_close(img->alloc);
-	/* It may have been marked corrupt on the way. */
+	/* The flush may have queued the work that marks the image corrupt. */
 	qcow_commit_stop(img->alloc);
 	if (err)
 		pr_err("%s: was not closed cleanly: error %d; see qcowctl check\n",
@@ -211,7 +210,9 @@ int qcow_fmt_finish(struct qcow_image *img)
  */
 void qcow_fmt_close(struct qcow_image *img)
 {
-	/* A read may have met damage after the image was finished, and have it marked. */
+	/*
+	 * A read may have met damage after the image was finished, and queued the mark.
+	 */
 	if (img->alloc)
 		qcow_commit_stop(img->alloc);
 	qcow_life_end(img->alloc);

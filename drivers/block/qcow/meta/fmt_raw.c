@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Raw: the disk's bytes, one by one.
- */
+/* Raw images: guest offset and host offset are the same. */
 #include "meta/fmt.h"
 
-/* QEMU rounds a size that is no multiple of a sector up; zeros fill it. */
+/* As in QEMU, a size that is no multiple of a sector is rounded up; zeros fill it. */
 static int raw_open(struct qcow_image *img, const struct qcow_params *params,
 		    struct qcow_msg *msg)
 {
@@ -17,12 +15,12 @@ static int raw_open(struct qcow_image *img, const struct qcow_params *params,
 }
 
 /**
- * qcow_raw_sync() - make what was written to a raw image durable
+ * qcow_raw_sync() - flush a raw image
  * @img: the image
  *
- * A failure is final. The file tells of it once, and cannot tell what it lost, so a
- * later sync that works promises nothing; nor does one that runs beside it, so there is
- * one at a time. It is logged once.
+ * A failure is final, and logged once. The file reports it to one sync only, and not
+ * the data that it lost, so a later sync that works promises nothing. Nor does a sync
+ * that runs beside it, so there is one at a time.
  *
  * Context: may sleep.
  *
@@ -43,7 +41,7 @@ int qcow_raw_sync(struct qcow_image *img)
 }
 
 /**
- * qcow_raw_sync_anew() - make a raw image durable all of whose data is written again
+ * qcow_raw_sync_anew() - flush a raw image whose data was all written again
  * @img: the image; a sync that failed before matters no more
  *
  * Context: may sleep.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Core structures: an image, a chain of images, and what a device counts.
+ * Core structures: an image, its mapping, its format, and a device's counters. All of
+ * meta/ and the floors above include it.
  *
  * Lock order, outermost first; a step may be left out:
  *
@@ -13,7 +14,7 @@
  *	qcow_reclaim.lock, under which I/O is waited for
  *	qcow_commits.lock
  *	  qcow_alloc.store_lock
- *	clusters of the disk (qcow_inflight_lock())
+ *	guest clusters (qcow_inflight_lock())
  *	  qcow_l1_state.lock
  *	    qcow_alloc.store_lock
  *	      qcow_alloc.lock
@@ -47,15 +48,15 @@ struct qcow_crypt;
 struct qcow_crypt_key;
 
 /**
- * struct qcow_extent - where a piece of a disk lies; a value
- * @type: what it is
- * @copied: nobody else refers to its cluster, it may be written in place
- * @mapped: it has a cluster, at @host; also holes and zeros may have one
+ * struct qcow_extent - the mapping of a piece of a disk; a value
+ * @type: its content
+ * @copied: its cluster is not shared, it may be written in place
+ * @mapped: it has a cluster, at @host; holes and zeros may have one, too
  * @csize: compressed: bytes stored
  * @len: bytes of the disk; compressed: to the end of the cluster at most
- * @host: data, or mapped: bytes into @file; compressed: of the stored data
- * @file: data: where
- * @image: the image of the chain that decided
+ * @host: data, or mapped: host offset; compressed: host offset of the stored data
+ * @file: data: the file of @host
+ * @image: the image of the chain that has it
  */
 struct qcow_extent {
 	enum qcow_extent_type type;
@@ -69,9 +70,9 @@ struct qcow_extent {
 };
 
 /**
- * struct qcow_stats - what is counted, per CPU
+ * struct qcow_stats - counters of a device, per CPU
  * @hits: look-ups of metadata served from memory
- * @misses: look-ups that read it
+ * @misses: look-ups that read metadata from the file
  * @fast: requests done without a worker
  * @slow: requests done by a worker
  * @decompressed: clusters decompressed
@@ -87,21 +88,22 @@ struct qcow_stats {
 };
 
 /**
- * struct qcow_params - what all images of a chain have in common
- * @device: the name for messages, such as qcow0
- * @comp_wq: where clusters are decompressed, and data decrypted
- * @commit_wq: where metadata is written; if writable
- * @stats: counted here
- * @cache_bytes: of metadata to keep for each image
- * @direct: whether to bypass the page cache
- * @untrusted: no backing and no data file
- * @salvage: images are damaged: what is missing fails, the rest reads
- * @snapshot: the top image: id or name of the snapshot to show; or NULL
- * @key: to the image's data; or NULL
- * @crypt: of the same image, which is open already, in place of @key; or NULL
- * @replaces: the same image, which is open already and is closed when this one is
- *	used; or NULL
- * @ending: QCOW_ENDING_* of the device; NULL: nothing is ended early
+ * struct qcow_params - parameters for opening the images of a chain
+ * @device: the device's name for messages, such as qcow0
+ * @comp_wq: queue of decompression and decryption
+ * @commit_wq: queue of flushes; if writable
+ * @stats: counters of the device
+ * @cache_bytes: most bytes of metadata to keep for each image
+ * @direct: whether to use direct I/O
+ * @untrusted: backing and data files are refused
+ * @salvage: images are damaged: reads of missing parts fail, others work
+ * @snapshot: id or name of the top image's snapshot to show; or NULL
+ * @key: key to the image's data; or NULL
+ * @crypt: encryption of the same image, if it is open already, in place of @key; or
+ *	NULL
+ * @replaces: the same image, if it is open already, and closed when this one is used;
+ *	or NULL
+ * @ending: QCOW_ENDING_* of the device; NULL: no job is ended early
  * @writable: the top image is written
  */
 struct qcow_params {
@@ -123,12 +125,13 @@ struct qcow_params {
 
 /**
  * struct qcow_format_ops - one image format
- * @name: as qemu-img spells it
- * @open: read and validate what is needed before any mapping. May sleep
- * @start: the image is about to be used; first changes to it, if it is written.
+ * @name: its name in qemu-img
+ * @open: read and validate all that mapping needs. May sleep
+ * @start: called before the image is used; makes its first changes, if it is written.
  *	May be NULL
- * @finish: make all that was written durable, as nothing is written any more. Called
- *	once, also after @open failed. May be NULL. Return: 0, or why not all of it is
+ * @finish: flush for the last time, when nothing is written any more. Called once, also
+ *	after @open failed. May be NULL. Return: 0, or the error by which some data is
+ *	not durable
  * @close: undo @open, also after it failed. May be NULL
  * @map: qcow_image_map() without the chain: holes stay holes
  */
@@ -154,31 +157,29 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @wants_backing: its header names a backing file
  * @size: bytes of its disk
  * @seen: bytes of its disk that the image above reads; less than @size while the disk
- *	gets larger
- * @sync_lock: raw: one sync at a time, for the file tells of a failed one once
+ *	grows
+ * @sync_lock: raw: one sync at a time, for the file reports a failure to one only
  * @filled: bytes from the start of the disk that come from no backing file
  * @file: the image file
  * @data_file: the external data file, if any
- * @data: where guest data lies: @file or @data_file
+ * @data: the file of guest data: @file or @data_file
  * @data_raw: @data_file has to read like the disk
- * @stats: of the device
+ * @stats: counters of the device
  * @flags: QCOW_IMAGE_*
- * @ending: QCOW_ENDING_* of the device, which is told to all images of the chain; or
- *	NULL
+ * @ending: QCOW_ENDING_* of the device, for all images of the chain; or NULL
  * @label: device and file name for messages
- * @crypt: how its data is encrypted; or NULL
- * @crypt_wq: where it is decrypted
- * @layout: qcow, qcow2: of the tables
+ * @crypt: encryption of its data; or NULL
+ * @crypt_wq: queue of decryption
+ * @layout: qcow, qcow2: layout of the tables
  * @l1: qcow, qcow2: the active L1 table in the CPU's byte order
  * @l1_size: qcow, qcow2: entries in @l1
  * @slice_entries: qcow, qcow2: L2 entries in a slice of @cache
  * @cache: qcow, qcow2: L2 slices
  * @comp: qcow, qcow2: compressed clusters
- * @alloc: qcow, qcow2: its clusters, if it is written
+ * @alloc: qcow, qcow2: state of the image, if it is written
  * @bitmaps: qcow2, version 3: its bitmaps, if it is written
- * @tracking: the first of those that writes mark, or NULL
- * @todo: what is still to be written to the backing file: marked by writes as
- *	bitmaps are, but in memory only; or NULL
+ * @tracking: the first bitmap that writes mark, or NULL
+ * @todo: bitmap of pieces that a commit has to copy, in memory only; or NULL
  */
 struct qcow_image {
 	const struct qcow_format_ops *ops;
@@ -215,18 +216,18 @@ struct qcow_image {
 /* Bits of qcow_image.flags. */
 #define QCOW_IMAGE_CORRUPT	0 /* damage was met, and reported */
 #define QCOW_IMAGE_STOPPED	1 /* it is written, and its structure damaged */
-#define QCOW_IMAGE_FINISHED	2 /* all that was written is durable, or cannot be */
-#define QCOW_IMAGE_UNSYNCED	3 /* raw: a sync failed, and flushes do from then on */
-#define QCOW_IMAGE_LEAKED	4 /* clusters of a deleted table were not given back */
+#define QCOW_IMAGE_FINISHED	2 /* it was flushed for the last time */
+#define QCOW_IMAGE_UNSYNCED	3 /* raw: a sync failed, and all flushes fail from then on */
+#define QCOW_IMAGE_LEAKED	4 /* clusters of a deleted table were leaked */
 
-/* Bits of what qcow_image.ending points to. */
-#define QCOW_ENDING_INTERRUPTED	0 /* the caller of a change wants it to end */
+/* Bits of *qcow_image.ending. */
+#define QCOW_ENDING_INTERRUPTED	0 /* the caller of a job wants it to end */
 #define QCOW_ENDING_LEAVING	1 /* the device is being detached */
 
 #define qcow_img_err_ratelimited(img, fmt, ...) \
 	pr_err_ratelimited("%s: " fmt, (img)->label, ##__VA_ARGS__)
 
-/* Whether all I/O is to fail, lest damage spreads. */
+/* Whether all I/O has to fail, lest damage spreads. */
 static inline bool qcow_image_stopped(const struct qcow_image *img)
 {
 	return unlikely(test_bit(QCOW_IMAGE_STOPPED, &img->flags));

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bitmaps on disk: the header extension, the directory, the tables. Pure: built
- * into the module and the tools.
+ * Bitmaps on disk: decoding and encoding the header extension, the directory, the
+ * tables. meta/bitmap*.c and the tools call it. Pure: no I/O, no allocation.
  *
- * Section "Bitmaps" of the specification. Whatever says something that we do
- * not know is taken for damage, as QEMU takes it: extra data among it.
+ * Section "Bitmaps" of the specification. As in QEMU, unknown flags and extra data
+ * count as damage.
  */
 #include "ondisk/bitdir.h"
 
 /**
  * qcow_bitdir_extension() - decode the bitmaps extension of a header
  * @lay: the image's layout
- * @disk: its data
- * @len: bytes of it that there are
+ * @disk: the extension's data
+ * @len: bytes at @disk
  * @dir: the result
  *
  * Does not sleep.
@@ -65,7 +65,7 @@ static bool entry_valid(const struct qcow_layout *lay, u64 size,
 	    e->granularity_bits < QCOW_DISK_MIN_GRANULARITY_BITS ||
 	    e->granularity_bits > QCOW_DISK_MAX_GRANULARITY_BITS)
 		return false;
-	/* What is inconsistent may be of when the disk had another size. */
+	/* An inconsistent bitmap may date from another size of the disk. */
 	return e->flags & QCOW_DISK_BITMAP_IN_USE ||
 	       qcow_bitdir_bits(size, e->granularity_bits) <= bytes * 8;
 }
@@ -76,7 +76,7 @@ static bool entry_valid(const struct qcow_layout *lay, u64 size,
  * @size: bytes of the disk
  * @at: the entry, aligned to 8 bytes
  * @left: bytes of the directory from there on
- * @e: the result; its name lies at @at
+ * @e: the result; its name is inside the entry at @at
  *
  * Does not sleep.
  *
@@ -105,8 +105,8 @@ int qcow_bitdir_entry(const struct qcow_layout *lay, u64 size, const void *at,
 
 /**
  * qcow_bitdir_put_entry() - encode an entry of the bitmap directory
- * @at: where to; qcow_bitdir_entry_bytes() are written
- * @e: what to; @bytes is not looked at
+ * @at: memory for qcow_bitdir_entry_bytes()
+ * @e: the entry; its @bytes is not used
  *
  * Does not sleep.
  *
@@ -131,9 +131,9 @@ u32 qcow_bitdir_put_entry(void *at, const struct qcow_bitmap_entry *e)
 /**
  * qcow_bitdir_table_entry() - decode an entry of a bitmap table
  * @lay: the image's layout
- * @raw: in the CPU's byte order
- * @offset: bytes into the file of a cluster of the bitmap; 0: it has none
- * @ones: without a cluster, whether it is all ones rather than all zeros
+ * @raw: the entry in the CPU's byte order
+ * @offset: out: host offset of a cluster of the bitmap; 0: it has none
+ * @ones: out: without a cluster, whether the bits are all ones, not all zeros
  *
  * Does not sleep.
  *

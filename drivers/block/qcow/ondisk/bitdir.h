@@ -7,8 +7,8 @@
 /**
  * struct qcow_bitmap_dir - the bitmaps extension, decoded
  * @nr: bitmaps in the directory
- * @offset: bytes into the file of the directory
- * @bytes: of it
+ * @offset: host offset of the directory
+ * @bytes: bytes of the directory
  */
 struct qcow_bitmap_dir {
 	u32 nr;
@@ -18,13 +18,13 @@ struct qcow_bitmap_dir {
 
 /**
  * struct qcow_bitmap_entry - a decoded entry of the bitmap directory
- * @table_offset: bytes into the file of the bitmap table
+ * @table_offset: host offset of the bitmap table
  * @table_size: entries in it
  * @flags: QCOW_DISK_BITMAP_*
  * @granularity_bits: log2 of the bytes of the disk that a bit stands for
  * @name_len: bytes of the name
- * @name: inside the directory, not NUL-terminated
- * @bytes: of this entry, to where the next one begins
+ * @name: the name, inside the directory, not NUL-terminated
+ * @bytes: bytes from this entry to the next one
  */
 struct qcow_bitmap_entry {
 	u64 table_offset;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * L1, L2 and refcount entries: decode, validate, encode. Pure: no I/O, no
- * allocation.
+ * L1, L2, refcount and snapshot entries: decode, validate, encode. meta/ and the tools
+ * call it. Pure: no I/O, no allocation.
  *
- * Section "Cluster mapping" of the specification. Reserved bits that QEMU
- * ignores are ignored.
+ * Section "Cluster mapping" of the specification. It ignores reserved bits that QEMU
+ * ignores.
  */
 #include "ondisk/entry.h"
 
@@ -33,7 +33,7 @@ static bool cluster_aligned(const struct qcow_layout *lay, u64 offset)
 	return !(offset & ((1ULL << lay->align_bits) - 1));
 }
 
-/* Version 1 has no flags: all of an entry is an offset, and no file is so long. */
+/* Version 1 has no flags: all of an entry is an offset, and no file is longer. */
 static bool v1_offset_bad(const struct qcow_layout *lay, u64 raw)
 {
 	return lay->version == 1 && raw & ~QCOW_DISK_L1E_OFFSET_MASK;
@@ -43,9 +43,9 @@ static bool v1_offset_bad(const struct qcow_layout *lay, u64 raw)
  * qcow_entry_l1() - decode an L1 entry
  * @lay: the image's layout
  * @raw: the entry in the CPU's byte order
- * @l2_offset: bytes into the file of the L2 table, 0: there is none
+ * @l2_offset: out: host offset of the L2 table, 0: there is none
  *
- * Return: 0, or -EIO if the table would not be aligned.
+ * Return: 0, or -EIO if the table is not aligned.
  */
 int qcow_entry_l1(const struct qcow_layout *lay, u64 raw, u64 *l2_offset)
 {
@@ -56,9 +56,9 @@ int qcow_entry_l1(const struct qcow_layout *lay, u64 raw, u64 *l2_offset)
 }
 
 /**
- * qcow_entry_make_l1() - the L1 entry of a table that nobody else refers to
+ * qcow_entry_make_l1() - make the L1 entry of a table that is not shared
  * @lay: the image's layout
- * @l2_offset: bytes into the file
+ * @l2_offset: host offset of the L2 table
  *
  * Return: the entry in the CPU's byte order.
  */
@@ -68,11 +68,11 @@ u64 qcow_entry_make_l1(const struct qcow_layout *lay, u64 l2_offset)
 }
 
 /**
- * qcow_entry_l1_own() - is there an L2 table that nobody else refers to?
+ * qcow_entry_l1_own() - is there an L2 table that is not shared?
  * @lay: the image's layout
  * @raw: the L1 entry in the CPU's byte order
  *
- * Return: whether; without refcounts no table is anybody else's.
+ * Return: whether there is; without refcounts no table is shared.
  */
 bool qcow_entry_l1_own(const struct qcow_layout *lay, u64 raw)
 {
@@ -119,7 +119,7 @@ static int entry_subcluster(u64 bitmap, u32 sub, struct qcow_entry *e)
 	return 0;
 }
 
-/* Where a cluster that has a host offset may lie. */
+/* Check the host offset of a cluster. */
 static int entry_check_host(const struct qcow_layout *lay, u64 guest,
 			    struct qcow_entry *e)
 {
@@ -133,7 +133,7 @@ static int entry_check_host(const struct qcow_layout *lay, u64 guest,
 	return 0;
 }
 
-/* Of version 1: the length of compressed data is exact. */
+/* Decode an entry of version 1, in which the length of compressed data is exact. */
 static int entry_v1(const struct qcow_layout *lay, u64 raw, u64 guest,
 		    struct qcow_entry *e)
 {
@@ -166,10 +166,10 @@ static int entry_v1(const struct qcow_layout *lay, u64 raw, u64 guest,
  * @lay: the image's layout
  * @raw: the entry in the CPU's byte order
  * @bitmap: the second half of an extended entry, else ignored
- * @guest: bytes into the disk; with a data file it decides where data must be
- * @e: the result: @e->host is where the byte at @guest lies
+ * @guest: guest offset; with a data file the host offset must be the same
+ * @e: the result: @e->host is the host offset of the byte at @guest
  *
- * Return: 0, or -EIO if the entry is damaged: @e->fault says how.
+ * Return: 0, or -EIO if the entry is damaged, with @e->fault.
  */
 int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest,
 		  struct qcow_entry *e)
@@ -203,13 +203,13 @@ int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest,
 }
 
 /**
- * qcow_entry_clusters() - the clusters that an L2 entry refers to
- * @lay: the image's layout; those of a data file are not counted
+ * qcow_entry_clusters() - get the clusters that an L2 entry refers to
+ * @lay: the image's layout; clusters of a data file are not counted
  * @raw: the entry in the CPU's byte order
  * @guest: as for qcow_entry_l2()
- * @first: number of the first
- * @nr: how many
- * @fault: after -EIO, what is wrong
+ * @first: out: number of the first cluster
+ * @nr: out: number of clusters
+ * @fault: after -EIO, the fault
  *
  * Return: 0, or -EIO if the entry is damaged.
  */
@@ -221,10 +221,10 @@ int qcow_entry_clusters(const struct qcow_layout *lay, u64 raw, u64 guest,
 
 	*first = 0;
 	*nr = 0;
-	/* Without refcounts, nothing is ever free again. */
+	/* Without refcounts no cluster is ever freed. */
 	if (!qcow_layout_has_refcounts(lay))
 		return 0;
-	/* Whatever the subclusters are, the cluster is referred to. */
+	/* An entry refers to its cluster with any subclusters. */
 	err = qcow_entry_l2(lay, raw, 0, guest, &e);
 	if (err) {
 		*fault = e.fault;
@@ -252,15 +252,15 @@ static u32 subcluster_mask(const struct qcow_layout *lay, u64 guest, u64 len)
 }
 
 /**
- * qcow_entry_data() - the entry of a cluster that is given data
+ * qcow_entry_data() - make the entry of a cluster that gets data
  * @lay: the image's layout
- * @old: its entry until now
- * @guest: bytes into the disk where the data begins
- * @len: bytes of it, whole grains inside one cluster
- * @host: bytes into the file of where it lies
+ * @old: its old entry
+ * @guest: guest offset of the data
+ * @len: bytes of data, whole grains inside one cluster
+ * @host: host offset of the data
  *
- * The rest of the cluster stays what it is: with extended L2 entries. It is then
- * either in the same cluster of the file, or no data.
+ * With extended L2 entries the rest of the cluster keeps its content: the caller has
+ * put it into the same host cluster, or it is no data.
  *
  * Return: the new entry.
  */
@@ -287,7 +287,7 @@ struct qcow_l2_entry qcow_entry_data(const struct qcow_layout *lay,
 	return new;
 }
 
-/* As qcow_entry_zero(), of an extended entry. */
+/* As qcow_entry_zero(), for an extended entry. */
 static int entry_zero_extended(const struct qcow_layout *lay,
 			       struct qcow_l2_entry old, u64 guest, u64 len,
 			       bool unmap, struct qcow_l2_entry *new)
@@ -303,26 +303,25 @@ static int entry_zero_extended(const struct qcow_layout *lay,
 	}
 	new->raw = old.raw;
 	new->bitmap = (old.bitmap | mask << 32) & ~mask;
-	/* Without data left, its cluster is of no more use. */
+	/* Without data the cluster is not needed. */
 	if (!(u32)new->bitmap && (unmap || shared))
 		new->raw = 0;
 	return 0;
 }
 
 /**
- * qcow_entry_zero() - the entry of a cluster that is to read as zeros
+ * qcow_entry_zero() - make the entry of a cluster that reads as zeros
  * @lay: the image's layout
- * @old: its entry until now
- * @guest: bytes into the disk where the zeros begin
- * @len: bytes of them, inside one cluster: all of it, or whole subclusters
- * @unmap: let go of its cluster in the file, if it has one of its own; one that
- *	is shared or compressed is let go of in any case
+ * @old: its old entry
+ * @guest: guest offset of the zeros
+ * @len: bytes of zeros, inside one cluster: all of it, or whole subclusters
+ * @unmap: release the host cluster; a shared or compressed one is released in any case
  * @new: the result
  *
- * Version 2 knows no zeros: the caller sees to it that there is no backing file.
+ * Version 2 has no zero entries: the caller makes sure that there is no backing file.
  *
- * Return: 0, or -EAGAIN: that cannot be said of a part of a compressed cluster,
- * and in version 1 not at all.
+ * Return: 0, or -EAGAIN: no entry can express it, for a part of a compressed cluster,
+ * or in version 1.
  */
 int qcow_entry_zero(const struct qcow_layout *lay, struct qcow_l2_entry old,
 		    u64 guest, u64 len, bool unmap, struct qcow_l2_entry *new)
@@ -349,8 +348,8 @@ int qcow_entry_zero(const struct qcow_layout *lay, struct qcow_l2_entry old,
 /**
  * qcow_entry_snapshot() - decode the fixed part of a snapshot's entry
  * @lay: the image's layout
- * @disk: as on disk
- * @extra: what follows it on disk; looked at as far as there is extra data
+ * @disk: the fixed part on disk
+ * @extra: the bytes that follow it on disk; only its extra data is used
  * @s: the result
  *
  * Return: 0, or -EUCLEAN if it is damaged.
@@ -388,7 +387,7 @@ int qcow_entry_snapshot(const struct qcow_layout *lay,
 }
 
 /**
- * qcow_entry_snapshot_bytes() - how long the entry of a new snapshot is
+ * qcow_entry_snapshot_bytes() - get the length of the entry of a new snapshot
  * @s: id_len and name_len are set
  *
  * Return: bytes.
@@ -403,10 +402,10 @@ u32 qcow_entry_snapshot_bytes(const struct qcow_snapshot *s)
 
 /**
  * qcow_entry_put_snapshot() - encode the entry of a new snapshot
- * @s: all but @s->id_offset, @s->entry_bytes and @s->icount is set
+ * @s: all is set except @s->id_offset, @s->entry_bytes and @s->icount
  * @id: its id
  * @name: its name
- * @buf: qcow_entry_snapshot_bytes() of room
+ * @buf: qcow_entry_snapshot_bytes() of memory
  */
 void qcow_entry_put_snapshot(const struct qcow_snapshot *s, const char *id,
 			     const char *name, void *buf)
@@ -442,7 +441,7 @@ void qcow_entry_put_snapshot(const struct qcow_snapshot *s, const char *id,
  * qcow_entry_refcount() - decode a refcount
  * @block: a refcount block, or an aligned part of one
  * @order: log2 of the bits of a refcount, 0 to 6
- * @index: which one
+ * @index: index of the refcount
  *
  * Section "Refcounts": widths below a byte begin with the low bits.
  *
@@ -470,7 +469,7 @@ u64 qcow_entry_refcount(const void *block, u32 order, u32 index)
  * qcow_entry_set_refcount() - encode a refcount
  * @block: a refcount block, or an aligned part of one
  * @order: log2 of the bits of a refcount, 0 to 6
- * @index: which one
+ * @index: index of the refcount
  * @value: up to qcow_entry_refcount_max()
  */
 void qcow_entry_set_refcount(void *block, u32 order, u32 index, u64 value)

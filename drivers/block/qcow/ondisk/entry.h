@@ -5,13 +5,13 @@
 #include "ondisk/header.h"
 
 /**
- * struct qcow_layout - how an image's tables are laid out, from its header
+ * struct qcow_layout - layout of an image's tables, from its header
  * @cluster_bits: log2 of the cluster size in bytes
  * @l2_bits: log2 of the entries of an L2 table
  * @entry_bits: log2 of the bytes of an L2 entry: 3, or 4 if extended
- * @grain_bits: log2 of the bytes that one decoded entry stands for: a
- *	subcluster with extended L2 entries, else a cluster
- * @align_bits: log2 of what clusters and tables in the file are aligned to
+ * @grain_bits: log2 of the bytes that one decoded entry maps: a subcluster with
+ *	extended L2 entries, else a cluster
+ * @align_bits: log2 of the alignment of clusters and tables in the file
  * @csize_shift: first bit of the sector count in a compressed entry; of the byte
  *	count in version 1
  * @version: 1, 2 or 3
@@ -31,9 +31,9 @@ struct qcow_layout {
 };
 
 /**
- * enum qcow_extent_type - what a piece of a disk is
- * @QCOW_EXTENT_HOLE: not in this image: the backing file's, or zeros
- * @QCOW_EXTENT_ZERO: zeros, whatever the backing file holds
+ * enum qcow_extent_type - content of a piece of a disk
+ * @QCOW_EXTENT_HOLE: the backing file's content, or zeros
+ * @QCOW_EXTENT_ZERO: zeros, also over data of the backing file
  * @QCOW_EXTENT_DATA: bytes in a file
  * @QCOW_EXTENT_COMPRESSED: one cluster of compressed data in a file
  */
@@ -46,14 +46,14 @@ enum qcow_extent_type {
 
 /**
  * struct qcow_entry - a decoded L2 entry, for one grain of the disk
- * @type: what it is
- * @copied: its cluster's refcount is one
- * @csize: bytes stored of a compressed cluster, an upper bound
- * @mapped: it has a cluster in the file, also if it is a hole or zeros; of
- *	compressed data never
- * @host: bytes into the file of the grain or of the compressed data; also set
- *	for a hole or zeros if @mapped, else 0
- * @fault: after -EIO, what is wrong with the entry
+ * @type: the content
+ * @copied: the cluster's refcount is one
+ * @csize: compressed: bytes stored, an upper bound
+ * @mapped: the entry has a cluster, which a hole or zeros may have, too; false for
+ *	compressed data
+ * @host: host offset of the grain or of the compressed data; also set for a hole or
+ *	zeros if @mapped, else 0
+ * @fault: after -EIO, the fault of the entry
  */
 struct qcow_entry {
 	enum qcow_extent_type type;
@@ -67,7 +67,7 @@ struct qcow_entry {
 /**
  * struct qcow_l2_entry - an L2 entry in the CPU's byte order
  * @raw: offset and flags
- * @bitmap: of an extended entry; else 0
+ * @bitmap: the second half of an extended entry; else 0
  */
 struct qcow_l2_entry {
 	u64 raw;
@@ -76,18 +76,18 @@ struct qcow_l2_entry {
 
 /**
  * struct qcow_snapshot - a decoded entry of the snapshot table
- * @l1_offset: bytes into the file
- * @l1_size: entries
- * @disk_size: bytes of the disk, 0: not told, as now
+ * @l1_offset: host offset of its L1 table
+ * @l1_size: entries of its L1 table
+ * @disk_size: bytes of the disk; 0: not stored, it is the current size
  * @vm_state_size: bytes of the state of a virtual machine
- * @vm_clock: its clock, in nanoseconds
- * @icount: instructions it had carried out; U64_MAX: not told
- * @date_sec: when it was made, seconds since 1970
+ * @vm_clock: clock of the virtual machine, in nanoseconds
+ * @icount: instructions that the virtual machine had executed; U64_MAX: not stored
+ * @date_sec: time of the snapshot, seconds since 1970
  * @date_nsec: and nanoseconds
  * @id_len: bytes of its id
  * @name_len: bytes of its name
  * @id_offset: bytes into this entry of the id, which the name follows
- * @entry_bytes: of this entry, to where the next one begins
+ * @entry_bytes: bytes from this entry to the next one
  */
 struct qcow_snapshot {
 	u64 l1_offset;
@@ -148,7 +148,7 @@ static inline u32 qcow_layout_l1_shift(const struct qcow_layout *lay)
 	return lay->cluster_bits + lay->l2_bits;
 }
 
-/* Whether what is not used any more can be told: not in version 1. */
+/* Whether clusters can be freed: not in version 1. */
 static inline bool qcow_layout_has_refcounts(const struct qcow_layout *lay)
 {
 	return lay->version > 1;
@@ -160,7 +160,7 @@ static inline u64 qcow_layout_l2_bytes(const struct qcow_layout *lay)
 	return 1ULL << (lay->l2_bits + lay->entry_bits);
 }
 
-/* L1 entries that a disk of @size bytes needs. */
+/* L1 entries for a disk of @size bytes. */
 static inline u64 qcow_layout_l1_entries(const struct qcow_layout *lay, u64 size)
 {
 	return size ? ((size - 1) >> qcow_layout_l1_shift(lay)) + 1 : 0;

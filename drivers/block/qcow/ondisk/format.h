@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * qcow2 on disk, in the terms of QEMU's docs/interop/qcow2, and qcow version 1.
- * All integers are big-endian.
+ * Structures on disk of qcow2, in the terms of QEMU's docs/interop/qcow2, and of qcow
+ * version 1. All integers are big-endian. ondisk/ decodes them; other files use its
+ * results.
  */
 #ifndef _QCOW_FORMAT_H
 #define _QCOW_FORMAT_H
@@ -102,7 +103,7 @@ struct qcow_disk_crypto_header {
 
 static_assert(sizeof(struct qcow_disk_crypto_header) == 16);
 
-/* No LUKS header of version 1 comes near: its key slots are 2 MiB. */
+/* LUKS headers of version 1 are much smaller: their key slots have 2 MiB. */
 #define QCOW_DISK_MAX_LUKS_HEADER	(16U << 20)
 
 /* Section "Cluster mapping": L1 and L2 entries. */
@@ -133,14 +134,14 @@ struct qcow_disk_snapshot {
 
 static_assert(sizeof(struct qcow_disk_snapshot) == QCOW_DISK_MIN_SNAPSHOT_BYTES);
 
-/* What of the extra data is known; there may be less of it. */
+/* The known part of the extra data; an image may have less of it. */
 struct qcow_disk_snapshot_extra {
 	__be64 vm_state_size;
 	__be64 disk_size;
 	__be64 icount;
 };
 
-/* As much of it as version 3 wants. */
+/* The part of it that version 3 demands. */
 #define QCOW_DISK_MIN_SNAPSHOT_EXTRA	16
 
 /* Section "Bitmaps extension": the data of the header extension. */
@@ -211,7 +212,7 @@ static_assert(sizeof(struct qcow_disk_v1_header) == 48);
 #define QCOW_DISK_V1_MAX_CLUSTER_BITS	16
 #define QCOW_DISK_V1_MIN_L2_BITS	6
 #define QCOW_DISK_V1_MAX_L2_BITS	13
-/* What clusters and L2 tables are aligned to, whatever their sizes. */
+/* Alignment of clusters and L2 tables of any size, as log2. */
 #define QCOW_DISK_V1_ALIGN_BITS		9
 #define QCOW_DISK_V1_L2E_COMPRESSED	BIT_ULL(63)
 

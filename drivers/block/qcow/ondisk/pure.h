@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the pure files (header.c, header_v1.c, entry.c, bitdir.c) need from their
- * surroundings. They do no I/O, take no lock and allocate nothing, and are built
- * twice: into the module, and into the tools, so that both mean the same by a valid
- * image.
+ * The environment of the pure files: all of ondisk/. They do no I/O, take no lock and
+ * allocate nothing, and are built twice, into the module and into the tools, so that
+ * both mean the same by a valid image.
  */
 #ifndef _QCOW_PURE_H
 #define _QCOW_PURE_H
@@ -31,12 +30,11 @@
 #endif /* __KERNEL__ */
 
 /**
- * struct qcow_msg - why something failed, for a person
- * @text: one line without newline; empty: nothing was said
- * @code: &enum qcow_msg_code, for the tool to choose its advice by
+ * struct qcow_msg - a message to a person about a failure
+ * @text: one line without newline; empty: there is no message
+ * @code: &enum qcow_msg_code, by which the tool chooses its advice
  *
- * Filled where the fault is found, printed where it is known which file it is
- * about.
+ * The function that finds the fault fills it; a caller that knows the file prints it.
  */
 struct qcow_msg {
 	char text[240];
@@ -54,10 +52,10 @@ void qcow_msg_set(struct qcow_msg *msg, enum qcow_msg_code code,
 }
 
 /**
- * qcow_fail() - say why and fail
- * @msg: where to say it; the first thing said stays
+ * qcow_fail() - set a message and fail
+ * @msg: the message; the first text stays
  * @err: negative errno
- * @fmt: printf format of the line; advice for the reader follows a semicolon in it
+ * @fmt: printf format of the text; advice for the reader follows a semicolon in it
  *
  * Return: @err, so that a check reads ``return qcow_fail(...)``.
  */
@@ -74,11 +72,11 @@ int qcow_fail(struct qcow_msg *msg, int err, const char *fmt, ...)
 }
 
 /**
- * qcow_fail_as() - say why and fail, and let the tool choose the advice
- * @msg: where to say it; the first thing said stays
+ * qcow_fail_as() - set a message with a code for the tool's advice, and fail
+ * @msg: the message; the first text stays
  * @code: the cause
  * @err: negative errno
- * @fmt: printf format of the line, without advice
+ * @fmt: printf format of the text, without advice
  *
  * Return: @err.
  */
