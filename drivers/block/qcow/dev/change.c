@@ -571,7 +571,7 @@ static int snapshot_apply(struct change_snapshot *c)
 		c->req->min_size = dev->target.offset + dev->sector_size;
 	/* All of the disk may change, and its size. */
 	if (qcow_bitmap_present(dev->target.image))
-		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot tell what a snapshot changes; remove them first");
+		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot track the changes of a snapshot; remove them first");
 	c->req->pause = &c->apply;
 	return qcow_snap_apply(dev->target.image, c->req, c->msg);
 }

@@ -153,7 +153,7 @@ static int merge_finish(struct qcow_merge *m, const struct qcow_io *like,
 		return 0;
 	err = qcow_merge_finish(m, like, msg);
 	if (!err && m->done)
-		pr_info("%s: what it had is in its backing file\n",
+		pr_info("%s: its data is in its backing file\n",
 			like->image->label);
 	return err;
 }

@@ -228,7 +228,7 @@ static void device_remove(struct work_struct *work)
 	err = err ?: ret;
 	device_free_index(dev);
 	if (err)
-		pr_err("%s: what was written since the last flush is lost: error %d\n",
+		pr_err("%s: writes since the last flush are lost: error %d\n",
 		       dev->name, err);
 	pr_info("%s: detached\n", dev->name);
 	dev->remove_err = err ? -EIO : 0;

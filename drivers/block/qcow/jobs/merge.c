@@ -292,7 +292,7 @@ static struct copy *copy_alloc(const struct qcow_io *like, struct qcow_msg *msg)
 static int copy_failed(const struct copy *c, int err)
 {
 	return qcow_fail(c->msg, err, err == -ENOSPC ?
-			 "there is no space for what is to be written to it; make some, and go on" :
+			 "there is no space for the data to be written to it; make some, and go on" :
 			 "could not be written (error %d)", -err);
 }
 
