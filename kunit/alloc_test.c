@@ -7,7 +7,7 @@
 #include <linux/slab.h>
 
 #include "meta/alloc.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/reclaim.h"
 #include "meta/refcount.h"
 #include "meta/release.h"
@@ -226,7 +226,7 @@ static void alloc_release(struct kunit *test)
 
 	for (i = 0; i < 40; i++)
 		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	released = t->nr;
 	for (i = 0; i < released; i++)
 		qcow_release(a, t->cluster[i], 1);
@@ -234,7 +234,7 @@ static void alloc_release(struct kunit *test)
 	for (i = 0; i < 300; i++)
 		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
 	KUNIT_EXPECT_EQ(test, taken_again(t, released), 0);
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	qcow_reclaim_finish(a);
 	from = t->nr;
 	for (i = 0; i < 300; i++)
@@ -258,7 +258,7 @@ static void alloc_notes(struct kunit *test)
 		qcow_release(a, t->cluster[2 * i], 1);
 	KUNIT_EXPECT_LE(test, a->release.count.nr, 50);
 	KUNIT_EXPECT_TRUE(test, qcow_writeback_full(a));
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	qcow_reclaim_finish(a);
 	KUNIT_EXPECT_EQ(test, a->release.count.nr, 0);
 	KUNIT_EXPECT_FALSE(test, qcow_writeback_full(a));
@@ -272,7 +272,7 @@ static void alloc_notes(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, qcow_writeback_full(a));
 	/* Those that are there are forgotten, and no more are made. */
 	a->failed = -EIO;
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), -EIO);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), -EIO);
 	qcow_release(a, t->cluster[1], 1);
 	KUNIT_EXPECT_EQ(test, a->release.count.nr, 0);
 	KUNIT_EXPECT_FALSE(test, qcow_writeback_full(a));

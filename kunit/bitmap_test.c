@@ -11,7 +11,7 @@
 #include "meta/alloc.h"
 #include "meta/bitmap.h"
 #include "meta/bitmap_life.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "fault.h"
 #include "writer.h"
 
@@ -550,7 +550,7 @@ static bool fail_memory(struct kunit *test, u32 nth, u32 row, u32 place, u32 *fa
 	final = t->w.img->bitmaps->failed;
 	if (err && !final)
 		KUNIT_EXPECT_EQ(test, add(t, "late", 9), 0);
-	KUNIT_EXPECT_EQ(test, qcow_commit(t->w.img->alloc), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(t->w.img->alloc), 0);
 	KUNIT_EXPECT_EQ(test, change_much(t, &rnd, &t->late), 0);
 	writer_close(&t->w);
 	if (!final)

@@ -13,7 +13,7 @@
 
 #include "dev/cmd.h"
 #include "meta/alloc.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/release.h"
 #include "writer.h"
 
@@ -53,14 +53,14 @@ static int disk_create(struct cmd_disk *d, struct writer *w)
 	struct blk_mq_tag_set *set = &d->set;
 	int err;
 
-	d->target = (struct qcow_target) {
+	d->target = (struct qcow_target){
 		.image = w->img,
 		.sectors = w->img->size / SECTOR,
 		.wq = qtest_wq,
 		.write_wq = qtest_write_wq,
-		.commit_wq = qtest_commit_wq,
+		.flush_wq = qtest_flush_wq,
 		.comp_wq = qtest_comp_wq,
-		.parts = w->base.r->parts,
+		.subreqs = w->base.r->subreqs,
 		.stats = alloc_percpu(struct qcow_stats),
 	};
 	d->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
@@ -180,7 +180,7 @@ static u8 fill_up(struct kunit *test)
 	epoch = qcow_inflight_begin(&a->inflight);
 	writer_submit_zero(w, 0, pos, 8 * SECTOR, QCOW_OP_DISCARD);
 	KUNIT_EXPECT_EQ(test, writer_wait(w, 0), 0);
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	qcow_alloc_return_pool(a);
 	a->search.limit = a->search.hint;
 	KUNIT_EXPECT_TRUE(test, qcow_release_pending(a));

@@ -266,16 +266,16 @@ struct comp_fixture {
 
 /* A read of a part. */
 struct reader {
-	struct qcow_part part;
+	struct qcow_subreq subreq;
 	struct qcow_io io;
 	struct bio_vec bvec;
 	struct completion done;
 	int err;
 };
 
-static void reader_end(struct qcow_fio *fio, int err)
+static void reader_end(struct qcow_file_req *req, int err)
 {
-	struct reader *r = container_of(fio, struct reader, part.fio);
+	struct reader *r = container_of(req, struct reader, subreq.req);
 
 	r->err = err;
 	complete(&r->done);
@@ -357,14 +357,14 @@ static void reader_prepare(struct comp_fixture *x, struct reader *r, u32 nr,
 	memset(r, 0, sizeof(*r));
 	r->bvec.bv_page = vmalloc_to_page(x->buf + nr * PAGE_SIZE);
 	r->bvec.bv_len = PAGE_SIZE;
-	r->part.io = &r->io;
-	r->part.host = cluster * STRIDE;
-	r->part.csize = STRIDE;
-	r->part.in_cluster = from;
-	r->part.fio.bvec = &r->bvec;
-	r->part.fio.nr_bvec = 1;
-	r->part.fio.len = len;
-	r->part.fio.end = reader_end;
+	r->subreq.io = &r->io;
+	r->subreq.host_offset = cluster * STRIDE;
+	r->subreq.csize = STRIDE;
+	r->subreq.in_cluster = from;
+	r->subreq.req.bvec = &r->bvec;
+	r->subreq.req.nr_bvec = 1;
+	r->subreq.req.len = len;
+	r->subreq.req.end_io = reader_end;
 	init_completion(&r->done);
 	r->err = 1;
 }
@@ -382,7 +382,7 @@ static void read_cluster(struct kunit *test, u32 cluster, bool nowait, int err)
 	struct reader r;
 
 	reader_prepare(x, &r, 0, cluster, 0, CLUSTER);
-	KUNIT_ASSERT_EQ(test, qcow_comp_read(x->comp, &r.part, nowait), 0);
+	KUNIT_ASSERT_EQ(test, qcow_comp_read(x->comp, &r.subreq, nowait), 0);
 	KUNIT_EXPECT_EQ(test, reader_wait(&r), err);
 	if (!err)
 		KUNIT_EXPECT_EQ(test, memcmp(x->buf, x->plain + cluster * CLUSTER, CLUSTER), 0);
@@ -397,7 +397,7 @@ static void comp_keeps(struct kunit *test)
 	read_cluster(test, 3, false, 0);
 	KUNIT_EXPECT_EQ(test, decompressed(x), 1);
 	reader_prepare(x, &r, 0, 3, 1000, 2000);
-	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.part, true), 0);
+	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.subreq, true), 0);
 	KUNIT_EXPECT_TRUE(test, completion_done(&r.done));
 	KUNIT_EXPECT_EQ(test, r.err, 0);
 	KUNIT_EXPECT_EQ(test, memcmp(x->buf, x->plain + 3 * CLUSTER + 1000, 2000), 0);
@@ -411,7 +411,7 @@ static void comp_read_together(struct kunit *test, struct reader *r, int err)
 
 	for (i = 0; i < READERS; i++) {
 		reader_prepare(x, &r[i], i, 7, 100 * i, 2000 + 10 * i);
-		KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r[i].part, i & 1), 0);
+		KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r[i].subreq, i & 1), 0);
 	}
 	for (i = 0; i < READERS; i++) {
 		KUNIT_EXPECT_EQ(test, reader_wait(&r[i]), err);
@@ -468,20 +468,20 @@ static void comp_past_end(struct kunit *test)
 	struct reader r;
 
 	reader_prepare(x, &r, 0, CLUSTERS - 1, 0, CLUSTER);
-	r.part.csize = 2 * CLUSTER;
-	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.part, false), 0);
+	r.subreq.csize = 2 * CLUSTER;
+	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.subreq, false), 0);
 	KUNIT_EXPECT_EQ(test, reader_wait(&r), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(x->buf, x->plain + (CLUSTERS - 1) * CLUSTER, CLUSTER), 0);
 
 	/* All of them are: zeros are no deflate stream of a cluster. */
 	reader_prepare(x, &r, 0, CLUSTERS, 0, CLUSTER);
-	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.part, false), 0);
+	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.subreq, false), 0);
 	KUNIT_EXPECT_EQ(test, reader_wait(&r), -EBADMSG);
 
 	/* Too few bytes, whatever it holds. */
 	reader_prepare(x, &r, 0, 2, 0, CLUSTER);
-	r.part.csize = 8;
-	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.part, false), 0);
+	r.subreq.csize = 8;
+	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.subreq, false), 0);
 	KUNIT_EXPECT_EQ(test, reader_wait(&r), -EBADMSG);
 }
 
@@ -516,7 +516,8 @@ static void comp_storm(struct kunit *test)
 		for (i = 0; i < READERS; i++) {
 			at[i] = qtest_below(&rnd, CLUSTERS);
 			reader_prepare(x, &r[i], i, at[i], 0, CLUSTER);
-			KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r[i].part, i & 1), 0);
+			KUNIT_EXPECT_EQ(test,
+					qcow_comp_read(x->comp, &r[i].subreq, i & 1), 0);
 		}
 		for (i = 0; i < READERS; i++) {
 			KUNIT_EXPECT_EQ(test, reader_wait(&r[i]), 0);

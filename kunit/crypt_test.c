@@ -156,9 +156,9 @@ static void use_memory(struct crypt_fixture *x, u32 len)
 static int crypt_transfer(struct crypt_fixture *x, u64 pos, u32 skip, u32 len,
 			  u64 sector, bool write)
 {
-	struct qcow_fio fio = {
+	struct qcow_file_req req = {
 		.file = &x->f,
-		.pos = pos,
+		.host_offset = pos,
 		.bvec = x->bv,
 		.nr_bvec = x->nr,
 		.skip = skip,
@@ -169,10 +169,9 @@ static int crypt_transfer(struct crypt_fixture *x, u64 pos, u32 skip, u32 len,
 	int err;
 
 	if (write) {
-		err = qcow_crypt_write(x->c, &fio, sector);
+		err = qcow_crypt_write(x->c, &req, sector);
 	} else {
-		err = qcow_file_io_sync(&fio) ?:
-		      qcow_crypt_decrypt(x->c, &fio, sector);
+		err = qcow_file_io_sync(&req) ?: qcow_crypt_decrypt(x->c, &req, sector);
 	}
 	memalloc_noio_restore(noio);
 	return err;

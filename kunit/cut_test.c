@@ -7,7 +7,7 @@
 #include <linux/ktime.h>
 #include <linux/slab.h>
 
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "writer.h"
 
 #define SECTOR		512
@@ -94,7 +94,7 @@ static int load_step(struct load *l)
 	case 1: /* with writes under way */
 		return writer_flush(l->w);
 	case 2: /* as it comes in the background */
-		return qtest_one_in(&l->rnd, 2) ? qcow_commit(l->w->img->alloc) : 0;
+		return qtest_one_in(&l->rnd, 2) ? qcow_flush(l->w->img->alloc) : 0;
 	default:
 		return load_write(l);
 	}

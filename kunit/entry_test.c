@@ -117,14 +117,15 @@ static void compare(struct kunit *test, const struct qcow_layout *lay, u64 raw,
 	if (err)
 		same = !r.valid && err == -EIO && e.fault;
 	else
-		same = r.valid && e.type == r.type && e.host == r.host &&
-		       e.csize == r.csize &&
-		       e.copied == (raw >> 63 && !(raw >> 62 & 1));
+		same = r.valid && e.type == r.type && e.host_offset == r.host &&
+		       e.csize == r.csize && e.copied == (raw >> 63 && !(raw >> 62 & 1));
 	if (!same)
-		KUNIT_FAIL(test, "cluster_bits %u version %u extl2 %d data file %d: entry %#llx bitmap %#llx guest %#llx: error %d type %d host %#llx csize %u, expected valid %d type %d host %#llx csize %llu",
-			   lay->cluster_bits, lay->version, lay->extended_l2,
-			   lay->data_file, raw, bitmap, guest, err, e.type,
-			   e.host, e.csize, r.valid, r.type, r.host, r.csize);
+		KUNIT_FAIL(
+			test,
+			"cluster_bits %u version %u extl2 %d data file %d: entry %#llx bitmap %#llx guest %#llx: error %d type %d host %#llx csize %u, expected valid %d type %d host %#llx csize %llu",
+			lay->cluster_bits, lay->version, lay->extended_l2, lay->data_file,
+			raw, bitmap, guest, err, e.type, e.host_offset, e.csize, r.valid,
+			r.type, r.host, r.csize);
 }
 
 /* Mostly entries that are right but for a detail. */
@@ -258,15 +259,15 @@ static void entry_compressed(struct kunit *test)
 
 		KUNIT_EXPECT_EQ(test, qcow_entry_l2(&lay, BIT_ULL(62), 0, 5, &e), 0);
 		KUNIT_EXPECT_EQ(test, e.type, QCOW_EXTENT_COMPRESSED);
-		KUNIT_EXPECT_EQ(test, e.host, 0);
+		KUNIT_EXPECT_EQ(test, e.host_offset, 0);
 		KUNIT_EXPECT_EQ(test, e.csize, 512);
 		KUNIT_EXPECT_EQ(test, qcow_entry_l2(&lay, U64_MAX, 0, 5, &e), 0);
-		KUNIT_EXPECT_EQ(test, e.host, max_host);
+		KUNIT_EXPECT_EQ(test, e.host_offset, max_host);
 		KUNIT_EXPECT_EQ(test, e.csize, (2U << bits) - 511);
 		KUNIT_EXPECT_FALSE(test, e.copied);
 		KUNIT_EXPECT_EQ(test, qcow_entry_l2(&lay, BIT_ULL(62) | BIT_ULL(x) | 1000,
 						    0, 5, &e), 0);
-		KUNIT_EXPECT_EQ(test, e.host, 1000);
+		KUNIT_EXPECT_EQ(test, e.host_offset, 1000);
 		KUNIT_EXPECT_EQ(test, e.csize, 1024 - 1000 % 512);
 	}
 }

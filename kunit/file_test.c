@@ -309,7 +309,7 @@ static void file_pread_errors(struct kunit *test)
 
 /* One transfer and its memory: pages of x->buf, in segments. */
 struct transfer {
-	struct qcow_fio fio;
+	struct qcow_file_req req;
 	struct completion done;
 	int err;
 	atomic_t ends;
@@ -318,9 +318,9 @@ struct transfer {
 	u8 out[BUF_SIZE / 2];
 };
 
-static void transfer_end(struct qcow_fio *fio, int err)
+static void transfer_end(struct qcow_file_req *req, int err)
 {
-	struct transfer *t = container_of(fio, struct transfer, fio);
+	struct transfer *t = container_of(req, struct transfer, req);
 
 	t->err = err;
 	atomic_inc(&t->ends);
@@ -342,8 +342,8 @@ static void transfer_segments(struct transfer *t, struct rnd_state *rnd, u8 *buf
 		t->bvec[i].bv_len = n;
 		bytes -= n;
 	}
-	t->fio.nr_bvec = i;
-	t->fio.len -= bytes;
+	t->req.nr_bvec = i;
+	t->req.len -= bytes;
 }
 
 /* Runs as read.c does: -EAGAIN means again, and sleeping. */
@@ -355,7 +355,7 @@ static void transfer_run(struct transfer *t, bool nowait)
 	for (;;) {
 		atomic_set(&t->ends, 0);
 		t->err = 0;
-		err = qcow_file_io(&t->fio, nowait);
+		err = qcow_file_io(&t->req, nowait);
 		if (!err) {
 			if (!wait_for_completion_timeout(&t->done, 20 * HZ))
 				err = -ETIMEDOUT;
@@ -374,10 +374,10 @@ static void transfer_gather(struct transfer *t)
 {
 	struct iov_iter iter;
 
-	qcow_iter_init(&iter, ITER_SOURCE, t->fio.bvec, t->fio.nr_bvec, t->fio.skip,
-		       t->fio.len);
+	qcow_iter_init(&iter, ITER_SOURCE, t->req.bvec, t->req.nr_bvec, t->req.skip,
+		       t->req.len);
 	memset(t->out, GUARD, sizeof(t->out));
-	WARN_ON(copy_from_iter(t->out, t->fio.len, &iter) != t->fio.len);
+	WARN_ON(copy_from_iter(t->out, t->req.len, &iter) != t->req.len);
 }
 
 /* A transfer of blocks, of sectors, or of bytes. */
@@ -386,22 +386,22 @@ static void transfer_prepare(struct kunit *test, struct transfer *t,
 {
 	struct file_fixture *x = test->priv;
 	u32 unit = qtest_one_in(rnd, 3) ? 1 : qtest_one_in(rnd, 3) ? 4096 : 512;
-	struct qcow_fio *fio = &t->fio;
+	struct qcow_file_req *req = &t->req;
 
 	memset(t, 0, offsetof(struct transfer, out));
 	memset(x->buf, GUARD, BUF_SIZE);
-	fio->file = &x->f;
-	fio->bvec = t->bvec;
-	fio->pos = qtest_below(rnd, 110000 / unit) * (u64)unit;
-	fio->skip = qtest_below(rnd, 3) * unit;
-	fio->len = fio->skip + (1 + qtest_below(rnd, 40000 / unit)) * unit;
-	fio->end = transfer_end;
-	transfer_segments(t, rnd, x->buf, fio->len, unit);
-	if (fio->len <= fio->skip) {
-		fio->skip = 0;
+	req->file = &x->f;
+	req->bvec = t->bvec;
+	req->host_offset = qtest_below(rnd, 110000 / unit) * (u64)unit;
+	req->skip = qtest_below(rnd, 3) * unit;
+	req->len = req->skip + (1 + qtest_below(rnd, 40000 / unit)) * unit;
+	req->end_io = transfer_end;
+	transfer_segments(t, rnd, x->buf, req->len, unit);
+	if (req->len <= req->skip) {
+		req->skip = 0;
 		return;
 	}
-	fio->len -= fio->skip;
+	req->len -= req->skip;
 }
 
 /* Bytes in memory that are not the transfer's. */
@@ -409,7 +409,7 @@ static u32 transfer_strays(struct transfer *t, const u8 *buf)
 {
 	u32 i, outside = 0, n = 0;
 
-	for (i = 0; i < t->fio.nr_bvec; i++)
+	for (i = 0; i < t->req.nr_bvec; i++)
 		n += t->bvec[i].bv_len;
 	for (i = 0; i < BUF_SIZE; i++)
 		outside += buf[i] != GUARD;
@@ -448,9 +448,10 @@ static void read_random(struct kunit *test, struct transfer *t, u32 seed)
 	KUNIT_EXPECT_EQ_MSG(test, t->err, 0, "seed %u", seed);
 	KUNIT_EXPECT_EQ_MSG(test, atomic_read(&t->ends), 1, "seed %u", seed);
 	transfer_gather(t);
-	KUNIT_EXPECT_TRUE_MSG(test, content_right(x, t->fio.pos, t->out, t->fio.len),
-			      "wrong bytes: seed %u pos %llu len %u", seed, t->fio.pos,
-			      t->fio.len);
+	KUNIT_EXPECT_TRUE_MSG(test,
+			      content_right(x, t->req.host_offset, t->out, t->req.len),
+			      "wrong bytes: seed %u pos %llu len %u", seed,
+			      t->req.host_offset, t->req.len);
 	KUNIT_EXPECT_EQ_MSG(test, transfer_strays(t, x->buf), 0, "seed %u", seed);
 }
 
@@ -483,12 +484,12 @@ static struct transfer *simple_transfer(struct kunit *test, u64 pos, u32 len)
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	t->bvec[0].bv_page = vmalloc_to_page(x->buf);
 	t->bvec[0].bv_len = PAGE_SIZE;
-	t->fio.file = &x->f;
-	t->fio.bvec = t->bvec;
-	t->fio.nr_bvec = 1;
-	t->fio.pos = pos;
-	t->fio.len = len;
-	t->fio.end = transfer_end;
+	t->req.file = &x->f;
+	t->req.bvec = t->bvec;
+	t->req.nr_bvec = 1;
+	t->req.host_offset = pos;
+	t->req.len = len;
+	t->req.end_io = transfer_end;
 	init_completion(&t->done);
 	return t;
 }
@@ -502,13 +503,13 @@ static void file_read_not_now(struct kunit *test)
 	int dummy;
 
 	open_file(test, &mode, QCOW_DIRECT_AUTO);
-	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->fio, true), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->req, true), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->reads), 0);
 
 	mode.nowait = true;
 	open_file(test, &mode, QCOW_DIRECT_AUTO);
 	current->journal_info = &dummy;
-	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->fio, true), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->req, true), -EAGAIN);
 	current->journal_info = NULL;
 	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->reads), 0);
 
@@ -516,7 +517,7 @@ static void file_read_not_now(struct kunit *test)
 	mode.dio_align = 4096;
 	open_file(test, &mode, QCOW_DIRECT_AUTO);
 	memfile_set_mode(x->m, &mode);
-	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->fio, true), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->req, true), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->reads), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&t->ends), 0);
 }
@@ -657,9 +658,9 @@ static void file_write_keeps_freeze_off(struct kunit *test)
 		mode.fail_at = i >= 4;
 		mode.sticky = true;
 		open_writable(test, &mode);
-		t->fio.write = true;
+		t->req.write = true;
 		KUNIT_EXPECT_FALSE(test, freeze_is_kept_off(x->m));
-		KUNIT_EXPECT_EQ(test, qcow_file_io(&t->fio, i & 2), 0);
+		KUNIT_EXPECT_EQ(test, qcow_file_io(&t->req, i & 2), 0);
 		KUNIT_EXPECT_TRUE(test, freeze_is_kept_off(x->m));
 		complete_all(&gate);
 		KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&t->done, 20 * HZ), 0);
@@ -677,13 +678,13 @@ static void file_write_not_now(struct kunit *test)
 	int err;
 
 	open_writable(test, &mode);
-	t->fio.write = true;
+	t->req.write = true;
 	flags = memalloc_noreclaim_save();
-	err = qcow_file_io(&t->fio, true);
+	err = qcow_file_io(&t->req, true);
 	memalloc_noreclaim_restore(flags);
 	KUNIT_EXPECT_EQ(test, err, -EAGAIN);
 	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->nowaits), 0);
-	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->fio, true), 0);
+	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->req, true), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&t->ends), 1);
 }
 

@@ -5,7 +5,7 @@
  */
 #include <linux/module.h>
 
-#include "data/part.h"
+#include "data/subreq.h"
 #include "data/read.h"
 #include "file/cache.h"
 #include "file/space.h"
@@ -25,7 +25,7 @@ MODULE_PARM_DESC(seed, "seed of everything that is random");
 struct workqueue_struct *qtest_wq;
 struct workqueue_struct *qtest_comp_wq;
 struct workqueue_struct *qtest_write_wq;
-struct workqueue_struct *qtest_commit_wq;
+struct workqueue_struct *qtest_flush_wq;
 
 static int __init make_queues(void)
 {
@@ -34,16 +34,16 @@ static int __init make_queues(void)
 					WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	qtest_write_wq = alloc_workqueue("qcow_kunit_write",
 					 WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	qtest_commit_wq = alloc_workqueue("qcow_kunit_commit",
-					  WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return qtest_wq && qtest_comp_wq && qtest_write_wq && qtest_commit_wq ?
-	       0 : -ENOMEM;
+	qtest_flush_wq =
+		alloc_workqueue("qcow_kunit_commit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return qtest_wq && qtest_comp_wq && qtest_write_wq && qtest_flush_wq ? 0 :
+									       -ENOMEM;
 }
 
 static void destroy_queues(void)
 {
-	if (qtest_commit_wq)
-		destroy_workqueue(qtest_commit_wq);
+	if (qtest_flush_wq)
+		destroy_workqueue(qtest_flush_wq);
 	if (qtest_write_wq)
 		destroy_workqueue(qtest_write_wq);
 	if (qtest_comp_wq)
@@ -64,7 +64,7 @@ static int __init qtest_init(void)
 	err = qcow_space_init();
 	if (err)
 		goto cache;
-	err = qcow_part_init();
+	err = qcow_subreq_init();
 	if (err)
 		goto space;
 	err = memfile_init();
@@ -78,7 +78,7 @@ static int __init qtest_init(void)
 memfile:
 	memfile_exit();
 part:
-	qcow_part_exit();
+	qcow_subreq_exit();
 space:
 	qcow_space_exit();
 cache:
@@ -92,7 +92,7 @@ static void __exit qtest_exit(void)
 {
 	codec_exit();
 	memfile_exit();
-	qcow_part_exit();
+	qcow_subreq_exit();
 	qcow_space_exit();
 	qcow_cache_exit();
 	destroy_queues();

@@ -21,7 +21,7 @@ extern unsigned long qtest_seed;
  */
 extern struct workqueue_struct *qtest_wq;
 extern struct workqueue_struct *qtest_comp_wq;
-extern struct workqueue_struct *qtest_commit_wq;
+extern struct workqueue_struct *qtest_flush_wq;
 extern struct workqueue_struct *qtest_write_wq;
 
 /* Random numbers that depend on the module's seed and on @salt alone. */

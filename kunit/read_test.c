@@ -143,7 +143,7 @@ static int random_reads(struct reader *r, struct qcow_image *img,
 		reader_submit(r, i, qtest_one_in(rnd, 6));
 	}
 	for (i = 0; i < n; i++) {
-		err = reader_wait(r, i, expect + r->io[i].io.pos);
+		err = reader_wait(r, i, expect + r->io[i].io.guest_offset);
 		verdict = verdict ?: err;
 	}
 	return verdict;
@@ -341,7 +341,7 @@ static void open_case_desc(const struct open_case *c, char *desc)
 
 KUNIT_ARRAY_PARAM(open, open_cases, open_case_desc);
 
-static void open_change_sources(struct builder_chain *c, const struct open_case *oc)
+static void open_job_sources(struct builder_chain *c, const struct open_case *oc)
 {
 	if (oc->give > oc->nr) {
 		c->sources[1] = c->sources[0];
@@ -363,7 +363,7 @@ static void read_open(struct kunit *test)
 	u32 failed = 99;
 
 	build(test, oc->spec, oc->nr, 503);
-	open_change_sources(x->c, oc);
+	open_job_sources(x->c, oc);
 	x->r->params.untrusted = oc->untrusted;
 	img = qcow_image_open_chain(x->c->sources, oc->give, &x->r->params, &x->msg,
 				    &failed);

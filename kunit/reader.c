@@ -7,7 +7,7 @@
 #include <linux/percpu.h>
 #include <linux/slab.h>
 
-#include "data/part.h"
+#include "data/subreq.h"
 #include "data/read.h"
 #include "reader.h"
 
@@ -38,7 +38,7 @@ static void reader_destroy(struct reader *r)
 		for (j = 0; j < READER_PIECES; j++)
 			if (r->io[i].piece[j])
 				__free_pages(r->io[i].piece[j], READER_PIECE_ORDER);
-	mempool_destroy(r->parts);
+	mempool_destroy(r->subreqs);
 	free_percpu(r->params.stats);
 	kvfree(r);
 }
@@ -53,14 +53,14 @@ static struct reader *reader_create(void)
 		return NULL;
 	r->params.device = "kunit";
 	r->params.comp_wq = qtest_comp_wq;
-	r->params.commit_wq = qtest_commit_wq;
+	r->params.flush_wq = qtest_flush_wq;
 	r->params.cache_bytes = 1 << 20;
 	r->params.ending = &r->ending;
 	r->params.stats = alloc_percpu(struct qcow_stats);
-	r->parts = qcow_part_create_pool();
+	r->subreqs = qcow_subreq_create_pool();
 	for (i = 0; !err && i < READER_PARALLEL; i++)
 		err = io_alloc(&r->io[i]);
-	if (!err && r->params.stats && r->parts)
+	if (!err && r->params.stats && r->subreqs)
 		return r;
 	reader_destroy(r);
 	return NULL;
@@ -180,10 +180,10 @@ static struct reader_io *io_prepare(struct reader *r, u32 slot,
 	memset(&rio->io, 0, sizeof(rio->io));
 	rio->io.image = img;
 	rio->io.wq = qtest_wq;
-	rio->io.parts = r->parts;
-	rio->io.pos = pos;
+	rio->io.subreqs = r->subreqs;
+	rio->io.guest_offset = pos;
 	rio->io.bvec = rio->bvec;
-	rio->io.done = io_done;
+	rio->io.end_io = io_done;
 	init_completion(&rio->done);
 	atomic_set(&rio->dones, 0);
 	return rio;

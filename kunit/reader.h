@@ -42,13 +42,13 @@ struct reader_io {
  * struct reader - what reads of an opened chain need
  * @params: to open it with
  * @ending: QCOW_ENDING_*, for all of its images
- * @parts: pool for the I/O
+ * @subreqs: pool for the I/O
  * @io: reads that can be under way at once
  */
 struct reader {
 	struct qcow_params params;
 	unsigned long ending;
-	mempool_t *parts;
+	mempool_t *subreqs;
 	struct reader_io io[READER_PARALLEL];
 };
 

@@ -10,7 +10,7 @@
 #include <asm/unaligned.h>
 
 #include "meta/alloc.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/reclaim.h"
 #include "meta/refcount.h"
 #include "meta/release.h"
@@ -227,7 +227,7 @@ static void release_twice(struct kunit *test)
 
 	discard(test, 0);
 	discard(test, 1);
-	KUNIT_EXPECT_EQ(test, qcow_commit(w->img->alloc), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(w->img->alloc), 0);
 	qcow_reclaim_finish(w->img->alloc);
 	expect_not_free(test, cluster);
 }
@@ -241,7 +241,7 @@ static void release_twice_later(struct kunit *test)
 	/* Nothing is reclaimed meanwhile. */
 	qcow_reclaim_stop(w->img->alloc);
 	discard(test, 0);
-	KUNIT_EXPECT_EQ(test, qcow_commit(w->img->alloc), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(w->img->alloc), 0);
 	discard(test, 1);
 	qcow_reclaim_finish(w->img->alloc);
 	expect_not_free(test, cluster);
@@ -255,9 +255,9 @@ static void release_twice_now(struct kunit *test)
 
 	qcow_reclaim_stop(w->img->alloc);
 	discard(test, 0);
-	KUNIT_EXPECT_EQ(test, qcow_commit(w->img->alloc), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(w->img->alloc), 0);
 	discard(test, 1);
-	KUNIT_EXPECT_EQ(test, qcow_commit(w->img->alloc), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(w->img->alloc), 0);
 	qcow_release_now(w->img->alloc, cluster, 1);
 	qcow_reclaim_finish(w->img->alloc);
 	expect_not_free(test, cluster);
@@ -274,13 +274,13 @@ static void release_behind(struct kunit *test)
 	u8 epoch = qcow_inflight_begin(&a->inflight);
 
 	discard(test, 0);
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	KUNIT_EXPECT_TRUE(test, qcow_release_pending(a));
 	KUNIT_EXPECT_EQ(test, qcow_refcount_get(a, cluster, &refs), 0);
 	KUNIT_EXPECT_EQ(test, refs, 1);
 	/* Another one has nothing to wait for, either. */
 	discard(test, 1);
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	qcow_inflight_end(&a->inflight, epoch);
 	qcow_reclaim_finish(a);
 	KUNIT_EXPECT_FALSE(test, qcow_release_pending(a));
@@ -321,13 +321,13 @@ static void release_goal(struct kunit *test)
 	qcow_reclaim_stop(a);
 	epoch = qcow_inflight_begin(&a->inflight);
 	discard(test, 0);
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	INIT_WORK_ONSTACK(&f.work, finisher_work);
-	queue_work(qtest_commit_wq, &f.work);
+	queue_work(qtest_flush_wq, &f.work);
 	while (!READ_ONCE(a->reclaim.until) && tries++ < 1000)
 		msleep(20);
 	discard(test, 1);
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	goal = qcow_release_goal(a);
 	qcow_inflight_end(&a->inflight, epoch);
 	flush_work(&f.work);
@@ -356,7 +356,7 @@ static void release_interrupted(struct kunit *test)
 
 	qcow_reclaim_stop(a);
 	discard(test, 0);
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	set_bit(QCOW_ENDING_INTERRUPTED, &w->base.r->ending);
 	KUNIT_EXPECT_EQ(test, qcow_reclaim_wait(a), -EINTR);
 	KUNIT_EXPECT_TRUE(test, qcow_release_pending(a));
@@ -365,7 +365,7 @@ static void release_interrupted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, qcow_refcount_get(a, cluster, &refs), 0);
 	KUNIT_EXPECT_EQ(test, refs, 0);
 	discard(test, 1);
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	set_bit(QCOW_ENDING_LEAVING, &w->base.r->ending);
 	KUNIT_EXPECT_EQ(test, qcow_reclaim_wait(a), -ENODEV);
 	qcow_reclaim_finish(a);

@@ -43,7 +43,7 @@ static void flush_start(struct flush *f, struct qcow_image *img)
 	f->img = img;
 	init_completion(&f->ended);
 	INIT_WORK_ONSTACK(&f->work, flush_work_fn);
-	queue_work(qtest_commit_wq, &f->work);
+	queue_work(qtest_flush_wq, &f->work);
 }
 
 static void flush_end(struct flush *f)

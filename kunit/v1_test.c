@@ -8,7 +8,7 @@
 #include <asm/unaligned.h>
 #include <uapi/linux/qcow.h>
 
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "writer.h"
 
 #define FILE_SIZE	0x100000
@@ -215,23 +215,23 @@ static void entries(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, qcow_entry_l2(&lay, 0x600, 0, 0x5001, &e), 0);
 	KUNIT_EXPECT_EQ(test, e.type, QCOW_EXTENT_DATA);
 	KUNIT_EXPECT_TRUE(test, e.mapped && e.copied);
-	KUNIT_EXPECT_EQ(test, e.host, 0x601);
+	KUNIT_EXPECT_EQ(test, e.host_offset, 0x601);
 	KUNIT_EXPECT_EQ(test, qcow_entry_l2(&lay, 0x601, 0, 0, &e), -EIO);
 	KUNIT_EXPECT_EQ(test, qcow_entry_l2(&lay, BIT_ULL(62), 0, 0, &e), -EIO);
 	KUNIT_EXPECT_EQ(test, qcow_entry_l2(&lay, BIT_ULL(63) | 77ULL << 51 | 12345, 0, 9, &e), 0);
 	KUNIT_EXPECT_EQ(test, e.type, QCOW_EXTENT_COMPRESSED);
 	KUNIT_EXPECT_FALSE(test, e.mapped || e.copied);
-	KUNIT_EXPECT_EQ(test, e.host, 12345);
+	KUNIT_EXPECT_EQ(test, e.host_offset, 12345);
 	KUNIT_EXPECT_EQ(test, e.csize, 77);
 	KUNIT_EXPECT_EQ(test, qcow_entry_l2(&lay, ~0ULL, 0, 0, &e), 0);
 	KUNIT_EXPECT_EQ(test, e.csize, 4095);
-	KUNIT_EXPECT_EQ(test, e.host, BIT_ULL(51) - 1);
+	KUNIT_EXPECT_EQ(test, e.host_offset, BIT_ULL(51) - 1);
 	KUNIT_EXPECT_EQ(test, qcow_entry_l2(&lay, BIT_ULL(63) | 512, 0, 0, &e), -EIO);
 
 	make_layout(&lay, 16, 13);
 	KUNIT_EXPECT_EQ(test, qcow_entry_l2(&lay, ~0ULL, 0, 0, &e), 0);
 	KUNIT_EXPECT_EQ(test, e.csize, 65535);
-	KUNIT_EXPECT_EQ(test, e.host, BIT_ULL(47) - 1);
+	KUNIT_EXPECT_EQ(test, e.host_offset, BIT_ULL(47) - 1);
 }
 
 static void entries_made(struct kunit *test)

@@ -12,7 +12,7 @@
 
 #include "file/cache.h"
 #include "meta/alloc.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "fault.h"
 #include "data/write.h"
 #include "writer.h"
@@ -539,7 +539,7 @@ static void committer_work(struct work_struct *work)
 {
 	struct committer *c = container_of(work, struct committer, work);
 
-	c->err = qcow_commit(c->a);
+	c->err = qcow_flush(c->a);
 }
 
 /* A commit stands in line for who writes metadata, whose sync fails. */
@@ -554,10 +554,10 @@ static void wfault_waiting(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, writer_write(w, 0, 2 * SECTOR), 0);
 	c.a = w->img->alloc;
 	INIT_WORK_ONSTACK(&c.work, committer_work);
-	begun = atomic64_read(&c.a->commit.begun);
+	begun = atomic64_read(&c.a->flush.begun);
 	mutex_lock(&c.a->store_lock);
 	queue_work(qtest_wq, &c.work);
-	while (atomic64_read(&c.a->commit.begun) == begun)
+	while (atomic64_read(&c.a->flush.begun) == begun)
 		msleep(20);
 	msleep(50);
 	c.a->failed = -EIO;

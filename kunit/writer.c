@@ -262,7 +262,7 @@ static void fill_slot(struct writer *w, u32 slot, u32 op)
 	u32 i;
 
 	for (i = 0; i < io->len; i += SECTOR)
-		fill_sector(w->content[slot] + i, op, io->pos + i);
+		fill_sector(w->content[slot] + i, op, io->guest_offset + i);
 	qcow_iter_init(&iter, READ, io->bvec, io->nr_bvec, io->skip, io->len);
 	WARN_ON(copy_to_iter(w->content[slot], io->len, &iter) != io->len);
 }
@@ -535,7 +535,7 @@ static const u8 *host_sector(struct writer *w, u64 pos, u64 at)
 		.bv_offset = offset_in_page(w->plain),
 		.bv_len = SECTOR,
 	};
-	struct qcow_fio fio = { .bvec = &bv, .nr_bvec = 1, .len = SECTOR };
+	struct qcow_file_req req = { .bvec = &bv, .nr_bvec = 1, .len = SECTOR };
 
 	if (!w->crypt && at + SECTOR <= w->k.size)
 		return w->k.data + at;
@@ -543,7 +543,8 @@ static const u8 *host_sector(struct writer *w, u64 pos, u64 at)
 	memset(w->plain, 0, SECTOR);
 	if (at < w->k.size)
 		memcpy(w->plain, w->k.data + at, min_t(u64, SECTOR, w->k.size - at));
-	if (w->crypt && qcow_crypt_decrypt(w->crypt, &fio, qcow_crypt_sector(w->crypt, pos, at)))
+	if (w->crypt &&
+	    qcow_crypt_decrypt(w->crypt, &req, qcow_crypt_sector(w->crypt, pos, at)))
 		pr_err("kunit: cannot decrypt a sector\n");
 	return w->plain;
 }

@@ -57,7 +57,7 @@ static int l2_compressed(struct l2_walk *w, u64 raw, u64 bitmap)
 	c->res.allocated += w->active;
 	c->res.compressed += w->active;
 	c->res.fragmented += w->active;
-	return check_reference(c, e.host, e.csize, w->times);
+	return check_reference(c, e.host_offset, e.csize, w->times);
 }
 
 static void l2_copied(struct l2_walk *w, u64 raw, u64 offset)

@@ -355,7 +355,7 @@ static bool continues(const struct qcow_entry *first, u64 length,
 		      const struct qcow_entry *next)
 {
 	return next->type == first->type && next->mapped == first->mapped &&
-	       (!first->mapped || next->host == first->host + length);
+	       (!first->mapped || next->host_offset == first->host_offset + length);
 }
 
 /*
@@ -403,7 +403,7 @@ static int find_entry(struct map_layer *l, u64 table, u64 start,
 	e->compressed = d.type == QCOW_EXTENT_COMPRESSED;
 	e->data = e->compressed || d.type == QCOW_EXTENT_DATA;
 	e->mapped = d.mapped;
-	e->offset = d.mapped ? d.host : 0;
+	e->offset = d.mapped ? d.host_offset : 0;
 	if (e->data && e->mapped)
 		look_into_file(l, e);
 	return 0;

@@ -139,11 +139,11 @@ static bool grain_lost(const struct walk *w, const struct file *data,
 {
 	switch (e->type) {
 	case QCOW_EXTENT_COMPRESSED:
-		*end = e->host + 1;
-		return e->host >= w->img->file.size;
+		*end = e->host_offset + 1;
+		return e->host_offset >= w->img->file.size;
 	case QCOW_EXTENT_DATA:
-		*end = e->host + (1ULL << w->layout.grain_bits);
-		return e->host >= data->size;
+		*end = e->host_offset + (1ULL << w->layout.grain_bits);
+		return e->host_offset >= data->size;
 	default:
 		return false;
 	}

@@ -16,7 +16,7 @@
 #include <linux/uio.h>
 
 #include "compat/compat.h"
-#include "data/part.h"
+#include "data/subreq.h"
 #include "data/read.h"
 #include "meta/image.h"
 
@@ -31,20 +31,20 @@
 /* Map as much as one transfer can serve: neighbours in a file are joined. */
 static int io_map(struct qcow_io *io, bool nowait, struct qcow_extent *ext)
 {
-	u64 pos = io->pos + io->next;
+	u64 guest_offset = io->guest_offset + io->next;
 	u64 len = io->len - io->next;
 	struct qcow_extent next;
 	int err;
 
-	err = qcow_image_map(io->image, pos, len, nowait, ext);
+	err = qcow_image_map(io->image, guest_offset, len, nowait, ext);
 	if (unlikely(err) || ext->type != QCOW_EXTENT_DATA)
 		return err;
 	/* What cannot be mapped further on is met again in its turn. */
 	while (ext->len < len) {
-		err = qcow_image_map(io->image, pos + ext->len, len - ext->len,
+		err = qcow_image_map(io->image, guest_offset + ext->len, len - ext->len,
 				     nowait, &next);
-		if (err || next.type != QCOW_EXTENT_DATA ||
-		    next.file != ext->file || next.host != ext->host + ext->len)
+		if (err || next.type != QCOW_EXTENT_DATA || next.file != ext->file ||
+		    next.host_offset != ext->host_offset + ext->len)
 			break;
 		ext->len += next.len;
 	}
@@ -64,7 +64,7 @@ static int io_zero(struct qcow_io *io, size_t len)
 static int io_extent(struct qcow_io *io, bool nowait)
 {
 	struct qcow_extent ext;
-	struct qcow_part *part;
+	struct qcow_subreq *subreq;
 	int err;
 
 	err = io_map(io, nowait, &ext);
@@ -77,11 +77,11 @@ static int io_extent(struct qcow_io *io, bool nowait)
 		break;
 	case QCOW_EXTENT_DATA:
 	case QCOW_EXTENT_COMPRESSED:
-		part = qcow_part_get(io);
-		if (!part)
+		subreq = qcow_subreq_get(io);
+		if (!subreq)
 			return -EAGAIN;
-		qcow_part_prepare(part, io, &ext);
-		qcow_part_start(part, nowait);
+		qcow_subreq_prepare(subreq, io, &ext);
+		qcow_subreq_start(subreq, nowait);
 		break;
 	}
 	io->next += ext.len;
@@ -124,8 +124,8 @@ static void io_work(struct work_struct *work)
 		return;
 	}
 	if (err)
-		qcow_part_io_fail(io, err);
-	qcow_part_io_put(io);
+		qcow_subreq_io_fail(io, err);
+	qcow_subreq_io_put(io);
 }
 
 static void io_defer(struct qcow_io *io)
@@ -140,22 +140,22 @@ static void io_defer(struct qcow_io *io)
  * @io: the I/O: image, wq, parts, pos, len, bvec, nr_bvec, skip and done are
  *	set
  *
- * Does not sleep; io->done() is called once, in any context, also before this
+ * Does not sleep; io->end_io() is called once, in any context, also before this
  * returns.
  */
 void qcow_read(struct qcow_io *io)
 {
 	int err;
 
-	qcow_part_io_begin(io);
+	qcow_subreq_io_begin(io);
 	err = io_extents(io, true);
 	if (unlikely(err == -EAGAIN)) {
 		io_defer(io);
 		return;
 	}
 	if (unlikely(err))
-		qcow_part_io_fail(io, err);
-	qcow_part_io_put(io);
+		qcow_subreq_io_fail(io, err);
+	qcow_subreq_io_put(io);
 }
 
 /**
@@ -166,7 +166,7 @@ void qcow_read(struct qcow_io *io)
  */
 void qcow_read_in_worker(struct qcow_io *io)
 {
-	qcow_part_io_begin(io);
+	qcow_subreq_io_begin(io);
 	io_defer(io);
 }
 
@@ -188,7 +188,7 @@ static void sync_read_done(struct qcow_io *io)
 /**
  * qcow_read_sync() - read from the disk that an I/O is for
  * @like: image, wq and parts are taken from it
- * @pos: bytes into the disk
+ * @guest_offset: bytes into the disk
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  *
@@ -198,7 +198,7 @@ static void sync_read_done(struct qcow_io *io)
  *
  * Return: 0 or a negative errno.
  */
-int qcow_read_sync(struct qcow_io *like, u64 pos, void *buf, size_t len)
+int qcow_read_sync(struct qcow_io *like, u64 guest_offset, void *buf, size_t len)
 {
 	struct sync_read *r = kmalloc(sizeof(*r), GFP_NOIO);
 	struct bio_vec *bv;
@@ -208,11 +208,11 @@ int qcow_read_sync(struct qcow_io *like, u64 pos, void *buf, size_t len)
 	if (r && bv) {
 		init_completion(&r->done);
 		qcow_io_init(&r->io, like->image, like);
-		r->io.pos = pos;
+		r->io.guest_offset = guest_offset;
 		r->io.len = len;
 		r->io.bvec = bv;
 		r->io.nr_bvec = qcow_file_bvecs(bv, buf, len);
-		r->io.done = sync_read_done;
+		r->io.end_io = sync_read_done;
 		qcow_read(&r->io);
 		wait_for_completion(&r->done);
 		err = r->io.error;

@@ -10,11 +10,11 @@
 #include <linux/delay.h>
 #include <linux/sched.h>
 
-#include "data/part.h"
-#include "data/place.h"
+#include "data/subreq.h"
+#include "data/cow.h"
 #include "data/write.h"
 #include "meta/bitmap.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/fmt.h"
 #include "meta/writeback.h"
 
@@ -29,9 +29,9 @@
 /* Encrypted, to where it lies. */
 static int write_encrypted(struct qcow_io *io, const struct qcow_extent *ext)
 {
-	struct qcow_fio fio = {
+	struct qcow_file_req req = {
 		.file = ext->file,
-		.pos = ext->host,
+		.host_offset = ext->host_offset,
 		.bvec = io->bvec,
 		.nr_bvec = io->nr_bvec,
 		.skip = io->skip + io->next,
@@ -40,10 +40,12 @@ static int write_encrypted(struct qcow_io *io, const struct qcow_extent *ext)
 	};
 	int err;
 
-	err = qcow_part_write_sync(ext->image, &fio, io->pos + io->next);
+	err = qcow_subreq_write_sync(ext->image, &req, io->guest_offset + io->next);
 	if (unlikely(err))
-		qcow_img_err_ratelimited(ext->image, "write of %u bytes at offset %#llx of the file failed: error %d\n",
-					 fio.len, fio.pos, err);
+		qcow_img_err_ratelimited(
+			ext->image,
+			"write of %u bytes at offset %#llx of the file failed: error %d\n",
+			req.len, req.host_offset, err);
 	else
 		io->next += ext->len;
 	return err;
@@ -52,35 +54,35 @@ static int write_encrypted(struct qcow_io *io, const struct qcow_extent *ext)
 /* Serve what one extent covers. -EAGAIN: nothing was done, it would sleep. */
 static int write_extent(struct qcow_io *io, bool nowait)
 {
-	u64 pos = io->pos + io->next;
+	u64 guest_offset = io->guest_offset + io->next;
 	u32 len = io->len - io->next;
 	struct qcow_image *img = io->image;
 	struct qcow_extent ext;
-	struct qcow_part *part;
+	struct qcow_subreq *subreq;
 	ssize_t n;
 	int err;
 
 	ext.image = img;
-	err = img->ops->map(img, pos, len, nowait, &ext);
+	err = img->ops->map(img, guest_offset, len, nowait, &ext);
 	if (unlikely(err))
 		return err;
-	if (qcow_place_is_in_place(&ext)) {
-		err = qcow_place_check(img, pos, &ext);
+	if (qcow_cow_is_in_place(&ext)) {
+		err = qcow_cow_check(img, guest_offset, &ext);
 		if (unlikely(err))
 			return err;
 		if (img->crypt)
 			return nowait ? -EAGAIN : write_encrypted(io, &ext);
-		part = qcow_part_get(io);
-		if (!part)
+		subreq = qcow_subreq_get(io);
+		if (!subreq)
 			return -EAGAIN;
-		qcow_part_prepare(part, io, &ext);
-		qcow_part_start(part, nowait);
+		qcow_subreq_prepare(subreq, io, &ext);
+		qcow_subreq_start(subreq, nowait);
 		io->next += ext.len;
 		return 0;
 	}
 	if (nowait)
 		return -EAGAIN;
-	n = qcow_place_write(io, pos, len);
+	n = qcow_cow_write(io, guest_offset, len);
 	if (n < 0)
 		return n;
 	io->next += n;
@@ -112,7 +114,7 @@ static void write_work(struct work_struct *work)
 
 	qcow_worker_begin_for(&w, io->bio);
 	if (io->image->alloc)
-		qcow_commit_throttle(io->image->alloc);
+		qcow_flush_throttle(io->image->alloc);
 	err = write_extents(io, false);
 	qcow_worker_end_for(&w);
 	if (err == -EAGAIN) {
@@ -123,8 +125,8 @@ static void write_work(struct work_struct *work)
 	if (io->image->alloc)
 		qcow_writeback_soon(io->image->alloc);
 	if (err)
-		qcow_part_io_fail(io, err);
-	qcow_part_io_put(io);
+		qcow_subreq_io_fail(io, err);
+	qcow_subreq_io_put(io);
 }
 
 static void write_defer(struct qcow_io *io)
@@ -136,15 +138,15 @@ static void write_defer(struct qcow_io *io)
 
 static void write_begin(struct qcow_io *io)
 {
-	qcow_part_io_begin(io);
-	qcow_bitmap_mark(io->image, io->pos, io->len);
+	qcow_subreq_io_begin(io);
+	qcow_bitmap_mark(io->image, io->guest_offset, io->len);
 }
 
 /**
  * qcow_write() - write to a disk without sleeping
  * @io: as for qcow_read(), with op and write_wq set
  *
- * Does not sleep; io->done() is called once, in any context, also before this
+ * Does not sleep; io->end_io() is called once, in any context, also before this
  * returns.
  */
 void qcow_write(struct qcow_io *io)
@@ -158,8 +160,8 @@ void qcow_write(struct qcow_io *io)
 		return;
 	}
 	if (unlikely(err))
-		qcow_part_io_fail(io, err);
-	qcow_part_io_put(io);
+		qcow_subreq_io_fail(io, err);
+	qcow_subreq_io_put(io);
 }
 
 /**
@@ -183,7 +185,7 @@ static void write_sync_done(struct qcow_io *io)
  * qcow_write_sync() - write to a disk and wait for it
  * @io: as for qcow_write(); done and waiter are set here
  *
- * Context: as qcow_place_write(). May sleep.
+ * Context: as qcow_cow_write(). May sleep.
  *
  * Return: 0 or a negative errno.
  */
@@ -193,7 +195,7 @@ int qcow_write_sync(struct qcow_io *io)
 	int err;
 
 	io->waiter = &waiter;
-	io->done = write_sync_done;
+	io->end_io = write_sync_done;
 	write_begin(io);
 	for (;;) {
 		err = write_extents(io, false);
@@ -202,8 +204,8 @@ int qcow_write_sync(struct qcow_io *io)
 		usleep_range(WRITE_PART_DELAY, 2 * WRITE_PART_DELAY);
 	}
 	if (err)
-		qcow_part_io_fail(io, err);
-	qcow_part_io_put(io);
+		qcow_subreq_io_fail(io, err);
+	qcow_subreq_io_put(io);
 	wait_for_completion(&waiter);
 	return io->error;
 }
@@ -221,6 +223,6 @@ int qcow_write_sync(struct qcow_io *io)
 int qcow_write_flush(struct qcow_image *img)
 {
 	if (img->alloc)
-		return qcow_commit(img->alloc);
+		return qcow_flush(img->alloc);
 	return qcow_raw_sync(img);
 }

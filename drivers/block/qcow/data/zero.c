@@ -12,14 +12,14 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "data/part.h"
+#include "data/subreq.h"
 #include "data/write.h"
 #include "data/zero.h"
 #include "file/space.h"
 #include "meta/bitmap.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/image.h"
-#include "meta/link.h"
+#include "meta/l2.h"
 #include "meta/map.h"
 #include "meta/writeback.h"
 
@@ -27,7 +27,7 @@
 #define ZERO_STEP_CLUSTERS	1024
 
 /* Write zeros. Return: bytes written or a negative errno. */
-static s64 zero_by_writing(const struct qcow_io *like, u64 pos, u64 len)
+static s64 zero_by_writing(const struct qcow_io *like, u64 guest_offset, u64 len)
 {
 	struct qcow_io *io = kmalloc(sizeof(*io), GFP_NOIO);
 	int err;
@@ -36,7 +36,7 @@ static s64 zero_by_writing(const struct qcow_io *like, u64 pos, u64 len)
 		return -ENOMEM;
 	qcow_io_init(io, like->image, like);
 	io->op = QCOW_OP_WRITE;
-	io->pos = pos;
+	io->guest_offset = guest_offset;
 	io->len = min_t(u64, len, QCOW_ZEROS_BYTES);
 	io->bvec = qcow_zeros;
 	io->nr_bvec = QCOW_ZEROS_BVECS;
@@ -76,7 +76,7 @@ static enum zero_how zero_decide(const struct qcow_io *io,
  * with the raw bit it has to read like it. This may happen before the entry says
  * so: who asks for zeros may see them early.
  */
-static int zero_data_file(const struct qcow_io *io, u64 pos, u64 len)
+static int zero_data_file(const struct qcow_io *io, u64 guest_offset, u64 len)
 {
 	struct qcow_image *img = io->image;
 	int err;
@@ -84,116 +84,118 @@ static int zero_data_file(const struct qcow_io *io, u64 pos, u64 len)
 	if (!img->layout.data_file)
 		return 0;
 	if (io->op == QCOW_OP_ZERO)
-		err = img->data_raw ? qcow_space_zero(img->data, pos, len) : 0;
+		err = img->data_raw ? qcow_space_zero(img->data, guest_offset, len) : 0;
 	else
-		err = qcow_space_punch(img->data, pos, len);
+		err = qcow_space_punch(img->data, guest_offset, len);
 	WRITE_ONCE(img->alloc->unsynced, true);
 	return img->data_raw ? err : 0;
 }
 
-static int zero_entries(const struct qcow_io *io, u64 pos, u64 len)
+static int zero_entries(const struct qcow_io *io, u64 guest_offset, u64 len)
 {
 	struct qcow_alloc *a = io->image->alloc;
 	int err;
 
-	if (zero_data_file(io, pos, len))
+	if (zero_data_file(io, guest_offset, len))
 		return -EAGAIN;
-	err = qcow_link_prepare(a, pos, len);
-	return err ?: qcow_link_zero(a, pos, len, io->op != QCOW_OP_ZERO);
+	err = qcow_l2_prepare(a, guest_offset, len);
+	return err ?: qcow_l2_set_zero(a, guest_offset, len, io->op != QCOW_OP_ZERO);
 }
 
-/* Bytes in whole units of what @ext covers, from @pos on; one at least. */
+/* Bytes in whole units of what @ext covers, from @guest_offset on; one at least. */
 static u64 zero_span(const struct qcow_image *img, const struct qcow_extent *ext,
-		     u64 pos, u64 unit)
+		     u64 guest_offset, u64 unit)
 {
 	u64 span = ext->len;
 
-	if (pos + span == img->size)
+	if (guest_offset + span == img->size)
 		span = (span + unit - 1) & ~(unit - 1);
 	return max(span & ~(unit - 1), unit);
 }
 
 /*
- * Deal with what one extent covers, but one unit at least: @pos and @len are
+ * Deal with what one extent covers, but one unit at least: @guest_offset and @len are
  * aligned to it. ZERO_WRITE in @how is left to the caller, without the lock.
  * Return: bytes done or a negative errno.
  */
-static s64 __zero_units(const struct qcow_io *io, u64 pos, u64 len, u64 unit,
+static s64 __zero_units(const struct qcow_io *io, u64 guest_offset, u64 len, u64 unit,
 			enum zero_how *how)
 {
 	struct qcow_image *img = io->image;
 	struct qcow_extent ext;
-	s64 done;
+	s64 bytes_done;
 	int err;
 
-	err = qcow_map(img, pos, min(len, img->size - pos), false, &ext);
+	err = qcow_map(img, guest_offset, min(len, img->size - guest_offset), false,
+		       &ext);
 	if (err)
 		return err;
 	*how = zero_decide(io, &ext);
 	/* A part of a unit tells nothing of the rest of it. */
-	if (ext.len < unit && pos + ext.len < img->size &&
-	    *how == ZERO_SKIP && img->layout.version >= 3)
+	if (ext.len < unit && guest_offset + ext.len < img->size && *how == ZERO_SKIP &&
+	    img->layout.version >= 3)
 		*how = ZERO_ENTRY;
-	done = min(len, zero_span(img, &ext, pos, unit));
+	bytes_done = min(len, zero_span(img, &ext, guest_offset, unit));
 	if (*how != ZERO_ENTRY)
-		return done;
-	err = zero_entries(io, pos, done);
+		return bytes_done;
+	err = zero_entries(io, guest_offset, bytes_done);
 	if (err == -EAGAIN)
 		*how = ZERO_WRITE;
 	else if (err)
 		return err;
-	return done;
+	return bytes_done;
 }
 
 static void zero_lock(const struct qcow_io *io, struct qcow_range *range,
-		      u64 pos, u64 len)
+		      u64 guest_offset, u64 len)
 {
 	struct qcow_image *img = io->image;
 
-	range->first = pos >> img->layout.cluster_bits;
-	range->last = (pos + len - 1) >> img->layout.cluster_bits;
+	range->first = guest_offset >> img->layout.cluster_bits;
+	range->last = (guest_offset + len - 1) >> img->layout.cluster_bits;
 	qcow_inflight_lock(&img->alloc->inflight, range);
 }
 
-static s64 zero_units(const struct qcow_io *io, u64 pos, u64 len, u64 unit)
+static s64 zero_units(const struct qcow_io *io, u64 guest_offset, u64 len, u64 unit)
 {
 	struct qcow_image *img = io->image;
 	enum zero_how how = ZERO_SKIP;
 	struct qcow_range range;
-	s64 done;
+	s64 bytes_done;
 
-	zero_lock(io, &range, pos, len);
-	done = __zero_units(io, pos, len, unit, &how);
+	zero_lock(io, &range, guest_offset, len);
+	bytes_done = __zero_units(io, guest_offset, len, unit, &how);
 	qcow_inflight_unlock(&img->alloc->inflight, &range);
-	if (done > 0 && how == ZERO_WRITE)
-		return zero_by_writing(io, pos, min_t(u64, done, img->size - pos));
-	return done;
+	if (bytes_done > 0 && how == ZERO_WRITE)
+		return zero_by_writing(io, guest_offset,
+				       min_t(u64, bytes_done, img->size - guest_offset));
+	return bytes_done;
 }
 
 /* Whether the image itself has no data in a piece of its disk. */
-static bool zero_is_empty(struct qcow_image *img, u64 pos, u64 end)
+static bool zero_is_empty(struct qcow_image *img, u64 guest_offset, u64 end)
 {
 	struct qcow_extent ext;
 
-	for (; pos < end; pos += ext.len)
-		if (qcow_map(img, pos, end - pos, false, &ext) ||
+	for (; guest_offset < end; guest_offset += ext.len)
+		if (qcow_map(img, guest_offset, end - guest_offset, false, &ext) ||
 		    (ext.type != QCOW_EXTENT_HOLE && ext.type != QCOW_EXTENT_ZERO))
 			return false;
 	return true;
 }
 
 /*
- * Whether the unit at @start reads as zeros as soon as the piece at @pos does: the
+ * Whether the unit at @start reads as zeros as soon as the piece at @guest_offset does: the
  * image has no data in it, and the chain has zeros around the piece.
  */
-static bool zero_completes(struct qcow_image *img, u64 start, u64 unit, u64 pos,
+static bool zero_completes(struct qcow_image *img, u64 start, u64 unit, u64 guest_offset,
 			   u64 len)
 {
 	u64 end = min(start + unit, img->size);
 
 	return zero_is_empty(img, start, end) &&
-	       qcow_image_reads_zero(img, start, pos - start) &&
-	       qcow_image_reads_zero(img, pos + len, end - pos - len);
+	       qcow_image_reads_zero(img, start, guest_offset - start) &&
+	       qcow_image_reads_zero(img, guest_offset + len, end - guest_offset - len);
 }
 
 /*
@@ -201,81 +203,83 @@ static bool zero_completes(struct qcow_image *img, u64 start, u64 unit, u64 pos,
  * already; that costs no space. Return: @len, less if less was done, or a negative
  * errno.
  */
-static s64 zero_piece(const struct qcow_io *io, u64 pos, u64 len, u64 unit)
+static s64 zero_piece(const struct qcow_io *io, u64 guest_offset, u64 len, u64 unit)
 {
 	struct qcow_image *img = io->image;
-	u64 start = pos & ~(unit - 1);
+	u64 start = guest_offset & ~(unit - 1);
 	enum zero_how how = ZERO_WRITE;
 	struct qcow_range range;
-	s64 done = 0;
+	s64 bytes_done = 0;
 
-	zero_lock(io, &range, pos, len);
-	if (zero_completes(img, start, unit, pos, len))
-		done = __zero_units(io, start, unit, unit, &how);
+	zero_lock(io, &range, guest_offset, len);
+	if (zero_completes(img, start, unit, guest_offset, len))
+		bytes_done = __zero_units(io, start, unit, unit, &how);
 	qcow_inflight_unlock(&img->alloc->inflight, &range);
-	if (done < 0)
-		return done;
+	if (bytes_done < 0)
+		return bytes_done;
 	if (how == ZERO_WRITE && io->op != QCOW_OP_DISCARD)
-		return zero_by_writing(io, pos, len);
+		return zero_by_writing(io, guest_offset, len);
 	return len;
 }
 
-/* Some of [@pos, @pos + @len). Return: bytes done or a negative errno. */
-static s64 zero_some(const struct qcow_io *io, u64 pos, u64 len)
+/* Some of [@guest_offset, @guest_offset + @len). Return: bytes done or a negative errno. */
+static s64 zero_some(const struct qcow_io *io, u64 guest_offset, u64 len)
 {
 	const struct qcow_image *img = io->image;
 	const struct qcow_layout *lay = &img->layout;
 	u64 unit = 1ULL << (io->op == QCOW_OP_DISCARD ? lay->cluster_bits :
 							lay->grain_bits);
-	u64 start = (pos + unit - 1) & ~(unit - 1);
-	u64 end = pos + len;
+	u64 start = (guest_offset + unit - 1) & ~(unit - 1);
+	u64 end = guest_offset + len;
 
 	/* Nobody sees what is behind the end of the disk. */
 	if (end == img->size)
 		end = (end + unit - 1) & ~(unit - 1);
 	end &= ~(unit - 1);
-	if (start == pos && start < end)
-		return zero_units(io, pos, min(end - start, (u64)
-				  ZERO_STEP_CLUSTERS << lay->cluster_bits), unit);
-	if (start > pos)
-		len = min(len, start - pos);
-	return zero_piece(io, pos, len, unit);
+	if (start == guest_offset && start < end)
+		return zero_units(io, guest_offset,
+				  min(end - start,
+				      (u64)ZERO_STEP_CLUSTERS << lay->cluster_bits),
+				  unit);
+	if (start > guest_offset)
+		len = min(len, start - guest_offset);
+	return zero_piece(io, guest_offset, len, unit);
 }
 
 /* --- raw --- */
 
-static s64 zero_raw(const struct qcow_io *io, u64 pos, u64 len)
+static s64 zero_raw(const struct qcow_io *io, u64 guest_offset, u64 len)
 {
 	struct qcow_file *f = &io->image->file;
 	int err;
 
 	if (io->op == QCOW_OP_ZERO)
-		err = qcow_space_zero(f, pos, len);
+		err = qcow_space_zero(f, guest_offset, len);
 	else
-		err = qcow_space_punch(f, pos, len);
+		err = qcow_space_punch(f, guest_offset, len);
 	/* A discard that the device below finds too small is none. */
 	if (!err || (err == -EINVAL && io->op == QCOW_OP_DISCARD))
 		return len;
-	return io->op == QCOW_OP_DISCARD ? err : zero_by_writing(io, pos, len);
+	return io->op == QCOW_OP_DISCARD ? err : zero_by_writing(io, guest_offset, len);
 }
 
 /* --- The I/O --- */
 
 static int zero_all(struct qcow_io *io)
 {
-	u64 pos, len, left;
+	u64 guest_offset, len, left;
 	s64 n;
 
 	while (io->next < io->len) {
-		pos = io->pos + io->next;
+		guest_offset = io->guest_offset + io->next;
 		len = io->len - io->next;
 		/* A disk of an odd size ends before its last sector does. */
-		left = io->image->size - pos;
+		left = io->image->size - guest_offset;
 		if (io->image->alloc) {
-			qcow_commit_throttle(io->image->alloc);
-			n = zero_some(io, pos, min(len, left));
+			qcow_flush_throttle(io->image->alloc);
+			n = zero_some(io, guest_offset, min(len, left));
 		} else {
-			n = zero_raw(io, pos, len);
+			n = zero_raw(io, guest_offset, len);
 		}
 		if (n < 0)
 			return n;
@@ -297,20 +301,20 @@ static void zero_work(struct work_struct *work)
 	if (io->image->alloc)
 		qcow_writeback_soon(io->image->alloc);
 	if (err)
-		qcow_part_io_fail(io, err);
-	qcow_part_io_put(io);
+		qcow_subreq_io_fail(io, err);
+	qcow_subreq_io_put(io);
 }
 
 /**
  * qcow_zero() - make a piece of a disk zeros, or discard it
  * @io: image, wq, write_wq, parts, op, pos, len and done are set
  *
- * Does not sleep; io->done() is called once, in any context.
+ * Does not sleep; io->end_io() is called once, in any context.
  */
 void qcow_zero(struct qcow_io *io)
 {
-	qcow_part_io_begin(io);
-	qcow_bitmap_mark(io->image, io->pos, io->len);
+	qcow_subreq_io_begin(io);
+	qcow_bitmap_mark(io->image, io->guest_offset, io->len);
 	io->slow = true;
 	INIT_WORK(&io->work, zero_work);
 	queue_work(io->write_wq, &io->work);
@@ -336,7 +340,7 @@ int qcow_zero_sync(struct qcow_io *io)
 	DECLARE_COMPLETION_ONSTACK(waiter);
 
 	io->waiter = &waiter;
-	io->done = zero_sync_done;
+	io->end_io = zero_sync_done;
 	qcow_zero(io);
 	wait_for_completion(&waiter);
 	return io->error;

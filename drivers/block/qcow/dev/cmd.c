@@ -112,7 +112,7 @@ static void cmd_start_next_bio(struct qcow_cmd *cmd, struct request *rq)
 	struct qcow_io *io = &cmd->io;
 
 	cmd_use_bio(cmd, rq->bio);
-	io->pos = rq_target(rq)->offset + blk_rq_pos(rq) * SECTOR_SIZE;
+	io->guest_offset = rq_target(rq)->offset + blk_rq_pos(rq) * SECTOR_SIZE;
 	cmd_start_in_worker(io);
 }
 
@@ -158,7 +158,7 @@ static void cmd_flush_work(struct work_struct *work)
 static void cmd_flush(struct qcow_cmd *cmd, struct request *rq)
 {
 	INIT_WORK(&cmd->flush_work, cmd_flush_work);
-	queue_work(rq_target(rq)->commit_wq, &cmd->flush_work);
+	queue_work(rq_target(rq)->flush_wq, &cmd->flush_work);
 }
 
 /* --- Space that is being given back --- */
@@ -231,7 +231,7 @@ static void cmd_wait_for_space(struct qcow_cmd *cmd, struct request *rq)
 	unsigned long pause = cmd->space_goal ? msecs_to_jiffies(CMD_SPACE_PAUSE) : 0;
 
 	INIT_DELAYED_WORK(&cmd->space_work, cmd_space_work);
-	queue_delayed_work(rq_target(rq)->commit_wq, &cmd->space_work, pause);
+	queue_delayed_work(rq_target(rq)->flush_wq, &cmd->space_work, pause);
 }
 
 /* Any context. */
@@ -277,9 +277,9 @@ static void cmd_prepare(struct qcow_cmd *cmd, struct request *rq,
 	io->op = op;
 	io->wq = target->wq;
 	io->write_wq = target->write_wq;
-	io->parts = target->parts;
-	io->done = cmd_io_done;
-	io->pos = target->offset + blk_rq_pos(rq) * SECTOR_SIZE;
+	io->subreqs = target->subreqs;
+	io->end_io = cmd_io_done;
+	io->guest_offset = target->offset + blk_rq_pos(rq) * SECTOR_SIZE;
 }
 
 static void cmd_rw(struct qcow_cmd *cmd, struct request *rq, enum qcow_op op)

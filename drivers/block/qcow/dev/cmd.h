@@ -4,7 +4,7 @@
 
 #include <linux/blk-mq.h>
 
-#include "data/part.h"
+#include "data/subreq.h"
 #include "meta/qcow.h"
 
 /**
@@ -16,9 +16,9 @@
  *	then
  * @wq: queue of reads and sub-requests that may sleep
  * @write_wq: queue of writes that may sleep
- * @commit_wq: queue of flushes, which wait for writes
+ * @flush_wq: queue of flushes, which wait for writes
  * @comp_wq: queue of decompression and decryption
- * @parts: pool of sub-requests
+ * @subreqs: pool of sub-requests
  * @stats: counters
  * @dead: all requests fail
  * @readonly: requests that write fail. The block layer only refuses to open a read-only
@@ -30,9 +30,9 @@ struct qcow_target {
 	sector_t sectors;
 	struct workqueue_struct *wq;
 	struct workqueue_struct *write_wq;
-	struct workqueue_struct *commit_wq;
+	struct workqueue_struct *flush_wq;
 	struct workqueue_struct *comp_wq;
-	mempool_t *parts;
+	mempool_t *subreqs;
 	struct qcow_stats __percpu *stats;
 	bool dead;
 	bool readonly;

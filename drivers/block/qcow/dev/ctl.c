@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * /dev/qcow-control and its ioctls, called by user space. Arguments are checked here
- * and trusted below; device.c and change.c do the work.
+ * and trusted below; device.c and job.c do the work.
  */
 #include <linux/capability.h>
 #include <linux/compat.h>
@@ -14,15 +14,15 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/qcow.h>
 
-#include "dev/change.h"
+#include "dev/job.h"
 #include "dev/ctl.h"
 #include "dev/ctl_bitmap.h"
 #include "dev/ctl_copy.h"
 #include "dev/ctl_file.h"
-#include "dev/ctl_merge.h"
+#include "dev/ctl_commit.h"
 #include "dev/device.h"
 #include "dev/key.h"
-#include "jobs/snap_ops.h"
+#include "jobs/snapshot_ops.h"
 
 #define CTL_ATTACH_FLAGS (QCOW_ATTACH_RO | QCOW_ATTACH_DIRECT |		\
 			  QCOW_ATTACH_BUFFERED | QCOW_ATTACH_NO_PARTSCAN | \
@@ -290,7 +290,7 @@ static long ctl_resize(const struct file *file, void __user *argp)
 	    (arg.flags & QCOW_RESIZE_MAX && arg.bytes))
 		return -EINVAL;
 	which = (struct qcow_which) { arg.index, arg.diskseq, file };
-	err = qcow_change_size(&which, arg.bytes, arg.flags, &msg);
+	err = qcow_job_size(&which, arg.bytes, arg.flags, &msg);
 	/* A success may have a warning. */
 	if (err || msg.text[0])
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
@@ -312,7 +312,7 @@ static long ctl_stream(const struct file *file, void __user *argp)
 	if (arg.flags || !arg.bytes)
 		return -EINVAL;
 	which = (struct qcow_which) { arg.index, arg.diskseq, file };
-	err = qcow_change_stream(&which, arg.bytes, &done, &total, &msg);
+	err = qcow_job_stream(&which, arg.bytes, &done, &total, &msg);
 	if (err)
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	if (put_user(done, &uarg->done) || put_user(total, &uarg->total))
@@ -339,7 +339,7 @@ static int ctl_check_snapshot(const struct qcow_ioc_snapshot *arg)
 static long ctl_snapshot(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_snapshot __user *uarg = argp;
-	struct qcow_snap_request req = { };
+	struct qcow_snapshot_request req = {};
 	struct qcow_ioc_snapshot arg;
 	struct qcow_msg msg = { };
 	struct qcow_which which;
@@ -356,7 +356,7 @@ static long ctl_snapshot(const struct file *file, void __user *argp)
 		return PTR_ERR(name);
 	req.name = name;
 	which = (struct qcow_which) { arg.index, arg.diskseq, file };
-	err = qcow_change_snapshot(&which, arg.op, &req, &msg);
+	err = qcow_job_snapshot(&which, arg.op, &req, &msg);
 	kfree(name);
 	/* A success may have a warning. */
 	if (err || msg.text[0])

@@ -8,7 +8,7 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/qcow.h>
 
-#include "dev/change.h"
+#include "dev/job.h"
 #include "dev/ctl_bitmap.h"
 #include "dev/ctl_copy.h"
 #include "dev/device.h"
@@ -86,13 +86,13 @@ static int ctl_get_bitmap(const struct qcow_image *img,
 /* --- Changing one --- */
 
 struct ctl_bitmap {
-	struct qcow_change base;
+	struct qcow_job base;
 	const struct qcow_ioc_bitmap *arg;
 	const char *name;
 	struct qcow_msg *msg;
 };
 
-static int ctl_change(struct qcow_image *img, const struct ctl_bitmap *c)
+static int ctl_job(struct qcow_image *img, const struct ctl_bitmap *c)
 {
 	switch (c->arg->op) {
 	case QCOW_BITMAP_OP_ADD:
@@ -109,14 +109,14 @@ static int ctl_change(struct qcow_image *img, const struct ctl_bitmap *c)
 	return -EINVAL;
 }
 
-static int ctl_change_run(struct qcow_device *dev, struct qcow_change *base)
+static int ctl_job_run(struct qcow_device *dev, struct qcow_job *base)
 {
 	struct ctl_bitmap *c = container_of(base, struct ctl_bitmap, base);
-	unsigned int flags = qcow_change_freeze(dev);
+	unsigned int flags = qcow_job_freeze(dev);
 	int err;
 
-	err = ctl_change(dev->target.image, c);
-	qcow_change_unfreeze(dev, flags);
+	err = ctl_job(dev->target.image, c);
+	qcow_job_unfreeze(dev, flags);
 	return err;
 }
 
@@ -124,9 +124,9 @@ static int ctl_bitmap_do(const struct file *file, struct qcow_ioc_bitmap *arg,
 			 const char *name, struct qcow_msg *msg)
 {
 	struct qcow_which which = { arg->index, arg->diskseq, file };
-	struct qcow_device *dev = qcow_change_hold(&which, msg);
+	struct qcow_device *dev = qcow_job_hold(&which, msg);
 	struct ctl_bitmap c = {
-		.base = { .run = ctl_change_run },
+		.base = { .run = ctl_job_run },
 		.arg = arg,
 		.name = name,
 		.msg = msg,
@@ -138,8 +138,8 @@ static int ctl_bitmap_do(const struct file *file, struct qcow_ioc_bitmap *arg,
 	if (arg->op == QCOW_BITMAP_OP_GET)
 		err = ctl_get_bitmap(dev->target.image, arg, name);
 	else
-		err = qcow_change_run(dev, &c.base);
-	qcow_change_unhold(dev);
+		err = qcow_job_run(dev, &c.base);
+	qcow_job_unhold(dev);
 	return err;
 }
 

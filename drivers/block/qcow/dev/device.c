@@ -26,8 +26,8 @@
 #include "dev/device_end.h"
 #include "dev/device_status.h"
 #include "dev/sysfs.h"
-#include "jobs/merge.h"
-#include "meta/commit.h"
+#include "jobs/commit.h"
+#include "meta/flush.h"
 
 #define DEVICE_QUEUE_DEPTH	128
 #define DEVICE_MAX_SECTORS	8192 /* 4 MiB */
@@ -76,10 +76,10 @@ static int device_free_target(struct qcow_device *dev)
 	/* The last work items may still be returning from their function. */
 	for (img = target->image; img; img = img->backing)
 		if (img->alloc)
-			qcow_commit_stop(img->alloc);
-	if (dev->merge)
-		qcow_merge_end(dev->merge);
-	qcow_merge_free(dev->merge);
+			qcow_flush_stop(img->alloc);
+	if (dev->commit)
+		qcow_commit_end(dev->commit);
+	qcow_commit_free(dev->commit);
 	if (target->write_wq)
 		destroy_workqueue(target->write_wq);
 	if (target->wq)
@@ -87,9 +87,9 @@ static int device_free_target(struct qcow_device *dev)
 	if (target->comp_wq)
 		destroy_workqueue(target->comp_wq);
 	err = qcow_image_close_chain(target->image);
-	if (target->commit_wq)
-		destroy_workqueue(target->commit_wq);
-	mempool_destroy(target->parts);
+	if (target->flush_wq)
+		destroy_workqueue(target->flush_wq);
+	mempool_destroy(target->subreqs);
 	free_percpu(target->stats);
 	return err;
 }
@@ -99,7 +99,7 @@ static int device_alloc_target(struct qcow_device *dev)
 	struct qcow_target *target = &dev->target;
 
 	target->stats = alloc_percpu(struct qcow_stats);
-	target->parts = qcow_part_create_pool();
+	target->subreqs = qcow_subreq_create_pool();
 	target->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 				     dev->name);
 	target->comp_wq = alloc_workqueue("%s_comp",
@@ -108,11 +108,10 @@ static int device_alloc_target(struct qcow_device *dev)
 	target->write_wq = alloc_workqueue("%s_write",
 					   WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 					   dev->name);
-	target->commit_wq = alloc_workqueue("%s_commit",
-					    WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
-					    dev->name);
-	if (!target->stats || !target->parts || !target->wq ||
-	    !target->comp_wq || !target->write_wq || !target->commit_wq)
+	target->flush_wq =
+		alloc_workqueue("%s_commit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, dev->name);
+	if (!target->stats || !target->subreqs || !target->wq || !target->comp_wq ||
+	    !target->write_wq || !target->flush_wq)
 		return -ENOMEM;
 	return 0;
 }
@@ -217,8 +216,8 @@ static void device_remove(struct work_struct *work)
 	int err, ret;
 
 	/* A running job ends, and none begins any more. */
-	mutex_lock(&dev->change_mutex);
-	mutex_unlock(&dev->change_mutex);
+	mutex_lock(&dev->job_mutex);
+	mutex_unlock(&dev->job_mutex);
 	dev->leaked = test_bit(QCOW_IMAGE_LEAKED, &dev->target.image->flags);
 	err = qcow_device_finish(dev);
 	device_publish(dev, NULL);
@@ -294,7 +293,7 @@ struct qcow_params qcow_device_params(const struct qcow_device *dev)
 	struct qcow_params params = {
 		.device = dev->name,
 		.comp_wq = dev->target.comp_wq,
-		.commit_wq = dev->target.commit_wq,
+		.flush_wq = dev->target.flush_wq,
 		.stats = dev->target.stats,
 		.cache_bytes = dev->cache_bytes,
 		.untrusted = dev->flags & QCOW_ATTACH_UNTRUSTED,
@@ -521,7 +520,7 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 	dev->owner = a->owner;
 	INIT_WORK(&dev->remove_work, device_remove);
 	init_completion(&dev->removed);
-	mutex_init(&dev->change_mutex);
+	mutex_init(&dev->job_mutex);
 	spin_lock_init(&dev->chain_lock);
 	return dev;
 }

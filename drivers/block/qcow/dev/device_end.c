@@ -12,7 +12,7 @@
 
 #include "compat/compat_blk.h"
 #include "dev/device_end.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 
 /* Most milliseconds between two looks at the requests under way. */
 #define DETACH_LOOK_MS	100
@@ -33,8 +33,8 @@ static bool detach_count_one(struct request *rq, void *data)
 	struct detach_requests *requests = data;
 
 	requests->nr++;
-	if (!requests->file && READ_ONCE(cmd->io.part_used))
-		requests->file = READ_ONCE(cmd->io.part.fio.file);
+	if (!requests->file && READ_ONCE(cmd->io.subreq_used))
+		requests->file = READ_ONCE(cmd->io.subreq.req.file);
 	return true;
 }
 
@@ -74,9 +74,9 @@ int qcow_device_finish(struct qcow_device *dev)
 		blk_mark_disk_dead(dev->disk);
 	for (img = dev->target.image; img; img = img->backing)
 		if (img->alloc)
-			qcow_commit_stop(img->alloc);
+			qcow_flush_stop(img->alloc);
 	/* A commit has to be ended before its images are closed. */
-	return dev->merge ? 0 : qcow_image_finish_chain(dev->target.image);
+	return dev->commit ? 0 : qcow_image_finish_chain(dev->target.image);
 }
 
 /*

@@ -10,7 +10,7 @@
 #include "dev/cmd.h"
 #include "meta/image.h"
 
-struct qcow_merge;
+struct qcow_commit;
 
 /**
  * enum qcow_device_state - of a device
@@ -50,10 +50,10 @@ enum qcow_device_state {
  * @leaked: a job that the detach ended early has leaked clusters of the image
  * @owner: the open file of the control node that a hidden device belongs to, or NULL;
  *	only compared
- * @merge: the commit into the backing file, or NULL; under @change_mutex
+ * @commit: the commit into the backing file, or NULL; under @job_mutex
  * @merging: the commit has begun to write the backing file
  * @ending: QCOW_ENDING_*: jobs have to end early
- * @change_mutex: held by the one job on the device; detaching waits for it. Taken
+ * @job_mutex: held by the one job on the device; detaching waits for it. Taken
  *	before disk->open_mutex
  */
 struct qcow_device {
@@ -80,11 +80,11 @@ struct qcow_device {
 	int remove_err;
 	bool leaked;
 	const struct file *owner;
-	struct qcow_merge *merge;
+	struct qcow_commit *commit;
 	bool merging;
 	unsigned long ending;
 	/* Held by a job. */
-	struct mutex change_mutex;
+	struct mutex job_mutex;
 };
 
 #endif /* _QCOW_DEVICE_STATE_H */

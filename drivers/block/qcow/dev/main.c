@@ -2,8 +2,8 @@
 /* The module: the order of set-up and removal. */
 #include <linux/module.h>
 
-#include "data/part.h"
-#include "dev/change.h"
+#include "data/subreq.h"
+#include "dev/job.h"
 #include "dev/ctl.h"
 #include "dev/device.h"
 #include "file/cache.h"
@@ -19,13 +19,13 @@ static int __init qcow_init(void)
 	err = qcow_space_init();
 	if (err)
 		goto cache;
-	err = qcow_part_init();
+	err = qcow_subreq_init();
 	if (err)
 		goto space;
 	err = qcow_device_init();
 	if (err)
 		goto part;
-	err = qcow_change_init();
+	err = qcow_job_init();
 	if (err)
 		goto device;
 	err = qcow_ctl_init();
@@ -34,11 +34,11 @@ static int __init qcow_init(void)
 	return 0;
 
 change:
-	qcow_change_exit();
+	qcow_job_exit();
 device:
 	qcow_device_exit();
 part:
-	qcow_part_exit();
+	qcow_subreq_exit();
 space:
 	qcow_space_exit();
 cache:
@@ -49,9 +49,9 @@ cache:
 static void __exit qcow_exit(void)
 {
 	qcow_ctl_exit();
-	qcow_change_exit();
+	qcow_job_exit();
 	qcow_device_exit();
-	qcow_part_exit();
+	qcow_subreq_exit();
 	qcow_space_exit();
 	qcow_cache_exit();
 }

@@ -314,7 +314,7 @@ struct writes {
  * @slice: referenced
  * @data: the copy that is written
  * @writes: the writes that this one belongs to
- * @fio: writes it
+ * @req: writes it
  * @bvec: of @data
  * @err: result of the write; -EAGAIN: it has to be written by itself
  */
@@ -323,7 +323,7 @@ struct capture {
 	struct qcow_slice *slice;
 	void *data;
 	struct writes *writes;
-	struct qcow_fio fio;
+	struct qcow_file_req req;
 	struct bio_vec bvec;
 	int err;
 };
@@ -449,9 +449,9 @@ static void writes_put(struct writes *w)
 }
 
 /* Any context. */
-static void capture_written(struct qcow_fio *fio, int err)
+static void capture_written(struct qcow_file_req *req, int err)
 {
-	struct capture *c = container_of(fio, struct capture, fio);
+	struct capture *c = container_of(req, struct capture, req);
 
 	c->err = err;
 	writes_put(c->writes);
@@ -474,17 +474,17 @@ static void capture_start(struct qcow_cache *cache, struct capture *c,
 	bvec_set_page(&c->bvec, virt_to_page(c->data), len,
 		      offset_in_page(c->data));
 	c->writes = w;
-	c->fio = (struct qcow_fio) {
+	c->req = (struct qcow_file_req){
 		.file = cache->file,
 		.write = true,
-		.pos = capture_pos(cache, c),
+		.host_offset = capture_pos(cache, c),
 		.bvec = &c->bvec,
 		.nr_bvec = 1,
 		.len = len,
-		.end = capture_written,
+		.end_io = capture_written,
 	};
 	atomic_inc(&w->left);
-	if (qcow_file_io(&c->fio, false))
+	if (qcow_file_io(&c->req, false))
 		writes_put(w);
 }
 

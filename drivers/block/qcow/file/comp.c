@@ -45,7 +45,7 @@
  * @node: in comp->table
  * @lru: in comp->ready
  * @comp: whose it is
- * @host: bytes into the file of the stored data, which names the cluster
+ * @host_offset: bytes into the file of the stored data, which names the cluster
  * @csize: bytes stored, the last of which may be another cluster's
  * @ref: one for being in the table, one for each that copies from it
  * @ready: @data or @error is there; under comp->lock, or after it was seen true
@@ -59,7 +59,7 @@ struct dcluster {
 	struct hlist_node node;
 	struct list_head lru;
 	struct qcow_comp *comp;
-	u64 host;
+	u64 host_offset;
 	u32 csize;
 	refcount_t ref;
 	bool ready;
@@ -214,32 +214,32 @@ static struct dcluster *__comp_evict(struct qcow_comp *comp)
 	return dc;
 }
 
-static struct dcluster *__comp_find(struct qcow_comp *comp, u64 host, u32 csize)
+static struct dcluster *__comp_find(struct qcow_comp *comp, u64 host_offset, u32 csize)
 {
 	struct dcluster *dc;
 
 	lockdep_assert_held(&comp->lock);
-	hash_for_each_possible(comp->table, dc, node, host)
-		if (dc->host == host && dc->csize == csize)
+	hash_for_each_possible(comp->table, dc, node, host_offset)
+		if (dc->host_offset == host_offset && dc->csize == csize)
 			return dc;
 	return NULL;
 }
 
 /* Serve a part from a ready cluster. */
-static void dcluster_serve(struct dcluster *dc, struct qcow_part *part)
+static void dcluster_serve(struct dcluster *dc, struct qcow_subreq *subreq)
 {
-	struct qcow_fio *fio = &part->fio;
+	struct qcow_file_req *req = &subreq->req;
 	struct iov_iter iter;
 	int err = dc->error;
 
 	if (!err) {
-		qcow_iter_init(&iter, ITER_DEST, fio->bvec, fio->nr_bvec,
-			       fio->skip, fio->len);
-		if (copy_to_iter(dc->data + part->in_cluster, fio->len,
-				 &iter) != fio->len)
+		qcow_iter_init(&iter, ITER_DEST, req->bvec, req->nr_bvec, req->skip,
+			       req->len);
+		if (copy_to_iter(dc->data + subreq->in_cluster, req->len, &iter) !=
+		    req->len)
 			err = -EIO;
 	}
-	fio->end(fio, err);
+	req->end_io(req, err);
 }
 
 /* The cluster is there or never will be: serve everybody who waits for it. */
@@ -247,7 +247,7 @@ static void dcluster_finish(struct dcluster *dc, int err)
 {
 	struct qcow_comp *comp = dc->comp;
 	struct dcluster *evicted;
-	struct qcow_part *part, *next;
+	struct qcow_subreq *subreq, *next;
 	LIST_HEAD(waiters);
 
 	spin_lock(&comp->lock);
@@ -269,8 +269,8 @@ static void dcluster_finish(struct dcluster *dc, int err)
 	wake_up(&comp->room);
 	if (evicted)
 		dcluster_put(evicted);
-	list_for_each_entry_safe(part, next, &waiters, waiter)
-		dcluster_serve(dc, part);
+	list_for_each_entry_safe(subreq, next, &waiters, waiter)
+		dcluster_serve(dc, subreq);
 	dcluster_put(dc);
 }
 
@@ -294,7 +294,7 @@ static int dcluster_load(struct dcluster *dc)
 {
 	struct qcow_comp *comp = dc->comp;
 	/* A stream that was cut off must not go on with zeros. */
-	u32 len = qcow_file_there(comp->file, dc->host, dc->csize);
+	u32 len = qcow_file_there(comp->file, dc->host_offset, dc->csize);
 	void *stored;
 	int err = -ENOMEM;
 
@@ -303,7 +303,7 @@ static int dcluster_load(struct dcluster *dc)
 	dc->data = kvmalloc(1UL << comp->cluster_bits, GFP_NOIO);
 	stored = kvmalloc(len, GFP_NOIO);
 	if (dc->data && stored)
-		err = qcow_file_pread(comp->file, dc->host, stored, len);
+		err = qcow_file_pread(comp->file, dc->host_offset, stored, len);
 	if (!err)
 		err = dcluster_decompress(dc, stored, len);
 	kvfree(stored);
@@ -321,16 +321,16 @@ static void dcluster_work(struct work_struct *work)
 }
 
 static struct dcluster *dcluster_alloc(struct qcow_comp *comp,
-				       const struct qcow_part *part, gfp_t gfp)
+				       const struct qcow_subreq *subreq, gfp_t gfp)
 {
 	struct dcluster *dc = kzalloc(sizeof(*dc), gfp);
 
 	if (!dc)
 		return NULL;
 	dc->comp = comp;
-	dc->host = part->host;
-	dc->csize = part->csize;
-	dc->bio = part->io->bio;
+	dc->host_offset = subreq->host_offset;
+	dc->csize = subreq->csize;
+	dc->bio = subreq->io->bio;
 	refcount_set(&dc->ref, 1);
 	INIT_LIST_HEAD(&dc->lru);
 	INIT_LIST_HEAD(&dc->waiters);
@@ -341,25 +341,25 @@ static struct dcluster *dcluster_alloc(struct qcow_comp *comp,
 /* --- Reading --- */
 
 /* Serve the part, or let it wait, if its cluster is known. */
-static bool comp_join(struct qcow_comp *comp, struct qcow_part *part)
+static bool comp_join(struct qcow_comp *comp, struct qcow_subreq *subreq)
 {
 	struct dcluster *dc;
 	bool known, ready;
 
 	spin_lock(&comp->lock);
-	dc = __comp_find(comp, part->host, part->csize);
+	dc = __comp_find(comp, subreq->host_offset, subreq->csize);
 	known = dc;
 	ready = dc && dc->ready;
 	if (ready) {
 		refcount_inc(&dc->ref);
 		list_move(&dc->lru, &comp->ready);
 	} else if (known) {
-		list_add_tail(&part->waiter, &dc->waiters);
+		list_add_tail(&subreq->waiter, &dc->waiters);
 	}
 	spin_unlock(&comp->lock);
 
 	if (ready) {
-		dcluster_serve(dc, part);
+		dcluster_serve(dc, subreq);
 		dcluster_put(dc);
 	}
 	return known;
@@ -371,35 +371,34 @@ static bool comp_join(struct qcow_comp *comp, struct qcow_part *part)
  * Return: 0; -EAGAIN: too many are loading; -EEXIST: somebody else did it.
  */
 static int comp_insert(struct qcow_comp *comp, struct dcluster *fresh,
-		       struct qcow_part *part)
+		       struct qcow_subreq *subreq)
 {
 	int err = 0;
 
 	spin_lock(&comp->lock);
-	if (__comp_find(comp, fresh->host, fresh->csize)) {
+	if (__comp_find(comp, fresh->host_offset, fresh->csize)) {
 		err = -EEXIST;
 	} else if (comp->nr_loading >= COMP_LOADING_MAX) {
 		err = -EAGAIN;
 	} else {
-		hash_add(comp->table, &fresh->node, fresh->host);
+		hash_add(comp->table, &fresh->node, fresh->host_offset);
 		comp->nr_loading++;
-		list_add_tail(&part->waiter, &fresh->waiters);
+		list_add_tail(&subreq->waiter, &fresh->waiters);
 	}
 	spin_unlock(&comp->lock);
 	return err;
 }
 
 /* As qcow_comp_read(), for a cluster that was not known. */
-static int comp_start(struct qcow_comp *comp, struct qcow_part *part,
-		      bool nowait)
+static int comp_start(struct qcow_comp *comp, struct qcow_subreq *subreq, bool nowait)
 {
 	gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_NOIO;
-	struct dcluster *fresh = dcluster_alloc(comp, part, gfp);
+	struct dcluster *fresh = dcluster_alloc(comp, subreq, gfp);
 	int err;
 
 	if (!fresh)
 		return nowait ? -EAGAIN : -ENOMEM;
-	err = comp_insert(comp, fresh, part);
+	err = comp_insert(comp, fresh, subreq);
 	if (err) {
 		kfree(fresh);
 		return err;
@@ -411,20 +410,20 @@ static int comp_start(struct qcow_comp *comp, struct qcow_part *part,
 /**
  * qcow_comp_read() - read a part from a compressed cluster
  * @comp: the image's compressed clusters
- * @part: what to read: host, csize, in_cluster, and fio's memory, len, end
+ * @subreq: what to read: host, csize, in_cluster, and file request's memory, len, end
  * @nowait: the caller must not be made to sleep
  *
  * Process context.
  *
- * Return: 0: fio.end() was or will be called, never with -EAGAIN, but with -EBADMSG if
+ * Return: 0: req.end_io() was or will be called, never with -EAGAIN, but with -EBADMSG if
  * the stored data is damaged; -EAGAIN: it would sleep; -ENOMEM.
  */
-int qcow_comp_read(struct qcow_comp *comp, struct qcow_part *part, bool nowait)
+int qcow_comp_read(struct qcow_comp *comp, struct qcow_subreq *subreq, bool nowait)
 {
 	int err;
 
-	while (!comp_join(comp, part)) {
-		err = comp_start(comp, part, nowait);
+	while (!comp_join(comp, subreq)) {
+		err = comp_start(comp, subreq, nowait);
 		if (!err)
 			return 0;
 		if (err == -EAGAIN && !nowait)

@@ -294,24 +294,24 @@ void qcow_crypt_close(struct qcow_crypt *c)
 /**
  * qcow_crypt_sector() - the number that goes into a sector's vector
  * @c: of the image
- * @pos: bytes into the disk
- * @host: bytes into the file
+ * @guest_offset: bytes into the disk
+ * @host_offset: bytes into the file
  *
  * Context: any.
  *
  * Return: the number.
  */
-u64 qcow_crypt_sector(const struct qcow_crypt *c, u64 pos, u64 host)
+u64 qcow_crypt_sector(const struct qcow_crypt *c, u64 guest_offset, u64 host_offset)
 {
-	return (c->by_disk ? pos : host) / CRYPT_SECTOR;
+	return (c->by_disk ? guest_offset : host_offset) / CRYPT_SECTOR;
 }
 
 /* --- Memory --- */
 
-static void pos_init(struct crypt_pos *p, const struct qcow_fio *fio, u32 skip)
+static void pos_init(struct crypt_pos *p, const struct qcow_file_req *req, u32 skip)
 {
-	p->bv = fio->bvec;
-	for (p->off = fio->skip + skip; p->off >= p->bv->bv_len; p->bv++)
+	p->bv = req->bvec;
+	for (p->off = req->skip + skip; p->off >= p->bv->bv_len; p->bv++)
 		p->off -= p->bv->bv_len;
 }
 
@@ -434,7 +434,7 @@ static int encrypt_sector(struct qcow_crypt *c, struct crypt_job *job,
 /**
  * qcow_crypt_decrypt() - decrypt a read in its own memory
  * @c: of the image
- * @fio: the memory: bvec, nr_bvec, skip and len, which is whole sectors
+ * @req: the memory: bvec, nr_bvec, skip and len, which is whole sectors
  * @sector: qcow_crypt_sector() of the first one
  *
  * Segments may have any size. A page that is there twice holds garbage afterwards.
@@ -443,21 +443,20 @@ static int encrypt_sector(struct qcow_crypt *c, struct crypt_job *job,
  *
  * Return: 0, or the error of the crypto API.
  */
-int qcow_crypt_decrypt(struct qcow_crypt *c, const struct qcow_fio *fio,
-		       u64 sector)
+int qcow_crypt_decrypt(struct qcow_crypt *c, const struct qcow_file_req *req, u64 sector)
 {
 	struct crypt_job *job;
 	struct crypt_pos p;
 	int err = 0;
-	u32 done;
+	u32 bytes_done;
 
-	if (WARN_ON_ONCE(fio->len % CRYPT_SECTOR) || !fio->len)
-		return fio->len ? -EIO : 0;
+	if (WARN_ON_ONCE(req->len % CRYPT_SECTOR) || !req->len)
+		return req->len ? -EIO : 0;
 	job = job_get(c);
-	pos_init(&p, fio, 0);
-	for (done = 0; !err && done < fio->len; done += CRYPT_SECTOR) {
+	pos_init(&p, req, 0);
+	for (bytes_done = 0; !err && bytes_done < req->len; bytes_done += CRYPT_SECTOR) {
 		err = decrypt_sector(c, job, &p, sector++);
-		if (!(done % PAGE_SIZE))
+		if (!(bytes_done % PAGE_SIZE))
 			cond_resched();
 	}
 	job_put(c, job);
@@ -481,10 +480,11 @@ struct crypt_piece {
  */
 static u32 piece_alloc(struct qcow_crypt *c, struct crypt_piece *piece, u32 len)
 {
-	u32 done = 0, n;
+	u32 bytes_done = 0, n;
 	struct page *page;
 
-	for (piece->nr = 0; done < len && piece->nr < CRYPT_PIECE_PAGES; done += n) {
+	for (piece->nr = 0; bytes_done < len && piece->nr < CRYPT_PIECE_PAGES;
+	     bytes_done += n) {
 		/*
 		 * Only the first page is waited for; the reserve always gives one in
 		 * the end.
@@ -493,13 +493,13 @@ static u32 piece_alloc(struct qcow_crypt *c, struct crypt_piece *piece, u32 len)
 				   mempool_alloc(c->pages, GFP_NOIO);
 		if (!page)
 			break;
-		n = min_t(u32, len - done, PAGE_SIZE);
+		n = min_t(u32, len - bytes_done, PAGE_SIZE);
 		piece->bvec[piece->nr++] = (struct bio_vec) {
 			.bv_page = page,
 			.bv_len = n,
 		};
 	}
-	return done;
+	return bytes_done;
 }
 
 static void piece_free(struct qcow_crypt *c, struct crypt_piece *piece)
@@ -515,36 +515,36 @@ static int piece_encrypt(struct qcow_crypt *c, struct crypt_piece *piece,
 {
 	struct crypt_job *job = job_get(c);
 	int err = 0;
-	u32 done;
+	u32 bytes_done;
 
-	for (done = 0; !err && done < len; done += CRYPT_SECTOR) {
+	for (bytes_done = 0; !err && bytes_done < len; bytes_done += CRYPT_SECTOR) {
 		err = encrypt_sector(c, job, p,
-				     piece->bvec[done / PAGE_SIZE].bv_page,
-				     done % PAGE_SIZE, sector++);
-		if (!(done % PAGE_SIZE))
+				     piece->bvec[bytes_done / PAGE_SIZE].bv_page,
+				     bytes_done % PAGE_SIZE, sector++);
+		if (!(bytes_done % PAGE_SIZE))
 			cond_resched();
 	}
 	job_put(c, job);
 	return err;
 }
 
-/* Write bytes from @done on, as many as there are pages for. Return: bytes written. */
+/* Write bytes from @bytes_done on, as many as there are pages for. Return: bytes written. */
 static ssize_t piece_write(struct qcow_crypt *c, struct crypt_piece *piece,
-			   const struct qcow_fio *fio, u32 done, u64 sector)
+			   const struct qcow_file_req *req, u32 bytes_done, u64 sector)
 {
-	struct qcow_fio out = {
-		.file = fio->file,
-		.pos = fio->pos + done,
+	struct qcow_file_req out = {
+		.file = req->file,
+		.host_offset = req->host_offset + bytes_done,
 		.bvec = piece->bvec,
 		.write = true,
 	};
 	struct crypt_pos p;
 	int err;
 
-	out.len = piece_alloc(c, piece, fio->len - done);
+	out.len = piece_alloc(c, piece, req->len - bytes_done);
 	out.nr_bvec = piece->nr;
-	pos_init(&p, fio, done);
-	err = piece_encrypt(c, piece, &p, out.len, sector + done / CRYPT_SECTOR);
+	pos_init(&p, req, bytes_done);
+	err = piece_encrypt(c, piece, &p, out.len, sector + bytes_done / CRYPT_SECTOR);
 	if (!err)
 		err = qcow_file_io_sync(&out);
 	piece_free(c, piece);
@@ -554,28 +554,28 @@ static ssize_t piece_write(struct qcow_crypt *c, struct crypt_piece *piece,
 /**
  * qcow_crypt_write() - encrypt and write
  * @c: of the image
- * @fio: the transfer, as for qcow_file_io_sync(); whole sectors
+ * @req: the transfer, as for qcow_file_io_sync(); whole sectors
  * @sector: qcow_crypt_sector() of the first one
  *
- * The memory of @fio does not change.
+ * The memory of @req does not change.
  *
  * Context: may sleep, under memalloc_noio_save(); its memory comes from reserves.
  *
  * Return: 0 or a negative errno.
  */
-int qcow_crypt_write(struct qcow_crypt *c, struct qcow_fio *fio, u64 sector)
+int qcow_crypt_write(struct qcow_crypt *c, struct qcow_file_req *req, u64 sector)
 {
 	struct crypt_piece piece;
-	u32 done = 0;
+	u32 bytes_done = 0;
 	ssize_t n;
 
-	if (WARN_ON_ONCE(fio->len % CRYPT_SECTOR))
+	if (WARN_ON_ONCE(req->len % CRYPT_SECTOR))
 		return -EIO;
-	while (done < fio->len) {
-		n = piece_write(c, &piece, fio, done, sector);
+	while (bytes_done < req->len) {
+		n = piece_write(c, &piece, req, bytes_done, sector);
 		if (n < 0)
 			return n;
-		done += n;
+		bytes_done += n;
 	}
 	return 0;
 }

@@ -26,10 +26,10 @@ int __must_check qcow_crypt_open(struct qcow_crypt **crypt, u32 method,
 				 const struct qcow_crypt_key *key,
 				 struct qcow_crypt *same, struct qcow_msg *msg);
 void qcow_crypt_close(struct qcow_crypt *c);
-u64 qcow_crypt_sector(const struct qcow_crypt *c, u64 pos, u64 host);
-int __must_check qcow_crypt_decrypt(struct qcow_crypt *c,
-				    const struct qcow_fio *fio, u64 sector);
-int __must_check qcow_crypt_write(struct qcow_crypt *c, struct qcow_fio *fio,
+u64 qcow_crypt_sector(const struct qcow_crypt *c, u64 guest_offset, u64 host_offset);
+int __must_check qcow_crypt_decrypt(struct qcow_crypt *c, const struct qcow_file_req *req,
+				    u64 sector);
+int __must_check qcow_crypt_write(struct qcow_crypt *c, struct qcow_file_req *req,
 				  u64 sector);
 
 #endif /* _QCOW_CRYPT_H */

@@ -114,17 +114,17 @@ void qcow_file_end_write(const struct qcow_file *f)
 }
 
 /* Read into or write from @iter synchronously. May sleep. */
-static ssize_t file_sync_iter(struct qcow_file *f, u64 pos,
-			      struct iov_iter *iter, bool direct, bool write)
+static ssize_t file_sync_iter(struct qcow_file *f, u64 host_offset, struct iov_iter *iter,
+			      bool direct, bool write)
 {
 	struct kiocb iocb;
 	ssize_t res;
 
-	if (!write && pos >= qcow_file_size(f))
+	if (!write && host_offset >= qcow_file_size(f))
 		return 0;
 	init_sync_kiocb(&iocb, f->file);
 	iocb.ki_flags = direct ? IOCB_DIRECT : 0;
-	iocb.ki_pos = pos;
+	iocb.ki_pos = host_offset;
 	if (!write)
 		return f->file->f_op->read_iter(&iocb, iter);
 	iocb.ki_flags |= IOCB_WRITE;
@@ -136,14 +136,14 @@ static ssize_t file_sync_iter(struct qcow_file *f, u64 pos,
 }
 
 /* Through the page cache, to or from any kernel memory. */
-static ssize_t file_cached(struct qcow_file *f, u64 pos, void *buf, size_t len,
+static ssize_t file_cached(struct qcow_file *f, u64 host_offset, void *buf, size_t len,
 			   bool write)
 {
 	struct kvec kvec = { .iov_base = buf, .iov_len = len };
 	struct iov_iter iter;
 
 	iov_iter_kvec(&iter, write ? ITER_SOURCE : ITER_DEST, &kvec, 1, len);
-	return file_sync_iter(f, pos, &iter, false, write);
+	return file_sync_iter(f, host_offset, &iter, false, write);
 }
 
 /**
@@ -204,7 +204,7 @@ void qcow_buf_free(struct qcow_buf *buf)
 }
 
 /* Direct, up to FILE_PREAD_PAGES of any kernel memory. */
-static ssize_t file_direct(struct qcow_file *f, u64 pos, void *buf, size_t len,
+static ssize_t file_direct(struct qcow_file *f, u64 host_offset, void *buf, size_t len,
 			   bool write)
 {
 	/* Memory that does not begin with a page spans one more. */
@@ -215,29 +215,29 @@ static ssize_t file_direct(struct qcow_file *f, u64 pos, void *buf, size_t len,
 	len = min_t(size_t, len, FILE_PREAD_PAGES * PAGE_SIZE);
 	nr = qcow_file_bvecs(bvec, buf, len);
 	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, bvec, nr, len);
-	return file_sync_iter(f, pos, &iter, true, write);
+	return file_sync_iter(f, host_offset, &iter, true, write);
 }
 
-static ssize_t file_kmem(struct qcow_file *f, u64 pos, void *buf, size_t len,
+static ssize_t file_kmem(struct qcow_file *f, u64 host_offset, void *buf, size_t len,
 			 bool direct, bool write)
 {
-	return direct ? file_direct(f, pos, buf, len, write) :
-			file_cached(f, pos, buf, len, write);
+	return direct ? file_direct(f, host_offset, buf, len, write) :
+			file_cached(f, host_offset, buf, len, write);
 }
 
 /*
- * Read [@pos, @pos + @len) as far as the file goes. Return: bytes read, or a
+ * Read [@host_offset, @host_offset + @len) as far as the file goes. Return: bytes read, or a
  * negative errno.
  */
-static ssize_t file_pread_some(struct qcow_file *f, u64 pos, void *buf,
+static ssize_t file_pread_some(struct qcow_file *f, u64 host_offset, void *buf,
 			       size_t len, bool direct)
 {
-	size_t done = 0;
+	size_t bytes_done = 0;
 	ssize_t n;
 
-	while (done < len) {
-		n = file_kmem(f, pos + done, buf + done, len - done, direct,
-			      false);
+	while (bytes_done < len) {
+		n = file_kmem(f, host_offset + bytes_done, buf + bytes_done,
+			      len - bytes_done, direct, false);
 		if (n == -ENOMEM && qcow_charge_forgo_memory())
 			continue;
 		if (n < 0 && direct && qcow_file_direct_refused(n)) {
@@ -248,12 +248,12 @@ static ssize_t file_pread_some(struct qcow_file *f, u64 pos, void *buf,
 			return n;
 		if (!n)
 			break;
-		done += n;
+		bytes_done += n;
 		/* A short direct read ends off alignment only at the end. */
-		if (direct && (done & f->dio_mask))
+		if (direct && (bytes_done & f->dio_mask))
 			break;
 	}
-	return done;
+	return bytes_done;
 }
 
 /**
@@ -272,23 +272,23 @@ struct file_bounce {
 
 /* Return: 0, and the caller frees @b->buf by kvfree(); or -ENOMEM. */
 static int file_bounce_init(const struct qcow_file *f, struct file_bounce *b,
-			    u64 pos, size_t len)
+			    u64 host_offset, size_t len)
 {
-	b->start = pos & ~(u64)f->dio_mask;
-	b->head = pos - b->start;
+	b->start = host_offset & ~(u64)f->dio_mask;
+	b->head = host_offset - b->start;
 	b->size = (b->head + len + f->dio_mask) & ~(size_t)f->dio_mask;
 	b->buf = kvmalloc(max_t(size_t, b->size, PAGE_SIZE), GFP_NOIO);
 	return b->buf ? 0 : -ENOMEM;
 }
 
 /* As file_pread_some(), for a range that direct I/O cannot address. */
-static ssize_t file_pread_bounce(struct qcow_file *f, u64 pos, void *buf,
+static ssize_t file_pread_bounce(struct qcow_file *f, u64 host_offset, void *buf,
 				 size_t len)
 {
 	struct file_bounce b;
 	ssize_t n;
 
-	n = file_bounce_init(f, &b, pos, len);
+	n = file_bounce_init(f, &b, host_offset, len);
 	if (n)
 		return n;
 	n = file_pread_some(f, b.start, b.buf, b.size, true);
@@ -301,10 +301,10 @@ static ssize_t file_pread_bounce(struct qcow_file *f, u64 pos, void *buf,
 }
 
 /* Whether direct I/O can address a range and its memory without a bounce buffer. */
-static bool file_aligned(const struct qcow_file *f, u64 pos, const void *buf,
+static bool file_aligned(const struct qcow_file *f, u64 host_offset, const void *buf,
 			 size_t len)
 {
-	return !((pos | len) & f->dio_mask) &&
+	return !((host_offset | len) & f->dio_mask) &&
 	       !((unsigned long)buf & f->mem_mask);
 }
 
@@ -312,7 +312,7 @@ static bool file_aligned(const struct qcow_file *f, u64 pos, const void *buf,
  * qcow_file_is_direct() - can direct I/O transfer kernel memory without a bounce
  * buffer?
  * @f: the file
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @buf: kmalloc memory
  * @len: bytes
  *
@@ -320,16 +320,16 @@ static bool file_aligned(const struct qcow_file *f, u64 pos, const void *buf,
  *
  * Return: whether the transfer goes past the page cache.
  */
-bool qcow_file_is_direct(const struct qcow_file *f, u64 pos, const void *buf,
+bool qcow_file_is_direct(const struct qcow_file *f, u64 host_offset, const void *buf,
 			 size_t len)
 {
-	return f->direct && f->direct_kmem && file_aligned(f, pos, buf, len);
+	return f->direct && f->direct_kmem && file_aligned(f, host_offset, buf, len);
 }
 
 /**
  * qcow_file_pread() - read into kernel memory
  * @f: the file
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  *
@@ -339,7 +339,7 @@ bool qcow_file_is_direct(const struct qcow_file *f, u64 pos, const void *buf,
  *
  * Return: 0, -ENOMEM, -EIO if the file shrank, or the filesystem's error.
  */
-int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
+int qcow_file_pread(struct qcow_file *f, u64 host_offset, void *buf, size_t len)
 {
 	unsigned int noio = memalloc_noio_save();
 	bool direct = f->direct && f->direct_kmem;
@@ -347,18 +347,18 @@ int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
 	ssize_t n;
 
 	atomic_inc(&f->busy);
-	if (pos > S64_MAX - len)
+	if (host_offset > S64_MAX - len)
 		n = -EIO;
-	else if (direct && !file_aligned(f, pos, buf, len))
-		n = file_pread_bounce(f, pos, buf, len);
+	else if (direct && !file_aligned(f, host_offset, buf, len))
+		n = file_pread_bounce(f, host_offset, buf, len);
 	else
-		n = file_pread_some(f, pos, buf, len, direct);
+		n = file_pread_some(f, host_offset, buf, len, direct);
 	atomic_dec(&f->busy);
 	memalloc_noio_restore(noio);
 	if (n < 0)
 		return n;
 	if (n < len) {
-		if (pos + n < end)
+		if (host_offset + n < end)
 			return -EIO;
 		memset(buf + n, 0, len - n);
 	}
@@ -368,26 +368,26 @@ int qcow_file_pread(struct qcow_file *f, u64 pos, void *buf, size_t len)
 /**
  * qcow_file_there() - how much of a range may be read
  * @f: the file
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @len: bytes
  *
  * Context: any.
  *
  * Return: @len; of a strict file, as much of it as lies before the end.
  */
-size_t qcow_file_there(const struct qcow_file *f, u64 pos, size_t len)
+size_t qcow_file_there(const struct qcow_file *f, u64 host_offset, size_t len)
 {
 	u64 size = qcow_file_size(f);
 
-	if (!f->strict || (pos < size && len <= size - pos))
+	if (!f->strict || (host_offset < size && len <= size - host_offset))
 		return len;
-	return pos < size ? size - pos : 0;
+	return host_offset < size ? size - host_offset : 0;
 }
 
 /**
  * qcow_file_pread_table() - read entries of a table into kernel memory
  * @f: the file
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  * @entry: bytes of an entry
@@ -397,27 +397,27 @@ size_t qcow_file_there(const struct qcow_file *f, u64 pos, size_t len)
  *
  * Return: 0 or the error of reading.
  */
-int qcow_file_pread_table(struct qcow_file *f, u64 pos, void *buf, size_t len,
+int qcow_file_pread_table(struct qcow_file *f, u64 host_offset, void *buf, size_t len,
 			  size_t entry)
 {
-	size_t there = round_down(qcow_file_there(f, pos, len), entry);
+	size_t there = round_down(qcow_file_there(f, host_offset, len), entry);
 
 	if (!there)
 		there = len;
 	memset(buf + there, 0xff, len - there);
-	return qcow_file_pread(f, pos, buf, there);
+	return qcow_file_pread(f, host_offset, buf, there);
 }
 
 /* Return: 0 or a negative errno. */
-static int file_pwrite_all(struct qcow_file *f, u64 pos, void *buf, size_t len,
+static int file_pwrite_all(struct qcow_file *f, u64 host_offset, void *buf, size_t len,
 			   bool direct)
 {
-	size_t done = 0;
+	size_t bytes_done = 0;
 	ssize_t n;
 
-	while (done < len) {
-		n = file_kmem(f, pos + done, buf + done, len - done, direct,
-			      true);
+	while (bytes_done < len) {
+		n = file_kmem(f, host_offset + bytes_done, buf + bytes_done,
+			      len - bytes_done, direct, true);
 		if (n == -ENOMEM && qcow_charge_forgo_memory())
 			continue;
 		if (n < 0 && direct && qcow_file_direct_refused(n)) {
@@ -426,8 +426,8 @@ static int file_pwrite_all(struct qcow_file *f, u64 pos, void *buf, size_t len,
 		}
 		if (n <= 0)
 			return n ?: -EIO;
-		done += n;
-		if (done & f->dio_mask)
+		bytes_done += n;
+		if (bytes_done & f->dio_mask)
 			direct = false;
 	}
 	return 0;
@@ -437,14 +437,14 @@ static int file_pwrite_all(struct qcow_file *f, u64 pos, void *buf, size_t len,
  * As file_pwrite_all(), for a range that direct I/O cannot address. The page cache
  * could do it, but would undo direct writes of other tasks to the same page.
  */
-static int file_pwrite_bounce(struct qcow_file *f, u64 pos, const void *buf,
+static int file_pwrite_bounce(struct qcow_file *f, u64 host_offset, const void *buf,
 			      size_t len)
 {
 	struct file_bounce b;
 	ssize_t n;
 	int err;
 
-	err = file_bounce_init(f, &b, pos, len);
+	err = file_bounce_init(f, &b, host_offset, len);
 	if (err)
 		return err;
 	n = file_pread_some(f, b.start, b.buf, b.size, true);
@@ -461,7 +461,7 @@ static int file_pwrite_bounce(struct qcow_file *f, u64 pos, const void *buf,
 /**
  * qcow_file_pwrite() - write kernel memory
  * @f: the file, open for writing
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  *
@@ -472,17 +472,17 @@ static int file_pwrite_bounce(struct qcow_file *f, u64 pos, const void *buf,
  *
  * Return: 0, -ENOMEM or the filesystem's error.
  */
-int qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf, size_t len)
+int qcow_file_pwrite(struct qcow_file *f, u64 host_offset, void *buf, size_t len)
 {
 	unsigned int noio = memalloc_noio_save();
 	bool direct = f->direct && f->direct_kmem;
 	int err;
 
 	atomic_inc(&f->busy);
-	if (direct && !file_aligned(f, pos, buf, len))
-		err = file_pwrite_bounce(f, pos, buf, len);
+	if (direct && !file_aligned(f, host_offset, buf, len))
+		err = file_pwrite_bounce(f, host_offset, buf, len);
 	else
-		err = file_pwrite_all(f, pos, buf, len, direct);
+		err = file_pwrite_all(f, host_offset, buf, len, direct);
 	atomic_dec(&f->busy);
 	memalloc_noio_restore(noio);
 	return err;

@@ -78,17 +78,17 @@ void qcow_file_close(struct qcow_file *f);
 u32 qcow_file_bvecs(struct bio_vec *bvec, void *buf, size_t len);
 int __must_check qcow_buf_alloc(struct qcow_buf *buf, size_t len);
 void qcow_buf_free(struct qcow_buf *buf);
-bool qcow_file_is_direct(const struct qcow_file *f, u64 pos, const void *buf,
+bool qcow_file_is_direct(const struct qcow_file *f, u64 host_offset, const void *buf,
 			 size_t len);
-int __must_check qcow_file_pread(struct qcow_file *f, u64 pos, void *buf,
+int __must_check qcow_file_pread(struct qcow_file *f, u64 host_offset, void *buf,
 				 size_t len);
-size_t qcow_file_there(const struct qcow_file *f, u64 pos, size_t len);
-int __must_check qcow_file_pread_table(struct qcow_file *f, u64 pos, void *buf,
+size_t qcow_file_there(const struct qcow_file *f, u64 host_offset, size_t len);
+int __must_check qcow_file_pread_table(struct qcow_file *f, u64 host_offset, void *buf,
 				       size_t len, size_t entry);
-int __must_check qcow_file_pwrite(struct qcow_file *f, u64 pos, void *buf,
+int __must_check qcow_file_pwrite(struct qcow_file *f, u64 host_offset, void *buf,
 				  size_t len);
 int __must_check qcow_file_sync(struct qcow_file *f);
-int __must_check qcow_file_io(struct qcow_fio *fio, bool nowait);
-int __must_check qcow_file_io_sync(struct qcow_fio *fio);
+int __must_check qcow_file_io(struct qcow_file_req *req, bool nowait);
+int __must_check qcow_file_io_sync(struct qcow_file_req *req);
 
 #endif /* _QCOW_FILE_H */

@@ -18,18 +18,18 @@
  * Stack that must be left before a filesystem is entered from queue_rq: image
  * files may lie on devices of this driver, and each adds its own frames.
  */
-#define FIO_NOWAIT_STACK	(THREAD_SIZE / 2)
+#define FILE_REQ_NOWAIT_STACK (THREAD_SIZE / 2)
 
 /* The rest of a transfer lies past the end of the file. */
-static int fio_zero_rest(struct qcow_fio *fio)
+static int file_req_zero_rest(struct qcow_file_req *req)
 {
 	struct iov_iter iter;
-	u32 left = fio->len - fio->done;
+	u32 left = req->len - req->bytes_done;
 
-	if (fio->pos + fio->done < fio->file_end)
+	if (req->host_offset + req->bytes_done < req->file_end)
 		return -EIO;
-	qcow_iter_init(&iter, ITER_DEST, fio->bvec, fio->nr_bvec,
-		       fio->skip + fio->done, left);
+	qcow_iter_init(&iter, ITER_DEST, req->bvec, req->nr_bvec,
+		       req->skip + req->bytes_done, left);
 	return iov_iter_zero(left, &iter) == left ? 0 : -EIO;
 }
 
@@ -37,33 +37,32 @@ static int fio_zero_rest(struct qcow_fio *fio)
  * Account for an attempt's outcome. Any context. Return: 0, the transfer is
  * complete; -EAGAIN, another attempt is needed; or its error.
  */
-static int fio_result(struct qcow_fio *fio, long res)
+static int file_req_result(struct qcow_file_req *req, long res)
 {
-	if (likely(res == fio->len - fio->done)) {
-		fio->done = fio->len;
+	if (likely(res == req->len - req->bytes_done)) {
+		req->bytes_done = req->len;
 		return 0;
 	}
 	/*
 	 * Whatever fails in the submitter's context, a signal or its memory
 	 * limit perhaps, is not the last word.
 	 */
-	if (res < 0 && fio->nowait)
+	if (res < 0 && req->nowait)
 		return -EAGAIN;
 	if (res == -EAGAIN)
 		return -EIO;
 	if (res < 0) {
-		if (!qcow_file_direct_refused(res) || fio->buffered ||
-		    !fio->file->direct)
+		if (!qcow_file_direct_refused(res) || req->buffered || !req->file->direct)
 			return res;
-		fio->buffered = true;
+		req->buffered = true;
 		return -EAGAIN;
 	}
-	fio->done += res;
-	if (fio->write)
-		return res || fio->nowait ? -EAGAIN : -EIO;
-	if (fio->pos + fio->done >= qcow_file_size(fio->file) ||
-	    (!res && !fio->nowait))
-		return fio_zero_rest(fio);
+	req->bytes_done += res;
+	if (req->write)
+		return res || req->nowait ? -EAGAIN : -EIO;
+	if (req->host_offset + req->bytes_done >= qcow_file_size(req->file) ||
+	    (!res && !req->nowait))
+		return file_req_zero_rest(req);
 	return -EAGAIN;
 }
 
@@ -71,43 +70,43 @@ static int fio_result(struct qcow_fio *fio, long res)
  * An attempt that the filesystem completes later is over when it has completed
  * and the filesystem has returned: until then it may look at iocb and memory.
  */
-static void fio_drop(struct qcow_fio *fio)
+static void file_req_drop(struct qcow_file_req *req)
 {
-	if (atomic_dec_and_test(&fio->users))
-		fio->end(fio, fio->result);
+	if (atomic_dec_and_test(&req->users))
+		req->end_io(req, req->result);
 }
 
-static void fio_complete(struct kiocb *iocb, long res)
+static void file_req_complete(struct kiocb *iocb, long res)
 {
-	struct qcow_fio *fio = container_of(iocb, struct qcow_fio, iocb);
+	struct qcow_file_req *req = container_of(iocb, struct qcow_file_req, iocb);
 
-	if (fio->write)
-		qcow_file_end_write(fio->file);
-	fio->result = fio_result(fio, res);
-	fio_drop(fio);
+	if (req->write)
+		qcow_file_end_write(req->file);
+	req->result = file_req_result(req, res);
+	file_req_drop(req);
 }
 
-static bool fio_direct(const struct qcow_fio *fio)
+static bool file_req_direct(const struct qcow_file_req *req)
 {
-	const struct qcow_file *f = fio->file;
-	const struct bio_vec *bv = fio->bvec;
-	u64 bits = (fio->pos + fio->done) | (fio->len - fio->done);
+	const struct qcow_file *f = req->file;
+	const struct bio_vec *bv = req->bvec;
+	u64 bits = (req->host_offset + req->bytes_done) | (req->len - req->bytes_done);
 
-	if (!f->direct || fio->buffered || (bits & f->dio_mask))
+	if (!f->direct || req->buffered || (bits & f->dio_mask))
 		return false;
-	return !((bv->bv_offset + fio->skip + fio->done) & f->mem_mask);
+	return !((bv->bv_offset + req->skip + req->bytes_done) & f->mem_mask);
 }
 
 /* As the filesystem's write_iter. What completes later is over only then. */
-static ssize_t fio_write(struct qcow_fio *fio, struct iov_iter *iter)
+static ssize_t file_req_write(struct qcow_file_req *req, struct iov_iter *iter)
 {
-	struct qcow_file *f = fio->file;
+	struct qcow_file *f = req->file;
 	ssize_t res;
 
-	fio->iocb.ki_flags |= IOCB_WRITE;
-	if (!qcow_file_begin_write(f, fio->nowait))
+	req->iocb.ki_flags |= IOCB_WRITE;
+	if (!qcow_file_begin_write(f, req->nowait))
 		return -EAGAIN;
-	res = f->file->f_op->write_iter(&fio->iocb, iter);
+	res = f->file->f_op->write_iter(&req->iocb, iter);
 	if (res != -EIOCBQUEUED)
 		qcow_file_end_write(f);
 	return res;
@@ -118,31 +117,31 @@ static ssize_t fio_write(struct qcow_fio *fio, struct iov_iter *iter)
  * what is there: readahead is left to the worker. Return: as the filesystem's
  * read_iter.
  */
-static ssize_t fio_start(struct qcow_fio *fio, bool direct)
+static ssize_t file_req_start(struct qcow_file_req *req, bool direct)
 {
 	int nowait = IOCB_NOWAIT | (direct ? 0 : IOCB_NOIO);
-	struct qcow_file *f = fio->file;
+	struct qcow_file *f = req->file;
 	struct iov_iter iter;
 
-	fio->file_end = atomic64_read(&f->end);
+	req->file_end = atomic64_read(&f->end);
 	/* Offsets that filesystems know nothing of are past the end, too. */
-	if (!fio->write && unlikely(fio->pos + fio->done >= qcow_file_size(f)))
+	if (!req->write &&
+	    unlikely(req->host_offset + req->bytes_done >= qcow_file_size(f)))
 		return 0;
-	qcow_iter_init(&iter, fio->write ? ITER_SOURCE : ITER_DEST, fio->bvec,
-		       fio->nr_bvec, fio->skip + fio->done,
-		       fio->len - fio->done);
-	atomic_set(&fio->users, 2);
-	fio->iocb = (struct kiocb) {
+	qcow_iter_init(&iter, req->write ? ITER_SOURCE : ITER_DEST, req->bvec,
+		       req->nr_bvec, req->skip + req->bytes_done,
+		       req->len - req->bytes_done);
+	atomic_set(&req->users, 2);
+	req->iocb = (struct kiocb){
 		.ki_filp = f->file,
-		.ki_pos = fio->pos + fio->done,
-		.ki_flags = (direct ? IOCB_DIRECT : 0) |
-			    (fio->nowait ? nowait : 0),
+		.ki_pos = req->host_offset + req->bytes_done,
+		.ki_flags = (direct ? IOCB_DIRECT : 0) | (req->nowait ? nowait : 0),
 		.ki_ioprio = get_current_ioprio(),
-		.ki_complete = fio->sync ? NULL : fio_complete,
+		.ki_complete = req->sync ? NULL : file_req_complete,
 	};
-	if (fio->write)
-		return fio_write(fio, &iter);
-	return f->file->f_op->read_iter(&fio->iocb, &iter);
+	if (req->write)
+		return file_req_write(req, &iter);
+	return f->file->f_op->read_iter(&req->iocb, &iter);
 }
 
 /*
@@ -153,7 +152,7 @@ static ssize_t fio_start(struct qcow_fio *fio, bool direct)
  * whose queue_rq this is (qcow_compat_may_enter()), for nobody would flush them while
  * the filesystem sleeps.
  */
-static ssize_t fio_start_nowait(struct qcow_fio *fio, bool direct)
+static ssize_t file_req_start_nowait(struct qcow_file_req *req, bool direct)
 {
 	struct bio_list *bio_list = current->bio_list;
 	struct blk_plug *plug = qcow_compat_take_plug();
@@ -161,7 +160,7 @@ static ssize_t fio_start_nowait(struct qcow_fio *fio, bool direct)
 	ssize_t res;
 
 	current->bio_list = NULL;
-	res = fio_start(fio, direct);
+	res = file_req_start(req, direct);
 	current->plug = plug;
 	current->bio_list = bio_list;
 	memalloc_noio_restore(noio);
@@ -175,27 +174,27 @@ static ssize_t fio_start_nowait(struct qcow_fio *fio, bool direct)
  * limit on the length of files is for the submitter's own: it would be killed for
  * ours.
  */
-static bool fio_may_nowait(const struct qcow_fio *fio)
+static bool file_req_may_nowait(const struct qcow_file_req *req)
 {
-	const struct qcow_file *f = fio->file;
+	const struct qcow_file *f = req->file;
 	unsigned long sp = (unsigned long)__builtin_frame_address(0);
 	unsigned long left = sp - (unsigned long)end_of_stack(current);
 
-	if (fio->write && (current->flags & PF_MEMALLOC ||
-			   rlimit(RLIMIT_FSIZE) != RLIM_INFINITY))
+	if (req->write &&
+	    (current->flags & PF_MEMALLOC || rlimit(RLIMIT_FSIZE) != RLIM_INFINITY))
 		return false;
-	return f->nowait && !current->journal_info && left > FIO_NOWAIT_STACK;
+	return f->nowait && !current->journal_info && left > FILE_REQ_NOWAIT_STACK;
 }
 
 /* Whether an attempt failed that may go well on nobody's account. */
-static bool fio_wants_memory(int err)
+static bool file_req_wants_memory(int err)
 {
 	return unlikely(err == -ENOMEM) && qcow_charge_forgo_memory();
 }
 
 /**
  * qcow_file_io_sync() - do a transfer between a file and memory
- * @fio: the transfer; done and buffered zero at the start, end is not called
+ * @req: the transfer; done and buffered zero at the start, end is not called
  *
  * The filesystem completes it in this context, which is cheaper than being told of it
  * where it has to change its own metadata after a write.
@@ -204,69 +203,69 @@ static bool fio_wants_memory(int err)
  *
  * Return: 0 or a negative errno.
  */
-int qcow_file_io_sync(struct qcow_fio *fio)
+int qcow_file_io_sync(struct qcow_file_req *req)
 {
 	unsigned int noio = memalloc_noio_save();
 	int err;
 
-	fio->nowait = false;
-	fio->sync = true;
+	req->nowait = false;
+	req->sync = true;
 	do {
-		err = fio_result(fio, fio_start(fio, fio_direct(fio)));
-	} while (err == -EAGAIN || fio_wants_memory(err));
+		err = file_req_result(req, file_req_start(req, file_req_direct(req)));
+	} while (err == -EAGAIN || file_req_wants_memory(err));
 	memalloc_noio_restore(noio);
 	return err;
 }
 
 /* Attempts, in a context that may sleep, until it is under way or complete. */
-static void fio_run(struct qcow_fio *fio)
+static void file_req_run(struct qcow_file_req *req)
 {
 	ssize_t res;
 	int err;
 
-	fio->nowait = false;
+	req->nowait = false;
 	do {
-		res = fio_start(fio, fio_direct(fio));
+		res = file_req_start(req, file_req_direct(req));
 		if (res == -EIOCBQUEUED) {
-			fio_drop(fio);
+			file_req_drop(req);
 			return;
 		}
-		err = fio_result(fio, res);
-	} while (err == -EAGAIN || fio_wants_memory(err));
-	fio->end(fio, err);
+		err = file_req_result(req, res);
+	} while (err == -EAGAIN || file_req_wants_memory(err));
+	req->end_io(req, err);
 }
 
 /**
  * qcow_file_io() - start or go on with a transfer between a file and memory
- * @fio: the transfer; done and buffered zero at the start
+ * @req: the transfer; done and buffered zero at the start
  * @nowait: the caller must not be made to sleep
  *
- * Return: 0: fio->end() was or will be called; -EAGAIN: it would sleep, call
+ * Return: 0: req->end_io() was or will be called; -EAGAIN: it would sleep, call
  * again without @nowait.
  */
-int qcow_file_io(struct qcow_fio *fio, bool nowait)
+int qcow_file_io(struct qcow_file_req *req, bool nowait)
 {
 	ssize_t res;
 	int err;
 
 	if (!nowait) {
-		fio_run(fio);
+		file_req_run(req);
 		return 0;
 	}
-	if (!fio_may_nowait(fio))
+	if (!file_req_may_nowait(req))
 		return -EAGAIN;
 	/* What direct I/O cannot address would go through the page cache. */
-	if (fio->file->direct && !fio_direct(fio))
+	if (req->file->direct && !file_req_direct(req))
 		return -EAGAIN;
-	fio->nowait = true;
-	res = fio_start_nowait(fio, fio->file->direct);
+	req->nowait = true;
+	res = file_req_start_nowait(req, req->file->direct);
 	if (likely(res == -EIOCBQUEUED)) {
-		fio_drop(fio);
+		file_req_drop(req);
 		return 0;
 	}
-	err = fio_result(fio, res);
+	err = file_req_result(req, res);
 	if (err == -EAGAIN)
 		return -EAGAIN;
-	fio->end(fio, err);
+	req->end_io(req, err);
 	return 0;
 }

@@ -19,15 +19,15 @@ struct qcow_image;
 struct qcow_io;
 
 /**
- * struct qcow_fio - one transfer between memory and a file
+ * struct qcow_file_req - one transfer between memory and a file
  * @iocb: for the filesystem
  * @file: where
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @bvec: memory
  * @nr_bvec: segments at @bvec
  * @skip: bytes at the start of @bvec that are not part of the transfer
  * @len: bytes to transfer
- * @done: bytes transferred so far
+ * @bytes_done: bytes transferred so far
  * @write: from memory to the file
  * @nowait: this attempt must not sleep
  * @buffered: direct I/O was refused, use the page cache
@@ -35,19 +35,19 @@ struct qcow_io;
  * @users: of the attempt: who started it, and its completion
  * @result: of an attempt that completed later
  * @file_end: &qcow_file.end, before the attempt
- * @end: called once for each qcow_file_io() that returned 0, in any context,
+ * @end_io: called once for each qcow_file_io() that returned 0, in any context,
  *	also before it returns. -EAGAIN: call qcow_file_io() again where it
  *	may sleep; it goes on where it stopped
  */
-struct qcow_fio {
+struct qcow_file_req {
 	struct kiocb iocb;
 	struct qcow_file *file;
-	u64 pos;
+	u64 host_offset;
 	const struct bio_vec *bvec;
 	u32 nr_bvec;
 	u32 skip;
 	u32 len;
-	u32 done;
+	u32 bytes_done;
 	bool write;
 	bool nowait;
 	bool buffered;
@@ -55,29 +55,29 @@ struct qcow_fio {
 	atomic_t users;
 	int result;
 	u64 file_end;
-	void (*end)(struct qcow_fio *fio, int err);
+	void (*end_io)(struct qcow_file_req *req, int err);
 };
 
 /**
- * struct qcow_part - the part of an I/O that one extent serves
+ * struct qcow_subreq - the part of an I/O that one extent serves
  * @io: the I/O it is part of
- * @fio: the transfer; of a compressed extent just its memory, @fio.len bytes
+ * @req: the transfer; of a compressed extent just its memory, @req.len bytes
  *	from @skip
  * @work: carries it on where it may sleep; decrypts what was read
  * @waiter: in the list of those who wait for the same compressed cluster
  * @image: whose cluster it is
- * @host: compressed: bytes into the file of the stored data
+ * @host_offset: compressed: bytes into the file of the stored data
  * @csize: compressed: bytes stored
  * @in_cluster: compressed: first byte wanted of the decompressed cluster
  * @sector: encrypted: qcow_crypt_sector() of the first one
  */
-struct qcow_part {
+struct qcow_subreq {
 	struct qcow_io *io;
-	struct qcow_fio fio;
+	struct qcow_file_req req;
 	struct work_struct work;
 	struct list_head waiter;
 	struct qcow_image *image;
-	u64 host;
+	u64 host_offset;
 	u32 csize;
 	u32 in_cluster;
 	u64 sector;
@@ -117,11 +117,11 @@ enum qcow_op {
  * @image: the top of the chain
  * @wq: where reads and parts that may sleep are done
  * @write_wq: where writes that may sleep are done; they wait for reads
- * @parts: where parts after the first come from
- * @pos: bytes into the disk
+ * @subreqs: where parts after the first come from
+ * @guest_offset: bytes into the disk
  * @len: bytes
  * @next: bytes of @len for which a part was started
- * @bvec: memory of a read or write, must stay until @done
+ * @bvec: memory of a read or write, must stay until @end_io
  * @nr_bvec: segments at @bvec
  * @skip: bytes at the start of @bvec that are not part of it
  * @bio: on whose submitter's account workers do it; NULL: on nobody's
@@ -130,18 +130,18 @@ enum qcow_op {
  * @op: what it does
  * @epoch: from qcow_inflight_begin(), if the image is written
  * @slow: it, or a part that it read from a file, was left to a worker
- * @part_used: @part is taken
- * @part: the first part, so that the common I/O allocates nothing
+ * @subreq_used: @subreq is taken
+ * @subreq: the first part, so that the common I/O allocates nothing
  * @work: starts the parts where it may sleep
- * @waiter: for @done: who waits for it
- * @done: called once at the end, in any context
+ * @waiter: for @end_io: who waits for it
+ * @end_io: called once at the end, in any context
  */
 struct qcow_io {
 	struct qcow_image *image;
 	struct workqueue_struct *wq;
 	struct workqueue_struct *write_wq;
-	mempool_t *parts;
-	u64 pos;
+	mempool_t *subreqs;
+	u64 guest_offset;
 	u32 len;
 	u32 next;
 	const struct bio_vec *bvec;
@@ -153,11 +153,11 @@ struct qcow_io {
 	enum qcow_op op;
 	u8 epoch;
 	bool slow;
-	bool part_used;
-	struct qcow_part part;
+	bool subreq_used;
+	struct qcow_subreq subreq;
 	struct work_struct work;
 	struct completion *waiter;
-	void (*done)(struct qcow_io *io);
+	void (*end_io)(struct qcow_io *io);
 };
 
 /**
@@ -175,7 +175,7 @@ static inline void qcow_io_init(struct qcow_io *io, struct qcow_image *image,
 	io->image = image;
 	io->wq = like->wq;
 	io->write_wq = like->write_wq;
-	io->parts = like->parts;
+	io->subreqs = like->subreqs;
 	io->bio = like->bio;
 }
 

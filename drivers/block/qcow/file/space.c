@@ -16,16 +16,16 @@
 /* Zeros to write from; all segments are the same memory. */
 struct bio_vec qcow_zeros[QCOW_ZEROS_BVECS];
 
-static int space_fallocate(struct qcow_file *f, int mode, u64 pos, u64 len)
+static int space_fallocate(struct qcow_file *f, int mode, u64 host_offset, u64 len)
 {
 	unsigned int noio;
 	int err;
 
-	if (pos > S64_MAX - len)
+	if (host_offset > S64_MAX - len)
 		return -EFBIG;
 	noio = memalloc_noio_save();
 	atomic_inc(&f->busy);
-	err = vfs_fallocate(f->file, mode, pos, len);
+	err = vfs_fallocate(f->file, mode, host_offset, len);
 	atomic_dec(&f->busy);
 	memalloc_noio_restore(noio);
 	/* Files without the operation give various errors. */
@@ -35,7 +35,7 @@ static int space_fallocate(struct qcow_file *f, int mode, u64 pos, u64 len)
 /**
  * qcow_space_allocate() - allocate space, making the file longer if need be
  * @f: the file, open for writing
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @len: bytes
  *
  * Bytes that were not written there read as zeros.
@@ -44,15 +44,15 @@ static int space_fallocate(struct qcow_file *f, int mode, u64 pos, u64 len)
  *
  * Return: 0; -ENOSPC; -EOPNOTSUPP: the file does not support it; or another error.
  */
-int qcow_space_allocate(struct qcow_file *f, u64 pos, u64 len)
+int qcow_space_allocate(struct qcow_file *f, u64 host_offset, u64 len)
 {
-	return space_fallocate(f, 0, pos, len);
+	return space_fallocate(f, 0, host_offset, len);
 }
 
 /**
  * qcow_space_punch() - give back the space of a piece of the file
  * @f: the file, open for writing
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @len: bytes
  *
  * The range reads as zeros then.
@@ -61,16 +61,16 @@ int qcow_space_allocate(struct qcow_file *f, u64 pos, u64 len)
  *
  * Return: as qcow_space_allocate().
  */
-int qcow_space_punch(struct qcow_file *f, u64 pos, u64 len)
+int qcow_space_punch(struct qcow_file *f, u64 host_offset, u64 len)
 {
-	return space_fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			       pos, len);
+	return space_fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, host_offset,
+			       len);
 }
 
 /**
  * qcow_space_zero() - make a piece of the file zeros without writing them
  * @f: the file, open for writing
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @len: bytes
  *
  * The range keeps its space.
@@ -79,16 +79,16 @@ int qcow_space_punch(struct qcow_file *f, u64 pos, u64 len)
  *
  * Return: as qcow_space_allocate().
  */
-int qcow_space_zero(struct qcow_file *f, u64 pos, u64 len)
+int qcow_space_zero(struct qcow_file *f, u64 host_offset, u64 len)
 {
-	return space_fallocate(f, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
-			       pos, len);
+	return space_fallocate(f, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, host_offset,
+			       len);
 }
 
 /**
  * qcow_space_is_hole() - does a piece of the file read as zeros without data?
  * @f: the file
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @len: bytes
  *
  * Asks the filesystem and reads no data. The filesystem may not know: false means
@@ -98,21 +98,21 @@ int qcow_space_zero(struct qcow_file *f, u64 pos, u64 len)
  *
  * Return: whether the range is known to be a hole.
  */
-bool qcow_space_is_hole(struct qcow_file *f, u64 pos, u64 len)
+bool qcow_space_is_hole(struct qcow_file *f, u64 host_offset, u64 len)
 {
 	loff_t data;
 
 	/* Bytes that another program cut off were no hole. */
-	if (!qcow_file_regular(f) || pos > S64_MAX - len || qcow_file_shrunk(f))
+	if (!qcow_file_regular(f) || host_offset > S64_MAX - len || qcow_file_shrunk(f))
 		return false;
-	data = vfs_llseek(f->file, pos, SEEK_DATA);
-	return data == -ENXIO || data >= (loff_t)(pos + len);
+	data = vfs_llseek(f->file, host_offset, SEEK_DATA);
+	return data == -ENXIO || data >= (loff_t)(host_offset + len);
 }
 
 /**
  * qcow_space_renew() - preallocate a piece of the file that reads as zeros
  * @f: the file, open for writing
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @len: bytes, none of them in use
  *
  * A filesystem allocates the space in one run and makes the file longer if need be. A
@@ -122,11 +122,11 @@ bool qcow_space_is_hole(struct qcow_file *f, u64 pos, u64 len)
  *
  * Return: as qcow_space_allocate(). After an error a part of the range may be zeros.
  */
-int qcow_space_renew(struct qcow_file *f, u64 pos, u64 len)
+int qcow_space_renew(struct qcow_file *f, u64 host_offset, u64 len)
 {
 	if (!qcow_file_regular(f))
-		return qcow_space_punch(f, pos, len);
-	return space_fallocate(f, FALLOC_FL_ZERO_RANGE, pos, len);
+		return qcow_space_punch(f, host_offset, len);
+	return space_fallocate(f, FALLOC_FL_ZERO_RANGE, host_offset, len);
 }
 
 /**
@@ -173,7 +173,7 @@ void qcow_space_exit(void)
 /**
  * qcow_space_secure() - make sure that metadata can be written
  * @f: the file
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @len: bytes
  *
  * No table is linked before there is space for it. Otherwise a flush would fail for
@@ -183,12 +183,12 @@ void qcow_space_exit(void)
  *
  * Return: 0, -ENOSPC, or another error.
  */
-int qcow_space_secure(struct qcow_file *f, u64 pos, u64 len)
+int qcow_space_secure(struct qcow_file *f, u64 host_offset, u64 len)
 {
 	int err;
 
 	if (!qcow_file_regular(f))
 		return 0;
-	err = qcow_space_allocate(f, pos, len);
+	err = qcow_space_allocate(f, host_offset, len);
 	return err == -EOPNOTSUPP ? 0 : err;
 }

@@ -17,10 +17,10 @@
 #include "data/zero.h"
 #include "file/space.h"
 #include "jobs/resize.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/fmt.h"
 #include "meta/l1.h"
-#include "meta/link.h"
+#include "meta/l2.h"
 #include "meta/map.h"
 #include "meta/snapshot.h"
 #include "meta/writeback.h"
@@ -28,33 +28,33 @@
 /* Bytes that are made zeros by one I/O. */
 #define RESIZE_ZERO_STEP	BIT_ULL(24)
 
-static u64 round_to_cluster(const struct qcow_image *img, u64 pos)
+static u64 round_to_cluster(const struct qcow_image *img, u64 guest_offset)
 {
 	u64 mask = (1ULL << img->layout.cluster_bits) - 1;
 
-	return (pos + mask) & ~mask;
+	return (guest_offset + mask) & ~mask;
 }
 
 /* --- What lies behind the end of a disk --- */
 
 /* Let go of the clusters of what one extent covers. Return: bytes, or errno. */
-static s64 drop_some(struct qcow_image *img, u64 pos, u64 len)
+static s64 drop_some(struct qcow_image *img, u64 guest_offset, u64 len)
 {
 	struct qcow_range range = {
-		.first = pos >> img->layout.cluster_bits,
-		.last = (pos + len - 1) >> img->layout.cluster_bits,
+		.first = guest_offset >> img->layout.cluster_bits,
+		.last = (guest_offset + len - 1) >> img->layout.cluster_bits,
 	};
 	u8 epoch = qcow_inflight_begin(&img->alloc->inflight);
 	struct qcow_extent ext;
 	int err;
 
 	qcow_inflight_lock(&img->alloc->inflight, &range);
-	err = qcow_map(img, pos, len, false, &ext);
+	err = qcow_map(img, guest_offset, len, false, &ext);
 	if (!err) {
 		len = min(len, round_to_cluster(img, ext.len));
 		if (ext.type != QCOW_EXTENT_HOLE || ext.mapped) {
-			err = qcow_link_prepare(img->alloc, pos, len);
-			err = err ?: qcow_link_hole(img->alloc, pos, len);
+			err = qcow_l2_prepare(img->alloc, guest_offset, len);
+			err = err ?: qcow_l2_set_hole(img->alloc, guest_offset, len);
 		}
 	}
 	qcow_inflight_unlock(&img->alloc->inflight, &range);
@@ -63,20 +63,20 @@ static s64 drop_some(struct qcow_image *img, u64 pos, u64 len)
 }
 
 /*
- * Clusters from @pos on, up to @end, as far as the L1 table goes. Return: 0; as
+ * Clusters from @guest_offset on, up to @end, as far as the L1 table goes. Return: 0; as
  * qcow_image_interrupted(), and some are left; or another error.
  */
-static int drop_range(struct qcow_image *img, u64 pos, u64 end)
+static int drop_range(struct qcow_image *img, u64 guest_offset, u64 end)
 {
 	u64 covered = (u64)img->l1_size << qcow_layout_l1_shift(&img->layout);
 	int err = 0;
 	s64 n;
 
-	for (end = min(end, covered); !err && pos < end; pos += n) {
-		n = drop_some(img, pos, end - pos);
+	for (end = min(end, covered); !err && guest_offset < end; guest_offset += n) {
+		n = drop_some(img, guest_offset, end - guest_offset);
 		if (n < 0)
 			return n;
-		qcow_commit_throttle(img->alloc);
+		qcow_flush_throttle(img->alloc);
 		cond_resched();
 		err = qcow_image_interrupted(img);
 	}
@@ -84,16 +84,16 @@ static int drop_range(struct qcow_image *img, u64 pos, u64 end)
 }
 
 /* @like: where from to take what an I/O needs. Return: as drop_range(). */
-static int zero_range(const struct qcow_io *like, u64 pos, u64 end)
+static int zero_range(const struct qcow_io *like, u64 guest_offset, u64 end)
 {
 	struct qcow_io *io = kmalloc(sizeof(*io), GFP_NOIO);
 	int err = io ? 0 : -ENOMEM;
 
-	for (; !err && pos < end; pos += io->len) {
+	for (; !err && guest_offset < end; guest_offset += io->len) {
 		qcow_io_init(io, like->image, like);
 		io->op = QCOW_OP_UNMAP;
-		io->pos = pos;
-		io->len = min(end - pos, RESIZE_ZERO_STEP);
+		io->guest_offset = guest_offset;
+		io->len = min(end - guest_offset, RESIZE_ZERO_STEP);
 		err = qcow_zero_sync(io) ?: qcow_image_interrupted(like->image);
 	}
 	kfree(io);
@@ -128,8 +128,8 @@ static int write_size(struct qcow_alloc *a, u64 size)
 {
 	__be64 disk = cpu_to_be64(size);
 
-	return qcow_commit_header(a, offsetof(struct qcow_disk_header, size),
-				  &disk, sizeof(disk));
+	return qcow_flush_header(a, offsetof(struct qcow_disk_header, size), &disk,
+				 sizeof(disk));
 }
 
 /* An L1 table that covers @size. */
@@ -203,7 +203,7 @@ static int grow(const struct qcow_io *like, u64 size, struct qcow_resize_ops *op
 		return err;
 	err = clear_new_part(like, old, size);
 	if (!err)
-		err = qcow_commit(img->alloc);
+		err = qcow_flush(img->alloc);
 	if (!err)
 		err = write_size(img->alloc, size);
 	if (err)
@@ -239,7 +239,7 @@ static int shrink(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
 	u64 old = img->size;
 	int err;
 
-	err = qcow_commit(img->alloc);
+	err = qcow_flush(img->alloc);
 	if (!err)
 		err = ops->show(ops, size);
 	if (err)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Streaming: copying the data of backing files into an image until it needs them no
- * more. dev/change.c calls it.
+ * more. dev/job.c calls it.
  *
  * It goes from the start of the disk to its end while the disk is in use. A range that
  * it has passed never comes from below again, since nothing makes a hole over a backing
@@ -11,9 +11,9 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "data/place.h"
+#include "data/cow.h"
 #include "jobs/stream.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/image.h"
 #include "meta/map.h"
 #include "meta/reclaim.h"
@@ -58,37 +58,37 @@ static struct stream *stream_alloc(const struct qcow_io *like)
 }
 
 /* Copy one extent. Return: bytes done, or a negative errno. */
-static s64 stream_extent(struct stream *s, u64 pos, u64 len)
+static s64 stream_extent(struct stream *s, u64 guest_offset, u64 len)
 {
 	struct qcow_image *img = s->io.image;
 	struct qcow_extent ext;
 	int err;
 
-	err = qcow_map(img, pos, len, false, &ext);
+	err = qcow_map(img, guest_offset, len, false, &ext);
 	if (err)
 		return err;
 	len = min(len, ext.len);
-	if (ext.type != QCOW_EXTENT_HOLE || pos >= img->backing->size)
+	if (ext.type != QCOW_EXTENT_HOLE || guest_offset >= img->backing->size)
 		return len;
-	err = qcow_image_map(img->backing, pos,
-			     min(len, img->backing->size - pos), false, &ext);
+	err = qcow_image_map(img->backing, guest_offset,
+			     min(len, img->backing->size - guest_offset), false, &ext);
 	if (err)
 		return err;
 	/* A hole in all images reads as zeros. */
 	if (ext.type == QCOW_EXTENT_ZERO)
 		return ext.len;
-	s->io.pos = pos;
-	return qcow_place_copy_up(&s->io, pos,
-				  min_t(u64, ext.len, STREAM_CHUNK), s->buf.mem);
+	s->io.guest_offset = guest_offset;
+	return qcow_cow_copy_up(&s->io, guest_offset, min_t(u64, ext.len, STREAM_CHUNK),
+				s->buf.mem);
 }
 
-static s64 stream_counted(struct stream *s, u64 pos, u64 len)
+static s64 stream_counted(struct stream *s, u64 guest_offset, u64 len)
 {
 	struct qcow_inflight *inflight = &s->io.image->alloc->inflight;
 	s64 n;
 
 	s->io.epoch = qcow_inflight_begin(inflight);
-	n = stream_extent(s, pos, len);
+	n = stream_extent(s, guest_offset, len);
 	qcow_inflight_end(inflight, s->io.epoch);
 	return n;
 }
@@ -100,7 +100,7 @@ static int stream_stretch(struct stream *s, u64 end)
 	s64 n;
 
 	while (img->filled < end) {
-		qcow_commit_throttle(img->alloc);
+		qcow_flush_throttle(img->alloc);
 		n = stream_counted(s, img->filled, end - img->filled);
 		if (n == -ENOSPC)
 			n = qcow_reclaim_any(img->alloc) ?:
@@ -182,8 +182,9 @@ int qcow_stream_cut_loose(struct qcow_image *img)
 
 	static_assert(offsetof(struct qcow_disk_header, backing_file_size) ==
 		      offsetof(struct qcow_disk_header, backing_file_offset) + 8);
-	err = qcow_commit(img->alloc);
-	return err ?: qcow_commit_header(img->alloc,
+	err = qcow_flush(img->alloc);
+	return err   ?:
+		       qcow_flush_header(img->alloc,
 					 offsetof(struct qcow_disk_header,
 						  backing_file_offset),
 					 &none, sizeof(none));

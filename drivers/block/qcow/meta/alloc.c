@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Allocation of clusters in an image that is written: search, reservation,
- * preallocation. Allocating writes (data/), L2 tables (link.c) and makers of tables
+ * preallocation. Allocating writes (data/), L2 tables (l2.c) and makers of tables
  * call it; it changes refcounts, but no L1 or L2 entry.
  *
  * Clusters are taken from the refcounts in batches and handed out from memory. A power
@@ -58,22 +58,22 @@ static void __grow_file(struct qcow_alloc *a, u64 end)
 static bool __renew(struct qcow_alloc *a, u64 first, u32 nr)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
-	u64 pos = first << bits, len = (u64)nr << bits;
+	u64 host_offset = first << bits, len = (u64)nr << bits;
 	struct qcow_file *f = &a->img->file;
 	int err;
 
 	lockdep_assert_held(&a->lock);
-	err = a->reserve.no_renew ? -EOPNOTSUPP : qcow_space_renew(f, pos, len);
+	err = a->reserve.no_renew ? -EOPNOTSUPP : qcow_space_renew(f, host_offset, len);
 	if (err == -EOPNOTSUPP) {
 		a->reserve.no_renew = true;
-		__grow_file(a, pos + len);
+		__grow_file(a, host_offset + len);
 		return false;
 	}
 	WRITE_ONCE(a->unsynced, true);
 	if (!qcow_file_regular(f))
 		return !err;
-	a->reserve.file_end = max(a->reserve.file_end, pos + len);
-	return !err || !qcow_space_punch(f, pos, len);
+	a->reserve.file_end = max(a->reserve.file_end, host_offset + len);
+	return !err || !qcow_space_punch(f, host_offset, len);
 }
 
 /*
@@ -431,12 +431,12 @@ static int __take_run(struct qcow_alloc *a, u32 nr, u64 *first)
 static int run_secure(struct qcow_alloc *a, enum qcow_meta kind, u32 nr,
 		      u64 first)
 {
-	u64 pos = first << qcow_alloc_cluster_bits(a);
+	u64 host_offset = first << qcow_alloc_cluster_bits(a);
 	u64 len = (u64)nr << qcow_alloc_cluster_bits(a);
 	int err;
 
-	err = qcow_register_new(&a->reg, kind, pos, len);
-	return err ?: qcow_space_secure(&a->img->file, pos, len);
+	err = qcow_register_new(&a->reg, kind, host_offset, len);
+	return err ?: qcow_space_secure(&a->img->file, host_offset, len);
 }
 
 /**

@@ -40,16 +40,16 @@ static void mark_bits(struct qcow_bitmap *b, u64 first, u64 last)
 	}
 }
 
-void __qcow_bitmap_mark(struct qcow_bitmap *b, u64 pos, u64 len)
+void __qcow_bitmap_mark(struct qcow_bitmap *b, u64 guest_offset, u64 len)
 {
 	u32 shift;
 	u64 last;
 
 	for (; b; b = b->next_tracking) {
 		shift = b->e.granularity_bits;
-		last = min((pos + len - 1) >> shift, b->nr_bits - 1);
-		if (pos >> shift <= last)
-			mark_bits(b, pos >> shift, last);
+		last = min((guest_offset + len - 1) >> shift, b->nr_bits - 1);
+		if (guest_offset >> shift <= last)
+			mark_bits(b, guest_offset >> shift, last);
 	}
 }
 

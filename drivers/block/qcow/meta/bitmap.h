@@ -43,7 +43,7 @@ struct qcow_bitmap {
 
 /**
  * struct qcow_bitmaps - the bitmaps of an image that is written
- * @lock: protects @list and the members below; taken before qcow_commits.lock
+ * @lock: protects @list and the members below; taken before qcow_flush_state.lock
  * @list: the bitmaps, in the order of the directory
  * @dir: the directory on disk; @dir.nr 0: there is none
  * @memory: bytes of memory that they take
@@ -68,25 +68,25 @@ struct qcow_bitmaps {
 
 void qcow_bitmap_set_todo(struct qcow_image *img, struct qcow_bitmap *todo);
 
-void __qcow_bitmap_mark(struct qcow_bitmap *b, u64 pos, u64 len);
+void __qcow_bitmap_mark(struct qcow_bitmap *b, u64 guest_offset, u64 len);
 
 /**
  * qcow_bitmap_mark() - set the bits of a piece of the disk that is about to change
  * @img: the image
- * @pos: guest offset
+ * @guest_offset: guest offset
  * @len: bytes, at least 1
  *
  * The caller's I/O is counted, and changes nothing before.
  *
  * Context: any.
  */
-static inline void qcow_bitmap_mark(const struct qcow_image *img, u64 pos,
+static inline void qcow_bitmap_mark(const struct qcow_image *img, u64 guest_offset,
 				    u64 len)
 {
 	struct qcow_bitmap *b = READ_ONCE(img->tracking);
 
 	if (unlikely(b))
-		__qcow_bitmap_mark(b, pos, len);
+		__qcow_bitmap_mark(b, guest_offset, len);
 }
 
 struct qcow_bitmap *__qcow_bitmap_find(struct qcow_bitmaps *all,

@@ -17,7 +17,7 @@
 #include "meta/alloc.h"
 #include "meta/bitmap.h"
 #include "meta/bitmap_store.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/release.h"
 #include "meta/writeback.h"
 
@@ -28,7 +28,7 @@
 #define STORE_MAX_RUN		256
 
 /*
- * What a sync has lost that fails cannot be told: see commit.c. Under the
+ * What a sync has lost that fails cannot be told: see flush.c. Under the
  * alloc's store_lock: a commit that is under way would not hear of it.
  */
 static int __store_sync(struct qcow_image *img)
@@ -56,9 +56,9 @@ static int store_sync(struct qcow_image *img)
 	return err;
 }
 
-static int __store_pwrite(struct qcow_image *img, u64 pos, void *buf, size_t len)
+static int __store_pwrite(struct qcow_image *img, u64 host_offset, void *buf, size_t len)
 {
-	return qcow_file_pwrite(&img->file, pos, buf, len) ?: __store_sync(img);
+	return qcow_file_pwrite(&img->file, host_offset, buf, len) ?: __store_sync(img);
 }
 
 /* --- The header --- */
@@ -455,7 +455,7 @@ static int store_write(struct qcow_image *img, struct qcow_bitmap_dir *dir,
 	}
 	err = store_directory(img, dir, final);
 	if (!err)
-		err = qcow_commit(img->alloc);
+		err = qcow_flush(img->alloc);
 	return err ?: store_sync(img);
 }
 

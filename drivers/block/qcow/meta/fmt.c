@@ -10,7 +10,7 @@
 
 #include "file/cache.h"
 #include "file/comp.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/fmt.h"
 #include "meta/life.h"
 
@@ -195,7 +195,7 @@ int qcow_fmt_finish(struct qcow_image *img)
 		return 0;
 	err = qcow_commit_close(img->alloc);
 	/* The flush may have queued the work that marks the image corrupt. */
-	qcow_commit_stop(img->alloc);
+	qcow_flush_stop(img->alloc);
 	if (err)
 		pr_err("%s: was not closed cleanly: error %d; see qcowctl check\n",
 		       img->label, err);
@@ -214,7 +214,7 @@ void qcow_fmt_close(struct qcow_image *img)
 	 * A read may have met damage after the image was finished, and queued the mark.
 	 */
 	if (img->alloc)
-		qcow_commit_stop(img->alloc);
+		qcow_flush_stop(img->alloc);
 	qcow_life_end(img->alloc);
 	qcow_comp_destroy(img->comp);
 	qcow_cache_destroy(img->cache);

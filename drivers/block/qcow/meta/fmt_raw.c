@@ -65,14 +65,14 @@ static int raw_finish(struct qcow_image *img)
 	return img->file.file->f_mode & FMODE_WRITE ? qcow_raw_sync(img) : 0;
 }
 
-static int raw_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
+static int raw_map(struct qcow_image *img, u64 guest_offset, u64 len, bool nowait,
 		   struct qcow_extent *ext)
 {
 	ext->type = QCOW_EXTENT_DATA;
 	ext->len = len;
 	ext->copied = true;
 	ext->mapped = true;
-	ext->host = pos;
+	ext->host_offset = guest_offset;
 	ext->file = &img->file;
 	return 0;
 }

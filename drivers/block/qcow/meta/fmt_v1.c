@@ -5,7 +5,7 @@
 #include <linux/err.h>
 
 #include "file/crypt.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/fmt.h"
 #include "meta/life.h"
 #include "meta/map.h"
@@ -42,7 +42,7 @@ static int v1_open_alloc(struct qcow_image *img, const struct qcow_header *h,
 	a = qcow_life_begin(img, h, params);
 	if (IS_ERR(a))
 		return v1_alloc_error(msg, PTR_ERR(a));
-	qcow_commit_init(a);
+	qcow_flush_init(a);
 	img->alloc = a;
 	return 0;
 }

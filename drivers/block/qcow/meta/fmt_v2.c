@@ -6,7 +6,7 @@
 
 #include "file/crypt.h"
 #include "meta/bitmap_life.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/fmt.h"
 #include "meta/life.h"
 #include "meta/map.h"
@@ -119,7 +119,7 @@ static int v2_open_alloc(struct qcow_image *img, const struct qcow_header *h,
 	a = qcow_life_begin(img, h, params);
 	if (IS_ERR(a))
 		return v2_alloc_error(msg, PTR_ERR(a));
-	qcow_commit_init(a);
+	qcow_flush_init(a);
 	img->alloc = a;
 	err = qcow_bitmap_open(img, h, msg);
 	return err ?: v2_check_counted(a, msg);

@@ -41,43 +41,43 @@ static void image_set_label(struct qcow_image *img, struct file *file,
 /**
  * qcow_image_unreadable() - report that some data is lost, once for each image
  * @img: the image
- * @pos: bytes into its disk where it was met
+ * @guest_offset: bytes into its disk where it was met
  * @what: what is wrong
  *
  * The rest of the image is not in doubt.
  *
  * Context: any.
  */
-void qcow_image_unreadable(struct qcow_image *img, u64 pos, const char *what)
+void qcow_image_unreadable(struct qcow_image *img, u64 guest_offset, const char *what)
 {
 	if (test_and_set_bit(QCOW_IMAGE_CORRUPT, &img->flags))
 		return;
 	pr_err("%s: damaged at %#llx of the disk: %s; reads of such places fail, see qcowctl check\n",
-	       img->label, pos, what);
+	       img->label, guest_offset, what);
 }
 
 /**
  * qcow_image_damaged() - report structural damage, once for each image
  * @img: the image
- * @pos: bytes into its disk where it was met
+ * @guest_offset: bytes into its disk where it was met
  * @what: what is wrong
  *
  * An image that is written is marked corrupt, and all its I/O fails from now on.
  *
  * Context: any.
  */
-void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what)
+void qcow_image_damaged(struct qcow_image *img, u64 guest_offset, const char *what)
 {
 	if (!img->alloc) {
-		qcow_image_unreadable(img, pos, what);
+		qcow_image_unreadable(img, guest_offset, what);
 		return;
 	}
 	set_bit(QCOW_IMAGE_CORRUPT, &img->flags);
 	if (test_and_set_bit(QCOW_IMAGE_STOPPED, &img->flags))
 		return;
 	pr_err("%s: damaged at %#llx of the disk: %s; marking it corrupt, all I/O fails from now on: detach it and see qcowctl check\n",
-	       img->label, pos, what);
-	queue_work(img->alloc->commit.wq, &img->alloc->commit.corrupt_work);
+	       img->label, guest_offset, what);
+	queue_work(img->alloc->flush.wq, &img->alloc->flush.corrupt_work);
 }
 
 /* Seconds for which a clean-up goes on: the device is being detached, or a signal came. */
@@ -458,15 +458,15 @@ bool qcow_image_chain_damaged(const struct qcow_image *img)
 /**
  * qcow_image_map() - find out where a piece of a chain's disk lies
  * @img: the top of the chain
- * @pos: bytes into the disk
+ * @guest_offset: bytes into the disk
  * @len: bytes wanted, at least 1
  * @nowait: the caller must not be made to sleep
- * @ext: the result for 1 to @len bytes from @pos on, never a hole
+ * @ext: the result for 1 to @len bytes from @guest_offset on, never a hole
  *
  * Return: 0; -EAGAIN: it would sleep and @nowait; -EIO: damaged or not
  * readable, and reported; -ENOMEM.
  */
-int qcow_image_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
+int qcow_image_map(struct qcow_image *img, u64 guest_offset, u64 len, bool nowait,
 		   struct qcow_extent *ext)
 {
 	u64 size = img->size;
@@ -475,9 +475,10 @@ int qcow_image_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 	for (;;) {
 		ext->image = img;
 		/* A backing file may be shorter than what lies above it. */
-		if (pos >= size)
+		if (guest_offset >= size)
 			break;
-		err = img->ops->map(img, pos, min(len, size - pos), nowait, ext);
+		err = img->ops->map(img, guest_offset, min(len, size - guest_offset),
+				    nowait, ext);
 		if (err || ext->type != QCOW_EXTENT_HOLE)
 			return err;
 		len = ext->len;
@@ -495,13 +496,13 @@ int qcow_image_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 static bool extent_is_hole(const struct qcow_extent *ext)
 {
 	return ext->type == QCOW_EXTENT_DATA && !ext->image->crypt &&
-	       qcow_space_is_hole(ext->file, ext->host, ext->len);
+	       qcow_space_is_hole(ext->file, ext->host_offset, ext->len);
 }
 
 /**
  * qcow_image_reads_zero() - does metadata say that a piece of a disk reads as zeros?
  * @img: the top of the chain
- * @pos: bytes into the disk
+ * @guest_offset: bytes into the disk
  * @len: bytes, may be 0
  *
  * No data is read. False says nothing, also if a table cannot be read.
@@ -510,12 +511,12 @@ static bool extent_is_hole(const struct qcow_extent *ext)
  *
  * Return: whether all of it is known to read as zeros.
  */
-bool qcow_image_reads_zero(struct qcow_image *img, u64 pos, u64 len)
+bool qcow_image_reads_zero(struct qcow_image *img, u64 guest_offset, u64 len)
 {
 	struct qcow_extent ext;
 
-	for (; len; pos += ext.len, len -= ext.len) {
-		if (qcow_image_map(img, pos, len, false, &ext))
+	for (; len; guest_offset += ext.len, len -= ext.len) {
+		if (qcow_image_map(img, guest_offset, len, false, &ext))
 			return false;
 		if (ext.type != QCOW_EXTENT_ZERO && !extent_is_hole(&ext))
 			return false;

@@ -8,7 +8,7 @@
 
 #include "file/cache.h"
 #include "meta/alloc.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/l1.h"
 #include "meta/pause.h"
 #include "meta/release.h"
@@ -95,7 +95,7 @@ static int __l1_set_header(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_
 		f.size = cpu_to_be64(disk_size);
 	f.l1_size = cpu_to_be32(size);
 	f.l1_table_offset = cpu_to_be64(offset);
-	return __qcow_commit_header(a, L1_FIELDS, &f, sizeof(f));
+	return __qcow_flush_header(a, L1_FIELDS, &f, sizeof(f));
 }
 
 static int l1_set_header(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_size)
@@ -157,7 +157,7 @@ int qcow_l1_prepare(struct qcow_alloc *a, const u64 *table, u32 size,
 		kvfree(n->table);
 		return err;
 	}
-	err = qcow_commit(a);
+	err = qcow_flush(a);
 	if (err)
 		qcow_l1_abandon(a, n);
 	return err;
@@ -217,7 +217,7 @@ int qcow_l1_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_size)
 	int err = 0;
 
 	if (!l1_committed(a))
-		err = qcow_commit(a);
+		err = qcow_flush(a);
 	if (!err)
 		err = l1_set_header(a, n->size, n->offset, disk_size);
 	if (!err)
@@ -311,7 +311,7 @@ static int l1_move(struct qcow_alloc *a, u32 size)
 	err = qcow_alloc_run(a, QCOW_META_L1, nr, &first);
 	if (err)
 		return err;
-	err = qcow_commit(a);
+	err = qcow_flush(a);
 	if (!err) {
 		mutex_lock(&a->store_lock);
 		err = __l1_move(a, size, first << qcow_alloc_cluster_bits(a));

@@ -110,7 +110,7 @@ static int life_memory(struct qcow_alloc *a, const struct qcow_header *h,
 	struct qcow_cache *refs;
 	int err;
 
-	err = qcow_around_init(&a->around, h->cluster_bits);
+	err = qcow_cow_mem_init(&a->cow_mem, h->cluster_bits);
 	if (err)
 		return err;
 	refs = qcow_cache_create(&a->img->file, slice_bits,
@@ -129,7 +129,7 @@ static void life_init(struct qcow_alloc *a, struct qcow_image *img,
 	a->counts.order = h->refcount_order;
 	a->counts.block_bits = h->cluster_bits + 3 - a->counts.order;
 	a->l1.offset = h->l1_offset;
-	a->commit.wq = params->commit_wq;
+	a->flush.wq = params->flush_wq;
 	a->search.hint = 1;
 	if (qcow_file_regular(&img->file)) {
 		a->search.fresh = DIV_ROUND_UP_ULL(img->file.size,
@@ -147,9 +147,9 @@ static void life_init(struct qcow_alloc *a, struct qcow_image *img,
 			      a->search.limit);
 	mutex_init(&a->lock);
 	mutex_init(&a->l1.lock);
-	mutex_init(&a->commit.lock);
+	mutex_init(&a->flush.lock);
 	mutex_init(&a->store_lock);
-	init_waitqueue_head(&a->commit.stored);
+	init_waitqueue_head(&a->flush.stored);
 	qcow_release_init(a);
 	qcow_inflight_init(&a->inflight);
 	/*
@@ -165,7 +165,7 @@ static void life_init(struct qcow_alloc *a, struct qcow_image *img,
  * qcow_life_begin() - set up the state of an image that will be written
  * @img: opened, with its L1 table
  * @h: its header
- * @params: cache_bytes, here for refcounts; commit_wq
+ * @params: cache_bytes, here for refcounts; flush_wq
  *
  * Context: may sleep.
  *
@@ -202,7 +202,7 @@ void qcow_life_end(struct qcow_alloc *a)
 		return;
 	qcow_release_forget(a);
 	qcow_cache_destroy(a->counts.cache);
-	qcow_around_destroy(&a->around);
+	qcow_cow_mem_destroy(&a->cow_mem);
 	qcow_register_destroy(&a->reg);
 	xa_destroy(&a->strays.clusters);
 	kvfree(a->counts.table);

@@ -14,14 +14,14 @@
 
 /* The part of the range that is not mapped yet. */
 struct map_range {
-	u64 pos;
+	u64 guest_offset;
 	u64 len;
 };
 
-/* Bytes from @pos to the next multiple of 2^@bits. */
-static u64 bytes_to_boundary(u64 pos, u32 bits)
+/* Bytes from @guest_offset to the next multiple of 2^@bits. */
+static u64 bytes_to_boundary(u64 guest_offset, u32 bits)
 {
-	return (1ULL << bits) - (pos & ((1ULL << bits) - 1));
+	return (1ULL << bits) - (guest_offset & ((1ULL << bits) - 1));
 }
 
 /* Both halves of an extended entry are of the same moment. */
@@ -48,9 +48,9 @@ static bool entry_lost(const struct qcow_image *img, u64 raw)
 	return img->file.strict && raw == U64_MAX;
 }
 
-static int map_lost(struct qcow_image *img, u64 pos, const char *what)
+static int map_lost(struct qcow_image *img, u64 guest_offset, const char *what)
 {
-	qcow_image_unreadable(img, pos, what);
+	qcow_image_unreadable(img, guest_offset, what);
 	return -EIO;
 }
 
@@ -61,25 +61,25 @@ static bool entry_follows(const struct qcow_entry *e, u64 len,
 	if (next->type != e->type || next->copied != e->copied ||
 	    next->mapped != e->mapped)
 		return false;
-	return !e->mapped || next->host == e->host + len;
+	return !e->mapped || next->host_offset == e->host_offset + len;
 }
 
-static int entry_damaged(struct qcow_image *img, u64 pos,
+static int entry_damaged(struct qcow_image *img, u64 guest_offset,
 			 const struct qcow_entry *e)
 {
-	qcow_image_damaged(img, pos, e->fault);
+	qcow_image_damaged(img, guest_offset, e->fault);
 	return -EIO;
 }
 
-static int l2_unreadable(struct qcow_image *img, u64 pos, u64 l2_offset,
-			 int err)
+static int l2_unreadable(struct qcow_image *img, u64 guest_offset, u64 l2_offset, int err)
 {
 	if (err == -ENOMEM)
 		return err;
 	if (!qcow_file_there(&img->file, l2_offset, 1))
-		return map_lost(img, pos, "its L2 table lies past the end of the file");
+		return map_lost(img, guest_offset,
+				"its L2 table lies past the end of the file");
 	if (qcow_file_shrunk(&img->file))
-		qcow_image_damaged(img, pos, "the image file became shorter");
+		qcow_image_damaged(img, guest_offset, "the image file became shorter");
 	else
 		qcow_img_err_ratelimited(img, "cannot read the L2 table at offset %#llx of the file: error %d\n",
 					 l2_offset, err);
@@ -96,19 +96,19 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 	const struct qcow_layout *lay = &img->layout;
 	struct qcow_entry e, next;
 	struct qcow_l2_entry on_disk;
-	u64 len, pos = want->pos;
+	u64 len, guest_offset = want->guest_offset;
 
 	entry_load(img, slice, index, &on_disk);
 	if (unlikely(entry_lost(img, on_disk.raw)))
-		return map_lost(img, pos, "its L2 table is cut off");
-	if (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, pos, &e))
-		return entry_damaged(img, pos, &e);
+		return map_lost(img, guest_offset, "its L2 table is cut off");
+	if (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, guest_offset, &e))
+		return entry_damaged(img, guest_offset, &e);
 
-	len = bytes_to_boundary(pos, lay->grain_bits);
+	len = bytes_to_boundary(guest_offset, lay->grain_bits);
 	if (e.type == QCOW_EXTENT_COMPRESSED)
-		len = bytes_to_boundary(pos, lay->cluster_bits);
+		len = bytes_to_boundary(guest_offset, lay->cluster_bits);
 	while (len < want->len && e.type != QCOW_EXTENT_COMPRESSED) {
-		u64 at = pos + len;
+		u64 at = guest_offset + len;
 
 		if (!(at & ((1ULL << lay->cluster_bits) - 1))) {
 			if (++index == img->slice_entries)
@@ -125,7 +125,7 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 	ext->copied = e.copied;
 	ext->mapped = e.mapped;
 	ext->csize = e.csize;
-	ext->host = e.host;
+	ext->host_offset = e.host_offset;
 	ext->len = min(len, want->len);
 	ext->file = img->data;
 	return 0;
@@ -136,7 +136,7 @@ static int map_l2(struct qcow_image *img, u64 l2_offset, bool nowait,
 		  const struct map_range *want, struct qcow_extent *ext)
 {
 	const struct qcow_layout *lay = &img->layout;
-	u64 l2_index = (want->pos >> lay->cluster_bits) &
+	u64 l2_index = (want->guest_offset >> lay->cluster_bits) &
 		       ((1ULL << lay->l2_bits) - 1);
 	u64 offset = l2_offset + (l2_index << lay->entry_bits);
 	u32 index = l2_index & (img->slice_entries - 1);
@@ -159,8 +159,7 @@ static int map_l2(struct qcow_image *img, u64 l2_offset, bool nowait,
 	this_cpu_inc(img->stats->misses);
 	pinned = qcow_cache_get(img->cache, offset);
 	if (IS_ERR(pinned))
-		return l2_unreadable(img, want->pos, l2_offset,
-				     PTR_ERR(pinned));
+		return l2_unreadable(img, want->guest_offset, l2_offset, PTR_ERR(pinned));
 	err = map_slice(img, pinned->data, index, want, ext);
 	qcow_cache_put(pinned);
 	return err;
@@ -169,23 +168,23 @@ static int map_l2(struct qcow_image *img, u64 l2_offset, bool nowait,
 /**
  * qcow_map() - map a piece of a qcow or qcow2 image's disk
  * @img: the image
- * @pos: guest offset, below the disk's size
+ * @guest_offset: guest offset, below the disk's size
  * @len: bytes, at least 1, not beyond the disk's size
  * @nowait: the caller must not sleep
- * @ext: the result, for 1 to @len bytes from @pos on; @ext->image is not set
+ * @ext: the result, for 1 to @len bytes from @guest_offset on; @ext->image is not set
  *
  * Return: 0; -EAGAIN: @nowait, and the table is not in memory; -EIO: the table is
  * damaged or unreadable, which is reported; -ENOMEM.
  */
-int qcow_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
+int qcow_map(struct qcow_image *img, u64 guest_offset, u64 len, bool nowait,
 	     struct qcow_extent *ext)
 {
 	u32 l1_shift = qcow_layout_l1_shift(&img->layout);
 	struct map_range want = {
-		.pos = pos,
-		.len = min(len, bytes_to_boundary(pos, l1_shift)),
+		.guest_offset = guest_offset,
+		.len = min(len, bytes_to_boundary(guest_offset, l1_shift)),
 	};
-	u64 l1_index = pos >> l1_shift;
+	u64 l1_index = guest_offset >> l1_shift;
 	u64 l1_entry, l2_offset;
 	int err;
 
@@ -195,9 +194,10 @@ int qcow_map(struct qcow_image *img, u64 pos, u64 len, bool nowait,
 	/* Pairs with l1_set(). */
 	l1_entry = smp_load_acquire(&img->l1[l1_index]);
 	if (unlikely(entry_lost(img, l1_entry)))
-		return map_lost(img, pos, "its L1 table is cut off or unreadable");
+		return map_lost(img, guest_offset,
+				"its L1 table is cut off or unreadable");
 	if (qcow_entry_l1(&img->layout, l1_entry, &l2_offset)) {
-		qcow_image_damaged(img, pos, "L2 table offset is not aligned");
+		qcow_image_damaged(img, guest_offset, "L2 table offset is not aligned");
 		return -EIO;
 	}
 	if (l2_offset) {

@@ -6,13 +6,13 @@
  * Lock order, outermost first; a step may be left out:
  *
  *	qcow_devices_lock (device.c)
- *	qcow_device.change_mutex
+ *	qcow_device.job_mutex
  *	  disk->open_mutex (block layer)
  *	  the frozen queue (block layer)
  *	claims_lock (claim.c)
  *	qcow_bitmaps.lock (bitmap.h)
  *	qcow_reclaim.lock, under which I/O is waited for
- *	qcow_commits.lock
+ *	qcow_flush_state.lock
  *	  qcow_alloc.store_lock
  *	guest clusters (qcow_inflight_lock())
  *	  qcow_l1_state.lock
@@ -51,11 +51,11 @@ struct qcow_crypt_key;
  * struct qcow_extent - the mapping of a piece of a disk; a value
  * @type: its content
  * @copied: its cluster is not shared, it may be written in place
- * @mapped: it has a cluster, at @host; holes and zeros may have one, too
+ * @mapped: it has a cluster, at @host_offset; holes and zeros may have one, too
  * @csize: compressed: bytes stored
  * @len: bytes of the disk; compressed: to the end of the cluster at most
- * @host: data, or mapped: host offset; compressed: host offset of the stored data
- * @file: data: the file of @host
+ * @host_offset: data, or mapped: host offset; compressed: host offset of the stored data
+ * @file: data: the file of @host_offset
  * @image: the image of the chain that has it
  */
 struct qcow_extent {
@@ -64,7 +64,7 @@ struct qcow_extent {
 	bool mapped;
 	u32 csize;
 	u64 len;
-	u64 host;
+	u64 host_offset;
 	struct qcow_file *file;
 	struct qcow_image *image;
 };
@@ -91,7 +91,7 @@ struct qcow_stats {
  * struct qcow_params - parameters for opening the images of a chain
  * @device: the device's name for messages, such as qcow0
  * @comp_wq: queue of decompression and decryption
- * @commit_wq: queue of flushes; if writable
+ * @flush_wq: queue of flushes; if writable
  * @stats: counters of the device
  * @cache_bytes: most bytes of metadata to keep for each image
  * @direct: whether to use direct I/O
@@ -109,7 +109,7 @@ struct qcow_stats {
 struct qcow_params {
 	const char *device;
 	struct workqueue_struct *comp_wq;
-	struct workqueue_struct *commit_wq;
+	struct workqueue_struct *flush_wq;
 	struct qcow_stats __percpu *stats;
 	u64 cache_bytes;
 	enum qcow_direct direct;
@@ -142,7 +142,7 @@ struct qcow_format_ops {
 	int (*start)(struct qcow_image *img, struct qcow_msg *msg);
 	int (*finish)(struct qcow_image *img);
 	void (*close)(struct qcow_image *img);
-	int (*map)(struct qcow_image *img, u64 pos, u64 len, bool nowait,
+	int (*map)(struct qcow_image *img, u64 guest_offset, u64 len, bool nowait,
 		   struct qcow_extent *ext);
 };
 
@@ -235,7 +235,7 @@ static inline bool qcow_image_stopped(const struct qcow_image *img)
 
 int qcow_image_interrupted(const struct qcow_image *img);
 bool qcow_image_overdue(const struct qcow_image *img, unsigned long begun);
-void qcow_image_unreadable(struct qcow_image *img, u64 pos, const char *what);
-void qcow_image_damaged(struct qcow_image *img, u64 pos, const char *what);
+void qcow_image_unreadable(struct qcow_image *img, u64 guest_offset, const char *what);
+void qcow_image_damaged(struct qcow_image *img, u64 guest_offset, const char *what);
 
 #endif /* _QCOW_QCOW_H */

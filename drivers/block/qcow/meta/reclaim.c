@@ -28,9 +28,9 @@ static void reclaim_later(struct qcow_alloc *a, unsigned long delay)
 	if (READ_ONCE(a->reclaim.stopped))
 		return;
 	if (READ_ONCE(a->reclaim.hurry))
-		mod_delayed_work(a->commit.wq, &a->reclaim.work, 0);
+		mod_delayed_work(a->flush.wq, &a->reclaim.work, 0);
 	else
-		queue_delayed_work(a->commit.wq, &a->reclaim.work, delay);
+		queue_delayed_work(a->flush.wq, &a->reclaim.work, delay);
 }
 
 /* Return: whether there is more to do. */
@@ -60,7 +60,7 @@ static void reclaim_work(struct work_struct *work)
 	pause = msecs_to_jiffies(min_t(s64, ktime_ms_delta(ktime_get(), begun),
 				       RECLAIM_PAUSE));
 	qcow_worker_end(flags);
-	wake_up_all(&a->commit.stored);
+	wake_up_all(&a->flush.stored);
 	if (more) {
 		reclaim_later(a, max(pause, 1UL));
 		return;
@@ -118,7 +118,7 @@ static bool reclaim_until(struct qcow_alloc *a, u64 goal)
  * qcow_reclaim_finish() - reclaim all clusters whose references are durably gone now
  * @a: of the image
  *
- * Context: as qcow_commit(). May sleep: waits for the I/O that is under way.
+ * Context: as qcow_flush(). May sleep: waits for the I/O that is under way.
  */
 void qcow_reclaim_finish(struct qcow_alloc *a)
 {

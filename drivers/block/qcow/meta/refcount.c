@@ -3,7 +3,7 @@
  * Refcounts of an image that is written: the table, its blocks, their entries. Files of
  * meta/ call it under qcow_alloc.lock to take and release clusters.
  *
- * All changes are in memory; commit.c writes them, and growth.c makes a larger table.
+ * All changes are in memory; flush.c writes them, and growth.c makes a larger table.
  * Section "Refcounts" of the specification.
  */
 #include <linux/err.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Clusters that lost a reference: their notes, from the change in memory to the lowered
- * refcount. link.c and others release clusters, commit.c hands batches over, reclaim.c
+ * refcount. l2.c and others release clusters, flush.c hands batches over, reclaim.c
  * goes on with rounds.
  *
  * A reference that is gone in memory stands on disk until a flush. After that, and
@@ -144,11 +144,11 @@ static bool keep_some(struct qcow_alloc *a)
  * @durable: the flush worked, and the clusters of its notes can be reclaimed; else the
  *	notes wait for the next flush, or are dropped if there will be none
  *
- * Context: under a->commit.lock. May sleep, but does not wait for I/O.
+ * Context: under a->flush.lock. May sleep, but does not wait for I/O.
  */
 void qcow_release_finish(struct qcow_alloc *a, bool durable)
 {
-	lockdep_assert_held(&a->commit.lock);
+	lockdep_assert_held(&a->flush.lock);
 	if (durable) {
 		mutex_lock(&a->lock);
 		list_splice_tail_init(&a->release.committing, &a->reclaim.batches);

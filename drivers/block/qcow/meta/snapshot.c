@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Internal snapshots of an image that is opened: finding one to show, and registering
- * the tables of all. snap_table.c changes them.
+ * the tables of all. snapshot_table.c changes them.
  *
  * Section "Snapshots" of the specification.
  */

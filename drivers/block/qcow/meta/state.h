@@ -15,7 +15,7 @@
 #include <linux/xarray.h>
 
 #include "file/inflight.h"
-#include "meta/around.h"
+#include "meta/cow_mem.h"
 #include "meta/notes.h"
 #include "meta/qcow.h"
 #include "meta/register.h"
@@ -173,7 +173,7 @@ struct qcow_share {
 };
 
 /**
- * struct qcow_l1_state - the active L1 table: l1, link, tree, snap_ops, commit
+ * struct qcow_l1_state - the active L1 table: l1, link, tree, snapshot_ops, commit
  * @dirty: dirty entries of img->l1. Protected by qcow_alloc.lock, as img->l1 is
  * @lock: one L2 table is made at a time; taken before qcow_alloc.store_lock and
  *	qcow_alloc.lock
@@ -189,7 +189,7 @@ struct qcow_l1_state {
 };
 
 /**
- * struct qcow_snapshots - the snapshots of an image: snapshot, snap_table, snap_ops
+ * struct qcow_snapshots - the snapshots of an image: snapshot, snapshot_table, snapshot_ops
  * @nr: number of snapshots
  * @offset: host offset of the snapshot table
  * @bytes: bytes of the snapshot table
@@ -207,7 +207,7 @@ struct qcow_snapshots {
 };
 
 /**
- * struct qcow_commits - commits: commit, writeback, reclaim, release, image
+ * struct qcow_flush_state - commits: commit, writeback, reclaim, release, image
  * @lock: one flush at a time; I/O never takes it
  * @begun: number of flushes that began; changed under @lock
  * @result: result of the last flush
@@ -216,7 +216,7 @@ struct qcow_snapshots {
  * @work: does a flush
  * @corrupt_work: marks the image corrupt
  */
-struct qcow_commits {
+struct qcow_flush_state {
 	/* One flush at a time. */
 	struct mutex lock;
 	atomic64_t begun;
@@ -234,7 +234,7 @@ struct qcow_commits {
  * @reg: register of its metadata
  * @l1: its active L1 table
  * @snapshots: its snapshots
- * @around: memory for COW
+ * @cow_mem: memory for COW
  * @lock: protects @counts, @search, @reserve, @strays, @release and changes of
  *	img->l1. May be held while a refcount slice is read, the file made longer,
  *	or a larger refcount table written; taken before counts.cache->lock
@@ -244,7 +244,7 @@ struct qcow_commits {
  * @strays: clusters in use with a refcount of 0
  * @release: references that are gone in memory
  * @reclaim: references that are durably gone
- * @commit: flushes
+ * @flush: flushes
  * @store_lock: held by a task that writes metadata, from taking copies on; taken before
  *	@lock; I/O may wait for it
  * @unsynced: data was written since the last sync
@@ -257,7 +257,7 @@ struct qcow_alloc {
 	struct qcow_register reg;
 	struct qcow_l1_state l1;
 	struct qcow_snapshots snapshots;
-	struct qcow_around around;
+	struct qcow_cow_mem cow_mem;
 
 	/* Protects the five parts below. */
 	struct mutex lock;
@@ -268,7 +268,7 @@ struct qcow_alloc {
 	struct qcow_release release;
 
 	struct qcow_reclaim reclaim;
-	struct qcow_commits commit;
+	struct qcow_flush_state flush;
 	/* Held while metadata is written. */
 	struct mutex store_lock;
 	bool unsynced;

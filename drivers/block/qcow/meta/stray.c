@@ -12,25 +12,25 @@
 /* Most strays of an image; an image with more is stopped. */
 #define STRAY_MAX	BIT(16)
 
-static void stray_report(struct qcow_image *img, u64 guest)
+static void stray_report(struct qcow_image *img, u64 guest_offset)
 {
 	if (test_and_set_bit(QCOW_IMAGE_CORRUPT, &img->flags))
 		return;
 	pr_err("%s: damaged at %#llx of the disk: refcount of a used cluster is zero; it goes on, and uses such clusters for nothing else: detach it and repair it with qcowctl check --repair=all\n",
-	       img->label, guest);
+	       img->label, guest_offset);
 }
 
 /**
  * __qcow_stray_note() - remember a stray
  * @a: of the image
  * @cluster: number
- * @guest: guest offset whose L2 entry leads to it
+ * @guest_offset: guest offset whose L2 entry leads to it
  *
  * Context: under a->lock. May sleep.
  *
  * Return: 0; -ENOMEM; or -EIO: there are too many, and the image is stopped.
  */
-int __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest)
+int __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest_offset)
 {
 	int err;
 
@@ -38,14 +38,15 @@ int __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest)
 	if (xa_load(&a->strays.clusters, cluster))
 		return 0;
 	if (a->strays.nr >= STRAY_MAX) {
-		qcow_image_damaged(a->img, guest, "refcounts of too many used clusters are zero");
+		qcow_image_damaged(a->img, guest_offset,
+				   "refcounts of too many used clusters are zero");
 		return -EIO;
 	}
 	err = xa_err(xa_store(&a->strays.clusters, cluster, xa_mk_value(1), GFP_NOIO));
 	if (err)
 		return err;
 	WRITE_ONCE(a->strays.nr, a->strays.nr + 1);
-	stray_report(a->img, guest);
+	stray_report(a->img, guest_offset);
 	return 0;
 }
 

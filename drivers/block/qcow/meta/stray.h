@@ -4,7 +4,7 @@
 
 #include "meta/state.h"
 
-int __must_check __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest);
+int __must_check __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest_offset);
 u32 __qcow_stray_skip(struct qcow_alloc *a, u64 *cluster, u32 nr);
 
 /*

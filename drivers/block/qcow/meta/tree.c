@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The tree below an L1 table: adding or dropping a reference to each of its clusters,
- * and the COPIED flags that follow. jobs/snap_ops.c calls it for snapshots,
- * jobs/merge.c for an emptied image.
+ * and the COPIED flags that follow. jobs/snapshot_ops.c calls it for snapshots,
+ * jobs/commit.c for an emptied image.
  *
  * A cluster has as many references as there are ways to it from L1 tables: clusters of
  * an L2 table that two L1 tables share count twice. COPIED in the active L1 table and
@@ -12,7 +12,7 @@
 #include <linux/jiffies.h>
 
 #include "file/cache.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/refcount.h"
 #include "meta/release.h"
 #include "meta/tree.h"
@@ -224,14 +224,14 @@ void qcow_tree_lower_table(struct qcow_alloc *a, u64 l2_offset)
  * qcow_tree_breathe() - flush if many slices are dirty
  * @a: of the image
  *
- * Context: as qcow_commit(). An error shows at the next flush.
+ * Context: as qcow_flush(). An error shows at the next flush.
  */
 void qcow_tree_breathe(struct qcow_alloc *a)
 {
 	int err = 0;
 
 	if (qcow_writeback_caches_full(a))
-		err = qcow_commit(a);
+		err = qcow_flush(a);
 	if (err)
 		qcow_writeback_soon(a);
 	cond_resched();
@@ -389,7 +389,7 @@ static int own_table(struct qcow_alloc *a, u32 i, u64 *l2_offset, bool *own)
  * locked while their flags are set, or a COW write of a cluster would undo a write in
  * place to it. A flush makes the refcounts durable before the flags.
  *
- * Context: as qcow_commit(). May sleep.
+ * Context: as qcow_flush(). May sleep.
  *
  * Return: 0; or an error: flags are missing, which costs copies; -EINTR:
  * qcow_image_overdue().

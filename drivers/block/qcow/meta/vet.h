@@ -7,6 +7,6 @@
 struct qcow_slice;
 
 int __must_check qcow_vet_slice(struct qcow_alloc *a, struct qcow_slice *slice,
-				u64 guest);
+				u64 guest_offset);
 
 #endif /* _QCOW_VET_H */

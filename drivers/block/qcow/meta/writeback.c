@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Writeback of metadata: how much is dirty, when a flush is due, and when none is
- * possible any more. Changes of metadata call it; commit.c does the flush.
+ * possible any more. Changes of metadata call it; flush.c does the flush.
  */
 #include <linux/jiffies.h>
 
@@ -68,7 +68,7 @@ bool qcow_writeback_full(const struct qcow_alloc *a)
  */
 void qcow_writeback_later(struct qcow_alloc *a)
 {
-	queue_delayed_work(a->commit.wq, &a->commit.work,
+	queue_delayed_work(a->flush.wq, &a->flush.work,
 			   msecs_to_jiffies(QCOW_WRITEBACK_INTERVAL));
 }
 
@@ -82,8 +82,8 @@ void qcow_writeback_later(struct qcow_alloc *a)
  */
 void qcow_writeback_soon(struct qcow_alloc *a)
 {
-	if (unlikely(writeback_crowded(a)) && !READ_ONCE(a->commit.result))
-		mod_delayed_work(a->commit.wq, &a->commit.work, 0);
-	else if (!delayed_work_pending(&a->commit.work))
+	if (unlikely(writeback_crowded(a)) && !READ_ONCE(a->flush.result))
+		mod_delayed_work(a->flush.wq, &a->flush.work, 0);
+	else if (!delayed_work_pending(&a->flush.work))
 		qcow_writeback_later(a);
 }

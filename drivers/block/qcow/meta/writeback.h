@@ -13,7 +13,7 @@
  */
 static inline bool qcow_writeback_queue(struct qcow_alloc *a, struct work_struct *work)
 {
-	return queue_work(a->commit.wq, work);
+	return queue_work(a->flush.wq, work);
 }
 
 int __must_check qcow_writeback_refused(const struct qcow_alloc *a);

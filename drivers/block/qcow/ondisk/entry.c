@@ -98,8 +98,8 @@ static int entry_compressed(const struct qcow_layout *lay, u64 raw,
 		return entry_fault(e, "compressed cluster in an image with a data file");
 	e->type = QCOW_EXTENT_COMPRESSED;
 	e->copied = false;
-	e->host = raw & ((1ULL << lay->csize_shift) - 1);
-	e->csize = (sectors + 1) * 512 - (e->host & 511);
+	e->host_offset = raw & ((1ULL << lay->csize_shift) - 1);
+	e->csize = (sectors + 1) * 512 - (e->host_offset & 511);
 	return 0;
 }
 
@@ -120,32 +120,32 @@ static int entry_subcluster(u64 bitmap, u32 sub, struct qcow_entry *e)
 }
 
 /* Check the host offset of a cluster. */
-static int entry_check_host(const struct qcow_layout *lay, u64 guest,
+static int entry_check_host(const struct qcow_layout *lay, u64 guest_offset,
 			    struct qcow_entry *e)
 {
-	u64 in_cluster = guest & ((1ULL << lay->cluster_bits) - 1);
+	u64 in_cluster = guest_offset & ((1ULL << lay->cluster_bits) - 1);
 
-	if (!cluster_aligned(lay, e->host))
+	if (!cluster_aligned(lay, e->host_offset))
 		return entry_fault(e, "cluster offset is not aligned");
-	if (lay->data_file && e->host != guest - in_cluster)
+	if (lay->data_file && e->host_offset != guest_offset - in_cluster)
 		return entry_fault(e, "cluster offset in the data file differs from the disk's");
-	e->host += in_cluster;
+	e->host_offset += in_cluster;
 	return 0;
 }
 
 /* Decode an entry of version 1, in which the length of compressed data is exact. */
-static int entry_v1(const struct qcow_layout *lay, u64 raw, u64 guest,
+static int entry_v1(const struct qcow_layout *lay, u64 raw, u64 guest_offset,
 		    struct qcow_entry *e)
 {
 	e->mapped = false;
 	e->copied = false;
 	e->csize = 0;
-	e->host = raw;
+	e->host_offset = raw;
 	e->type = QCOW_EXTENT_HOLE;
 	if (raw & QCOW_DISK_V1_L2E_COMPRESSED) {
 		raw &= ~QCOW_DISK_V1_L2E_COMPRESSED;
 		e->type = QCOW_EXTENT_COMPRESSED;
-		e->host = raw & ((1ULL << lay->csize_shift) - 1);
+		e->host_offset = raw & ((1ULL << lay->csize_shift) - 1);
 		e->csize = raw >> lay->csize_shift;
 		return e->csize ? 0 :
 		       entry_fault(e, "compressed cluster without data");
@@ -157,7 +157,7 @@ static int entry_v1(const struct qcow_layout *lay, u64 raw, u64 guest,
 	e->type = QCOW_EXTENT_DATA;
 	e->mapped = true;
 	e->copied = true;
-	e->host += guest & ((1ULL << lay->cluster_bits) - 1);
+	e->host_offset += guest_offset & ((1ULL << lay->cluster_bits) - 1);
 	return 0;
 }
 
@@ -166,28 +166,28 @@ static int entry_v1(const struct qcow_layout *lay, u64 raw, u64 guest,
  * @lay: the image's layout
  * @raw: the entry in the CPU's byte order
  * @bitmap: the second half of an extended entry, else ignored
- * @guest: guest offset; with a data file the host offset must be the same
- * @e: the result: @e->host is the host offset of the byte at @guest
+ * @guest_offset: guest offset; with a data file the host offset must be the same
+ * @e: the result: @e->host_offset is the host offset of the byte at @guest_offset
  *
  * Return: 0, or -EIO if the entry is damaged, with @e->fault.
  */
-int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest,
+int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest_offset,
 		  struct qcow_entry *e)
 {
-	u64 in_cluster = guest & ((1ULL << lay->cluster_bits) - 1);
+	u64 in_cluster = guest_offset & ((1ULL << lay->cluster_bits) - 1);
 	int err;
 
 	if (lay->version == 1)
-		return entry_v1(lay, raw, guest, e);
+		return entry_v1(lay, raw, guest_offset, e);
 	e->mapped = false;
 	if (unlikely(raw & QCOW_DISK_L2E_COMPRESSED))
 		return entry_compressed(lay, raw, e);
 
-	e->host = raw & QCOW_DISK_L2E_OFFSET_MASK;
+	e->host_offset = raw & QCOW_DISK_L2E_OFFSET_MASK;
 	e->copied = raw & QCOW_DISK_E_COPIED;
 	e->csize = 0;
 	/* With a data file, 0 is an offset like any other. */
-	e->mapped = e->host || (lay->data_file && e->copied);
+	e->mapped = e->host_offset || (lay->data_file && e->copied);
 	e->type = e->mapped ? QCOW_EXTENT_DATA : QCOW_EXTENT_HOLE;
 
 	if (lay->extended_l2) {
@@ -199,21 +199,21 @@ int qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap, u64 guest,
 			return entry_fault(e, "zero cluster in a version 2 image");
 		e->type = QCOW_EXTENT_ZERO;
 	}
-	return e->mapped ? entry_check_host(lay, guest, e) : 0;
+	return e->mapped ? entry_check_host(lay, guest_offset, e) : 0;
 }
 
 /**
  * qcow_entry_clusters() - get the clusters that an L2 entry refers to
  * @lay: the image's layout; clusters of a data file are not counted
  * @raw: the entry in the CPU's byte order
- * @guest: as for qcow_entry_l2()
+ * @guest_offset: as for qcow_entry_l2()
  * @first: out: number of the first cluster
  * @nr: out: number of clusters
  * @fault: after -EIO, the fault
  *
  * Return: 0, or -EIO if the entry is damaged.
  */
-int qcow_entry_clusters(const struct qcow_layout *lay, u64 raw, u64 guest,
+int qcow_entry_clusters(const struct qcow_layout *lay, u64 raw, u64 guest_offset,
 			u64 *first, u32 *nr, const char **fault)
 {
 	struct qcow_entry e;
@@ -225,16 +225,16 @@ int qcow_entry_clusters(const struct qcow_layout *lay, u64 raw, u64 guest,
 	if (!qcow_layout_has_refcounts(lay))
 		return 0;
 	/* An entry refers to its cluster with any subclusters. */
-	err = qcow_entry_l2(lay, raw, 0, guest, &e);
+	err = qcow_entry_l2(lay, raw, 0, guest_offset, &e);
 	if (err) {
 		*fault = e.fault;
 		return err;
 	}
 	if (lay->data_file)
 		return 0;
-	*first = e.host >> lay->cluster_bits;
+	*first = e.host_offset >> lay->cluster_bits;
 	if (e.type == QCOW_EXTENT_COMPRESSED)
-		*nr = ((e.host + e.csize - 1) >> lay->cluster_bits) - *first + 1;
+		*nr = ((e.host_offset + e.csize - 1) >> lay->cluster_bits) - *first + 1;
 	else if (e.mapped)
 		*nr = 1;
 	return 0;
@@ -242,10 +242,10 @@ int qcow_entry_clusters(const struct qcow_layout *lay, u64 raw, u64 guest,
 
 /* --- Changing L2 entries --- */
 
-/* Subclusters of [@guest, @guest + @len), which is inside one cluster. */
-static u32 subcluster_mask(const struct qcow_layout *lay, u64 guest, u64 len)
+/* Subclusters of [@guest_offset, @guest_offset + @len), which is inside one cluster. */
+static u32 subcluster_mask(const struct qcow_layout *lay, u64 guest_offset, u64 len)
 {
-	u32 first = (guest & ((1ULL << lay->cluster_bits) - 1)) >> lay->grain_bits;
+	u32 first = (guest_offset & ((1ULL << lay->cluster_bits) - 1)) >> lay->grain_bits;
 	u32 nr = len >> lay->grain_bits;
 
 	return (u32)GENMASK_ULL(first + nr - 1, first);
@@ -255,9 +255,9 @@ static u32 subcluster_mask(const struct qcow_layout *lay, u64 guest, u64 len)
  * qcow_entry_data() - make the entry of a cluster that gets data
  * @lay: the image's layout
  * @old: its old entry
- * @guest: guest offset of the data
+ * @guest_offset: guest offset of the data
  * @len: bytes of data, whole grains inside one cluster
- * @host: host offset of the data
+ * @host_offset: host offset of the data
  *
  * With extended L2 entries the rest of the cluster keeps its content: the caller has
  * put it into the same host cluster, or it is no data.
@@ -265,12 +265,12 @@ static u32 subcluster_mask(const struct qcow_layout *lay, u64 guest, u64 len)
  * Return: the new entry.
  */
 struct qcow_l2_entry qcow_entry_data(const struct qcow_layout *lay,
-				     struct qcow_l2_entry old, u64 guest,
-				     u64 len, u64 host)
+				     struct qcow_l2_entry old, u64 guest_offset, u64 len,
+				     u64 host_offset)
 {
-	u64 in_cluster = guest & ((1ULL << lay->cluster_bits) - 1);
+	u64 in_cluster = guest_offset & ((1ULL << lay->cluster_bits) - 1);
 	struct qcow_l2_entry new = {
-		.raw = host - in_cluster,
+		.raw = host_offset - in_cluster,
 	};
 	u64 mask;
 
@@ -279,7 +279,7 @@ struct qcow_l2_entry qcow_entry_data(const struct qcow_layout *lay,
 	new.raw |= QCOW_DISK_E_COPIED;
 	if (!lay->extended_l2)
 		return new;
-	mask = subcluster_mask(lay, guest, len);
+	mask = subcluster_mask(lay, guest_offset, len);
 	if (!(old.raw & QCOW_DISK_L2E_COMPRESSED))
 		new.bitmap = old.bitmap;
 	new.bitmap &= ~(mask << 32);
@@ -288,11 +288,11 @@ struct qcow_l2_entry qcow_entry_data(const struct qcow_layout *lay,
 }
 
 /* As qcow_entry_zero(), for an extended entry. */
-static int entry_zero_extended(const struct qcow_layout *lay,
-			       struct qcow_l2_entry old, u64 guest, u64 len,
-			       bool unmap, struct qcow_l2_entry *new)
+static int entry_zero_extended(const struct qcow_layout *lay, struct qcow_l2_entry old,
+			       u64 guest_offset, u64 len, bool unmap,
+			       struct qcow_l2_entry *new)
 {
-	u64 mask = subcluster_mask(lay, guest, len);
+	u64 mask = subcluster_mask(lay, guest_offset, len);
 	bool shared = !(old.raw & QCOW_DISK_E_COPIED);
 
 	if (old.raw & QCOW_DISK_L2E_COMPRESSED) {
@@ -313,7 +313,7 @@ static int entry_zero_extended(const struct qcow_layout *lay,
  * qcow_entry_zero() - make the entry of a cluster that reads as zeros
  * @lay: the image's layout
  * @old: its old entry
- * @guest: guest offset of the zeros
+ * @guest_offset: guest offset of the zeros
  * @len: bytes of zeros, inside one cluster: all of it, or whole subclusters
  * @unmap: release the host cluster; a shared or compressed one is released in any case
  * @new: the result
@@ -324,7 +324,7 @@ static int entry_zero_extended(const struct qcow_layout *lay,
  * or in version 1.
  */
 int qcow_entry_zero(const struct qcow_layout *lay, struct qcow_l2_entry old,
-		    u64 guest, u64 len, bool unmap, struct qcow_l2_entry *new)
+		    u64 guest_offset, u64 len, bool unmap, struct qcow_l2_entry *new)
 {
 	bool own = old.raw & QCOW_DISK_E_COPIED &&
 		   !(old.raw & QCOW_DISK_L2E_COMPRESSED);
@@ -332,7 +332,7 @@ int qcow_entry_zero(const struct qcow_layout *lay, struct qcow_l2_entry old,
 	if (lay->version == 1)
 		return -EAGAIN;
 	if (lay->extended_l2)
-		return entry_zero_extended(lay, old, guest, len, unmap, new);
+		return entry_zero_extended(lay, old, guest_offset, len, unmap, new);
 	new->bitmap = 0;
 	if (lay->version < 3)
 		new->raw = 0;

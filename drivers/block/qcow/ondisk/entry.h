@@ -51,7 +51,7 @@ enum qcow_extent_type {
  * @csize: compressed: bytes stored, an upper bound
  * @mapped: the entry has a cluster, which a hole or zeros may have, too; false for
  *	compressed data
- * @host: host offset of the grain or of the compressed data; also set for a hole or
+ * @host_offset: host offset of the grain or of the compressed data; also set for a hole or
  *	zeros if @mapped, else 0
  * @fault: after -EIO, the fault of the entry
  */
@@ -60,7 +60,7 @@ struct qcow_entry {
 	bool copied;
 	bool mapped;
 	u32 csize;
-	u64 host;
+	u64 host_offset;
 	const char *fault;
 };
 
@@ -110,15 +110,15 @@ int __must_check qcow_entry_l1(const struct qcow_layout *lay, u64 raw,
 			       u64 *l2_offset);
 u64 qcow_entry_make_l1(const struct qcow_layout *lay, u64 l2_offset);
 bool qcow_entry_l1_own(const struct qcow_layout *lay, u64 raw);
-int __must_check qcow_entry_l2(const struct qcow_layout *lay, u64 raw,
-			       u64 bitmap, u64 guest, struct qcow_entry *e);
+int __must_check qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap,
+			       u64 guest_offset, struct qcow_entry *e);
 
 struct qcow_l2_entry qcow_entry_data(const struct qcow_layout *lay,
-				     struct qcow_l2_entry old, u64 guest,
-				     u64 len, u64 host);
-int __must_check qcow_entry_zero(const struct qcow_layout *lay,
-				 struct qcow_l2_entry old, u64 guest, u64 len,
-				 bool unmap, struct qcow_l2_entry *new);
+				     struct qcow_l2_entry old, u64 guest_offset, u64 len,
+				     u64 host_offset);
+int __must_check qcow_entry_zero(const struct qcow_layout *lay, struct qcow_l2_entry old,
+				 u64 guest_offset, u64 len, bool unmap,
+				 struct qcow_l2_entry *new);
 
 int __must_check qcow_entry_snapshot(const struct qcow_layout *lay,
 				     const struct qcow_disk_snapshot *disk,
@@ -126,7 +126,7 @@ int __must_check qcow_entry_snapshot(const struct qcow_layout *lay,
 				     struct qcow_snapshot *s);
 
 int __must_check qcow_entry_clusters(const struct qcow_layout *lay, u64 raw,
-				     u64 guest, u64 *first, u32 *nr,
+				     u64 guest_offset, u64 *first, u32 *nr,
 				     const char **fault);
 
 u32 qcow_entry_snapshot_bytes(const struct qcow_snapshot *s);

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The job of committing an image into its backing file, in steps of ctl_merge.c. The
+ * The job of committing an image into its backing file, in steps of ctl_commit.c. The
  * backing file's object for reading is replaced by one for writing, and the other way
- * round at the end; jobs/merge.c copies the data.
+ * round at the end; jobs/commit.c copies the data.
  */
 #include <linux/blkdev.h>
 #include <linux/err.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/qcow.h>
 
-#include "dev/change.h"
-#include "dev/change_merge.h"
+#include "dev/job.h"
+#include "dev/job_commit.h"
 #include "dev/device.h"
-#include "jobs/merge.h"
+#include "jobs/commit.h"
 
-/* All functions here run in qcow_change_run(). */
+/* All functions here run in qcow_job_run(). */
 
 static struct qcow_image *open_below(struct qcow_device *dev,
-				     struct qcow_merge_request *req,
-				     bool writable, struct qcow_msg *msg)
+				     struct qcow_commit_request *req, bool writable,
+				     struct qcow_msg *msg)
 {
 	struct qcow_params params = qcow_device_params(dev);
 	struct qcow_image *old = dev->target.image->backing;
@@ -33,24 +33,23 @@ static struct qcow_image *open_below(struct qcow_device *dev,
  * Replace the backing image while no request is under way. Return: the old one, which
  * no I/O uses any more.
  */
-static struct qcow_image *swap_below(struct qcow_device *dev,
-				     struct qcow_image *with,
-				     struct qcow_merge *merge)
+static struct qcow_image *swap_below(struct qcow_device *dev, struct qcow_image *with,
+				     struct qcow_commit *commit)
 {
-	unsigned int flags = qcow_change_freeze(dev);
+	unsigned int flags = qcow_job_freeze(dev);
 	struct qcow_image *old;
 
-	if (dev->merge)
-		qcow_merge_end(dev->merge);
+	if (dev->commit)
+		qcow_commit_end(dev->commit);
 	spin_lock(&dev->chain_lock);
 	old = qcow_image_swap_backing(dev->target.image, with);
 	spin_unlock(&dev->chain_lock);
-	if (merge)
-		qcow_merge_begin(merge);
-	swap(dev->merge, merge);
-	qcow_change_unfreeze(dev, flags);
+	if (commit)
+		qcow_commit_begin(commit);
+	swap(dev->commit, commit);
+	qcow_job_unfreeze(dev, flags);
 	dev->merging = false;
-	qcow_merge_free(merge);
+	qcow_commit_free(commit);
 	/* The last work items may still be returning from their function. */
 	flush_workqueue(dev->target.write_wq);
 	flush_workqueue(dev->target.wq);
@@ -67,7 +66,7 @@ static int finish_unstarted(struct qcow_device *dev, struct qcow_msg *msg)
 {
 	int err;
 
-	if (!dev->merge)
+	if (!dev->commit)
 		return 0;
 	err = qcow_image_finish_chain(dev->target.image->backing);
 	return err ? qcow_fail(msg, err, "could not be written (error %d); see the kernel log and qcowctl check",
@@ -75,8 +74,8 @@ static int finish_unstarted(struct qcow_device *dev, struct qcow_msg *msg)
 }
 
 /**
- * qcow_change_merge_open() - open the backing file for writing
- * @dev: the device, in qcow_change_run()
+ * qcow_job_commit_open() - open the backing file for writing
+ * @dev: the device, in qcow_job_run()
  * @req: @req->src: the backing file
  * @msg: says why it failed
  *
@@ -86,16 +85,16 @@ static int finish_unstarted(struct qcow_device *dev, struct qcow_msg *msg)
  *
  * Return: 0 or a negative errno.
  */
-int qcow_change_merge_open(struct qcow_device *dev,
-			   struct qcow_merge_request *req, struct qcow_msg *msg)
+int qcow_job_commit_open(struct qcow_device *dev, struct qcow_commit_request *req,
+			 struct qcow_msg *msg)
 {
 	struct qcow_image *img = dev->target.image, *below;
-	struct qcow_merge *merge;
+	struct qcow_commit *commit;
 	int err;
 
 	if (dev->merging)
 		return -EALREADY;
-	err = qcow_merge_check(img, msg);
+	err = qcow_commit_check(img, msg);
 	if (err)
 		return err;
 	req->below = true;
@@ -105,53 +104,52 @@ int qcow_change_merge_open(struct qcow_device *dev,
 	below = open_below(dev, req, true, msg);
 	if (IS_ERR(below))
 		return PTR_ERR(below);
-	merge = qcow_merge_create(img, QCOW_MERGE_SHIFT);
-	if (!merge) {
+	commit = qcow_commit_create(img, QCOW_COMMIT_SHIFT);
+	if (!commit) {
 		err = qcow_image_close_chain(below);
 		return err ?: -ENOMEM;
 	}
-	return qcow_image_close_chain(swap_below(dev, below, merge));
+	return qcow_image_close_chain(swap_below(dev, below, commit));
 }
 
 /**
- * qcow_change_merge_start() - begin to write the backing file
- * @dev: the device, in qcow_change_run()
+ * qcow_job_commit_start() - begin to write the backing file
+ * @dev: the device, in qcow_job_run()
  * @req: only its results are used
  * @msg: says why it failed
  *
  * Context: may sleep.
  *
- * Return: 0; -ENOTCONN: qcow_change_merge_open() has to come first; -EINTR: a signal
+ * Return: 0; -ENOTCONN: qcow_job_commit_open() has to come first; -EINTR: a signal
  * ended the step, which may be tried again; or another error.
  */
-int qcow_change_merge_start(struct qcow_device *dev,
-			    struct qcow_merge_request *req, struct qcow_msg *msg)
+int qcow_job_commit_start(struct qcow_device *dev, struct qcow_commit_request *req,
+			  struct qcow_msg *msg)
 {
-	struct qcow_io like = qcow_change_io(dev);
-	struct qcow_change_pause pause;
+	struct qcow_io like = qcow_job_io(dev);
+	struct qcow_job_pause pause;
 	int err;
 
-	if (!dev->merge ||
-	    test_bit(QCOW_IMAGE_FINISHED, &like.image->backing->flags))
+	if (!dev->commit || test_bit(QCOW_IMAGE_FINISHED, &like.image->backing->flags))
 		return -ENOTCONN;
 	if (dev->merging)
 		return -EALREADY;
 	req->below = true;
-	qcow_change_pause_init(&pause, dev);
-	err = qcow_merge_start(dev->merge, &like, &pause.base, msg);
+	qcow_job_pause_init(&pause, dev);
+	err = qcow_commit_begin_copy(dev->commit, &like, &pause.base, msg);
 	dev->merging = !err;
 	return err;
 }
 
 /* Copy the rest while no request is under way, and empty the image. */
-static int merge_finish(struct qcow_merge *m, const struct qcow_io *like,
-			struct qcow_msg *msg)
+static int commit_finish(struct qcow_commit *m, const struct qcow_io *like,
+			 struct qcow_msg *msg)
 {
 	int err;
 
 	if (!m->last || m->done)
 		return 0;
-	err = qcow_merge_finish(m, like, msg);
+	err = qcow_commit_finish(m, like, msg);
 	if (!err && m->done)
 		pr_info("%s: its data is in its backing file\n",
 			like->image->label);
@@ -159,40 +157,40 @@ static int merge_finish(struct qcow_merge *m, const struct qcow_io *like,
 }
 
 /* Copy while requests wait: a piece, if they have to be slowed down, or the rest. */
-static int merge_frozen(struct qcow_device *dev, const struct qcow_io *like,
-			struct qcow_msg *msg)
+static int commit_frozen(struct qcow_device *dev, const struct qcow_io *like,
+			 struct qcow_msg *msg)
 {
-	unsigned int flags = qcow_change_freeze(dev);
-	struct qcow_merge *m = dev->merge;
+	unsigned int flags = qcow_job_freeze(dev);
+	struct qcow_commit *m = dev->commit;
 	int err = 0;
 
 	if (!m->last)
-		err = qcow_merge_some(m, like, m->press, msg);
-	err = err ?: merge_finish(m, like, msg);
-	qcow_change_unfreeze(dev, flags);
+		err = qcow_commit_some(m, like, m->press, msg);
+	err = err ?: commit_finish(m, like, msg);
+	qcow_job_unfreeze(dev, flags);
 	return err;
 }
 
-static int merge_step(struct qcow_device *dev, const struct qcow_io *like,
-		      u64 bytes, struct qcow_msg *msg)
+static int commit_step(struct qcow_device *dev, const struct qcow_io *like, u64 bytes,
+		       struct qcow_msg *msg)
 {
-	struct qcow_merge *m = dev->merge;
+	struct qcow_commit *m = dev->commit;
 	int err = 0;
 
 	if (m->done)
 		return 0;
 	if (!m->last && !m->press)
-		err = qcow_merge_some(m, like, bytes, msg);
+		err = qcow_commit_some(m, like, bytes, msg);
 	if (!err && (m->last || m->press))
-		err = merge_frozen(dev, like, msg);
+		err = commit_frozen(dev, like, msg);
 	if (!err && m->done)
-		qcow_merge_release(m);
+		qcow_commit_release(m);
 	return err;
 }
 
 /**
- * qcow_change_merge_run() - write some of the image's data to the backing file
- * @dev: the device, in qcow_change_run()
+ * qcow_job_commit_run() - write some of the image's data to the backing file
+ * @dev: the device, in qcow_job_run()
  * @req: the bytes to copy, and the progress
  * @msg: says why it failed
  *
@@ -201,25 +199,25 @@ static int merge_step(struct qcow_device *dev, const struct qcow_io *like,
  * Return: 0 or a negative errno; -ENOTCONN: the commit was not started; -EINTR: a
  * signal is pending.
  */
-int qcow_change_merge_run(struct qcow_device *dev,
-			  struct qcow_merge_request *req, struct qcow_msg *msg)
+int qcow_job_commit_run(struct qcow_device *dev, struct qcow_commit_request *req,
+			struct qcow_msg *msg)
 {
-	struct qcow_merge *m = dev->merge;
-	struct qcow_io like = qcow_change_io(dev);
+	struct qcow_commit *m = dev->commit;
+	struct qcow_io like = qcow_job_io(dev);
 	int err;
 
 	if (!dev->merging)
 		return -ENOTCONN;
-	err = merge_step(dev, &like, req->bytes, msg);
+	err = commit_step(dev, &like, req->bytes, msg);
 	req->below = msg->text[0];
 	req->total = like.image->size;
-	req->done = req->total - qcow_merge_left(m);
+	req->done = req->total - qcow_commit_left(m);
 	return err;
 }
 
 /**
- * qcow_change_merge_close() - open the backing file for reading only
- * @dev: the device, in qcow_change_run()
+ * qcow_job_commit_close() - open the backing file for reading only
+ * @dev: the device, in qcow_job_run()
  * @req: @req->src: the backing file
  * @msg: says why it failed
  *
@@ -227,17 +225,17 @@ int qcow_change_merge_run(struct qcow_device *dev,
  *
  * Return: 0 or a negative errno.
  */
-int qcow_change_merge_close(struct qcow_device *dev,
-			    struct qcow_merge_request *req, struct qcow_msg *msg)
+int qcow_job_commit_close(struct qcow_device *dev, struct qcow_commit_request *req,
+			  struct qcow_msg *msg)
 {
 	struct qcow_image *below;
 	int err;
 
-	if (!dev->merge)
+	if (!dev->commit)
 		return -ENOTCONN;
 	req->below = true;
 	/* An image that is opened for reading reads its tables from the file. */
-	err = qcow_merge_flush(dev->merge, dev->merging, msg);
+	err = qcow_commit_flush(dev->commit, dev->merging, msg);
 	if (err)
 		return err;
 	below = open_below(dev, req, false, msg);

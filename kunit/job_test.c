@@ -11,7 +11,7 @@
 #include "jobs/resize.h"
 #include "jobs/stream.h"
 #include "meta/alloc.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/image.h"
 #include "meta/reclaim.h"
 #include "meta/release.h"
@@ -60,11 +60,11 @@ static int some_writes(struct change_case *c)
 
 static struct qcow_io like(const struct change_case *c)
 {
-	return (struct qcow_io) {
+	return (struct qcow_io){
 		.image = c->w->img,
 		.wq = qtest_wq,
 		.write_wq = qtest_write_wq,
-		.parts = c->w->base.r->parts,
+		.subreqs = c->w->base.r->subreqs,
 	};
 }
 
@@ -157,7 +157,7 @@ static int do_resize(struct change_case *c, struct users *u)
 	return qcow_resize(&io, c->new, &u->ops, &c->w->base.msg);
 }
 
-static int do_change(struct change_case *c)
+static int do_job(struct change_case *c)
 {
 	struct users u;
 	int err;
@@ -287,7 +287,7 @@ static u32 change_one(struct kunit *test, u32 seed, bool stream)
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "image %u: %s", seed, w->base.msg.text);
 	pick_size(&c);
 	KUNIT_EXPECT_EQ(test, some_writes(&c), 0);
-	KUNIT_EXPECT_EQ_MSG(test, do_change(&c), 0, "image %u: %s", seed, w->base.msg.text);
+	KUNIT_EXPECT_EQ_MSG(test, do_job(&c), 0, "image %u: %s", seed, w->base.msg.text);
 	KUNIT_EXPECT_EQ(test, w->img->size, c.new);
 	KUNIT_EXPECT_EQ(test, some_writes(&c), 0);
 	writer_close(w);
@@ -343,7 +343,7 @@ static bool resize_failing(struct kunit *test, u32 seed, u32 at)
 	pick_size(&c);
 	KUNIT_EXPECT_EQ(test, some_writes(&c), 0);
 	memfile_set_mode(writer_top(w)->m, &mode);
-	err = do_change(&c);
+	err = do_job(&c);
 	injected = atomic_read(&writer_top(w)->m->injected);
 	KUNIT_EXPECT_TRUE(test, injected || !err);
 	KUNIT_EXPECT_EQ_MSG(test, w->img->size, err ? c.old : c.new, "image %u, %u", seed, at);
@@ -456,7 +456,7 @@ static void change_stream_reclaims(struct kunit *test)
 	qcow_reclaim_stop(a);
 	writer_submit_zero(w, 0, 0, 40 * SECTOR, QCOW_OP_DISCARD);
 	KUNIT_EXPECT_EQ(test, writer_wait(w, 0), 0);
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	qcow_alloc_return_pool(a);
 	a->search.limit = a->search.hint;
 	KUNIT_EXPECT_TRUE(test, qcow_release_pending(a));
@@ -503,21 +503,19 @@ static void change_raw_keeps_file(struct kunit *test)
 	builder_free(w->base.c);
 }
 
-static struct kunit_case change_test_cases[] = {
-	KUNIT_CASE(change_size),
-	KUNIT_CASE(change_size_fails),
-	KUNIT_CASE(change_size_interrupted),
-	KUNIT_CASE(change_stream),
-	KUNIT_CASE(change_stream_reclaims),
-	KUNIT_CASE(change_raw_keeps_file),
-	{ }
-};
+static struct kunit_case job_test_cases[] = { KUNIT_CASE(change_size),
+					      KUNIT_CASE(change_size_fails),
+					      KUNIT_CASE(change_size_interrupted),
+					      KUNIT_CASE(change_stream),
+					      KUNIT_CASE(change_stream_reclaims),
+					      KUNIT_CASE(change_raw_keeps_file),
+					      {} };
 
-static struct kunit_suite change_suite = {
-	.name = "qcow_change",
+static struct kunit_suite job_suite = {
+	.name = "qcow_job",
 	.init = writer_test_init,
 	.exit = writer_test_exit,
-	.test_cases = change_test_cases,
+	.test_cases = job_test_cases,
 };
 
-kunit_test_suite(change_suite);
+kunit_test_suite(job_suite);

@@ -2,7 +2,7 @@
 /*
  * Making an image's state durable: the order that survives a power cut.
  *
- * qcow_commit() reads top to bottom as that order. What refers is copied first
+ * qcow_flush() reads top to bottom as that order. What refers is copied first
  * and what it refers to after that, so that a copied L2 entry's cluster is in
  * the copied refcounts; then they are written the other way round:
  *
@@ -21,7 +21,7 @@
 
 #include "file/cache.h"
 #include "meta/alloc.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/reclaim.h"
 #include "meta/release.h"
 #include "meta/writeback.h"
@@ -37,7 +37,7 @@ struct captured_entries {
 };
 
 /**
- * struct commit - what one commit makes durable
+ * struct flush - what one commit makes durable
  * @a: of the image
  * @l1: captured entries of the L1 table
  * @l2: captured L2 slices
@@ -45,7 +45,7 @@ struct captured_entries {
  * @refs: captured refcount slices
  * @data: guest data was written before it began
  */
-struct commit {
+struct flush {
 	struct qcow_alloc *a;
 	struct captured_entries l1;
 	struct list_head l2;
@@ -116,7 +116,7 @@ static void forget_entries(struct qcow_alloc *a, struct qcow_dirty_range *dirty,
 }
 
 /* From what refers to what is referred to. */
-static int commit_capture(struct commit *c)
+static int flush_capture(struct flush *c)
 {
 	struct qcow_alloc *a = c->a;
 	int err;
@@ -146,7 +146,7 @@ static int write_entries(struct qcow_alloc *a, u64 offset,
 }
 
 /* What a sync lost that fails cannot be told: nothing is promised after that. */
-static int commit_sync_file(struct commit *c, struct qcow_file *f)
+static int flush_sync_file(struct flush *c, struct qcow_file *f)
 {
 	int err = qcow_file_sync(f);
 
@@ -159,27 +159,27 @@ static int commit_sync_file(struct commit *c, struct qcow_file *f)
 	return -EIO;
 }
 
-static int commit_sync(struct commit *c)
+static int flush_sync(struct flush *c)
 {
-	return commit_sync_file(c, &c->a->img->file);
+	return flush_sync_file(c, &c->a->img->file);
 }
 
-static int commit_owned(struct commit *c)
+static int flush_owned(struct flush *c)
 {
 	int err;
 
 	if (c->data && c->a->img->layout.data_file) {
-		err = commit_sync_file(c, c->a->img->data);
+		err = flush_sync_file(c, c->a->img->data);
 		if (err || list_empty(&c->refs))
 			return err;
 	}
 	if (list_empty(&c->refs) && !c->data)
 		return 0;
 	err = qcow_cache_write(c->a->counts.cache, &c->refs);
-	return err ?: commit_sync(c);
+	return err ?: flush_sync(c);
 }
 
-static int commit_table(struct commit *c)
+static int flush_table(struct flush *c)
 {
 	struct qcow_alloc *a = c->a;
 	int err;
@@ -187,20 +187,20 @@ static int commit_table(struct commit *c)
 	if (range_empty(&c->table.range))
 		return 0;
 	err = write_entries(a, a->counts.table_offset, &c->table);
-	return err ?: commit_sync(c);
+	return err ?: flush_sync(c);
 }
 
-static int commit_l2(struct commit *c)
+static int flush_l2(struct flush *c)
 {
 	int err;
 
 	if (list_empty(&c->l2))
 		return 0;
 	err = qcow_cache_write(c->a->img->cache, &c->l2);
-	return err ?: commit_sync(c);
+	return err ?: flush_sync(c);
 }
 
-static int commit_l1(struct commit *c)
+static int flush_l1(struct flush *c)
 {
 	struct qcow_alloc *a = c->a;
 	int err;
@@ -208,32 +208,32 @@ static int commit_l1(struct commit *c)
 	if (range_empty(&c->l1.range))
 		return 0;
 	err = write_entries(a, a->l1.offset, &c->l1);
-	return err ?: commit_sync(c);
+	return err ?: flush_sync(c);
 }
 
-static int commit_steps(struct commit *c)
+static int flush_steps(struct flush *c)
 {
 	int err;
 
-	err = commit_owned(c);
+	err = flush_owned(c);
 	if (!err)
-		err = commit_table(c);
+		err = flush_table(c);
 	if (!err)
-		err = commit_l2(c);
+		err = flush_l2(c);
 	if (!err)
-		err = commit_l1(c);
+		err = flush_l1(c);
 	return err;
 }
 
 /* Under store_lock: whoever fails under it says so before the lock is free. */
-static int commit_refused(const struct qcow_alloc *a)
+static int flush_refused(const struct qcow_alloc *a)
 {
 	return qcow_image_stopped(a->img) ? -EIO : a->failed;
 }
 
-static int __commit(struct qcow_alloc *a)
+static int __flush(struct qcow_alloc *a)
 {
-	struct commit c = {
+	struct flush c = {
 		.a = a,
 		.l2 = LIST_HEAD_INIT(c.l2),
 		.refs = LIST_HEAD_INIT(c.refs),
@@ -241,11 +241,11 @@ static int __commit(struct qcow_alloc *a)
 	int err;
 
 	mutex_lock(&a->store_lock);
-	err = commit_refused(a);
+	err = flush_refused(a);
 	if (!err)
-		err = commit_capture(&c);
+		err = flush_capture(&c);
 	if (!err)
-		err = commit_steps(&c);
+		err = flush_steps(&c);
 	qcow_cache_forget(a->img->cache, &c.l2, !err);
 	qcow_cache_forget(a->counts.cache, &c.refs, !err);
 	forget_entries(a, &a->l1.dirty, &c.l1, !err);
@@ -253,14 +253,14 @@ static int __commit(struct qcow_alloc *a)
 	if (err)
 		WRITE_ONCE(a->unsynced, true);
 	mutex_unlock(&a->store_lock);
-	wake_up_all(&a->commit.stored);
+	wake_up_all(&a->flush.stored);
 	qcow_release_finish(a, !err);
 	qcow_reclaim_soon(a);
 	return err;
 }
 
 /**
- * qcow_commit() - make all that was written until now durable
+ * qcow_flush() - make all that was written until now durable
  * @a: of the image
  *
  * Not from an I/O of this image, which a commit waits for.
@@ -271,19 +271,19 @@ static int __commit(struct qcow_alloc *a)
  * attempt; but a sync that failed stays failed, since what it lost cannot be
  * told, and so does the image if it is damaged.
  */
-int qcow_commit(struct qcow_alloc *a)
+int qcow_flush(struct qcow_alloc *a)
 {
-	u64 enough = atomic64_read(&a->commit.begun) + 1;
+	u64 enough = atomic64_read(&a->flush.begun) + 1;
 	int err;
 
-	mutex_lock(&a->commit.lock);
+	mutex_lock(&a->flush.lock);
 	/* One that began meanwhile has done it. */
-	if (atomic64_read(&a->commit.begun) < enough || a->commit.result) {
-		atomic64_inc(&a->commit.begun);
-		a->commit.result = __commit(a);
+	if (atomic64_read(&a->flush.begun) < enough || a->flush.result) {
+		atomic64_inc(&a->flush.begun);
+		a->flush.result = __flush(a);
 	}
-	err = a->commit.result;
-	mutex_unlock(&a->commit.lock);
+	err = a->flush.result;
+	mutex_unlock(&a->flush.lock);
 	return err;
 }
 
@@ -317,11 +317,11 @@ static int header_write(struct qcow_alloc *a, u32 offset, void *new, void *old,
 }
 
 /**
- * __qcow_commit_header() - change fields of the header, all of them at once
+ * __qcow_flush_header() - change fields of the header, all of them at once
  * @a: of the image
  * @offset: bytes into the header of the first
  * @fields: as on disk
- * @len: bytes of them, all in one sector, QCOW_COMMIT_HEADER_MAX at most
+ * @len: bytes of them, all in one sector, QCOW_FLUSH_HEADER_MAX at most
  *
  * What they lead to is written, and the refcounts of it are committed; it is synced
  * here.
@@ -331,15 +331,15 @@ static int header_write(struct qcow_alloc *a, u32 offset, void *new, void *old,
  * Return: 0: it is durable; or an error: the header is as it was, or, if
  * a->failed is set, one or the other.
  */
-int __qcow_commit_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
+int __qcow_flush_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
 {
-	u8 old[QCOW_COMMIT_HEADER_MAX];
+	u8 old[QCOW_FLUSH_HEADER_MAX];
 	int err;
 
 	lockdep_assert_held(&a->store_lock);
 	if (WARN_ON_ONCE(len > sizeof(old)))
 		return -EINVAL;
-	err = commit_refused(a);
+	err = flush_refused(a);
 	if (!err)
 		err = qcow_file_pread(&a->img->file, offset, old, len);
 	if (!err) {
@@ -352,30 +352,30 @@ int __qcow_commit_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len
 	return err;
 }
 
-/* As __qcow_commit_header(), but takes a->store_lock. */
-int qcow_commit_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
+/* As __qcow_flush_header(), but takes a->store_lock. */
+int qcow_flush_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
 {
 	int err;
 
 	mutex_lock(&a->store_lock);
-	err = __qcow_commit_header(a, offset, fields, len);
+	err = __qcow_flush_header(a, offset, fields, len);
 	mutex_unlock(&a->store_lock);
 	return err;
 }
 
 /* --- In the background --- */
 
-static void commit_work(struct work_struct *work)
+static void flush_in_worker(struct work_struct *work)
 {
-	struct qcow_alloc *a = container_of(to_delayed_work(work),
-					    struct qcow_alloc, commit.work);
+	struct qcow_alloc *a =
+		container_of(to_delayed_work(work), struct qcow_alloc, flush.work);
 	unsigned int flags = qcow_worker_begin();
 
 	int err;
 
 	/* It stays in memory; the next flush says that it fails. */
-	err = qcow_commit(a);
-	if (err && !commit_refused(a)) {
+	err = qcow_flush(a);
+	if (err && !flush_refused(a)) {
 		pr_err_ratelimited("%s: metadata could not be written: error %d; trying again\n",
 				   a->img->label, err);
 		qcow_writeback_later(a);
@@ -384,10 +384,9 @@ static void commit_work(struct work_struct *work)
 }
 
 /* Version 2 has no place to say so. */
-static void commit_mark_corrupt(struct work_struct *work)
+static void flush_mark_corrupt(struct work_struct *work)
 {
-	struct qcow_alloc *a = container_of(work, struct qcow_alloc,
-					    commit.corrupt_work);
+	struct qcow_alloc *a = container_of(work, struct qcow_alloc, flush.corrupt_work);
 	u64 offset = offsetof(struct qcow_disk_header, incompatible_features);
 	__be64 features;
 	int err;
@@ -409,47 +408,47 @@ static void commit_mark_corrupt(struct work_struct *work)
 		       a->img->label, err);
 }
 
-void qcow_commit_init(struct qcow_alloc *a)
+void qcow_flush_init(struct qcow_alloc *a)
 {
-	INIT_DELAYED_WORK(&a->commit.work, commit_work);
-	INIT_WORK(&a->commit.corrupt_work, commit_mark_corrupt);
+	INIT_DELAYED_WORK(&a->flush.work, flush_in_worker);
+	INIT_WORK(&a->flush.corrupt_work, flush_mark_corrupt);
 	qcow_reclaim_setup(a);
-	qcow_cache_set_writeback(a->img->cache, a->commit.wq, &a->commit.work);
-	qcow_cache_set_writeback(a->counts.cache, a->commit.wq, &a->commit.work);
+	qcow_cache_set_writeback(a->img->cache, a->flush.wq, &a->flush.work);
+	qcow_cache_set_writeback(a->counts.cache, a->flush.wq, &a->flush.work);
 }
 
 /**
- * qcow_commit_throttle() - let commits keep up with those who make metadata
+ * qcow_flush_throttle() - let commits keep up with those who make metadata
  * @a: of the image
  *
- * No longer than QCOW_COMMIT_THROTTLE: a commit may wait for the caller's I/O.
+ * No longer than QCOW_FLUSH_THROTTLE: a commit may wait for the caller's I/O.
  *
  * Context: may sleep.
  */
-void qcow_commit_throttle(struct qcow_alloc *a)
+void qcow_flush_throttle(struct qcow_alloc *a)
 {
 	if (likely(!qcow_writeback_full(a)) || READ_ONCE(a->failed))
 		return;
 	qcow_writeback_soon(a);
 	if (qcow_notes_full(&a->release.count))
 		qcow_reclaim_hurry(a);
-	wait_event_timeout(a->commit.stored, !qcow_writeback_full(a),
-			   msecs_to_jiffies(QCOW_COMMIT_THROTTLE));
+	wait_event_timeout(a->flush.stored, !qcow_writeback_full(a),
+			   msecs_to_jiffies(QCOW_FLUSH_THROTTLE));
 }
 
 /**
- * qcow_commit_stop() - no more commits in the background
+ * qcow_flush_stop() - no more commits in the background
  * @a: of the image; no I/O is under way
  *
  * Context: may sleep.
  */
-void qcow_commit_stop(struct qcow_alloc *a)
+void qcow_flush_stop(struct qcow_alloc *a)
 {
 	qcow_cache_set_writeback(a->img->cache, NULL, NULL);
 	qcow_cache_set_writeback(a->counts.cache, NULL, NULL);
 	qcow_reclaim_stop(a);
-	cancel_delayed_work_sync(&a->commit.work);
-	flush_work(&a->commit.corrupt_work);
+	cancel_delayed_work_sync(&a->flush.work);
+	flush_work(&a->flush.corrupt_work);
 }
 
 /**
@@ -464,13 +463,13 @@ int qcow_commit_close(struct qcow_alloc *a)
 {
 	int err;
 
-	qcow_commit_stop(a);
+	qcow_flush_stop(a);
 	qcow_alloc_return_pool(a);
-	err = qcow_commit(a);
+	err = qcow_flush(a);
 	/* What it made free has to be written, too. */
 	if (!err) {
 		qcow_reclaim_finish(a);
-		err = qcow_commit(a);
+		err = qcow_flush(a);
 	}
 	if (!err)
 		qcow_alloc_trim(a);

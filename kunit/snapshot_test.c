@@ -7,15 +7,15 @@
 #include <linux/slab.h>
 #include <linux/uio.h>
 
-#include "jobs/snap_ops.h"
-#include "meta/commit.h"
+#include "jobs/snapshot_ops.h"
+#include "meta/flush.h"
 #include "writer.h"
 
 #define SECTOR		512
 #define LOADS		8
 #define STEPS		36
 #define CUTS		120
-#define MAX_SNAPS	24
+#define MAX_SNAPSHOTS 24
 #define MAX_SITES	600
 #define LOG_ENTRIES	16384
 #define LOG_BYTES	(48U << 20)
@@ -42,7 +42,7 @@ struct made {
 };
 
 /**
- * struct snap_fixture - a disk that is written, and its snapshots
+ * struct snapshot_fixture - a disk that is written, and its snapshots
  * @w: the image
  * @pause: counts, and writes when I/O goes on
  * @rnd: where all comes from
@@ -52,11 +52,11 @@ struct made {
  * @unsure: sectors whose last write failed
  * @failing: files fail: what the disk holds is read
  * @quiet: nothing is written while an operation runs
- * @snap: those that were made
+ * @snapshot: those that were made
  * @nr: of them
  * @capture: the snapshot that gets the disk's content at the pause, or NULL
  */
-struct snap_fixture {
+struct snapshot_fixture {
 	struct writer w;
 	struct qcow_pause pause;
 	struct rnd_state rnd;
@@ -66,14 +66,14 @@ struct snap_fixture {
 	DECLARE_BITMAP(unsure, MAX_SECTORS);
 	bool failing;
 	bool quiet;
-	struct made snap[MAX_SNAPS];
+	struct made snapshot[MAX_SNAPSHOTS];
 	u32 nr;
 	struct made *capture;
 };
 
 /* --- Writes, some of them at once --- */
 
-static int wait_slot(struct snap_fixture *f, u32 slot)
+static int wait_slot(struct snapshot_fixture *f, u32 slot)
 {
 	int err;
 
@@ -88,7 +88,7 @@ static int wait_slot(struct snap_fixture *f, u32 slot)
 	return err;
 }
 
-static int wait_all(struct snap_fixture *f)
+static int wait_all(struct snapshot_fixture *f)
 {
 	int err = 0;
 	u32 i;
@@ -99,7 +99,7 @@ static int wait_all(struct snap_fixture *f)
 }
 
 /* Slots have pieces of the disk of their own: what is expected is never in doubt. */
-static int start_write(struct snap_fixture *f)
+static int start_write(struct snapshot_fixture *f)
 {
 	struct writer *w = &f->w;
 	u32 sectors = writer_top(w)->size / SECTOR / READER_PARALLEL;
@@ -125,7 +125,7 @@ static int start_write(struct snap_fixture *f)
 	return 0;
 }
 
-static int read_piece(struct snap_fixture *f, u64 pos, u32 len, u8 *to)
+static int read_piece(struct snapshot_fixture *f, u64 pos, u32 len, u8 *to)
 {
 	struct reader *r = f->w.base.r;
 	struct qcow_io *io = &r->io[0].io;
@@ -142,7 +142,7 @@ static int read_piece(struct snap_fixture *f, u64 pos, u32 len, u8 *to)
 }
 
 /* What the disk holds, without any failure of the file. */
-static int read_disk(struct snap_fixture *f, u8 *to)
+static int read_disk(struct snapshot_fixture *f, u8 *to)
 {
 	struct memfile *m = writer_top(&f->w)->m;
 	u32 fail_at = m->mode.fail_at, ops = atomic_read(&m->ops);
@@ -163,7 +163,7 @@ static int read_disk(struct snap_fixture *f, u8 *to)
 /* Where all writes are expected to work, a snapshot holds what they wrote. */
 static int pause_stop(struct qcow_pause *p)
 {
-	struct snap_fixture *f = container_of(p, struct snap_fixture, pause);
+	struct snapshot_fixture *f = container_of(p, struct snapshot_fixture, pause);
 	const struct builder_image *b = writer_top(&f->w);
 	struct made *s = f->capture;
 
@@ -181,7 +181,7 @@ static int pause_stop(struct qcow_pause *p)
 
 static void pause_go(struct qcow_pause *p)
 {
-	struct snap_fixture *f = container_of(p, struct snap_fixture, pause);
+	struct snapshot_fixture *f = container_of(p, struct snapshot_fixture, pause);
 	u32 i;
 
 	for (i = 0; !f->quiet && i < 6; i++)
@@ -190,19 +190,19 @@ static void pause_go(struct qcow_pause *p)
 
 /* --- Snapshots --- */
 
-static u32 now(struct snap_fixture *f)
+static u32 now(struct snapshot_fixture *f)
 {
 	return f->w.log ? memlog_now(f->w.log) : ++f->w.clock;
 }
 
-static int make_snap(struct snap_fixture *f)
+static int make_snapshot(struct snapshot_fixture *f)
 {
-	struct made *s = &f->snap[f->nr];
-	struct qcow_snap_request req = { .name = s->name, .pause = &f->pause };
+	struct made *s = &f->snapshot[f->nr];
+	struct qcow_snapshot_request req = { .name = s->name, .pause = &f->pause };
 	struct qcow_msg msg = { };
 	int err;
 
-	if (f->nr == MAX_SNAPS)
+	if (f->nr == MAX_SNAPSHOTS)
 		return 0;
 	snprintf(s->name, sizeof(s->name), "snap%u", f->nr);
 	if (!s->content)
@@ -215,7 +215,7 @@ static int make_snap(struct snap_fixture *f)
 	s->going = WRITER_NEVER;
 	s->gone = WRITER_NEVER;
 	s->begun = now(f);
-	err = qcow_snap_create(f->w.img, &req, &msg);
+	err = qcow_snapshot_create(f->w.img, &req, &msg);
 	f->capture = NULL;
 	if (!err)
 		s->made = now(f);
@@ -228,19 +228,19 @@ static bool there(const struct made *s)
 }
 
 /* Any one that is there, or NULL. */
-static struct made *pick_snap(struct snap_fixture *f)
+static struct made *pick_snapshot(struct snapshot_fixture *f)
 {
 	u32 i, from = f->nr ? qtest_below(&f->rnd, f->nr) : 0;
 
 	for (i = 0; i < f->nr; i++)
-		if (there(&f->snap[(from + i) % f->nr]))
-			return &f->snap[(from + i) % f->nr];
+		if (there(&f->snapshot[(from + i) % f->nr]))
+			return &f->snapshot[(from + i) % f->nr];
 	return NULL;
 }
 
-static int delete_snap(struct snap_fixture *f, struct made *s)
+static int delete_snapshot(struct snapshot_fixture *f, struct made *s)
 {
-	struct qcow_snap_request req = { .pause = &f->pause };
+	struct qcow_snapshot_request req = { .pause = &f->pause };
 	struct qcow_msg msg = { };
 	int err;
 
@@ -248,19 +248,19 @@ static int delete_snap(struct snap_fixture *f, struct made *s)
 		return 0;
 	req.name = s->name;
 	s->going = now(f);
-	err = qcow_snap_delete(f->w.img, &req, &msg);
+	err = qcow_snapshot_delete(f->w.img, &req, &msg);
 	if (!err)
 		s->gone = now(f);
 	return err;
 }
 
-static int apply_snap(struct snap_fixture *f, struct made *s)
+static int apply_snapshot(struct snapshot_fixture *f, struct made *s)
 {
-	struct qcow_snap_request req = { .name = s->name, .pause = &f->pause };
+	struct qcow_snapshot_request req = { .name = s->name, .pause = &f->pause };
 	struct qcow_msg msg = { };
 	int err;
 
-	err = qcow_snap_apply(f->w.img, &req, &msg);
+	err = qcow_snapshot_apply(f->w.img, &req, &msg);
 	/* What was written since is undone, or some of it if that failed. */
 	if (err)
 		bitmap_or(f->unsure, f->unsure, s->unsure, MAX_SECTORS);
@@ -269,13 +269,13 @@ static int apply_snap(struct snap_fixture *f, struct made *s)
 	return err;
 }
 
-static struct made *find_made(struct snap_fixture *f, const char *name)
+static struct made *find_made(struct snapshot_fixture *f, const char *name)
 {
 	u32 i;
 
 	for (i = 0; i < f->nr; i++)
-		if (!strcmp(f->snap[i].name, name))
-			return &f->snap[i];
+		if (!strcmp(f->snapshot[i].name, name))
+			return &f->snapshot[i];
 	return NULL;
 }
 
@@ -290,7 +290,7 @@ static bool in_table(const struct checker *k, const char *name)
 }
 
 /* After writer_check() or checker_check(). Return: NULL if all is well. */
-static const char *check_snaps(struct snap_fixture *f, u32 when)
+static const char *check_snapshots(struct snapshot_fixture *f, u32 when)
 {
 	struct checker *k = &f->w.k;
 	struct made *s;
@@ -307,7 +307,7 @@ static const char *check_snaps(struct snap_fixture *f, u32 when)
 			return "a snapshot that changed";
 	}
 	for (i = 0; i < f->nr; i++) {
-		s = &f->snap[i];
+		s = &f->snapshot[i];
 		if (s->made <= when && s->going > when && !in_table(k, s->name))
 			return "a snapshot is missing";
 	}
@@ -316,13 +316,13 @@ static const char *check_snaps(struct snap_fixture *f, u32 when)
 
 /* --- Images --- */
 
-static void snap_free(struct snap_fixture *f)
+static void snapshot_free(struct snapshot_fixture *f)
 {
 	u32 i;
 
-	for (i = 0; i < MAX_SNAPS; i++) {
-		kvfree(f->snap[i].content);
-		f->snap[i].content = NULL;
+	for (i = 0; i < MAX_SNAPSHOTS; i++) {
+		kvfree(f->snapshot[i].content);
+		f->snapshot[i].content = NULL;
 	}
 	f->nr = 0;
 	writer_free(&f->w);
@@ -330,7 +330,7 @@ static void snap_free(struct snap_fixture *f)
 
 static void build(struct kunit *test, u32 seed, u32 min_order)
 {
-	struct snap_fixture *f = test->priv;
+	struct snapshot_fixture *f = test->priv;
 	struct builder_spec specs[2];
 	struct memfile_mode mode;
 	struct writer *w = &f->w;
@@ -351,22 +351,22 @@ static void build(struct kunit *test, u32 seed, u32 min_order)
 
 /* --- A random load, cut anywhere --- */
 
-static int load_step(struct snap_fixture *f, u32 *refused)
+static int load_step(struct snapshot_fixture *f, u32 *refused)
 {
 	int err = 0;
 
 	switch (qtest_below(&f->rnd, 12)) {
 	case 0:
 	case 1:
-		err = make_snap(f);
+		err = make_snapshot(f);
 		break;
 	case 2:
-		err = delete_snap(f, pick_snap(f));
+		err = delete_snapshot(f, pick_snapshot(f));
 		break;
 	case 3:
 		return writer_flush(&f->w);
 	case 4:
-		return qcow_commit(f->w.img->alloc);
+		return qcow_flush(f->w.img->alloc);
 	default:
 		return start_write(f);
 	}
@@ -375,17 +375,17 @@ static int load_step(struct snap_fixture *f, u32 *refused)
 	return err == -EOVERFLOW ? 0 : err;
 }
 
-static const char *check_cut(struct snap_fixture *f, u32 when, enum memlog_cut cut)
+static const char *check_cut(struct snapshot_fixture *f, u32 when, enum memlog_cut cut)
 {
 	struct memlog_disk *d = &f->w.disk;
 	const char *fault;
 
 	memlog_disk_cut(d, when, cut, &f->rnd);
 	fault = writer_check(&f->w, d->data, min(d->size, d->capacity), when);
-	return fault ?: check_snaps(f, when);
+	return fault ?: check_snapshots(f, when);
 }
 
-static u32 cut_all(struct kunit *test, struct snap_fixture *f, u32 seed)
+static u32 cut_all(struct kunit *test, struct snapshot_fixture *f, u32 seed)
 {
 	struct writer *w = &f->w;
 	u32 step = max(2 * w->log->clock / CUTS, 1U), when, cut, n = 0;
@@ -410,7 +410,7 @@ static u32 cut_all(struct kunit *test, struct snap_fixture *f, u32 seed)
 
 static u32 run_load(struct kunit *test, u32 seed, u32 *refused)
 {
-	struct snap_fixture *f = test->priv;
+	struct snapshot_fixture *f = test->priv;
 	struct writer *w = &f->w;
 	const char *fault;
 	u32 i, n;
@@ -422,17 +422,17 @@ static u32 run_load(struct kunit *test, u32 seed, u32 *refused)
 	KUNIT_EXPECT_EQ(test, wait_all(f), 0);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
 	writer_close(w);
-	fault = writer_check_closed(w) ?: check_snaps(f, WRITER_NEVER - 1);
+	fault = writer_check_closed(w) ?: check_snapshots(f, WRITER_NEVER - 1);
 	if (fault)
 		KUNIT_FAIL(test, "load %u (seed %lu): %s", seed, qtest_seed, fault);
 	KUNIT_EXPECT_EQ_MSG(test, w->k.leaks, w->leaks, "load %u", seed);
 	KUNIT_EXPECT_FALSE(test, w->log->full);
 	n = cut_all(test, f, seed);
-	snap_free(f);
+	snapshot_free(f);
 	return n;
 }
 
-static void snap_cuts(struct kunit *test)
+static void snapshot_cuts(struct kunit *test)
 {
 	u32 seed, n = 0, refused = 0;
 
@@ -446,8 +446,8 @@ static void snap_cuts(struct kunit *test)
 /* --- Apply --- */
 
 /* Nothing is written by others; the disk is one or the other at every cut. */
-static void apply_cuts(struct kunit *test, struct snap_fixture *f, u32 seed,
-		       u32 from, const u8 *old, const struct made *s)
+static void apply_cuts(struct kunit *test, struct snapshot_fixture *f, u32 seed, u32 from,
+		       const u8 *old, const struct made *s)
 {
 	struct writer *w = &f->w;
 	u32 when, cut, end = w->log->clock;
@@ -463,7 +463,7 @@ static void apply_cuts(struct kunit *test, struct snap_fixture *f, u32 seed,
 			fault = NULL;
 			if (!checker_check(&w->k, d->data, min(d->size, d->capacity)))
 				fault = w->k.text;
-			fault = fault ?: check_snaps(f, when);
+			fault = fault ?: check_snapshots(f, when);
 			if (!fault && !writer_same_disk(w, w->k.l1_at, old, NULL) &&
 			    !writer_same_disk(w, w->k.l1_at, s->content, NULL))
 				fault = "neither the old disk nor the snapshot";
@@ -478,7 +478,7 @@ static void apply_cuts(struct kunit *test, struct snap_fixture *f, u32 seed,
 	w->k.lenient = false;
 }
 
-static void check_applied(struct kunit *test, struct snap_fixture *f, u32 seed,
+static void check_applied(struct kunit *test, struct snapshot_fixture *f, u32 seed,
 			  const struct made *s)
 {
 	struct writer *w = &f->w;
@@ -487,13 +487,14 @@ static void check_applied(struct kunit *test, struct snap_fixture *f, u32 seed,
 	KUNIT_EXPECT_TRUE_MSG(test, checker_check(&w->k, m->store, memfile_size(m)),
 			      "apply %u: %s", seed, w->k.text);
 	KUNIT_EXPECT_EQ_MSG(test, w->k.leaks, w->leaks, "apply %u", seed);
-	KUNIT_EXPECT_NULL_MSG(test, check_snaps(f, WRITER_NEVER - 1), "apply %u", seed);
+	KUNIT_EXPECT_NULL_MSG(test, check_snapshots(f, WRITER_NEVER - 1), "apply %u",
+			      seed);
 	KUNIT_EXPECT_TRUE(test, writer_same_disk(w, w->k.l1_at, s->content, NULL));
 }
 
 static void run_apply(struct kunit *test, u32 seed)
 {
-	struct snap_fixture *f = test->priv;
+	struct snapshot_fixture *f = test->priv;
 	struct writer *w = &f->w;
 	u32 from, i;
 	u8 *old;
@@ -507,24 +508,24 @@ static void run_apply(struct kunit *test, u32 seed)
 		KUNIT_EXPECT_EQ(test, start_write(f), 0);
 		if (i == 8 || i == 16) {
 			KUNIT_EXPECT_EQ(test, wait_all(f), 0);
-			KUNIT_EXPECT_EQ(test, make_snap(f), 0);
+			KUNIT_EXPECT_EQ(test, make_snapshot(f), 0);
 		}
 	}
 	KUNIT_EXPECT_EQ(test, wait_all(f), 0);
 	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
 	memcpy(old, writer_top(w)->expect, writer_top(w)->size);
 	from = now(f);
-	KUNIT_EXPECT_EQ(test, apply_snap(f, &f->snap[0]), 0);
-	memcpy(writer_top(w)->expect, f->snap[0].content, writer_top(w)->size);
+	KUNIT_EXPECT_EQ(test, apply_snapshot(f, &f->snapshot[0]), 0);
+	memcpy(writer_top(w)->expect, f->snapshot[0].content, writer_top(w)->size);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
 	writer_close(w);
-	check_applied(test, f, seed, &f->snap[0]);
-	apply_cuts(test, f, seed, from, old, &f->snap[0]);
+	check_applied(test, f, seed, &f->snapshot[0]);
+	apply_cuts(test, f, seed, from, old, &f->snapshot[0]);
 	kvfree(old);
-	snap_free(f);
+	snapshot_free(f);
 }
 
-static void snap_apply(struct kunit *test)
+static void snapshot_apply_step(struct kunit *test)
 {
 	u32 seed;
 
@@ -538,7 +539,7 @@ static void snap_apply(struct kunit *test)
 static void build_small(struct kunit *test, u32 seed)
 {
 	struct rnd_state rnd = qtest_rnd(71000 + seed);
-	struct snap_fixture *f = test->priv;
+	struct snapshot_fixture *f = test->priv;
 	struct builder_spec specs[2] = {
 		{
 			.version = seed == 1 ? 2 : 3,
@@ -557,7 +558,7 @@ static void build_small(struct kunit *test, u32 seed)
 	KUNIT_ASSERT_EQ(test, writer_log(&f->w, LOG_ENTRIES, LOG_BYTES), 0);
 }
 
-static void write_some(struct snap_fixture *f, u32 nr)
+static void write_some(struct snapshot_fixture *f, u32 nr)
 {
 	/* Whether they fail is not the question here. */
 	while (nr--)
@@ -566,23 +567,23 @@ static void write_some(struct snap_fixture *f, u32 nr)
 }
 
 /* Return: the first error, of what is not a write. */
-static int all_ops(struct snap_fixture *f)
+static int all_ops(struct snapshot_fixture *f)
 {
 	int err, ret;
 
 	write_some(f, 4);
-	err = make_snap(f);
+	err = make_snapshot(f);
 	write_some(f, 4);
-	ret = make_snap(f);
+	ret = make_snapshot(f);
 	err = err ?: ret;
 	write_some(f, 2);
-	if (there(&f->snap[0])) {
-		ret = delete_snap(f, &f->snap[0]);
+	if (there(&f->snapshot[0])) {
+		ret = delete_snapshot(f, &f->snapshot[0]);
 		err = err ?: ret;
 	}
 	write_some(f, 2);
-	if (there(&f->snap[1])) {
-		ret = apply_snap(f, &f->snap[1]);
+	if (there(&f->snapshot[1])) {
+		ret = apply_snapshot(f, &f->snapshot[1]);
 		err = err ?: ret;
 	}
 	write_some(f, 2);
@@ -591,16 +592,16 @@ static int all_ops(struct snap_fixture *f)
 }
 
 /* The metadata, and the snapshots: of the disk nothing is expected. */
-static const char *check_tables(struct snap_fixture *f, const void *data, u64 size,
+static const char *check_tables(struct snapshot_fixture *f, const void *data, u64 size,
 				u32 when)
 {
 	if (!checker_check(&f->w.k, data, size))
 		return f->w.k.text;
-	return check_snaps(f, when);
+	return check_snapshots(f, when);
 }
 
 /* If the power was cut now, in each way; and as it is. */
-static const char *check_now(struct snap_fixture *f)
+static const char *check_now(struct snapshot_fixture *f)
 {
 	const struct memfile *m = writer_top(&f->w)->m;
 	struct memlog_disk *d = &f->w.disk;
@@ -615,7 +616,7 @@ static const char *check_now(struct snap_fixture *f)
 	return fault ?: check_tables(f, m->store, memfile_size(m), when);
 }
 
-static void restart(struct snap_fixture *f, const struct memfile_mode *mode)
+static void restart(struct snapshot_fixture *f, const struct memfile_mode *mode)
 {
 	f->rnd = qtest_rnd(72000);
 	bitmap_zero(f->unsure, MAX_SECTORS);
@@ -629,7 +630,7 @@ static void restart(struct snap_fixture *f, const struct memfile_mode *mode)
 /* Return: whether there was such an operation. */
 static bool run_site(struct kunit *test, u32 seed, u32 ops, int error, u32 nth)
 {
-	struct snap_fixture *f = test->priv;
+	struct snapshot_fixture *f = test->priv;
 	struct memfile *m = writer_top(&f->w)->m;
 	struct memfile_mode mode = { .nowait = seed & 1 }, bad;
 	const char *fault;
@@ -648,7 +649,7 @@ static bool run_site(struct kunit *test, u32 seed, u32 ops, int error, u32 nth)
 		KUNIT_FAIL(test, "image %u: %d, and nothing failed", seed, err);
 	fault = check_now(f);
 	/* The device goes on, unless a sync failed. */
-	if (!fault && !f->w.img->alloc->failed && make_snap(f))
+	if (!fault && !f->w.img->alloc->failed && make_snapshot(f))
 		fault = "no snapshot can be made after that";
 	fault = fault ?: check_now(f);
 	writer_close(&f->w);
@@ -659,9 +660,9 @@ static bool run_site(struct kunit *test, u32 seed, u32 ops, int error, u32 nth)
 	return atomic_read(&m->injected);
 }
 
-static void snap_faults(struct kunit *test)
+static void snapshot_faults(struct kunit *test)
 {
-	struct snap_fixture *f = test->priv;
+	struct snapshot_fixture *f = test->priv;
 	u32 seed, op, nth, total = 0;
 
 	for (seed = 0; seed < 2; seed++) {
@@ -674,7 +675,7 @@ static void snap_faults(struct kunit *test)
 		for (nth = 1; nth < MAX_SITES; nth++, total++)
 			if (!run_site(test, seed, MEMFILE_WRITE, -ENOSPC, nth))
 				break;
-		snap_free(f);
+		snapshot_free(f);
 	}
 	kunit_info(test, "%u operations failed\n", total);
 	KUNIT_EXPECT_GT(test, total, 200);
@@ -683,7 +684,7 @@ static void snap_faults(struct kunit *test)
 /* Return: whether all went well with so much room. */
 static bool run_room(struct kunit *test, u32 seed, u64 room)
 {
-	struct snap_fixture *f = test->priv;
+	struct snapshot_fixture *f = test->priv;
 	struct memfile_mode mode = { .room = room };
 	struct writer *w = &f->w;
 	const char *fault;
@@ -695,7 +696,7 @@ static bool run_room(struct kunit *test, u32 seed, u64 room)
 	w->k.lenient = true;
 	fault = check_now(f);
 	writer_top(w)->m->mode.room = 0;
-	ret = make_snap(f);
+	ret = make_snapshot(f);
 	writer_close(w);
 	w->k.lenient = false;
 	fault = fault ?: check_now(f);
@@ -705,9 +706,9 @@ static bool run_room(struct kunit *test, u32 seed, u64 room)
 	return !err;
 }
 
-static void snap_room(struct kunit *test)
+static void snapshot_room(struct kunit *test)
 {
-	struct snap_fixture *f = test->priv;
+	struct snapshot_fixture *f = test->priv;
 	u32 seed, total = 0, n;
 	u64 room;
 
@@ -717,7 +718,7 @@ static void snap_room(struct kunit *test)
 		for (n = 0; n < MAX_SITES && !run_room(test, seed, room); n++)
 			room += seed == 2 ? 1 << 14 : SECTOR;
 		total += n;
-		snap_free(f);
+		snapshot_free(f);
 	}
 	kunit_info(test, "%u disks were full\n", total);
 	KUNIT_EXPECT_GT(test, total, 20);
@@ -725,51 +726,48 @@ static void snap_room(struct kunit *test)
 
 /* --- What is refused --- */
 
-static void snap_refused(struct kunit *test)
+static void snapshot_refused(struct kunit *test)
 {
-	struct snap_fixture *f = test->priv;
+	struct snapshot_fixture *f = test->priv;
 	struct memfile_mode mode = { };
 	struct made none = { .name = "none" };
-	struct qcow_snap_request req = { .name = "1", .pause = &f->pause };
+	struct qcow_snapshot_request req = { .name = "1", .pause = &f->pause };
 	struct qcow_msg msg = { };
 	u32 nr;
 
 	build_small(test, 0);
 	restart(f, &mode);
 	KUNIT_ASSERT_EQ(test, writer_open(&f->w), 0);
-	KUNIT_EXPECT_EQ(test, delete_snap(f, &none), -ENOENT);
-	KUNIT_EXPECT_EQ(test, apply_snap(f, &none), -ENOENT);
-	KUNIT_EXPECT_EQ(test, make_snap(f), 0);
+	KUNIT_EXPECT_EQ(test, delete_snapshot(f, &none), -ENOENT);
+	KUNIT_EXPECT_EQ(test, apply_snapshot(f, &none), -ENOENT);
+	KUNIT_EXPECT_EQ(test, make_snapshot(f), 0);
 	nr = f->w.log->nr;
 	/* its id, its name */
-	KUNIT_EXPECT_EQ(test, qcow_snap_create(f->w.img, &req, &msg), -EEXIST);
-	req.name = f->snap[0].name;
-	KUNIT_EXPECT_EQ(test, qcow_snap_create(f->w.img, &req, &msg), -EEXIST);
+	KUNIT_EXPECT_EQ(test, qcow_snapshot_create(f->w.img, &req, &msg), -EEXIST);
+	req.name = f->snapshot[0].name;
+	KUNIT_EXPECT_EQ(test, qcow_snapshot_create(f->w.img, &req, &msg), -EEXIST);
 	KUNIT_EXPECT_TRUE(test, msg.text[0]);
 	KUNIT_EXPECT_EQ(test, f->w.log->nr, nr);
 	/* by its id */
 	req.name = "1";
-	KUNIT_EXPECT_EQ(test, qcow_snap_delete(f->w.img, &req, &msg), 0);
+	KUNIT_EXPECT_EQ(test, qcow_snapshot_delete(f->w.img, &req, &msg), 0);
 	KUNIT_EXPECT_STREQ(test, req.id, "1");
 	writer_close(&f->w);
 	f->nr = 0;
 	KUNIT_EXPECT_NULL(test, check_now(f));
-	snap_free(f);
+	snapshot_free(f);
 }
 
-static struct kunit_case snap_test_cases[] = {
-	KUNIT_CASE(snap_refused),
-	KUNIT_CASE(snap_cuts),
-	KUNIT_CASE(snap_apply),
-	KUNIT_CASE(snap_faults),
-	KUNIT_CASE(snap_room),
-	{ }
+static struct kunit_case snapshot_test_cases[] = {
+	KUNIT_CASE(snapshot_refused),	 KUNIT_CASE(snapshot_cuts),
+	KUNIT_CASE(snapshot_apply_step), KUNIT_CASE(snapshot_faults),
+	KUNIT_CASE(snapshot_room),	 {}
 };
 
-static int snap_test_init(struct kunit *test)
+static int snapshot_test_init(struct kunit *test)
 {
-	struct snap_fixture *f;
-	int err = writer_fixture_init(test, sizeof(struct snap_fixture));
+	struct snapshot_fixture *f;
+	int err = writer_fixture_init(test, sizeof(struct snapshot_fixture));
 
 	if (err)
 		return err;
@@ -779,21 +777,21 @@ static int snap_test_init(struct kunit *test)
 	return 0;
 }
 
-static void snap_test_exit(struct kunit *test)
+static void snapshot_test_exit(struct kunit *test)
 {
-	struct snap_fixture *f = test->priv;
+	struct snapshot_fixture *f = test->priv;
 	u32 i;
 
-	for (i = 0; f && i < MAX_SNAPS; i++)
-		kvfree(f->snap[i].content);
+	for (i = 0; f && i < MAX_SNAPSHOTS; i++)
+		kvfree(f->snapshot[i].content);
 	writer_test_exit(test);
 }
 
-static struct kunit_suite snap_suite = {
+static struct kunit_suite snapshot_suite = {
 	.name = "qcow_snapshot",
-	.init = snap_test_init,
-	.exit = snap_test_exit,
-	.test_cases = snap_test_cases,
+	.init = snapshot_test_init,
+	.exit = snapshot_test_exit,
+	.test_cases = snapshot_test_cases,
 };
 
-kunit_test_suite(snap_suite);
+kunit_test_suite(snapshot_suite);

@@ -15,13 +15,13 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "jobs/snap_ops.h"
-#include "meta/commit.h"
+#include "jobs/snapshot_ops.h"
+#include "meta/flush.h"
 #include "meta/l1.h"
 #include "meta/reclaim.h"
 #include "meta/refcount.h"
 #include "meta/release.h"
-#include "meta/snap_table.h"
+#include "meta/snapshot_table.h"
 #include "meta/snapshot.h"
 #include "meta/state.h"
 #include "meta/tree.h"
@@ -30,7 +30,7 @@
 /* --- What all have in common --- */
 
 /* Why it failed, where a person wants to know more than the errno says. */
-static int snap_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
+static int snapshot_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
 {
 	switch (err) {
 	case -ENOENT:
@@ -58,7 +58,7 @@ static int snap_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
 	return err;
 }
 
-static int snap_supported(const struct qcow_image *img, struct qcow_msg *msg)
+static int snapshot_supported(const struct qcow_image *img, struct qcow_msg *msg)
 {
 	if (img->layout.version < 2)
 		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "has no snapshots: it is not a qcow2 image");
@@ -74,21 +74,20 @@ static int snap_supported(const struct qcow_image *img, struct qcow_msg *msg)
 }
 
 /* What comes meanwhile waits from @since on, the beginning of the stop. */
-static int pause_stop(struct qcow_snap_request *req, u64 *since)
+static int pause_stop(struct qcow_snapshot_request *req, u64 *since)
 {
 	*since = ktime_get_ns();
 	return req->pause->stop(req->pause);
 }
 
-static void pause_go(struct qcow_snap_request *req, u64 since)
+static void pause_go(struct qcow_snapshot_request *req, u64 since)
 {
 	req->stopped_ns = ktime_get_ns() - since;
 	req->pause->go(req->pause);
 }
 
-static void set_id(struct qcow_snap_request *req,
-		   const struct qcow_snap_table *t,
-		   const struct qcow_snap_entry *e)
+static void set_id(struct qcow_snapshot_request *req, const struct qcow_snapshot_table *t,
+		   const struct qcow_snapshot_entry *e)
 {
 	u32 len = min_t(u32, e->s.id_len, sizeof(req->id) - 1);
 
@@ -133,7 +132,7 @@ static void settle(struct qcow_alloc *a)
 	/* A reference that is gone counts until then. */
 	err = qcow_reclaim_settle(a) ?: qcow_tree_own(a);
 	if (!err)
-		err = qcow_commit(a);
+		err = qcow_flush(a);
 	if (!err)
 		return;
 	pr_warn("%s: snapshots: refcounts or COPIED flags are left behind: error %d; see qcowctl check\n",
@@ -185,7 +184,7 @@ static void share_table(struct qcow_share *base, u32 i)
 }
 
 /* This is the moment. What was to be written in place has to look again. */
-static int share_begin(struct share *sh, struct qcow_snap_request *req)
+static int share_begin(struct share *sh, struct qcow_snapshot_request *req)
 {
 	struct qcow_alloc *a = sh->a;
 	u64 *l1 = a->img->l1, since;
@@ -264,9 +263,9 @@ static void share_free(struct share *sh)
 }
 
 /* The disk as it is shared becomes a snapshot. */
-static int create_publish(struct share *sh, struct qcow_snap_table *t,
+static int create_publish(struct share *sh, struct qcow_snapshot_table *t,
 			  struct qcow_snapshot *s,
-			  const struct qcow_snap_request *req)
+			  const struct qcow_snapshot_request *req)
 {
 	struct qcow_alloc *a = sh->a;
 	int err = 0;
@@ -276,9 +275,9 @@ static int create_publish(struct share *sh, struct qcow_snap_table *t,
 				    sh->size, &s->l1_offset);
 	if (err)
 		return err;
-	err = qcow_snap_table_add(t, s, req->id, req->name);
+	err = qcow_snapshot_table_add(t, s, req->id, req->name);
 	if (!err)
-		err = qcow_snap_table_publish(a, t);
+		err = qcow_snapshot_table_publish(a, t);
 	if (!err)
 		a->snapshots.l1_bytes += sh->size * sizeof(u64);
 	if (err && !a->failed)
@@ -287,8 +286,8 @@ static int create_publish(struct share *sh, struct qcow_snap_table *t,
 	return err;
 }
 
-static int create_shared(struct qcow_alloc *a, struct qcow_snap_table *t,
-			 struct qcow_snap_request *req)
+static int create_shared(struct qcow_alloc *a, struct qcow_snapshot_table *t,
+			 struct qcow_snapshot_request *req)
 {
 	struct timespec64 now;
 	struct qcow_snapshot s = {
@@ -322,7 +321,7 @@ free:
 }
 
 /**
- * qcow_snap_create() - make a snapshot of the disk as it is
+ * qcow_snapshot_create() - make a snapshot of the disk as it is
  * @img: the image; its I/O may go on
  * @req: what is asked for, and what came of it
  * @msg: says why it failed
@@ -331,19 +330,19 @@ free:
  *
  * Return: 0: it is durable; or a negative errno.
  */
-int qcow_snap_create(struct qcow_image *img, struct qcow_snap_request *req,
-		     struct qcow_msg *msg)
+int qcow_snapshot_create(struct qcow_image *img, struct qcow_snapshot_request *req,
+			 struct qcow_msg *msg)
 {
-	struct qcow_snap_table t = { };
-	struct qcow_snap_entry e;
+	struct qcow_snapshot_table t = {};
+	struct qcow_snapshot_entry e;
 	int err;
 
-	err = snap_supported(img, msg);
+	err = snapshot_supported(img, msg);
 	if (err)
 		return err;
-	err = qcow_snap_table_load(img->alloc, &t);
+	err = qcow_snapshot_table_load(img->alloc, &t);
 	if (!err) {
-		err = qcow_snap_table_find(img->alloc, &t, req->name, &e);
+		err = qcow_snapshot_table_find(img->alloc, &t, req->name, &e);
 		err = err == -ENOENT ? 0 : err ?: -EEXIST;
 	}
 	if (!err && t.nr == QCOW_DISK_MAX_SNAPSHOTS)
@@ -353,18 +352,18 @@ int qcow_snap_create(struct qcow_image *img, struct qcow_snap_request *req,
 		    QCOW_SNAPSHOT_MAX_L1_BYTES)
 		err = -E2BIG;
 	if (!err)
-		err = qcow_snap_table_new_id(img->alloc, &t, req->id,
-					     sizeof(req->id));
+		err = qcow_snapshot_table_new_id(img->alloc, &t, req->id,
+						 sizeof(req->id));
 	if (!err)
 		err = create_shared(img->alloc, &t, req);
-	qcow_snap_table_free(&t);
-	return err ? snap_fail(img->alloc, msg, err) : 0;
+	qcow_snapshot_table_free(&t);
+	return err ? snapshot_fail(img->alloc, msg, err) : 0;
 }
 
 /* --- Delete --- */
 
-static int delete_found(struct qcow_alloc *a, struct qcow_snap_table *t,
-			const struct qcow_snap_entry *e)
+static int delete_found(struct qcow_alloc *a, struct qcow_snapshot_table *t,
+			const struct qcow_snapshot_entry *e)
 {
 	u64 *l1;
 	int err;
@@ -372,8 +371,8 @@ static int delete_found(struct qcow_alloc *a, struct qcow_snap_table *t,
 	err = read_l1(a, &e->s, 1, &l1);
 	if (err)
 		return err;
-	qcow_snap_table_remove(t, e);
-	err = qcow_snap_table_publish(a, t);
+	qcow_snapshot_table_remove(t, e);
+	err = qcow_snapshot_table_publish(a, t);
 	if (!err) {
 		a->snapshots.l1_bytes -= min_t(u64, a->snapshots.l1_bytes,
 					       e->s.l1_size * sizeof(u64));
@@ -396,35 +395,35 @@ static int delete_say_leaked(const struct qcow_image *img, bool before,
 }
 
 /**
- * qcow_snap_delete() - delete a snapshot
+ * qcow_snapshot_delete() - delete a snapshot
  * @img: the image; its I/O may go on
  * @req: what is asked for, and what came of it
  * @msg: says why it failed
  *
- * Context: as qcow_snap_create().
+ * Context: as qcow_snapshot_create().
  *
  * Return: 0: it is durably gone; or a negative errno.
  */
-int qcow_snap_delete(struct qcow_image *img, struct qcow_snap_request *req,
-		     struct qcow_msg *msg)
+int qcow_snapshot_delete(struct qcow_image *img, struct qcow_snapshot_request *req,
+			 struct qcow_msg *msg)
 {
 	bool before = test_bit(QCOW_IMAGE_LEAKED, &img->flags);
-	struct qcow_snap_table t = { };
-	struct qcow_snap_entry e;
+	struct qcow_snapshot_table t = {};
+	struct qcow_snapshot_entry e;
 	int err;
 
-	err = snap_supported(img, msg);
+	err = snapshot_supported(img, msg);
 	if (err)
 		return err;
-	err = qcow_snap_table_load(img->alloc, &t);
+	err = qcow_snapshot_table_load(img->alloc, &t);
 	if (!err)
-		err = qcow_snap_table_find(img->alloc, &t, req->name, &e);
+		err = qcow_snapshot_table_find(img->alloc, &t, req->name, &e);
 	if (!err) {
 		set_id(req, &t, &e);
 		err = delete_found(img->alloc, &t, &e);
 	}
-	qcow_snap_table_free(&t);
-	return err ? snap_fail(img->alloc, msg, err) :
+	qcow_snapshot_table_free(&t);
+	return err ? snapshot_fail(img->alloc, msg, err) :
 		     delete_say_leaked(img, before, msg);
 }
 
@@ -456,7 +455,7 @@ static int apply_add_meta(struct qcow_alloc *a, const u64 *l1, u32 size)
  * references; its table is the old one after that.
  */
 static int apply_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_size,
-			 struct qcow_snap_request *req)
+			 struct qcow_snapshot_request *req)
 {
 	u64 since;
 	int err;
@@ -472,7 +471,7 @@ static int apply_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_s
 
 /* @l1 has its references. The old tree loses its own while the disk is used again. */
 static int apply_switch(struct qcow_alloc *a, u64 *l1, u32 size, u64 disk_size,
-			struct qcow_snap_request *req)
+			struct qcow_snapshot_request *req)
 {
 	u32 old_size = a->img->l1_size, i;
 	struct qcow_l1_new n;
@@ -497,7 +496,7 @@ static int apply_switch(struct qcow_alloc *a, u64 *l1, u32 size, u64 disk_size,
 }
 
 static int apply_found(struct qcow_alloc *a, const struct qcow_snapshot *s,
-		       struct qcow_snap_request *req, struct qcow_msg *msg)
+		       struct qcow_snapshot_request *req, struct qcow_msg *msg)
 {
 	u64 disk_size = s->disk_size ?: a->img->size;
 	u64 *l1;
@@ -525,7 +524,7 @@ static int apply_found(struct qcow_alloc *a, const struct qcow_snapshot *s,
 }
 
 /**
- * qcow_snap_apply() - make the disk what it was when a snapshot was made
+ * qcow_snapshot_apply() - make the disk what it was when a snapshot was made
  * @img: the image; its I/O may go on until @req->pause->stop()
  * @req: what is asked for, and what came of it
  * @msg: says why it failed
@@ -533,27 +532,27 @@ static int apply_found(struct qcow_alloc *a, const struct qcow_snapshot *s,
  * The disk may have another size then. It is held up only for the write of the header;
  * references are added before, and dropped after that.
  *
- * Context: as qcow_snap_create().
+ * Context: as qcow_snapshot_create().
  *
  * Return: 0: it is durable; or a negative errno.
  */
-int qcow_snap_apply(struct qcow_image *img, struct qcow_snap_request *req,
-		    struct qcow_msg *msg)
+int qcow_snapshot_apply(struct qcow_image *img, struct qcow_snapshot_request *req,
+			struct qcow_msg *msg)
 {
-	struct qcow_snap_table t = { };
-	struct qcow_snap_entry e;
+	struct qcow_snapshot_table t = {};
+	struct qcow_snapshot_entry e;
 	int err;
 
-	err = snap_supported(img, msg);
+	err = snapshot_supported(img, msg);
 	if (err)
 		return err;
-	err = qcow_snap_table_load(img->alloc, &t);
+	err = qcow_snapshot_table_load(img->alloc, &t);
 	if (!err)
-		err = qcow_snap_table_find(img->alloc, &t, req->name, &e);
+		err = qcow_snapshot_table_find(img->alloc, &t, req->name, &e);
 	if (!err) {
 		set_id(req, &t, &e);
 		err = apply_found(img->alloc, &e.s, req, msg);
 	}
-	qcow_snap_table_free(&t);
-	return err ? snap_fail(img->alloc, msg, err) : 0;
+	qcow_snapshot_table_free(&t);
+	return err ? snapshot_fail(img->alloc, msg, err) : 0;
 }

@@ -105,7 +105,7 @@ static void place_reserve(struct kunit *test)
 	u32 i;
 
 	build_overlay(test);
-	around = w->img->alloc->around.pool;
+	around = w->img->alloc->cow_mem.pool;
 	alloc = around->alloc;
 	around->alloc = no_memory;
 	for (i = 0; i < WRITES; i++)
@@ -125,17 +125,15 @@ static void place_reserve(struct kunit *test)
 	writer_free(w);
 }
 
-static struct kunit_case place_test_cases[] = {
-	KUNIT_CASE(place_beside),
-	KUNIT_CASE(place_reserve),
-	{ }
-};
+static struct kunit_case cow_test_cases[] = { KUNIT_CASE(place_beside),
+					      KUNIT_CASE(place_reserve),
+					      {} };
 
-static struct kunit_suite place_suite = {
-	.name = "qcow_place",
+static struct kunit_suite cow_suite = {
+	.name = "qcow_cow",
 	.init = writer_test_init,
 	.exit = writer_test_exit,
-	.test_cases = place_test_cases,
+	.test_cases = cow_test_cases,
 };
 
-kunit_test_suite(place_suite);
+kunit_test_suite(cow_suite);

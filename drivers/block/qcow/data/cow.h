@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#ifndef _QCOW_PLACE_H
-#define _QCOW_PLACE_H
+#ifndef _QCOW_COW_H
+#define _QCOW_COW_H
 
 #include "meta/qcow.h"
 
-ssize_t __must_check qcow_place_write(struct qcow_io *io, u64 pos, u32 len);
+ssize_t __must_check qcow_cow_write(struct qcow_io *io, u64 guest_offset, u32 len);
 
-ssize_t __must_check qcow_place_copy_up(struct qcow_io *io, u64 pos, u32 len,
-					void *buf);
+ssize_t __must_check qcow_cow_copy_up(struct qcow_io *io, u64 guest_offset, u32 len,
+				      void *buf);
 
-int __must_check qcow_place_check(struct qcow_image *img, u64 pos,
-				  const struct qcow_extent *ext);
+int __must_check qcow_cow_check(struct qcow_image *img, u64 guest_offset,
+				const struct qcow_extent *ext);
 
 /*
  * Whether an extent reads as zeros and lies nowhere, and zeros of the file are zeros
  * of the disk, which they are not if it is encrypted. Of a cluster that moves as a
  * whole an extent tells only what one of its subclusters is.
  */
-static inline bool qcow_place_is_empty(const struct qcow_image *img,
-				       const struct qcow_extent *ext)
+static inline bool qcow_cow_is_empty(const struct qcow_image *img,
+				     const struct qcow_extent *ext)
 {
 	if (ext->mapped || img->crypt)
 		return false;
@@ -27,9 +27,9 @@ static inline bool qcow_place_is_empty(const struct qcow_image *img,
 }
 
 /* Whether an extent is written where it lies. */
-static inline bool qcow_place_is_in_place(const struct qcow_extent *ext)
+static inline bool qcow_cow_is_in_place(const struct qcow_extent *ext)
 {
 	return ext->type == QCOW_EXTENT_DATA && ext->copied;
 }
 
-#endif /* _QCOW_PLACE_H */
+#endif /* _QCOW_COW_H */

@@ -8,7 +8,7 @@
 
 #include <asm/unaligned.h>
 
-#include "jobs/snap_ops.h"
+#include "jobs/snapshot_ops.h"
 #include "meta/alloc.h"
 #include "meta/snapshot.h"
 #include "writer.h"
@@ -50,32 +50,32 @@ static void build(struct kunit *test, u32 cluster_bits)
 
 static int create(struct writer *w, const char *name, struct qcow_msg *msg)
 {
-	struct qcow_snap_request req = { .name = name, .pause = &pause };
+	struct qcow_snapshot_request req = { .name = name, .pause = &pause };
 
 	msg->text[0] = 0;
-	return qcow_snap_create(w->img, &req, msg);
+	return qcow_snapshot_create(w->img, &req, msg);
 }
 
 static int delete(struct writer *w, const char *name, struct qcow_msg *msg)
 {
-	struct qcow_snap_request req = { .name = name, .pause = &pause };
+	struct qcow_snapshot_request req = { .name = name, .pause = &pause };
 
 	msg->text[0] = 0;
-	return qcow_snap_delete(w->img, &req, msg);
+	return qcow_snapshot_delete(w->img, &req, msg);
 }
 
 static int apply(struct writer *w, const char *name, struct qcow_msg *msg)
 {
-	struct qcow_snap_request req = { .name = name, .pause = &pause };
+	struct qcow_snapshot_request req = { .name = name, .pause = &pause };
 
 	msg->text[0] = 0;
-	return qcow_snap_apply(w->img, &req, msg);
+	return qcow_snapshot_apply(w->img, &req, msg);
 }
 
 /* --- L1 tables --- */
 
 /* None is made that a later attach would refuse. */
-static void snap_limit_create(struct kunit *test)
+static void snapshot_limit_create(struct kunit *test)
 {
 	struct writer *w = test->priv;
 	struct qcow_msg msg = { };
@@ -125,7 +125,7 @@ static void put_snapshots(struct memfile *m, u64 at, u32 nr, u32 cluster_bits)
 	}
 }
 
-static void snap_limit_attach(struct kunit *test)
+static void snapshot_limit_attach(struct kunit *test)
 {
 	struct writer *w = test->priv;
 	struct memfile *m;
@@ -149,7 +149,7 @@ static void snap_limit_attach(struct kunit *test)
 /* --- Memory --- */
 
 /* What is applied has tables that nothing is known of. */
-static void snap_limit_apply(struct kunit *test)
+static void snapshot_limit_apply(struct kunit *test)
 {
 	struct writer *w = test->priv;
 	struct qcow_msg msg = { };
@@ -216,7 +216,7 @@ static void expect_stale(struct kunit *test, u64 at, u32 entries, bool known)
 	KUNIT_EXPECT_FALSE(test, qcow_image_stopped(w->img));
 }
 
-static void snap_limit_changed(struct kunit *test)
+static void snapshot_limit_changed(struct kunit *test)
 {
 	struct writer *w = test->priv;
 	struct qcow_msg msg = { };
@@ -257,19 +257,19 @@ static void snap_limit_changed(struct kunit *test)
 	writer_free(w);
 }
 
-static struct kunit_case snap_limit_test_cases[] = {
-	KUNIT_CASE(snap_limit_create),
-	KUNIT_CASE(snap_limit_attach),
-	KUNIT_CASE(snap_limit_apply),
-	KUNIT_CASE(snap_limit_changed),
-	{ }
+static struct kunit_case snapshot_limit_test_cases[] = {
+	KUNIT_CASE(snapshot_limit_create),
+	KUNIT_CASE(snapshot_limit_attach),
+	KUNIT_CASE(snapshot_limit_apply),
+	KUNIT_CASE(snapshot_limit_changed),
+	{}
 };
 
-static struct kunit_suite snap_limit_suite = {
+static struct kunit_suite snapshot_limit_suite = {
 	.name = "qcow_snapshot_limit",
 	.init = writer_test_init,
 	.exit = writer_test_exit,
-	.test_cases = snap_limit_test_cases,
+	.test_cases = snapshot_limit_test_cases,
 };
 
-kunit_test_suite(snap_limit_suite);
+kunit_test_suite(snapshot_limit_suite);

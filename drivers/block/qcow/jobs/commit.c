@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Commit: copying an image's data into its backing file, and then emptying the image.
- * dev/change_merge.c calls it.
+ * dev/change_commit.c calls it.
  *
  * The disk is in use meanwhile. The image hides the copies below it, so the disk reads
  * the same all the time. Writes mark pieces, which are copied once more; the last of
@@ -19,10 +19,10 @@
 #include "data/write.h"
 #include "data/zero.h"
 #include "file/space.h"
-#include "jobs/merge.h"
+#include "jobs/commit.h"
 #include "jobs/resize.h"
 #include "meta/bitmap.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/fmt.h"
 #include "meta/image.h"
 #include "meta/l1.h"
@@ -33,26 +33,26 @@
 #include "meta/writeback.h"
 
 /* Most bytes that are read and written at once. */
-#define MERGE_CHUNK		BIT(20)
+#define COMMIT_CHUNK BIT(20)
 
 /* Most bytes that are made zeros at once. */
-#define MERGE_ZERO_CHUNK	BIT_ULL(30)
+#define COMMIT_ZERO_CHUNK BIT_ULL(30)
 
 /* Most bytes of a run of pieces, whose writers are waited for together. */
-#define MERGE_RUN		BIT_ULL(24)
+#define COMMIT_RUN BIT_ULL(24)
 
 /* When no more bytes are left, the last step begins. */
-#define MERGE_LAST		BIT_ULL(22)
+#define COMMIT_LAST BIT_ULL(22)
 
 /* Most bytes that the last step copies while requests wait. */
-#define MERGE_REST		BIT_ULL(25)
+#define COMMIT_REST BIT_ULL(25)
 
 /* Least and most bytes that are copied at a time to slow writers down. */
-#define MERGE_PRESS		BIT_ULL(23)
-#define MERGE_PRESS_MAX		BIT_ULL(28)
+#define COMMIT_PRESS BIT_ULL(23)
+#define COMMIT_PRESS_MAX BIT_ULL(28)
 
 /* Most bits of the bitmap. */
-#define MERGE_MAX_NR		BIT_ULL(24)
+#define COMMIT_MAX_NR BIT_ULL(24)
 
 /* --- The bitmap of pieces to copy --- */
 
@@ -71,7 +71,7 @@ static struct qcow_bitmap *todo_alloc(u64 size, u32 shift)
 
 	if (!todo)
 		return NULL;
-	while (size >> shift >= MERGE_MAX_NR)
+	while (size >> shift >= COMMIT_MAX_NR)
 		shift++;
 	todo->e.granularity_bits = shift;
 	todo->nr_bits = (size + (1ULL << shift) - 1) >> shift;
@@ -87,12 +87,12 @@ static struct qcow_bitmap *todo_alloc(u64 size, u32 shift)
 }
 
 /**
- * qcow_merge_left() - count bytes of the disk that are still to be copied
+ * qcow_commit_left() - count bytes of the disk that are still to be copied
  * @m: the commit
  *
  * Return: bytes.
  */
-u64 qcow_merge_left(const struct qcow_merge *m)
+u64 qcow_commit_left(const struct qcow_commit *m)
 {
 	return m->done ? 0 : __qcow_bitmap_dirty_bytes(m->img, m->todo);
 }
@@ -100,7 +100,7 @@ u64 qcow_merge_left(const struct qcow_merge *m)
 /* --- Life --- */
 
 /**
- * qcow_merge_check() - may an image be committed?
+ * qcow_commit_check() - may an image be committed?
  * @img: the image, which is written
  * @msg: says why not
  *
@@ -108,7 +108,7 @@ u64 qcow_merge_left(const struct qcow_merge *m)
  *
  * Return: 0 or a negative errno.
  */
-int qcow_merge_check(const struct qcow_image *img, struct qcow_msg *msg)
+int qcow_commit_check(const struct qcow_image *img, struct qcow_msg *msg)
 {
 	if (!img->backing)
 		return qcow_fail_as(msg, QCOW_MSG_NO_BACKING, -EINVAL, "has no backing file");
@@ -120,7 +120,7 @@ int qcow_merge_check(const struct qcow_image *img, struct qcow_msg *msg)
 }
 
 /**
- * qcow_merge_create() - set up a commit
+ * qcow_commit_create() - set up a commit
  * @img: the image, which is written
  * @shift: log2 of the bytes of a piece; larger for a large disk
  *
@@ -128,9 +128,9 @@ int qcow_merge_check(const struct qcow_image *img, struct qcow_msg *msg)
  *
  * Return: the commit, or NULL.
  */
-struct qcow_merge *qcow_merge_create(struct qcow_image *img, u32 shift)
+struct qcow_commit *qcow_commit_create(struct qcow_image *img, u32 shift)
 {
-	struct qcow_merge *m = kzalloc(sizeof(*m), GFP_KERNEL);
+	struct qcow_commit *m = kzalloc(sizeof(*m), GFP_KERNEL);
 
 	if (!m)
 		return NULL;
@@ -145,7 +145,7 @@ struct qcow_merge *qcow_merge_create(struct qcow_image *img, u32 shift)
 }
 
 /**
- * qcow_merge_begin() - have writes mark pieces from now on
+ * qcow_commit_begin() - have writes mark pieces from now on
  * @m: the commit
  *
  * The backing file is open for writing. From now on its released clusters wait for I/O
@@ -153,7 +153,7 @@ struct qcow_merge *qcow_merge_create(struct qcow_image *img, u32 shift)
  *
  * Context: no I/O is under way. May sleep.
  */
-void qcow_merge_begin(struct qcow_merge *m)
+void qcow_commit_begin(struct qcow_commit *m)
 {
 	struct qcow_alloc *below = m->img->backing->alloc;
 
@@ -163,14 +163,14 @@ void qcow_merge_begin(struct qcow_merge *m)
 }
 
 /**
- * qcow_merge_end() - undo qcow_merge_begin()
+ * qcow_commit_end() - undo qcow_commit_begin()
  * @m: the commit
  *
  * The backing file is not closed yet.
  *
  * Context: no I/O is under way. May sleep.
  */
-void qcow_merge_end(struct qcow_merge *m)
+void qcow_commit_end(struct qcow_commit *m)
 {
 	struct qcow_alloc *below = m->img->backing->alloc;
 
@@ -182,7 +182,7 @@ void qcow_merge_end(struct qcow_merge *m)
 	mutex_unlock(&below->reclaim.lock);
 }
 
-void qcow_merge_free(struct qcow_merge *m)
+void qcow_commit_free(struct qcow_commit *m)
 {
 	if (!m)
 		return;
@@ -215,7 +215,7 @@ static int below_show(struct qcow_resize_ops *ops, u64 bytes)
 }
 
 /**
- * qcow_merge_start() - make a smaller backing file as large as the image
+ * qcow_commit_begin_copy() - make a smaller backing file as large as the image
  * @m: the commit
  * @like: an I/O whose image, wq, write_wq and parts are used
  * @pause: holds up the image's I/O
@@ -228,8 +228,8 @@ static int below_show(struct qcow_resize_ops *ops, u64 bytes)
  * Return: 0; as qcow_image_interrupted(), and the backing file has its old size; or
  * another error.
  */
-int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
-		     struct qcow_pause *pause, struct qcow_msg *msg)
+int qcow_commit_begin_copy(struct qcow_commit *m, const struct qcow_io *like,
+			   struct qcow_pause *pause, struct qcow_msg *msg)
 {
 	u64 size = (m->img->size + SECTOR_SIZE - 1) & ~(u64)(SECTOR_SIZE - 1);
 	struct qcow_image *below = m->img->backing;
@@ -256,7 +256,7 @@ int qcow_merge_start(struct qcow_merge *m, const struct qcow_io *like,
  * struct copy - the copying of a stretch of the disk
  * @io: writes the backing file
  * @like: reads the image
- * @buf: MERGE_CHUNK bytes
+ * @buf: COMMIT_CHUNK bytes
  * @msg: says what failed, about the backing file
  */
 struct copy {
@@ -282,7 +282,7 @@ static struct copy *copy_alloc(const struct qcow_io *like, struct qcow_msg *msg)
 		return NULL;
 	c->msg = msg;
 	c->like = *like;
-	if (qcow_buf_alloc(&c->buf, MERGE_CHUNK)) {
+	if (qcow_buf_alloc(&c->buf, COMMIT_CHUNK)) {
 		copy_free(c);
 		return NULL;
 	}
@@ -296,17 +296,17 @@ static int copy_failed(const struct copy *c, int err)
 			 "could not be written (error %d)", -err);
 }
 
-static s64 copy_data(struct copy *c, u64 pos, u64 len)
+static s64 copy_data(struct copy *c, u64 guest_offset, u64 len)
 {
 	int err;
 
-	len = min_t(u64, len, MERGE_CHUNK);
-	err = qcow_read_sync(&c->like, pos, c->buf.mem, len);
+	len = min_t(u64, len, COMMIT_CHUNK);
+	err = qcow_read_sync(&c->like, guest_offset, c->buf.mem, len);
 	if (err)
 		return err;
 	qcow_io_init(&c->io, c->like.image->backing, &c->like);
 	c->io.op = QCOW_OP_WRITE;
-	c->io.pos = pos;
+	c->io.guest_offset = guest_offset;
 	c->io.len = len;
 	c->io.bvec = c->buf.bvec;
 	c->io.nr_bvec = c->buf.nr_bvec;
@@ -314,14 +314,14 @@ static s64 copy_data(struct copy *c, u64 pos, u64 len)
 	return err ? copy_failed(c, err) : (s64)len;
 }
 
-static s64 copy_zeros(struct copy *c, u64 pos, u64 len)
+static s64 copy_zeros(struct copy *c, u64 guest_offset, u64 len)
 {
 	int err;
 
-	len = min(len, MERGE_ZERO_CHUNK);
+	len = min(len, COMMIT_ZERO_CHUNK);
 	qcow_io_init(&c->io, c->like.image->backing, &c->like);
 	c->io.op = QCOW_OP_UNMAP;
-	c->io.pos = pos;
+	c->io.guest_offset = guest_offset;
 	c->io.len = len;
 	err = qcow_zero_sync(&c->io);
 	return err ? copy_failed(c, err) : (s64)len;
@@ -331,7 +331,7 @@ static s64 copy_zeros(struct copy *c, u64 pos, u64 len)
  * Copy one extent. It stays allocated in the image, since nothing makes a hole over a
  * backing file. Return: bytes done, or a negative errno.
  */
-static s64 copy_extent(struct copy *c, u64 pos, u64 len)
+static s64 copy_extent(struct copy *c, u64 guest_offset, u64 len)
 {
 	struct qcow_image *img = c->like.image;
 	struct qcow_inflight *f = &img->alloc->inflight;
@@ -340,7 +340,7 @@ static s64 copy_extent(struct copy *c, u64 pos, u64 len)
 	int err;
 
 	epoch = qcow_inflight_begin(f);
-	err = qcow_map(img, pos, len, false, &ext);
+	err = qcow_map(img, guest_offset, len, false, &ext);
 	qcow_inflight_end(f, epoch);
 	if (err)
 		return err;
@@ -349,28 +349,28 @@ static s64 copy_extent(struct copy *c, u64 pos, u64 len)
 	case QCOW_EXTENT_HOLE:
 		break;
 	case QCOW_EXTENT_ZERO:
-		return copy_zeros(c, pos, len);
+		return copy_zeros(c, guest_offset, len);
 	case QCOW_EXTENT_DATA:
 	case QCOW_EXTENT_COMPRESSED:
-		return copy_data(c, pos, len);
+		return copy_data(c, guest_offset, len);
 	}
 	return len;
 }
 
-static int copy_range(struct copy *c, u64 pos, u64 end)
+static int copy_range(struct copy *c, u64 guest_offset, u64 end)
 {
 	struct qcow_image *below = c->like.image->backing;
 	s64 n;
 
-	for (; pos < end; pos += n) {
+	for (; guest_offset < end; guest_offset += n) {
 		if (below->alloc)
-			qcow_commit_throttle(below->alloc);
-		n = copy_extent(c, pos, end - pos);
+			qcow_flush_throttle(below->alloc);
+		n = copy_extent(c, guest_offset, end - guest_offset);
 		if (n == -ENOSPC) {
 			if (c->msg)
 				c->msg->text[0] = 0;
 			n = qcow_reclaim_any(below->alloc) ?:
-			    copy_extent(c, pos, end - pos);
+				    copy_extent(c, guest_offset, end - guest_offset);
 		}
 		if (n < 0)
 			return n;
@@ -382,7 +382,7 @@ static int copy_range(struct copy *c, u64 pos, u64 end)
 /* Return: the end of the run of set bits that begins with @first. */
 static u64 run_end(const struct qcow_bitmap *todo, u64 first, u64 bytes)
 {
-	u64 most = min(bytes, MERGE_RUN) >> todo->e.granularity_bits;
+	u64 most = min(bytes, COMMIT_RUN) >> todo->e.granularity_bits;
 	u64 end = first + 1;
 
 	while (end < todo->nr_bits && end - first < most &&
@@ -396,7 +396,7 @@ static u64 run_end(const struct qcow_bitmap *todo, u64 first, u64 bytes)
  * ended before the copy begins, and later writes set them again. Return: bytes looked
  * at, 0: no piece is left; or a negative errno.
  */
-static s64 copy_run(struct qcow_merge *m, struct copy *c, u64 bytes)
+static s64 copy_run(struct qcow_commit *m, struct copy *c, u64 bytes)
 {
 	struct qcow_bitmap *todo = m->todo;
 	u32 shift = todo->e.granularity_bits;
@@ -423,7 +423,7 @@ static s64 copy_run(struct qcow_merge *m, struct copy *c, u64 bytes)
 }
 
 /* Whether no piece is left. */
-static bool todo_empty(const struct qcow_merge *m)
+static bool todo_empty(const struct qcow_commit *m)
 {
 	const struct qcow_bitmap *todo = m->todo;
 
@@ -436,21 +436,21 @@ static bool todo_empty(const struct qcow_merge *m)
  * the disk is written too fast, requests wait for one step at a time, and the steps get
  * larger.
  */
-static void pass_done(struct qcow_merge *m)
+static void pass_done(struct qcow_commit *m)
 {
-	u64 left = qcow_merge_left(m);
+	u64 left = qcow_commit_left(m);
 
 	m->passes++;
 	m->next = 0;
-	m->last = left <= MERGE_LAST;
+	m->last = left <= COMMIT_LAST;
 	if (m->passes >= 2 && left > m->before / 2)
-		m->press = clamp(2 * m->press, MERGE_PRESS, MERGE_PRESS_MAX);
+		m->press = clamp(2 * m->press, COMMIT_PRESS, COMMIT_PRESS_MAX);
 	m->before = left;
 }
 
 /**
- * qcow_merge_some() - go on copying to the backing file
- * @m: the commit, started; sets @m->last when it is time for qcow_merge_finish()
+ * qcow_commit_some() - go on copying to the backing file
+ * @m: the commit, started; sets @m->last when it is time for qcow_commit_finish()
  * @like: an I/O whose image, wq, write_wq and parts are used
  * @bytes: most bytes of the disk to look at
  * @msg: says what failed, about the backing file
@@ -463,8 +463,8 @@ static void pass_done(struct qcow_merge *m)
  * Return: 0; as qcow_image_interrupted(), with some progress; or an error, after which
  * the caller may try again.
  */
-int qcow_merge_some(struct qcow_merge *m, const struct qcow_io *like, u64 bytes,
-		    struct qcow_msg *msg)
+int qcow_commit_some(struct qcow_commit *m, const struct qcow_io *like, u64 bytes,
+		     struct qcow_msg *msg)
 {
 	struct copy *c = copy_alloc(like, msg);
 	s64 n = 0;
@@ -500,7 +500,7 @@ static int flush_below(struct qcow_image *below)
 	return below->alloc ? qcow_write_flush(below) : qcow_raw_sync_anew(below);
 }
 
-static int copy_rest(struct qcow_merge *m, const struct qcow_io *like,
+static int copy_rest(struct qcow_commit *m, const struct qcow_io *like,
 		     struct qcow_msg *msg)
 {
 	struct copy *c = copy_alloc(like, msg);
@@ -511,7 +511,7 @@ static int copy_rest(struct qcow_merge *m, const struct qcow_io *like,
 		return -ENOMEM;
 	m->next = 0;
 	do {
-		n = qcow_image_interrupted(m->img) ?: copy_run(m, c, MERGE_RUN);
+		n = qcow_image_interrupted(m->img) ?: copy_run(m, c, COMMIT_RUN);
 	} while (n > 0);
 	copy_free(c);
 	if (n < 0)
@@ -531,7 +531,7 @@ static int copy_rest(struct qcow_merge *m, const struct qcow_io *like,
 }
 
 /* Empty the image, as all its data is in the backing file. */
-static int empty_image(struct qcow_merge *m)
+static int empty_image(struct qcow_commit *m)
 {
 	struct qcow_image *img = m->img;
 	u32 size = max(img->l1_size, 1U);
@@ -542,7 +542,7 @@ static int empty_image(struct qcow_merge *m)
 	empty = kvcalloc(size, sizeof(*empty), GFP_NOIO);
 	if (!old || !empty)
 		goto free;
-	err = qcow_commit(img->alloc);
+	err = qcow_flush(img->alloc);
 	if (err)
 		goto free;
 	memcpy(old, img->l1, (size_t)img->l1_size * sizeof(*old));
@@ -559,7 +559,7 @@ free:
 }
 
 /**
- * qcow_merge_finish() - copy the rest, and empty the image
+ * qcow_commit_finish() - copy the rest, and empty the image
  * @m: the commit, with @last set
  * @like: an I/O whose image, wq, write_wq and parts are used
  * @msg: says what failed, about the backing file
@@ -570,13 +570,13 @@ free:
  * more; or an error, also as qcow_image_interrupted(): the image is unchanged, and the
  * caller may try again.
  */
-int qcow_merge_finish(struct qcow_merge *m, const struct qcow_io *like,
-		      struct qcow_msg *msg)
+int qcow_commit_finish(struct qcow_commit *m, const struct qcow_io *like,
+		       struct qcow_msg *msg)
 {
 	struct qcow_image *img = m->img;
 	int err;
 
-	if (qcow_merge_left(m) > MERGE_REST) {
+	if (qcow_commit_left(m) > COMMIT_REST) {
 		m->last = false;
 		return 0;
 	}
@@ -595,36 +595,36 @@ int qcow_merge_finish(struct qcow_merge *m, const struct qcow_io *like,
 }
 
 /**
- * qcow_merge_release() - release the clusters of an emptied image
- * @m: the commit, after qcow_merge_finish()
+ * qcow_commit_release() - release the clusters of an emptied image
+ * @m: the commit, after qcow_commit_finish()
  *
  * Other I/O may go on. After a failure clusters are leaked, which is logged.
  *
  * Context: may sleep.
  */
-void qcow_merge_release(struct qcow_merge *m)
+void qcow_commit_release(struct qcow_commit *m)
 {
 	struct qcow_alloc *a = m->img->alloc;
 	int err;
 
 	qcow_tree_lower(a, m->old, m->old_size);
-	err = qcow_commit(a);
+	err = qcow_flush(a);
 	if (err)
 		pr_warn("%s: is empty, but not all that it had is free: error %d; see qcowctl check\n",
 			m->img->label, err);
 }
 
 /**
- * qcow_merge_flush() - flush the backing file before it is opened anew
+ * qcow_commit_flush() - flush the backing file before it is opened anew
  * @m: the commit
- * @started: qcow_merge_start() worked; if not, it may still have changed tables
+ * @started: qcow_commit_begin_copy() worked; if not, it may still have changed tables
  * @msg: says what failed, about the backing file
  *
  * Context: may sleep.
  *
  * Return: 0 or a negative errno.
  */
-int qcow_merge_flush(struct qcow_merge *m, bool started, struct qcow_msg *msg)
+int qcow_commit_flush(struct qcow_commit *m, bool started, struct qcow_msg *msg)
 {
 	struct qcow_image *below = m->img->backing;
 	int err;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#ifndef _QCOW_CTL_MERGE_H
-#define _QCOW_CTL_MERGE_H
+#ifndef _QCOW_CTL_COMMIT_H
+#define _QCOW_CTL_COMMIT_H
 
 #include <linux/compiler_types.h>
 
@@ -8,4 +8,4 @@ struct file;
 
 long qcow_ctl_commit(const struct file *file, void __user *argp);
 
-#endif /* _QCOW_CTL_MERGE_H */
+#endif /* _QCOW_CTL_COMMIT_H */

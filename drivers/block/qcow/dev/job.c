@@ -15,21 +15,20 @@
 #include <uapi/linux/qcow.h>
 
 #include "compat/compat_blk.h"
-#include "dev/change.h"
+#include "dev/job.h"
 #include "dev/device.h"
 #include "jobs/resize.h"
-#include "jobs/snap_ops.h"
+#include "jobs/snapshot_ops.h"
 #include "jobs/stream.h"
 #include "meta/bitmap.h"
 
-static struct workqueue_struct *change_wq;
+static struct workqueue_struct *job_wq;
 
 /* --- Beginning and ending one --- */
 
-static int change_allowed(struct qcow_device *dev, u64 diskseq,
-			  struct qcow_msg *msg)
+static int job_allowed(struct qcow_device *dev, u64 diskseq, struct qcow_msg *msg)
 {
-	lockdep_assert_held(&dev->change_mutex);
+	lockdep_assert_held(&dev->job_mutex);
 	/* A detach changes the state first, and then takes the mutex. */
 	if (READ_ONCE(dev->state) != QCOW_DEVICE_LIVE)
 		return -ENODEV;
@@ -40,160 +39,158 @@ static int change_allowed(struct qcow_device *dev, u64 diskseq,
 	return qcow_image_stopped(dev->target.image) ? -EIO : 0;
 }
 
-/* Begin a job. Return: 0, with dev->change_mutex held; or a negative errno. */
-static int change_begin(struct qcow_device *dev, u64 diskseq,
-			struct qcow_msg *msg)
+/* Begin a job. Return: 0, with dev->job_mutex held; or a negative errno. */
+static int job_begin(struct qcow_device *dev, u64 diskseq, struct qcow_msg *msg)
 {
 	int err;
 
-	if (mutex_lock_killable(&dev->change_mutex))
+	if (mutex_lock_killable(&dev->job_mutex))
 		return -EINTR;
-	err = change_allowed(dev, diskseq, msg);
+	err = job_allowed(dev, diskseq, msg);
 	if (err)
-		mutex_unlock(&dev->change_mutex);
+		mutex_unlock(&dev->job_mutex);
 	return err;
 }
 
 /**
- * qcow_change_hold() - find the device for a job
+ * qcow_job_hold() - find the device for a job
  * @which: the device
  * @msg: says why it failed
  *
- * Until qcow_change_unhold() the device is not detached, and has no other job.
+ * Until qcow_job_unhold() the device is not detached, and has no other job.
  *
  * Context: may sleep.
  *
  * Return: the device; or an ERR_PTR: -ESTALE: it has another diskseq.
  */
-struct qcow_device *qcow_change_hold(const struct qcow_which *which,
-				     struct qcow_msg *msg)
+struct qcow_device *qcow_job_hold(const struct qcow_which *which, struct qcow_msg *msg)
 {
 	struct qcow_device *dev = qcow_device_get(which->index, which->by);
 	int err;
 
 	if (!dev)
 		return ERR_PTR(-ENODEV);
-	err = change_begin(dev, which->diskseq, msg);
+	err = job_begin(dev, which->diskseq, msg);
 	if (!err)
 		return dev;
 	qcow_device_put(dev);
 	return ERR_PTR(err);
 }
 
-void qcow_change_unhold(struct qcow_device *dev)
+void qcow_job_unhold(struct qcow_device *dev)
 {
-	mutex_unlock(&dev->change_mutex);
+	mutex_unlock(&dev->job_mutex);
 	qcow_device_put(dev);
 }
 
 /**
- * qcow_change_freeze() - wait until no request is under way, and let none begin
- * @dev: from qcow_change_hold()
+ * qcow_job_freeze() - wait until no request is under way, and let none begin
+ * @dev: from qcow_job_hold()
  *
- * Until qcow_change_unfreeze() the caller must not wait for anything that may need a
+ * Until qcow_job_unfreeze() the caller must not wait for anything that may need a
  * request of this device. Its memory allocations do not.
  *
  * Context: may sleep.
  *
- * Return: flags for qcow_change_unfreeze().
+ * Return: flags for qcow_job_unfreeze().
  */
-unsigned int qcow_change_freeze(struct qcow_device *dev)
+unsigned int qcow_job_freeze(struct qcow_device *dev)
 {
 	return qcow_compat_freeze(dev->disk->queue);
 }
 
-void qcow_change_unfreeze(struct qcow_device *dev, unsigned int flags)
+void qcow_job_unfreeze(struct qcow_device *dev, unsigned int flags)
 {
 	qcow_compat_unfreeze(dev->disk->queue, flags);
 }
 
 static int pause_stop(struct qcow_pause *base)
 {
-	struct qcow_change_pause *p = container_of(base, struct qcow_change_pause, base);
+	struct qcow_job_pause *p = container_of(base, struct qcow_job_pause, base);
 
-	p->memflags = qcow_change_freeze(p->dev);
+	p->memflags = qcow_job_freeze(p->dev);
 	return 0;
 }
 
 static void pause_go(struct qcow_pause *base)
 {
-	struct qcow_change_pause *p = container_of(base, struct qcow_change_pause, base);
+	struct qcow_job_pause *p = container_of(base, struct qcow_job_pause, base);
 
-	qcow_change_unfreeze(p->dev, p->memflags);
+	qcow_job_unfreeze(p->dev, p->memflags);
 }
 
 /**
- * qcow_change_pause_init() - let lower floors freeze a device's queue
+ * qcow_job_pause_init() - let lower floors freeze a device's queue
  * @p: the result; @p->base.stop() and @p->base.go() freeze and unfreeze
- * @dev: from qcow_change_hold()
+ * @dev: from qcow_job_hold()
  */
-void qcow_change_pause_init(struct qcow_change_pause *p, struct qcow_device *dev)
+void qcow_job_pause_init(struct qcow_job_pause *p, struct qcow_device *dev)
 {
-	*p = (struct qcow_change_pause) {
+	*p = (struct qcow_job_pause){
 		.base = { .stop = pause_stop, .go = pause_go },
 		.dev = dev,
 	};
 }
 
 /**
- * qcow_change_io() - the context for I/O of a job
+ * qcow_job_io() - the context for I/O of a job
  * @dev: the device
  *
  * Return: an I/O with the device's image, queues and pool.
  */
-struct qcow_io qcow_change_io(const struct qcow_device *dev)
+struct qcow_io qcow_job_io(const struct qcow_device *dev)
 {
-	return (struct qcow_io) {
+	return (struct qcow_io){
 		.image = dev->target.image,
 		.wq = dev->target.wq,
 		.write_wq = dev->target.write_wq,
-		.parts = dev->target.parts,
+		.subreqs = dev->target.subreqs,
 	};
 }
 
 /* --- In a worker --- */
 
-struct change_work {
+struct job_work {
 	struct work_struct work;
 	struct completion done;
 	struct qcow_device *dev;
-	struct qcow_change *change;
+	struct qcow_job *job;
 	int err;
 };
 
-static void change_work(struct work_struct *work)
+static void job_work(struct work_struct *work)
 {
-	struct change_work *w = container_of(work, struct change_work, work);
+	struct job_work *w = container_of(work, struct job_work, work);
 	unsigned int flags = qcow_worker_begin();
 
-	w->err = w->change->run(w->dev, w->change);
+	w->err = w->job->run(w->dev, w->job);
 	qcow_worker_end(flags);
 	complete(&w->done);
 }
 
 /**
- * qcow_change_run() - have a worker do a job
- * @dev: from qcow_change_hold()
- * @change: the job; it must not wait for memory that writes to the device would free
+ * qcow_job_run() - have a worker do a job
+ * @dev: from qcow_job_hold()
+ * @job: the job; it must not wait for memory that writes to the device would free
  *
- * After a signal, a fatal one unless @change->any_signal, qcow_image_interrupted()
+ * After a signal, a fatal one unless @job->any_signal, qcow_image_interrupted()
  * tells the job to end early; the caller waits for that.
  *
  * Context: may sleep.
  *
- * Return: the result of @change->run().
+ * Return: the result of @job->run().
  */
-int qcow_change_run(struct qcow_device *dev, struct qcow_change *change)
+int qcow_job_run(struct qcow_device *dev, struct qcow_job *job)
 {
-	struct change_work w = { .dev = dev, .change = change };
+	struct job_work w = { .dev = dev, .job = job };
 	int err;
 
-	lockdep_assert_held(&dev->change_mutex);
+	lockdep_assert_held(&dev->job_mutex);
 	clear_bit(QCOW_ENDING_INTERRUPTED, &dev->ending);
 	init_completion(&w.done);
-	INIT_WORK_ONSTACK(&w.work, change_work);
-	queue_work(change_wq, &w.work);
-	if (change->any_signal)
+	INIT_WORK_ONSTACK(&w.work, job_work);
+	queue_work(job_wq, &w.work);
+	if (job->any_signal)
 		err = wait_for_completion_interruptible(&w.done);
 	else
 		err = wait_for_completion_killable(&w.done);
@@ -205,19 +202,19 @@ int qcow_change_run(struct qcow_device *dev, struct qcow_change *change)
 }
 
 /* Do a job that a commit into the backing file excludes. */
-static int change_alone(const struct qcow_which *which,
-			struct qcow_change *change, struct qcow_msg *msg)
+static int change_alone(const struct qcow_which *which, struct qcow_job *job,
+			struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_change_hold(which, msg);
+	struct qcow_device *dev = qcow_job_hold(which, msg);
 	int err;
 
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
-	if (dev->merge)
+	if (dev->commit)
 		err = qcow_fail(msg, -EALREADY, "is being committed to its backing file; have qcowctl commit end that first");
 	else
-		err = qcow_change_run(dev, change);
-	qcow_change_unhold(dev);
+		err = qcow_job_run(dev, job);
+	qcow_job_unhold(dev);
 	return err;
 }
 
@@ -225,7 +222,7 @@ static int change_alone(const struct qcow_which *which,
 
 /**
  * struct change_size - a resize
- * @base: for qcow_change_run()
+ * @base: for qcow_job_run()
  * @ops: how jobs/resize.c shows the new size
  * @pause: the device's queue
  * @dev: the device
@@ -234,9 +231,9 @@ static int change_alone(const struct qcow_which *which,
  * @msg: says why it failed, or warns after a success
  */
 struct change_size {
-	struct qcow_change base;
+	struct qcow_job base;
 	struct qcow_resize_ops ops;
-	struct qcow_change_pause pause;
+	struct qcow_job_pause pause;
 	struct qcow_device *dev;
 	u64 bytes;
 	u32 flags;
@@ -250,10 +247,10 @@ struct change_size {
 static void size_show_less(struct change_size *c, sector_t sectors)
 {
 	struct qcow_device *dev = c->dev;
-	unsigned int flags = qcow_change_freeze(dev);
+	unsigned int flags = qcow_job_freeze(dev);
 
 	WRITE_ONCE(dev->target.sectors, sectors);
-	qcow_change_unfreeze(dev, flags);
+	qcow_job_unfreeze(dev, flags);
 	set_capacity_and_notify(dev->disk, sectors);
 }
 
@@ -341,15 +338,15 @@ static int resize_check(const struct qcow_device *dev, u64 bytes, bool max,
 	return resize_check_size(dev, bytes, max, msg);
 }
 
-static int resize_run(struct qcow_device *dev, struct qcow_change *base)
+static int resize_run(struct qcow_device *dev, struct qcow_job *base)
 {
 	struct change_size *c = container_of(base, struct change_size, base);
-	struct qcow_io like = qcow_change_io(dev);
+	struct qcow_io like = qcow_job_io(dev);
 	u64 before = dev->target.image->size;
 	int err = 0;
 
 	c->dev = dev;
-	qcow_change_pause_init(&c->pause, dev);
+	qcow_job_pause_init(&c->pause, dev);
 	c->ops.pause = &c->pause.base;
 	if (c->flags & QCOW_RESIZE_MAX)
 		err = qcow_resize_max(dev->target.image, &c->bytes, c->msg);
@@ -367,7 +364,7 @@ static int resize_run(struct qcow_device *dev, struct qcow_change *base)
 }
 
 /**
- * qcow_change_size() - give a device and its image another size
+ * qcow_job_size() - give a device and its image another size
  * @which: the device
  * @bytes: the size; with QCOW_RESIZE_MAX, 0
  * @flags: QCOW_RESIZE_*
@@ -381,8 +378,8 @@ static int resize_run(struct qcow_device *dev, struct qcow_change *base)
  * smaller, and QCOW_RESIZE_FORCE is not set; -EINTR: a signal ended it, and @msg gives
  * the disk's size; or another error.
  */
-int qcow_change_size(const struct qcow_which *which, u64 bytes, u32 flags,
-		     struct qcow_msg *msg)
+int qcow_job_size(const struct qcow_which *which, u64 bytes, u32 flags,
+		  struct qcow_msg *msg)
 {
 	struct change_size c = {
 		.base = { .run = resize_run, .any_signal = true },
@@ -407,14 +404,14 @@ static int stream_drop_backing(struct qcow_device *dev)
 	err = qcow_stream_cut_loose(img);
 	if (err)
 		return err;
-	flags = qcow_change_freeze(dev);
+	flags = qcow_job_freeze(dev);
 	spin_lock(&dev->chain_lock);
 	backing = img->backing;
 	img->backing = NULL;
 	img->wants_backing = false;
 	dev->depth = 1;
 	spin_unlock(&dev->chain_lock);
-	qcow_change_unfreeze(dev, flags);
+	qcow_job_unfreeze(dev, flags);
 	/* The last work items may still be returning from their function. */
 	flush_workqueue(dev->target.wq);
 	flush_workqueue(dev->target.comp_wq);
@@ -423,18 +420,18 @@ static int stream_drop_backing(struct qcow_device *dev)
 }
 
 struct change_stream {
-	struct qcow_change base;
+	struct qcow_job base;
 	u64 bytes;
 	u64 *done;
 	u64 *total;
 	struct qcow_msg *msg;
 };
 
-static int stream_run(struct qcow_device *dev, struct qcow_change *base)
+static int stream_run(struct qcow_device *dev, struct qcow_job *base)
 {
 	struct change_stream *c = container_of(base, struct change_stream, base);
 	struct qcow_image *img = dev->target.image;
-	struct qcow_io like = qcow_change_io(dev);
+	struct qcow_io like = qcow_job_io(dev);
 	int err;
 
 	err = qcow_stream_check(img, c->msg);
@@ -449,7 +446,7 @@ static int stream_run(struct qcow_device *dev, struct qcow_change *base)
 }
 
 /**
- * qcow_change_stream() - copy the data of backing files into the image
+ * qcow_job_stream() - copy the data of backing files into the image
  * @which: the device
  * @bytes: most bytes of the disk to look at
  * @done: out: bytes of the disk that come from no backing file any more
@@ -461,8 +458,8 @@ static int stream_run(struct qcow_device *dev, struct qcow_change *base)
  *
  * Return: 0 or a negative errno; -EINTR: a signal is pending, @done and @total are set.
  */
-int qcow_change_stream(const struct qcow_which *which, u64 bytes, u64 *done,
-		       u64 *total, struct qcow_msg *msg)
+int qcow_job_stream(const struct qcow_which *which, u64 bytes, u64 *done, u64 *total,
+		    struct qcow_msg *msg)
 {
 	struct change_stream c = {
 		.base = { .run = stream_run, .any_signal = true },
@@ -479,7 +476,7 @@ int qcow_change_stream(const struct qcow_which *which, u64 bytes, u64 *done,
 
 /**
  * struct change_snapshot - a snapshot operation
- * @base: for qcow_change_run()
+ * @base: for qcow_job_run()
  * @apply: keeps openers away and freezes the queue while a snapshot is applied
  * @queue: freezes the queue only
  * @dev: the device
@@ -488,12 +485,12 @@ int qcow_change_stream(const struct qcow_which *which, u64 bytes, u64 *done,
  * @msg: says why it failed
  */
 struct change_snapshot {
-	struct qcow_change base;
+	struct qcow_job base;
 	struct qcow_pause apply;
-	struct qcow_change_pause queue;
+	struct qcow_job_pause queue;
 	struct qcow_device *dev;
 	u32 op;
-	struct qcow_snap_request *req;
+	struct qcow_snapshot_request *req;
 	struct qcow_msg *msg;
 };
 
@@ -573,22 +570,22 @@ static int snapshot_apply(struct change_snapshot *c)
 	if (qcow_bitmap_present(dev->target.image))
 		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot track the changes of a snapshot; remove them first");
 	c->req->pause = &c->apply;
-	return qcow_snap_apply(dev->target.image, c->req, c->msg);
+	return qcow_snapshot_apply(dev->target.image, c->req, c->msg);
 }
 
-static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
+static int snapshot_run(struct qcow_device *dev, struct qcow_job *base)
 {
 	struct change_snapshot *c = container_of(base, struct change_snapshot,
 						 base);
 
 	c->dev = dev;
-	qcow_change_pause_init(&c->queue, dev);
+	qcow_job_pause_init(&c->queue, dev);
 	c->req->pause = &c->queue.base;
 	switch (c->op) {
 	case QCOW_SNAPSHOT_CREATE:
-		return qcow_snap_create(dev->target.image, c->req, c->msg);
+		return qcow_snapshot_create(dev->target.image, c->req, c->msg);
 	case QCOW_SNAPSHOT_DELETE:
-		return qcow_snap_delete(dev->target.image, c->req, c->msg);
+		return qcow_snapshot_delete(dev->target.image, c->req, c->msg);
 	case QCOW_SNAPSHOT_APPLY:
 		return snapshot_apply(c);
 	}
@@ -596,7 +593,7 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
 }
 
 /**
- * qcow_change_snapshot() - make, delete or apply a snapshot
+ * qcow_job_snapshot() - make, delete or apply a snapshot
  * @which: the device
  * @op: &enum qcow_snapshot_op
  * @req: argument, except @req->pause, and result
@@ -607,8 +604,8 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_change *base)
  * Return: 0; -ENODEV: there is no such device; -EBUSY: apply, and the device is open;
  * -EINTR: apply, a signal ended it, and the disk is unchanged; or another error.
  */
-int qcow_change_snapshot(const struct qcow_which *which, u32 op,
-			 struct qcow_snap_request *req, struct qcow_msg *msg)
+int qcow_job_snapshot(const struct qcow_which *which, u32 op,
+		      struct qcow_snapshot_request *req, struct qcow_msg *msg)
 {
 	struct change_snapshot c = {
 		.base = { .run = snapshot_run, .any_signal = op == QCOW_SNAPSHOT_APPLY },
@@ -621,13 +618,13 @@ int qcow_change_snapshot(const struct qcow_which *which, u32 op,
 	return change_alone(which, &c.base, msg);
 }
 
-int qcow_change_init(void)
+int qcow_job_init(void)
 {
-	change_wq = alloc_workqueue("qcow_change", WQ_UNBOUND, 0);
-	return change_wq ? 0 : -ENOMEM;
+	job_wq = alloc_workqueue("qcow_change", WQ_UNBOUND, 0);
+	return job_wq ? 0 : -ENOMEM;
 }
 
-void qcow_change_exit(void)
+void qcow_job_exit(void)
 {
-	destroy_workqueue(change_wq);
+	destroy_workqueue(job_wq);
 }

@@ -9,10 +9,10 @@
 
 #include <asm/unaligned.h>
 
-#include "jobs/merge.h"
+#include "jobs/commit.h"
 #include "meta/alloc.h"
 #include "meta/bitmap.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/image.h"
 #include "meta/reclaim.h"
 #include "meta/release.h"
@@ -29,7 +29,7 @@
 #define SIZE_AT		24
 
 /**
- * struct merge_case - an image over another one
+ * struct commit_case - an image over another one
  * @w: the upper one; first
  * @rnd: where it all comes from
  * @log: of the lower one
@@ -48,7 +48,7 @@
  * @looks: how often the disk was read
  * @wrong: it did not read as it should
  */
-struct merge_case {
+struct commit_case {
 	struct writer w;
 	struct rnd_state rnd;
 	struct memlog *log;
@@ -57,7 +57,7 @@ struct merge_case {
 	const u8 *data;
 	u64 size;
 	u8 sector[SECTOR];
-	struct qcow_merge *m;
+	struct qcow_commit *m;
 	bool started;
 	u32 retries;
 	struct qcow_pause pause;
@@ -68,14 +68,14 @@ struct merge_case {
 	bool wrong;
 };
 
-static struct builder_image *below(struct merge_case *c)
+static struct builder_image *below(struct commit_case *c)
 {
 	return &c->w.base.c->img[1];
 }
 
 /* --- What is in the lower image --- */
 
-static const u8 *sector_at(struct merge_case *c, u64 at)
+static const u8 *sector_at(struct commit_case *c, u64 at)
 {
 	memset(c->sector, 0, SECTOR);
 	if (at < c->size)
@@ -85,7 +85,7 @@ static const u8 *sector_at(struct merge_case *c, u64 at)
 
 static const u8 *under(struct writer *w, u64 pos)
 {
-	struct merge_case *c = container_of(w, struct merge_case, w);
+	struct commit_case *c = container_of(w, struct commit_case, w);
 	const struct builder_image *next = &w->base.c->img[2];
 	u64 at = 0;
 
@@ -109,7 +109,7 @@ static const u8 *under(struct writer *w, u64 pos)
 }
 
 /* Both images, after a cut or at the end. */
-static const char *check_both(struct merge_case *c, const void *top, u64 top_size,
+static const char *check_both(struct commit_case *c, const void *top, u64 top_size,
 			      const void *low, u64 low_size, u32 when)
 {
 	c->data = low;
@@ -119,7 +119,7 @@ static const char *check_both(struct merge_case *c, const void *top, u64 top_siz
 	return writer_check(&c->w, top, top_size, when);
 }
 
-static const char *check_closed(struct merge_case *c)
+static const char *check_closed(struct commit_case *c)
 {
 	struct memfile *top = writer_top(&c->w)->m, *low = below(c)->m;
 
@@ -127,7 +127,7 @@ static const char *check_closed(struct merge_case *c)
 			  memfile_size(low), WRITER_NEVER);
 }
 
-static const char *check_cut(struct merge_case *c, u32 when, u32 kind)
+static const char *check_cut(struct commit_case *c, u32 when, u32 kind)
 {
 	struct memlog_disk *top = &c->w.disk, *low = &c->disk;
 
@@ -137,7 +137,7 @@ static const char *check_cut(struct merge_case *c, u32 when, u32 kind)
 			  min(low->size, low->capacity), when);
 }
 
-static void start_cuts(struct merge_case *c)
+static void start_cuts(struct commit_case *c)
 {
 	const struct builder_image *top = writer_top(&c->w), *low = below(c);
 
@@ -148,7 +148,7 @@ static void start_cuts(struct merge_case *c)
 /* --- Set-up --- */
 
 /* Of so many images; the first two are logged. */
-static void build_specs(struct kunit *test, struct merge_case *c,
+static void build_specs(struct kunit *test, struct commit_case *c,
 			const struct builder_spec *specs, u32 nr)
 {
 	struct writer *w = &c->w;
@@ -166,7 +166,7 @@ static void build_specs(struct kunit *test, struct merge_case *c,
 					below(c)->spec.cluster_bits) + 1), 0);
 }
 
-static void build(struct kunit *test, struct merge_case *c)
+static void build(struct kunit *test, struct commit_case *c)
 {
 	struct builder_spec specs[3];
 	u32 nr = 2;
@@ -183,11 +183,11 @@ static void build(struct kunit *test, struct merge_case *c)
 	build_specs(test, c, specs, nr);
 }
 
-static void tear_down(struct merge_case *c)
+static void tear_down(struct commit_case *c)
 {
 	if (c->m && c->w.img)
-		qcow_merge_end(c->m);
-	qcow_merge_free(c->m);
+		qcow_commit_end(c->m);
+	qcow_commit_free(c->m);
 	c->m = NULL;
 	writer_close(&c->w);
 	memlog_disk_free(&c->disk);
@@ -199,25 +199,25 @@ static void tear_down(struct merge_case *c)
 
 /* --- The merge --- */
 
-static struct qcow_io like(const struct merge_case *c)
+static struct qcow_io like(const struct commit_case *c)
 {
-	return (struct qcow_io) {
+	return (struct qcow_io){
 		.image = c->w.img,
 		.wq = qtest_wq,
 		.write_wq = qtest_write_wq,
-		.parts = c->w.base.r->parts,
+		.subreqs = c->w.base.r->subreqs,
 	};
 }
 
 /* As a device does it. */
-static int swap_below(struct merge_case *c, bool writable)
+static int swap_below(struct commit_case *c, bool writable)
 {
 	struct qcow_params params = c->w.base.r->params;
 	struct qcow_image *img;
 	int err;
 
 	if (!writable) {
-		err = qcow_merge_flush(c->m, c->started, &c->w.base.msg);
+		err = qcow_commit_flush(c->m, c->started, &c->w.base.msg);
 		if (err)
 			return err;
 	}
@@ -227,14 +227,14 @@ static int swap_below(struct merge_case *c, bool writable)
 	if (IS_ERR(img))
 		return PTR_ERR(img);
 	if (c->m)
-		qcow_merge_end(c->m);
+		qcow_commit_end(c->m);
 	qtest_flush();
 	return qcow_image_close_replaced(qcow_image_swap_backing(c->w.img, img), img);
 }
 
 static int above_stop(struct qcow_pause *p)
 {
-	struct merge_case *c = container_of(p, struct merge_case, pause);
+	struct commit_case *c = container_of(p, struct commit_case, pause);
 
 	c->stopped = c->log->nr;
 	return 0;
@@ -242,7 +242,7 @@ static int above_stop(struct qcow_pause *p)
 
 static void above_go(struct qcow_pause *p)
 {
-	struct merge_case *c = container_of(p, struct merge_case, pause);
+	struct commit_case *c = container_of(p, struct commit_case, pause);
 
 	c->waited += c->log->nr - c->stopped;
 	if (!c->look)
@@ -251,47 +251,47 @@ static void above_go(struct qcow_pause *p)
 	c->wrong |= writer_read_back(&c->w);
 }
 
-static int start(struct merge_case *c)
+static int start(struct commit_case *c)
 {
 	struct qcow_io io = like(c);
 
 	c->pause = (struct qcow_pause) { .stop = above_stop, .go = above_go };
-	return qcow_merge_start(c->m, &io, &c->pause, &c->w.base.msg);
+	return qcow_commit_begin_copy(c->m, &io, &c->pause, &c->w.base.msg);
 }
 
 /* @bits: log2 of the bytes that are copied in one piece */
-static int begin_by(struct merge_case *c, u32 bits)
+static int begin_by(struct commit_case *c, u32 bits)
 {
 	int err;
 
 	err = swap_below(c, true);
 	if (err)
 		return err;
-	c->m = qcow_merge_create(c->w.img, bits);
+	c->m = qcow_commit_create(c->w.img, bits);
 	if (!c->m)
 		return -ENOMEM;
-	qcow_merge_begin(c->m);
+	qcow_commit_begin(c->m);
 	err = start(c);
 	c->started = !err;
 	return err;
 }
 
-static int begin(struct merge_case *c)
+static int begin(struct commit_case *c)
 {
 	return begin_by(c, 9 + qtest_below(&c->rnd, 8));
 }
 
-static int end(struct merge_case *c)
+static int end(struct commit_case *c)
 {
 	int err = swap_below(c, false);
 
-	qcow_merge_free(c->m);
+	qcow_commit_free(c->m);
 	c->m = NULL;
 	return err;
 }
 
 /* A write, zeros or a discard, which may still be under way. */
-static void submit(struct merge_case *c, u32 slot)
+static void submit(struct commit_case *c, u32 slot)
 {
 	struct writer *w = &c->w;
 	u32 sectors = w->img->size / SECTOR, pos, len;
@@ -307,15 +307,15 @@ static void submit(struct merge_case *c, u32 slot)
 }
 
 /* Some of the merge, with a write at the same time. */
-static int step(struct merge_case *c, bool writes)
+static int step(struct commit_case *c, bool writes)
 {
 	struct qcow_io io = like(c);
 	int err, verdict = 0;
 
 	if (writes)
 		submit(c, 0);
-	err = qcow_merge_some(c->m, &io, 1 + qtest_below(&c->rnd, io.image->size),
-			      &c->w.base.msg);
+	err = qcow_commit_some(c->m, &io, 1 + qtest_below(&c->rnd, io.image->size),
+			       &c->w.base.msg);
 	if (writes)
 		verdict = writer_wait(&c->w, 0);
 	if (writes && !verdict && qtest_one_in(&c->rnd, 4))
@@ -323,7 +323,7 @@ static int step(struct merge_case *c, bool writes)
 	return err ?: verdict;
 }
 
-static int merge(struct merge_case *c, bool writes)
+static int commit(struct commit_case *c, bool writes)
 {
 	struct qcow_io io = like(c);
 	int err = 0;
@@ -332,15 +332,15 @@ static int merge(struct merge_case *c, bool writes)
 		err = step(c, writes && qtest_one_in(&c->rnd, 2));
 	qtest_flush();
 	if (!err)
-		err = qcow_merge_finish(c->m, &io, &c->w.base.msg);
+		err = qcow_commit_finish(c->m, &io, &c->w.base.msg);
 	if (!err)
-		qcow_merge_release(c->m);
+		qcow_commit_release(c->m);
 	return err;
 }
 
 /* --- Power cuts --- */
 
-static u32 cut_power(struct kunit *test, struct merge_case *c, u32 seed)
+static u32 cut_power(struct kunit *test, struct commit_case *c, u32 seed)
 {
 	u32 last = c->w.log->clock + 1, when, kind, n = 0;
 	const char *fault;
@@ -369,9 +369,9 @@ static bool is_empty(const struct qcow_image *img)
 	return true;
 }
 
-static u32 merge_one(struct kunit *test, u32 seed)
+static u32 commit_one(struct kunit *test, u32 seed)
 {
-	struct merge_case *c = test->priv;
+	struct commit_case *c = test->priv;
 	struct memfile_mode mode;
 	const char *fault;
 	u32 n;
@@ -383,7 +383,7 @@ static u32 merge_one(struct kunit *test, u32 seed)
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(&c->w), 0, "image %u: %s", seed,
 			    c->w.base.msg.text);
 	KUNIT_EXPECT_EQ_MSG(test, begin(c), 0, "image %u: %s", seed, c->w.base.msg.text);
-	KUNIT_EXPECT_EQ_MSG(test, merge(c, true), 0, "image %u: %s", seed,
+	KUNIT_EXPECT_EQ_MSG(test, commit(c, true), 0, "image %u: %s", seed,
 			    c->w.base.msg.text);
 	KUNIT_EXPECT_TRUE(test, is_empty(c->w.img));
 	submit(c, 0);
@@ -405,19 +405,19 @@ static u32 merge_one(struct kunit *test, u32 seed)
 	return n;
 }
 
-static void merge_cut(struct kunit *test)
+static void commit_cut(struct kunit *test)
 {
 	u32 seed, n = 0;
 
 	for (seed = 0; seed < LOADS; seed++)
-		n += merge_one(test, seed);
+		n += commit_one(test, seed);
 	kunit_info(test, "%u cuts (seed %lu)\n", n, qtest_seed);
 	KUNIT_EXPECT_GT(test, n, LOADS * 50);
 }
 
 /* --- Operations that fail --- */
 
-static bool given_up(const struct merge_case *c)
+static bool given_up(const struct commit_case *c)
 {
 	const struct qcow_image *img = c->w.img;
 
@@ -425,7 +425,7 @@ static bool given_up(const struct merge_case *c)
 }
 
 /* All of it, again and again while it fails but may be tried again. */
-static int merge_with_faults(struct merge_case *c)
+static int commit_with_faults(struct commit_case *c)
 {
 	u32 tries;
 	int err = 0;
@@ -434,7 +434,7 @@ static int merge_with_faults(struct merge_case *c)
 		if (!c->m)
 			err = begin(c);
 		if (!err)
-			err = merge(c, false);
+			err = commit(c, false);
 		if (!err)
 			return 0;
 		c->retries++;
@@ -452,7 +452,7 @@ static int merge_with_faults(struct merge_case *c)
 }
 
 /* Return: whether there was such an operation. */
-static bool fail_nth(struct kunit *test, struct merge_case *c, u32 seed, u32 image,
+static bool fail_nth(struct kunit *test, struct commit_case *c, u32 seed, u32 image,
 		     u32 ops, int error, u32 nth)
 {
 	struct memfile_mode mode = { };
@@ -471,7 +471,7 @@ static bool fail_nth(struct kunit *test, struct merge_case *c, u32 seed, u32 ima
 	mode.fail_at = nth;
 	mode.error = error;
 	memfile_set_mode(m, &mode);
-	err = merge_with_faults(c);
+	err = commit_with_faults(c);
 	injected = atomic_read(&m->injected);
 	mode.fail_at = 0;
 	memfile_set_mode(m, &mode);
@@ -491,7 +491,7 @@ static bool fail_nth(struct kunit *test, struct merge_case *c, u32 seed, u32 ima
 	return injected;
 }
 
-static void merge_fault(struct kunit *test)
+static void commit_fault(struct kunit *test)
 {
 	static const u32 ops[] = {
 		MEMFILE_READ, MEMFILE_WRITE, MEMFILE_SYNC, MEMFILE_FALLOC, MEMFILE_SIZE,
@@ -516,7 +516,7 @@ static void merge_fault(struct kunit *test)
 #define LITTLE		(8U << 20)
 
 /* A disk with nothing in it, but much of that. */
-static void build_large(struct kunit *test, struct merge_case *c)
+static void build_large(struct kunit *test, struct commit_case *c)
 {
 	struct builder_spec specs[2] = {
 		{
@@ -533,27 +533,27 @@ static void build_large(struct kunit *test, struct merge_case *c)
 	KUNIT_ASSERT_NOT_NULL(test, c->log);
 	KUNIT_ASSERT_EQ(test, writer_open(&c->w), 0);
 	KUNIT_ASSERT_EQ(test, swap_below(c, true), 0);
-	c->m = qcow_merge_create(c->w.img, QCOW_MERGE_SHIFT);
+	c->m = qcow_commit_create(c->w.img, QCOW_COMMIT_SHIFT);
 	KUNIT_ASSERT_NOT_NULL(test, c->m);
-	qcow_merge_begin(c->m);
+	qcow_commit_begin(c->m);
 }
 
 /* One step, after which all of the disk is written again, perhaps. */
-static int press_step(struct merge_case *c, bool writes)
+static int press_step(struct commit_case *c, bool writes)
 {
 	struct qcow_io io = like(c);
 	int err;
 
-	err = qcow_merge_some(c->m, &io, c->m->press ?: LARGE / 4, &c->w.base.msg);
+	err = qcow_commit_some(c->m, &io, c->m->press ?: LARGE / 4, &c->w.base.msg);
 	if (writes)
 		qcow_bitmap_mark(c->w.img, 0, LARGE);
 	return err;
 }
 
 /* Requests are held up for a step at a time, and never for all that is left. */
-static void merge_press(struct kunit *test)
+static void commit_press(struct kunit *test)
 {
-	struct merge_case *c = test->priv;
+	struct commit_case *c = test->priv;
 	struct qcow_io io = { };
 	u32 i;
 
@@ -567,19 +567,19 @@ static void merge_press(struct kunit *test)
 	KUNIT_EXPECT_GT(test, c->m->press, LITTLE);
 	while (!c->m->last)
 		KUNIT_ASSERT_EQ(test, press_step(c, false), 0);
-	KUNIT_EXPECT_LE(test, qcow_merge_left(c->m), LITTLE);
+	KUNIT_EXPECT_LE(test, qcow_commit_left(c->m), LITTLE);
 	/* Somebody let go, and comes back when all was written again. */
 	qcow_bitmap_mark(c->w.img, 0, LARGE);
-	KUNIT_EXPECT_EQ(test, qcow_merge_finish(c->m, &io, &c->w.base.msg), 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &io, &c->w.base.msg), 0);
 	KUNIT_EXPECT_FALSE(test, c->m->last);
 	KUNIT_EXPECT_FALSE(test, c->m->done);
 	tear_down(c);
 }
 
 /* Also what is done while nobody uses the disk can be ended. */
-static void merge_interrupted(struct kunit *test)
+static void commit_interrupted(struct kunit *test)
 {
-	struct merge_case *c = test->priv;
+	struct commit_case *c = test->priv;
 	struct qcow_io io = { };
 	u64 size;
 
@@ -592,13 +592,13 @@ static void merge_interrupted(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, press_step(c, false), 0);
 	qcow_bitmap_mark(c->w.img, 0, LITTLE);
 	set_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
-	KUNIT_EXPECT_EQ(test, qcow_merge_finish(c->m, &io, &c->w.base.msg), -EINTR);
+	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &io, &c->w.base.msg), -EINTR);
 	KUNIT_EXPECT_FALSE(test, c->m->done);
 	KUNIT_EXPECT_FALSE(test, is_empty(c->w.img));
 	clear_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
-	KUNIT_EXPECT_EQ(test, qcow_merge_finish(c->m, &io, &c->w.base.msg), 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &io, &c->w.base.msg), 0);
 	KUNIT_EXPECT_TRUE(test, c->m->done);
-	qcow_merge_release(c->m);
+	qcow_commit_release(c->m);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
 	/* It was grown ahead, and cut off when it was closed: that is no damage. */
 	size = memfile_size(below(c)->m);
@@ -616,7 +616,7 @@ static void merge_interrupted(struct kunit *test)
 #define SMALL		(20 * SECTOR)
 
 /* The image at the bottom has data behind the end of the smaller one in the middle. */
-static void build_smaller(struct kunit *test, struct merge_case *c)
+static void build_smaller(struct kunit *test, struct commit_case *c)
 {
 	struct builder_spec specs[3] = {
 		{
@@ -638,9 +638,9 @@ static void build_smaller(struct kunit *test, struct merge_case *c)
 	below(c)->m->log = c->log;
 	KUNIT_ASSERT_EQ(test, writer_open(&c->w), 0);
 	KUNIT_ASSERT_EQ(test, swap_below(c, true), 0);
-	c->m = qcow_merge_create(c->w.img, QCOW_MERGE_SHIFT);
+	c->m = qcow_commit_create(c->w.img, QCOW_COMMIT_SHIFT);
 	KUNIT_ASSERT_NOT_NULL(test, c->m);
-	qcow_merge_begin(c->m);
+	qcow_commit_begin(c->m);
 	c->look = true;
 }
 
@@ -648,9 +648,9 @@ static void build_smaller(struct kunit *test, struct merge_case *c)
  * The disk reads the same all the time, its requests wait for memory alone, and whoever
  * asked for it can end it.
  */
-static void merge_grow(struct kunit *test)
+static void commit_grow(struct kunit *test)
 {
-	struct merge_case *c = test->priv;
+	struct commit_case *c = test->priv;
 
 	build_smaller(test, c);
 	set_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
@@ -668,14 +668,14 @@ static void merge_grow(struct kunit *test)
 	tear_down(c);
 }
 
-static int merge_test_init(struct kunit *test)
+static int commit_test_init(struct kunit *test)
 {
-	return writer_fixture_init(test, sizeof(struct merge_case));
+	return writer_fixture_init(test, sizeof(struct commit_case));
 }
 
-static void merge_test_exit(struct kunit *test)
+static void commit_test_exit(struct kunit *test)
 {
-	struct merge_case *c = test->priv;
+	struct commit_case *c = test->priv;
 
 	if (c && c->log)
 		tear_down(c);
@@ -686,7 +686,7 @@ static void merge_test_exit(struct kunit *test)
  * The backing file has no space, but for what its commits made free and nobody has
  * given back yet.
  */
-static void merge_reclaims(struct kunit *test)
+static void commit_reclaims(struct kunit *test)
 {
 	struct builder_spec spec = {
 		.version = 3,
@@ -696,7 +696,7 @@ static void merge_reclaims(struct kunit *test)
 		.order = 4,
 		.room = 256 << 10,
 	}, specs[2] = { spec, spec };
-	struct merge_case *c = test->priv;
+	struct commit_case *c = test->priv;
 	struct qcow_alloc *a;
 	const char *fault;
 	u32 got, i, n = 0;
@@ -731,8 +731,9 @@ static void merge_reclaims(struct kunit *test)
 	io = like(c);
 	a = c->w.img->backing->alloc;
 	qcow_reclaim_stop(a);
-	KUNIT_EXPECT_EQ(test, qcow_merge_some(c->m, &io, 32 * SECTOR, &c->w.base.msg), 0);
-	KUNIT_EXPECT_EQ(test, qcow_commit(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit_some(c->m, &io, 32 * SECTOR, &c->w.base.msg),
+			0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	qcow_alloc_return_pool(a);
 	a->search.limit = memfile_size(below(c)->m) / SECTOR;
 	do {
@@ -740,7 +741,7 @@ static void merge_reclaims(struct kunit *test)
 	} while (!err);
 	KUNIT_EXPECT_EQ(test, err, -ENOSPC);
 	KUNIT_EXPECT_TRUE(test, qcow_release_pending(a));
-	KUNIT_EXPECT_EQ_MSG(test, merge(c, false), 0, "%s", c->w.base.msg.text);
+	KUNIT_EXPECT_EQ_MSG(test, commit(c, false), 0, "%s", c->w.base.msg.text);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
 	KUNIT_EXPECT_EQ(test, end(c), 0);
 	writer_close(&c->w);
@@ -749,21 +750,19 @@ static void merge_reclaims(struct kunit *test)
 	tear_down(c);
 }
 
-static struct kunit_case merge_test_cases[] = {
-	KUNIT_CASE(merge_cut),
-	KUNIT_CASE(merge_fault),
-	KUNIT_CASE(merge_press),
-	KUNIT_CASE(merge_interrupted),
-	KUNIT_CASE(merge_reclaims),
-	KUNIT_CASE(merge_grow),
-	{ }
+static struct kunit_case commit_test_cases[] = { KUNIT_CASE(commit_cut),
+						 KUNIT_CASE(commit_fault),
+						 KUNIT_CASE(commit_press),
+						 KUNIT_CASE(commit_interrupted),
+						 KUNIT_CASE(commit_reclaims),
+						 KUNIT_CASE(commit_grow),
+						 {} };
+
+static struct kunit_suite commit_suite = {
+	.name = "qcow_commit",
+	.init = commit_test_init,
+	.exit = commit_test_exit,
+	.test_cases = commit_test_cases,
 };
 
-static struct kunit_suite merge_suite = {
-	.name = "qcow_merge",
-	.init = merge_test_init,
-	.exit = merge_test_exit,
-	.test_cases = merge_test_cases,
-};
-
-kunit_test_suite(merge_suite);
+kunit_test_suite(commit_suite);

@@ -11,22 +11,22 @@
 #include <linux/slab.h>
 
 #include "meta/alloc.h"
-#include "meta/commit.h"
+#include "meta/flush.h"
 #include "meta/release.h"
-#include "meta/snap_table.h"
+#include "meta/snapshot_table.h"
 #include "meta/snapshot.h"
 
 /**
- * qcow_snap_table_load() - read the snapshot table
+ * qcow_snapshot_table_load() - read the snapshot table
  * @a: of the image
- * @t: the result, to be given to qcow_snap_table_free()
+ * @t: the result, to be given to qcow_snapshot_table_free()
  *
  * Context: may sleep.
  *
  * Return: 0; -ESTALE: somebody else has changed it since it was known; or another
  * error.
  */
-int qcow_snap_table_load(struct qcow_alloc *a, struct qcow_snap_table *t)
+int qcow_snapshot_table_load(struct qcow_alloc *a, struct qcow_snapshot_table *t)
 {
 	int err;
 
@@ -42,15 +42,14 @@ int qcow_snap_table_load(struct qcow_alloc *a, struct qcow_snap_table *t)
 	return err;
 }
 
-void qcow_snap_table_free(struct qcow_snap_table *t)
+void qcow_snapshot_table_free(struct qcow_snapshot_table *t)
 {
 	kvfree(t->buf);
 	t->buf = NULL;
 }
 
-static int table_entry(const struct qcow_alloc *a,
-		       const struct qcow_snap_table *t, u64 at,
-		       struct qcow_snapshot *s)
+static int table_entry(const struct qcow_alloc *a, const struct qcow_snapshot_table *t,
+		       u64 at, struct qcow_snapshot *s)
 {
 	struct {
 		struct qcow_disk_snapshot fixed;
@@ -73,7 +72,7 @@ static bool name_is(const u8 *bytes, u32 len, const char *name)
 }
 
 /**
- * qcow_snap_table_find() - look a snapshot up
+ * qcow_snapshot_table_find() - look a snapshot up
  * @a: of the image
  * @t: its table
  * @name: id or name; an id goes first
@@ -81,9 +80,9 @@ static bool name_is(const u8 *bytes, u32 len, const char *name)
  *
  * Return: 0; -ENOENT: there is none; -EUCLEAN: the table is damaged.
  */
-int qcow_snap_table_find(const struct qcow_alloc *a,
-			 const struct qcow_snap_table *t, const char *name,
-			 struct qcow_snap_entry *found)
+int qcow_snapshot_table_find(const struct qcow_alloc *a,
+			     const struct qcow_snapshot_table *t, const char *name,
+			     struct qcow_snapshot_entry *found)
 {
 	struct qcow_snapshot s;
 	const u8 *id;
@@ -123,7 +122,7 @@ static u64 id_number(const u8 *id, u32 len)
 }
 
 /**
- * qcow_snap_table_new_id() - the id of the next snapshot, as QEMU chooses it
+ * qcow_snapshot_table_new_id() - the id of the next snapshot, as QEMU chooses it
  * @a: of the image
  * @t: its table
  * @id: the result
@@ -131,8 +130,8 @@ static u64 id_number(const u8 *id, u32 len)
  *
  * Return: 0; -EUCLEAN: the table is damaged; -EOVERFLOW: there are no more.
  */
-int qcow_snap_table_new_id(const struct qcow_alloc *a,
-			   const struct qcow_snap_table *t, char *id, size_t len)
+int qcow_snapshot_table_new_id(const struct qcow_alloc *a,
+			       const struct qcow_snapshot_table *t, char *id, size_t len)
 {
 	struct qcow_snapshot s;
 	u64 max = 0, at = 0;
@@ -152,7 +151,7 @@ int qcow_snap_table_new_id(const struct qcow_alloc *a,
 }
 
 /**
- * qcow_snap_table_add() - add an entry in memory
+ * qcow_snapshot_table_add() - add an entry in memory
  * @t: the table
  * @s: id_len and name_len fit @id and @name
  * @id: its id
@@ -162,8 +161,8 @@ int qcow_snap_table_new_id(const struct qcow_alloc *a,
  *
  * Return: 0; -EMLINK: there are as many as there can be; -ENOMEM.
  */
-int qcow_snap_table_add(struct qcow_snap_table *t, const struct qcow_snapshot *s,
-			const char *id, const char *name)
+int qcow_snapshot_table_add(struct qcow_snapshot_table *t, const struct qcow_snapshot *s,
+			    const char *id, const char *name)
 {
 	u32 bytes = qcow_entry_snapshot_bytes(s);
 	u8 *buf;
@@ -184,12 +183,12 @@ int qcow_snap_table_add(struct qcow_snap_table *t, const struct qcow_snapshot *s
 }
 
 /**
- * qcow_snap_table_remove() - remove an entry in memory
+ * qcow_snapshot_table_remove() - remove an entry in memory
  * @t: the table
  * @e: the entry
  */
-void qcow_snap_table_remove(struct qcow_snap_table *t,
-			    const struct qcow_snap_entry *e)
+void qcow_snapshot_table_remove(struct qcow_snapshot_table *t,
+				const struct qcow_snapshot_entry *e)
 {
 	u8 *to = t->buf + e->at;
 
@@ -208,7 +207,7 @@ static u32 table_clusters(const struct qcow_alloc *a, u64 bytes)
 }
 
 /* An empty table takes no space. */
-static int table_write(struct qcow_alloc *a, const struct qcow_snap_table *t,
+static int table_write(struct qcow_alloc *a, const struct qcow_snapshot_table *t,
 		       u64 *offset)
 {
 	u32 nr = table_clusters(a, t->bytes);
@@ -235,13 +234,12 @@ static int table_set_header(struct qcow_alloc *a, u32 nr, u64 offset)
 		__be64 offset;
 	} __packed fields = { cpu_to_be32(nr), cpu_to_be64(offset) };
 
-	return qcow_commit_header(a, offsetof(struct qcow_disk_header,
-					      nb_snapshots),
-				  &fields, sizeof(fields));
+	return qcow_flush_header(a, offsetof(struct qcow_disk_header, nb_snapshots),
+				 &fields, sizeof(fields));
 }
 
 /**
- * qcow_snap_table_publish() - make it the image's snapshot table
+ * qcow_snapshot_table_publish() - make it the image's snapshot table
  * @a: of the image
  * @t: what its new snapshots lead to is counted, in memory, and written
  *
@@ -252,7 +250,7 @@ static int table_set_header(struct qcow_alloc *a, u32 nr, u64 offset)
  * Return: 0: it is durable, and the old one's space given back; or an error: the
  * old one is the table, unless a->failed is set.
  */
-int qcow_snap_table_publish(struct qcow_alloc *a, const struct qcow_snap_table *t)
+int qcow_snapshot_table_publish(struct qcow_alloc *a, const struct qcow_snapshot_table *t)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
 	u64 offset, old = a->snapshots.offset;
@@ -262,7 +260,7 @@ int qcow_snap_table_publish(struct qcow_alloc *a, const struct qcow_snap_table *
 	err = table_write(a, t, &offset);
 	if (err)
 		return err;
-	err = qcow_commit(a);
+	err = qcow_flush(a);
 	if (!err)
 		err = table_set_header(a, t->nr, offset);
 	if (!err) {

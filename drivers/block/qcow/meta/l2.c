@@ -3,7 +3,7 @@
  * Changing L2 entries, and making L2 tables that are the image's own. Writes, zeros
  * (data/) and resize call it, with their guest clusters locked.
  *
- * All changes are in memory; commit.c makes them durable. After that the clusters of
+ * All changes are in memory; flush.c makes them durable. After that the clusters of
  * old entries are released.
  */
 #include <linux/err.h>
@@ -13,7 +13,7 @@
 #include "file/cache.h"
 #include "file/space.h"
 #include "meta/alloc.h"
-#include "meta/link.h"
+#include "meta/l2.h"
 #include "meta/refcount.h"
 #include "meta/release.h"
 #include "meta/state.h"
@@ -23,10 +23,10 @@
 /* --- L2 tables --- */
 
 /* Host offset of a cluster's L2 entry. */
-static u64 l2_entry_offset(const struct qcow_image *img, u64 l1_entry, u64 pos)
+static u64 l2_entry_offset(const struct qcow_image *img, u64 l1_entry, u64 guest_offset)
 {
 	const struct qcow_layout *lay = &img->layout;
-	u64 l2_index = (pos >> lay->cluster_bits) & ((1ULL << lay->l2_bits) - 1);
+	u64 l2_index = (guest_offset >> lay->cluster_bits) & ((1ULL << lay->l2_bits) - 1);
 
 	return (l1_entry & QCOW_DISK_L1E_OFFSET_MASK) +
 	       (l2_index << lay->entry_bits);
@@ -39,11 +39,12 @@ static u64 slice_covers(const struct qcow_image *img)
 }
 
 /* The slice with a cluster's L2 entry. */
-static struct qcow_slice *l2_slice(struct qcow_image *img, u64 pos)
+static struct qcow_slice *l2_slice(struct qcow_image *img, u64 guest_offset)
 {
-	u64 l1_entry = READ_ONCE(img->l1[pos >> qcow_layout_l1_shift(&img->layout)]);
+	u64 l1_entry =
+		READ_ONCE(img->l1[guest_offset >> qcow_layout_l1_shift(&img->layout)]);
 
-	return qcow_cache_get(img->cache, l2_entry_offset(img, l1_entry, pos));
+	return qcow_cache_get(img->cache, l2_entry_offset(img, l1_entry, guest_offset));
 }
 
 /*
@@ -60,10 +61,10 @@ static void l2_clear_copied(const struct qcow_image *img, __be64 *data)
 }
 
 /*
- * Fill one slice of a new L2 table, which maps the disk from @guest on, from the old
+ * Fill one slice of a new L2 table, which maps the disk from @guest_offset on, from the old
  * one if there is one.
  */
-static int l2_copy_slice(struct qcow_alloc *a, u64 to, u64 from, u64 guest)
+static int l2_copy_slice(struct qcow_alloc *a, u64 to, u64 from, u64 guest_offset)
 {
 	struct qcow_image *img = a->img;
 	struct qcow_cache *cache = img->cache;
@@ -87,21 +88,22 @@ static int l2_copy_slice(struct qcow_alloc *a, u64 to, u64 from, u64 guest)
 		qcow_cache_put(old);
 	if (IS_ERR(new))
 		return PTR_ERR(new);
-	err = qcow_vet_slice(a, new, guest);
+	err = qcow_vet_slice(a, new, guest_offset);
 	qcow_cache_put(new);
 	return err;
 }
 
-static int l2_fill(struct qcow_alloc *a, u64 to, u64 from, u64 guest)
+static int l2_fill(struct qcow_alloc *a, u64 to, u64 from, u64 guest_offset)
 {
 	struct qcow_image *img = a->img;
-	u64 bytes = qcow_layout_l2_bytes(&img->layout), pos;
+	u64 bytes = qcow_layout_l2_bytes(&img->layout), at;
 	int err = 0;
 
-	for (pos = 0; !err && pos < bytes; pos += 1ULL << img->cache->slice_bits)
-		err = l2_copy_slice(a, to + pos, from ? from + pos : 0,
-				    guest + (pos >> img->layout.entry_bits
-					     << img->layout.cluster_bits));
+	for (at = 0; !err && at < bytes; at += 1ULL << img->cache->slice_bits)
+		err = l2_copy_slice(a, to + at, from ? from + at : 0,
+				    guest_offset +
+					    (at >> img->layout.entry_bits
+							   << img->layout.cluster_bits));
 	return err;
 }
 
@@ -185,13 +187,13 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
 }
 
 /* Look for strays in slices whose entries are about to be changed. */
-static int link_vet(struct qcow_alloc *a, u64 pos, u64 len)
+static int l2_vet(struct qcow_alloc *a, u64 guest_offset, u64 len)
 {
-	u64 covers = slice_covers(a->img), at = pos & ~(covers - 1);
+	u64 covers = slice_covers(a->img), at = guest_offset & ~(covers - 1);
 	struct qcow_slice *slice;
 	int err = 0;
 
-	for (; !err && at < pos + len; at += covers) {
+	for (; !err && at < guest_offset + len; at += covers) {
 		slice = l2_slice(a->img, at);
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
@@ -202,9 +204,9 @@ static int link_vet(struct qcow_alloc *a, u64 pos, u64 len)
 }
 
 /**
- * qcow_link_prepare() - make sure that L2 tables exist and are the image's own
+ * qcow_l2_prepare() - make sure that L2 tables exist and are the image's own
  * @a: of the image
- * @pos: guest offset
+ * @guest_offset: guest offset
  * @len: bytes that they have to map, at least 1
  *
  * Looks for strays before any entry is changed.
@@ -215,11 +217,11 @@ static int link_vet(struct qcow_alloc *a, u64 pos, u64 len)
  * Return: 0, -ENOSPC, -ENOMEM, qcow_writeback_refused(), or the error of reading
  * metadata.
  */
-int qcow_link_prepare(struct qcow_alloc *a, u64 pos, u64 len)
+int qcow_l2_prepare(struct qcow_alloc *a, u64 guest_offset, u64 len)
 {
 	const struct qcow_layout *lay = &a->img->layout;
 	u32 shift = qcow_layout_l1_shift(lay);
-	u64 i = pos >> shift, last = (pos + len - 1) >> shift;
+	u64 i = guest_offset >> shift, last = (guest_offset + len - 1) >> shift;
 	int err = qcow_writeback_refused(a);
 
 	for (; !err && i <= last; i++) {
@@ -230,7 +232,7 @@ int qcow_link_prepare(struct qcow_alloc *a, u64 pos, u64 len)
 			err = l2_make(a, i);
 		mutex_unlock(&a->l1.lock);
 	}
-	return err ?: link_vet(a, pos, len);
+	return err ?: l2_vet(a, guest_offset, len);
 }
 
 /* --- L2 entries --- */
@@ -262,15 +264,15 @@ static void entry_set(const struct qcow_image *img, struct qcow_slice *slice,
 }
 
 /* Release the clusters of an entry that was replaced. */
-static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest)
+static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest_offset)
 {
 	const char *fault;
 	u64 first, i;
 	u32 nr;
 
-	if (qcow_entry_clusters(&a->img->layout, raw, guest, &first, &nr,
+	if (qcow_entry_clusters(&a->img->layout, raw, guest_offset, &first, &nr,
 				&fault)) {
-		qcow_image_damaged(a->img, guest, fault);
+		qcow_image_damaged(a->img, guest_offset, fault);
 		return;
 	}
 	if (!nr)
@@ -278,7 +280,7 @@ static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest)
 	for (i = first; i < first + nr; i++) {
 		if (!qcow_register_has(&a->reg, i))
 			continue;
-		qcow_image_damaged(a->img, guest, "guest data lies in metadata");
+		qcow_image_damaged(a->img, guest_offset, "guest data lies in metadata");
 		return;
 	}
 	qcow_release(a, first, nr);
@@ -286,20 +288,20 @@ static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest)
 
 /**
  * struct change - a change of entries
- * @data: the entries get data, at @host; else they read as zeros
+ * @data: the entries get data, at @host_offset; else they read as zeros
  * @hole: the entries become empty
  * @unmap: zeros: release the clusters
- * @host: host offset of the first byte
+ * @host_offset: host offset of the first byte
  */
 struct change {
 	bool data;
 	bool hole;
 	bool unmap;
-	u64 host;
+	u64 host_offset;
 };
 
 static int change_entry(const struct qcow_layout *lay, const struct change *c,
-			struct qcow_l2_entry old, u64 pos, u64 len,
+			struct qcow_l2_entry old, u64 guest_offset, u64 len,
 			struct qcow_l2_entry *new)
 {
 	if (c->hole) {
@@ -307,8 +309,8 @@ static int change_entry(const struct qcow_layout *lay, const struct change *c,
 		return 0;
 	}
 	if (!c->data)
-		return qcow_entry_zero(lay, old, pos, len, c->unmap, new);
-	*new = qcow_entry_data(lay, old, pos, len, c->host);
+		return qcow_entry_zero(lay, old, guest_offset, len, c->unmap, new);
+	*new = qcow_entry_data(lay, old, guest_offset, len, c->host_offset);
 	return 0;
 }
 
@@ -316,16 +318,17 @@ static int change_entry(const struct qcow_layout *lay, const struct change *c,
  * Change the entry of one cluster in its slice. @released: out: the old entry, if the
  * caller has to pass it to entry_release(), or 0. Does not sleep.
  */
-static int link_in_slice(struct qcow_image *img, struct qcow_slice *slice,
-			 const struct change *c, u64 pos, u64 len, u64 *released)
+static int l2_set_in_slice(struct qcow_image *img, struct qcow_slice *slice,
+			   const struct change *c, u64 guest_offset, u64 len,
+			   u64 *released)
 {
-	u32 index = (pos >> img->layout.cluster_bits) & (img->slice_entries - 1);
+	u32 index = (guest_offset >> img->layout.cluster_bits) & (img->slice_entries - 1);
 	struct qcow_l2_entry old, new;
 	int err;
 
 	spin_lock(&img->cache->lock);
 	old = entry_get(img, slice, index);
-	err = change_entry(&img->layout, c, old, pos, len, &new);
+	err = change_entry(&img->layout, c, old, guest_offset, len, &new);
 	if (!err && (old.raw != new.raw || old.bitmap != new.bitmap)) {
 		entry_set(img, slice, index, new);
 		__qcow_cache_dirty(slice);
@@ -338,46 +341,46 @@ static int link_in_slice(struct qcow_image *img, struct qcow_slice *slice,
 }
 
 /* Change the entry of one cluster. */
-static int link_one(struct qcow_alloc *a, const struct change *c, u64 pos,
-		    u64 len)
+static int l2_set_one(struct qcow_alloc *a, const struct change *c, u64 guest_offset,
+		      u64 len)
 {
-	struct qcow_slice *slice = l2_slice(a->img, pos);
+	struct qcow_slice *slice = l2_slice(a->img, guest_offset);
 	u64 released;
 	int err;
 
 	if (IS_ERR(slice))
 		return PTR_ERR(slice);
-	err = link_in_slice(a->img, slice, c, pos, len, &released);
+	err = l2_set_in_slice(a->img, slice, c, guest_offset, len, &released);
 	qcow_cache_put(slice);
 	if (released)
-		entry_release(a, released, pos);
+		entry_release(a, released, guest_offset);
 	return err;
 }
 
-/* Return: bytes done of @len from @pos on; if less than @len, the error in @err. */
-static u64 link_range(struct qcow_alloc *a, struct change *c, u64 pos, u64 len,
-		      int *err)
+/* Return: bytes done of @len from @guest_offset on; if less than @len, the error in @err. */
+static u64 l2_set_range(struct qcow_alloc *a, struct change *c, u64 guest_offset, u64 len,
+			int *err)
 {
 	u32 bits = a->img->layout.cluster_bits;
-	u64 done = 0, n;
+	u64 bytes_done = 0, n;
 
-	for (*err = 0; done < len; done += n, c->host += n) {
-		n = min(len - done, (1ULL << bits) -
-			((pos + done) & ((1ULL << bits) - 1)));
-		*err = link_one(a, c, pos + done, n);
+	for (*err = 0; bytes_done < len; bytes_done += n, c->host_offset += n) {
+		n = min(len - bytes_done, (1ULL << bits) - ((guest_offset + bytes_done) &
+							    ((1ULL << bits) - 1)));
+		*err = l2_set_one(a, c, guest_offset + bytes_done, n);
 		if (*err)
 			break;
 		cond_resched();
 	}
-	return done;
+	return bytes_done;
 }
 
 /**
- * qcow_link_data() - make entries of a piece of the disk lead to its data
+ * qcow_l2_set_data() - make entries of a piece of the disk lead to its data
  * @a: of the image
- * @pos: guest offset, aligned to a grain
- * @len: bytes, whole grains; qcow_link_prepare() was called for them
- * @host: host offset of their data, which is written
+ * @guest_offset: guest offset, aligned to a grain
+ * @len: bytes, whole grains; qcow_l2_prepare() was called for them
+ * @host_offset: host offset of their data, which is written
  * @taken: the host clusters were allocated for it
  *
  * Context: under qcow_inflight_lock(). May sleep.
@@ -385,26 +388,27 @@ static u64 link_range(struct qcow_alloc *a, struct change *c, u64 pos, u64 len,
  * Return: 0, or the error of reading an L2 table: the rest is not linked, and the
  * clusters that were allocated for it are released.
  */
-int qcow_link_data(struct qcow_alloc *a, u64 pos, u64 len, u64 host, bool taken)
+int qcow_l2_set_data(struct qcow_alloc *a, u64 guest_offset, u64 len, u64 host_offset,
+		     bool taken)
 {
-	struct change c = { .data = true, .host = host };
+	struct change c = { .data = true, .host_offset = host_offset };
 	u32 bits = a->img->layout.cluster_bits;
-	u64 done;
+	u64 bytes_done;
 	int err;
 
-	done = link_range(a, &c, pos, len, &err);
+	bytes_done = l2_set_range(a, &c, guest_offset, len, &err);
 	if (err && taken)
-		qcow_release(a, (host + done) >> bits,
-			     ((host + len - 1) >> bits) -
-			     ((host + done) >> bits) + 1);
+		qcow_release(a, (host_offset + bytes_done) >> bits,
+			     ((host_offset + len - 1) >> bits) -
+				     ((host_offset + bytes_done) >> bits) + 1);
 	return err;
 }
 
 /**
- * qcow_link_zero() - make a piece of the disk read as zeros
+ * qcow_l2_set_zero() - make a piece of the disk read as zeros
  * @a: of the image
- * @pos: guest offset, aligned to a cluster, or to a grain
- * @len: bytes, whole clusters or grains; qcow_link_prepare() was called for them
+ * @guest_offset: guest offset, aligned to a cluster, or to a grain
+ * @len: bytes, whole clusters or grains; qcow_l2_prepare() was called for them
  * @unmap: release the clusters
  *
  * Not for a version 2 image that has a backing file.
@@ -414,20 +418,20 @@ int qcow_link_data(struct qcow_alloc *a, u64 pos, u64 len, u64 host, bool taken)
  * Return: 0; -EAGAIN: a part of a compressed cluster has to be written; or the error of
  * reading an L2 table. A part of the range may be done.
  */
-int qcow_link_zero(struct qcow_alloc *a, u64 pos, u64 len, bool unmap)
+int qcow_l2_set_zero(struct qcow_alloc *a, u64 guest_offset, u64 len, bool unmap)
 {
 	struct change c = { .unmap = unmap };
 	int err;
 
-	link_range(a, &c, pos, len, &err);
+	l2_set_range(a, &c, guest_offset, len, &err);
 	return err;
 }
 
 /**
- * qcow_link_hole() - make a piece of the disk a hole
+ * qcow_l2_set_hole() - make a piece of the disk a hole
  * @a: of the image
- * @pos: guest offset, aligned to a cluster
- * @len: bytes, whole clusters; qcow_link_prepare() was called for them
+ * @guest_offset: guest offset, aligned to a cluster
+ * @len: bytes, whole clusters; qcow_l2_prepare() was called for them
  *
  * The backing file shows there.
  *
@@ -435,11 +439,11 @@ int qcow_link_zero(struct qcow_alloc *a, u64 pos, u64 len, bool unmap)
  *
  * Return: 0, or the error of reading an L2 table. A part of the range may be done.
  */
-int qcow_link_hole(struct qcow_alloc *a, u64 pos, u64 len)
+int qcow_l2_set_hole(struct qcow_alloc *a, u64 guest_offset, u64 len)
 {
 	struct change c = { .hole = true };
 	int err;
 
-	link_range(a, &c, pos, len, &err);
+	l2_set_range(a, &c, guest_offset, len, &err);
 	return err;
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * QCOW_IOC_COMMIT: commit into the backing file. Arguments are checked here;
- * change_merge.c does the steps.
+ * change_commit.c does the steps.
  */
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/qcow.h>
 
-#include "dev/change.h"
-#include "dev/change_merge.h"
+#include "dev/job.h"
+#include "dev/job_commit.h"
 #include "dev/ctl_copy.h"
-#include "dev/ctl_merge.h"
+#include "dev/ctl_commit.h"
 #include "meta/image.h"
 
 static bool ctl_takes_file(const struct qcow_ioc_commit *arg)
@@ -34,33 +34,32 @@ static int ctl_check_commit(const struct qcow_ioc_commit *arg)
 }
 
 struct ctl_commit {
-	struct qcow_change base;
+	struct qcow_job base;
 	u32 op;
-	struct qcow_merge_request *req;
+	struct qcow_commit_request *req;
 	struct qcow_msg *msg;
 };
 
-static int ctl_commit_run(struct qcow_device *dev, struct qcow_change *base)
+static int ctl_commit_run(struct qcow_device *dev, struct qcow_job *base)
 {
 	struct ctl_commit *c = container_of(base, struct ctl_commit, base);
 
 	switch (c->op) {
 	case QCOW_COMMIT_OPEN:
-		return qcow_change_merge_open(dev, c->req, c->msg);
+		return qcow_job_commit_open(dev, c->req, c->msg);
 	case QCOW_COMMIT_START:
-		return qcow_change_merge_start(dev, c->req, c->msg);
+		return qcow_job_commit_start(dev, c->req, c->msg);
 	case QCOW_COMMIT_RUN:
-		return qcow_change_merge_run(dev, c->req, c->msg);
+		return qcow_job_commit_run(dev, c->req, c->msg);
 	}
-	return qcow_change_merge_close(dev, c->req, c->msg);
+	return qcow_job_commit_close(dev, c->req, c->msg);
 }
 
-static int ctl_commit_do(const struct file *file,
-			 const struct qcow_ioc_commit *arg,
-			 struct qcow_merge_request *req, struct qcow_msg *msg)
+static int ctl_commit_do(const struct file *file, const struct qcow_ioc_commit *arg,
+			 struct qcow_commit_request *req, struct qcow_msg *msg)
 {
 	struct qcow_which which = { arg->index, arg->diskseq, file };
-	struct qcow_device *dev = qcow_change_hold(&which, msg);
+	struct qcow_device *dev = qcow_job_hold(&which, msg);
 	struct ctl_commit c = {
 		.base = {
 			.run = ctl_commit_run,
@@ -75,15 +74,14 @@ static int ctl_commit_do(const struct file *file,
 
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
-	err = qcow_change_run(dev, &c.base);
-	qcow_change_unhold(dev);
+	err = qcow_job_run(dev, &c.base);
+	qcow_job_unhold(dev);
 	return err;
 }
 
 /* Take references to the files of the argument, and do the step with them. */
-static int ctl_commit_files(const struct file *file,
-			    const struct qcow_ioc_commit *arg,
-			    struct qcow_merge_request *req, struct qcow_msg *msg)
+static int ctl_commit_files(const struct file *file, const struct qcow_ioc_commit *arg,
+			    struct qcow_commit_request *req, struct qcow_msg *msg)
 {
 	struct qcow_source src = { };
 	int err = 0;
@@ -107,7 +105,7 @@ static int ctl_commit_files(const struct file *file,
 long qcow_ctl_commit(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_commit __user *uarg = argp;
-	struct qcow_merge_request req = { };
+	struct qcow_commit_request req = {};
 	struct qcow_ioc_commit arg;
 	struct qcow_msg msg = { };
 	int err;

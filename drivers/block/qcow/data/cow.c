@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Giving written data a place: clusters that are taken for it, or those that its
+ * piece of the disk has without using them.
+ *
+ * Own, write, publish: clusters are taken; the data is written with what
+ * surrounds it in its grains, in one transfer; then it is linked in memory. What
+ * fails on the way leaves the old data where it was. Others that want the same
+ * clusters of the disk wait. No metadata is written here: flush.c does.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "data/subreq.h"
+#include "data/cow.h"
+#include "data/read.h"
+#include "meta/alloc.h"
+#include "meta/l2.h"
+#include "meta/map.h"
+#include "meta/release.h"
+
+/**
+ * struct cow - a piece of a write that is given a place
+ * @io: the write
+ * @guest_offset: bytes into the disk
+ * @len: bytes of @io
+ * @cow_start: bytes before @guest_offset that are written, too
+ * @cow_end: bytes behind that are written, too
+ * @beyond: bytes of @cow_end that are not: a data file ends where the disk does
+ * @host_offset: bytes into the file of where @cow_start begins
+ * @range: the clusters of the disk
+ * @taken: clusters of the file were taken for it
+ * @cow_buf: what is written in @cow_start and @cow_end, one after the other
+ */
+struct cow {
+	struct qcow_io *io;
+	u64 guest_offset;
+	u32 len;
+	u32 cow_start;
+	u32 cow_end;
+	u32 beyond;
+	u64 host_offset;
+	struct qcow_range range;
+	bool taken;
+	void *cow_buf;
+};
+
+/* Bytes that are given their place at once, surroundings and all. */
+static u64 cow_bytes(const struct cow *p)
+{
+	return (u64)p->cow_start + p->len + p->cow_end;
+}
+
+/* --- One transfer of surroundings and guest data --- */
+
+static u32 bvec_add_io(struct bio_vec *bv, const struct qcow_io *io, u32 skip, u32 len)
+{
+	const struct bio_vec *from = io->bvec;
+	u32 nr = 0, n;
+
+	for (skip += io->skip; skip >= from->bv_len; from++)
+		skip -= from->bv_len;
+	for (; len; len -= n, from++, skip = 0) {
+		n = min(len, from->bv_len - skip);
+		bv[nr].bv_page = from->bv_page;
+		bv[nr].bv_offset = from->bv_offset + skip;
+		bv[nr].bv_len = n;
+		nr++;
+	}
+	return nr;
+}
+
+/* All of it: what is before, the guest's data, what is behind. */
+static int cow_write_whole(struct cow *p, struct qcow_file_req *req)
+{
+	u32 room = (p->cow_start + p->cow_end) / PAGE_SIZE + 4 + p->io->nr_bvec;
+	struct bio_vec *bv;
+	u32 nr;
+	int err;
+
+	bv = kvmalloc_array(room, sizeof(*bv), GFP_NOIO);
+	if (!bv)
+		return -ENOMEM;
+	nr = qcow_file_bvecs(bv, p->cow_buf, p->cow_start);
+	nr += bvec_add_io(bv + nr, p->io, p->guest_offset - p->io->guest_offset, p->len);
+	nr += qcow_file_bvecs(bv + nr, p->cow_buf + p->cow_start, p->cow_end - p->beyond);
+	req->host_offset = p->host_offset;
+	req->bvec = bv;
+	req->nr_bvec = nr;
+	req->skip = 0;
+	req->len = cow_bytes(p) - p->beyond;
+	err = qcow_subreq_write_sync(p->io->image, req, p->guest_offset - p->cow_start);
+	kvfree(bv);
+	return err;
+}
+
+static int cow_write(struct cow *p)
+{
+	struct qcow_image *img = p->io->image;
+	struct qcow_file_req req = {
+		.file = img->data,
+		.write = true,
+	};
+
+	if (p->cow_buf)
+		return cow_write_whole(p, &req);
+	req.host_offset = p->host_offset + p->cow_start;
+	req.bvec = p->io->bvec;
+	req.nr_bvec = p->io->nr_bvec;
+	req.skip = p->io->skip + (p->guest_offset - p->io->guest_offset);
+	req.len = p->len;
+	return qcow_subreq_write_sync(img, &req, p->guest_offset);
+}
+
+/* --- What surrounds it --- */
+
+static int cow_read(struct cow *p)
+{
+	int err = 0;
+
+	if (p->cow_start)
+		err = qcow_read_sync(p->io, p->guest_offset - p->cow_start, p->cow_buf,
+				     p->cow_start);
+	if (!err && p->cow_end)
+		err = qcow_read_sync(p->io, p->guest_offset + p->len,
+				     p->cow_buf + p->cow_start, p->cow_end);
+	return err;
+}
+
+static int cow_store(struct cow *p, const struct qcow_extent *ext, bool fresh)
+{
+	struct qcow_alloc *a = p->io->image->alloc;
+	int err;
+
+	/* Zeros around it, in a place that is zeros. */
+	if (!(p->cow_start | p->cow_end) ||
+	    (fresh && qcow_cow_is_empty(p->io->image, ext)))
+		return cow_write(p);
+	p->cow_buf = qcow_cow_mem_get(&a->cow_mem);
+	err = cow_read(p);
+	if (!err)
+		err = cow_write(p);
+	qcow_cow_mem_put(&a->cow_mem, p->cow_buf);
+	return err;
+}
+
+/* --- Placing --- */
+
+/**
+ * qcow_cow_check() - may guest data be written where an extent lies?
+ * @img: the image
+ * @guest_offset: bytes into its disk, for the message
+ * @ext: mapped
+ *
+ * Guest data must not hit metadata, whatever a damaged table says.
+ *
+ * Context: any.
+ *
+ * Return: 0, or -EIO: it would; that is reported, and the image stopped.
+ */
+int qcow_cow_check(struct qcow_image *img, u64 guest_offset,
+		   const struct qcow_extent *ext)
+{
+	u32 bits = img->layout.align_bits;
+	u64 unit = ext->host_offset >> bits;
+	u64 last = (ext->host_offset + ext->len - 1) >> bits;
+
+	if (!img->alloc || ext->file != &img->file)
+		return 0;
+	if (unlikely(qcow_alloc_is_behind(img->alloc, ext->host_offset + ext->len))) {
+		qcow_image_damaged(
+			img, guest_offset,
+			"guest data would be written behind the end of the file");
+		return -EIO;
+	}
+	for (; unit <= last; unit++) {
+		if (likely(!qcow_register_has(&img->alloc->reg, unit)))
+			continue;
+		qcow_image_damaged(img, guest_offset,
+				   "guest data would be written over metadata");
+		return -EIO;
+	}
+	return 0;
+}
+
+/*
+ * What is given its place at once: a grain; all of the cluster if its data moves
+ * with it.
+ */
+static u32 cow_unit(const struct qcow_image *img, const struct qcow_extent *ext,
+		    bool reuse)
+{
+	bool moves = ext->type == QCOW_EXTENT_COMPRESSED || ext->mapped;
+
+	return 1U
+	       << (moves && !reuse ? img->layout.cluster_bits : img->layout.grain_bits);
+}
+
+static void cow_round(struct cow *p, u32 unit)
+{
+	p->cow_start = p->guest_offset & (unit - 1);
+	p->cow_end = -(p->guest_offset + p->len) & (unit - 1);
+}
+
+/* Take clusters for as much as there are in a row. */
+static int cow_take(struct cow *p, u32 unit, bool *fresh)
+{
+	struct qcow_image *img = p->io->image;
+	u32 bits = img->layout.cluster_bits;
+	u32 want = p->range.last - p->range.first + 1, got;
+	u64 first;
+	int err;
+
+	err = qcow_alloc_clusters(img->alloc, want, &first, &got, fresh);
+	if (err)
+		return err;
+	if (got < want)
+		p->len = ((p->range.first + got) << bits) - p->guest_offset;
+	cow_round(p, unit);
+	p->host_offset = (first << bits) +
+			 ((p->guest_offset - p->cow_start) & ((1ULL << bits) - 1));
+	p->taken = true;
+	return 0;
+}
+
+/*
+ * A data file has a place for everything. A cluster that is there already, for
+ * zeros or for subclusters without data, is used if it is nobody else's.
+ */
+static int cow_find(struct cow *p, const struct qcow_extent *ext, bool *fresh)
+{
+	struct qcow_image *img = p->io->image;
+	bool own = img->layout.data_file || (ext->mapped && ext->copied);
+	u32 unit = cow_unit(img, ext, own);
+
+	if (!own)
+		return cow_take(p, unit, fresh);
+	cow_round(p, unit);
+	*fresh = false;
+	if (img->layout.data_file) {
+		p->host_offset = p->guest_offset - p->cow_start;
+		if (p->host_offset + cow_bytes(p) > img->size)
+			p->beyond = p->host_offset + cow_bytes(p) - img->size;
+		return 0;
+	}
+	p->host_offset = ext->host_offset - p->cow_start;
+	return qcow_cow_check(img, p->guest_offset, ext);
+}
+
+static void cow_drop(struct cow *p)
+{
+	u32 bits = p->io->image->layout.cluster_bits;
+	u64 first = p->host_offset >> bits;
+	u64 last = (p->host_offset + cow_bytes(p) - 1) >> bits;
+
+	if (p->taken)
+		qcow_release(p->io->image->alloc, first, last - first + 1);
+}
+
+/*
+ * A table that turned out to be the image's own got its COPIED flag: from then on
+ * others write in place what was found here to be shared.
+ */
+static int cow_remap(struct cow *p, struct qcow_extent *ext)
+{
+	struct qcow_image *img = p->io->image;
+	int err;
+
+	if (!ext->mapped || ext->copied)
+		return 0;
+	err = qcow_map(img, p->guest_offset, p->len, false, ext);
+	if (err)
+		return err;
+	p->len = min_t(u64, p->len, ext->len);
+	p->range.last = (p->guest_offset + p->len - 1) >> img->layout.cluster_bits;
+	return 0;
+}
+
+/* Return: bytes done; 0: it is to be written in place; or a negative errno. */
+static ssize_t cow_fill(struct cow *p, struct qcow_extent *ext)
+{
+	struct qcow_alloc *a = p->io->image->alloc;
+	bool fresh;
+	int err;
+
+	err = qcow_l2_prepare(a, p->guest_offset, p->len);
+	if (!err)
+		err = cow_remap(p, ext);
+	if (!err && qcow_cow_is_in_place(ext))
+		return 0;
+	if (!err)
+		err = cow_find(p, ext, &fresh);
+	if (err)
+		return err;
+	err = cow_store(p, ext, fresh);
+	if (err) {
+		cow_drop(p);
+		return err;
+	}
+	err = qcow_l2_set_data(a, p->guest_offset - p->cow_start, cow_bytes(p),
+			       p->host_offset, p->taken);
+	return err ?: (ssize_t)p->len;
+}
+
+/**
+ * qcow_cow_write() - write to a piece of the disk that is not written in place
+ * @io: the write
+ * @guest_offset: bytes into the disk, inside @io
+ * @len: bytes, at least 1
+ *
+ * Context: a worker of io->write_wq, or another that io->wq does not wait for.
+ * May sleep.
+ *
+ * Return: bytes written; 0: somebody else gave it a place, look again; or a
+ * negative errno.
+ */
+ssize_t qcow_cow_write(struct qcow_io *io, u64 guest_offset, u32 len)
+{
+	struct qcow_image *img = io->image;
+	u32 bits = img->layout.cluster_bits;
+	struct cow p = {
+		.io = io,
+		.guest_offset = guest_offset,
+		.range.first = guest_offset >> bits,
+		.range.last = (guest_offset + len - 1) >> bits,
+	};
+	struct qcow_extent ext;
+	ssize_t n;
+
+	qcow_inflight_lock(&img->alloc->inflight, &p.range);
+	n = qcow_map(img, guest_offset, len, false, &ext);
+	if (!n && !qcow_cow_is_in_place(&ext)) {
+		p.len = min_t(u64, len, ext.len);
+		p.range.last = (guest_offset + p.len - 1) >> bits;
+		n = cow_fill(&p, &ext);
+	}
+	qcow_inflight_unlock(&img->alloc->inflight, &p.range);
+	if (unlikely(n < 0) && !qcow_release_helps(img->alloc, n))
+		qcow_img_err_ratelimited(
+			img, "write of %u bytes at %#llx of the disk failed: error %zd\n",
+			len, guest_offset, n);
+	return n;
+}
+
+/**
+ * qcow_cow_copy_up() - give a piece of the disk its own copy of what is below
+ * @io: pos is @guest_offset, bvec describes @buf; image, wq and parts are set
+ * @guest_offset: bytes into the disk
+ * @len: bytes, at least 1
+ * @buf: memory for them
+ *
+ * What the image has there already stays as it is.
+ *
+ * Context: as qcow_cow_write().
+ *
+ * Return: bytes done or to be passed over; 0: look again; or a negative errno.
+ */
+ssize_t qcow_cow_copy_up(struct qcow_io *io, u64 guest_offset, u32 len, void *buf)
+{
+	struct qcow_image *img = io->image;
+	u32 bits = img->layout.cluster_bits;
+	struct cow p = {
+		.io = io,
+		.guest_offset = guest_offset,
+		.range.first = guest_offset >> bits,
+		.range.last = (guest_offset + len - 1) >> bits,
+	};
+	struct qcow_extent ext;
+	ssize_t n;
+
+	qcow_inflight_lock(&img->alloc->inflight, &p.range);
+	n = qcow_map(img, guest_offset, len, false, &ext);
+	if (!n)
+		p.len = min_t(u64, len, ext.len);
+	if (!n && ext.type == QCOW_EXTENT_HOLE) {
+		p.range.last = (guest_offset + p.len - 1) >> bits;
+		n = qcow_read_sync(io, guest_offset, buf, p.len);
+		n = n ?: cow_fill(&p, &ext);
+	} else if (!n) {
+		n = p.len;
+	}
+	qcow_inflight_unlock(&img->alloc->inflight, &p.range);
+	return n;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOW_SNAPSHOT_TABLE_H
+#define _QCOW_SNAPSHOT_TABLE_H
+
+#include "meta/state.h"
+
+/**
+ * struct qcow_snapshot_table - the snapshot table in memory, as on disk
+ * @buf: the entries
+ * @bytes: of them
+ * @nr: how many
+ */
+struct qcow_snapshot_table {
+	u8 *buf;
+	u64 bytes;
+	u32 nr;
+};
+
+/**
+ * struct qcow_snapshot_entry - a snapshot that was found
+ * @s: decoded
+ * @at: bytes into the table
+ */
+struct qcow_snapshot_entry {
+	struct qcow_snapshot s;
+	u64 at;
+};
+
+int __must_check qcow_snapshot_table_load(struct qcow_alloc *a,
+					  struct qcow_snapshot_table *t);
+void qcow_snapshot_table_free(struct qcow_snapshot_table *t);
+int __must_check qcow_snapshot_table_find(const struct qcow_alloc *a,
+					  const struct qcow_snapshot_table *t,
+					  const char *name,
+					  struct qcow_snapshot_entry *found);
+int __must_check qcow_snapshot_table_new_id(const struct qcow_alloc *a,
+					    const struct qcow_snapshot_table *t, char *id,
+					    size_t len);
+int __must_check qcow_snapshot_table_add(struct qcow_snapshot_table *t,
+					 const struct qcow_snapshot *s, const char *id,
+					 const char *name);
+void qcow_snapshot_table_remove(struct qcow_snapshot_table *t,
+				const struct qcow_snapshot_entry *e);
+int __must_check qcow_snapshot_table_publish(struct qcow_alloc *a,
+					     const struct qcow_snapshot_table *t);
+
+#endif /* _QCOW_SNAPSHOT_TABLE_H */
