@@ -17,7 +17,7 @@
 #	file		the raw file itself, O_DIRECT
 #	loop		loop over it, through the page cache
 #	loop_direct	loop over it, direct
-#	dm_crypt	dm-crypt over loop_direct: what is encrypted only
+#	dm_crypt	dm-crypt over loop_direct: encrypted workloads only
 #	nbd		qemu-nbd with the qcow2 image, cache=none, aio=native
 #	qcow		this driver with the qcow2 image
 #
@@ -28,6 +28,7 @@
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 . "$here/../lib/common.sh"
+. "$here/../lib/assert.sh"
 
 kernel=6.1
 check=no
@@ -66,8 +67,8 @@ prepare() {
 	"$here/initramfs.sh" "$kernel" "$disk" "$work/qcow.cpio" "$folder/qcow.ko"
 }
 
-# What figures of others depend on: the same system on the same machine gives the
-# same. How the machine is put together, measure() and two functions of run.sh say.
+# Figures of other targets depend on the guest's system and on the machine. measure()
+# and two functions of vm/run.sh put the machine together.
 others_key() {
 	kernel_info "$kernel"
 	{
@@ -102,19 +103,19 @@ measure() {
 
 # Each guest is one thread: two at a time.
 measure_all() {
-	local target failed=0
+	local target status=0
 
 	for target in "${targets[@]}"; do
 		! known "$target" || continue
 		while [ "$(jobs -rp | wc -l)" -ge 2 ]; do
-			wait -n || failed=1
+			wait -n || status=1
 		done
 		measure "$target" &
 	done
 	while [ -n "$(jobs -p)" ]; do
-		wait -n || failed=1
+		wait -n || status=1
 	done
-	return $failed
+	return $status
 }
 
 # print_table TITLE PATTERN SCALE: a row for each figure whose name matches; with a
@@ -168,10 +169,9 @@ figure() { # TARGET WORKLOAD
 verdict() {
 	[[ ,$groups, == *,$1,* ]] || return 0
 	if [ "$2" = yes ]; then
-		passed=$((passed + 1))
+		pass "$3"
 	else
-		failed=$((failed + 1))
-		echo "bench: $3"
+		failure "$3"
 	fi
 }
 
@@ -238,7 +238,7 @@ allocate_promises() {
 	promise allocate copy-on-write-4k 100 nbd
 }
 
-# What small writes to new clusters cost the disk
+# The disk's share of small writes to new clusters
 below_promises() {
 	local name
 
@@ -254,14 +254,11 @@ below_promises() {
 }
 
 check_promises() {
-	local passed=0 failed=0
-
 	read_promises
 	write_promises
 	allocate_promises
 	below_promises
-	echo "bench: $passed passed, $failed failed"
-	[ $failed = 0 ]
+	summary bench
 }
 
 status=0

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh [CHECK...]: what can be said of the source without running it. Ends in
+# run.sh [CHECK...]: checks the source without running it. Ends in
 # "check: N passed, N failed".
 set -uo pipefail
 . "$(dirname "$0")/../lib/common.sh"
+. "$QCOW_TOP/tests/lib/assert.sh"
 cd "$QCOW_TOP" || exit 1
 
 # The kernel whose headers and flags the static checks use: its gcc is the
@@ -13,22 +14,9 @@ CHECK_KERNEL=6.1
 MAX_FILE_LINES=800
 MAX_FUNCTION_LINES=100
 
-passed=0
-failed=0
-
-# verdict NAME OUTPUT: no output is a pass.
-verdict() {
-	if [ -z "$2" ]; then
-		passed=$((passed + 1))
-		return
-	fi
-	failed=$((failed + 1))
-	printf 'check: %s\n%s\n' "$1" "$2" | head -60
-}
-
-# What a tool found nothing in is in $CLEAN, under a name made of all that it may
-# depend on, and is not shown to it again. This script is part of that: it has the
-# options. What was found in a file is found again each time.
+# A file in which a tool found no fault has a mark in $CLEAN, and is not checked again.
+# The mark's name is made of all that the result may depend on, this script among it,
+# as it has the tool's options. A file with a fault is checked each time.
 CLEAN=$QCOW_CACHE/clean
 
 # key WORD...: that name, of words and of the contents of standard input
@@ -46,7 +34,7 @@ note_clean() {
 	touch "$CLEAN/$1"
 }
 
-# unless_clean KEY COMMAND...: says what the command says.
+# unless_clean KEY COMMAND...: prints the command's output, unless KEY is marked clean.
 unless_clean() {
 	local key=$1 out
 
@@ -126,8 +114,8 @@ check_checkpatch() {
 	done
 }
 
-# strict_build KERNEL MAKE_ARGUMENTS...: what a build says that takes a warning
-# for an error. What such a build has made before had none, and is not made again.
+# strict_build KERNEL MAKE_ARGUMENTS...: prints the warnings of a build, which takes
+# them for errors. An object of an earlier such build had none, and is not made again.
 strict_build() {
 	local out
 
@@ -141,7 +129,7 @@ check_sparse() {
 		CF='-D__CHECK_ENDIAN__ -Wsparse-error'
 }
 
-# What the tests run is built like this, with W=1e.
+# The tests run the module that is built like this, with W=1e.
 check_gcc_w1() {
 	local kernel
 
@@ -150,8 +138,8 @@ check_gcc_w1() {
 	done
 }
 
-# The kernel was configured for gcc: what clang has no flag for is taken out. The
-# kernel's own headers make the warning that is not asked for.
+# The kernel was configured for gcc: options for which clang has no flag are taken out.
+# The kernel's own headers make the warning that is switched off.
 check_clang() {
 	QCOW_BUILD_SUFFIX=-clang strict_build "$CHECK_KERNEL" CC=clang W=1e \
 		CONFIG_CC_IS_GCC= CONFIG_CC_IS_CLANG=y \
@@ -189,7 +177,7 @@ check_cppcheck() {
 		-I include/uapi -I drivers/block -I drivers/block/qcow userspace/src
 }
 
-# What scripts read counts as well.
+# The files that scripts source count as well.
 check_shellcheck() {
 	local key all
 
@@ -341,8 +329,16 @@ check_clean_tree() {
 	git ls-files -co --exclude-standard | grep -E '\.(o|ko|mod|cmd|orig|rej|img)$'
 }
 
+# run_check NAME: a check that prints nothing has passed.
 run_check() {
-	verdict "$1" "$("check_$1")"
+	local out
+
+	out=$("check_$1")
+	if [ -z "$out" ]; then
+		pass "$1"
+	else
+		failure "$1" "$(head -60 <<< "$out")"
+	fi
 }
 
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
@@ -354,5 +350,4 @@ find "$CLEAN" -type f -mtime +14 -delete
 for name in "${@:-${ALL[@]}}"; do
 	run_check "$name"
 done
-echo "check: $passed passed, $failed failed"
-[ $failed = 0 ]
+summary check

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh: shows what qcow does, from an empty Debian 12 machine to a guest's
-# disk that the kernel has mounted. All of it happens in a virtual machine that
-# is thrown away: the kernel of this machine is never touched.
+# run.sh: shows qcow at work, from an empty Debian 12 machine to a guest's disk that
+# the kernel has mounted. All of it happens in a virtual machine that is thrown away:
+# the kernel of this machine is never touched.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 . "$here/../lib/common.sh"
@@ -14,8 +14,8 @@ disk=$demo/disk
 export QCOW_DEMO_STEP=0 QCOW_DEMO_TIMES=$demo/times QCOW_DEMO_COLOR=
 [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ] || QCOW_DEMO_COLOR=1
 
-# fail WHERE-TO-LOOK...
-fail() {
+# give_up WHERE-TO-LOOK...
+give_up() {
 	local line step name
 
 	read -r step name < "$QCOW_DEMO_TIMES.step"
@@ -26,14 +26,14 @@ fail() {
 	exit 1
 }
 
-# quietly COMMAND...: what it says goes to the step's log, and is shown only if
-# it fails; its standard output is in $output.
+# quietly COMMAND...: stderr of the command goes to the step's log, and is shown only
+# if the command fails; its standard output is in $output.
 quietly() {
 	local log=$demo/logs/$step_name.log
 
 	output=$("$@" 2> "$log" < /dev/null) && return
 	{ echo "$output"; tail -n 15 "$log"; } | grep . | dim
-	fail "The command was: ${*//$QCOW_TOP\//}" "All that it said is in $log."
+	give_up "The command was: ${*//$QCOW_TOP\//}" "Its whole output is in $log."
 }
 
 check_root() {
@@ -45,7 +45,7 @@ packages() {
 	step_begin packages "Packages that building and the virtual machine need"
 	quietly "$QCOW_TOP/tests/setup/packages.sh"
 	if [ -s "$demo/logs/packages.log" ]; then
-		explain "Installed what was missing."
+		explain "Installed the missing ones."
 	else
 		explain "All of them are installed."
 	fi
@@ -78,11 +78,11 @@ guest_disk() {
 	[ -s "$disk/stamp" ] || explain "(made now, in a minute or two; kept for the next time)"
 	quietly "$here/disk.sh" "$disk"
 	explain "base.qcow2   $(size base.qcow2), zstd: Debian as it was installed"
-	explain "guest.qcow2  $(size guest.qcow2), zlib: what has changed since"
+	explain "guest.qcow2  $(size guest.qcow2), zlib: later changes"
 	step_end
 }
 
-# What the driver is measured against
+# The result that the driver is compared with
 reference() {
 	step_begin qemu-img "The same disk as qemu-img reads it"
 	quietly qemu-img convert -O raw "$disk/guest.qcow2" "$demo/reference.raw"
@@ -108,7 +108,7 @@ machine() {
 	if [ $status -ne 0 ]; then
 		# it got further than to boot
 		cp "$demo/vm/times.step" "$QCOW_DEMO_TIMES.step" 2> /dev/null || true
-		fail "The virtual machine's kernel log is $demo/vm/kernel.log."
+		give_up "The virtual machine's kernel log is $demo/vm/kernel.log."
 	fi
 	inside=$(awk '{ us += $2 } END { print us + 0 }' "$demo/vm/times")
 	step_start=$((step_start + inside))

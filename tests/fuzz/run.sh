@@ -7,31 +7,31 @@
 # image and no other.
 #
 # QCOW_FUZZ_SECONDS=60   for all targets together
-# QCOW_SEED=1            of what is drawn; drawn itself if not given. The same seed does
-#                        the same only with the same program on the same machine.
+# QCOW_SEED=1            seed of all random choices; drawn if not given. The same seed
+#                        does the same only with the same program on the same machine.
 #
 # Ends in a line "fuzz: N passed, N failed".
 set -uo pipefail
 . "$(dirname "$0")/../lib/common.sh"
+. "$QCOW_TOP/tests/lib/assert.sh"
 
 # Of the time, so many parts go to each target; a repair takes ten times as long as a
 # check.
 declare -A parts=([pure]=1 [counts]=1 [check]=2 [repair]=4 [map]=2 [info]=1 [lists]=2)
 ALL=(pure counts check repair map info lists)
-# Faults that are made to see that they are found, and what is said of them
+# Faults that the fuzzer has to find, and the words by which it reports each
 declare -A broken=([promise]="this fault was made" [read]=heap-buffer-overflow
 	[undefined]="shift exponent" [leak]="detected memory leaks")
 
 # Bytes of an input, and MB of memory that it may take
 MAX_BYTES=65536
 MAX_MB=512
-# Seconds by the clock for one input. The processor time is what counts, see fuzz.c.
+# Seconds by the clock for one input; fuzz.c limits the processor time.
 MAX_SECONDS=300
 
 here=$(realpath "$(dirname "$0")")
 out=$QCOW_CACHE/fuzz
-passed=0
-failed=0
+VERBOSE=1
 targets=()
 inputs=()
 
@@ -62,18 +62,12 @@ fuzz() {
 		-timeout=$MAX_SECONDS -artifact_prefix="$QCOW_CACHE/runs/fuzz-$1-" "${@:2}") 2>&1
 }
 
-pass() {
-	passed=$((passed + 1))
-	echo "$1"
-}
-
-# fail TARGET LOG: what was found, and how to see it again
-fail() {
+# found TARGET LOG: counts a failure, and shows the report and how to see it again.
+found() {
 	local input
 
-	failed=$((failed + 1))
-	echo "FAILED: $1 (seed $seed)"
-	grep -avE '^(INFO:|#[0-9]+[[:space:]])' "$2" | tail -n 60
+	failure "$1 (seed $seed)" \
+		"$(grep -avE '^(INFO:|#[0-9]+[[:space:]])' "$2" | tail -n 60 | tr -d '\0')"
 	input=$(sed -n 's/.*Test unit written to //p' "$2" | tail -n 1)
 	[ -z "$input" ] || echo "again: tests/fuzz/run.sh $1 $input"
 }
@@ -85,20 +79,20 @@ try_broken() {
 	for way in "${!broken[@]}"; do
 		fuzz "broken-$way" -artifact_prefix="$work/" "$work/seeds/plain" > "$log"
 		grep -qF "${broken[$way]}" "$log" || {
-			fail "broken-$way" "$log"
+			found "broken-$way" "$log"
 			return
 		}
 	done
-	pass "fuzz: what is broken is found out"
+	pass "the made faults are found"
 }
 
 try_input() {
 	local target=$1 input=$2
 
 	if fuzz "$target" "$input" > "$work/log"; then
-		pass "fuzz: $target: nothing in $input"
+		pass "$target: nothing in $input"
 	else
-		fail "$target" "$work/log"
+		found "$target" "$work/log"
 	fi
 }
 
@@ -111,9 +105,9 @@ try_target() {
 		"$work/corpus" "$work/seeds" > "$log" &&
 		runs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log") && [ "${runs:-0}" -gt 1 ]
 	then
-		pass "fuzz: $target: $runs runs in $seconds s"
+		pass "$target: $runs runs in $seconds s"
 	else
-		fail "$target" "$log"
+		found "$target" "$log"
 	fi
 	rm -rf "$work/corpus"
 }
@@ -149,5 +143,4 @@ for target in "${targets[@]}"; do
 	done
 	[ ${#inputs[@]} -gt 0 ] || try_target "$target"
 done
-echo "fuzz: $passed passed, $failed failed"
-[ "$failed" = 0 ]
+summary fuzz

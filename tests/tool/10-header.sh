@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Malformed headers. shellcheck shell=bash
 
-# offset, bytes, value, what is said; of an image of 64 MiB, version 3
+# offset, bytes, value, message; of an image of 64 MiB, version 3
 while IFS='|' read -r offset bytes value said; do
 	[ -n "$offset" ] || continue
 	image bad.qcow2
@@ -11,8 +11,8 @@ while IFS='|' read -r offset bytes value said; do
 		[ "$offset $value" = "4 0" ] || [ "$offset" = 0 ] &&
 			[[ $command == info* ]] && continue
 		# shellcheck disable=SC2086
-		refuses "header: $offset = $value: $command" "bad.qcow2: .*$said" \
-			$command bad.qcow2
+		expect "header: $offset = $value: $command" refuses "bad.qcow2: .*$said" \
+			qcowctl $command bad.qcow2
 	done
 done <<'END'
 0|4|0x514649fc|not a qcow2 image
@@ -80,73 +80,74 @@ at = data.index(bytes.fromhex("6803f857"))
 data[at + 8:at + 56] = bytes([0, 5]) + b"evil\x1b[2Jname\n".ljust(46, b"\0")
 open("bad.qcow2", "wb").write(data)
 END
-refuses "header: a feature's name" 'evil\?\[2Jname\? \(bit 5\)' info bad.qcow2
+expect "header: a feature's name" refuses 'evil\?\[2Jname\? \(bit 5\)' qcowctl info bad.qcow2
 
 # Sizes of extensions and of the backing file's name.
 image bad.qcow2
 at=$(peek bad.qcow2 100 4)
 poke bad.qcow2 $((at + 4)) 4 0xfffffff8
-refuses "header: extension too large" "extension .* too large" info bad.qcow2
+expect "header: extension too large" refuses "extension .* too large" qcowctl info bad.qcow2
 poke bad.qcow2 $((at + 4)) 4 65536
-refuses "header: extension past the cluster" "extension .* too large" info bad.qcow2
+expect "header: extension past the cluster" refuses "extension .* too large" qcowctl info bad.qcow2
 for length in 1024 65535 0xffffffff; do
 	image bad.qcow2
 	poke bad.qcow2 8 8 0x400
 	poke bad.qcow2 16 4 $length
-	refuses "header: backing name of $length bytes" "name of .* too long" info bad.qcow2
+	expect "header: backing name of $length bytes" refuses "name of .* too long" \
+		qcowctl info bad.qcow2
 done
 image bad.qcow2
 poke bad.qcow2 8 8 0x10000
 poke bad.qcow2 16 4 1
-refuses "header: backing name behind the cluster" "too long" info bad.qcow2
+expect "header: backing name behind the cluster" refuses "too long" qcowctl info bad.qcow2
 image bad.qcow2
 poke bad.qcow2 8 8 0x400
 poke bad.qcow2 16 4 10
-refuses "header: backing name of NULs" "NUL byte" info bad.qcow2
+expect "header: backing name of NULs" refuses "NUL byte" qcowctl info bad.qcow2
 image bad.qcow2
 poke bad.qcow2 8 8 8
 poke bad.qcow2 16 4 4
-refuses "header: backing name inside the header" "inside the header" info bad.qcow2
+expect "header: backing name inside the header" refuses "inside the header" qcowctl info bad.qcow2
 
 # Extended L2 entries, a data file with snapshots.
 image bad.qcow2 -o cluster_size=4k
 poke bad.qcow2 72 8 0x10
-refuses "header: extended L2 with small clusters" "16 KiB" info bad.qcow2
+expect "header: extended L2 with small clusters" refuses "16 KiB" qcowctl info bad.qcow2
 image bad.qcow2
 poke bad.qcow2 72 8 4
-refuses "header: data file bit, no name" "does not name it" attach bad.qcow2
-accepts "header: data file bit, no name: info" info bad.qcow2
+expect "header: data file bit, no name" refuses "does not name it" qcowctl attach bad.qcow2
+expect "header: data file bit, no name: info" accepts qcowctl info bad.qcow2
 poke bad.qcow2 60 4 1
-refuses "header: data file and snapshots" "exclude each other" info bad.qcow2
+expect "header: data file and snapshots" refuses "exclude each other" qcowctl info bad.qcow2
 
 # Files too short to hold a header.
 image good.qcow2
 for length in 0 1 3 4 7 8 23 24 71 72 103 104 111; do
 	head -c $length good.qcow2 >short.qcow2
-	refuses "header: file of $length bytes" "short.qcow2: .*(too short|truncated|not a qcow2)" \
-		attach short.qcow2
+	expect "header: file of $length bytes" refuses "short.qcow2: .*(too short|truncated|not a qcow2)" \
+		qcowctl attach short.qcow2
 done
 
-# What is odd but valid.
+# Odd but valid images.
 for options in compat=0.10 compat=1.1,lazy_refcounts=on cluster_size=512 \
 	cluster_size=2M refcount_bits=1 refcount_bits=64 extended_l2=on \
 	compression_type=zstd data_file=data.raw; do
 	image odd.qcow2 -o $options
-	accepts "header: $options" info odd.qcow2
+	expect "header: $options" accepts qcowctl info odd.qcow2
 done
 image odd.qcow2
 poke odd.qcow2 24 8 67108863
-run "$Q" info --json odd.qcow2
-has "header: size is rounded down" '"virtual-size": 67108352' out
+run qcowctl info --json odd.qcow2
+expect "header: size is rounded down" has '"virtual-size": 67108352' out
 image odd.qcow2
 poke odd.qcow2 16 4 77
-accepts "header: backing length without an offset" info odd.qcow2
+expect "header: backing length without an offset" accepts qcowctl info odd.qcow2
 poke odd.qcow2 88 8 0xff00
-accepts "header: unknown autoclear features" info odd.qcow2
+expect "header: unknown autoclear features" accepts qcowctl info odd.qcow2
 poke odd.qcow2 80 8 0xff00
-accepts "header: unknown compatible features" info odd.qcow2
+expect "header: unknown compatible features" accepts qcowctl info odd.qcow2
 image odd.qcow2
 poke odd.qcow2 72 8 3
-accepts "header: dirty and corrupt" info odd.qcow2
-has "header: dirty" "cleanly shut down: no" out
-has "header: corrupt" "corrupt: true" out
+expect "header: dirty and corrupt" accepts qcowctl info odd.qcow2
+expect "header: dirty" has "cleanly shut down: no" out
+expect "header: corrupt" has "corrupt: true" out

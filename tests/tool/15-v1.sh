@@ -11,14 +11,15 @@ v1()
 	qemu-img create -q -f qcow "$@" v1.qcow 5M
 }
 
-# offset, bytes, value, what is said
+# offset, bytes, value, message
 while IFS='|' read -r offset bytes value said; do
 	[ -n "$offset" ] || continue
 	v1
 	poke v1.qcow "$offset" "$bytes" "$value"
 	for command in "attach" "info" "info --chain" "attach -f qcow" "map"; do
 		# shellcheck disable=SC2086
-		refuses "v1: $offset = $value: $command" "v1.qcow: .*$said" $command v1.qcow
+		expect "v1: $offset = $value: $command" refuses "v1.qcow: .*$said" \
+			qcowctl $command v1.qcow
 	done
 done <<'END'
 24|8|0|disk of 0 bytes is too small
@@ -39,16 +40,16 @@ END
 v1
 poke v1.qcow 8 8 300
 poke v1.qcow 16 4 1024
-refuses "v1: a long name" "backing file name of 1024 bytes is too long" info v1.qcow
+expect "v1: a long name" refuses "backing file name of 1024 bytes is too long" qcowctl info v1.qcow
 poke v1.qcow 8 8 40
 poke v1.qcow 16 4 9
-refuses "v1: a name in the header" "inside the header" info v1.qcow
+expect "v1: a name in the header" refuses "inside the header" qcowctl info v1.qcow
 poke v1.qcow 8 8 300
-refuses "v1: a name of zeros" "holds a NUL byte" info v1.qcow
+expect "v1: a name of zeros" refuses "holds a NUL byte" qcowctl info v1.qcow
 for n in 0 20 24 40 47; do
 	v1
 	truncate -s $n v1.qcow
-	refuses "v1: $n bytes" "v1.qcow: .*(truncated|not a qcow)" attach -f qcow v1.qcow
+	expect "v1: $n bytes" refuses "v1.qcow: .*(truncated|not a qcow)" qcowctl attach -f qcow v1.qcow
 done
 
 # As QEMU describes them.
@@ -63,7 +64,7 @@ print(sorted(got.items()) if isinstance(got, dict) else
       [{k: v for k, v in e.items() if k != "compressed"} for e in got])'
 "$Q" info --json v1.qcow >ours.json
 qemu-img info --output=json v1.qcow >theirs.json
-same "v1: info" "$(python3 -c "$normal" <theirs.json)" "$(python3 -c "$normal" <ours.json)"
+expect "v1: info" is "$(python3 -c "$normal" <theirs.json)" "$(python3 -c "$normal" <ours.json)"
 for above in "" "-b base.qcow2 -F qcow2"; do
 	# shellcheck disable=SC2086
 	v1 $above
@@ -71,24 +72,24 @@ for above in "" "-b base.qcow2 -F qcow2"; do
 		-c 'write -q 3M 512' v1.qcow
 	qemu-img map --output=json v1.qcow | python3 -c "$normal" >theirs.json
 	"$Q" map --json v1.qcow | python3 -c "$normal" >ours.json
-	same "v1: map $above" "$(cat theirs.json)" "$(cat ours.json)"
+	expect "v1: map $above" is "$(cat theirs.json)" "$(cat ours.json)"
 done
-run "$Q" info v1.qcow
-has "v1: info: cluster size" '^cluster_size: 512$' out
-has "v1: info: backing file" '^backing file: base.qcow2' out
+run qcowctl info v1.qcow
+expect "v1: info: cluster size" has '^cluster_size: 512$' out
+expect "v1: info: backing file" has '^backing file: base.qcow2' out
 
-# What is attached: of which format, and what lies below.
-attaches "v1: over qcow2" v1.qcow
-same "v1: over qcow2: images" "format=2 format=3" \
+# The formats of an attached image and of its backing file.
+expect "v1: over qcow2" attaches v1.qcow
+expect "v1: over qcow2: images" is "format=2 format=3" \
 	"$(attached | grep -o 'format=[0-9]*' | tr '\n' ' ' | sed 's/ $//')"
 qemu-img create -q -f qcow2 -b v1.qcow -F qcow over.qcow2
-attaches "v1: below qcow2" over.qcow2
-same "v1: below qcow2: images" "format=3 format=2 format=3" \
+expect "v1: below qcow2" attaches over.qcow2
+expect "v1: below qcow2: images" is "format=3 format=2 format=3" \
 	"$(attached | grep -o 'format=[0-9]*' | tr '\n' ' ' | sed 's/ $//')"
 image deep.qcow2
 qemu-img create -q -f qcow2 -b deep.qcow2 -F qcow2 base.qcow2
-refuses "v1: a format that it does not say" "base.qcow2: its backing file .*not opened, .*being qcow version 1" \
-	attach v1.qcow
+expect "v1: a format that it does not say" refuses "base.qcow2: its backing file .*not opened, .*being qcow version 1" \
+	qcowctl attach v1.qcow
 
 # Cut short: without refcounts all tables tell.
 v1
@@ -97,16 +98,17 @@ length=$(stat -c %s v1.qcow)
 cp v1.qcow full.qcow
 for lost in 4096 8192 70000; do
 	head -c $((length - lost)) full.qcow >v1.qcow
-	refuses "v1: short by $lost" "v1.qcow: file is truncated: .*restore it from a copy" attach v1.qcow
+	expect "v1: short by $lost" refuses "v1.qcow: file is truncated: .*restore it from a copy" \
+		qcowctl attach v1.qcow
 done
 head -c $((length - 100)) full.qcow >v1.qcow
-attaches "v1: short by less than a cluster" v1.qcow
+expect "v1: short by less than a cluster" attaches v1.qcow
 
 # Its tables never lie in the header, to be read or written.
 cp full.qcow v1.qcow
 poke v1.qcow 40 8 40
 for options in "" -r; do
 	# shellcheck disable=SC2086
-	refuses "v1: tables in the header $options" "L1 table lies inside the header" \
-		attach $options v1.qcow
+	expect "v1: tables in the header $options" refuses "L1 table lies inside the header" \
+		qcowctl attach $options v1.qcow
 done

@@ -10,20 +10,21 @@ advises()
 	local name=$1 pattern=$2 file=$3 command
 
 	for command in attach info map; do
-		refuses "advice: $name: $command" ": not a qcow2 image: it seems to be $pattern$insist$" \
-			$command "$file"
+		expect "advice: $name: $command" refuses ": not a qcow2 image: it seems to be $pattern$insist$" \
+			qcowctl $command "$file"
 	done
-	exits "advice: $name: check" 63 "images of other formats cannot be checked: it seems to be $pattern$" "$file"
-	attaches "advice: $name: -f raw" -f raw "$file"
+	expect "advice: $name: check" exits 63 "images of other formats cannot be checked: it seems to be $pattern$" \
+		qcowctl check "$file"
+	expect "advice: $name: -f raw" attaches -f raw "$file"
 }
 
-# run_advice: the command in what was said last
+# run_advice: runs the command that the last message names.
 run_advice()
 {
 	local line
 
 	line=$(sed -E 's/^.*(with|file itself) (xz|gzip|zstd|lz4|bzip2|qemu-img) /\2 /; s/, or use -f raw.*//' err)
-	bash -c "${line//NEW/new}" >run.out 2>&1 || fail "advice: $line" "$(cat run.out)"
+	bash -c "${line//NEW/new}" >run.out 2>&1 || failure "advice: $line" "$(cat run.out)"
 }
 
 fake_root
@@ -35,10 +36,10 @@ while read -r program suffix; do
 		$program -c whole.qcow2 >"$name"
 		advises "$program" "compressed with $program; decompress it with $program -dc? .*" "$name"
 		rm -f new disk.qcow2
-		run "$Q" info "$name"
+		run qcowctl info "$name"
 		run_advice
 		[ -e new ] || mv -f disk.qcow2 new
-		accepts "advice: $program: followed" info -f qcow2 new
+		expect "advice: $program: followed" accepts qcowctl info -f qcow2 new
 	done
 done <<'END'
 xz xz
@@ -51,19 +52,19 @@ END
 # Other formats
 for format in vmdk vdi vhdx vpc; do
 	qemu-img create -q -f $format "an $format" 8M
-	refuses "advice: $format" "seems to be a $format image.*; convert it with qemu-img convert -O qcow2 'an $format' NEW.qcow2$" \
-		info "an $format"
+	expect "advice: $format" refuses "seems to be a $format image.*; convert it with qemu-img convert -O qcow2 'an $format' NEW.qcow2$" \
+		qcowctl info "an $format"
 	rm -f new.qcow2
 	run_advice
-	accepts "advice: $format: followed" info -f qcow2 new.qcow2
+	expect "advice: $format: followed" accepts qcowctl info -f qcow2 new.qcow2
 done
 qemu-img create -q -f vpc -o subformat=fixed,force_size=on fixed.vhd 8M
 advises "fixed VHD" "a fixed VHD, a raw disk with a footer; convert it with qemu-img convert -f vpc -O qcow2 fixed.vhd NEW.qcow2" fixed.vhd
 rm -f new.qcow2
-run "$Q" info fixed.vhd
+run qcowctl info fixed.vhd
 run_advice
-run "$Q" info -f qcow2 new.qcow2
-has "advice: fixed VHD: followed" "virtual size: 8 MiB" out
+run qcowctl info -f qcow2 new.qcow2
+expect "advice: fixed VHD: followed" has "virtual size: 8 MiB" out
 tar -cf box.ova whole.qcow2
 advises "OVA" "a tar archive, such as an OVA; unpack it with tar -xf box.ova" box.ova
 python3 -c 'import zipfile; zipfile.ZipFile("box.zip", "w").write("whole.qcow2")'
@@ -81,19 +82,23 @@ done
 printf '<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>' >denied.qcow2
 advises "XML" "an XML file, .*; download it again" denied.qcow2
 
-# What may be meant as a raw disk is one for info.
+# info takes a file that may be meant as a raw disk for one.
 : >empty.qcow2
-refuses "advice: empty" "not a qcow2 image: it seems to be empty, perhaps truncated; copy or download it again$" attach empty.qcow2
-accepts "advice: empty: info" info empty.qcow2
+expect "advice: empty" refuses "not a qcow2 image: it seems to be empty, perhaps truncated; copy or download it again$" \
+	qcowctl attach empty.qcow2
+expect "advice: empty: info" accepts qcowctl info empty.qcow2
 echo "Moved to the archive." >note.qcow2
-refuses "advice: text" "seems to be a text file; look at what it says$insist" attach note.qcow2
-accepts "advice: text: info" info note.qcow2
+expect "advice: text" refuses "seems to be a text file; look at what it says$insist" \
+	qcowctl attach note.qcow2
+expect "advice: text: info" accepts qcowctl info note.qcow2
 while read -r file offset bytes what; do
 	truncate -s 1M "$file"
 	printf '%b' "$bytes" | dd of="$file" bs=1 seek="$offset" conv=notrunc status=none
-	refuses "advice: $what" "not a qcow2 image: it seems to be a raw disk.*$what.*; use -f raw$" attach "$file"
-	accepts "advice: $what: info" info "$file"
-	exits "advice: $what: check" 63 "it seems to be a raw disk.*$what[^;]*$" "$file"
+	expect "advice: $what" refuses "not a qcow2 image: it seems to be a raw disk.*$what.*; use -f raw$" \
+		qcowctl attach "$file"
+	expect "advice: $what: info" accepts qcowctl info "$file"
+	expect "advice: $what: check" exits 63 "it seems to be a raw disk.*$what[^;]*$" \
+		qcowctl check "$file"
 done <<'END'
 cd.iso 32769 CD001 ISO 9660
 gpt.img 512 EFI\x20PART GPT
@@ -107,30 +112,32 @@ END
 xz -c whole.qcow2 >packed
 image above.qcow2
 backing above.qcow2 packed qcow2
-refuses "advice: backing file, said to be qcow2" \
-	"packed: not a qcow2 image, as the image above it says: it seems to be compressed with xz" attach above.qcow2
+expect "advice: backing file, said to be qcow2" refuses \
+	"packed: not a qcow2 image, as the image above it says: it seems to be compressed with xz" qcowctl attach above.qcow2
 truncate -s 1M nothing
 backing above.qcow2 nothing qcow2
-refuses "advice: backing file of unknown kind" \
+expect "advice: backing file of unknown kind" refuses \
 	"nothing: not a qcow2 image, as the image above it says; if it is a raw disk, say so there with qemu-img rebase -u -F raw" \
-	attach above.qcow2
+	qcowctl attach above.qcow2
 
 # Folders that are disks
 mkdir -p mac.sparsebundle/bands disk.hdd
 touch mac.sparsebundle/Info.plist disk.hdd/DiskDescriptor.xml
 for command in attach info map check; do
-	run "$Q" $command mac.sparsebundle
-	has "advice: sparse bundle: $command" "is a directory, and seems to be a macOS sparse bundle; .*hdiutil convert" err
+	run qcowctl $command mac.sparsebundle
+	expect "advice: sparse bundle: $command" has "is a directory, and seems to be a macOS sparse bundle; .*hdiutil convert" err
 done
-refuses "advice: Parallels" "is a directory, and seems to be a disk of Parallels; .*qemu-img convert -f parallels" attach disk.hdd
-refuses "advice: a folder" ": is a directory; an image is a regular file" attach mac.sparsebundle/bands
+expect "advice: Parallels" refuses "is a directory, and seems to be a disk of Parallels; .*qemu-img convert -f parallels" \
+	qcowctl attach disk.hdd
+expect "advice: a folder" refuses ": is a directory; an image is a regular file" \
+	qcowctl attach mac.sparsebundle/bands
 
 # Arguments that are no files
 while IFS='|' read -r url next; do
 	for command in attach info map check "snapshot list" "bitmap list"; do
 		# shellcheck disable=SC2086
-		run "$Q" $command "$url"
-		has "advice: $url: $command" "is no local file; .*$next" err
+		run qcowctl $command "$url"
+		expect "advice: $url: $command" has "is no local file; .*$next" err
 	done
 done <<'END'
 https://example.org/disk.qcow2|curl -O
@@ -145,13 +152,14 @@ file:///tmp/disk.qcow2|give the path alone
 json:{"driver":"qcow2"}|the path of the file in it
 gopher://localhost/disk|copy it to a local file
 END
-refuses "advice: a colon alone" "a:b: No such file or directory; check the name" attach a:b
+expect "advice: a colon alone" refuses "a:b: No such file or directory; check the name" \
+	qcowctl attach a:b
 cp whole.qcow2 ./a:b
-accepts "advice: a file with a colon" info a:b
+expect "advice: a file with a colon" accepts qcowctl info a:b
 : >https:
-refuses "advice: a file with the name of a URL" "https:: not a qcow2 image" attach https:
+expect "advice: a file with the name of a URL" refuses "https:: not a qcow2 image" qcowctl attach https:
 
-# What else a name may lead to
+# Names that lead to other things than files
 mkdir -p sub
 [ -p fifo ] || mkfifo fifo
 : >none.disk
@@ -161,9 +169,9 @@ while IFS='|' read -r name said; do
 	[ "$name" != NEWLINE ] || name=$newline
 	for command in attach "info -f qcow2" "map -f qcow2" check "snapshot list" "bitmap list -f qcow2"; do
 		# shellcheck disable=SC2086
-		with_driver "$Q" $command "$name"
-		same "advice: $name: $command: one line" "0 1" "$(wc -c <out) $(wc -l <err)"
-		has "advice: $name: $command" "^qcowctl: $said" err
+		run with_driver qcowctl $command "$name"
+		expect "advice: $name: $command: one line" is "0 1" "$(wc -c <out) $(wc -l <err)"
+		expect "advice: $name: $command" has "^qcowctl: $said" err
 	done
 done <<'END'
 sub|sub: is a directory; an image is a regular file or a block device
@@ -186,11 +194,11 @@ while IFS='|' read -r format top json; do
 	rm -f "$top"
 	qemu-img create -q -f qcow2 "./$top" 64M
 	backing "./$top" "$json" "$format"
-	refuses "advice: $json" "its backing file \"json:.*is a json: description of a local file; name the file itself with qemu-img rebase -u -b " \
-		attach "./$top"
+	expect "advice: $json" refuses "its backing file \"json:.*is a json: description of a local file; name the file itself with qemu-img rebase -u -b " \
+		qcowctl attach "./$top"
 	run_advice
-	attaches "advice: $json: followed" "./$top"
-	same "advice: $json: two files" 2 "$(attached | wc -l)"
+	expect "advice: $json: followed" attaches "./$top"
+	expect "advice: $json: two files" is 2 "$(attached | wc -l)"
 done <<'END'
 qcow2|top.qcow2|json:{"driver":"qcow2","file":{"driver":"file","filename":"@/whole.qcow2"}}
 |top.qcow2|json:{"driver":"qcow2","file":{"driver":"file","filename":"@/whole.qcow2"}}
@@ -211,7 +219,8 @@ END
 while read -r json; do
 	image top.qcow2
 	backing top.qcow2 "$json" qcow2
-	refuses "advice: not a local file: $json" "is a json: description, not a file's name; copy it to a local file" attach top.qcow2
+	expect "advice: not a local file: $json" refuses "is a json: description, not a file's name; copy it to a local file" \
+		qcowctl attach top.qcow2
 done <<'END'
 json:{"driver":"qcow2","file":{"driver":"nbd","host":"localhost"}}
 json:{"driver":"qcow2","file":{"driver":"https","url":"https://localhost/x"}}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Which images are opened for writing, and what is said if they cannot be.
+# Images that are opened for writing, and the messages if they cannot be.
 # shellcheck shell=bash
 
 fake_root
@@ -10,14 +10,14 @@ image baseext.qcow2 -o data_file=baseext.raw
 image overext.qcow2 -b baseext.qcow2 -F qcow2
 truncate -s 1M plain.raw plain.disk plain-ro.disk
 
-# opens NAME IMAGES ARGUMENTS...: what the driver gets, and nothing is said.
+# opens NAME IMAGES ARGUMENTS...: the driver gets these images, and there is no message.
 opens()
 {
 	local name=$1 images=$2
 
 	shift 2
-	attaches "$name" "$@"
-	same "$name: images" "$images" "$(attached)"
+	expect "$name" attaches "$@"
+	expect "$name: images" is "$images" "$(attached)"
 }
 
 # falls_back NAME FILE IMAGES ARGUMENTS...: read-only, and one line says so.
@@ -26,12 +26,12 @@ falls_back()
 	local name=$1 file=$2 images=$3
 
 	shift 3
-	with_driver "$Q" attach "$@"
-	same "$name: result" "0 /dev/qcow0" "$code $(cat out)"
-	same "$name: what is said" \
+	run with_driver qcowctl attach "$@"
+	expect "$name: result" is "0 /dev/qcow0" "$code $(cat out)"
+	expect "$name: what is said" is \
 		"qcowctl: $file: cannot be opened for writing, attaching it read-only" "$(cat err)"
-	same "$name: images" "$images" "$(attached)"
-	has "$name: read-only" "^attach .* flags=0x1 " root/log
+	expect "$name: images" is "$images" "$(attached)"
+	expect "$name: read-only" has "^attach .* flags=0x1 " root/log
 }
 
 # unwritable FILE ERRNO
@@ -68,14 +68,16 @@ falls_back "read-only block device" plain-ro.disk "image format=1 fd=ro:plain-ro
 	-f raw plain-ro.disk
 opens "read-only block device, -r" "image format=1 fd=ro:plain-ro.disk data=-1" -r -f raw plain-ro.disk
 
-# Other errors, such as EIO, are errors; and what fails does not say it falls back.
+# Other errors, such as EIO, are errors; a command that fails does not say it falls back.
 unwritable top.qcow2 5
-with_driver_refuses "errno 5" "top.qcow2: Input/output error; check the disk" attach top.qcow2
+expect "errno 5" refuses "top.qcow2: Input/output error; check the disk" \
+	with_driver qcowctl attach top.qcow2
 unwritable ext.raw 5
-with_driver_refuses "errno 5: data file" "ext.raw: Input/output error \(data file of ext.qcow2\); check the disk" attach ext.qcow2
+expect "errno 5: data file" refuses "ext.raw: Input/output error \(data file of ext.qcow2\); check the disk" \
+	with_driver qcowctl attach ext.qcow2
 unwritable top.qcow2 30
-MOCK_ERRNO=22 MOCK_MSG="bad; do so" with_driver_refuses "not writable, and refused" \
-	"^qcowctl: top.qcow2: bad; do so" attach top.qcow2
+MOCK_ERRNO=22 MOCK_MSG="bad; do so" expect "not writable, and refused" refuses \
+	"^qcowctl: top.qcow2: bad; do so" with_driver qcowctl attach top.qcow2
 unset MOCK_UNWRITABLE MOCK_UNWRITABLE_ERRNO
 
 # Without pretence.
@@ -103,40 +105,43 @@ opens "by a symlink" "image format=3 fd=rw:real/linked.qcow2 data=rw:real/linked
 # One file twice.
 ln -f top.qcow2 same.qcow2
 backing base.qcow2 same.qcow2 qcow2
-refuses "a cycle, for writing" "same.qcow2: is a backing file of itself" attach top.qcow2
+expect "a cycle, for writing" refuses "same.qcow2: is a backing file of itself" qcowctl attach top.qcow2
 image base.qcow2
 image self.qcow2 -o data_file=self.raw
 rm self.raw
 ln -s self.qcow2 self.raw
-refuses "its own data file, for writing" "self.raw: is a data file of itself" attach self.qcow2
+expect "its own data file, for writing" refuses "self.raw: is a data file of itself" \
+	qcowctl attach self.qcow2
 image twice.qcow2 -o data_file=twice.raw
 backing twice.qcow2 twice.raw raw
-refuses "data file and backing file in one" "twice.raw: is a backing file of itself" attach twice.qcow2
-attaches "data file and backing file in one, -r" -r twice.qcow2
+expect "data file and backing file in one" refuses "twice.raw: is a backing file of itself" \
+	qcowctl attach twice.qcow2
+expect "data file and backing file in one, -r" attaches -r twice.qcow2
 
 # marked NAME FEATURES PATTERN
 marked()
 {
 	image marked.qcow2
 	poke marked.qcow2 72 8 "$2"
-	refuses "$1" "^qcowctl: marked.qcow2: $3, or attach it read-only with -r\$" attach marked.qcow2
-	attaches "$1, -r" -r marked.qcow2
-	attaches "$1, --untrusted" --untrusted marked.qcow2
-	attaches "$1, as raw" -f raw marked.qcow2
+	expect "$1" refuses "^qcowctl: marked.qcow2: $3, or attach it read-only with -r\$" \
+		qcowctl attach marked.qcow2
+	expect "$1, -r" attaches -r marked.qcow2
+	expect "$1, --untrusted" attaches --untrusted marked.qcow2
+	expect "$1, as raw" attaches -f raw marked.qcow2
 	image over.qcow2 -b marked.qcow2 -F qcow2
-	attaches "$1, as backing file" over.qcow2
+	expect "$1, as backing file" attaches over.qcow2
 	unwritable marked.qcow2 30
 	falls_back "$1, not writable" marked.qcow2 "image format=3 fd=ro:marked.qcow2 data=-1" marked.qcow2
 	unset MOCK_UNWRITABLE
 	qemu-img check -q -r all marked.qcow2 >/dev/null 2>&1
-	attaches "$1, repaired" marked.qcow2
+	expect "$1, repaired" attaches marked.qcow2
 }
 marked "dirty" 1 'was not closed cleanly \(dirty\); repair it with qcowctl check --repair=all'
 marked "corrupt" 2 'is marked corrupt; repair it with qcowctl check --repair=all'
 marked "corrupt and dirty" 3 'is marked corrupt; repair it with qcowctl check --repair=all'
 
-# What QEMU leaves behind when it is killed.
+# An image that a killed QEMU leaves behind.
 image killed.qcow2 -o lazy_refcounts=on
 (qemu-io -f qcow2 -c 'write -P 1 0 4M' -c flush -c 'sigraise 9' killed.qcow2; :) >/dev/null 2>&1
-refuses "killed under lazy refcounts" "was not closed cleanly" attach killed.qcow2
-attaches "killed under lazy refcounts, -r" -r killed.qcow2
+expect "killed under lazy refcounts" refuses "was not closed cleanly" qcowctl attach killed.qcow2
+expect "killed under lazy refcounts, -r" attaches -r killed.qcow2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# What the driver is asked for, and what comes of its answers. shellcheck shell=bash
+# Requests to the driver, and the results of its answers. shellcheck shell=bash
 
 fake_root
 image base.qcow2
@@ -13,15 +13,15 @@ attach_asks()
 	local name=$1 expected=$2
 
 	shift 2
-	with_driver "$Q" attach "$@"
-	same "attach: $name: result" "0 /dev/qcow0" "$code $(cat out err)"
-	same "attach: $name: request" "$expected" \
+	run with_driver qcowctl attach "$@"
+	expect "attach: $name: result" is "0 /dev/qcow0" "$code $(cat out err)"
+	expect "attach: $name: request" is "$expected" \
 		"$(sed -n '1s/^attach size=[0-9]* //p' root/log)"
 }
 
 none="offset=0 limit=0 cache=0"
 attach_asks "plain" "flags=0 index=-1 $none" top.qcow2
-same "attach: chain" "image format=3 fd=rw:$T/top.qcow2 data=-1
+expect "attach: chain" is "image format=3 fd=rw:$T/top.qcow2 data=-1
 image format=3 fd=ro:$T/base.qcow2 data=-1" "$(tail -n +2 root/log)"
 attach_asks "-r" "flags=0x1 index=-1 $none" -r top.qcow2
 attach_asks "--read-only" "flags=0x1 index=-1 $none" --read-only top.qcow2
@@ -39,8 +39,8 @@ for size in 512 1024 2K 4096; do
 		--sector-size $size top.qcow2
 done
 for size in 0 256 513 1536 8192 4096.5 x; do
-	refuses "--sector-size $size" "bad value .*512, 1024, 2048 or 4096" \
-		attach --sector-size $size top.qcow2
+	expect "--sector-size $size" refuses "bad value .*512, 1024, 2048 or 4096" \
+		qcowctl attach --sector-size $size top.qcow2
 done
 attach_asks "--cache-size" "flags=0 index=-1 offset=0 limit=0 cache=33554432" --cache-size 32M top.qcow2
 attach_asks "an abbreviated option" "flags=0 index=-1 offset=0 limit=0 cache=65536" --cache 64KiB top.qcow2
@@ -49,11 +49,11 @@ attach_asks "--backing DIR" "flags=0 index=-1 $none" --backing "$T" top.qcow2
 attach_asks "--backing DIR, root" "flags=0 index=-1 $none" --backing / top.qcow2
 attach_asks "--backing none, nothing named" "flags=0 index=-1 $none" --backing none base.qcow2
 attach_asks "-f raw" "flags=0 index=-1 $none" -f raw disk.raw
-same "attach: raw" "image format=1 fd=rw:$T/disk.raw data=-1" "$(tail -n +2 root/log)"
+expect "attach: raw" is "image format=1 fd=rw:$T/disk.raw data=-1" "$(tail -n +2 root/log)"
 attach_asks "-f raw of a qcow2 image" "flags=0 index=-1 $none" -f raw top.qcow2
-same "attach: raw it is" "image format=1 fd=rw:$T/top.qcow2 data=-1" "$(tail -n +2 root/log)"
+expect "attach: raw it is" is "image format=1 fd=rw:$T/top.qcow2 data=-1" "$(tail -n +2 root/log)"
 attach_asks "data file" "flags=0 index=-1 $none" ext.qcow2
-same "attach: data file" "image format=3 fd=rw:$T/ext.qcow2 data=rw:$T/ext.raw" "$(tail -n +2 root/log)"
+expect "attach: data file" is "image format=3 fd=rw:$T/ext.qcow2 data=rw:$T/ext.raw" "$(tail -n +2 root/log)"
 attach_asks "an option behind the image" "flags=0x2 index=-1 $none" top.qcow2 --direct-io on
 
 # Sizes.
@@ -79,32 +79,37 @@ done <<'END'
 END
 for text in 1K 0 -1 x 1X 1Ki 1KiBx 64KK 16777216E 99999999999999999999 "" " 65536" \
 	1.M .5M 65536. 65536.0 1.1M 1.5.5M 0x1.8M 0x 1,5M 1.0000000000000000M; do
-	refuses "size '$text'" "bad value .*64K or more" attach --cache-size "$text" top.qcow2
+	expect "size '$text'" refuses "bad value .*64K or more" \
+		qcowctl attach --cache-size "$text" top.qcow2
 done
 for text in 511 1 1000 1KB; do
-	refuses "offset $text" "multiple of 512" attach --offset $text top.qcow2
+	expect "offset $text" refuses "multiple of 512" qcowctl attach --offset $text top.qcow2
 done
-refuses "--direct-io maybe" "bad value .*on, off or auto" attach --direct-io maybe top.qcow2
-refuses "-f vmdk" "bad value .*qcow2, qcow or raw" attach -f vmdk top.qcow2
-refuses "-f file" "bad value" attach -f file top.qcow2
+expect "--direct-io maybe" refuses "bad value .*on, off or auto" \
+	qcowctl attach --direct-io maybe top.qcow2
+expect "-f vmdk" refuses "bad value .*qcow2, qcow or raw" qcowctl attach -f vmdk top.qcow2
+expect "-f file" refuses "bad value" qcowctl attach -f file top.qcow2
 attach_asks "--snapshot" "flags=0x1 index=-1 $none snapshot=before update" \
 	--snapshot "before update" base.qcow2
-same "attach: --snapshot: read-only" "image format=3 fd=ro:$T/base.qcow2 data=-1" "$(tail -n +2 root/log)"
-refuses "--snapshot without a name" "bad value .*id or name" attach --snapshot "" top.qcow2
-refuses "--snapshot of an endless name" "bad value .*id or name" \
-	attach --snapshot "$(printf '%1024d' 1)" top.qcow2
-refuses "attach without an image" "takes one image" attach
-refuses "attach of two images" "takes one image" attach top.qcow2 base.qcow2
-refuses "attach --nonsense" "--nonsense; see qcowctl attach --help" attach --nonsense
-refuses "attach -z" "option -z;" attach -z
-refuses "attach -z in a cluster" "option -z;" attach --read-only -zr top.qcow2
-refuses "attach -z at its end" "option -z;" attach --direct-io=on -rz top.qcow2
-refuses "attach -z behind a value" "option -z;" attach --direct-io=on -zr top.qcow2
-refuses "attach -f at the end of a cluster" "option -f;" attach -rf
-refuses "attach --format without a value" "option --format;" attach top.qcow2 --format
-refuses "attach, a value for an option that has none" "option --read-only=5;" attach --read-only=5 -r top.qcow2
-refuses "attach, a value of none of ours" "option --untrusted=5;" attach --untrusted=5 -r top.qcow2
-refuses "attach --di, ambiguous" "option --s;" attach --s top.qcow2
+expect "attach: --snapshot: read-only" is "image format=3 fd=ro:$T/base.qcow2 data=-1" "$(tail -n +2 root/log)"
+expect "--snapshot without a name" refuses "bad value .*id or name" \
+	qcowctl attach --snapshot "" top.qcow2
+expect "--snapshot of an endless name" refuses "bad value .*id or name" \
+	qcowctl attach --snapshot "$(printf '%1024d' 1)" top.qcow2
+expect "attach without an image" refuses "takes one image" qcowctl attach
+expect "attach of two images" refuses "takes one image" qcowctl attach top.qcow2 base.qcow2
+expect "attach --nonsense" refuses "--nonsense; see qcowctl attach --help" qcowctl attach --nonsense
+expect "attach -z" refuses "option -z;" qcowctl attach -z
+expect "attach -z in a cluster" refuses "option -z;" qcowctl attach --read-only -zr top.qcow2
+expect "attach -z at its end" refuses "option -z;" qcowctl attach --direct-io=on -rz top.qcow2
+expect "attach -z behind a value" refuses "option -z;" qcowctl attach --direct-io=on -zr top.qcow2
+expect "attach -f at the end of a cluster" refuses "option -f;" qcowctl attach -rf
+expect "attach --format without a value" refuses "option --format;" qcowctl attach top.qcow2 --format
+expect "attach, a value for an option that has none" refuses "option --read-only=5;" \
+	qcowctl attach --read-only=5 -r top.qcow2
+expect "attach, a value of none of ours" refuses "option --untrusted=5;" \
+	qcowctl attach --untrusted=5 -r top.qcow2
+expect "attach --di, ambiguous" refuses "option --s;" qcowctl attach --s top.qcow2
 
 # The driver's own refusals.
 driver_says()
@@ -112,8 +117,8 @@ driver_says()
 	local name=$1 expected=$2
 
 	shift 2
-	with_driver env "$@" "$Q" attach top.qcow2
-	same "driver: $name" "1 $expected" "$code $(cat out err)"
+	run with_driver limited env "$@" "$Q" attach top.qcow2
+	expect "driver: $name" is "1 $expected" "$code $(cat out err)"
 }
 driver_says "a message" "qcowctl: top.qcow2: went wrong; do so" \
 	MOCK_ERRNO=5 "MOCK_MSG=went wrong; do so"
@@ -167,17 +172,17 @@ driver_says "a message with escape codes" 'qcowctl: top.qcow2: a\x1b[2J; b' \
 if [ -e /dev/full ]; then
 	rm -f root/log
 	MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so "$Q" attach top.qcow2 >/dev/full 2>err
-	same "attach: a full disk behind stdout" "1 detach flags=0 index=0
+	expect "attach: a full disk behind stdout" is "1 detach flags=0 index=0
 qcowctl: /dev/qcow0: its name cannot be printed, so it was detached again; No space left on device" \
 		"$? $(grep ^detach root/log; cat err)"
 fi
 rm -f root/log
 (sleep 0.3; MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so exec "$Q" attach top.qcow2 2>err) | true
-same "attach: nobody reads its name" "1 detach flags=0 index=0" "${PIPESTATUS[0]} $(grep ^detach root/log)"
+expect "attach: nobody reads its name" is "1 detach flags=0 index=0" "${PIPESTATUS[0]} $(grep ^detach root/log)"
 rm root/dev/qcow0p1
-with_driver "$Q" attach top.qcow2
-same "attach: no node: stays attached" "0 /dev/qcow0 " "$code $(cat out) $(grep ^detach root/log)"
-has "attach: no node: what to do" "^qcowctl: /dev/qcow0p1: attached, but .*mknod -m 660 /dev/qcow0p1 b 240 1$" err
+run with_driver qcowctl attach top.qcow2
+expect "attach: no node: stays attached" is "0 /dev/qcow0 " "$code $(cat out) $(grep ^detach root/log)"
+expect "attach: no node: what to do" has "^qcowctl: /dev/qcow0p1: attached, but .*mknod -m 660 /dev/qcow0p1 b 240 1$" err
 fake_root
 
 # detach
@@ -186,8 +191,8 @@ detach_asks()
 	local name=$1 expected=$2
 
 	shift 2
-	with_driver "$Q" detach "$@"
-	same "detach: $name" "0  $expected" "$code $(cat out err) $(cat root/log)"
+	run with_driver qcowctl detach "$@"
+	expect "detach: $name" is "0  $expected" "$code $(cat out err) $(cat root/log)"
 }
 detach_asks "/dev/qcow0" "detach flags=0 index=0" /dev/qcow0
 detach_asks "qcow0" "detach flags=0 index=0" qcow0
@@ -198,8 +203,8 @@ detach_asks "--lazy" "detach flags=0x1 index=0" --lazy qcow0
 detach_asks "--force" "detach flags=0x2 index=0" qcow0 --force
 detach_asks "--all" "detach flags=0 index=0" --all
 detach_asks "-a" "detach flags=0 index=0" -a
-same "detach: busy for a moment" "0 3" \
-	"$(MOCK_BUSY=2 with_driver "$Q" detach qcow0; echo "$code $(grep -c detach root/log)")"
+expect "detach: busy for a moment" is "0 3" \
+	"$(MOCK_BUSY=2 run with_driver qcowctl detach qcow0; echo "$code $(grep -c detach root/log)")"
 
 mkdir root/sys/block/qcow5
 export MOCK_BELOW=5
@@ -210,8 +215,8 @@ detach_asks "--all --force: what is upon another goes first" "detach flags=0 ind
 detach flags=0 index=0
 detach flags=0 index=5" --all --force
 unset MOCK_BELOW
-same "detach: --all --force of what is in use" "0 2 2" \
-	"$(MOCK_BUSY=2 with_driver "$Q" detach --all --force; echo "$code $(grep -c flags=0x2 root/log) $(grep -c flags=0\  root/log)")"
+expect "detach: --all --force of what is in use" is "0 2 2" \
+	"$(MOCK_BUSY=2 run with_driver qcowctl detach --all --force; echo "$code $(grep -c flags=0x2 root/log) $(grep -c flags=0\  root/log)")"
 rm -r root/sys/block/qcow5
 
 detach_refused()
@@ -219,8 +224,8 @@ detach_refused()
 	local name=$1 expected=$2
 
 	shift 2
-	with_driver "$Q" detach "$@"
-	same "detach: $name" "1 $expected" "$code $(cat out err)"
+	run with_driver qcowctl detach "$@"
+	expect "detach: $name" is "1 $expected" "$code $(cat out err)"
 }
 MOCK_DETACH_ERRNO=115 MOCK_MSG="waits for 2 requests under way, to base.qcow2" detach_refused \
 	"a file that does not answer" "qcowctl: /dev/qcow0: waits for 2 requests under way, to base.qcow2" --force qcow0
@@ -237,7 +242,7 @@ detach_refused "--all and a name" "qcowctl: detach: takes devices, images or --a
 detach_refused "--lazy and --force" "qcowctl: detach: --lazy and --force exclude each other; choose one" --lazy --force qcow0
 detach_refused "neither, in /dev" "qcowctl: /dev/nope: no such image or device; see qcowctl list" /dev/nope
 detach_refused "goes on after one that fails" "qcowctl: /dev/qcow7: no such device; see qcowctl list" qcow7 qcow0
-same "detach: goes on after one that fails: request" "detach flags=0 index=0" "$(cat root/log)"
+expect "detach: goes on after one that fails: request" is "detach flags=0 index=0" "$(cat root/log)"
 
 # An image among the devices; one that has the name of a device
 if shm=$(mktemp /dev/shm/qcowctl.XXXXXX 2>/dev/null); then
@@ -285,53 +290,53 @@ list_shows()
 	local name=$1 expected=$2
 
 	shift 2
-	with_driver "$Q" list "$@"
-	same "list: $name" "0 $expected" "$code $(cat out err | tr -s ' ' | sed 's/^ //; s/ $//')"
+	run with_driver qcowctl list "$@"
+	expect "list: $name" is "0 $expected" "$code $(cat out err | tr -s ' ' | sed 's/^ //; s/ $//')"
 }
 list_shows "-n" "qcow0 20G qcow2 0 2 1 $T/top.qcow2" -n
 list_shows "-O" "NAME SIZE
 qcow0 20G" -O name,size
 list_shows "-n -b -O" "qcow0 21474836480" -nbO NAME,SIZE
 list_shows "more columns" "240:0 0 1 0 0 lazy 64K 0B" -nO MAJ:MIN,OFFSET,DIRECT,AUTOCLEAR,CORRUPT,STATE,CLUSTER,CACHE
-with_driver "$Q" list
-same "list: columns" "NAME SIZE FORMAT RO DEPTH OPEN IMAGE MOUNTPOINTS" "$(head -1 out | tr -s ' ' | sed 's/ $//')"
-with_driver "$Q" list -O +state
-same "list: +COLUMN" "NAME SIZE FORMAT RO DEPTH OPEN IMAGE MOUNTPOINTS STATE" "$(head -1 out | tr -s ' ' | sed 's/ $//')"
+run with_driver qcowctl list
+expect "list: columns" is "NAME SIZE FORMAT RO DEPTH OPEN IMAGE MOUNTPOINTS" "$(head -1 out | tr -s ' ' | sed 's/ $//')"
+run with_driver qcowctl list -O +state
+expect "list: +COLUMN" is "NAME SIZE FORMAT RO DEPTH OPEN IMAGE MOUNTPOINTS STATE" "$(head -1 out | tr -s ' ' | sed 's/ $//')"
 json()
 {
 	python3 -c 'import json, sys; print(json.dumps(json.load(open("out")), separators=(",", ":")))'
 }
-with_driver "$Q" list -J
-same "list: JSON, not mounted" '{"qcowdevices":[{"name":"/dev/qcow0","size":21474836480,"format":"qcow2","ro":false,"depth":2,"open":1,"image":"'"$T"'/top.qcow2","mountpoints":[]}]}' "$(json)"
+run with_driver qcowctl list -J
+expect "list: JSON, not mounted" is '{"qcowdevices":[{"name":"/dev/qcow0","size":21474836480,"format":"qcow2","ro":false,"depth":2,"open":1,"image":"'"$T"'/top.qcow2","mountpoints":[]}]}' "$(json)"
 cat >root/proc/self/mountinfo <<'END'
 31 22 240:1 / /mnt/web ro,relatime - ext4 /dev/qcow0p1 ro
 END
 echo 1 >root/sys/block/qcow0/ro
-with_driver "$Q" list --json
-same "list: JSON, mounted" '{"qcowdevices":[{"name":"/dev/qcow0","size":21474836480,"format":"qcow2","ro":true,"depth":2,"open":1,"image":"'"$T"'/top.qcow2","mountpoints":["/mnt/web"]}]}' "$(json)"
+run with_driver qcowctl list --json
+expect "list: JSON, mounted" is '{"qcowdevices":[{"name":"/dev/qcow0","size":21474836480,"format":"qcow2","ro":true,"depth":2,"open":1,"image":"'"$T"'/top.qcow2","mountpoints":["/mnt/web"]}]}' "$(json)"
 list_shows "mounted" "/mnt/web" -nO mountpoints
 echo '32 22 240:0 / /mnt/b ro - ext4 /dev/qcow0 ro' >>root/proc/self/mountinfo
-with_driver "$Q" list -J -O mountpoints
-same "list: JSON, mounted twice" '{"qcowdevices":[{"mountpoints":["/mnt/web","/mnt/b"]}]}' "$(json)"
+run with_driver qcowctl list -J -O mountpoints
+expect "list: JSON, mounted twice" is '{"qcowdevices":[{"mountpoints":["/mnt/web","/mnt/b"]}]}' "$(json)"
 # Names that would fake lines or turn them around
 name=$(printf 'a\nb \u202ec\u061cd \\x41')
 shown='a\x0ab \xe2\x80\xaec\xd8\x9cd \x41'
 printf '%s\n' "/$name" >root/sys/block/qcow0/qcow/image
 printf '31 22 240:0 / /m/%s ro - ext4 /dev/qcow0 ro\n' 'a\012b\040'$'\u202ec\u061c''d\040\134x41' >root/proc/self/mountinfo
-with_driver "$Q" list -n -O image,mountpoints
-same "list: names that fake" "/$shown (not found by that name) /m/$shown" "$(tr -s ' ' <out)"
-with_driver "$Q" list -J -O image,mountpoints
-same "list: JSON: such names as they are" "/$name /m/$name" \
+run with_driver qcowctl list -n -O image,mountpoints
+expect "list: names that fake" is "/$shown (not found by that name) /m/$shown" "$(tr -s ' ' <out)"
+run with_driver qcowctl list -J -O image,mountpoints
+expect "list: JSON: such names as they are" is "/$name /m/$name" \
 	"$(python3 -c 'import json; o = json.load(open("out"))["qcowdevices"][0]; print(o["image"], o["mountpoints"][0])')"
 fake_root
 # The small letter of I is another one in Turkish.
 mkdir -p locales
-localedef -i tr_TR -f UTF-8 locales/tr_TR.UTF-8 || fail "no Turkish locale" "the package locales has it"
-with_driver env LOCPATH="$T/locales" LC_ALL=tr_TR.UTF-8 "$Q" list -J -O size,Direct
-same "list: JSON in Turkish" '{"qcowdevices":[{"size":21474836480,"direct":true}]}' "$(json)"
-with_driver env LOCPATH="$T/locales" LC_ALL=tr_TR.UTF-8 "$Q" attach --cache-size 64KIB top.qcow2
-has "attach: a size in Turkish" "cache=65536" root/log
-refuses "list: no such column" 'no column "NOPE"' list -O NOPE
+localedef -i tr_TR -f UTF-8 locales/tr_TR.UTF-8 || failure "no Turkish locale" "the package locales has it"
+run with_driver limited env LOCPATH="$T/locales" LC_ALL=tr_TR.UTF-8 "$Q" list -J -O size,Direct
+expect "list: JSON in Turkish" is '{"qcowdevices":[{"size":21474836480,"direct":true}]}' "$(json)"
+run with_driver limited env LOCPATH="$T/locales" LC_ALL=tr_TR.UTF-8 "$Q" attach --cache-size 64KIB top.qcow2
+expect "attach: a size in Turkish" has "cache=65536" root/log
+expect "list: no such column" refuses 'no column "NOPE"' qcowctl list -O NOPE
 for n in 1 2; do
 	mkdir -p root/sys/block/qcow$n/qcow
 	echo "$T/base.qcow2" >root/sys/block/qcow$n/qcow/image
@@ -344,64 +349,66 @@ list_shows "an image by a symlink" "qcow0" -nO name soft.qcow2
 list_shows "an image attached twice" "qcow1
 qcow2" -nO name ./base.qcow2
 list_shows "the disk of a partition" "qcow0" -nO name /dev/qcow0p1
-with_driver "$Q" list -J -O name base.qcow2
-same "list: JSON of an image" '{"qcowdevices":[{"name":"/dev/qcow1"},{"name":"/dev/qcow2"}]}' "$(json)"
-with_driver "$Q" list -nO name disk.raw qcow2 qcow7
-same "list: some are not attached" "1 qcow2
+run with_driver qcowctl list -J -O name base.qcow2
+expect "list: JSON of an image" is '{"qcowdevices":[{"name":"/dev/qcow1"},{"name":"/dev/qcow2"}]}' "$(json)"
+run with_driver qcowctl list -nO name disk.raw qcow2 qcow7
+expect "list: some are not attached" is "1 qcow2
 qcowctl: disk.raw: not attached; see qcowctl list
 qcowctl: /dev/qcow7: no such device; see qcowctl list" "$code $(cat out err)"
 rm -r root/sys/block/qcow[12]
 rm -r root/sys/block/qcow0
-with_driver "$Q" list
-same "list: nothing attached" "0 0" "$code $(cat out err | wc -c)"
-with_driver "$Q" list -J
-same "list: nothing attached, JSON" '{"qcowdevices":[]}' "$(json)"
-with_driver "$Q" detach --all
-same "detach: --all, nothing attached" "0 " "$code $(cat out err)"
+run with_driver qcowctl list
+expect "list: nothing attached" is "0 0" "$code $(cat out err | wc -c)"
+run with_driver qcowctl list -J
+expect "list: nothing attached, JSON" is '{"qcowdevices":[]}' "$(json)"
+run with_driver qcowctl detach --all
+expect "detach: --all, nothing attached" is "0 " "$code $(cat out err)"
 
 # info of a device
 fake_root
-with_driver "$Q" info --chain qcow0
-same "info: a device: exit code" 0 $code
-has "info: a device: its image" "image: $T/top.qcow2" out
-has "info: a device: its backing file" "base.qcow2" out
-has "info: a device: counters" "cache hits: 12345" out
-with_driver "$Q" info --json /dev/qcow0
-same "info: a device: JSON" "12345 True $T/top.qcow2" \
+run with_driver qcowctl info --chain qcow0
+expect "info: a device: exit code" is 0 $code
+expect "info: a device: its image" has "image: $T/top.qcow2" out
+expect "info: a device: its backing file" has "base.qcow2" out
+expect "info: a device: counters" has "cache hits: 12345" out
+run with_driver qcowctl info --json /dev/qcow0
+expect "info: a device: JSON" is "12345 True $T/top.qcow2" \
 	"$(python3 -c 'import json; o = json.load(open("out")); d = o["device"]; print(d["cache-hits"], d["read-only"], o["filename"])')"
-MOCK_FLAGS=0 with_driver "$Q" info --json /dev/qcow0
-same "info: a writable device: JSON" "False" \
+MOCK_FLAGS=0 run with_driver qcowctl info --json /dev/qcow0
+expect "info: a writable device: JSON" is "False" \
 	"$(python3 -c 'import json; print(json.load(open("out"))["device"]["read-only"])')"
-with_driver "$Q" info /dev/qcow7
-same "info: a device not attached" "1 " "$code $(cat out)"
-with_driver "$Q" info /dev/qcow0p1
-has "info: a partition" "is a partition; name its disk /dev/qcow0" err
+run with_driver qcowctl info /dev/qcow7
+expect "info: a device not attached" is "1 " "$code $(cat out)"
+run with_driver qcowctl info /dev/qcow0p1
+expect "info: a partition" has "is a partition; name its disk /dev/qcow0" err
 
 # Without a driver, and other ways to call it.
 if [ ! -e /dev/qcow-control ] && ! modinfo qcow >/dev/null 2>&1; then
-	refuses "no driver" "/dev/qcow-control: the qcow module is not loaded; .*modprobe qcow" attach top.qcow2
+	expect "no driver" refuses "/dev/qcow-control: the qcow module is not loaded; .*modprobe qcow" \
+		qcowctl attach top.qcow2
 fi
 rm root/dev/qcow-control
-MOCK_EUID=1000 with_driver_refuses "no driver, as a user" "not loaded; run modprobe qcow as root$" attach top.qcow2
+MOCK_EUID=1000 expect "no driver, as a user" refuses "not loaded; run modprobe qcow as root$" \
+	with_driver qcowctl attach top.qcow2
 fake_root
 for word in --help -h help "attach --help" "detach -h" "list --help" "info -h" \
 	"map -h" "help attach" "help detach" "help list" "help info" "help map"; do
 	# shellcheck disable=SC2086
-	accepts "usage: $word" $word
-	has "usage: $word: text" "^Usage: qcowctl" out
+	expect "usage: $word" accepts qcowctl $word
+	expect "usage: $word: text" has "^Usage: qcowctl" out
 done
-accepts "version" --version
-has "version: text" '^qcowctl [0-9]+\.[0-9]+' out
-accepts "version, short" -V
-accepts "version, after a command" list -V
-has "version, after a command: text" '^qcowctl [0-9]+\.[0-9]+' out
-accepts "version, after a command that takes names" attach --version
-run "$Q" frobnicate
-same "unknown command" "1 0" "$code $(wc -c <out)"
-has "unknown command: usage" "^Usage: qcowctl" err
-run "$Q"
-same "no command" "1 0" "$code $(wc -c <out)"
+expect "version" accepts qcowctl --version
+expect "version: text" has '^qcowctl [0-9]+\.[0-9]+' out
+expect "version, short" accepts qcowctl -V
+expect "version, after a command" accepts qcowctl list -V
+expect "version, after a command: text" has '^qcowctl [0-9]+\.[0-9]+' out
+expect "version, after a command that takes names" accepts qcowctl attach --version
+run qcowctl frobnicate
+expect "unknown command" is "1 0" "$code $(wc -c <out)"
+expect "unknown command: usage" has "^Usage: qcowctl" err
+run qcowctl
+expect "no command" is "1 0" "$code $(wc -c <out)"
 if [ -e /dev/full ]; then
 	"$Q" info base.qcow2 >/dev/full 2>err
-	same "a full disk behind stdout" 1 $?
+	expect "a full disk behind stdout" is 1 $?
 fi

@@ -7,8 +7,8 @@ image top.qcow2
 # attaches_with_nodes NAME: those of the disk and its partition are there afterwards.
 attaches_with_nodes()
 {
-	quickly "$1" 5 attaches "$1" top.qcow2
-	same "$1: nodes" "qcow0:240:0
+	quickly "$1" 5 expect "$1" attaches top.qcow2
+	expect "$1: nodes" is "qcow0:240:0
 qcow0p1:240:1" "$(nodes)"
 }
 
@@ -30,23 +30,23 @@ echo 240:2 >root/dev/qcow0p2
 echo 240:9 >root/dev/qcow17p3
 echo 240:9 >root/dev/qcow1p
 echo text >root/dev/qcow3
-attaches "node: stale ones" top.qcow2
-same "node: stale ones go, other files stay" "qcow0:240:0
+expect "node: stale ones" attaches top.qcow2
+expect "node: stale ones go, other files stay" is "qcow0:240:0
 qcow0p1:240:1
 qcow1p:240:9
 qcow3:text" "$(nodes)"
 
 # By a detach, too, though it finds no device
 rm -r root/sys/block/qcow0
-with_driver_refuses "node: detach of what has gone" "no such device" detach /dev/qcow0
-same "node: detach removes what is left" "qcow1p:240:9
+expect "node: detach of what has gone" refuses "no such device" with_driver qcowctl detach /dev/qcow0
+expect "node: detach removes what is left" is "qcow1p:240:9
 qcow3:text" "$(nodes)"
 
 # A devtmpfs is the kernel's.
 fake_root
 echo 259:7 >root/dev/qcow5
-attaches "node: devtmpfs" top.qcow2
-same "node: devtmpfs is left alone" "qcow0:240:0
+expect "node: devtmpfs" attaches top.qcow2
+expect "node: devtmpfs is left alone" is "qcow0:240:0
 qcow0p1:240:1
 qcow5:259:7" "$(nodes)"
 
@@ -54,17 +54,17 @@ qcow5:259:7" "$(nodes)"
 fake_root
 dev_is tmpfs
 rm root/dev/qcow0*
-quickly "node: forbidden" 5 with_driver env MOCK_MKNOD_ERRNO=1 "$Q" attach top.qcow2
-same "node: forbidden" "0 /dev/qcow0 " "$code $(cat out) $(grep ^detach root/log)"
-has "node: forbidden: what to do" \
+MOCK_MKNOD_ERRNO=1 quickly "node: forbidden" 5 run with_driver qcowctl attach top.qcow2
+expect "node: forbidden" is "0 /dev/qcow0 " "$code $(cat out) $(grep ^detach root/log)"
+expect "node: forbidden: what to do" has \
 	"^qcowctl: /dev/qcow0: attached, .*Operation not permitted.*mknod -m 660 /dev/qcow0 b 240 0, and likewise for its partitions" err
-same "node: forbidden: one line" 1 "$(wc -l <err)"
+expect "node: forbidden: one line" is 1 "$(wc -l <err)"
 
 # Somebody wrote to the name.
 echo data >root/dev/qcow0
-with_driver "$Q" attach top.qcow2
-same "node: a file" "0 /dev/qcow0 data" "$code $(cat out) $(cat root/dev/qcow0)"
-has "node: a file: what to do" "^qcowctl: /dev/qcow0: is no device.*; remove it, then run mknod" err
+run with_driver qcowctl attach top.qcow2
+expect "node: a file" is "0 /dev/qcow0 data" "$code $(cat out) $(cat root/dev/qcow0)"
+expect "node: a file: what to do" has "^qcowctl: /dev/qcow0: is no device.*; remove it, then run mknod" err
 
 # udev_socket listen|dead
 udev_socket()
@@ -91,10 +91,10 @@ for type in devtmpfs tmpfs; do
 	fake_root
 	dev_is $type
 	udev_socket dead
-	quickly "node: udev is dead, $type" 2 attaches "node: udev is dead, $type" top.qcow2
+	quickly "node: udev is dead, $type" 2 expect "node: udev is dead, $type" attaches top.qcow2
 done
 udev_socket listen
-quickly "node: udev hears nothing" 8 attaches "node: udev hears nothing" top.qcow2
+quickly "node: udev hears nothing" 8 expect "node: udev hears nothing" attaches top.qcow2
 kill $udev
 
 # The driver's own node
@@ -103,23 +103,23 @@ dev_is tmpfs
 mkdir -p root/sys/class/misc/qcow-control
 echo 10:120 >root/sys/class/misc/qcow-control/dev
 rm root/dev/qcow-control
-attaches "node: control" top.qcow2
-same "node: control: made" 10:120 "$(cat root/dev/qcow-control)"
+expect "node: control" attaches top.qcow2
+expect "node: control: made" is 10:120 "$(cat root/dev/qcow-control)"
 rm root/dev/qcow-control
-with_driver env MOCK_MKNOD_ERRNO=1 MOCK_EUID=0 "$Q" attach top.qcow2
-refused "node: control: forbidden" "/dev/qcow-control: Operation not permitted: root of this container may not use it; allow"
+run with_driver limited env MOCK_MKNOD_ERRNO=1 MOCK_EUID=0 "$Q" attach top.qcow2
+expect "node: control: forbidden" refused "/dev/qcow-control: Operation not permitted: root of this container may not use it; allow"
 dev_is devtmpfs
-with_driver "$Q" attach top.qcow2
-refused "node: control: devtmpfs" "module is not loaded"
+run with_driver qcowctl attach top.qcow2
+expect "node: control: devtmpfs" refused "module is not loaded"
 
 # Without the module its number may be another driver's, whose node is not opened.
 fake_root
 dev_is tmpfs
 mkdir -p root/sys/class/misc bin
 echo 10:130 >root/dev/qcow-control
-with_driver env MOCK_EUID=1000 "$Q" attach top.qcow2
-refused "node: control of another driver" "the qcow module is not loaded"
-same "node: control of another driver: not opened, nothing asked" "10:130" \
+run with_driver limited env MOCK_EUID=1000 "$Q" attach top.qcow2
+expect "node: control of another driver" refused "the qcow module is not loaded"
+expect "node: control of another driver: not opened, nothing asked" is "10:130" \
 	"$(cat root/dev/qcow-control root/controls root/log 2>/dev/null)"
 cat >bin/modprobe <<'EOF'
 #!/bin/sh
@@ -127,17 +127,17 @@ mkdir root/sys/class/misc/qcow-control
 echo 10:120 >root/sys/class/misc/qcow-control/dev
 EOF
 chmod +x bin/modprobe
-MOCK_EUID=0 PATH=$PWD/bin:$PATH attaches "node: control of another driver: modprobe" top.qcow2
-same "node: control of another driver: made anew, opened since" "10:120" \
+MOCK_EUID=0 PATH=$PWD/bin:$PATH expect "node: control of another driver: modprobe" attaches top.qcow2
+expect "node: control of another driver: made anew, opened since" is "10:120" \
 	"$(cat root/dev/qcow-control root/controls | sort -u)"
 # The module was loaded again, with another number.
 rm root/controls
 echo 10:121 >root/sys/class/misc/qcow-control/dev
-attaches "node: control of the module loaded before" top.qcow2
-same "node: control of the module loaded before: not opened" "10:121" "$(sort -u root/controls)"
+expect "node: control of the module loaded before" attaches top.qcow2
+expect "node: control of the module loaded before: not opened" is "10:121" "$(sort -u root/controls)"
 # Nobody knows.
 fake_root
 rm -r root/sys
 echo 10:120 >root/dev/qcow-control
-attaches "node: control without sysfs" top.qcow2
+expect "node: control without sysfs" attaches top.qcow2
 fake_root

@@ -15,36 +15,37 @@ no_sysfs()
 
 for type in devtmpfs tmpfs; do
 	no_sysfs $type
-	quickly "sysfs: attach, $type" 5 attaches "sysfs: attach, $type" top.qcow2
-	same "sysfs: attach, $type: nodes stay" "qcow0:240:0
+	quickly "sysfs: attach, $type" 5 expect "sysfs: attach, $type" attaches top.qcow2
+	expect "sysfs: attach, $type: nodes stay" is "qcow0:240:0
 qcow0p1:240:1
 qcow5:259:7" "$(nodes)"
-	with_driver "$Q" detach /dev/qcow0
-	same "sysfs: detach, $type" "0 detach flags=0 index=0" "$code $(cat root/log)"
-	same "sysfs: detach, $type: nodes stay" 3 "$(nodes | wc -l)"
-	MOCK_NODE_DISKSEQ=1000 attaches "sysfs: attach, $type, the node is its own" top.qcow2
+	run with_driver qcowctl detach /dev/qcow0
+	expect "sysfs: detach, $type" is "0 detach flags=0 index=0" "$code $(cat root/log)"
+	expect "sysfs: detach, $type: nodes stay" is 3 "$(nodes | wc -l)"
+	MOCK_NODE_DISKSEQ=1000 expect "sysfs: attach, $type, the node is its own" attaches top.qcow2
 	for err in 1 22; do
-		MOCK_STATUS_ERRNO=$err attaches "sysfs: attach, $type, status fails ($err)" top.qcow2
+		MOCK_STATUS_ERRNO=$err expect "sysfs: attach, $type, status fails ($err)" attaches top.qcow2
 	done
 done
 
 # The driver says that it has gone, or that it is another device.
 gone="/dev/qcow0: is not the device of .*top.qcow2 any more"
-MOCK_STATUS_ERRNO=19 with_driver_refuses "sysfs: gone" "$gone" attach top.qcow2
-MOCK_ATTACH_DISKSEQ=999 with_driver_refuses "sysfs: another device" "$gone" attach top.qcow2
+MOCK_STATUS_ERRNO=19 expect "sysfs: gone" refuses "$gone" with_driver qcowctl attach top.qcow2
+MOCK_ATTACH_DISKSEQ=999 expect "sysfs: another device" refuses "$gone" \
+	with_driver qcowctl attach top.qcow2
 
 # A node that another device left: the device stays, the name is told with a warning.
-MOCK_NODE_DISKSEQ=77 with_driver "$Q" attach top.qcow2
-same "sysfs: a node of another device" "0 /dev/qcow0" "$code $(cat out)"
-has "sysfs: a node of another device: told" "attached, but it has no node here.*mount sysfs" err
+MOCK_NODE_DISKSEQ=77 run with_driver qcowctl attach top.qcow2
+expect "sysfs: a node of another device" is "0 /dev/qcow0" "$code $(cat out)"
+expect "sysfs: a node of another device: told" has "attached, but it has no node here.*mount sysfs" err
 rm root/dev/qcow0
-with_driver "$Q" attach top.qcow2
-same "sysfs: no node" "0 /dev/qcow0" "$code $(cat out)"
-has "sysfs: no node: told" "attached, but it has no node here.*mount sysfs" err
+run with_driver qcowctl attach top.qcow2
+expect "sysfs: no node" is "0 /dev/qcow0" "$code $(cat out)"
+expect "sysfs: no node: told" has "attached, but it has no node here.*mount sysfs" err
 
 # All devices
 for command in list "list -J" "detach --all"; do
 	# shellcheck disable=SC2086
-	with_driver_refuses "sysfs: $command" "/sys/block: cannot be read" $command
+	expect "sysfs: $command" refuses "/sys/block: cannot be read" with_driver qcowctl $command
 done
 fake_root

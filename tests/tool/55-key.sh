@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Encrypted images: where passphrases come from, and what goes to the driver.
+# Encrypted images: where passphrases come from, and the keys that go to the driver.
 # shellcheck shell=bash
 
 fake_root
@@ -14,15 +14,15 @@ qemu-img create -q -f qcow2 --object secret,id=k,file=key \
 image plain.qcow2
 image top.qcow2 -b aes.qcow2 -F qcow2 -u
 
-# asks NAME CIPHERS ARGUMENTS...: what the images' lines of the log end in
+# asks NAME CIPHERS ARGUMENTS...: the images' lines of the log end in CIPHERS.
 asks()
 {
 	local name=$1 expected=$2
 
 	shift 2
-	with_driver "$Q" attach "$@" </dev/null
-	same "key: $name: result" "0 /dev/qcow0" "$code $(cat out err)"
-	same "key: $name" "$expected" "$(sed -n 's/^image.* data=-1//p' root/log |
+	run with_driver qcowctl attach "$@" </dev/null
+	expect "key: $name: result" is "0 /dev/qcow0" "$code $(cat out err)"
+	expect "key: $name" is "$expected" "$(sed -n 's/^image.* data=-1//p' root/log |
 		sed 's/^ cipher=//' | tr '\n' ',')"
 }
 
@@ -34,16 +34,16 @@ asks "below a plain image" ",aes-cbc-plain64 key=there," --key-file key top.qcow
 asks "one for each" "aes-xts-plain64 key=there,aes-xts-plain64 key=there," \
 	--key-file wrong --key-file key over.qcow2
 asks "none for plain ones" "," plain.qcow2
-with_driver sh -c '"$1" attach --key-file - luks.qcow2 <key' - "$Q"
-same "key: standard input" "0 /dev/qcow0" "$code $(cat out err)"
+run with_driver limited sh -c '"$1" attach --key-file - luks.qcow2 <key' - "$Q"
+expect "key: standard input" is "0 /dev/qcow0" "$code $(cat out err)"
 # The kernel collects them a moment later.
 for _ in 1 2 3 4 5 6 7 8 9 10; do
 	grep -qa ' qcow:' /proc/keys || break
 	sleep 0.2
 done
-same "key: nothing is left in keyrings" "" "$(grep -a ' qcow:' /proc/keys)"
+expect "key: nothing is left in keyrings" is "" "$(grep -a ' qcow:' /proc/keys)"
 
-r() { refuses "key: $1" "$2" attach "${@:3}" </dev/null; }
+r() { expect "key: $1" refuses "$2" qcowctl attach "${@:3}" </dev/null; }
 r "wrong" "luks.qcow2: wrong passphrase$" --key-file wrong luks.qcow2
 r "empty" "luks.qcow2: wrong passphrase$" --key-file empty luks.qcow2
 r "newline" "wrong passphrase; the key file ends in a newline" --key-file newline luks.qcow2
@@ -59,23 +59,23 @@ r "a folder" "^qcowctl: \.: cannot read the key file: Is a directory; check --ke
 r "endless" "/dev/zero: is too long for a key file" --key-file /dev/zero luks.qcow2
 r "standard input twice" "^qcowctl: --key-file: standard input can be read only once" \
 	--key-file - --key-file - over.qcow2
-run setsid -w "$Q" attach luks.qcow2 </dev/null
-refused "key: no terminal" "luks.qcow2: is encrypted, and there is no terminal .*--key-file"
+run limited setsid -w "$Q" attach luks.qcow2 </dev/null
+expect "key: no terminal" refused "luks.qcow2: is encrypted, and there is no terminal .*--key-file"
 
-# What attaches an image to change it
+# Commands that attach an image to change it
 for command in "snapshot create" "stream" "resize" "bitmap add"; do
 	words=(luks.qcow2 x)
 	[ "$command" != stream ] || words=(luks.qcow2)
 	[ "$command" != resize ] || words=(luks.qcow2 2M)
 	# shellcheck disable=SC2086 # two words
-	with_driver setsid -w "$Q" $command "${words[@]}" </dev/null
-	refused "key: $command: no terminal" "luks.qcow2: is encrypted, and there is no terminal"
+	run with_driver limited setsid -w "$Q" $command "${words[@]}" </dev/null
+	expect "key: $command: no terminal" refused "luks.qcow2: is encrypted, and there is no terminal"
 	# shellcheck disable=SC2086
-	with_driver_refuses "key: $command: wrong" "luks.qcow2: wrong passphrase" \
-		$command --key-file wrong "${words[@]}"
+	expect "key: $command: wrong" refuses "luks.qcow2: wrong passphrase" \
+		with_driver qcowctl $command --key-file wrong "${words[@]}"
 	# shellcheck disable=SC2086
-	with_driver "$Q" $command --key-file key "${words[@]}" </dev/null
-	same "key: $command: the driver gets it" "aes-xts-plain64 key=there" \
+	run with_driver qcowctl $command --key-file key "${words[@]}" </dev/null
+	expect "key: $command: the driver gets it" is "aes-xts-plain64 key=there" \
 		"$(sed -n 's/^image.* cipher=//p' root/log)"
 done
 
@@ -87,12 +87,12 @@ damaged()
 	cp luks.qcow2 damaged.qcow2
 	poke damaged.qcow2 "$2" "$3" "$4"
 	r "$1" "damaged.qcow2: $5" --key-file key damaged.qcow2
-	run "$Q" info damaged.qcow2
-	[ $code -le 1 ] || fail "key: $1: info: $code"
+	run qcowctl info damaged.qcow2
+	[ $code -le 1 ] || failure "key: $1: info: $code"
 }
 
 # The extension is the first behind a header of 112 bytes.
-same "key: LUKS extension" $((0x0537be77)) "$(peek luks.qcow2 112 4)"
+expect "key: LUKS extension" is $((0x0537be77)) "$(peek luks.qcow2 112 4)"
 at=$(peek luks.qcow2 120 8)
 damaged "no extension" 112 4 1 "damaged header: .*does not lead to a LUKS header"
 damaged "extension of other length" 116 4 8 "damaged header: extension 0 of [0-9]* bytes is too large"
@@ -120,20 +120,20 @@ r "cut off" "damaged.qcow2: .*truncated" --key-file key damaged.qcow2
 
 # --- info ---
 
-accepts "key: info" info luks.qcow2
-has "key: info: encrypted" "^encrypted: yes$" out
-has "key: info: format" "encrypt format: luks$" out
-has "key: info: cipher" "encrypt cipher: aes-xts-plain64$" out
-run "$Q" info damaged.qcow2
-accepts "key: info of AES" info aes.qcow2
-has "key: info: AES" "encrypt format: aes$" out
-accepts "key: info as JSON" info --json luks.qcow2
-has "key: info: JSON" '"cipher": "aes-xts-plain64"' out
+expect "key: info" accepts qcowctl info luks.qcow2
+expect "key: info: encrypted" has "^encrypted: yes$" out
+expect "key: info: format" has "encrypt format: luks$" out
+expect "key: info: cipher" has "encrypt cipher: aes-xts-plain64$" out
+run qcowctl info damaged.qcow2
+expect "key: info of AES" accepts qcowctl info aes.qcow2
+expect "key: info: AES" has "encrypt format: aes$" out
+expect "key: info as JSON" accepts qcowctl info --json luks.qcow2
+expect "key: info: JSON" has '"cipher": "aes-xts-plain64"' out
 
 # --- The terminal ---
 
 # typed TEXT ARGUMENTS...: as if TEXT was typed where a passphrase is asked for;
-# prints what the terminal showed, unless it takes a minute.
+# prints the terminal's content, unless it takes a minute.
 typed()
 {
 	rm -f root/log
@@ -164,22 +164,22 @@ status = os.waitpid(pid, 0)[1]
 print(shown.decode().replace("\r\n", "|"), status)' "$@"
 }
 
-same "key: typed" "Passphrase for luks.qcow2: |/dev/qcow0| 0" "$(typed 'secret\n' "$Q" luks.qcow2)"
+expect "key: typed" is "Passphrase for luks.qcow2: |/dev/qcow0| 0" "$(typed 'secret\n' "$Q" luks.qcow2)"
 again="Passphrase for luks.qcow2: |qcowctl: luks.qcow2: wrong passphrase|"
-same "key: typed, wrong once" "${again}Passphrase for luks.qcow2: |/dev/qcow0| 0" \
+expect "key: typed, wrong once" is "${again}Passphrase for luks.qcow2: |/dev/qcow0| 0" \
 	"$(typed 'wrong\n,secret\n' "$Q" luks.qcow2)"
-same "key: typed, wrong" "$again$again$again 256" \
+expect "key: typed, wrong" is "$again$again$again 256" \
 	"$(typed 'wrong\n,Secret\n,\n' "$Q" luks.qcow2)"
-same "key: typed for two" \
+expect "key: typed for two" is \
 	"Passphrase for over.qcow2: |Passphrase for luks.qcow2: |/dev/qcow0| 0" \
 	"$(typed 'wrong\n,secret\n' "$Q" over.qcow2)"
-same "key: interrupted" "Passphrase for luks.qcow2: | 2" \
+expect "key: interrupted" is "Passphrase for luks.qcow2: | 2" \
 	"$(typed 'sec\x03' "$Q" luks.qcow2 | sed 's/\^C//')"
-same "key: stopped, and asked again" "Passphrase for luks.qcow2: |Passphrase for luks.qcow2: |/dev/qcow0| 0" \
+expect "key: stopped, and asked again" is "Passphrase for luks.qcow2: |Passphrase for luks.qcow2: |/dev/qcow0| 0" \
 	"$(typed 'sec\x1a,secret\n' "$Q" luks.qcow2 | sed 's/\^Z//')"
 # Before it waits for the first byte
-same "key: interrupted early" "Passphrase for luks.qcow2: | 2" \
+expect "key: interrupted early" is "Passphrase for luks.qcow2: | 2" \
 	"$(MOCK_INTERRUPT=1 typed '' "$Q" luks.qcow2)"
 luks_image same.qcow2 key -b luks.qcow2 -F qcow2 -u
-same "key: typed once for two" "Passphrase for same.qcow2: |/dev/qcow0| 0" \
+expect "key: typed once for two" is "Passphrase for same.qcow2: |/dev/qcow0| 0" \
 	"$(typed 'secret\n' "$Q" same.qcow2)"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Point 10: an attach knows its device by the diskseq while it waits for the node, as the
+# An attach knows its device by the diskseq while it waits for the node, as the
 # number may be given to another image meanwhile. shellcheck shell=bash
 
 # attach_gone NAME: an attach fails at once, prints no device and detaches none.
@@ -7,20 +7,20 @@ attach_gone()
 {
 	local begin=$SECONDS
 
-	with_driver_refuses "$1" "/dev/qcow0: is not the device of .*top.qcow2 any more" \
-		attach top.qcow2
-	same "$1: nothing is detached" "" "$(grep ^detach root/log)"
+	expect "$1" refuses "/dev/qcow0: is not the device of .*top.qcow2 any more" \
+		with_driver qcowctl attach top.qcow2
+	expect "$1: nothing is detached" is "" "$(grep ^detach root/log)"
 	# The wait for a node that does not come takes ten seconds.
 	[ $((SECONDS - begin)) -lt 9 ]
-	same "$1: at once" 0 $?
+	expect "$1: at once" is 0 $?
 }
 
 image top.qcow2
 fake_root
-attaches "number: its own device" top.qcow2
+expect "number: its own device" attaches top.qcow2
 echo 1001 >root/sys/block/qcow0/diskseq
 attach_gone "number: given to another image"
-MOCK_OLD_ATTACH=1 attaches "number: a driver that does not tell" top.qcow2
+MOCK_OLD_ATTACH=1 expect "number: a driver that does not tell" attaches top.qcow2
 
 fake_root
 rm root/dev/qcow0
@@ -42,7 +42,7 @@ wait $changer
 # Older kernels have no diskseq in sysfs.
 fake_root
 rm root/sys/block/qcow0/diskseq
-attaches "number: sysfs does not tell" top.qcow2
+expect "number: sysfs does not tell" attaches top.qcow2
 
 # gpt: the node of the disk has a partition table for sectors of 4096 bytes
 gpt()
@@ -59,10 +59,10 @@ with open("root/dev/qcow0", "r+b") as f:
 
 # The partition table is read from the node, which may lead to another image by then.
 gpt
-with_driver "$Q" attach top.qcow2
-same "number: partition table: attached" "0 /dev/qcow0" "$code $(cat out)"
-has "number: partition table" "has a partition table for sectors of 4096 bytes" err
-MOCK_NODE_DISKSEQ=1001 attaches "number: partition table: of another image" top.qcow2
+run with_driver qcowctl attach top.qcow2
+expect "number: partition table: attached" is "0 /dev/qcow0" "$code $(cat out)"
+expect "number: partition table" has "has a partition table for sectors of 4096 bytes" err
+MOCK_NODE_DISKSEQ=1001 expect "number: partition table: of another image" attaches top.qcow2
 MOCK_SWAP=1 attach_gone "number: given to another image while its table is read"
 
 # The node is missing, and its number is another image's.
@@ -71,5 +71,5 @@ dev_is tmpfs
 rm root/dev/qcow0*
 echo 1001 >root/sys/block/qcow0/diskseq
 attach_gone "number: nodes of another image"
-same "number: no nodes are made for another image" "" "$(ls root/dev | grep '^qcow[0-9]')"
+expect "number: no nodes are made for another image" is "" "$(ls root/dev | grep '^qcow[0-9]')"
 fake_root

@@ -15,8 +15,8 @@ detaches()
 
 	shift 2
 	rm -f root/diskseqs
-	with_driver "$Q" detach "$@"
-	same "detach: diskseq: $name" "0 $expected" "$code $(sort -u root/diskseqs | paste -sd ' ')"
+	run with_driver qcowctl detach "$@"
+	expect "detach: diskseq: $name" is "0 $expected" "$code $(sort -u root/diskseqs | paste -sd ' ')"
 }
 
 detaches "--all" "detach 1000 detach 2005" --all
@@ -30,16 +30,16 @@ detaches "an image" "detach 1000" top.qcow2
 # An attach that cannot be finished gives back the device that it made, and no other.
 rm -f root/diskseqs
 MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so "$Q" attach top.qcow2 >/dev/full 2>err
-same "detach: diskseq: of an attach that is undone" "1 detach 1000" "$? $(cat root/diskseqs)"
+expect "detach: diskseq: of an attach that is undone" is "1 detach 1000" "$? $(cat root/diskseqs)"
 
 # A device that is busy for the moment is tried again for two seconds, however many tries
 # these are: a try may take long.
 begin=$SECONDS
-MOCK_BUSY=1000 MOCK_BUSY_MS=1500 MOCK_OPENERS=1 with_driver "$Q" detach qcow0
-same "detach: busy for ever: result" 1 "$code"
+MOCK_BUSY=1000 MOCK_BUSY_MS=1500 MOCK_OPENERS=1 run with_driver qcowctl detach qcow0
+expect "detach: busy for ever: result" is 1 "$code"
 tries=$(grep -c ^detach root/log)
 [ "$tries" -ge 2 ] && [ "$tries" -le 3 ]
-same "detach: busy for ever: $tries tries" 0 $?
+expect "detach: busy for ever: $tries tries" is 0 $?
 [ $((SECONDS - begin)) -lt 20 ]
-same "detach: busy for ever: $((SECONDS - begin)) s" 0 $?
+expect "detach: busy for ever: $((SECONDS - begin)) s" is 0 $?
 fake_root

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# The resize command: what the driver, whose devices have 1G, is asked for.
+# The resize command: its requests to the driver, whose devices have 1G.
 # shellcheck shell=bash
 
 fake_root
@@ -12,8 +12,8 @@ resizes()
 	local name=$1 expected=$2
 
 	shift 2
-	with_driver "$Q" resize "$@"
-	same "resize: $name" "0  $expected" "$code $(cat out err) $(grep ^resize root/log)"
+	run with_driver qcowctl resize "$@"
+	expect "resize: $name" is "0  $expected" "$code $(cat out err) $(grep ^resize root/log)"
 }
 
 # keeps NAME PATTERN ARGUMENTS...: refuses, and the driver was not asked
@@ -21,8 +21,8 @@ keeps()
 {
 	local name=$1
 
-	with_driver_refuses "resize: $name" "$2" resize "${@:3}"
-	same "resize: $name: nothing done" "" "$(grep -s ^resize root/log)"
+	expect "resize: $name" refuses "$2" with_driver qcowctl resize "${@:3}"
+	expect "resize: $name: nothing done" is "" "$(grep -s ^resize root/log)"
 }
 
 resizes "a device" "resize flags=0 index=0 bytes=2147483648" qcow0 2G
@@ -34,9 +34,9 @@ resizes "the same" "resize flags=0 index=0 bytes=1073741824" other.qcow2 1G
 MOCK_OPENERS=0 resizes "smaller, not attached" "resize flags=0 index=0 bytes=536870912" other.qcow2 512M
 MOCK_OPENERS=0 resizes "less, not attached" "resize flags=0 index=0 bytes=536870912" other.qcow2 -512M
 MOCK_OPENERS=0 resizes "smaller, attached, not in use" "resize flags=0 index=0 bytes=536870912" qcow0 512M
-with_driver "$Q" resize qcow0 512M
-same "resize: smaller, in use" "1 qcowctl: /dev/qcow0 is in use:" "$code $(head -1 err)"
-has "resize: smaller, in use: what to do" "--force does it all the same" err
+run with_driver qcowctl resize qcow0 512M
+expect "resize: smaller, in use" is "1 qcowctl: /dev/qcow0 is in use:" "$code $(head -1 err)"
+expect "resize: smaller, in use: what to do" has "--force does it all the same" err
 resizes "--force" "resize flags=0x1 index=0 bytes=536870912" --force qcow0 512M
 resizes "--force, not attached" "resize flags=0x1 index=0 bytes=536870912" other.qcow2 512M --force
 resizes "as large as its file" "resize flags=0x2 index=0 bytes=0" qcow0
@@ -56,8 +56,8 @@ keeps "two sizes" "unknown or incomplete option -5" --force -512M qcow0 -512M
 keeps "less, no image" "takes an image or device, and a size or max" --force -512M
 keeps "an option like a size" "unknown or incomplete option -x" -x5 qcow0 1G
 
-# What the driver says is printed after a success, too.
-MOCK_RESIZE_SAYS="has partitions there" with_driver "$Q" resize qcow0 2G
-same "resize: a warning" "0 qcowctl: qcow0: has partitions there" "$code $(cat out err)"
-MOCK_RESIZE_SAYS="was interrupted: go on" MOCK_RESIZE_FAILS=1 with_driver "$Q" resize qcow0 2G
-same "resize: interrupted" "1 qcowctl: qcow0: was interrupted: go on" "$code $(cat out err)"
+# The driver's message is printed after a success, too.
+MOCK_RESIZE_SAYS="has partitions there" run with_driver qcowctl resize qcow0 2G
+expect "resize: a warning" is "0 qcowctl: qcow0: has partitions there" "$code $(cat out err)"
+MOCK_RESIZE_SAYS="was interrupted: go on" MOCK_RESIZE_FAILS=1 run with_driver qcowctl resize qcow0 2G
+expect "resize: interrupted" is "1 qcowctl: qcow0: was interrupted: go on" "$code $(cat out err)"

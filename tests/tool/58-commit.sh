@@ -11,8 +11,8 @@ commits()
 	local name=$1 expected=$2
 
 	shift 2
-	with_driver "$Q" commit "$@"
-	same "commit: $name" "0  $expected" \
+	run with_driver qcowctl commit "$@"
+	expect "commit: $name" is "0  $expected" \
 		"$code $(cat out err) $(grep ^commit root/log | sed "s|$T/||g")"
 }
 
@@ -29,23 +29,28 @@ commits "an image that is not attached" "$steps" top.qcow2
 fake_root
 
 # A guest's header in a raw disk, which names a file of the host
-MOCK_FORMAT=1 with_driver_refuses "commit: raw" "qcow0: is raw and has no backing file" commit qcow0
-same "commit: raw: no file is opened" "" "$(grep 'op=[124]' root/log)"
+MOCK_FORMAT=1 expect "commit: raw" refuses "qcow0: is raw and has no backing file" \
+	with_driver qcowctl commit qcow0
+expect "commit: raw: no file is opened" is "" "$(grep 'op=[124]' root/log)"
 echo "$T/none.raw" >root/sys/block/qcow0/qcow/image
-MOCK_FORMAT=1 with_driver_refuses "commit: raw, by another name now" "is raw and has no backing file" commit qcow0
+MOCK_FORMAT=1 expect "commit: raw, by another name now" refuses "is raw and has no backing file" \
+	with_driver qcowctl commit qcow0
 fake_root
 image single.qcow2
 image other.qcow2 -b base.qcow2 -F qcow2
-with_driver_refuses "commit: no backing file" "single.qcow2: has no backing file; see" commit single.qcow2
+expect "commit: no backing file" refuses "single.qcow2: has no backing file; see" \
+	with_driver qcowctl commit single.qcow2
 
 MOCK_COMMIT_ERRNO=28 MOCK_MSG="no space is left; make room" \
-	with_driver_refuses "commit: the backing file's failure" "^qcowctl: $T/base.qcow2: no space" commit other.qcow2
+	expect "commit: the backing file's failure" refuses "^qcowctl: $T/base.qcow2: no space" \
+		with_driver qcowctl commit other.qcow2
 MOCK_COMMIT_ERRNO=28 MOCK_MSG="no space is left; make room" \
-	with_driver_refuses "commit: of a device" "^qcowctl: $T/base.qcow2: no space" commit qcow0
-MOCK_COMMIT_ERRNO=5 with_driver_refuses "commit: a failure without a word" \
-	"^qcowctl: qcow0: Input/output error" commit qcow0
+	expect "commit: of a device" refuses "^qcowctl: $T/base.qcow2: no space" \
+		with_driver qcowctl commit qcow0
+MOCK_COMMIT_ERRNO=5 expect "commit: a failure without a word" refuses \
+	"^qcowctl: qcow0: Input/output error" with_driver qcowctl commit qcow0
 
 # Interrupted before anything was done
-MOCK_COMMIT_ERRNO=4 with_driver "$Q" commit --progress=json qcow0
-same "commit: interrupted early" "qcowctl: qcow0: interrupted before it began; " \
+MOCK_COMMIT_ERRNO=4 run with_driver qcowctl commit --progress=json qcow0
+expect "commit: interrupted early" is "qcowctl: qcow0: interrupted before it began; " \
 	"$(head -n 3 err | grep -o '^{.*\|^qcowctl.*; ')"

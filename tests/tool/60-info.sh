@@ -5,8 +5,8 @@
 compare()
 {
 	qemu-img info "${@:2}" --output=json >theirs 2>/dev/null
-	run "$Q" info --json "${@:2}"
-	same "info: $1" "" "$(python3 - <<'END' 2>&1
+	run qcowctl info --json "${@:2}"
+	expect "info: $1" is "" "$(python3 - <<'END' 2>&1
 import json
 
 theirs = json.load(open("theirs"))
@@ -51,10 +51,10 @@ poke info.qcow2 32 4 1
 compare "AES" info.qcow2
 image info.qcow2 -b base.qcow2 -F qcow2
 compare "backing file" info.qcow2
-run "$Q" info --chain --json info.qcow2
+run qcowctl info --chain --json info.qcow2
 cp out ours.json
 qemu-img info --backing-chain --output=json info.qcow2 >theirs
-same "info: --chain" "$(python3 -c 'import json; print([i["filename"] for i in json.load(open("theirs"))])')" \
+expect "info: --chain" is "$(python3 -c 'import json; print([i["filename"] for i in json.load(open("theirs"))])')" \
 	"$(python3 -c 'import json; print([i["filename"] for i in json.load(open("ours.json"))])')"
 mkdir -p infodir
 image infodir/top.qcow2
@@ -62,20 +62,20 @@ qemu-img rebase -u -b ../base.qcow2 -F qcow2 infodir/top.qcow2
 compare "backing file elsewhere" infodir/top.qcow2
 qemu-img bitmap --add info.qcow2 b0
 qemu-img bitmap --add info.qcow2 b1
-run "$Q" info info.qcow2
-has "info: bitmaps" "bitmaps: 2" out
+run qcowctl info info.qcow2
+expect "info: bitmaps" has "bitmaps: 2" out
 qemu-img snapshot -c one info.qcow2
-run "$Q" info info.qcow2
-has "info: snapshots" "snapshots: 1" out
+run qcowctl info info.qcow2
+expect "info: snapshots" has "snapshots: 1" out
 truncate -s 1M info.raw
-run "$Q" info info.raw
-has "info: raw" "file format: raw" out
-has "info: raw: size" "virtual size: 1 MiB \(1048576 bytes\)" out
+run qcowctl info info.raw
+expect "info: raw" has "file format: raw" out
+expect "info: raw: size" has "virtual size: 1 MiB \(1048576 bytes\)" out
 truncate -s 1000000 info.raw
-run "$Q" info info.raw
-has "info: raw: whole sectors" "virtual size: .*\(1000448 bytes\)" out
-run "$Q" info -f raw base.qcow2
-has "info: -f raw" "file format: raw" out
-refuses "info: -f vmdk" "give qcow2, qcow or raw" info -f vmdk base.qcow2
-refuses "info: nothing named" "takes one image or device" info
-refuses "info: two images" "takes one image or device" info base.qcow2 info.qcow2
+run qcowctl info info.raw
+expect "info: raw: whole sectors" has "virtual size: .*\(1000448 bytes\)" out
+run qcowctl info -f raw base.qcow2
+expect "info: -f raw" has "file format: raw" out
+expect "info: -f vmdk" refuses "give qcow2, qcow or raw" qcowctl info -f vmdk base.qcow2
+expect "info: nothing named" refuses "takes one image or device" qcowctl info
+expect "info: two images" refuses "takes one image or device" qcowctl info base.qcow2 info.qcow2

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# Children that look up what does not answer: they may outlive qcowctl, and nobody waits
-# for them. shellcheck shell=bash
+# Children that look up a name on a filesystem that does not answer: they may outlive
+# qcowctl, which does not wait for them. shellcheck shell=bash
 
 # Processes that hang, for sixty seconds unless the test ends them
 end_hanging()
@@ -27,11 +27,11 @@ substituted()
 		echo "$said" >out
 	)
 	[ $((SECONDS - begin)) -lt "$limit" ]
-	same "$name: $((SECONDS - begin)) s" 0 $?
-	has "$name" "$pattern" out
+	expect "$name: $((SECONDS - begin)) s" is 0 $?
+	expect "$name" has "$pattern" out
 	[ -s root/hanging ]
-	same "$name: children hang" 0 $?
-	same "$name: they have nothing else open" "" \
+	expect "$name: children hang" is 0 $?
+	expect "$name: they have nothing else open" is "" \
 		"$(cut -d' ' -f2- root/hanging | tr ' ' '\n' | grep -v '^[0-9]*$\|^pipe:' | sort -u)"
 }
 
@@ -52,7 +52,7 @@ substituted "child: detach, namespaces" 25 "/dev/qcow0 is in use" detach qcow0
 nr=$(wc -l <root/hanging)
 # Each of two searches waits for three seconds, and for each child one second.
 [ "$nr" -le 8 ]
-same "child: detach, namespaces: $nr children" 0 $?
+expect "child: detach, namespaces: $nr children" is 0 $?
 end_hanging
 
 # Files on filesystems that may be part of a Btrfs with the device

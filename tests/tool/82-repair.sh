@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# qcowctl check --repair: what it must not free, what it mends, and how much memory a
-# check takes.
+# qcowctl check --repair: the clusters that it must not free, the faults that it mends, and
+# the memory that a check takes.
 # shellcheck shell=bash
 
 # gives_up NAME PATTERN IMAGE: neither repair changes the image or ends in another
@@ -11,11 +11,11 @@ gives_up()
 
 	for mode in leaks all; do
 		cp "$3" given-up.qcow2
-		run "$Q" check --repair=$mode given-up.qcow2
-		same "$name: $mode: exit code" 1 $code
-		has "$name: $mode: says why" "$2" err
+		run qcowctl check --repair=$mode given-up.qcow2
+		expect "$name: $mode: exit code" is 1 $code
+		expect "$name: $mode: says why" has "$2" err
 		cmp -s "$3" given-up.qcow2
-		same "$name: $mode: nothing was changed" 0 $?
+		expect "$name: $mode: nothing was changed" is 0 $?
 	done
 }
 
@@ -29,7 +29,7 @@ leaking()
 	poke "$1" $(($(peek "$1" "$(peek "$1" 48 8)" 8) + 2 * (size / 4096))) 2 1
 }
 
-# Point 5: each bit of a header, and of the tables that name clusters.
+# Each bit of a header, and of the tables that name clusters.
 flips()
 {
 	mkdir -p flips
@@ -43,23 +43,23 @@ flips()
 		"$top"/userspace/src/lib/{clock,file,folder,json,memory,name,proc,progress,report,sysfs,text}.c \
 		"$top"/drivers/block/qcow/ondisk/{header,header_v1,entry,bitdir}.c \
 		$(pkg-config --libs json-c mount) 2>flips.log ||
-		fail "flips: build" "$(cat flips.log)"
+		failure "flips: build" "$(cat flips.log)"
 	(cd flips && python3 "$here/flip.py" check.so) >flips.log 2>&1 ||
-		fail "flip.py" "$(tail -20 flips.log)"
+		failure "flip.py" "$(tail -20 flips.log)"
 	while read -r line; do
 		case $line in
 		ok*)	pass "a bit flipped" ;;
-		FAILED*) fail "a bit flipped: ${line#FAILED: }" ;;
+		FAILED*) failure "a bit flipped: ${line#FAILED: }" ;;
 		esac
 	done <flips.log
-	same "a bit flipped: images and tables" 38 "$(grep -c '^ok' flips.log)"
+	expect "a bit flipped: images and tables" is 38 "$(grep -c '^ok' flips.log)"
 	rm -rf flips
 }
 
 top=$(realpath "$here/../..")
 flips
 
-# Point 5: what may own clusters, but is not known.
+# Parts of an image that may own clusters, but are not known.
 image owner.qcow2 -o cluster_size=4096
 qemu-io -f qcow2 -c 'write -q -P 1 0 64k' owner.qcow2
 leaking owner.qcow2
@@ -69,7 +69,7 @@ while [ "$(peek ext.qcow2 "$at" 4)" -ne 0 ]; do
 	at=$((at + 8 + ($(peek ext.qcow2 $((at + 4)) 4) + 7) / 8 * 8))
 done
 poke ext.qcow2 "$at" 4 0x12345678
-exits "an unknown extension" 3 "leaked" ext.qcow2
+expect "an unknown extension" exits 3 "leaked" qcowctl check ext.qcow2
 gives_up "an unknown extension" "header extension 0x12345678, which is not known" ext.qcow2
 cp owner.qcow2 auto.qcow2
 poke auto.qcow2 88 8 0x8000
@@ -82,7 +82,7 @@ cp owner.qcow2 old-bitmaps.qcow2
 poke old-bitmaps.qcow2 88 8 0
 gives_up "bitmaps without their feature bit" "may belong to its bitmaps, which its header does not mark as valid" old-bitmaps.qcow2
 
-# LUKS without what says where its key slots are, and without these.
+# LUKS without the header that has the places of the key slots, and without these.
 echo secret >key
 luks_image slots.qcow2 key
 cp slots.qcow2 no-extension.qcow2
@@ -95,36 +95,36 @@ gives_up "LUKS without its extension" "cannot be checked: .*; restore it from a 
 poke slots.qcow2 "$(peek slots.qcow2 $((at + 8)) 8)" 1 0
 gives_up "LUKS without its header" "there is no LUKS header where it leads to; restore it" slots.qcow2
 
-# Point 5: an L1 entry that leads to an empty cluster.
+# An L1 entry that leads to an empty cluster.
 image lost.qcow2 -o cluster_size=4096
 qemu-io -f qcow2 -c 'write -q -P 1 0 64k' -c 'write -q -P 2 32M 64k' lost.qcow2
 size=$(stat -c %s lost.qcow2)
 truncate -s $((size + 65536)) lost.qcow2
 poke lost.qcow2 "$(peek lost.qcow2 40 8)" 8 $(((1 << 63) + (size + 8191) / 4096 * 4096))
 cp lost.qcow2 given-up.qcow2
-run "$Q" check --repair=all given-up.qcow2
-same "a lost table: exit code" 1 $code
-has "a lost table: says why" "a table is empty and not allocated" err
+run qcowctl check --repair=all given-up.qcow2
+expect "a lost table: exit code" is 1 $code
+expect "a lost table: says why" has "a table is empty and not allocated" err
 cmp -s lost.qcow2 given-up.qcow2
-same "a lost table: nothing was changed" 0 $?
+expect "a lost table: nothing was changed" is 0 $?
 
-# Point 5: a table that is something else, too: what it lost is kept.
+# A table that is also used for something else: the clusters that it lost are kept.
 image shared.qcow2 -o cluster_size=4096
 qemu-io -f qcow2 -c 'write -q -P 1 0 64k' -c 'write -q -P 2 32M 64k' shared.qcow2
 l1=$(peek shared.qcow2 40 8)
 poke shared.qcow2 "$l1" 8 "$(peek shared.qcow2 $((l1 + 128)) 8)"
 cp shared.qcow2 copy.qcow2
-run "$Q" check --repair=all copy.qcow2
-same "an L2 table at two places: leaks are left" 3 $code
-has "an L2 table at two places: says why" "not freed, as a table shares its cluster" err
+run qcowctl check --repair=all copy.qcow2
+expect "an L2 table at two places: leaks are left" is 3 $code
+expect "an L2 table at two places: says why" has "not freed, as a table shares its cluster" err
 cp shared.qcow2 copy.qcow2
 l2=$(($(peek shared.qcow2 "$l1" 8) & 0xfffffffffffe00))
 poke copy.qcow2 $((l2 + 8)) 8 $(((1 << 63) + l2))
 poke copy.qcow2 "$l1" 8 0
 for _ in 1 2; do
-	run "$Q" check --repair=all copy.qcow2
-	same "a shared table: leaks are left" 3 $code
-	has "a shared table: says why" "not freed, as a table shares its cluster" err
+	run qcowctl check --repair=all copy.qcow2
+	expect "a shared table: leaks are left" is 3 $code
+	expect "a shared table: says why" has "not freed, as a table shares its cluster" err
 done
 
 # mended NAME IMAGE: by --repair=all, for QEMU too, and nothing reads differently.
@@ -132,17 +132,17 @@ mended()
 {
 	cp "$2" mended.qcow2
 	[ -e before.raw ] || qemu-img convert -U -f qcow2 -O raw "$2" before.raw
-	run "$Q" check --repair=all mended.qcow2
-	same "$1: exit code" 0 $code
+	run qcowctl check --repair=all mended.qcow2
+	expect "$1: exit code" is 0 $code
 	qemu-img check mended.qcow2 >out 2>&1
-	same "$1: QEMU agrees" 0 $?
+	expect "$1: QEMU agrees" is 0 $?
 	qemu-img convert -U -f qcow2 -O raw mended.qcow2 after.raw
 	cmp -s before.raw after.raw
-	same "$1: the disk reads as before" 0 $?
+	expect "$1: the disk reads as before" is 0 $?
 	rm before.raw
 }
 
-# A snapshot whose L1 table is too small for its disk: what it lost is kept.
+# A snapshot whose L1 table is too small for its disk: the clusters that it lost are kept.
 for compat in 0.10 1.1; do
 	image few.qcow2 -o cluster_size=4096,compat=$compat
 	qemu-io -f qcow2 -c 'write -q -P 1 0 64k' -c 'write -q -P 2 62M 64k' few.qcow2
@@ -152,19 +152,21 @@ for compat in 0.10 1.1; do
 	entries=$(peek few.qcow2 $at 4)
 	for wrong in 0 $((entries ^ 1 << 5)); do
 		poke few.qcow2 $at 4 "$wrong"
-		exits "a snapshot's short L1 table: check" 2 "entry 0: its L1 table is too small" few.qcow2
+		expect "a snapshot's short L1 table: check" exits 2 "entry 0: its L1 table is too small" \
+			qcowctl check few.qcow2
 		for mode in leaks all; do
 			cp few.qcow2 copy.qcow2
-			run "$Q" check --repair=$mode copy.qcow2
+			run qcowctl check --repair=$mode copy.qcow2
 			poke copy.qcow2 $at 4 "$entries"
 			qemu-img check copy.qcow2 >out 2>&1
-			same "a snapshot's short L1 table: $mode: nothing was freed" 0 $?
+			expect "a snapshot's short L1 table: $mode: nothing was freed" is 0 $?
 		done
 	done
 	poke few.qcow2 $at 4 "$entries"
-	accepts "a snapshot's L1 table: long enough" check few.qcow2
+	expect "a snapshot's L1 table: long enough" accepts qcowctl check few.qcow2
 	poke few.qcow2 $((at + 32)) 8 1
-	exits "a snapshot's short L1 table: VM state" 2 "entry 0: its L1 table is too small" few.qcow2
+	expect "a snapshot's short L1 table: VM state" exits 2 "entry 0: its L1 table is too small" \
+		qcowctl check few.qcow2
 done
 
 # Snapshots of other sizes than the disk, as QEMU makes them, are no damage.
@@ -178,10 +180,10 @@ for size in 512 4096; do
 	done
 	qemu-img snapshot -a 1M sizes.qcow2
 	qemu-img snapshot -c again sizes.qcow2
-	accepts "snapshots of other sizes" check sizes.qcow2
+	expect "snapshots of other sizes" accepts qcowctl check sizes.qcow2
 done
 
-# Point 6: snapshots without extra data, of which there are leaks as well.
+# Snapshots without extra data, of which there are leaks as well.
 image short.qcow2 -o cluster_size=4096
 qemu-io -f qcow2 -c 'write -q -P 1 0 64k' short.qcow2
 qemu-img snapshot -c one short.qcow2
@@ -208,16 +210,17 @@ for i in one two; do
 	qemu-img convert -U -l $i -f qcow2 -O raw short.qcow2 $i.raw
 done
 leaking short.qcow2
-exits "snapshots without extra data" 2 "snapshot table entry 1: not complete" short.qcow2
+expect "snapshots without extra data" exits 2 "snapshot table entry 1: not complete" \
+	qcowctl check short.qcow2
 mended "snapshots without extra data" short.qcow2
 qemu-img snapshot -l mended.qcow2 >out
-same "snapshots without extra data: the list" "$(cat listed)" "$(cat out)"
-same "snapshots without extra data: the size of their disk" $((64 << 20)) \
+expect "snapshots without extra data: the list" is "$(cat listed)" "$(cat out)"
+expect "snapshots without extra data: the size of their disk" is $((64 << 20)) \
 	"$("$Q" snapshot list -J mended.qcow2 | jq '.snapshots[0]["disk-size"]')"
 for i in one two; do
 	qemu-img convert -U -l $i -f qcow2 -O raw mended.qcow2 after.raw
 	cmp -s $i.raw after.raw
-	same "snapshots without extra data: snapshot $i" 0 $?
+	expect "snapshots without extra data: snapshot $i" is 0 $?
 done
 # Interrupted before each of its writes, it leaves the table that it was or the new one.
 ${CC:-cc} -shared -fPIC -O1 -o stop.so "$here/stop.c" -ldl
@@ -228,50 +231,51 @@ for ((i = 0; i < 40; i++)); do
 	[ $code -eq 99 ] || break
 	codes=$code
 	qemu-img convert -q -U -l two -f qcow2 -O raw cut.qcow2 after.raw && cmp -s two.raw after.raw
-	same "snapshots without extra data: interrupted at write $i" 0 $?
-	run "$Q" check --repair=all cut.qcow2
-	same "snapshots without extra data: interrupted, then mended" 0 $code
+	expect "snapshots without extra data: interrupted at write $i" is 0 $?
+	run qcowctl check --repair=all cut.qcow2
+	expect "snapshots without extra data: interrupted, then mended" is 0 $code
 done
-same "snapshots without extra data: interrupted several times" 99 "$codes"
+expect "snapshots without extra data: interrupted several times" is 99 "$codes"
 
 # The byte is named.
 cp short.qcow2 one-bit.qcow2
 poke one-bit.qcow2 99 1 5
-run "$Q" check --repair=all one-bit.qcow2
-has "a wrong bit: says which" "byte 99 of its header is 0x05, and 0x04 would fit" err
+run qcowctl check --repair=all one-bit.qcow2
+expect "a wrong bit: says which" has "byte 99 of its header is 0x05, and 0x04 would fit" err
 
-# Point 6: no refcount table.
+# No refcount table.
 image none.qcow2 -o cluster_size=4096
 qemu-io -f qcow2 -c 'write -q -P 1 0 64k' none.qcow2
 qemu-img convert -f qcow2 -O raw none.qcow2 before.raw
 poke none.qcow2 56 4 0
-exits "no refcount table" 2 "refcount 0, but 1 references" none.qcow2
+expect "no refcount table" exits 2 "refcount 0, but 1 references" qcowctl check none.qcow2
 mended "no refcount table" none.qcow2
 
-# Point 6: a compressed cluster that begins in the header's.
+# A compressed cluster that begins in the header's.
 image touched.qcow2 -o cluster_size=4096
 qemu-io -f qcow2 -c 'write -q -P 1 0 64k' touched.qcow2
 l2=$(($(peek touched.qcow2 "$(peek touched.qcow2 40 8)" 8) & 0xfffffffffffe00))
 poke touched.qcow2 $((l2 + 8 * 40)) 8 $(((1 << 62) + 512))
 poke touched.qcow2 $(($(peek touched.qcow2 "$(peek touched.qcow2 48 8)" 8) + 2)) 2 0
-exits "the header is touched" 2 "cluster 0: refcount 1, but 2 references" touched.qcow2
-run "$Q" check --repair=all touched.qcow2
-same "the header is touched: exit code" 0 $code
+expect "the header is touched" exits 2 "cluster 0: refcount 1, but 2 references" \
+	qcowctl check touched.qcow2
+run qcowctl check --repair=all touched.qcow2
+expect "the header is touched: exit code" is 0 $code
 qemu-img check touched.qcow2 >out 2>&1
-same "the header is touched: QEMU agrees" 0 $?
+expect "the header is touched: QEMU agrees" is 0 $?
 
-# Point 6: an L2 table that holds its own place.
+# An L2 table that holds its own place.
 image self.qcow2 -o cluster_size=4096
 qemu-io -f qcow2 -c 'write -q -P 1 0 64k' self.qcow2
 l2=$(($(peek self.qcow2 "$(peek self.qcow2 40 8)" 8) & 0xfffffffffffe00))
 poke self.qcow2 $((l2 + 8 * 40)) 8 $(((1 << 63) + l2))
-exits "a table of itself" 2 "refcount 1, but 2 references" self.qcow2
-run "$Q" check --repair=all self.qcow2
-same "a table of itself: exit code" 0 $code
+expect "a table of itself" exits 2 "refcount 1, but 2 references" qcowctl check self.qcow2
+run qcowctl check --repair=all self.qcow2
+expect "a table of itself: exit code" is 0 $code
 qemu-img check self.qcow2 >out 2>&1
-same "a table of itself: QEMU agrees" 0 $?
+expect "a table of itself: QEMU agrees" is 0 $?
 
-# Point 7: memory on a large sparse file with few references, far from each other.
+# Memory on a large sparse file with few references, far from each other.
 python3 - <<'END'
 import struct
 C, apparent = 512, 160 << 30
@@ -287,6 +291,6 @@ with open("sparse.qcow2", "wb") as f:
     f.truncate(apparent)
 END
 # In a shell with a limit of its own. QEMU takes 664 MB.
-run sh -c 'ulimit -v 131072 && exec "$@"' - "$Q" check sparse.qcow2
-same "memory: a sparse file" "2 0" "$code $(grep -c 'out of memory' err)"
+run limited sh -c 'ulimit -v 131072 && exec "$@"' - "$Q" check sparse.qcow2
+expect "memory: a sparse file" is "2 0" "$code $(grep -c 'out of memory' err)"
 rm -f sparse.qcow2 ./*.raw

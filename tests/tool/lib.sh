@@ -1,101 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # Helpers of run.sh. shellcheck shell=bash
 
-pass()
+# limited COMMAND...: ends a command that hangs.
+limited()
 {
-	passed=$((passed + 1))
-	[ -z "$VERBOSE" ] || echo "ok: $1"
+	timeout 60 ${WRAP:-} "$@"
 }
 
-fail()
+# qcowctl ARGUMENTS...: the program under test
+qcowctl()
 {
-	failed=$((failed + 1))
-	echo "FAILED: $1"
-	[ -z "$2" ] || printf '%s\n' "$2" | sed 's/^/    /'
-}
-
-# run COMMAND...: its $code, and what it wrote, in the files out and err.
-run()
-{
-	timeout 60 ${WRAP:-} "$@" >out 2>err
-	code=$?
-}
-
-# refused NAME PATTERN: did what was run end in code 1 and one line on stderr?
-refused()
-{
-	local name=$1 pattern=$2
-
-	if [ $code -ne 1 ]; then
-		fail "$name: exit code $code" "$(cat out err)"
-	elif [ -s out ] || [ "$(wc -l <err)" -ne 1 ]; then
-		fail "$name: not one line on stderr alone" "$(cat out err)"
-	elif ! grep -aq "^qcowctl: [^ ]" err || ! grep -aqE -e "$pattern" err; then
-		fail "$name: does not say '$pattern'" "$(cat err)"
-	elif LC_ALL=C grep -aqP '[\x00-\x09\x0b-\x1f\x7f]' err; then
-		fail "$name: control characters" "$(cat -v err)"
-	else
-		pass "$name"
-	fi
-}
-
-# refuses NAME PATTERN ARGUMENTS...
-refuses()
-{
-	local name=$1 pattern=$2
-
-	shift 2
-	run "$Q" "$@"
-	refused "$name" "$pattern"
-}
-
-# accepts NAME ARGUMENTS...: exit code 0 and nothing on stderr.
-accepts()
-{
-	local name=$1
-
-	shift
-	run "$Q" "$@"
-	if [ $code -ne 0 ] || [ -s err ]; then
-		fail "$name: exit code $code" "$(cat out err)"
-	else
-		pass "$name"
-	fi
-}
-
-# exits NAME CODE PATTERN ARGUMENTS...: the exit code of check, and a line on stderr.
-exits()
-{
-	local name=$1 want=$2 pattern=$3
-
-	shift 3
-	run "$Q" check "$@"
-	if [ $code -ne "$want" ]; then
-		fail "$name: exit code $code" "$(cat out err)"
-	else
-		has "$name" "$pattern" err
-	fi
-}
-
-# same NAME EXPECTED ACTUAL
-same()
-{
-	if [ "$2" = "$3" ]; then
-		pass "$1"
-	else
-		fail "$1" "expected: $2
-got:      $3"
-	fi
-}
-
-# has NAME PATTERN FILE
-has()
-{
-	if grep -aqE -- "$2" "$3"; then
-		pass "$1"
-	else
-		fail "$1: no '$2'" "$(cat "$3")"
-	fi
+	limited "$Q" "$@"
 }
 
 # image NAME [qemu-img create arguments...]
@@ -161,35 +76,18 @@ with open(sys.argv[1], "r+b") as f:
     f.write(name)' "$1" "$2"
 }
 
-# with_driver COMMAND...: as run, with the mock driver.
+# with_driver COMMAND...: the command finds the mock driver, whose log is root/log.
 with_driver()
 {
 	rm -f root/log
-	MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so run "$@"
+	MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so "$@"
 }
 
-# with_driver_refuses NAME PATTERN ARGUMENTS...: as refuses, with the mock driver.
-with_driver_refuses()
-{
-	local name=$1 pattern=$2
-
-	shift 2
-	with_driver "$Q" "$@"
-	refused "$name" "$pattern"
-}
-
-# attaches NAME ARGUMENTS...: with the mock driver, does it get that far?
+# attaches ARGUMENTS...: an assertion: the mock driver attaches the image.
 attaches()
 {
-	local name=$1
-
-	shift
-	with_driver "$Q" attach "$@"
-	if [ $code -eq 0 ] && [ "$(cat out)" = /dev/qcow0 ] && [ ! -s err ]; then
-		pass "$name"
-	else
-		fail "$name: exit code $code" "$(cat out err)"
-	fi
+	accepts with_driver qcowctl attach "$@" || return
+	is /dev/qcow0 "$(cat out)"
 }
 
 # The images that the mock driver got last, their names without this folder's.
@@ -198,8 +96,8 @@ attached()
 	grep -a '^image ' root/log | sed "s|$T/||g"
 }
 
-# holds NAME ARGUMENTS...: attaches, and the mock driver keeps the files, let_go
-# has it close them.
+# holds ARGUMENTS...: an assertion: as attaches, but the mock driver keeps the files
+# until let_go.
 holds()
 {
 	MOCK_HOLD=$T/held attaches "$@"
@@ -275,13 +173,12 @@ nodes()
 	(cd root/dev && grep -aH . qcow[0-9]*)
 }
 
-# quickly NAME SECONDS COMMAND...: takes less than so many.
+# quickly NAME SECONDS COMMAND...: expects the command to take less time.
 quickly()
 {
 	local name=$1 limit=$2 begin=$SECONDS
 
 	shift 2
 	"$@"
-	[ $((SECONDS - begin)) -lt "$limit" ]
-	same "$name: at once" 0 $?
+	expect "$name: at once" test $((SECONDS - begin)) -lt "$limit"
 }

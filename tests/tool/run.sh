@@ -1,19 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh [PART...]: qcowctl without the driver: which images it takes and
-# refuses, what it says, and what it would ask the driver for. Needs cc, python3
-# with zstandard, and qemu-utils; as root or not. PART is header, v1, chain, guessed,
-# truncated, locks, write, driver, node, sysfs, key, number, detach, resize, commit, identity, child,
-# info, map, check, repair, names or snapshot. $WRAP, such as valgrind, runs qcowctl;
-# VERBOSE=1 names what passes.
+# run.sh [PART...]: tests qcowctl without the driver: the images that it takes and
+# refuses, its messages, and its requests to the driver, in front of a mock. Needs cc,
+# python3 with zstandard, and qemu-utils; runs as root or not. PART is the name of a file
+# NN-PART.sh of this folder, such as header or locks. $WRAP, such as valgrind, runs
+# qcowctl; VERBOSE=1 names the checks that pass.
 # Ends in a line "tool: N passed, N failed".
 
 here=$(cd "$(dirname "$0")" && pwd)
 Q=$(realpath -m "${QCOWCTL:-$here/../../userspace/qcowctl}")
 T=$(mktemp -d "${TMPDIR:-/tmp}/qcowctl.XXXXXX") || exit 1
-passed=0
-failed=0
 export LC_ALL=C.UTF-8
 
 cleanup()
@@ -30,6 +27,8 @@ cleanup()
 trap cleanup EXIT
 
 # shellcheck source=/dev/null
+. "$here/../lib/assert.sh"
+# shellcheck source=/dev/null
 . "$here/lib.sh"
 
 [ -x "$Q" ] || make -s -C "$here/../../userspace" || exit 1
@@ -44,5 +43,4 @@ for part in "${@:-*}"; do
 	done
 done
 
-echo "tool: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+summary tool

@@ -119,7 +119,7 @@ case_loop_device() {
 	on_loop
 }
 
-# Clusters smaller than what the device reads at once
+# Clusters are smaller than a sector of the device.
 case_loop_device_4k_sectors() {
 	on_loop -b 4096
 }
@@ -128,22 +128,22 @@ case_loop_device_4k_sectors() {
 case_raw_on_block_device() {
 	dd if="$IMAGES/extra/par.raw" of=/dev/vdc bs=1M conv=fsync status=none
 	attach -f raw --size-limit 16M /dev/vdc
-	same_content "$dev" "$IMAGES/extra/par.raw"
+	same_content "$IMAGES/extra/par.raw" "$dev"
 	detach
 	qemu-img create -q -f qcow2 -b /dev/vdc -F raw over.qcow2
 	attach --size-limit 16M over.qcow2
-	same_content "$dev" "$IMAGES/extra/par.raw"
+	same_content "$IMAGES/extra/par.raw" "$dev"
 	detach
 }
 
-# The tool falls back, or says what to do.
+# The tool falls back, or names an option that helps.
 case_direct_io_impossible() {
 	mkdir fs
 	mount -t ramfs ramfs fs
 	cp "$IMAGES/extra/plain.qcow2" fs/
 	attach fs/plain.qcow2
 	is 0 "$(cat "/sys/block/qcow$index/qcow/direct_io")"
-	same_content "$dev" "$IMAGES/extra/plain.raw"
+	same_content "$IMAGES/extra/plain.raw" "$dev"
 	detach
 	refuses 'plain.qcow2: .*direct I/O.*--direct-io' qcowctl attach --direct-io on fs/plain.qcow2
 }

@@ -59,7 +59,7 @@ case_fio_verify() {
 	fio --name=read --filename="$dev" --readonly --rw=randread --bs=512-64k \
 		--ioengine=libaio --iodepth=16 --numjobs=2 --direct=1 --runtime=3 \
 		--time_based --output-format=terse > fio
-	same_content "$dev" "$IMAGES/extra/par-chain.raw"
+	same_content "$IMAGES/extra/par-chain.raw" "$dev"
 	is 0 "$(qcowtest status "$index" errors)"
 	detach
 }

@@ -43,7 +43,7 @@ refused_by() {
 	refuses "plain.qcow2: .*in use.*$name" qcowctl attach -r fs/over.qcow2
 	end_writer
 	attach fs/plain.qcow2
-	same_content "$dev" "$IMAGES/extra/plain.raw"
+	same_content "$IMAGES/extra/plain.raw" "$dev"
 	detach
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# The ways to detach, and what happens to a file below a device.
+# The ways to detach, and files below a device that are cut off or deleted.
 
 # hold DEVICE [read]: a process that has it open
 hold() {
@@ -102,7 +102,7 @@ case_detach_lazy() {
 	attach "$IMAGES/extra/plain.qcow2"
 	hold "$dev"
 	qcowctl detach --lazy "$dev"
-	same_content "/proc/$hold_pid/fd/3" "$IMAGES/extra/plain.raw"
+	same_content "$IMAGES/extra/plain.raw" "/proc/$hold_pid/fd/3"
 	[ -e "$dev" ] || fail "it is gone before the last close"
 	end_hold
 	gone
@@ -137,7 +137,7 @@ case_detach_force() {
 	tail -n 1 hold.log | grep -qxE 'EIO|EOF' || fail "$(cat hold.log)"
 	# Its number is free again.
 	attach "$IMAGES/extra/over.qcow2"
-	same_content "$dev" "$IMAGES/extra/over.raw"
+	same_content "$IMAGES/extra/over.raw" "$dev"
 	end_hold
 	detach
 }
@@ -178,7 +178,7 @@ case_rmmod_busy() {
 	attach "$IMAGES/extra/plain.qcow2"
 	! rmmod qcow 2> err || fail "the module is gone"
 	grep -q 'in use' err || fail "$(cat err)"
-	same_content "$dev" "$IMAGES/extra/plain.raw"
+	same_content "$IMAGES/extra/plain.raw" "$dev"
 	detach
 	rmmod qcow
 	insmod "$QCOW_MODULE"
@@ -188,7 +188,7 @@ case_storm() {
 	qcowtest storm "${QCOW_STORM:-10}" "$IMAGES/extra/plain.qcow2" "$IMAGES/extra/plain.raw"
 }
 
-# As after a crash of a download: what is gone is an error, not zeros.
+# As after a crash of a download: a read beyond the file's end fails, and gives no zeros.
 case_file_truncated() {
 	mkdir fs
 	mount -t tmpfs tmpfs fs
@@ -224,7 +224,7 @@ case_file_deleted() {
 	cp "$IMAGES/extra/plain.qcow2" fs/
 	attach fs/plain.qcow2
 	rm fs/plain.qcow2
-	same_content "$dev" "$IMAGES/extra/plain.raw"
+	same_content "$IMAGES/extra/plain.raw" "$dev"
 	qcowctl list | grep 'plain.qcow2'
 	qcowctl list -J | jq -e '.qcowdevices[0].image' > /dev/null
 	detach

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# What list and info say.
+# The output of list and info.
 
 case_list_empty() {
 	is 0 "$(qcowctl list -J | jq '.qcowdevices | length')"

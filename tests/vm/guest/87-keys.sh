@@ -40,13 +40,13 @@ case_keys_hidden() {
 	! grep -q qcow: /proc/keys || fail "it is still in a keyring"
 	nobody_knows "$key"
 	nobody_knows "$(cat $C/key)"
-	same_content "$dev" $C/aes-256-xts-plain64.ref
+	same_content $C/aes-256-xts-plain64.ref "$dev"
 	nobody_knows "$key"
 	detach
 }
 
-# Nothing is attached, and one line says why.
-refused() {
+# refuses_key PATTERN COMMAND...: as refuses, and no device is left.
+refuses_key() {
 	refuses "$@"
 	is "" "$(left_over)"
 }
@@ -54,15 +54,15 @@ refused() {
 case_keys_refused() {
 	cp $C/luks-extl2 luks
 	cp $C/aes aes
-	refused "luks: wrong passphrase" qcowctl attach --key-file $C/other luks
-	refused "luks: wrong passphrase" qcowctl attach --key-file /dev/null luks
-	refused "luks: is encrypted, and there is no terminal" qcowctl attach luks
-	refused "aes: is encrypted, and there is no terminal" qcowctl attach aes
+	refuses_key "luks: wrong passphrase" qcowctl attach --key-file $C/other luks
+	refuses_key "luks: wrong passphrase" qcowctl attach --key-file /dev/null luks
+	refuses_key "luks: is encrypted, and there is no terminal" qcowctl attach luks
+	refuses_key "aes: is encrypted, and there is no terminal" qcowctl attach aes
 	qemu-img create -q -f qcow2 plain 1M
-	refused "plain: is not encrypted" qcowctl attach --key-file $C/key plain
+	refuses_key "plain: is not encrypted" qcowctl attach --key-file $C/key plain
 	# the header leads to garbage
 	printf '\0\0\0\0' | dd of=luks bs=1 seek=32 conv=notrunc status=none
-	refused "luks: damaged header: it leads to a LUKS header" \
+	refuses_key "luks: damaged header: it leads to a LUKS header" \
 		qcowctl attach --key-file $C/key luks
 }
 
@@ -106,5 +106,5 @@ case_keys_written() {
 		driver=qcow2,file.filename=luks,encrypt.key-secret=s || fail "qemu-img check"
 	qemu-img convert -q --object secret,id=s,file=$C/key -O raw --image-opts \
 		driver=qcow2,file.filename=luks,encrypt.key-secret=s theirs
-	same_content ours theirs
+	same_content theirs ours
 }

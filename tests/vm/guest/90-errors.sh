@@ -75,7 +75,7 @@ case_error_goes_away() {
 	dmsetup suspend faulty
 	dmsetup reload faulty --table "0 100000 linear /dev/vdc 0"
 	dmsetup resume faulty
-	same_content "$dev" "$IMAGES/extra/plain.raw"
+	same_content "$IMAGES/extra/plain.raw" "$dev"
 	is 0 "$(cat "/sys/block/qcow$index/qcow/corrupt")"
 	detach
 	dmsetup remove faulty

@@ -9,13 +9,13 @@ case_nested_filesystem() {
 	outer=$dev
 	mount -o ro "$outer" outer
 	attach outer/inner.qcow2
-	same_content "$dev" "$IMAGES/extra/inner.raw"
+	same_content "$IMAGES/extra/inner.raw" "$dev"
 	mount -o ro "$dev" inner
 	(cd inner && sha256sum --quiet -c sums)
 	umount inner
 	detach "$dev"
 	attach --direct-io off outer/inner.qcow2
-	same_content "$dev" "$IMAGES/extra/inner.raw"
+	same_content "$IMAGES/extra/inner.raw" "$dev"
 	detach "$dev"
 	umount outer
 	detach "$outer"
@@ -39,10 +39,10 @@ case_nested_device() {
 	attach -f raw "$IMAGES/extra/plain.qcow2"
 	below=$dev
 	attach "$below"
-	same_content "$dev" "$IMAGES/extra/plain.raw"
+	same_content "$IMAGES/extra/plain.raw" "$dev"
 	middle=$dev
 	attach -f raw "$middle"
-	same_content "$dev" "$IMAGES/extra/plain.raw"
+	same_content "$IMAGES/extra/plain.raw" "$dev"
 	detach "$dev"
 	code=0
 	qcowctl detach "$below" 2> err || code=$?
@@ -60,7 +60,7 @@ case_nested_deep() {
 		attach -f raw "$dev"
 		devices=("$dev" "${devices[@]}")
 	done
-	same_content "$dev" "$IMAGES/extra/plain.raw"
+	same_content "$IMAGES/extra/plain.raw" "$dev"
 	qcowtest read "$dev" 0 65536 direct
 	for dev in "${devices[@]}"; do
 		detach "$dev"

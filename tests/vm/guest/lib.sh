@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 #
-# What the cases share. Source it.
+# Functions of all cases. Source it.
+. "$QCOW_TOP/tests/lib/assert.sh"
 
 IMAGES=/images
 BIN=/bin-under-test
@@ -29,8 +30,8 @@ planned() {
 	[ -n "${plan[$1]-}" ]
 }
 
-# left_over: names what should be gone. It and clean_up start no program that
-# they need not: they run after every case.
+# left_over: names the devices that should be gone. It and clean_up start no program
+# that they need not: they run after every case.
 left_over() {
 	local path
 
@@ -48,7 +49,7 @@ remove_devices() {
 	qcowctl detach --force --all 2> /dev/null
 }
 
-# clean_up DIR: what cases leave mounted, mapped or stored.
+# clean_up DIR: removes all that a case left mounted, mapped or stored.
 clean_up() {
 	local point points=()
 
@@ -63,28 +64,6 @@ clean_up() {
 	rm -rf "$1"
 }
 
-fail() {
-	echo "failed: $*"
-	exit 1
-}
-
-# refuses PATTERN COMMAND...: exit code 1 and one line on stderr, which matches
-refuses() {
-	local pattern=$1 code=0
-
-	shift
-	"$@" > out 2> err || code=$?
-	cat err
-	[ $code -eq 1 ] || fail "exit code $code: $*"
-	[ "$(wc -l < err)" = 1 ] || fail "not one line: $*"
-	grep -qE "^qcowctl: .*$pattern" err || fail "no '$pattern'"
-}
-
-# is EXPECTED ACTUAL
-is() {
-	[ "$1" = "$2" ] || fail "expected '$1', got '$2'"
-}
-
 # attach ...: attaches, sets dev and index.
 attach() {
 	dev=$(qcowctl attach -r "$@") || fail "attach $*"
@@ -93,9 +72,4 @@ attach() {
 
 detach() {
 	qcowctl detach "${1:-$dev}" || fail "detach ${1:-$dev}"
-}
-
-# same_content DEVICE REFERENCE
-same_content() {
-	cmp "$1" "$2" || fail "$1 is not $2"
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # main.sh [TOPIC CASE]: runs in the guest everything that /out/plan names, or
-# one case. What became of each goes to /out/results.
+# one case. The result of each goes to /out/results.
 #
 # Disks: vda holds the images; vdb, vdc, vdd are empty.
 set -uo pipefail
@@ -47,8 +47,8 @@ run_case() {
 	tail -n 25 $log
 }
 
-# processors TOPIC: all of them for those whose requests are to meet each other, one
-# for the others and what they start. Emulated processors that wait for each other
+# processors TOPIC: all of them for a topic whose requests are to meet each other, one
+# for any other topic and its processes. Emulated processors that wait for each other
 # keep the host's busy for nothing; the kernel's own threads have all in any case.
 processors() {
 	local list=0

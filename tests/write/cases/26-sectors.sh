@@ -52,8 +52,8 @@ used_as_disk() {
 	cmp copy mnt/file || fail "$*: the file differs"
 	umount mnt
 	# The block layer keeps smaller pieces from the device.
-	refuses 'Invalid argument' dd if="$dev" of=/dev/null bs=512 count=1 iflag=direct
-	refuses 'Invalid argument' dd if=/dev/zero of="$dev" bs=512 seek=1 count=1 oflag=direct
+	exits 1 'Invalid argument' dd if="$dev" of=/dev/null bs=512 count=1 iflag=direct
+	exits 1 'Invalid argument' dd if=/dev/zero of="$dev" bs=512 seek=1 count=1 oflag=direct
 	detach
 }
 
@@ -109,7 +109,8 @@ make_sector_window() {
 	create odd 1000000
 }
 
-# Chosen numbers are multiples of a sector; what is there is rounded down, aloud.
+# Chosen sizes have to be multiples of a sector; an image's own size is rounded down, with
+# a message.
 case_sector_window() {
 	silent_attach --sector-size 4096 --offset 1M --size-limit 8k image.qcow2
 	is 8192 "$(blockdev --getsize64 "$dev")"

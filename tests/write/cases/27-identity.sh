@@ -60,8 +60,8 @@ by_name() {
 	is "2097152 null 0" "$(jq -r '"\(."virtual-size") \(."backing-filename") \(."format-specific".data."snapshot-count")"' info)"
 }
 
-# each_by_name NAME: the same, and every command that reads an image. That is
-# "other.qcow2", and after each command that is what has changed.
+# each_by_name NAME: the same, and every command that reads an image. NAME leads to
+# "other.qcow2", so each command has to change or read that file.
 each_by_name() {
 	refuses "not attached" qcowctl detach "$1"
 	refuses "not attached" qcowctl detach --force "$1"
@@ -117,7 +117,7 @@ by_device() {
 	refuses "is a device" qcowctl check "$dev"
 }
 
-# image_state STATE [TEXT]: what list says of the name
+# image_state STATE [TEXT]: list has this state of the image's name.
 image_state() {
 	is "$1" "$(qcowctl list -n -O image-state "$dev")"
 	[ $# -eq 1 ] || qcowctl list -n -O image "$dev" | grep -qF "$2" || fail "list does not say $2"
@@ -195,7 +195,7 @@ case_identity_deleted() {
 	by_device "$PWD/d/disk.qcow2 (deleted)"
 	cp o/other.qcow2 d/disk.qcow2
 	by_name d/disk.qcow2
-	# A file whose name is what the kernel shows
+	# A file with the very name that the kernel shows for a deleted one
 	cp o/other.qcow2 "d/disk.qcow2 (deleted)"
 	image_state deleted
 	by_name "d/disk.qcow2 (deleted)"
@@ -284,9 +284,11 @@ make_identity_namespace() {
 # Another mount namespace, in which the image's folder is another one
 case_identity_namespace() {
 	attach d/disk.qcow2
-	export -f refuses fail is by_name
+	export -f by_name
+	export cases_here
 	export dev
 	unshare -m --propagation private bash -euo pipefail -c '
+		. "$cases_here/../../lib/assert.sh"
 		mount -t tmpfs tmpfs d
 		cp o/other.qcow2 d/disk.qcow2
 		by_name d/disk.qcow2' || fail "in the namespace"
@@ -294,6 +296,7 @@ case_identity_namespace() {
 	export -f by_device stays change_device image_state
 	export disk
 	unshare -m --propagation private bash -euo pipefail -c '
+		. "$cases_here/../../lib/assert.sh"
 		mount -t tmpfs tmpfs d
 		by_device
 		change_device "$dev"
@@ -382,7 +385,7 @@ case_identity_check() {
 	mv moved.qcow2 v3.qcow2
 }
 
-# What asks for a device by its diskseq gets no other device of that number.
+# A command that names a device's diskseq gets no other device of that number.
 make_identity_diskseq() {
 	create disk 1M
 	create over 1M -b disk.qcow2 -F qcow2

@@ -15,7 +15,7 @@ volume() {
 	fi
 }
 
-# volume_end FILE: what is on it afterwards
+# volume_end FILE: copies the volume's content to FILE, and removes it
 volume_end() {
 	dmsetup remove --noudevsync --retry bad
 	blockdev --flushbufs /dev/vdb
@@ -95,8 +95,8 @@ make_volume_shrunk() {
 	fill image.qcow2 'write -P 5 0 2M'
 }
 
-# It is smaller for a while: nothing is written behind its end, which is somebody
-# else's, and what is there reads. With its old size it is as it was.
+# A volume is smaller for a while: nothing is written behind its end, where another volume
+# may lie, and the clusters before it read. With its old size it is as it was.
 case_volume_shrunk() {
 	local i
 
@@ -143,10 +143,10 @@ case_volume_raw() {
 	qcowctl resize "$dev" || fail "without a size"
 	is 25165824 "$(blockdev --getsize64 "$dev")"
 	operate "$dev" 'read 16m 8m 9'
-	# Smaller again: what is gone fails, and is not zeros.
+	# Smaller again: reads behind the end fail, and give no zeros.
 	volume 16
 	operate "$dev" 'read 16m 1m 0 =EIO' 'read 15m 1m 4'
-	refuses 'is in use' qcowctl resize "$dev" max 8< "$dev"
+	exits 1 'is in use' qcowctl resize "$dev" max 8< "$dev"
 	is 25165824 "$(blockdev --getsize64 "$dev")"
 	qcowctl resize "$dev" max
 	is 16777216 "$(blockdev --getsize64 "$dev")"

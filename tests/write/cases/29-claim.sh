@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Block devices below images: whoever has one keeps it, and so do we.
+# Block devices below images: a user of one keeps it, and so does the driver.
 
 # disk_of FILE: sets loop, a disk of it with its partitions.
 disk_of() {
@@ -36,9 +36,9 @@ case_claim_disk() {
 	disk_of disk
 	mkfs.ext4 -q "${loop}p1"
 	mount "${loop}p1" $HERE/mnt
-	refuses "  ${loop}p1 mounted on $HERE/mnt" qcowctl attach -f raw "$loop"
+	exits 1 "  ${loop}p1 mounted on $HERE/mnt" qcowctl attach -f raw "$loop"
 	grep -q 'attach it read-only with -r' err || fail "$(cat err)"
-	refuses "  ${loop}p1 mounted on $HERE/mnt" qcowctl attach -f raw "${loop}p1"
+	exits 1 "  ${loop}p1 mounted on $HERE/mnt" qcowctl attach -f raw "${loop}p1"
 	# Nobody has the other partition.
 	attach -f raw "${loop}p2"
 	busy mkswap "${loop}p2"
@@ -54,20 +54,20 @@ case_claim_disk() {
 	umount $HERE/mnt
 	mkswap "${loop}p2" > log
 	swapon "${loop}p2"
-	refuses "  ${loop}p2 used as swap" qcowctl attach -f raw "$loop"
+	exits 1 "  ${loop}p2 used as swap" qcowctl attach -f raw "$loop"
 	swapoff "${loop}p2"
 	dmsetup create "held$$" --noudevsync --table "0 2048 linear $loop 0"
-	refuses "  $loop used by /dev/dm-[0-9]* .held$$." qcowctl attach -f raw "$loop"
+	exits 1 "  $loop used by /dev/dm-[0-9]* .held$$." qcowctl attach -f raw "$loop"
 	dmsetup remove --noudevsync --retry "held$$"
 
 	# Ours
 	attach -f raw "$loop"
 	keeps "${loop}p1"
 	keeps "$loop"
-	refuses "in use" qcowctl attach -f raw "$loop"
-	refuses "in use" qcowctl attach -r -f raw "$loop"
-	refuses "in use" qcowctl attach -f raw "${loop}p1"
-	refuses "in use" qcowctl attach -r -f raw "${loop}p1"
+	exits 1 "in use" qcowctl attach -f raw "$loop"
+	exits 1 "in use" qcowctl attach -r -f raw "$loop"
+	exits 1 "in use" qcowctl attach -f raw "${loop}p1"
+	exits 1 "in use" qcowctl attach -r -f raw "${loop}p1"
 	detach
 	is_free "$loop"
 	mount "${loop}p1" $HERE/mnt || fail "mount after detach"
@@ -89,12 +89,12 @@ case_claim_disk() {
 	second=$dev
 	attach -r -f raw "${loop}p1"
 	keeps "$loop"
-	refuses "in use" qcowctl attach -f raw "$loop"
-	refuses "in use" qcowctl attach -f raw "${loop}p1"
+	exits 1 "in use" qcowctl attach -f raw "$loop"
+	exits 1 "in use" qcowctl attach -f raw "${loop}p1"
 	detach
 	dev=$first detach
 	keeps "$loop"
-	refuses "in use" qcowctl attach -f raw "$loop"
+	exits 1 "in use" qcowctl attach -f raw "$loop"
 	dev=$second detach
 	is_free "$loop"
 	attach -f raw "$loop"

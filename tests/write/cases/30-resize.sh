@@ -84,14 +84,14 @@ make_resize_shrink() {
 	rm -f snap.qcow2
 }
 
-# What was cut off is gone for good.
+# Data that was cut off is gone for good.
 case_resize_shrink() {
 	local image
 
 	for image in *.qcow2; do
 		attach "$image"
 		exec 7< "$dev"
-		refuses "in use" qcowctl resize "$dev" 1M
+		exits 1 "in use" qcowctl resize "$dev" 1M
 		qcowctl resize --force "$dev" 66048 || fail "$image: --force"
 		exec 7<&-
 		is 66048 "$(blockdev --getsize64 "$dev")"
@@ -191,8 +191,8 @@ case_resize_mounted() {
 	detach
 }
 
-# It is made smaller while it is written and discarded all over: what was on its way
-# beyond the new end fails.
+# A disk is made smaller while it is written and discarded all over: requests on their way
+# to sectors beyond the new end fail.
 make_resize_raced() {
 	create plain 16M
 	qemu-img create -q -f qcow2 -o data_file=data.raw data.qcow2 16M

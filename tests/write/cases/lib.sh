@@ -1,35 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# What cases share. A case is up to three functions: make_NAME and after_NAME run
+# Functions of all cases. A case is up to three functions: make_NAME and after_NAME run
 # on the host before and after, case_NAME in the guest; in the same folder.
 
 cases_here=${BASH_SOURCE[0]%/*}
-
-fail() {
-	echo "failed: $*"
-	exit 1
-}
-
-# is EXPECTED ACTUAL
-is() {
-	[ "$1" = "$2" ] || fail "expected '$1', got '$2'"
-}
-
-# refuses PATTERN COMMAND...: it fails, saying so.
-refuses() {
-	local pattern=$1 code=0 line said=no
-
-	shift
-	"$@" > out 2> err || code=$?
-	[ ! -s out ] || cat out
-	while IFS= read -r line || [ -n "$line" ]; do
-		echo "$line"
-		[[ ! $line =~ $pattern ]] || said=yes
-	done < err
-	[ $code -eq 1 ] || fail "exit code $code: $*"
-	[ $said = yes ] || fail "it does not say '$pattern'"
-}
+. "$cases_here/../../lib/assert.sh"
 
 # interrupted SIGNAL COMMAND...: gets the signal when it has begun. Its exit code,
 # its log in "log". It runs when nobody else wants to: it must not have ended by then.
@@ -67,14 +43,15 @@ null_disk_end() {
 	rmdir "/sys/kernel/config/nullb/$1"
 }
 
-# table NAME TABLE: what a mapped disk is from now on
+# table NAME TABLE: gives a mapped disk another table
 table() {
 	dmsetup suspend --noflush --nolockfs "$1"
 	dmsetup load "$1" --table "$2"
 	dmsetup resume --noudevsync "$1"
 }
 
-# In the guest: what the images use, for what copies them fills their holes
+# note_blocks: in the guest: notes how many blocks the images use. The copy that the host
+# gets of them has no holes.
 note_blocks() {
 	sync
 	stat -c '%n %b' ./*.qcow2 > blocks
@@ -116,7 +93,7 @@ fill() {
 	io_does -f qcow2 "$image" -- "$@"
 }
 
-# holds FORMAT FILE COMMAND...: what qemu-io has to be able to read there
+# holds FORMAT FILE COMMAND...: qemu-io's commands, which read, find the patterns there.
 holds() {
 	local format=$1 file=$2 command
 
@@ -165,7 +142,7 @@ craft() {
 	/usr/bin/python3 -B "$cases_here/../craft.py" "$@"
 }
 
-# remember FILE...: what they are, for unchanged
+# remember FILE...: notes content and times of the files, for unchanged
 remember() {
 	sha256sum -- "$@" > remembered
 	stat -c '%n %Y %s' -- "$@" > remembered.stat

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the tests that write share, in the guest. Source it.
+# Functions of the tests that write, in the guest. Source it.
+. "$QCOW_TOP/tests/lib/assert.sh"
 
 BIN=/bin-under-test
-# shellcheck disable=SC2034 # for those who source this
+# shellcheck disable=SC2034 # used by the scripts that source this
 TREE=/tmp/tree
 export PATH=$BIN:$PATH
 
@@ -22,11 +23,6 @@ prepare() {
 	fi
 	# Images are mounted, and libcryptsetup needs it for some ciphers; here is no udev.
 	modprobe loop
-}
-
-fail() {
-	echo "failed: $*"
-	exit 1
 }
 
 # pause SECONDS: sleep, but no process is started for it, which costs an emulated
@@ -125,8 +121,8 @@ show_under_way() {
 	done
 } 2> /dev/null
 
-# within SECONDS COMMAND...: kills what takes longer; what cannot be killed is left
-# behind, with what the kernel says of it.
+# within SECONDS COMMAND...: kills a command that takes longer. If it cannot be killed,
+# it is left behind, and the kernel log tells where it waits.
 within() {
 	local seconds=$1 end pid
 
@@ -149,7 +145,7 @@ within() {
 	wait $pid
 }
 
-# What has to be so at the very end
+# all_gone: at the end of all parts no device is left, and the module unloads.
 all_gone() {
 	if [ "$QCOW_TARGET" != nbd ]; then
 		[ -z "$(find /sys/block -name 'qcow*')" ] || fail "devices are left"

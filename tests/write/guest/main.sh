@@ -11,8 +11,8 @@ prepare
 mkdir $TREE
 mount -t ext4 -o noatime /dev/vda $TREE
 
-# run PART [ARGUMENT]
-run() {
+# run_part PART [ARGUMENT]
+run_part() {
 	local start=$SECONDS code=0
 
 	grep -qx "$1" /out/parts || return 0
@@ -24,9 +24,9 @@ run() {
 one() {
 	local code=0
 
-	run diff || code=1
-	run cut || code=1
-	[ "$QCOW_CPUS" -le 1 ] || run cases last || code=1
+	run_part diff || code=1
+	run_part cut || code=1
+	[ "$QCOW_CPUS" -le 1 ] || run_part cases last || code=1
 	return $code
 }
 
@@ -35,10 +35,10 @@ status=0
 one &
 pid=$!
 [ "$QCOW_CPUS" -gt 1 ] || wait $pid || status=1
-run cases first || status=1
+run_part cases first || status=1
 [ "$QCOW_CPUS" -le 1 ] || wait $pid || status=1
-run again || status=1
-run memory || status=1
+run_part again || status=1
+run_part memory || status=1
 umount $TREE
 all_gone
 exit $status
