@@ -3,6 +3,7 @@
  * The test module: sets the driver's layers up as its own main.c does, up to
  * the data path. The suites run when the module is live.
  */
+#include <linux/glob.h>
 #include <linux/module.h>
 
 #include "data/subreq.h"
@@ -21,6 +22,10 @@ MODULE_PARM_DESC(images, "damaged images to open and read");
 unsigned long qtest_seed = 1;
 module_param_named(seed, qtest_seed, ulong, 0444);
 MODULE_PARM_DESC(seed, "seed of everything that is random");
+
+static char *suites = "*";
+module_param(suites, charp, 0444);
+MODULE_PARM_DESC(suites, "glob of the suites that run");
 
 struct workqueue_struct *qtest_wq;
 struct workqueue_struct *qtest_comp_wq;
@@ -52,10 +57,22 @@ static void destroy_queues(void)
 		destroy_workqueue(qtest_wq);
 }
 
+/* KUnit runs the suites in this array once the module is live. */
+static void __init select_suites(struct module *mod)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < mod->num_kunit_suites; i++)
+		if (glob_match(suites, mod->kunit_suites[i]->name))
+			mod->kunit_suites[nr++] = mod->kunit_suites[i];
+	mod->num_kunit_suites = nr;
+}
+
 static int __init qtest_init(void)
 {
 	int err = make_queues();
 
+	select_suites(THIS_MODULE);
 	if (err)
 		goto queues;
 	err = qcow_cache_init();
