@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh [TIER...]: everything there is, or some of it. Installs and fetches
-# what the tiers need. Each tier's output goes to a log; its failures and its
-# last line "...: N passed, N failed" are shown. Ends in "N passed, N failed".
+# run.sh [TIER...]: runs all tiers, or those that are named. It installs and fetches
+# whatever the tiers need. Each tier's output goes to a log; run.sh shows its failures
+# and its last line "...: N passed, N failed", and ends in "N passed, N failed" itself.
 set -uo pipefail
 . "$(dirname "$0")/lib/common.sh"
 cd "$QCOW_TOP" || exit 1
 
-# The longest first, so that no CPU waits at the end; see fits() for what runs beside what.
+# The longest tier comes first, so that no CPU waits at the end; fits() decides which
+# tiers run side by side.
 ALL=(build write-7 kunit tool vm-7 write-6.12 cut-7 write-6.1 bench vm-6.12 vm-6.1 fuzz
 	check)
 LOGS=$QCOW_CACHE/logs
@@ -17,7 +18,7 @@ passed=0
 failed=0
 cpu_seconds=0
 
-# What a tier runs; it may be run by hand like this.
+# tier_command TIER: prints the command of a tier; it may be run by hand as well.
 tier_command() {
 	case $1 in
 	build)	echo tests/build.sh ;;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # guest.sh MODULE SHA256: the part of the demo that runs in the virtual machine.
-# MODULE is qcow.ko, SHA256 what the disk's bytes must have.
+# MODULE is qcow.ko, SHA256 the sum of the disk's bytes.
 set -euo pipefail
 # shellcheck source=tests/demo/show.sh
 . "$QCOW_TOP/tests/demo/show.sh"
@@ -26,7 +26,7 @@ prepare() {
 }
 
 attach() {
-	step_begin attach "Attach the image and what it builds on"
+	step_begin attach "Attach the image and its backing file"
 	run "insmod /srv/qcow.ko"
 	run "qcowctl attach -r guest.qcow2"
 	run "lsblk -o NAME,SIZE,RO,TYPE /dev/qcow0"
@@ -56,7 +56,7 @@ compare() {
 		printf '\n     %s\n' "$(red "qemu-img reads something else: $expected")"
 		exit 1
 	fi
-	explain "$(green "The same as what qemu-img reads.")"
+	explain "$(green "qemu-img reads the same.")"
 	run "qcowctl info /dev/qcow0 | grep -E 'direct|requests|decompressed'"
 	step_end
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the demo looks like, on the host and in its virtual machine. Source it.
+# The demo's output, on the host and in its virtual machine. Source it.
 #
 # Steps go on counting from $QCOW_DEMO_STEP. Colours come if $QCOW_DEMO_COLOR is
 # set. How long each step took is noted in the file $QCOW_DEMO_TIMES, and the step
@@ -30,7 +30,7 @@ red() {
 	paint '1;31' "$@"
 }
 
-# dim: stdin, set apart from what the demo itself says
+# dim: prints stdin, set apart from the demo's own words
 dim() {
 	local line
 
@@ -62,8 +62,8 @@ explain() {
 	printf '      %s\n' "$*"
 }
 
-# run COMMAND: a line for the shell, shown as a person would type it, with what it
-# prints, which also is in $output. A failure ends the script.
+# run COMMAND: runs a line of shell, and shows it as a person would type it, with its
+# output, which is also in $output. A failure ends the script.
 run() {
 	local status=0
 

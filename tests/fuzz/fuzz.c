@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define FEATURES_BYTES	8
 
 /**
- * struct output - what a command printed
+ * struct output - the output of a command
  * @hash: of all of it
  * @len: bytes, of which @text has the first
  * @text: with a NUL
@@ -102,7 +102,7 @@ static void output_reset(struct output *o)
 	o->text[0] = 0;
 }
 
-/* Names come from the image; what they do to a terminal must not. */
+/* Names come from the image, and may have control characters; these must not be printed. */
 static void output_check(const struct output *o, const char *command)
 {
 	const unsigned char *s = (const unsigned char *)o->text;
@@ -139,7 +139,7 @@ static int next_fd(void)
 	return fd;
 }
 
-/* run(MAIN, WORD...): the exit code; what it prints is in @out. */
+/* run(MAIN, WORD...) returns the exit code; the output goes to @out. */
 static int run(int (*command)(int argc, char **argv), const char *name, ...)
 {
 	char *words[MAX_WORDS] = { (char *)name };
@@ -188,7 +188,7 @@ static void fuzz_check(const uint8_t *data, size_t size)
 		output_check_json(&out, "check -J");
 }
 
-/* Is the image what it was, but for the bits that say dirty and corrupt? */
+/* Whether the image has not changed, but for its dirty and corrupt bits. */
 static bool image_kept(const uint8_t *data, size_t size)
 {
 	size_t end = FEATURES_AT + FEATURES_BYTES;
@@ -221,7 +221,7 @@ static void repair(const char *option, int before, const uint8_t *data, size_t s
 	after = run(check_main, "check", IMAGE, NULL);
 	promise(code == FAILED || code == after, "check %s says %d, a check after it %d: %s",
 		option, code, after, out.text);
-	/* It mends metadata. What can be read of the disk stays where it is. */
+	/* A repair mends metadata. Readable data of the disk stays at its guest offset. */
 	if (map)
 		promise(map == map_hash(), "check %s changes the map of the disk", option);
 }

@@ -145,7 +145,7 @@ static struct field reftable_entry(struct picture *p)
 	return table_entry(p, get(p, 48, 8), get(p, 56, 4) * p->cluster / 8);
 }
 
-/* A refcount of 16 bits, or what is in its place; of a cluster that the file has. */
+/* A refcount of 16 bits, or other bytes in its place; of a cluster that the file has. */
 static struct field refcount(struct picture *p)
 {
 	uint64_t block = get(p, reftable_entry(p).at, 8) & OFFSET_MASK;
@@ -330,7 +330,7 @@ static void resize(struct picture *p, size_t max_size)
  * @data: the input, with room for @max_size bytes
  * @size: of it
  * @max_size: of the result
- * @seed: of what is drawn
+ * @seed: of all random choices
  *
  * Return: bytes of the result.
  */

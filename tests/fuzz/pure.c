@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The code that the driver and the tool share: whatever the bytes are, it stays in its
- * buffers, and what it writes is what it read.
+ * The code that the driver and the tool share: for any input it stays in its buffers, and
+ * it writes the same bytes that it has read.
  */
 #include <stdlib.h>
 
@@ -35,7 +35,7 @@ static void pure_entries(const struct qcow_layout *lay, const u8 *data, size_t s
 		take(word, sizeof(word), &data, &size);
 		if (!qcow_entry_l1(lay, word[0], &host) && host)
 			promise(!qcow_entry_l1(lay, qcow_entry_make_l1(lay, host), &first) &&
-				first == host, "an L1 entry is not what was made");
+				first == host, "an L1 entry differs from the one that was made");
 		(void)qcow_entry_l1_own(lay, word[0]);
 		if (qcow_entry_clusters(lay, word[0], word[2], &first, &nr, &fault))
 			promise(fault, "a damaged entry without a reason");
@@ -71,7 +71,7 @@ static void pure_snapshot(const struct qcow_layout *lay, const u8 *data, size_t 
 		again.l1_offset == s.l1_offset && again.l1_size == s.l1_size &&
 		again.disk_size == s.disk_size && again.id_len == s.id_len &&
 		again.name_len == s.name_len && again.entry_bytes == bytes,
-		"a snapshot is not what was written");
+		"a snapshot differs from the one that was written");
 }
 
 static void pure_bitmaps(const struct qcow_layout *lay, u64 disk_size,
@@ -92,7 +92,7 @@ static void pure_bitmaps(const struct qcow_layout *lay, u64 disk_size,
 		n = qcow_bitdir_put_entry(buf, &e);
 		promise(!qcow_bitdir_entry(lay, disk_size, buf, n, &again) &&
 			again.table_offset == e.table_offset && again.flags == e.flags &&
-			again.name_len == e.name_len, "a bitmap is not what was written");
+			again.name_len == e.name_len, "a bitmap differs from the one that was written");
 	}
 	free(exact);
 	take(&disk, sizeof(disk), &data, &size);
@@ -113,7 +113,7 @@ static void pure_refcounts(const u8 *data, size_t size)
 		value &= qcow_entry_refcount_max(order);
 		qcow_entry_set_refcount(block, order, index, value);
 		promise(qcow_entry_refcount(block, order, index) == value,
-			"a refcount is not what was set");
+			"a refcount differs from the one that was set");
 	}
 }
 

@@ -9,7 +9,7 @@
 # compiler or checker.
 #
 # Kbuild leaves its objects beside the source, so each kernel gets a copy of
-# the source, in $QCOW_CACHE/build. Only what has changed is copied and built.
+# the source, in $QCOW_CACHE/build. Only changed files are copied and built.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
@@ -50,8 +50,8 @@ drop_other_kernels_objects() {
 }
 
 build_stock() {
-	# The same for everybody who asks for nothing special, or the objects of
-	# one would be stale for the other.
+	# All callers without arguments get the same flags, or the objects of one
+	# would be stale for another.
 	[ $# -gt 0 ] || set -- W=1e
 	kernel_info "$name"
 	drop_other_kernels_objects "$KVER"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the test scripts share. Source it; it defines names only.
+# Functions and variables of all test scripts. Source it; it only defines names.
 
 QCOW_CACHE=${QCOW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/qcow}
 QCOW_TOP=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
@@ -20,7 +20,7 @@ die() {
 	exit 1
 }
 
-# retry COMMAND...: for what a network hiccup may break.
+# retry COMMAND...: for a command that a network hiccup may break
 retry() {
 	local wait
 
@@ -42,9 +42,8 @@ only_one() {
 	flock "$fd"
 }
 
-# image_folder NAME: sets images to that folder for images in the cache, which nobody
-# else has until this script or subshell ends. What nobody has asked for in two weeks is
-# removed.
+# image_folder NAME: sets images to that folder for images in the cache, and holds it until
+# this script or subshell ends. A folder that was not asked for in two weeks is removed.
 image_folder() {
 	images=$QCOW_CACHE/images/$1
 	only_one "images-$1"

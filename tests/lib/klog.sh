@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What no kernel log of a test may contain. Source it.
+# Reports that no kernel log of a test may contain. Source it.
 
 # Reports begin with one of these; the lines after them are details.
 klog_patterns=(

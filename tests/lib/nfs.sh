@@ -3,9 +3,9 @@
 #
 # In a guest: a network's filesystem, with no network. Source it.
 
-# nfs_serve DIR: a server for DIR in this kernel. What its mountd would answer is
-# written where the kernel asks for it. For ten seconds it grants no locks: nobody
-# has any from before, but it has no daemon that knows.
+# nfs_serve DIR: starts a server for DIR in this kernel. There is no mountd: its answers
+# are written where the kernel asks for them. For ten seconds the server grants no locks:
+# no client has one from before, but there is no daemon to tell it.
 nfs_serve() {
 	local proc=/proc/fs/nfsd cache=/proc/net/rpc forever=$((EPOCHSECONDS + 86400))
 	local flags=$((0x2000 | 0x400 | 0x10)) # the root of version 4, no subtrees, async
@@ -17,7 +17,7 @@ nfs_serve() {
 	echo "nfsd 127.0.0.1 $forever all" > $cache/auth.unix.ip/channel
 	echo "all $1 $forever $flags 65534 65534 0" > $cache/nfsd.export/channel
 	echo "all 1 \\x00000000 $forever $1" > $cache/nfsd.fh/channel
-	# For those kernels that note there who has locks
+	# Some kernels note there which clients have locks.
 	mkdir -p /var/lib/nfs/v4recovery
 	echo 10 > $proc/nfsv4gracetime
 	echo -3 > $proc/versions

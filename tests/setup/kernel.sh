@@ -45,8 +45,8 @@ sources() {
 	fi | sort -u | sed "s|^|deb [signed-by=$keyring] |"
 }
 
-# What apt calls the suite that is wanted. Without a wish the newest package
-# wins, which for bookworm may be a security update.
+# apt's name of the suite that is wanted. Without one the newest package wins, which
+# for bookworm may be a security update.
 default_release() {
 	[ "$1" = bookworm ] || echo "$1"
 }
@@ -156,7 +156,7 @@ relocate_headers() {
 		"$work/tree/usr/src/linux-headers-$kver/Makefile"
 }
 
-# The compiler of these kernels may be newer than gcc-12: what it lacks is
+# The compiler of these kernels may be newer than gcc-12: flags that gcc-12 lacks are
 # switched off, and so is type information, which needs the kernel's vmlinux.
 overrides="CONFIG_DEBUG_INFO_BTF_MODULES= CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT= \
 KCFLAGS=-Wno-attributes"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# packages.sh: installs what building and testing need on Debian 12.
-# Where all is there it only looks, in a fraction of a second.
+# packages.sh: installs the packages that building and testing need on Debian 12.
+# If all are installed, it only looks, in a fraction of a second.
 set -euo pipefail
 . "$(dirname "$0")/../lib/common.sh"
 
@@ -16,7 +16,7 @@ packages=(
 	# kernels: to unpack Debian's, to build User-Mode Linux
 	bc binutils bison flex kmod libelf-dev libssl-dev linux-headers-amd64
 	linux-source-6.1 patchelf rsync xz-utils zstd
-	# guests, and what runs in them
+	# guests, and the programs that run in them
 	attr btrfs-progs busybox-static cpio cryptsetup-bin dmsetup dosfstools
 	e2fsprogs fdisk fio gdisk jq keyutils mmdebstrap parted python3
 	python3-zstandard qemu-system-x86 qemu-utils udev util-linux xfsprogs

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """check.py QCOWCTL SEED COUNT: in the current folder, make images, healthy and
-damaged, and compare what qcowctl check says of each with qemu-img check.
+damaged, and compare the output of qcowctl check for each with qemu-img check.
 
 If there is a stop.so, made of stop.c, repairs are interrupted, too.
 
-Prints a line "ok" or "FAILED: what" for each comparison. With --keep, images
+Prints a line "ok" or "FAILED: REASON" for each comparison. With --keep, images
 that failed stay in the folder.
 """
 
@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "vm", "images"))
 
 
 class NoZstd:
-    """Stands in for a module that may be missing: what is compressed does not
+    """Stands in for a module that may be missing: the compressed data does not
     matter here."""
 
     def __init__(self, **options):
@@ -79,7 +79,7 @@ def short_snapshots(err):
 
 
 def by_us(image, *options):
-    """As QEMU would judge, without what it does not look at."""
+    """As QEMU would judge, without the faults that it does not look for."""
     code, found, err = judged(*QCOWCTL, "check", "--json", *options, image)
     if found and code == 2 and short_snapshots(err):
         found["corruptions"] -= short_snapshots(err)
@@ -89,7 +89,7 @@ def by_us(image, *options):
 
 
 class Tally:
-    """What was compared."""
+    """Counts comparisons."""
 
     def __init__(self):
         self.codes = {}
@@ -170,7 +170,7 @@ class Tally:
 
 
 def reads(image):
-    """What can be read of the disk and of its snapshots."""
+    """The readable content of the disk and of its snapshots."""
     found = []
     for which in (), ("-l", "s0"), ("-l", "s1"):
         code, out, _ = output("qemu-img", "convert", "-q", "-U", *which,

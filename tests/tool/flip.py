@@ -8,7 +8,7 @@ use was freed or changed, and that qemu-io reads the data.
 LIBRARY has check_main() of qcowctl, and is called in this process: thousands of
 repairs take seconds. Each bit is tried with --repair=leaks and with --repair=all.
 
-Prints a line "ok" or "FAILED: what" for each image and way of repair.
+Prints a line "ok" or "FAILED: REASON" for each image and way of repair.
 """
 
 import ctypes
@@ -117,7 +117,7 @@ def leak(image):
 
 
 class Image:
-    """What an image is before the bit is flipped."""
+    """An image before the bit is flipped."""
 
     def __init__(self, kind):
         self.kind = kind
@@ -234,7 +234,7 @@ class Image:
             self.cluster(self.data, i).ljust(size, b"\0")
 
     def wrong(self, data):
-        """What is wrong with the repaired image, its bit put back."""
+        """The fault of the repaired image, its bit put back, or nothing."""
         refs = self.refcounts(data)
         freed = [i for i in self.used if not refs[i] and i not in self.skip]
         table = number(data, 48)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """map.py QCOWCTL: qcowctl map beside qemu-img map, for images made in the
-current folder. A line for each: its name, a tab and what is wrong, or nothing."""
+current folder. A line for each: its name, a tab and the fault, or nothing."""
 
 import itertools
 import json
@@ -229,7 +229,7 @@ def output(command):
 
 
 def entries(text):
-    """Later versions tell what is compressed, too."""
+    """Later versions tell which extents are compressed, too."""
     return [{k: v for k, v in e.items() if k != "compressed"}
             for e in json.loads(text)]
 
@@ -251,8 +251,8 @@ def difference(qcowctl, name, fmt):
 
 
 def compare(qcowctl, name, fmt):
-    """Whether preallocated space is a hole depends on what is cached of it, and
-    that changes at any time."""
+    """Whether preallocated space is a hole depends on the page cache, which
+    changes at any time."""
     for _ in range(3):
         wrong = difference(qcowctl, name, fmt)
         if not wrong:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A driver that is not there: preloaded into qcowctl by run.sh, so that what
- * qcowctl asks of the driver can be tested on any host.
+ * A mock of the driver: run.sh preloads it into qcowctl, so that qcowctl's requests to
+ * the driver can be tested on any host.
  *
  * $MOCK_ROOT is a folder that stands for /, where qcowctl looks at files of the
  * driver: /dev, /dev/qcow*, /sys/block, /sys/dev and /proc/self/mountinfo. Nodes in
@@ -36,12 +36,12 @@
  * $MOCK_NODE_DISKSEQ: of the disk behind a node in /dev, else that in sysfs.
  * $MOCK_SWAP: another image is attached as /dev/qcow0 when the node is opened.
  * Which node is opened as the control node is logged to $MOCK_ROOT/controls.
- * $MOCK_HANG: what opens a file *.stuck, and every statfs, hangs, as on a filesystem that
- * does not answer; no kill and no prctl does anything. What hangs is logged to
- * $MOCK_ROOT/hanging: its process, and what it has open.
+ * $MOCK_HANG: every open of a file *.stuck, and every statfs, hangs, as on a filesystem
+ * that does not answer; no kill and no prctl does anything. $MOCK_ROOT/hanging logs the
+ * process that hangs, and its open files.
  * $MOCK_LOCKS_ERRNO: how every lock fails.
  * $MOCK_OPENERS: how often a device is open, 3 unless given.
- * $MOCK_EUID: whose process it seems to be.
+ * $MOCK_EUID: the user that geteuid() returns.
  * $MOCK_MKNOD_ERRNO: how every mknod fails.
  * $MOCK_INTERRUPT: a signal comes before a passphrase is typed.
  */
@@ -66,7 +66,7 @@
 
 #include "mock.h"
 
-/* What a disk says of itself. */
+/* Answers to ioctls of a block device. */
 static int mock_disk(int fd, unsigned long request, void *arg)
 {
 	struct stat64 st;
@@ -483,7 +483,7 @@ static int mock_resize(const struct qcow_ioc_resize *r)
 	log_diskseq("resize", r->diskseq);
 	if (!(r->flags & QCOW_RESIZE_MAX) && r->bytes < MOCK_BYTES && !(r->flags & QCOW_RESIZE_FORCE) && mock_openers())
 		return fail(EBUSY);
-	/* What it says, after a success or of a signal */
+	/* A message, after a success or because of a signal */
 	if (r->msg)
 		snprintf((char *)(uintptr_t)r->msg, r->msg_size, "%s",
 			 env("MOCK_RESIZE_SAYS", ""));

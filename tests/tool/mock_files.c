@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The files of the mock driver: what paths lead to in $MOCK_ROOT, and which of them appear
- * as devices. mock.c has the variables that are looked at.
+ * The files of the mock driver: paths that lead into $MOCK_ROOT, and files that appear as
+ * devices there. mock.c explains the variables.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -68,7 +68,7 @@ static int ends_in(const char *s, const char *end)
 	return len >= n && !strcmp(s + len - n, end);
 }
 
-/* What a link in /proc/self/fd leads to; "" if it is none. */
+/* The target of a link in /proc/self/fd; "" if it is none. */
 static void link_target(char *path, size_t size, const char *link)
 {
 	ssize_t n = NEXT(readlink)(link, path, size - 1);
@@ -125,7 +125,7 @@ static void swap_disk(void)
 
 /* --- A filesystem that does not answer --- */
 
-/* Note the process, and what it has open, and hang. */
+/* Note the process and its open files, and hang. */
 static void hang(void)
 {
 	char path[4096], open[8192] = "", *end = open;
@@ -220,7 +220,7 @@ ssize_t readlink(const char *path, char *to, size_t len)
 	return NEXT(readlink)(mapped(path, buf), to, len);
 }
 
-/* Of a node in dev/, what its number makes it: the control node is a character device. */
+/* The number of a node in dev/ makes it a block device, or the control node. */
 static int as_node(const char *path, const char *file, struct stat64 *st)
 {
 	unsigned int major, minor;

@@ -22,16 +22,16 @@ usage() {
 	               the run fails.
 	  --icount -i INITRAMFS
 	               one CPU, virtual time that counts instructions, a system that
-	               is wholly in INITRAMFS, and no SCRIPT. What it writes to
+	               is wholly in INITRAMFS, and no SCRIPT. Its output to
 	               ttyS1 is printed; it tells its exit status there in a last
 	               line, "exit N".
 
 	The guest's root is the host's, under an overlay that is forgotten; programs
 	that are used often come from a copy, see tools.sh. /tmp is empty. SCRIPT
-	runs as root in the current folder; what it prints is printed, its exit
-	status is ours. A guest that does not boot, does not finish, or whose kernel
+	runs as root in the current folder; run.sh prints its output, and returns its
+	exit status. A guest that does not boot, does not finish, or whose kernel
 	complains of something fails.
-	Environment: QCOW_ACCEL=kvm or tcg overrides what was found out; variables
+	Environment: QCOW_ACCEL=kvm or tcg overrides the probe for KVM; variables
 	QCOW_* are there in the guest too; QCOW_KERNEL is KERNEL.
 	EOF
 	exit 2
@@ -108,11 +108,11 @@ hidden_places() {
 		     }'
 }
 
-# What makes an emulated guest faster and hides nothing. With addresses that
+# Kernel arguments that make an emulated guest faster and hide nothing. With addresses that
 # stay, code that was translated once is met again.
 quicker='norandmaps init_on_alloc=0 randomize_kstack_offset=off lsm='
 
-# What the guest's init and then its shell read
+# Files that the guest's init and then its shell read
 write_job() {
 	local name
 
@@ -143,9 +143,9 @@ disk_aio() {
 	fi
 }
 
-# Shares, disks, and a port for what the script prints. Where there never can be a
-# second processor, QEMU leaves memory barriers out of what it translates, although its
-# devices are threads of their own: now and then the interrupt of a disk is lost.
+# Shares, disks, and a port for the script's output. Where there never can be a second
+# processor, QEMU leaves memory barriers out of the code that it translates, although
+# its devices are threads of their own: now and then the interrupt of a disk is lost.
 share_args() {
 	local i=0 disk aio
 
@@ -167,8 +167,8 @@ share_args() {
 		-device virtio-blk-pci,drive=tools,serial=tools
 }
 
-# What an emulated processor does one byte at a time, or piece by piece, and
-# programs do in other ways if it is not there
+# Processor features that emulation does one byte at a time, or piece by piece; without
+# them programs take other ways
 slower='avx=off,avx2=off,erms=off,fsrm'
 
 # A thread that emulates a processor does a device's work at once, rather than wake
@@ -233,9 +233,9 @@ boot_watched() {
 	booted
 }
 
-# boot_stock ARGUMENTS...: a stock kernel, before anything of ours is there, may die
-# or hang of emulation: one processor runs into what another is just patching. It is
-# booted again, twice.
+# boot_stock ARGUMENTS...: boots a stock kernel. Before anything of ours is loaded, it may
+# die or hang because of emulation: one processor runs into code that another is just
+# patching. Then boot_stock boots it again, twice.
 boot_stock() {
 	local try
 
@@ -282,7 +282,7 @@ run_icount() {
 	return 1
 }
 
-# prints what the kernel complained of
+# prints the kernel's complaints
 check_log() {
 	local problems
 

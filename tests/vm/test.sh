@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # test.sh KERNEL: reads images of every kind through the driver in a guest with
-# that kernel, and compares with what QEMU reads. Ends in
+# that kernel, and compares with the content that QEMU reads. Ends in
 # "vmtest KERNEL: N passed, N failed".
 #
 # QCOW_ONLY=GLOB   only cases whose name matches
@@ -22,7 +22,7 @@ here=$(realpath "$(dirname "$0")")
 [ $# -eq 1 ] || die "usage: test.sh 6.1|6.12|7"
 kernel=$1
 : "${QCOW_SEED:=1}" "${QCOW_COUNT:=120}" "${QCOW_ONLY:=*}" "${QCOW_LONG:=}"
-# What depends on the image or on chance is tried most on the newest kernel.
+# Cases that depend on the image or on chance are tried most on the newest kernel.
 if [ "$kernel" = 7 ]; then
 	: "${QCOW_READ:=$QCOW_COUNT}" "${QCOW_MUTANTS:=700}" "${QCOW_STORM:=6}" "${QCOW_CPUS:=2}"
 else
@@ -31,8 +31,8 @@ fi
 GUEST_SECONDS=1500
 manifests=(cross crafted damage crypt refuse)
 
-# make_images: prints the folder with the images' disk and the manifests. It is
-# named after all that decides what is in it.
+# make_images: prints the folder with the images' disk and the manifests. Its name is
+# made of all that decides on its content.
 make_images() {
 	local id images
 
@@ -84,8 +84,8 @@ share() {
 	esac
 }
 
-# make_plan: what the guest shall do, in $out: one manifest each with only the
-# cases asked for, and the names of all.
+# make_plan: writes the guest's work to $out: each manifest with only the cases asked
+# for, and the names of all cases.
 make_plan() {
 	local manifest name
 
@@ -109,7 +109,7 @@ make_plan() {
 	[ -s "$out/plan" ] || die "no case matches $QCOW_ONLY"
 }
 
-# judge: compares what was planned with what was done.
+# judge: compares the results with the plan.
 judge() {
 	local planned passed
 

@@ -3,8 +3,8 @@
 #
 # tools.sh: prints the name of a disk image with the programs that tests run
 # most, and their libraries. A guest lays it over the host's root: to start a
-# program from there takes a third of the time that it takes over 9p. What is
-# not in it comes from the host as before. Made once, and again after packages
+# program from there takes a third of the time that it takes over 9p. Other
+# programs come from the host as before. Made once, and again after packages
 # or this file have changed.
 set -euo pipefail
 . "$(dirname "$0")/../lib/common.sh"
@@ -20,7 +20,7 @@ programs=(
 )
 folders=(/usr/lib/locale/C.utf8)
 
-# What changes when one of the files does
+# A text that changes when one of the files does
 fingerprint() {
 	{
 		cat "$0"
@@ -46,7 +46,7 @@ make_image() {
 	{
 		printf '%s\n' /etc/ld.so.cache "${paths[@]}"
 		find "${folders[@]}" -type f 2> /dev/null || true
-		# Not for scripts; what is missing will be missed in the guest.
+		# A script has no libraries; a missing file shows in the guest.
 		{ ldd "${paths[@]}" 2> /dev/null || true; } |
 			sed -nE 's|.*[[:space:]](/[^ ]*) \(0x.*|\1|p'
 	} | sort -u | while read -r file; do

@@ -20,7 +20,7 @@ cp --sparse=always "$raw" "$raw.fsck"
 raw=$raw.fsck
 e2fsck -E journal_only -y "$raw" || [ $? -eq 1 ]
 e2fsck -fn "$raw"
-# What was removed before the next mark may have gone.
+# A file that was removed before the next mark may be gone.
 awk -v mark="$mark" '
 	$1 == "mark" { at = $2 }
 	$1 == "file" { size[$2] = $3 }

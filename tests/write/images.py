@@ -6,7 +6,7 @@ and beside it
 manifest    a line for each: name, image, model, arguments of qcowctl attach,
             cluster size, seed; separated by tabs. The model is the content as
             QEMU reads it.
-facts       what must still be true when all has been written, as JSON
+facts       facts that must still be true when all has been written, as JSON
 """
 
 import hashlib
@@ -74,8 +74,8 @@ class EncryptedLayer(Layer):
     def create(self):
         rng, o = self.rng, self.options
         self.draw_options()
-        # What is in the data file is not what is on the disk; and an image that
-        # was not closed well cannot be repaired without more ado.
+        # The data file would have the disk's plain content; and an image that was
+        # not closed well cannot be repaired without more ado.
         for option in ("data_file_raw", "lazy_refcounts"):
             o.pop(option, None)
         crypt = encrypted.aes_options(self.secret)

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the parts share, on the host. Source it after common.sh.
+# Functions of the parts, on the host. Source it after common.sh.
 #
-# $work is the folder of a run. There: tree, all that the guest finds on its
-# first disk; plan, the names of what is to be done; results, "ok NAME" or
-# "not ok NAME: why", of the guest and of those who judge afterwards.
+# $work is the folder of a run. There: tree, the files on the guest's first disk;
+# plan, the names of the cases; results, "ok NAME" or "not ok NAME: why", of the guest
+# and of the host, which judges afterwards.
 
 write_here=$QCOW_TOP/tests/write
 
-# build_all KERNEL: the module, qcowctl and the test programs. Sets what the
-# guest is to know of them.
+# build_all KERNEL: builds the module, qcowctl and the test programs. Sets variables
+# that the guest gets, too.
 build_all() {
 	QCOW_TARGET=${TARGET:-qcow}
 	QCOW_BUILT=$QCOW_CACHE/build/qcowwrite${QCOW_BUILD_SUFFIX:-}

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # test.sh [-q [-s N/M]] KERNEL [PART...]: writes to images of every kind through the
-# driver in a guest with that kernel; then QEMU's tools and our own look here at
-# what became of them. Ends in "write KERNEL: N passed, N failed". Parts:
+# driver in a guest with that kernel; then QEMU's tools and our own check the images
+# on the host. Ends in "write KERNEL: N passed, N failed". Parts:
 #
 #	diff	at random, and QEMU has to find the same content and no fault
-#	cut	disks whose writes are recorded, and what they may hold after a
-#		power cut at any time
-#	cases	what is tried by name: cases/*.sh
+#	cut	disks whose writes are recorded, and their content after a power
+#		cut at any time
+#	cases	cases by name: cases/*.sh
 #	small	a guest with little memory: swap and dirty files on the driver;
 #		images from after a power cut are written again
 #

@@ -26,7 +26,7 @@ round=0
 export QCOW_LONG QCOW_COUNT QCOW_STEPS QCOW_POINTS QCOW_CUT_STEPS QCOW_SAMPLE QCOW_RUNTIME \
 	QCOW_MEMORY_SECONDS
 
-# Says what is needed to have the same again.
+# Prints the command that runs the same again.
 one_round() {
 	local kernel=${kernels[round % ${#kernels[@]}]} seed=$((TORTURE_SEED + round))
 	local status=0

@@ -31,8 +31,8 @@ def read(path):
 
 
 def difference(got, want, either):
-    """Where the content is wrong. A discarded sector may be what it was or
-    zeros."""
+    """The place where the content is wrong. A discarded sector may have its old
+    content or zeros."""
     if got == want:
         return None
     if len(got) != len(want):

@@ -120,7 +120,7 @@ static void abuse_sizes(void)
 	REFUSED(arg.a.nr_images = 0, EINVAL);
 	REFUSED(arg.a.nr_images = QCOW_MAX_IMAGES + 1, EINVAL);
 	REFUSED(arg.a.nr_images = UINT_MAX, EINVAL);
-	/* What lies behind the image is none. */
+	/* The bytes behind the one image are no others. */
 	REFUSED(arg.a.nr_images = 2, ANY);
 	REFUSED(arg.a.nr_images = QCOW_MAX_IMAGES, ANY);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * qcowtest compare: attaches the images of a manifest one by one and compares
- * what the device reads with a reference file.
+ * the device's content with a reference file.
  *
  * A line of the manifest: name, image, reference, arguments of qcowctl attach,
  * checks; separated by tabs, "-" where there is nothing. Checks, separated by
@@ -49,14 +49,14 @@ struct range {
 };
 
 /**
- * struct view - a device and what has to be in it
+ * struct view - a device and its expected content
  * @fd: the device, or -1
  * @data: the bytes
  * @size: how many
  * @bad: which cannot be read, in order
  * @nr_bad: how many ranges
  * @buf: to read into
- * @why: what is wrong, empty if nothing is
+ * @why: the first fault, empty if there is none
  */
 struct view {
 	int fd;
@@ -112,7 +112,7 @@ static bool same(struct view *v, const char *how, uint64_t off, size_t len)
 		     (unsigned long long)off + i, v->buf[i], v->data[off + i]);
 }
 
-/* What a read of a range returned is right. */
+/* Whether a read of a range returned the expected data or error. */
 static bool judge(struct view *v, const char *how, uint64_t off, size_t len,
 		  ssize_t n)
 {

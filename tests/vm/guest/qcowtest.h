@@ -42,7 +42,7 @@ struct output {
 	char err[4096];
 };
 
-/* Runs a program, NULL at the end of @argv; what it prints is cut to fit. */
+/* Runs a program, NULL at the end of @argv; its output is cut to fit. */
 void run_program(char *const *argv, struct output *o);
 
 /* --- The driver --- */
@@ -65,7 +65,7 @@ struct command {
 	const char *usage;
 };
 
-/* Runs the one that argv[1] names; else says what there is. Return: exit code. */
+/* Runs the command that argv[1] names, or lists all. Return: exit code. */
 int run_command(const struct command *commands, size_t nr, int argc, char **argv);
 
 int compare_main(int argc, char **argv);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qcowtest refuse: runs qcowctl attach on what it must refuse.
+ * qcowtest refuse: runs qcowctl attach on images that it must refuse.
  *
  * A line of the manifest: name, image, the file that the message has to name
- * and a regular expression for what it says of it, arguments.
+ * and a regular expression for its text, arguments.
  *
  * Refusing is: exit code 1, nothing on stdout, one line on stderr that begins
  * with "qcowctl: " and the file's name, and no device.
@@ -37,7 +37,7 @@ static const char *judge(const struct output *o, const char *file,
 		return "bad pattern";
 	said = !regexec(&regex, name + strlen(file), 0, NULL, 0);
 	regfree(&regex);
-	return said ? NULL : "the message does not say what is wrong";
+	return said ? NULL : "the message does not name the fault";
 }
 
 static void run_line(char *line)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the commands share.
+ * Functions of all commands.
  */
 #include <errno.h>
 #include <fcntl.h>

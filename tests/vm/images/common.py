@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the image generators share: commands, and cases for the guest.
+"""Functions of all image generators: commands, and cases for the guest.
 
 A case is a line of a manifest, its fields separated by tabs: name, image,
 reference, arguments of qcowctl attach, checks. See ../guest/compare.c.
@@ -11,8 +11,8 @@ import subprocess
 
 
 def run(*command, check=True, cwd=None):
-    """What the command printed. A core file of one that was told to abort is
-    nobody's."""
+    """Return the command's output. A command that was told to abort leaves a
+    core file that nobody needs."""
     done = subprocess.run(command, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, cwd=cwd, text=True,
                           errors="replace", check=False)
@@ -26,18 +26,19 @@ def qemu_img(*args, **kw):
 
 
 def qemu_io(image, commands, fmt="qcow2", options=("-t", "unsafe")):
-    """Commands may fail, as a compressed write to what is written does."""
+    """Commands may fail, as a compressed write to written clusters does."""
     args = [a for c in commands for a in ("-c", c)]
     return run("qemu-io", *options, "-f", fmt, *args, image, check=False)
 
 
 def reference(image, path, fmt="qcow2"):
-    """What QEMU reads."""
+    """Write QEMU's view of the disk to path."""
     qemu_img("convert", "-q", "-f", fmt, "-O", "raw", image, path)
 
 
 def reference_of_damaged(image, path):
-    """What QEMU reads, and where it reads nothing: [(offset, length)]."""
+    """Write QEMU's view of the disk to path; return the ranges that it cannot
+    read: [(offset, length)]."""
     run("qemu-img", "convert", "-q", "--salvage", "-f", "qcow2", "-O", "raw",
         image, path)
     info = qemu_img("info", "-f", "qcow2", image)

@@ -64,7 +64,7 @@ def share(img, rng, index):
 
 
 def past_end(img, rng, index):
-    """What lies behind the end of the file is zeros."""
+    """Data behind the end of the file is zeros."""
     if not img.data_file:
         at = (1 << 30) + (rng.randrange(1 << 20) << img.bits)
         img.set(index, at | COPIED, 0xffffffff)
@@ -126,7 +126,7 @@ def cut_end(img, rng):
 
 
 def draw(rng):
-    """An image in the current folder, and what QEMU reads of it."""
+    """An image in the current folder, and QEMU's view of its disk."""
     img = draw_image(rng)
     fill(img, rng)
     if rng.random() < 0.5:
@@ -141,7 +141,7 @@ def make(job):
     top, seed, number = job
     name = "crafted-%s-%04d" % (seed, number)
     # Incompressible data may not fit into an entry of the smallest clusters.
-    # What QEMU cannot read is nothing to compare with: damage.py has those.
+    # An image that QEMU cannot read is no reference: damage.py has those.
     for attempt in range(10):
         rng = random.Random("crafted %s %s %s" % (seed, number, attempt))
         shutil.rmtree(os.path.join(top, name), ignore_errors=True)

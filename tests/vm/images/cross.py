@@ -198,8 +198,8 @@ class Layer:
 
 class V1Layer(Layer):
     """An image of qcow version 1, which has two geometries: alone and over
-    another. What is below has to be the end of the chain, for it does not say
-    the format of that."""
+    another. Its backing file has to be the end of the chain, for the image does
+    not name that file's format."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -238,7 +238,7 @@ class V1Layer(Layer):
 
 
 def may_be_v1(below):
-    """Whether what is above of @below may be of version 1."""
+    """Whether the image above @below may be of version 1."""
     return below is None or getattr(below, "below", None) is None
 
 

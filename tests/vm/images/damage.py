@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Images with damage that is met when it is read: that read fails, others go
-on. What QEMU says decides."""
+"""Images with damage that shows when it is read: that read fails, others go
+on. QEMU's reads are the reference."""
 
 import os
 import random
@@ -92,7 +92,7 @@ def feature(bit):
 
 def compressed(*payloads):
     """payloads: functions of a random number generator and a cluster's bytes,
-    for one cluster after the other: what is stored."""
+    for one cluster after the other; they return the stored bytes."""
     def build(img):
         for i, payload in enumerate(payloads):
             data = content(img.rng, img.cluster)

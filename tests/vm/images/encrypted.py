@@ -11,8 +11,8 @@ import random
 
 from common import case, qemu_img, run
 
-# Cipher, mode, initialisation vector and its hash, hash of the passphrase; what is
-# not here QEMU does not make (cbc with keys of 192 bits, essiv with other hashes).
+# Cipher, mode, initialisation vector and its hash, hash of the passphrase. QEMU does
+# not make other combinations (cbc with keys of 192 bits, essiv with other hashes).
 COMBINATIONS = [
     ("aes-128", "xts", "plain64", None, "sha1"),
     ("aes-192", "xts", "plain64", None, "sha256"),
@@ -141,7 +141,7 @@ def kind(job):
 
 
 def cut_off(name):
-    """What lies past the end of the file is zeros there, not on the disk."""
+    """Data past the end of the file is zeros before decryption, not on the disk."""
     path = name + "-cut"
     run("cp", "--sparse=always", name, path)
     with open(path, "r+b") as f:

@@ -107,7 +107,7 @@ def mutants(rng):
 
 
 def simple(rng):
-    """For cases that care little what is in it; and one that is larger."""
+    """For cases that need any content; and a larger one over it."""
     del rng
     qemu_img("create", "-q", "-f", "qcow2", "plain.qcow2", "8M")
     qemu_io("plain.qcow2", ["write -q -P %d %dk 64k" % (i + 1, i * 200)
@@ -120,8 +120,8 @@ def simple(rng):
 
 
 def snapshot(name, *options):
-    """Three snapshots, two of them of a smaller disk where QEMU can do that. What
-    they hold is in NAME.1 to NAME.3, what the disk does in NAME.now."""
+    """Three snapshots, two of them of a smaller disk where QEMU can do that. NAME.1
+    to NAME.3 have their content, NAME.now that of the disk."""
     qemu_img("create", "-q", "-f", "qcow2", *options, name, "3M")
     for i in (1, 2, 3):
         qemu_io(name, ["write -q -P %d %dk 700k" % (i, i * 300),

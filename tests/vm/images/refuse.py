@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What attach must refuse, and what it must say of it.
+"""Images that attach must refuse, and the messages.
 
 A line of the manifest: name, image, the file to be named ("-": the image),
 extended regular expression, arguments. See ../guest/refuse.c."""
@@ -12,7 +12,7 @@ from common import qemu_img, qemu_io, run
 from qcow2 import Image, content, poke
 
 # Changes of the header of an ordinary image of version 3, 64 KiB clusters:
-# name, [(offset, value, bytes)], what is said
+# name, [(offset, value, bytes)], message
 HEADERS = [
     ("magic", [(0, 0x51464900, 4)], "not a qcow2 image"),
     ("version-0", [(4, 0, 4)], "."),
@@ -85,7 +85,7 @@ SMALL_HEADERS = [
     ("l1-too-small", [(36, 1, 4)], "L1 table"),
 ]
 
-# Names of backing files: name, format, which file is named, what is said
+# Names of backing files: name, format, the file that is named, message
 BACKINGS = [
     ("json:{\"driver\":\"null-co\"}", "raw", "-", "json"),
     ("nbd://localhost/x", "raw", "-", "URL"),

@@ -56,7 +56,7 @@ case_write_over_metadata() {
 	done
 }
 
-# All but the header is as it was, and that says what happened.
+# Only the header has changed, and it has the corrupt bit.
 corrupt_after() {
 	local image size
 
@@ -144,7 +144,7 @@ after_snapshot_kept() {
 
 # --- Clusters with data in some of their subclusters ---
 
-# Of each cluster some has data, some reads as zeros, some is what is below.
+# A part of each cluster has data, a part reads as zeros, a part comes from the backing file.
 make_subclusters_moved() {
 	local name
 
@@ -212,7 +212,7 @@ make_reused_after_discard() {
 	create image 100M -o cluster_size=64k
 }
 
-# What is freed is punched some time; who has it by then must not notice.
+# Freed clusters are punched later; an L2 table or data that has one by then must not change.
 case_reused_after_discard() {
 	local i args=()
 
@@ -280,7 +280,7 @@ make_discard_over_backing() {
 	make_zeroes_over_backing
 }
 
-# What was discarded may be what it was or zeros, but not what is below.
+# A discarded cluster may keep its data or become zeros, but not show the backing file.
 case_discard_over_backing() {
 	local name
 
@@ -418,7 +418,8 @@ case_raw_stays_raw() {
 	is $((4 << 20)) "$(blockdev --getsize64 "$dev")"
 	cmp -n 65536 "$dev" header.qcow2
 	detach
-	# What nobody called raw is no disk in which a guest can write a header.
+	# An image whose format was only guessed to be raw is not written, or its guest could
+	# write a header.
 	if dev=$(qcowctl attach probed.raw); then
 		dd if=header.qcow2 of="$dev" conv=notrunc oflag=direct bs=64k count=1 status=none || true
 		detach

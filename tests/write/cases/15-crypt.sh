@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Encrypted images: what QEMU wrote is read, and QEMU reads what was written.
+# Encrypted images: the driver reads QEMU's data, and QEMU reads the driver's.
 
 # encrypted NAME SIZE OPTIONS [ARGUMENTS...]: NAME.qcow2, or NAME if it ends in
 # .qcow, its passphrase in NAME.key. QEMU measures how fast it can hash, and fails
@@ -112,7 +112,7 @@ after_crypt_chain() {
 	unchanged
 }
 
-# --- What is refused; and nothing secret is left anywhere ---
+# --- Refusals; no secret is left anywhere ---
 
 make_crypt_refused() {
 	encrypted image 8M $luks

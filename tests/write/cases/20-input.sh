@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# What must be refused, and what must stay unwritten.
+# Images that must be refused, and files that must stay unwritten.
 
 # --- The errors of any disk ---
 
@@ -88,7 +88,7 @@ after_large_sectors() {
 	holds qcow2 small.qcow2 'read -P 7 512 512' 'read -P 8 1M 1536'
 }
 
-# --- What is not to be written ---
+# --- Files that must stay unwritten ---
 
 make_read_only_stays() {
 	qemu-img create -q -f raw below.raw 4M
@@ -131,7 +131,7 @@ make_locked_stays() {
 	remember image.qcow2
 }
 
-# One that writes is alone, and what is below it is not written.
+# A device that writes has its image alone, and does not write to the backing file.
 case_locked_stays() {
 	attach over.qcow2
 	refuses 'in use|lock|another' qcowctl attach image.qcow2
@@ -284,7 +284,7 @@ make_cut_off() {
 	create image 16M -b base.qcow2 -F qcow2 -o cluster_size=4k
 }
 
-# What was durable is not read as zeros, nor as what the backing file has.
+# Durable data is not read as zeros, nor as the backing file's data.
 case_cut_off() {
 	local option at
 

@@ -8,7 +8,7 @@ judged() {
 	cp --sparse=always image.qcow2 "at-$1"
 }
 
-# same_snapshot IMAGE SNAPSHOT FILE: what it holds, as QEMU reads it
+# same_snapshot IMAGE SNAPSHOT FILE: QEMU reads the file's content in the snapshot.
 same_snapshot() {
 	qemu-img convert -q -l "snapshot.name=$2" -O raw "$1" seen.raw
 	cmp seen.raw "$3" || fail "$1: QEMU reads something else in snapshot $2"
@@ -131,7 +131,7 @@ after_snapshot_images() {
 	done
 }
 
-# --- What is refused changes nothing ---
+# --- Refused commands change nothing ---
 
 make_snapshot_refused() {
 	create image 8M

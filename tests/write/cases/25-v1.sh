@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# qcow version 1: what QEMU made is read byte by byte, what is written is read
-# back by QEMU.
+# qcow version 1: the driver reads QEMU's images byte by byte, and QEMU reads back the
+# driver's writes.
 
 # poke FILE OFFSET HEX: overwrites bytes.
 poke() {
@@ -59,7 +59,7 @@ v1_images() {
 		v1_geometry "geometry-${geometry/:/-}.qcow" "${geometry%:*}" "${geometry#*:}"
 		v1_write "geometry-${geometry/:/-}.qcow" "${geometry/:/}"
 	done
-	# The bases of what follows are not written any more.
+	# The bases of the next images are not written any more.
 	mkdir base
 	cp compressed.qcow base
 	qemu-img convert -f raw -O qcow2 source base/image.qcow2
@@ -77,7 +77,7 @@ v1_images() {
 	qemu-io -f qcow2 -c 'write -P 3 100k 300k' above.qcow2 > qemu-io.log
 }
 
-# What QEMU reads
+# Content as QEMU reads it
 v1_references() {
 	local image
 
@@ -111,7 +111,7 @@ after_v1_read() {
 
 # --- Writing ---
 
-# v1_same FILE...: QEMU reads what it should be.
+# v1_same FILE...: QEMU reads the expected content.
 v1_same() {
 	local image
 
@@ -127,7 +127,7 @@ v1_piece() {
 		skip=$(($1 * 512)) seek=$(($2 * 512)) count=$(($3 * 512)) "${@:4}"
 }
 
-# v1_scribble IMAGE SEED: pieces of source to the device and to what it should be
+# v1_scribble IMAGE SEED: writes pieces of source to the device and to its copy
 v1_scribble() {
 	local i from to nr limit
 
@@ -154,7 +154,7 @@ make_v1_write() {
 case_v1_write() {
 	local image options
 
-	# Some of them twice: what the first time left is gone on with.
+	# Some images are attached twice: the second time goes on with the content of the first.
 	for image in *.qcow *.qcow2 compressed.qcow over-raw.qcow geometry-16*.qcow; do
 		options=
 		[ "$image" != cached.qcow ] || options="--direct-io off"
@@ -208,7 +208,7 @@ after_v1_zero() {
 	v1_same ./*.qcow
 }
 
-# --- What is refused ---
+# --- Refusals ---
 
 # Tables of empty.qcow with cluster 0 at 8192, entry 0 of the L1 table at 48
 make_v1_damage() {
@@ -253,7 +253,7 @@ case_v1_damage() {
 	done
 	refuses truncated qcowctl attach -r short.qcow
 	for image in l2-*.qcow l1-*.qcow; do
-		# What is behind the end is seen before.
+		# An entry behind the end is refused at attach.
 		case $image in
 		*-behind.qcow)
 			refuses truncated qcowctl attach "$image"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Whoever has a device in use is named by detach, also if no mount, process or device of
-# the usual kind shows it.
+# detach names all users of a device, also those that no mount, process or device of the
+# usual kind shows.
 
 # in_use DEVICE PATTERN...: detach refuses it, with a line for each user and no other.
 in_use() {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Images that were cut off, or whose header is damaged: what is there reads.
+# Images that were cut off, or whose header is damaged: the rest of their data reads.
 
 # reference NAME FORMAT: the disk's bytes, in NAME.raw
 reference() {
@@ -30,7 +30,7 @@ make_salvage_cut() {
 	done
 	qemu-img convert -q -c -f raw -O qcow2 noise zlib.qcow2
 	qemu-img convert -q -c -O qcow2 -o compression_type=zstd,cluster_size=4k -f raw noise zstd.qcow2
-	# What does not get smaller is not compressed.
+	# Clusters that do not get smaller are not compressed.
 	base64 -w 0 noise > log
 	head -c 2M log > comp.raw
 	# It writes all of it, and fails.
@@ -45,7 +45,7 @@ make_salvage_cut() {
 	reference top qcow2
 }
 
-# salvages FILE NAME LEAST: of what NAME was
+# salvages FILE NAME LEAST: FILE, a damaged copy of NAME, gives at least so much of its data.
 salvages() {
 	attach -r --salvage "$1" 2> err
 	right=$(qcowwrite salvage "$dev" "$2.raw" "$3") || fail "$1: $right"

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2154
 #
 # A flush that fails because there is no space below: with space the next one writes it
-# all. What is there then is copied while the image is still attached.
+# all. A copy made then, while the image is still attached, is complete.
 
 # flush_fails WHAT FILL MAKE_ROOM: some data is written, the shell command FILL takes the
 # space, flushes fail, the command MAKE_ROOM gives it back.
@@ -41,7 +41,7 @@ copy_volume() {
 	dd if=/dev/mapper/bad of="$1" bs=64k count=384 iflag=direct conv=sparse status=none
 }
 
-# A volume that was extended, reduced below what was written, and extended again
+# A volume that was extended, reduced below the written part, and extended again
 case_flush_full_volume() {
 	export HERE
 	declare -f table linear > $HERE/functions

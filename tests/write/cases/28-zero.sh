@@ -50,7 +50,7 @@ make_zero_partial() {
 	create discarded 1M -b base.qcow2 -F qcow2
 }
 
-# What is zeros is told by entries, and no space is taken for it, as QEMU does it.
+# Entries tell that clusters are zeros, and no space is taken for them, as QEMU does it.
 case_zero_partial() {
 	local name words
 

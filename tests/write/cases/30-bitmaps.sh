@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Persistent dirty bitmaps: what QEMU made and we keep, what we made and QEMU reads.
+# Persistent dirty bitmaps: the driver keeps QEMU's, and QEMU reads the driver's.
 
-# dirty IMAGE BITMAP: what QEMU says of it, lines of "start length"
+# dirty IMAGE BITMAP: prints QEMU's view of it, lines of "start length"
 dirty() {
 	local socket=$PWD/nbd.sock pid
 
@@ -20,7 +20,7 @@ dirty() {
 	done
 }
 
-# ours IMAGE BITMAP: what qcowctl says of it
+# ours IMAGE BITMAP: prints qcowctl's view of it
 ours() {
 	qcowctl map --bitmap "$2" --json "$1" |
 		jq -r '.[] | select(.dirty) | "\(.start) \(.length)"'
@@ -38,7 +38,7 @@ names() {
 	qemu-img info --output=json "$1" | jq -r '."format-specific".data.bitmaps[]?.name' | xargs
 }
 
-# --- What QEMU made ---
+# --- QEMU's bitmaps ---
 
 # The same is done by QEMU and by us; granularities, clusters, a data file.
 bitmap_images="large small sub data"
@@ -102,7 +102,7 @@ after_bitmap_kept() {
 	done
 }
 
-# --- What we made ---
+# --- The driver's bitmaps ---
 
 make_bitmap_made() {
 	create base 16M
@@ -165,7 +165,7 @@ make_bitmap_cut() {
 	qemu-img bitmap --disable image.qcow2 off
 }
 
-# What is in the file while it is attached is what a power cut leaves.
+# A copy of the file while it is attached is the image that a power cut leaves.
 case_bitmap_cut() {
 	attach image.qcow2
 	operate "$dev" 'write 1m 64k 1' flush
@@ -228,7 +228,7 @@ case_bitmap_backup() {
 	detach
 }
 
-# --- What is refused ---
+# --- Refusals ---
 
 make_bitmap_refused() {
 	create old 16M -o compat=0.10

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# What others wait for while an image is changed, how it is ended, and what they are
-# told of it.
+# The waits of readers and writers while an image is changed, the ends of such a change,
+# and the events that tell of it.
 
 # scattered NAME MIB: an image of 4 KiB clusters that lie in no order in the file
 scattered() {
@@ -133,7 +133,7 @@ make_commit_waits() {
 	keep_images
 }
 
-# Into a smaller backing file: what a larger one below that would show is hidden first.
+# Into a smaller backing file: data of a larger file below that one is hidden first.
 case_commit_waits() {
 	local control yard longest noise took code
 	local reads='qcowctl commit "$0" &
@@ -260,7 +260,7 @@ case_commit_ended() {
 	commit_ends 1 interrupt
 	grep -q 'interrupted before it began' log || fail "it does not say so"
 	qemu-io -r -f qcow2 -c 'read 0 1' mid.qcow2 || fail "it stays locked"
-	# What it has in memory is not lost when it is opened once more.
+	# Writes that the device has in memory are not lost when the image is opened once more.
 	commit_ends 137 eval 'kill -KILL $pid'
 	commit_ends 1 interrupt
 	commit_ends 1 qcowctl detach --force "$dev"
@@ -401,7 +401,7 @@ after_snapshot_apply_ended() {
 	holds raw first.raw 'read -P 1 0 8M'
 }
 
-# --- What is told ---
+# --- Events ---
 
 # partitions: those of the device, by their numbers
 partitions() {
@@ -447,7 +447,7 @@ make_snapshot_another_disk() {
 	qemu-img snapshot -c first image.qcow2
 }
 
-# Whoever knows the disk by its number learns that it is another one.
+# A program that knows the disk by its diskseq learns that it is another one.
 case_snapshot_another_disk() {
 	local before after
 

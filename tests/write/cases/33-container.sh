@@ -9,7 +9,7 @@ in_container() {
 	unshare --mount --propagation private bash "$here/case.sh" inside 33-container.sh "$1"
 }
 
-# What a container's engine puts into /dev, and a /run of its own
+# A /dev and a /run as a container's engine makes them
 enter() {
 	. "$here/guest/lib.sh"
 	mount -t tmpfs -o mode=755 tmpfs /dev
@@ -42,7 +42,7 @@ right_nodes() {
 	is "$1" "$(find "/sys/block/${dev#/dev/}/" -maxdepth 1 -name "${dev#/dev/}p*" | wc -l)"
 }
 
-# soon COMMAND...: it does not wait for what never comes, which was ten seconds.
+# soon COMMAND...: it does not wait ten seconds for an event that never comes.
 soon() {
 	local begin=${EPOCHREALTIME/./}
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# What the kernel tells udev of a disk that was changed.
+# Events that the kernel sends to udev when a disk has changed.
 
 # hear FILE: the kernel's events go to it, one a line, until "unhear". It listens now.
 hear() {
@@ -39,8 +39,8 @@ make_uevent_applied() {
 	qemu-img snapshot -c first image.qcow2
 }
 
-# A snapshot that is applied is another medium, with another diskseq; what else is done
-# to a disk is not.
+# A disk to which a snapshot was applied is another medium, with another diskseq; no other
+# change of a disk makes it one.
 case_uevent_applied() {
 	local before after
 

@@ -4,7 +4,7 @@
 # Images that are to need no backing file any more.
 
 # chains: top images of several kinds, over a base that is longer, shorter, or
-# compressed, and over two of them; what each reads as is in NAME.raw
+# compressed, and over two of them; NAME.raw has the content of each
 chains() {
 	local name
 
@@ -52,7 +52,7 @@ case_stream() {
 		detach
 	done
 	qcowctl stream data.qcow2
-	# What a snapshot has from the backing file would be lost.
+	# A snapshot would lose the data that it has from the backing file.
 	refuses "has snapshots" qcowctl stream snap.qcow2
 	attach snap.qcow2
 	qcowctl snapshot delete "$dev" first

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Images whose data goes to their backing files. What "qemu-img commit" makes of a
-# copy is what it has to be.
+# Images whose data goes to their backing files. The result has to be the same as that
+# of "qemu-img commit" on a copy.
 
 commit_names="fine old sub longer shorter raw packed snap deep data tdata v1"
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# What is attached read-only, and is written all the same: the block layer does
-# not keep off what lies on top of a device and was told nothing.
+# Images that are attached read-only, and are written all the same: the block layer does
+# not stop a device on top that does not know.
 
 make_read_only_below() {
 	create holes 4M

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Who asks for something is limited, killed, or does not want it any more.
+# Callers that are limited or killed, or that interrupt their command.
 
 # --- Limits of the task are none of the image's ---
 
@@ -40,7 +40,7 @@ after_limits() {
 	holds qcow2 over.qcow2 'read -P 4 0 1M' 'read -P 1 1M 7M'
 }
 
-# --- What takes long ends when nobody wants it any more ---
+# --- Long commands end at a signal ---
 
 make_slow_backing() {
 	qemu-img create -q -u -f qcow2 -b /dev/mapper/slow -F raw over.qcow2 16M
@@ -79,7 +79,7 @@ case_slow_backing() {
 	! stays || fail "it stays"
 	! wait $pid || fail "streamed"
 
-	# What is attached for one command only is nobody else's.
+	# An image that is attached for one command only is not free for others.
 	qcowctl stream over.qcow2 2> log &
 	pid=$!
 	sleep 3

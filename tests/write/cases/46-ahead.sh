@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Space that is taken ahead of writes to new clusters: what they cost the disk below,
-# and that the space is given back.
+# Space that is taken ahead of writes to new clusters: the cost of these writes on the
+# disk below, and the return of the space.
 
 # on NAME [MKFS ARGUMENTS...]: a new filesystem of that kind at $HERE/mnt; its disk is $loop
 on() {
@@ -42,8 +42,8 @@ make_small_writes_below() {
 	create image 64M
 }
 
-# At most 1.5 bytes below for each byte written, what the host's filesystem and the
-# image need for themselves included
+# At most 1.5 bytes below for each byte written, with the metadata of the host's filesystem
+# and of the image
 case_small_writes_below() {
 	local name before below operations
 
@@ -72,8 +72,8 @@ make_small_writes_zeroing() {
 	create image 64M
 }
 
-# A block device that makes zeros itself is written no more than that, either: what it
-# was told to write takes blocks of the file that it is made of.
+# A block device that makes zeros itself is written no more than that, either: zeros that
+# were written to it would take blocks of the file below it.
 case_small_writes_zeroing() {
 	local operations used
 
@@ -98,8 +98,8 @@ make_space_returned() {
 	create image 64M -o cluster_size=4096
 }
 
-# What was taken ahead and not used is given back at detach, also where the end of the
-# file is not: the L1 table of a larger disk lies behind it.
+# Space that was taken ahead and not used is given back at detach, also if it is not at the
+# end of the file: the L1 table of a larger disk lies behind it.
 case_space_returned() {
 	local most used
 
@@ -123,8 +123,8 @@ make_run_does_not_fit() {
 	create image 64M
 }
 
-# The host's filesystem has room for what is written, but not for a run of clusters:
-# nothing fails. When it is full, writes fail; with room they work again.
+# The host's filesystem has room for the data, but not for a run of clusters: nothing
+# fails. When it is full, writes fail; with room they work again.
 case_run_does_not_fit() {
 	local room operations=() i
 

@@ -20,7 +20,8 @@ slow() {
 	fi
 }
 
-# What is leaked by that is said by both commands, with the one that gives it back.
+# Both commands say how much space leaks because of that, and name the command that gives
+# it back.
 case_forced_delete() {
 	local pid code=0
 	local have="leaked; have it back with qcowctl check --repair=leaks IMAGE"

@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2154
 #
 # One submission mixes I/O to the host's disk and to a device whose image lies on that
-# disk. While the driver sleeps below, nobody may wait for what the submitter holds.
+# disk. While the driver sleeps below, no one may wait for a request that the submitter
+# has queued and not sent.
 #
 # Older kernels share the cases: there, each case does all of it; else half of it.
 
@@ -105,8 +106,8 @@ mixed_nested() {
 	lower_end
 }
 
-# A mapped disk over the driver's device and the disk below it: what it is given goes
-# to both, a bio in the middle of it is split. Not by io_uring on 6.1: if one half of a bio
+# A mapped disk over the driver's device and the disk below it: requests go to both, and a
+# bio in the middle of it is split. Not by io_uring on 6.1: if one half of a bio
 # has to wait and the other one ends in the submitter's context, that io_uring loses the
 # request. It does so over two null_blk as well, and no disk has any I/O under way then.
 mixed_mapped() {

@@ -153,7 +153,7 @@ case_detach_hangs() {
 	goes
 	wait $pid || fail "what was under way failed: $(cat read.err)"
 
-	# What is left to be written: nobody has it open.
+	# Writes are left, and no process has the device open.
 	attach_again "/dev/mapper/$hanging"
 	dd if=/dev/zero of="$dev" bs=4k count=1 seek=1024 oflag=direct status=none
 	hang
@@ -203,8 +203,8 @@ make_list_hangs() {
 	create other 1M
 }
 
-# The folder of an image lies on a filesystem that does not answer: list does without
-# what it would say of the image's name. Those who look that up hang, and are left behind.
+# The folder of an image lies on a filesystem that does not answer: list leaves out the
+# state of the image's name. The processes that look it up hang, and are left behind.
 case_list_hangs() {
 	local usual took state begin guard code=0
 

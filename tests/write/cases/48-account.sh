@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# What workers do for somebody is on that one's account: control groups, I/O priority.
+# The work that workers do for a process is on its account: control groups, I/O priority.
 
 CGROUP=/tmp/cgroup
 

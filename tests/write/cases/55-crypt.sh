@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Encrypted images, in more kinds, and what is done to them as a whole.
+# Encrypted images of more kinds, and changes of such images as a whole.
 
 . "$cases_here/15-crypt.sh"
 

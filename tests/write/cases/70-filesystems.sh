@@ -23,9 +23,9 @@ populate() {
 	sync -f "$1"
 }
 
-# What is removed and trimmed gives its blocks back, some time after a flush: 16 MiB,
-# of which 4 MiB may be taken ahead of what is written, and a few have the filesystem's
-# notes of it.
+# A file that is removed and trimmed gives its blocks back, some time after a flush: 16 MiB,
+# of which 4 MiB may be taken ahead of later writes, and a few have the filesystem's own
+# metadata.
 trim() {
 	local before after i
 
@@ -66,7 +66,7 @@ filesystem() {
 	detach
 }
 
-# same_in_qemu COMMAND...: which is content with what QEMU reads, in a raw file
+# same_in_qemu COMMAND...: the command accepts a raw file with the content that QEMU reads.
 same_in_qemu() {
 	check image.qcow2
 	qemu-img convert -q -f qcow2 -O raw image.qcow2 raw
@@ -112,7 +112,7 @@ after_fs_btrfs() {
 	same_in_qemu btrfs check
 }
 
-# Whose filesystem computes sums of what it is given wants pages that do not change.
+# A filesystem that computes checksums of its data needs pages that do not change.
 make_stable_writes() {
 	create image 8M
 	truncate -s 128M disk

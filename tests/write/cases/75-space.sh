@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Space: a file is hardly larger than what is in it, and what is discarded is given
-# back.
+# Space: a file is hardly larger than its content, and the space of discarded clusters is
+# given back.
 
 # honest IMAGE CLUSTER BYTES: the file has no more than 1.05 x so many live bytes
 # and 64 clusters; both as its length and as the blocks that it uses
@@ -34,7 +34,7 @@ make_fsyncs() {
 case_fsyncs() {
 	local image
 
-	# In memory: what matters is how much there is, not where.
+	# The image lies in memory: only the number of blocks matters.
 	mkdir -p $HERE/small
 	mount -t tmpfs tmpfs $HERE/small
 	cp --sparse=always ./*.qcow2 $HERE/small
@@ -54,7 +54,7 @@ after_fsyncs() {
 	check large.qcow2 small.qcow2 copied.qcow2
 	honest large.qcow2 65536 "$(live large.qcow2)"
 	honest small.qcow2 4096 "$(live small.qcow2)"
-	# The snapshot's own, and what was written since
+	# The snapshot's data, and the data written since
 	honest copied.qcow2 65536 $(((16 << 20) + (8 << 20)))
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Sectors that say what they are, and the journal of who wrote which when.
+ * Sectors that name their own number and the operation that wrote them, and the journal
+ * of these operations.
  */
 #ifndef BLOCK_H
 #define BLOCK_H
@@ -11,8 +12,8 @@
 #define BLOCK_SIZE	512
 
 /*
- * A generation is the number of the operation that wrote a sector. What was there
- * before has one of its own.
+ * A generation is the number of the operation that wrote a sector. Data from before the
+ * first operation has generations of its own.
  */
 #define GEN_BACKING	1	/* in the backing file */
 #define GEN_BASE	2	/* in the image before the first operation */
@@ -23,7 +24,7 @@ void block_make(void *buf, uint32_t seed, uint32_t sector, uint32_t gen);
 bool block_parse(const void *buf, uint32_t seed, uint32_t *sector, uint32_t *gen);
 
 /**
- * enum journal_type - what happened
+ * enum journal_type - events
  * @J_WRITE: a write of @nr sectors from @sector as @gen was submitted
  * @J_FUA: a write that is durable once done
  * @J_ZERO: the sectors were told to be zeros
@@ -31,11 +32,11 @@ bool block_parse(const void *buf, uint32_t seed, uint32_t *sector, uint32_t *gen
  * @J_DONE: operation @gen was acknowledged
  * @J_FLUSH: a flush began
  * @J_FLUSHED: it was acknowledged
- * @J_MARK: mark number @gen went to the log of the disk; what the journal says
- *	up to here had happened when it did
- * @J_CHANGE: a change of the image of kind @gen began; @sector says of which
- *	number, @nr the next operation. One at a time. What that did to the
- *	image in between may or may not be there
+ * @J_MARK: mark number @gen went to the log of the disk; all events of the
+ *	journal up to here had happened then
+ * @J_CHANGE: a change of the image of kind @gen began; @sector is its number,
+ *	@nr the next operation. One at a time. Until it is acknowledged, its
+ *	effect on the image may or may not be there
  * @J_CHANGED: it was acknowledged
  */
 enum journal_type {
@@ -52,7 +53,7 @@ enum journal_type {
 };
 
 /**
- * enum change - what J_CHANGE is about
+ * enum change - changes of an image, of J_CHANGE
  * @C_CREATE: the snapshot with that number is made
  * @C_DELETE: it is deleted
  * @C_APPLY: the disk gets its content

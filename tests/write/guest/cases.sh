@@ -4,7 +4,7 @@
 # cases.sh first|last: in the guest, the cases of /out/cases.plan, each a process
 # of its own in its own folder. Two of these may run side by side, one that begins
 # with the first case and one that begins with the last; they meet somewhere.
-# $HERE is where cases put what they need besides.
+# $HERE is a folder for other files of a case.
 set -euo pipefail
 here=${0%/*}
 . "$here/lib.sh"
@@ -23,7 +23,7 @@ has_bad() {
 
 # Between cases no program is started that need not be: see pause.
 
-# unmount FOLDER: what is mounted in it
+# unmount FOLDER: unmounts all filesystems below it.
 unmount() {
 	local point points=()
 

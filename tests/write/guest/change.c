@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What qcowctl does to an image that is being written and recorded. Each change
+ * Changes of an image by qcowctl while the image is written and recorded. Each change
  * has marks before and after; most of them go on while there are writes.
  *
  *	snapshot	snapshots are made, deleted and applied
@@ -64,14 +64,14 @@ void cut_poll_change(struct cut *c, bool wait)
 	if (status)
 		die("change %u of %u: status %d", c->change.gen, c->change.sector, status);
 	c->child = 0;
-	/* A bitmap has what is written from here on. */
+	/* A bitmap knows of all writes from here on. */
 	c->change.nr = c->gen;
 	end(c);
 }
 
 /* --- Snapshots --- */
 
-/* What every sector says it is, as the checker has it */
+/* The tag of a sector, as the checker has it */
 static uint64_t tag(const unsigned char *sector, uint32_t seed)
 {
 	static const unsigned char zeros[SECTOR];
@@ -99,7 +99,7 @@ static void keep_content(struct cut *c, uint32_t number)
 	if (!tags ||
 	    fseek(c->content, (long)number * c->first_sectors * sizeof(*tags), SEEK_SET) ||
 	    fwrite(tags, sizeof(*tags), c->first_sectors, c->content) != c->first_sectors)
-		die("what a snapshot holds: %s", strerror(errno));
+		die("the content of a snapshot: %s", strerror(errno));
 	free(tags);
 	free(buf);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * qcowwrite cut: writes to an image on a disk whose writes are recorded by
- * dm-log-writes, and keeps a journal of what was done and what was promised.
+ * dm-log-writes, and keeps a journal of operations and of their acknowledgements.
  * Meanwhile the image itself may be changed: see change.c.
  */
 #include <errno.h>
@@ -197,7 +197,7 @@ static void zero(struct cut *c)
 	cut_record(c, J_DONE, r.gen, 0, 0);
 }
 
-/* What reads as zeros after a discard has to stay zeros. */
+/* A sector that reads as zeros after a discard has to stay zeros. */
 static void seen_zero(struct cut *c, const struct journal_record *r)
 {
 	static const unsigned char zeros[SECTOR];

@@ -23,18 +23,18 @@
  * @sectors: of the device
  * @cluster: sectors of a cluster
  * @rng: the one source of chance
- * @journal: what was done
+ * @journal: the operations
  * @aio: writes in flight
- * @flying: for each, what it is; @nr 0 for none
+ * @flying: for each, its record; @nr 0 for none
  * @bufs: for each, its data
  * @refused: discards are
  * @changes: how the image is changed
  * @change: the last record of that
- * @child: who is about it, 0: nobody
+ * @child: the process that makes it, 0: none
  * @number: of the last snapshot or bitmap
  * @nr_changes: so far
  * @alive: those that there are, a bit for each
- * @content: what was in each snapshot when it was made
+ * @content: of each snapshot when it was made
  * @first_sectors: of the device in the beginning
  */
 struct cut {

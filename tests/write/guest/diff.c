@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * qcowwrite diff: writes at random to the images of a manifest and keeps account
- * of what must be in them.
+ * of the content that they must have.
  *
  * A line of the manifest: name, image, model, arguments of qcowctl attach,
  * cluster size, seed; separated by tabs. The model is a file with the content;
- * it is changed as the device is. What was discarded since its last write may be
- * zeros or what it was; which sectors those are goes to MODEL.either, a byte
- * for each; what was done goes to MODEL.ops.
+ * it is changed as the device is. A sector that was discarded since its last write may
+ * be zeros or have its old content; MODEL.either has a byte for each sector that says
+ * whether it is such a one. MODEL.ops gets the operations.
  *
  * Prints "ok NAME" or "not ok NAME: why" for each.
  */
@@ -37,16 +37,16 @@
  * @t: the device
  * @fd: it, open
  * @rng: the one source of chance
- * @model: what is in it
+ * @model: its content
  * @either: for each sector, that it may be zeros instead
  * @size: bytes
  * @cluster: bytes of a cluster
  * @hot: where half of all operations go
  * @buf: to write from and read to, MAX_WRITE each of BATCH
- * @ops: what was done
+ * @ops: the operations
  * @nr: steps done
  * @aio: for writes at the same time
- * @why: what is wrong, empty if nothing is
+ * @why: the first fault, empty if there is none
  */
 struct run {
 	const char *name;
@@ -142,7 +142,7 @@ static struct span draw_span(struct run *r)
 	return s;
 }
 
-/* Bytes that tell what wrote them. */
+/* Bytes that tell which operation wrote them. */
 static void fill(struct run *r, unsigned char *buf, struct span s)
 {
 	uint64_t kind = rng_below(&r->rng, 10);
@@ -182,7 +182,7 @@ static void model_discard(struct run *r, struct span s)
 	memset(r->either + s.off / SECTOR, 1, s.len / SECTOR);
 }
 
-/* One that was read: what was open is open no more. */
+/* A sector that was read: whether it is zeros is known from now on. */
 static bool model_sector(struct run *r, const unsigned char *got, uint64_t off)
 {
 	unsigned char *want = r->model + off;
@@ -434,7 +434,7 @@ static void write_image(struct run *r)
 			return;
 	if (!whole(r))
 		return;
-	/* Once more with nothing cached; this settles what was open. */
+	/* Once more with nothing cached; after that no sector may be either. */
 	if (rng_below(&r->rng, 2) && detach(r) && attach(r))
 		whole(r);
 }
@@ -468,7 +468,7 @@ static unsigned char *map_new_file(const char *path, uint64_t size)
 	return map_file(path, &size);
 }
 
-/* What the kernel complains of shall have a name above it. */
+/* A complaint of the kernel shall have the image's name above it. */
 static void tell_kernel(const char *name)
 {
 	FILE *f = fopen("/dev/kmsg", "w");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qcowwrite errors DEVICE: prints how what no disk can do ends, so that it can be
- * compared with another disk of the same size.
+ * qcowwrite errors DEVICE: tries requests that no disk can do, and prints how they end, so
+ * that the errors can be compared with those of another disk of the same size.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -3,9 +3,9 @@
  * qcowwrite files NAME IMAGE ARGUMENTS LIST SEED STEPS: files in an ext4 in an
  * image on a disk whose writes are recorded by dm-log-writes.
  *
- * Leaves a list of what was done, in words: "file N BYTES", its content is that
- * of sectors of generation N; "kept N" it is durable, "gone N" it may not be there
- * any longer; "mark N" was sent to the log.
+ * Leaves a list of its operations, in words: "file N BYTES", a file was written, with the
+ * content of sectors of generation N; "kept N", it is durable; "gone N", it may not be
+ * there any longer; "mark N", a mark was sent to the log.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@
  * @name: of the mapped disk
  * @image: the disk, which holds the image
  * @args: of qcowctl attach
- * @list: what was done
+ * @list: the operations
  * @seed: of the content
  * @marks: sent so far
  * @rng: the one source of chance

@@ -3,11 +3,11 @@
  * qcowwrite full DEVICE SEED ERRNO BLOCK BREAK MEND STATE: writes every block of
  * a device once, in any order. The command BREAK is run after so many blocks;
  * from then on writes and flushes may fail, with that error and no other, and some
- * have to. After the command MEND what failed is written again, and all of it
- * has to be there. Only after EIO flushes may go on failing; STATE tells then what
- * was durable before.
+ * have to. After the command MEND the failed blocks are written again, and all blocks
+ * have to be there. Only after EIO flushes may go on failing; STATE tells then which
+ * blocks were durable before.
  *
- * qcowwrite left DEVICE SEED STATE: whether that is there.
+ * qcowwrite left DEVICE SEED STATE: whether these blocks are there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -152,7 +152,7 @@ static void read_all(struct full *f)
 		if (pread(f->fd, f->got, BLOCK, (uint64_t)i * BLOCK) != BLOCK)
 			die("read of block %u: %s", i, strerror(errno));
 		if (memcmp(f->buf, f->got, BLOCK))
-			die("block %u is not what was written", i);
+			die("block %u has other data than was written", i);
 	}
 }
 

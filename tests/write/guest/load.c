@@ -4,8 +4,8 @@
  * with a flush after it.
  *
  * qcowwrite thrash MIB SECONDS: takes memory until so much of it had to be swapped
- * out, uses it, page after page at random, and looks whether what it left there is
- * still the same.
+ * out, uses it, page after page at random, and looks whether each page still has its
+ * content.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -13,8 +13,7 @@ memory_mib() {
 	awk -v what="$1:" '$1 == what { print int($2 / 1024) }' /proc/meminfo
 }
 
-# Files come and go; most of what is written is still in memory when it is
-# written again.
+# Files come and go; most data is still in memory when it is written again.
 write_files() {
 	local i end=$((SECONDS + QCOW_MEMORY_SECONDS))
 

@@ -75,7 +75,7 @@ static void check(const struct racer *r)
 			die("read: %s", strerror(errno));
 		if (!block_parse(p, r->seed, &sector, &gen) || sector != s ||
 		    gen != GEN_FIRST + s % r->of)
-			die("sector %u is not what was written", s);
+			die("sector %u has other data than was written", s);
 	}
 	close(fd);
 	free(buf);

@@ -37,7 +37,7 @@ int claim_main(int argc, char **argv)
 	return 0;
 }
 
-/* What fails as a whole is read in halves, down to sectors. */
+/* A range that cannot be read as a whole is read in halves, down to sectors. */
 static void look(struct salvage *s, off_t off, size_t len)
 {
 	ssize_t n = pread(s->dev, s->buf, len, off);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attaching and detaching, and what the commands do to a device.
+ * Attaching and detaching, and operations on a device for all commands.
  */
 #include <errno.h>
 #include <fcntl.h>

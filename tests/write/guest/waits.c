@@ -2,10 +2,10 @@
 /*
  * qcowwrite waits DEVICE CONTROL keep|open|small COMMAND...: runs a command and reads
  * the start of a device meanwhile, again and again. A second process reads another
- * device, which nothing is done to, in the same way: how long its reads take shows how
- * busy the machine is. Prints the longest that a read of either took and what the
- * command took, in milliseconds, and the command's exit code. keep: the devices stay
- * open; open: they are opened for each read, which is part of what that takes. small:
+ * device, which the command leaves alone, in the same way: the time of its reads shows
+ * how busy the machine is. Prints the longest time of a read of either and the time of
+ * the command, in milliseconds, and the command's exit code. keep: the devices stay
+ * open; open: they are opened for each read, which counts as a part of it. small:
  * as keep, and as soon as the device is smaller than at the start the command gets
  * SIGINT.
  */

@@ -10,8 +10,8 @@
 #include "qcowtest.h"
 
 /**
- * struct target - who makes a block device of an image: the driver or, to see
- *	whether a test is right, qemu-nbd
+ * struct target - a block device over an image, made by the driver or, to try the
+ *	test itself, by qemu-nbd
  * @dev: the device
  * @index: of the driver's device
  * @pid: qemu-nbd's
@@ -25,8 +25,8 @@ struct target {
 };
 
 /*
- * Chosen by QCOW_TARGET: qcow or nbd. @args are those of qcowctl attach, "-"
- * for none; @why, of @size bytes, says what went wrong.
+ * QCOW_TARGET chooses the driver (qcow) or qemu-nbd (nbd). @args are those of qcowctl
+ * attach, "-" for none; @why, of @size bytes, gets the reason of a failure.
  */
 int target_attach(struct target *t, const char *image, const char *args,
 		  char *why, size_t size);
@@ -47,7 +47,7 @@ struct aio {
 };
 
 void aio_begin(struct aio *a);
-/* The number of the write is what aio_reap() returns in @ev->data. */
+/* aio_reap() returns the number of the write in @ev->data. */
 int aio_write(struct aio *a, int nr, int fd, void *buf, size_t len, uint64_t off,
 	      int rwf);
 /* Return: how many events there are, at least @min. */

@@ -81,14 +81,14 @@ static void late(struct log *l, const struct qcow2 *q, unsigned int kind)
 	}
 }
 
-/* Refcounts are written after what they count, with no flush between. */
+/* Refcounts are written after the references that they count, with no flush between. */
 static void late_refcounts(struct log *l, const struct disk *d, const struct qcow2 *q)
 {
 	(void)d;
 	late(l, q, KIND_REFBLOCK);
 }
 
-/* Data is written after what refers to it. */
+/* Data is written after the entry that refers to it. */
 static void late_data(struct log *l, const struct disk *d, const struct qcow2 *q)
 {
 	(void)d;

@@ -5,33 +5,32 @@
  * qcowcut content SEED FOLDER: whether the files that standard input names, each
  * with its number and size, are as guest/files.c wrote them.
  *
- * qcowcut replay OPTIONS: what a disk may hold after a power cut at any time, and
- * whether the image on it is good:
+ * qcowcut replay OPTIONS: cuts power at any time of a disk's record, and checks the image
+ * that the disk then holds:
  *
  *	-d FILE		the disk as it was at first
  *	-l FILE		the log of dm-log-writes
  *	-L MIB		where in there it begins
- *	-j FILE		the journal of what was written; without it the image only
+ *	-j FILE		the journal of the operations; without it the image only
  *			has to be sound
  *	-s SEED		of the sectors
- *	-o FILE		what is in the image at first
- *	-b FILE		what is in its backing file
+ *	-o FILE		the content of the image at first
+ *	-b FILE		the content of its backing file
  *	-p POINTS	how many to look at
  *	-c EVERY	of which this many, one in EVERY, are shown to QEMU
- *	-w FOLDER	for what QEMU is shown, and for images that are wrong
+ *	-w FOLDER	for images that QEMU is shown, and for images that are wrong
  *	-k NUMBER	of those QEMU was shown, so many are kept there: keep-1 and so
- *			on, and what QEMU reads in them as keep-1.raw
+ *			on, and their content as QEMU reads it: keep-1.raw
  *	-f COMMAND	has to be content with the disk that QEMU was shown: it is
  *			given the raw file and the number of the last mark
  *	-x WAY		first break the log like this
  *	-n POINT	only this one
  *	-1		the first that is wrong will do
- *	-q		as QEMU promises: what was written again since the last flush
- *			may be anything until the next
+ *	-q		as QEMU promises: a sector that was written again since the
+ *			last flush may be anything until the next
  *
- * A cut loses any part of what was written after the last flush, in units of
- * sectors. What was written with FUA stays. What was discarded is zeros or what
- * it was.
+ * A cut loses any part of the writes after the last flush, in units of sectors. A write
+ * with FUA stays. A discarded sector is zeros or has its old content.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,19 +49,19 @@
 
 /**
  * struct replay - a run
- * @log: what happened
+ * @log: the disk's record
  * @prefix: the disk with all of it up to here
  * @durable: the disk with all up to the last flush
  * @whole: the image on @prefix
- * @torn: the image on @durable, and on what is made of that
- * @oracle: what has to be in them
+ * @torn: the image on @durable, and on the disks that are made of it
+ * @oracle: the content that they have to have
  * @seed: of everything drawn at random
  * @points: wanted
  * @every: how many for one that QEMU sees
  * @only: the only one to look at, or 0
  * @dir: for files
  * @keep: how many to keep
- * @command: has to be content with what QEMU sees
+ * @command: has to accept the image that QEMU sees
  * @hasty: the first failure will do
  * @mark: the last that was passed
  * @nr: points seen
@@ -135,7 +134,7 @@ static void keep_sample(struct replay *r)
 	}
 }
 
-/* @how tells of what was left out, without newline. */
+/* @how tells which writes were left out, without newline. */
 static void look(struct replay *r, struct qcow2 *q, size_t at, const char *how)
 {
 	r->nr++;
@@ -159,7 +158,7 @@ static void look(struct replay *r, struct qcow2 *q, size_t at, const char *how)
 
 /* --- The disk --- */
 
-/* Some disks forget what was discarded, some do not. */
+/* Some disks forget the data of discarded sectors, some do not. */
 static bool forgets(const struct replay *r, size_t i)
 {
 	return hash(r->seed, i, 4) % 3;
@@ -183,7 +182,7 @@ static void apply(struct replay *r, struct disk *d, size_t i)
 		apply_sector(r, d, i, n);
 }
 
-/* --- What a cut loses --- */
+/* --- Writes that a cut loses --- */
 
 struct loss {
 	unsigned int keep;
@@ -191,7 +190,7 @@ struct loss {
 	char how[80];
 };
 
-/* How much of what was not flushed survives, in percent; perhaps all but one */
+/* The share of unflushed writes that survives, in percent; perhaps all but one */
 static void draw_loss(struct rng *rng, size_t begin, size_t end, struct loss *l)
 {
 	static const unsigned char keep[] = { 50, 90, 10, 100, 0, 75 };

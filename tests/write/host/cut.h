@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * qcowcut: what a disk may hold after a power cut, and whether the image on it
- * is still good.
+ * qcowcut: makes the disks that a power cut may leave, and checks whether the image on
+ * them is still good.
  */
 #ifndef CUT_H
 #define CUT_H
@@ -31,8 +31,8 @@ uint64_t rng_next(struct rng *r);
 uint64_t rng_below(struct rng *r, uint64_t n);
 
 /*
- * What a sector holds: the number and the generation it says it is of, or one of
- * these two
+ * A tag tells the content of a sector: the number and the generation that the sector
+ * names, or one of these two
  */
 typedef uint64_t tag_t;
 
@@ -62,7 +62,7 @@ enum {
  * @nr: sectors
  * @flags: LOG_*
  * @mark: its number, if it is one
- * @data: what was written; NULL if nothing was
+ * @data: of a write, else NULL
  */
 struct entry {
 	uint64_t sector;
@@ -85,12 +85,12 @@ void log_load(struct log *l, const char *path, uint64_t begin);
 /**
  * struct disk - a disk in memory
  * @data: its bytes
- * @tags: what each sector holds
+ * @tags: the content of each sector
  * @versions: a number for each sector that is another for other content
  * @sectors: how many
  * @seed: of the tags
  * @version: last one given
- * @undo: what it was before disk_begin(); NULL outside
+ * @undo: sectors as they were before disk_begin(); NULL outside
  * @nr_undo: sectors in there
  * @max_undo: room
  * @undoing: whether to remember
@@ -116,7 +116,7 @@ struct disk {
 void disk_load(struct disk *d, const char *path, uint32_t seed);
 /* @data NULL: zeros */
 void disk_write(struct disk *d, uint64_t sector, const unsigned char *data);
-/* What is written from here on is undone by disk_undo(). */
+/* disk_undo() undoes all writes from here on. */
 void disk_begin(struct disk *d);
 void disk_undo(struct disk *d);
 void disk_save(const struct disk *d, const char *path);
@@ -145,12 +145,12 @@ struct bitmap {
 /**
  * struct qcow2 - an image on a disk, looked at again and again
  * @d: the disk
- * @backing: what the backing file holds, NULL for zeros
+ * @backing: the content of the backing file, NULL for zeros
  * @nr_backing: sectors in there
- * @got: what each of its sectors holds
+ * @got: the content of each of its sectors
  * @sectors: how many there are
  * @dirty: it says that its refcounts may be wrong
- * @why: what is wrong, empty if nothing is
+ * @why: the first fault, empty if there is none
  * @names: of each tree, empty for the active one
  * @nr_bitmaps: there are
  * @lost_bitmaps: a change of them was cut that took two sectors
@@ -208,7 +208,7 @@ enum kind {
 };
 
 void qcow2_init(struct qcow2 *q, struct disk *d);
-/* Return: whether all is well; @q->why says what is not. */
+/* Return: whether all is well; else @q->why names the fault. */
 bool qcow2_check(struct qcow2 *q);
 /* Whether a bitmap has the bit for that sector. */
 bool qcow2_bit(const struct qcow2 *q, const struct bitmap *b, uint64_t sector);
@@ -218,10 +218,10 @@ bool qcow2_wrong(struct qcow2 *q, const char *fmt, ...)
 /* Of one compressed cluster: the tags in it; NULL if it is damaged */
 const tag_t *inflate_cluster(struct qcow2 *q, uint64_t off, uint64_t len);
 
-/* --- What has to be in it --- */
+/* --- The content that the image has to have --- */
 
 /**
- * struct oracle - what each sector may hold
+ * struct oracle - the content that each sector may have
  * @rec: the journal
  * @nr: records
  * @past: records up to the last mark passed
@@ -230,8 +230,8 @@ const tag_t *inflate_cluster(struct qcow2 *q, uint64_t off, uint64_t len);
  * @zeroed: for each sector, the last operation that may make it zeros
  * @touched: for each sector, the last operation that may have begun
  * @lenient: from there on a sector may hold anything until it is durable
- * @base: for each sector, what it was before all of them
- * @first: what it was in the beginning
+ * @base: for each sector, its content before all of them
+ * @first: its content in the beginning
  * @sectors: how many there may ever be
  * @size: how many there are
  * @last: the last operation that may have begun
@@ -241,7 +241,7 @@ const tag_t *inflate_cluster(struct qcow2 *q, uint64_t off, uint64_t len);
  * @bitmaps: the same of bitmaps
  * @since: for each bitmap, the first operation that it has to know of
  * @floor: for each sector, the first operation since it got its @base
- * @content: what was in each snapshot when it was made
+ * @content: of each snapshot when it was made
  */
 struct oracle {
 	const struct journal_record *rec;
@@ -276,7 +276,7 @@ void oracle_pass(struct oracle *o, uint32_t nr);
 bool oracle_judge(const struct oracle *o, struct qcow2 *q, uint32_t tree);
 /* Whether COPIED flags may be out of date */
 bool oracle_may_be_stale(const struct oracle *o);
-/* What has to be in the snapshot of that name */
+/* The content that the snapshot of that name has to have */
 const tag_t *oracle_snapshot(const struct oracle *o, const char *name);
 
 #endif /* CUT_H */

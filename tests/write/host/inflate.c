@@ -13,11 +13,11 @@
 #define MAX_CLUSTER	(2u << 20)
 
 /**
- * struct inflated - what a compressed cluster holds
+ * struct inflated - the content of a compressed cluster
  * @off: where it is
  * @len: bytes
  * @version: of its sectors
- * @tags: what is in it; NULL if it is damaged
+ * @tags: of its sectors; NULL if it is damaged
  */
 struct inflated {
 	uint64_t off;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What each sector may hold after a power cut, by the journal.
+ * The content that each sector may have after a power cut, by the journal.
  *
- * A sector may hold what the last durable operation left, or what any later one
- * may have left that had begun. Where there is none, what was there at first.
- * Discards are never durable: what they did not zero may be what it was.
+ * A sector may have the content that the last durable operation gave it, or that of any
+ * later operation that had begun. Without such operations it has its first content.
+ * Discards are never durable: a sector that one did not zero may keep its content.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,8 +133,9 @@ static bool is_operation(const struct journal_record *r)
 }
 
 /*
- * A flush that ended makes durable what was done when it began. Flushes do not
- * overlap: done before J_FLUSH is done before J_FLUSHED's own flush.
+ * A flush that ended makes those operations durable that had ended when it began. Flushes
+ * do not overlap: an operation that ended before J_FLUSH ended before the flush that
+ * J_FLUSHED acknowledges.
  */
 static void flushed(struct oracle *o, size_t end)
 {
@@ -142,7 +143,7 @@ static void flushed(struct oracle *o, size_t end)
 
 	while (begin && o->rec[begin].type != J_FLUSH)
 		begin--;
-	/* What was done in between has not been promised. */
+	/* Operations that ended in between are not durable. */
 	for (i = begin; i < end; i++)
 		if (o->rec[i].type == J_DONE)
 			die("the journal: something was done during a flush");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A qcow2 image on a disk in memory: whether it is sound, and what is in it. It
+ * A qcow2 image on a disk in memory: whether it is sound, and its content. This file
  * knows nothing of the driver, and is as strict as qemu-img check that only
  * leaks are allowed; with one thing more, that no cluster has two uses in one
  * tree even if its refcount is two.
@@ -92,8 +92,8 @@ static const char *kind_name(unsigned int kind)
 }
 
 /*
- * One more use of every cluster in the range. Compressed data shares clusters;
- * trees share what they have in common.
+ * Counts one more use of every cluster in the range. Compressed data shares clusters;
+ * trees share the clusters that they have in common.
  */
 static bool use(struct qcow2 *q, uint64_t off, uint64_t len, unsigned int kind,
 		uint32_t tree)
@@ -201,7 +201,7 @@ static bool check_copied(struct qcow2 *q, uint64_t entry, uint64_t off,
 			   hex(nr), hex(entry), hex(count));
 }
 
-/* What the disk holds where the image holds nothing */
+/* The disk's content where the image has none */
 static tag_t below(const struct qcow2 *q, uint64_t sector)
 {
 	return q->has_backing && sector < q->nr_backing ? q->backing[sector] : TAG_ZERO;
@@ -402,7 +402,7 @@ static void copy_name(const struct qcow2 *q, char *name, uint64_t at, uint32_t l
 	name[len] = 0;
 }
 
-/* Calls back with what is in each tree. */
+/* Calls back with the content of each tree. */
 static bool walk_snapshots(struct qcow2 *q)
 {
 	uint32_t nr = get32(q, 60), i;
@@ -537,7 +537,7 @@ static bool walk_bitmaps(struct qcow2 *q)
 	return at == end || qcow2_wrong(q, "the bitmaps end at 0x%llx", hex(at));
 }
 
-/* The active tree comes last: q->got is left with what is in it. */
+/* The active tree comes last: q->got is left with its content. */
 bool qcow2_check(struct qcow2 *q)
 {
 	q->why[0] = 0;

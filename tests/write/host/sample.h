@@ -5,21 +5,21 @@
 #include "cut.h"
 
 /*
- * What QEMU's tools say of the image, which is saved as @name in @dir. If it is
- * sound, they have to read in it what @q has found.
+ * Saves the image as @name in @dir, and shows it to QEMU's tools. If it is sound, they
+ * have to read the content that @q has found.
  *
- * Return: whether it is sound; otherwise q->why says more.
+ * Return: whether it is sound; otherwise q->why names the fault.
  */
 bool sample(struct qcow2 *q, const char *dir, const char *name);
 
 /*
- * What COMMAND, which may be NULL, says of the content that sample() left, given
- * its name and the number of the last mark.
+ * Runs @command, which may be NULL, on the content that sample() left; it gets the
+ * file's name and the number of the last mark. Return: whether it accepts the content.
  */
 bool sample_content(struct qcow2 *q, const char *dir, const char *name,
 		    const char *command, uint32_t mark);
 
-/* Whether QEMU reads in every snapshot what was in the disk when it was made */
+/* Whether QEMU reads in every snapshot the disk's content at the time it was made */
 bool sample_snapshots(struct qcow2 *q, const struct oracle *o, const char *dir,
 		      const char *name);
 

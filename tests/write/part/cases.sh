@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Part cases: what is tried by name. See cases/lib.sh.
+# Part cases: cases that have names. See cases/lib.sh.
 
 # Prints file and name of each.
 cases_list() {

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Part cut: images on disks whose writes dm-log-writes records, and what the
-# disks may hold after a power cut. No flushed write may be lost, nothing may
-# show that was never written there, and the images must be sound. See
-# guest/cut.c, which writes, and host/cut.c, which looks at the result.
+# Part cut: dm-log-writes records the writes to disks with images. After a power cut at
+# any point of the record, no flushed write may be lost, no sector may hold data that
+# was never written there, and the images must be sound. guest/cut.c writes, and
+# host/cut.c looks at the result.
 #
 # All disks are pieces of one, $work/cut/disk, as are their records of
 # $work/cut/log.
@@ -12,8 +12,8 @@
 CUT_DISK_MB=64
 CUT_LOG_MB=8192
 
-# name, cluster size, MiB, what it begins with, how qemu-img makes it, and how it is
-# changed while it is written, see guest/change.c
+# name, cluster size, MiB, first content, options of qemu-img create, and the changes
+# that are made while it is written, see guest/change.c
 #	empty: nothing	base: data	backing: a backing file with data, and data
 #	snapshot: data, all of it in a snapshot too	compressed: data
 #	ext4: nothing; a filesystem is written to
@@ -39,7 +39,7 @@ resizeold  512   2  base       compat=0.10 size
 # Those that are enough for a quick look
 cut_quick_kinds='ext4|cow|sub|tiny|resize'
 
-# Ways a driver may be wrong, each of which has to be found in what was recorded
+# Ways a driver may be wrong; each is made in the record, and has to be found
 cut_ways='no-flush no-data no-refcounts no-l2 misplaced'
 
 # cut_fill GEN MIB FILE
@@ -47,8 +47,8 @@ cut_fill() {
 	"$QCOW_BUILT/qcowcut" fill "$QCOW_SEED" "$1" $(($2 * 2048)) "$3"
 }
 
-# cut_content CONTENT MIB: files with what an image holds at first and what is
-# below; prints arguments for qemu-img convert.
+# cut_content CONTENT MIB: makes files with the first content of an image and of its
+# backing file; prints arguments for qemu-img convert.
 cut_content() {
 	truncate -s "$2M" base.raw
 	case $1 in

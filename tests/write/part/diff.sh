@@ -44,7 +44,7 @@ diff_judge() {
 	judge_twice "$work/diff.results" "$work/diff.verdicts"
 }
 
-# judge_twice FILE FILE: what is ok in both
+# judge_twice FILE FILE: passes the names that are ok in both
 judge_twice() {
 	cat "$1" "$2" | grep '^not ok' >> "$work/results" || true
 	sort <(grep '^ok' "$1") <(grep '^ok' "$2") | uniq -d >> "$work/results"
