@@ -452,14 +452,14 @@ void qcow_flush_stop(struct qcow_alloc *a)
 }
 
 /**
- * qcow_commit_close() - commit for the last time, leaving nothing reserved
+ * qcow_flush_close() - commit for the last time, leaving nothing reserved
  * @a: of the image; no I/O is under way
  *
  * Context: may sleep.
  *
  * Return: 0 or a negative errno.
  */
-int qcow_commit_close(struct qcow_alloc *a)
+int qcow_flush_close(struct qcow_alloc *a)
 {
 	int err;
 

@@ -18,6 +18,6 @@ int __must_check qcow_flush_header(struct qcow_alloc *a, u32 offset, void *field
 void qcow_flush_init(struct qcow_alloc *a);
 void qcow_flush_throttle(struct qcow_alloc *a);
 void qcow_flush_stop(struct qcow_alloc *a);
-int qcow_commit_close(struct qcow_alloc *a);
+int qcow_flush_close(struct qcow_alloc *a);
 
 #endif /* _QCOW_FLUSH_H */

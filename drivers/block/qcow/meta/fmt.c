@@ -193,7 +193,7 @@ int qcow_fmt_finish(struct qcow_image *img)
 
 	if (!img->alloc)
 		return 0;
-	err = qcow_commit_close(img->alloc);
+	err = qcow_flush_close(img->alloc);
 	/* The flush may have queued the work that marks the image corrupt. */
 	qcow_flush_stop(img->alloc);
 	if (err)

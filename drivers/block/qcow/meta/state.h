@@ -52,7 +52,7 @@ struct qcow_run {
 };
 
 /**
- * struct qcow_counts - refcounts: refcount, growth, writeback, commit
+ * struct qcow_counts - refcounts: refcount, growth, writeback, flush
  * @order: log2 of the bits of a refcount
  * @block_bits: log2 of the clusters that one refcount block covers
  * @cache: slices of refcount blocks
@@ -119,7 +119,7 @@ struct qcow_strays {
 };
 
 /**
- * struct qcow_release - references that are gone in memory: release, writeback, commit
+ * struct qcow_release - references that are gone in memory: release, writeback, flush
  * @lost: notes for the next flush
  * @committing: batches of a flush that is running
  * @count: number of notes, and their limit: clusters beyond it are leaked
@@ -173,7 +173,7 @@ struct qcow_share {
 };
 
 /**
- * struct qcow_l1_state - the active L1 table: l1, link, tree, snapshot_ops, commit
+ * struct qcow_l1_state - the active L1 table: l1, l2, tree, snapshot_ops, flush
  * @dirty: dirty entries of img->l1. Protected by qcow_alloc.lock, as img->l1 is
  * @lock: one L2 table is made at a time; taken before qcow_alloc.store_lock and
  *	qcow_alloc.lock
@@ -207,7 +207,7 @@ struct qcow_snapshots {
 };
 
 /**
- * struct qcow_flush_state - commits: commit, writeback, reclaim, release, image
+ * struct qcow_flush_state - flushes: flush, writeback, reclaim, release, image
  * @lock: one flush at a time; I/O never takes it
  * @begun: number of flushes that began; changed under @lock
  * @result: result of the last flush
