@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * I/O under way: who waits for whom.
+ * I/O under way on an image that is written: counting it, waiting for it, and locking
+ * guest clusters. data/ and jobs/ call it.
  *
- * All I/O is counted, so that a cluster that lost its last reference is used
- * again only when nobody can still be reading or writing it. I/O that changes
- * where clusters of the disk lie locks them; I/O in place does not.
+ * All I/O is counted, so that a cluster that lost its last reference is reused only
+ * when no I/O can still read or write it. I/O that changes the mapping of guest
+ * clusters locks them; I/O in place does not.
  */
 #include <linux/lockdep.h>
 #include <linux/sched.h>
@@ -23,12 +24,12 @@ void qcow_inflight_init(struct qcow_inflight *f)
 /* --- All I/O --- */
 
 /**
- * qcow_inflight_begin() - an I/O begins; before it maps anything
+ * qcow_inflight_begin() - count an I/O, before it maps anything
  * @f: of the image
  *
  * Context: any.
  *
- * Return: to be given to qcow_inflight_end().
+ * Return: the epoch, for qcow_inflight_end().
  */
 u8 qcow_inflight_begin(struct qcow_inflight *f)
 {
@@ -37,7 +38,7 @@ u8 qcow_inflight_begin(struct qcow_inflight *f)
 	for (;;) {
 		epoch = READ_ONCE(f->epoch);
 		atomic_inc(&f->count[epoch]);
-		/* Pairs with the one in qcow_inflight_drain(). */
+		/* Pairs with the barrier in qcow_inflight_drain(). */
 		smp_mb__after_atomic();
 		if (likely(READ_ONCE(f->epoch) == epoch))
 			return epoch;
@@ -46,7 +47,7 @@ u8 qcow_inflight_begin(struct qcow_inflight *f)
 }
 
 /**
- * qcow_inflight_end() - an I/O is done with the clusters that it was mapped to
+ * qcow_inflight_end() - end an I/O, which uses no cluster any more
  * @f: of the image
  * @epoch: from qcow_inflight_begin()
  *
@@ -63,8 +64,7 @@ void qcow_inflight_end(struct qcow_inflight *f, u8 epoch)
  * qcow_inflight_drain() - wait for the I/O that began before now
  * @f: of the image
  *
- * Context: not from such an I/O, and holding nothing that one may wait for. May
- * sleep.
+ * Context: not in such an I/O, and under no lock that one may wait for. May sleep.
  */
 void qcow_inflight_drain(struct qcow_inflight *f)
 {
@@ -73,7 +73,7 @@ void qcow_inflight_drain(struct qcow_inflight *f)
 	mutex_lock(&f->drain_lock);
 	old = f->epoch;
 	WRITE_ONCE(f->epoch, !old);
-	/* Pairs with the one in qcow_inflight_begin(). */
+	/* Pairs with the barrier in qcow_inflight_begin(). */
 	smp_mb();
 	wait_event(f->drained, !atomic_read(&f->count[old]));
 	mutex_unlock(&f->drain_lock);
@@ -81,10 +81,7 @@ void qcow_inflight_drain(struct qcow_inflight *f)
 
 /* --- Clusters of the disk --- */
 
-/*
- * Whether a range that came before @r has some of its clusters, or waits for them.
- * @r is in the list.
- */
+/* Whether a range before @r in the list shares clusters with it. */
 static bool range_blocked(struct qcow_inflight *f, const struct qcow_range *r)
 {
 	const struct qcow_range *o;
@@ -103,15 +100,14 @@ static bool range_blocked(struct qcow_inflight *f, const struct qcow_range *r)
 }
 
 /**
- * qcow_inflight_lock() - wait until nobody else maps these clusters anew
+ * qcow_inflight_lock() - lock guest clusters against other changes of their mapping
  * @f: of the image
- * @r: first and last set; @last may be lowered while it is locked
+ * @r: first and last are set; @last may be lowered while it is locked
  *
- * Ranges that share clusters are locked in the order in which this was called for
- * them. So a long range waits for the ranges that were there before it, and no
- * longer.
+ * Ranges that share clusters are locked in the order of the calls. So a long range
+ * waits only for ranges that were there before it.
  *
- * Context: no other range is locked by the caller. May sleep.
+ * Context: the caller has no other range locked. May sleep.
  */
 void qcow_inflight_lock(struct qcow_inflight *f, struct qcow_range *r)
 {
@@ -122,9 +118,9 @@ void qcow_inflight_lock(struct qcow_inflight *f, struct qcow_range *r)
 }
 
 /**
- * qcow_inflight_unlock() - others may map these clusters anew
+ * qcow_inflight_unlock() - unlock guest clusters
  * @f: of the image
- * @r: locked
+ * @r: from qcow_inflight_lock()
  *
  * Context: in a task. Does not sleep.
  */
@@ -133,7 +129,7 @@ void qcow_inflight_unlock(struct qcow_inflight *f, struct qcow_range *r)
 	spin_lock(&f->lock);
 	list_del(&r->list);
 	spin_unlock(&f->lock);
-	/* Pairs with the check in wait_event() of those who come now. */
+	/* Pairs with the check in wait_event() of tasks that come now. */
 	if (wq_has_sleeper(&f->unlocked))
 		wake_up_all(&f->unlocked);
 }

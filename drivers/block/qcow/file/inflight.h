@@ -13,14 +13,13 @@
 
 /**
  * struct qcow_inflight - I/O under way on an image that is written
- * @epoch: counts I/O in two groups, so that one can run out
- * @count: of each group
- * @drain_lock: one waits for a group at a time
- * @drained: waited for by who waits for a group
+ * @epoch: the group that counts new I/O; the other one can run out
+ * @count: I/O under way in each group
+ * @drain_lock: one task at a time waits for a group
+ * @drained: where a task waits for a group
  * @lock: protects @ranges
- * @ranges: clusters of the disk that are locked, and those that a task waits for,
- *	in the order in which they were asked for
- * @unlocked: waited for by those who want the same ones
+ * @ranges: guest clusters that are locked or waited for, in the order of the calls
+ * @unlocked: where tasks wait for ranges
  */
 struct qcow_inflight {
 	u8 epoch;

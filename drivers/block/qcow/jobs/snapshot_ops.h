@@ -6,7 +6,7 @@
 #include "meta/state.h"
 
 /**
- * struct qcow_snapshot_request - what is to be done with a snapshot
+ * struct qcow_snapshot_request - argument and result of a snapshot operation
  * @name: create: its name; else its id or name; not empty
  * @pause: holds the image's I/O up; apply: and sees to it that nobody uses the disk
  * @min_size: apply: bytes that the disk must have after it

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The life of an image's bitmaps: from opening the image to closing it.
+ * The life of an image's bitmaps, from opening the image to closing it. fmt_v2.c calls
+ * it.
  *
  * They are read when the image is opened and kept in memory. On disk they are
  * marked in use before the first write, and stay so until bitmap_store.c has
@@ -18,7 +19,7 @@
 #include "meta/bitmap_store.h"
 #include "meta/state.h"
 
-/* Bytes of a directory that is read. */
+/* Most bytes of a directory. */
 #define BITMAP_MAX_DIRECTORY	(QCOW_BITMAP_MAX_NR * QCOW_DISK_MAX_BITMAP_ENTRY)
 
 static void bitmap_free_all(struct qcow_image *img)
@@ -47,7 +48,7 @@ static int bitmap_load_cluster(struct qcow_image *img, struct qcow_bitmap *b,
 	return qcow_file_pread(&img->file, offset, to, cluster);
 }
 
-/* What lies behind the last bit counts for nothing. */
+/* Clear the bits behind the last one, which mean nothing. */
 static void bitmap_clear_tail(struct qcow_image *img, struct qcow_bitmap *b)
 {
 	u64 at = b->nr_bits / 8;
@@ -151,7 +152,7 @@ static int bitmap_load_all(struct qcow_image *img, const struct qcow_header *h)
 	return err;
 }
 
-/* They are damaged: what they say of the file is not to be believed either. */
+/* Drop damaged bitmaps, and the clusters that they registered. */
 static void bitmap_give_up(struct qcow_image *img)
 {
 	bitmap_free_all(img);
@@ -162,16 +163,16 @@ static void bitmap_give_up(struct qcow_image *img)
 }
 
 /**
- * qcow_bitmap_open() - read the bitmaps of an image that is to be written
- * @img: the image, opened so far that its alloc is there
+ * qcow_bitmap_open() - read the bitmaps of an image that will be written
+ * @img: the image, opened up to its alloc
  * @h: its header
  * @msg: says why it failed
  *
- * Damaged bitmaps are not kept; that is logged.
+ * Damaged bitmaps are dropped, which is logged.
  *
  * Context: may sleep.
  *
- * Return: 0, -EROFS: there is too much of them; or another error.
+ * Return: 0; -EROFS: they are too many or too large; or another error.
  */
 int qcow_bitmap_open(struct qcow_image *img, const struct qcow_header *h,
 		     struct qcow_msg *msg)
@@ -211,7 +212,7 @@ int qcow_bitmap_open(struct qcow_image *img, const struct qcow_header *h,
  * qcow_bitmap_kept() - are an image's bitmaps kept up to date?
  * @img: the image
  *
- * If not, its autoclear bit must not say so.
+ * If not, the autoclear bit has to be cleared.
  *
  * Return: whether they are.
  */
@@ -221,7 +222,7 @@ bool qcow_bitmap_kept(const struct qcow_image *img)
 }
 
 /**
- * qcow_bitmap_start() - the image's first write is near: mark bitmaps in use
+ * qcow_bitmap_start() - mark bitmaps in use before the image's first write
  * @img: the image
  *
  * Context: may sleep.
@@ -244,12 +245,12 @@ int qcow_bitmap_start(struct qcow_image *img)
 }
 
 /**
- * qcow_bitmap_close() - store the bitmaps, as nothing is written any more
- * @img: the image; its last commits are still to come
+ * qcow_bitmap_close() - store the bitmaps when nothing is written any more
+ * @img: the image; its last flushes come later
  *
  * Context: may sleep.
  *
- * Return: 0; or an error: they stay marked in use, and that is logged.
+ * Return: 0; or an error: the bitmaps stay marked in use, which is logged.
  */
 int qcow_bitmap_close(struct qcow_image *img)
 {
@@ -268,7 +269,7 @@ int qcow_bitmap_close(struct qcow_image *img)
 }
 
 /**
- * qcow_bitmap_destroy() - forget an image's bitmaps
+ * qcow_bitmap_destroy() - free an image's bitmaps
  * @img: the image
  */
 void qcow_bitmap_destroy(struct qcow_image *img)

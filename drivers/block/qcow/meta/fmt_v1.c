@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qcow version 1: opening an image. Mapping is map.c.
- */
+/* qcow version 1: opening an image, for image.c. map.c maps it. */
 #include <linux/err.h>
 
 #include "file/crypt.h"
@@ -36,7 +34,7 @@ static int v1_open_alloc(struct qcow_image *img, const struct qcow_header *h,
 
 	if (!params->writable)
 		return 0;
-	/* Direct writes of metadata or of clusters would hit their neighbours. */
+	/* Direct writes of metadata or of clusters would overwrite their neighbours. */
 	if (img->file.dio_mask >> img->layout.align_bits)
 		qcow_file_use_cache(&img->file);
 	a = qcow_life_begin(img, h, params);

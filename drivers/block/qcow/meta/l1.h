@@ -7,10 +7,10 @@
 struct qcow_pause;
 
 /**
- * struct qcow_l1_new - an L1 table that is to become the active one
- * @table: in the CPU's byte order
+ * struct qcow_l1_new - a new L1 table, before it becomes the active one
+ * @table: its entries in the CPU's byte order
  * @size: entries in @table
- * @offset: bytes into the file of where it was written
+ * @offset: host offset of the table on disk
  */
 struct qcow_l1_new {
 	u64 *table;
@@ -30,7 +30,7 @@ int __must_check qcow_l1_grow(struct qcow_alloc *a, u32 size,
 int __must_check qcow_l1_switch(struct qcow_alloc *a, const u64 *table,
 				u32 size, u64 disk_size);
 
-/* Clusters of the file that an L1 table takes. */
+/* Host clusters of an L1 table. */
 static inline u32 qcow_l1_clusters(const struct qcow_alloc *a, u32 size)
 {
 	u64 cluster = 1ULL << qcow_alloc_cluster_bits(a);

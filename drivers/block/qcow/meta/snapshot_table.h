@@ -5,10 +5,10 @@
 #include "meta/state.h"
 
 /**
- * struct qcow_snapshot_table - the snapshot table in memory, as on disk
+ * struct qcow_snapshot_table - a copy of the snapshot table, in its form on disk
  * @buf: the entries
- * @bytes: of them
- * @nr: how many
+ * @bytes: bytes of the entries
+ * @nr: number of entries
  */
 struct qcow_snapshot_table {
 	u8 *buf;
@@ -18,8 +18,8 @@ struct qcow_snapshot_table {
 
 /**
  * struct qcow_snapshot_entry - a snapshot that was found
- * @s: decoded
- * @at: bytes into the table
+ * @s: the entry, decoded
+ * @at: byte of the table at which it begins
  */
 struct qcow_snapshot_entry {
 	struct qcow_snapshot s;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The header of qcow version 1: parse and validate. Pure: built into the module
- * and the tools.
+ * The header of qcow version 1: parse and validate. header.c calls it. Pure: no I/O, no
+ * allocation.
  *
- * The limits are QEMU's, but where it would take what nobody makes: a header
- * whose pieces overlap, or a table that takes more memory than one of qcow2.
+ * The limits are QEMU's, with two more: parts of a header must not overlap, and a table
+ * must not be larger than in qcow2.
  */
 #include "ondisk/header.h"
 
-/* The backing file's name follows the header; nobody puts it far away. */
+/* The backing file's name follows the header within these bytes. */
 #define V1_HEADER_AREA	BIT(QCOW_DISK_V1_MAX_CLUSTER_BITS)
 
 static int v1_check_geometry(const struct qcow_disk_v1_header *d,
@@ -26,7 +26,7 @@ static int v1_check_geometry(const struct qcow_disk_v1_header *d,
 }
 
 /**
- * qcow_header_v1_bytes() - how much of a version 1 image is to be parsed
+ * qcow_header_v1_bytes() - get the bytes of a version 1 image to parse
  * @buf: the start of the file, with the magic and the version
  * @len: bytes at @buf
  * @msg: says why it failed
@@ -100,7 +100,7 @@ static int v1_check_backing(struct qcow_header *h,
 	return 0;
 }
 
-/* The table need not be aligned to more than its entries. */
+/* The table is aligned to its entries only. */
 static int v1_check_l1(const struct qcow_header *h, u64 file_size,
 		       struct qcow_msg *msg)
 {
