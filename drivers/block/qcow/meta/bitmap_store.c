@@ -29,7 +29,7 @@
 
 /*
  * What a sync has lost that fails cannot be told: see flush.c. Under the
- * alloc's store_lock: a commit that is under way would not hear of it.
+ * alloc's store_lock: a flush that is under way would not hear of it.
  */
 static int __store_sync(struct qcow_image *img)
 {

@@ -37,7 +37,7 @@ struct captured_entries {
 };
 
 /**
- * struct flush - what one commit makes durable
+ * struct flush - what one flush makes durable
  * @a: of the image
  * @l1: captured entries of the L1 table
  * @l2: captured L2 slices
@@ -263,7 +263,7 @@ static int __flush(struct qcow_alloc *a)
  * qcow_flush() - make all that was written until now durable
  * @a: of the image
  *
- * Not from an I/O of this image, which a commit waits for.
+ * Not from an I/O of this image, which a flush waits for.
  *
  * Context: may sleep.
  *
@@ -323,7 +323,7 @@ static int header_write(struct qcow_alloc *a, u32 offset, void *new, void *old,
  * @fields: as on disk
  * @len: bytes of them, all in one sector, QCOW_FLUSH_HEADER_MAX at most
  *
- * What they lead to is written, and the refcounts of it are committed; it is synced
+ * What they lead to is written, and the refcounts of it are flushed; it is synced
  * here.
  *
  * Context: under a->store_lock. May sleep.
@@ -418,10 +418,10 @@ void qcow_flush_init(struct qcow_alloc *a)
 }
 
 /**
- * qcow_flush_throttle() - let commits keep up with those who make metadata
+ * qcow_flush_throttle() - let flushes keep up with those who make metadata
  * @a: of the image
  *
- * No longer than QCOW_FLUSH_THROTTLE: a commit may wait for the caller's I/O.
+ * No longer than QCOW_FLUSH_THROTTLE: a flush may wait for the caller's I/O.
  *
  * Context: may sleep.
  */
@@ -437,7 +437,7 @@ void qcow_flush_throttle(struct qcow_alloc *a)
 }
 
 /**
- * qcow_flush_stop() - no more commits in the background
+ * qcow_flush_stop() - no more flushes in the background
  * @a: of the image; no I/O is under way
  *
  * Context: may sleep.
@@ -452,7 +452,7 @@ void qcow_flush_stop(struct qcow_alloc *a)
 }
 
 /**
- * qcow_flush_close() - commit for the last time, leaving nothing reserved
+ * qcow_flush_close() - flush for the last time, leaving nothing reserved
  * @a: of the image; no I/O is under way
  *
  * Context: may sleep.

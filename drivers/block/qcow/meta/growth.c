@@ -3,7 +3,7 @@
  * Growth of the refcount table.
  *
  * The new table and the blocks that cover it lie behind all that the old one covers.
- * They are written and published in the header at once: no commit has to know of two.
+ * They are written and published in the header at once: no flush has to know of two.
  * Section "Refcounts" of the specification.
  */
 #include <linux/mm.h>
@@ -106,7 +106,7 @@ static int growth_switch(struct qcow_alloc *a, struct growth *g)
 
 /*
  * The new table is nobody's: the next attempt makes it anew, at this place. Until
- * then no commit is to write there, which may be where there is no space.
+ * then no flush is to write there, which may be where there is no space.
  */
 static void growth_revert(struct qcow_alloc *a, struct growth *g)
 {
@@ -218,7 +218,7 @@ static int __grow_table(struct qcow_alloc *a)
  * @cluster: number of a cluster that it is to cover
  *
  * Context: not under a->store_lock or a->lock; a->l1.lock may be held. An I/O may wait
- * here for a commit that is being written. May sleep.
+ * here for a flush that is being written. May sleep.
  *
  * Return: 0, also if it covers @cluster already; -ENOSPC, also if the table has its
  * largest size; or another error. An error of the second half, from the sync on, is

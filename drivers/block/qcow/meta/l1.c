@@ -108,7 +108,7 @@ static int l1_set_header(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_si
 	return err;
 }
 
-/* No commit that began with the old table may go on with the new one. */
+/* No flush that began with the old table may go on with the new one. */
 static void l1_replace(struct qcow_alloc *a, u64 **table, u32 size, u64 offset,
 		       u64 disk_size)
 {
@@ -135,7 +135,7 @@ static void l1_replace(struct qcow_alloc *a, u64 **table, u32 size, u64 offset,
  * @size: entries, at least 1
  * @n: the result, to be given to qcow_l1_publish() or qcow_l1_abandon()
  *
- * All that is in memory is committed, and the table goes to clusters of its own. The
+ * All that is in memory is flushed, and the table goes to clusters of its own. The
  * image's I/O may go on.
  *
  * Context: may sleep.
@@ -181,10 +181,10 @@ void qcow_l1_abandon(struct qcow_alloc *a, struct qcow_l1_new *n)
 }
 
 /*
- * Whether the disk is on disk as it is in memory. If so no commit that is under way
+ * Whether the disk is on disk as it is in memory. If so no flush that is under way
  * need be waited for: it has references to write that are gone.
  */
-static bool l1_committed(struct qcow_alloc *a)
+static bool l1_flushed(struct qcow_alloc *a)
 {
 	bool clean;
 
@@ -201,8 +201,8 @@ static bool l1_committed(struct qcow_alloc *a)
  * @n: from qcow_l1_prepare(); its entries cover @disk_size
  * @disk_size: bytes of the disk from then on
  *
- * One write of the header publishes it with the size; what was not committed since
- * it was prepared is committed before. The clusters of the old table are released,
+ * One write of the header publishes it with the size; what was not flushed since
+ * it was prepared is flushed before. The clusters of the old table are released,
  * but not what it leads to.
  *
  * Context: no I/O of the image is under way or begins, for readers use the table
@@ -216,7 +216,7 @@ int qcow_l1_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_size)
 {
 	int err = 0;
 
-	if (!l1_committed(a))
+	if (!l1_flushed(a))
 		err = qcow_flush(a);
 	if (!err)
 		err = l1_set_header(a, n->size, n->offset, disk_size);
@@ -258,7 +258,7 @@ int qcow_l1_switch(struct qcow_alloc *a, const u64 *table, u32 size,
 
 /* --- A larger one --- */
 
-/* What is committed of the active table, and nothing behind it. */
+/* What is flushed of the active table, and nothing behind it. */
 static int __l1_copy(struct qcow_alloc *a, u32 size, u64 to)
 {
 	u64 bytes = (u64)size * sizeof(u64), at, n;
@@ -282,7 +282,7 @@ static int __l1_copy(struct qcow_alloc *a, u32 size, u64 to)
 }
 
 /*
- * Nobody commits meanwhile, so the copy is what the old table on disk is. What is
+ * Nobody flushes meanwhile, so the copy is what the old table on disk is. What is
  * in memory only stays dirty, and goes to the new place.
  */
 static int __l1_move(struct qcow_alloc *a, u32 size, u64 offset)

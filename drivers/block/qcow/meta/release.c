@@ -51,7 +51,7 @@ void qcow_release_init(struct qcow_alloc *a)
 	a->release.count.max = min_t(u64, max, U32_MAX);
 	qcow_notes_init(&a->release.lost, &a->release.count);
 	qcow_notes_init(&a->reclaim.now, &a->release.count);
-	INIT_LIST_HEAD(&a->release.committing);
+	INIT_LIST_HEAD(&a->release.flushing);
 	INIT_LIST_HEAD(&a->reclaim.batches);
 	mutex_init(&a->reclaim.lock);
 }
@@ -75,7 +75,7 @@ void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
 		return;
 	if (qcow_notes_add(&a->release.lost, first, first + nr, 1) &&
 	    a->release.count.nr >= a->release.count.max)
-		qcow_img_err_ratelimited(a->img, "too much is given up between two commits: some of it is lost space, see qcowctl check\n");
+		qcow_img_err_ratelimited(a->img, "too much is given up between two flushes: some of it is lost space, see qcowctl check\n");
 }
 
 /* As __qcow_release(), but takes a->lock. */
@@ -86,7 +86,7 @@ void qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
 	mutex_unlock(&a->lock);
 }
 
-/* --- The commit --- */
+/* --- The flush --- */
 
 /**
  * qcow_release_take() - take the notes for a flush that begins
@@ -107,7 +107,7 @@ void qcow_release_take(struct qcow_alloc *a)
 	mutex_lock(&a->lock);
 	b->notes = a->release.lost;
 	qcow_notes_init(&a->release.lost, &a->release.count);
-	list_add_tail(&b->list, &a->release.committing);
+	list_add_tail(&b->list, &a->release.flushing);
 	mutex_unlock(&a->lock);
 }
 
@@ -127,7 +127,7 @@ static bool keep_some(struct qcow_alloc *a)
 	struct batch *b;
 
 	mutex_lock(&a->lock);
-	b = list_first_entry_or_null(&a->release.committing, struct batch, list);
+	b = list_first_entry_or_null(&a->release.flushing, struct batch, list);
 	if (b && !a->failed)
 		qcow_notes_move(&a->release.lost, &b->notes, STEP_NOTES);
 	if (b && (a->failed || qcow_notes_empty(&b->notes)))
@@ -151,7 +151,7 @@ void qcow_release_finish(struct qcow_alloc *a, bool durable)
 	lockdep_assert_held(&a->flush.lock);
 	if (durable) {
 		mutex_lock(&a->lock);
-		list_splice_tail_init(&a->release.committing, &a->reclaim.batches);
+		list_splice_tail_init(&a->release.flushing, &a->reclaim.batches);
 		mutex_unlock(&a->lock);
 		return;
 	}
@@ -183,7 +183,7 @@ static bool __is_noted(struct qcow_alloc *a, const struct span *s, u64 end)
 	if (qcow_notes_have(&a->release.lost, s->first, end) ||
 	    (!s->noted && qcow_notes_have(&a->reclaim.now, s->first, end)))
 		return true;
-	list_for_each_entry(b, &a->release.committing, list)
+	list_for_each_entry(b, &a->release.flushing, list)
 		if (qcow_notes_have(&b->notes, s->first, end))
 			return true;
 	list_for_each_entry(b, &a->reclaim.batches, list)
@@ -481,7 +481,7 @@ void qcow_release_forget(struct qcow_alloc *a)
 	struct batch *b, *next;
 
 	mutex_lock(&a->lock);
-	list_for_each_entry_safe(b, next, &a->release.committing, list)
+	list_for_each_entry_safe(b, next, &a->release.flushing, list)
 		__forget_batch(b);
 	mutex_unlock(&a->lock);
 	round_forget(a);

@@ -243,7 +243,7 @@ static int table_set_header(struct qcow_alloc *a, u32 nr, u64 offset)
  * @a: of the image
  * @t: what its new snapshots lead to is counted, in memory, and written
  *
- * Everything is committed before.
+ * Everything is flushed before.
  *
  * Context: may sleep.
  *

@@ -121,7 +121,7 @@ struct qcow_strays {
 /**
  * struct qcow_release - references that are gone in memory: release, writeback, flush
  * @lost: notes for the next flush
- * @committing: batches of a flush that is running
+ * @flushing: batches of a flush that is running
  * @count: number of notes, and their limit: clusters beyond it are leaked
  * @no_punch: the file does not support punching
  *
@@ -129,7 +129,7 @@ struct qcow_strays {
  */
 struct qcow_release {
 	struct qcow_notes lost;
-	struct list_head committing;
+	struct list_head flushing;
 	struct qcow_notes_count count;
 	bool no_punch;
 };
