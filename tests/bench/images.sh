@@ -95,7 +95,7 @@ make_images() {
 	qemu-img create -q -f qcow2 -F qcow2 -b flat.qcow2 overlay.qcow2
 }
 
-# The file system grows to what the files take and the room.
+# The filesystem gets the size of the files and of the free space.
 make_disk() {
 	local work kib
 

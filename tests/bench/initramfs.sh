@@ -14,7 +14,7 @@ here=$(realpath "$(dirname "$0")")
 kernel=$1 disk=$2 image=$3 driver=${4:-}
 qcowctl=$QCOW_TOP/userspace/qcowctl
 
-# What our module needs of the kernel's goes in before it.
+# The kernel's modules that the driver needs are put in before it.
 add_driver() {
 	local needs
 

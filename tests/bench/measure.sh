@@ -191,7 +191,7 @@ block_size() { # FIO_OPTION...
 	done
 }
 
-# report_below WORKLOAD COUNT FIO_OPTION...: from what fresh_job() left
+# report_below WORKLOAD COUNT FIO_OPTION...: from the files of fresh_job()
 report_below() {
 	local name=$1 count=$2
 

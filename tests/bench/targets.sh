@@ -36,7 +36,7 @@ detach_loop_direct() {
 	detach_loop
 }
 
-# Encrypted by the kernel, on a raw file; what it reads is garbage.
+# Encrypted by the kernel, on a raw file; its data is garbage.
 attach_dm_crypt() {
 	attach_loop_direct "$1"
 	dmsetup create ${readonly:+-r} --noudevsync --noudevrules crypt --table \

@@ -232,7 +232,7 @@ check_circles() {
 	done
 }
 
-# floors TOP FLOOR...: what includes a header of a higher floor, or is on none
+# floors TOP FLOOR...: files that include a header of a higher floor, or are on none
 floors() {
 	local top=$1
 

@@ -20,7 +20,7 @@ partition_start=1048576
 partition_size=318M
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# What this machine has its own Debian packages from, or nothing
+# The sources of this machine's own Debian packages, or nothing
 sources() {
 	# shellcheck disable=SC2016 # for apt to expand
 	apt-get indextargets 'Created-By: Packages' 'Component: main' \
@@ -56,8 +56,8 @@ make_base() {
 		"$work/disk.raw" "$work/base.qcow2"
 }
 
-# Files that the guest changed since. debugfs knows no failure; what it wrote is
-# read back.
+# Files that the guest changed since. debugfs reports no failure, so the file is read
+# back.
 write_file() {
 	local disk="$work/disk.raw?offset=$partition_start"
 

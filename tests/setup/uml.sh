@@ -26,7 +26,7 @@ unpack_source() {
 	tar -xf "$tarball" -C "$uml/source" --strip-components=1
 }
 
-# What 6.1 gets in our way with:
+# Faults of 6.1 that disturb the tests:
 # - UML forbids counting preemption, and then sleeping under a spinlock goes
 #   unseen;
 # - it walks a new process's mappings without any lock, which lockdep reports;
@@ -58,7 +58,7 @@ mend_source() {
 	sed -i 's/\(define MSECS_MIN_AGE\).*/\1 300/' "$uml/source/mm/kmemleak.c"
 }
 
-# Kconfig drops what it cannot satisfy without a word.
+# Kconfig drops options that it cannot satisfy without a message.
 check_config() {
 	local lost
 
@@ -73,7 +73,7 @@ configure() {
 	check_config
 }
 
-# What the result depends on
+# All that the result depends on
 stamp() {
 	dpkg-query -W linux-source-6.1 gcc-12
 	declare -f unpack_source mend_source configure uml_make
