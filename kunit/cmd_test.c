@@ -56,11 +56,8 @@ static int disk_create(struct cmd_disk *d, struct writer *w)
 	d->target = (struct qcow_target){
 		.image = w->img,
 		.sectors = w->img->size / SECTOR,
-		.wq = qtest_wq,
-		.write_wq = qtest_write_wq,
 		.flush_wq = qtest_flush_wq,
 		.comp_wq = qtest_comp_wq,
-		.subreqs = w->base.r->subreqs,
 		.stats = alloc_percpu(struct qcow_stats),
 	};
 	d->page = alloc_page(GFP_KERNEL | __GFP_ZERO);

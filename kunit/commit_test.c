@@ -199,16 +199,6 @@ static void tear_down(struct commit_case *c)
 
 /* --- The merge --- */
 
-static struct qcow_io like(const struct commit_case *c)
-{
-	return (struct qcow_io){
-		.image = c->w.img,
-		.wq = qtest_wq,
-		.write_wq = qtest_write_wq,
-		.subreqs = c->w.base.r->subreqs,
-	};
-}
-
 /* As a device does it. */
 static int swap_below(struct commit_case *c, bool writable)
 {
@@ -253,10 +243,8 @@ static void above_go(struct qcow_pause *p)
 
 static int start(struct commit_case *c)
 {
-	struct qcow_io io = like(c);
-
 	c->pause = (struct qcow_pause) { .stop = above_stop, .go = above_go };
-	return qcow_commit_begin_copy(c->m, &io, &c->pause, &c->w.base.msg);
+	return qcow_commit_begin_copy(c->m, &c->pause, &c->w.base.msg);
 }
 
 /* @bits: log2 of the bytes that are copied in one piece */
@@ -309,12 +297,11 @@ static void submit(struct commit_case *c, u32 slot)
 /* Some of the merge, with a write at the same time. */
 static int step(struct commit_case *c, bool writes)
 {
-	struct qcow_io io = like(c);
 	int err, verdict = 0;
 
 	if (writes)
 		submit(c, 0);
-	err = qcow_commit_some(c->m, &io, 1 + qtest_below(&c->rnd, io.image->size),
+	err = qcow_commit_some(c->m, 1 + qtest_below(&c->rnd, c->w.img->size),
 			       &c->w.base.msg);
 	if (writes)
 		verdict = writer_wait(&c->w, 0);
@@ -325,14 +312,13 @@ static int step(struct commit_case *c, bool writes)
 
 static int commit(struct commit_case *c, bool writes)
 {
-	struct qcow_io io = like(c);
 	int err = 0;
 
 	while (!err && !c->m->last)
 		err = step(c, writes && qtest_one_in(&c->rnd, 2));
 	qtest_flush();
 	if (!err)
-		err = qcow_commit_finish(c->m, &io, &c->w.base.msg);
+		err = qcow_commit_finish(c->m, &c->w.base.msg);
 	if (!err)
 		qcow_commit_release(c->m);
 	return err;
@@ -541,10 +527,9 @@ static void build_large(struct kunit *test, struct commit_case *c)
 /* One step, after which all of the disk is written again, perhaps. */
 static int press_step(struct commit_case *c, bool writes)
 {
-	struct qcow_io io = like(c);
 	int err;
 
-	err = qcow_commit_some(c->m, &io, c->m->press ?: LARGE / 4, &c->w.base.msg);
+	err = qcow_commit_some(c->m, c->m->press ?: LARGE / 4, &c->w.base.msg);
 	if (writes)
 		qcow_bitmap_mark(c->w.img, 0, LARGE);
 	return err;
@@ -554,11 +539,9 @@ static int press_step(struct commit_case *c, bool writes)
 static void commit_press(struct kunit *test)
 {
 	struct commit_case *c = test->priv;
-	struct qcow_io io = { };
 	u32 i;
 
 	build_large(test, c);
-	io = like(c);
 	KUNIT_ASSERT_EQ(test, start(c), 0);
 	for (i = 0; i < LARGE_STEPS; i++) {
 		KUNIT_ASSERT_EQ(test, press_step(c, true), 0);
@@ -570,7 +553,7 @@ static void commit_press(struct kunit *test)
 	KUNIT_EXPECT_LE(test, qcow_commit_left(c->m), LITTLE);
 	/* Somebody let go, and comes back when all was written again. */
 	qcow_bitmap_mark(c->w.img, 0, LARGE);
-	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &io, &c->w.base.msg), 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &c->w.base.msg), 0);
 	KUNIT_EXPECT_FALSE(test, c->m->last);
 	KUNIT_EXPECT_FALSE(test, c->m->done);
 	tear_down(c);
@@ -580,11 +563,9 @@ static void commit_press(struct kunit *test)
 static void commit_interrupted(struct kunit *test)
 {
 	struct commit_case *c = test->priv;
-	struct qcow_io io = { };
 	u64 size;
 
 	build_large(test, c);
-	io = like(c);
 	KUNIT_ASSERT_EQ(test, start(c), 0);
 	c->w.img->backing->alloc->reserve.no_renew = false;
 	KUNIT_EXPECT_EQ(test, writer_write(&c->w, 0, 4 * SECTOR), 0);
@@ -592,11 +573,11 @@ static void commit_interrupted(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, press_step(c, false), 0);
 	qcow_bitmap_mark(c->w.img, 0, LITTLE);
 	set_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
-	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &io, &c->w.base.msg), -EINTR);
+	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &c->w.base.msg), -EINTR);
 	KUNIT_EXPECT_FALSE(test, c->m->done);
 	KUNIT_EXPECT_FALSE(test, is_empty(c->w.img));
 	clear_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
-	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &io, &c->w.base.msg), 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &c->w.base.msg), 0);
 	KUNIT_EXPECT_TRUE(test, c->m->done);
 	qcow_commit_release(c->m);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
@@ -700,7 +681,6 @@ static void commit_reclaims(struct kunit *test)
 	struct qcow_alloc *a;
 	const char *fault;
 	u32 got, i, n = 0;
-	struct qcow_io io;
 	u64 first;
 	bool fresh;
 	int err;
@@ -728,11 +708,9 @@ static void commit_reclaims(struct kunit *test)
 		n--;
 	}
 	KUNIT_ASSERT_EQ_MSG(test, begin_by(c, 9), 0, "%s", c->w.base.msg.text);
-	io = like(c);
 	a = c->w.img->backing->alloc;
 	qcow_reclaim_stop(a);
-	KUNIT_EXPECT_EQ(test, qcow_commit_some(c->m, &io, 32 * SECTOR, &c->w.base.msg),
-			0);
+	KUNIT_EXPECT_EQ(test, qcow_commit_some(c->m, 32 * SECTOR, &c->w.base.msg), 0);
 	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	qcow_alloc_return_pool(a);
 	a->search.limit = memfile_size(below(c)->m) / SECTOR;

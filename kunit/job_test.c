@@ -58,25 +58,14 @@ static int some_writes(struct change_case *c)
 	return err;
 }
 
-static struct qcow_io like(const struct change_case *c)
-{
-	return (struct qcow_io){
-		.image = c->w->img,
-		.wq = qtest_wq,
-		.write_wq = qtest_write_wq,
-		.subreqs = c->w->base.r->subreqs,
-	};
-}
-
 /* In steps, with writes in between. */
 static int do_stream(struct change_case *c)
 {
-	struct qcow_io io = like(c);
 	struct qcow_image *img = c->w->img, *backing = img->backing;
 	int err = 0;
 
 	while (!err && img->filled < img->size) {
-		err = qcow_stream_some(&io, 1 + qtest_below(&c->rnd, img->size));
+		err = qcow_stream_some(img, 1 + qtest_below(&c->rnd, img->size));
 		if (!err && qtest_one_in(&c->rnd, 3))
 			err = some_writes(c);
 	}
@@ -143,8 +132,6 @@ static int users_show(struct qcow_resize_ops *ops, u64 bytes)
 
 static int do_resize(struct change_case *c, struct users *u)
 {
-	struct qcow_io io = like(c);
-
 	*u = (struct users) {
 		.ops = { .pause = &u->pause, .show = users_show },
 		.pause = { .stop = users_stop, .go = users_go },
@@ -154,7 +141,7 @@ static int do_resize(struct change_case *c, struct users *u)
 		.shown = c->w->img->size,
 	};
 	c->w->base.msg.text[0] = 0;
-	return qcow_resize(&io, c->new, &u->ops, &c->w->base.msg);
+	return qcow_resize(c->w->img, c->new, &u->ops, &c->w->base.msg);
 }
 
 static int do_job(struct change_case *c)
@@ -439,10 +426,8 @@ static void change_stream_reclaims(struct kunit *test)
 		{ .raw = true, .size = 64 * SECTOR },
 	};
 	struct writer *w = test->priv;
-	struct change_case c = { .w = w };
 	struct qcow_alloc *a;
 	const char *fault;
-	struct qcow_io io;
 	u32 got, i;
 	u64 first;
 	bool fresh;
@@ -461,8 +446,7 @@ static void change_stream_reclaims(struct kunit *test)
 	a->search.limit = a->search.hint;
 	KUNIT_EXPECT_TRUE(test, qcow_release_pending(a));
 	KUNIT_EXPECT_EQ(test, qcow_alloc_clusters(a, 1, &first, &got, &fresh), -ENOSPC);
-	io = like(&c);
-	KUNIT_EXPECT_EQ(test, qcow_stream_some(&io, w->img->size), 0);
+	KUNIT_EXPECT_EQ(test, qcow_stream_some(w->img, w->img->size), 0);
 	KUNIT_EXPECT_EQ(test, w->img->filled, w->img->size);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
 	writer_close(w);

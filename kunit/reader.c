@@ -38,7 +38,7 @@ static void reader_destroy(struct reader *r)
 		for (j = 0; j < READER_PIECES; j++)
 			if (r->io[i].piece[j])
 				__free_pages(r->io[i].piece[j], READER_PIECE_ORDER);
-	mempool_destroy(r->subreqs);
+	mempool_destroy(r->ctx.subreqs);
 	free_percpu(r->params.stats);
 	kvfree(r);
 }
@@ -52,15 +52,18 @@ static struct reader *reader_create(void)
 	if (!r)
 		return NULL;
 	r->params.device = "kunit";
+	r->params.ctx = &r->ctx;
 	r->params.comp_wq = qtest_comp_wq;
 	r->params.flush_wq = qtest_flush_wq;
 	r->params.cache_bytes = 1 << 20;
 	r->params.ending = &r->ending;
 	r->params.stats = alloc_percpu(struct qcow_stats);
-	r->subreqs = qcow_subreq_create_pool();
+	r->ctx.wq = qtest_wq;
+	r->ctx.write_wq = qtest_write_wq;
+	r->ctx.subreqs = qcow_subreq_create_pool();
 	for (i = 0; !err && i < READER_PARALLEL; i++)
 		err = io_alloc(&r->io[i]);
-	if (!err && r->params.stats && r->subreqs)
+	if (!err && r->params.stats && r->ctx.subreqs)
 		return r;
 	reader_destroy(r);
 	return NULL;
@@ -179,8 +182,6 @@ static struct reader_io *io_prepare(struct reader *r, u32 slot,
 
 	memset(&rio->io, 0, sizeof(rio->io));
 	rio->io.image = img;
-	rio->io.wq = qtest_wq;
-	rio->io.subreqs = r->subreqs;
 	rio->io.guest_offset = pos;
 	rio->io.bvec = rio->bvec;
 	rio->io.end_io = io_done;

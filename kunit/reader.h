@@ -42,13 +42,13 @@ struct reader_io {
  * struct reader - what reads of an opened chain need
  * @params: to open it with
  * @ending: QCOW_ENDING_*, for all of its images
- * @subreqs: pool for the I/O
+ * @ctx: resources that all I/O uses
  * @io: reads that can be under way at once
  */
 struct reader {
 	struct qcow_params params;
 	unsigned long ending;
-	mempool_t *subreqs;
+	struct qcow_io_ctx ctx;
 	struct reader_io io[READER_PARALLEL];
 };
 

@@ -312,7 +312,6 @@ void writer_start(struct writer *w, u32 slot, u64 pos, u32 len, bool worker,
 	if (!rnd || !trim_slot(io))
 		reader_prepare(r, slot, w->img, pos, len);
 	io->op = QCOW_OP_WRITE;
-	io->write_wq = qtest_write_wq;
 	w->slot_op[slot] = begin_op(w, QCOW_OP_WRITE, pos, io->len);
 	fill_slot(w, slot, w->slot_op[slot]);
 	if (worker)
@@ -337,7 +336,6 @@ void writer_submit_zero(struct writer *w, u32 slot, u64 pos, u32 len,
 	reader_prepare(w->base.r, slot, w->img, pos, 0);
 	io->op = op;
 	io->len = len;
-	io->write_wq = qtest_write_wq;
 	w->slot_op[slot] = begin_op(w, op, pos, len);
 	qcow_zero(io);
 }

@@ -119,10 +119,11 @@ static int cow_read(struct cow *p)
 	int err = 0;
 
 	if (p->cow_start)
-		err = qcow_read_sync(p->io, p->guest_offset - p->cow_start, p->cow_buf,
+		err = qcow_read_sync(p->io->image, p->io->bio,
+				     p->guest_offset - p->cow_start, p->cow_buf,
 				     p->cow_start);
 	if (!err && p->cow_end)
-		err = qcow_read_sync(p->io, p->guest_offset + p->len,
+		err = qcow_read_sync(p->io->image, p->io->bio, p->guest_offset + p->len,
 				     p->cow_buf + p->cow_start, p->cow_end);
 	return err;
 }
@@ -308,7 +309,7 @@ static ssize_t cow_fill(struct cow *p, struct qcow_extent *ext)
  * @guest_offset: bytes into the disk, inside @io
  * @len: bytes, at least 1
  *
- * Context: a worker of io->write_wq, or another that io->wq does not wait for.
+ * Context: a worker of the device's write_wq, or another that its wq does not wait for.
  * May sleep.
  *
  * Return: bytes written; 0: somebody else gave it a place, look again; or a
@@ -344,7 +345,7 @@ ssize_t qcow_cow_write(struct qcow_io *io, u64 guest_offset, u32 len)
 
 /**
  * qcow_cow_copy_up() - give a piece of the disk its own copy of what is below
- * @io: pos is @guest_offset, bvec describes @buf; image, wq and parts are set
+ * @io: pos is @guest_offset, bvec describes @buf; image is set
  * @guest_offset: bytes into the disk
  * @len: bytes, at least 1
  * @buf: memory for them
@@ -374,7 +375,7 @@ ssize_t qcow_cow_copy_up(struct qcow_io *io, u64 guest_offset, u32 len, void *bu
 		p.len = min_t(u64, len, ext.len);
 	if (!n && ext.type == QCOW_EXTENT_HOLE) {
 		p.range.last = (guest_offset + p.len - 1) >> bits;
-		n = qcow_read_sync(io, guest_offset, buf, p.len);
+		n = qcow_read_sync(img, io->bio, guest_offset, buf, p.len);
 		n = n ?: cow_fill(&p, &ext);
 	} else if (!n) {
 		n = p.len;

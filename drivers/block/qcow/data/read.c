@@ -120,7 +120,7 @@ static void io_work(struct work_struct *work)
 		 * queue, so sleeping for one would be wrong: get in line again.
 		 */
 		usleep_range(READ_PART_DELAY, 2 * READ_PART_DELAY);
-		queue_work(io->wq, work);
+		queue_work(io->image->ctx->wq, work);
 		return;
 	}
 	if (err)
@@ -132,13 +132,12 @@ static void io_defer(struct qcow_io *io)
 {
 	io->slow = true;
 	INIT_WORK(&io->work, io_work);
-	queue_work(io->wq, &io->work);
+	queue_work(io->image->ctx->wq, &io->work);
 }
 
 /**
  * qcow_read() - read from a disk without sleeping
- * @io: the I/O: image, wq, parts, pos, len, bvec, nr_bvec, skip and done are
- *	set
+ * @io: the I/O: image, pos, len, bvec, nr_bvec, skip, bio and done are set
  *
  * Does not sleep; io->end_io() is called once, in any context, also before this
  * returns.
@@ -186,28 +185,31 @@ static void sync_read_done(struct qcow_io *io)
 }
 
 /**
- * qcow_read_sync() - read from the disk that an I/O is for
- * @like: image, wq and parts are taken from it
+ * qcow_read_sync() - read from a disk and wait for it
+ * @img: the top of the chain
+ * @bio: the read is on the account of its submitter; NULL: on nobody's
  * @guest_offset: bytes into the disk
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  *
- * Not in a worker of wq, which it waits for.
+ * Not in a worker of the device's wq, which it waits for.
  *
  * Context: may sleep.
  *
  * Return: 0 or a negative errno.
  */
-int qcow_read_sync(struct qcow_io *like, u64 guest_offset, void *buf, size_t len)
+int qcow_read_sync(struct qcow_image *img, struct bio *bio, u64 guest_offset, void *buf,
+		   size_t len)
 {
-	struct sync_read *r = kmalloc(sizeof(*r), GFP_NOIO);
+	struct sync_read *r = kzalloc(sizeof(*r), GFP_NOIO);
 	struct bio_vec *bv;
 	int err = -ENOMEM;
 
 	bv = kvmalloc_array(len / PAGE_SIZE + 2, sizeof(*bv), GFP_NOIO);
 	if (r && bv) {
 		init_completion(&r->done);
-		qcow_io_init(&r->io, like->image, like);
+		r->io.image = img;
+		r->io.bio = bio;
 		r->io.guest_offset = guest_offset;
 		r->io.len = len;
 		r->io.bvec = bv;

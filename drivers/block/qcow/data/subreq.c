@@ -53,7 +53,7 @@ struct qcow_subreq *qcow_subreq_get(struct qcow_io *io)
 	if (likely(!io->subreq_used)) {
 		io->subreq_used = true;
 	} else {
-		subreq = mempool_alloc(io->subreqs, GFP_NOWAIT);
+		subreq = mempool_alloc(io->image->ctx->subreqs, GFP_NOWAIT);
 		if (!subreq)
 			return NULL;
 	}
@@ -95,7 +95,7 @@ static void subreq_done(struct qcow_subreq *subreq, int err)
 	if (subreq->req.write && io->image->alloc)
 		WRITE_ONCE(io->image->alloc->unsynced, true);
 	if (subreq != &io->subreq)
-		mempool_free(subreq, io->subreqs);
+		mempool_free(subreq, io->image->ctx->subreqs);
 	qcow_subreq_io_put(io);
 }
 
@@ -106,7 +106,7 @@ static void subreq_defer(struct qcow_subreq *subreq)
 {
 	subreq->io->slow = true;
 	INIT_WORK(&subreq->work, subreq_work);
-	queue_work(subreq->io->wq, &subreq->work);
+	queue_work(subreq->io->image->ctx->wq, &subreq->work);
 }
 
 /**
@@ -260,7 +260,7 @@ void qcow_subreq_io_begin(struct qcow_io *io)
  *
  * Context: may sleep.
  *
- * Return: a pool for qcow_io.subreqs, or NULL.
+ * Return: a pool for qcow_io_ctx.subreqs, or NULL.
  */
 mempool_t *qcow_subreq_create_pool(void)
 {

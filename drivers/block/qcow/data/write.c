@@ -119,7 +119,7 @@ static void write_work(struct work_struct *work)
 	qcow_worker_end_for(&w);
 	if (err == -EAGAIN) {
 		usleep_range(WRITE_PART_DELAY, 2 * WRITE_PART_DELAY);
-		queue_work(io->write_wq, work);
+		queue_work(io->image->ctx->write_wq, work);
 		return;
 	}
 	if (io->image->alloc)
@@ -133,7 +133,7 @@ static void write_defer(struct qcow_io *io)
 {
 	io->slow = true;
 	INIT_WORK(&io->work, write_work);
-	queue_work(io->write_wq, &io->work);
+	queue_work(io->image->ctx->write_wq, &io->work);
 }
 
 static void write_begin(struct qcow_io *io)
@@ -144,7 +144,7 @@ static void write_begin(struct qcow_io *io)
 
 /**
  * qcow_write() - write to a disk without sleeping
- * @io: as for qcow_read(), with op and write_wq set
+ * @io: as for qcow_read(), with op set
  *
  * Does not sleep; io->end_io() is called once, in any context, also before this
  * returns.

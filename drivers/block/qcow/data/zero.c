@@ -27,14 +27,15 @@
 #define ZERO_STEP_CLUSTERS	1024
 
 /* Write zeros. Return: bytes written or a negative errno. */
-static s64 zero_by_writing(const struct qcow_io *like, u64 guest_offset, u64 len)
+static s64 zero_by_writing(const struct qcow_io *zeros, u64 guest_offset, u64 len)
 {
-	struct qcow_io *io = kmalloc(sizeof(*io), GFP_NOIO);
+	struct qcow_io *io = kzalloc(sizeof(*io), GFP_NOIO);
 	int err;
 
 	if (!io)
 		return -ENOMEM;
-	qcow_io_init(io, like->image, like);
+	io->image = zeros->image;
+	io->bio = zeros->bio;
 	io->op = QCOW_OP_WRITE;
 	io->guest_offset = guest_offset;
 	io->len = min_t(u64, len, QCOW_ZEROS_BYTES);
@@ -307,7 +308,7 @@ static void zero_work(struct work_struct *work)
 
 /**
  * qcow_zero() - make a piece of a disk zeros, or discard it
- * @io: image, wq, write_wq, parts, op, pos, len and done are set
+ * @io: image, bio, op, pos, len and done are set
  *
  * Does not sleep; io->end_io() is called once, in any context.
  */
@@ -317,7 +318,7 @@ void qcow_zero(struct qcow_io *io)
 	qcow_bitmap_mark(io->image, io->guest_offset, io->len);
 	io->slow = true;
 	INIT_WORK(&io->work, zero_work);
-	queue_work(io->write_wq, &io->work);
+	queue_work(io->image->ctx->write_wq, &io->work);
 }
 
 static void zero_sync_done(struct qcow_io *io)
@@ -329,7 +330,7 @@ static void zero_sync_done(struct qcow_io *io)
  * qcow_zero_sync() - as qcow_zero(), and wait for it
  * @io: as for qcow_zero(); done and waiter are set here
  *
- * Not in a worker of io->write_wq.
+ * Not in a worker of the device's write_wq.
  *
  * Context: may sleep.
  *

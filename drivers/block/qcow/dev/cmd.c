@@ -275,9 +275,6 @@ static void cmd_prepare(struct qcow_cmd *cmd, struct request *rq,
 	cmd->space_limited = false;
 	io->image = target->image;
 	io->op = op;
-	io->wq = target->wq;
-	io->write_wq = target->write_wq;
-	io->subreqs = target->subreqs;
 	io->end_io = cmd_io_done;
 	io->guest_offset = target->offset + blk_rq_pos(rq) * SECTOR_SIZE;
 }

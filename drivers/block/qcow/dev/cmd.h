@@ -14,11 +14,9 @@
  * @sectors: sectors of the device; requests beyond fail. Changes while the queue is
  *	frozen: a request that was let in before waits for the thaw, and may be beyond
  *	then
- * @wq: queue of reads and sub-requests that may sleep
- * @write_wq: queue of writes that may sleep
+ * @ctx: resources that all I/O of the device uses
  * @flush_wq: queue of flushes, which wait for writes
  * @comp_wq: queue of decompression and decryption
- * @subreqs: pool of sub-requests
  * @stats: counters
  * @dead: all requests fail
  * @readonly: requests that write fail. The block layer only refuses to open a read-only
@@ -28,11 +26,9 @@ struct qcow_target {
 	struct qcow_image *image;
 	u64 offset;
 	sector_t sectors;
-	struct workqueue_struct *wq;
-	struct workqueue_struct *write_wq;
+	struct qcow_io_ctx ctx;
 	struct workqueue_struct *flush_wq;
 	struct workqueue_struct *comp_wq;
-	mempool_t *subreqs;
 	struct qcow_stats __percpu *stats;
 	bool dead;
 	bool readonly;

@@ -80,16 +80,16 @@ static int device_free_target(struct qcow_device *dev)
 	if (dev->commit)
 		qcow_commit_end(dev->commit);
 	qcow_commit_free(dev->commit);
-	if (target->write_wq)
-		destroy_workqueue(target->write_wq);
-	if (target->wq)
-		destroy_workqueue(target->wq);
+	if (target->ctx.write_wq)
+		destroy_workqueue(target->ctx.write_wq);
+	if (target->ctx.wq)
+		destroy_workqueue(target->ctx.wq);
 	if (target->comp_wq)
 		destroy_workqueue(target->comp_wq);
 	err = qcow_image_close_chain(target->image);
 	if (target->flush_wq)
 		destroy_workqueue(target->flush_wq);
-	mempool_destroy(target->subreqs);
+	mempool_destroy(target->ctx.subreqs);
 	free_percpu(target->stats);
 	return err;
 }
@@ -97,21 +97,21 @@ static int device_free_target(struct qcow_device *dev)
 static int device_alloc_target(struct qcow_device *dev)
 {
 	struct qcow_target *target = &dev->target;
+	struct qcow_io_ctx *ctx = &target->ctx;
 
 	target->stats = alloc_percpu(struct qcow_stats);
-	target->subreqs = qcow_subreq_create_pool();
-	target->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
-				     dev->name);
 	target->comp_wq = alloc_workqueue("%s_comp",
 					  WQ_UNBOUND | WQ_MEM_RECLAIM,
 					  num_online_cpus(), dev->name);
-	target->write_wq = alloc_workqueue("%s_write",
-					   WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
-					   dev->name);
 	target->flush_wq =
 		alloc_workqueue("%s_commit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, dev->name);
-	if (!target->stats || !target->subreqs || !target->wq || !target->comp_wq ||
-	    !target->write_wq || !target->flush_wq)
+	ctx->subreqs = qcow_subreq_create_pool();
+	ctx->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+				  dev->name);
+	ctx->write_wq = alloc_workqueue("%s_write", WQ_UNBOUND | WQ_MEM_RECLAIM,
+					0, dev->name);
+	if (!target->stats || !target->comp_wq || !target->flush_wq || !ctx->subreqs ||
+	    !ctx->wq || !ctx->write_wq)
 		return -ENOMEM;
 	return 0;
 }
@@ -292,6 +292,7 @@ struct qcow_params qcow_device_params(const struct qcow_device *dev)
 {
 	struct qcow_params params = {
 		.device = dev->name,
+		.ctx = &dev->target.ctx,
 		.comp_wq = dev->target.comp_wq,
 		.flush_wq = dev->target.flush_wq,
 		.stats = dev->target.stats,

@@ -132,22 +132,6 @@ void qcow_job_pause_init(struct qcow_job_pause *p, struct qcow_device *dev)
 	};
 }
 
-/**
- * qcow_job_io() - the context for I/O of a job
- * @dev: the device
- *
- * Return: an I/O with the device's image, queues and pool.
- */
-struct qcow_io qcow_job_io(const struct qcow_device *dev)
-{
-	return (struct qcow_io){
-		.image = dev->target.image,
-		.wq = dev->target.wq,
-		.write_wq = dev->target.write_wq,
-		.subreqs = dev->target.subreqs,
-	};
-}
-
 /* --- In a worker --- */
 
 struct job_work {
@@ -341,7 +325,6 @@ static int resize_check(const struct qcow_device *dev, u64 bytes, bool max,
 static int resize_run(struct qcow_device *dev, struct qcow_job *base)
 {
 	struct change_size *c = container_of(base, struct change_size, base);
-	struct qcow_io like = qcow_job_io(dev);
 	u64 before = dev->target.image->size;
 	int err = 0;
 
@@ -354,7 +337,7 @@ static int resize_run(struct qcow_device *dev, struct qcow_job *base)
 		err = resize_check(dev, c->bytes, c->flags & QCOW_RESIZE_MAX,
 				   c->msg);
 	if (!err)
-		err = qcow_resize(&like, c->bytes, &c->ops, c->msg);
+		err = qcow_resize(dev->target.image, c->bytes, &c->ops, c->msg);
 	if (dev->target.image->size < before)
 		size_partitions(c);
 	if (dev->target.image->size != before)
@@ -413,7 +396,7 @@ static int stream_drop_backing(struct qcow_device *dev)
 	spin_unlock(&dev->chain_lock);
 	qcow_job_unfreeze(dev, flags);
 	/* The last work items may still be returning from their function. */
-	flush_workqueue(dev->target.wq);
+	flush_workqueue(dev->target.ctx.wq);
 	flush_workqueue(dev->target.comp_wq);
 	pr_info("%s: needs no backing file any more\n", img->label);
 	return qcow_image_close_chain(backing);
@@ -431,13 +414,12 @@ static int stream_run(struct qcow_device *dev, struct qcow_job *base)
 {
 	struct change_stream *c = container_of(base, struct change_stream, base);
 	struct qcow_image *img = dev->target.image;
-	struct qcow_io like = qcow_job_io(dev);
 	int err;
 
 	err = qcow_stream_check(img, c->msg);
 	if (err)
 		return err;
-	err = qcow_stream_some(&like, c->bytes);
+	err = qcow_stream_some(img, c->bytes);
 	if (!err && img->filled >= img->size)
 		err = stream_drop_backing(dev);
 	*c->done = img->filled;

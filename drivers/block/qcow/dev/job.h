@@ -48,7 +48,6 @@ int qcow_job_run(struct qcow_device *dev, struct qcow_job *job);
 unsigned int qcow_job_freeze(struct qcow_device *dev);
 void qcow_job_unfreeze(struct qcow_device *dev, unsigned int flags);
 void qcow_job_pause_init(struct qcow_job_pause *p, struct qcow_device *dev);
-struct qcow_io qcow_job_io(const struct qcow_device *dev);
 
 int __must_check qcow_job_size(const struct qcow_which *which, u64 bytes, u32 flags,
 			       struct qcow_msg *msg);

@@ -51,8 +51,8 @@ static struct qcow_image *swap_below(struct qcow_device *dev, struct qcow_image 
 	dev->merging = false;
 	qcow_commit_free(commit);
 	/* The last work items may still be returning from their function. */
-	flush_workqueue(dev->target.write_wq);
-	flush_workqueue(dev->target.wq);
+	flush_workqueue(dev->target.ctx.write_wq);
+	flush_workqueue(dev->target.ctx.wq);
 	flush_workqueue(dev->target.comp_wq);
 	return old;
 }
@@ -126,53 +126,50 @@ int qcow_job_commit_open(struct qcow_device *dev, struct qcow_commit_request *re
 int qcow_job_commit_start(struct qcow_device *dev, struct qcow_commit_request *req,
 			  struct qcow_msg *msg)
 {
-	struct qcow_io like = qcow_job_io(dev);
 	struct qcow_job_pause pause;
 	int err;
 
-	if (!dev->commit || test_bit(QCOW_IMAGE_FINISHED, &like.image->backing->flags))
+	if (!dev->commit ||
+	    test_bit(QCOW_IMAGE_FINISHED, &dev->target.image->backing->flags))
 		return -ENOTCONN;
 	if (dev->merging)
 		return -EALREADY;
 	req->below = true;
 	qcow_job_pause_init(&pause, dev);
-	err = qcow_commit_begin_copy(dev->commit, &like, &pause.base, msg);
+	err = qcow_commit_begin_copy(dev->commit, &pause.base, msg);
 	dev->merging = !err;
 	return err;
 }
 
 /* Copy the rest while no request is under way, and empty the image. */
-static int commit_finish(struct qcow_commit *m, const struct qcow_io *like,
-			 struct qcow_msg *msg)
+static int commit_finish(struct qcow_commit *m, struct qcow_msg *msg)
 {
 	int err;
 
 	if (!m->last || m->done)
 		return 0;
-	err = qcow_commit_finish(m, like, msg);
+	err = qcow_commit_finish(m, msg);
 	if (!err && m->done)
 		pr_info("%s: its data is in its backing file\n",
-			like->image->label);
+			m->img->label);
 	return err;
 }
 
 /* Copy while requests wait: a piece, if they have to be slowed down, or the rest. */
-static int commit_frozen(struct qcow_device *dev, const struct qcow_io *like,
-			 struct qcow_msg *msg)
+static int commit_frozen(struct qcow_device *dev, struct qcow_msg *msg)
 {
 	unsigned int flags = qcow_job_freeze(dev);
 	struct qcow_commit *m = dev->commit;
 	int err = 0;
 
 	if (!m->last)
-		err = qcow_commit_some(m, like, m->press, msg);
-	err = err ?: commit_finish(m, like, msg);
+		err = qcow_commit_some(m, m->press, msg);
+	err = err ?: commit_finish(m, msg);
 	qcow_job_unfreeze(dev, flags);
 	return err;
 }
 
-static int commit_step(struct qcow_device *dev, const struct qcow_io *like, u64 bytes,
-		       struct qcow_msg *msg)
+static int commit_step(struct qcow_device *dev, u64 bytes, struct qcow_msg *msg)
 {
 	struct qcow_commit *m = dev->commit;
 	int err = 0;
@@ -180,9 +177,9 @@ static int commit_step(struct qcow_device *dev, const struct qcow_io *like, u64 
 	if (m->done)
 		return 0;
 	if (!m->last && !m->press)
-		err = qcow_commit_some(m, like, bytes, msg);
+		err = qcow_commit_some(m, bytes, msg);
 	if (!err && (m->last || m->press))
-		err = commit_frozen(dev, like, msg);
+		err = commit_frozen(dev, msg);
 	if (!err && m->done)
 		qcow_commit_release(m);
 	return err;
@@ -203,14 +200,13 @@ int qcow_job_commit_run(struct qcow_device *dev, struct qcow_commit_request *req
 			struct qcow_msg *msg)
 {
 	struct qcow_commit *m = dev->commit;
-	struct qcow_io like = qcow_job_io(dev);
 	int err;
 
 	if (!dev->merging)
 		return -ENOTCONN;
-	err = commit_step(dev, &like, req->bytes, msg);
+	err = commit_step(dev, req->bytes, msg);
 	req->below = msg->text[0];
-	req->total = like.image->size;
+	req->total = dev->target.image->size;
 	req->done = req->total - qcow_commit_left(m);
 	return err;
 }

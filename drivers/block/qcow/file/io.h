@@ -96,6 +96,18 @@ struct qcow_range {
 };
 
 /**
+ * struct qcow_io_ctx - the resources of a device that I/O of its images uses
+ * @wq: runs reads and sub-requests that may sleep
+ * @write_wq: runs writes that may sleep; they wait for reads
+ * @subreqs: the pool of an I/O's sub-requests after its first one
+ */
+struct qcow_io_ctx {
+	struct workqueue_struct *wq;
+	struct workqueue_struct *write_wq;
+	mempool_t *subreqs;
+};
+
+/**
  * enum qcow_op - what an I/O does to its piece of the disk
  * @QCOW_OP_READ: read it
  * @QCOW_OP_WRITE: write it
@@ -114,10 +126,7 @@ enum qcow_op {
 
 /**
  * struct qcow_io - one I/O of a disk
- * @image: the top of the chain
- * @wq: where reads and parts that may sleep are done
- * @write_wq: where writes that may sleep are done; they wait for reads
- * @subreqs: where parts after the first come from
+ * @image: the top of the chain; its device's resources are used
  * @guest_offset: bytes into the disk
  * @len: bytes
  * @next: bytes of @len for which a part was started
@@ -138,9 +147,6 @@ enum qcow_op {
  */
 struct qcow_io {
 	struct qcow_image *image;
-	struct workqueue_struct *wq;
-	struct workqueue_struct *write_wq;
-	mempool_t *subreqs;
 	u64 guest_offset;
 	u32 len;
 	u32 next;
@@ -159,25 +165,6 @@ struct qcow_io {
 	struct completion *waiter;
 	void (*end_io)(struct qcow_io *io);
 };
-
-/**
- * qcow_io_init() - prepare another I/O of a device
- * @io: all of it is set: what is not taken from @like is zero
- * @image: of the chain of @like's image
- * @like: wq, write_wq, parts and bio are taken from it
- *
- * Context: any.
- */
-static inline void qcow_io_init(struct qcow_io *io, struct qcow_image *image,
-				const struct qcow_io *like)
-{
-	memset(io, 0, sizeof(*io));
-	io->image = image;
-	io->wq = like->wq;
-	io->write_wq = like->write_wq;
-	io->subreqs = like->subreqs;
-	io->bio = like->bio;
-}
 
 /*
  * Around all that a worker does for a device: it must not wait for the device's

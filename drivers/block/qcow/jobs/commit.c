@@ -217,7 +217,6 @@ static int below_show(struct qcow_resize_ops *ops, u64 bytes)
 /**
  * qcow_commit_begin_copy() - make a smaller backing file as large as the image
  * @m: the commit
- * @like: an I/O whose image, wq, write_wq and parts are used
  * @pause: holds up the image's I/O
  * @msg: says why it failed, of the backing file
  *
@@ -228,8 +227,8 @@ static int below_show(struct qcow_resize_ops *ops, u64 bytes)
  * Return: 0; as qcow_image_interrupted(), and the backing file has its old size; or
  * another error.
  */
-int qcow_commit_begin_copy(struct qcow_commit *m, const struct qcow_io *like,
-			   struct qcow_pause *pause, struct qcow_msg *msg)
+int qcow_commit_begin_copy(struct qcow_commit *m, struct qcow_pause *pause,
+			   struct qcow_msg *msg)
 {
 	u64 size = (m->img->size + SECTOR_SIZE - 1) & ~(u64)(SECTOR_SIZE - 1);
 	struct qcow_image *below = m->img->backing;
@@ -238,7 +237,6 @@ int qcow_commit_begin_copy(struct qcow_commit *m, const struct qcow_io *like,
 		.below = below,
 	};
 	bool grow = below->size < size;
-	struct qcow_io io;
 	int err;
 
 	if (grow && qcow_bitmap_present(below))
@@ -246,22 +244,21 @@ int qcow_commit_begin_copy(struct qcow_commit *m, const struct qcow_io *like,
 	err = qcow_image_start(below, msg);
 	if (err || !grow)
 		return err;
-	qcow_io_init(&io, below, like);
-	return qcow_resize(&io, size, &g.ops, msg);
+	return qcow_resize(below, size, &g.ops, msg);
 }
 
 /* --- Copying --- */
 
 /**
  * struct copy - the copying of a stretch of the disk
+ * @img: the image
  * @io: writes the backing file
- * @like: reads the image
  * @buf: COMMIT_CHUNK bytes
  * @msg: says what failed, about the backing file
  */
 struct copy {
+	struct qcow_image *img;
 	struct qcow_io io;
-	struct qcow_io like;
 	struct qcow_buf buf;
 	struct qcow_msg *msg;
 };
@@ -274,14 +271,14 @@ static void copy_free(struct copy *c)
 	kfree(c);
 }
 
-static struct copy *copy_alloc(const struct qcow_io *like, struct qcow_msg *msg)
+static struct copy *copy_alloc(struct qcow_image *img, struct qcow_msg *msg)
 {
 	struct copy *c = kzalloc(sizeof(*c), GFP_NOIO);
 
 	if (!c)
 		return NULL;
 	c->msg = msg;
-	c->like = *like;
+	c->img = img;
 	if (qcow_buf_alloc(&c->buf, COMMIT_CHUNK)) {
 		copy_free(c);
 		return NULL;
@@ -296,18 +293,24 @@ static int copy_failed(const struct copy *c, int err)
 			 "could not be written (error %d)", -err);
 }
 
+static void copy_io_init(struct copy *c, enum qcow_op op, u64 guest_offset, u64 len)
+{
+	memset(&c->io, 0, sizeof(c->io));
+	c->io.image = c->img->backing;
+	c->io.op = op;
+	c->io.guest_offset = guest_offset;
+	c->io.len = len;
+}
+
 static s64 copy_data(struct copy *c, u64 guest_offset, u64 len)
 {
 	int err;
 
 	len = min_t(u64, len, COMMIT_CHUNK);
-	err = qcow_read_sync(&c->like, guest_offset, c->buf.mem, len);
+	err = qcow_read_sync(c->img, NULL, guest_offset, c->buf.mem, len);
 	if (err)
 		return err;
-	qcow_io_init(&c->io, c->like.image->backing, &c->like);
-	c->io.op = QCOW_OP_WRITE;
-	c->io.guest_offset = guest_offset;
-	c->io.len = len;
+	copy_io_init(c, QCOW_OP_WRITE, guest_offset, len);
 	c->io.bvec = c->buf.bvec;
 	c->io.nr_bvec = c->buf.nr_bvec;
 	err = qcow_write_sync(&c->io);
@@ -319,10 +322,7 @@ static s64 copy_zeros(struct copy *c, u64 guest_offset, u64 len)
 	int err;
 
 	len = min(len, COMMIT_ZERO_CHUNK);
-	qcow_io_init(&c->io, c->like.image->backing, &c->like);
-	c->io.op = QCOW_OP_UNMAP;
-	c->io.guest_offset = guest_offset;
-	c->io.len = len;
+	copy_io_init(c, QCOW_OP_UNMAP, guest_offset, len);
 	err = qcow_zero_sync(&c->io);
 	return err ? copy_failed(c, err) : (s64)len;
 }
@@ -333,7 +333,7 @@ static s64 copy_zeros(struct copy *c, u64 guest_offset, u64 len)
  */
 static s64 copy_extent(struct copy *c, u64 guest_offset, u64 len)
 {
-	struct qcow_image *img = c->like.image;
+	struct qcow_image *img = c->img;
 	struct qcow_inflight *f = &img->alloc->inflight;
 	struct qcow_extent ext;
 	u8 epoch;
@@ -359,7 +359,7 @@ static s64 copy_extent(struct copy *c, u64 guest_offset, u64 len)
 
 static int copy_range(struct copy *c, u64 guest_offset, u64 end)
 {
-	struct qcow_image *below = c->like.image->backing;
+	struct qcow_image *below = c->img->backing;
 	s64 n;
 
 	for (; guest_offset < end; guest_offset += n) {
@@ -451,7 +451,6 @@ static void pass_done(struct qcow_commit *m)
 /**
  * qcow_commit_some() - go on copying to the backing file
  * @m: the commit, started; sets @m->last when it is time for qcow_commit_finish()
- * @like: an I/O whose image, wq, write_wq and parts are used
  * @bytes: most bytes of the disk to look at
  * @msg: says what failed, about the backing file
  *
@@ -463,10 +462,9 @@ static void pass_done(struct qcow_commit *m)
  * Return: 0; as qcow_image_interrupted(), with some progress; or an error, after which
  * the caller may try again.
  */
-int qcow_commit_some(struct qcow_commit *m, const struct qcow_io *like, u64 bytes,
-		     struct qcow_msg *msg)
+int qcow_commit_some(struct qcow_commit *m, u64 bytes, struct qcow_msg *msg)
 {
-	struct copy *c = copy_alloc(like, msg);
+	struct copy *c = copy_alloc(m->img, msg);
 	s64 n = 0;
 
 	if (!c)
@@ -500,10 +498,9 @@ static int flush_below(struct qcow_image *below)
 	return below->alloc ? qcow_write_flush(below) : qcow_raw_sync_anew(below);
 }
 
-static int copy_rest(struct qcow_commit *m, const struct qcow_io *like,
-		     struct qcow_msg *msg)
+static int copy_rest(struct qcow_commit *m, struct qcow_msg *msg)
 {
-	struct copy *c = copy_alloc(like, msg);
+	struct copy *c = copy_alloc(m->img, msg);
 	int err;
 	s64 n;
 
@@ -561,7 +558,6 @@ free:
 /**
  * qcow_commit_finish() - copy the rest, and empty the image
  * @m: the commit, with @last set
- * @like: an I/O whose image, wq, write_wq and parts are used
  * @msg: says what failed, about the backing file
  *
  * Context: no I/O is under way. May sleep.
@@ -570,8 +566,7 @@ free:
  * more; or an error, also as qcow_image_interrupted(): the image is unchanged, and the
  * caller may try again.
  */
-int qcow_commit_finish(struct qcow_commit *m, const struct qcow_io *like,
-		       struct qcow_msg *msg)
+int qcow_commit_finish(struct qcow_commit *m, struct qcow_msg *msg)
 {
 	struct qcow_image *img = m->img;
 	int err;
@@ -580,7 +575,7 @@ int qcow_commit_finish(struct qcow_commit *m, const struct qcow_io *like,
 		m->last = false;
 		return 0;
 	}
-	err = copy_rest(m, like, msg);
+	err = copy_rest(m, msg);
 	if (!err)
 		err = empty_image(m);
 	if (err)

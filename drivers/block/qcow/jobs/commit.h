@@ -40,12 +40,10 @@ struct qcow_commit *qcow_commit_create(struct qcow_image *img, u32 shift);
 void qcow_commit_begin(struct qcow_commit *m);
 void qcow_commit_end(struct qcow_commit *m);
 void qcow_commit_free(struct qcow_commit *m);
-int __must_check qcow_commit_begin_copy(struct qcow_commit *m, const struct qcow_io *like,
-					struct qcow_pause *pause, struct qcow_msg *msg);
-int __must_check qcow_commit_some(struct qcow_commit *m, const struct qcow_io *like,
-				  u64 bytes, struct qcow_msg *msg);
-int __must_check qcow_commit_finish(struct qcow_commit *m, const struct qcow_io *like,
-				    struct qcow_msg *msg);
+int __must_check qcow_commit_begin_copy(struct qcow_commit *m, struct qcow_pause *pause,
+					struct qcow_msg *msg);
+int __must_check qcow_commit_some(struct qcow_commit *m, u64 bytes, struct qcow_msg *msg);
+int __must_check qcow_commit_finish(struct qcow_commit *m, struct qcow_msg *msg);
 void qcow_commit_release(struct qcow_commit *m);
 int __must_check qcow_commit_flush(struct qcow_commit *m, bool started,
 				   struct qcow_msg *msg);

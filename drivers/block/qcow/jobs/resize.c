@@ -83,18 +83,18 @@ static int drop_range(struct qcow_image *img, u64 guest_offset, u64 end)
 	return err;
 }
 
-/* @like: where from to take what an I/O needs. Return: as drop_range(). */
-static int zero_range(const struct qcow_io *like, u64 guest_offset, u64 end)
+/* Return: as drop_range(). */
+static int zero_range(struct qcow_image *img, u64 guest_offset, u64 end)
 {
-	struct qcow_io *io = kmalloc(sizeof(*io), GFP_NOIO);
+	struct qcow_io *io = kzalloc(sizeof(*io), GFP_NOIO);
 	int err = io ? 0 : -ENOMEM;
 
 	for (; !err && guest_offset < end; guest_offset += io->len) {
-		qcow_io_init(io, like->image, like);
+		io->image = img;
 		io->op = QCOW_OP_UNMAP;
 		io->guest_offset = guest_offset;
 		io->len = min(end - guest_offset, RESIZE_ZERO_STEP);
-		err = qcow_zero_sync(io) ?: qcow_image_interrupted(like->image);
+		err = qcow_zero_sync(io) ?: qcow_image_interrupted(img);
 	}
 	kfree(io);
 	return err;
@@ -155,15 +155,14 @@ static int grow_l1(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops
  * in the last cluster, what an interrupted change of size left; and what the
  * backing file holds there must not show.
  */
-static int clear_new_part(const struct qcow_io *like, u64 old, u64 size)
+static int clear_new_part(struct qcow_image *img, u64 old, u64 size)
 {
-	struct qcow_image *img = like->image;
 	u64 backed = img->backing ? img->backing->size : 0;
 	u64 zeros = min(size, max(round_to_cluster(img, old), backed));
 	int err = 0;
 
 	if (zeros > old)
-		err = zero_range(like, old, zeros);
+		err = zero_range(img, old, zeros);
 	if (!err && size > zeros)
 		err = drop_range(img, round_to_cluster(img, zeros),
 				 round_to_cluster(img, size));
@@ -187,10 +186,9 @@ static int grow_undo(struct qcow_image *img, u64 old, struct qcow_resize_ops *op
 	return err;
 }
 
-static int grow(const struct qcow_io *like, u64 size, struct qcow_resize_ops *ops,
+static int grow(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
 		struct qcow_msg *msg)
 {
-	struct qcow_image *img = like->image;
 	u64 old = img->size;
 	int err;
 
@@ -201,7 +199,7 @@ static int grow(const struct qcow_io *like, u64 size, struct qcow_resize_ops *op
 		err = set_size(img, size, ops);
 	if (err)
 		return err;
-	err = clear_new_part(like, old, size);
+	err = clear_new_part(img, old, size);
 	if (!err)
 		err = qcow_flush(img->alloc);
 	if (!err)
@@ -255,13 +253,11 @@ static int shrink(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
 	return drop_behind(img, msg);
 }
 
-static int resize_qcow2(const struct qcow_io *like, u64 size,
+static int resize_qcow2(struct qcow_image *img, u64 size,
 			struct qcow_resize_ops *ops, struct qcow_msg *msg)
 {
-	struct qcow_image *img = like->image;
-
 	if (size > img->size)
-		return grow(like, size, ops, msg);
+		return grow(img, size, ops, msg);
 	if (size < img->size)
 		return shrink(img, size, ops, msg);
 	return drop_behind(img, msg);
@@ -359,13 +355,11 @@ int qcow_resize_max(const struct qcow_image *img, u64 *size, struct qcow_msg *ms
 
 /**
  * qcow_resize() - give a disk another size
- * @like: an I/O whose image, wq, write_wq and parts are used
+ * @img: the image, which is written; its I/O may go on
  * @size: bytes, a multiple of 512, at least 512. That of the disk: go on giving back
  *	what an interrupted change of size left behind its end
  * @ops: how its users are told, and held up
  * @msg: says why it failed
- *
- * The image is written, and its I/O may go on.
  *
  * Context: may sleep.
  *
@@ -373,10 +367,9 @@ int qcow_resize_max(const struct qcow_image *img, u64 *size, struct qcow_msg *ms
  * then, the image says: the old one, unless it was interrupted behind the new end, or
  * it is a raw file that could not be synced.
  */
-int qcow_resize(const struct qcow_io *like, u64 size, struct qcow_resize_ops *ops,
+int qcow_resize(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
 		struct qcow_msg *msg)
 {
-	struct qcow_image *img = like->image;
 	int err;
 
 	if (!img->alloc)
@@ -386,7 +379,7 @@ int qcow_resize(const struct qcow_io *like, u64 size, struct qcow_resize_ops *op
 		       qcow_fail(msg, -EOPNOTSUPP, "is qcow version 1, whose disks keep their size; convert it with qemu-img convert -O qcow2");
 	if (img->layout.version < 3 && qcow_snapshot_nr(img) && size != img->size)
 		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, and version 2 knows one size for all of them; delete them first");
-	err = resize_qcow2(like, size, ops, msg);
+	err = resize_qcow2(img, size, ops, msg);
 	if (err && err != -EBUSY && !msg->text[0])
 		return qcow_fail(msg, err, "could not be resized (error %d)", -err);
 	return err;

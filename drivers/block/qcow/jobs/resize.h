@@ -16,7 +16,7 @@ struct qcow_resize_ops {
 	int (*show)(struct qcow_resize_ops *ops, u64 bytes);
 };
 
-int __must_check qcow_resize(const struct qcow_io *like, u64 size,
+int __must_check qcow_resize(struct qcow_image *img, u64 size,
 			     struct qcow_resize_ops *ops, struct qcow_msg *msg);
 int __must_check qcow_resize_max(const struct qcow_image *img, u64 *size,
 				 struct qcow_msg *msg);

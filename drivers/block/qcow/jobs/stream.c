@@ -41,7 +41,7 @@ static void stream_free(struct stream *s)
 	kfree(s);
 }
 
-static struct stream *stream_alloc(const struct qcow_io *like)
+static struct stream *stream_alloc(struct qcow_image *img)
 {
 	struct stream *s = kzalloc(sizeof(*s), GFP_NOIO);
 
@@ -51,7 +51,7 @@ static struct stream *stream_alloc(const struct qcow_io *like)
 		stream_free(s);
 		return NULL;
 	}
-	qcow_io_init(&s->io, like->image, like);
+	s->io.image = img;
 	s->io.bvec = s->buf.bvec;
 	s->io.nr_bvec = s->buf.nr_bvec;
 	return s;
@@ -136,21 +136,19 @@ int qcow_stream_check(const struct qcow_image *img, struct qcow_msg *msg)
 
 /**
  * qcow_stream_some() - go on copying from the backing files
- * @like: an I/O whose image, wq, write_wq and parts are used
+ * @img: the image, which is written and has a backing file
  * @bytes: most bytes of the disk to look at
  *
- * The image is written and has a backing file. @like->image->filled has the progress.
- * Other I/O may go on.
+ * @img->filled has the progress. Other I/O may go on.
  *
  * Context: may sleep.
  *
  * Return: 0; as qcow_image_interrupted(), with some progress; or an error.
  */
-int qcow_stream_some(const struct qcow_io *like, u64 bytes)
+int qcow_stream_some(struct qcow_image *img, u64 bytes)
 {
-	struct qcow_image *img = like->image;
 	u64 left = img->size - min(img->filled, img->size);
-	struct stream *s = stream_alloc(like);
+	struct stream *s = stream_alloc(img);
 	int err;
 
 	if (!s)

@@ -6,7 +6,7 @@
 
 int __must_check qcow_stream_check(const struct qcow_image *img,
 				   struct qcow_msg *msg);
-int __must_check qcow_stream_some(const struct qcow_io *like, u64 bytes);
+int __must_check qcow_stream_some(struct qcow_image *img, u64 bytes);
 int __must_check qcow_stream_cut_loose(struct qcow_image *img);
 
 #endif /* _QCOW_STREAM_H */

@@ -206,6 +206,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	if (!ops)
 		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "image format %u is not supported",
 				    src->format);
+	img->ctx = params->ctx;
 	img->stats = params->stats;
 	img->ending = params->ending;
 	image_set_label(img, src->file, params->device);

@@ -90,6 +90,7 @@ struct qcow_stats {
 /**
  * struct qcow_params - parameters for opening the images of a chain
  * @device: the device's name for messages, such as qcow0
+ * @ctx: resources that I/O of the images uses
  * @comp_wq: queue of decompression and decryption
  * @flush_wq: queue of flushes; if writable
  * @stats: counters of the device
@@ -108,6 +109,7 @@ struct qcow_stats {
  */
 struct qcow_params {
 	const char *device;
+	const struct qcow_io_ctx *ctx;
 	struct workqueue_struct *comp_wq;
 	struct workqueue_struct *flush_wq;
 	struct qcow_stats __percpu *stats;
@@ -164,6 +166,7 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @data_file: the external data file, if any
  * @data: the file of guest data: @file or @data_file
  * @data_raw: @data_file has to read like the disk
+ * @ctx: resources of the device that I/O of the image uses
  * @stats: counters of the device
  * @flags: QCOW_IMAGE_*
  * @ending: QCOW_ENDING_* of the device, for all images of the chain; or NULL
@@ -194,6 +197,7 @@ struct qcow_image {
 	struct qcow_file data_file;
 	struct qcow_file *data;
 	bool data_raw;
+	const struct qcow_io_ctx *ctx;
 	struct qcow_stats __percpu *stats;
 	unsigned long flags;
 	const unsigned long *ending;
