@@ -376,13 +376,19 @@ static int reader_wait(struct reader *r)
 	return r->err;
 }
 
+static int comp_read(struct comp_fixture *x, struct reader *r, bool nowait)
+{
+	r->subreq.req.nowait = nowait;
+	return qcow_comp_read(x->comp, &r->subreq);
+}
+
 static void read_cluster(struct kunit *test, u32 cluster, bool nowait, int err)
 {
 	struct comp_fixture *x = test->priv;
 	struct reader r;
 
 	reader_prepare(x, &r, 0, cluster, 0, CLUSTER);
-	KUNIT_ASSERT_EQ(test, qcow_comp_read(x->comp, &r.subreq, nowait), 0);
+	KUNIT_ASSERT_EQ(test, comp_read(x, &r, nowait), 0);
 	KUNIT_EXPECT_EQ(test, reader_wait(&r), err);
 	if (!err)
 		KUNIT_EXPECT_EQ(test, memcmp(x->buf, x->plain + cluster * CLUSTER, CLUSTER), 0);
@@ -397,7 +403,7 @@ static void comp_keeps(struct kunit *test)
 	read_cluster(test, 3, false, 0);
 	KUNIT_EXPECT_EQ(test, decompressed(x), 1);
 	reader_prepare(x, &r, 0, 3, 1000, 2000);
-	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.subreq, true), 0);
+	KUNIT_EXPECT_EQ(test, comp_read(x, &r, true), 0);
 	KUNIT_EXPECT_TRUE(test, completion_done(&r.done));
 	KUNIT_EXPECT_EQ(test, r.err, 0);
 	KUNIT_EXPECT_EQ(test, memcmp(x->buf, x->plain + 3 * CLUSTER + 1000, 2000), 0);
@@ -411,7 +417,7 @@ static void comp_read_together(struct kunit *test, struct reader *r, int err)
 
 	for (i = 0; i < READERS; i++) {
 		reader_prepare(x, &r[i], i, 7, 100 * i, 2000 + 10 * i);
-		KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r[i].subreq, i & 1), 0);
+		KUNIT_EXPECT_EQ(test, comp_read(x, &r[i], i & 1), 0);
 	}
 	for (i = 0; i < READERS; i++) {
 		KUNIT_EXPECT_EQ(test, reader_wait(&r[i]), err);
@@ -469,19 +475,19 @@ static void comp_past_end(struct kunit *test)
 
 	reader_prepare(x, &r, 0, CLUSTERS - 1, 0, CLUSTER);
 	r.subreq.csize = 2 * CLUSTER;
-	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.subreq, false), 0);
+	KUNIT_EXPECT_EQ(test, comp_read(x, &r, false), 0);
 	KUNIT_EXPECT_EQ(test, reader_wait(&r), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(x->buf, x->plain + (CLUSTERS - 1) * CLUSTER, CLUSTER), 0);
 
 	/* All of them are: zeros are no deflate stream of a cluster. */
 	reader_prepare(x, &r, 0, CLUSTERS, 0, CLUSTER);
-	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.subreq, false), 0);
+	KUNIT_EXPECT_EQ(test, comp_read(x, &r, false), 0);
 	KUNIT_EXPECT_EQ(test, reader_wait(&r), -EBADMSG);
 
 	/* Too few bytes, whatever it holds. */
 	reader_prepare(x, &r, 0, 2, 0, CLUSTER);
 	r.subreq.csize = 8;
-	KUNIT_EXPECT_EQ(test, qcow_comp_read(x->comp, &r.subreq, false), 0);
+	KUNIT_EXPECT_EQ(test, comp_read(x, &r, false), 0);
 	KUNIT_EXPECT_EQ(test, reader_wait(&r), -EBADMSG);
 }
 
@@ -516,8 +522,7 @@ static void comp_storm(struct kunit *test)
 		for (i = 0; i < READERS; i++) {
 			at[i] = qtest_below(&rnd, CLUSTERS);
 			reader_prepare(x, &r[i], i, at[i], 0, CLUSTER);
-			KUNIT_EXPECT_EQ(test,
-					qcow_comp_read(x->comp, &r[i].subreq, i & 1), 0);
+			KUNIT_EXPECT_EQ(test, comp_read(x, &r[i], i & 1), 0);
 		}
 		for (i = 0; i < READERS; i++) {
 			KUNIT_EXPECT_EQ(test, reader_wait(&r[i]), 0);

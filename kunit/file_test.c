@@ -346,6 +346,12 @@ static void transfer_segments(struct transfer *t, struct rnd_state *rnd, u8 *buf
 	t->req.len -= bytes;
 }
 
+static int transfer_start(struct transfer *t, bool nowait)
+{
+	t->req.nowait = nowait;
+	return qcow_file_io(&t->req);
+}
+
 /* Runs as read.c does: -EAGAIN means again, and sleeping. */
 static void transfer_run(struct transfer *t, bool nowait)
 {
@@ -355,7 +361,7 @@ static void transfer_run(struct transfer *t, bool nowait)
 	for (;;) {
 		atomic_set(&t->ends, 0);
 		t->err = 0;
-		err = qcow_file_io(&t->req, nowait);
+		err = transfer_start(t, nowait);
 		if (!err) {
 			if (!wait_for_completion_timeout(&t->done, 20 * HZ))
 				err = -ETIMEDOUT;
@@ -503,13 +509,13 @@ static void file_read_not_now(struct kunit *test)
 	int dummy;
 
 	open_file(test, &mode, QCOW_DIRECT_AUTO);
-	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->req, true), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, transfer_start(t, true), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->reads), 0);
 
 	mode.nowait = true;
 	open_file(test, &mode, QCOW_DIRECT_AUTO);
 	current->journal_info = &dummy;
-	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->req, true), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, transfer_start(t, true), -EAGAIN);
 	current->journal_info = NULL;
 	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->reads), 0);
 
@@ -517,7 +523,7 @@ static void file_read_not_now(struct kunit *test)
 	mode.dio_align = 4096;
 	open_file(test, &mode, QCOW_DIRECT_AUTO);
 	memfile_set_mode(x->m, &mode);
-	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->req, true), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, transfer_start(t, true), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->reads), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&t->ends), 0);
 }
@@ -660,7 +666,7 @@ static void file_write_keeps_freeze_off(struct kunit *test)
 		open_writable(test, &mode);
 		t->req.write = true;
 		KUNIT_EXPECT_FALSE(test, freeze_is_kept_off(x->m));
-		KUNIT_EXPECT_EQ(test, qcow_file_io(&t->req, i & 2), 0);
+		KUNIT_EXPECT_EQ(test, transfer_start(t, i & 2), 0);
 		KUNIT_EXPECT_TRUE(test, freeze_is_kept_off(x->m));
 		complete_all(&gate);
 		KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&t->done, 20 * HZ), 0);
@@ -680,11 +686,11 @@ static void file_write_not_now(struct kunit *test)
 	open_writable(test, &mode);
 	t->req.write = true;
 	flags = memalloc_noreclaim_save();
-	err = qcow_file_io(&t->req, true);
+	err = transfer_start(t, true);
 	memalloc_noreclaim_restore(flags);
 	KUNIT_EXPECT_EQ(test, err, -EAGAIN);
 	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->nowaits), 0);
-	KUNIT_EXPECT_EQ(test, qcow_file_io(&t->req, true), 0);
+	KUNIT_EXPECT_EQ(test, transfer_start(t, true), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&t->ends), 1);
 }
 

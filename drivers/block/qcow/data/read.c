@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reading a disk: map, one switch over the extent, start a part for it.
- *
- * qcow_read() runs in the submitter's context and must not sleep. What would
- * sleep goes to a worker: the rest of the I/O if a table is not in memory, a
- * single part if its file cannot be read right now.
+ * Reading a disk. A step of a read maps the next bytes, and fills the memory with zeros
+ * or starts a sub-request, by the kind of extent. subreq.c does the rest.
  */
-#include <linux/completion.h>
-#include <linux/delay.h>
-#include <linux/mempool.h>
 #include <linux/mm.h>
-#include <linux/percpu.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
@@ -20,17 +12,10 @@
 #include "data/read.h"
 #include "meta/image.h"
 
-/* Extents that one I/O is given in the submitter's context. */
-#define READ_NOWAIT_EXTENTS	64
-
-/* Microseconds that a worker leaves to others when parts have run out. */
-#define READ_PART_DELAY		1000
-
-/* --- The I/O --- */
-
 /* Map as much as one transfer can serve: neighbours in a file are joined. */
-static int io_map(struct qcow_io *io, bool nowait, struct qcow_extent *ext)
+static int read_map(struct qcow_io *io, struct qcow_extent *ext)
 {
+	bool nowait = io->flags & QCOW_IO_NOWAIT;
 	u64 guest_offset = io->guest_offset + io->next;
 	u64 len = io->len - io->next;
 	struct qcow_extent next;
@@ -51,110 +36,49 @@ static int io_map(struct qcow_io *io, bool nowait, struct qcow_extent *ext)
 	return 0;
 }
 
-static int io_zero(struct qcow_io *io, size_t len)
+static int read_zeros(struct qcow_io *io, size_t len)
 {
 	struct iov_iter iter;
 
 	qcow_iter_init(&iter, ITER_DEST, io->bvec, io->nr_bvec,
 		       io->skip + io->next, len);
+	io->next += len;
 	return iov_iter_zero(len, &iter) == len ? 0 : -EIO;
 }
 
-/* Serve what one extent covers. -EAGAIN: nothing was done, it would sleep. */
-static int io_extent(struct qcow_io *io, bool nowait)
+/* One step: serve what one extent covers. */
+static int read_step(struct qcow_io *io)
 {
 	struct qcow_extent ext;
-	struct qcow_subreq *subreq;
 	int err;
 
-	err = io_map(io, nowait, &ext);
+	err = read_map(io, &ext);
 	if (unlikely(err))
 		return err;
 	switch (ext.type) {
 	case QCOW_EXTENT_HOLE:
 	case QCOW_EXTENT_ZERO:
-		err = io_zero(io, ext.len);
+		err = read_zeros(io, ext.len);
 		break;
 	case QCOW_EXTENT_DATA:
 	case QCOW_EXTENT_COMPRESSED:
-		subreq = qcow_subreq_get(io);
-		if (!subreq)
-			return -EAGAIN;
-		qcow_subreq_prepare(subreq, io, &ext);
-		qcow_subreq_start(subreq, nowait);
+		err = qcow_io_transfer(io, &ext);
 		break;
 	}
-	io->next += ext.len;
 	return err;
-}
-
-static int io_extents(struct qcow_io *io, bool nowait)
-{
-	u32 n = 0;
-	int err;
-
-	while (io->next < io->len) {
-		if (nowait && n++ == READ_NOWAIT_EXTENTS)
-			return -EAGAIN;
-		err = io_extent(io, nowait);
-		if (err)
-			return err;
-		if (!nowait)
-			cond_resched();
-	}
-	return 0;
-}
-
-static void io_work(struct work_struct *work)
-{
-	struct qcow_io *io = container_of(work, struct qcow_io, work);
-	struct qcow_worker w;
-	int err;
-
-	qcow_worker_begin_for(&w, io->bio);
-	err = io_extents(io, false);
-	qcow_worker_end_for(&w);
-	if (err == -EAGAIN) {
-		/*
-		 * All parts are taken. Whoever has them may wait for this
-		 * queue, so sleeping for one would be wrong: get in line again.
-		 */
-		usleep_range(READ_PART_DELAY, 2 * READ_PART_DELAY);
-		queue_work(io->image->ctx->wq, work);
-		return;
-	}
-	if (err)
-		qcow_subreq_io_fail(io, err);
-	qcow_subreq_io_put(io);
-}
-
-static void io_defer(struct qcow_io *io)
-{
-	io->slow = true;
-	INIT_WORK(&io->work, io_work);
-	queue_work(io->image->ctx->wq, &io->work);
 }
 
 /**
  * qcow_read() - read from a disk without sleeping
  * @io: the I/O: image, pos, len, bvec, nr_bvec, skip, bio and done are set
  *
- * Does not sleep; io->end_io() is called once, in any context, also before this
- * returns.
+ * @io->end_io() is called once, in any context, also before this returns.
+ *
+ * Context: as qcow_io_start().
  */
 void qcow_read(struct qcow_io *io)
 {
-	int err;
-
-	qcow_subreq_io_begin(io);
-	err = io_extents(io, true);
-	if (unlikely(err == -EAGAIN)) {
-		io_defer(io);
-		return;
-	}
-	if (unlikely(err))
-		qcow_subreq_io_fail(io, err);
-	qcow_subreq_io_put(io);
+	qcow_io_start(io, read_step);
 }
 
 /**
@@ -165,23 +89,7 @@ void qcow_read(struct qcow_io *io)
  */
 void qcow_read_in_worker(struct qcow_io *io)
 {
-	qcow_subreq_io_begin(io);
-	io_defer(io);
-}
-
-/**
- * struct sync_read - a read that is waited for
- * @io: it
- * @done: its end
- */
-struct sync_read {
-	struct qcow_io io;
-	struct completion done;
-};
-
-static void sync_read_done(struct qcow_io *io)
-{
-	complete(&container_of(io, struct sync_read, io)->done);
+	qcow_io_start_in_worker(io, read_step);
 }
 
 /**
@@ -192,34 +100,28 @@ static void sync_read_done(struct qcow_io *io)
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  *
- * Not in a worker of the device's wq, which it waits for.
- *
- * Context: may sleep.
+ * Context: may sleep. Not in a worker of the device's wq, which it waits for.
  *
  * Return: 0 or a negative errno.
  */
 int qcow_read_sync(struct qcow_image *img, struct bio *bio, u64 guest_offset, void *buf,
 		   size_t len)
 {
-	struct sync_read *r = kzalloc(sizeof(*r), GFP_NOIO);
+	struct qcow_io *io = kzalloc(sizeof(*io), GFP_NOIO);
 	struct bio_vec *bv;
 	int err = -ENOMEM;
 
 	bv = kvmalloc_array(len / PAGE_SIZE + 2, sizeof(*bv), GFP_NOIO);
-	if (r && bv) {
-		init_completion(&r->done);
-		r->io.image = img;
-		r->io.bio = bio;
-		r->io.guest_offset = guest_offset;
-		r->io.len = len;
-		r->io.bvec = bv;
-		r->io.nr_bvec = qcow_file_bvecs(bv, buf, len);
-		r->io.end_io = sync_read_done;
-		qcow_read(&r->io);
-		wait_for_completion(&r->done);
-		err = r->io.error;
+	if (io && bv) {
+		io->image = img;
+		io->bio = bio;
+		io->guest_offset = guest_offset;
+		io->len = len;
+		io->bvec = bv;
+		io->nr_bvec = qcow_file_bvecs(bv, buf, len);
+		err = qcow_io_sync(io, qcow_read);
 	}
 	kvfree(bv);
-	kfree(r);
+	kfree(io);
 	return err;
 }

@@ -1,25 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The parts of an I/O: each is one transfer, or one compressed cluster.
+ * The life of an I/O and of its sub-requests, from the start to the end.
+ *
+ * read.c, write.c and zero.c start an I/O here and give it a step: a function that maps
+ * the next bytes of the I/O and serves them. Most steps start a sub-request, which is one
+ * transfer or one compressed cluster.
+ *
+ *   begin	io_begin() counts the I/O as under way and marks bitmaps.
+ *   step	io_steps() calls the step until the I/O is served: in the submitter's
+ *		context as long as nothing would sleep, then in a worker (io_work()).
+ *   wait	A sub-request that would sleep is started once more by a worker of its
+ *		own (subreq_work()), while the steps go on. When no sub-request is left, or
+ *		a step would sleep, a worker goes on with the steps.
+ *   fail	io_fail() keeps the first error, of a step or of a sub-request.
+ *   end	io_put() lets go of a sub-request, or of the steps; the last one calls
+ *		io->end_io().
  */
+#include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/mempool.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "data/subreq.h"
 #include "file/comp.h"
 #include "file/crypt.h"
+#include "meta/bitmap.h"
+#include "meta/flush.h"
 #include "meta/release.h"
 #include "meta/state.h"
+#include "meta/writeback.h"
+
+/* Steps of one I/O in the submitter's context. */
+#define IO_NOWAIT_STEPS	64
+
+/* Microseconds that a worker leaves to others when no sub-request is left. */
+#define IO_RETRY_DELAY	1000
 
 static struct kmem_cache *subreq_cache;
 
-/**
- * qcow_subreq_io_put() - a part, or starting the parts, is done
- * @io: the I/O
- *
- * Context: any.
- */
-void qcow_subreq_io_put(struct qcow_io *io)
+/* --- The end of an I/O --- */
+
+/* The steps, or a sub-request, have ended. Any context. */
+static void io_put(struct qcow_io *io)
 {
 	if (!atomic_dec_and_test(&io->pending))
 		return;
@@ -28,25 +51,16 @@ void qcow_subreq_io_put(struct qcow_io *io)
 	io->end_io(io);
 }
 
-/**
- * qcow_subreq_io_fail() - note an error; the first one counts
- * @io: the I/O
- * @err: negative errno
- */
-void qcow_subreq_io_fail(struct qcow_io *io, int err)
+/* The first error counts. Any context. */
+static void io_fail(struct qcow_io *io, int err)
 {
 	cmpxchg(&io->error, 0, err);
 }
 
-/* --- Parts --- */
+/* --- Sub-requests --- */
 
-/**
- * qcow_subreq_get() - take a part for an I/O
- * @io: the I/O
- *
- * Return: a part, or NULL if all are taken.
- */
-struct qcow_subreq *qcow_subreq_get(struct qcow_io *io)
+/* Return: a sub-request, or NULL if all are taken. */
+static struct qcow_subreq *subreq_get(struct qcow_io *io)
 {
 	struct qcow_subreq *subreq = &io->subreq;
 
@@ -90,13 +104,13 @@ static void subreq_done(struct qcow_subreq *subreq, int err)
 	if (unlikely(err)) {
 		if (!qcow_release_helps(io->image->alloc, err))
 			subreq_report(subreq, err);
-		qcow_subreq_io_fail(io, err == -EBADMSG ? -EIO : err);
+		io_fail(io, err == -EBADMSG ? -EIO : err);
 	}
 	if (subreq->req.write && io->image->alloc)
 		WRITE_ONCE(io->image->alloc->unsynced, true);
 	if (subreq != &io->subreq)
 		mempool_free(subreq, io->image->ctx->subreqs);
-	qcow_subreq_io_put(io);
+	io_put(io);
 }
 
 static void subreq_work(struct work_struct *work);
@@ -105,23 +119,20 @@ static void subreq_work(struct work_struct *work);
 static void subreq_defer(struct qcow_subreq *subreq)
 {
 	subreq->io->slow = true;
+	subreq->req.nowait = false;
 	INIT_WORK(&subreq->work, subreq_work);
 	queue_work(subreq->io->image->ctx->wq, &subreq->work);
 }
 
-/**
- * qcow_subreq_start() - start a part, or go on with it
- * @subreq: prepared
- * @nowait: the caller must not be made to sleep; a worker goes on then
- */
-void qcow_subreq_start(struct qcow_subreq *subreq, bool nowait)
+/* Start a sub-request, or go on with it. It sleeps unless it is nowait. */
+static void subreq_start(struct qcow_subreq *subreq)
 {
 	int err;
 
 	if (subreq->csize)
-		err = qcow_comp_read(subreq->image->comp, subreq, nowait);
+		err = qcow_comp_read(subreq->image->comp, subreq);
 	else
-		err = qcow_file_io(&subreq->req, nowait);
+		err = qcow_file_io(&subreq->req);
 	if (unlikely(err))
 		subreq->req.end_io(&subreq->req, err);
 }
@@ -132,7 +143,7 @@ static void subreq_work(struct work_struct *work)
 	struct qcow_worker w;
 
 	qcow_worker_begin_for(&w, subreq->io->bio);
-	qcow_subreq_start(subreq, false);
+	subreq_start(subreq);
 	qcow_worker_end_for(&w);
 }
 
@@ -175,14 +186,9 @@ static void subreq_end_io(struct qcow_file_req *req, int err)
 		subreq_done(subreq, err);
 }
 
-/**
- * qcow_subreq_prepare() - say what a part is to do
- * @subreq: from qcow_subreq_get()
- * @io: whose next bytes it serves
- * @ext: where they lie: data or compressed
- */
-void qcow_subreq_prepare(struct qcow_subreq *subreq, const struct qcow_io *io,
-			 const struct qcow_extent *ext)
+/* The sub-request is to serve the next bytes of its I/O, which lie in @ext. */
+static void subreq_prepare(struct qcow_subreq *subreq, const struct qcow_io *io,
+			   const struct qcow_extent *ext)
 {
 	struct qcow_file_req *req = &subreq->req;
 
@@ -192,6 +198,7 @@ void qcow_subreq_prepare(struct qcow_subreq *subreq, const struct qcow_io *io,
 	req->len = ext->len;
 	req->end_io = subreq_end_io;
 	req->write = io->op == QCOW_OP_WRITE;
+	req->nowait = io->flags & QCOW_IO_NOWAIT;
 	req->sync = false;
 	subreq->image = ext->image;
 	if (ext->type == QCOW_EXTENT_COMPRESSED) {
@@ -212,6 +219,27 @@ void qcow_subreq_prepare(struct qcow_subreq *subreq, const struct qcow_io *io,
 		subreq->sector = qcow_crypt_sector(ext->image->crypt,
 						   io->guest_offset + io->next,
 						   ext->host_offset);
+}
+
+/**
+ * qcow_io_transfer() - start a sub-request for the next bytes of an I/O
+ * @io: the I/O
+ * @ext: where these bytes lie: data or compressed
+ *
+ * Context: in a step of @io.
+ *
+ * Return: 0, and @io->next is behind them; -EAGAIN: all sub-requests are taken.
+ */
+int qcow_io_transfer(struct qcow_io *io, const struct qcow_extent *ext)
+{
+	struct qcow_subreq *subreq = subreq_get(io);
+
+	if (!subreq)
+		return -EAGAIN;
+	subreq_prepare(subreq, io, ext);
+	subreq_start(subreq);
+	io->next += ext->len;
+	return 0;
 }
 
 /**
@@ -240,20 +268,185 @@ int qcow_subreq_write_sync(struct qcow_image *img, struct qcow_file_req *req,
 	return err;
 }
 
-/**
- * qcow_subreq_io_begin() - get an I/O ready for its parts
- * @io: the I/O
- */
-void qcow_subreq_io_begin(struct qcow_io *io)
+/* --- Steps --- */
+
+static bool io_changes_disk(const struct qcow_io *io)
 {
+	return io->op != QCOW_OP_READ;
+}
+
+static void io_begin(struct qcow_io *io, int (*step)(struct qcow_io *io))
+{
+	struct qcow_image *img = io->image;
+
+	io->step = step;
+	io->flags = 0;
 	io->next = 0;
 	io->error = 0;
 	io->slow = false;
 	io->subreq_used = false;
 	atomic_set(&io->pending, 1);
-	if (io->image->alloc)
-		io->epoch = qcow_inflight_begin(&io->image->alloc->inflight);
+	if (img->alloc)
+		io->epoch = qcow_inflight_begin(&img->alloc->inflight);
+	if (io_changes_disk(io))
+		qcow_bitmap_mark(img, io->guest_offset, io->len);
 }
+
+/* Return: 0; -EAGAIN: a worker has to go on, or has to try again; or an error. */
+static int io_steps(struct qcow_io *io)
+{
+	bool nowait = io->flags & QCOW_IO_NOWAIT;
+	u32 n = 0;
+	int err;
+
+	while (io->next < io->len) {
+		if (nowait && n++ == IO_NOWAIT_STEPS)
+			return -EAGAIN;
+		err = io->step(io);
+		if (unlikely(err))
+			return err;
+		if (!nowait)
+			cond_resched();
+	}
+	return 0;
+}
+
+static void io_steps_end(struct qcow_io *io, int err)
+{
+	if (unlikely(err))
+		io_fail(io, err);
+	io_put(io);
+}
+
+static void io_queue(struct qcow_io *io)
+{
+	const struct qcow_io_ctx *ctx = io->image->ctx;
+
+	queue_work(io_changes_disk(io) ? ctx->write_wq : ctx->wq, &io->work);
+}
+
+static void io_work(struct work_struct *work)
+{
+	struct qcow_io *io = container_of(work, struct qcow_io, work);
+	struct qcow_alloc *a = io_changes_disk(io) ? io->image->alloc : NULL;
+	struct qcow_worker w;
+	int err;
+
+	qcow_worker_begin_for(&w, io->bio);
+	if (a)
+		qcow_flush_throttle(a);
+	err = io_steps(io);
+	qcow_worker_end_for(&w);
+	if (err == -EAGAIN) {
+		/*
+		 * All sub-requests are taken. They may be those of I/O that waits for
+		 * this queue, so sleeping for one would be wrong: get in line again.
+		 */
+		usleep_range(IO_RETRY_DELAY, 2 * IO_RETRY_DELAY);
+		io_queue(io);
+		return;
+	}
+	if (a)
+		qcow_writeback_soon(a);
+	io_steps_end(io, err);
+}
+
+static void io_defer(struct qcow_io *io)
+{
+	io->flags = 0;
+	io->slow = true;
+	INIT_WORK(&io->work, io_work);
+	io_queue(io);
+}
+
+/* --- Starting an I/O --- */
+
+/**
+ * qcow_io_start() - carry an I/O out without sleeping
+ * @io: the I/O: image, op, pos, len, bio, done and memory are set
+ * @step: serves the next bytes of the I/O: it starts a sub-request for them, or does
+ *	all by itself and advances @io->next. It may sleep unless @io->flags has
+ *	QCOW_IO_NOWAIT. Return: 0; -EAGAIN: nothing was done, it would sleep, or all
+ *	sub-requests are taken; or another negative errno
+ *
+ * A worker goes on if a step would sleep. @io->end_io() is called once, in any context,
+ * also before this returns.
+ *
+ * Context: a task that holds nothing that others may wait for. Does not sleep.
+ */
+void qcow_io_start(struct qcow_io *io, int (*step)(struct qcow_io *io))
+{
+	int err;
+
+	io_begin(io, step);
+	io->flags = QCOW_IO_NOWAIT;
+	err = io_steps(io);
+	if (unlikely(err == -EAGAIN))
+		io_defer(io);
+	else
+		io_steps_end(io, err);
+}
+
+/**
+ * qcow_io_start_in_worker() - as qcow_io_start(), but all steps are for a worker
+ * @io: as for qcow_io_start()
+ * @step: as for qcow_io_start()
+ *
+ * Context: any.
+ */
+void qcow_io_start_in_worker(struct qcow_io *io, int (*step)(struct qcow_io *io))
+{
+	io_begin(io, step);
+	io_defer(io);
+}
+
+/**
+ * qcow_io_start_here() - as qcow_io_start(), but all steps are done at once
+ * @io: as for qcow_io_start()
+ * @step: as for qcow_io_start()
+ *
+ * Context: as that of a worker of the device. May sleep.
+ */
+void qcow_io_start_here(struct qcow_io *io, int (*step)(struct qcow_io *io))
+{
+	int err;
+
+	io_begin(io, step);
+	for (;;) {
+		err = io_steps(io);
+		if (err != -EAGAIN)
+			break;
+		usleep_range(IO_RETRY_DELAY, 2 * IO_RETRY_DELAY);
+	}
+	io_steps_end(io, err);
+}
+
+static void io_wake(struct qcow_io *io)
+{
+	complete(io->waiter);
+}
+
+/**
+ * qcow_io_sync() - carry an I/O out and wait for its end
+ * @io: as for qcow_io_start(); done and waiter are set here
+ * @start: starts it
+ *
+ * Context: may sleep. Not in a worker that the I/O waits for.
+ *
+ * Return: 0 or a negative errno.
+ */
+int qcow_io_sync(struct qcow_io *io, void (*start)(struct qcow_io *io))
+{
+	DECLARE_COMPLETION_ONSTACK(waiter);
+
+	io->waiter = &waiter;
+	io->end_io = io_wake;
+	start(io);
+	wait_for_completion(&waiter);
+	return io->error;
+}
+
+/* --- Set-up --- */
 
 /**
  * qcow_subreq_create_pool() - make the pool that an I/O's parts come from

@@ -9,13 +9,14 @@
 /* Parts that I/O can always have, so that it goes on when memory is short. */
 #define QCOW_SUBREQ_RESERVED 64
 
-void qcow_subreq_io_begin(struct qcow_io *io);
-void qcow_subreq_io_put(struct qcow_io *io);
-void qcow_subreq_io_fail(struct qcow_io *io, int err);
-struct qcow_subreq *qcow_subreq_get(struct qcow_io *io);
-void qcow_subreq_prepare(struct qcow_subreq *subreq, const struct qcow_io *io,
-			 const struct qcow_extent *ext);
-void qcow_subreq_start(struct qcow_subreq *subreq, bool nowait);
+void qcow_io_start(struct qcow_io *io, int (*step)(struct qcow_io *io));
+void qcow_io_start_in_worker(struct qcow_io *io, int (*step)(struct qcow_io *io));
+void qcow_io_start_here(struct qcow_io *io, int (*step)(struct qcow_io *io));
+int __must_check qcow_io_sync(struct qcow_io *io,
+			      void (*start)(struct qcow_io *io));
+
+int __must_check qcow_io_transfer(struct qcow_io *io,
+				  const struct qcow_extent *ext);
 int __must_check qcow_subreq_write_sync(struct qcow_image *img, struct qcow_file_req *req,
 					u64 guest_offset);
 mempool_t *qcow_subreq_create_pool(void);

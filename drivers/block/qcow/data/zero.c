@@ -7,21 +7,17 @@
  * Where an entry cannot say so (version 2 over a backing file) nothing is
  * discarded, and zeros are written.
  */
-#include <linux/completion.h>
 #include <linux/mm.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "data/subreq.h"
 #include "data/write.h"
 #include "data/zero.h"
 #include "file/space.h"
-#include "meta/bitmap.h"
 #include "meta/flush.h"
 #include "meta/image.h"
 #include "meta/l2.h"
 #include "meta/map.h"
-#include "meta/writeback.h"
 
 /* Clusters whose entries are changed before others may have a turn. */
 #define ZERO_STEP_CLUSTERS	1024
@@ -266,83 +262,50 @@ static s64 zero_raw(const struct qcow_io *io, u64 guest_offset, u64 len)
 
 /* --- The I/O --- */
 
-static int zero_all(struct qcow_io *io)
+/* One step. A disk of an odd size ends before its last sector does. */
+static int zero_step(struct qcow_io *io)
 {
-	u64 guest_offset, len, left;
+	struct qcow_image *img = io->image;
+	u64 guest_offset = io->guest_offset + io->next;
+	u64 len = io->len - io->next;
 	s64 n;
 
-	while (io->next < io->len) {
-		guest_offset = io->guest_offset + io->next;
-		len = io->len - io->next;
-		/* A disk of an odd size ends before its last sector does. */
-		left = io->image->size - guest_offset;
-		if (io->image->alloc) {
-			qcow_flush_throttle(io->image->alloc);
-			n = zero_some(io, guest_offset, min(len, left));
-		} else {
-			n = zero_raw(io, guest_offset, len);
-		}
-		if (n < 0)
-			return n;
-		io->next += min_t(u64, n, len);
-		cond_resched();
+	if (!img->alloc) {
+		n = zero_raw(io, guest_offset, len);
+	} else {
+		/* The worker has done so before the first step. */
+		if (io->next)
+			qcow_flush_throttle(img->alloc);
+		n = zero_some(io, guest_offset, min(len, img->size - guest_offset));
 	}
+	if (n < 0)
+		return n;
+	io->next += min_t(u64, n, len);
 	return 0;
-}
-
-static void zero_work(struct work_struct *work)
-{
-	struct qcow_io *io = container_of(work, struct qcow_io, work);
-	struct qcow_worker w;
-	int err;
-
-	qcow_worker_begin_for(&w, io->bio);
-	err = zero_all(io);
-	qcow_worker_end_for(&w);
-	if (io->image->alloc)
-		qcow_writeback_soon(io->image->alloc);
-	if (err)
-		qcow_subreq_io_fail(io, err);
-	qcow_subreq_io_put(io);
 }
 
 /**
  * qcow_zero() - make a piece of a disk zeros, or discard it
  * @io: image, bio, op, pos, len and done are set
  *
- * Does not sleep; io->end_io() is called once, in any context.
+ * A worker does it. @io->end_io() is called once, in any context.
+ *
+ * Context: any.
  */
 void qcow_zero(struct qcow_io *io)
 {
-	qcow_subreq_io_begin(io);
-	qcow_bitmap_mark(io->image, io->guest_offset, io->len);
-	io->slow = true;
-	INIT_WORK(&io->work, zero_work);
-	queue_work(io->image->ctx->write_wq, &io->work);
-}
-
-static void zero_sync_done(struct qcow_io *io)
-{
-	complete(io->waiter);
+	qcow_io_start_in_worker(io, zero_step);
 }
 
 /**
  * qcow_zero_sync() - as qcow_zero(), and wait for it
  * @io: as for qcow_zero(); done and waiter are set here
  *
- * Not in a worker of the device's write_wq.
- *
- * Context: may sleep.
+ * Context: may sleep. Not in a worker of the device's write_wq.
  *
  * Return: 0 or a negative errno.
  */
 int qcow_zero_sync(struct qcow_io *io)
 {
-	DECLARE_COMPLETION_ONSTACK(waiter);
-
-	io->waiter = &waiter;
-	io->end_io = zero_sync_done;
-	qcow_zero(io);
-	wait_for_completion(&waiter);
-	return io->error;
+	return qcow_io_sync(io, qcow_zero);
 }

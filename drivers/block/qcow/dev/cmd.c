@@ -101,10 +101,19 @@ static void cmd_count(struct qcow_cmd *cmd, struct request *rq, int err)
 
 static void cmd_start_in_worker(struct qcow_io *io)
 {
-	if (io->op == QCOW_OP_WRITE)
-		qcow_write_in_worker(io);
-	else
+	switch (io->op) {
+	case QCOW_OP_READ:
 		qcow_read_in_worker(io);
+		break;
+	case QCOW_OP_WRITE:
+		qcow_write_in_worker(io);
+		break;
+	case QCOW_OP_ZERO:
+	case QCOW_OP_UNMAP:
+	case QCOW_OP_DISCARD:
+		qcow_zero(io);
+		break;
+	}
 }
 
 static void cmd_start_next_bio(struct qcow_cmd *cmd, struct request *rq)
@@ -179,10 +188,8 @@ static void cmd_again(struct qcow_cmd *cmd, struct request *rq)
 {
 	if (cmd->by_bio)
 		cmd_start_next_bio(cmd, rq);
-	else if (cmd->io.op == QCOW_OP_WRITE)
-		qcow_write_in_worker(&cmd->io);
 	else
-		qcow_zero(&cmd->io);
+		cmd_start_in_worker(&cmd->io);
 }
 
 /* Whether to try again: clusters that were durably released before may become free. */

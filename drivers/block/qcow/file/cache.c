@@ -484,7 +484,7 @@ static void capture_start(struct qcow_cache *cache, struct capture *c,
 		.end_io = capture_written,
 	};
 	atomic_inc(&w->left);
-	if (qcow_file_io(&c->req, false))
+	if (qcow_file_io(&c->req))
 		writes_put(w);
 }
 

@@ -390,8 +390,9 @@ static int comp_insert(struct qcow_comp *comp, struct dcluster *fresh,
 }
 
 /* As qcow_comp_read(), for a cluster that was not known. */
-static int comp_start(struct qcow_comp *comp, struct qcow_subreq *subreq, bool nowait)
+static int comp_start(struct qcow_comp *comp, struct qcow_subreq *subreq)
 {
+	bool nowait = subreq->req.nowait;
 	gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_NOIO;
 	struct dcluster *fresh = dcluster_alloc(comp, subreq, gfp);
 	int err;
@@ -410,23 +411,22 @@ static int comp_start(struct qcow_comp *comp, struct qcow_subreq *subreq, bool n
 /**
  * qcow_comp_read() - read a part from a compressed cluster
  * @comp: the image's compressed clusters
- * @subreq: what to read: host, csize, in_cluster, and file request's memory, len, end
- * @nowait: the caller must not be made to sleep
+ * @subreq: what to read: host, csize, in_cluster, and file request's memory, len, nowait, end
  *
- * Process context.
+ * Context: a task. May sleep, unless file request.nowait.
  *
  * Return: 0: req.end_io() was or will be called, never with -EAGAIN, but with -EBADMSG if
  * the stored data is damaged; -EAGAIN: it would sleep; -ENOMEM.
  */
-int qcow_comp_read(struct qcow_comp *comp, struct qcow_subreq *subreq, bool nowait)
+int qcow_comp_read(struct qcow_comp *comp, struct qcow_subreq *subreq)
 {
 	int err;
 
 	while (!comp_join(comp, subreq)) {
-		err = comp_start(comp, subreq, nowait);
+		err = comp_start(comp, subreq);
 		if (!err)
 			return 0;
-		if (err == -EAGAIN && !nowait)
+		if (err == -EAGAIN && !subreq->req.nowait)
 			wait_event(comp->room, READ_ONCE(comp->nr_loading) <
 					       COMP_LOADING_MAX);
 		else if (err != -EEXIST)

@@ -31,7 +31,6 @@ struct qcow_comp *qcow_comp_create(struct qcow_file *file,
 				   struct workqueue_struct *wq,
 				   u64 __percpu *decompressed);
 void qcow_comp_destroy(struct qcow_comp *comp);
-int __must_check qcow_comp_read(struct qcow_comp *comp, struct qcow_subreq *subreq,
-				bool nowait);
+int __must_check qcow_comp_read(struct qcow_comp *comp, struct qcow_subreq *subreq);
 
 #endif /* _QCOW_COMP_H */

@@ -88,7 +88,7 @@ int __must_check qcow_file_pread_table(struct qcow_file *f, u64 host_offset, voi
 int __must_check qcow_file_pwrite(struct qcow_file *f, u64 host_offset, void *buf,
 				  size_t len);
 int __must_check qcow_file_sync(struct qcow_file *f);
-int __must_check qcow_file_io(struct qcow_file_req *req, bool nowait);
+int __must_check qcow_file_io(struct qcow_file_req *req);
 int __must_check qcow_file_io_sync(struct qcow_file_req *req);
 
 #endif /* _QCOW_FILE_H */

@@ -223,7 +223,6 @@ static void file_req_run(struct qcow_file_req *req)
 	ssize_t res;
 	int err;
 
-	req->nowait = false;
 	do {
 		res = file_req_start(req, file_req_direct(req));
 		if (res == -EIOCBQUEUED) {
@@ -238,17 +237,18 @@ static void file_req_run(struct qcow_file_req *req)
 /**
  * qcow_file_io() - start or go on with a transfer between a file and memory
  * @req: the transfer; done and buffered zero at the start
- * @nowait: the caller must not be made to sleep
+ *
+ * Context: may sleep, unless @req->nowait.
  *
  * Return: 0: req->end_io() was or will be called; -EAGAIN: it would sleep, call
- * again without @nowait.
+ * again without @req->nowait.
  */
-int qcow_file_io(struct qcow_file_req *req, bool nowait)
+int qcow_file_io(struct qcow_file_req *req)
 {
 	ssize_t res;
 	int err;
 
-	if (!nowait) {
+	if (!req->nowait) {
 		file_req_run(req);
 		return 0;
 	}
@@ -257,7 +257,6 @@ int qcow_file_io(struct qcow_file_req *req, bool nowait)
 	/* What direct I/O cannot address would go through the page cache. */
 	if (req->file->direct && !file_req_direct(req))
 		return -EAGAIN;
-	req->nowait = true;
 	res = file_req_start_nowait(req, req->file->direct);
 	if (likely(res == -EIOCBQUEUED)) {
 		file_req_drop(req);

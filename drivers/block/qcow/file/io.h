@@ -3,6 +3,7 @@
 #define _QCOW_IO_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/bvec.h>
 #include <linux/fs.h>
 #include <linux/mempool.h>
@@ -29,15 +30,15 @@ struct qcow_io;
  * @len: bytes to transfer
  * @bytes_done: bytes transferred so far
  * @write: from memory to the file
- * @nowait: this attempt must not sleep
+ * @nowait: the attempt that is to be made must not sleep
  * @buffered: direct I/O was refused, use the page cache
  * @sync: attempts end before the filesystem returns
  * @users: of the attempt: who started it, and its completion
  * @result: of an attempt that completed later
  * @file_end: &qcow_file.end, before the attempt
  * @end_io: called once for each qcow_file_io() that returned 0, in any context,
- *	also before it returns. -EAGAIN: call qcow_file_io() again where it
- *	may sleep; it goes on where it stopped
+ *	also before it returns. -EAGAIN: clear @nowait and call qcow_file_io()
+ *	again where it may sleep; it goes on where it stopped
  */
 struct qcow_file_req {
 	struct kiocb iocb;
@@ -124,29 +125,36 @@ enum qcow_op {
 	QCOW_OP_DISCARD,
 };
 
+/* Bits of qcow_io.flags. */
+#define QCOW_IO_NOWAIT	BIT(0)	/* this step must not sleep */
+
 /**
  * struct qcow_io - one I/O of a disk
  * @image: the top of the chain; its device's resources are used
+ * @step: serves the next bytes, see qcow_io_start()
+ * @flags: QCOW_IO_*, of the steps that are under way
  * @guest_offset: bytes into the disk
  * @len: bytes
- * @next: bytes of @len for which a part was started
+ * @next: bytes of @len that steps have served
  * @bvec: memory of a read or write, must stay until @end_io
  * @nr_bvec: segments at @bvec
  * @skip: bytes at the start of @bvec that are not part of it
  * @bio: on whose submitter's account workers do it; NULL: on nobody's
- * @pending: parts under way, and one while parts are being started
+ * @pending: sub-requests under way, and one as long as steps remain
  * @error: the first error, negative errno
  * @op: what it does
  * @epoch: from qcow_inflight_begin(), if the image is written
  * @slow: it, or a part that it read from a file, was left to a worker
  * @subreq_used: @subreq is taken
  * @subreq: the first part, so that the common I/O allocates nothing
- * @work: starts the parts where it may sleep
- * @waiter: for @end_io: who waits for it
+ * @work: runs steps that may sleep
+ * @waiter: of qcow_io_sync()
  * @end_io: called once at the end, in any context
  */
 struct qcow_io {
 	struct qcow_image *image;
+	int (*step)(struct qcow_io *io);
+	unsigned int flags;
 	u64 guest_offset;
 	u32 len;
 	u32 next;
