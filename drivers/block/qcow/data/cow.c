@@ -31,6 +31,7 @@
  * @range: the clusters of the disk
  * @taken: clusters of the file were taken for it
  * @cow_buf: what is written in @cow_start and @cow_end, one after the other
+ * @copy: memory of @io for data that is copied up, or NULL
  */
 struct cow {
 	struct qcow_io *io;
@@ -43,6 +44,7 @@ struct cow {
 	struct qcow_range range;
 	bool taken;
 	void *cow_buf;
+	void *copy;
 };
 
 /* Bytes that are given their place at once, surroundings and all. */
@@ -303,6 +305,36 @@ static ssize_t cow_fill(struct cow *p, struct qcow_extent *ext)
 	return err ?: (ssize_t)p->len;
 }
 
+/*
+ * Lock the clusters of a piece, map it, and have @place see to as much of it as one
+ * extent covers. Return: as @place, or a negative errno.
+ */
+static ssize_t placement_run(struct cow *p,
+			     ssize_t (*place)(struct cow *p, struct qcow_extent *ext))
+{
+	struct qcow_image *img = p->io->image;
+	u32 bits = img->layout.cluster_bits;
+	struct qcow_extent ext;
+	ssize_t n;
+
+	p->range.first = p->guest_offset >> bits;
+	p->range.last = (p->guest_offset + p->len - 1) >> bits;
+	qcow_inflight_lock(&img->alloc->inflight, &p->range);
+	n = qcow_map(img, p->guest_offset, p->len, false, &ext);
+	if (!n) {
+		p->len = min_t(u64, p->len, ext.len);
+		p->range.last = (p->guest_offset + p->len - 1) >> bits;
+		n = place(p, &ext);
+	}
+	qcow_inflight_unlock(&img->alloc->inflight, &p->range);
+	return n;
+}
+
+static ssize_t place_data(struct cow *p, struct qcow_extent *ext)
+{
+	return qcow_cow_is_in_place(ext) ? 0 : cow_fill(p, ext);
+}
+
 /**
  * qcow_cow_write() - write to a piece of the disk that is not written in place
  * @io: the write
@@ -318,29 +350,26 @@ static ssize_t cow_fill(struct cow *p, struct qcow_extent *ext)
 ssize_t qcow_cow_write(struct qcow_io *io, u64 guest_offset, u32 len)
 {
 	struct qcow_image *img = io->image;
-	u32 bits = img->layout.cluster_bits;
-	struct cow p = {
-		.io = io,
-		.guest_offset = guest_offset,
-		.range.first = guest_offset >> bits,
-		.range.last = (guest_offset + len - 1) >> bits,
-	};
-	struct qcow_extent ext;
+	struct cow p = { .io = io, .guest_offset = guest_offset, .len = len };
 	ssize_t n;
 
-	qcow_inflight_lock(&img->alloc->inflight, &p.range);
-	n = qcow_map(img, guest_offset, len, false, &ext);
-	if (!n && !qcow_cow_is_in_place(&ext)) {
-		p.len = min_t(u64, len, ext.len);
-		p.range.last = (guest_offset + p.len - 1) >> bits;
-		n = cow_fill(&p, &ext);
-	}
-	qcow_inflight_unlock(&img->alloc->inflight, &p.range);
+	n = placement_run(&p, place_data);
 	if (unlikely(n < 0) && !qcow_release_helps(img->alloc, n))
 		qcow_img_err_ratelimited(
 			img, "write of %u bytes at %#llx of the disk failed: error %zd\n",
 			len, guest_offset, n);
 	return n;
+}
+
+/* What the image has already stays as it is. */
+static ssize_t place_copy(struct cow *p, struct qcow_extent *ext)
+{
+	int err;
+
+	if (ext->type != QCOW_EXTENT_HOLE)
+		return p->len;
+	err = qcow_read_sync(p->io->image, p->io->bio, p->guest_offset, p->copy, p->len);
+	return err ?: cow_fill(p, ext);
 }
 
 /**
@@ -358,28 +387,7 @@ ssize_t qcow_cow_write(struct qcow_io *io, u64 guest_offset, u32 len)
  */
 ssize_t qcow_cow_copy_up(struct qcow_io *io, u64 guest_offset, u32 len, void *buf)
 {
-	struct qcow_image *img = io->image;
-	u32 bits = img->layout.cluster_bits;
-	struct cow p = {
-		.io = io,
-		.guest_offset = guest_offset,
-		.range.first = guest_offset >> bits,
-		.range.last = (guest_offset + len - 1) >> bits,
-	};
-	struct qcow_extent ext;
-	ssize_t n;
+	struct cow p = { .io = io, .guest_offset = guest_offset, .len = len, .copy = buf };
 
-	qcow_inflight_lock(&img->alloc->inflight, &p.range);
-	n = qcow_map(img, guest_offset, len, false, &ext);
-	if (!n)
-		p.len = min_t(u64, len, ext.len);
-	if (!n && ext.type == QCOW_EXTENT_HOLE) {
-		p.range.last = (guest_offset + p.len - 1) >> bits;
-		n = qcow_read_sync(img, io->bio, guest_offset, buf, p.len);
-		n = n ?: cow_fill(&p, &ext);
-	} else if (!n) {
-		n = p.len;
-	}
-	qcow_inflight_unlock(&img->alloc->inflight, &p.range);
-	return n;
+	return placement_run(&p, place_copy);
 }
