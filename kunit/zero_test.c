@@ -165,7 +165,7 @@ static void zero_try(struct kunit *test, const struct zero_case *c)
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "%s", c->name);
 	writer_submit_zero(w, 0, CLUSTER + c->at, c->len, c->op);
 	KUNIT_EXPECT_EQ_MSG(test, writer_wait(w, 0), 0, "%s", c->name);
-	KUNIT_EXPECT_EQ(test, qcow_map(w->img, CLUSTER + c->at, c->len, false, &ext), 0);
+	KUNIT_EXPECT_EQ(test, qcow_map(w->img, CLUSTER + c->at, c->len, 0, &ext), 0);
 	KUNIT_EXPECT_EQ_MSG(test, ext.type, c->type, "%s", c->name);
 	KUNIT_EXPECT_EQ_MSG(test, ext.mapped, c->mapped, "%s", c->name);
 	KUNIT_EXPECT_EQ_MSG(test, writer_read_back(w), 0, "%s", c->name);

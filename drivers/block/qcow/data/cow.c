@@ -271,7 +271,7 @@ static int cow_remap(struct cow *p, struct qcow_extent *ext)
 
 	if (!ext->mapped || ext->copied)
 		return 0;
-	err = qcow_map(img, p->guest_offset, p->len, false, ext);
+	err = qcow_map(img, p->guest_offset, p->len, 0, ext);
 	if (err)
 		return err;
 	p->len = min_t(u64, p->len, ext->len);
@@ -320,7 +320,7 @@ static ssize_t placement_run(struct cow *p,
 	p->range.first = p->guest_offset >> bits;
 	p->range.last = (p->guest_offset + p->len - 1) >> bits;
 	qcow_inflight_lock(&img->alloc->inflight, &p->range);
-	n = qcow_map(img, p->guest_offset, p->len, false, &ext);
+	n = qcow_map(img, p->guest_offset, p->len, 0, &ext);
 	if (!n) {
 		p->len = min_t(u64, p->len, ext.len);
 		p->range.last = (p->guest_offset + p->len - 1) >> bits;

@@ -15,19 +15,18 @@
 /* Map as much as one transfer can serve: neighbours in a file are joined. */
 static int read_map(struct qcow_io *io, struct qcow_extent *ext)
 {
-	bool nowait = io->flags & QCOW_IO_NOWAIT;
 	u64 guest_offset = io->guest_offset + io->next;
 	u64 len = io->len - io->next;
 	struct qcow_extent next;
 	int err;
 
-	err = qcow_image_map(io->image, guest_offset, len, nowait, ext);
+	err = qcow_image_map(io->image, guest_offset, len, io->flags, ext);
 	if (unlikely(err) || ext->type != QCOW_EXTENT_DATA)
 		return err;
 	/* What cannot be mapped further on is met again in its turn. */
 	while (ext->len < len) {
 		err = qcow_image_map(io->image, guest_offset + ext->len, len - ext->len,
-				     nowait, &next);
+				     io->flags, &next);
 		if (err || next.type != QCOW_EXTENT_DATA || next.file != ext->file ||
 		    next.host_offset != ext->host_offset + ext->len)
 			break;

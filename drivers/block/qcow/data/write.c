@@ -53,7 +53,6 @@ static int write_in_place(struct qcow_io *io, const struct qcow_extent *ext)
 /* One step: serve what one extent covers. */
 static int write_step(struct qcow_io *io)
 {
-	bool nowait = io->flags & QCOW_IO_NOWAIT;
 	struct qcow_image *img = io->image;
 	u64 guest_offset = io->guest_offset + io->next;
 	u32 len = io->len - io->next;
@@ -62,12 +61,12 @@ static int write_step(struct qcow_io *io)
 	int err;
 
 	ext.image = img;
-	err = img->ops->map(img, guest_offset, len, nowait, &ext);
+	err = img->ops->map(img, guest_offset, len, io->flags, &ext);
 	if (unlikely(err))
 		return err;
 	if (qcow_cow_is_in_place(&ext))
 		return write_in_place(io, &ext);
-	if (nowait)
+	if (io->flags & QCOW_IO_NOWAIT)
 		return -EAGAIN;
 	n = qcow_cow_write(io, guest_offset, len);
 	if (n < 0)

@@ -123,8 +123,7 @@ static s64 __zero_units(const struct qcow_io *io, u64 guest_offset, u64 len, u64
 	s64 bytes_done;
 	int err;
 
-	err = qcow_map(img, guest_offset, min(len, img->size - guest_offset), false,
-		       &ext);
+	err = qcow_map(img, guest_offset, min(len, img->size - guest_offset), 0, &ext);
 	if (err)
 		return err;
 	*how = zero_decide(io, &ext);
@@ -175,7 +174,7 @@ static bool zero_is_empty(struct qcow_image *img, u64 guest_offset, u64 end)
 	struct qcow_extent ext;
 
 	for (; guest_offset < end; guest_offset += ext.len)
-		if (qcow_map(img, guest_offset, end - guest_offset, false, &ext) ||
+		if (qcow_map(img, guest_offset, end - guest_offset, 0, &ext) ||
 		    (ext.type != QCOW_EXTENT_HOLE && ext.type != QCOW_EXTENT_ZERO))
 			return false;
 	return true;

@@ -73,26 +73,39 @@ static u32 file_dio_align(struct qcow_file *f, bool asked)
 /**
  * qcow_file_begin_write() - keep freezes of the file's filesystem off
  * @f: the file
- * @nowait: fail instead of waiting for the end of a freeze
  *
  * Freezes stay off until qcow_file_end_write(), which another task may call, in any
  * context, once the filesystem has completed the write.
  *
- * Context: may sleep, unless @nowait.
- *
- * Return: whether the write may begin.
+ * Context: may sleep, until a freeze is over.
  */
-bool qcow_file_begin_write(const struct qcow_file *f, bool nowait)
+void qcow_file_begin_write(const struct qcow_file *f)
+{
+	struct super_block *sb = f->file->f_mapping->host->i_sb;
+
+	if (!qcow_file_regular(f))
+		return;
+	sb_start_write(sb);
+	/* For lockdep: another task may end the write. */
+	__sb_writers_release(sb, SB_FREEZE_WRITE);
+}
+
+/**
+ * qcow_file_try_begin_write() - as qcow_file_begin_write(), without sleeping
+ * @f: the file
+ *
+ * Context: any.
+ *
+ * Return: whether the write may begin; false: a freeze is on its way.
+ */
+bool qcow_file_try_begin_write(const struct qcow_file *f)
 {
 	struct super_block *sb = f->file->f_mapping->host->i_sb;
 
 	if (!qcow_file_regular(f))
 		return true;
-	if (!nowait)
-		sb_start_write(sb);
-	else if (!sb_start_write_trylock(sb))
+	if (!sb_start_write_trylock(sb))
 		return false;
-	/* For lockdep: another task may release it. */
 	__sb_writers_release(sb, SB_FREEZE_WRITE);
 	return true;
 }
@@ -128,8 +141,7 @@ static ssize_t file_sync_iter(struct qcow_file *f, u64 host_offset, struct iov_i
 	if (!write)
 		return f->file->f_op->read_iter(&iocb, iter);
 	iocb.ki_flags |= IOCB_WRITE;
-	if (!qcow_file_begin_write(f, false))
-		return -EAGAIN;
+	qcow_file_begin_write(f);
 	res = f->file->f_op->write_iter(&iocb, iter);
 	qcow_file_end_write(f);
 	return res;

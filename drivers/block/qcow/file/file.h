@@ -69,7 +69,8 @@ int __must_check qcow_file_open(struct qcow_file *f, struct file *file,
 u64 qcow_file_size(const struct qcow_file *f);
 bool qcow_file_regular(const struct qcow_file *f);
 bool qcow_file_writable(const struct file *file);
-bool __must_check qcow_file_begin_write(const struct qcow_file *f, bool nowait);
+void qcow_file_begin_write(const struct qcow_file *f);
+bool __must_check qcow_file_try_begin_write(const struct qcow_file *f);
 void qcow_file_end_write(const struct qcow_file *f);
 void qcow_file_be_strict(struct qcow_file *f);
 void qcow_file_use_cache(struct qcow_file *f);

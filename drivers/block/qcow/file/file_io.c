@@ -104,7 +104,9 @@ static ssize_t file_req_write(struct qcow_file_req *req, struct iov_iter *iter)
 	ssize_t res;
 
 	req->iocb.ki_flags |= IOCB_WRITE;
-	if (!qcow_file_begin_write(f, req->nowait))
+	if (!req->nowait)
+		qcow_file_begin_write(f);
+	else if (!qcow_file_try_begin_write(f))
 		return -EAGAIN;
 	res = f->file->f_op->write_iter(&req->iocb, iter);
 	if (res != -EIOCBQUEUED)

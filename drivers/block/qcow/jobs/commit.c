@@ -340,7 +340,7 @@ static s64 copy_extent(struct copy *c, u64 guest_offset, u64 len)
 	int err;
 
 	epoch = qcow_inflight_begin(f);
-	err = qcow_map(img, guest_offset, len, false, &ext);
+	err = qcow_map(img, guest_offset, len, 0, &ext);
 	qcow_inflight_end(f, epoch);
 	if (err)
 		return err;

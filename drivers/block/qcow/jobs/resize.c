@@ -49,7 +49,7 @@ static s64 drop_some(struct qcow_image *img, u64 guest_offset, u64 len)
 	int err;
 
 	qcow_inflight_lock(&img->alloc->inflight, &range);
-	err = qcow_map(img, guest_offset, len, false, &ext);
+	err = qcow_map(img, guest_offset, len, 0, &ext);
 	if (!err) {
 		len = min(len, round_to_cluster(img, ext.len));
 		if (ext.type != QCOW_EXTENT_HOLE || ext.mapped) {

@@ -64,14 +64,14 @@ static s64 stream_extent(struct stream *s, u64 guest_offset, u64 len)
 	struct qcow_extent ext;
 	int err;
 
-	err = qcow_map(img, guest_offset, len, false, &ext);
+	err = qcow_map(img, guest_offset, len, 0, &ext);
 	if (err)
 		return err;
 	len = min(len, ext.len);
 	if (ext.type != QCOW_EXTENT_HOLE || guest_offset >= img->backing->size)
 		return len;
 	err = qcow_image_map(img->backing, guest_offset,
-			     min(len, img->backing->size - guest_offset), false, &ext);
+			     min(len, img->backing->size - guest_offset), 0, &ext);
 	if (err)
 		return err;
 	/* A hole in all images reads as zeros. */

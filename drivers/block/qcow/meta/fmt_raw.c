@@ -65,7 +65,7 @@ static int raw_finish(struct qcow_image *img)
 	return img->file.file->f_mode & FMODE_WRITE ? qcow_raw_sync(img) : 0;
 }
 
-static int raw_map(struct qcow_image *img, u64 guest_offset, u64 len, bool nowait,
+static int raw_map(struct qcow_image *img, u64 guest_offset, u64 len, unsigned int flags,
 		   struct qcow_extent *ext)
 {
 	ext->type = QCOW_EXTENT_DATA;

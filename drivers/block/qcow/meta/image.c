@@ -461,13 +461,13 @@ bool qcow_image_chain_damaged(const struct qcow_image *img)
  * @img: the top of the chain
  * @guest_offset: bytes into the disk
  * @len: bytes wanted, at least 1
- * @nowait: the caller must not be made to sleep
+ * @flags: QCOW_IO_NOWAIT: nothing is read, so it does not sleep
  * @ext: the result for 1 to @len bytes from @guest_offset on, never a hole
  *
- * Return: 0; -EAGAIN: it would sleep and @nowait; -EIO: damaged or not
+ * Return: 0; -EAGAIN: it would sleep and QCOW_IO_NOWAIT; -EIO: damaged or not
  * readable, and reported; -ENOMEM.
  */
-int qcow_image_map(struct qcow_image *img, u64 guest_offset, u64 len, bool nowait,
+int qcow_image_map(struct qcow_image *img, u64 guest_offset, u64 len, unsigned int flags,
 		   struct qcow_extent *ext)
 {
 	u64 size = img->size;
@@ -479,7 +479,7 @@ int qcow_image_map(struct qcow_image *img, u64 guest_offset, u64 len, bool nowai
 		if (guest_offset >= size)
 			break;
 		err = img->ops->map(img, guest_offset, min(len, size - guest_offset),
-				    nowait, ext);
+				    flags, ext);
 		if (err || ext->type != QCOW_EXTENT_HOLE)
 			return err;
 		len = ext->len;
@@ -517,7 +517,7 @@ bool qcow_image_reads_zero(struct qcow_image *img, u64 guest_offset, u64 len)
 	struct qcow_extent ext;
 
 	for (; len; guest_offset += ext.len, len -= ext.len) {
-		if (qcow_image_map(img, guest_offset, len, false, &ext))
+		if (qcow_image_map(img, guest_offset, len, 0, &ext))
 			return false;
 		if (ext.type != QCOW_EXTENT_ZERO && !extent_is_hole(&ext))
 			return false;

@@ -35,7 +35,7 @@ struct qcow_image *qcow_image_swap_backing(struct qcow_image *img,
 u32 qcow_image_format(const struct qcow_image *img);
 bool qcow_image_chain_damaged(const struct qcow_image *img);
 int __must_check qcow_image_map(struct qcow_image *img, u64 guest_offset, u64 len,
-				bool nowait, struct qcow_extent *ext);
+				unsigned int flags, struct qcow_extent *ext);
 bool qcow_image_reads_zero(struct qcow_image *img, u64 guest_offset, u64 len);
 
 #endif /* _QCOW_IMAGE_H */

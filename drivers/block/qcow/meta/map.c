@@ -132,7 +132,7 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 }
 
 /* Map with a slice that is in memory, or read it first. */
-static int map_l2(struct qcow_image *img, u64 l2_offset, bool nowait,
+static int map_l2(struct qcow_image *img, u64 l2_offset, unsigned int flags,
 		  const struct map_range *want, struct qcow_extent *ext)
 {
 	const struct qcow_layout *lay = &img->layout;
@@ -153,7 +153,7 @@ static int map_l2(struct qcow_image *img, u64 l2_offset, bool nowait,
 		this_cpu_inc(img->stats->hits);
 		return err;
 	}
-	if (nowait)
+	if (flags & QCOW_IO_NOWAIT)
 		return -EAGAIN;
 
 	this_cpu_inc(img->stats->misses);
@@ -170,13 +170,13 @@ static int map_l2(struct qcow_image *img, u64 l2_offset, bool nowait,
  * @img: the image
  * @guest_offset: guest offset, below the disk's size
  * @len: bytes, at least 1, not beyond the disk's size
- * @nowait: the caller must not sleep
+ * @flags: QCOW_IO_NOWAIT: the caller must not sleep
  * @ext: the result, for 1 to @len bytes from @guest_offset on; @ext->image is not set
  *
- * Return: 0; -EAGAIN: @nowait, and the table is not in memory; -EIO: the table is
+ * Return: 0; -EAGAIN: QCOW_IO_NOWAIT, and the table is not in memory; -EIO: the table is
  * damaged or unreadable, which is reported; -ENOMEM.
  */
-int qcow_map(struct qcow_image *img, u64 guest_offset, u64 len, bool nowait,
+int qcow_map(struct qcow_image *img, u64 guest_offset, u64 len, unsigned int flags,
 	     struct qcow_extent *ext)
 {
 	u32 l1_shift = qcow_layout_l1_shift(&img->layout);
@@ -201,7 +201,7 @@ int qcow_map(struct qcow_image *img, u64 guest_offset, u64 len, bool nowait,
 		return -EIO;
 	}
 	if (l2_offset) {
-		err = map_l2(img, l2_offset, nowait, &want, ext);
+		err = map_l2(img, l2_offset, flags, &want, ext);
 		if (!err)
 			ext->copied &= qcow_entry_l1_own(&img->layout, l1_entry);
 		return err;

@@ -4,7 +4,7 @@
 
 #include "meta/qcow.h"
 
-int __must_check qcow_map(struct qcow_image *img, u64 guest_offset, u64 len, bool nowait,
-			  struct qcow_extent *ext);
+int __must_check qcow_map(struct qcow_image *img, u64 guest_offset, u64 len,
+			  unsigned int flags, struct qcow_extent *ext);
 
 #endif /* _QCOW_MAP_H */

@@ -144,7 +144,7 @@ struct qcow_format_ops {
 	int (*start)(struct qcow_image *img, struct qcow_msg *msg);
 	int (*finish)(struct qcow_image *img);
 	void (*close)(struct qcow_image *img);
-	int (*map)(struct qcow_image *img, u64 guest_offset, u64 len, bool nowait,
+	int (*map)(struct qcow_image *img, u64 guest_offset, u64 len, unsigned int flags,
 		   struct qcow_extent *ext);
 };
 
