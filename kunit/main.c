@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The test module: sets the driver's layers up as its own main.c does, up to
- * the data path. The suites run when the module is live.
+ * The test module: sets up the driver's floors below dev/. The suites run when the
+ * module is live.
  */
 #include <linux/glob.h>
+#include <linux/kernel.h>
 #include <linux/module.h>
 
-#include "data/subreq.h"
-#include "data/read.h"
-#include "file/cache.h"
-#include "file/space.h"
+#include "dev/init.h"
 
 #include "codec.h"
 #include "memfile.h"
@@ -32,19 +30,6 @@ struct workqueue_struct *qtest_comp_wq;
 struct workqueue_struct *qtest_write_wq;
 struct workqueue_struct *qtest_flush_wq;
 
-static int __init make_queues(void)
-{
-	qtest_wq = alloc_workqueue("qcow_kunit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	qtest_comp_wq = alloc_workqueue("qcow_kunit_comp",
-					WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	qtest_write_wq = alloc_workqueue("qcow_kunit_write",
-					 WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	qtest_flush_wq =
-		alloc_workqueue("qcow_kunit_commit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return qtest_wq && qtest_comp_wq && qtest_write_wq && qtest_flush_wq ? 0 :
-									       -ENOMEM;
-}
-
 static void destroy_queues(void)
 {
 	if (qtest_flush_wq)
@@ -56,6 +41,28 @@ static void destroy_queues(void)
 	if (qtest_wq)
 		destroy_workqueue(qtest_wq);
 }
+
+static int make_queues(void)
+{
+	qtest_wq = alloc_workqueue("qcow_kunit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	qtest_comp_wq = alloc_workqueue("qcow_kunit_comp",
+					WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	qtest_write_wq = alloc_workqueue("qcow_kunit_write",
+					 WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	qtest_flush_wq =
+		alloc_workqueue("qcow_kunit_commit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (qtest_wq && qtest_comp_wq && qtest_write_wq && qtest_flush_wq)
+		return 0;
+	destroy_queues();
+	return -ENOMEM;
+}
+
+static const struct qcow_init table[] = {
+	{ make_queues, destroy_queues },
+	{ qcow_floors_init, qcow_floors_exit },
+	{ memfile_init, memfile_exit },
+	{ codec_init, codec_exit },
+};
 
 /* KUnit runs the suites in this array once the module is live. */
 static void __init select_suites(struct module *mod)
@@ -70,49 +77,13 @@ static void __init select_suites(struct module *mod)
 
 static int __init qtest_init(void)
 {
-	int err = make_queues();
-
 	select_suites(THIS_MODULE);
-	if (err)
-		goto queues;
-	err = qcow_cache_init();
-	if (err)
-		goto queues;
-	err = qcow_space_init();
-	if (err)
-		goto cache;
-	err = qcow_subreq_init();
-	if (err)
-		goto space;
-	err = memfile_init();
-	if (err)
-		goto part;
-	err = codec_init();
-	if (err)
-		goto memfile;
-	return 0;
-
-memfile:
-	memfile_exit();
-part:
-	qcow_subreq_exit();
-space:
-	qcow_space_exit();
-cache:
-	qcow_cache_exit();
-queues:
-	destroy_queues();
-	return err;
+	return qcow_init_all(table, ARRAY_SIZE(table));
 }
 
 static void __exit qtest_exit(void)
 {
-	codec_exit();
-	memfile_exit();
-	qcow_subreq_exit();
-	qcow_space_exit();
-	qcow_cache_exit();
-	destroy_queues();
+	qcow_exit_all(table, ARRAY_SIZE(table));
 }
 
 module_init(qtest_init);

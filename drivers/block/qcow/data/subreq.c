@@ -275,12 +275,13 @@ static bool io_changes_disk(const struct qcow_io *io)
 	return io->op != QCOW_OP_READ;
 }
 
-static void io_begin(struct qcow_io *io, int (*step)(struct qcow_io *io))
+static void io_begin(struct qcow_io *io, int (*step)(struct qcow_io *io),
+		     unsigned int flags)
 {
 	struct qcow_image *img = io->image;
 
 	io->step = step;
-	io->flags = 0;
+	io->flags = flags;
 	io->next = 0;
 	io->error = 0;
 	io->slow = false;
@@ -378,8 +379,7 @@ void qcow_io_start(struct qcow_io *io, int (*step)(struct qcow_io *io))
 {
 	int err;
 
-	io_begin(io, step);
-	io->flags = QCOW_IO_NOWAIT;
+	io_begin(io, step, QCOW_IO_NOWAIT);
 	err = io_steps(io);
 	if (unlikely(err == -EAGAIN))
 		io_defer(io);
@@ -396,7 +396,7 @@ void qcow_io_start(struct qcow_io *io, int (*step)(struct qcow_io *io))
  */
 void qcow_io_start_in_worker(struct qcow_io *io, int (*step)(struct qcow_io *io))
 {
-	io_begin(io, step);
+	io_begin(io, step, 0);
 	io_defer(io);
 }
 
@@ -411,7 +411,7 @@ void qcow_io_start_here(struct qcow_io *io, int (*step)(struct qcow_io *io))
 {
 	int err;
 
-	io_begin(io, step);
+	io_begin(io, step, 0);
 	for (;;) {
 		err = io_steps(io);
 		if (err != -EAGAIN)
