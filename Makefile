@@ -2,6 +2,7 @@
 #
 # make              the module for KDIR, and the tools
 # make install      both, with the udev rules and the list of modules to load
+# make deb          Debian packages of both, in the folder packages
 # make test         all tests; make demo, bench, check: see README
 KDIR ?= /lib/modules/$(shell uname -r)/build
 DESTDIR ?=
@@ -18,7 +19,11 @@ install: module tools
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=extra modules_install
 	$(MAKE) -C userspace install DESTDIR=$(DESTDIR)
 
+deb:
+	debian/build.sh packages
+
 clean:
+	rm -rf packages
 	$(MAKE) -C userspace clean
 	$(if $(wildcard $(KDIR)),$(MAKE) -C $(KDIR) M=$(CURDIR) clean)
 
@@ -48,4 +53,4 @@ bench:
 check:
 	tests/check/run.sh
 
-.PHONY: all module tools install clean demo test kunit fuzz vmtest torture bench check
+.PHONY: all module tools install deb clean demo test kunit fuzz vmtest torture bench check

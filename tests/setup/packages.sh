@@ -20,6 +20,8 @@ packages=(
 	attr btrfs-progs busybox-static cpio cryptsetup-bin dmsetup dosfstools
 	e2fsprogs fdisk fio gdisk jq keyutils mmdebstrap parted python3
 	python3-zstandard qemu-system-x86 qemu-utils udev util-linux xfsprogs
+	# Debian packages
+	debhelper dh-dkms dkms dpkg-dev lintian
 )
 
 # Prints the installed ones of the named packages. dpkg-query complains of

@@ -1,0 +1,131 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh: builds the Debian packages, looks at them, and has DKMS build the module out of
+# one of them. Nothing is installed on this machine. Ends in
+# "package: N passed, N failed".
+set -euo pipefail
+. "$(dirname "$0")/../lib/common.sh"
+
+# The kernel that DKMS builds the module for
+KERNEL=6.1
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0
+failed=0
+
+# try NAME COMMAND...: the command succeeds, and prints nothing.
+try() {
+	local name=$1 out code=0
+
+	shift
+	out=$("$@" 2>&1) || code=$?
+	if [ $code -eq 0 ] && [ -z "$out" ]; then
+		passed=$((passed + 1))
+		return
+	fi
+	failed=$((failed + 1))
+	printf 'package: %s: exit code %d\n%s\n' "$name" $code "$out" | head -40
+}
+
+# build FOLDER: the packages, built from a copy of the source in another place
+build() {
+	local copy=$work/source-$1
+
+	mkdir "$copy"
+	(cd "$QCOW_TOP" && git ls-files -co --exclude-standard |
+		tar --create --files-from -) | tar --extract --directory "$copy"
+	"$copy/debian/build.sh" "$work/$1" > "$work/$1.log" 2>&1 || {
+		tail -n 20 "$work/$1.log"
+		return 1
+	}
+}
+
+# Other folder, umask, time zone, language
+build_again() {
+	umask 027
+	export TZ=Pacific/Kiritimati LC_ALL=C.UTF-8
+	build second
+}
+
+same_bytes() {
+	local file
+
+	for file in "$work"/first/*.deb; do
+		cmp "$file" "$work/second/${file##*/}"
+	done
+}
+
+lint() {
+	lintian --allow-root --fail-on error,warning\
+		"$work"/first/*.changes
+}
+
+# The tools' package has the files that "make install" installs, and documents.
+same_files() {
+	make -s -C "$QCOW_TOP/userspace" install DESTDIR="$work/installed"
+	dpkg -x "$work"/first/qcow-utils_*.deb "$work/utils"
+	rm -r "$work/utils/usr/share/doc"
+	gunzip "$work"/utils/usr/share/man/*/*.gz
+	diff <(cd "$work/installed" && find . -type f | sort) \
+		<(cd "$work/utils" && find . -type f | sort)
+}
+
+same_version() {
+	local version
+
+	version=$(dpkg-parsechangelog -l "$QCOW_TOP/debian/changelog" -S Version)
+	grep -qx "VERSION ?= $version" "$QCOW_TOP/userspace/Makefile" ||
+		echo "debian/changelog has version $version, and userspace/Makefile another one"
+	[ "$("$work/utils/usr/sbin/qcowctl" --version)" = "qcowctl $version" ] ||
+		echo "qcowctl tells another version than $version"
+}
+
+# Kernels for which DKMS builds the module, and those that it leaves alone
+kernels() {
+	local BUILD_EXCLUSIVE_KERNEL kernel
+
+	BUILD_EXCLUSIVE_KERNEL=$(sed -n 's/^BUILD_EXCLUSIVE_KERNEL="\(.*\)"$/\1/p' \
+		"$work"/dkms/usr/src/qcow-*/dkms.conf)
+	for kernel in 6.1.0-57-amd64 6.1.0 6.12.117+deb13-amd64 7.3.4+deb13-amd64 7.0-rc1; do
+		[[ $kernel =~ $BUILD_EXCLUSIVE_KERNEL ]] || echo "not for $kernel"
+	done
+	for kernel in 5.10.0-30-amd64 6.0.12 4.19.0; do
+		[[ ! $kernel =~ $BUILD_EXCLUSIVE_KERNEL ]] || echo "for $kernel"
+	done
+}
+
+# In a mount namespace whose /var/lib/dkms is empty: DKMS makes its key there, too.
+# shellcheck disable=SC2016
+dkms_builds() {
+	local source module
+
+	kernel_info $KERNEL
+	mkdir "$work/var"
+	source=$(cd "$work"/dkms/usr/src/qcow-* && pwd)
+	mkdir -p /var/lib/dkms
+	unshare --mount sh -ec 'mount --bind "$1" /var/lib/dkms; shift; exec "$@"' sh \
+		"$work/var" dkms --sourcetree "$work/dkms/usr/src" --kernelsourcedir "$BUILD" \
+		build "qcow/${source##*-}" -k "$KVER" > "$work/dkms.log" 2>&1 || {
+		tail -n 20 "$work/dkms.log"
+		return 1
+	}
+	! grep -i 'bad exit' "$work/dkms.log" || return
+	module=$(find "$work/var" -name 'qcow.ko*')
+	[[ $(modinfo -F vermagic "$module") == "$KVER "* ]] || echo "no module for $KVER"
+}
+
+try build build first
+try build-again build_again
+if [ $failed -eq 0 ]; then
+	dpkg -x "$work"/first/qcow-dkms_*.deb "$work/dkms"
+	try same-bytes same_bytes
+	try lintian lint
+	try same-files same_files
+	try same-version same_version
+	try kernels kernels
+	try dkms dkms_builds
+fi
+echo "package: $passed passed, $failed failed"
+[ $failed -eq 0 ]
