@@ -33,15 +33,21 @@
 
 /* --- Attach --- */
 
-static u32 ctl_sector_size(const struct qcow_ioc_attach *arg)
+/* Put defaults in place of 0. */
+static void ctl_set_defaults(struct qcow_ioc_attach *arg)
 {
-	return arg->sector_size ?: QCOW_SECTOR_SIZE_MIN;
+	if (!arg->sector_size)
+		arg->sector_size = QCOW_SECTOR_SIZE_MIN;
+	if (!arg->cache_size)
+		arg->cache_size = QCOW_CACHE_SIZE_DEFAULT;
 }
 
 /* Check the device's sector size, and its window, which consists of whole sectors. */
-static int ctl_check_window(const struct qcow_ioc_attach *arg, u32 sector_size,
+static int ctl_check_window(const struct qcow_ioc_attach *arg,
 			    struct qcow_msg *msg)
 {
+	u32 sector_size = arg->sector_size;
+
 	if (sector_size < QCOW_SECTOR_SIZE_MIN ||
 	    sector_size > QCOW_SECTOR_SIZE_MAX || !is_power_of_2(sector_size))
 		return qcow_fail(msg, -EINVAL, "a sector has a power of two of bytes, from %u to %u, not %u",
@@ -81,11 +87,11 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 		return -EINVAL;
 	if (arg->snapshot && !(flags & QCOW_ATTACH_RO))
 		return qcow_fail(msg, -EINVAL, "a snapshot can only be attached read-only");
-	if (arg->cache_size && (arg->cache_size < QCOW_CACHE_SIZE_MIN ||
-				arg->cache_size > CTL_CACHE_SIZE_MAX))
+	if (arg->cache_size < QCOW_CACHE_SIZE_MIN ||
+	    arg->cache_size > CTL_CACHE_SIZE_MAX)
 		return qcow_fail(msg, -EINVAL, "cache size is out of range (%u bytes or more)",
 				 QCOW_CACHE_SIZE_MIN);
-	return ctl_check_window(arg, ctl_sector_size(arg), msg);
+	return ctl_check_window(arg, msg);
 }
 
 static int ctl_get_source(struct qcow_source *src,
@@ -188,14 +194,8 @@ static int ctl_do_attach(struct qcow_ioc_attach *arg,
 {
 	char *snapshot = ctl_get_snapshot(arg->snapshot, arg->snapshot_len);
 	struct qcow_attach attach = {
-		.nr_sources = arg->nr_images,
-		.flags = arg->flags,
-		.index = arg->index,
+		.options = arg,
 		.snapshot = snapshot,
-		.offset = arg->offset,
-		.size_limit = arg->size_limit,
-		.sector_size = ctl_sector_size(arg),
-		.cache_bytes = arg->cache_size ?: QCOW_CACHE_SIZE_DEFAULT,
 		.owner = arg->flags & QCOW_ATTACH_HIDDEN ? file : NULL,
 	};
 	int ret;
@@ -218,6 +218,7 @@ static long ctl_attach(const struct file *file, void __user *argp)
 	ret = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_ATTACH_SIZE_V1, argp);
 	if (ret)
 		return ret;
+	ctl_set_defaults(&arg);
 	ret = ctl_check_attach(&arg, &msg);
 	if (!ret)
 		ret = ctl_do_attach(&arg, file, &msg, &failed);

@@ -17,6 +17,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/qcow.h>
@@ -30,8 +31,8 @@
 #include "meta/flush.h"
 
 #define DEVICE_QUEUE_DEPTH	128
-#define DEVICE_MAX_SECTORS	8192 /* 4 MiB */
-#define DEVICE_MAX_ZERO_SECTORS	BIT(21) /* 1 GiB */
+#define DEVICE_MAX_SECTORS	(SZ_4M >> SECTOR_SHIFT)
+#define DEVICE_MAX_ZERO_SECTORS	(SZ_1G >> SECTOR_SHIFT)
 
 /* Time that a detach waits for the files below. */
 #define DEVICE_DETACH_JIFFIES	(10 * HZ)
@@ -296,18 +297,18 @@ struct qcow_params qcow_device_params(const struct qcow_device *dev)
 		.comp_wq = dev->target.comp_wq,
 		.flush_wq = dev->target.flush_wq,
 		.stats = dev->target.stats,
-		.cache_bytes = dev->cache_bytes,
-		.untrusted = dev->flags & QCOW_ATTACH_UNTRUSTED,
-		.salvage = dev->flags & QCOW_ATTACH_SALVAGE,
+		.cache_bytes = dev->options.cache_size,
+		.untrusted = dev->options.flags & QCOW_ATTACH_UNTRUSTED,
+		.salvage = dev->options.flags & QCOW_ATTACH_SALVAGE,
 		.snapshot = dev->snapshot,
 		.ending = &dev->ending,
-		.writable = !(dev->flags & QCOW_ATTACH_RO),
+		.writable = !(dev->options.flags & QCOW_ATTACH_RO),
 		.direct = QCOW_DIRECT_AUTO,
 	};
 
-	if (dev->flags & QCOW_ATTACH_DIRECT)
+	if (dev->options.flags & QCOW_ATTACH_DIRECT)
 		params.direct = QCOW_DIRECT_ON;
-	else if (dev->flags & QCOW_ATTACH_BUFFERED)
+	else if (dev->options.flags & QCOW_ATTACH_BUFFERED)
 		params.direct = QCOW_DIRECT_OFF;
 	return params;
 }
@@ -316,22 +317,23 @@ static int device_open_chain(struct qcow_device *dev,
 			     const struct qcow_attach *a, struct qcow_msg *msg,
 			     u32 *failed)
 {
+	const struct qcow_ioc_attach *options = a->options;
 	struct qcow_params params = qcow_device_params(dev);
 	struct qcow_image *img;
 
-	img = qcow_image_open_chain(a->sources, a->nr_sources, &params, msg,
+	img = qcow_image_open_chain(a->sources, options->nr_images, &params, msg,
 				    failed);
 	if (IS_ERR(img))
 		return PTR_ERR(img);
 	dev->target.image = img;
-	dev->target.offset = a->offset;
-	if (a->offset && a->offset >= img->size)
+	dev->target.offset = options->offset;
+	if (options->offset && options->offset >= img->size)
 		return qcow_fail(msg, -EINVAL, "offset %llu is not inside its disk of %llu bytes",
-				 a->offset, img->size);
-	if (a->sector_size > SECTOR_SIZE && img->size &&
-	    img->size - a->offset < a->sector_size)
+				 options->offset, img->size);
+	if (options->sector_size > SECTOR_SIZE && img->size &&
+	    img->size - options->offset < options->sector_size)
 		return qcow_fail(msg, -EINVAL, "its disk of %llu bytes has no whole sector of %u bytes to show",
-				 img->size, a->sector_size);
+				 img->size, options->sector_size);
 	return 0;
 }
 
@@ -346,9 +348,9 @@ static int device_open_chain(struct qcow_device *dev,
 sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes)
 {
 	bytes -= dev->target.offset;
-	if (dev->size_limit)
-		bytes = min(bytes, dev->size_limit);
-	return round_down(bytes, dev->sector_size) >> SECTOR_SHIFT;
+	if (dev->options.size_limit)
+		bytes = min(bytes, dev->options.size_limit);
+	return round_down(bytes, dev->options.sector_size) >> SECTOR_SHIFT;
 }
 
 /* Return: bytes at the end of the device's window that make no whole sector. */
@@ -356,9 +358,9 @@ static u32 device_tail(const struct qcow_device *dev)
 {
 	u64 bytes = dev->target.image->size - dev->target.offset;
 
-	if (dev->size_limit && dev->size_limit <= bytes)
+	if (dev->options.size_limit && dev->options.size_limit <= bytes)
 		return 0;
-	return bytes & (dev->sector_size - 1);
+	return bytes & (dev->options.sector_size - 1);
 }
 
 /* The device prefers the alignment that direct I/O to all files of the chain needs. */
@@ -372,7 +374,7 @@ static void device_set_alignment(const struct qcow_device *dev,
 		dio_mask |= img->data->dio_mask;
 		mem_mask |= img->data->mem_mask;
 	}
-	lim->physical_block_size = max(dio_mask + 1, dev->sector_size);
+	lim->physical_block_size = max(dio_mask + 1, dev->options.sector_size);
 	lim->dma_alignment = mem_mask;
 }
 
@@ -387,7 +389,7 @@ static void device_set_discard(const struct qcow_device *dev,
 	u32 unit = img->layout.cluster_bits ? 1U << img->layout.cluster_bits :
 					      lim->physical_block_size;
 
-	unit = max(unit, dev->sector_size);
+	unit = max(unit, dev->options.sector_size);
 	lim->discard_granularity = unit;
 	lim->discard_alignment = -dev->target.offset & (unit - 1);
 	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
@@ -399,7 +401,7 @@ static void device_set_limits(const struct qcow_device *dev,
 	const struct qcow_image *img = dev->target.image;
 
 	device_set_alignment(dev, lim);
-	lim->logical_block_size = dev->sector_size;
+	lim->logical_block_size = dev->options.sector_size;
 	lim->io_min = lim->physical_block_size;
 	if (img->layout.cluster_bits)
 		lim->io_opt = 1U << img->layout.cluster_bits;
@@ -409,7 +411,7 @@ static void device_set_limits(const struct qcow_device *dev,
 	/* Memory is passed on as it is, so the driver sets no limit. */
 	lim->max_segments = USHRT_MAX;
 	lim->max_segment_size = UINT_MAX;
-	if (!(dev->flags & QCOW_ATTACH_RO))
+	if (!(dev->options.flags & QCOW_ATTACH_RO))
 		device_set_discard(dev, lim);
 }
 
@@ -454,13 +456,13 @@ static int device_alloc_disk(struct qcow_device *dev)
 	/* udev gets events of the disk without polling. */
 	disk->events = DISK_EVENT_MEDIA_CHANGE;
 	disk->event_flags = DISK_EVENT_FLAG_UEVENT;
-	if (dev->flags & QCOW_ATTACH_NO_PARTSCAN)
+	if (dev->options.flags & QCOW_ATTACH_NO_PARTSCAN)
 		disk->flags |= GENHD_FL_NO_PART;
-	if (dev->flags & QCOW_ATTACH_HIDDEN)
+	if (dev->options.flags & QCOW_ATTACH_HIDDEN)
 		disk->flags |= GENHD_FL_HIDDEN | GENHD_FL_NO_PART;
 	dev->target.sectors = qcow_device_sectors(dev, dev->target.image->size);
 	set_capacity(disk, dev->target.sectors);
-	set_disk_ro(disk, dev->flags & QCOW_ATTACH_RO);
+	set_disk_ro(disk, dev->options.flags & QCOW_ATTACH_RO);
 	return 0;
 }
 
@@ -511,13 +513,10 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 		}
 	}
 	kref_init(&dev->ref);
-	dev->size_limit = a->size_limit;
-	dev->sector_size = a->sector_size;
-	dev->flags = a->flags;
-	dev->target.readonly = a->flags & QCOW_ATTACH_RO;
+	dev->options = *a->options;
+	dev->target.readonly = a->options->flags & QCOW_ATTACH_RO;
 	dev->format = a->sources[0].format;
-	dev->depth = a->nr_sources;
-	dev->cache_bytes = a->cache_bytes;
+	dev->depth = a->options->nr_images;
 	dev->owner = a->owner;
 	INIT_WORK(&dev->remove_work, device_remove);
 	init_completion(&dev->removed);
@@ -546,7 +545,7 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 
 	if (!dev)
 		return -ENOMEM;
-	err = device_alloc_index(dev, attach->index, msg);
+	err = device_alloc_index(dev, attach->options->index, msg);
 	if (err)
 		goto put;
 	err = device_alloc_target(dev);
@@ -564,7 +563,7 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 	err = device_go_live(dev, msg);
 	if (!err && tail)
 		qcow_fail(msg, 0, "its disk ends inside a sector of %u bytes: the last %u bytes are not shown",
-			  attach->sector_size, tail);
+			  attach->options->sector_size, tail);
 	if (!err)
 		return index;
 free:

@@ -6,27 +6,16 @@
 
 /**
  * struct qcow_attach - arguments of an attach
- * @sources: the chain, top first
- * @nr_sources: at least 1
- * @flags: QCOW_ATTACH_*
- * @index: N of /dev/qcowN, or -1
+ * @options: the argument of the ioctl, which was checked; defaults stand in place of 0.
+ *	Its addresses are the caller's, and are not used
+ * @sources: the chain of @options->nr_images images, top first
  * @snapshot: id or name of the snapshot to show; or NULL
- * @offset: guest offset at which the device begins
- * @size_limit: most bytes of the device, 0: no limit
- * @sector_size: bytes of a logical sector
- * @cache_bytes: limit of each image's metadata cache
  * @owner: the open file of the control node that a hidden device belongs to, or NULL
  */
 struct qcow_attach {
+	const struct qcow_ioc_attach *options;
 	const struct qcow_source *sources;
-	u32 nr_sources;
-	u32 flags;
-	int index;
 	const char *snapshot;
-	u64 offset;
-	u64 size_limit;
-	u32 sector_size;
-	u64 cache_bytes;
 	const struct file *owner;
 };
 

@@ -6,6 +6,7 @@
 #include <linux/completion.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
+#include <uapi/linux/qcow.h>
 
 #include "dev/cmd.h"
 #include "meta/image.h"
@@ -31,10 +32,9 @@ enum qcow_device_state {
  * @disk: the block layer's disk
  * @tag_set: the disk's requests
  * @index: the N of /dev/qcowN
- * @flags: QCOW_ATTACH_*
+ * @options: as of &struct qcow_attach; they do not change
  * @format: &enum qcow_format of the attached image
  * @depth: images in the chain
- * @cache_bytes: limit of each image's metadata cache
  * @snapshot: id or name of the snapshot that the device shows; or NULL
  * @name: qcowN
  * @state: &enum qcow_device_state
@@ -42,8 +42,6 @@ enum qcow_device_state {
  * @forced: the device is detached while it may be open
  * @chain_lock: protects the backing files in the chain and @depth for readers other
  *	than requests
- * @size_limit: most bytes of the image's disk that the device shows, 0: all
- * @sector_size: bytes of a logical sector; the device has whole sectors only
  * @remove_work: detaches the device
  * @removed: completed when the device is detached
  * @remove_err: result of the detach: 0, or -EIO: writes since the last flush are lost
@@ -62,10 +60,9 @@ struct qcow_device {
 	struct gendisk *disk;
 	struct blk_mq_tag_set tag_set;
 	int index;
-	u32 flags;
+	struct qcow_ioc_attach options;
 	u32 format;
 	u32 depth;
-	u64 cache_bytes;
 	char *snapshot;
 	char name[DISK_NAME_LEN];
 	enum qcow_device_state state;
@@ -73,8 +70,6 @@ struct qcow_device {
 	bool forced;
 	/* Protects the chain behind the first image, and depth. */
 	spinlock_t chain_lock;
-	u64 size_limit;
-	u32 sector_size;
 	struct work_struct remove_work;
 	struct completion removed;
 	int remove_err;

@@ -69,7 +69,7 @@ void qcow_device_fill_status(struct qcow_device *dev, struct qcow_ioc_status *st
 {
 	const struct qcow_image *img = dev->target.image;
 
-	st->flags = dev->flags;
+	st->flags = dev->options.flags;
 	st->abi = QCOW_ABI_VERSION;
 	st->format = dev->format;
 	st->depth = dev->depth;
@@ -78,7 +78,7 @@ void qcow_device_fill_status(struct qcow_device *dev, struct qcow_ioc_status *st
 	st->diskseq = dev->disk->diskseq;
 	if (img->layout.cluster_bits)
 		st->cluster_size = 1ULL << img->layout.cluster_bits;
-	st->cache_size = dev->cache_bytes;
+	st->cache_size = dev->options.cache_size;
 	if (dev->lazy)
 		st->state |= QCOW_STATE_LAZY;
 	if (READ_ONCE(dev->state) == QCOW_DEVICE_GOING)

@@ -34,7 +34,7 @@ static int job_allowed(struct qcow_device *dev, u64 diskseq, struct qcow_msg *ms
 		return -ENODEV;
 	if (diskseq && diskseq != dev->disk->diskseq)
 		return qcow_fail(msg, -ESTALE, "has become another disk meanwhile; nothing was changed, see qcowctl list");
-	if (dev->flags & QCOW_ATTACH_RO)
+	if (dev->options.flags & QCOW_ATTACH_RO)
 		return qcow_fail(msg, -EROFS, "is attached read-only; attach it writable, without -r");
 	return qcow_image_stopped(dev->target.image) ? -EIO : 0;
 }
@@ -301,11 +301,11 @@ static void size_partitions(struct change_size *c)
 static int resize_check_size(const struct qcow_device *dev, u64 bytes, bool max,
 			     struct qcow_msg *msg)
 {
-	u32 unit = max ? SECTOR_SIZE : dev->sector_size;
+	u32 unit = max ? SECTOR_SIZE : dev->options.sector_size;
 
-	if (bytes < dev->sector_size)
+	if (bytes < dev->options.sector_size)
 		return qcow_fail(msg, -EINVAL, "a disk has at least one sector, here of %u bytes",
-				 dev->sector_size);
+				 dev->options.sector_size);
 	if (bytes & (unit - 1) || bytes > S64_MAX - SECTOR_SIZE)
 		return qcow_fail(msg, -EINVAL, "a size is a multiple of %u bytes",
 				 unit);
@@ -315,7 +315,7 @@ static int resize_check_size(const struct qcow_device *dev, u64 bytes, bool max,
 static int resize_check(const struct qcow_device *dev, u64 bytes, bool max,
 			struct qcow_msg *msg)
 {
-	if (dev->target.offset || dev->size_limit)
+	if (dev->target.offset || dev->options.size_limit)
 		return qcow_fail(msg, -EINVAL, "shows a part of its image's disk; attach all of it to resize it");
 	if (qcow_bitmap_present(dev->target.image))
 		return qcow_fail(msg, -EOPNOTSUPP, "has bitmaps, which fit its size; remove them first");
@@ -485,7 +485,7 @@ static void apply_partitions(struct change_snapshot *c)
 	struct gendisk *disk = c->dev->disk;
 	int err;
 
-	if (c->dev->flags & QCOW_ATTACH_NO_PARTSCAN)
+	if (c->dev->options.flags & QCOW_ATTACH_NO_PARTSCAN)
 		return;
 	err = bdev_disk_changed(disk, false);
 	if (err)
@@ -506,7 +506,7 @@ static void apply_tell(struct change_snapshot *c)
 	dev->target.image->filled = 0;
 	if (dev->target.sectors != get_capacity(disk))
 		set_capacity_and_notify(disk, dev->target.sectors);
-	if (dev->flags & QCOW_ATTACH_HIDDEN)
+	if (dev->options.flags & QCOW_ATTACH_HIDDEN)
 		return;
 	/* This gives the disk a new diskseq. */
 	qcow_compat_media_changed(disk);
@@ -546,8 +546,8 @@ static int snapshot_apply(struct change_snapshot *c)
 	/* This spares useless work; apply_stop() checks again under the lock. */
 	if (disk_openers(dev->disk))
 		return -EBUSY;
-	if (dev->target.offset || dev->sector_size > SECTOR_SIZE)
-		c->req->min_size = dev->target.offset + dev->sector_size;
+	if (dev->target.offset || dev->options.sector_size > SECTOR_SIZE)
+		c->req->min_size = dev->target.offset + dev->options.sector_size;
 	/* All of the disk may change, and its size. */
 	if (qcow_bitmap_present(dev->target.image))
 		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot track the changes of a snapshot; remove them first");

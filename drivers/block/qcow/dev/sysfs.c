@@ -18,6 +18,17 @@ static struct qcow_device *to_qcow(struct device *dev)
 	return dev_to_disk(dev)->private_data;
 }
 
+/* An attribute that shows @_value, an expression of the device @dev. */
+#define QCOW_ATTR(_name, _format, _value)				\
+static ssize_t _name##_show(struct device *device,			\
+			    struct device_attribute *attr, char *buf)	\
+{									\
+	struct qcow_device *dev = to_qcow(device);			\
+									\
+	return sysfs_emit(buf, _format "\n", _value);			\
+}									\
+static DEVICE_ATTR_RO(_name)
+
 static ssize_t image_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
 {
@@ -34,13 +45,6 @@ static ssize_t image_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(image);
 
-static ssize_t format_show(struct device *dev, struct device_attribute *attr,
-			   char *buf)
-{
-	return sysfs_emit(buf, "%s\n", to_qcow(dev)->target.image->ops->name);
-}
-static DEVICE_ATTR_RO(format);
-
 /* The image's author chose the name: unprintable characters are escaped. */
 static ssize_t snapshot_show(struct device *dev, struct device_attribute *attr,
 			     char *buf)
@@ -52,55 +56,14 @@ static ssize_t snapshot_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(snapshot);
 
-static ssize_t depth_show(struct device *dev, struct device_attribute *attr,
-			  char *buf)
-{
-	return sysfs_emit(buf, "%u\n", READ_ONCE(to_qcow(dev)->depth));
-}
-static DEVICE_ATTR_RO(depth);
-
-static ssize_t direct_io_show(struct device *dev, struct device_attribute *attr,
-			      char *buf)
-{
-	return sysfs_emit(buf, "%d\n", to_qcow(dev)->target.image->file.direct);
-}
-static DEVICE_ATTR_RO(direct_io);
-
-static ssize_t autoclear_show(struct device *dev, struct device_attribute *attr,
-			      char *buf)
-{
-	return sysfs_emit(buf, "%d\n", READ_ONCE(to_qcow(dev)->lazy));
-}
-static DEVICE_ATTR_RO(autoclear);
-
-static ssize_t openers_show(struct device *dev, struct device_attribute *attr,
-			    char *buf)
-{
-	return sysfs_emit(buf, "%u\n", disk_openers(dev_to_disk(dev)));
-}
-static DEVICE_ATTR_RO(openers);
-
-static ssize_t corrupt_show(struct device *dev, struct device_attribute *attr,
-			    char *buf)
-{
-	return sysfs_emit(buf, "%d\n", qcow_device_damaged(to_qcow(dev)));
-}
-static DEVICE_ATTR_RO(corrupt);
-
-static ssize_t offset_show(struct device *dev, struct device_attribute *attr,
-			   char *buf)
-{
-	return sysfs_emit(buf, "%llu\n", to_qcow(dev)->target.offset);
-}
-static DEVICE_ATTR_RO(offset);
-
-static ssize_t untrusted_show(struct device *dev, struct device_attribute *attr,
-			      char *buf)
-{
-	return sysfs_emit(buf, "%d\n",
-			  !!(to_qcow(dev)->flags & QCOW_ATTACH_UNTRUSTED));
-}
-static DEVICE_ATTR_RO(untrusted);
+QCOW_ATTR(format, "%s", dev->target.image->ops->name);
+QCOW_ATTR(depth, "%u", READ_ONCE(dev->depth));
+QCOW_ATTR(direct_io, "%d", dev->target.image->file.direct);
+QCOW_ATTR(autoclear, "%d", READ_ONCE(dev->lazy));
+QCOW_ATTR(openers, "%u", disk_openers(dev->disk));
+QCOW_ATTR(corrupt, "%d", qcow_device_damaged(dev));
+QCOW_ATTR(offset, "%llu", dev->target.offset);
+QCOW_ATTR(untrusted, "%d", !!(dev->options.flags & QCOW_ATTACH_UNTRUSTED));
 
 static struct attribute *qcow_attrs[] = {
 	&dev_attr_image.attr,
