@@ -11,7 +11,7 @@
 #include "lib/report.h"
 
 /* Bytes of the header and its extensions in which a wrong bit is looked for. */
-#define DOUBT_BYTES	1024
+#define DOUBT_BYTES	SZ_1K
 
 /* With the right bit, half of the findings are left at most, and not many. */
 #define LEFT_PART	2

@@ -14,7 +14,7 @@
 #define STOP_STEP	4096
 
 /* Where QEMU still reads. */
-#define MAX_OFFSET	(S64_MAX - (1 << 30))
+#define MAX_OFFSET	(S64_MAX - SZ_1G)
 
 /**
  * check_found() - print a finding

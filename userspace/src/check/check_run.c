@@ -10,12 +10,12 @@
 #include "lib/report.h"
 
 /* Refcount blocks kept in memory. */
-#define SLOT_BYTES	(8U << 20)
+#define SLOT_BYTES	SZ_8M
 #define MIN_SLOTS	4U
 
 /* What tables may have besides the file's size; see check_read_table(). */
 #define BUDGET_FACTOR	4
-#define BUDGET_EXTRA	(64U << 20)
+#define BUDGET_EXTRA	SZ_64M
 
 /**
  * check_init() - prepare to look at an image
@@ -42,7 +42,7 @@ int check_init(struct check *c, struct file *f, const struct qcow_header *h,
 	c->max = qcow_entry_refcount_max(h->refcount_order);
 	if (f->size > S64_MAX / 16)
 		return check_give_up(c, "the file is too large");
-	c->length = (f->size + 511) & ~511ULL;
+	c->length = ROUND_UP(f->size, SZ_512);
 	c->nr = (c->length + c->cluster - 1) >> h->cluster_bits;
 	if (c->nr > INT32_MAX)
 		return check_give_up(c, "the file has too many clusters; make it smaller with qemu-img convert");

@@ -203,7 +203,7 @@ static int read_image(struct bitmaps *all, const char *path, u32 format,
 /* --- From the driver --- */
 
 /* The driver gives so many bytes of a bitmap at once. */
-#define QUERY_BYTES	(16U << 20)
+#define QUERY_BYTES	SZ_16M
 
 static int query(int control, const struct device *d, struct qcow_ioc_bitmap *ioc)
 {

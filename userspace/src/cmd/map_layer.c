@@ -14,7 +14,7 @@
 #include "qcow/ondisk/entry.h"
 
 /* Bytes of a table that are kept. */
-#define WINDOW_BYTES	(16U << 10)
+#define WINDOW_BYTES	SZ_16K
 
 /* A piece of a table. */
 struct window {
@@ -61,7 +61,7 @@ struct map_layer {
 /* QEMU counts disks in sectors. */
 static u64 whole_sectors(u64 bytes)
 {
-	return (bytes + 511) & ~511ULL;
+	return ROUND_UP(bytes, SZ_512);
 }
 
 static void layer_init(struct map_layer *l, const struct image *img)
@@ -181,7 +181,7 @@ static void find_raw(struct map_layer *l, u64 start, struct map_extent *e)
 static int count_used(const struct image *img, u64 block, u64 nr, u64 *used)
 {
 	u32 order = img->header.refcount_order;
-	u8 piece[4096];
+	u8 piece[SZ_4K];
 	u64 per_piece = sizeof(piece) * 8 >> order;
 	u64 i;
 
@@ -219,7 +219,7 @@ static bool is_preallocated(const struct map_layer *l)
 {
 	const struct image *img = l->img;
 	u32 bits = img->header.cluster_bits;
-	u64 real = ((u64)img->file.stat.st_blocks * 512) >> bits;
+	u64 real = ((u64)img->file.stat.st_blocks * SZ_512) >> bits;
 	u64 enough = real * 10 / 9 > real + 2 ? real * 10 / 9 : real + 2;
 	u64 end = (whole_sectors(img->file.size) + (1ULL << bits) - 1) >> bits;
 	u64 per_block = (8ULL << bits) >> img->header.refcount_order;

@@ -10,7 +10,7 @@
 #include "lib/text.h"
 
 /* Enough for the fixed part of a header. */
-#define START_BYTES	512
+#define START_BYTES	SZ_512
 
 static const struct {
 	const char *name;
@@ -242,7 +242,7 @@ u64 image_disk_size(const struct image *img)
 {
 	if (image_has_tables(img))
 		return img->header.size;
-	return (img->file.size + 511) & ~511ULL;
+	return ROUND_UP(img->file.size, SZ_512);
 }
 
 /**

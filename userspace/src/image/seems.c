@@ -15,10 +15,10 @@
 #include "lib/text.h"
 
 /* Bytes at the start of a file that hold all magics but those of a footer. */
-#define START_BYTES	(68 << 10)
-#define FOOTER_BYTES	512
+#define START_BYTES	(SZ_64K + SZ_4K)
+#define FOOTER_BYTES	SZ_512
 /* A file is text if these are. */
-#define TEXT_BYTES	512
+#define TEXT_BYTES	SZ_512
 
 #define CONVERT_FROM(format) \
 	"convert it with qemu-img convert -f " format " -O qcow2 FILE NEW.qcow2"

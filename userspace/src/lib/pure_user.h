@@ -33,12 +33,26 @@ typedef int64_t s64;
 #define cpu_to_be32(x)		htobe32(x)
 #define cpu_to_be64(x)		htobe64(x)
 #define S64_MAX			INT64_MAX
+#define SZ_512			0x200
+#define SZ_1K			0x400
+#define SZ_4K			0x1000
+#define SZ_16K			0x4000
+#define SZ_64K			0x10000
+#define SZ_1M			0x100000
+#define SZ_8M			0x800000
+#define SZ_16M			0x1000000
+#define SZ_32M			0x2000000
+#define SZ_64M			0x4000000
+#define SZ_512M			0x20000000
+#define SZ_1G			0x40000000
 #define BIT(n)			(1UL << (n))
 #define BIT_ULL(n)		(1ULL << (n))
 #define GENMASK_ULL(h, l)	((~0ULL << (l)) & (~0ULL >> (63 - (h))))
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define sizeof_field(t, f)	sizeof(((t *)0)->f)
 #define IS_ALIGNED(x, a)	(((x) & ((typeof(x))(a) - 1)) == 0)
+/* Up to a multiple of @to, a power of two. */
+#define ROUND_UP(n, to)		(((n) + (to) - 1) & ~((typeof(n))(to) - 1))
 #define DIV_ROUND_UP_ULL(n, d)	(((n) + (d) - 1) / (d))
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define check_add_overflow(a, b, d) __builtin_add_overflow(a, b, d)

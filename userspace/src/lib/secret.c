@@ -17,7 +17,7 @@
 #include "lib/text.h"
 
 /* Longest passphrase, in bytes; a line of a terminal is shorter anyway. */
-#define SECRET_MAX	(1U << 20)
+#define SECRET_MAX	SZ_1M
 
 /* --- Memory --- */
 

@@ -99,7 +99,7 @@ static int entry_compressed(const struct qcow_layout *lay, u64 raw,
 	e->type = QCOW_EXTENT_COMPRESSED;
 	e->copied = false;
 	e->host_offset = raw & ((1ULL << lay->csize_shift) - 1);
-	e->csize = (sectors + 1) * 512 - (e->host_offset & 511);
+	e->csize = (sectors + 1) * SZ_512 - (e->host_offset & (SZ_512 - 1));
 	return 0;
 }
 

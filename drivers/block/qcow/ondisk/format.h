@@ -66,12 +66,12 @@ static_assert(sizeof(struct qcow_disk_header) == 112);
 #define QCOW_DISK_MIN_EXTL2_CLUSTER_BITS 14
 #define QCOW_DISK_MAX_REFCOUNT_ORDER	6
 #define QCOW_DISK_MAX_BACKING_NAME	1023
-#define QCOW_DISK_MAX_L1_BYTES		(32U << 20)
-#define QCOW_DISK_MAX_REFTABLE_BYTES	(8U << 20)
+#define QCOW_DISK_MAX_L1_BYTES		SZ_32M
+#define QCOW_DISK_MAX_REFTABLE_BYTES	SZ_8M
 #define QCOW_DISK_MAX_SNAPSHOTS		65536
 #define QCOW_DISK_MIN_SNAPSHOT_BYTES	40
-#define QCOW_DISK_MAX_SNAPSHOT_TABLE	(64U << 20)
-#define QCOW_DISK_MAX_SNAPSHOT_EXTRA	1024
+#define QCOW_DISK_MAX_SNAPSHOT_TABLE	SZ_64M
+#define QCOW_DISK_MAX_SNAPSHOT_EXTRA	SZ_1K
 
 /* Section "Header extensions": padded to a multiple of 8 bytes. */
 struct qcow_disk_extension {
@@ -104,7 +104,7 @@ struct qcow_disk_crypto_header {
 static_assert(sizeof(struct qcow_disk_crypto_header) == 16);
 
 /* LUKS headers of version 1 are much smaller: their key slots have 2 MiB. */
-#define QCOW_DISK_MAX_LUKS_HEADER	(16U << 20)
+#define QCOW_DISK_MAX_LUKS_HEADER	SZ_16M
 
 /* Section "Cluster mapping": L1 and L2 entries. */
 #define QCOW_DISK_L1E_OFFSET_MASK	GENMASK_ULL(55, 9)
@@ -177,7 +177,7 @@ static_assert(sizeof(struct qcow_disk_bitmap) == 24);
 #define QCOW_DISK_MAX_BITMAP_ENTRY	1024U
 #define QCOW_DISK_MAX_BITMAP_DIRECTORY	\
 	(QCOW_DISK_MAX_BITMAPS * QCOW_DISK_MAX_BITMAP_ENTRY)
-#define QCOW_DISK_MAX_BITMAP_BYTES	(512ULL << 20)
+#define QCOW_DISK_MAX_BITMAP_BYTES	SZ_512M
 #define QCOW_DISK_MAX_BITMAP_NAME	1023U
 #define QCOW_DISK_MIN_GRANULARITY_BITS	9
 #define QCOW_DISK_MAX_GRANULARITY_BITS	31
