@@ -19,7 +19,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "cmd/command.h"
+#include "cmd/run.h"
 #include "fuzz.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -139,8 +139,8 @@ static int next_fd(void)
 	return fd;
 }
 
-/* run(MAIN, WORD...) returns the exit code; the output goes to @out. */
-static int run(int (*command)(int argc, char **argv), const char *name, ...)
+/* run(COMMAND, WORD...) returns the exit code; the output goes to @out. */
+static int run(const struct command *command, const char *name, ...)
 {
 	char *words[MAX_WORDS] = { (char *)name };
 	int argc = 1, code;
@@ -153,7 +153,7 @@ static int run(int (*command)(int argc, char **argv), const char *name, ...)
 	output_reset(&out);
 	output_reset(&messages);
 	optind = 0;
-	code = command(argc, words);
+	code = command_run(command, argc, words);
 	fflush(stdout);
 	fflush(stderr);
 	output_check(&out, name);
@@ -181,8 +181,8 @@ static void fuzz_check(const uint8_t *data, size_t size)
 	int code, again;
 
 	put_image(data, size);
-	code = run(check_main, "check", IMAGE, NULL);
-	again = run(check_main, "check", "-J", IMAGE, NULL);
+	code = run(&check_command, "check", IMAGE, NULL);
+	again = run(&check_command, "check", "-J", IMAGE, NULL);
 	promise(code == again, "check says %d, check -J says %d", code, again);
 	if (out.len)
 		output_check_json(&out, "check -J");
@@ -205,7 +205,7 @@ static bool image_kept(const uint8_t *data, size_t size)
 /* The map of the disk, or 0: it has none. */
 static uint64_t map_hash(void)
 {
-	return run(map_main, "map", "-J", IMAGE, NULL) ? 0 : out.hash;
+	return run(&map_command, "map", "-J", IMAGE, NULL) ? 0 : out.hash;
 }
 
 /* One way to repair. Whatever it did, a check afterwards says the same. */
@@ -215,10 +215,10 @@ static void repair(const char *option, int before, const uint8_t *data, size_t s
 	int code, after;
 
 	put_image(data, size);
-	code = run(check_main, "check", option, IMAGE, NULL);
+	code = run(&check_command, "check", option, IMAGE, NULL);
 	promise(before != CLEAN || (code == CLEAN && image_kept(data, size)),
 		"check %s changes an image without errors, exit code %d", option, code);
-	after = run(check_main, "check", IMAGE, NULL);
+	after = run(&check_command, "check", IMAGE, NULL);
 	promise(code == FAILED || code == after, "check %s says %d, a check after it %d: %s",
 		option, code, after, out.text);
 	/* A repair mends metadata. Readable data of the disk stays at its guest offset. */
@@ -232,7 +232,7 @@ static void fuzz_repair(const uint8_t *data, size_t size)
 	int before;
 
 	put_image(data, size);
-	before = run(check_main, "check", IMAGE, NULL);
+	before = run(&check_command, "check", IMAGE, NULL);
 	map = map_hash();
 	repair("--repair=leaks", before, data, size, map);
 	repair("--repair=all", before, data, size, map);
@@ -243,8 +243,8 @@ static void fuzz_map(const uint8_t *data, size_t size)
 	int code, json;
 
 	put_image(data, size);
-	code = run(map_main, "map", IMAGE, NULL);
-	json = run(map_main, "map", "-J", IMAGE, NULL);
+	code = run(&map_command, "map", IMAGE, NULL);
+	json = run(&map_command, "map", "-J", IMAGE, NULL);
 	promise(code == json, "map ends in %d, map -J in %d", code, json);
 	if (!json)
 		output_check_json(&out, "map -J");
@@ -253,20 +253,20 @@ static void fuzz_map(const uint8_t *data, size_t size)
 static void fuzz_info(const uint8_t *data, size_t size)
 {
 	put_image(data, size);
-	(void)run(info_main, "info", IMAGE, NULL);
-	(void)run(info_main, "info", "--chain", IMAGE, NULL);
-	run_json(info_main, "info", "-J", IMAGE, NULL);
+	(void)run(&info_command, "info", IMAGE, NULL);
+	(void)run(&info_command, "info", "--chain", IMAGE, NULL);
+	run_json(&info_command, "info", "-J", IMAGE, NULL);
 }
 
 static void fuzz_lists(const uint8_t *data, size_t size)
 {
 	put_image(data, size);
-	(void)run(snapshot_main, "snapshot", "list", IMAGE, NULL);
-	run_json(snapshot_main, "snapshot", "list", "-J", IMAGE, NULL);
-	(void)run(bitmap_main, "bitmap", "list", IMAGE, NULL);
-	run_json(bitmap_main, "bitmap", "list", "-J", IMAGE, NULL);
-	(void)run(map_main, "map", "--bitmap", "b0", IMAGE, NULL);
-	run_json(map_main, "map", "-J", "--bitmap", "b1", IMAGE, NULL);
+	(void)run(&snapshot_command, "snapshot", "list", IMAGE, NULL);
+	run_json(&snapshot_command, "snapshot", "list", "-J", IMAGE, NULL);
+	(void)run(&bitmap_command, "bitmap", "list", IMAGE, NULL);
+	run_json(&bitmap_command, "bitmap", "list", "-J", IMAGE, NULL);
+	(void)run(&map_command, "map", "--bitmap", "b0", IMAGE, NULL);
+	run_json(&map_command, "map", "-J", "--bitmap", "b1", IMAGE, NULL);
 }
 
 /* --- Faults, to see that they are found --- */

@@ -37,7 +37,7 @@ flips()
 	${CC:-cc} -shared -fPIC -O1 -std=gnu11 -D_FILE_OFFSET_BITS=64 -DQCOW_VERSION='"0"' \
 		-I"$top/userspace/src" -I"$top/include/uapi" -I"$top/drivers/block" \
 		-I"$top/drivers/block/qcow" $(pkg-config --cflags json-c mount) -o flips/check.so \
-		"$top"/userspace/src/check/*.c "$top"/userspace/src/cmd/check.c \
+		"$top"/userspace/src/check/*.c "$top"/userspace/src/cmd/{check,options,run}.c \
 		"$top"/userspace/src/device/{attached,device,node,which}.c \
 		"$top"/userspace/src/image/{lock,seems}.c \
 		"$top"/userspace/src/lib/{clock,file,folder,json,memory,name,proc,progress,report,sysfs,text}.c \

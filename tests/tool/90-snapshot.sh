@@ -151,17 +151,6 @@ done
 # shellcheck disable=SC2016
 mkdir -p 'dir$(touch pwned)'
 
-# offered WORD...: prints the words that a TAB after "qcowctl WORD..." offers, a line each
-offered()
-{
-	PATH=$(dirname "$Q"):$PATH bash -c '
-		. <(sed "s|/sys/block|root&|" "$1"); shift
-		COMP_WORDS=(qcowctl "$@") COMP_CWORD=$#
-		_qcowctl
-		[ ${#COMPREPLY[@]} -eq 0 ] || printf "%s\n" "${COMPREPLY[@]}"
-	' bash "$here/../../userspace/completion/qcowctl" "$@" 2>/dev/null
-}
-
 expect "completion: snapshots" is 'plain two\ words \$\(touch\ pwned\) \`touch\ pwned\` \$IFS \~ it'"\'s" \
 	"$(offered snapshot apply hostile.qcow2 "" | paste -sd ' ')"
 expect "completion: the one" is 'plain' "$(offered snapshot delete hostile.qcow2 p)"

@@ -5,7 +5,7 @@ flip each bit of their headers and header extensions, and of some images each bi
 the tables that name clusters, repair them, put the bit back, and see that no cluster in
 use was freed or changed, and that qemu-io reads the data.
 
-LIBRARY has check_main() of qcowctl, and is called in this process: thousands of
+LIBRARY has the check command of qcowctl, which is called in this process: thousands of
 repairs take seconds. Each bit is tried with --repair=leaks and with --repair=all.
 
 Prints a line "ok" or "FAILED: REASON" for each image and way of repair.
@@ -288,13 +288,14 @@ class Repairer:
 
     def __init__(self, library):
         self.lib = ctypes.CDLL(library, mode=os.RTLD_LAZY)
+        self.check = ctypes.byref(ctypes.c_char.in_dll(self.lib, "check_command"))
         self.optind = ctypes.c_int.in_dll(LIBC, "optind")
 
     def repair(self, mode, path):
         words = [b"check", b"--repair=" + mode.encode(), path.encode()]
         argv = (ctypes.c_char_p * 4)(*words, None)
         self.optind.value = 0
-        return self.lib.check_main(3, argv)
+        return self.lib.command_run(self.check, 3, argv)
 
 
 def readable(image, path):

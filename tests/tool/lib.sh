@@ -182,3 +182,14 @@ quickly()
 	"$@"
 	expect "$name: at once" test $((SECONDS - begin)) -lt "$limit"
 }
+
+# offered WORD...: prints the words that a TAB after "qcowctl WORD..." offers, a line each
+offered()
+{
+	PATH=$(dirname "$Q"):$PATH bash -c '
+		. <(sed "s|/sys/block|root&|" "$1"); shift
+		COMP_WORDS=(qcowctl "$@") COMP_CWORD=$#
+		_qcowctl
+		[ ${#COMPREPLY[@]} -eq 0 ] || printf "%s\n" "${COMPREPLY[@]}"
+	' bash "$here/../../userspace/completion/qcowctl" "$@" 2>/dev/null
+}

@@ -4,7 +4,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "cmd/attach.h"
 #include "cmd/command.h"
 #include "cmd/detach.h"
+#include "cmd/image_options.h"
 #include "device/device.h"
 #include "device/in_use.h"
 #include "device/node.h"
@@ -26,78 +26,18 @@
 #include "lib/report.h"
 #include "lib/text.h"
 
-const char attach_usage[] =
-"Usage: qcowctl attach [options] IMAGE\n"
-"\n"
-"Make a block device of a disk image and print its name.\n"
-"\n"
-" -r, --read-only           attach read-only, though the image could be written\n"
-" -f, --format FORMAT       the image is qcow2, qcow or raw; probe it for qcow2\n"
-"                           or qcow if not given\n"
-"     --offset BYTES        first byte of the disk to show\n"
-"     --size-limit BYTES    bytes of the disk to show at most\n"
-"     --sector-size BYTES   the image is of a disk with such sectors: 512, 1024,\n"
-"                           2048 or 4096; 512 if not given\n"
-"     --direct-io MODE      access the file past the page cache: on, off, auto\n"
-"     --cache-size SIZE     metadata cache of each image, 32M if not given\n"
-"     --backing WHICH       backing and data files allowed: auto (what the image\n"
-"                           names), none, or a folder that has to hold them\n"
-"     --untrusted           a stranger's image: read-only, no backing or data\n"
-"                           file, no partition scan, no probing by udev\n"
-"     --salvage             a damaged image, or one that was cut off: read-only,\n"
-"                           what is missing fails with an I/O error, the rest reads\n"
-"     --snapshot ID         show an internal snapshot, by its id or name:\n"
-"                           read-only\n"
-"     --key-file FILE       the passphrase of an encrypted image is what FILE holds,\n"
-"                           every byte of it; -: standard input. Again for each\n"
-"                           further encrypted image of the chain; the last is for\n"
-"                           the rest, too. Without it the terminal is asked\n"
-" -h, --help                show this\n";
-
-enum {
-	OPT_OFFSET = 256,
-	OPT_SIZE_LIMIT,
-	OPT_SECTOR_SIZE,
-	OPT_DIRECT_IO,
-	OPT_CACHE_SIZE,
-	OPT_BACKING,
-	OPT_UNTRUSTED,
-	OPT_SALVAGE,
-	OPT_SNAPSHOT,
-	OPT_KEY_FILE,
-};
-
-static const struct option options[] = {
-	{ "read-only", no_argument, NULL, 'r' },
-	{ "format", required_argument, NULL, 'f' },
-	{ "offset", required_argument, NULL, OPT_OFFSET },
-	{ "size-limit", required_argument, NULL, OPT_SIZE_LIMIT },
-	{ "sector-size", required_argument, NULL, OPT_SECTOR_SIZE },
-	{ "direct-io", required_argument, NULL, OPT_DIRECT_IO },
-	{ "cache-size", required_argument, NULL, OPT_CACHE_SIZE },
-	{ "backing", required_argument, NULL, OPT_BACKING },
-	{ "untrusted", no_argument, NULL, OPT_UNTRUSTED },
-	{ "salvage", no_argument, NULL, OPT_SALVAGE },
-	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
-	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
-	{ "help", no_argument, NULL, 'h' },
-	{ }
-};
-
 /**
  * struct attach - what the command line asks for
  * @chain: what to open
  * @beneath: the folder in it, to free
  * @keys: where passphrases come from
  * @ioc: for the driver
- * @help: show the usage instead
  */
 struct attach {
 	struct chain_options chain;
 	char *beneath;
 	struct keys_options keys;
 	struct qcow_ioc_attach ioc;
-	bool help;
 };
 
 static int option_refused(const char *name, const char *arg, const char *what)
@@ -109,25 +49,47 @@ static int option_refused(const char *name, const char *arg, const char *what)
 	return -1;
 }
 
+static int parse_read_only(void *options, const char *arg)
+{
+	struct attach *a = options;
+
+	(void)arg;
+	a->ioc.flags |= QCOW_ATTACH_RO;
+	return 0;
+}
+
 static int parse_window(__u64 *value, const char *name, const char *arg)
 {
 	u64 bytes;
 
-	if (text_parse_size(arg, &bytes) || bytes % 512)
+	if (text_parse_size(arg, &bytes) || bytes % SZ_512)
 		return option_refused(name, arg, "bytes, a multiple of 512, such as 1M");
 	*value = bytes;
 	return 0;
 }
 
-static int parse_sector_size(struct attach *a, const char *arg)
+static int parse_offset(void *field, const char *arg)
 {
+	return parse_window(field, "--offset", arg);
+}
+
+static int parse_size_limit(void *field, const char *arg)
+{
+	return parse_window(field, "--size-limit", arg);
+}
+
+static int parse_sector_size(void *options, const char *arg)
+{
+	struct attach *a = options;
+
 	if (sectors_parse(&a->ioc.sector_size, arg))
 		return option_refused("--sector-size", arg, SECTORS_ALLOWED);
 	return 0;
 }
 
-static int parse_cache_size(struct attach *a, const char *arg)
+static int parse_cache_size(void *options, const char *arg)
 {
+	struct attach *a = options;
 	u64 size;
 
 	if (text_parse_size(arg, &size) || size < QCOW_CACHE_SIZE_MIN)
@@ -136,8 +98,10 @@ static int parse_cache_size(struct attach *a, const char *arg)
 	return 0;
 }
 
-static int parse_direct_io(struct attach *a, const char *arg)
+static int parse_direct_io(void *options, const char *arg)
 {
+	struct attach *a = options;
+
 	a->ioc.flags &= ~(QCOW_ATTACH_DIRECT | QCOW_ATTACH_BUFFERED);
 	if (!strcmp(arg, "on"))
 		a->ioc.flags |= QCOW_ATTACH_DIRECT;
@@ -148,8 +112,9 @@ static int parse_direct_io(struct attach *a, const char *arg)
 	return 0;
 }
 
-static int parse_backing(struct attach *a, const char *arg)
+static int parse_backing(void *options, const char *arg)
 {
+	struct attach *a = options;
 	struct stat st;
 
 	free(a->beneath);
@@ -171,8 +136,9 @@ static int parse_backing(struct attach *a, const char *arg)
 	return 0;
 }
 
-static int parse_snapshot(struct attach *a, const char *arg)
+static int parse_snapshot(void *options, const char *arg)
 {
+	struct attach *a = options;
 	size_t len = strlen(arg);
 
 	if (!len || len > QCOW_SNAPSHOT_NAME_MAX)
@@ -183,46 +149,92 @@ static int parse_snapshot(struct attach *a, const char *arg)
 	return 0;
 }
 
-static int parse_option(struct attach *a, int opt, char **argv)
+static int parse_untrusted(void *options, const char *arg)
 {
-	switch (opt) {
-	case 'r':
-		a->ioc.flags |= QCOW_ATTACH_RO;
-		return 0;
-	case 'f':
-		return image_parse_format(&a->chain.format, optarg);
-	case 'h':
-		a->help = true;
-		return 0;
-	case OPT_OFFSET:
-		return parse_window(&a->ioc.offset, "--offset", optarg);
-	case OPT_SIZE_LIMIT:
-		return parse_window(&a->ioc.size_limit, "--size-limit", optarg);
-	case OPT_SECTOR_SIZE:
-		return parse_sector_size(a, optarg);
-	case OPT_DIRECT_IO:
-		return parse_direct_io(a, optarg);
-	case OPT_CACHE_SIZE:
-		return parse_cache_size(a, optarg);
-	case OPT_BACKING:
-		return parse_backing(a, optarg);
-	case OPT_UNTRUSTED:
-		a->chain.untrusted = true;
-		a->ioc.flags |= QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_RO |
-				QCOW_ATTACH_NO_PARTSCAN;
-		return 0;
-	case OPT_SALVAGE:
-		a->chain.salvage = true;
-		a->ioc.flags |= QCOW_ATTACH_SALVAGE | QCOW_ATTACH_RO;
-		return 0;
-	case OPT_SNAPSHOT:
-		return parse_snapshot(a, optarg);
-	case OPT_KEY_FILE:
-		return keys_add_file(&a->keys, optarg);
-	}
-	report_usage("attach", argv, options);
-	return -1;
+	struct attach *a = options;
+
+	(void)arg;
+	a->chain.untrusted = true;
+	a->ioc.flags |= QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_RO | QCOW_ATTACH_NO_PARTSCAN;
+	return 0;
 }
+
+static int parse_salvage(void *options, const char *arg)
+{
+	struct attach *a = options;
+
+	(void)arg;
+	a->chain.salvage = true;
+	a->ioc.flags |= QCOW_ATTACH_SALVAGE | QCOW_ATTACH_RO;
+	return 0;
+}
+
+static const struct option_spec options[] = {
+	{
+		.name = "read-only", .letter = 'r',
+		.help = "attach read-only, though the image could be written",
+		.parse = parse_read_only,
+	},
+	OPTION_FORMAT(struct attach, chain.format,
+		      "the image is qcow2, qcow or raw; probe it for qcow2\n"
+		      "or qcow if not given"),
+	{
+		.name = "offset", .arg = " BYTES",
+		.help = "first byte of the disk to show",
+		.parse = parse_offset, .field = offsetof(struct attach, ioc.offset),
+	},
+	{
+		.name = "size-limit", .arg = " BYTES",
+		.help = "bytes of the disk to show at most",
+		.parse = parse_size_limit, .field = offsetof(struct attach, ioc.size_limit),
+	},
+	{
+		.name = "sector-size", .arg = " BYTES", .values = "512 1024 2048 4096",
+		.help = "the image is of a disk with such sectors: 512, 1024,\n"
+			"2048 or 4096; 512 if not given",
+		.parse = parse_sector_size,
+	},
+	{
+		.name = "direct-io", .arg = " MODE", .values = "on off auto",
+		.help = "access the file past the page cache: on, off, auto",
+		.parse = parse_direct_io,
+	},
+	{
+		.name = "cache-size", .arg = " SIZE",
+		.help = "metadata cache of each image, 32M if not given",
+		.parse = parse_cache_size,
+	},
+	{
+		.name = "backing", .arg = " WHICH", .values = "auto none " VALUE_FOLDER,
+		.help = "backing and data files allowed: auto (what the image\n"
+			"names), none, or a folder that has to hold them",
+		.parse = parse_backing,
+	},
+	{
+		.name = "untrusted",
+		.help = "a stranger's image: read-only, no backing or data\n"
+			"file, no partition scan, no probing by udev",
+		.parse = parse_untrusted,
+	},
+	{
+		.name = "salvage",
+		.help = "a damaged image, or one that was cut off: read-only,\n"
+			"what is missing fails with an I/O error, the rest reads",
+		.parse = parse_salvage,
+	},
+	{
+		.name = "snapshot", .arg = " ID",
+		.help = "show an internal snapshot, by its id or name:\n"
+			"read-only",
+		.parse = parse_snapshot,
+	},
+	OPTION_KEY_FILE_AS(struct attach, keys,
+			   "the passphrase of an encrypted image is what FILE holds,\n"
+			   "every byte of it; -: standard input. Again for each\n"
+			   "further encrypted image of the chain; the last is for\n"
+			   "the rest, too. Without it the terminal is asked"),
+	{ }
+};
 
 static void set_image(struct qcow_ioc_image *to, const struct image *img,
 		      const struct key_slot *key)
@@ -485,31 +497,30 @@ static int attach_image(struct attach *a, const char *name)
 	return undo_attach(a, index, "its name cannot be printed", strerror(-err));
 }
 
-/**
- * attach_main() - the attach command
- * @argc: arguments, the command's name included
- * @argv: the arguments
- *
- * Return: the exit code.
- */
-int attach_main(int argc, char **argv)
+static int run_attach(void *options, int argc, char **argv)
 {
-	struct attach a = { };
-	int err = 0;
-	int opt;
-
-	while (!err && !a.help &&
-	       (opt = getopt_long(argc, argv, "rf:h", options, NULL)) != -1)
-		err = parse_option(&a, opt, argv);
-	if (!err && a.help) {
-		fputs(attach_usage, stdout);
-	} else if (!err && argc != optind + 1) {
-		report("attach", "takes one image; see qcowctl attach --help");
-		err = 1;
-	} else if (!err) {
-		err = attach_image(&a, argv[optind]);
-	}
-	free(a.beneath);
-	free(a.keys.files);
-	return !!err;
+	(void)argc;
+	return attach_image(options, argv[0]);
 }
+
+static void release_attach(void *options)
+{
+	struct attach *a = options;
+
+	free(a->beneath);
+	free(a->keys.files);
+}
+
+const struct command attach_command = {
+	.name = "attach",
+	.summary = "make a block device of an image",
+	.usage =
+		"Usage: qcowctl attach [options] IMAGE\n"
+		"\n"
+		"Make a block device of a disk image and print its name.\n",
+	.options = options,
+	.size = sizeof(struct attach),
+	.one_operand = "one image",
+	.run = run_attach,
+	.release = release_attach,
+};

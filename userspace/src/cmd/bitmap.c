@@ -5,45 +5,18 @@
  * What changes them is done by the driver alone: an image that is not attached
  * is attached for it.
  */
-#include <getopt.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cmd/bitmap.h"
 #include "cmd/command.h"
+#include "cmd/image_options.h"
 #include "cmd/operand.h"
 #include "device/device.h"
 #include "lib/json.h"
 #include "lib/report.h"
 #include "lib/text.h"
-
-const char bitmap_usage[] =
-"Usage: qcowctl bitmap list [options] IMAGE|DEVICE\n"
-"       qcowctl bitmap add [options] IMAGE|DEVICE NAME\n"
-"       qcowctl bitmap remove|enable|disable|clear [options] IMAGE|DEVICE NAME\n"
-"\n"
-"Bitmaps are kept in qcow2 images and say what of the disk was written since they\n"
-"were added or cleared; see qcowctl map --bitmap.\n"
-"\n"
-" -g, --granularity SIZE  add: bytes that a bit stands for, 64K if not given\n"
-" -J, --json              list: print JSON\n"
-" -f, --format FORMAT     the image is qcow2; probe it if not given\n"
-"     --key-file FILE     as of attach, for an image that is not attached\n"
-" -h, --help              show this\n";
-
-enum {
-	OPT_KEY_FILE = 256,
-};
-
-static const struct option options[] = {
-	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
-	{ "granularity", required_argument, NULL, 'g' },
-	{ "json", no_argument, NULL, 'J' },
-	{ "format", required_argument, NULL, 'f' },
-	{ "help", no_argument, NULL, 'h' },
-	{ }
-};
 
 #define OP_LIST	(~0U)
 
@@ -66,7 +39,6 @@ static const struct {
  * @json: print JSON
  * @format: of an image, 0: probe
  * @keys: of an image that is not attached
- * @help: show the usage instead
  */
 struct wanted {
 	u32 op;
@@ -74,7 +46,6 @@ struct wanted {
 	bool json;
 	u32 format;
 	struct keys_options keys;
-	bool help;
 };
 
 /* --- List --- */
@@ -196,31 +167,14 @@ static int change_bitmap(const struct wanted *w, const char *arg,
 
 /* --- The command line --- */
 
-static int parse_granularity(struct wanted *w, const char *arg)
+static int parse_granularity(void *field, const char *arg)
 {
-	if (!text_parse_size(arg, &w->granularity) && w->granularity)
+	u64 *granularity = field;
+
+	if (!text_parse_size(arg, granularity) && *granularity)
 		return 0;
 	report("--granularity", "give a size such as 64K");
-	return 1;
-}
-
-static int parse_option(struct wanted *w, int opt, char **argv)
-{
-	switch (opt) {
-	case 'g':
-		return parse_granularity(w, optarg);
-	case 'J':
-		w->json = true;
-		return 0;
-	case 'f':
-		return -image_parse_format(&w->format, optarg);
-	case OPT_KEY_FILE:
-		return keys_add_file(&w->keys, optarg);
-	case 'h':
-		w->help = true;
-		return 0;
-	}
-	return report_usage("bitmap", argv, options);
+	return -1;
 }
 
 static int parse_op(struct wanted *w, const char *name)
@@ -237,8 +191,10 @@ static int parse_op(struct wanted *w, const char *name)
 	return 1;
 }
 
-static int run(struct wanted *w, int nr, char **args)
+static int run_bitmap(void *options, int nr, char **args)
 {
+	struct wanted *w = options;
+
 	if (parse_op(w, nr ? args[0] : ""))
 		return 1;
 	if (w->granularity && w->op != QCOW_BITMAP_OP_ADD) {
@@ -255,26 +211,38 @@ static int run(struct wanted *w, int nr, char **args)
 	return 1;
 }
 
-/**
- * bitmap_main() - the bitmap command
- * @argc: arguments, the command's name included
- * @argv: the arguments
- *
- * Return: the exit code.
- */
-int bitmap_main(int argc, char **argv)
+static void release_bitmap(void *options)
 {
-	struct wanted w = { };
-	int err = 0;
-	int opt;
+	struct wanted *w = options;
 
-	while (!err && !w.help &&
-	       (opt = getopt_long(argc, argv, "g:Jf:h", options, NULL)) != -1)
-		err = parse_option(&w, opt, argv);
-	if (!err && w.help)
-		fputs(bitmap_usage, stdout);
-	else if (!err)
-		err = run(&w, argc - optind, argv + optind);
-	free(w.keys.files);
-	return !!err;
+	free(w->keys.files);
 }
+
+static const struct option_spec options[] = {
+	{
+		.name = "granularity", .letter = 'g', .arg = " SIZE",
+		.help = "add: bytes that a bit stands for, 64K if not given",
+		.parse = parse_granularity, .field = offsetof(struct wanted, granularity),
+	},
+	OPTION_JSON(struct wanted, json, "list: print JSON"),
+	OPTION_FORMAT(struct wanted, format, "the image is qcow2; probe it if not given"),
+	OPTION_KEY_FILE(struct wanted, keys),
+	{ }
+};
+
+const struct command bitmap_command = {
+	.name = "bitmap",
+	.summary = "show and change what tracks an image's writes",
+	.usage =
+		"Usage: qcowctl bitmap list [options] IMAGE|DEVICE\n"
+		"       qcowctl bitmap add [options] IMAGE|DEVICE NAME\n"
+		"       qcowctl bitmap remove|enable|disable|clear [options] IMAGE|DEVICE NAME\n"
+		"\n"
+		"Bitmaps are kept in qcow2 images and say what of the disk was written since they\n"
+		"were added or cleared; see qcowctl map --bitmap.\n",
+	.operations = "list add remove enable disable clear",
+	.options = options,
+	.size = sizeof(struct wanted),
+	.run = run_bitmap,
+	.release = release_bitmap,
+};

@@ -2,12 +2,12 @@
 /*
  * qcowctl check: is the metadata of a qcow2 image consistent?
  */
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 
 #include "check/check_repair.h"
 #include "cmd/command.h"
+#include "cmd/options.h"
 #include "device/device.h"
 #include "device/which.h"
 #include "image/lock.h"
@@ -16,32 +16,6 @@
 #include "lib/sysfs.h"
 #include "lib/text.h"
 
-const char check_usage[] =
-"Usage: qcowctl check [options] IMAGE|DEVICE\n"
-"\n"
-"Check the metadata of a qcow2 image that is not written by others, or of a device\n"
-"that is attached read-only.\n"
-"\n"
-" -r, --repair=WHAT    repair leaks, or all that can be\n"
-" -J, --json           print JSON, with the keys of qemu-img check\n"
-"     --progress=json  show progress as lines of JSON on standard error\n"
-" -h, --help           show this\n"
-"\n"
-"Exit status: 0 no errors, 1 could not be checked, 2 corruptions, 3 only leaked\n"
-"clusters, 63 the image's format cannot be checked.\n";
-
-enum {
-	OPT_PROGRESS = 256,
-};
-
-static const struct option options[] = {
-	{ "progress", required_argument, NULL, OPT_PROGRESS },
-	{ "repair", required_argument, NULL, 'r' },
-	{ "json", no_argument, NULL, 'J' },
-	{ "help", no_argument, NULL, 'h' },
-	{ }
-};
-
 /* Repairs that need another look: entries, refcounts, and what is left. */
 #define MAX_ROUNDS	3
 
@@ -49,12 +23,10 @@ static const struct option options[] = {
  * struct check_options - what the command line asks for
  * @repair: what to repair
  * @json: print JSON
- * @help: show the usage instead
  */
 struct check_options {
 	enum check_repair repair;
 	bool json;
-	bool help;
 };
 
 /*
@@ -292,59 +264,54 @@ static int check_image(const struct check_options *o, const char *name)
 	return status;
 }
 
-static int parse_repair(struct check_options *o, const char *what)
+static int parse_repair(void *field, const char *arg)
 {
-	if (!strcmp(what, "leaks"))
-		o->repair = CHECK_REPAIR_LEAKS;
-	else if (!strcmp(what, "all"))
-		o->repair = CHECK_REPAIR_ALL;
+	enum check_repair *repair = field;
+
+	if (!strcmp(arg, "leaks"))
+		*repair = CHECK_REPAIR_LEAKS;
+	else if (!strcmp(arg, "all"))
+		*repair = CHECK_REPAIR_ALL;
 	else
 		report("--repair", "takes leaks or all");
-	return o->repair == CHECK_REPAIR_NONE;
+	return *repair == CHECK_REPAIR_NONE ? -1 : 0;
 }
 
-static int parse_option(struct check_options *o, int opt, char **argv)
+static int run_check(void *options, int argc, char **argv)
 {
-	switch (opt) {
-	case 'r':
-		return parse_repair(o, optarg);
-	case 'J':
-		o->json = true;
-		return 0;
-	case 'h':
-		o->help = true;
-		return 0;
-	case OPT_PROGRESS:
-		return -progress_parse(optarg);
-	}
-	return report_usage("check", argv, options);
+	(void)argc;
+	return check_image(options, argv[0]);
 }
 
-/**
- * check_main() - the check command
- * @argc: arguments, the command's name included
- * @argv: the arguments
- *
- * Return: the exit code.
- */
-int check_main(int argc, char **argv)
+static void print_exit_codes(FILE *to)
 {
-	struct check_options o = { };
-	int err = 0;
-	int opt;
-
-	while (!err && !o.help &&
-	       (opt = getopt_long(argc, argv, "r:Jh", options, NULL)) != -1)
-		err = parse_option(&o, opt, argv);
-	if (err)
-		return err;
-	if (o.help) {
-		fputs(check_usage, stdout);
-		return 0;
-	}
-	if (argc != optind + 1) {
-		report("check", "takes one image or device; see qcowctl check --help");
-		return 1;
-	}
-	return check_image(&o, argv[optind]);
+	fputs("\n"
+	      "Exit status: 0 no errors, 1 could not be checked, 2 corruptions, 3 only leaked\n"
+	      "clusters, 63 the image's format cannot be checked.\n", to);
 }
+
+static const struct option_spec options[] = {
+	{
+		.name = "repair", .letter = 'r', .arg = "=WHAT", .values = "leaks all",
+		.help = "repair leaks, or all that can be",
+		.parse = parse_repair, .field = offsetof(struct check_options, repair),
+	},
+	OPTION_JSON(struct check_options, json, "print JSON, with the keys of qemu-img check"),
+	OPTION_PROGRESS,
+	{ }
+};
+
+const struct command check_command = {
+	.name = "check",
+	.summary = "check the metadata of an image",
+	.usage =
+		"Usage: qcowctl check [options] IMAGE|DEVICE\n"
+		"\n"
+		"Check the metadata of a qcow2 image that is not written by others, or of a device\n"
+		"that is attached read-only.\n",
+	.options = options,
+	.print_more = print_exit_codes,
+	.size = sizeof(struct check_options),
+	.one_operand = "one image or device",
+	.run = run_check,
+};

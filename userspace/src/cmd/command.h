@@ -2,29 +2,49 @@
 #ifndef _QCOWCTL_COMMAND_H
 #define _QCOWCTL_COMMAND_H
 
-/* The commands: each returns the program's exit code. */
-int attach_main(int argc, char **argv);
-int bitmap_main(int argc, char **argv);
-int check_main(int argc, char **argv);
-int commit_main(int argc, char **argv);
-int detach_main(int argc, char **argv);
-int info_main(int argc, char **argv);
-int list_main(int argc, char **argv);
-int map_main(int argc, char **argv);
-int resize_main(int argc, char **argv);
-int stream_main(int argc, char **argv);
-int snapshot_main(int argc, char **argv);
+#include <stdio.h>
 
-extern const char attach_usage[];
-extern const char bitmap_usage[];
-extern const char check_usage[];
-extern const char commit_usage[];
-extern const char detach_usage[];
-extern const char info_usage[];
-extern const char list_usage[];
-extern const char map_usage[];
-extern const char resize_usage[];
-extern const char stream_usage[];
-extern const char snapshot_usage[];
+struct option_spec;
+
+/**
+ * struct command - a command of qcowctl
+ * @name: its name
+ * @summary: a line about it for the list of commands
+ * @usage: how to call it, and a description; the list of options follows
+ * @operations: the words that its first operand may be, separated by blanks; NULL: any
+ * @options: its options but for --help, which every command has; the last entry has no
+ *	name
+ * @print_more: prints the end of the usage, below the options; NULL: there is none
+ * @size: bytes of the structure that the options are stored in, which begins as zeros
+ * @one_operand: the usage's words for its one operand; NULL: @run counts its operands
+ * @prepare: changes the arguments before options are looked for; NULL: nothing to change
+ * @run: carries it out, with @argc operands in @argv. Return: the exit code
+ * @release: frees memory that options refer to; NULL: there is none
+ */
+struct command {
+	const char *name;
+	const char *summary;
+	const char *usage;
+	const char *operations;
+	const struct option_spec *options;
+	void (*print_more)(FILE *to);
+	size_t size;
+	const char *one_operand;
+	void (*prepare)(void *options, int *argc, char **argv);
+	int (*run)(void *options, int argc, char **argv);
+	void (*release)(void *options);
+};
+
+extern const struct command attach_command;
+extern const struct command bitmap_command;
+extern const struct command check_command;
+extern const struct command commit_command;
+extern const struct command detach_command;
+extern const struct command info_command;
+extern const struct command list_command;
+extern const struct command map_command;
+extern const struct command resize_command;
+extern const struct command snapshot_command;
+extern const struct command stream_command;
 
 #endif /* _QCOWCTL_COMMAND_H */

@@ -17,19 +17,6 @@
 #include "lib/progress.h"
 #include "lib/report.h"
 
-const char commit_usage[] =
-"Usage: qcowctl commit [options] DEVICE|IMAGE\n"
-"\n"
-"Write what an image has into its backing file, also while it is in use. The image\n"
-"is empty then, and goes on to be used over the backing file. Interrupted, it\n"
-"leaves a disk that reads the same; started anew, it goes on.\n"
-"\n"
-" -f, --format FORMAT  of an image that is not attached: qcow2 or qcow; probe it if\n"
-"                      not given\n"
-"     --key-file FILE  as of attach, for an image that is not attached\n"
-"     --progress=json  show progress as lines of JSON on standard error\n"
-" -h, --help           show this\n";
-
 /**
  * struct below - the backing file of the image
  * @file: the backing file
@@ -255,22 +242,30 @@ static int commit_step(const struct operand *o, u64 *done, u64 *total)
 }
 
 static const struct work commit_work = {
-	.command = "commit",
-	.usage = commit_usage,
 	.what = "Writing",
 	.interrupted = "the disk reads the same as before, and has to be read by way of this image: to go on, start it anew",
 	.step = commit_step,
 	.end = commit_end,
 };
 
-/**
- * commit_main() - the commit command
- * @argc: arguments, the command's name included
- * @argv: the arguments
- *
- * Return: the exit code.
- */
-int commit_main(int argc, char **argv)
+static int run_commit(void *options, int argc, char **argv)
 {
-	return work_main(&commit_work, argc, argv);
+	(void)argc;
+	return work_run(&commit_work, options, argv[0]);
 }
+
+const struct command commit_command = {
+	.name = "commit",
+	.summary = "write an image's data to its backing file",
+	.usage =
+		"Usage: qcowctl commit [options] DEVICE|IMAGE\n"
+		"\n"
+		"Write what an image has into its backing file, also while it is in use. The image\n"
+		"is empty then, and goes on to be used over the backing file. Interrupted, it\n"
+		"leaves a disk that reads the same; started anew, it goes on.\n",
+	.options = work_options,
+	.size = sizeof(struct work_options),
+	.one_operand = "one device or image",
+	.run = run_commit,
+	.release = work_release,
+};

@@ -3,13 +3,13 @@
  * qcowctl detach: remove a device, or say who uses it.
  */
 #define _GNU_SOURCE
-#include <getopt.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
 #include "cmd/detach.h"
+#include "cmd/options.h"
 #include "device/device.h"
 #include "device/in_use.h"
 #include "device/node.h"
@@ -17,43 +17,20 @@
 #include "lib/report.h"
 #include "lib/sysfs.h"
 
-const char detach_usage[] =
-"Usage: qcowctl detach [options] DEVICE|IMAGE...\n"
-"       qcowctl detach [options] --all\n"
-"\n"
-"Remove block devices that attach has made.\n"
-"\n"
-"     --lazy     a device in use: remove it at its last close\n"
-"     --force    a device in use: fail its I/O now and remove it, after ten\n"
-"                seconds at the latest in the background\n"
-" -a, --all      all devices\n"
-" -h, --help     show this\n";
-
-enum {
-	OPT_LAZY = 256,
-	OPT_FORCE,
-};
-
-static const struct option options[] = {
-	{ "lazy", no_argument, NULL, OPT_LAZY },
-	{ "force", no_argument, NULL, OPT_FORCE },
-	{ "all", no_argument, NULL, 'a' },
-	{ "help", no_argument, NULL, 'h' },
-	{ }
-};
-
 /**
  * struct detach - what the command line asks for
  * @control: the driver's control node, or -1: not opened yet
  * @flags: QCOW_DETACH_*
+ * @lazy: detach devices in use at their last close
+ * @force: detach devices in use now
  * @all: all devices
- * @help: show the usage instead
  */
 struct detach {
 	int control;
 	u32 flags;
+	bool lazy;
+	bool force;
 	bool all;
-	bool help;
 };
 
 /**
@@ -272,34 +249,11 @@ static int detach_named(struct detach *d, char **names)
 	return failed;
 }
 
-static int parse_option(struct detach *d, int opt, char **argv)
-{
-	switch (opt) {
-	case OPT_LAZY:
-		d->flags |= QCOW_DETACH_LAZY;
-		return 0;
-	case OPT_FORCE:
-		d->flags |= QCOW_DETACH_FORCE;
-		return 0;
-	case 'a':
-		d->all = true;
-		return 0;
-	case 'h':
-		d->help = true;
-		return 0;
-	}
-	return report_usage("detach", argv, options);
-}
-
-static int detach_run(struct detach *d, int nr, char **names)
+static int detach_devices(struct detach *d, int nr, char **names)
 {
 	int err;
 
-	if (d->help) {
-		fputs(detach_usage, stdout);
-		return 0;
-	}
-	if (d->flags == (QCOW_DETACH_LAZY | QCOW_DETACH_FORCE)) {
+	if (d->lazy && d->force) {
 		report("detach", "--lazy and --force exclude each other; choose one");
 		return 1;
 	}
@@ -307,30 +261,54 @@ static int detach_run(struct detach *d, int nr, char **names)
 		report("detach", "takes devices, images or --all; see qcowctl detach --help");
 		return 1;
 	}
+	d->flags = (d->lazy ? QCOW_DETACH_LAZY : 0) |
+		   (d->force ? QCOW_DETACH_FORCE : 0);
 	err = d->all ? detach_all(d) : detach_named(d, names);
 	node_tidy();
 	return err;
 }
 
-/**
- * detach_main() - the detach command
- * @argc: arguments, the command's name included
- * @argv: the arguments
- *
- * Return: the exit code.
- */
-int detach_main(int argc, char **argv)
+static int run_detach(void *options, int argc, char **argv)
 {
-	struct detach d = { .control = -1 };
-	int err = 0;
-	int opt;
+	struct detach *d = options;
+	int err;
 
-	while (!err && !d.help &&
-	       (opt = getopt_long(argc, argv, "ah", options, NULL)) != -1)
-		err = parse_option(&d, opt, argv);
-	if (!err)
-		err = detach_run(&d, argc - optind, argv + optind);
-	if (d.control >= 0)
-		close(d.control);
+	d->control = -1;
+	err = detach_devices(d, argc, argv);
+	if (d->control >= 0)
+		close(d->control);
 	return err;
 }
+
+static const struct option_spec options[] = {
+	{
+		.name = "lazy",
+		.help = "a device in use: remove it at its last close",
+		.parse = option_true, .field = offsetof(struct detach, lazy),
+	},
+	{
+		.name = "force",
+		.help = "a device in use: fail its I/O now and remove it, after ten\n"
+			"seconds at the latest in the background",
+		.parse = option_true, .field = offsetof(struct detach, force),
+	},
+	{
+		.name = "all", .letter = 'a',
+		.help = "all devices",
+		.parse = option_true, .field = offsetof(struct detach, all),
+	},
+	{ }
+};
+
+const struct command detach_command = {
+	.name = "detach",
+	.summary = "remove a block device",
+	.usage =
+		"Usage: qcowctl detach [options] DEVICE|IMAGE...\n"
+		"       qcowctl detach [options] --all\n"
+		"\n"
+		"Remove block devices that attach has made.\n",
+	.options = options,
+	.size = sizeof(struct detach),
+	.run = run_detach,
+};

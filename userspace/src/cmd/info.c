@@ -3,10 +3,10 @@
  * qcowctl info: what an image is, or the image of a device and how that does.
  */
 #define _GNU_SOURCE
-#include <getopt.h>
 #include <stdlib.h>
 
 #include "cmd/command.h"
+#include "cmd/image_options.h"
 #include "cmd/info.h"
 #include "device/device.h"
 #include "device/which.h"
@@ -15,39 +15,15 @@
 #include "lib/report.h"
 #include "lib/text.h"
 
-const char info_usage[] =
-"Usage: qcowctl info [options] IMAGE|DEVICE\n"
-"\n"
-"Describe an image, or an attached device and its image.\n"
-"\n"
-"     --chain          its backing files too\n"
-" -J, --json           print JSON, with the keys of qemu-img info\n"
-" -f, --format FORMAT  the image is qcow2, qcow or raw; probe it if not given\n"
-" -h, --help           show this\n";
-
-enum {
-	OPT_CHAIN = 256,
-};
-
-static const struct option options[] = {
-	{ "chain", no_argument, NULL, OPT_CHAIN },
-	{ "json", no_argument, NULL, 'J' },
-	{ "format", required_argument, NULL, 'f' },
-	{ "help", no_argument, NULL, 'h' },
-	{ }
-};
-
 /**
  * struct info - what the command line asks for
  * @chain: backing files too
  * @json: print JSON
- * @help: show the usage instead
  * @format: &enum qcow_format, 0: probe
  */
 struct info {
 	bool chain;
 	bool json;
-	bool help;
 	u32 format;
 };
 
@@ -126,58 +102,38 @@ static int info_device(const struct info *o, int index)
 	return !!err;
 }
 
-static int parse_option(struct info *o, int opt, char **argv)
+static int run_info(void *options, int argc, char **argv)
 {
-	switch (opt) {
-	case OPT_CHAIN:
-		o->chain = true;
-		return 0;
-	case 'J':
-		o->json = true;
-		return 0;
-	case 'f':
-		return -image_parse_format(&o->format, optarg);
-	case 'h':
-		o->help = true;
-		return 0;
-	}
-	return report_usage("info", argv, options);
-}
-
-static int info_run(const struct info *o, const char *name)
-{
+	const struct info *o = options;
 	int index;
 
-	if (which_or_image(name, &index))
+	(void)argc;
+	if (which_or_image(argv[0], &index))
 		return 1;
-	return index >= 0 ? info_device(o, index) : info_image(o, name);
+	return index >= 0 ? info_device(o, index) : info_image(o, argv[0]);
 }
 
-/**
- * info_main() - the info command
- * @argc: arguments, the command's name included
- * @argv: the arguments
- *
- * Return: the exit code.
- */
-int info_main(int argc, char **argv)
-{
-	struct info o = { };
-	int err = 0;
-	int opt;
+static const struct option_spec options[] = {
+	{
+		.name = "chain",
+		.help = "its backing files too",
+		.parse = option_true, .field = offsetof(struct info, chain),
+	},
+	OPTION_JSON(struct info, json, "print JSON, with the keys of qemu-img info"),
+	OPTION_FORMAT(struct info, format,
+		      "the image is qcow2, qcow or raw; probe it if not given"),
+	{ }
+};
 
-	while (!err && !o.help &&
-	       (opt = getopt_long(argc, argv, "Jf:h", options, NULL)) != -1)
-		err = parse_option(&o, opt, argv);
-	if (err)
-		return err;
-	if (o.help) {
-		fputs(info_usage, stdout);
-		return 0;
-	}
-	if (argc != optind + 1) {
-		report("info", "takes one image or device; see qcowctl info --help");
-		return 1;
-	}
-	return info_run(&o, argv[optind]);
-}
+const struct command info_command = {
+	.name = "info",
+	.summary = "describe an image or a device",
+	.usage =
+		"Usage: qcowctl info [options] IMAGE|DEVICE\n"
+		"\n"
+		"Describe an image, or an attached device and its image.\n",
+	.options = options,
+	.size = sizeof(struct info),
+	.one_operand = "one image or device",
+	.run = run_info,
+};

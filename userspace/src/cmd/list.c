@@ -3,13 +3,13 @@
  * qcowctl list: the attached devices as a table or as JSON.
  */
 #define _GNU_SOURCE
-#include <getopt.h>
 #include <libsmartcols.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
 #include "cmd/list.h"
+#include "cmd/options.h"
 #include "device/device.h"
 #include "device/in_use.h"
 #include "device/which.h"
@@ -18,39 +18,17 @@
 #include "lib/sysfs.h"
 #include "lib/text.h"
 
-const char list_usage[] =
-"Usage: qcowctl list [options] [DEVICE|IMAGE...]\n"
-"\n"
-"List the attached devices, or those that are named or show an image.\n"
-"\n"
-" -J, --json            print JSON\n"
-" -n, --noheadings      leave out the headings\n"
-" -b, --bytes           print sizes in bytes\n"
-" -O, --output COLUMNS  columns to print, separated by commas; +COLUMNS adds to\n"
-"                       the default ones\n"
-" -h, --help            show this\n"
-"\n"
-"Columns: NAME SIZE FORMAT RO DEPTH OPEN IMAGE MOUNTPOINTS (default),\n"
-"MAJ:MIN OFFSET DIRECT AUTOCLEAR CORRUPT STATE CLUSTER CACHE SNAPSHOT IMAGE-STATE\n"
-"LOG-SEC\n";
+/* Columns may be asked for more than once. */
+#define MAX_SHOWN	64
 
-static const struct option options[] = {
-	{ "json", no_argument, NULL, 'J' },
-	{ "noheadings", no_argument, NULL, 'n' },
-	{ "bytes", no_argument, NULL, 'b' },
-	{ "output", required_argument, NULL, 'O' },
-	{ "help", no_argument, NULL, 'h' },
-	{ }
-};
-
-#define MAX_SHOWN	(2 * LIST_NR_COLUMNS)
+/* Characters of a line of the usage. */
+#define USAGE_WIDTH	80
 
 /**
  * struct list - what the command line asks for
  * @json: print JSON
  * @noheadings: no headings
  * @bytes: sizes in bytes
- * @help: show the usage instead
  * @shown: the columns
  * @nr: how many
  * @names: devices and images, up to a NULL; none: all devices
@@ -59,7 +37,6 @@ struct list {
 	bool json;
 	bool noheadings;
 	bool bytes;
-	bool help;
 	const struct column *shown[MAX_SHOWN];
 	size_t nr;
 	char **names;
@@ -67,68 +44,47 @@ struct list {
 
 static int add_column(struct list *l, const char *name)
 {
+	const struct column *c = list_columns;
 	char *shown;
-	size_t i;
 
-	for (i = 0; i < LIST_NR_COLUMNS; i++) {
-		if (!text_same_word(name, list_columns[i].key) || l->nr == MAX_SHOWN)
-			continue;
-		l->shown[l->nr++] = &list_columns[i];
+	while (c->name && !text_same_word(name, c->name))
+		c++;
+	if (c->name && l->nr < MAX_SHOWN) {
+		l->shown[l->nr++] = c;
 		return 0;
 	}
 	shown = text_escape(name);
 	report("--output", "no column \"%s\"; see qcowctl list --help", shown);
 	free(shown);
-	return 1;
+	return -1;
 }
 
 static void add_default_columns(struct list *l)
 {
-	for (l->nr = 0; l->nr < LIST_NR_DEFAULT; l->nr++)
-		l->shown[l->nr] = &list_columns[l->nr];
+	const struct column *c;
+
+	for (c = list_columns; c->name; c++)
+		if (c->by_default)
+			l->shown[l->nr++] = c;
 }
 
-static bool is_default(const struct list *l)
+static int parse_columns(void *options, const char *arg)
 {
-	return l->nr == LIST_NR_DEFAULT && l->shown[0] == &list_columns[0];
-}
-
-static int parse_columns(struct list *l, const char *arg)
-{
+	struct list *l = options;
 	char *copy, *rest, *name;
 	int err = 0;
 
-	if (*arg == '+')
-		arg++;
-	else
+	if (*arg != '+')
 		l->nr = 0;
+	else if (!l->nr)
+		add_default_columns(l);
+	arg += *arg == '+';
 	copy = xstrdup(arg);
 	rest = copy;
 	while (!err && (name = strsep(&rest, ",")))
 		err = add_column(l, name);
 	free(copy);
 	return err;
-}
-
-static int parse_option(struct list *l, int opt, char **argv)
-{
-	switch (opt) {
-	case 'J':
-		l->json = true;
-		return 0;
-	case 'n':
-		l->noheadings = true;
-		return 0;
-	case 'b':
-		l->bytes = true;
-		return 0;
-	case 'O':
-		return parse_columns(l, optarg);
-	case 'h':
-		l->help = true;
-		return 0;
-	}
-	return report_usage("list", argv, options);
 }
 
 static bool is_wanted(const struct list *l, int index)
@@ -225,7 +181,7 @@ static int add_line(void *to, const struct list *l, const struct row *r)
 	if (!line)
 		return -ENOMEM;
 	for (i = 0; i < l->nr; i++) {
-		text = l->shown[i]->text(r);
+		text = list_cell(l->shown[i], r);
 		if (text && scols_line_refer_data(line, i, text))
 			return -ENOMEM;
 	}
@@ -278,7 +234,7 @@ static struct json_object *json_cell(const struct column *c, const struct row *r
 
 	if (c->type == CELL_MOUNTPOINTS)
 		return json_mountpoints(r);
-	text = c->text(r);
+	text = list_cell(c, r);
 	if (!text)
 		return NULL;
 	if (c->type == CELL_NUMBER)
@@ -294,10 +250,14 @@ static struct json_object *json_cell(const struct column *c, const struct row *r
 static int add_object(void *to, const struct list *l, const struct row *r)
 {
 	struct json_object *o = json_object_new_object();
+	char *key;
 	size_t i;
 
-	for (i = 0; i < l->nr; i++)
-		json_object_object_add(o, l->shown[i]->key, json_cell(l->shown[i], r));
+	for (i = 0; i < l->nr; i++) {
+		key = text_lower(l->shown[i]->name);
+		json_object_object_add(o, key, json_cell(l->shown[i], r));
+		free(key);
+	}
 	return json_object_array_add(to, o) ? -ENOMEM : 0;
 }
 
@@ -313,34 +273,85 @@ static int print_json(const struct list *l)
 	return 0;
 }
 
-/**
- * list_main() - the list command
- * @argc: arguments, the command's name included
- * @argv: the arguments
- *
- * Return: the exit code.
- */
-int list_main(int argc, char **argv)
+static int run_list(void *options, int argc, char **argv)
 {
-	struct list l = { };
-	int err = 0;
-	int opt;
+	struct list *l = options;
+	int err;
 
-	add_default_columns(&l);
-	while (!err && !l.help &&
-	       (opt = getopt_long(argc, argv, "JnbO:h", options, NULL)) != -1)
-		err = parse_option(&l, opt, argv);
-	if (err)
-		return err;
-	if (l.help) {
-		fputs(list_usage, stdout);
-		return 0;
-	}
+	(void)argc;
 	if (sysfs_missing())
 		return 1;
-	l.names = argv + optind;
-	if (is_default(&l) && any_going())
-		add_column(&l, "state");
-	err = l.json ? print_json(&l) : print_table(&l);
-	return check_names(&l) || err;
+	l->names = argv;
+	if (!l->nr) {
+		add_default_columns(l);
+		if (any_going())
+			add_column(l, "state");
+	}
+	err = l->json ? print_json(l) : print_table(l);
+	return check_names(l) || err;
 }
+
+static void print_column_values(FILE *to)
+{
+	const struct column *c;
+
+	for (c = list_columns; c->name; c++)
+		fprintf(to, " %s", c->name);
+}
+
+/* Print the names of the columns of one kind. */
+static void print_kind(FILE *to, bool by_default, int used)
+{
+	const struct column *c;
+
+	for (c = list_columns; c->name; c++) {
+		if (c->by_default != by_default)
+			continue;
+		if (used + strlen(c->name) >= USAGE_WIDTH)
+			used = fprintf(to, "\n") - 1;
+		used += fprintf(to, "%s%s", used ? " " : "", c->name);
+	}
+}
+
+static void print_columns(FILE *to)
+{
+	print_kind(to, true, fprintf(to, "\nColumns:"));
+	fputs(" (default),\n", to);
+	print_kind(to, false, 0);
+	fputc('\n', to);
+}
+
+static const struct option_spec options[] = {
+	OPTION_JSON(struct list, json, "print JSON"),
+	{
+		.name = "noheadings", .letter = 'n',
+		.help = "leave out the headings",
+		.parse = option_true, .field = offsetof(struct list, noheadings),
+	},
+	{
+		.name = "bytes", .letter = 'b',
+		.help = "print sizes in bytes",
+		.parse = option_true, .field = offsetof(struct list, bytes),
+	},
+	{
+		.name = "output", .letter = 'O', .arg = " COLUMNS",
+		.help = "columns to print, separated by commas; +COLUMNS adds to\n"
+			"the default ones",
+		.print_values = print_column_values,
+		.parse = parse_columns,
+	},
+	{ }
+};
+
+const struct command list_command = {
+	.name = "list",
+	.summary = "list the attached devices",
+	.usage =
+		"Usage: qcowctl list [options] [DEVICE|IMAGE...]\n"
+		"\n"
+		"List the attached devices, or those that are named or show an image.\n",
+	.options = options,
+	.print_more = print_columns,
+	.size = sizeof(struct list),
+	.run = run_list,
+};

@@ -32,26 +32,27 @@ enum cell_type {
 
 /**
  * struct column - a column that list can print
- * @name: its heading
- * @key: its key in JSON: the heading in small letters
+ * @name: its heading; its key in JSON is that in small letters
+ * @by_default: it is shown if no columns are asked for
  * @width: hint for libsmartcols
  * @flags: SCOLS_FL_*
  * @type: what its cells are
+ * @attr: the file in /sys/block/qcowN that has the cell's text; NULL: @text makes it
  * @text: a cell's text, to free, or NULL: nothing to show
  */
 struct column {
 	const char *name;
-	const char *key;
+	bool by_default;
 	double width;
 	int flags;
 	enum cell_type type;
+	const char *attr;
 	char *(*text)(const struct row *r);
 };
 
-/* The first columns are shown if none are asked for. */
-#define LIST_NR_DEFAULT		8
-#define LIST_NR_COLUMNS		19
+/* Ends with one without a name. */
+extern const struct column list_columns[];
 
-extern const struct column list_columns[LIST_NR_COLUMNS];
+char *list_cell(const struct column *c, const struct row *r);
 
 #endif /* _QCOWCTL_LIST_H */

@@ -37,57 +37,7 @@ static char *cell_size(const struct row *r)
 
 	if (!sysfs_read_u64(&sectors, "/sys/block/qcow%d/size", r->index))
 		return NULL;
-	return text_of_size(r, sectors * 512);
-}
-
-static char *cell_ro(const struct row *r)
-{
-	return sysfs_read("/sys/block/qcow%d/ro", r->index);
-}
-
-static char *cell_majmin(const struct row *r)
-{
-	return sysfs_read("/sys/block/qcow%d/dev", r->index);
-}
-
-static char *cell_format(const struct row *r)
-{
-	return sysfs_attr(r->index, "format");
-}
-
-static char *cell_depth(const struct row *r)
-{
-	return sysfs_attr(r->index, "depth");
-}
-
-static char *cell_open(const struct row *r)
-{
-	return sysfs_attr(r->index, "openers");
-}
-
-static char *cell_direct(const struct row *r)
-{
-	return sysfs_attr(r->index, "direct_io");
-}
-
-static char *cell_autoclear(const struct row *r)
-{
-	return sysfs_attr(r->index, "autoclear");
-}
-
-static char *cell_corrupt(const struct row *r)
-{
-	return sysfs_attr(r->index, "corrupt");
-}
-
-static char *cell_offset(const struct row *r)
-{
-	return sysfs_attr(r->index, "offset");
-}
-
-static char *cell_sector_size(const struct row *r)
-{
-	return sysfs_read("/sys/block/qcow%d/queue/logical_block_size", r->index);
+	return text_of_size(r, sectors * SZ_512);
 }
 
 /* Of what the image's author chose, which is freed. */
@@ -248,25 +198,46 @@ static char *cell_cache(const struct row *r)
 	return r->known ? text_of_size(r, r->status.cache_size) : NULL;
 }
 
-/* The default ones first. */
-const struct column list_columns[LIST_NR_COLUMNS] = {
-	{ "NAME", "name", 0.1, 0, CELL_STRING, cell_name },
-	{ "SIZE", "size", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_size },
-	{ "FORMAT", "format", 5, 0, CELL_STRING, cell_format },
-	{ "RO", "ro", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_ro },
-	{ "DEPTH", "depth", 1, SCOLS_FL_RIGHT, CELL_NUMBER, cell_depth },
-	{ "OPEN", "open", 1, SCOLS_FL_RIGHT, CELL_NUMBER, cell_open },
-	{ "IMAGE", "image", 0.3, 0, CELL_STRING, cell_image },
-	{ "MOUNTPOINTS", "mountpoints", 0.2, SCOLS_FL_WRAP, CELL_MOUNTPOINTS, cell_mountpoints },
-	{ "MAJ:MIN", "maj:min", 5, SCOLS_FL_RIGHT, CELL_STRING, cell_majmin },
-	{ "OFFSET", "offset", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_offset },
-	{ "DIRECT", "direct", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_direct },
-	{ "AUTOCLEAR", "autoclear", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_autoclear },
-	{ "CORRUPT", "corrupt", 1, SCOLS_FL_RIGHT, CELL_BOOLEAN, cell_corrupt },
-	{ "STATE", "state", 5, 0, CELL_STRING, cell_state },
-	{ "CLUSTER", "cluster", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cluster },
-	{ "CACHE", "cache", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_cache },
-	{ "SNAPSHOT", "snapshot", 5, 0, CELL_STRING, cell_snapshot },
-	{ "IMAGE-STATE", "image-state", 5, 0, CELL_STRING, cell_image_state },
-	{ "LOG-SEC", "log-sec", 5, SCOLS_FL_RIGHT, CELL_NUMBER, cell_sector_size },
+/**
+ * list_cell() - the text of a cell
+ * @c: its column
+ * @r: its line
+ *
+ * Return: the text, to be freed, or NULL: there is nothing to show.
+ */
+char *list_cell(const struct column *c, const struct row *r)
+{
+	return c->attr ? sysfs_read("/sys/block/qcow%d/%s", r->index, c->attr) :
+			 c->text(r);
+}
+
+/* A column of text, and one of numbers; 1 in JSON is true in a column of truths. */
+#define TEXT		.width = 5, .type = CELL_STRING
+#define NUMBER		.width = 5, .flags = SCOLS_FL_RIGHT, .type = CELL_NUMBER
+#define DIGITS		.width = 1, .flags = SCOLS_FL_RIGHT, .type = CELL_NUMBER
+#define TRUTH		.width = 1, .flags = SCOLS_FL_RIGHT, .type = CELL_BOOLEAN
+#define DEFAULT		.by_default = true
+
+const struct column list_columns[] = {
+	{ "NAME", DEFAULT, .width = 0.1, .type = CELL_STRING, .text = cell_name },
+	{ "SIZE", DEFAULT, NUMBER, .text = cell_size },
+	{ "FORMAT", DEFAULT, TEXT, .attr = "qcow/format" },
+	{ "RO", DEFAULT, TRUTH, .attr = "ro" },
+	{ "DEPTH", DEFAULT, DIGITS, .attr = "qcow/depth" },
+	{ "OPEN", DEFAULT, DIGITS, .attr = "qcow/openers" },
+	{ "IMAGE", DEFAULT, .width = 0.3, .type = CELL_STRING, .text = cell_image },
+	{ "MOUNTPOINTS", DEFAULT, .width = 0.2, .flags = SCOLS_FL_WRAP,
+	  .type = CELL_MOUNTPOINTS, .text = cell_mountpoints },
+	{ "MAJ:MIN", .width = 5, .flags = SCOLS_FL_RIGHT, .type = CELL_STRING, .attr = "dev" },
+	{ "OFFSET", NUMBER, .attr = "qcow/offset" },
+	{ "DIRECT", TRUTH, .attr = "qcow/direct_io" },
+	{ "AUTOCLEAR", TRUTH, .attr = "qcow/autoclear" },
+	{ "CORRUPT", TRUTH, .attr = "qcow/corrupt" },
+	{ "STATE", TEXT, .text = cell_state },
+	{ "CLUSTER", NUMBER, .text = cell_cluster },
+	{ "CACHE", NUMBER, .text = cell_cache },
+	{ "SNAPSHOT", TEXT, .text = cell_snapshot },
+	{ "IMAGE-STATE", TEXT, .text = cell_image_state },
+	{ "LOG-SEC", NUMBER, .attr = "queue/logical_block_size" },
+	{ }
 };

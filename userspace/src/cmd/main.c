@@ -9,26 +9,23 @@
 #include <unistd.h>
 
 #include "cmd/command.h"
+#include "cmd/options.h"
+#include "cmd/run.h"
 #include "lib/report.h"
 #include "lib/text.h"
 
-static const struct command {
-	const char *name;
-	int (*main)(int argc, char **argv);
-	const char *usage;
-	const char *help;
-} commands[] = {
-	{ "attach", attach_main, attach_usage, "make a block device of an image" },
-	{ "detach", detach_main, detach_usage, "remove a block device" },
-	{ "list", list_main, list_usage, "list the attached devices" },
-	{ "info", info_main, info_usage, "describe an image or a device" },
-	{ "map", map_main, map_usage, "show where the bytes of a disk lie" },
-	{ "bitmap", bitmap_main, bitmap_usage, "show and change what tracks an image's writes" },
-	{ "snapshot", snapshot_main, snapshot_usage, "list, make, delete and apply snapshots" },
-	{ "resize", resize_main, resize_usage, "give a disk another size" },
-	{ "stream", stream_main, stream_usage, "make backing files unnecessary" },
-	{ "commit", commit_main, commit_usage, "write an image's data to its backing file" },
-	{ "check", check_main, check_usage, "check the metadata of an image" },
+static const struct command *const commands[] = {
+	&attach_command,
+	&detach_command,
+	&list_command,
+	&info_command,
+	&map_command,
+	&bitmap_command,
+	&snapshot_command,
+	&resize_command,
+	&stream_command,
+	&commit_command,
+	&check_command,
 };
 
 static void print_usage(FILE *to)
@@ -39,7 +36,7 @@ static void print_usage(FILE *to)
 	      "Use QEMU disk images as block devices of this host.\n\n"
 	      "Commands:\n", to);
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(to, " %-8s %s\n", commands[i].name, commands[i].help);
+		fprintf(to, " %-8s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\nOptions:\n"
 	      " -h, --help     show this, or after a command, its options\n"
 	      " -V, --version  show the version, also after a command\n\n"
@@ -51,8 +48,8 @@ static const struct command *find_command(const char *name)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		if (!strcmp(commands[i].name, name))
-			return &commands[i];
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
 	return NULL;
 }
 
@@ -74,8 +71,21 @@ static int help_main(int argc, char **argv)
 	c = find_command(argv[1]);
 	if (!c)
 		return unknown_command(argv[1]);
-	fputs(c->usage, stdout);
+	options_print_usage(c, stdout);
 	return 0;
+}
+
+/* The commands, or the options of one, for the shell's completion; see options.c. */
+static int completion_main(int argc, char **argv)
+{
+	const struct command *c = argc < 2 ? NULL : find_command(argv[1]);
+	size_t i;
+
+	if (c)
+		options_print_words(c, stdout);
+	for (i = 0; argc < 2 && i < ARRAY_SIZE(commands); i++)
+		puts(commands[i]->name);
+	return argc < 2 || c ? 0 : 1;
 }
 
 static int version_main(void)
@@ -106,10 +116,12 @@ static int run(int argc, char **argv)
 		return help_main(argc - 1, argv + 1);
 	if (is_version(argv[1]) || !strcmp(argv[1], "version"))
 		return version_main();
+	if (!strcmp(argv[1], "--completion"))
+		return completion_main(argc - 1, argv + 1);
 	c = find_command(argv[1]);
 	if (c && argc > 2 && is_version(argv[2]))
 		return version_main();
-	return c ? c->main(argc - 1, argv + 1) : unknown_command(argv[1]);
+	return c ? command_run(c, argc - 1, argv + 1) : unknown_command(argv[1]);
 }
 
 /* An image that became descriptor 2 would be given the messages. */

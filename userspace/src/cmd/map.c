@@ -5,40 +5,17 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "cmd/bitmap.h"
 #include "cmd/command.h"
+#include "cmd/image_options.h"
 #include "cmd/map.h"
 #include "device/which.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 #include "lib/text.h"
-
-const char map_usage[] =
-"Usage: qcowctl map [options] IMAGE|DEVICE\n"
-"\n"
-"Show which bytes of a disk lie where in an image and its backing files, of an\n"
-"image or of an attached device's.\n"
-"\n"
-" -J, --json           print JSON, equal to that of qemu-img map\n"
-"     --bitmap NAME    show instead what a bitmap says was written\n"
-" -f, --format FORMAT  the image is qcow2, qcow or raw; probe it if not given\n"
-" -h, --help           show this\n";
-
-enum {
-	OPT_BITMAP = 256,
-};
-
-static const struct option options[] = {
-	{ "json", no_argument, NULL, 'J' },
-	{ "bitmap", required_argument, NULL, OPT_BITMAP },
-	{ "format", required_argument, NULL, 'f' },
-	{ "help", no_argument, NULL, 'h' },
-	{ }
-};
 
 /**
  * struct entry - a line of a map
@@ -55,7 +32,6 @@ struct entry {
 /**
  * struct map - what the command line asks for, and the map as it is made
  * @json: print JSON
- * @help: show the usage instead
  * @format: &enum qcow_format, 0: probe
  * @bitmap: name of the bitmap to show, or NULL
  * @chain: the images
@@ -65,7 +41,6 @@ struct entry {
  */
 struct map {
 	bool json;
-	bool help;
 	u32 format;
 	const char *bitmap;
 	struct chain chain;
@@ -302,54 +277,41 @@ static int map_device(struct map *m, const char *name)
 	return 1;
 }
 
-static int parse_option(struct map *m, int opt, char **argv)
+static int run_map(void *options, int argc, char **argv)
 {
-	switch (opt) {
-	case 'J':
-		m->json = true;
-		return 0;
-	case OPT_BITMAP:
-		m->bitmap = optarg;
-		return 0;
-	case 'f':
-		return -image_parse_format(&m->format, optarg);
-	case 'h':
-		m->help = true;
-		return 0;
-	}
-	return report_usage("map", argv, options);
+	struct map *m = options;
+	int index;
+
+	(void)argc;
+	if (m->bitmap)
+		return bitmap_map(argv[0], m->format, m->bitmap, m->json);
+	if (which_or_image(argv[0], &index))
+		return 1;
+	return index >= 0 ? map_device(m, argv[0]) : map_image(m, argv[0]);
 }
 
-/**
- * map_main() - the map command
- * @argc: arguments, the command's name included
- * @argv: the arguments
- *
- * Return: the exit code.
- */
-int map_main(int argc, char **argv)
-{
-	struct map m = { };
-	int err = 0;
-	int index, opt;
+static const struct option_spec options[] = {
+	OPTION_JSON(struct map, json, "print JSON, equal to that of qemu-img map"),
+	{
+		.name = "bitmap", .arg = " NAME",
+		.help = "show instead what a bitmap says was written",
+		.parse = option_text, .field = offsetof(struct map, bitmap),
+	},
+	OPTION_FORMAT(struct map, format,
+		      "the image is qcow2, qcow or raw; probe it if not given"),
+	{ }
+};
 
-	while (!err && !m.help &&
-	       (opt = getopt_long(argc, argv, "Jf:h", options, NULL)) != -1)
-		err = parse_option(&m, opt, argv);
-	if (err)
-		return err;
-	if (m.help) {
-		fputs(map_usage, stdout);
-		return 0;
-	}
-	if (argc != optind + 1) {
-		report("map", "takes one image or device; see qcowctl map --help");
-		return 1;
-	}
-	if (m.bitmap)
-		return bitmap_map(argv[optind], m.format, m.bitmap, m.json);
-	if (which_or_image(argv[optind], &index))
-		return 1;
-	return index >= 0 ? map_device(&m, argv[optind]) :
-			    map_image(&m, argv[optind]);
-}
+const struct command map_command = {
+	.name = "map",
+	.summary = "show where the bytes of a disk lie",
+	.usage =
+		"Usage: qcowctl map [options] IMAGE|DEVICE\n"
+		"\n"
+		"Show which bytes of a disk lie where in an image and its backing files, of an\n"
+		"image or of an attached device's.\n",
+	.options = options,
+	.size = sizeof(struct map),
+	.one_operand = "one image or device",
+	.run = run_map,
+};

@@ -3,11 +3,11 @@
  * qcowctl resize: give a disk another size, in use or not.
  */
 #define _GNU_SOURCE
-#include <getopt.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
 #include "cmd/command.h"
+#include "cmd/image_options.h"
 #include "cmd/operand.h"
 #include "device/device.h"
 #include "device/in_use.h"
@@ -17,85 +17,45 @@
 #include "lib/report.h"
 #include "lib/text.h"
 
-const char resize_usage[] =
-"Usage: qcowctl resize [options] IMAGE|DEVICE [[+|-]SIZE|max]\n"
-"\n"
-"Make a disk larger or smaller, also while it is in use. What a larger disk has\n"
-"more of reads as zeros; what a smaller one has less of is lost. Without a size, or\n"
-"with max, a raw image's disk ends where its file or block device ends by now.\n"
-"\n"
-"     --force          make a device smaller though it is in use\n"
-" -f, --format FORMAT  of an image that is not attached: qcow2, qcow or raw; probe\n"
-"                      it for the first two if not given\n"
-"     --key-file FILE  as of attach, for an image that is not attached\n"
-" -h, --help           show this\n";
-
-enum {
-	OPT_FORCE = 256,
-	OPT_KEY_FILE,
-};
-
-static const struct option options[] = {
-	{ "force", no_argument, NULL, OPT_FORCE },
-	{ "format", required_argument, NULL, 'f' },
-	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
-	{ "help", no_argument, NULL, 'h' },
-	{ }
-};
-
 /**
  * struct resize - what the command line asks for
+ * @size: the size as it was given; NULL: none was
  * @bytes: a size, or how much more or less
  * @sign: of @bytes: '+', '-', or 0: it is the size
  * @format: of an image that is not attached
+ * @force: make a device smaller though it is in use
  * @flags: QCOW_RESIZE_*
  * @keys: of an image that is not attached
- * @help: show the usage instead
  */
 struct resize {
+	const char *size;
 	u64 bytes;
 	char sign;
 	u32 format;
+	bool force;
 	u32 flags;
 	struct keys_options keys;
-	bool help;
 };
 
-static int parse_size(struct resize *r, const char *arg)
+static int parse_size(struct resize *r)
 {
-	const char *digits = arg;
+	const char *arg = r->size, *digits = arg;
 	char *shown;
 
+	if (r->force)
+		r->flags |= QCOW_RESIZE_FORCE;
 	if (!arg || !strcmp(arg, "max")) {
 		r->flags |= QCOW_RESIZE_MAX;
 		return 0;
 	}
 	if (arg[0] == '+' || arg[0] == '-')
 		r->sign = *digits++;
-	if (!text_parse_size(digits, &r->bytes) && !(r->bytes % 512))
+	if (!text_parse_size(digits, &r->bytes) && !(r->bytes % SZ_512))
 		return 0;
 	shown = text_escape(arg);
 	report("resize", "bad size \"%s\"; give bytes, a multiple of 512, such as 20G or +5G, or max",
 	       shown);
 	free(shown);
-	return -1;
-}
-
-static int parse_option(struct resize *r, int opt, char **argv)
-{
-	switch (opt) {
-	case OPT_FORCE:
-		r->flags |= QCOW_RESIZE_FORCE;
-		return 0;
-	case OPT_KEY_FILE:
-		return keys_add_file(&r->keys, optarg);
-	case 'f':
-		return image_parse_format(&r->format, optarg);
-	case 'h':
-		r->help = true;
-		return 0;
-	}
-	report_usage("resize", argv, options);
 	return -1;
 }
 
@@ -212,55 +172,67 @@ static bool is_size(const char *arg)
 	return arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9';
 }
 
-/* Take such a size out of what getopt_long() gets to see; NULL if there is none. */
-static const char *take_size(int *argc, char **argv)
+/* Take such a size out of the arguments that getopt_long() gets to see. */
+static void take_size(void *options, int *argc, char **argv)
 {
-	const char *size;
+	struct resize *r = options;
 	int i;
 
 	for (i = 1; i < *argc && strcmp(argv[i], "--"); i++) {
 		if (!is_size(argv[i]))
 			continue;
-		size = argv[i];
+		r->size = argv[i];
 		memmove(&argv[i], &argv[i + 1], (*argc - i) * sizeof(*argv));
 		--*argc;
-		return size;
+		return;
 	}
-	return NULL;
 }
 
-/**
- * resize_main() - the resize command
- * @argc: arguments, the command's name included
- * @argv: the arguments
- *
- * Return: the exit code.
- */
-int resize_main(int argc, char **argv)
+static int run_resize(void *options, int argc, char **argv)
 {
-	const char *size = take_size(&argc, argv);
-	struct resize r = { };
-	int err = 0;
-	int opt;
+	struct resize *r = options;
 
-	while (!err && !r.help &&
-	       (opt = getopt_long(argc, argv, "f:h", options, NULL)) != -1)
-		err = parse_option(&r, opt, argv);
-	if (!err && r.help) {
-		fputs(resize_usage, stdout);
-		free(r.keys.files);
-		return 0;
-	}
-	if (!err && !size && argc == optind + 2)
-		size = argv[--argc];
-	if (!err && argc != optind + 1) {
+	if (!r->size && argc == 2)
+		r->size = argv[--argc];
+	if (argc != 1) {
 		report("resize", "takes an image or device, and a size or max; see qcowctl resize --help");
-		err = -1;
+		return 1;
 	}
-	if (!err)
-		err = parse_size(&r, size);
-	if (!err)
-		err = resize_named(&r, argv[optind]);
-	free(r.keys.files);
-	return !!err;
+	return parse_size(r) || resize_named(r, argv[0]);
 }
+
+static void release_resize(void *options)
+{
+	struct resize *r = options;
+
+	free(r->keys.files);
+}
+
+static const struct option_spec options[] = {
+	{
+		.name = "force",
+		.help = "make a device smaller though it is in use",
+		.parse = option_true, .field = offsetof(struct resize, force),
+	},
+	OPTION_FORMAT(struct resize, format,
+		      "of an image that is not attached: qcow2, qcow or raw; probe\n"
+		      "it for the first two if not given"),
+	OPTION_KEY_FILE(struct resize, keys),
+	{ }
+};
+
+const struct command resize_command = {
+	.name = "resize",
+	.summary = "give a disk another size",
+	.usage =
+		"Usage: qcowctl resize [options] IMAGE|DEVICE [[+|-]SIZE|max]\n"
+		"\n"
+		"Make a disk larger or smaller, also while it is in use. What a larger disk has\n"
+		"more of reads as zeros; what a smaller one has less of is lost. Without a size, or\n"
+		"with max, a raw image's disk ends where its file or block device ends by now.\n",
+	.options = options,
+	.size = sizeof(struct resize),
+	.prepare = take_size,
+	.run = run_resize,
+	.release = release_resize,
+};

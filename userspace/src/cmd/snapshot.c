@@ -6,12 +6,12 @@
  * attached for that, without a node in /dev, and detached again.
  */
 #define _GNU_SOURCE
-#include <getopt.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
+#include "cmd/image_options.h"
 #include "cmd/operand.h"
 #include "cmd/snapshot.h"
 #include "device/device.h"
@@ -23,33 +23,6 @@
 #include "lib/progress.h"
 #include "lib/report.h"
 #include "lib/text.h"
-
-const char snapshot_usage[] =
-"Usage: qcowctl snapshot list [options] IMAGE|DEVICE\n"
-"       qcowctl snapshot create|delete|apply [options] IMAGE|DEVICE NAME\n"
-"\n"
-"List, make, delete and apply the internal snapshots of a qcow2 image. NAME is an\n"
-"id or a name; an id goes first. A device may be in use, but not to apply one:\n"
-"what its disk is now is then lost.\n"
-"\n"
-" -J, --json           print JSON\n"
-" -v, --verbose        say what was done, and how long the device was held up\n"
-" -f, --format FORMAT  of an image that is not attached: qcow2; probe it if not given\n"
-"     --key-file FILE  as of attach, for an image that is not attached\n"
-" -h, --help           show this\n";
-
-enum {
-	OPT_KEY_FILE = 256,
-};
-
-static const struct option options[] = {
-	{ "format", required_argument, NULL, 'f' },
-	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
-	{ "json", no_argument, NULL, 'J' },
-	{ "verbose", no_argument, NULL, 'v' },
-	{ "help", no_argument, NULL, 'h' },
-	{ }
-};
 
 /* What can be done; @op is 0 to list. */
 static const struct action {
@@ -68,7 +41,6 @@ static const struct action {
  * @action: what to do
  * @json: print JSON
  * @verbose: say what was done
- * @help: show the usage instead
  * @target: the image or device
  * @name: of the snapshot
  * @format: of an image that is not attached; 0: probe
@@ -78,7 +50,6 @@ struct snapshot_args {
 	const struct action *action;
 	bool json;
 	bool verbose;
-	bool help;
 	const char *target;
 	const char *name;
 	u32 format;
@@ -237,26 +208,6 @@ static int list(const struct snapshot_args *a)
 
 /* --- Arguments --- */
 
-static int parse_option(struct snapshot_args *a, int opt, char **argv)
-{
-	switch (opt) {
-	case 'J':
-		a->json = true;
-		return 0;
-	case 'v':
-		a->verbose = true;
-		return 0;
-	case 'f':
-		return image_parse_format(&a->format, optarg);
-	case OPT_KEY_FILE:
-		return keys_add_file(&a->keys, optarg);
-	case 'h':
-		a->help = true;
-		return 0;
-	}
-	return report_usage("snapshot", argv, options);
-}
-
 static int parse_words(struct snapshot_args *a, int nr, char **words)
 {
 	char *shown;
@@ -280,33 +231,48 @@ static int parse_words(struct snapshot_args *a, int nr, char **words)
 	return 0;
 }
 
-static int run(struct snapshot_args *a, int nr, char **words)
+static int run_snapshot(void *options, int argc, char **argv)
 {
-	if (parse_words(a, nr, words))
+	struct snapshot_args *a = options;
+
+	if (parse_words(a, argc, argv))
 		return 1;
 	return a->action->op ? change(a) : list(a);
 }
 
-/**
- * snapshot_main() - the snapshot command
- * @argc: arguments, the command's name included
- * @argv: the arguments
- *
- * Return: the exit code.
- */
-int snapshot_main(int argc, char **argv)
+static void release_snapshot(void *options)
 {
-	struct snapshot_args a = { };
-	int err = 0;
-	int opt;
+	struct snapshot_args *a = options;
 
-	while (!err && !a.help &&
-	       (opt = getopt_long(argc, argv, "Jvf:h", options, NULL)) != -1)
-		err = parse_option(&a, opt, argv);
-	if (!err && a.help)
-		fputs(snapshot_usage, stdout);
-	else if (!err)
-		err = run(&a, argc - optind, argv + optind);
-	free(a.keys.files);
-	return !!err;
+	free(a->keys.files);
 }
+
+static const struct option_spec options[] = {
+	OPTION_JSON(struct snapshot_args, json, "print JSON"),
+	{
+		.name = "verbose", .letter = 'v',
+		.help = "say what was done, and how long the device was held up",
+		.parse = option_true, .field = offsetof(struct snapshot_args, verbose),
+	},
+	OPTION_FORMAT(struct snapshot_args, format,
+		      "of an image that is not attached: qcow2; probe it if not given"),
+	OPTION_KEY_FILE(struct snapshot_args, keys),
+	{ }
+};
+
+const struct command snapshot_command = {
+	.name = "snapshot",
+	.summary = "list, make, delete and apply snapshots",
+	.usage =
+		"Usage: qcowctl snapshot list [options] IMAGE|DEVICE\n"
+		"       qcowctl snapshot create|delete|apply [options] IMAGE|DEVICE NAME\n"
+		"\n"
+		"List, make, delete and apply the internal snapshots of a qcow2 image. NAME is an\n"
+		"id or a name; an id goes first. A device may be in use, but not to apply one:\n"
+		"what its disk is now is then lost.\n",
+	.operations = "list create delete apply",
+	.options = options,
+	.size = sizeof(struct snapshot_args),
+	.run = run_snapshot,
+	.release = release_snapshot,
+};

@@ -10,19 +10,6 @@
 #include "device/device.h"
 #include "lib/report.h"
 
-const char stream_usage[] =
-"Usage: qcowctl stream [options] DEVICE|IMAGE\n"
-"\n"
-"Copy what the backing files of an image have into the image, also while it is in\n"
-"use, and have it name no backing file any more. Interrupted, it leaves an image\n"
-"that reads the same; started anew, it goes on.\n"
-"\n"
-" -f, --format FORMAT  of an image that is not attached: qcow2 or qcow; probe it if\n"
-"                      not given\n"
-"     --key-file FILE  as of attach, for an image that is not attached\n"
-"     --progress=json  show progress as lines of JSON on standard error\n"
-" -h, --help           show this\n";
-
 static int stream_step(const struct operand *o, u64 *done, u64 *total)
 {
 	struct qcow_msg msg = { };
@@ -46,21 +33,29 @@ static int stream_step(const struct operand *o, u64 *done, u64 *total)
 }
 
 static const struct work stream_work = {
-	.command = "stream",
-	.usage = stream_usage,
 	.what = "Copying",
 	.interrupted = "it reads the same as before, and its backing file is still needed: to go on, start it anew",
 	.step = stream_step,
 };
 
-/**
- * stream_main() - the stream command
- * @argc: arguments, the command's name included
- * @argv: the arguments
- *
- * Return: the exit code.
- */
-int stream_main(int argc, char **argv)
+static int run_stream(void *options, int argc, char **argv)
 {
-	return work_main(&stream_work, argc, argv);
+	(void)argc;
+	return work_run(&stream_work, options, argv[0]);
 }
+
+const struct command stream_command = {
+	.name = "stream",
+	.summary = "make backing files unnecessary",
+	.usage =
+		"Usage: qcowctl stream [options] DEVICE|IMAGE\n"
+		"\n"
+		"Copy what the backing files of an image have into the image, also while it is in\n"
+		"use, and have it name no backing file any more. Interrupted, it leaves an image\n"
+		"that reads the same; started anew, it goes on.\n",
+	.options = work_options,
+	.size = sizeof(struct work_options),
+	.one_operand = "one device or image",
+	.run = run_stream,
+	.release = work_release,
+};

@@ -3,14 +3,13 @@
 #define _QCOWCTL_WORK_H
 
 #include "cmd/operand.h"
+#include "cmd/options.h"
 
 /* Bytes of the disk that one step looks at. */
-#define WORK_STEP_BYTES	(16U << 20)
+#define WORK_STEP_BYTES	SZ_16M
 
 /**
  * struct work - a command that does long work on one device, step by step
- * @command: its name
- * @usage: of it
  * @what: for showing how far it is
  * @interrupted: what an interruption leaves, and what to do next
  * @step: do some. Return: 0; -EINTR; or another negative errno after saying what is
@@ -19,14 +18,25 @@
  *	is wrong
  */
 struct work {
-	const char *command;
-	const char *usage;
 	const char *what;
 	const char *interrupted;
 	int (*step)(const struct operand *o, u64 *done, u64 *total);
 	int (*end)(const struct operand *o);
 };
 
-int work_main(const struct work *w, int argc, char **argv);
+/**
+ * struct work_options - what the command line of such a command asks for
+ * @format: of an image that is not attached; 0: probe
+ * @keys: of an image that is not attached
+ */
+struct work_options {
+	u32 format;
+	struct keys_options keys;
+};
+
+extern const struct option_spec work_options[];
+
+int work_run(const struct work *w, const void *options, const char *name);
+void work_release(void *options);
 
 #endif /* _QCOWCTL_WORK_H */

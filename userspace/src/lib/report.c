@@ -3,7 +3,6 @@
  * Errors: one line on stderr that names the file, what is wrong and what to do next.
  */
 #define _GNU_SOURCE
-#include <getopt.h>
 #include <stdlib.h>
 
 #include "lib/report.h"
@@ -125,39 +124,4 @@ void report_msg(const char *name, int err, const struct qcow_msg *msg)
 	text = text_escape(msg->text);
 	report(name, "%s%s%s", text, next ? "; " : "", next ? next : "");
 	free(text);
-}
-
-/*
- * Is it a letter that getopt_long() did not like, rather than a word? One that it does
- * not know may stand in the middle of others, and the last word be an earlier one.
- */
-static bool is_letter(const char *word, const struct option *options)
-{
-	if (!optopt || optopt > 255)
-		return false;
-	for (; options->name; options++)
-		if (options->val == optopt)
-			return strncmp(word, "--", 2);
-	return true;
-}
-
-/**
- * report_usage() - print that getopt_long() met something it does not know
- * @command: the command whose arguments they are
- * @argv: its arguments
- * @options: its options, those of one letter as well
- *
- * Return: 1, the exit code.
- */
-int report_usage(const char *command, char **argv, const struct option *options)
-{
-	const char *word = argv[optind - 1];
-	char letter[] = { '-', optopt, 0 };
-	char *shown;
-
-	shown = text_escape(is_letter(word, options) ? letter : word);
-	report(command, "unknown or incomplete option %s; see qcowctl %s --help",
-	       shown, command);
-	free(shown);
-	return 1;
 }

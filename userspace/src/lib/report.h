@@ -8,12 +8,9 @@
 #include "lib/memory.h"
 #include "qcow/ondisk/pure.h"
 
-struct option;
-
 void report_before(void (*hook)(void));
 void report(const char *name, const char *fmt, ...) __printf(2, 3);
 void report_from_driver(struct qcow_msg *msg);
 void report_msg(const char *name, int err, const struct qcow_msg *msg);
-int report_usage(const char *command, char **argv, const struct option *options);
 
 #endif /* _QCOWCTL_REPORT_H */

@@ -243,6 +243,24 @@ static char ascii_lower(char c)
 }
 
 /**
+ * text_lower() - a word of ours in small letters
+ * @word: the word
+ *
+ * In every locale alike, as for text_same_word().
+ *
+ * Return: the result, to be freed.
+ */
+char *text_lower(const char *word)
+{
+	char *lower = xstrdup(word);
+	char *p;
+
+	for (p = lower; *p; p++)
+		*p = ascii_lower(*p);
+	return lower;
+}
+
+/**
  * text_same_word() - compare words of ours, capitals or not
  * @a: a word
  * @b: a word

@@ -13,6 +13,7 @@ int text_width(const char *text);
 char *text_utf8(const char *bytes);
 size_t text_until_control(const char *s, u32 *c, size_t *bytes);
 char *text_shown(const char *bytes, bool json);
+char *text_lower(const char *word);
 bool text_same_word(const char *a, const char *b);
 int text_parse_size(const char *s, u64 *size);
 void text_size(char *buf, size_t len, u64 bytes);
