@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Giving written data a place: clusters that are taken for it, or those that its
- * piece of the disk has without using them.
+ * Allocating writes and COW: writing data to new clusters, or to clusters that the
+ * entry names without using them. write.c and jobs/stream.c call it, in workers.
  *
- * Own, write, publish: clusters are taken; the data is written with what
- * surrounds it in its grains, in one transfer; then it is linked in memory. What
- * fails on the way leaves the old data where it was. Others that want the same
- * clusters of the disk wait. No metadata is written here: flush.c does.
+ * Own, write, publish: clusters are allocated; the data is written in one transfer,
+ * with the old data around it in its grains; then L2 entries in memory lead to it. A
+ * failure on the way leaves the old data in use. Other changes of the same guest
+ * clusters wait. No metadata is written here: flush.c does that.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -20,17 +20,17 @@
 #include "meta/release.h"
 
 /**
- * struct cow - a piece of a write that is given a place
+ * struct cow - a piece of an allocating write
  * @io: the write
  * @guest_offset: bytes into the disk
  * @len: bytes of @io
  * @cow_start: bytes before @guest_offset that are written, too
- * @cow_end: bytes behind that are written, too
- * @beyond: bytes of @cow_end that are not: a data file ends where the disk does
- * @host_offset: bytes into the file of where @cow_start begins
- * @range: the clusters of the disk
- * @taken: clusters of the file were taken for it
- * @cow_buf: what is written in @cow_start and @cow_end, one after the other
+ * @cow_end: bytes behind the piece that are written, too
+ * @beyond: bytes of @cow_end that are not written, as a data file ends with the disk
+ * @host_offset: host offset at which @cow_start begins
+ * @range: the guest clusters
+ * @taken: host clusters were allocated for it
+ * @cow_buf: old data for @cow_start and @cow_end, one after the other
  * @copy: memory of @io for data that is copied up, or NULL
  */
 struct cow {
@@ -47,13 +47,13 @@ struct cow {
 	void *copy;
 };
 
-/* Bytes that are given their place at once, surroundings and all. */
+/* Bytes that are written, with the old data around the piece. */
 static u64 cow_bytes(const struct cow *p)
 {
 	return (u64)p->cow_start + p->len + p->cow_end;
 }
 
-/* --- One transfer of surroundings and guest data --- */
+/* --- One transfer of old and guest data --- */
 
 static u32 bvec_add_io(struct bio_vec *bv, const struct qcow_io *io, u32 skip, u32 len)
 {
@@ -72,7 +72,7 @@ static u32 bvec_add_io(struct bio_vec *bv, const struct qcow_io *io, u32 skip, u
 	return nr;
 }
 
-/* All of it: what is before, the guest's data, what is behind. */
+/* Write all in one transfer: old data before, the guest's data, old data behind. */
 static int cow_write_whole(struct cow *p, struct qcow_file_req *req)
 {
 	u32 room = (p->cow_start + p->cow_end) / PAGE_SIZE + 4 + p->io->nr_bvec;
@@ -114,7 +114,7 @@ static int cow_write(struct cow *p)
 	return qcow_subreq_write_sync(img, &req, p->guest_offset);
 }
 
-/* --- What surrounds it --- */
+/* --- Old data --- */
 
 static int cow_read(struct cow *p)
 {
@@ -135,7 +135,7 @@ static int cow_store(struct cow *p, const struct qcow_extent *ext, bool fresh)
 	struct qcow_alloc *a = p->io->image->alloc;
 	int err;
 
-	/* Zeros around it, in a place that is zeros. */
+	/* Leave out zeros around the data where the clusters read as zeros. */
 	if (!(p->cow_start | p->cow_end) ||
 	    (fresh && qcow_cow_is_empty(p->io->image, ext)))
 		return cow_write(p);
@@ -147,19 +147,20 @@ static int cow_store(struct cow *p, const struct qcow_extent *ext, bool fresh)
 	return err;
 }
 
-/* --- Placing --- */
+/* --- Allocating and writing --- */
 
 /**
- * qcow_cow_check() - may guest data be written where an extent lies?
+ * qcow_cow_check() - may guest data be written to the clusters of an extent?
  * @img: the image
- * @guest_offset: bytes into its disk, for the message
- * @ext: mapped
+ * @guest_offset: guest offset, for the message
+ * @ext: an extent with a host offset
  *
- * Guest data must not hit metadata, whatever a damaged table says.
+ * Guest data must not overwrite metadata, even if a damaged table leads there.
  *
  * Context: any.
  *
- * Return: 0, or -EIO: it would; that is reported, and the image stopped.
+ * Return: 0; or -EIO: it would overwrite metadata, which is reported and stops the
+ * image.
  */
 int qcow_cow_check(struct qcow_image *img, u64 guest_offset,
 		   const struct qcow_extent *ext)
@@ -171,9 +172,8 @@ int qcow_cow_check(struct qcow_image *img, u64 guest_offset,
 	if (!img->alloc || ext->file != &img->file)
 		return 0;
 	if (unlikely(qcow_alloc_is_behind(img->alloc, ext->host_offset + ext->len))) {
-		qcow_image_damaged(
-			img, guest_offset,
-			"guest data would be written behind the end of the file");
+		qcow_image_damaged(img, guest_offset,
+				   "guest data would be written behind the end of the file");
 		return -EIO;
 	}
 	for (; unit <= last; unit++) {
@@ -186,10 +186,7 @@ int qcow_cow_check(struct qcow_image *img, u64 guest_offset,
 	return 0;
 }
 
-/*
- * What is given its place at once: a grain; all of the cluster if its data moves
- * with it.
- */
+/* Unit of the write: a grain; or a cluster, if data of it moves. */
 static u32 cow_unit(const struct qcow_image *img, const struct qcow_extent *ext,
 		    bool reuse)
 {
@@ -205,7 +202,7 @@ static void cow_round(struct cow *p, u32 unit)
 	p->cow_end = -(p->guest_offset + p->len) & (unit - 1);
 }
 
-/* Take clusters for as much as there are in a row. */
+/* Allocate clusters in a row, and shorten the piece if there are fewer. */
 static int cow_take(struct cow *p, u32 unit, bool *fresh)
 {
 	struct qcow_image *img = p->io->image;
@@ -227,8 +224,9 @@ static int cow_take(struct cow *p, u32 unit, bool *fresh)
 }
 
 /*
- * A data file has a place for everything. A cluster that is there already, for
- * zeros or for subclusters without data, is used if it is nobody else's.
+ * Choose the host offset. In a data file it is the guest offset. A cluster that the
+ * entry names, for zeros or for subclusters without data, is used if it is the image's
+ * own.
  */
 static int cow_find(struct cow *p, const struct qcow_extent *ext, bool *fresh)
 {
@@ -261,8 +259,8 @@ static void cow_drop(struct cow *p)
 }
 
 /*
- * A table that turned out to be the image's own got its COPIED flag: from then on
- * others write in place what was found here to be shared.
+ * Preparing the L2 table may have set its COPIED flag: from then on other writes go in
+ * place to an extent that seemed to be shared here. So map again.
  */
 static int cow_remap(struct cow *p, struct qcow_extent *ext)
 {
@@ -279,7 +277,7 @@ static int cow_remap(struct cow *p, struct qcow_extent *ext)
 	return 0;
 }
 
-/* Return: bytes done; 0: it is to be written in place; or a negative errno. */
+/* Return: bytes done; 0: the write is in place; or a negative errno. */
 static ssize_t cow_fill(struct cow *p, struct qcow_extent *ext)
 {
 	struct qcow_alloc *a = p->io->image->alloc;
@@ -306,11 +304,11 @@ static ssize_t cow_fill(struct cow *p, struct qcow_extent *ext)
 }
 
 /*
- * Lock the clusters of a piece, map it, and have @place see to as much of it as one
- * extent covers. Return: as @place, or a negative errno.
+ * Lock the guest clusters of a piece, map it, and call @step for one extent of it.
+ * Return: as @step, or a negative errno.
  */
-static ssize_t placement_run(struct cow *p,
-			     ssize_t (*place)(struct cow *p, struct qcow_extent *ext))
+static ssize_t cow_run(struct cow *p,
+		       ssize_t (*step)(struct cow *p, struct qcow_extent *ext))
 {
 	struct qcow_image *img = p->io->image;
 	u32 bits = img->layout.cluster_bits;
@@ -324,19 +322,19 @@ static ssize_t placement_run(struct cow *p,
 	if (!n) {
 		p->len = min_t(u64, p->len, ext.len);
 		p->range.last = (p->guest_offset + p->len - 1) >> bits;
-		n = place(p, &ext);
+		n = step(p, &ext);
 	}
 	qcow_inflight_unlock(&img->alloc->inflight, &p->range);
 	return n;
 }
 
-static ssize_t place_data(struct cow *p, struct qcow_extent *ext)
+static ssize_t cow_data(struct cow *p, struct qcow_extent *ext)
 {
 	return qcow_cow_is_in_place(ext) ? 0 : cow_fill(p, ext);
 }
 
 /**
- * qcow_cow_write() - write to a piece of the disk that is not written in place
+ * qcow_cow_write() - write to a piece of the disk that is not in place
  * @io: the write
  * @guest_offset: bytes into the disk, inside @io
  * @len: bytes, at least 1
@@ -344,8 +342,8 @@ static ssize_t place_data(struct cow *p, struct qcow_extent *ext)
  * Context: a worker of the device's write_wq, or another that its wq does not wait for.
  * May sleep.
  *
- * Return: bytes written; 0: somebody else gave it a place, look again; or a
- * negative errno.
+ * Return: bytes written; 0: another write has allocated it, map again; or a negative
+ * errno.
  */
 ssize_t qcow_cow_write(struct qcow_io *io, u64 guest_offset, u32 len)
 {
@@ -353,16 +351,15 @@ ssize_t qcow_cow_write(struct qcow_io *io, u64 guest_offset, u32 len)
 	struct cow p = { .io = io, .guest_offset = guest_offset, .len = len };
 	ssize_t n;
 
-	n = placement_run(&p, place_data);
+	n = cow_run(&p, cow_data);
 	if (unlikely(n < 0) && !qcow_release_helps(img->alloc, n))
-		qcow_img_err_ratelimited(
-			img, "write of %u bytes at %#llx of the disk failed: error %zd\n",
-			len, guest_offset, n);
+		qcow_img_err_ratelimited(img, "write of %u bytes at %#llx of the disk failed: error %zd\n",
+					 len, guest_offset, n);
 	return n;
 }
 
-/* What the image has already stays as it is. */
-static ssize_t place_copy(struct cow *p, struct qcow_extent *ext)
+/* Copy up one extent, if it is a hole. */
+static ssize_t cow_copy_up(struct cow *p, struct qcow_extent *ext)
 {
 	int err;
 
@@ -373,21 +370,21 @@ static ssize_t place_copy(struct cow *p, struct qcow_extent *ext)
 }
 
 /**
- * qcow_cow_copy_up() - give a piece of the disk its own copy of what is below
+ * qcow_cow_copy_up() - copy data of the backing file into the image
  * @io: pos is @guest_offset, bvec describes @buf; image is set
  * @guest_offset: bytes into the disk
  * @len: bytes, at least 1
- * @buf: memory for them
+ * @buf: memory for the data
  *
- * What the image has there already stays as it is.
+ * Extents that are no holes stay unchanged.
  *
  * Context: as qcow_cow_write().
  *
- * Return: bytes done or to be passed over; 0: look again; or a negative errno.
+ * Return: bytes copied or passed over; 0: map again; or a negative errno.
  */
 ssize_t qcow_cow_copy_up(struct qcow_io *io, u64 guest_offset, u32 len, void *buf)
 {
 	struct cow p = { .io = io, .guest_offset = guest_offset, .len = len, .copy = buf };
 
-	return placement_run(&p, place_copy);
+	return cow_run(&p, cow_copy_up);
 }

@@ -12,7 +12,10 @@
 #include "data/read.h"
 #include "meta/image.h"
 
-/* Map as much as one transfer can serve: neighbours in a file are joined. */
+/*
+ * Map as much as one transfer can serve: extents that are adjacent in a file are
+ * joined.
+ */
 static int read_map(struct qcow_io *io, struct qcow_extent *ext)
 {
 	u64 guest_offset = io->guest_offset + io->next;
@@ -23,7 +26,7 @@ static int read_map(struct qcow_io *io, struct qcow_extent *ext)
 	err = qcow_image_map(io->image, guest_offset, len, io->flags, ext);
 	if (unlikely(err) || ext->type != QCOW_EXTENT_DATA)
 		return err;
-	/* What cannot be mapped further on is met again in its turn. */
+	/* The next step maps again where this stops, and reports its errors. */
 	while (ext->len < len) {
 		err = qcow_image_map(io->image, guest_offset + ext->len, len - ext->len,
 				     io->flags, &next);
@@ -45,7 +48,7 @@ static int read_zeros(struct qcow_io *io, size_t len)
 	return iov_iter_zero(len, &iter) == len ? 0 : -EIO;
 }
 
-/* One step: serve what one extent covers. */
+/* One step: serve one extent. */
 static int read_step(struct qcow_io *io)
 {
 	struct qcow_extent ext;

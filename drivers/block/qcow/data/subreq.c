@@ -88,15 +88,14 @@ static void subreq_report(const struct qcow_subreq *subreq, int err)
 		qcow_image_unreadable(subreq->image, subreq->io->guest_offset,
 				      "compressed cluster cannot be decompressed");
 	else
-		qcow_img_err_ratelimited(
-			subreq->image,
-			"%s of %u bytes at offset %#llx of the file failed: error %d\n",
-			subreq->req.write ? "write" : "read", subreq->req.len,
-			subreq->csize ? subreq->host_offset : subreq->req.host_offset,
-			err);
+		qcow_img_err_ratelimited(subreq->image, "%s of %u bytes at offset %#llx of the file failed: error %d\n",
+					 subreq->req.write ? "write" : "read",
+					 subreq->req.len, subreq->csize ?
+					 subreq->host_offset : subreq->req.host_offset,
+					 err);
 }
 
-/* A part is at its end, and given back. An error is reported. Any context. */
+/* End a sub-request: report an error, and give it back. Any context. */
 static void subreq_done(struct qcow_subreq *subreq, int err)
 {
 	struct qcow_io *io = subreq->io;
@@ -115,7 +114,7 @@ static void subreq_done(struct qcow_subreq *subreq, int err)
 
 static void subreq_work(struct work_struct *work);
 
-/* A transfer would have slept: a worker goes on with it. Any context. */
+/* Have a worker go on with a transfer that would have slept. Any context. */
 static void subreq_defer(struct qcow_subreq *subreq)
 {
 	subreq->io->slow = true;
@@ -160,8 +159,8 @@ static void subreq_decrypt_work(struct work_struct *work)
 }
 
 /*
- * What was read is there, as it is in the file. It takes a while to decrypt it
- * and this may be an interrupt.
+ * Have a worker decrypt the data that was read: it takes a while, and this may be an
+ * interrupt.
  */
 static void subreq_decrypt(struct qcow_subreq *subreq)
 {
@@ -243,7 +242,7 @@ int qcow_io_transfer(struct qcow_io *io, const struct qcow_extent *ext)
 }
 
 /**
- * qcow_subreq_write_sync() - write guest data where it belongs, and wait for it
+ * qcow_subreq_write_sync() - write guest data, encrypted if need be, and wait for it
  * @img: the image, which may be encrypted
  * @req: the transfer, as for qcow_file_io_sync()
  * @guest_offset: bytes into the disk
@@ -449,7 +448,7 @@ int qcow_io_sync(struct qcow_io *io, void (*start)(struct qcow_io *io))
 /* --- Set-up --- */
 
 /**
- * qcow_subreq_create_pool() - make the pool that an I/O's parts come from
+ * qcow_subreq_create_pool() - make a pool of sub-requests
  *
  * Context: may sleep.
  *

@@ -6,7 +6,7 @@
 
 #include "meta/qcow.h"
 
-/* Parts that I/O can always have, so that it goes on when memory is short. */
+/* Sub-requests in reserve, so that I/O goes on when memory is short. */
 #define QCOW_SUBREQ_RESERVED 64
 
 void qcow_io_start(struct qcow_io *io, int (*step)(struct qcow_io *io));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writing a disk: in place where a cluster is the image's own, else to a place
- * that is found for it.
+ * Writing a disk: in place where a cluster is the image's own, else to new clusters
+ * (cow.c).
  *
- * In place is as reading: without sleeping if that is possible. What needs a
- * place goes to a worker, and so does what is to be encrypted.
+ * In place is as reading: without sleeping if that is possible. Allocating writes go to
+ * a worker, and so do writes that are encrypted.
  */
 #include "data/subreq.h"
 #include "data/cow.h"
@@ -12,7 +12,7 @@
 #include "meta/flush.h"
 #include "meta/fmt.h"
 
-/* Encrypted, to where it lies. */
+/* Encrypt and write in place. */
 static int write_encrypted(struct qcow_io *io, const struct qcow_extent *ext)
 {
 	struct qcow_file_req req = {
@@ -28,10 +28,8 @@ static int write_encrypted(struct qcow_io *io, const struct qcow_extent *ext)
 
 	err = qcow_subreq_write_sync(ext->image, &req, io->guest_offset + io->next);
 	if (unlikely(err))
-		qcow_img_err_ratelimited(
-			ext->image,
-			"write of %u bytes at offset %#llx of the file failed: error %d\n",
-			req.len, req.host_offset, err);
+		qcow_img_err_ratelimited(ext->image, "write of %u bytes at offset %#llx of the file failed: error %d\n",
+					 req.len, req.host_offset, err);
 	else
 		io->next += ext->len;
 	return err;
@@ -50,7 +48,7 @@ static int write_in_place(struct qcow_io *io, const struct qcow_extent *ext)
 	return io->flags & QCOW_IO_NOWAIT ? -EAGAIN : write_encrypted(io, ext);
 }
 
-/* One step: serve what one extent covers. */
+/* One step: serve one extent. */
 static int write_step(struct qcow_io *io)
 {
 	struct qcow_image *img = io->image;
@@ -118,7 +116,7 @@ int qcow_write_sync(struct qcow_io *io)
 }
 
 /**
- * qcow_write_flush() - make everything written so far durable
+ * qcow_write_flush() - make all completed writes durable
  * @img: the top of the chain
  *
  * A sync of the file that fails is final.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Zeros and discards: whole clusters or subclusters by their entries, and pieces of
- * those whose rest reads as zeros already. Zeros elsewhere are written.
+ * Zeros and discards, for dev/cmd.c and jobs/: by entries for whole clusters or
+ * subclusters, and for pieces of those whose rest reads as zeros already. Other zeros
+ * are written.
  *
- * What was discarded reads as zeros, never as what a backing file holds there.
- * Where an entry cannot say so (version 2 over a backing file) nothing is
- * discarded, and zeros are written.
+ * A discarded range reads as zeros, never as data of a backing file. Where an entry
+ * cannot express that (version 2 over a backing file) nothing is discarded, and zeros
+ * are written.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -19,7 +20,7 @@
 #include "meta/l2.h"
 #include "meta/map.h"
 
-/* Clusters whose entries are changed before others may have a turn. */
+/* Most clusters whose entries are changed under one lock. */
 #define ZERO_STEP_CLUSTERS	1024
 
 /* Write zeros. Return: bytes written or a negative errno. */
@@ -45,7 +46,7 @@ static s64 zero_by_writing(const struct qcow_io *zeros, u64 guest_offset, u64 le
 
 /* --- qcow2 --- */
 
-/* What is to be done about an extent. */
+/* Treatment of an extent. */
 enum zero_how {
 	ZERO_SKIP,	/* nothing */
 	ZERO_ENTRY,	/* change the entry */
@@ -61,7 +62,10 @@ static enum zero_how zero_decide(const struct qcow_io *io,
 
 	if (reads_zero && (!ext->mapped || io->op == QCOW_OP_ZERO))
 		return ZERO_SKIP;
-	/* What an entry of version 2 cannot say, no backing file says it; 1: never. */
+	/*
+	 * In version 2 an empty entry means zeros only without a backing file; version
+	 * 1 has no zero entries.
+	 */
 	if (img->layout.version >= 3 ||
 	    (img->layout.version == 2 && !img->backing))
 		return ZERO_ENTRY;
@@ -69,9 +73,9 @@ static enum zero_how zero_decide(const struct qcow_io *io,
 }
 
 /*
- * A data file has its own copy of what is zero: it is as long as the disk, and
- * with the raw bit it has to read like it. This may happen before the entry says
- * so: who asks for zeros may see them early.
+ * Zero a range of the data file, which is as long as the disk, and with the raw bit has
+ * to read like it. This comes before the change of the entry: the writer may see zeros
+ * early.
  */
 static int zero_data_file(const struct qcow_io *io, u64 guest_offset, u64 len)
 {
@@ -99,7 +103,7 @@ static int zero_entries(const struct qcow_io *io, u64 guest_offset, u64 len)
 	return err ?: qcow_l2_set_zero(a, guest_offset, len, io->op != QCOW_OP_ZERO);
 }
 
-/* Bytes in whole units of what @ext covers, from @guest_offset on; one at least. */
+/* Bytes of whole units of @ext from @guest_offset on; one unit at least. */
 static u64 zero_span(const struct qcow_image *img, const struct qcow_extent *ext,
 		     u64 guest_offset, u64 unit)
 {
@@ -111,9 +115,9 @@ static u64 zero_span(const struct qcow_image *img, const struct qcow_extent *ext
 }
 
 /*
- * Deal with what one extent covers, but one unit at least: @guest_offset and @len are
- * aligned to it. ZERO_WRITE in @how is left to the caller, without the lock.
- * Return: bytes done or a negative errno.
+ * Do one extent, but at least one unit: @guest_offset and @len are aligned to it. The
+ * caller does ZERO_WRITE in @how, without the lock. Return: bytes done or a negative
+ * errno.
  */
 static s64 __zero_units(const struct qcow_io *io, u64 guest_offset, u64 len, u64 unit,
 			enum zero_how *how)
@@ -127,7 +131,7 @@ static s64 __zero_units(const struct qcow_io *io, u64 guest_offset, u64 len, u64
 	if (err)
 		return err;
 	*how = zero_decide(io, &ext);
-	/* A part of a unit tells nothing of the rest of it. */
+	/* The extent covers only a part of the unit. */
 	if (ext.len < unit && guest_offset + ext.len < img->size && *how == ZERO_SKIP &&
 	    img->layout.version >= 3)
 		*how = ZERO_ENTRY;
@@ -195,8 +199,8 @@ static bool zero_completes(struct qcow_image *img, u64 start, u64 unit, u64 gues
 }
 
 /*
- * A piece of one unit. It becomes a unit of zeros if the rest of it reads as zeros
- * already; that costs no space. Return: @len, less if less was done, or a negative
+ * Do a piece of one unit. The whole unit becomes zeros if the rest of it reads as zeros
+ * already, which costs no space. Return: @len, less if less was done, or a negative
  * errno.
  */
 static s64 zero_piece(const struct qcow_io *io, u64 guest_offset, u64 len, u64 unit)
@@ -218,7 +222,10 @@ static s64 zero_piece(const struct qcow_io *io, u64 guest_offset, u64 len, u64 u
 	return len;
 }
 
-/* Some of [@guest_offset, @guest_offset + @len). Return: bytes done or a negative errno. */
+/*
+ * Do a part of [@guest_offset, @guest_offset + @len). Return: bytes done or a negative
+ * errno.
+ */
 static s64 zero_some(const struct qcow_io *io, u64 guest_offset, u64 len)
 {
 	const struct qcow_image *img = io->image;
@@ -228,7 +235,7 @@ static s64 zero_some(const struct qcow_io *io, u64 guest_offset, u64 len)
 	u64 start = (guest_offset + unit - 1) & ~(unit - 1);
 	u64 end = guest_offset + len;
 
-	/* Nobody sees what is behind the end of the disk. */
+	/* Round up at the end of the disk, as nothing behind it is visible. */
 	if (end == img->size)
 		end = (end + unit - 1) & ~(unit - 1);
 	end &= ~(unit - 1);
@@ -253,7 +260,7 @@ static s64 zero_raw(const struct qcow_io *io, u64 guest_offset, u64 len)
 		err = qcow_space_zero(f, guest_offset, len);
 	else
 		err = qcow_space_punch(f, guest_offset, len);
-	/* A discard that the device below finds too small is none. */
+	/* Ignore a discard that is too small for the device below. */
 	if (!err || (err == -EINVAL && io->op == QCOW_OP_DISCARD))
 		return len;
 	return io->op == QCOW_OP_DISCARD ? err : zero_by_writing(io, guest_offset, len);
@@ -261,7 +268,7 @@ static s64 zero_raw(const struct qcow_io *io, u64 guest_offset, u64 len)
 
 /* --- The I/O --- */
 
-/* One step. A disk of an odd size ends before its last sector does. */
+/* One step. A disk of an odd size ends inside its last sector. */
 static int zero_step(struct qcow_io *io)
 {
 	struct qcow_image *img = io->image;

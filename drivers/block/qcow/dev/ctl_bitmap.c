@@ -15,7 +15,7 @@
 #include "jobs/bitmap_ops.h"
 #include "meta/bitmap.h"
 
-/* --- Describing one --- */
+/* --- Describing a bitmap --- */
 
 static int ctl_copy_bits(struct qcow_ioc_bitmap *arg,
 			 const struct qcow_bitmap *b)
@@ -83,7 +83,7 @@ static int ctl_get_bitmap(const struct qcow_image *img,
 	return err;
 }
 
-/* --- Changing one --- */
+/* --- Changing a bitmap --- */
 
 struct ctl_bitmap {
 	struct qcow_job base;

@@ -70,7 +70,7 @@ static void tell(const struct device_look *look, struct qcow_device *dev,
 		arg->flags |= QCOW_FILE_HIDDEN;
 }
 
-/* --- Opening one --- */
+/* --- Opening a file --- */
 
 static int take_file(struct qcow_device *dev, struct device_look *look)
 {
@@ -146,7 +146,7 @@ struct file *qcow_device_open_file(struct qcow_ioc_file *arg,
 	return file;
 }
 
-/* --- Finding the device of one --- */
+/* --- Finding the device of a file --- */
 
 static bool is_same_file(const struct file *attached, const struct file *file)
 {

@@ -24,7 +24,7 @@
 
 static struct workqueue_struct *job_wq;
 
-/* --- Beginning and ending one --- */
+/* --- Beginning and ending a job --- */
 
 static int job_allowed(struct qcow_device *dev, u64 diskseq, struct qcow_msg *msg)
 {

@@ -30,7 +30,7 @@ static LIST_HEAD(all_caches);
 static DEFINE_MUTEX(all_caches_lock);
 static struct shrinker *cache_shrinker;
 
-/* --- One slice --- */
+/* --- A slice --- */
 
 static void slice_free(struct qcow_slice *slice)
 {

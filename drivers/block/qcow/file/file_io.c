@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transfers of guest data between memory and a file: started where they must not
- * sleep, or in a worker.
+ * File requests: transfers of guest data between memory and a file, started nowait in
+ * the submitter's context, or in a worker. data/ and cache.c call it.
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
@@ -15,12 +15,12 @@
 #include "file/file.h"
 
 /*
- * Stack that must be left before a filesystem is entered from queue_rq: image
- * files may lie on devices of this driver, and each adds its own frames.
+ * Stack that must be left before a filesystem is entered from queue_rq(): image files
+ * may lie on devices of this driver, and each adds its own frames.
  */
 #define FILE_REQ_NOWAIT_STACK (THREAD_SIZE / 2)
 
-/* The rest of a transfer lies past the end of the file. */
+/* Zero the rest of a transfer, which lies past the end of the file. */
 static int file_req_zero_rest(struct qcow_file_req *req)
 {
 	struct iov_iter iter;
@@ -34,8 +34,8 @@ static int file_req_zero_rest(struct qcow_file_req *req)
 }
 
 /*
- * Account for an attempt's outcome. Any context. Return: 0, the transfer is
- * complete; -EAGAIN, another attempt is needed; or its error.
+ * Evaluate the result of an attempt. Any context. Return: 0: the transfer is complete;
+ * -EAGAIN: another attempt is needed; or its error.
  */
 static int file_req_result(struct qcow_file_req *req, long res)
 {
@@ -44,8 +44,8 @@ static int file_req_result(struct qcow_file_req *req, long res)
 		return 0;
 	}
 	/*
-	 * Whatever fails in the submitter's context, a signal or its memory
-	 * limit perhaps, is not the last word.
+	 * A failure in the submitter's context, perhaps by a signal or a memory limit,
+	 * does not count yet.
 	 */
 	if (res < 0 && req->nowait)
 		return -EAGAIN;
@@ -67,8 +67,8 @@ static int file_req_result(struct qcow_file_req *req, long res)
 }
 
 /*
- * An attempt that the filesystem completes later is over when it has completed
- * and the filesystem has returned: until then it may look at iocb and memory.
+ * An attempt that the filesystem completes later is over when it has completed and the
+ * filesystem has returned: until then the filesystem may look at iocb and memory.
  */
 static void file_req_drop(struct qcow_file_req *req)
 {
@@ -97,7 +97,10 @@ static bool file_req_direct(const struct qcow_file_req *req)
 	return !((bv->bv_offset + req->skip + req->bytes_done) & f->mem_mask);
 }
 
-/* As the filesystem's write_iter. What completes later is over only then. */
+/*
+ * As the filesystem's write_iter. A write that completes later keeps freezes off until
+ * then.
+ */
 static ssize_t file_req_write(struct qcow_file_req *req, struct iov_iter *iter)
 {
 	struct qcow_file *f = req->file;
@@ -115,9 +118,8 @@ static ssize_t file_req_write(struct qcow_file_req *req, struct iov_iter *iter)
 }
 
 /*
- * Start an attempt. Through the page cache, one that must not sleep takes only
- * what is there: readahead is left to the worker. Return: as the filesystem's
- * read_iter.
+ * Start an attempt. Through the page cache, a nowait attempt takes only cached pages,
+ * and leaves readahead to the worker. Return: as the filesystem's read_iter.
  */
 static ssize_t file_req_start(struct qcow_file_req *req, bool direct)
 {
@@ -126,7 +128,7 @@ static ssize_t file_req_start(struct qcow_file_req *req, bool direct)
 	struct iov_iter iter;
 
 	req->file_end = atomic64_read(&f->end);
-	/* Offsets that filesystems know nothing of are past the end, too. */
+	/* This also covers offsets beyond the filesystem's limit. */
 	if (!req->write &&
 	    unlikely(req->host_offset + req->bytes_done >= qcow_file_size(f)))
 		return 0;
@@ -147,12 +149,12 @@ static ssize_t file_req_start(struct qcow_file_req *req, bool direct)
 }
 
 /*
- * Enter the filesystem from queue_rq. Bios submitted while current->bio_list is set
+ * Enter the filesystem from queue_rq(). Bios submitted while current->bio_list is set
  * are only queued there: a read of a mapping block would wait for itself. And this may
  * be called from the flush of current->plug, to which the lower device's requests must
- * not be added. Both are put aside; neither holds anything but requests of the device
- * whose queue_rq this is (qcow_compat_may_enter()), for nobody would flush them while
- * the filesystem sleeps.
+ * not be added. Both are put aside. They hold only requests of this device
+ * (qcow_compat_may_enter()), since no task would flush them while the filesystem
+ * sleeps.
  */
 static ssize_t file_req_start_nowait(struct qcow_file_req *req, bool direct)
 {
@@ -170,11 +172,11 @@ static ssize_t file_req_start_nowait(struct qcow_file_req *req, bool direct)
 }
 
 /*
- * Whether a filesystem may be entered from here at all: not from inside another
- * one's transaction, and not deep in a stack of devices. Who looks for memory may be
- * what this very filesystem waits for, such as its journal's thread: not to write. A
- * limit on the length of files is for the submitter's own: it would be killed for
- * ours.
+ * Whether the submitter may enter a filesystem at all: not inside another filesystem's
+ * transaction, and not deep in a stack of devices. A task in memory reclaim must not
+ * write, since this very filesystem may wait for it, as for its journal's thread. Nor
+ * must a task with a limit on the length of files, which would kill it for a write to
+ * the image.
  */
 static bool file_req_may_nowait(const struct qcow_file_req *req)
 {
@@ -188,18 +190,20 @@ static bool file_req_may_nowait(const struct qcow_file_req *req)
 	return f->nowait && !current->journal_info && left > FILE_REQ_NOWAIT_STACK;
 }
 
-/* Whether an attempt failed that may go well on nobody's account. */
+/*
+ * Whether an attempt that failed for lack of memory may work on the driver's account.
+ */
 static bool file_req_wants_memory(int err)
 {
 	return unlikely(err == -ENOMEM) && qcow_charge_forgo_memory();
 }
 
 /**
- * qcow_file_io_sync() - do a transfer between a file and memory
- * @req: the transfer; done and buffered zero at the start, end is not called
+ * qcow_file_io_sync() - do a file request synchronously
+ * @req: the request; done and buffered zero at the start, end_io is not called
  *
- * The filesystem completes it in this context, which is cheaper than being told of it
- * where it has to change its own metadata after a write.
+ * The filesystem completes it in this context, which is cheaper than a callback where
+ * it has to change its own metadata after a write.
  *
  * Context: may sleep.
  *
@@ -219,7 +223,10 @@ int qcow_file_io_sync(struct qcow_file_req *req)
 	return err;
 }
 
-/* Attempts, in a context that may sleep, until it is under way or complete. */
+/*
+ * Make attempts, in a context that may sleep, until the request is under way or
+ * complete.
+ */
 static void file_req_run(struct qcow_file_req *req)
 {
 	ssize_t res;
@@ -237,8 +244,8 @@ static void file_req_run(struct qcow_file_req *req)
 }
 
 /**
- * qcow_file_io() - start or go on with a transfer between a file and memory
- * @req: the transfer; done and buffered zero at the start
+ * qcow_file_io() - start a file request, or go on with it
+ * @req: the request; done and buffered zero at the start
  *
  * Context: may sleep, unless @req->nowait.
  *
@@ -256,7 +263,7 @@ int qcow_file_io(struct qcow_file_req *req)
 	}
 	if (!file_req_may_nowait(req))
 		return -EAGAIN;
-	/* What direct I/O cannot address would go through the page cache. */
+	/* Unaligned I/O would go through the page cache. */
 	if (req->file->direct && !file_req_direct(req))
 		return -EAGAIN;
 	res = file_req_start_nowait(req, req->file->direct);

@@ -20,9 +20,9 @@ struct qcow_image;
 struct qcow_io;
 
 /**
- * struct qcow_file_req - one transfer between memory and a file
+ * struct qcow_file_req - a file request: one transfer between memory and a file
  * @iocb: for the filesystem
- * @file: where
+ * @file: the file
  * @host_offset: bytes into the file
  * @bvec: memory
  * @nr_bvec: segments at @bvec
@@ -30,11 +30,11 @@ struct qcow_io;
  * @len: bytes to transfer
  * @bytes_done: bytes transferred so far
  * @write: from memory to the file
- * @nowait: the attempt that is to be made must not sleep
+ * @nowait: the next attempt must not sleep
  * @buffered: direct I/O was refused, use the page cache
  * @sync: attempts end before the filesystem returns
- * @users: of the attempt: who started it, and its completion
- * @result: of an attempt that completed later
+ * @users: users of the attempt: the task that started it, and its completion
+ * @result: result of an attempt that completed later
  * @file_end: &qcow_file.end, before the attempt
  * @end_io: called once for each qcow_file_io() that returned 0, in any context,
  *	also before it returns. -EAGAIN: clear @nowait and call qcow_file_io()
@@ -60,17 +60,17 @@ struct qcow_file_req {
 };
 
 /**
- * struct qcow_subreq - the part of an I/O that one extent serves
- * @io: the I/O it is part of
+ * struct qcow_subreq - a sub-request: the part of an I/O that one extent serves
+ * @io: its I/O
  * @req: the transfer; of a compressed extent just its memory, @req.len bytes
  *	from @skip
- * @work: carries it on where it may sleep; decrypts what was read
- * @waiter: in the list of those who wait for the same compressed cluster
- * @image: whose cluster it is
- * @host_offset: compressed: bytes into the file of the stored data
+ * @work: goes on in a worker, and decrypts data that was read
+ * @waiter: in the list of waiters of a compressed cluster
+ * @image: the image that has the cluster
+ * @host_offset: compressed: host offset of the stored data
  * @csize: compressed: bytes stored
- * @in_cluster: compressed: first byte wanted of the decompressed cluster
- * @sector: encrypted: qcow_crypt_sector() of the first one
+ * @in_cluster: compressed: first byte of the decompressed cluster to read
+ * @sector: encrypted: qcow_crypt_sector() of the first sector
  */
 struct qcow_subreq {
 	struct qcow_io *io;
@@ -85,10 +85,10 @@ struct qcow_subreq {
 };
 
 /**
- * struct qcow_range - clusters of the disk that one I/O maps anew
+ * struct qcow_range - a range of locked guest clusters
  * @list: in qcow_inflight.ranges
- * @first: number of the first
- * @last: number of the last
+ * @first: number of the first cluster
+ * @last: number of the last cluster
  */
 struct qcow_range {
 	struct list_head list;
@@ -109,13 +109,12 @@ struct qcow_io_ctx {
 };
 
 /**
- * enum qcow_op - what an I/O does to its piece of the disk
+ * enum qcow_op - operation of an I/O on its piece of the disk
  * @QCOW_OP_READ: read it
  * @QCOW_OP_WRITE: write it
- * @QCOW_OP_ZERO: make it zeros, keeping the space that it has in the file
- * @QCOW_OP_UNMAP: make it zeros, giving that space back
- * @QCOW_OP_DISCARD: give its space back where that can be done in whole clusters;
- *	what that touches reads as zeros
+ * @QCOW_OP_ZERO: make it zeros, and keep its space in the file
+ * @QCOW_OP_UNMAP: make it zeros, and give its space back
+ * @QCOW_OP_DISCARD: give the space of its whole clusters back; these read as zeros
  */
 enum qcow_op {
 	QCOW_OP_READ,
@@ -138,17 +137,17 @@ enum qcow_op {
  * @next: bytes of @len that steps have served
  * @bvec: memory of a read or write, must stay until @end_io
  * @nr_bvec: segments at @bvec
- * @skip: bytes at the start of @bvec that are not part of it
- * @bio: on whose submitter's account workers do it; NULL: on nobody's
+ * @skip: bytes at the start of @bvec that are not part of the I/O
+ * @bio: its bio, whose submitter is charged for the work; NULL: nobody is
  * @pending: sub-requests under way, and one as long as steps remain
  * @error: the first error, negative errno
- * @op: what it does
+ * @op: the operation
  * @epoch: from qcow_inflight_begin(), if the image is written
- * @slow: it, or a part that it read from a file, was left to a worker
- * @subreq_used: @subreq is taken
- * @subreq: the first part, so that the common I/O allocates nothing
+ * @slow: the I/O, or a sub-request of it, was left to a worker
+ * @subreq_used: @subreq is in use
+ * @subreq: the first sub-request, so that the common I/O allocates nothing
  * @work: runs steps that may sleep
- * @waiter: of qcow_io_sync()
+ * @waiter: for qcow_io_sync()
  * @end_io: called once at the end, in any context
  */
 struct qcow_io {
@@ -175,7 +174,7 @@ struct qcow_io {
 };
 
 /*
- * Around all that a worker does for a device: it must not wait for the device's
+ * A worker calls these around its work for a device. It must not wait for the device's
  * own pages, neither for memory nor because too many are dirty.
  */
 static inline unsigned int qcow_worker_begin(void)
@@ -191,9 +190,9 @@ static inline void qcow_worker_end(unsigned int flags)
 }
 
 /**
- * struct qcow_worker - what a worker that does I/O for a request has changed
+ * struct qcow_worker - state of a worker that does I/O for a request
  * @flags: from qcow_worker_begin()
- * @charge: on whose account it works
+ * @charge: the account that it works on
  */
 struct qcow_worker {
 	unsigned int flags;
@@ -201,8 +200,8 @@ struct qcow_worker {
 };
 
 /*
- * As qcow_worker_begin() and qcow_worker_end(), around all that is done for one
- * request: it is on the submitter's account. The request may end in between.
+ * As qcow_worker_begin() and qcow_worker_end(), around work for one request, on the
+ * account of its submitter. The request may end in between.
  */
 static inline void qcow_worker_begin_for(struct qcow_worker *w, struct bio *bio)
 {
@@ -216,7 +215,7 @@ static inline void qcow_worker_end_for(struct qcow_worker *w)
 	qcow_worker_end(w->flags);
 }
 
-/* Memory of an I/O or transfer, from @offset on. */
+/* Iterate over the memory of an I/O or file request, from @skip on. */
 static inline void qcow_iter_init(struct iov_iter *iter, unsigned int dir,
 				  const struct bio_vec *bvec, u32 nr_bvec,
 				  size_t skip, size_t len)

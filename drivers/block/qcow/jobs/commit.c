@@ -288,9 +288,9 @@ static struct copy *copy_alloc(struct qcow_image *img, struct qcow_msg *msg)
 
 static int copy_failed(const struct copy *c, int err)
 {
-	return qcow_fail(c->msg, err, err == -ENOSPC ?
-			 "there is no space for the data to be written to it; make some, and go on" :
-			 "could not be written (error %d)", -err);
+	if (err == -ENOSPC)
+		return qcow_fail(c->msg, err, "there is no space for the data to be written to it; make some, and go on");
+	return qcow_fail(c->msg, err, "could not be written (error %d)", -err);
 }
 
 static void copy_io_init(struct copy *c, enum qcow_op op, u64 guest_offset, u64 len)

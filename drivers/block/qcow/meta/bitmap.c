@@ -118,7 +118,7 @@ u64 __qcow_bitmap_dirty_bytes(const struct qcow_image *img,
 	return bytes;
 }
 
-/* --- Life of one --- */
+/* --- Life of a bitmap --- */
 
 static u64 bitmap_memory(const struct qcow_image *img,
 			 const struct qcow_bitmap_entry *e)

@@ -73,7 +73,7 @@ void __qcow_bitmap_mark(struct qcow_bitmap *b, u64 guest_offset, u64 len);
 /**
  * qcow_bitmap_mark() - set the bits of a piece of the disk that is about to change
  * @img: the image
- * @guest_offset: guest offset
+ * @guest_offset: bytes into the disk
  * @len: bytes, at least 1
  *
  * The caller's I/O is counted, and changes nothing before.

@@ -7,10 +7,10 @@
 
 /**
  * struct qcow_source - an image file to open
- * @file: open for reading
- * @data_file: open for reading, or NULL
+ * @file: the image, open for reading
+ * @data_file: its data file, open for reading, or NULL
  * @format: &enum qcow_format
- * @key: to its data, or NULL
+ * @key: key to its data, or NULL
  */
 struct qcow_source {
 	struct file *file;

@@ -206,7 +206,7 @@ static int l2_vet(struct qcow_alloc *a, u64 guest_offset, u64 len)
 /**
  * qcow_l2_prepare() - make sure that L2 tables exist and are the image's own
  * @a: of the image
- * @guest_offset: guest offset
+ * @guest_offset: bytes into the disk
  * @len: bytes that they have to map, at least 1
  *
  * Looks for strays before any entry is changed.

@@ -28,7 +28,7 @@ static int snapshot_read(struct qcow_image *img, u64 offset,
 	return qcow_entry_snapshot(&img->layout, &disk.fixed, &disk.extra, s);
 }
 
-/* --- Finding one --- */
+/* --- Finding a snapshot --- */
 
 /* Whether the file has @name at [@offset, @offset + @len). */
 static int snapshot_is(struct qcow_image *img, u64 offset, u32 len,
