@@ -10,7 +10,7 @@
 #define SECTOR		512
 #define CLUSTER_BITS	12
 #define CLUSTERS	160
-/* Half as much again: a commit may come by itself meanwhile. */
+/* Half as much again: a flush may come by itself meanwhile. */
 #define MOST_BYTES	(CLUSTERS * SECTOR * 3 / 2)
 #define LOG_ENTRIES	4096
 #define LOG_BYTES	(8U << 20)
@@ -32,7 +32,7 @@ static void build(struct kunit *test)
 	};
 
 	KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
-	KUNIT_ASSERT_EQ(test, writer_log(w, LOG_ENTRIES, LOG_BYTES), 0);
+	KUNIT_ASSERT_EQ(test, oracle_log(&w->o, LOG_ENTRIES, LOG_BYTES), 0);
 	w->ahead = true;
 }
 
@@ -44,9 +44,9 @@ static void finish(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
 	writer_close(w);
-	fault = writer_check_closed(w);
+	fault = oracle_check_closed(&w->o);
 	KUNIT_EXPECT_TRUE_MSG(test, !fault, "%s", fault);
-	KUNIT_EXPECT_EQ(test, w->k.leaks, 0);
+	KUNIT_EXPECT_EQ(test, w->o.k.leaks, 0);
 	writer_free(w);
 }
 
@@ -66,9 +66,9 @@ static u64 written(const struct writer *w)
 	u64 bytes = 0;
 	u32 i;
 
-	for (i = 0; i < w->log->nr; i++)
-		if (w->log->entries[i].type == MEMLOG_WRITE)
-			bytes += w->log->entries[i].len;
+	for (i = 0; i < w->o.log->nr; i++)
+		if (w->o.log->entries[i].type == MEMLOG_WRITE)
+			bytes += w->o.log->entries[i].len;
 	return bytes;
 }
 
@@ -89,11 +89,11 @@ static void ahead_bytes(struct kunit *test)
 	before = written(w);
 	write_sectors(test, CLUSTERS);
 	KUNIT_EXPECT_LE(test, written(w) - before, MOST_BYTES);
-	KUNIT_EXPECT_FALSE(test, w->log->full);
+	KUNIT_EXPECT_FALSE(test, w->o.log->full);
 	finish(test);
 }
 
-/* There is room for what is written, but not for a run. */
+/* There is room for the written clusters, but not for a preallocated run. */
 static void ahead_full(struct kunit *test)
 {
 	struct writer *w = test->priv;

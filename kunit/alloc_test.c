@@ -22,14 +22,14 @@
 /**
  * struct taken - clusters that were handed out
  * @w: the image
- * @lock: protects what follows
+ * @lock: protects the members below
  * @cluster: their numbers
  * @nr: of @cluster
  * @err: the first error
  */
 struct taken {
 	struct writer *w;
-	spinlock_t lock; /* protects what follows */
+	spinlock_t lock; /* protects the members below */
 	u64 cluster[MAX_TAKEN];
 	u32 nr;
 	int err;
@@ -130,7 +130,7 @@ static void take_in_parallel(struct kunit *test, struct taken *t)
 	KUNIT_EXPECT_EQ(test, t->err, 0);
 }
 
-/* --- What was taken --- */
+/* --- Clusters that were handed out --- */
 
 static bool was_taken(const struct taken *t, u32 before, u64 cluster)
 {
@@ -149,13 +149,13 @@ static void expect_free(struct kunit *test, const struct taken *t)
 	const struct builder_image *b = writer_top(w);
 	u32 i;
 
-	checker_walk(&w->k, b->file, b->file_len);
+	checker_walk(&w->o.k, b->file, b->file_len);
 	for (i = 0; i < t->nr; i++) {
 		u64 c = t->cluster[i];
 
 		if (was_taken(t, i, c))
 			KUNIT_FAIL(test, "cluster %llu is handed out twice", c);
-		if (!c || checker_refcount(&w->k, c))
+		if (!c || checker_refcount(&w->o.k, c))
 			KUNIT_FAIL(test, "cluster %llu was in use", c);
 		if (qcow_register_has(&w->img->alloc->reg, c))
 			KUNIT_FAIL(test, "cluster %llu holds metadata", c);
@@ -175,12 +175,12 @@ static u32 count_leaks(struct checker *k, const void *data, u64 size)
 	return n;
 }
 
-/* What was handed out is counted once; what was only reserved was given back. */
+/* Clusters that were handed out are counted once; those only reserved were given back. */
 static void expect_counted(struct kunit *test, const struct taken *t)
 {
 	const struct memfile *m = writer_top(t->w)->m;
 	struct builder_image *b = writer_top(t->w);
-	struct checker *k = &t->w->k;
+	struct checker *k = &t->w->o.k;
 	u32 before, after, i;
 
 	before = count_leaks(k, b->file, b->file_len);
@@ -208,7 +208,7 @@ static void alloc_parallel(struct kunit *test)
 
 /* --- Releases --- */
 
-/* Whether what was taken from @from on has one of those before @from. */
+/* How many of the clusters handed out from @from on were handed out before @from, too. */
 static u32 taken_again(const struct taken *t, u32 from)
 {
 	u32 i, n = 0;
@@ -243,7 +243,7 @@ static void alloc_release(struct kunit *test)
 	writer_close(t->w);
 }
 
-/* They are few, and none where no commit would ever come. */
+/* Notes of releases are limited in number, and none are made if no flush would ever come. */
 static void alloc_notes(struct kunit *test)
 {
 	struct taken *t = build(test, 4);
@@ -281,7 +281,7 @@ static void alloc_notes(struct kunit *test)
 
 /* --- The end --- */
 
-/* What cannot be made longer has so many clusters, and all are given out. */
+/* A file that cannot be made longer has so many clusters, and all are handed out. */
 static void alloc_limit(struct kunit *test)
 {
 	struct taken *t = build(test, 4);

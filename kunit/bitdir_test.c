@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The codecs of bitmaps: what they say is read back, what is damaged refused.
+ * The codecs of bitmaps: they read back their own entries, and refuse damaged ones.
  */
 #include <linux/string.h>
 
@@ -13,7 +13,7 @@
 
 static const struct qcow_layout layout = { .cluster_bits = 16, .version = 3 };
 
-/* Where what lies, by the specification. */
+/* An entry of the directory, by the specification. */
 static void put_entry(u8 *p)
 {
 	memset(p, 0, 64);
@@ -93,7 +93,7 @@ static void bitdir_bad_entries(struct kunit *test)
 	for (i = 0; i < 32; i++)
 		KUNIT_EXPECT_EQ(test, qcow_bitdir_entry(&layout, SIZE, buf, i, &e),
 				-EUCLEAN);
-	/* Too short for the disk, but what is inconsistent may be. */
+	/* Too short for the disk, which an inconsistent bitmap may be. */
 	KUNIT_EXPECT_EQ(test, qcow_bitdir_entry(&layout, 1ULL << 50, buf, 64, &e), -EUCLEAN);
 	put_unaligned_be32(3, (u8 *)buf + 12);
 	KUNIT_EXPECT_EQ(test, qcow_bitdir_entry(&layout, 1ULL << 50, buf, 64, &e), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bitmaps of images that are written: what they say, when the power is cut at
- * any moment, when an operation on the file fails, and when they are damaged.
+ * Bitmaps of images that are written: their bits, also when the power is cut at any
+ * moment, when an operation on the file fails, and when they are damaged.
  */
 #include <linux/slab.h>
 
@@ -28,7 +28,7 @@
 #define LOG_BYTES	(8U << 20)
 
 /**
- * struct expected - what a bitmap has to say
+ * struct expected - the bits that a bitmap has to have
  * @shift: log2 of its granularity
  * @bits: a byte for each
  */
@@ -40,10 +40,10 @@ struct expected {
 /**
  * struct bitmap_test - an image with bitmaps
  * @w: the image
- * @file: the file before what is tried
+ * @file: the file before the attempt
  * @file_len: bytes of it
  * @kept: the bitmap that is kept up to date
- * @before: @kept, before what is tried
+ * @before: @kept, before the attempt
  * @off: the one that is disabled
  * @late: the one that is made meanwhile
  */
@@ -71,7 +71,7 @@ static void bitmap_test_exit(struct kunit *test)
 	writer_test_exit(test);
 }
 
-/* --- What is expected --- */
+/* --- Expected bits --- */
 
 static void expect_dirty(struct expected *e, u64 pos, u64 len)
 {
@@ -86,7 +86,7 @@ static u64 nr_bits(const struct bitmap_test *t, const struct expected *e)
 	return DIV_ROUND_UP_ULL(t->w.base.c->img[0].size, 1ULL << e->shift);
 }
 
-/* Whether a bitmap in the file says what is expected, and nothing behind. */
+/* Whether a bitmap in the file has the expected bits, and zeros behind them. */
 static bool says(struct bitmap_test *t, const struct checker_bitmap *b,
 		 const struct expected *e)
 {
@@ -95,10 +95,10 @@ static bool says(struct bitmap_test *t, const struct checker_bitmap *b,
 	if (b->granularity_bits != e->shift)
 		return false;
 	for (i = 0; i < nr; i++)
-		if (checker_bitmap_bit(&t->w.k, b, i) != e->bits[i])
+		if (checker_bitmap_bit(&t->w.o.k, b, i) != e->bits[i])
 			return false;
-	for (; i < (u64)b->table_size * 8 << t->w.k.bits; i++)
-		if (checker_bitmap_bit(&t->w.k, b, i))
+	for (; i < (u64)b->table_size * 8 << t->w.o.k.bits; i++)
+		if (checker_bitmap_bit(&t->w.o.k, b, i))
 			return false;
 	return true;
 }
@@ -108,14 +108,14 @@ static const char *check_stored(struct bitmap_test *t, const char *name, u32 fla
 {
 	struct checker_bitmap b;
 
-	if (!checker_find_bitmap(&t->w.k, name, &b))
+	if (!checker_find_bitmap(&t->w.o.k, name, &b))
 		return "a bitmap is gone";
 	if (b.flags != flags)
 		return "the flags of a bitmap";
 	return says(t, &b, e) ? NULL : "the bits of a bitmap";
 }
 
-/* --- What is done --- */
+/* --- Operations --- */
 
 static void random_spec(struct rnd_state *rnd, struct builder_spec *spec)
 {
@@ -209,7 +209,7 @@ static void make(struct kunit *test, struct rnd_state *rnd)
 static void expect_made(struct kunit *test, const char *late)
 {
 	struct bitmap_test *t = test->priv;
-	const char *fault = writer_check_closed(&t->w);
+	const char *fault = oracle_check_closed(&t->w.o);
 
 	fault = fault ?: check_stored(t, "kept", QCOW_DISK_BITMAP_AUTO, &t->kept);
 	fault = fault ?: check_stored(t, "off", 0, &t->off);
@@ -217,10 +217,10 @@ static void expect_made(struct kunit *test, const char *late)
 		fault = check_stored(t, late, QCOW_DISK_BITMAP_AUTO, &t->late);
 	if (fault)
 		KUNIT_FAIL(test, "seed %lu: %s", qtest_seed, fault);
-	KUNIT_EXPECT_EQ(test, t->w.k.leaks, t->w.leaks);
+	KUNIT_EXPECT_EQ(test, t->w.o.k.leaks, t->w.o.leaks);
 }
 
-/* --- What they say --- */
+/* --- Bits that are kept --- */
 
 static void bitmaps_kept(struct kunit *test)
 {
@@ -266,17 +266,17 @@ static void bitmaps_removed(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, qcow_bitmap_remove(t->w.img, "off", NULL), 0);
 		KUNIT_EXPECT_PTR_EQ(test, t->w.img->tracking, NULL);
 		writer_close(&t->w);
-		if (writer_check_closed(&t->w))
-			KUNIT_FAIL(test, "seed %u: %s", seed, t->w.k.text);
-		KUNIT_EXPECT_EQ(test, t->w.k.leaks, t->w.leaks);
-		KUNIT_EXPECT_EQ(test, t->w.k.data[95] & 1, 0);
+		if (oracle_check_closed(&t->w.o))
+			KUNIT_FAIL(test, "seed %u: %s", seed, t->w.o.k.text);
+		KUNIT_EXPECT_EQ(test, t->w.o.k.leaks, t->w.o.leaks);
+		KUNIT_EXPECT_EQ(test, t->w.o.k.data[95] & 1, 0);
 		writer_free(&t->w);
 	}
 }
 
 /* --- Whatever happens --- */
 
-/* What is tried: a session with changes of disk and bitmaps. Return: of close. */
+/* The attempt: a session with changes of disk and bitmaps. Return: the result of close. */
 static int session(struct bitmap_test *t, struct rnd_state *rnd)
 {
 	struct writer *w = &t->w;
@@ -312,8 +312,8 @@ static int keep_file(struct bitmap_test *t)
 		return -ENOMEM;
 	memcpy(t->file, m->store, t->file_len);
 	t->before = t->kept;
-	t->w.nr_ops = 0;
-	memcpy(t->w.before, writer_top(&t->w)->expect, writer_top(&t->w)->size);
+	t->w.o.nr_ops = 0;
+	memcpy(t->w.o.before, writer_top(&t->w)->expect, writer_top(&t->w)->size);
 	return 0;
 }
 
@@ -321,22 +321,22 @@ static bool written_at(const struct writer *w, u32 when)
 {
 	u32 i;
 
-	for (i = 0; i < w->nr_ops; i++)
-		if (w->op[i].len && w->op[i].begun < when)
+	for (i = 0; i < w->o.nr_ops; i++)
+		if (w->o.op[i].len && w->o.op[i].begun < when)
 			return true;
 	return false;
 }
 
 /*
- * What is not marked in use is right: as before as long as nothing was written,
- * or as in the end. @counts: of those that are, and are not
+ * A bitmap that is not marked in use is right: as before if nothing was written yet,
+ * or as in the end. @counts: of bitmaps marked in use, and not
  */
 static const char *check_bitmaps(struct bitmap_test *t, u32 when, u32 *counts)
 {
 	bool written = written_at(&t->w, when);
 	struct checker_bitmap b;
 
-	if (checker_find_bitmap(&t->w.k, "kept", &b)) {
+	if (checker_find_bitmap(&t->w.o.k, "kept", &b)) {
 		counts[!(b.flags & QCOW_DISK_BITMAP_IN_USE)]++;
 		if (!(b.flags & QCOW_DISK_BITMAP_AUTO))
 			return "it is not enabled any more";
@@ -344,10 +344,10 @@ static const char *check_bitmaps(struct bitmap_test *t, u32 when, u32 *counts)
 		    !says(t, &b, written ? &t->kept : &t->before))
 			return "a wrong bitmap that is not marked in use";
 	}
-	if (checker_find_bitmap(&t->w.k, "off", &b) &&
+	if (checker_find_bitmap(&t->w.o.k, "off", &b) &&
 	    (b.flags || !says(t, &b, &t->off)))
 		return "the disabled bitmap has changed";
-	if (checker_find_bitmap(&t->w.k, "late", &b) &&
+	if (checker_find_bitmap(&t->w.o.k, "late", &b) &&
 	    !(b.flags & QCOW_DISK_BITMAP_IN_USE) && !says(t, &b, &t->late))
 		return "a wrong new bitmap that is not marked in use";
 	return NULL;
@@ -356,7 +356,7 @@ static const char *check_bitmaps(struct bitmap_test *t, u32 when, u32 *counts)
 static void cut_session(struct kunit *test, u32 seed, struct rnd_state *rnd, u32 *counts)
 {
 	struct bitmap_test *t = test->priv;
-	struct memlog_disk *d = &t->w.disk;
+	struct memlog_disk *d = &t->w.o.disk;
 	const char *fault = NULL;
 	u32 when, cut, step;
 
@@ -366,8 +366,8 @@ static void cut_session(struct kunit *test, u32 seed, struct rnd_state *rnd, u32
 	     when += 1 + qtest_below(rnd, step)) {
 		for (cut = 0; !fault && cut < MEMLOG_CUTS; cut++) {
 			memlog_disk_cut(d, when, cut, rnd);
-			checker_check(&t->w.k, d->data, min(d->size, d->capacity));
-			fault = t->w.k.errors ? t->w.k.text : check_bitmaps(t, when, counts);
+			checker_check(&t->w.o.k, d->data, min(d->size, d->capacity));
+			fault = t->w.o.k.errors ? t->w.o.k.text : check_bitmaps(t, when, counts);
 			if (fault)
 				KUNIT_FAIL(test, "session %u (seed %lu) cut at %u, kind %u: %s",
 					   seed, qtest_seed, when, cut, fault);
@@ -384,11 +384,11 @@ static void bitmaps_cut(struct kunit *test)
 	for (seed = 0; seed < CUT_SEEDS; seed++) {
 		rnd = qtest_rnd(92000 + seed);
 		make(test, &rnd);
-		KUNIT_ASSERT_EQ(test, writer_log(&t->w, LOG_ENTRIES, LOG_BYTES), 0);
+		KUNIT_ASSERT_EQ(test, oracle_log(&t->w.o, LOG_ENTRIES, LOG_BYTES), 0);
 		KUNIT_ASSERT_EQ(test, keep_file(t), 0);
 		KUNIT_EXPECT_EQ(test, session(t, &rnd), 0);
 		writer_top(&t->w)->m->log = NULL;
-		KUNIT_EXPECT_FALSE(test, t->w.log->full);
+		KUNIT_EXPECT_FALSE(test, t->w.o.log->full);
 		cut_session(test, seed, &rnd, counts);
 		writer_free(&t->w);
 	}
@@ -417,15 +417,15 @@ static void fail_sessions(struct kunit *test, u32 seed, bool sticky, u32 *counts
 		t->kept = t->before;
 		t->off = off;
 		memset(t->late.bits, 0, sizeof(t->late.bits));
-		t->w.nr_ops = 0;
+		t->w.o.nr_ops = 0;
 		rnd = qtest_rnd(93500 + seed);
 		mode.fail_at = nth;
 		memfile_set_mode(m, &mode);
 		err = session(t, &rnd);
 		if (!atomic_read(&m->injected))
 			break;
-		checker_check(&t->w.k, m->store, memfile_size(m));
-		fault = t->w.k.errors ? t->w.k.text : check_bitmaps(t, WRITER_NEVER, counts);
+		checker_check(&t->w.o.k, m->store, memfile_size(m));
+		fault = t->w.o.k.errors ? t->w.o.k.text : check_bitmaps(t, ORACLE_NEVER, counts);
 		if (fault)
 			KUNIT_FAIL(test, "session %u (seed %lu), operation %u fails%s: %s (%d)",
 				   seed, qtest_seed, nth, sticky ? " and all after it" : "",
@@ -467,8 +467,8 @@ static bool fail_start(struct kunit *test, u32 ops, u32 nth)
 	err = open_image(t);
 	if (err)
 		writer_close(&t->w);
-	if (err && !checker_check(&t->w.k, m->store, memfile_size(m)))
-		KUNIT_FAIL(test, "%s", t->w.k.text);
+	if (err && !checker_check(&t->w.o.k, m->store, memfile_size(m)))
+		KUNIT_FAIL(test, "%s", t->w.o.k.text);
 	if (err && (check_stored(t, "kept", QCOW_DISK_BITMAP_AUTO, &t->kept) ||
 		    check_stored(t, "late", QCOW_DISK_BITMAP_AUTO, &t->late)))
 		KUNIT_FAIL(test, "operation %u of %#x fails: a bitmap is in use", nth, ops);
@@ -509,15 +509,15 @@ static int take_until(struct qcow_alloc *a, u32 place)
 	return err;
 }
 
-/* What is stored, and nothing else, is whole; unless it could not be published. */
+/* Stored bitmaps, and no others, are whole; unless they could not be published. */
 static void expect_stored(struct kunit *test, u32 nth, u32 row, int err)
 {
 	struct bitmap_test *t = test->priv;
 	struct memfile *m = writer_top(&t->w)->m;
 	const char *fault;
 
-	if (!checker_check(&t->w.k, m->store, memfile_size(m)))
-		fault = t->w.k.text;
+	if (!checker_check(&t->w.o.k, m->store, memfile_size(m)))
+		fault = t->w.o.k.text;
 	else
 		fault = check_stored(t, "late", QCOW_DISK_BITMAP_AUTO, &t->late) ?:
 			check_stored(t, "kept", QCOW_DISK_BITMAP_AUTO, &t->kept);
@@ -536,7 +536,7 @@ static bool fail_memory(struct kunit *test, u32 nth, u32 row, u32 place, u32 *fa
 	memfile_rewrite(writer_top(&t->w)->m, t->file, t->file_len);
 	t->kept = t->before;
 	memset(t->late.bits, 0, sizeof(t->late.bits));
-	t->w.nr_ops = 0;
+	t->w.o.nr_ops = 0;
 	KUNIT_ASSERT_EQ(test, open_image(t), 0);
 	reader_silence(t->w.img);
 	KUNIT_EXPECT_EQ(test, change_much(t, &rnd, NULL), 0);
@@ -585,7 +585,7 @@ static void bitmaps_memory(struct kunit *test)
 /* Somewhere in the extension, the directory or a table. */
 static u64 damage_at(struct bitmap_test *t, struct rnd_state *rnd)
 {
-	struct checker *k = &t->w.k;
+	struct checker *k = &t->w.o.k;
 	struct checker_bitmap b;
 	u64 at = 0;
 
@@ -617,14 +617,14 @@ static void bitmaps_damage(struct kunit *test)
 	make(test, &rnd);
 	m = writer_top(&t->w)->m;
 	KUNIT_ASSERT_EQ(test, keep_file(t), 0);
-	KUNIT_ASSERT_TRUE(test, checker_check(&t->w.k, t->file, t->file_len));
+	KUNIT_ASSERT_TRUE(test, checker_check(&t->w.o.k, t->file, t->file_len));
 	for (i = 0; i < DAMAGES; i++) {
 		at = damage_at(t, &rnd);
 		KUNIT_ASSERT_GT(test, at, 0ULL);
 		memfile_rewrite(m, t->file, t->file_len);
 		m->store[at] ^= qtest_one_in(&rnd, 2) ? BIT(qtest_below(&rnd, 8)) :
 						       1 + qtest_below(&rnd, 255);
-		t->w.nr_ops = 0;
+		t->w.o.nr_ops = 0;
 		if (!open_image(t)) {
 			opened++;
 			reader_silence(t->w.img);
@@ -649,17 +649,17 @@ static void bitmaps_overlap(struct kunit *test)
 	make(test, &rnd);
 	m = writer_top(&t->w)->m;
 	KUNIT_ASSERT_EQ(test, keep_file(t), 0);
-	KUNIT_ASSERT_TRUE(test, checker_check(&t->w.k, t->file, t->file_len));
-	KUNIT_ASSERT_TRUE(test, checker_find_bitmap(&t->w.k, "kept", &b));
-	put_unaligned_be64(t->w.k.l1_at, m->store + b.name_at - 24);
+	KUNIT_ASSERT_TRUE(test, checker_check(&t->w.o.k, t->file, t->file_len));
+	KUNIT_ASSERT_TRUE(test, checker_find_bitmap(&t->w.o.k, "kept", &b));
+	put_unaligned_be64(t->w.o.k.l1_at, m->store + b.name_at - 24);
 	KUNIT_ASSERT_EQ(test, open_image(t), 0);
 	KUNIT_EXPECT_FALSE(test, qcow_bitmap_kept(t->w.img));
 	KUNIT_EXPECT_PTR_EQ(test, t->w.img->tracking, NULL);
 	KUNIT_EXPECT_EQ(test, m->store[95] & 1, 0);
 	KUNIT_EXPECT_EQ(test, change_much(t, &rnd, NULL), 0);
 	writer_close(&t->w);
-	if (!checker_check(&t->w.k, m->store, memfile_size(m)))
-		KUNIT_FAIL(test, "%s", t->w.k.text);
+	if (!checker_check(&t->w.o.k, m->store, memfile_size(m)))
+		KUNIT_FAIL(test, "%s", t->w.o.k.text);
 	writer_free(&t->w);
 }
 

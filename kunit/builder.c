@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Builds qcow2 images in memory. What a disk must read as is put together from
+ * Builds qcow2 images in memory. The expected content of the disk is put together from
  * the contents of the clusters, and never by looking at the image.
  */
 #include <linux/log2.h>
@@ -186,7 +186,7 @@ static void build_data(struct build *w, struct builder_cluster *c, u64 guest)
 	expect(w, guest, w->plain, w->cluster);
 }
 
-/* Stored behind what is there, at any byte. */
+/* Compressed data is stored at the end of the file, at any byte. */
 static void build_compressed(struct build *w, struct builder_cluster *c,
 			     u64 guest)
 {

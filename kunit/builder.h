@@ -34,8 +34,8 @@
  * @writable: with refcounts, in a file that can be written; clusters that are
  *	not COPIED have one reference more than there is
  * @order: log2 of the bits of a refcount, if @writable
- * @full: all of its refcount table is in use: what its blocks cover behind the
- *	image has refcounts of one, but for the last clusters
+ * @full: all of its refcount table is in use: clusters behind the image have
+ *	refcounts of one, but for the last clusters
  * @room: bytes by which the file can grow, if @writable
  */
 struct builder_spec {
@@ -70,13 +70,13 @@ struct builder_cluster {
 };
 
 /**
- * struct builder_image - an image in memory, and what must be read from it
- * @spec: what was asked for
+ * struct builder_image - an image in memory, and the expected content of its disk
+ * @spec: as it was asked for
  * @file: the image file
  * @file_len: bytes of it
  * @data: the data file, if any
  * @data_len: bytes of it
- * @expect: the disk, what comes from backing files included
+ * @expect: the disk, with data of its backing files
  * @size: bytes of it
  * @clusters: where they come from, for qcow2
  * @nr_clusters: of the disk

@@ -20,7 +20,7 @@
  * struct refs - refcounts being made
  * @b: the image
  * @k: the references that there are
- * @extra: one more, for what is not COPIED, as if a snapshot had it, too
+ * @extra: one more, for clusters that are not COPIED, as if a snapshot had them, too
  * @cluster: bytes of a cluster
  * @order: of the refcounts
  * @first: the first cluster behind the image, where blocks go
@@ -97,7 +97,7 @@ static void put_blocks(struct refs *r)
 		value = i < r->first ? r->k.refs[i] + r->extra[i] : 1;
 		checker_put_bits(file + (r->first + i / covered) * r->cluster,
 				 r->order, i % covered, value);
-		/* What a cluster held once must never be seen again. */
+		/* Old content of a free cluster must never be seen again. */
 		if (!value)
 			memset(file + i * r->cluster, GARBAGE, r->cluster);
 	}

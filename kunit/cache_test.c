@@ -20,7 +20,7 @@
 #define SLICE		BIT(SLICE_BITS)
 #define SLICES		128
 #define LIMIT		32
-/* What the limit may be exceeded by for a while: some are looked at in vain. */
+/* Slices by which the limit may be exceeded for a while: eviction tries some in vain. */
 #define SLACK		4
 
 struct cache_fixture {
@@ -217,7 +217,7 @@ static void cache_all_pinned(struct kunit *test)
 	KUNIT_EXPECT_LE(test, used_slices(x), LIMIT + SLACK);
 }
 
-/* What is used again and again stays while others pass through. */
+/* A slice that is used again and again stays while others pass through. */
 static void cache_second_chance(struct kunit *test)
 {
 	struct cache_fixture *x = test->priv;
@@ -287,7 +287,7 @@ static void cache_small_slices(struct kunit *test)
  * @x: the cache
  * @task: the thread
  * @done: it has got them
- * @seed: what it gets
+ * @seed: of the choice of slices
  * @rounds: how many
  * @wrong: slices with other contents
  * @failed: errors
@@ -367,7 +367,7 @@ static void run_loaders(struct kunit *test, struct loader *l, u32 rounds)
 	}
 }
 
-/* Those who want the same slice wait for one read of it. */
+/* Threads that want the same slice wait for one read of it. */
 static void cache_one_read(struct kunit *test)
 {
 	struct memfile_mode mode = { .sleep_ms = 100 };
@@ -423,7 +423,7 @@ static void cache_storm(struct kunit *test)
 
 /* --- Memory is short --- */
 
-/* The way to a shrinker from outside. Return: 0, or what the shell said. */
+/* Runs the shrinkers from outside, by a shell. Return: 0, or the shell's exit code. */
 static int ask_for_memory(void)
 {
 	char shell[] = "/bin/sh", option[] = "-c", path[] = "PATH=/bin";

@@ -91,7 +91,7 @@ u64 checker_refcount(const struct checker *k, u64 cluster)
 	if (!at || at + (1ULL << k->bits) > k->size + (1ULL << k->bits))
 		return 0;
 	i = cluster & ((1ULL << block_bits) - 1);
-	/* What is past the end of the file is zeros. */
+	/* Data past the end of the file is zeros. */
 	if (at + ((i + 1) << k->order) / 8 > k->size)
 		return 0;
 	return checker_get_bits(k->data + at, k->order, i);
@@ -99,7 +99,7 @@ u64 checker_refcount(const struct checker *k, u64 cluster)
 
 /* --- References --- */
 
-/* Compressed data shares clusters; snapshots share what the disk refers to. */
+/* Compressed data shares clusters; snapshots share clusters with the disk. */
 static bool may_share(const struct checker *k, u8 used, u8 as)
 {
 	if (used != as)
@@ -521,9 +521,9 @@ bool checker_check(struct checker *k, const void *data, u64 size)
  * checker_find() - find a sector of the disk, after checker_walk()
  * @k: the image
  * @pos: bytes into the disk
- * @at: bytes into the file of what is there; if compressed, the L2 entry
+ * @at: bytes into the file of its data; if compressed, the L2 entry
  *
- * Return: what it is.
+ * Return: its kind.
  */
 enum checker_kind checker_find(const struct checker *k, u64 pos, u64 *at)
 {

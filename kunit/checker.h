@@ -4,7 +4,7 @@
 
 #include <linux/types.h>
 
-/* What may use a cluster of the file, in checker.uses. */
+/* Uses of a cluster of the file, in checker.uses. */
 #define CHECKER_META	BIT(0)
 #define CHECKER_DATA	BIT(1)
 #define CHECKER_COMP	BIT(2)
@@ -13,7 +13,7 @@
 #define CHECKER_SNAPSHOTS	24
 #define CHECKER_NAME		16
 
-/* What checker_find() finds. */
+/* Kinds of sectors that checker_find() finds. */
 enum checker_kind {
 	CHECKER_HOLE,
 	CHECKER_ZERO,
@@ -34,7 +34,7 @@ struct checker_snapshot {
 };
 
 /**
- * struct checker - an image looked at by what the specification says
+ * struct checker - an image, read by the words of the specification
  * @data: the image file
  * @size: bytes of it
  * @bits: log2 of the cluster size
@@ -48,14 +48,14 @@ struct checker_snapshot {
  * @table_at: the refcount table
  * @table_size: entries in it
  * @refs: how often each cluster of the file is referred to
- * @uses: as what, CHECKER_*
+ * @uses: the kinds of these references, CHECKER_*
  * @nr: clusters of the file
  * @max: room for so many at @refs and @uses
  * @snapshots: those that it has
  * @nr_snapshots: how many
  * @inactive: tables are looked at that are a snapshot's
  * @lenient: wrong COPIED flags by which no shared cluster is written are
- *	counted, not corruptions: what a power cut in a snapshot operation leaves
+ *	counted, not corruptions: a power cut in a snapshot operation leaves them
  * @stale: how many there are
  * @leaks: clusters with a higher refcount than references
  * @errors: corruptions

@@ -57,7 +57,7 @@ static int take(struct qcow_claim *c, const struct file *file, const char *devic
 
 	memset(c, 0, sizeof(*c));
 	err = qcow_claim_take(c, file, device, write, instead, &msg);
-	/* It says who has it. */
+	/* The message names the device that has it. */
 	if (err == -EBUSY && !strstr(msg.text, "/dev/first"))
 		return -EINVAL;
 	return err;

@@ -29,7 +29,7 @@
  * @set: its tags
  * @disk: the disk
  * @target: where its requests are served from
- * @page: what is written
+ * @page: the written data
  * @bio: one request
  * @bvec: its pieces
  * @left: bios of it that have not ended

@@ -33,7 +33,7 @@
  * @w: the upper one; first
  * @rnd: where it all comes from
  * @log: of the lower one
- * @disk: what is left of that when the power is cut
+ * @disk: the part of @log that a power cut leaves
  * @k: its checker, unless it is raw
  * @data: it, as it is looked at
  * @size: bytes of @data
@@ -73,7 +73,7 @@ static struct builder_image *below(struct commit_case *c)
 	return &c->w.base.c->img[1];
 }
 
-/* --- What is in the lower image --- */
+/* --- Content of the lower image --- */
 
 static const u8 *sector_at(struct commit_case *c, u64 at)
 {
@@ -83,10 +83,10 @@ static const u8 *sector_at(struct commit_case *c, u64 at)
 	return c->sector;
 }
 
-static const u8 *under(struct writer *w, u64 pos)
+static const u8 *under(struct oracle *o, u64 pos)
 {
-	struct commit_case *c = container_of(w, struct commit_case, w);
-	const struct builder_image *next = &w->base.c->img[2];
+	struct commit_case *c = container_of(o, struct commit_case, w.o);
+	const struct builder_image *next = &o->c->img[2];
 	u64 at = 0;
 
 	if (below(c)->spec.raw)
@@ -99,7 +99,7 @@ static const u8 *under(struct writer *w, u64 pos)
 	case CHECKER_COMPRESSED:
 		return below(c)->expect + pos;
 	case CHECKER_HOLE:
-		if (w->base.c->nr > 2 && pos + SECTOR <= next->size)
+		if (o->c->nr > 2 && pos + SECTOR <= next->size)
 			return next->expect + pos;
 		break;
 	case CHECKER_ZERO:
@@ -116,7 +116,7 @@ static const char *check_both(struct commit_case *c, const void *top, u64 top_si
 	c->size = low_size;
 	if (!below(c)->spec.raw && !checker_check(&c->k, low, low_size))
 		return c->k.text;
-	return writer_check(&c->w, top, top_size, when);
+	return oracle_check(&c->w.o, top, top_size, when);
 }
 
 static const char *check_closed(struct commit_case *c)
@@ -124,12 +124,12 @@ static const char *check_closed(struct commit_case *c)
 	struct memfile *top = writer_top(&c->w)->m, *low = below(c)->m;
 
 	return check_both(c, top->store, memfile_size(top), low->store,
-			  memfile_size(low), WRITER_NEVER);
+			  memfile_size(low), ORACLE_NEVER);
 }
 
 static const char *check_cut(struct commit_case *c, u32 when, u32 kind)
 {
-	struct memlog_disk *top = &c->w.disk, *low = &c->disk;
+	struct memlog_disk *top = &c->w.o.disk, *low = &c->disk;
 
 	memlog_disk_cut(top, when, kind, &c->rnd);
 	memlog_disk_cut(low, when, qtest_below(&c->rnd, MEMLOG_CUTS), &c->rnd);
@@ -141,7 +141,7 @@ static void start_cuts(struct commit_case *c)
 {
 	const struct builder_image *top = writer_top(&c->w), *low = below(c);
 
-	memlog_disk_start(&c->w.disk, top->file, top->file_len);
+	memlog_disk_start(&c->w.o.disk, top->file, top->file_len);
 	memlog_disk_start(&c->disk, low->file, low->file_len);
 }
 
@@ -154,11 +154,11 @@ static void build_specs(struct kunit *test, struct commit_case *c,
 	struct writer *w = &c->w;
 
 	KUNIT_ASSERT_EQ(test, writer_build(w, specs, nr, &c->rnd), 0);
-	KUNIT_ASSERT_EQ(test, writer_log(w, LOG_ENTRIES, LOG_BYTES), 0);
-	w->under = under;
+	KUNIT_ASSERT_EQ(test, oracle_log(&w->o, LOG_ENTRIES, LOG_BYTES), 0);
+	w->o.under = under;
 	c->log = memlog_create(LOG_ENTRIES, LOG_BYTES);
 	KUNIT_ASSERT_NOT_NULL(test, c->log);
-	c->log->lead = w->log;
+	c->log->lead = w->o.log;
 	below(c)->m->log = c->log;
 	KUNIT_ASSERT_EQ(test, memlog_disk_init(&c->disk, c->log, below(c)->m->capacity), 0);
 	if (!specs[1].raw)
@@ -328,7 +328,7 @@ static int commit(struct commit_case *c, bool writes)
 
 static u32 cut_power(struct kunit *test, struct commit_case *c, u32 seed)
 {
-	u32 last = c->w.log->clock + 1, when, kind, n = 0;
+	u32 last = c->w.o.log->clock + 1, when, kind, n = 0;
 	const char *fault;
 
 	start_cuts(c);
@@ -380,9 +380,9 @@ static u32 commit_one(struct kunit *test, u32 seed)
 	writer_close(&c->w);
 	writer_top(&c->w)->m->log = NULL;
 	below(c)->m->log = NULL;
-	KUNIT_EXPECT_FALSE(test, c->w.log->full || c->log->full);
+	KUNIT_EXPECT_FALSE(test, c->w.o.log->full || c->log->full);
 	fault = check_closed(c);
-	if (!fault && c->w.k.leaks > c->w.leaks)
+	if (!fault && c->w.o.k.leaks > c->w.o.leaks)
 		fault = "it leaks";
 	if (fault)
 		KUNIT_FAIL(test, "image %u (seed %lu): %s", seed, qtest_seed, fault);
@@ -426,7 +426,7 @@ static int commit_with_faults(struct commit_case *c)
 		c->retries++;
 		if (given_up(c))
 			return err;
-		/* What could not be begun is begun anew. */
+		/* A commit that could not be begun is begun anew. */
 		if (c->m && !c->m->last && c->w.img->backing->size < c->w.img->size) {
 			err = end(c);
 			if (err)
@@ -468,7 +468,7 @@ static bool fail_nth(struct kunit *test, struct commit_case *c, u32 seed, u32 im
 			    "image %u, file %u, ops %#x, %u", seed, image, ops, nth);
 	start_cuts(c);
 	for (kind = 0; kind < MEMLOG_CUTS; kind++) {
-		fault = check_cut(c, memlog_now(c->w.log), kind);
+		fault = check_cut(c, memlog_now(c->w.o.log), kind);
 		if (fault)
 			KUNIT_FAIL(test, "image %u, file %u, ops %#x, %u, cut %u: %s", seed,
 				   image, ops, nth, kind, fault);
@@ -495,7 +495,7 @@ static void commit_fault(struct kunit *test)
 	KUNIT_EXPECT_GT(test, n, FAULT_LOADS);
 }
 
-/* --- Who writes faster than that --- */
+/* --- A writer that is faster than the commit --- */
 
 #define LARGE		(64U << 20)
 #define LARGE_STEPS	18
@@ -559,7 +559,7 @@ static void commit_press(struct kunit *test)
 	tear_down(c);
 }
 
-/* Also what is done while nobody uses the disk can be ended. */
+/* The last step, for which the disk is frozen, can be interrupted, too. */
 static void commit_interrupted(struct kunit *test)
 {
 	struct commit_case *c = test->priv;
@@ -626,8 +626,8 @@ static void build_smaller(struct kunit *test, struct commit_case *c)
 }
 
 /*
- * The disk reads the same all the time, its requests wait for memory alone, and whoever
- * asked for it can end it.
+ * The disk reads the same all the time, its requests wait for memory alone, and the
+ * caller of the commit can end it.
  */
 static void commit_grow(struct kunit *test)
 {
@@ -664,8 +664,8 @@ static void commit_test_exit(struct kunit *test)
 }
 
 /*
- * The backing file has no space, but for what its commits made free and nobody has
- * given back yet.
+ * The backing file has no space, but for clusters that its flushes made free and that
+ * were not given back yet.
  */
 static void commit_reclaims(struct kunit *test)
 {
@@ -691,7 +691,7 @@ static void commit_reclaims(struct kunit *test)
 	specs[1].tidy = true;
 	build_specs(test, c, specs, 2);
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(&c->w), 0, "%s", c->w.base.msg.text);
-	/* What the backing file has in its first half goes, and is as much as comes. */
+	/* The first half of the backing file loses its data, as much as the commit brings. */
 	for (i = 0; i < 32; i++) {
 		if (!below(c)->clusters[i].host)
 			continue;

@@ -35,7 +35,7 @@ static int decompress(struct kunit *test, const struct qcow_codec *codec,
 }
 
 /**
- * struct vector_case - what qemu-img wrote
+ * struct vector_case - a cluster that qemu-img wrote
  * @name: of the case
  * @codec: by which
  * @cluster: bytes decompressed
@@ -156,7 +156,7 @@ static void comp_frames(struct kunit *test)
 }
 
 /**
- * struct codec_case - a codec and what writes for it
+ * struct codec_case - a codec and a compressor for it
  * @name: of the case
  * @codec: reads
  * @compress: writes
@@ -428,7 +428,7 @@ static void comp_read_together(struct kunit *test, struct reader *r, int err)
 	}
 }
 
-/* All who want a cluster wait for one decompression. */
+/* All readers of a cluster wait for one decompression. */
 static void comp_joined(struct kunit *test)
 {
 	struct reader *r = kunit_kzalloc(test, READERS * sizeof(*r), GFP_KERNEL);

@@ -41,7 +41,7 @@ static void build(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 }
 
-/* What the first one has read of the cluster is not put back over the second one. */
+/* COW data that the first write has read is not put back over the second write. */
 static void place_beside(struct kunit *test)
 {
 	struct memfile_mode slow = { .sleep_ms = 300 }, plain = { };
@@ -50,7 +50,7 @@ static void place_beside(struct kunit *test)
 	build(test);
 	memfile_set_mode(writer_top(w)->data_m, &slow);
 	writer_submit(w, 0, 6 * SECTOR, SECTOR, true, NULL);
-	/* By now it has read what is before it, and is at what is behind. */
+	/* By now it has read the cluster before its sector, and reads the rest. */
 	msleep(450);
 	writer_submit(w, 1, SECTOR, SECTOR, false, NULL);
 	KUNIT_EXPECT_EQ(test, writer_wait(w, 1), 0);
@@ -62,14 +62,14 @@ static void place_beside(struct kunit *test)
 	writer_free(w);
 }
 
-/* --- Memory for what surrounds a write --- */
+/* --- Memory for COW --- */
 
 static void *no_memory(gfp_t gfp, void *data)
 {
 	return NULL;
 }
 
-/* Writes that copy what surrounds them from the backing file, which is slow. */
+/* Writes whose COW reads from the backing file, which is slow. */
 static void build_overlay(struct kunit *test)
 {
 	struct memfile_mode slow = { .sleep_ms = 50 };

@@ -22,7 +22,7 @@
  * struct crypt_fixture - a file, and memory to read and write
  * @m: the file
  * @f: as the driver sees it
- * @c: what it is encrypted with
+ * @c: its key and cipher
  * @plain: random bytes
  * @work: memory to work with, one piece
  * @bv: segments of that
@@ -168,11 +168,10 @@ static int crypt_transfer(struct crypt_fixture *x, u64 pos, u32 skip, u32 len,
 	unsigned int noio = memalloc_noio_save();
 	int err;
 
-	if (write) {
+	if (write)
 		err = qcow_crypt_write(x->c, &req, sector);
-	} else {
+	else
 		err = qcow_file_io_sync(&req) ?: qcow_crypt_decrypt(x->c, &req, sector);
-	}
 	memalloc_noio_restore(noio);
 	return err;
 }
@@ -273,7 +272,7 @@ static void fill_memory(struct crypt_fixture *x, const u8 *from)
 		memcpy(segment(&x->bv[i]), from, x->bv[i].bv_len);
 }
 
-/* Segments hold what is expected, gaps what was there. */
+/* Segments hold the expected data, gaps their old content. */
 static bool memory_is(const struct crypt_fixture *x, const u8 *want)
 {
 	const u8 *end = x->work;
@@ -387,7 +386,7 @@ static void crypt_little_memory(struct kunit *test)
 	KUNIT_EXPECT_GT(test, n, len / PAGE_SIZE);
 }
 
-/* --- What goes together --- */
+/* --- Ciphers, key lengths and formats that go together --- */
 
 static const struct crypt_refusal {
 	const char *cipher;
@@ -513,7 +512,7 @@ static void crypt_image_written(struct kunit *test)
 			KUNIT_EXPECT_EQ_MSG(test, writer_read_back(w), 0, "image %u",
 					    seed);
 			writer_close(w);
-			fault = writer_check_closed(w);
+			fault = oracle_check_closed(&w->o);
 			if (fault)
 				KUNIT_FAIL(test, "image %u: %s", seed, fault);
 		}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Power cuts at any moment of a random load: each leaves an image without
- * corruption, in which each sector holds what was flushed last or was written
- * after that.
+ * corruption, in which each sector has its content of the last flush or of a later
+ * write.
  */
 #include <linux/ktime.h>
 #include <linux/slab.h>
@@ -21,7 +21,7 @@
 #define LOG_BYTES	(16U << 20)
 
 /**
- * struct load - what goes on at once
+ * struct load - writes that are under way at once
  * @w: the image
  * @rnd: where it comes from
  * @busy: slots with a write under way
@@ -127,7 +127,7 @@ static u32 cut_log(struct kunit *test, struct memlog_disk *d, u32 seed,
 		   struct rnd_state *rnd, u32 *last)
 {
 	struct writer *w = test->priv;
-	u32 cuts = writer_top(w)->spec.full || w->crypt ? FULL_CUTS : CUTS;
+	u32 cuts = writer_top(w)->spec.full || w->o.crypt ? FULL_CUTS : CUTS;
 	u32 when, cut, n = 0;
 	const char *fault;
 
@@ -136,7 +136,7 @@ static u32 cut_log(struct kunit *test, struct memlog_disk *d, u32 seed,
 		*last = when;
 		for (cut = 0; cut < MEMLOG_CUTS; cut++) {
 			memlog_disk_cut(d, when, cut, rnd);
-			fault = writer_check(w, d->data, min(d->size, d->capacity), when);
+			fault = oracle_check(&w->o, d->data, min(d->size, d->capacity), when);
 			n++;
 			if (!fault)
 				continue;
@@ -148,7 +148,7 @@ static u32 cut_log(struct kunit *test, struct memlog_disk *d, u32 seed,
 	return n;
 }
 
-/* What was left at @when can be written again. */
+/* An image that was left at @when can be written again. */
 static void write_after_cut(struct kunit *test, struct memlog_disk *d, u32 seed,
 			    struct rnd_state *rnd, u32 when)
 {
@@ -158,7 +158,7 @@ static void write_after_cut(struct kunit *test, struct memlog_disk *d, u32 seed,
 	const char *fault;
 	u32 i;
 
-	writer_cut(w, when);
+	oracle_cut(&w->o, when);
 	memfile_rewrite(writer_top(w)->m, d->data, size);
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "load %u: %s", seed, w->base.msg.text);
 	for (i = 0; i < STEPS; i++)
@@ -166,13 +166,13 @@ static void write_after_cut(struct kunit *test, struct memlog_disk *d, u32 seed,
 	KUNIT_EXPECT_EQ(test, load_wait_all(&l), 0);
 	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
 	writer_close(w);
-	fault = writer_check_closed(w);
+	fault = oracle_check_closed(&w->o);
 	if (fault)
 		KUNIT_FAIL(test, "load %u (seed %lu), written after a cut: %s", seed,
 			   qtest_seed, fault);
 }
 
-/* What is special about an image. */
+/* Special properties of an image. */
 enum build_kind {
 	BUILD_ANY,
 	BUILD_FULL,	/* the refcount table must become larger */
@@ -210,7 +210,7 @@ static void build(struct kunit *test, enum build_kind kind, struct rnd_state *rn
 		KUNIT_ASSERT_EQ(test, writer_encrypt(w), 0);
 	writer_random_mode(rnd, &mode);
 	builder_set_mode(w->base.c, &mode);
-	KUNIT_ASSERT_EQ(test, writer_log(w, LOG_ENTRIES, LOG_BYTES), 0);
+	KUNIT_ASSERT_EQ(test, oracle_log(&w->o, LOG_ENTRIES, LOG_BYTES), 0);
 }
 
 /* @grown: counts refcount tables that became larger */
@@ -218,7 +218,7 @@ static u32 cut_load(struct kunit *test, u32 seed, enum build_kind kind, u32 *gro
 {
 	bool full = kind == BUILD_FULL;
 	struct writer *w = test->priv;
-	struct memlog_disk *d = &w->disk;
+	struct memlog_disk *d = &w->o.disk;
 	struct load l = { .w = w };
 	u32 n, last = 0;
 
@@ -228,11 +228,11 @@ static u32 cut_load(struct kunit *test, u32 seed, enum build_kind kind, u32 *gro
 	KUNIT_EXPECT_EQ_MSG(test, load_run(&l), 0, "load %u", seed);
 	writer_close(w);
 	writer_top(w)->m->log = NULL;
-	KUNIT_EXPECT_FALSE(test, w->log->full);
-	if (full && writer_check_closed(w))
-		KUNIT_FAIL(test, "load %u: %s", seed, w->k.text);
+	KUNIT_EXPECT_FALSE(test, w->o.log->full);
+	if (full && oracle_check_closed(&w->o))
+		KUNIT_FAIL(test, "load %u: %s", seed, w->o.k.text);
 	if (full)
-		*grown += w->k.table_at != 1ULL << w->k.bits;
+		*grown += w->o.k.table_at != 1ULL << w->o.k.bits;
 	memlog_disk_start(d, writer_top(w)->file, writer_top(w)->file_len);
 	n = cut_log(test, d, seed, &l.rnd, &last);
 	write_after_cut(test, d, seed, &l.rnd, last);

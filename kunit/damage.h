@@ -7,7 +7,7 @@
 #include "builder.h"
 
 /**
- * struct damage - what was done to an image
+ * struct damage - the damage of an image
  * @from: first byte changed
  * @to: byte behind the last one
  * @nr: of them

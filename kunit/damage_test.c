@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Damaged images: whatever is in them, opening and reading them ends in time,
- * harms nobody, and what was not damaged reads as before.
+ * Damaged images: whatever their content, opening and reading them ends in time and
+ * harms nothing, and undamaged sectors read as before.
  */
 #include <linux/err.h>
 #include <linux/ktime.h>
@@ -39,7 +39,7 @@ static void damage_test_exit(struct kunit *test)
 		kvfree(x->whole);
 }
 
-/* --- What it means --- */
+/* --- Sectors that may read otherwise --- */
 
 static bool damaged(const struct damage *d, u64 at, u64 len)
 {

@@ -23,7 +23,7 @@ static struct qcow_layout make_layout(u32 cluster_bits, u32 version,
 
 /* --- The second decoder --- */
 
-/* What the specification says of an entry; @valid false: it is damaged. */
+/* An entry as the specification has it; @valid false: it is damaged. */
 struct ref_entry {
 	bool valid;
 	enum qcow_extent_type type;
@@ -120,8 +120,7 @@ static void compare(struct kunit *test, const struct qcow_layout *lay, u64 raw,
 		same = r.valid && e.type == r.type && e.host_offset == r.host &&
 		       e.csize == r.csize && e.copied == (raw >> 63 && !(raw >> 62 & 1));
 	if (!same)
-		KUNIT_FAIL(
-			test,
+		KUNIT_FAIL(test,
 			"cluster_bits %u version %u extl2 %d data file %d: entry %#llx bitmap %#llx guest %#llx: error %d type %d host %#llx csize %u, expected valid %d type %d host %#llx csize %llu",
 			lay->cluster_bits, lay->version, lay->extended_l2, lay->data_file,
 			raw, bitmap, guest, err, e.type, e.host_offset, e.csize, r.valid,
@@ -273,7 +272,7 @@ static void entry_compressed(struct kunit *test)
 }
 
 /**
- * struct damage_case - an entry and what is wrong with it
+ * struct damage_case - an entry and its fault
  * @name: of the case
  * @raw: the entry
  * @bitmap: its second half

@@ -297,7 +297,7 @@ static bool tables_valid(const struct qcow_header *h)
 	       DIV64_U64_ROUND_UP(h->size, 1ULL << shift) <= h->l1_size;
 }
 
-/* What the rest of the driver takes for granted. */
+/* Facts that the rest of the driver takes for granted. */
 static bool header_valid(const struct qcow_header *h, size_t len)
 {
 	if (h->version < 2 || h->version > 3 || h->refcount_order > 6 ||

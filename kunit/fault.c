@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Failing allocations. The knobs are those in debugfs: what a user would write
- * to them is put where they point to.
+ * Failing allocations. The knobs are those in debugfs: the value that a user would write
+ * to one is put where it points to.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -16,7 +16,7 @@
  * @name: and its name there
  * @size: bytes of it
  * @want: the value
- * @old: what it was
+ * @old: its value before
  */
 struct fault_knob {
 	const char *dir;
@@ -29,7 +29,7 @@ struct fault_knob {
 static struct fault_knob knobs[] = {
 	{ "failslab", "ignore-gfp-wait", sizeof(bool), false },
 	{ "failslab", "verbose", sizeof(unsigned long), 0 },
-	/* What fault_arm() begins goes on so, for tasks that are marked. */
+	/* After the one that fault_arm() chose, all of a marked task fail: fault_arm_row(). */
 	{ "failslab", "task-filter", sizeof(bool), true },
 	{ "failslab", "probability", sizeof(unsigned long), 100 },
 	{ "fail_page_alloc", "ignore-gfp-wait", sizeof(bool), false },

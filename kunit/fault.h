@@ -15,7 +15,7 @@ void fault_end(void);
 /* The @nth allocation of this task fails, from 1. */
 void fault_arm(u32 nth);
 
-/* So do @nr - 1 of slabs that follow: what is tried again fails, too. */
+/* So do the next @nr - 1 of slabs: an allocation that is tried again fails, too. */
 void fault_arm_row(u32 nth, u32 nr);
 
 /* Return: whether it has come to that. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every read of a file and every allocation fails in its turn: what follows is
- * an error or the right bytes, and nothing is left behind.
+ * Every read of a file and every allocation fails in its turn: the result is an error
+ * or the right bytes, and nothing is left behind.
  */
 #include <linux/err.h>
 #include <linux/sched/task.h>
@@ -157,7 +157,7 @@ static bool fail_read_now(struct kunit *test, struct qcow_image *img, u32 nth)
 	return failed;
 }
 
-/* What makes a worker's allocations fail: it arms the worker that runs it. */
+/* Makes a worker's allocations fail: the work arms the worker that runs it. */
 struct arm_work {
 	struct work_struct work;
 	struct reader *r;

@@ -17,7 +17,7 @@
 #define BUF_SIZE	(128 << 10)
 #define GUARD		0xa5
 
-/* The file, what it holds, and memory to read to. */
+/* The file, its content, and memory to read to. */
 struct file_fixture {
 	struct memfile *m;
 	struct qcow_file f;
@@ -68,7 +68,7 @@ static void open_file(struct kunit *test, const struct memfile_mode *mode,
 			    "%s", msg.text);
 }
 
-/* Whether @got is what the file holds at @pos, and zeros behind its end. */
+/* Whether @got is the file's content at @pos, and zeros behind its end. */
 static bool content_right(const struct file_fixture *x, u64 pos, const u8 *got,
 			  size_t len)
 {
@@ -85,7 +85,7 @@ static bool content_right(const struct file_fixture *x, u64 pos, const u8 *got,
  * struct open_case - a file opened
  * @name: of the case
  * @mode: how the file behaves
- * @want: what the user asks for
+ * @want: the user's choice
  * @err: expected
  * @direct: expected
  * @dio_mask: expected
@@ -500,7 +500,7 @@ static struct transfer *simple_transfer(struct kunit *test, u64 pos, u32 len)
 	return t;
 }
 
-/* What must not be tried without sleeping is not tried at all. */
+/* A read that must not be tried without sleeping is not tried at all. */
 static void file_read_not_now(struct kunit *test)
 {
 	struct memfile_mode mode = { };
@@ -547,7 +547,7 @@ static void file_read_errors(struct kunit *test)
 		memfile_set_mode(x->m, &mode);
 		transfer_run(t, i & 2);
 		KUNIT_EXPECT_EQ(test, t->err, mode.error);
-		/* What failed without sleeping is tried again. */
+		/* A read that failed without sleeping is tried again. */
 		KUNIT_EXPECT_EQ(test, atomic_read(&x->m->reads), i & 2 ? 2 : 1);
 	}
 }
@@ -614,7 +614,7 @@ static void file_read_shrunk(struct kunit *test)
 	}
 }
 
-/* A file that grew: what was not there at first may be served. */
+/* A file that grew: its new part may be read. */
 static void file_read_grown(struct kunit *test)
 {
 	struct memfile_mode mode = { .nowait = true };
@@ -638,7 +638,7 @@ static bool freeze_is_kept_off(const struct memfile *m)
 	return percpu_is_read_locked(&sb->s_writers.rw_sem[SB_FREEZE_WRITE - 1]);
 }
 
-/* The file as one that can be written, with what it holds. */
+/* The file as one that can be written, with its content. */
 static void open_writable(struct kunit *test, const struct memfile_mode *mode)
 {
 	struct file_fixture *x = test->priv;
@@ -647,7 +647,7 @@ static void open_writable(struct kunit *test, const struct memfile_mode *mode)
 	open_file(test, mode, QCOW_DIRECT_AUTO);
 }
 
-/* Until the filesystem has completed it, whoever that is. */
+/* A write keeps a freeze off until it is complete, in whatever context that happens. */
 static void file_write_keeps_freeze_off(struct kunit *test)
 {
 	struct memfile_mode mode = { .nowait = true, .async = true };
@@ -674,7 +674,7 @@ static void file_write_keeps_freeze_off(struct kunit *test)
 	}
 }
 
-/* Who looks for memory must not be made to wait for the filesystem. */
+/* A task that reclaims memory must not be made to wait for the filesystem. */
 static void file_write_not_now(struct kunit *test)
 {
 	struct memfile_mode mode = { .nowait = true };
@@ -696,7 +696,7 @@ static void file_write_not_now(struct kunit *test)
 
 /* --- Holes --- */
 
-/* The filesystem says "no data" of what was cut off, too: that is no hole. */
+/* The filesystem says "no data" of the part that was cut off, too: that is no hole. */
 static void file_hole_cut_off(struct kunit *test)
 {
 	struct memfile_mode mode = { };

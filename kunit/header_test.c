@@ -74,8 +74,7 @@ static u8 *make_header(struct kunit *test, size_t size)
 }
 
 /*
- * Parses a copy that ends where the buffer ends, so that KASAN sees what reads
- * on.
+ * Parses a copy that ends where the buffer ends, so that KASAN sees a read behind it.
  */
 static int parse(struct kunit *test, struct qcow_header *h, const u8 *buf,
 		 size_t len, u64 file_size, struct qcow_msg *msg)
@@ -312,7 +311,7 @@ static void header_supported(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, qcow_header_supported(&h, &msg), 0);
 	h.crypt_method = QCOW_DISK_CRYPT_AES;
 	KUNIT_EXPECT_EQ(test, qcow_header_supported(&h, &msg), 0);
-	/* What leads to a LUKS header does so in LUKS images only. */
+	/* The extension that leads to a LUKS header counts in LUKS images only. */
 	h.luks_offset = 112;
 	h.luks_len = 16;
 	h.crypto_offset = CLUSTER;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Disks made larger and smaller, images made to need no backing file, and the power
- * cut at any moment of it: one size or the other, nothing lost that was flushed,
- * zeros in what is new, the same content with a backing file or without.
+ * cut at any moment of it: one size or the other, no flushed data lost, zeros in the
+ * new part, the same content with a backing file or without.
  */
 #include <linux/slab.h>
 
@@ -42,7 +42,7 @@ struct change_case {
 	struct rnd_state rnd;
 };
 
-/* Inside what stays. */
+/* Writes inside the part that stays. */
 static int some_writes(struct change_case *c)
 {
 	u32 sectors = min(c->old, c->new) / SECTOR, i, pos, len;
@@ -87,7 +87,7 @@ static int do_stream(struct change_case *c)
  * @stopped: operations on the file before they were stopped, U32_MAX: they are not
  * @waited: operations while they were
  * @shown: bytes that they may use
- * @fault: what must not be
+ * @fault: of the job, or NULL
  */
 struct users {
 	struct qcow_resize_ops ops;
@@ -117,7 +117,7 @@ static void users_go(struct qcow_pause *p)
 	u->waited += u->log->nr - u->stopped;
 	u->stopped = U32_MAX;
 	if (u->shown > u->img->size)
-		u->fault = "they may use what is behind the end";
+		u->fault = "they may use sectors behind the end";
 }
 
 static int users_show(struct qcow_resize_ops *ops, u64 bytes)
@@ -135,7 +135,7 @@ static int do_resize(struct change_case *c, struct users *u)
 	*u = (struct users) {
 		.ops = { .pause = &u->pause, .show = users_show },
 		.pause = { .stop = users_stop, .go = users_go },
-		.log = c->w->log,
+		.log = c->w->o.log,
 		.img = c->w->img,
 		.stopped = U32_MAX,
 		.shown = c->w->img->size,
@@ -161,11 +161,11 @@ static int do_job(struct change_case *c)
 	return err;
 }
 
-/* What a larger disk has more of. Return: NULL if it is zeros. */
+/* The new part of a larger disk. Return: NULL if it is zeros. */
 static const char *check_new_part(struct change_case *c)
 {
 	const struct builder_chain *chain = c->w->base.c;
-	const struct checker *k = &c->w->k;
+	const struct checker *k = &c->w->o.k;
 	u64 pos, at = 0;
 
 	for (pos = c->old; pos < c->new; pos += SECTOR) {
@@ -200,9 +200,9 @@ static const char *check_disk(struct change_case *c, const void *data, u64 size,
 	if (disk != c->old && disk != c->new)
 		return "a size that nobody asked for";
 	b->size = min(disk, c->old);
-	fault = writer_check(c->w, data, size, when);
+	fault = oracle_check(&c->w->o, data, size, when);
 	b->size = saved;
-	if (!fault && disk == c->new && when != WRITER_NEVER)
+	if (!fault && disk == c->new && when != ORACLE_NEVER)
 		fault = check_new_part(c);
 	return fault;
 }
@@ -223,7 +223,7 @@ static void build(struct kunit *test, struct change_case *c)
 	KUNIT_ASSERT_EQ(test, writer_build(w, specs, nr, &c->rnd), 0);
 	writer_random_mode(&c->rnd, &mode);
 	builder_set_mode(w->base.c, &mode);
-	KUNIT_ASSERT_EQ(test, writer_log(w, LOG_ENTRIES, LOG_BYTES), 0);
+	KUNIT_ASSERT_EQ(test, oracle_log(&w->o, LOG_ENTRIES, LOG_BYTES), 0);
 }
 
 static void pick_size(struct change_case *c)
@@ -232,7 +232,7 @@ static void pick_size(struct change_case *c)
 	c->new = c->old;
 	while (!c->stream && c->new == c->old) {
 		c->new = SECTOR * (1 + qtest_below(&c->rnd, 2 * c->old / SECTOR));
-		/* Beyond what an L1 table of one cluster covers */
+		/* Larger than a disk with an L1 table of one cluster */
 		if (qtest_one_in(&c->rnd, 3))
 			c->new += (u64)SECTOR * qtest_below(&c->rnd, 8192);
 	}
@@ -240,7 +240,7 @@ static void pick_size(struct change_case *c)
 
 static u32 cut_power(struct kunit *test, struct change_case *c, u32 seed)
 {
-	struct memlog_disk *d = &c->w->disk;
+	struct memlog_disk *d = &c->w->o.disk;
 	u32 when = 1, kind, n = 0;
 	const char *fault;
 
@@ -279,9 +279,9 @@ static u32 change_one(struct kunit *test, u32 seed, bool stream)
 	KUNIT_EXPECT_EQ(test, some_writes(&c), 0);
 	writer_close(w);
 	m->log = NULL;
-	KUNIT_EXPECT_FALSE(test, w->log->full);
-	fault = check_disk(&c, m->store, memfile_size(m), WRITER_NEVER);
-	if (!fault && w->k.leaks > w->leaks)
+	KUNIT_EXPECT_FALSE(test, w->o.log->full);
+	fault = check_disk(&c, m->store, memfile_size(m), ORACLE_NEVER);
+	if (!fault && w->o.k.leaks > w->o.leaks)
 		fault = "it leaks";
 	if (fault)
 		KUNIT_FAIL(test, "image %u (seed %lu): %s", seed, qtest_seed, fault);
@@ -356,8 +356,8 @@ static void change_size_fails(struct kunit *test)
 }
 
 /*
- * Whoever asked for it wants it no more: a smaller disk is as small as it should be,
- * a larger one as it was, and the next call goes on.
+ * The caller interrupts the job: a smaller disk is as small as it should be, a larger
+ * one as it was, and the next call goes on.
  */
 static void interrupt_one(struct kunit *test, u32 seed)
 {
@@ -390,8 +390,8 @@ static void interrupt_one(struct kunit *test, u32 seed)
 	writer_close(w);
 	writer_top(w)->m->log = NULL;
 	fault = check_disk(&c, writer_top(w)->m->store, memfile_size(writer_top(w)->m),
-			   WRITER_NEVER);
-	if (!fault && w->k.leaks > w->leaks)
+			   ORACLE_NEVER);
+	if (!fault && w->o.k.leaks > w->o.leaks)
 		fault = "it leaks";
 	if (fault)
 		KUNIT_FAIL(test, "image %u (seed %lu): %s", seed, qtest_seed, fault);
@@ -407,8 +407,8 @@ static void change_size_interrupted(struct kunit *test)
 }
 
 /*
- * There is no space for what comes from below, but for what commits made free and
- * nobody has given back yet.
+ * There is no space for the data from below, but for clusters that flushes made free and
+ * that were not given back yet.
  */
 static void change_stream_reclaims(struct kunit *test)
 {
@@ -450,7 +450,7 @@ static void change_stream_reclaims(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->img->filled, w->img->size);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
 	writer_close(w);
-	fault = writer_check_closed(w);
+	fault = oracle_check_closed(&w->o);
 	KUNIT_EXPECT_TRUE_MSG(test, !fault, "%s", fault);
 	writer_free(w);
 }
@@ -469,7 +469,7 @@ static void change_raw_keeps_file(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, builder_build(w->base.c, &spec, 1, &rnd), 0);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	m = writer_top(w)->m;
-	w->log = &log;
+	w->o.log = &log;
 	memfile_set_size(m, 256 << 10);
 	for (c.new = 64 << 10; c.new < 256 << 10; c.new += 64 << 10) {
 		KUNIT_EXPECT_EQ(test, do_resize(&c, &u), -EINVAL);
@@ -482,7 +482,7 @@ static void change_raw_keeps_file(struct kunit *test)
 	c.new = 32 << 10;
 	KUNIT_EXPECT_EQ(test, do_resize(&c, &u), 0);
 	KUNIT_EXPECT_EQ(test, memfile_size(m), c.new);
-	w->log = NULL;
+	w->o.log = NULL;
 	writer_close(w);
 	builder_free(w->base.c);
 }

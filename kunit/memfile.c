@@ -137,7 +137,7 @@ static void memfile_grow(struct memfile *m, u64 size)
 	inode_unlock(inode);
 }
 
-/* @iter: advanced; what is written is taken from memory now */
+/* @iter: advanced; the written data is taken from memory now */
 static ssize_t memfile_store(struct memfile *m, struct kiocb *iocb,
 			     struct iov_iter *iter, struct memlog_entry *e)
 {
@@ -154,7 +154,7 @@ static ssize_t memfile_store(struct memfile *m, struct kiocb *iocb,
 	return n;
 }
 
-/* What is going to be written, as it is when the write begins. */
+/* The data of a write, as it is when the write begins. */
 static struct memlog_entry *log_write(struct memfile *m, struct kiocb *iocb,
 				      const struct iov_iter *iter)
 {
@@ -284,7 +284,7 @@ static int memfile_fsync(struct file *file, loff_t start, loff_t end, int datasy
 	return err;
 }
 
-/* As a filesystem takes space: what is there stays, and the file grows. */
+/* As a filesystem takes space: old content stays, and the file grows. */
 static long memfile_allocate(struct memfile *m, u64 end)
 {
 	u64 room = m->mode.room ? min(m->mode.room, m->capacity) : m->capacity;
@@ -337,7 +337,7 @@ static long memfile_fallocate(struct file *file, int mode, loff_t pos, loff_t le
 	return memfile_clear(m, pos, min_t(u64, pos + len, m->capacity));
 }
 
-/* Called with the inode's lock held. What is cut off reads as zeros later. */
+/* Called with the inode's lock held. The part that is cut off reads as zeros later. */
 static int memfile_setattr(struct user_namespace *ns, struct dentry *dentry,
 			   struct iattr *attr)
 {
@@ -481,7 +481,7 @@ void memfile_rewrite(struct memfile *m, const void *data, size_t len)
 	u64 end = min(memfile_size(m), m->capacity);
 
 	memcpy(m->store, data, len);
-	/* What is past the end is zeros at all times. */
+	/* Memory past the end of the file is zeros at all times. */
 	if (len < end)
 		memset(m->store + len, 0, end - len);
 	memfile_set_size(m, len);

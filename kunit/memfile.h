@@ -23,8 +23,8 @@
  * @direct: it has FMODE_CAN_ODIRECT
  * @async: reads that are not synchronous complete from a work item
  * @refuse_direct: direct reads fail with -EINVAL all the same
- * @dio_align: what direct reads must be aligned to, reported by statx; 0: a
- *	page, not reported
+ * @dio_align: alignment of direct reads, reported by statx; 0: a page, not
+ *	reported
  * @eagain: every how many IOCB_NOWAIT reads one returns -EAGAIN, 0: none
  * @eagain_late: that -EAGAIN comes by ki_complete()
  * @max_read: bytes that one read returns at most, 0: no limit
@@ -32,12 +32,12 @@
  * @fail_at: number of the operation that fails, from 1; 0: none
  * @sticky: so do all after it
  * @error: with this, -EIO if 0
- * @sleep_ms: what a synchronous read takes
- * @delay_us: what an operation takes that is not that: random, up to this
- * @gate: what those wait for that complete from a work item, or NULL
+ * @sleep_ms: time that a synchronous read takes
+ * @delay_us: time that any other operation takes: random, up to this
+ * @gate: operations that complete from a work item wait for it; or NULL
  * @irqs_off: these complete as a disk's interrupt would do it
  * @room: bytes of the file that there is room for on its disk, 0: no limit
- * @sync_gate: what the first sync waits for before it returns, or NULL
+ * @sync_gate: the first sync waits for it before it returns; or NULL
  */
 struct memfile_mode {
 	bool nowait;
@@ -69,7 +69,7 @@ struct memfile_mode {
  * @len: bytes at @data
  * @store: @data, if it can be written
  * @capacity: bytes that there is room for at @store
- * @log: of what was done to it, or NULL
+ * @log: of the operations on it, or NULL
  * @mode: see memfile_set_mode()
  * @ops: operations that @mode.fail_at counts, since the mode was set
  * @reads: calls of read_iter

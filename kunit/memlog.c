@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A log of what was done to a file, and what a disk may hold of it when the
- * power is cut: all that had ended when a sync began that has ended, and any
+ * A log of the operations on a file, and the parts of them that a disk may have after a
+ * power cut: all operations that had ended when a sync began that has ended, and any
  * part of the rest, sector by sector.
  */
 #include <linux/minmax.h>
@@ -63,7 +63,7 @@ static u32 __tick(struct memlog *log)
 	return log->clock;
 }
 
-/* A stamp for what the test itself does. */
+/* A stamp for an action of the test itself. */
 u32 memlog_now(struct memlog *log)
 {
 	u32 now;
@@ -99,8 +99,8 @@ struct memlog_entry *memlog_begin(struct memlog *log, enum memlog_type type,
 }
 
 /*
- * A sync that failed says of nothing before it where it is: what writeback has
- * dropped, no later sync brings back.
+ * A sync that failed makes nothing before it durable: pages that writeback has dropped,
+ * no later sync brings back.
  */
 static void __lose_unsynced(struct memlog *log)
 {
@@ -149,7 +149,7 @@ int memlog_disk_init(struct memlog_disk *d, const struct memlog *log, u64 capaci
 	return d->base && d->data ? 0 : -ENOMEM;
 }
 
-/* What is on it before anything that is in the log. */
+/* The disk's content before the first operation of the log. */
 void memlog_disk_start(struct memlog_disk *d, const void *data, u64 size)
 {
 	zero_between(d->base, size, min(d->base_size, d->capacity));
@@ -165,7 +165,7 @@ void memlog_disk_free(struct memlog_disk *d)
 	memset(d, 0, sizeof(*d));
 }
 
-/* One sector, or what an operation has of it; what is past the end grows it. */
+/* One sector, or an operation's part of it; a sector past the end grows the disk. */
 static void apply_piece(const struct memlog_entry *e, u64 pos, u64 len, u8 *data,
 			u64 *size)
 {
@@ -241,7 +241,7 @@ static void advance_base(struct memlog_disk *d, u32 until)
  * memlog_disk_cut() - cut the power
  * @d: @d->data is the result
  * @when: stamp, not before that of an earlier call
- * @cut: what is left
+ * @cut: the part of the other operations that is left
  * @rnd: for @cut
  */
 void memlog_disk_cut(struct memlog_disk *d, u32 when, enum memlog_cut cut,

@@ -6,7 +6,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-/* What changes a file, and what makes that durable. */
+/* Operations that change a file, and those that make changes durable. */
 enum memlog_type {
 	MEMLOG_WRITE,
 	MEMLOG_ZERO,	/* fallocate: the range reads as zeros */
@@ -15,7 +15,7 @@ enum memlog_type {
 	MEMLOG_SYNC,
 };
 
-/* Stamp of what has not ended well, and may be on the disk or not for ever. */
+/* Stamp of an operation that has not ended well, and may be on the disk or not for ever. */
 #define MEMLOG_NEVER	U32_MAX
 
 /**
@@ -37,8 +37,8 @@ struct memlog_entry {
 };
 
 /**
- * struct memlog - what was done to a file, in the order in which it began
- * @lock: protects what follows
+ * struct memlog - the operations on a file, in the order of their begins
+ * @lock: protects the members below
  * @clock: the last stamp
  * @lead: another log, whose clock is used; or NULL
  * @entries: room for @max
@@ -50,7 +50,7 @@ struct memlog_entry {
  * @full: something is missing
  */
 struct memlog {
-	spinlock_t lock; /* protects what follows */
+	spinlock_t lock; /* protects the members below */
 	u32 clock;
 	struct memlog *lead;
 	struct memlog_entry *entries;
@@ -63,8 +63,8 @@ struct memlog {
 };
 
 /**
- * struct memlog_disk - what a disk holds after the power was cut
- * @log: what was done to it
+ * struct memlog_disk - the content of a disk after the power was cut
+ * @log: the operations on it
  * @base: contents, all entries before @base_nr applied
  * @base_size: bytes of @base
  * @base_nr: see @base
@@ -82,7 +82,7 @@ struct memlog_disk {
 	u64 capacity;
 };
 
-/* What is left of the operations that no sync covers. */
+/* The part that is left of the operations that no sync covers. */
 enum memlog_cut {
 	MEMLOG_NONE,
 	MEMLOG_ALL,

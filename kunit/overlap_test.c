@@ -183,9 +183,9 @@ static void put_entry(struct builder_image *b, const struct overlap_case *c,
 	memfile_rewrite(b->m, b->file, b->file_len);
 }
 
-/* --- What must not have happened --- */
+/* --- Metadata that must not have changed --- */
 
-/* Places of metadata are where they were, and hold what they held. */
+/* Metadata lies where it was, and has its old content. */
 static void expect_metadata(struct kunit *test, const u8 *file)
 {
 	struct builder_image *b = writer_top(test->priv);
@@ -208,13 +208,13 @@ static void expect_owned(struct kunit *test)
 	struct builder_image *b = writer_top(w);
 	u32 p;
 
-	checker_walk(&w->k, b->m->store, memfile_size(b->m));
+	checker_walk(&w->o.k, b->m->store, memfile_size(b->m));
 	for (p = HEADER; p <= (w->key.len ? LUKS : SNAPSHOTS); p++)
-		KUNIT_EXPECT_GE_MSG(test, checker_refcount(&w->k, place_at(b, p) >> BITS),
+		KUNIT_EXPECT_GE_MSG(test, checker_refcount(&w->o.k, place_at(b, p) >> BITS),
 				    1, "place %u", p);
 }
 
-/* Fills holes elsewhere, so that what was given away would be used. */
+/* Fills holes elsewhere, so that a cluster that was handed out wrongly would be used. */
 static void write_elsewhere(struct writer *w)
 {
 	u32 i;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the suites share.
+ * Parameters, random numbers and workqueues of all suites.
  */
 #ifndef _QCOW_QTEST_H
 #define _QCOW_QTEST_H
@@ -16,8 +16,8 @@ extern unsigned int qtest_images;
 extern unsigned long qtest_seed;
 
 /*
- * Where the driver does what may sleep, where it decompresses, and where it
- * writes, made as its devices make theirs.
+ * The driver's workqueues, made as its devices make theirs: for work that may sleep, for
+ * decompression, for flushes, and for writes.
  */
 extern struct workqueue_struct *qtest_wq;
 extern struct workqueue_struct *qtest_comp_wq;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Opening chains of images and reading them: what is read is what was put in.
+ * Opening chains of images and reading them: the disk has the content that was put in.
  */
 #include <linux/percpu.h>
 #include <linux/slab.h>
@@ -209,7 +209,7 @@ static void read_random(struct kunit *test)
 		bad += !random_chain(test, first + i);
 }
 
-/* --- What makes reads fast --- */
+/* --- Fast reads --- */
 
 static u64 sum_fast(struct reader *r, bool hits)
 {
@@ -378,7 +378,7 @@ static void read_open(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, builder_idle(x->c));
 }
 
-/* The image file becomes shorter: what was there fails, and is not zeros. */
+/* The image file becomes shorter: reads of the lost part fail, and give no zeros. */
 static void read_shrunk(struct kunit *test)
 {
 	static const struct builder_spec spec = {

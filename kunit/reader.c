@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads of an opened chain to all kinds of memory, and a look at what came.
+ * Reads of an opened chain to all kinds of memory, and a look at the results.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -245,7 +245,7 @@ void reader_submit(struct reader *r, u32 slot, bool worker)
 		qcow_read(&r->io[slot].io);
 }
 
-/* --- What came --- */
+/* --- Results --- */
 
 /* Compares a segment of which the first @skip bytes are not wanted. */
 static int check_segment(const struct bio_vec *bv, u32 skip, const u8 *expect)
@@ -279,7 +279,7 @@ static int check_memory(const struct reader_io *rio, const u8 *expect)
  * reader_wait() - wait for a read and look at the result
  * @r: the reader
  * @slot: which of its reads
- * @expect: what must come, or NULL: anything may
+ * @expect: the data that must come, or NULL: any
  *
  * Return: 0, its error, or READER_*.
  */

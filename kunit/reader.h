@@ -16,7 +16,7 @@
 #define READER_PIECE		(PAGE_SIZE << READER_PIECE_ORDER)
 #define READER_PARALLEL		8
 
-/* What a read can end with besides an errno: faults of the driver. */
+/* Results of a read besides an errno: faults of the driver. */
 #define READER_WRONG		1 /* other bytes */
 #define READER_STRAY		2 /* bytes beside those wanted were written to */
 #define READER_HANG		3
@@ -39,7 +39,7 @@ struct reader_io {
 };
 
 /**
- * struct reader - what reads of an opened chain need
+ * struct reader - parameters and memory for reads of an opened chain
  * @params: to open it with
  * @ending: QCOW_ENDING_*, for all of its images
  * @ctx: resources that all I/O uses
@@ -53,7 +53,7 @@ struct reader {
 };
 
 /**
- * struct reader_fixture - what a suite that reads chains has for each case
+ * struct reader_fixture - a reader and a chain, made for each case
  * @r: the reader
  * @c: a chain to be built
  * @msg: why opening it failed

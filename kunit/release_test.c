@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Clusters that lost references: sets of notes against a plain count; two notes for
- * one cluster; a commit that does not wait for what it makes free.
+ * one cluster; a flush that does not wait for the I/O on clusters that it makes free.
  */
 #include <linux/delay.h>
 #include <linux/slab.h>
@@ -22,7 +22,7 @@
 #define SETS		2
 
 /**
- * struct model - sets of notes, and what they should say
+ * struct model - sets of notes, and a plain count to compare with
  * @set: the sets
  * @count: of all of them
  * @times: references that each cluster lost
@@ -33,7 +33,7 @@ struct model {
 	u32 times[SETS][CLUSTERS];
 };
 
-/* No two notes overlap or could be one, and they say what the plain count says. */
+/* No two notes overlap or could be one, and they agree with the plain count. */
 static void expect_model(struct kunit *test, const struct model *m, u32 i)
 {
 	const struct qcow_note *note, *before = NULL;
@@ -219,51 +219,59 @@ static void expect_not_free(struct kunit *test, u64 cluster)
 	writer_free(w);
 }
 
-/* Both are in one commit. It must not be free after the first of them. */
+/**
+ * struct twice_case - a cluster with one reference loses two
+ * @name: of the case
+ * @stop: nothing is reclaimed meanwhile
+ * @between: a flush comes between the two
+ * @after: a flush comes after them
+ * @now: one more reference goes at once
+ */
+struct twice_case {
+	const char *name;
+	bool stop;
+	bool between;
+	bool after;
+	bool now;
+};
+
+static const struct twice_case twice_cases[] = {
+	{ "both in one flush", .after = true },
+	{ "in a flush and behind it", .stop = true, .between = true },
+	{ "in two flushes, and one at once", .stop = true, .between = true, .after = true,
+	  .now = true },
+};
+
+static void twice_case_desc(const struct twice_case *c, char *desc)
+{
+	strscpy(desc, c->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(twice, twice_cases, twice_case_desc);
+
+/* The cluster must not be free after the first of them. */
 static void release_twice(struct kunit *test)
 {
+	const struct twice_case *c = test->param_value;
 	struct writer *w = test->priv;
 	u64 cluster = build_crossed(test, 2);
+	struct qcow_alloc *a = w->img->alloc;
 
+	if (c->stop)
+		qcow_reclaim_stop(a);
 	discard(test, 0);
+	if (c->between)
+		KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	discard(test, 1);
-	KUNIT_EXPECT_EQ(test, qcow_flush(w->img->alloc), 0);
-	qcow_reclaim_finish(w->img->alloc);
+	if (c->after)
+		KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
+	if (c->now)
+		qcow_release_now(a, cluster, 1);
+	qcow_reclaim_finish(a);
 	expect_not_free(test, cluster);
 }
 
-/* In a commit, and behind it. */
-static void release_twice_later(struct kunit *test)
-{
-	struct writer *w = test->priv;
-	u64 cluster = build_crossed(test, 2);
-
-	/* Nothing is reclaimed meanwhile. */
-	qcow_reclaim_stop(w->img->alloc);
-	discard(test, 0);
-	KUNIT_EXPECT_EQ(test, qcow_flush(w->img->alloc), 0);
-	discard(test, 1);
-	qcow_reclaim_finish(w->img->alloc);
-	expect_not_free(test, cluster);
-}
-
-/* In two commits, and a reference that goes on the spot. */
-static void release_twice_now(struct kunit *test)
-{
-	struct writer *w = test->priv;
-	u64 cluster = build_crossed(test, 2);
-
-	qcow_reclaim_stop(w->img->alloc);
-	discard(test, 0);
-	KUNIT_EXPECT_EQ(test, qcow_flush(w->img->alloc), 0);
-	discard(test, 1);
-	KUNIT_EXPECT_EQ(test, qcow_flush(w->img->alloc), 0);
-	qcow_release_now(w->img->alloc, cluster, 1);
-	qcow_reclaim_finish(w->img->alloc);
-	expect_not_free(test, cluster);
-}
-
-/* --- A commit and what it makes free --- */
+/* --- A flush and the clusters that it makes free --- */
 
 /* It returns while I/O is under way that was there before; that keeps its clusters. */
 static void release_behind(struct kunit *test)
@@ -287,7 +295,7 @@ static void release_behind(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, qcow_refcount_get(a, cluster, &refs), 0);
 	KUNIT_EXPECT_EQ(test, refs, 0);
 	writer_close(w);
-	KUNIT_EXPECT_NULL(test, writer_check_closed(w));
+	KUNIT_EXPECT_NULL(test, oracle_check_closed(&w->o));
 	writer_free(w);
 }
 
@@ -302,7 +310,7 @@ static void finisher_work(struct work_struct *work)
 }
 
 /*
- * A commit that ends while a round waits for I/O is in the round after that. A write
+ * A flush that ends while a round waits for I/O is in the round after that. A write
  * that lacks space then waits for that one.
  */
 static void release_goal(struct kunit *test)
@@ -340,7 +348,7 @@ static void release_goal(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refs, 0);
 	KUNIT_EXPECT_GE(test, a->reclaim.ended, goal);
 	writer_close(w);
-	KUNIT_EXPECT_NULL(test, writer_check_closed(w));
+	KUNIT_EXPECT_NULL(test, oracle_check_closed(&w->o));
 	writer_free(w);
 }
 
@@ -372,16 +380,14 @@ static void release_interrupted(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, qcow_release_pending(a));
 	KUNIT_EXPECT_EQ(test, qcow_reclaim_any(a), -ENOSPC);
 	writer_close(w);
-	KUNIT_EXPECT_NULL(test, writer_check_closed(w));
+	KUNIT_EXPECT_NULL(test, oracle_check_closed(&w->o));
 	writer_free(w);
 }
 
 static struct kunit_case release_test_cases[] = {
 	KUNIT_CASE(release_notes),
 	KUNIT_CASE(release_joined),
-	KUNIT_CASE(release_twice),
-	KUNIT_CASE(release_twice_later),
-	KUNIT_CASE(release_twice_now),
+	KUNIT_CASE_PARAM(release_twice, twice_gen_params),
 	KUNIT_CASE(release_behind),
 	KUNIT_CASE(release_goal),
 	KUNIT_CASE(release_interrupted),

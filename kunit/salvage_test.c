@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Images whose end was cut off, attached to save what is left: each sector is right or
- * fails, and none reads as what it never was.
+ * Images whose end was cut off, attached to save the rest: each sector is right or
+ * fails, and none reads as data that it never had.
  */
 #include <linux/blkdev.h>
 #include <linux/sizes.h>
@@ -66,7 +66,7 @@ static int salvage_all(struct reader *r, struct qcow_image *img, const u8 *expec
 	return err;
 }
 
-/* One of the files of a chain, cut off; the images stay what they are. */
+/* One of the files of a chain, cut off; the images stay as they are. */
 static void salvage_cut(struct builder_chain *c, struct rnd_state *rnd, u64 *size,
 			struct memfile **m)
 {
@@ -100,7 +100,7 @@ static int salvage_chain(struct kunit *test, struct rnd_state *rnd)
 	return err;
 }
 
-/* No chain with a raw image: what such a one lost nobody can tell. */
+/* No chain with a raw image: nothing tells how much a raw image has lost. */
 static void salvage_spec(struct rnd_state *rnd, struct builder_spec *spec)
 {
 	do {

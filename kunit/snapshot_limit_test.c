@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What snapshots may take together: their L1 tables in the file, and the memory for
- * knowing where tables lie when one of them is applied. And what is done when the
- * file says other things of them than at the attach.
+ * Limits of all snapshots together: their L1 tables in the file, and the memory for
+ * the places of tables when one of them is applied. And snapshots that the file
+ * describes otherwise than at the attach.
  */
 #include <linux/slab.h>
 
@@ -103,8 +103,8 @@ static void snapshot_limit_create(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, delete(w, "two", &msg), 0);
 	KUNIT_EXPECT_EQ(test, a->snapshots.l1_bytes, BIT_ULL(30) - 2 * bytes);
 	writer_close(w);
-	KUNIT_EXPECT_NULL(test, writer_check_closed(w));
-	KUNIT_EXPECT_EQ(test, w->k.leaks, w->leaks);
+	KUNIT_EXPECT_NULL(test, oracle_check_closed(&w->o));
+	KUNIT_EXPECT_EQ(test, w->o.k.leaks, w->o.leaks);
 	writer_free(w);
 }
 
@@ -148,7 +148,7 @@ static void snapshot_limit_attach(struct kunit *test)
 
 /* --- Memory --- */
 
-/* What is applied has tables that nothing is known of. */
+/* The snapshot that is applied has tables that the driver does not know yet. */
 static void snapshot_limit_apply(struct kunit *test)
 {
 	struct writer *w = test->priv;
@@ -174,18 +174,18 @@ static void snapshot_limit_apply(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, apply(w, "one", &msg), -EFBIG);
 	KUNIT_EXPECT_NOT_NULL(test, strstr(msg.text, "memory"));
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
-	/* What was noted in vain meanwhile does not count. */
+	/* Tables that were noted in vain meanwhile do not count. */
 	a->reg.max_nodes = max;
 	a->reg.nodes = max + 1;
 	KUNIT_EXPECT_EQ(test, apply(w, "one", &msg), 0);
 	KUNIT_EXPECT_LT(test, a->reg.nodes, 100ULL);
-	memcpy(writer_top(w)->expect, w->before, writer_top(w)->size);
+	memcpy(writer_top(w)->expect, w->o.before, writer_top(w)->size);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
 	KUNIT_EXPECT_EQ(test, delete(w, "one", &msg), 0);
 	writer_close(w);
-	KUNIT_EXPECT_TRUE(test, checker_check(&w->k, writer_top(w)->m->store,
+	KUNIT_EXPECT_TRUE(test, checker_check(&w->o.k, writer_top(w)->m->store,
 					      memfile_size(writer_top(w)->m)));
-	KUNIT_EXPECT_EQ(test, w->k.leaks, w->leaks + XA_CHUNK_SIZE);
+	KUNIT_EXPECT_EQ(test, w->o.k.leaks, w->o.leaks + XA_CHUNK_SIZE);
 	writer_free(w);
 }
 
@@ -252,8 +252,8 @@ static void snapshot_limit_changed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, delete(w, "one", &msg), 0);
 	KUNIT_EXPECT_EQ(test, delete(w, "two", &msg), 0);
 	writer_close(w);
-	KUNIT_EXPECT_NULL(test, writer_check_closed(w));
-	KUNIT_EXPECT_EQ(test, w->k.leaks, w->leaks);
+	KUNIT_EXPECT_NULL(test, oracle_check_closed(&w->o));
+	KUNIT_EXPECT_EQ(test, w->o.k.leaks, w->o.leaks);
 	writer_free(w);
 }
 

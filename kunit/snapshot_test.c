@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Snapshots made, deleted and applied while the disk is written: what each holds,
- * what a power cut at any moment leaves, and what is left when files fail or the
- * disk is full.
+ * Snapshots made, deleted and applied while the disk is written: the content of each,
+ * also after a power cut at any moment, and when files fail or the disk is full.
  */
 #include <linux/slab.h>
 #include <linux/uio.h>
@@ -27,7 +26,7 @@
  * @content: the disk at that moment
  * @unsure: sectors of it whose last write failed: it may have happened or not
  * @begun: stamp
- * @made: stamp of when it was there, or WRITER_NEVER
+ * @made: stamp of when it was there, or ORACLE_NEVER
  * @going: stamp of the begin of its deletion
  * @gone: stamp of the end
  */
@@ -50,7 +49,7 @@ struct made {
  * @first: sector of the last write of each slot
  * @sectors: of that write
  * @unsure: sectors whose last write failed
- * @failing: files fail: what the disk holds is read
+ * @failing: files fail: the disk's content is read, not expected
  * @quiet: nothing is written while an operation runs
  * @snapshot: those that were made
  * @nr: of them
@@ -98,7 +97,7 @@ static int wait_all(struct snapshot_fixture *f)
 	return err;
 }
 
-/* Slots have pieces of the disk of their own: what is expected is never in doubt. */
+/* Slots have pieces of the disk of their own, so the expected content is never in doubt. */
 static int start_write(struct snapshot_fixture *f)
 {
 	struct writer *w = &f->w;
@@ -141,7 +140,7 @@ static int read_piece(struct snapshot_fixture *f, u64 pos, u32 len, u8 *to)
 	return err;
 }
 
-/* What the disk holds, without any failure of the file. */
+/* The disk's content, read without any failure of the file. */
 static int read_disk(struct snapshot_fixture *f, u8 *to)
 {
 	struct memfile *m = writer_top(&f->w)->m;
@@ -160,7 +159,7 @@ static int read_disk(struct snapshot_fixture *f, u8 *to)
 	return err;
 }
 
-/* Where all writes are expected to work, a snapshot holds what they wrote. */
+/* If all writes are expected to work, a snapshot has the data that they wrote. */
 static int pause_stop(struct qcow_pause *p)
 {
 	struct snapshot_fixture *f = container_of(p, struct snapshot_fixture, pause);
@@ -192,7 +191,7 @@ static void pause_go(struct qcow_pause *p)
 
 static u32 now(struct snapshot_fixture *f)
 {
-	return f->w.log ? memlog_now(f->w.log) : ++f->w.clock;
+	return f->w.o.log ? memlog_now(f->w.o.log) : ++f->w.o.clock;
 }
 
 static int make_snapshot(struct snapshot_fixture *f)
@@ -211,9 +210,9 @@ static int make_snapshot(struct snapshot_fixture *f)
 		return -ENOMEM;
 	f->nr++;
 	f->capture = s;
-	s->made = WRITER_NEVER;
-	s->going = WRITER_NEVER;
-	s->gone = WRITER_NEVER;
+	s->made = ORACLE_NEVER;
+	s->going = ORACLE_NEVER;
+	s->gone = ORACLE_NEVER;
 	s->begun = now(f);
 	err = qcow_snapshot_create(f->w.img, &req, &msg);
 	f->capture = NULL;
@@ -224,7 +223,7 @@ static int make_snapshot(struct snapshot_fixture *f)
 
 static bool there(const struct made *s)
 {
-	return s->made != WRITER_NEVER && s->going == WRITER_NEVER;
+	return s->made != ORACLE_NEVER && s->going == ORACLE_NEVER;
 }
 
 /* Any one that is there, or NULL. */
@@ -261,7 +260,7 @@ static int apply_snapshot(struct snapshot_fixture *f, struct made *s)
 	int err;
 
 	err = qcow_snapshot_apply(f->w.img, &req, &msg);
-	/* What was written since is undone, or some of it if that failed. */
+	/* Writes since the snapshot are undone, or some of them if apply failed. */
 	if (err)
 		bitmap_or(f->unsure, f->unsure, s->unsure, MAX_SECTORS);
 	else
@@ -292,7 +291,7 @@ static bool in_table(const struct checker *k, const char *name)
 /* After writer_check() or checker_check(). Return: NULL if all is well. */
 static const char *check_snapshots(struct snapshot_fixture *f, u32 when)
 {
-	struct checker *k = &f->w.k;
+	struct checker *k = &f->w.o.k;
 	struct made *s;
 	u32 i;
 
@@ -302,7 +301,7 @@ static const char *check_snapshots(struct snapshot_fixture *f, u32 when)
 			return "a snapshot that nobody made";
 		if (s->gone <= when)
 			return "a snapshot that is gone";
-		if (!writer_same_disk(&f->w, k->snapshots[i].l1_at, s->content,
+		if (!oracle_same_disk(&f->w.o, k->snapshots[i].l1_at, s->content,
 				      s->unsure))
 			return "a snapshot that changed";
 	}
@@ -346,7 +345,7 @@ static void build(struct kunit *test, u32 seed, u32 min_order)
 					   &f->rnd), 0);
 	writer_random_mode(&f->rnd, &mode);
 	builder_set_mode(w->base.c, &mode);
-	KUNIT_ASSERT_EQ(test, writer_log(w, LOG_ENTRIES, LOG_BYTES), 0);
+	KUNIT_ASSERT_EQ(test, oracle_log(&w->o, LOG_ENTRIES, LOG_BYTES), 0);
 }
 
 /* --- A random load, cut anywhere --- */
@@ -377,34 +376,34 @@ static int load_step(struct snapshot_fixture *f, u32 *refused)
 
 static const char *check_cut(struct snapshot_fixture *f, u32 when, enum memlog_cut cut)
 {
-	struct memlog_disk *d = &f->w.disk;
+	struct memlog_disk *d = &f->w.o.disk;
 	const char *fault;
 
 	memlog_disk_cut(d, when, cut, &f->rnd);
-	fault = writer_check(&f->w, d->data, min(d->size, d->capacity), when);
+	fault = oracle_check(&f->w.o, d->data, min(d->size, d->capacity), when);
 	return fault ?: check_snapshots(f, when);
 }
 
 static u32 cut_all(struct kunit *test, struct snapshot_fixture *f, u32 seed)
 {
 	struct writer *w = &f->w;
-	u32 step = max(2 * w->log->clock / CUTS, 1U), when, cut, n = 0;
+	u32 step = max(2 * w->o.log->clock / CUTS, 1U), when, cut, n = 0;
 	const char *fault;
 
-	w->k.lenient = true;
-	memlog_disk_start(&w->disk, writer_top(w)->file, writer_top(w)->file_len);
-	for (when = 1; when <= w->log->clock + 1; when += 1 + qtest_below(&f->rnd, step)) {
+	w->o.k.lenient = true;
+	memlog_disk_start(&w->o.disk, writer_top(w)->file, writer_top(w)->file_len);
+	for (when = 1; when <= w->o.log->clock + 1; when += 1 + qtest_below(&f->rnd, step)) {
 		for (cut = 0; cut < MEMLOG_CUTS; cut++, n++) {
 			fault = check_cut(f, when, cut);
 			if (!fault)
 				continue;
 			KUNIT_FAIL(test, "load %u (seed %lu) cut at %u, kind %u: %s",
 				   seed, qtest_seed, when, cut, fault);
-			w->k.lenient = false;
+			w->o.k.lenient = false;
 			return n;
 		}
 	}
-	w->k.lenient = false;
+	w->o.k.lenient = false;
 	return n;
 }
 
@@ -422,11 +421,11 @@ static u32 run_load(struct kunit *test, u32 seed, u32 *refused)
 	KUNIT_EXPECT_EQ(test, wait_all(f), 0);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
 	writer_close(w);
-	fault = writer_check_closed(w) ?: check_snapshots(f, WRITER_NEVER - 1);
+	fault = oracle_check_closed(&w->o) ?: check_snapshots(f, ORACLE_NEVER - 1);
 	if (fault)
 		KUNIT_FAIL(test, "load %u (seed %lu): %s", seed, qtest_seed, fault);
-	KUNIT_EXPECT_EQ_MSG(test, w->k.leaks, w->leaks, "load %u", seed);
-	KUNIT_EXPECT_FALSE(test, w->log->full);
+	KUNIT_EXPECT_EQ_MSG(test, w->o.k.leaks, w->o.leaks, "load %u", seed);
+	KUNIT_EXPECT_FALSE(test, w->o.log->full);
 	n = cut_all(test, f, seed);
 	snapshot_free(f);
 	return n;
@@ -450,22 +449,22 @@ static void apply_cuts(struct kunit *test, struct snapshot_fixture *f, u32 seed,
 		       const u8 *old, const struct made *s)
 {
 	struct writer *w = &f->w;
-	u32 when, cut, end = w->log->clock;
+	u32 when, cut, end = w->o.log->clock;
 	const char *fault;
 
-	w->k.lenient = true;
-	memlog_disk_start(&w->disk, writer_top(w)->file, writer_top(w)->file_len);
+	w->o.k.lenient = true;
+	memlog_disk_start(&w->o.disk, writer_top(w)->file, writer_top(w)->file_len);
 	for (when = from; when <= end; when++) {
 		for (cut = 0; cut < MEMLOG_CUTS; cut++) {
-			struct memlog_disk *d = &w->disk;
+			struct memlog_disk *d = &w->o.disk;
 
 			memlog_disk_cut(d, when, cut, &f->rnd);
 			fault = NULL;
-			if (!checker_check(&w->k, d->data, min(d->size, d->capacity)))
-				fault = w->k.text;
+			if (!checker_check(&w->o.k, d->data, min(d->size, d->capacity)))
+				fault = w->o.k.text;
 			fault = fault ?: check_snapshots(f, when);
-			if (!fault && !writer_same_disk(w, w->k.l1_at, old, NULL) &&
-			    !writer_same_disk(w, w->k.l1_at, s->content, NULL))
+			if (!fault && !oracle_same_disk(&w->o, w->o.k.l1_at, old, NULL) &&
+			    !oracle_same_disk(&w->o, w->o.k.l1_at, s->content, NULL))
 				fault = "neither the old disk nor the snapshot";
 			if (fault) {
 				KUNIT_FAIL(test, "apply %u cut at %u, kind %u: %s",
@@ -475,7 +474,7 @@ static void apply_cuts(struct kunit *test, struct snapshot_fixture *f, u32 seed,
 			}
 		}
 	}
-	w->k.lenient = false;
+	w->o.k.lenient = false;
 }
 
 static void check_applied(struct kunit *test, struct snapshot_fixture *f, u32 seed,
@@ -484,12 +483,12 @@ static void check_applied(struct kunit *test, struct snapshot_fixture *f, u32 se
 	struct writer *w = &f->w;
 	const struct memfile *m = writer_top(w)->m;
 
-	KUNIT_EXPECT_TRUE_MSG(test, checker_check(&w->k, m->store, memfile_size(m)),
-			      "apply %u: %s", seed, w->k.text);
-	KUNIT_EXPECT_EQ_MSG(test, w->k.leaks, w->leaks, "apply %u", seed);
-	KUNIT_EXPECT_NULL_MSG(test, check_snapshots(f, WRITER_NEVER - 1), "apply %u",
+	KUNIT_EXPECT_TRUE_MSG(test, checker_check(&w->o.k, m->store, memfile_size(m)),
+			      "apply %u: %s", seed, w->o.k.text);
+	KUNIT_EXPECT_EQ_MSG(test, w->o.k.leaks, w->o.leaks, "apply %u", seed);
+	KUNIT_EXPECT_NULL_MSG(test, check_snapshots(f, ORACLE_NEVER - 1), "apply %u",
 			      seed);
-	KUNIT_EXPECT_TRUE(test, writer_same_disk(w, w->k.l1_at, s->content, NULL));
+	KUNIT_EXPECT_TRUE(test, oracle_same_disk(&w->o, w->o.k.l1_at, s->content, NULL));
 }
 
 static void run_apply(struct kunit *test, u32 seed)
@@ -555,7 +554,7 @@ static void build_small(struct kunit *test, u32 seed)
 	};
 
 	KUNIT_ASSERT_EQ(test, writer_build(&f->w, specs, 2, &rnd), 0);
-	KUNIT_ASSERT_EQ(test, writer_log(&f->w, LOG_ENTRIES, LOG_BYTES), 0);
+	KUNIT_ASSERT_EQ(test, oracle_log(&f->w.o, LOG_ENTRIES, LOG_BYTES), 0);
 }
 
 static void write_some(struct snapshot_fixture *f, u32 nr)
@@ -566,7 +565,7 @@ static void write_some(struct snapshot_fixture *f, u32 nr)
 	(void)wait_all(f);
 }
 
-/* Return: the first error, of what is not a write. */
+/* Return: the first error of an operation that is no write. */
 static int all_ops(struct snapshot_fixture *f)
 {
 	int err, ret;
@@ -595,8 +594,8 @@ static int all_ops(struct snapshot_fixture *f)
 static const char *check_tables(struct snapshot_fixture *f, const void *data, u64 size,
 				u32 when)
 {
-	if (!checker_check(&f->w.k, data, size))
-		return f->w.k.text;
+	if (!checker_check(&f->w.o.k, data, size))
+		return f->w.o.k.text;
 	return check_snapshots(f, when);
 }
 
@@ -604,7 +603,7 @@ static const char *check_tables(struct snapshot_fixture *f, const void *data, u6
 static const char *check_now(struct snapshot_fixture *f)
 {
 	const struct memfile *m = writer_top(&f->w)->m;
-	struct memlog_disk *d = &f->w.disk;
+	struct memlog_disk *d = &f->w.o.disk;
 	u32 cut, when = now(f);
 	const char *fault = NULL;
 
@@ -667,7 +666,7 @@ static void snapshot_faults(struct kunit *test)
 
 	for (seed = 0; seed < 2; seed++) {
 		build_small(test, seed);
-		f->w.k.lenient = true;
+		f->w.o.k.lenient = true;
 		for (op = 0; op < MEMFILE_OPS; op++)
 			for (nth = 1; nth < MAX_SITES; nth++, total++)
 				if (!run_site(test, seed, BIT(op), -EIO, nth))
@@ -693,16 +692,16 @@ static bool run_room(struct kunit *test, u32 seed, u64 room)
 	restart(f, &mode);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	err = all_ops(f);
-	w->k.lenient = true;
+	w->o.k.lenient = true;
 	fault = check_now(f);
 	writer_top(w)->m->mode.room = 0;
 	ret = make_snapshot(f);
 	writer_close(w);
-	w->k.lenient = false;
+	w->o.k.lenient = false;
 	fault = fault ?: check_now(f);
-	if (fault || (err && err != -ENOSPC) || ret || w->k.leaks != w->leaks)
+	if (fault || (err && err != -ENOSPC) || ret || w->o.k.leaks != w->o.leaks)
 		KUNIT_FAIL(test, "image %u, room %llu: %s, error %d, then %d, %u leaks", seed,
-			   room, fault, err, ret, w->k.leaks - w->leaks);
+			   room, fault, err, ret, w->o.k.leaks - w->o.leaks);
 	return !err;
 }
 
@@ -724,7 +723,7 @@ static void snapshot_room(struct kunit *test)
 	KUNIT_EXPECT_GT(test, total, 20);
 }
 
-/* --- What is refused --- */
+/* --- Refusals --- */
 
 static void snapshot_refused(struct kunit *test)
 {
@@ -741,13 +740,13 @@ static void snapshot_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, delete_snapshot(f, &none), -ENOENT);
 	KUNIT_EXPECT_EQ(test, apply_snapshot(f, &none), -ENOENT);
 	KUNIT_EXPECT_EQ(test, make_snapshot(f), 0);
-	nr = f->w.log->nr;
+	nr = f->w.o.log->nr;
 	/* its id, its name */
 	KUNIT_EXPECT_EQ(test, qcow_snapshot_create(f->w.img, &req, &msg), -EEXIST);
 	req.name = f->snapshot[0].name;
 	KUNIT_EXPECT_EQ(test, qcow_snapshot_create(f->w.img, &req, &msg), -EEXIST);
 	KUNIT_EXPECT_TRUE(test, msg.text[0]);
-	KUNIT_EXPECT_EQ(test, f->w.log->nr, nr);
+	KUNIT_EXPECT_EQ(test, f->w.o.log->nr, nr);
 	/* by its id */
 	req.name = "1";
 	KUNIT_EXPECT_EQ(test, qcow_snapshot_delete(f->w.img, &req, &msg), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Clusters of the disk that are free by their refcounts: nobody is given them once an
- * L2 table that leads to them is changed, and the disk keeps what it has there.
+ * Clusters of the disk that are free by their refcounts: they are not handed out once an
+ * L2 table that leads to them is changed, and the disk keeps its data there.
  */
 #include <linux/err.h>
 #include <linux/slab.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Syncs of a raw image, and what happens to its file while one is under way.
+ * Syncs of a raw image whose file grows or is cut while one is under way.
  */
 #include <linux/completion.h>
 #include <linux/delay.h>
@@ -106,8 +106,8 @@ static void sync_beside_failed(struct kunit *test)
 }
 
 /*
- * The file was longer when the sync began. When it ends, what was cut off meanwhile
- * is not missed: it reads as zeros.
+ * The file was longer when the sync began. When it ends, the part that was cut off
+ * meanwhile is not taken for lost: it reads as zeros.
  */
 static void sync_beside_truncate(struct kunit *test)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Dropping what an L1 table leads to, when that is more than there can be: an L1
+ * Dropping the references of an L1 table that has more of them than there can be: an L1
  * table of a snapshot may name the same L2 table as often as it likes.
  */
 #include <linux/ktime.h>

@@ -48,7 +48,7 @@ static bool random_piece(const struct writer *w, struct rnd_state *rnd, u64 *pos
 
 	if (!sectors)
 		return false;
-	/* Mostly what was there before. */
+	/* Mostly the bytes that were there before. */
 	if (!qtest_one_in(rnd, 8))
 		sectors = min_t(u64, sectors, w->base.c->img[0].size / SECTOR + 1);
 	*pos = qtest_u64(rnd) % sectors;
@@ -84,7 +84,7 @@ static bool write_some(struct wdamage_fixture *x, struct rnd_state *rnd)
 	return good;
 }
 
-/* What is read is anybody's guess. */
+/* The data of such a read may be anything. */
 static bool read_some(struct writer *w, struct rnd_state *rnd)
 {
 	u32 len;
@@ -102,7 +102,7 @@ static bool try_damaged(struct wdamage_fixture *x, struct rnd_state *rnd)
 	bool good = true;
 	u32 i;
 
-	w->nr_ops = 0;
+	w->o.nr_ops = 0;
 	if (writer_open(w))
 		return w->base.msg.text[0] && builder_idle(w->base.c);
 	x->opened++;

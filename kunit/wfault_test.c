@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Every operation on the files of an image that is written, and every
- * allocation, fails in its turn: requests fail or not, what was there stays
- * readable, the image stays whole also if the power is cut then, and what is
- * tried again works, unless it was said that nothing is promised any more.
+ * allocation, fails in its turn: requests fail or not, old data stays readable, the
+ * image stays whole also if the power is cut then, and a request that is tried again
+ * works, unless the driver has said that it promises nothing any more.
  */
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -43,7 +43,7 @@ struct site {
 	u32 nth;
 };
 
-/* --- The image and what is done to it --- */
+/* --- The image and the operations on it --- */
 
 static bool full_image(u32 seed)
 {
@@ -89,7 +89,7 @@ static void build(struct kunit *test, u32 seed)
 		specs[0].room = (2 << 20) + (128 << 10);
 	}
 	KUNIT_ASSERT_EQ(test, writer_build(w, specs, 2, &rnd), 0);
-	KUNIT_ASSERT_EQ(test, writer_log(w, LOG_ENTRIES, LOG_BYTES), 0);
+	KUNIT_ASSERT_EQ(test, oracle_log(&w->o, LOG_ENTRIES, LOG_BYTES), 0);
 }
 
 static void random_piece(struct writer *w, struct rnd_state *rnd, u64 *pos, u32 *len)
@@ -102,7 +102,7 @@ static void random_piece(struct writer *w, struct rnd_state *rnd, u64 *pos, u32 
 	*len = min_t(u64, *len, writer_top(w)->size - *pos);
 }
 
-/* What fails once is tried once more. Return: the last outcome, or READER_*. */
+/* An operation that fails is tried once more. Return: the last outcome, or READER_*. */
 static int write_step(struct writer *w, struct rnd_state *rnd, u32 *failed)
 {
 	int verdict;
@@ -171,7 +171,7 @@ static void site_fail(struct kunit *test, const struct site *s, u32 seed,
 		   s->sticky ? ", and all after it" : "", why);
 }
 
-/* Errors that may stay: metadata went who knows where. */
+/* Errors that may stay: it is unknown which metadata reached the file. */
 static bool may_stay(const struct site *s, int verdict)
 {
 	if (s->sticky && verdict == s->error)
@@ -198,7 +198,7 @@ static void run_opened(struct kunit *test, const struct site *s, u32 seed)
 		if (!verdict && writer_read_back(w))
 			site_fail(test, s, seed, "wrong bytes");
 	}
-	fault = writer_check_cuts(w, &rnd);
+	fault = oracle_check_cuts(&w->o, &rnd);
 	if (fault)
 		site_fail(test, s, seed, fault);
 	writer_close(w);
@@ -228,7 +228,7 @@ static bool run_site(struct kunit *test, const struct site *s,
 	if (w->img)
 		run_opened(test, s, seed);
 	KUNIT_EXPECT_TRUE(test, builder_idle(w->base.c));
-	fault = writer_check_closed(w);
+	fault = oracle_check_closed(&w->o);
 	if (fault)
 		site_fail(test, s, seed, fault);
 	return atomic_read(&s->m->injected);
@@ -298,7 +298,7 @@ static bool run_room(struct kunit *test, u64 room, u32 seed, u32 *stuck)
 	if (verdict && verdict != -ENOSPC)
 		KUNIT_FAIL(test, "image %u, room %llu: %d", seed, room, verdict);
 	*stuck += writer_flush(w) == -ENOSPC;
-	fault = writer_check_cuts(w, &rnd);
+	fault = oracle_check_cuts(&w->o, &rnd);
 	if (fault)
 		KUNIT_FAIL(test, "image %u, room %llu: %s", seed, room, fault);
 	writer_top(w)->m->mode.room = 0;
@@ -310,10 +310,10 @@ static bool run_room(struct kunit *test, u64 room, u32 seed, u32 *stuck)
 		KUNIT_FAIL(test, "image %u, room %llu, then more: read back: %d", seed,
 			   room, err);
 	writer_close(w);
-	fault = writer_check_closed(w);
-	if (fault || w->k.leaks != w->leaks)
+	fault = oracle_check_closed(&w->o);
+	if (fault || w->o.k.leaks != w->o.leaks)
 		KUNIT_FAIL(test, "image %u, room %llu: %s, %u leaks", seed, room,
-			   fault, w->k.leaks - w->leaks);
+			   fault, w->o.k.leaks - w->o.leaks);
 	return !verdict;
 }
 
@@ -338,7 +338,7 @@ static void wfault_room(struct kunit *test)
 /* How it turns out that there is no room for a larger refcount table. */
 enum no_room { NO_SPACE, NO_SPACE_WHEN_WRITTEN, NO_MORE_OF_DEVICE, NO_ROOMS };
 
-/* All clusters are taken. What was written until then can be flushed. */
+/* All clusters are taken. Writes until then can be flushed. */
 static void run_full(struct kunit *test, enum no_room why)
 {
 	struct memfile_mode mode = {
@@ -369,7 +369,7 @@ static void run_full(struct kunit *test, enum no_room why)
 	KUNIT_EXPECT_EQ_MSG(test, writer_flush(w), 0, "%u", why);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
 	writer_close(w);
-	fault = writer_check_closed(w);
+	fault = oracle_check_closed(&w->o);
 	if (fault)
 		KUNIT_FAIL(test, "%u: %s", why, fault);
 	KUNIT_EXPECT_LE(test, memfile_size(writer_top(w)->m), covered * SECTOR);
@@ -414,7 +414,7 @@ static bool fail_open(struct kunit *test, u32 nth)
 	return failed;
 }
 
-/* What the worker is to do is done here instead, where allocations can fail. */
+/* The worker's work is done here instead, where allocations can fail. */
 static bool fail_write(struct kunit *test, u32 nth)
 {
 	struct writer *w = test->priv;
@@ -482,12 +482,12 @@ static bool fail_at_stage(struct kunit *test, enum stage stage, u32 nth, u32 see
 		KUNIT_EXPECT_EQ(test, flush_step(w, &failed), 0);
 	KUNIT_EXPECT_EQ(test, failed, 0);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
-	fault = writer_check_cuts(w, &rnd);
+	fault = oracle_check_cuts(&w->o, &rnd);
 	if (stage == STAGE_CLOSE)
 		more = fail_close(test, nth);
 	else
 		writer_close(w);
-	fault = fault ?: writer_check_closed(w);
+	fault = fault ?: oracle_check_closed(&w->o);
 	if (fault)
 		KUNIT_FAIL(test, "image %u, stage %u, allocation %u: %s", seed, stage,
 			   nth, fault);
@@ -542,7 +542,7 @@ static void committer_work(struct work_struct *work)
 	c->err = qcow_flush(c->a);
 }
 
-/* A commit stands in line for who writes metadata, whose sync fails. */
+/* A flush waits behind a writer of metadata, whose sync fails. */
 static void wfault_waiting(struct kunit *test)
 {
 	struct writer *w = test->priv;
@@ -622,7 +622,7 @@ static u32 until_refused(struct kunit *test, enum qcow_op op)
 	return ok;
 }
 
-/* Nothing is durable any more: what changes metadata is refused before long. */
+/* Nothing is durable any more: changes of metadata are refused before long. */
 static void refuse_unbounded(struct kunit *test, u32 kinds, enum qcow_op op)
 {
 	struct memfile_mode bad = { .fail_ops = MEMFILE_SYNC, .fail_at = 1, .sticky = true };
@@ -655,7 +655,7 @@ static void wfault_bounded(struct kunit *test)
 
 /* --- A raw image --- */
 
-/* What a sync of it lost nobody can tell: no later one says that all is well. */
+/* Nothing tells which data a failed sync has lost: no later one says that all is well. */
 static void wfault_raw_sync(struct kunit *test)
 {
 	struct builder_spec spec = { .raw = true, .size = 64 << 10, .writable = true };

@@ -123,7 +123,7 @@ static void zero_punch(struct writer *w)
 
 	memset(img[1].file + at, 0, len);
 	memset(img[0].expect + at, 0, len);
-	memset(w->before + at, 0, len);
+	memset(w->o.before + at, 0, len);
 }
 
 static void zero_build(struct kunit *test, const struct zero_case *c)
@@ -170,9 +170,9 @@ static void zero_try(struct kunit *test, const struct zero_case *c)
 	KUNIT_EXPECT_EQ_MSG(test, ext.mapped, c->mapped, "%s", c->name);
 	KUNIT_EXPECT_EQ_MSG(test, writer_read_back(w), 0, "%s", c->name);
 	writer_close(w);
-	KUNIT_EXPECT_STREQ_MSG(test, writer_check_closed(w) ?: "sound", "sound", "%s",
+	KUNIT_EXPECT_STREQ_MSG(test, oracle_check_closed(&w->o) ?: "sound", "sound", "%s",
 			       c->name);
-	KUNIT_EXPECT_EQ_MSG(test, w->k.leaks, w->leaks, "%s", c->name);
+	KUNIT_EXPECT_EQ_MSG(test, w->o.k.leaks, w->o.leaks, "%s", c->name);
 }
 
 static void zero_pieces(struct kunit *test)
