@@ -103,10 +103,15 @@ boot() {
 		"${arguments[@]}" < /dev/null 2>&1 | tr -d '\r' | tee "$log" || true
 }
 
-# count PATTERN: how many lines of KUnit's report match. Cases are indented
-# by four spaces; deeper lines are the parameters of one case.
+# count: prints how many cases of KUnit's report have passed, failed and been skipped.
+# Cases are indented by four spaces. Deeper lines are the rows of a table of cases; each
+# of them counts, and then the line of the table does not.
 count() {
-	sed 's/^\[ *[0-9.]*\] //' "$log" | grep -cE -- "$1" || true
+	sed 's/^\[ *[0-9.]*\] //' "$log" | awk '
+		/^        (not )?ok / { add($0); rows++; next }
+		/^    (not )?ok / { if (!rows) add($0); rows = 0 }
+		function add(line) { n[line ~ /# SKIP/ ? "s" : line ~ /^ *not/ ? "f" : "p"]++ }
+		END { print n["p"] + 0, n["f"] + 0, n["s"] + 0 }'
 }
 
 judge() {
@@ -125,13 +130,10 @@ judge() {
 		echo "$problems" >&2
 		verdict=1
 	fi
-	skipped=$(count '^    ok .*# SKIP')
-	passed=$(($(count '^    ok ') - skipped))
-	failed=$(count '^    not ok ')
-	[ "$(count '^ *not ok ')" -eq 0 ] || verdict=1
-	[ -n "$command" ] || [ $passed -gt 0 ] || verdict=1
-	# A case that does not run is none that passed. So is a parameter of a case.
-	skipped=$(count '^ *ok .*# SKIP')
+	read -r passed failed skipped < <(count)
+	! grep -qE '^(\[ *[0-9.]*\] )? *not ok ' "$log" || verdict=1
+	[ -n "$command" ] || [ "$passed" -gt 0 ] || verdict=1
+	# A case that does not run has not passed.
 	if [ "$skipped" -ne 0 ]; then
 		echo "kunit: $skipped skipped"
 		failed=$((failed + skipped))
