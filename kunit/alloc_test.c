@@ -270,7 +270,7 @@ static void alloc_notes(struct kunit *test)
 	for (i = 100; i < 130; i++)
 		qcow_release(a, t->cluster[2 * i - 1], 1);
 	KUNIT_EXPECT_TRUE(test, qcow_writeback_full(a));
-	/* Those that are there are forgotten, and no more are made. */
+	/* The failed image forgets its notes, and makes no more. */
 	a->failed = -EIO;
 	KUNIT_EXPECT_EQ(test, qcow_flush(a), -EIO);
 	qcow_release(a, t->cluster[1], 1);

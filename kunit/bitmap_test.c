@@ -246,7 +246,7 @@ static void bitmaps_kept(struct kunit *test)
 	}
 }
 
-/* All come and go, and nothing is left of them. */
+/* All bitmaps are removed, and no cluster of theirs is left. */
 static void bitmaps_removed(struct kunit *test)
 {
 	struct bitmap_test *t = test->priv;
@@ -495,7 +495,7 @@ static void bitmaps_start(struct kunit *test)
 	writer_free(&t->w);
 }
 
-/* So that one of the next clusters needs memory to be remembered. */
+/* Takes clusters until the note of one of the next needs memory. */
 static int take_until(struct qcow_alloc *a, u32 place)
 {
 	bool fresh;

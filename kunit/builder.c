@@ -544,7 +544,7 @@ void builder_free(struct builder_chain *c)
 	memset(c, 0, sizeof(*c));
 }
 
-/* All files of the chain behave like that. */
+/* Sets the mode of all files of the chain. */
 void builder_set_mode(struct builder_chain *c, const struct memfile_mode *mode)
 {
 	u32 i;

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The builder makes images in memory, and chains of them, of given or random kinds. It
+ * owns the image files and the content that their disks must have; suites and the reader
+ * open the files. It uses structures of ondisk/, and none of the driver's parsers.
+ */
 #ifndef _QCOW_BUILDER_H
 #define _QCOW_BUILDER_H
 
@@ -10,7 +15,7 @@
 
 #define BUILDER_MAX_CHAIN	8
 
-/* Which kinds of clusters an image has, in qcow_image_spec.kinds. */
+/* Kinds of clusters of an image, in builder_spec.kinds. */
 #define BUILDER_HOLE		0x01
 #define BUILDER_ZERO		0x02 /* without a cluster in the file */
 #define BUILDER_ZERO_ALLOC	0x04 /* with one */

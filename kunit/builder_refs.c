@@ -103,7 +103,7 @@ static void put_blocks(struct refs *r)
 	}
 }
 
-/* All that the table can say is used up, but for a little. */
+/* The refcount table is full, but for the last clusters that it can count. */
 static void fill_blocks(struct refs *r)
 {
 	u64 covered = (r->cluster * 8) >> r->order, i;

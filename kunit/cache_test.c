@@ -383,7 +383,7 @@ static void cache_one_read(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, used_slices(x), 1);
 }
 
-/* So they fail together, and the next one tries again. */
+/* All waiters of a slice fail together, and the next reader tries again. */
 static void cache_one_failure(struct kunit *test)
 {
 	struct memfile_mode mode = { .sleep_ms = 100, .fail_at = 1 };

@@ -482,7 +482,7 @@ static enum checker_kind v1_find(const struct checker *k, u64 pos, u64 *at)
 	*at = load(k, table + (i & ((1ULL << k->l2_bits) - 1)) * 8);
 	if (!*at)
 		return CHECKER_HOLE;
-	/* Its flag is where qcow2 has another one. */
+	/* The compressed flag of version 1 is where qcow2 has COPIED. */
 	if (*at & COPIED)
 		return CHECKER_COMPRESSED;
 	*at += pos & ((1ULL << k->bits) - 1);

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The checker reads an image in memory as the specification says, finds corruptions and
+ * leaks, and the host offset of each sector. It owns counts of references and changes no
+ * image. It shares no code with the driver, so that both are unlikely to be wrong alike.
+ */
 #ifndef _QCOW_CHECKER_H
 #define _QCOW_CHECKER_H
 
@@ -53,10 +58,10 @@ struct checker_snapshot {
  * @max: room for so many at @refs and @uses
  * @snapshots: those that it has
  * @nr_snapshots: how many
- * @inactive: tables are looked at that are a snapshot's
- * @lenient: wrong COPIED flags by which no shared cluster is written are
- *	counted, not corruptions: a power cut in a snapshot operation leaves them
- * @stale: how many there are
+ * @inactive: the walk is in the tables of a snapshot
+ * @lenient: wrong COPIED flags that let no shared cluster be written are counted in
+ *	@stale, and are no corruptions: a power cut in a snapshot operation leaves them
+ * @stale: such flags
  * @leaks: clusters with a higher refcount than references
  * @errors: corruptions
  * @text: the first of them

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Claims of regular files: of several devices either one has a file, which it may
- * write, or all of them only read it.
+ * Claims of regular files: either one device has a file, and may write it, or several
+ * devices have it, and only read it.
  */
 #include <linux/cred.h>
 #include <linux/err.h>

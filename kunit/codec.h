@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/* Compressors, for the builder and for suites: the driver itself only decompresses. */
 #ifndef _QCOW_CODEC_H
 #define _QCOW_CODEC_H
 

@@ -199,7 +199,7 @@ static void tear_down(struct commit_case *c)
 
 /* --- The merge --- */
 
-/* As a device does it. */
+/* Opens the backing file anew, as a device does. */
 static int swap_below(struct commit_case *c, bool writable)
 {
 	struct qcow_params params = c->w.base.r->params;
@@ -410,7 +410,7 @@ static bool given_up(const struct commit_case *c)
 	return img->alloc->failed || (img->backing->alloc && img->backing->alloc->failed);
 }
 
-/* All of it, again and again while it fails but may be tried again. */
+/* Commits all data, and tries again after each failure that allows it. */
 static int commit_with_faults(struct commit_case *c)
 {
 	u32 tries;
@@ -524,7 +524,7 @@ static void build_large(struct kunit *test, struct commit_case *c)
 	qcow_commit_begin(c->m);
 }
 
-/* One step, after which all of the disk is written again, perhaps. */
+/* One step of the commit; with @writes, all of the disk is written again after it. */
 static int press_step(struct commit_case *c, bool writes)
 {
 	int err;
@@ -581,7 +581,7 @@ static void commit_interrupted(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, c->m->done);
 	qcow_commit_release(c->m);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
-	/* It was grown ahead, and cut off when it was closed: that is no damage. */
+	/* The backing file was grown ahead, and is cut off when it is closed: no damage. */
 	size = memfile_size(below(c)->m);
 	c->started = true;
 	KUNIT_EXPECT_EQ(test, end(c), 0);

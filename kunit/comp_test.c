@@ -141,7 +141,7 @@ static void comp_frames(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zstd, dst, 3 * 4096, src, at), 0);
 	for (i = 0; i < 3; i++)
 		KUNIT_EXPECT_TRUE(test, vector_right(dst + i * 4096, 4096));
-	/* One frame too few, one not whole. */
+	/* One frame too few; the last frame not whole. */
 	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zstd, dst, 3 * 4096, src, 2 * n), -EIO);
 	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zstd, dst, 3 * 4096, src, at - 5), -EIO);
 	/* The second one does not fit. */
@@ -442,7 +442,7 @@ static void comp_joined(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&x->m->reads), 1);
 }
 
-/* They fail together; nothing of it stays. */
+/* All readers of a cluster fail together; nothing of it stays in memory. */
 static void comp_joined_error(struct kunit *test)
 {
 	struct reader *r = kunit_kzalloc(test, READERS * sizeof(*r), GFP_KERNEL);
@@ -479,7 +479,7 @@ static void comp_past_end(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, reader_wait(&r), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(x->buf, x->plain + (CLUSTERS - 1) * CLUSTER, CLUSTER), 0);
 
-	/* All of them are: zeros are no deflate stream of a cluster. */
+	/* All clusters are damaged: zeros are no deflate stream of a cluster. */
 	reader_prepare(x, &r, 0, CLUSTERS, 0, CLUSTER);
 	KUNIT_EXPECT_EQ(test, comp_read(x, &r, false), 0);
 	KUNIT_EXPECT_EQ(test, reader_wait(&r), -EBADMSG);

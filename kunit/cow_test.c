@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A write that is given a place, and one beside it that goes in place meanwhile.
+ * A write to a new cluster, and one beside it that goes in place meanwhile.
  */
 #include <linux/delay.h>
 #include <linux/mempool.h>
@@ -113,7 +113,7 @@ static void place_reserve(struct kunit *test)
 	for (i = 0; i < WRITES; i++) {
 		verdict = writer_wait(w, i);
 		KUNIT_EXPECT_EQ_MSG(test, verdict, 0, "write %u", i);
-		/* One that hangs gets memory, or the test could not end. */
+		/* A write that hangs gets memory, or the test could not end. */
 		if (verdict == READER_HANG) {
 			around->alloc = alloc;
 			KUNIT_EXPECT_EQ(test, writer_wait(w, i), 0);

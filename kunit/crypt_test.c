@@ -382,7 +382,7 @@ static void crypt_little_memory(struct kunit *test)
 	}
 	fault_end();
 	KUNIT_EXPECT_EQ_MSG(test, err, 0, "allocation %u", n - 1);
-	/* Its pages, at least */
+	/* At least each page was allocated. */
 	KUNIT_EXPECT_GT(test, n, len / PAGE_SIZE);
 }
 

@@ -103,7 +103,7 @@ static void damage_refcounts(struct builder_image *b, struct damage *d,
 	u64 cluster = 1ULL << b->spec.cluster_bits;
 	u64 table = get_unaligned_be64(b->file + 48), block;
 
-	/* It may be damaged already. */
+	/* The header may be damaged already. */
 	if (table + cluster > b->file_len)
 		return;
 	block = get_unaligned_be64(b->file + table);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/* Random damage of a built image, at places that matter, and its undoing. */
 #ifndef _QCOW_DAMAGE_H
 #define _QCOW_DAMAGE_H
 

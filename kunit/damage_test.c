@@ -98,7 +98,7 @@ static bool read_whole_clusters(struct damage_fixture *x, struct qcow_image *img
 	return true;
 }
 
-/* All of it, or pieces of a disk that the damage made large. */
+/* Reads the whole disk, or pieces of one that the damage made large. */
 static int read_anything(struct damage_fixture *x, struct qcow_image *img,
 			 struct rnd_state *rnd)
 {

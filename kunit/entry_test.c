@@ -121,10 +121,10 @@ static void compare(struct kunit *test, const struct qcow_layout *lay, u64 raw,
 		       e.csize == r.csize && e.copied == (raw >> 63 && !(raw >> 62 & 1));
 	if (!same)
 		KUNIT_FAIL(test,
-			"cluster_bits %u version %u extl2 %d data file %d: entry %#llx bitmap %#llx guest %#llx: error %d type %d host %#llx csize %u, expected valid %d type %d host %#llx csize %llu",
-			lay->cluster_bits, lay->version, lay->extended_l2, lay->data_file,
-			raw, bitmap, guest, err, e.type, e.host_offset, e.csize, r.valid,
-			r.type, r.host, r.csize);
+			   "cluster_bits %u version %u extl2 %d data file %d: entry %#llx bitmap %#llx guest %#llx: error %d type %d host %#llx csize %u, expected valid %d type %d host %#llx csize %llu",
+			   lay->cluster_bits, lay->version, lay->extended_l2, lay->data_file,
+			   raw, bitmap, guest, err, e.type, e.host_offset, e.csize, r.valid,
+			   r.type, r.host, r.csize);
 }
 
 /* Mostly entries that are right but for a detail. */

@@ -18,7 +18,7 @@ void fault_arm(u32 nth);
 /* So do the next @nr - 1 of slabs: an allocation that is tried again fails, too. */
 void fault_arm_row(u32 nth, u32 nr);
 
-/* Return: whether it has come to that. */
+/* Return: whether an allocation has failed because of it. */
 bool fault_disarm(void);
 
 #endif /* _QCOW_FAULT_H */

@@ -142,7 +142,7 @@ static bool fail_open(struct kunit *test, u32 nth)
 	return failed;
 }
 
-/* As a request comes: in a context that must not sleep. */
+/* A read in a context that must not sleep, as requests come. */
 static bool fail_read_now(struct kunit *test, struct qcow_image *img, u32 nth)
 {
 	struct reader_fixture *x = test->priv;
@@ -174,7 +174,7 @@ static void arm_work(struct work_struct *work)
 	fault_arm(w->nth);
 }
 
-/* As the worker does it, which most likely is the one that was armed. */
+/* A read in a worker, most likely in the one that was armed. */
 static bool fail_read_in_worker(struct kunit *test, struct qcow_image *img, u32 nth)
 {
 	struct reader_fixture *x = test->priv;

@@ -122,7 +122,7 @@ static void waiter_start(struct waiter *w, struct qcow_inflight *f, u64 first,
 	};
 	INIT_WORK_ONSTACK(&w->work, waiter_work);
 	queue_work(qtest_wq, &w->work);
-	/* It waits, or has it. */
+	/* By now the worker has the lock, or waits for it. */
 	msleep(30);
 }
 

@@ -58,7 +58,7 @@ static int some_writes(struct change_case *c)
 	return err;
 }
 
-/* In steps, with writes in between. */
+/* Streams in steps, with writes in between. */
 static int do_stream(struct change_case *c)
 {
 	struct qcow_image *img = c->w->img, *backing = img->backing;
@@ -152,7 +152,7 @@ static int do_job(struct change_case *c)
 	if (c->stream)
 		return do_stream(c);
 	err = do_resize(c, &u);
-	/* They wait for memory alone, whatever has to be written. */
+	/* Users wait only while memory is changed, and for no operation on the file. */
 	if (u.fault || u.waited || u.shown != c->w->img->size) {
 		pr_err("kunit: %s: %u operations, %llu bytes of %llu\n",
 		       u.fault ?: "users wait", u.waited, u.shown, c->w->img->size);

@@ -242,7 +242,7 @@ static ssize_t memfile_read_iter(struct kiocb *iocb, struct iov_iter *iter)
 	return err ?: memfile_copy(m, iocb, iter);
 }
 
-/* One that fails may have done anything: the log has it, without an end. */
+/* A failed write may have written any part: the log has it, without an end. */
 static ssize_t memfile_write_iter(struct kiocb *iocb, struct iov_iter *iter)
 {
 	struct memfile *m = iocb->ki_filp->private_data;
@@ -501,7 +501,7 @@ static void set_fmode(struct file *file, fmode_t bit, bool on)
 	file->f_mode = on ? file->f_mode | bit : file->f_mode & ~bit;
 }
 
-/* Also begins to count anew. */
+/* Sets the mode, and begins to count operations anew. */
 void memfile_set_mode(struct memfile *m, const struct memfile_mode *mode)
 {
 	m->mode = *mode;
@@ -529,6 +529,6 @@ int memfile_init(void)
 void memfile_exit(void)
 {
 	destroy_workqueue(memfile_wq);
-	/* Those that were let go in a kernel thread. */
+	/* Files that were closed in a kernel thread. */
 	flush_delayed_fput();
 }

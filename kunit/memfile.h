@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A memfile is a file in memory that the driver uses like any other. It owns the file and
+ * its content, behaves by its mode (slow, asynchronous, failing, full), counts operations,
+ * and tells a memlog of them.
+ */
 #ifndef _QCOW_MEMFILE_H
 #define _QCOW_MEMFILE_H
 
@@ -22,21 +27,21 @@
  * @atime: it was not opened with O_NOATIME
  * @direct: it has FMODE_CAN_ODIRECT
  * @async: reads that are not synchronous complete from a work item
- * @refuse_direct: direct reads fail with -EINVAL all the same
+ * @refuse_direct: direct reads fail with -EINVAL in spite of @direct
  * @dio_align: alignment of direct reads, reported by statx; 0: a page, not
  *	reported
- * @eagain: every how many IOCB_NOWAIT reads one returns -EAGAIN, 0: none
- * @eagain_late: that -EAGAIN comes by ki_complete()
+ * @eagain: one in so many IOCB_NOWAIT reads returns -EAGAIN, 0: none
+ * @eagain_late: ki_complete() returns that -EAGAIN
  * @max_read: bytes that one read returns at most, 0: no limit
  * @fail_ops: MEMFILE_*, operations that @fail_at counts; 0: reads
  * @fail_at: number of the operation that fails, from 1; 0: none
- * @sticky: so do all after it
- * @error: with this, -EIO if 0
+ * @sticky: all operations after it fail, too
+ * @error: of the failures, -EIO if 0
  * @sleep_ms: time that a synchronous read takes
  * @delay_us: time that any other operation takes: random, up to this
  * @gate: operations that complete from a work item wait for it; or NULL
- * @irqs_off: these complete as a disk's interrupt would do it
- * @room: bytes of the file that there is room for on its disk, 0: no limit
+ * @irqs_off: these operations complete as in a disk's interrupt
+ * @room: size that the file may have before its disk is full, 0: no limit
  * @sync_gate: the first sync waits for it before it returns; or NULL
  */
 struct memfile_mode {
@@ -74,10 +79,10 @@ struct memfile_mode {
  * @ops: operations that @mode.fail_at counts, since the mode was set
  * @reads: calls of read_iter
  * @syncs: calls of fsync
- * @nowaits: with IOCB_NOWAIT
- * @directs: with IOCB_DIRECT
- * @misaligned: direct ones at offsets or of lengths that a disk cannot do
- * @injected: that failed by @mode.fail_at
+ * @nowaits: reads and writes with IOCB_NOWAIT
+ * @directs: reads and writes with IOCB_DIRECT
+ * @misaligned: direct reads and writes that a disk cannot do
+ * @injected: operations that failed by @mode.fail_at
  * @fops: of the file that it is made of
  * @iops: of its inode
  */

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A memlog owns a log of the operations on a memfile, each with stamps of its begin and end.
+ * A memlog_disk makes of it the file that a power cut at any stamp may leave.
+ */
 #ifndef _QCOW_MEMLOG_H
 #define _QCOW_MEMLOG_H
 
@@ -47,7 +51,7 @@ struct memlog_entry {
  * @arena: data of writes
  * @used: bytes of @arena
  * @room: bytes of @arena
- * @full: something is missing
+ * @full: operations are missing, for there was no room
  */
 struct memlog {
 	spinlock_t lock; /* protects the members below */
@@ -86,8 +90,8 @@ struct memlog_disk {
 enum memlog_cut {
 	MEMLOG_NONE,
 	MEMLOG_ALL,
-	MEMLOG_SOME,	/* each or not */
-	MEMLOG_TORN,	/* each sector of each or not */
+	MEMLOG_SOME,	/* some of the operations */
+	MEMLOG_TORN,	/* some sectors of each operation */
 	MEMLOG_CUTS,
 };
 

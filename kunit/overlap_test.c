@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tables that lead guest data, or L2 tables, to where other metadata is: it
- * must never be written over or given away, whatever they say.
+ * Tables that lead guest data, or L2 tables, to other metadata: metadata must never be
+ * written over or handed out, whatever the tables say.
  */
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -191,7 +191,7 @@ static void expect_metadata(struct kunit *test, const u8 *file)
 	struct builder_image *b = writer_top(test->priv);
 	size_t feature = offsetof(struct qcow_disk_header, incompatible_features);
 
-	/* It may say that it is corrupt. */
+	/* The header may have the corrupt bit. */
 	KUNIT_EXPECT_TRUE(test, !memcmp(file, b->file, feature));
 	KUNIT_EXPECT_TRUE(test, !memcmp(file + feature + 8, b->file + feature + 8,
 					CLUSTER - feature - 8));
@@ -282,7 +282,7 @@ static void expect_uncounted(struct kunit *test, const char *what, u32 n)
 				  "%s %u: %s", what, n, w->base.msg.text);
 	writer_close(w);
 	KUNIT_EXPECT_TRUE(test, !memcmp(b->m->store, b->file, b->file_len));
-	/* To be read it is good enough. */
+	/* It may still be opened for reading. */
 	w->base.r->params.writable = false;
 	KUNIT_EXPECT_EQ_MSG(test, writer_open(w), 0, "%s %u", what, n);
 	writer_close(w);

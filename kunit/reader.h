@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The reader opens a built chain and reads its disk through the driver's data path, to
+ * memory of any shape, up to READER_PARALLEL reads at once. It owns the memory of the I/O,
+ * and finds reads that return wrong data, touch other memory, hang, or end twice.
+ */
 #ifndef _QCOW_READER_H
 #define _QCOW_READER_H
 
@@ -20,7 +25,7 @@
 #define READER_WRONG		1 /* other bytes */
 #define READER_STRAY		2 /* bytes beside those wanted were written to */
 #define READER_HANG		3
-#define READER_TWICE		4 /* done was called more than once */
+#define READER_TWICE		4 /* end_io was called more than once */
 
 /**
  * struct reader_io - a read with memory of its own

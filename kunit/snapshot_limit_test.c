@@ -108,7 +108,7 @@ static void snapshot_limit_create(struct kunit *test)
 	writer_free(w);
 }
 
-/* So many, each of them as large as it can be. */
+/* Puts a table of @nr snapshots at @at, each with an L1 table as large as can be. */
 static void put_snapshots(struct memfile *m, u64 at, u32 nr, u32 cluster_bits)
 {
 	u64 l1_at = BIT_ULL(40);
@@ -161,7 +161,7 @@ static void snapshot_limit_apply(struct kunit *test)
 	build(test, 9);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	KUNIT_ASSERT_EQ(test, create(w, "one", &msg), 0);
-	/* So that the disk has its tables elsewhere. */
+	/* Takes clusters, so that the disk's later tables lie elsewhere. */
 	for (i = 0; i < XA_CHUNK_SIZE; i++)
 		KUNIT_ASSERT_EQ(test, qcow_alloc_clusters(w->img->alloc, 1, &first, &got,
 							  &fresh), 0);

@@ -131,12 +131,12 @@ static void stray_kept(struct kunit *test, u32 kinds, u32 row)
 
 	build(test, &s, kinds, 3);
 	img = s.w->img;
-	/* Their table is changed for the first time. */
+	/* The L2 table that leads to the stray clusters is changed for the first time. */
 	KUNIT_EXPECT_EQ(test, writer_write(s.w, s.hole, CLUSTER), 0);
 	KUNIT_EXPECT_EQ(test, img->alloc->strays.nr, s.nr);
 	KUNIT_EXPECT_TRUE(test, test_bit(QCOW_IMAGE_CORRUPT, &img->flags));
 	take_all(test, &s, row);
-	/* They are written, and given up: that is no fault any more. */
+	/* Stray clusters are written or unmapped: after that they are no fault. */
 	KUNIT_EXPECT_EQ(test, writer_write(s.w, s.guest[0], CLUSTER), 0);
 	writer_submit_zero(s.w, 0, s.guest[1], CLUSTER, QCOW_OP_UNMAP);
 	KUNIT_EXPECT_EQ(test, writer_wait(s.w, 0), 0);
@@ -147,7 +147,7 @@ static void stray_kept(struct kunit *test, u32 kinds, u32 row)
 	KUNIT_EXPECT_FALSE(test, qcow_image_stopped(img));
 	KUNIT_EXPECT_EQ(test, writer_read_back(s.w), 0);
 	writer_close(s.w);
-	/* All of it is in the file as well. */
+	/* The file has all of the data as well. */
 	KUNIT_ASSERT_EQ(test, writer_open(s.w), 0);
 	KUNIT_EXPECT_EQ(test, writer_read_back(s.w), 0);
 	writer_close(s.w);

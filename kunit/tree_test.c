@@ -14,7 +14,7 @@
 
 #define MANY	BIT(22)
 
-/* All clusters of the file have any number of references. */
+/* Gives each cluster of the file the refcount @value. */
 static int share_all(struct qcow_alloc *a, u64 value)
 {
 	u64 nr = a->img->file.size >> qcow_alloc_cluster_bits(a), i;

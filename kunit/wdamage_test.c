@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Damaged images that are written: whatever is in them, opening, writing,
- * reading, flushing and closing end in time and harm nobody.
+ * Damaged images that are written: whatever their content, opening, writing, reading,
+ * flushing and closing them end in time and harm nothing.
  */
 #include <linux/err.h>
 #include <linux/ktime.h>

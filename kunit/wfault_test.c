@@ -68,7 +68,7 @@ static void build(struct kunit *test, u32 seed)
 		{ .raw = true, .size = 20ULL << (9 + seed % 3) },
 	};
 
-	/* One whose file is made longer in steps; one with subclusters. */
+	/* One image's file is made longer in steps; one image has subclusters. */
 	if (seed == 1)
 		specs[0].room = 3 << 19;
 	if (seed == 3) {
@@ -176,7 +176,7 @@ static bool may_stay(const struct site *s, int verdict)
 {
 	if (s->sticky && verdict == s->error)
 		return true;
-	/* One is that of the header with another refcount table. */
+	/* -EIO also stays after a failed write of the header with a new refcount table. */
 	return verdict == -EIO &&
 	       (s->error == -EIO || s->ops == MEMFILE_SYNC || s->full);
 }
@@ -243,7 +243,7 @@ static u32 run_sites(struct kunit *test, struct memfile *m, u32 ops, int error,
 	};
 	struct site s = { .m = m, .ops = ops, .error = error,
 			  .full = full_image(seed) };
-	/* Those with a large file take long. */
+	/* Images with a large file take long. */
 	u32 total = 0, sticky, ways = full_image(seed) ? 1 : 2;
 
 	for (sticky = 0; sticky < ways; sticky++) {

@@ -195,7 +195,7 @@ static void write_same_clusters(struct kunit *test)
 		collide(test, seed, false);
 }
 
-/* One of those that were written at once is there. */
+/* Of writes to the same sectors at once, each sector has the data of one. */
 static void write_same_sectors(struct kunit *test)
 {
 	u32 seed;
