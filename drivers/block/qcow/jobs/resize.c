@@ -19,6 +19,7 @@
 #include "jobs/resize.h"
 #include "meta/flush.h"
 #include "meta/fmt.h"
+#include "meta/header_write.h"
 #include "meta/l1.h"
 #include "meta/l2.h"
 #include "meta/map.h"
@@ -124,14 +125,6 @@ static void show_again(struct qcow_image *img, u64 size, struct qcow_resize_ops 
 
 /* --- qcow2 --- */
 
-static int write_size(struct qcow_alloc *a, u64 size)
-{
-	__be64 disk = cpu_to_be64(size);
-
-	return qcow_flush_header(a, offsetof(struct qcow_disk_header, size), &disk,
-				 sizeof(disk));
-}
-
 /* An L1 table that covers @size. */
 static int grow_l1(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
 		   struct qcow_msg *msg)
@@ -203,7 +196,7 @@ static int grow(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
 	if (!err)
 		err = qcow_flush(img->alloc);
 	if (!err)
-		err = write_size(img->alloc, size);
+		err = qcow_header_set_size(img->alloc, size);
 	if (err)
 		return grow_undo(img, old, ops, err, msg);
 	show_again(img, size, ops);
@@ -243,7 +236,7 @@ static int shrink(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
 	if (err)
 		return err;
 	/* Its last cluster is used as before until the size is durable. */
-	err = write_size(img->alloc, size);
+	err = qcow_header_set_size(img->alloc, size);
 	if (!err)
 		err = set_size(img, size, ops);
 	if (err) {

@@ -14,6 +14,7 @@
 #include "data/cow.h"
 #include "jobs/stream.h"
 #include "meta/flush.h"
+#include "meta/header_write.h"
 #include "meta/image.h"
 #include "meta/map.h"
 #include "meta/reclaim.h"
@@ -172,18 +173,5 @@ int qcow_stream_some(struct qcow_image *img, u64 bytes)
  */
 int qcow_stream_cut_loose(struct qcow_image *img)
 {
-	struct {
-		__be64 offset;
-		__be32 size;
-	} __packed none = { };
-	int err;
-
-	static_assert(offsetof(struct qcow_disk_header, backing_file_size) ==
-		      offsetof(struct qcow_disk_header, backing_file_offset) + 8);
-	err = qcow_flush(img->alloc);
-	return err   ?:
-		       qcow_flush_header(img->alloc,
-					 offsetof(struct qcow_disk_header,
-						  backing_file_offset),
-					 &none, sizeof(none));
+	return qcow_flush(img->alloc) ?: qcow_header_drop_backing(img->alloc);
 }

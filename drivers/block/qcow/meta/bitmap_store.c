@@ -18,6 +18,7 @@
 #include "meta/bitmap.h"
 #include "meta/bitmap_store.h"
 #include "meta/flush.h"
+#include "meta/header_write.h"
 #include "meta/release.h"
 #include "meta/writeback.h"
 
@@ -27,155 +28,29 @@
 /* Clusters of a bitmap that are written at once. */
 #define STORE_MAX_RUN		256
 
-/*
- * What a sync has lost that fails cannot be told: see flush.c. Under the
- * alloc's store_lock: a flush that is under way would not hear of it.
- */
-static int __store_sync(struct qcow_image *img)
-{
-	int err;
-
-	lockdep_assert_held(&img->alloc->store_lock);
-	err = qcow_file_sync(&img->file);
-	if (!err)
-		return 0;
-	if (!img->alloc->failed)
-		pr_err("%s: could not be synced: error %d; flushes fail from now on\n",
-		       img->label, err);
-	img->alloc->failed = -EIO;
-	return -EIO;
-}
-
 static int store_sync(struct qcow_image *img)
 {
 	int err;
 
 	mutex_lock(&img->alloc->store_lock);
-	err = __store_sync(img);
+	err = __qcow_writeback_flush(img->alloc, &img->file);
 	mutex_unlock(&img->alloc->store_lock);
 	return err;
 }
 
-static int __store_pwrite(struct qcow_image *img, u64 host_offset, void *buf, size_t len)
-{
-	return qcow_file_pwrite(&img->file, host_offset, buf, len) ?: __store_sync(img);
-}
-
 /* --- The header --- */
 
+/* The bit tells whether the extension on disk is to be believed. */
 static int __header_set_valid(struct qcow_image *img, bool valid)
 {
-	u64 offset = offsetof(struct qcow_disk_header, autoclear_features);
-	__be64 features;
+	u64 bit = QCOW_DISK_AUTOCLEAR_BITMAPS;
 	int err;
 
-	err = qcow_file_pread(&img->file, offset, &features, sizeof(features));
-	if (err)
-		return err;
-	if (valid)
-		features |= cpu_to_be64(QCOW_DISK_AUTOCLEAR_BITMAPS);
-	else
-		features &= ~cpu_to_be64(QCOW_DISK_AUTOCLEAR_BITMAPS);
-	err = __store_pwrite(img, offset, &features, sizeof(features));
+	err = __qcow_header_set_features(img->alloc, QCOW_FEATURES_AUTOCLEAR,
+					 valid ? bit : 0, valid ? 0 : bit);
 	if (!err)
 		img->bitmaps->valid = valid;
 	return err;
-}
-
-static int header_read(struct qcow_image *img, struct qcow_header *h, void *buf,
-		       size_t len)
-{
-	int err = qcow_file_pread(&img->file, 0, buf, len);
-
-	return err ?: qcow_header_parse(h, buf, len, qcow_file_size(&img->file),
-					NULL);
-}
-
-/* Make room for @need bytes from the mark on behind the last extension. */
-static int __header_make_room(struct qcow_image *img, const struct qcow_header *h,
-			      void *buf, u32 need)
-{
-	u32 cluster = 1U << h->cluster_bits, to;
-	u64 field = offsetof(struct qcow_disk_header, backing_file_offset);
-	__be64 offset;
-	int err;
-
-	if (!h->extensions_end || h->extensions_end % 8)
-		return -ENOSPC;
-	if (h->extensions_end + need <= (h->backing_offset ?: cluster))
-		return 0;
-	if (!h->backing_offset)
-		return -ENOSPC;
-	/* The backing file's name moves to behind where it is. */
-	to = max(h->extensions_end + need, h->backing_offset + h->backing_len);
-	to = round_up(to, 8);
-	if (to + h->backing_len > cluster)
-		return -ENOSPC;
-	err = __store_pwrite(img, to, buf + h->backing_offset, h->backing_len);
-	if (err)
-		return err;
-	offset = cpu_to_be64(to);
-	return __store_pwrite(img, field, &offset, sizeof(offset));
-}
-
-/* The mark that ends the extensions becomes ours; a new one is behind it. */
-static int __header_add_extension(struct qcow_image *img,
-				  const struct qcow_disk_bitmaps *data)
-{
-	size_t cluster = 1UL << img->layout.cluster_bits;
-	struct {
-		struct qcow_disk_bitmaps data;
-		struct qcow_disk_extension end;
-	} body = { .data = *data };
-	struct qcow_disk_extension ext = {
-		.type = cpu_to_be32(QCOW_DISK_EXT_BITMAPS),
-		.length = cpu_to_be32(sizeof(*data)),
-	};
-	struct qcow_header h;
-	void *buf;
-	int err;
-
-	buf = kvmalloc(cluster, GFP_KERNEL);
-	if (!buf)
-		return -ENOMEM;
-	err = header_read(img, &h, buf, cluster);
-	if (!err)
-		err = __header_make_room(img, &h, buf, sizeof(ext) + sizeof(body));
-	kvfree(buf);
-	if (!err)
-		err = __store_pwrite(img, h.extensions_end + sizeof(ext), &body,
-				     sizeof(body));
-	if (!err)
-		err = __store_pwrite(img, h.extensions_end, &ext, sizeof(ext));
-	if (!err)
-		img->bitmaps->extension = h.extensions_end + sizeof(ext);
-	return err;
-}
-
-/* No bitmaps: if the extension is the last one, the extensions end before it. */
-static int __header_drop_extension(struct qcow_image *img)
-{
-	struct qcow_bitmaps *all = img->bitmaps;
-	struct qcow_disk_extension ext;
-	u32 at = all->extension;
-	int err;
-
-	err = qcow_file_pread(&img->file, at + sizeof(struct qcow_disk_bitmaps),
-			      &ext, sizeof(ext));
-	/* Without the autoclear bit it counts for nothing. */
-	if (err || ext.type || at % 8)
-		return err;
-	memset(&ext, 0, sizeof(ext));
-	err = __store_pwrite(img, at - sizeof(ext), &ext, sizeof(ext));
-	if (!err)
-		all->extension = 0;
-	return err;
-}
-
-static bool extension_torn(const struct qcow_bitmaps *all)
-{
-	return all->extension % SECTOR_SIZE + sizeof(struct qcow_disk_bitmaps) >
-	       SECTOR_SIZE;
 }
 
 static int __header_publish(struct qcow_image *img,
@@ -185,17 +60,16 @@ static int __header_publish(struct qcow_image *img,
 	struct qcow_disk_bitmaps disk;
 	int err = 0;
 
-	if (all->valid && (!dir->nr || extension_torn(all)))
+	if (all->valid && (!dir->nr || qcow_header_torn(all->extension, sizeof(disk))))
 		err = __header_set_valid(img, false);
 	if (err)
 		return err;
 	if (!dir->nr)
-		return __header_drop_extension(img);
+		return __qcow_header_drop_extension(img->alloc, sizeof(disk),
+						    &all->extension);
 	qcow_bitdir_put_extension(&disk, dir);
-	if (all->extension)
-		err = __store_pwrite(img, all->extension, &disk, sizeof(disk));
-	else
-		err = __header_add_extension(img, &disk);
+	err = __qcow_header_put_extension(img->alloc, QCOW_DISK_EXT_BITMAPS, &disk,
+					  sizeof(disk), &all->extension);
 	if (!err && !all->valid)
 		err = __header_set_valid(img, true);
 	return err;
@@ -545,10 +419,10 @@ static void mark_work(struct work_struct *work)
 	struct qcow_alloc *a = m->img->alloc;
 
 	mutex_lock(&a->store_lock);
-	m->err = __mark_all(m->img, false) ?: __store_sync(m->img);
-	/* What fails here leaves some of them inconsistent. */
-	if (m->err && !__mark_all(m->img, true) && qcow_file_sync(&m->img->file))
-		a->failed = -EIO;
+	m->err = __mark_all(m->img, false) ?: __qcow_writeback_flush(a, &m->img->file);
+	/* If this fails, some of the bitmaps stay inconsistent. */
+	if (m->err && !__mark_all(m->img, true))
+		m->err = __qcow_writeback_flush(a, &m->img->file) ?: m->err;
 	mutex_unlock(&a->store_lock);
 }
 

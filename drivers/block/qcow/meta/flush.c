@@ -22,6 +22,7 @@
 #include "file/cache.h"
 #include "meta/alloc.h"
 #include "meta/flush.h"
+#include "meta/header_write.h"
 #include "meta/reclaim.h"
 #include "meta/release.h"
 #include "meta/writeback.h"
@@ -145,23 +146,9 @@ static int write_entries(struct qcow_alloc *a, u64 offset,
 				(c->range.hi - c->range.lo) * sizeof(u64));
 }
 
-/* What a sync lost that fails cannot be told: nothing is promised after that. */
-static int flush_sync_file(struct flush *c, struct qcow_file *f)
-{
-	int err = qcow_file_sync(f);
-
-	if (!err)
-		return 0;
-	if (!c->a->failed)
-		pr_err("%s: could not be synced: error %d; flushes fail from now on\n",
-		       c->a->img->label, err);
-	c->a->failed = -EIO;
-	return -EIO;
-}
-
 static int flush_sync(struct flush *c)
 {
-	return flush_sync_file(c, &c->a->img->file);
+	return __qcow_writeback_flush(c->a, &c->a->img->file);
 }
 
 static int flush_owned(struct flush *c)
@@ -169,7 +156,7 @@ static int flush_owned(struct flush *c)
 	int err;
 
 	if (c->data && c->a->img->layout.data_file) {
-		err = flush_sync_file(c, c->a->img->data);
+		err = __qcow_writeback_flush(c->a, c->a->img->data);
 		if (err || list_empty(&c->refs))
 			return err;
 	}
@@ -225,12 +212,6 @@ static int flush_steps(struct flush *c)
 	return err;
 }
 
-/* Under store_lock: whoever fails under it says so before the lock is free. */
-static int flush_refused(const struct qcow_alloc *a)
-{
-	return qcow_image_stopped(a->img) ? -EIO : a->failed;
-}
-
 static int __flush(struct qcow_alloc *a)
 {
 	struct flush c = {
@@ -241,7 +222,7 @@ static int __flush(struct qcow_alloc *a)
 	int err;
 
 	mutex_lock(&a->store_lock);
-	err = flush_refused(a);
+	err = __qcow_writeback_over(a);
 	if (!err)
 		err = flush_capture(&c);
 	if (!err)
@@ -287,82 +268,6 @@ int qcow_flush(struct qcow_alloc *a)
 	return err;
 }
 
-/* --- The header --- */
-
-/* Nobody knows what the header says: no metadata is written any more. */
-static int header_unknown(struct qcow_alloc *a, int err)
-{
-	a->failed = -EIO;
-	pr_err("%s: its header could not be written: error %d; flushes fail from now on\n",
-	       a->img->label, err);
-	return -EIO;
-}
-
-/* Write @new in place of @old, or have @old there as before. */
-static int header_write(struct qcow_alloc *a, u32 offset, void *new, void *old,
-			u32 len)
-{
-	struct qcow_file *f = &a->img->file;
-	int err, back;
-
-	err = qcow_file_pwrite(f, offset, new, len);
-	if (!err) {
-		err = qcow_file_sync(f);
-		return err ? header_unknown(a, err) : 0;
-	}
-	back = qcow_file_pwrite(f, offset, old, len);
-	if (!back)
-		back = qcow_file_sync(f);
-	return back ? header_unknown(a, back) : err;
-}
-
-/**
- * __qcow_flush_header() - change fields of the header, all of them at once
- * @a: of the image
- * @offset: bytes into the header of the first
- * @fields: as on disk
- * @len: bytes of them, all in one sector, QCOW_FLUSH_HEADER_MAX at most
- *
- * What they lead to is written, and the refcounts of it are flushed; it is synced
- * here.
- *
- * Context: under a->store_lock. May sleep.
- *
- * Return: 0: it is durable; or an error: the header is as it was, or, if
- * a->failed is set, one or the other.
- */
-int __qcow_flush_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
-{
-	u8 old[QCOW_FLUSH_HEADER_MAX];
-	int err;
-
-	lockdep_assert_held(&a->store_lock);
-	if (WARN_ON_ONCE(len > sizeof(old)))
-		return -EINVAL;
-	err = flush_refused(a);
-	if (!err)
-		err = qcow_file_pread(&a->img->file, offset, old, len);
-	if (!err) {
-		err = qcow_file_sync(&a->img->file);
-		if (err)
-			err = header_unknown(a, err);
-	}
-	if (!err)
-		err = header_write(a, offset, fields, old, len);
-	return err;
-}
-
-/* As __qcow_flush_header(), but takes a->store_lock. */
-int qcow_flush_header(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
-{
-	int err;
-
-	mutex_lock(&a->store_lock);
-	err = __qcow_flush_header(a, offset, fields, len);
-	mutex_unlock(&a->store_lock);
-	return err;
-}
-
 /* --- In the background --- */
 
 static void flush_in_worker(struct work_struct *work)
@@ -375,7 +280,7 @@ static void flush_in_worker(struct work_struct *work)
 
 	/* It stays in memory; the next flush says that it fails. */
 	err = qcow_flush(a);
-	if (err && !flush_refused(a)) {
+	if (err && !__qcow_writeback_over(a)) {
 		pr_err_ratelimited("%s: metadata could not be written: error %d; trying again\n",
 				   a->img->label, err);
 		qcow_writeback_later(a);
@@ -383,26 +288,14 @@ static void flush_in_worker(struct work_struct *work)
 	qcow_worker_end(flags);
 }
 
-/* Version 2 has no place to say so. */
+/* Version 2 has no bit for it. */
 static void flush_mark_corrupt(struct work_struct *work)
 {
 	struct qcow_alloc *a = container_of(work, struct qcow_alloc, flush.corrupt_work);
-	u64 offset = offsetof(struct qcow_disk_header, incompatible_features);
-	__be64 features;
 	int err;
 
-	if (a->img->layout.version < 3)
-		return;
-	mutex_lock(&a->store_lock);
-	err = qcow_file_pread(&a->img->file, offset, &features,
-			      sizeof(features));
-	features |= cpu_to_be64(QCOW_DISK_INCOMPAT_CORRUPT);
-	if (!err)
-		err = qcow_file_pwrite(&a->img->file, offset, &features,
-				       sizeof(features));
-	if (!err)
-		err = qcow_file_sync(&a->img->file);
-	mutex_unlock(&a->store_lock);
+	err = qcow_header_set_features(a, QCOW_FEATURES_INCOMPATIBLE,
+				       QCOW_DISK_INCOMPAT_CORRUPT, 0);
 	if (err)
 		pr_err("%s: could not be marked corrupt: error %d\n",
 		       a->img->label, err);

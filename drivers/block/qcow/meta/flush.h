@@ -7,14 +7,7 @@
 /* Milliseconds that an I/O waits at most while there is too much of it. */
 #define QCOW_FLUSH_THROTTLE 100
 
-/* Bytes of the header that are changed at once, at most. */
-#define QCOW_FLUSH_HEADER_MAX 32
-
 int __must_check qcow_flush(struct qcow_alloc *a);
-int __must_check __qcow_flush_header(struct qcow_alloc *a, u32 offset, void *fields,
-				     u32 len);
-int __must_check qcow_flush_header(struct qcow_alloc *a, u32 offset, void *fields,
-				   u32 len);
 void qcow_flush_init(struct qcow_alloc *a);
 void qcow_flush_throttle(struct qcow_alloc *a);
 void qcow_flush_stop(struct qcow_alloc *a);

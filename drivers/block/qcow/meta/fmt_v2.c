@@ -8,6 +8,7 @@
 #include "meta/bitmap_life.h"
 #include "meta/flush.h"
 #include "meta/fmt.h"
+#include "meta/header_write.h"
 #include "meta/life.h"
 #include "meta/map.h"
 #include "meta/refcount.h"
@@ -132,24 +133,13 @@ static int v2_open_alloc(struct qcow_image *img, const struct qcow_header *h,
 static int v2_start(struct qcow_image *img, struct qcow_msg *msg)
 {
 	u64 keep = img->data_raw ? QCOW_DISK_AUTOCLEAR_DATA_RAW : 0;
-	u64 offset = offsetof(struct qcow_disk_header, autoclear_features);
-	__be64 features;
 	int err;
 
-	if (!img->alloc || img->layout.version < 3)
+	if (!img->alloc)
 		return 0;
 	if (qcow_bitmap_kept(img))
 		keep |= QCOW_DISK_AUTOCLEAR_BITMAPS;
-	/* A backing file may be read meanwhile, and be found damaged. */
-	mutex_lock(&img->alloc->store_lock);
-	err = qcow_file_pread(&img->file, offset, &features, sizeof(features));
-	if (!err && be64_to_cpu(features) & ~keep) {
-		features &= cpu_to_be64(keep);
-		err = qcow_file_pwrite(&img->file, offset, &features,
-				       sizeof(features));
-		err = err ?: qcow_file_sync(&img->file);
-	}
-	mutex_unlock(&img->alloc->store_lock);
+	err = qcow_header_set_features(img->alloc, QCOW_FEATURES_AUTOCLEAR, 0, ~keep);
 	err = err ?: qcow_bitmap_start(img);
 	return err ? qcow_fail(msg, err, "cannot be written (error %d)", -err) : 0;
 }

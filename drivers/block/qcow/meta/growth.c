@@ -12,6 +12,7 @@
 #include "file/cache.h"
 #include "file/space.h"
 #include "meta/growth.h"
+#include "meta/header_write.h"
 #include "meta/refcount.h"
 #include "meta/release.h"
 #include "meta/search.h"
@@ -123,7 +124,7 @@ static void growth_revert(struct qcow_alloc *a, struct growth *g)
 	qcow_register_forget(&a->reg, table, at - table);
 }
 
-/* Refcounts as they are now, the table that leads to them, a flush. */
+/* Refcounts as they are now, and the table that leads to them. */
 static int growth_write(struct qcow_alloc *a, const struct growth *g)
 {
 	size_t bytes = a->counts.table_size * sizeof(u64);
@@ -149,38 +150,12 @@ static int growth_write(struct qcow_alloc *a, const struct growth *g)
 	return err;
 }
 
-/* One write of the header makes it the table. */
-static int growth_publish(struct qcow_alloc *a, const struct growth *g)
-{
-	struct {
-		__be64 offset;
-		__be32 clusters;
-	} __packed where = {
-		cpu_to_be64(g->first << qcow_alloc_cluster_bits(a)),
-		cpu_to_be32(g->clusters),
-	};
-	int err;
-
-	err = qcow_file_pwrite(&a->img->file,
-			       offsetof(struct qcow_disk_header,
-					refcount_table_offset),
-			       &where, sizeof(where));
-	return err ?: qcow_file_sync(&a->img->file);
-}
-
-/* Which table is on disk, or what a sync has lost, nobody knows: it is final. */
-static void growth_failed(struct qcow_alloc *a, int err)
-{
-	a->failed = -EIO;
-	pr_err("%s: a larger refcount table could not be written: error %d; flushes fail from now on\n",
-	       a->img->label, err);
-}
-
 /* Own the new table, write it, publish it in the header, release the old one. */
 static int __grow_table(struct qcow_alloc *a)
 {
-	u64 old = a->counts.table_offset >> qcow_alloc_cluster_bits(a);
-	u32 nr = (a->counts.table_size * sizeof(u64)) >> qcow_alloc_cluster_bits(a);
+	u32 bits = qcow_alloc_cluster_bits(a);
+	u64 old = a->counts.table_offset >> bits;
+	u32 nr = (a->counts.table_size * sizeof(u64)) >> bits;
 	struct growth g = { };
 	int err;
 
@@ -196,17 +171,15 @@ static int __grow_table(struct qcow_alloc *a)
 		err = growth_switch(a, &g);
 	if (!err)
 		err = growth_write(a, &g);
-	if (err) {
+	if (!err)
+		err = __qcow_header_set_refcount_table(a, g.first << bits, g.clusters);
+	/* If the new table may be on disk, it stays the table in memory, too. */
+	if (err && !a->failed)
 		growth_revert(a, &g);
-	} else {
-		err = qcow_file_sync(&a->img->file) ?: growth_publish(a, &g);
-		if (err)
-			growth_failed(a, err);
-	}
 	kvfree(g.table);
 	if (err)
 		return err;
-	a->counts.table_offset = g.first << qcow_alloc_cluster_bits(a);
+	a->counts.table_offset = g.first << bits;
 	a->counts.table_dirty = (struct qcow_dirty_range) { };
 	__qcow_release(a, old, nr);
 	return 0;
@@ -221,8 +194,7 @@ static int __grow_table(struct qcow_alloc *a)
  * here for a flush that is being written. May sleep.
  *
  * Return: 0, also if it covers @cluster already; -ENOSPC, also if the table has its
- * largest size; or another error. An error of the second half, from the sync on, is
- * final: a->failed.
+ * largest size; or another error. It is final if a->failed is set.
  */
 int qcow_growth_cover(struct qcow_alloc *a, u64 cluster)
 {

@@ -9,25 +9,13 @@
 #include "file/cache.h"
 #include "meta/alloc.h"
 #include "meta/flush.h"
+#include "meta/header_write.h"
 #include "meta/l1.h"
 #include "meta/pause.h"
 #include "meta/release.h"
 
 /* What is written at once. */
 #define L1_STEP		(64U << 10)
-
-/* The fields of the header that say how large the disk is and where it lies. */
-struct l1_fields {
-	__be64 size;
-	__be32 crypt_method;
-	__be32 l1_size;
-	__be64 l1_table_offset;
-} __packed;
-
-#define L1_FIELDS	offsetof(struct qcow_disk_header, size)
-
-static_assert(sizeof(struct l1_fields) ==
-	      offsetofend(struct qcow_disk_header, l1_table_offset) - L1_FIELDS);
 
 static int l1_store(struct qcow_alloc *a, const u64 *table, u32 size, u64 offset)
 {
@@ -81,29 +69,12 @@ int qcow_l1_write(struct qcow_alloc *a, enum qcow_meta kind, const u64 *table,
 	return err;
 }
 
-/* One write of the header makes it the active table. Under a->store_lock. */
-static int __l1_set_header(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_size)
-{
-	struct l1_fields f;
-	int err;
-
-	err = qcow_file_pread(&a->img->file, L1_FIELDS, &f, sizeof(f));
-	if (err)
-		return err;
-	/* What QEMU rounds down stays as it is. */
-	if (disk_size != a->img->size)
-		f.size = cpu_to_be64(disk_size);
-	f.l1_size = cpu_to_be32(size);
-	f.l1_table_offset = cpu_to_be64(offset);
-	return __qcow_flush_header(a, L1_FIELDS, &f, sizeof(f));
-}
-
 static int l1_set_header(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_size)
 {
 	int err;
 
 	mutex_lock(&a->store_lock);
-	err = __l1_set_header(a, size, offset, disk_size);
+	err = __qcow_header_set_l1(a, size, offset, disk_size);
 	mutex_unlock(&a->store_lock);
 	return err;
 }
@@ -292,7 +263,7 @@ static int __l1_move(struct qcow_alloc *a, u32 size, u64 offset)
 
 	err = __l1_copy(a, size, offset);
 	if (!err)
-		err = __l1_set_header(a, size, offset, a->img->size);
+		err = __qcow_header_set_l1(a, size, offset, a->img->size);
 	if (err)
 		return err;
 	mutex_lock(&a->lock);

@@ -12,6 +12,7 @@
 
 #include "meta/alloc.h"
 #include "meta/flush.h"
+#include "meta/header_write.h"
 #include "meta/release.h"
 #include "meta/snapshot_table.h"
 #include "meta/snapshot.h"
@@ -227,17 +228,6 @@ static int table_write(struct qcow_alloc *a, const struct qcow_snapshot_table *t
 	return err;
 }
 
-static int table_set_header(struct qcow_alloc *a, u32 nr, u64 offset)
-{
-	struct {
-		__be32 nr;
-		__be64 offset;
-	} __packed fields = { cpu_to_be32(nr), cpu_to_be64(offset) };
-
-	return qcow_flush_header(a, offsetof(struct qcow_disk_header, nb_snapshots),
-				 &fields, sizeof(fields));
-}
-
 /**
  * qcow_snapshot_table_publish() - make it the image's snapshot table
  * @a: of the image
@@ -262,7 +252,7 @@ int qcow_snapshot_table_publish(struct qcow_alloc *a, const struct qcow_snapshot
 		return err;
 	err = qcow_flush(a);
 	if (!err)
-		err = table_set_header(a, t->nr, offset);
+		err = qcow_header_set_snapshots(a, t->nr, offset);
 	if (!err) {
 		a->snapshots.nr = t->nr;
 		a->snapshots.offset = offset;

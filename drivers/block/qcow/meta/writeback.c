@@ -39,6 +39,34 @@ int qcow_writeback_refused(const struct qcow_alloc *a)
 	return qcow_writeback_caches_full(a) ? -EIO : 0;
 }
 
+/**
+ * __qcow_writeback_flush() - flush a file of the image
+ * @a: of the image
+ * @f: its file or its data file
+ *
+ * Nobody can tell which writes a failed flush has lost. So after one no metadata is
+ * written any more, and all later flushes of the image fail.
+ *
+ * Context: under a->store_lock, else a commit that is under way would not hear of the
+ * failure. May sleep.
+ *
+ * Return: 0; or -EIO: a->failed is set.
+ */
+int __qcow_writeback_flush(struct qcow_alloc *a, struct qcow_file *f)
+{
+	int err;
+
+	lockdep_assert_held(&a->store_lock);
+	err = qcow_file_sync(f);
+	if (!err)
+		return 0;
+	if (!a->failed)
+		pr_err("%s: could not be synced: error %d; flushes fail from now on\n",
+		       a->img->label, err);
+	a->failed = -EIO;
+	return -EIO;
+}
+
 static bool writeback_crowded(const struct qcow_alloc *a)
 {
 	return qcow_cache_crowded(a->img->cache) ||

@@ -16,6 +16,16 @@ static inline bool qcow_writeback_queue(struct qcow_alloc *a, struct work_struct
 	return queue_work(a->flush.wq, work);
 }
 
+/*
+ * Return: 0; or an error: no metadata is written any more. Under a->store_lock, so that
+ * a task that is about to write metadata learns of every failure before.
+ */
+static inline int __must_check __qcow_writeback_over(const struct qcow_alloc *a)
+{
+	return qcow_image_stopped(a->img) ? -EIO : a->failed;
+}
+
+int __must_check __qcow_writeback_flush(struct qcow_alloc *a, struct qcow_file *f);
 int __must_check qcow_writeback_refused(const struct qcow_alloc *a);
 bool qcow_writeback_caches_full(const struct qcow_alloc *a);
 bool qcow_writeback_full(const struct qcow_alloc *a);
