@@ -86,13 +86,48 @@ static void pause_go(struct qcow_snapshot_request *req, u64 since)
 	req->pause->go(req->pause);
 }
 
-static void set_id(struct qcow_snapshot_request *req, const struct qcow_snapshot_table *t,
-		   const struct qcow_snapshot_entry *e)
-{
-	u32 len = min_t(u32, e->s.id_len, sizeof(req->id) - 1);
+/**
+ * struct snapshot_op - an operation on snapshots under way
+ * @a: of the image
+ * @t: the snapshot table, loaded
+ * @req: what is asked for, and what came of it
+ * @msg: says why it failed
+ */
+struct snapshot_op {
+	struct qcow_alloc *a;
+	struct qcow_snapshot_table t;
+	struct qcow_snapshot_request *req;
+	struct qcow_msg *msg;
+};
 
-	memcpy(req->id, t->buf + e->at + e->s.id_offset, len);
+/* Load the snapshot table and run one operation on it. */
+static int snapshot_run(struct qcow_image *img, struct qcow_snapshot_request *req,
+			struct qcow_msg *msg, int (*run)(struct snapshot_op *op))
+{
+	struct snapshot_op op = { .a = img->alloc, .req = req, .msg = msg };
+	int err;
+
+	err = snapshot_supported(img, msg);
+	if (err)
+		return err;
+	err = qcow_snapshot_table_load(op.a, &op.t) ?: run(&op);
+	qcow_snapshot_table_free(&op.t);
+	return err ? snapshot_fail(op.a, msg, err) : 0;
+}
+
+/* Find the snapshot that the request names, and tell its id. */
+static int snapshot_find(struct snapshot_op *op, struct qcow_snapshot_entry *e)
+{
+	struct qcow_snapshot_request *req = op->req;
+	int err = qcow_snapshot_table_find(op->a, &op->t, req->name, e);
+	u32 len;
+
+	if (err)
+		return err;
+	len = min_t(u32, e->s.id_len, sizeof(req->id) - 1);
+	memcpy(req->id, op->t.buf + e->at + e->s.id_offset, len);
 	req->id[len] = 0;
+	return 0;
 }
 
 /*
@@ -320,6 +355,26 @@ free:
 	return err;
 }
 
+static int create_run(struct snapshot_op *op)
+{
+	struct qcow_snapshot_request *req = op->req;
+	struct qcow_alloc *a = op->a;
+	struct qcow_snapshot_entry e;
+	int err;
+
+	err = qcow_snapshot_table_find(a, &op->t, req->name, &e);
+	if (err != -ENOENT)
+		return err ?: -EEXIST;
+	if (op->t.nr == QCOW_DISK_MAX_SNAPSHOTS)
+		return -EMLINK;
+	/* An attach would refuse the image. */
+	if (a->snapshots.l1_bytes + a->img->l1_size * sizeof(u64) >
+	    QCOW_SNAPSHOT_MAX_L1_BYTES)
+		return -E2BIG;
+	err = qcow_snapshot_table_new_id(a, &op->t, req->id, sizeof(req->id));
+	return err ?: create_shared(a, &op->t, req);
+}
+
 /**
  * qcow_snapshot_create() - make a snapshot of the disk as it is
  * @img: the image; its I/O may go on
@@ -333,52 +388,31 @@ free:
 int qcow_snapshot_create(struct qcow_image *img, struct qcow_snapshot_request *req,
 			 struct qcow_msg *msg)
 {
-	struct qcow_snapshot_table t = {};
-	struct qcow_snapshot_entry e;
-	int err;
-
-	err = snapshot_supported(img, msg);
-	if (err)
-		return err;
-	err = qcow_snapshot_table_load(img->alloc, &t);
-	if (!err) {
-		err = qcow_snapshot_table_find(img->alloc, &t, req->name, &e);
-		err = err == -ENOENT ? 0 : err ?: -EEXIST;
-	}
-	if (!err && t.nr == QCOW_DISK_MAX_SNAPSHOTS)
-		err = -EMLINK;
-	/* An attach would not have it. */
-	if (!err && img->alloc->snapshots.l1_bytes + img->l1_size * sizeof(u64) >
-		    QCOW_SNAPSHOT_MAX_L1_BYTES)
-		err = -E2BIG;
-	if (!err)
-		err = qcow_snapshot_table_new_id(img->alloc, &t, req->id,
-						 sizeof(req->id));
-	if (!err)
-		err = create_shared(img->alloc, &t, req);
-	qcow_snapshot_table_free(&t);
-	return err ? snapshot_fail(img->alloc, msg, err) : 0;
+	return snapshot_run(img, req, msg, create_run);
 }
 
 /* --- Delete --- */
 
-static int delete_found(struct qcow_alloc *a, struct qcow_snapshot_table *t,
-			const struct qcow_snapshot_entry *e)
+static int delete_run(struct snapshot_op *op)
 {
+	struct qcow_alloc *a = op->a;
+	struct qcow_snapshot_entry e;
 	u64 *l1;
 	int err;
 
-	err = read_l1(a, &e->s, 1, &l1);
+	err = snapshot_find(op, &e);
+	if (!err)
+		err = read_l1(a, &e.s, 1, &l1);
 	if (err)
 		return err;
-	qcow_snapshot_table_remove(t, e);
-	err = qcow_snapshot_table_publish(a, t);
+	qcow_snapshot_table_remove(&op->t, &e);
+	err = qcow_snapshot_table_publish(a, &op->t);
 	if (!err) {
 		a->snapshots.l1_bytes -= min_t(u64, a->snapshots.l1_bytes,
-					       e->s.l1_size * sizeof(u64));
-		qcow_tree_lower(a, l1, e->s.l1_size);
-		qcow_release_now(a, e->s.l1_offset >> qcow_alloc_cluster_bits(a),
-				 qcow_l1_clusters(a, e->s.l1_size));
+					       e.s.l1_size * sizeof(u64));
+		qcow_tree_lower(a, l1, e.s.l1_size);
+		qcow_release_now(a, e.s.l1_offset >> qcow_alloc_cluster_bits(a),
+				 qcow_l1_clusters(a, e.s.l1_size));
 		settle(a);
 	}
 	kvfree(l1);
@@ -408,23 +442,9 @@ int qcow_snapshot_delete(struct qcow_image *img, struct qcow_snapshot_request *r
 			 struct qcow_msg *msg)
 {
 	bool before = test_bit(QCOW_IMAGE_LEAKED, &img->flags);
-	struct qcow_snapshot_table t = {};
-	struct qcow_snapshot_entry e;
-	int err;
 
-	err = snapshot_supported(img, msg);
-	if (err)
-		return err;
-	err = qcow_snapshot_table_load(img->alloc, &t);
-	if (!err)
-		err = qcow_snapshot_table_find(img->alloc, &t, req->name, &e);
-	if (!err) {
-		set_id(req, &t, &e);
-		err = delete_found(img->alloc, &t, &e);
-	}
-	qcow_snapshot_table_free(&t);
-	return err ? snapshot_fail(img->alloc, msg, err) :
-		     delete_say_leaked(img, before, msg);
+	return snapshot_run(img, req, msg, delete_run) ?:
+	       delete_say_leaked(img, before, msg);
 }
 
 /* --- Apply --- */
@@ -523,6 +543,13 @@ static int apply_found(struct qcow_alloc *a, const struct qcow_snapshot *s,
 	return err;
 }
 
+static int apply_run(struct snapshot_op *op)
+{
+	struct qcow_snapshot_entry e;
+
+	return snapshot_find(op, &e) ?: apply_found(op->a, &e.s, op->req, op->msg);
+}
+
 /**
  * qcow_snapshot_apply() - make the disk what it was when a snapshot was made
  * @img: the image; its I/O may go on until @req->pause->stop()
@@ -539,20 +566,5 @@ static int apply_found(struct qcow_alloc *a, const struct qcow_snapshot *s,
 int qcow_snapshot_apply(struct qcow_image *img, struct qcow_snapshot_request *req,
 			struct qcow_msg *msg)
 {
-	struct qcow_snapshot_table t = {};
-	struct qcow_snapshot_entry e;
-	int err;
-
-	err = snapshot_supported(img, msg);
-	if (err)
-		return err;
-	err = qcow_snapshot_table_load(img->alloc, &t);
-	if (!err)
-		err = qcow_snapshot_table_find(img->alloc, &t, req->name, &e);
-	if (!err) {
-		set_id(req, &t, &e);
-		err = apply_found(img->alloc, &e.s, req, msg);
-	}
-	qcow_snapshot_table_free(&t);
-	return err ? snapshot_fail(img->alloc, msg, err) : 0;
+	return snapshot_run(img, req, msg, apply_run);
 }
