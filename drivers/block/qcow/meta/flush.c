@@ -289,7 +289,7 @@ static void flush_in_worker(struct work_struct *work)
 }
 
 /* Version 2 has no bit for it. */
-static void flush_mark_corrupt(struct work_struct *work)
+static void flush_corrupt_work(struct work_struct *work)
 {
 	struct qcow_alloc *a = container_of(work, struct qcow_alloc, flush.corrupt_work);
 	int err;
@@ -301,10 +301,23 @@ static void flush_mark_corrupt(struct work_struct *work)
 		       a->img->label, err);
 }
 
+/**
+ * qcow_flush_mark_corrupt() - have the header say that the image is corrupt
+ * @img: the image, which is written
+ *
+ * A worker sets the bit.
+ *
+ * Context: any.
+ */
+void qcow_flush_mark_corrupt(struct qcow_image *img)
+{
+	qcow_writeback_queue(img->alloc, &img->alloc->flush.corrupt_work);
+}
+
 void qcow_flush_init(struct qcow_alloc *a)
 {
 	INIT_DELAYED_WORK(&a->flush.work, flush_in_worker);
-	INIT_WORK(&a->flush.corrupt_work, flush_mark_corrupt);
+	INIT_WORK(&a->flush.corrupt_work, flush_corrupt_work);
 	qcow_reclaim_setup(a);
 	qcow_cache_set_writeback(a->img->cache, a->flush.wq, &a->flush.work);
 	qcow_cache_set_writeback(a->counts.cache, a->flush.wq, &a->flush.work);

@@ -196,4 +196,5 @@ const struct qcow_format_ops qcow_fmt_v2 = {
 	.finish = v2_finish,
 	.close = v2_close,
 	.map = qcow_map,
+	.mark_corrupt = qcow_flush_mark_corrupt,
 };

@@ -136,6 +136,8 @@ struct qcow_params {
  *	not durable
  * @close: undo @open, also after it failed. May be NULL
  * @map: qcow_image_map() without the chain: holes stay holes
+ * @mark_corrupt: the structure of an image that is written was found damaged: have the
+ *	file say so, later. In any context. NULL: the format has no such mark
  */
 struct qcow_format_ops {
 	const char *name;
@@ -146,6 +148,7 @@ struct qcow_format_ops {
 	void (*close)(struct qcow_image *img);
 	int (*map)(struct qcow_image *img, u64 guest_offset, u64 len, unsigned int flags,
 		   struct qcow_extent *ext);
+	void (*mark_corrupt)(struct qcow_image *img);
 };
 
 extern const struct qcow_format_ops qcow_fmt_raw;

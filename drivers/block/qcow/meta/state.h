@@ -207,7 +207,7 @@ struct qcow_snapshots {
 };
 
 /**
- * struct qcow_flush_state - flushes: flush, writeback, reclaim, release, image
+ * struct qcow_flush_state - flushes: flush, writeback, reclaim, release
  * @lock: one flush at a time; I/O never takes it
  * @begun: number of flushes that began; changed under @lock
  * @result: result of the last flush
