@@ -10,6 +10,7 @@
 
 #include "codec.h"
 #include "file/comp.h"
+#include "ondisk/header.h"
 #include "comp_vectors.h"
 #include "memfile.h"
 #include "qtest.h"
@@ -33,34 +34,6 @@ static int decompress(struct kunit *test, const struct qcow_codec *codec,
 	kfree(copy);
 	return err;
 }
-
-/**
- * struct vector_case - a cluster that qemu-img wrote
- * @name: of the case
- * @codec: by which
- * @cluster: bytes decompressed
- * @stored: compressed
- * @len: bytes at @stored
- */
-struct vector_case {
-	const char *name;
-	const struct qcow_codec *codec;
-	u32 cluster;
-	const u8 *stored;
-	u32 len;
-};
-
-#define VECTOR(codec, size) \
-	{ #codec " " #size, &qcow_codec_##codec, size, \
-	  vector_##codec##_##size, sizeof(vector_##codec##_##size) }
-
-static const struct vector_case vector_cases[] = {
-	VECTOR(zlib, 512),
-	VECTOR(zlib, 4096),
-	VECTOR(zlib, 65536),
-	VECTOR(zstd, 4096),
-	VECTOR(zstd, 65536),
-};
 
 static void vector_case_desc(const struct vector_case *c, char *desc)
 {
@@ -534,10 +507,17 @@ static void comp_storm(struct kunit *test)
 
 static void comp_codec_of_type(struct kunit *test)
 {
+	u32 type;
+
 	KUNIT_EXPECT_PTR_EQ(test, qcow_comp_codec(0), &qcow_codec_zlib);
 	KUNIT_EXPECT_PTR_EQ(test, qcow_comp_codec(1), &qcow_codec_zstd);
-	KUNIT_EXPECT_NULL(test, qcow_comp_codec(2));
 	KUNIT_EXPECT_NULL(test, qcow_comp_codec(U32_MAX));
+	KUNIT_EXPECT_STREQ(test, qcow_header_compression_name(0), "zlib");
+	KUNIT_EXPECT_STREQ(test, qcow_header_compression_name(1), "zstd");
+	/* A header is valid exactly if there is a codec for its type. */
+	for (type = 0; type <= U8_MAX; type++)
+		KUNIT_EXPECT_EQ_MSG(test, !qcow_comp_codec(type),
+				    !qcow_header_compression_name(type), "%u", type);
 }
 
 static struct kunit_case codec_test_cases[] = {

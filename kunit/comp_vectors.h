@@ -8,6 +8,8 @@
 
 #include <linux/types.h>
 
+#include "file/comp.h"
+
 static inline u8 vector_byte(u32 i)
 {
 	u32 n = (i & 2047) >> 5;
@@ -236,6 +238,34 @@ static const u8 vector_zstd_65536[] = {
 	0x88, 0xc1, 0x09, 0x32, 0x58, 0x82, 0x0c, 0x4e, 0x10, 0x83, 0x13, 0x64,
 	0xd0, 0x04, 0x19, 0x2c, 0x41, 0x06, 0x27, 0x88, 0xc1, 0x09, 0x32, 0x58,
 	0x82, 0x0c, 0xb6, 0xd1, 0x75, 0x05,
+};
+
+/**
+ * struct vector_case - a cluster that qemu-img wrote
+ * @name: of the case
+ * @codec: by which
+ * @cluster: bytes decompressed
+ * @stored: compressed
+ * @len: bytes at @stored
+ */
+struct vector_case {
+	const char *name;
+	const struct qcow_codec *codec;
+	u32 cluster;
+	const u8 *stored;
+	u32 len;
+};
+
+#define VECTOR(codec, size) \
+	{ #codec " " #size, &qcow_codec_##codec, size, \
+	  vector_##codec##_##size, sizeof(vector_##codec##_##size) }
+
+static const struct vector_case vector_cases[] = {
+	VECTOR(zlib, 512),
+	VECTOR(zlib, 4096),
+	VECTOR(zlib, 65536),
+	VECTOR(zstd, 4096),
+	VECTOR(zstd, 65536),
 };
 
 #endif /* _QCOW_COMP_VECTORS_H */

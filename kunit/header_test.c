@@ -232,9 +232,9 @@ static const struct header_case header_cases[] = {
 	  { F(incompatible_features, 8), F(header_length, 104), F(compression_type, 1) }, -EINVAL,
 	  "disagree" },
 	{ "no type in a short header", { F(header_length, 104), F(compression_type, 1) } },
-	{ "compression type 2",
-	  { F(incompatible_features, 8), F(compression_type, 2) }, -EOPNOTSUPP,
-	  "compression type 2" },
+	{ "compression type 128",
+	  { F(incompatible_features, 8), F(compression_type, 128) }, -EOPNOTSUPP,
+	  "compression type 128" },
 	{ "compression type 255",
 	  { F(compression_type, 255) }, -EOPNOTSUPP, "compression type 255" },
 };

@@ -67,7 +67,7 @@ done <<'END'
 100|4|0x10001|exceeds the cluster size
 100|4|0xffffffff|exceeds the cluster size
 104|1|1|compression type 1 and its .* disagree
-104|1|2|compression type 2 is not supported
+104|1|128|compression type 128 is not supported
 104|1|255|compression type 255 is not supported
 END
 

@@ -63,7 +63,7 @@ HEADERS = [
     ("header-length-max", [(100, 0xffffffff, 4)], "length"),
     ("compression-without-bit", [(104, 1, 1)], "compression type"),
     ("compression-bit-alone", [(72, 8, 8)], "compression type"),
-    ("compression-2", [(72, 8, 8), (104, 2, 1)], "compression type 2"),
+    ("compression-128", [(72, 8, 8), (104, 128, 1)], "compression type 128"),
     ("compression-255", [(72, 8, 8), (104, 255, 1)], "compression type 255"),
     ("crypt-aes", [(32, 1, 4)], "is encrypted"),
     ("crypt-3", [(32, 3, 4)], "encryption method 3"),

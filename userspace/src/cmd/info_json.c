@@ -63,8 +63,7 @@ static struct json_object *format_data(const struct image *img)
 	const struct qcow_header *h = &img->header;
 
 	add_text(data, "compat", h->version == 2 ? "0.10" : "1.1");
-	add_text(data, "compression-type",
-		 h->compression == QCOW_DISK_COMPRESSION_ZSTD ? "zstd" : "zlib");
+	add_text(data, "compression-type", qcow_header_compression_name(h->compression));
 	add_number(data, "refcount-bits", 1U << h->refcount_order);
 	add_number(data, "snapshot-count", h->nr_snapshots);
 	if (h->version > 2)

@@ -105,8 +105,7 @@ static void print_qcow2(const struct image *img)
 	printf("snapshots: %u\n", h->nr_snapshots);
 	puts("Format specific information:");
 	printf("    compat: %s\n", h->version == 2 ? "0.10" : "1.1");
-	printf("    compression type: %s\n",
-	       h->compression == QCOW_DISK_COMPRESSION_ZSTD ? "zstd" : "zlib");
+	printf("    compression type: %s\n", qcow_header_compression_name(h->compression));
 	if (h->crypt_method)
 		print_encryption(img);
 	if (h->version == 2)

@@ -27,7 +27,6 @@
 
 #include "compat/compat.h"
 #include "file/comp.h"
-#include "ondisk/format.h"
 
 /* Decompressed clusters kept: bytes they take together, and their number. */
 #define COMP_KEEP_BYTES		(4U << 20)
@@ -116,19 +115,20 @@ struct qcow_comp {
 	u32 nr_workspaces;
 };
 
-static const struct qcow_codec *const codecs[] = {
-	[QCOW_DISK_COMPRESSION_ZLIB] = &qcow_codec_zlib,
-	[QCOW_DISK_COMPRESSION_ZSTD] = &qcow_codec_zstd,
-};
-
 /**
  * qcow_comp_codec() - find the codec of a compression type
- * @type: QCOW_DISK_COMPRESSION_*
+ * @type: a type of compression.h
  *
  * Return: the codec or NULL.
  */
 const struct qcow_codec *qcow_comp_codec(u32 type)
 {
+	static const struct qcow_codec *const codecs[] = {
+#define QCOW_COMPRESSION(nr, name) \
+		[nr] = &qcow_codec_##name,
+#include "ondisk/compression.h"
+	};
+
 	return type < ARRAY_SIZE(codecs) ? codecs[type] : NULL;
 }
 

@@ -6,20 +6,19 @@
 
 /**
  * struct qcow_codec - a compression method
- * @name: as qemu-img spells it
  * @workspace_size: bytes of scratch memory that decompress() needs
  * @decompress: fill @dst with exactly @dst_len bytes from @src, of which the
  *	end may be unrelated data. Context: does not sleep. Return: 0 or -EIO
  */
 struct qcow_codec {
-	const char *name;
 	size_t (*workspace_size)(void);
 	int (*decompress)(void *workspace, void *dst, size_t dst_len,
 			  const void *src, size_t src_len);
 };
 
-extern const struct qcow_codec qcow_codec_zlib;
-extern const struct qcow_codec qcow_codec_zstd;
+#define QCOW_COMPRESSION(nr, name) \
+	extern const struct qcow_codec qcow_codec_##name;
+#include "ondisk/compression.h"
 
 const struct qcow_codec *qcow_comp_codec(u32 type);
 

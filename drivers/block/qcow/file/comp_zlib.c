@@ -36,7 +36,6 @@ static int zlib_decompress(void *workspace, void *dst, size_t dst_len,
 }
 
 const struct qcow_codec qcow_codec_zlib = {
-	.name = "zlib",
 	.workspace_size = zlib_workspace_size,
 	.decompress = zlib_decompress,
 };

@@ -39,7 +39,6 @@ static int zstd_decompress(void *workspace, void *dst, size_t dst_len,
 }
 
 const struct qcow_codec qcow_codec_zstd = {
-	.name = "zstd",
 	.workspace_size = zstd_workspace_size,
 	.decompress = zstd_decompress,
 };

@@ -196,12 +196,23 @@ static int header_check_snapshots(const struct qcow_header *h, u64 file_size,
 				   file_size, msg);
 }
 
+const char *qcow_header_compression_name(u32 type)
+{
+	static const char *const names[] = {
+#define QCOW_COMPRESSION(nr, name) \
+		[nr] = #name,
+#include "ondisk/compression.h"
+	};
+
+	return type < ARRAY_SIZE(names) ? names[type] : NULL;
+}
+
 static int header_check_compression(const struct qcow_header *h,
 				    struct qcow_msg *msg)
 {
 	bool bit = h->incompatible & QCOW_DISK_INCOMPAT_COMPRESSION;
 
-	if (h->compression > QCOW_DISK_COMPRESSION_ZSTD)
+	if (!qcow_header_compression_name(h->compression))
 		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "compression type %u is not supported",
 				    h->compression);
 	if (bit == !h->compression)

@@ -12,7 +12,7 @@
  *	it follows from the cluster size
  * @refcount_order: log2 of the bits of a refcount, 0 to 6
  * @header_length: bytes of the fixed part
- * @compression: QCOW_DISK_COMPRESSION_*
+ * @compression: a type of compression.h
  * @crypt_method: QCOW_DISK_CRYPT_*
  * @size: the disk's size in bytes, rounded down to 512 as QEMU does
  * @incompatible: QCOW_DISK_INCOMPAT_*
@@ -95,6 +95,9 @@ int __must_check qcow_header_salvage(struct qcow_header *h, const void *buf,
 
 int __must_check qcow_header_supported(const struct qcow_header *h,
 				       struct qcow_msg *msg);
+
+/* A compression type's name as qemu-img spells it; NULL: there is no such type. */
+const char *qcow_header_compression_name(u32 type);
 
 /* The same of a version 1 image, for which they call these. */
 int qcow_header_v1_bytes(const void *buf, size_t len, struct qcow_msg *msg);
