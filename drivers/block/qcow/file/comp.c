@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Compressed clusters: each is read and decompressed by a work item of its own,
- * so that one request keeps all CPUs busy, and stays in memory for the reads
- * that follow, so that a sequential reader in small steps pays once.
+ * Compressed clusters of an image, which data/subreq.c reads. A work item of its own
+ * reads and decompresses each cluster, so that one request keeps all CPUs busy. The
+ * cluster stays in memory for later reads, so that a sequential reader in small steps
+ * pays once.
  *
- * A cluster is in comp->table from the time somebody wants it. While it is being
- * decompressed, those who want it are on its list of waiters and are served when
- * it is done: nobody sleeps for it. Then it is also in comp->ready, most
- * recently used first, until it is evicted.
+ * A cluster is in comp->table from the first read of it. While it is being
+ * decompressed, further sub-requests join its list of waiters, and are served when it
+ * is done, so no task sleeps for it. Then it is also in comp->ready, most recently used
+ * first, until it is evicted.
  *
- * The workqueue runs no more of them at a time than there are CPUs, which bounds
- * the memory they take; and it is theirs alone, so that they go on whatever else
- * waits for them.
+ * The workqueue runs no more work items at a time than there are CPUs, which bounds
+ * their memory. It has no other work, so they always go on.
  */
 #include <linux/hashtable.h>
 #include <linux/list.h>
@@ -28,30 +28,31 @@
 #include "compat/compat.h"
 #include "file/comp.h"
 
-/* Decompressed clusters kept: bytes they take together, and their number. */
+/* Decompressed clusters to keep: most bytes, least and most clusters. */
 #define COMP_KEEP_BYTES		(4U << 20)
 #define COMP_KEEP_MIN		4
 #define COMP_KEEP_MAX		32
 
-/* Clusters that wait to be decompressed; more have to wait for them. */
+/* Most clusters that are being read; reads of further ones wait before the queue. */
 #define COMP_LOADING_MAX	256
 
-/* log2 of the buckets that clusters are found by. */
+/* log2 of the buckets of the table of clusters. */
 #define COMP_TABLE_BITS		6
 
 /**
  * struct dcluster - a decompressed cluster
  * @node: in comp->table
  * @lru: in comp->ready
- * @comp: whose it is
- * @host_offset: bytes into the file of the stored data, which names the cluster
- * @csize: bytes stored, the last of which may be another cluster's
- * @ref: one for being in the table, one for each that copies from it
- * @ready: @data or @error is there; under comp->lock, or after it was seen true
+ * @comp: the image's compressed clusters
+ * @host_offset: host offset of the stored data, which identifies the cluster
+ * @csize: bytes stored, an upper bound
+ * @ref: one for being in the table, one for each task that copies from it
+ * @ready: @data or @error is set; read under comp->lock, or after it was seen true
  * @error: 0 or a negative errno
- * @waiters: parts to serve when it is ready; under comp->lock
- * @work: reads and decompresses it
- * @bio: on whose submitter's account: of the first part, which waits meanwhile
+ * @waiters: sub-requests to serve when it is ready; under comp->lock
+ * @work: reads and decompresses the cluster
+ * @bio: the bio of the first sub-request, which waits meanwhile; its submitter is
+ *	charged
  * @data: the cluster
  */
 struct dcluster {
@@ -70,9 +71,9 @@ struct dcluster {
 };
 
 /**
- * struct comp_workspace - what one decompression needs besides its output
+ * struct comp_workspace - memory for one decompression, besides its output
  * @list: in comp->workspaces while unused
- * @scratch: the codec's
+ * @scratch: memory for the codec
  */
 struct comp_workspace {
 	struct list_head list;
@@ -81,20 +82,20 @@ struct comp_workspace {
 
 /**
  * struct qcow_comp - the compressed clusters of one image
- * @file: where they are stored
- * @codec: how
- * @cluster_bits: log2 of the bytes of a decompressed one
- * @wq: where they are decompressed
+ * @file: the file that stores them
+ * @codec: their codec
+ * @cluster_bits: log2 of the bytes of a decompressed cluster
+ * @wq: queue of their work items
  * @decompressed: count of decompressions
- * @room: waited for by those who found too many loading
+ * @room: where readers wait that found too many loading
  * @lock: protects the lists and counts below; process context
  * @table: all clusters, by host offset
  * @ready: decompressed ones, most recently used first
  * @nr_ready: entries in @ready
  * @nr_loading: entries of @table that are not in @ready
- * @keep: entries to keep in @ready
+ * @keep: most entries of @ready
  * @workspaces: unused ones
- * @nr_workspaces: in @workspaces
+ * @nr_workspaces: entries of @workspaces
  */
 struct qcow_comp {
 	struct qcow_file *file;
@@ -104,7 +105,7 @@ struct qcow_comp {
 	u64 __percpu *decompressed;
 	wait_queue_head_t room;
 
-	/* Protects what follows. */
+	/* Protects the members below. */
 	spinlock_t lock;
 	DECLARE_HASHTABLE(table, COMP_TABLE_BITS);
 	struct list_head ready;
@@ -182,7 +183,7 @@ static void workspace_put(struct qcow_comp *comp, struct comp_workspace *ws)
 		workspace_free(ws);
 }
 
-/* --- One decompressed cluster --- */
+/* --- A decompressed cluster --- */
 
 static void dcluster_put(struct dcluster *dc)
 {
@@ -192,7 +193,7 @@ static void dcluster_put(struct dcluster *dc)
 	}
 }
 
-/* Out of sight; its reference is the caller's to drop. */
+/* Take a cluster out of the table; the caller drops its reference. */
 static void __dcluster_unlink(struct qcow_comp *comp, struct dcluster *dc)
 {
 	lockdep_assert_held(&comp->lock);
@@ -200,7 +201,7 @@ static void __dcluster_unlink(struct qcow_comp *comp, struct dcluster *dc)
 	list_del_init(&dc->lru);
 }
 
-/* Takes the least recently used ready cluster out, if there are too many. */
+/* Take the least recently used ready cluster out, if there are too many. */
 static struct dcluster *__comp_evict(struct qcow_comp *comp)
 {
 	struct dcluster *dc;
@@ -225,7 +226,7 @@ static struct dcluster *__comp_find(struct qcow_comp *comp, u64 host_offset, u32
 	return NULL;
 }
 
-/* Serve a part from a ready cluster. */
+/* Serve a sub-request from a ready cluster. */
 static void dcluster_serve(struct dcluster *dc, struct qcow_subreq *subreq)
 {
 	struct qcow_file_req *req = &subreq->req;
@@ -242,7 +243,7 @@ static void dcluster_serve(struct dcluster *dc, struct qcow_subreq *subreq)
 	req->end_io(req, err);
 }
 
-/* The cluster is there or never will be: serve everybody who waits for it. */
+/* Serve all waiters of a cluster, which is decompressed or has failed. */
 static void dcluster_finish(struct dcluster *dc, int err)
 {
 	struct qcow_comp *comp = dc->comp;
@@ -293,7 +294,7 @@ static int dcluster_decompress(struct dcluster *dc, const void *stored, u32 len)
 static int dcluster_load(struct dcluster *dc)
 {
 	struct qcow_comp *comp = dc->comp;
-	/* A stream that was cut off must not go on with zeros. */
+	/* Zeros must not follow a stream that was cut off. */
 	u32 len = qcow_file_there(comp->file, dc->host_offset, dc->csize);
 	void *stored;
 	int err = -ENOMEM;
@@ -340,7 +341,7 @@ static struct dcluster *dcluster_alloc(struct qcow_comp *comp,
 
 /* --- Reading --- */
 
-/* Serve the part, or let it wait, if its cluster is known. */
+/* Serve a sub-request, or let it wait, if its cluster is in the table. */
 static bool comp_join(struct qcow_comp *comp, struct qcow_subreq *subreq)
 {
 	struct dcluster *dc;
@@ -366,9 +367,9 @@ static bool comp_join(struct qcow_comp *comp, struct qcow_subreq *subreq)
 }
 
 /*
- * Put a new cluster in place, with the part waiting for it.
+ * Put a new cluster into the table, with the sub-request waiting for it.
  *
- * Return: 0; -EAGAIN: too many are loading; -EEXIST: somebody else did it.
+ * Return: 0; -EAGAIN: too many are loading; -EEXIST: another task has put it there.
  */
 static int comp_insert(struct qcow_comp *comp, struct dcluster *fresh,
 		       struct qcow_subreq *subreq)
@@ -389,7 +390,7 @@ static int comp_insert(struct qcow_comp *comp, struct dcluster *fresh,
 	return err;
 }
 
-/* As qcow_comp_read(), for a cluster that was not known. */
+/* As qcow_comp_read(), for a cluster that is not in the table. */
 static int comp_start(struct qcow_comp *comp, struct qcow_subreq *subreq)
 {
 	bool nowait = subreq->req.nowait;
@@ -409,7 +410,7 @@ static int comp_start(struct qcow_comp *comp, struct qcow_subreq *subreq)
 }
 
 /**
- * qcow_comp_read() - read a part from a compressed cluster
+ * qcow_comp_read() - serve a sub-request from a compressed cluster
  * @comp: the image's compressed clusters
  * @subreq: what to read: host, csize, in_cluster, and file request's memory, len, nowait, end
  *
@@ -436,18 +437,18 @@ int qcow_comp_read(struct qcow_comp *comp, struct qcow_subreq *subreq)
 }
 
 /**
- * qcow_comp_create() - prepare for an image's compressed clusters
- * @file: where they are stored; stays open as long as the result
- * @codec: how
- * @cluster_bits: log2 of the bytes of a decompressed one
- * @wq: where they are decompressed; for nothing else
- * @decompressed: counts them
+ * qcow_comp_create() - set up an image's compressed clusters
+ * @file: the file that stores them; stays open as long as the result exists
+ * @codec: their codec
+ * @cluster_bits: log2 of the bytes of a decompressed cluster
+ * @wq: queue of their work items, with no other work
+ * @decompressed: count of decompressions
  *
- * Memory for decompressing is taken when the first one is met.
+ * Memory for decompression is allocated at the first read.
  *
  * Context: may sleep.
  *
- * Return: to be given to qcow_comp_destroy(), or NULL without memory.
+ * Return: a pointer for qcow_comp_destroy(), or NULL without memory.
  */
 struct qcow_comp *qcow_comp_create(struct qcow_file *file,
 				   const struct qcow_codec *codec,
@@ -475,7 +476,7 @@ struct qcow_comp *qcow_comp_create(struct qcow_file *file,
 }
 
 /**
- * qcow_comp_destroy() - free what was decompressed
+ * qcow_comp_destroy() - free an image's decompressed clusters
  * @comp: from qcow_comp_create(), or NULL; no read is under way
  */
 void qcow_comp_destroy(struct qcow_comp *comp)

@@ -28,7 +28,7 @@ static int zlib_decompress(void *workspace, void *dst, size_t dst_len,
 	if (zlib_inflateInit2(&strm, ZLIB_WINDOW_BITS) != Z_OK)
 		return -EIO;
 	ret = zlib_inflate(&strm, Z_FINISH);
-	/* A stream that would go on behind a full cluster is fine. */
+	/* The stream may go on behind a full cluster. */
 	if ((ret == Z_STREAM_END || ret == Z_BUF_ERROR || ret == Z_OK) &&
 	    !strm.avail_out)
 		return 0;

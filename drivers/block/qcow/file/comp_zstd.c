@@ -2,8 +2,8 @@
 /*
  * Compression type 1: one or more zstd frames.
  *
- * Each frame is decompressed at once into its place, so that no window has to
- * be kept: the workspace is the same small one whatever window a frame names.
+ * Each frame is decompressed at once into its place in the cluster, so no window has to
+ * be kept, and the workspace is small for any window that a frame names.
  */
 #include <linux/zstd.h>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Another size of a disk, which may be in use.
+ * Giving a disk another size, while it may be in use. dev/job.c calls it, and a commit
+ * for its backing file.
  *
- * Larger: all that the new part needs is durable before the header tells its
- * size, and the new part reads as zeros, whatever lay there. Smaller: the header
- * tells the size before anything is let go of. A power cut leaves one size or
- * the other.
+ * Larger: tables and zeros of the new part are durable before the header has the new
+ * size. Smaller: the header has the new size before any cluster is released. A power
+ * cut leaves one size or the other.
  *
  * I/O is held up only while img->size or the L1 table in memory is exchanged. While
  * the two sizes differ, requests end at the smaller one.
@@ -26,7 +26,7 @@
 #include "meta/snapshot.h"
 #include "meta/writeback.h"
 
-/* Bytes that are made zeros by one I/O. */
+/* Most bytes that one I/O makes zeros. */
 #define RESIZE_ZERO_STEP	BIT_ULL(24)
 
 static u64 round_to_cluster(const struct qcow_image *img, u64 guest_offset)
@@ -36,9 +36,9 @@ static u64 round_to_cluster(const struct qcow_image *img, u64 guest_offset)
 	return (guest_offset + mask) & ~mask;
 }
 
-/* --- What lies behind the end of a disk --- */
+/* --- The end of a disk --- */
 
-/* Let go of the clusters of what one extent covers. Return: bytes, or errno. */
+/* Make one extent a hole. Return: bytes done, or a negative errno. */
 static s64 drop_some(struct qcow_image *img, u64 guest_offset, u64 len)
 {
 	struct qcow_range range = {
@@ -64,8 +64,8 @@ static s64 drop_some(struct qcow_image *img, u64 guest_offset, u64 len)
 }
 
 /*
- * Clusters from @guest_offset on, up to @end, as far as the L1 table goes. Return: 0; as
- * qcow_image_interrupted(), and some are left; or another error.
+ * Make a hole from @guest_offset to @end, or to the end of the L1 table. Return: 0; as
+ * qcow_image_interrupted(), and a part is left; or another error.
  */
 static int drop_range(struct qcow_image *img, u64 guest_offset, u64 end)
 {
@@ -101,9 +101,9 @@ static int zero_range(struct qcow_image *img, u64 guest_offset, u64 end)
 	return err;
 }
 
-/* --- What requests see --- */
+/* --- Size of the device --- */
 
-/* Under way is an I/O that knows one size alone. */
+/* Change the size while no I/O is under way, since an I/O knows one size only. */
 static int set_size(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops)
 {
 	int err = ops->pause->stop(ops->pause);
@@ -115,7 +115,7 @@ static int set_size(struct qcow_image *img, u64 size, struct qcow_resize_ops *op
 	return 0;
 }
 
-/* After an error requests end where they did. They are not refused more room. */
+/* Show a size that is not smaller, which the device cannot refuse. */
 static void show_again(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops)
 {
 	if (ops->show(ops, size))
@@ -125,7 +125,7 @@ static void show_again(struct qcow_image *img, u64 size, struct qcow_resize_ops 
 
 /* --- qcow2 --- */
 
-/* An L1 table that covers @size. */
+/* Make the L1 table cover @size. */
 static int grow_l1(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
 		   struct qcow_msg *msg)
 {
@@ -136,7 +136,7 @@ static int grow_l1(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops
 		return 0;
 	if (want > QCOW_DISK_MAX_L1_BYTES / sizeof(u64))
 		return qcow_fail(msg, -EFBIG, "its clusters are too small for a disk of that size");
-	/* The size follows when what is behind the old end is in order. */
+	/* The header gets the size later, when the new part is in order. */
 	err = qcow_l1_grow(img->alloc, want, ops->pause);
 	if (err == -EFBIG)
 		return qcow_fail(msg, err, "its clusters are too small to hold an L1 table for that size in a row");
@@ -144,9 +144,8 @@ static int grow_l1(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops
 }
 
 /*
- * What the disk has behind its end is nobody's: what remains of a larger disk
- * in the last cluster, what an interrupted change of size left; and what the
- * backing file holds there must not show.
+ * Clear the new part: old data in the last cluster, clusters that an interrupted resize
+ * left behind the end, and data of the backing file must not show.
  */
 static int clear_new_part(struct qcow_image *img, u64 old, u64 size)
 {
@@ -162,7 +161,7 @@ static int clear_new_part(struct qcow_image *img, u64 old, u64 size)
 	return err;
 }
 
-/* Requests end at the old size. What was done behind it in vain stays there. */
+/* Go back to the old size. Entries behind it stay. */
 static int grow_undo(struct qcow_image *img, u64 old, struct qcow_resize_ops *ops,
 		     int err, struct qcow_msg *msg)
 {
@@ -204,8 +203,8 @@ static int grow(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
 }
 
 /*
- * Let go of all that lies behind the end, also what an interrupted change of size
- * left there. Nobody sees it: what fails keeps its space.
+ * Release all clusters behind the end, also those that an interrupted resize left
+ * there. A failure only keeps their space.
  */
 static int drop_behind(struct qcow_image *img, struct qcow_msg *msg)
 {
@@ -235,7 +234,7 @@ static int shrink(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
 		err = ops->show(ops, size);
 	if (err)
 		return err;
-	/* Its last cluster is used as before until the size is durable. */
+	/* The last cluster is used as before until the size is durable. */
 	err = qcow_header_set_size(img->alloc, size);
 	if (!err)
 		err = set_size(img, size, ops);
@@ -258,20 +257,20 @@ static int resize_qcow2(struct qcow_image *img, u64 size,
 
 /* --- raw --- */
 
-/* The disk that the file holds now: others may have changed its size. */
+/* Size of a disk that fits the file, which another program may have resized. */
 static u64 raw_size(const struct qcow_image *img)
 {
 	return (qcow_file_size(&img->file) + 511) & ~511ULL;
 }
 
-/* Have the file hold a disk of @size bytes. */
+/* Give the file the size of a disk of @size bytes. */
 static int raw_fit(struct qcow_image *img, u64 size)
 {
 	int err = 0;
 
 	if (size != raw_size(img))
 		err = qcow_space_truncate(&img->file, size);
-	/* Bytes that others cut off are not missed any more. */
+	/* Bytes that another program cut off do not count as lost any more. */
 	if (!err)
 		atomic64_set(&img->file.end, qcow_file_size(&img->file));
 	return err;
@@ -318,7 +317,7 @@ static int resize_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *
 				 there);
 	if (size == img->size && size == there)
 		return 0;
-	/* To cut that off was not asked for. */
+	/* The caller did not ask to cut the file off. */
 	if (size >= img->size && size < there)
 		return qcow_fail(msg, -EINVAL, "has a file of %llu bytes by now, more than that; give max to show all of it, or cut the file off first",
 				 there);
@@ -327,10 +326,10 @@ static int resize_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *
 }
 
 /**
- * qcow_resize_max() - how large is the disk that an image's file holds now?
+ * qcow_resize_max() - get the size of a disk that fits an image's file
  * @img: the image
  * @size: the result, in bytes
- * @msg: says why that cannot be told
+ * @msg: says why it failed
  *
  * Does not sleep.
  *
@@ -349,16 +348,16 @@ int qcow_resize_max(const struct qcow_image *img, u64 *size, struct qcow_msg *ms
 /**
  * qcow_resize() - give a disk another size
  * @img: the image, which is written; its I/O may go on
- * @size: bytes, a multiple of 512, at least 512. That of the disk: go on giving back
- *	what an interrupted change of size left behind its end
- * @ops: how its users are told, and held up
+ * @size: bytes, a multiple of 512, at least 512; the disk's own size: go on releasing
+ *	clusters that an interrupted resize left behind its end
+ * @ops: the device of the disk
  * @msg: says why it failed
  *
  * Context: may sleep.
  *
- * Return: 0; as qcow_image_interrupted(); or another error. Which size the disk has
- * then, the image says: the old one, unless it was interrupted behind the new end, or
- * it is a raw file that could not be synced.
+ * Return: 0; as qcow_image_interrupted(); or another error. After an error the image
+ * has the old size, unless releasing clusters was interrupted, or a raw file could not
+ * be synced.
  */
 int qcow_resize(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
 		struct qcow_msg *msg)

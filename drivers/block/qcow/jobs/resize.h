@@ -6,10 +6,10 @@
 #include "meta/qcow.h"
 
 /**
- * struct qcow_resize_ops - how the users of a disk are told of its size
+ * struct qcow_resize_ops - the device of a disk that gets another size
  * @pause: holds up all I/O that may use the disk
- * @show: requests end at so many bytes from now on, and none goes further when it
- *	returns. Return: 0; -EBUSY: it would be less than now, and somebody uses the disk
+ * @show: give the device this size; no request goes beyond when it returns. Return: 0;
+ *	-EBUSY: the device would shrink, and is open
  */
 struct qcow_resize_ops {
 	struct qcow_pause *pause;

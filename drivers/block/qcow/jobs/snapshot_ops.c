@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Making, deleting and applying internal snapshots, also while the disk is in use.
+ * dev/job.c calls it.
  *
- * Own, write, publish, release, as for everything: references are added and
- * committed before the header names what has them, and dropped when it is durable
- * that it does not any more. A power cut leaves references too many.
+ * Own, write, publish, release: references are added and flushed before the header
+ * names a table that has them, and dropped when it is durable that the header names it
+ * no more. A power cut leaves too many references, never too few.
  *
- * A snapshot is what the L1 table leads to at one moment, for which I/O is held
- * up. From then on no L2 table is the disk's own: a write copies it first, and
- * before that all it refers to gets its second reference, as does all the rest
- * while I/O goes on.
+ * A snapshot is the tree below the L1 table at one moment, for which I/O is held up.
+ * From then on no L2 table is the disk's own: a write copies it first, and before that
+ * all clusters that it refers to get their second reference. The others get it while
+ * I/O goes on.
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -27,9 +28,9 @@
 #include "meta/tree.h"
 #include "meta/writeback.h"
 
-/* --- What all have in common --- */
+/* --- Common steps --- */
 
-/* Why it failed, where a person wants to know more than the errno says. */
+/* Set the message where the errno alone does not tell a person enough. */
 static int snapshot_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int err)
 {
 	switch (err) {
@@ -73,7 +74,7 @@ static int snapshot_supported(const struct qcow_image *img, struct qcow_msg *msg
 	return 0;
 }
 
-/* What comes meanwhile waits from @since on, the beginning of the stop. */
+/* Hold I/O up. New requests wait from @since on. */
 static int pause_stop(struct qcow_snapshot_request *req, u64 *since)
 {
 	*since = ktime_get_ns();
@@ -90,7 +91,7 @@ static void pause_go(struct qcow_snapshot_request *req, u64 since)
  * struct snapshot_op - an operation on snapshots under way
  * @a: of the image
  * @t: the snapshot table, loaded
- * @req: what is asked for, and what came of it
+ * @req: argument and result
  * @msg: says why it failed
  */
 struct snapshot_op {
@@ -115,7 +116,7 @@ static int snapshot_run(struct qcow_image *img, struct qcow_snapshot_request *re
 	return err ? snapshot_fail(op.a, msg, err) : 0;
 }
 
-/* Find the snapshot that the request names, and tell its id. */
+/* Find the snapshot that the request names, and return its id in the request. */
 static int snapshot_find(struct snapshot_op *op, struct qcow_snapshot_entry *e)
 {
 	struct qcow_snapshot_request *req = op->req;
@@ -131,8 +132,9 @@ static int snapshot_find(struct snapshot_op *op, struct qcow_snapshot_entry *e)
 }
 
 /*
- * The L1 table of a snapshot, in the CPU's byte order; @room entries at least. It has
- * to lie where one is known to be, for its clusters are given up by what is read here.
+ * Read the L1 table of a snapshot, in the CPU's byte order, with memory for @room
+ * entries at least. It has to lie in clusters that are registered as one, since its
+ * entries decide which clusters are released.
  */
 static int read_l1(struct qcow_alloc *a, const struct qcow_snapshot *s, u32 room,
 		   u64 **table)
@@ -159,12 +161,12 @@ static int read_l1(struct qcow_alloc *a, const struct qcow_snapshot *s, u32 room
 	return 0;
 }
 
-/* References went: COPIED flags may be missing, and it all wants to be durable. */
+/* After references were dropped: set missing COPIED flags, and flush. */
 static void settle(struct qcow_alloc *a)
 {
 	int err;
 
-	/* A reference that is gone counts until then. */
+	/* Refcounts include dropped references until they are reclaimed. */
 	err = qcow_reclaim_settle(a) ?: qcow_tree_own(a);
 	if (!err)
 		err = qcow_flush(a);
@@ -178,16 +180,17 @@ static void settle(struct qcow_alloc *a)
 /* --- Create --- */
 
 /**
- * struct share - the active tables as they get a second reference
- * @base: what writes ask first
+ * struct share - giving all clusters of the disk a second reference
+ * @base: the hook that writes call first
  * @a: of the image
- * @l1: the L1 table as it was at one moment, offsets only
+ * @l1: copy of the L1 table at the moment of the snapshot, offsets only
  * @size: entries in it
- * @done: a bit for each: its L2 table, and all that it refers to, has one
- * @err: why one could not be given one
+ * @done: a bit for each entry: its L2 table, and all clusters that this refers to, have
+ *	the second reference
+ * @err: the first error
  *
- * From that moment on no L2 table is the disk's own, so none of @l1 changes. What
- * follows @l1 is protected by a->l1.lock.
+ * From that moment on no L2 table is the disk's own, so none of @l1 changes. a->l1.lock
+ * protects the members below @l1.
  */
 struct share {
 	struct qcow_share base;
@@ -198,7 +201,7 @@ struct share {
 	int err;
 };
 
-/* Before a write copies a table, and for all of them in the end. */
+/* Called before a write copies a table, and by share_all() for all of them. */
 static void share_table(struct qcow_share *base, u32 i)
 {
 	struct share *sh = container_of(base, struct share, base);
@@ -218,7 +221,7 @@ static void share_table(struct qcow_share *base, u32 i)
 		__set_bit(i, sh->done);
 }
 
-/* This is the moment. What was to be written in place has to look again. */
+/* The moment of the snapshot. Writes that were in place have to map again. */
 static int share_begin(struct share *sh, struct qcow_snapshot_request *req)
 {
 	struct qcow_alloc *a = sh->a;
@@ -245,7 +248,7 @@ static int share_begin(struct share *sh, struct qcow_snapshot_request *req)
 	return 0;
 }
 
-/* While I/O goes on. */
+/* Give all tables their second reference, while I/O goes on. */
 static int share_all(struct share *sh)
 {
 	struct qcow_alloc *a = sh->a;
@@ -297,7 +300,7 @@ static void share_free(struct share *sh)
 	kvfree(sh->done);
 }
 
-/* The disk as it is shared becomes a snapshot. */
+/* Publish the shared tree as a snapshot. */
 static int create_publish(struct share *sh, struct qcow_snapshot_table *t,
 			  struct qcow_snapshot *s,
 			  const struct qcow_snapshot_request *req)
@@ -347,7 +350,7 @@ static int create_shared(struct qcow_alloc *a, struct qcow_snapshot_table *t,
 	err = share_all(&sh);
 	if (!err)
 		err = create_publish(&sh, t, &s, req);
-	/* What may be on disk stays as it is. */
+	/* If the header may name the snapshot, its references stay. */
 	if (err && !a->failed)
 		share_undo(&sh);
 free:
@@ -378,7 +381,7 @@ static int create_run(struct snapshot_op *op)
 /**
  * qcow_snapshot_create() - make a snapshot of the disk as it is
  * @img: the image; its I/O may go on
- * @req: what is asked for, and what came of it
+ * @req: argument and result
  * @msg: says why it failed
  *
  * Context: one operation on snapshots at a time; not from an I/O. May sleep.
@@ -419,7 +422,7 @@ static int delete_run(struct snapshot_op *op)
 	return err;
 }
 
-/* The references are gone, the space is not: the detach says the same. */
+/* Warn of leaked space. A detach gives the same warning. */
 static int delete_say_leaked(const struct qcow_image *img, bool before,
 			     struct qcow_msg *msg)
 {
@@ -431,12 +434,12 @@ static int delete_say_leaked(const struct qcow_image *img, bool before,
 /**
  * qcow_snapshot_delete() - delete a snapshot
  * @img: the image; its I/O may go on
- * @req: what is asked for, and what came of it
+ * @req: argument and result
  * @msg: says why it failed
  *
  * Context: as qcow_snapshot_create().
  *
- * Return: 0: it is durably gone; or a negative errno.
+ * Return: 0: the snapshot is durably gone; or a negative errno.
  */
 int qcow_snapshot_delete(struct qcow_image *img, struct qcow_snapshot_request *req,
 			 struct qcow_msg *msg)
@@ -449,7 +452,10 @@ int qcow_snapshot_delete(struct qcow_image *img, struct qcow_snapshot_request *r
 
 /* --- Apply --- */
 
-/* Its tables become active: guest data must not hit them. */
+/*
+ * Register the L2 tables that become active, so that guest data does not overwrite
+ * them.
+ */
 static int apply_add_meta(struct qcow_alloc *a, const u64 *l1, u32 size)
 {
 	u64 l2_offset;
@@ -471,8 +477,8 @@ static int apply_add_meta(struct qcow_alloc *a, const u64 *l1, u32 size)
 }
 
 /*
- * The moment of the change: nobody uses the disk. @n is written and has its
- * references; its table is the old one after that.
+ * The moment of the change, when the disk is not in use. @n is written and has its
+ * references; afterwards it holds the old table.
  */
 static int apply_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_size,
 			 struct qcow_snapshot_request *req)
@@ -489,7 +495,10 @@ static int apply_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_s
 	return err;
 }
 
-/* @l1 has its references. The old tree loses its own while the disk is used again. */
+/*
+ * Switch to @l1, which has its references. The old tree loses its own while the disk is
+ * used again.
+ */
 static int apply_switch(struct qcow_alloc *a, u64 *l1, u32 size, u64 disk_size,
 			struct qcow_snapshot_request *req)
 {
@@ -553,7 +562,7 @@ static int apply_run(struct snapshot_op *op)
 /**
  * qcow_snapshot_apply() - make the disk what it was when a snapshot was made
  * @img: the image; its I/O may go on until @req->pause->stop()
- * @req: what is asked for, and what came of it
+ * @req: argument and result
  * @msg: says why it failed
  *
  * The disk may have another size then. It is held up only for the write of the header;

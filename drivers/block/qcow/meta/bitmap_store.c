@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Storing bitmaps: own, write, publish, release.
+ * Storing bitmaps: own, write, publish, release. bitmap_life.c and jobs/bitmap_ops.c
+ * call it.
  *
- * What changed is written to clusters taken for it, and so is a new directory.
- * When all of that is durable, one write of the header extension makes it the
- * directory; then the old clusters are given up. Where such a write could be
- * torn, the autoclear bit is off meanwhile. So whatever a power cut leaves, a
- * bitmap is marked in use, or right.
+ * Changed bits and tables and a new directory are written to new clusters. When all of
+ * that is durable, one write of the header extension publishes the directory; then the
+ * old clusters are released. Where a power cut could tear such a write, the autoclear
+ * bit is off meanwhile. So after a power cut each bitmap is either marked in use, or
+ * right.
  */
 #include <linux/blkdev.h>
 #include <linux/mm.h>
@@ -22,10 +23,10 @@
 #include "meta/release.h"
 #include "meta/writeback.h"
 
-/* Attempts to find clusters in a row. */
+/* Most attempts to find clusters in a row. */
 #define STORE_MAX_TRIES		4096
 
-/* Clusters of a bitmap that are written at once. */
+/* Most clusters of a bitmap that are written at once. */
 #define STORE_MAX_RUN		256
 
 static int store_sync(struct qcow_image *img)
@@ -40,7 +41,7 @@ static int store_sync(struct qcow_image *img)
 
 /* --- The header --- */
 
-/* The bit tells whether the extension on disk is to be believed. */
+/* Set or clear the autoclear bit, which says that the extension on disk is valid. */
 static int __header_set_valid(struct qcow_image *img, bool valid)
 {
 	u64 bit = QCOW_DISK_AUTOCLEAR_BITMAPS;
@@ -100,7 +101,7 @@ static int store_note(struct qcow_alloc *a, u64 first, u32 nr)
 	return err;
 }
 
-/* So many clusters in a row. @offset: set if they are there. */
+/* Allocate @want clusters in a row. @offset: out: their host offset. */
 static int store_alloc(struct qcow_alloc *a, u32 want, u64 *offset)
 {
 	u32 have = 0, got, tries;
@@ -154,9 +155,9 @@ static void store_release_table(struct qcow_alloc *a, const u64 *table, u32 nr,
 }
 
 /**
- * __qcow_bitmap_release() - give up the clusters of a bitmap
+ * __qcow_bitmap_release() - release the clusters of a bitmap
  * @img: the image
- * @b: no directory on disk has it any more
+ * @b: the bitmap, which no directory on disk has any more
  *
  * Context: under the bitmaps' lock. May sleep.
  */
@@ -168,7 +169,7 @@ void __qcow_bitmap_release(struct qcow_image *img, struct qcow_bitmap *b)
 
 /* --- One bitmap --- */
 
-/* Clusters from @i on that are not all zeros. */
+/* Return: number of clusters in a row from @i on that are not all zeros. */
 static u32 store_run(const struct qcow_image *img, const struct qcow_bitmap *b,
 		     u32 i)
 {
@@ -229,7 +230,7 @@ static int store_table(struct qcow_image *img, struct qcow_bitmap *b)
 	return err;
 }
 
-/* Into clusters of its own, in case it has to be. */
+/* Write a bitmap to new clusters, if it has to be stored. */
 static int store_bitmap(struct qcow_image *img, struct qcow_bitmap *b, bool final)
 {
 	int err;
@@ -244,7 +245,7 @@ static int store_bitmap(struct qcow_image *img, struct qcow_bitmap *b, bool fina
 	return err ?: store_table(img, b);
 }
 
-/* It is stored, or @undo: it is not. */
+/* Release the old clusters of a bitmap, or, if @undo, the new ones. */
 static void store_finish(struct qcow_image *img, struct qcow_bitmap *b, bool undo)
 {
 	if (!b->new_table)
@@ -263,7 +264,7 @@ static void store_finish(struct qcow_image *img, struct qcow_bitmap *b, bool und
 
 /* --- The directory --- */
 
-/* What the directory says of it from now on. */
+/* Flags of a bitmap in the new directory. */
 static u32 store_flags(const struct qcow_bitmap *b, bool final)
 {
 	if (!qcow_bitmap_tracks(b))
@@ -315,7 +316,7 @@ static int store_directory(struct qcow_image *img, struct qcow_bitmap_dir *dir,
 
 /* --- All of them --- */
 
-/* Own and write: durable, and nothing on disk refers to it yet. */
+/* Own and write: make all durable before anything on disk refers to it. */
 static int store_write(struct qcow_image *img, struct qcow_bitmap_dir *dir,
 		       bool final)
 {
@@ -334,14 +335,13 @@ static int store_write(struct qcow_image *img, struct qcow_bitmap_dir *dir,
 }
 
 /**
- * __qcow_bitmap_store() - store the bitmaps, and which there are
+ * __qcow_bitmap_store() - store the bitmaps and their directory
  * @img: the image
- * @final: nothing is written any more; else those that are kept up to date stay
- *	marked in use
+ * @final: nothing is written any more; else enabled bitmaps stay marked in use
  *
  * Context: no I/O is under way; under the bitmaps' lock. May sleep.
  *
- * Return: 0; or an error: on disk all is as it was, or, if that cannot be told,
+ * Return: 0; or an error: all is unchanged on disk, or, if that is not certain,
  * qcow_bitmaps.failed is set.
  */
 int __qcow_bitmap_store(struct qcow_image *img, bool final)
@@ -359,7 +359,7 @@ int __qcow_bitmap_store(struct qcow_image *img, bool final)
 		if (err)
 			all->failed = err;
 	}
-	/* What may be referred to or not is neither used nor given up. */
+	/* Keep clusters that the directory on disk may or may not refer to. */
 	if (all->failed)
 		return err;
 	list_for_each_entry(b, &all->list, list)
@@ -377,8 +377,8 @@ int __qcow_bitmap_store(struct qcow_image *img, bool final)
 /* --- In use --- */
 
 /*
- * In place: each flag lies inside one sector. @old: as they were, all that can be
- * written. Return: 0 or the file's first error.
+ * Write the flags in place, as each lies inside one sector. @old: write the old flags,
+ * and go on after errors. Return: 0 or the file's first error.
  */
 static int __mark_all(struct qcow_image *img, bool old)
 {
@@ -402,10 +402,10 @@ static int __mark_all(struct qcow_image *img, bool old)
 }
 
 /**
- * struct mark - marking bitmaps in use
- * @work: does it
+ * struct mark - work that marks bitmaps in use
+ * @work: does the marking
  * @img: the image
- * @err: what came of it
+ * @err: the result
  */
 struct mark {
 	struct work_struct work;
@@ -427,12 +427,12 @@ static void mark_work(struct work_struct *work)
 }
 
 /**
- * __qcow_bitmap_mark_in_use() - have the directory say that bitmaps are in use
+ * __qcow_bitmap_mark_in_use() - mark bitmaps in use in the directory on disk
  * @img: the image
  *
- * As long as nothing is written to the disk any of the flags may be set; but if this
- * fails nothing will be, and they are not to stay so. A worker does it: a task that is
- * to be killed could write neither the one nor the other.
+ * As long as nothing is written to the disk, any mix of flags is right; but after a
+ * failure nothing will be written, so the old flags are put back. A worker does it,
+ * since a task that is being killed could write neither the new flags nor the old ones.
  *
  * Context: under the bitmaps' lock. May sleep.
  *

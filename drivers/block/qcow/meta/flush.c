@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Making an image's state durable: the order that survives a power cut.
+ * Metadata flushes: making an image durable, in an order that survives a power cut.
+ * Flush requests, jobs and a detach call qcow_flush(); writeback.c begins it in the
+ * background.
  *
- * qcow_flush() reads top to bottom as that order. What refers is copied first
- * and what it refers to after that, so that a copied L2 entry's cluster is in
- * the copied refcounts; then they are written the other way round:
+ * A flush takes copies first, each table before the clusters that it refers to, so that
+ * the cluster of a copied L2 entry is in the copied refcounts. Then it writes them, the
+ * other way round:
  *
  *	refcounts and guest data, sync		owned and written
  *	refcount table (new blocks), sync
@@ -12,8 +14,8 @@
  *	L1 table (new L2 tables), sync
  *	references that are gone are handed over	to reclaim.c
  *
- * A power cut between any two leaks clusters, no more. Steps that have nothing
- * to do are left out with their sync.
+ * A power cut between two steps leaks clusters, no more. A step without work is left
+ * out with its sync.
  */
 #include <linux/blkdev.h>
 #include <linux/mm.h>
@@ -28,9 +30,9 @@
 #include "meta/writeback.h"
 
 /**
- * struct captured_entries - entries of a table as they were at one moment
- * @range: which
- * @data: as on disk
+ * struct captured_entries - copies of entries of a table
+ * @range: the entries
+ * @data: their copies, in the form on disk
  */
 struct captured_entries {
 	struct qcow_dirty_range range;
@@ -38,13 +40,13 @@ struct captured_entries {
 };
 
 /**
- * struct flush - what one flush makes durable
+ * struct flush - the copies of one flush
  * @a: of the image
  * @l1: captured entries of the L1 table
  * @l2: captured L2 slices
  * @table: captured entries of the refcount table
  * @refs: captured refcount slices
- * @data: guest data was written before it began
+ * @data: guest data was written before the flush began
  */
 struct flush {
 	struct qcow_alloc *a;
@@ -60,9 +62,9 @@ static bool range_empty(const struct qcow_dirty_range *r)
 	return r->lo >= r->hi;
 }
 
-/* --- What there is to do --- */
+/* --- Copies --- */
 
-/* As large as what is written at once: sectors, as far as the table goes. */
+/* Round a range to sectors, up to the end of the table. */
 static struct qcow_dirty_range round_range(struct qcow_dirty_range r, u32 size)
 {
 	if (range_empty(&r))
@@ -103,7 +105,7 @@ static int capture_entries(struct qcow_alloc *a, u64 *const *table,
 	return 0;
 }
 
-/* They were not made durable: they are dirty again. */
+/* Free copied entries; if they were not written, they are dirty again. */
 static void forget_entries(struct qcow_alloc *a, struct qcow_dirty_range *dirty,
 			   struct captured_entries *c, bool written)
 {
@@ -116,7 +118,7 @@ static void forget_entries(struct qcow_alloc *a, struct qcow_dirty_range *dirty,
 	kvfree(c->data);
 }
 
-/* From what refers to what is referred to. */
+/* Take copies, each table before the clusters that it refers to. */
 static int flush_capture(struct flush *c)
 {
 	struct qcow_alloc *a = c->a;
@@ -241,16 +243,16 @@ static int __flush(struct qcow_alloc *a)
 }
 
 /**
- * qcow_flush() - make all that was written until now durable
+ * qcow_flush() - make all data and metadata durable
  * @a: of the image
  *
- * Not from an I/O of this image, which a flush waits for.
+ * Not for an I/O of this image, which a flush may wait for.
  *
  * Context: may sleep.
  *
- * Return: 0, or an error. What could not be written stays in memory for the next
- * attempt; but a sync that failed stays failed, since what it lost cannot be
- * told, and so does the image if it is damaged.
+ * Return: 0, or an error. After a failed write the changes stay in memory for the next
+ * attempt. A failed sync is final, since nobody can tell which data it lost, and so is
+ * damage of the image.
  */
 int qcow_flush(struct qcow_alloc *a)
 {
@@ -258,7 +260,7 @@ int qcow_flush(struct qcow_alloc *a)
 	int err;
 
 	mutex_lock(&a->flush.lock);
-	/* One that began meanwhile has done it. */
+	/* A flush that began meanwhile has done it. */
 	if (atomic64_read(&a->flush.begun) < enough || a->flush.result) {
 		atomic64_inc(&a->flush.begun);
 		a->flush.result = __flush(a);
@@ -278,7 +280,7 @@ static void flush_in_worker(struct work_struct *work)
 
 	int err;
 
-	/* It stays in memory; the next flush says that it fails. */
+	/* The changes stay in memory; the next flush reports the failure. */
 	err = qcow_flush(a);
 	if (err && !__qcow_writeback_over(a)) {
 		pr_err_ratelimited("%s: metadata could not be written: error %d; trying again\n",
@@ -302,7 +304,7 @@ static void flush_corrupt_work(struct work_struct *work)
 }
 
 /**
- * qcow_flush_mark_corrupt() - have the header say that the image is corrupt
+ * qcow_flush_mark_corrupt() - mark an image corrupt in its header
  * @img: the image, which is written
  *
  * A worker sets the bit.
@@ -324,10 +326,10 @@ void qcow_flush_init(struct qcow_alloc *a)
 }
 
 /**
- * qcow_flush_throttle() - let flushes keep up with those who make metadata
+ * qcow_flush_throttle() - have a task that changes metadata wait for flushes
  * @a: of the image
  *
- * No longer than QCOW_FLUSH_THROTTLE: a flush may wait for the caller's I/O.
+ * Not longer than QCOW_FLUSH_THROTTLE: a flush may wait for the caller's I/O.
  *
  * Context: may sleep.
  */
@@ -343,7 +345,7 @@ void qcow_flush_throttle(struct qcow_alloc *a)
 }
 
 /**
- * qcow_flush_stop() - no more flushes in the background
+ * qcow_flush_stop() - end flushes in the background
  * @a: of the image; no I/O is under way
  *
  * Context: may sleep.
@@ -358,7 +360,7 @@ void qcow_flush_stop(struct qcow_alloc *a)
 }
 
 /**
- * qcow_flush_close() - flush for the last time, leaving nothing reserved
+ * qcow_flush_close() - flush for the last time, and give reserved clusters back
  * @a: of the image; no I/O is under way
  *
  * Context: may sleep.
@@ -372,7 +374,7 @@ int qcow_flush_close(struct qcow_alloc *a)
 	qcow_flush_stop(a);
 	qcow_alloc_return_pool(a);
 	err = qcow_flush(a);
-	/* What it made free has to be written, too. */
+	/* Refcounts of clusters that the flush released have to be written, too. */
 	if (!err) {
 		qcow_reclaim_finish(a);
 		err = qcow_flush(a);

@@ -4,7 +4,7 @@
 
 #include "meta/state.h"
 
-/* Milliseconds that an I/O waits at most while there is too much of it. */
+/* Most milliseconds that an I/O waits while too much metadata is dirty. */
 #define QCOW_FLUSH_THROTTLE 100
 
 int __must_check qcow_flush(struct qcow_alloc *a);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qcow2, versions 2 and 3: opening an image. Mapping is map.c.
- */
+/* qcow2, versions 2 and 3: opening and closing an image, for image.c. map.c maps it. */
 #include <linux/err.h>
 
 #include "file/crypt.h"
@@ -14,7 +12,7 @@
 #include "meta/refcount.h"
 #include "meta/snapshot.h"
 
-/* The disk is to be what it was when a snapshot was made. */
+/* Take size and L1 table from the snapshot that the device shows. */
 static int v2_pick_snapshot(struct qcow_image *img, struct qcow_header *h,
 			    const struct qcow_params *params,
 			    struct qcow_msg *msg)
@@ -41,7 +39,7 @@ static int v2_pick_snapshot(struct qcow_image *img, struct qcow_header *h,
 	return 0;
 }
 
-/* The data file that the header asks for is there, and no other. */
+/* Check that there is a data file exactly if the header demands one. */
 static int v2_check_data_file(struct qcow_image *img,
 			      const struct qcow_header *h,
 			      const struct qcow_params *params,
@@ -60,7 +58,7 @@ static int v2_check_data_file(struct qcow_image *img,
 	return 0;
 }
 
-/* The LUKS header is userspace's to read; its clusters are not to be given away. */
+/* User space reads the LUKS header; here only its clusters must not be allocated. */
 static int v2_open_crypt(struct qcow_image *img, const struct qcow_header *h,
 			 const struct qcow_params *params, struct qcow_msg *msg)
 {
@@ -72,7 +70,7 @@ static int v2_open_crypt(struct qcow_image *img, const struct qcow_header *h,
 			       params->crypt, msg);
 }
 
-/* Images that are read only because of what they say of themselves. */
+/* Refuse images whose header forbids to write them. */
 static int v2_check_writable(const struct qcow_header *h, struct qcow_msg *msg)
 {
 	if (h->incompatible & QCOW_DISK_INCOMPAT_CORRUPT)
@@ -93,7 +91,9 @@ static int v2_alloc_error(struct qcow_msg *msg, int err)
 	return qcow_fmt_read_error(msg, err, "refcounts or snapshots");
 }
 
-/* All metadata is known: none of it must be free, or it would be handed out. */
+/*
+ * Check that all registered metadata has refcounts above 0, or it would be allocated.
+ */
 static int v2_check_counted(struct qcow_alloc *a, struct qcow_msg *msg)
 {
 	int err = qcow_refcount_check_meta(a);
@@ -114,7 +114,7 @@ static int v2_open_alloc(struct qcow_image *img, const struct qcow_header *h,
 	err = v2_check_writable(h, msg);
 	if (err)
 		return err;
-	/* Direct writes of metadata would hit their neighbours. */
+	/* Direct writes of metadata would overwrite their neighbours. */
 	if (img->file.dio_mask >> h->cluster_bits)
 		qcow_file_use_cache(&img->file);
 	a = qcow_life_begin(img, h, params);
@@ -127,8 +127,8 @@ static int v2_open_alloc(struct qcow_image *img, const struct qcow_header *h,
 }
 
 /*
- * The first write. Autoclear bits vouch for what nobody here keeps up to date:
- * they go. That a data file reads like the disk is kept up, and so are bitmaps.
+ * The first write clears autoclear bits of features that the driver does not keep up to
+ * date. It keeps up data_file_raw and bitmaps.
  */
 static int v2_start(struct qcow_image *img, struct qcow_msg *msg)
 {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Growth of the refcount table.
+ * Growth of the refcount table. alloc.c calls it when the table covers no more
+ * clusters.
  *
- * The new table and the blocks that cover it lie behind all that the old one covers.
- * They are written and published in the header at once: no flush has to know of two.
- * Section "Refcounts" of the specification.
+ * The new table and the blocks that cover it lie behind all clusters that the old one
+ * covers. They are written and published in the header at once, so no flush has to know
+ * two tables. Section "Refcounts" of the specification.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -21,9 +22,9 @@
 /**
  * struct growth - a larger refcount table
  * @first: number of its first cluster, the first that no block covers
- * @clusters: of the table
- * @blocks: refcount blocks behind it, which cover it and themselves
- * @table: in the CPU's byte order; the old one when they have been switched
+ * @clusters: clusters of the table
+ * @blocks: refcount blocks behind the table, which cover it and themselves
+ * @table: the table in the CPU's byte order; the old one after the switch
  * @size: entries in @table
  */
 struct growth {
@@ -57,7 +58,7 @@ static int growth_plan(struct qcow_alloc *a, struct growth *g)
 	return g->table ? 0 : -ENOMEM;
 }
 
-/* The register of metadata has the table and its blocks, or neither. */
+/* Register the table and its blocks, or neither. */
 static int growth_note(struct qcow_alloc *a, const struct growth *g)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
@@ -74,7 +75,7 @@ static int growth_note(struct qcow_alloc *a, const struct growth *g)
 	return err;
 }
 
-/* Their clusters, with space for all of it, and the table in memory. */
+/* Take the clusters, allocate their space, and make table and blocks in memory. */
 static int growth_make(struct qcow_alloc *a, struct growth *g)
 {
 	u32 bits = qcow_alloc_cluster_bits(a), i;
@@ -92,7 +93,7 @@ static int growth_make(struct qcow_alloc *a, struct growth *g)
 	return err;
 }
 
-/* In memory: from here on the new table is the one. */
+/* Use the new table in memory from here on. */
 static int growth_switch(struct qcow_alloc *a, struct growth *g)
 {
 	u32 n = g->clusters + g->blocks, i;
@@ -106,8 +107,8 @@ static int growth_switch(struct qcow_alloc *a, struct growth *g)
 }
 
 /*
- * The new table is nobody's: the next attempt makes it anew, at this place. Until
- * then no flush is to write there, which may be where there is no space.
+ * Drop the new table: the next attempt makes it anew, at the same host offset. Until
+ * then no flush may write there, where there may be no space.
  */
 static void growth_revert(struct qcow_alloc *a, struct growth *g)
 {
@@ -124,7 +125,7 @@ static void growth_revert(struct qcow_alloc *a, struct growth *g)
 	qcow_register_forget(&a->reg, table, at - table);
 }
 
-/* Refcounts as they are now, and the table that leads to them. */
+/* Write the current refcounts, and the table that leads to them. */
 static int growth_write(struct qcow_alloc *a, const struct growth *g)
 {
 	size_t bytes = a->counts.table_size * sizeof(u64);
@@ -186,15 +187,15 @@ static int __grow_table(struct qcow_alloc *a)
 }
 
 /**
- * qcow_growth_cover() - make the refcount table larger
+ * qcow_growth_cover() - make the refcount table cover a cluster
  * @a: of the image
- * @cluster: number of a cluster that it is to cover
+ * @cluster: number of the cluster
  *
  * Context: not under a->store_lock or a->lock; a->l1.lock may be held. An I/O may wait
- * here for a flush that is being written. May sleep.
+ * here for a running flush. May sleep.
  *
- * Return: 0, also if it covers @cluster already; -ENOSPC, also if the table has its
- * largest size; or another error. It is final if a->failed is set.
+ * Return: 0; -ENOSPC, also if the table has its largest size; or another error, which
+ * is final if a->failed is set.
  */
 int qcow_growth_cover(struct qcow_alloc *a, u64 cluster)
 {

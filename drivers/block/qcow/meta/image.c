@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Images and their chains: open, close, and map through the backing files.
+ * Images and their chains: opening, closing, and mapping through the backing files.
+ * dev/ and jobs/ open and close images, data/ maps them.
  */
 #include <linux/ctype.h>
 #include <linux/err.h>
@@ -24,7 +25,7 @@ static const struct qcow_format_ops *image_format(u32 format)
 	return NULL;
 }
 
-/* The file's name is anybody's: only printable ASCII goes into messages. */
+/* Any user may have chosen the file's name: only printable ASCII goes into messages. */
 static void image_set_label(struct qcow_image *img, struct file *file,
 			    const char *device)
 {
@@ -36,7 +37,10 @@ static void image_set_label(struct qcow_image *img, struct file *file,
 			*p = '?';
 }
 
-/* Once. Return: 0, or why not all that was written is durable. */
+/*
+ * Flush an image for the last time, once. Return: 0, or the error by which some data is
+ * not durable.
+ */
 static int image_finish(struct qcow_image *img)
 {
 	if (!img->ops || !img->ops->finish ||
@@ -46,15 +50,15 @@ static int image_finish(struct qcow_image *img)
 }
 
 /**
- * qcow_image_finish_chain() - write what an image and its backing files have left
- * @img: the top; no I/O is under way, and none comes any more
+ * qcow_image_finish_chain() - flush an image and its backing files for the last time
+ * @img: the top of the chain; no I/O is under way, and none comes any more
  *
- * What qcow_image_close_chain() would do first, while the images can still be looked
+ * Does the first part of qcow_image_close_chain() while the images can still be looked
  * at.
  *
  * Context: may sleep.
  *
- * Return: 0; or the error by which what was written since the last flush is lost.
+ * Return: 0; or the error by which writes since the last flush are lost.
  */
 int qcow_image_finish_chain(struct qcow_image *img)
 {
@@ -80,7 +84,7 @@ static int image_close(struct qcow_image *img)
 	return err;
 }
 
-/* Open one of the files of an image; @replaces: as the same file is open already. */
+/* Open a file of an image; @replaces: the same file, if it is open already; or NULL. */
 static int image_open_file(struct qcow_image *img, struct qcow_file *f,
 			   struct file *file, const struct qcow_file *replaces,
 			   const struct qcow_params *params,
@@ -134,7 +138,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	if (src->data_file && params->writable &&
 	    !qcow_file_writable(src->data_file))
 		return qcow_fail(msg, -EROFS, "its data file is not open for writing; attach it read-only with -r");
-	/* Of a raw image nobody can tell what it lacks. */
+	/* In a raw image, missing parts cannot be recognized. */
 	if (params->salvage && ops != &qcow_fmt_raw)
 		image_be_strict(img);
 	img->crypt_wq = params->comp_wq;
@@ -146,7 +150,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	return err;
 }
 
-/* A backing file is given exactly if the image names one. */
+/* Check that a backing file is given exactly if the image names one. */
 static int image_check_backing(const struct qcow_image *img, bool last,
 			       const struct qcow_params *params,
 			       struct qcow_msg *msg)
@@ -183,8 +187,8 @@ static struct qcow_image *image_open_one(const struct qcow_source *src,
 /**
  * qcow_image_open_chain() - open an image and its backing files
  * @sources: the image, its backing file, and so on to the end
- * @nr: of @sources, at least 1
- * @params: for all of them
+ * @nr: entries of @sources, at least 1
+ * @params: parameters for all of them
  * @msg: says why it failed
  * @failed: the entry of @sources that @msg is about
  *
@@ -217,11 +221,11 @@ struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 }
 
 /**
- * qcow_image_start() - an opened chain is about to be used
- * @img: the top
+ * qcow_image_start() - prepare an opened chain for use
+ * @img: the top of the chain
  * @msg: says why it failed
  *
- * Until then nothing was written to it.
+ * Makes the first writes to the image, if it is written.
  *
  * Context: may sleep.
  *
@@ -234,12 +238,12 @@ int qcow_image_start(struct qcow_image *img, struct qcow_msg *msg)
 
 /**
  * qcow_image_close_chain() - close an image and its backing files
- * @img: the top, or NULL; no I/O is under way
+ * @img: the top of the chain, or NULL; no I/O is under way
  *
  * Context: may sleep.
  *
- * Return: 0; or the error by which what was written since the last flush is lost,
- * unless qcow_image_finish_chain() returned it. It is closed then, too.
+ * Return: 0; or the error by which writes since the last flush are lost, unless
+ * qcow_image_finish_chain() returned it. The images are closed then, too.
  */
 int qcow_image_close_chain(struct qcow_image *img)
 {
@@ -254,22 +258,22 @@ int qcow_image_close_chain(struct qcow_image *img)
 	return err;
 }
 
-/* Also of a block device that has several names. */
+/* Compares mappings, as a block device may have several nodes. */
 static bool same_file(const struct file *a, const struct file *b)
 {
 	return a && b ? a->f_mapping == b->f_mapping : a == b;
 }
 
 /**
- * qcow_image_open_again() - open an image of a chain once more, for other use
- * @old: as it is open
- * @src: the same files, opened for that use
- * @params: how
+ * qcow_image_open_again() - open an image of a chain once more
+ * @old: the open image
+ * @src: the same files, opened for the new use
+ * @params: parameters of the new use
  * @msg: says why it failed
  *
  * Context: may sleep.
  *
- * Return: it, with no backing file; or an ERR_PTR.
+ * Return: the new image, without a backing file; or an ERR_PTR.
  */
 struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
 					 const struct qcow_source *src,
@@ -292,14 +296,14 @@ struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
 }
 
 /**
- * qcow_image_swap_backing() - have another object stand for a backing file
- * @img: whose backing file it is
- * @with: from qcow_image_open_again(), or such a one that was swapped out
+ * qcow_image_swap_backing() - replace the object of a backing file
+ * @img: the image above
+ * @with: an object of the same file, from qcow_image_open_again()
  *
- * Context: no I/O is under way; who else looks at the chain is kept off. Does not
+ * Context: no I/O is under way, and the caller holds qcow_device.chain_lock. Does not
  * sleep.
  *
- * Return: what was there, without a backing file.
+ * Return: the old object, without a backing file.
  */
 struct qcow_image *qcow_image_swap_backing(struct qcow_image *img,
 					   struct qcow_image *with)
@@ -313,12 +317,12 @@ struct qcow_image *qcow_image_swap_backing(struct qcow_image *img,
 }
 
 /**
- * qcow_image_close_replaced() - close an image for which another object stands
+ * qcow_image_close_replaced() - close an image that another object has replaced
  * @old: from qcow_image_swap_backing()
- * @with: what stands for it
+ * @with: the object that replaced it
  *
- * If it was written, closing it may cut its file off behind what is in use: to @with
- * that is no damage.
+ * If it was written, closing it may cut off unused space at the end of its file: for
+ * @with that is no damage.
  *
  * Context: may sleep.
  *
@@ -335,7 +339,7 @@ int qcow_image_close_replaced(struct qcow_image *old, struct qcow_image *with)
 }
 
 /**
- * qcow_image_format() - the format of an image
+ * qcow_image_format() - get the format of an image
  * @img: the image
  *
  * Context: any.
@@ -355,7 +359,7 @@ u32 qcow_image_format(const struct qcow_image *img)
  *
  * Context: any.
  *
- * Return: whether it was.
+ * Return: whether damage was met.
  */
 bool qcow_image_chain_damaged(const struct qcow_image *img)
 {
@@ -366,7 +370,7 @@ bool qcow_image_chain_damaged(const struct qcow_image *img)
 }
 
 /**
- * qcow_image_map() - find out where a piece of a chain's disk lies
+ * qcow_image_map() - map a piece of a chain's disk
  * @img: the top of the chain
  * @guest_offset: bytes into the disk
  * @len: bytes wanted, at least 1
@@ -384,7 +388,7 @@ int qcow_image_map(struct qcow_image *img, u64 guest_offset, u64 len, unsigned i
 
 	for (;;) {
 		ext->image = img;
-		/* A backing file may be shorter than what lies above it. */
+		/* A backing file may be smaller than the disk above it. */
 		if (guest_offset >= size)
 			break;
 		err = img->ops->map(img, guest_offset, min(len, size - guest_offset),
@@ -402,7 +406,7 @@ int qcow_image_map(struct qcow_image *img, u64 guest_offset, u64 len, unsigned i
 	return 0;
 }
 
-/* Data that was never written: the image file, or its data file, has a hole there. */
+/* Whether the file has a hole for an extent with data, so it was never written. */
 static bool extent_is_hole(const struct qcow_extent *ext)
 {
 	return ext->type == QCOW_EXTENT_DATA && !ext->image->crypt &&
@@ -410,12 +414,12 @@ static bool extent_is_hole(const struct qcow_extent *ext)
 }
 
 /**
- * qcow_image_reads_zero() - does metadata say that a piece of a disk reads as zeros?
+ * qcow_image_reads_zero() - does a piece of a disk read as zeros by its metadata?
  * @img: the top of the chain
  * @guest_offset: bytes into the disk
  * @len: bytes, may be 0
  *
- * No data is read. False says nothing, also if a table cannot be read.
+ * Reads no data. False means nothing, also if a table cannot be read.
  *
  * Context: may sleep.
  *

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * L1 tables as a whole: one that is written to a new place, and another one that
- * becomes the active table.
+ * L1 tables as a whole: writing one to new clusters, and replacing the active one. Jobs
+ * call it: snapshots, resize, commit.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -14,7 +14,7 @@
 #include "meta/pause.h"
 #include "meta/release.h"
 
-/* What is written at once. */
+/* Most bytes that are written at once. */
 #define L1_STEP		(64U << 10)
 
 static int l1_store(struct qcow_alloc *a, const u64 *table, u32 size, u64 offset)
@@ -42,15 +42,15 @@ static int l1_store(struct qcow_alloc *a, const u64 *table, u32 size, u64 offset
  * qcow_l1_write() - write an L1 table to clusters of its own
  * @a: of the image
  * @kind: QCOW_META_L1 or QCOW_META_INACTIVE_L1
- * @table: in the CPU's byte order
+ * @table: its entries in the CPU's byte order
  * @size: entries, at least 1
- * @offset: the result: bytes into the file
+ * @offset: out: host offset of the table
  *
- * Nothing refers to it yet, and it is not synced.
+ * Nothing refers to the table yet, and it is not synced.
  *
  * Context: may sleep.
  *
- * Return: 0 or an error; then it takes no space.
+ * Return: 0; or an error, and no clusters are taken.
  */
 int qcow_l1_write(struct qcow_alloc *a, enum qcow_meta kind, const u64 *table,
 		  u32 size, u64 *offset)
@@ -79,7 +79,10 @@ static int l1_set_header(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_si
 	return err;
 }
 
-/* No flush that began with the old table may go on with the new one. */
+/*
+ * Replace the table in memory. A flush that began with the old table must not go on
+ * with the new one.
+ */
 static void l1_replace(struct qcow_alloc *a, u64 **table, u32 size, u64 offset,
 		       u64 disk_size)
 {
@@ -99,19 +102,18 @@ static void l1_replace(struct qcow_alloc *a, u64 **table, u32 size, u64 offset,
 }
 
 /**
- * qcow_l1_prepare() - write another L1 table, which is to become the active one
+ * qcow_l1_prepare() - write an L1 table that will become the active one
  * @a: of the image
- * @table: in the CPU's byte order; what it leads to is counted for it, and
- *	remembered as metadata as far as it is that
+ * @table: its entries in the CPU's byte order; all clusters below it have a reference
+ *	for it, and its L2 tables are registered
  * @size: entries, at least 1
- * @n: the result, to be given to qcow_l1_publish() or qcow_l1_abandon()
+ * @n: the result, for qcow_l1_publish() or qcow_l1_abandon()
  *
- * All that is in memory is flushed, and the table goes to clusters of its own. The
- * image's I/O may go on.
+ * Flushes, and writes the table to clusters of its own. The image's I/O may go on.
  *
  * Context: may sleep.
  *
- * Return: 0; or an error: there is nothing to be given back.
+ * Return: 0; or an error, and @n need not be given back.
  */
 int qcow_l1_prepare(struct qcow_alloc *a, const u64 *table, u32 size,
 		    struct qcow_l1_new *n)
@@ -135,11 +137,11 @@ int qcow_l1_prepare(struct qcow_alloc *a, const u64 *table, u32 size,
 }
 
 /**
- * qcow_l1_abandon() - let go of a table that does not become the active one
+ * qcow_l1_abandon() - release a table that does not become the active one
  * @a: of the image
  * @n: from qcow_l1_prepare()
  *
- * What may be on disk keeps its clusters.
+ * If the table may be the one in the header, it keeps its clusters.
  *
  * Context: may sleep.
  */
@@ -152,8 +154,8 @@ void qcow_l1_abandon(struct qcow_alloc *a, struct qcow_l1_new *n)
 }
 
 /*
- * Whether the disk is on disk as it is in memory. If so no flush that is under way
- * need be waited for: it has references to write that are gone.
+ * Whether the disk's metadata is clean. Then a running flush need not be waited for: it
+ * only writes refcounts of dropped references.
  */
 static bool l1_flushed(struct qcow_alloc *a)
 {
@@ -167,21 +169,21 @@ static bool l1_flushed(struct qcow_alloc *a)
 }
 
 /**
- * qcow_l1_publish() - make a table that was prepared the active L1 table
+ * qcow_l1_publish() - make a prepared table the active L1 table
  * @a: of the image
  * @n: from qcow_l1_prepare(); its entries cover @disk_size
- * @disk_size: bytes of the disk from then on
+ * @disk_size: new size of the disk in bytes
  *
- * One write of the header publishes it with the size; what was not flushed since
- * it was prepared is flushed before. The clusters of the old table are released,
- * but not what it leads to.
+ * One write of the header publishes it with the size; changes since it was prepared are
+ * flushed before. The clusters of the old table are released, but not the clusters
+ * below it.
  *
- * Context: no I/O of the image is under way or begins, for readers use the table
+ * Context: no I/O of the image is under way or begins, since reads use the table
  * without a lock. May sleep.
  *
- * Return: 0: @n->table is the old table, to be freed by kvfree(); or an error: the
- * old table is the active one, in memory, and on disk as well unless a->failed is
- * set, and @n is to be given to qcow_l1_abandon().
+ * Return: 0: @n->table is the old table, which the caller frees by kvfree(); or an
+ * error: the old table is active, in memory, and on disk as well unless a->failed is
+ * set, and the caller gives @n to qcow_l1_abandon().
  */
 int qcow_l1_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_size)
 {
@@ -199,16 +201,16 @@ int qcow_l1_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_size)
 /**
  * qcow_l1_switch() - make another table the active L1 table
  * @a: of the image
- * @table: as of qcow_l1_prepare()
+ * @table: as for qcow_l1_prepare()
  * @size: entries, at least 1; they cover @disk_size
- * @disk_size: bytes of the disk from then on
+ * @disk_size: new size of the disk in bytes
  *
- * As qcow_l1_prepare() and qcow_l1_publish().
+ * Does qcow_l1_prepare() and qcow_l1_publish().
  *
- * Context: as the latter.
+ * Context: as qcow_l1_publish().
  *
- * Return: 0; or an error: the old table is the active one, in memory, and on disk as
- * well unless a->failed is set.
+ * Return: 0; or an error: the old table is active, in memory, and on disk as well
+ * unless a->failed is set.
  */
 int qcow_l1_switch(struct qcow_alloc *a, const u64 *table, u32 size,
 		   u64 disk_size)
@@ -227,9 +229,9 @@ int qcow_l1_switch(struct qcow_alloc *a, const u64 *table, u32 size,
 	return err;
 }
 
-/* --- A larger one --- */
+/* --- A larger table --- */
 
-/* What is flushed of the active table, and nothing behind it. */
+/* Copy the active table as it is on disk, with empty entries behind it. */
 static int __l1_copy(struct qcow_alloc *a, u32 size, u64 to)
 {
 	u64 bytes = (u64)size * sizeof(u64), at, n;
@@ -253,8 +255,8 @@ static int __l1_copy(struct qcow_alloc *a, u32 size, u64 to)
 }
 
 /*
- * Nobody flushes meanwhile, so the copy is what the old table on disk is. What is
- * in memory only stays dirty, and goes to the new place.
+ * Move the active table on disk. No flush runs meanwhile, so the copy is the same as
+ * the old table. Changes in memory stay dirty, and go to the new table.
  */
 static int __l1_move(struct qcow_alloc *a, u32 size, u64 offset)
 {
@@ -294,18 +296,18 @@ static int l1_move(struct qcow_alloc *a, u32 size)
 }
 
 /**
- * qcow_l1_grow() - have an L1 table of more entries
+ * qcow_l1_grow() - make the active L1 table larger
  * @a: of the image
- * @size: entries, more than there are
+ * @size: entries, more than now
  * @pause: holds the image's I/O up
  *
- * A copy of the table that is on disk is published in its place while I/O goes on; I/O
- * is held up only while the table in memory is exchanged.
+ * A larger copy of the table on disk is published while I/O goes on; I/O is held up
+ * only while the table in memory is exchanged.
  *
  * Context: may sleep.
  *
- * Return: 0; or an error: the table is as it was, on disk as well unless a->failed
- * is set, or it is larger on disk only, which harms nobody.
+ * Return: 0; or an error: the table is unchanged in memory, and on disk as well unless
+ * a->failed is set, or it is larger on disk, which does no harm.
  */
 int qcow_l1_grow(struct qcow_alloc *a, u32 size, struct qcow_pause *pause)
 {

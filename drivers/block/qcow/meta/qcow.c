@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What every floor from here up tells an image and asks it: that its data or its
- * structure is damaged, and whether a long operation on it is to end early.
+ * Reports of damage in an image, and whether a long operation on it has to end early.
+ * All floors from here up call it.
  */
 #include <linux/jiffies.h>
 #include <linux/printk.h>
@@ -10,12 +10,12 @@
 #include "meta/qcow.h"
 
 /**
- * qcow_image_unreadable() - report that some data is lost, once for each image
+ * qcow_image_unreadable() - report lost data, once for each image
  * @img: the image
- * @guest_offset: bytes into its disk where it was met
- * @what: what is wrong
+ * @guest_offset: guest offset at which it was met
+ * @what: the fault
  *
- * The rest of the image is not in doubt.
+ * The rest of the image remains usable.
  *
  * Context: any.
  */
@@ -30,8 +30,8 @@ void qcow_image_unreadable(struct qcow_image *img, u64 guest_offset, const char 
 /**
  * qcow_image_damaged() - report structural damage, once for each image
  * @img: the image
- * @guest_offset: bytes into its disk where it was met
- * @what: what is wrong
+ * @guest_offset: guest offset at which it was met
+ * @what: the fault
  *
  * An image that is written is marked corrupt, and all its I/O fails from now on.
  *
@@ -52,7 +52,9 @@ void qcow_image_damaged(struct qcow_image *img, u64 guest_offset, const char *wh
 		img->ops->mark_corrupt(img);
 }
 
-/* Seconds for which a clean-up goes on: the device is being detached, or a signal came. */
+/*
+ * Seconds that a clean-up may take when the device is being detached, or a signal came.
+ */
 #define IMAGE_LEAVING_SECONDS		2
 #define IMAGE_INTERRUPTED_SECONDS	60
 
@@ -62,8 +64,8 @@ static bool image_ending(const struct qcow_image *img, unsigned int bit)
 }
 
 /**
- * qcow_image_interrupted() - is a long operation to come to an end?
- * @img: any image of the chain that the operation is done to
+ * qcow_image_interrupted() - does a long operation have to end early?
+ * @img: any image of the operation's chain
  *
  * Does not sleep.
  *
@@ -81,14 +83,14 @@ int qcow_image_interrupted(const struct qcow_image *img)
 }
 
 /**
- * qcow_image_overdue() - is a clean-up to end that leaves lost space if it ends early?
- * @img: any image of the chain that it is done to
+ * qcow_image_overdue() - does a clean-up have to end, although that leaks space?
+ * @img: any image of the clean-up's chain
  * @begun: jiffies when it began
  *
  * Does not sleep.
  *
- * Return: whether it is to end: qcow_image_interrupted() says so, and it has gone on
- * for as long as is allowed then.
+ * Return: whether qcow_image_interrupted(), and the clean-up has taken the time that it
+ * may take then.
  */
 bool qcow_image_overdue(const struct qcow_image *img, unsigned long begun)
 {

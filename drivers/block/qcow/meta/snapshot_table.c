@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The snapshot table of an image that is written: it is read as a whole, changed
- * in memory, and written to a new place, which the header then names.
+ * The snapshot table of an image that is written. It is read as a whole, changed in
+ * memory, and written to new clusters, which the header then names. jobs/snapshot_ops.c
+ * calls it.
  *
- * Entries of other snapshots are moved byte for byte, with all that is not known
- * of them. Section "Snapshots" of the specification.
+ * Entries of other snapshots are moved byte for byte, with their unknown parts. Section
+ * "Snapshots" of the specification.
  */
 #include <linux/ctype.h>
 #include <linux/mm.h>
@@ -20,12 +21,11 @@
 /**
  * qcow_snapshot_table_load() - read the snapshot table
  * @a: of the image
- * @t: the result, to be given to qcow_snapshot_table_free()
+ * @t: the result, for qcow_snapshot_table_free()
  *
  * Context: may sleep.
  *
- * Return: 0; -ESTALE: somebody else has changed it since it was known; or another
- * error.
+ * Return: 0; -ESTALE: another program has changed the table; or another error.
  */
 int qcow_snapshot_table_load(struct qcow_alloc *a, struct qcow_snapshot_table *t)
 {
@@ -76,10 +76,10 @@ static bool name_is(const u8 *bytes, u32 len, const char *name)
  * qcow_snapshot_table_find() - look a snapshot up
  * @a: of the image
  * @t: its table
- * @name: id or name; an id goes first
+ * @name: id or name; an id is preferred
  * @found: the result
  *
- * Return: 0; -ENOENT: there is none; -EUCLEAN: the table is damaged.
+ * Return: 0; -ENOENT: there is no such snapshot; -EUCLEAN: the table is damaged.
  */
 int qcow_snapshot_table_find(const struct qcow_alloc *a,
 			     const struct qcow_snapshot_table *t, const char *name,
@@ -108,7 +108,7 @@ int qcow_snapshot_table_find(const struct qcow_alloc *a,
 	return err;
 }
 
-/* The number that an id begins with. */
+/* Return: the number at the beginning of an id. */
 static u64 id_number(const u8 *id, u32 len)
 {
 	u64 n = 0;
@@ -123,13 +123,13 @@ static u64 id_number(const u8 *id, u32 len)
 }
 
 /**
- * qcow_snapshot_table_new_id() - the id of the next snapshot, as QEMU chooses it
+ * qcow_snapshot_table_new_id() - choose the id of a new snapshot, as QEMU does
  * @a: of the image
  * @t: its table
  * @id: the result
- * @len: room there
+ * @len: bytes of memory at @id
  *
- * Return: 0; -EUCLEAN: the table is damaged; -EOVERFLOW: there are no more.
+ * Return: 0; -EUCLEAN: the table is damaged; -EOVERFLOW: there is no larger id.
  */
 int qcow_snapshot_table_new_id(const struct qcow_alloc *a,
 			       const struct qcow_snapshot_table *t, char *id, size_t len)
@@ -160,7 +160,7 @@ int qcow_snapshot_table_new_id(const struct qcow_alloc *a,
  *
  * Context: may sleep.
  *
- * Return: 0; -EMLINK: there are as many as there can be; -ENOMEM.
+ * Return: 0; -EMLINK: there are as many entries as possible; -ENOMEM.
  */
 int qcow_snapshot_table_add(struct qcow_snapshot_table *t, const struct qcow_snapshot *s,
 			    const char *id, const char *name)
@@ -229,16 +229,17 @@ static int table_write(struct qcow_alloc *a, const struct qcow_snapshot_table *t
 }
 
 /**
- * qcow_snapshot_table_publish() - make it the image's snapshot table
+ * qcow_snapshot_table_publish() - make a changed table the image's snapshot table
  * @a: of the image
- * @t: what its new snapshots lead to is counted, in memory, and written
+ * @t: the table; clusters of its new snapshots have their references, in memory, and
+ *	are written
  *
- * Everything is flushed before.
+ * Flushes before it publishes the table.
  *
  * Context: may sleep.
  *
- * Return: 0: it is durable, and the old one's space given back; or an error: the
- * old one is the table, unless a->failed is set.
+ * Return: 0: it is durable, and the old table is freed; or an error: the old table is
+ * in use, unless a->failed is set.
  */
 int qcow_snapshot_table_publish(struct qcow_alloc *a, const struct qcow_snapshot_table *t)
 {

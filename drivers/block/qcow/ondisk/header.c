@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The qcow2 header: parse and validate. Pure: built into the module and the
- * tools. That of version 1 is header_v1.c.
+ * The qcow2 header: parse and validate. meta/fmt.c and the tools call it; header_v1.c
+ * has version 1. Pure: no I/O, no allocation.
  *
- * Every limit is that of the specification, or QEMU's where it says nothing.
- * What is too large is EFBIG, what is malformed EINVAL, what is valid but not
- * supported EOPNOTSUPP.
+ * Limits are those of the specification, or QEMU's where it has none. EFBIG: a table is
+ * too large; EINVAL: the header is malformed; EOPNOTSUPP: it is valid, but not
+ * supported.
  */
 #include "ondisk/header.h"
 
@@ -45,7 +45,7 @@ int qcow_header_cluster_size(const void *buf, size_t len, struct qcow_msg *msg)
 	return 1 << bits;
 }
 
-/* Section "Header": the fields, not yet believed. */
+/* Section "Header": load the fields, without validation. */
 static void header_load(struct qcow_header *h, const struct qcow_disk_header *d)
 {
 	memset(h, 0, sizeof(*h));
@@ -90,10 +90,7 @@ static int header_load_v3(struct qcow_header *h,
 	return 0;
 }
 
-/*
- * A table's offset and length: aligned, and not beyond what an offset holds; @code is
- * for the tool if they are not.
- */
+/* Check that a table is aligned and its end fits an offset. @code: the code if not. */
 static int header_check_table(const struct qcow_header *h, const char *what,
 			      u64 offset, u64 bytes, enum qcow_msg_code code,
 			      struct qcow_msg *msg)
@@ -109,7 +106,7 @@ static int header_check_table(const struct qcow_header *h, const char *what,
 	return 0;
 }
 
-/* A table that holds something has to start inside the file. */
+/* A table with entries has to begin inside the file. */
 static int header_check_inside(const char *what, u64 offset, u64 file_size,
 			       struct qcow_msg *msg)
 {
@@ -149,7 +146,7 @@ static u64 header_l1_need(const struct qcow_header *h)
 	return (h->size >> shift) + !!(h->size & ((1ULL << shift) - 1));
 }
 
-/* That there is memory for the table that the disk needs, and where the table is. */
+/* Check the size of the L1 table that the disk needs, and the table's offset. */
 static int header_check_l1_place(const struct qcow_header *h, struct qcow_msg *msg)
 {
 	u64 bytes = (u64)h->l1_size * sizeof(__be64);
@@ -230,8 +227,8 @@ static int header_check_crypt(const struct qcow_header *h, struct qcow_msg *msg)
 }
 
 /*
- * The name lies inside the first cluster and behind the header. It is only
- * located here: userspace resolves it.
+ * Locate the name, inside the first cluster and behind the header. User space resolves
+ * it.
  */
 static int header_check_backing(struct qcow_header *h,
 				const struct qcow_disk_header *d, size_t len,
@@ -261,8 +258,8 @@ static int header_check_backing(struct qcow_header *h,
 }
 
 /*
- * A feature bit's name from the image's own table, in @name. The image's author
- * wrote it: only printable ASCII gets through.
+ * Copy a feature bit's name from the image's own table to @name. The image's author
+ * wrote it, so only printable ASCII is copied.
  */
 static void header_feature_name(const void *table, u32 len, u8 type, u8 bit,
 				char *name, size_t size)
@@ -305,7 +302,7 @@ static int header_check_features(const struct qcow_header *h, const void *table,
 			    list);
 }
 
-/* What header_walk_extensions() found that is needed only while parsing. */
+/* The feature name table, as header_walk_extensions() found it. */
 struct header_features {
 	const void *table;
 	u32 len;
@@ -361,7 +358,10 @@ static int header_extension(struct qcow_header *h, u32 type, const u8 *buf,
 	return 0;
 }
 
-/* Section "Header extensions": up to the backing file's name or the cluster. */
+/*
+ * Section "Header extensions": they end at the backing file's name or the cluster's
+ * end.
+ */
 static int header_walk_extensions(struct qcow_header *h, const u8 *buf,
 				  size_t len, struct header_features *features,
 				  struct qcow_msg *msg)
@@ -413,8 +413,8 @@ static int header_check_geometry(const struct qcow_header *h,
 }
 
 /*
- * What only writing needs is forgotten where it is damaged, and so are entries of the
- * L1 table that the disk has not. @h: its tables are not checked yet.
+ * Drop damaged fields that only writes need, and entries of the L1 table behind the
+ * disk's end. @h: its tables are not checked yet.
  */
 static void header_forget(struct qcow_header *h)
 {
@@ -444,7 +444,7 @@ static int header_check_tables(const struct qcow_header *h, u64 file_size,
 	return err;
 }
 
-/* As qcow_header_parse(), of a qcow2 header, without a look at its tables. */
+/* As qcow_header_parse(), for a qcow2 header, without checking its tables. */
 static int header_parse_fields(struct qcow_header *h, const void *buf, size_t len,
 			       struct qcow_msg *msg)
 {
@@ -470,8 +470,8 @@ static int header_parse_fields(struct qcow_header *h, const void *buf, size_t le
 /**
  * qcow_header_parse() - parse and validate a qcow or qcow2 header
  * @h: the result; nothing in it is meaningful after a failure
- * @buf: the start of the file: qcow_header_cluster_size() bytes, or the whole
- *	file if shorter
+ * @buf: the start of the file: qcow_header_cluster_size() bytes, or the whole file if
+ *	that is shorter
  * @len: bytes at @buf
  * @file_size: size of the file in bytes
  * @msg: says why it failed
@@ -504,11 +504,11 @@ int qcow_header_parse(struct qcow_header *h, const void *buf, size_t len,
  * qcow_header_salvage() - parse the header of a damaged image for reading
  * @h: the result; nothing in it is meaningful after a failure. @h->l1_size may be too
  *	small for the disk
- * @buf: as of qcow_header_parse()
+ * @buf: as for qcow_header_parse()
  * @len: bytes at @buf
  * @msg: says why it failed
  *
- * Tables may lie past the end of the file, and fields that only writing needs may be
+ * Tables may lie past the end of the file, and fields that only writes need may be
  * damaged. Does not sleep.
  *
  * Return: as qcow_header_parse().
@@ -547,11 +547,12 @@ static int header_check_luks(const struct qcow_header *h, struct qcow_msg *msg)
 }
 
 /**
- * qcow_header_supported() - can the disk of a valid image be read?
+ * qcow_header_supported() - can the driver read the disk of a valid image?
  * @h: from qcow_header_parse()
  * @msg: says why not
  *
- * Apart from parsing so that tools can describe such an image all the same.
+ * This check is apart from parsing, so that tools can describe such an image all the
+ * same.
  *
  * Return: 0, -EINVAL or -EFBIG.
  */

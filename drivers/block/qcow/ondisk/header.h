@@ -11,32 +11,31 @@
  * @l2_bits: version 1: log2 of the entries of an L2 table, 6 to 13; else 0, as
  *	it follows from the cluster size
  * @refcount_order: log2 of the bits of a refcount, 0 to 6
- * @header_length: bytes of the fixed part
+ * @header_length: bytes of the header without extensions
  * @compression: a type of compression.h
  * @crypt_method: QCOW_DISK_CRYPT_*
  * @size: the disk's size in bytes, rounded down to 512 as QEMU does
  * @incompatible: QCOW_DISK_INCOMPAT_*
  * @compatible: QCOW_DISK_COMPAT_*
- * @autoclear: QCOW_DISK_AUTOCLEAR_*, and bits nobody here knows
- * @l1_offset: bytes into the file
- * @l1_size: entries; covers @size
- * @refcount_table_clusters: at least 1; version 1: 0
- * @refcount_table_offset: bytes into the file
- * @snapshots_offset: bytes into the file
+ * @autoclear: QCOW_DISK_AUTOCLEAR_*, and unknown bits
+ * @l1_offset: host offset of the L1 table
+ * @l1_size: entries of the L1 table, which covers @size
+ * @refcount_table_clusters: clusters of the refcount table, at least 1; version 1: 0
+ * @refcount_table_offset: host offset of the refcount table
+ * @snapshots_offset: host offset of the snapshot table
  * @nr_snapshots: entries of the snapshot table
  * @backing_len: bytes of the backing file's name, 0: there is none
- * @backing_offset: of that name in the buffer that was parsed
+ * @backing_offset: offset of that name in the parsed buffer
  * @data_name_len: bytes of the external data file's name, 0: not named
- * @data_name_offset: of that name in the buffer that was parsed
- * @backing_format: NUL-terminated, empty if not given
- * @bitmaps_offset: of the bitmaps extension's data in the buffer, 0: none
- * @bitmaps_len: bytes of it
- * @extensions_end: of the mark behind the last extension in the buffer, 0: there
- *	is none
- * @luks_offset: of the LUKS extension's data in the buffer, 0: none
- * @luks_len: bytes of it
- * @crypto_offset: LUKS: of its header, bytes into the file; not yet believed
- * @crypto_length: bytes of that
+ * @data_name_offset: offset of that name in the parsed buffer
+ * @backing_format: format of the backing file, NUL-terminated, empty if not given
+ * @bitmaps_offset: offset of the bitmaps extension's data in the buffer, 0: none
+ * @bitmaps_len: bytes of the bitmaps extension's data
+ * @extensions_end: offset of the mark behind the last extension in the buffer, 0: none
+ * @luks_offset: offset of the LUKS extension's data in the buffer, 0: none
+ * @luks_len: bytes of the LUKS extension's data
+ * @crypto_offset: LUKS: host offset of the LUKS header; not validated yet
+ * @crypto_length: LUKS: bytes of the LUKS header; not validated yet
  */
 struct qcow_header {
 	u32 version;
@@ -74,15 +73,15 @@ struct qcow_header {
 #define QCOW_HEADER_PROBE_BYTES	24
 
 /*
- * 1 or more: the version in a qcow or qcow2 header; 0: it is none of either. @buf
- * holds @len bytes of the file's start.
+ * Return: the version in a qcow or qcow2 header; 0: it is neither. @buf holds @len
+ * bytes of the file's start.
  */
 u32 qcow_header_probe(const void *buf, size_t len);
 
 /*
- * Bytes at the start of a file that qcow_header_parse() wants to see (of a qcow2
- * image one cluster), or a negative errno if the cluster size is out of range or
- * @buf is no header of either.
+ * Return: bytes at the start of a file that qcow_header_parse() needs (for qcow2 one
+ * cluster); or a negative errno if the cluster size is out of range or @buf is no
+ * header.
  */
 int qcow_header_cluster_size(const void *buf, size_t len, struct qcow_msg *msg);
 
@@ -99,13 +98,13 @@ int __must_check qcow_header_supported(const struct qcow_header *h,
 /* A compression type's name as qemu-img spells it; NULL: there is no such type. */
 const char *qcow_header_compression_name(u32 type);
 
-/* The same of a version 1 image, for which they call these. */
+/* The functions above call these for version 1. */
 int qcow_header_v1_bytes(const void *buf, size_t len, struct qcow_msg *msg);
 int __must_check qcow_header_v1_parse(struct qcow_header *h, const void *buf,
 				      size_t len, u64 file_size,
 				      struct qcow_msg *msg);
 
-/* Entries of an L2 table, and bytes of disk that one L1 entry covers. */
+/* log2 of the entries of an L2 table. */
 static inline u32 qcow_header_l2_bits(const struct qcow_header *h)
 {
 	if (h->version == 1)
