@@ -287,6 +287,22 @@ check_userspace_includes() {
 		grep -vE '"qcow/ondisk/(header|format|pure|entry|bitdir)\.h"'
 }
 
+# Documentation/ABI describes each attribute of sysfs, and no other; columns of list show
+# some of them.
+check_attributes() {
+	local described=Documentation/ABI/testing/sysfs-block-qcow defined
+
+	defined=$(sed -nE 's/^(static DEVICE_ATTR_RO|QCOW_ATTR)\(([a-z]\w*).*/\2/p' \
+		drivers/block/qcow/dev/sysfs.c | sort)
+	[ -n "$defined" ] || echo "sysfs.c: no attributes found"
+	comm -3 <(echo "$defined") <(sed -n 's|^What:.*/qcow/||p' $described | sort) |
+		sed "s|^\t\(.*\)|$described: \1 is no attribute|; t; s|\$| is not in $described|"
+	comm -3 <(echo "$defined") <(sed -n 's/.*&dev_attr_\(.*\)\.attr,/\1/p' \
+		drivers/block/qcow/dev/sysfs.c | sort) | sed 's/$/ is not in qcow_attrs[]/'
+	comm -13 <(echo "$defined") <(sed -n 's|.*attr = "qcow/\(.*\)".*|\1|p' \
+		userspace/src/cmd/list_columns.c | sort) | sed 's/$/ is shown by list, and no attribute/'
+}
+
 check_no_bug() {
 	grep -nE '\bBUG(_ON)?\(' -r drivers --include='*.[ch]'
 }
@@ -344,7 +360,7 @@ run_check() {
 
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
      shellcheck twice circles floors owners no_blk_mq_below_dev versions_in_compat_only
-     userspace_includes no_bug file_size function_size spdx address clean_tree)
+     userspace_includes attributes no_bug file_size function_size spdx address clean_tree)
 
 mkdir -p "$CLEAN"
 find "$CLEAN" -type f -mtime +14 -delete

@@ -121,21 +121,32 @@ struct qcow_ioc_image {
 
 #define QCOW_IMAGE_SIZE_V1	48
 
-/* Flags of an attach, reported back by the status. */
-#define QCOW_ATTACH_RO		(1U << 0) /* read-only */
-#define QCOW_ATTACH_DIRECT	(1U << 1) /* direct I/O or fail */
-#define QCOW_ATTACH_BUFFERED	(1U << 2) /* no direct I/O, even if possible */
-#define QCOW_ATTACH_NO_PARTSCAN	(1U << 3) /* do not look for partitions */
-#define QCOW_ATTACH_UNTRUSTED	(1U << 4) /* needs RO and NO_PARTSCAN; one
-					   * image without data file
-					   */
-#define QCOW_ATTACH_HIDDEN	(1U << 5) /* no node in /dev, no events: for
-					   * ioctls that need a device; goes
-					   * with the control node's file
-					   */
-#define QCOW_ATTACH_SALVAGE	(1U << 6) /* needs RO: reads of missing parts
-					   * of the images fail with EIO
-					   */
+/*
+ * Flags of an attach, reported back by the status.
+ *
+ * RO: The device is read-only, and the driver writes to no file. Without it writes to the
+ *	device go to the first image and its data file. The driver then writes to the image
+ *	already during the attach, if it has autoclear features to clear.
+ * DIRECT, BUFFERED: Bypass the page cache or fail; never bypass it. With neither, it is
+ *	bypassed for each file that allows it.
+ * NO_PARTSCAN: The kernel does not look for partitions.
+ * UNTRUSTED: Refuse images that name a backing or data file. Needs RO and NO_PARTSCAN.
+ * HIDDEN: The device cannot be opened: it has a number and attributes, but no node in
+ *	/dev, and udev is not told of it. For programs that change an image which is not in
+ *	use, and then detach it. The device belongs to the open file of the control node
+ *	through which it was attached: through any other it is not there (ENODEV), and when
+ *	the last descriptor of that file is closed it is detached, so that a program that
+ *	was killed leaves no device behind.
+ * SALVAGE: The images are damaged, or their files were cut off: reads of missing parts
+ *	fail with EIO, others work. Needs RO.
+ */
+#define QCOW_ATTACH_RO		(1U << 0)
+#define QCOW_ATTACH_DIRECT	(1U << 1)
+#define QCOW_ATTACH_BUFFERED	(1U << 2)
+#define QCOW_ATTACH_NO_PARTSCAN	(1U << 3)
+#define QCOW_ATTACH_UNTRUSTED	(1U << 4)
+#define QCOW_ATTACH_HIDDEN	(1U << 5)
+#define QCOW_ATTACH_SALVAGE	(1U << 6)
 
 /**
  * struct qcow_ioc_attach - make a block device of an image
