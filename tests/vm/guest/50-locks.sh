@@ -70,7 +70,7 @@ case_lock_ours() {
 	for image in plain over; do
 		! qemu-io -f qcow2 -c 'write 0 512' fs/$image.qcow2 > out 2>&1 ||
 			fail "$image can be written"
-		grep -q 'lock' out || fail "$(cat out)"
+		has 'lock' out
 		qemu-io -r -f qcow2 -c 'read 0 512' fs/$image.qcow2
 		qemu-img info -U fs/$image.qcow2 > /dev/null
 		qemu-img info fs/$image.qcow2 > /dev/null

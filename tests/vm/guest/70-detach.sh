@@ -177,7 +177,7 @@ case_detach_lazy_state() {
 case_rmmod_busy() {
 	attach "$IMAGES/extra/plain.qcow2"
 	! rmmod qcow 2> err || fail "the module is gone"
-	grep -q 'in use' err || fail "$(cat err)"
+	has 'in use' err
 	same_content "$IMAGES/extra/plain.raw" "$dev"
 	detach
 	rmmod qcow

@@ -16,10 +16,9 @@ seen() {
 	is 1 "$ro"
 	is "state $1" "$(qcowctl list -nO SNAPSHOT)"
 	qcowctl info --json "$dev" > json
-	grep -q "\"snapshot\": *\"state $1\"" json || fail "$(cat json)"
+	has "\"snapshot\": *\"state $1\"" json
 	qcowctl info "$dev" | grep -x "    snapshot: state $1" > /dev/null
-	! qcowctl map "$dev" > out 2> err || fail "mapped"
-	grep -q "shows snapshot state $1" err
+	refuses "shows snapshot state $1" qcowctl map "$dev"
 }
 
 case_snapshot_read() {

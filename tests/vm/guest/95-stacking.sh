@@ -44,15 +44,12 @@ case_nested_device() {
 	attach -f raw "$middle"
 	same_content "$IMAGES/extra/plain.raw" "$dev"
 	detach "$dev"
-	code=0
-	qcowctl detach "$below" 2> err || code=$?
-	is 1 $code
-	grep -q "$below used by $middle" err || fail "$(cat err)"
+	exits 1 "$below used by $middle" qcowctl detach "$below"
 	detach "$middle"
 	detach "$below"
 }
 
-# As deep as nobody builds it
+# Deeper than any user builds it
 case_nested_deep() {
 	attach -f raw "$IMAGES/extra/plain.raw"
 	devices=("$dev")

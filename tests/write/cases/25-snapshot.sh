@@ -11,7 +11,7 @@ judged() {
 # same_snapshot IMAGE SNAPSHOT FILE: QEMU reads the file's content in the snapshot.
 same_snapshot() {
 	qemu-img convert -q -l "snapshot.name=$2" -O raw "$1" seen.raw
-	cmp seen.raw "$3" || fail "$1: QEMU reads something else in snapshot $2"
+	same_content "$3" seen.raw
 	rm seen.raw
 }
 
@@ -24,7 +24,7 @@ same_attached() {
 	local shown
 
 	shown=$(qcowctl attach --snapshot "$1" image.qcow2) || fail "attach --snapshot $1"
-	cmp "$shown" "$2" || fail "snapshot $1 shows something else"
+	same_content "$2" "$shown"
 	qcowctl detach "$shown"
 }
 
@@ -99,7 +99,7 @@ case_snapshot_images() {
 		judged deleted
 		qemu-img snapshot -a two image.qcow2
 		attach image.qcow2
-		cmp "$dev" two.raw || fail "what QEMU applied"
+		same_content two.raw "$dev"
 		operate "$dev" 'write 0 1m 11'
 		qcowctl snapshot delete "$dev" two
 		detach
@@ -169,10 +169,8 @@ case_snapshot_refused() {
 	# in use
 	attach busy.qcow2
 	exec 7< "$dev"
-	! qcowctl snapshot apply "$dev" first > out 2> err || fail "applied while in use"
-	cat err
-	grep -q 'is in use:' err || fail "$(cat err)"
-	grep -q "pid $$" err || grep -q 'bash' err || fail "it does not say who"
+	exits 1 'is in use:' qcowctl snapshot apply "$dev" first
+	has "pid $$|bash" err
 	exec 7<&-
 	operate "$dev" 'write 0 64k 9'
 	qcowctl snapshot apply "$dev" first

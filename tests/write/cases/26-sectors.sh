@@ -49,7 +49,7 @@ used_as_disk() {
 	dd if=copy of=mnt/file bs=1000 conv=notrunc,fsync status=none
 	umount mnt
 	mount -o ro "${dev}p1" mnt
-	cmp copy mnt/file || fail "$*: the file differs"
+	same_content copy mnt/file
 	umount mnt
 	# The block layer keeps smaller pieces from the device.
 	exits 1 'Invalid argument' dd if="$dev" of=/dev/null bs=512 count=1 iflag=direct

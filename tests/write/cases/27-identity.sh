@@ -103,7 +103,7 @@ each_by_name() {
 by_device() {
 	stays || fail "it was detached"
 	is 8192 "$(blockdev --getsz "$dev")"
-	cmp "$dev" disk.copy || fail "its content changed"
+	same_content disk.copy "$dev"
 	qcowctl info --chain --json "$dev" > info || fail "info"
 	is "4194304 ../base.qcow2 1 2" "$(jq -r '"\(.[0]."virtual-size") \(.[0]."backing-filename") \(.[0]."format-specific".data."snapshot-count") \(length)"' info)"
 	[ $# -eq 0 ] || is "$1" "$(jq -r '.[0].filename' info)"

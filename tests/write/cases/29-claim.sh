@@ -37,7 +37,7 @@ case_claim_disk() {
 	mkfs.ext4 -q "${loop}p1"
 	mount "${loop}p1" $HERE/mnt
 	exits 1 "  ${loop}p1 mounted on $HERE/mnt" qcowctl attach -f raw "$loop"
-	grep -q 'attach it read-only with -r' err || fail "$(cat err)"
+	has 'attach it read-only with -r' err
 	exits 1 "  ${loop}p1 mounted on $HERE/mnt" qcowctl attach -f raw "${loop}p1"
 	# Nobody has the other partition.
 	attach -f raw "${loop}p2"

@@ -45,7 +45,7 @@ case_stream() {
 		attach $name.qcow2
 		qcowctl stream --progress=json "$dev" 2> log || fail "$name: $(cat log)"
 		tail -n 1 log | grep -q '"done":\([0-9]*\),"total":\1}' || fail "$(cat log)"
-		cmp "$dev" $name.raw.copy || fail "$name: content"
+		same_content $name.raw.copy "$dev"
 		is 1 "$(cat "/sys/block/${dev#/dev/}/qcow/depth")"
 		refuses "has no backing file" qcowctl stream "$dev"
 		operate "$dev" 'write 4k 8k 7' 'read 4k 8k 7'
@@ -57,7 +57,7 @@ case_stream() {
 	attach snap.qcow2
 	qcowctl snapshot delete "$dev" first
 	qcowctl stream "$dev"
-	cmp "$dev" snap.raw.copy || fail "snap: content"
+	same_content snap.raw.copy "$dev"
 	detach
 }
 
@@ -92,7 +92,7 @@ case_stream_busy() {
 	qcowwrite race "$dev" 7 2 $((16 << 20)) > race.log 2>&1 &
 	writer=$!
 	is 1 "$(interrupted INT qcowctl stream "$dev")"
-	grep -q 'interrupted after' log || fail "$(cat log)"
+	has 'interrupted after' log
 	is 2 "$(cat "/sys/block/${dev#/dev/}/qcow/depth")"
 	qcowctl stream "$dev"
 	wait $writer || fail "$(cat race.log)"

@@ -107,7 +107,7 @@ case_commit() {
 		attach $name.top
 		qcowctl commit --progress=json "$dev" 2> log || fail "$name: $(cat log)"
 		tail -n 1 log | grep -q '"done":\([0-9]*\),"total":\1}' || fail "$(cat log)"
-		cmp "$dev" $name.raw.copy || fail "$name: content"
+		same_content $name.raw.copy "$dev"
 		operate "$dev" 'write 4k 8k 7' 'read 4k 8k 7'
 		detach
 	done
@@ -160,7 +160,7 @@ case_commit_busy() {
 	qcowwrite race "$dev" 7 2 $((2 << 20)) > race.log 2>&1 &
 	writer=$!
 	is 1 "$(interrupted INT qcowctl commit "$dev")"
-	grep -q 'interrupted after' log || fail "$(cat log)"
+	has 'interrupted after' log
 	refuses "is being committed" qcowctl stream "$dev"
 	refuses "is being committed" qcowctl resize "$dev" 100M
 	! qemu-io -r -f qcow2 -c 'read 0 1' base.qcow2 || fail "it can be opened by others"
