@@ -17,7 +17,7 @@ enum check_exit {
 };
 
 /**
- * struct check_result - what was found
+ * struct check_result - the findings of a check
  * @corruptions: of metadata
  * @leaks: clusters that have a higher refcount than references
  * @check_errors: places that could not be looked at

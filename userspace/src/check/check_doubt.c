@@ -143,7 +143,7 @@ static bool worth_a_try(const struct check *c, const u8 *start,
 	if (qcow_header_probe(start, c->start_len) < 2 ||
 	    qcow_header_parse(h, start, c->start_len, c->length, &msg))
 		return false;
-	/* What is whole as version 3 is no older version with a wrong bit. */
+	/* A header that is whole as version 3 is no older version with a wrong bit. */
 	return h->version >= c->h.version &&
 	       (!same_tables(&c->h, h) ||
 		!same_bitmaps(&c->h, c->start, h, start));
@@ -178,10 +178,10 @@ static int doubt_bits(const struct check *c)
 }
 
 /**
- * check_doubt() - may what looks leaked be in use after all?
+ * check_doubt() - may clusters that look leaked be in use after all?
  * @c: after check_run()
  *
- * Return: 0 if not, or -1 after saying what speaks for it.
+ * Return: 0 if not, or -1 after printing the reason.
  */
 int check_doubt(const struct check *c)
 {

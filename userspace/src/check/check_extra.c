@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What an image has besides its disk: snapshots, bitmaps, a LUKS header.
+ * Parts of an image besides its disk: snapshots, bitmaps, a LUKS header.
  */
 #include <stdlib.h>
 
@@ -62,7 +62,7 @@ static int snapshot(struct check *c, u32 number, const struct snapshot_entry *e)
 		snapshot_damaged(c, number, "its L1 table is too large");
 		return 0;
 	}
-	/* The entries that are missing may have referred to what looks leaked. */
+	/* The entries that are missing may have referred to clusters that look leaked. */
 	if (l1_size < snapshot_l1_need(c, e))
 		snapshot_damaged(c, number, "its L1 table is too small for its disk and VM state");
 	return check_l1(c, l1_offset, l1_size, false);

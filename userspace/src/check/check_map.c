@@ -2,7 +2,7 @@
 /*
  * L1 and L2 tables, of the disk and of snapshots.
  *
- * A table that several L1 entries refer to is looked at once, and what it refers
+ * A table that several L1 entries refer to is looked at once, and the clusters it refers
  * to counts as often. That is fast for snapshots, and bounds the work.
  */
 #include <stdlib.h>
@@ -220,7 +220,7 @@ static int l1_entry(struct check *c, u64 raw, u32 i, bool active)
 		l1_damaged(c, raw, "the L2 table is not aligned");
 		return l2_table(c, offset, active, !active);
 	}
-	/* What is past the end of the file reads as zeros: as no entries. */
+	/* A table past the end of the file reads as zeros: as no entries. */
 	if (offset >= c->length)
 		return 0;
 	index = offset >> c->h.cluster_bits;

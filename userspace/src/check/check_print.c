@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a check found, as text or as JSON with the keys of qemu-img check.
+ * The findings of a check, as text or as JSON with the keys of qemu-img check.
  */
 #include <stdlib.h>
 
@@ -64,7 +64,7 @@ static void add_if(struct json_object *to, const char *key, u64 value)
  * @res: the result
  * @name: the image's
  *
- * As of qemu-img, what is 0 is left out, save for check-errors.
+ * As of qemu-img, counts of 0 are left out, save for check-errors.
  */
 void check_print_json(const struct check_result *res, const char *name)
 {

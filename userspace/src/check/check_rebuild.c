@@ -3,7 +3,7 @@
  * A new refcount table, with new blocks, where the old one cannot be repaired in
  * place. It goes behind the end of the file, where nothing that a damaged entry
  * may have referred to is overwritten; one write to the header makes it the
- * image's. Until then the image is what it was.
+ * image's. Until then the image is unchanged.
  */
 #include <stdlib.h>
 
@@ -16,7 +16,7 @@
 /**
  * struct rebuild - refcounts to be written
  * @c: the image without its old refcounts
- * @base: first cluster of what is new
+ * @base: first cluster of the new table and blocks
  * @end: behind its last cluster
  * @needed: is there a block for this entry of the table?
  * @entries: of the table
@@ -39,7 +39,7 @@ static int rebuild_refuse(const struct check *c, const char *why)
 }
 
 /*
- * With damage in the image, what has no reference stays allocated as far as the
+ * With damage in the image, a cluster without a reference stays allocated as far as the
  * old refcounts tell.
  */
 static void keep_leaks(struct check *c)
@@ -52,7 +52,7 @@ static void keep_leaks(struct check *c)
 			counts_set(&c->refs, i, 1);
 }
 
-/* Blocks for what is there. */
+/* Allocate the refcount blocks that the clusters in use need. */
 static void need_old(struct rebuild *r)
 {
 	struct check *c = r->c;
@@ -182,8 +182,8 @@ static int rebuild(struct check *c, bool keep)
  * check_rebuild() - give an image new refcounts
  * @old: after check_run(); its keep is set if anything is damaged
  *
- * Return: 1 if it was done, 0 after saying why it cannot be, or -1 after saying
- * what is wrong.
+ * Return: 1 if it was done, 0 after saying why it cannot be, or -1 after printing
+ * the error.
  */
 int check_rebuild(struct check *old)
 {

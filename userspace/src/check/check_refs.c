@@ -208,7 +208,7 @@ void check_empty_table(struct check *c, u64 offset)
  * Tables that do not overlap are not larger than the file all together. So what
  * is read is bounded, whatever an image tells.
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int check_read_table(struct check *c, void *buf, u64 len, u64 offset)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Repair: what was found is put right in an order in which an interruption leaves
+ * Repair: findings are put right in an order in which an interruption leaves
  * leaks, or COPIED flags that are missing, and so no more than copies made without
  * need.
  *
  * Nothing is freed while there is damage that cannot be repaired: a leaked cluster
- * may be just what a damaged entry referred to.
+ * may be just the clusters that a damaged entry referred to.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -30,11 +30,11 @@ static const char *write_advice(int err)
 /**
  * check_write() - write to the image
  * @c: the check
- * @buf: what
+ * @buf: the data
  * @len: bytes
  * @offset: bytes into the file
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int check_write(struct check *c, const void *buf, size_t len, u64 offset)
 {
@@ -61,10 +61,10 @@ int check_write(struct check *c, const void *buf, size_t len, u64 offset)
 }
 
 /**
- * check_sync() - have what was written on disk before what is written next
+ * check_sync() - make earlier writes durable before later ones
  * @c: the check
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int check_sync(struct check *c)
 {
@@ -149,7 +149,7 @@ static int fix_refcounts(struct check *c, bool lower)
  * check_raise() - raise refcounts that are too low, where there are blocks for them
  * @c: the check
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int check_raise(struct check *c)
 {
@@ -161,8 +161,8 @@ int check_raise(struct check *c)
 /**
  * struct table_fix - a pass over the disk's tables
  * @c: the check
- * @l1: what an L1 entry should be
- * @l2: what an L2 entry should be
+ * @l1: the right L1 entry
+ * @l2: the right L2 entry
  * @set: set COPIED flags that are missing; else clear those that are wrong
  * @keep: refcounts that are too high stay so
  * @changed: entries that were changed
@@ -424,18 +424,18 @@ static int repair_all(struct check *c)
 	}
 	if (!needs_rebuild(c))
 		return repair_in_place(c);
-	/* A new refcount table shares no cluster, but what the old one hid is still lost. */
+	/* A new refcount table shares no cluster, but clusters that only the old one named are still lost. */
 	c->keep = c->keep || c->damaged || c->overlaps;
 	return check_rebuild(c);
 }
 
 /**
- * check_repair() - repair what a check found
+ * check_repair() - repair the findings of a check
  * @c: after check_run(); of no use afterwards
- * @mode: what to repair
+ * @mode: which findings to repair
  *
  * Return: 0 if all was done that can be, 1 if the rest of the repair needs another
- * check_run(), or -1 after saying what is wrong.
+ * check_run(), or -1 after printing the error.
  */
 int check_repair(struct check *c, enum check_repair mode)
 {
@@ -453,7 +453,7 @@ int check_repair(struct check *c, enum check_repair mode)
  * check_mark_clean() - say in the header that the image is consistent
  * @c: after a check_run() that found no corruption
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int check_mark_clean(struct check *c)
 {

@@ -2,7 +2,7 @@
 /*
  * One look at an image: count the references to each cluster of the file, and
  * compare them with the refcounts. Memory and work depend on the file's size,
- * never on what the image tells.
+ * never on fields of the image.
  */
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@
 #define SLOT_BYTES	SZ_8M
 #define MIN_SLOTS	4U
 
-/* What tables may have besides the file's size; see check_read_table(). */
+/* Bytes of tables beyond the file's size; see check_read_table(). */
 #define BUDGET_FACTOR	4
 #define BUDGET_EXTRA	SZ_64M
 
@@ -25,7 +25,7 @@
  * @start: the bytes that the header was parsed from
  * @start_len: how many
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int check_init(struct check *c, struct file *f, const struct qcow_header *h,
 	       const u8 *start, size_t start_len)

@@ -35,7 +35,7 @@ static u8 *add_bytes(struct new_table *t, u64 bytes)
 }
 
 /*
- * What the missing extra data means: the VM state's size is that of the fixed part,
+ * The meaning of missing extra data: the VM state's size is that of the fixed part,
  * the disk's size is that of now.
  */
 static void complete_extra(const struct check *c, const struct qcow_disk_snapshot *d,
@@ -139,8 +139,8 @@ static int publish(struct check *c, u64 offset)
  * check_complete_snapshots() - give a snapshot table the extra data that it lacks
  * @c: after check_run(), which found no other damage of the table
  *
- * Return: 1 if it was done, 0 after saying why it cannot be, or -1 after saying
- * what is wrong.
+ * Return: 1 if it was done, 0 after saying why it cannot be, or -1 after printing
+ * the error.
  */
 int check_complete_snapshots(struct check *c)
 {

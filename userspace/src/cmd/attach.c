@@ -27,8 +27,8 @@
 #include "lib/text.h"
 
 /**
- * struct attach - what the command line asks for
- * @chain: what to open
+ * struct attach - the arguments of the command line
+ * @chain: which images to open
  * @beneath: the folder in it, to free
  * @keys: where passphrases come from
  * @ioc: for the driver
@@ -250,7 +250,7 @@ static void set_image(struct qcow_ioc_image *to, const struct image *img,
 	to->cipher_len = strlen(key->cipher);
 }
 
-/* Say who has a block device that is to be written. Return: whether that is known. */
+/* Name the users of a block device that is to be written. Return: whether any is known. */
 static bool report_users(const struct file *f)
 {
 	struct in_use u;
@@ -288,7 +288,7 @@ static void note_users(const struct file *f)
 	in_use_free(&u);
 }
 
-/* What there is to say of a chain that is attached all the same. */
+/* Print notes about a chain that is attached all the same. */
 static void note_chain(const struct chain *c)
 {
 	const struct image *img;
@@ -392,7 +392,7 @@ static int attach_named(struct attach *a, const char *name)
 }
 
 /**
- * attach_to_change() - attach an image for what the driver is to change in it
+ * attach_to_change() - attach an image that the driver is to change
  * @d: the result
  * @control: the driver's control node
  * @name: the image
@@ -402,7 +402,7 @@ static int attach_named(struct attach *a, const char *name)
  * Nobody else is to use the device: it has no node in /dev, and is gone when
  * @control is closed.
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int attach_to_change(struct device *d, int control, const char *name, u32 format,
 		     const struct keys_options *keys)
@@ -421,7 +421,7 @@ int attach_to_change(struct device *d, int control, const char *name, u32 format
 			report(chain.unwritable ? chain.unwritable : name,
 			       "cannot be opened for writing");
 	}
-	/* No device shows who has the locks. */
+	/* The locks are held by this process: no device shows their holder. */
 	if (index >= 0)
 		chain_show_holder(&chain);
 	chain_close(&chain);

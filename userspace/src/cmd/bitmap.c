@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qcowctl bitmap: the bitmaps of an image, which say what of its disk changed.
+ * qcowctl bitmap: the bitmaps of an image, which track changes of its disk.
  *
- * What changes them is done by the driver alone: an image that is not attached
+ * The driver alone changes them: an image that is not attached
  * is attached for it.
  */
 #include <stdlib.h>
@@ -33,8 +33,8 @@ static const struct {
 };
 
 /**
- * struct wanted - what the command line asks for
- * @op: what to do
+ * struct wanted - the arguments of the command line
+ * @op: the operation
  * @granularity: of a new bitmap, 0: not given
  * @json: print JSON
  * @format: of an image, 0: probe

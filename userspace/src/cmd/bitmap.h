@@ -5,7 +5,7 @@
 #include "image/image.h"
 
 /**
- * struct bitmap - what of a disk has changed
+ * struct bitmap - the changed parts of a disk
  * @name: of it
  * @granularity: bytes of the disk that a bit stands for
  * @enabled: it is kept up to date

@@ -80,7 +80,7 @@ static int print_named(const char *arg, const struct bitmaps *all,
 	return 1;
 }
 
-/* What was written to the device, and is in the page cache yet. */
+/* Flush data of the device that is still in the page cache. */
 static int sync_device(const char *arg)
 {
 	bool partition;

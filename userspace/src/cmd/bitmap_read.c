@@ -24,7 +24,7 @@ static struct bitmap *add_bitmap(struct bitmaps *all)
 }
 
 /**
- * bitmaps_free() - free what bitmaps_of() found
+ * bitmaps_free() - free the bitmaps that bitmaps_of() found
  * @all: the bitmaps
  */
 void bitmaps_free(struct bitmaps *all)
@@ -150,10 +150,10 @@ static int read_directory(struct reading *r, struct bitmaps *all, const u8 *buf,
  * bitmaps_read() - read the bitmaps of an image that nobody writes
  * @all: empty; the result, to free in any case
  * @img: the image
- * @name: of the bitmap whose bits are wanted; NULL: of none, but what is dirty is
+ * @name: of the bitmap whose bits are wanted; NULL: of none, but dirty bytes are
  *	counted
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int bitmaps_read(struct bitmaps *all, const struct image *img, const char *name)
 {
@@ -320,7 +320,7 @@ static int of_device(struct bitmaps *all, const struct device *d,
  * @format: of an image, 0: probe
  * @name: as for bitmaps_read()
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int bitmaps_of(struct bitmaps *all, const char *arg, u32 format,
 	       const char *name)

@@ -16,12 +16,12 @@
 #include "lib/sysfs.h"
 #include "lib/text.h"
 
-/* Repairs that need another look: entries, refcounts, and what is left. */
+/* Repairs that need another look: entries, refcounts, and the rest. */
 #define MAX_ROUNDS	3
 
 /**
- * struct check_options - what the command line asks for
- * @repair: what to repair
+ * struct check_options - the arguments of the command line
+ * @repair: which findings to repair
  * @json: print JSON
  */
 struct check_options {
@@ -61,7 +61,7 @@ static void refuse_format(const struct file *f)
 
 /*
  * Unlike image_load(), takes a header whose tables are past the end of the file:
- * to say so is what a check is for. Starts the check.
+ * a check has to say so. Starts the check.
  */
 static int load_header(struct file *f, struct check *c)
 {
@@ -109,7 +109,7 @@ static u64 fewer(u64 before, u64 after)
 	return before > after ? before - after : 0;
 }
 
-/* Look again at what was repaired. */
+/* Check the repaired image again. */
 static int check_again(struct check *c, struct file *f, bool quiet)
 {
 	bool keep = c->keep;
@@ -237,7 +237,7 @@ static int open_named(struct file *f, const struct check_options *o,
 						    open_image(f, o, name);
 }
 
-/* A repair asks the driver, too: to write what is attached would destroy it. */
+/* A repair asks the driver, too: a write to an attached image would destroy it. */
 static int lock_image(struct file *f, const struct check_options *o)
 {
 	bool write = o->repair != CHECK_REPAIR_NONE;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qcowctl commit: have the backing file of an image hold what the image has, while
+ * qcowctl commit: write the data of an image to its backing file, while
  * the disk is in use.
  *
  * The driver has the backing file open for reading, with a reader's locks. It gets
@@ -35,7 +35,7 @@ static void below_close(struct below *b)
 	file_close(&b->data);
 }
 
-/* Have what the driver handed out open for writing. */
+/* Open the file that the driver handed out for writing. */
 static int make_writable(struct file *f)
 {
 	struct file reading = *f;
@@ -45,7 +45,7 @@ static int make_writable(struct file *f)
 	return err;
 }
 
-/* Return: 0; 1: there is no such file; or -1 after saying what is wrong. */
+/* Return: 0; 1: there is no such file; or -1 after printing the error. */
 static int below_open_file(struct file *f, const struct operand *o, u32 flags,
 			   bool write)
 {
@@ -122,7 +122,7 @@ static void report_step(const struct operand *o, const struct below *b, int err,
 	free(name);
 }
 
-/* Return: 0 or a negative errno; what is wrong is said unless it is -ENOTCONN or -EINTR. */
+/* Return: 0 or a negative errno; errors are printed unless they are -ENOTCONN or -EINTR. */
 static int commit_ioctl(const struct operand *o, struct qcow_ioc_commit *ioc,
 			const struct below *b)
 {
@@ -165,7 +165,7 @@ static int commit_end(const struct operand *o)
 
 /*
  * Its locks are those of a reader here. Return: 0; -EINTR: a signal ended it; or another
- * error after saying what is wrong. The backing file is only read again then.
+ * error after printing the error. The backing file is only read again then.
  */
 static int commit_start(const struct operand *o, const struct below *b)
 {
@@ -208,7 +208,7 @@ static int commit_run(const struct operand *o, struct qcow_ioc_commit *ioc)
 	return commit_ioctl(o, ioc, NULL);
 }
 
-/* Go on with what was interrupted, or begin. */
+/* Resume an interrupted commit, or begin one. */
 static int commit_begin(const struct operand *o, struct qcow_ioc_commit *ioc)
 {
 	int err = commit_run(o, ioc);
@@ -218,7 +218,7 @@ static int commit_begin(const struct operand *o, struct qcow_ioc_commit *ioc)
 	if (!err && ioc->done < ioc->total)
 		return 0;
 	/*
-	 * One that ended without being closed knows nothing of what came later. One whose
+	 * One that ended without being closed knows nothing of later writes. One whose
 	 * caller was killed before it started has the backing file locked.
 	 */
 	if (commit_end(o))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qcowctl detach: remove a device, or say who uses it.
+ * qcowctl detach: remove a device, or name its users.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 #include "lib/sysfs.h"
 
 /**
- * struct detach - what the command line asks for
+ * struct detach - the arguments of the command line
  * @control: the driver's control node, or -1: not opened yet
  * @flags: QCOW_DETACH_*
  * @lazy: detach devices in use at their last close
@@ -38,7 +38,7 @@ struct detach {
  * @d: how
  * @index: the N of /dev/qcowN
  * @diskseq: of its disk; 0: not known
- * @msg: what the driver says, if it fails
+ * @msg: the message of the driver, if it fails
  */
 struct attempt {
 	const struct detach *d;
@@ -100,7 +100,7 @@ static void report_users(const struct detach *d, const struct in_use *u,
 		      "Use --lazy to detach at last close, --force to fail its I/O now.");
 }
 
-/* Return: 0 if it is detached and all is well; else 1 after saying what is wrong. */
+/* Return: 0 if it is detached and all is well; else 1 after printing the error. */
 static int detach_result(const struct attempt *a, int err,
 			 const struct in_use *users)
 {
@@ -162,7 +162,7 @@ static int detach_device(struct detach *d, const struct device *device)
  * detach_again() - undo an attach that cannot be finished
  * @device: the device, with the diskseq that the driver gave it
  *
- * Return: 0, or 1 after saying what is wrong.
+ * Return: 0, or 1 after printing the error.
  */
 int detach_again(const struct device *device)
 {

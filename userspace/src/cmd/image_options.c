@@ -11,7 +11,7 @@
  * @field: a u32, for &enum qcow_format
  * @arg: the format's name
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int option_format(void *field, const char *arg)
 {
@@ -23,7 +23,7 @@ int option_format(void *field, const char *arg)
  * @field: a struct keys_options
  * @arg: the file's name
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int option_key_file(void *field, const char *arg)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qcowctl info: what an image is, or the image of a device and how that does.
+ * qcowctl info: describe an image, or a device and its image.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #include "lib/text.h"
 
 /**
- * struct info - what the command line asks for
+ * struct info - the arguments of the command line
  * @chain: backing files too
  * @json: print JSON
  * @format: &enum qcow_format, 0: probe

@@ -88,7 +88,7 @@ static void add_backing(struct json_object *to, const struct image *img)
 		add_text(to, "backing-filename-format", img->header.backing_format);
 }
 
-/* What has a header and tables. */
+/* Formats with a header and tables. */
 static void add_header(struct json_object *to, const struct image *img)
 {
 	const struct qcow_header *h = &img->header;
@@ -147,7 +147,7 @@ struct json_object *info_json_image(const struct image *img)
 
 /**
  * info_json_device() - describe a device
- * @status: what the driver says of it
+ * @status: its status
  *
  * Return: an object to put.
  */

@@ -149,7 +149,7 @@ static void print_count(const char *label, u64 n)
 
 /**
  * info_print_device() - describe a device
- * @status: what the driver says of it
+ * @status: its status
  */
 void info_print_device(const struct qcow_ioc_status *status)
 {

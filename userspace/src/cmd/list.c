@@ -25,7 +25,7 @@
 #define USAGE_WIDTH	80
 
 /**
- * struct list - what the command line asks for
+ * struct list - the arguments of the command line
  * @json: print JSON
  * @noheadings: no headings
  * @bytes: sizes in bytes
@@ -196,7 +196,7 @@ static int print_table(const struct list *l)
 
 	if (!err)
 		err = scols_table_enable_noheadings(table, l->noheadings);
-	/* What is not printable is escaped already. */
+	/* Unprintable characters are escaped already. */
 	if (!err)
 		err = scols_table_enable_noencoding(table, 1);
 	for (i = 0; i < l->nr && !err; i++)

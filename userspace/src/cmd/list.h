@@ -12,7 +12,7 @@
  * @json: printed as JSON
  * @bytes: sizes are printed in bytes
  * @known: @status was filled
- * @status: what the driver says
+ * @status: the status of the device
  */
 struct row {
 	int index;
@@ -22,7 +22,7 @@ struct row {
 	struct qcow_ioc_status status;
 };
 
-/* What a cell is in JSON. */
+/* The type of a cell in JSON. */
 enum cell_type {
 	CELL_STRING,
 	CELL_NUMBER,
@@ -36,7 +36,7 @@ enum cell_type {
  * @by_default: it is shown if no columns are asked for
  * @width: hint for libsmartcols
  * @flags: SCOLS_FL_*
- * @type: what its cells are
+ * @type: the type of its cells
  * @attr: the file in /sys/block/qcowN that has the cell's text; NULL: @text makes it
  * @text: a cell's text, to free, or NULL: nothing to show
  */

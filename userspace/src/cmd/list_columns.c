@@ -40,7 +40,7 @@ static char *cell_size(const struct row *r)
 	return text_of_size(r, sectors * SZ_512);
 }
 
-/* Of what the image's author chose, which is freed. */
+/* Make a cell of @bytes, which the image's author chose, and free them. */
 static char *cell_text(const struct row *r, char *bytes)
 {
 	char *text = bytes ? text_shown(bytes, r->json) : NULL;

@@ -30,7 +30,7 @@ struct entry {
 };
 
 /**
- * struct map - what the command line asks for, and the map as it is made
+ * struct map - the arguments of the command line, and the map as it is made
  * @json: print JSON
  * @format: &enum qcow_format, 0: probe
  * @bitmap: name of the bitmap to show, or NULL
@@ -233,7 +233,7 @@ static int map_image(struct map *m, const char *name)
 	return 1;
 }
 
-/* Have the driver write what it has not yet, tables included. */
+/* Have the driver write its dirty data and tables. */
 static int sync_device(int index)
 {
 	char *name = xasprintf("/dev/qcow%d", index);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Where one image of a chain has what, in the terms of qemu-img map. Tables are
- * read a piece at a time, so that memory does not grow with what an image says
+ * read a piece at a time, so that memory does not grow with sizes in the image
  * of itself; ranges are asked for in rising order, so that each piece is read
  * once.
  */
@@ -31,7 +31,7 @@ struct range {
 };
 
 /**
- * struct map_layer - an image of a chain, and what is known of it now
+ * struct map_layer - an image of a chain, and the state of the walk through it
  * @img: the image
  * @layout: of its tables
  * @size: bytes of its disk
@@ -39,7 +39,7 @@ struct range {
  * @table: the last one seen, as its L1 entry's number plus one
  * @l1: a piece of the L1 table
  * @l2: a piece of an L2 table
- * @last: what was found last
+ * @last: the latest extent
  * @range: of the file that holds its data
  * @looked: whether @preallocated is known
  * @preallocated: see is_preallocated()
@@ -226,7 +226,7 @@ static bool is_preallocated(const struct map_layer *l)
 	u64 used = 0, i;
 	s64 block;
 
-	/* The table has entries for no more; what is past it is not used. */
+	/* The table has entries for no more; a part past it is not used. */
 	end = min(end, ((u64)QCOW_DISK_MAX_REFTABLE_BYTES / sizeof(__be64)) * per_block);
 	for (i = 0; i < end && used < enough; i += per_block) {
 		block = refcount_block(l, i / per_block);
@@ -423,12 +423,12 @@ static int find_mapped(struct map_layer *l, u64 start, struct map_extent *e)
 }
 
 /**
- * map_layer_find() - what an image has at a byte of its disk
+ * map_layer_find() - find the extent of a byte of the disk
  * @l: the layer
  * @start: the byte, below map_layer_size() and not below that asked for last
  * @e: the result: from @start to where that changes, or earlier
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int map_layer_find(struct map_layer *l, u64 start, struct map_extent *e)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What commands that change an image work on: the driver owns the metadata of an
+ * The device that a command changes: the driver owns the metadata of an
  * attached image, so an image that is not attached is attached for the while. Whatever
  * ends the command, that device goes with its control node.
  */
@@ -13,7 +13,7 @@
 #include "device/which.h"
 #include "lib/report.h"
 
-/* Return: 0; 1: it is an image that is not attached; or -1 after saying what is wrong. */
+/* Return: 0; 1: it is an image that is not attached; or -1 after printing the error. */
 static int find_device(struct device *d, const char *arg)
 {
 	int index, ret;
@@ -33,7 +33,7 @@ static int find_device(struct device *d, const char *arg)
  * @format: of an image that is not attached; 0: probe
  * @keys: to such an image, if it is encrypted
  *
- * Return: 0, to be given to operand_close(), or -1 after saying what is wrong.
+ * Return: 0, to be given to operand_close(), or -1 after printing the error.
  */
 int operand_open(struct operand *o, const char *arg, u32 format,
 		 const struct keys_options *keys)
@@ -79,7 +79,7 @@ struct device operand_device(const struct operand *o)
  * @o: from operand_open()
  * @status: the result
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int operand_status(const struct operand *o, struct qcow_ioc_status *status)
 {
@@ -131,7 +131,7 @@ static int detach_hidden(const struct operand *o)
  * operand_close() - let go of a device; detach it if it was attached for this
  * @o: from operand_open()
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int operand_close(struct operand *o)
 {

@@ -57,7 +57,7 @@ int option_text(void *field, const char *arg)
  * @field: not used
  * @arg: the way
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int option_progress(void *field, const char *arg)
 {
@@ -141,7 +141,7 @@ static int refuse(const struct command *c, char **argv, const struct option *opt
 	return -1;
 }
 
-/* Return: the option that getopt_long() found, or NULL: it does not know what it found. */
+/* Return: the option that getopt_long() found, or NULL: it found none of them. */
 static const struct option_spec *find(const struct option_spec *specs, int found)
 {
 	if (found >= FIRST_WORD)
@@ -177,7 +177,7 @@ static int parse(const struct command *c, void *to, int argc, char **argv,
  * @argc: arguments, the command's name included
  * @argv: the arguments; operands are last afterwards, from getopt's optind on
  *
- * Return: 0; 1: --help was asked for; or -1 after saying what is wrong.
+ * Return: 0; 1: --help was asked for; or -1 after printing the error.
  */
 int options_parse(const struct command *c, void *to, int argc, char **argv)
 {
@@ -237,7 +237,7 @@ static void print_option(const struct option_spec *spec, int columns, FILE *to)
 }
 
 /**
- * options_print_usage() - print what --help shows of a command
+ * options_print_usage() - print the usage of a command
  * @c: the command
  * @to: where to
  */

@@ -16,7 +16,7 @@ struct command;
  * @values: values that the shell's completion offers, separated by blanks, among them
  *	VALUE_FILE and VALUE_FOLDER; NULL: it offers none
  * @print_values: prints further ones, a blank before each; NULL: there are none
- * @parse: stores it. Return: 0, or -1 after saying what is wrong
+ * @parse: stores it. Return: 0, or -1 after printing the error
  * @field: offset of the member that @parse stores it in
  */
 struct option_spec {

@@ -18,7 +18,7 @@
 #include "lib/text.h"
 
 /**
- * struct resize - what the command line asks for
+ * struct resize - the arguments of the command line
  * @size: the size as it was given; NULL: none was
  * @bytes: a size, or how much more or less
  * @sign: of @bytes: '+', '-', or 0: it is the size
@@ -72,7 +72,7 @@ static u64 wanted_size(const struct resize *r, u64 now)
 }
 
 /**
- * struct attempt - what is tried as long as the device is in use
+ * struct attempt - a resize that is retried as long as the device is in use
  * @control: the driver's control node
  * @ioc: the argument
  */
@@ -94,7 +94,7 @@ static void report_users(const struct in_use *users, const struct operand *o)
 		      "A smaller disk would lose what they may have at its end; --force does it all the same.");
 }
 
-/* The new size, or 0 after saying what is wrong with it. */
+/* The new size, or 0 after printing the error. */
 static u64 choose_size(const struct resize *r, struct operand *o)
 {
 	struct qcow_ioc_status status;

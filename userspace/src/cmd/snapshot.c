@@ -24,7 +24,7 @@
 #include "lib/report.h"
 #include "lib/text.h"
 
-/* What can be done; @op is 0 to list. */
+/* The operations; @op is 0 to list. */
 static const struct action {
 	const char *name;
 	u32 op;
@@ -37,10 +37,10 @@ static const struct action {
 };
 
 /**
- * struct snapshot_args - what the command line asks for
- * @action: what to do
+ * struct snapshot_args - the arguments of the command line
+ * @action: the operation
  * @json: print JSON
- * @verbose: say what was done
+ * @verbose: print the result
  * @target: the image or device
  * @name: of the snapshot
  * @format: of an image that is not attached; 0: probe
@@ -57,10 +57,10 @@ struct snapshot_args {
 };
 
 /**
- * struct operation - what is asked of the driver
+ * struct operation - an operation of the driver
  * @control: its control node
  * @ioc: the ioctl's argument
- * @msg: what it says
+ * @msg: its message
  */
 struct operation {
 	int control;
@@ -68,7 +68,7 @@ struct operation {
 	struct qcow_msg msg;
 };
 
-/* --- What was done --- */
+/* --- The result --- */
 
 static void print_done(const struct snapshot_args *a, const struct operation *op)
 {
@@ -167,7 +167,7 @@ static int change(const struct snapshot_args *a)
 	}
 	if (operand_open(&o, a->target, a->format, &a->keys))
 		return 1;
-	/* The driver undoes what it began to apply, and says so. */
+	/* The driver undoes an apply that was interrupted, and says so. */
 	if (a->action->op == QCOW_SNAPSHOT_APPLY)
 		progress_catch_signals();
 	err = change_device(a, &o);

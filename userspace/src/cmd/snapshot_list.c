@@ -51,7 +51,7 @@ static int read_one(const struct image *img, const struct qcow_layout *lay,
  * @img: a loaded qcow2 image
  * @list: the result: as many as its header says, for snapshot_free_all()
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int snapshot_read_all(const struct image *img, struct snapshot **list)
 {
@@ -250,7 +250,7 @@ static void print_json(const struct snapshot *list, u32 nr)
  * snapshot_json() - describe an image's snapshots
  * @img: a loaded qcow2 image
  *
- * Return: an array to put, or NULL after saying what is wrong.
+ * Return: an array to put, or NULL after printing the error.
  */
 struct json_object *snapshot_json(const struct image *img)
 {
@@ -269,7 +269,7 @@ struct json_object *snapshot_json(const struct image *img)
  * @img: a loaded image
  * @json: as JSON
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int snapshot_print(const struct image *img, bool json)
 {

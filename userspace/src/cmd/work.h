@@ -10,12 +10,12 @@
 
 /**
  * struct work - a command that does long work on one device, step by step
- * @what: for showing how far it is
- * @interrupted: what an interruption leaves, and what to do next
- * @step: do some. Return: 0; -EINTR; or another negative errno after saying what is
- *	wrong
- * @end: called once after all was done, or NULL. Return: 0, or -1 after saying what
- *	is wrong
+ * @what: name of the work in the progress line
+ * @interrupted: the state that an interruption leaves, and the next step for the user
+ * @step: do some. Return: 0; -EINTR; or another negative errno after printing the
+ *	error
+ * @end: called once after all was done, or NULL. Return: 0, or -1 after printing
+ *	the error
  */
 struct work {
 	const char *what;
@@ -25,7 +25,7 @@ struct work {
 };
 
 /**
- * struct work_options - what the command line of such a command asks for
+ * struct work_options - the options of such a command
  * @format: of an image that is not attached; 0: probe
  * @keys: of an image that is not attached
  */

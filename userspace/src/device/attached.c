@@ -166,7 +166,7 @@ static int open_refused(const struct device *d, int err)
  * @image: 0: its image, 1: that one's backing file, and so on
  * @flags: QCOW_FILE_DATA for that image's data file, or 0
  *
- * Return: 0; 1: there is no such file; or -1 after saying what is wrong.
+ * Return: 0; 1: there is no such file; or -1 after printing the error.
  */
 int attached_open(struct file *f, u32 *format, int control,
 		  const struct device *d, u32 image, u32 flags)

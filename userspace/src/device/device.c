@@ -74,7 +74,7 @@ int device_control_quiet(void)
 /**
  * device_control() - open the driver's control node, load the module if need be
  *
- * Return: a descriptor, or -1 after saying what is wrong.
+ * Return: a descriptor, or -1 after printing the error.
  */
 int device_control(void)
 {
@@ -172,7 +172,7 @@ static int device_refused(int index, int err)
  * @index: the N of /dev/qcowN
  * @status: the result
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int device_query(int index, struct qcow_ioc_status *status)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who uses a device or one of its partitions: mounts, swap, devices stacked on
+ * The users of a device or of its partitions: mounts, swap, devices stacked on
  * it, processes.
  */
 #define _GNU_SOURCE
@@ -149,7 +149,7 @@ static void find_journals(const struct target *t)
 	}
 }
 
-/* Those who claim a device for as long as they use it. */
+/* Users that claim a device for as long as they use it. */
 static void find_claims(struct target *t)
 {
 	size_t i;
@@ -191,7 +191,7 @@ static struct target *target_of_device(struct in_use *u, int index)
 }
 
 /**
- * in_use_find() - find who uses a device
+ * in_use_find() - find the users of a device
  * @u: the result, to in_use_free()
  * @index: the N of /dev/qcowN
  */
@@ -217,10 +217,10 @@ static void in_use_find_hidden(struct in_use *u, int index)
 }
 
 /**
- * in_use_find_below() - find who uses a block device that an image lies on
+ * in_use_find_below() - find the users of a block device that an image lies on
  * @u: the result, to in_use_free()
  * @dev: its number
- * @openers: those who merely have it open, too, but this process
+ * @openers: also processes that merely have it open, but for this one
  */
 void in_use_find_below(struct in_use *u, dev_t dev, bool openers)
 {
@@ -301,7 +301,7 @@ void in_use_free_mountpoints(char **list)
 
 /**
  * in_use_patiently() - try something that fails as long as a device is in use
- * @u: zeroed; the result: who uses it in the end
+ * @u: zeroed; the result: its users in the end
  * @index: the N of /dev/qcowN
  * @attempt: tries it; -EBUSY: it is in use
  * @arg: for @attempt
@@ -329,8 +329,8 @@ int in_use_patiently(struct in_use *u, int index, int (*attempt)(void *arg),
 }
 
 /**
- * in_use_report() - say who uses a device
- * @u: who
+ * in_use_report() - print the users of a device
+ * @u: the users
  * @index: the N of /dev/qcowN
  * @openers: how often it is open
  * @advice: a last line

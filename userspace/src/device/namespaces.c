@@ -2,7 +2,7 @@
 /*
  * The other mount namespaces. The kernel has no list of them: they are those of processes,
  * and those that a bind mount or an open file of a process keeps. The latter are entered by
- * a child, whose files in /proc show what is mounted there.
+ * a child, whose files in /proc show the mounts there.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -179,7 +179,7 @@ static void visit_open(void *arg, const struct proc_link *link)
  * @found: called for each, once
  * @arg: for @found
  *
- * Finds what the caller's rights let it see, and can be looked up in a few seconds.
+ * Finds the users that the caller's rights let it see, and that can be looked up in a few seconds.
  */
 void namespaces_find(bool open_files, namespace_found *found, void *arg)
 {

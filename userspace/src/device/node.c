@@ -53,7 +53,7 @@ bool node_is_there(const struct sysfs_node *node)
 
 /*
  * Does the kernel keep the nodes in /dev? Magic numbers do not tell a devtmpfs from a
- * tmpfs, names of filesystems do. If that is unknown, what is not there is made.
+ * tmpfs, names of filesystems do. If that is unknown, missing nodes are made.
  */
 static bool dev_is_devtmpfs(void)
 {
@@ -76,7 +76,7 @@ static bool dev_is_devtmpfs(void)
 }
 
 /*
- * One qcowctl at a time compares /dev with sysfs and changes it. Whoever may read /dev
+ * One qcowctl at a time compares /dev with sysfs and changes it. A process that may read /dev
  * can hold this lock for ever: after a while it is done without.
  */
 static int lock_dev(void)

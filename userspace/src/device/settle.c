@@ -57,7 +57,7 @@ void settle_begin(struct settle *s, u64 began)
  * @s: from settle_begin()
  * @dev: the device number
  *
- * What udev knows of an earlier device of that number may still be there.
+ * Links that udev made for an earlier device of that number may still be there.
  *
  * Return: whether it has, or is not waited for.
  */

@@ -78,7 +78,7 @@ static void look_at_folder(const struct target *t, const struct place *p,
 }
 
 /**
- * stacked_find() - find what was given a device by its path
+ * stacked_find() - find users that were given a device by its path
  * @t: the device, which gets the users
  */
 void stacked_find(const struct target *t)

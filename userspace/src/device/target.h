@@ -9,7 +9,7 @@
 #include "lib/sysfs.h"
 
 /**
- * struct in_use - who uses a device
+ * struct in_use - the users of a device
  * @lines: a line of text for each user
  * @nr: how many
  * @lasting: some of them will not go away by themselves, as udev's probing does

@@ -172,7 +172,7 @@ static void visit_link(void *arg, const struct proc_link *link)
 }
 
 /**
- * unmounted_find() - find the processes that use what no mount shows
+ * unmounted_find() - find processes in filesystems that no mount shows
  * @t: the device, which gets them as users
  *
  * For a device of which no other user was found: all files of all processes are looked at.

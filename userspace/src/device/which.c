@@ -148,7 +148,7 @@ static int take_named(struct device *d, int index)
  * @d: the result
  * @arg: a device's name or an image
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int which_device(struct device *d, const char *arg)
 {

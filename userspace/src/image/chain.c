@@ -184,7 +184,7 @@ static int refuse_cycle(const struct file *f, const char *what,
 	return -1;
 }
 
-/* A file is no image twice, and what is written is nothing else besides. */
+/* A chain has each file once, and a file that is written has one role. */
 static int check_no_cycle(const struct chain *c, const struct file *f,
 			  const char *what)
 {
@@ -336,12 +336,12 @@ static const char *find_unwritable(const struct chain *c)
  * chain_open() - open an image and all that it is made of
  * @c: the result; chain_close() it, after a failure too
  * @name: the image
- * @o: what to open and how
+ * @o: how to open it
  *
- * What shall be written but can only be read is opened for reading, and so is all
+ * A file that is to be written but can only be read is opened for reading, and so is all
  * the rest; @c->unwritable is then set.
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int chain_open(struct chain *c, const char *name,
 	       const struct chain_options *o)
@@ -381,7 +381,7 @@ static int open_device_data(struct image *img, int control,
 	return ret ? -1 : 0;
 }
 
-/* Return: 0; 1: the chain has ended; or -1 after saying what is wrong. */
+/* Return: 0; 1: the chain has ended; or -1 after printing the error. */
 static int add_device_image(struct chain *c, int control, const struct device *d,
 			    bool top_only)
 {
@@ -414,7 +414,7 @@ static int name_device_backing(struct image *img, int control,
 }
 
 /**
- * chain_open_device() - open for reading what a device consists of
+ * chain_open_device() - open the files of a device for reading
  * @c: the result; chain_close() it, after a failure too
  * @control: the driver's control node, or -1: open it
  * @d: the device
@@ -423,7 +423,7 @@ static int name_device_backing(struct image *img, int control,
  * These are the files that are attached, whatever has their names by now. They are not
  * locked.
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int chain_open_device(struct chain *c, int control, const struct device *d,
 		      bool top_only)
@@ -498,7 +498,7 @@ static int check_unmarked(const struct image *img)
  * Refuses images with features that are not supported and files cut short; and,
  * for writing, an image that has to be repaired first.
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int chain_check(const struct chain *c)
 {

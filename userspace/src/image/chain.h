@@ -25,7 +25,7 @@ enum chain_backing {
 };
 
 /**
- * struct chain_options - what of a chain to open, and how
+ * struct chain_options - how to open a chain
  * @format: of the first image; 0: probe
  * @backing: which backing and data files are allowed
  * @beneath: real path of the folder for CHAIN_BACKING_BENEATH

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * libcryptsetup, loaded when a LUKS header is to be unlocked: with all that it
- * needs itself, it is most of what starting qcowctl would take otherwise.
+ * needs itself, loading it would be most of the time that qcowctl takes to start.
  */
 #include <dlfcn.h>
 #include <stddef.h>
@@ -33,7 +33,7 @@ static const struct {
  *
  * It stays until the end.
  *
- * Return: its functions; or NULL after saying what is wrong.
+ * Return: its functions; or NULL after printing the error.
  */
 const struct cryptsetup *cryptsetup_load(void)
 {

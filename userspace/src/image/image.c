@@ -45,7 +45,7 @@ u32 image_format(const char *name)
  * @format: the result
  * @arg: the value; not QEMU's "file" and "host_device", which are for backing files
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int image_parse_format(u32 *format, const char *arg)
 {
@@ -78,7 +78,7 @@ const char *image_format_name(u32 format)
 	return "unknown";
 }
 
-/* What has a file taken for a raw disk. */
+/* Reasons to take a file for a raw disk. */
 static const char as_raw[] = "use -f raw";
 static const char as_raw_backing[] = "say so there with qemu-img rebase -u -F raw";
 
@@ -158,7 +158,7 @@ static u32 count_bitmaps(const struct qcow_header *h, const char *buf)
 	return be32_to_cpu(nr);
 }
 
-/* Copy what a header points to out of the buffer it was read into. */
+/* Copy the names that a header points to out of its buffer. */
 static void image_keep(struct image *img, const char *buf)
 {
 	const struct qcow_header *h = &img->header;
@@ -198,9 +198,9 @@ static int image_parse(struct image *img, size_t cluster, enum image_guess guess
  * image_load() - find out an image's format and read its header
  * @img: the image, its file open
  * @format: &enum qcow_format if it is known, else 0
- * @guess: what to do if it is neither known nor in the file
+ * @guess: how to choose it if it is neither known nor in the file
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int image_load(struct image *img, u32 format, enum image_guess guess)
 {
@@ -258,7 +258,7 @@ bool image_has_data_file(const struct image *img)
 }
 
 /**
- * image_close() - free what an image holds
+ * image_close() - free the resources of an image
  * @img: the image
  */
 void image_close(struct image *img)

@@ -12,7 +12,7 @@
  * @file: its file
  * @data: its external data file, closed if it has none
  * @format: &enum qcow_format
- * @salvage: it is damaged: what only writing needs may be missing
+ * @salvage: it is damaged: fields that only writing needs may be missing
  * @probed: the format was found out, not given
  * @header: if it has one: not if it is raw
  * @backing: name of the backing file as the header has it, or NULL
@@ -33,7 +33,7 @@ struct image {
 	char *backing_path;
 };
 
-/* What to take a file for whose format nobody gave. */
+/* How to choose the format of a file that was given without one. */
 enum image_guess {
 	IMAGE_GUESS_NONE,	/* qcow2 or qcow by its magic, or refuse it */
 	IMAGE_GUESS_RAW,	/* raw, unless it seems to be some other file */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The keys of a chain's images: unlocked with key files or what is typed, and
+ * The keys of a chain's images: unlocked with key files or typed passphrases, and
  * handed to the driver through a keyring that is this process's alone, by names
  * that nobody can guess.
  */
@@ -66,7 +66,7 @@ void keys_close(struct key_slot *slots, u32 nr)
  * @o: where to; its files are to be freed
  * @name: the file; "-": standard input
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int keys_add_file(struct keys_options *o, const char *name)
 {
@@ -123,7 +123,7 @@ static enum unlock_result try_last(const struct unlocking *u,
 	return unlock_image(img, &u->last, key);
 }
 
-/* With the next file, or with what somebody types. */
+/* Unlock with the next file, or with a typed passphrase. */
 static enum unlock_result try_next(struct unlocking *u, const struct image *img,
 				   struct unlock_key *key)
 {
@@ -194,8 +194,8 @@ static int open_one(struct unlocking *u, const struct image *img,
  * @c: open and checked
  * @o: where passphrases come from
  *
- * Return: an entry for each image, for keys_close(); or NULL after saying what
- * is wrong.
+ * Return: an entry for each image, for keys_close(); or NULL after printing the
+ * error.
  */
 struct key_slot *keys_open(const struct chain *c, const struct keys_options *o)
 {

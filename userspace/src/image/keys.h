@@ -20,7 +20,7 @@ struct keys_options {
 
 /**
  * struct key_slot - the key of one image, in a keyring of this process
- * @cipher: what it is for; empty: the image is not encrypted
+ * @cipher: its cipher; empty: the image is not encrypted
  * @name: its description there
  * @id: its number there
  */

@@ -69,7 +69,7 @@ void lock_own_device(int index)
 	own_device = index;
 }
 
-/* Who may hold a lock: text for the error message. */
+/* List possible holders of a lock, as text for the error message. */
 struct suspects {
 	char text[400];
 	size_t used;
@@ -170,10 +170,10 @@ static int refuse_attached(const struct file *f, const struct qcow_ioc_file *fou
  * @f: the file
  * @write: it shall be written
  *
- * For what locks do not tell: a filesystem may have none, or not the same ones for each
- * path to a file. The driver knows what is attached.
+ * For users that locks do not show: a filesystem may have none, or not the same ones for each
+ * path to a file. The driver knows the attached files.
  *
- * Return: 0, or -1 after saying as what it is attached.
+ * Return: 0, or -1 after printing its role in that device.
  */
 int lock_check_devices(const struct file *f, bool write)
 {
@@ -205,7 +205,7 @@ static bool lock_impossible(int err)
 	return err == ENOLCK || err == EOPNOTSUPP || err == EINVAL;
 }
 
-/* Return: 0; 1: there are no locks here; or -1 after saying what is wrong. */
+/* Return: 0; 1: there are no locks here; or -1 after printing the error. */
 static int lock_take(const struct file *f, const struct lock_plan *plan)
 {
 	struct flock l;
@@ -229,7 +229,7 @@ static int lock_take(const struct file *f, const struct lock_plan *plan)
  * @f: the image; it keeps the locks until its last reference goes
  * @write: it shall be written
  *
- * Return: 0, or -1 after saying who may have it in use.
+ * Return: 0, or -1 after printing its possible users.
  */
 int lock_file(const struct file *f, bool write)
 {
@@ -249,10 +249,10 @@ int lock_file(const struct file *f, bool write)
 }
 
 /**
- * lock_file_again() - take a reader's locks on what is kept from others already
+ * lock_file_again() - take a reader's locks on a file that is kept from others already
  * @f: the image, of which another open file has a writer's locks for us
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int lock_file_again(const struct file *f)
 {

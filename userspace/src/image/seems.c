@@ -28,7 +28,7 @@
 /**
  * struct kind - a kind of file
  * @scope: the least that finds it
- * @what: its name
+ * @what: name of the format
  * @next: advice, in which FILE stands for the name of the file; NULL: none
  * @offset: of its magic bytes; bytes before the end of the file if negative
  * @len: bytes of @magic

@@ -2,11 +2,11 @@
 /*
  * Was the end of an image file lost?
  *
- * What lies past the end of the file reads as zeros: QEMU leaves the last
+ * Data past the end of the file reads as zeros: QEMU leaves the last
  * cluster short, and that is how it reads it back. But where a whole cluster
  * that holds data is gone, zeros would be a lie. A cheap look at the last
  * refcounts tells whether anything used can be missing at all; only then are
- * the tables walked for something that refers to what is gone, as a cluster
+ * the tables walked for an entry that refers to the missing part, as a cluster
  * that was merely leaked does no harm. Version 1 has no refcounts: its tables are
  * walked always.
  */
@@ -133,7 +133,7 @@ static int refuse(const struct walk *w, const struct file *f, u64 end)
 	return -1;
 }
 
-/* Does what an entry refers to start past the end of its file? */
+/* Does the cluster of an entry start past the end of its file? */
 static bool grain_lost(const struct walk *w, const struct file *data,
 		       const struct qcow_entry *e, u64 *end)
 {
@@ -277,7 +277,7 @@ static int check_l1(struct walk *w)
  * Reads the refcount table, a few refcount blocks and the L1 table; all L2
  * tables, one at a time, only if something is missing, or in version 1.
  *
- * Return: 0, or -1 after saying what is wrong; of an image that is salvaged, what that
+ * Return: 0, or -1 after printing the error; of an image that is salvaged, what that
  * means.
  */
 int truncated_check(const struct image *img)

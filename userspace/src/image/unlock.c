@@ -17,7 +17,7 @@
 
 #define AES_KEY_BYTES	16
 
-/* Of a LUKS header, version 1: what unlock_describe() looks at. */
+/* The fields of a LUKS header, version 1, that unlock_describe() looks at. */
 #define LUKS_MAGIC		"LUKS\xba\xbe\0\1"
 #define LUKS_MAGIC_BYTES	8
 #define LUKS_NAME_BYTES		32
@@ -55,7 +55,7 @@ bool unlock_can_tell(const struct image *img)
 
 /* --- AES --- */
 
-/* What QEMU does: the passphrase itself is the key. */
+/* As in QEMU, the passphrase itself is the key. */
 static enum unlock_result unlock_aes(const struct secret *s,
 				     struct unlock_key *key)
 {
@@ -87,7 +87,7 @@ static void luks_mend(char *buf, size_t len)
 		start->mode[3] = 0;
 }
 
-/* What the driver calls the cipher. Return: its length. */
+/* Write the driver's name of the cipher. Return: its length. */
 static int luks_cipher(const struct cryptsetup *c, struct crypt_device *cd,
 		       char *name, size_t size)
 {

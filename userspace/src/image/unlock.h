@@ -10,7 +10,7 @@
 
 /**
  * struct unlock_key - the key to an image's data
- * @cipher: what it is for, as the driver wants it
+ * @cipher: its cipher, spelled as the driver wants it
  * @bytes: it
  * @len: bytes of it
  */
@@ -20,7 +20,7 @@ struct unlock_key {
 	size_t len;
 };
 
-/* What an attempt to unlock an image comes to. */
+/* The results of an attempt to unlock an image. */
 enum unlock_result {
 	UNLOCK_DONE,
 	UNLOCK_WRONG,	/* it is another passphrase */

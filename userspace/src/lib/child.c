@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Children that look up what may lie on a filesystem that does not answer. Such a look-up
+ * Children that look up files which may lie on a filesystem that does not answer. Such a look-up
  * holds up its process, and no signal ends it, so the child may outlive qcowctl by far.
  */
 #define _GNU_SOURCE

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Time, for what takes a while.
+ * The time, for work that takes a while.
  */
 #include <time.h>
 

@@ -18,7 +18,7 @@
 #include "lib/report.h"
 #include "lib/text.h"
 
-/* One line: what is wrong, for whom the file was wanted, what to do next. */
+/* Print one line: the error, the image that needs the file, and the next step. */
 static int file_refuse(const char *name, const struct file_role *role,
 		       const char *wrong, const char *advice)
 {
@@ -69,7 +69,7 @@ static int file_refuse_errno(const char *name, const struct file_role *role)
 	return file_refuse(name, role, strerror(errno), advice);
 }
 
-/* What a file is that cannot be an image; NULL: it can. */
+/* Name the kind of a file that cannot be an image; NULL: it can. */
 static const char *file_kind(mode_t mode)
 {
 	switch (mode & S_IFMT) {
@@ -150,7 +150,7 @@ static int file_check(const char *name, int fd, const struct stat *st,
 			   "name another folder, or use --backing auto if the image is trusted");
 }
 
-/* Open what a descriptor refers to, O_RDONLY, O_RDWR or O_PATH. */
+/* Open the file that a descriptor refers to, O_RDONLY, O_RDWR or O_PATH. */
 static int file_reopen_as(int path_fd, int mode)
 {
 	const int flags = mode | O_CLOEXEC | O_LARGEFILE | O_NOCTTY;
@@ -221,7 +221,7 @@ static int file_size(struct file *f)
  * file_look_again() - how large is an open file now?
  * @f: the file; locked, so nobody makes it longer or shorter any more
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int file_look_again(struct file *f)
 {
@@ -236,7 +236,7 @@ int file_look_again(struct file *f)
  * @f: the result; file_close() it, after a failure too
  * @fd: a descriptor open for reading, which is closed with it
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int file_adopt(struct file *f, int fd)
 {
@@ -251,7 +251,7 @@ int file_adopt(struct file *f, int fd)
  * @f: the result; file_close() it, after a failure too
  * @from: the file; its name is not looked up
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int file_reopen_write(struct file *f, const struct file *from)
 {
@@ -292,7 +292,7 @@ static int file_open_checked(struct file *f, int path_fd,
  * @role: why it is opened, and whether for writing; a file that can only be read
  *	is then opened for reading, and @f->writable says so
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int file_open(struct file *f, const char *name, const char *fallback,
 	      const struct file_role *role)
@@ -342,12 +342,12 @@ void file_close(struct file *f)
 /**
  * file_read() - read a range of a file
  * @f: the file
- * @buf: where to; what lies past the end of the file reads as zeros
+ * @buf: where to; bytes past the end of the file read as zeros
  * @len: bytes
  * @offset: bytes into the file
  * @got: bytes that the file held; may be NULL
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int file_read(const struct file *f, void *buf, size_t len, u64 offset,
 	      size_t *got)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * JSON on standard output: names in it are what somebody else wrote, and a terminal
- * may be what shows it.
+ * JSON on standard output: others have written the names in it, and a terminal
+ * may show it.
  */
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@
  * json_text() - make a JSON string of bytes
  * @bytes: a file's name or anything else that an image's author wrote
  *
- * Return: the string; what is not valid UTF-8 becomes U+FFFD.
+ * Return: the string; bytes that are not valid UTF-8 become U+FFFD.
  */
 struct json_object *json_text(const char *bytes)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names of files as images write them: what they may be and which path they
+ * Names of files as images write them: which are allowed, and which path they
  * mean. Only names of local files are followed.
  */
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static bool has_protocol(const char *name)
  * name_refused() - is a name not that of a local file?
  * @written: the name as the image has it
  *
- * Return: what it is instead, or NULL.
+ * Return: the kind of name it is instead, or NULL.
  */
 const char *name_refused(const char *written)
 {
@@ -38,8 +38,8 @@ const char *name_refused(const char *written)
 }
 
 /**
- * name_url_advice() - what to do with a URL that was given for a file
- * @name: what was given; there is no such file
+ * name_url_advice() - advice about a URL that was given for a file
+ * @name: the given name; there is no such file
  *
  * Return: advice, or NULL: it is no URL that is known.
  */

@@ -17,7 +17,7 @@ static const char prefix[] = "json:";
 /**
  * struct level - the description of one layer
  * @o: the object that has its keys
- * @path: what stands in front of each key there, such as "file."
+ * @path: the prefix of each key there, such as "file."
  */
 struct level {
 	struct json_object *o;

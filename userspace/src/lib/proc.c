@@ -135,7 +135,7 @@ static void visit_fds(void *arg, int proc, const char *pid)
  * @found: called for each process, other than this one, and file it has open
  * @arg: for @found
  *
- * Finds what the caller's rights let it see.
+ * Finds the processes that the caller's rights let it see.
  */
 void proc_find_openers(const struct stat *files, size_t nr, proc_found *found,
 		       void *arg)
@@ -223,11 +223,11 @@ static void visit_links(void *arg, const struct proc_opener *process)
 }
 
 /**
- * proc_find_links() - visit what processes have in use, but this one
+ * proc_find_links() - visit the files in use by other processes
  * @found: called for each folder, open file and mapping
  * @arg: for @found
  *
- * Finds what the caller's rights let it see.
+ * Finds the processes that the caller's rights let it see.
  */
 void proc_find_links(proc_link_found *found, void *arg)
 {

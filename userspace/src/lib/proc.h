@@ -9,7 +9,7 @@
  * struct proc_opener - a process that has a file or device open
  * @pid: the process
  * @comm: its name, escaped
- * @which: index of what it has open in the array that was searched for
+ * @which: index of its open file in the array that was searched for
  */
 struct proc_opener {
 	pid_t pid;
@@ -19,7 +19,7 @@ struct proc_opener {
 
 typedef void proc_found(void *arg, const struct proc_opener *opener);
 
-/* What a process does with a file. */
+/* How a process uses a file. */
 enum proc_link_kind {
 	PROC_CWD,
 	PROC_ROOT,

@@ -54,7 +54,7 @@ static struct timespec last;
  * progress_parse() - the value of a --progress option
  * @arg: the value
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int progress_parse(const char *arg)
 {

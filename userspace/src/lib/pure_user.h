@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What drivers/block/qcow/pure.h takes from the kernel's headers, for the pure
+ * Definitions that ondisk/pure.h takes from the kernel's headers, for the pure
  * files' other life in the tools.
  */
 #ifndef _QCOW_PURE_USER_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Errors: one line on stderr that names the file, what is wrong and what to do next.
+ * Errors: one line on stderr that names the file, the error and the next step.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -22,8 +22,8 @@ void report_before(void (*hook)(void))
 
 /**
  * report() - print one line about a file or a device
- * @name: of what; any bytes, escaped here
- * @fmt: printf format of what is wrong and what to do next. Strings that come
+ * @name: the name; any bytes, escaped here
+ * @fmt: printf format of the error and the next step. Strings that come
  *	from an image go through text_escape() first.
  */
 void report(const char *name, const char *fmt, ...)
@@ -44,7 +44,7 @@ void report(const char *name, const char *fmt, ...)
 	free(shown);
 }
 
-/* What to do next, by the cause of a fault, and where that is not known by the errno. */
+/* The next step, by the cause of an error, or by the errno if the cause is not known. */
 static const struct {
 	u8 code;
 	int err;

@@ -65,11 +65,11 @@ static int secret_fill(struct secret *s, int fd)
 }
 
 /**
- * secret_read_file() - take what a file holds as a passphrase, every byte of it
+ * secret_read_file() - read a passphrase from a file, every byte of it
  * @s: the result, for secret_wipe()
  * @name: the file; "-": standard input
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int secret_read_file(struct secret *s, const char *name)
 {
@@ -179,9 +179,9 @@ static int read_hidden(struct secret *s, int tty)
 /**
  * secret_prompt() - ask for a passphrase on the terminal
  * @s: the result, for secret_wipe()
- * @image: what it is for
+ * @image: the image that it is for
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing the error.
  */
 int secret_prompt(struct secret *s, const char *image)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What sysfs says of attached devices.
+ * Facts about attached devices from sysfs.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -132,7 +132,7 @@ static int compare_ints(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Attached for the while by somebody who changes an image: not there for others. */
+/* Is it attached for the while by a command that changes an image, and not for others? */
 static bool is_hidden(int index)
 {
 	u64 hidden;

@@ -12,7 +12,7 @@
 #include "lib/memory.h"
 #include "lib/text.h"
 
-/* Characters that turn the direction of text and so can fake what is shown. */
+/* Characters that turn the direction of text and so can fake the output. */
 static bool is_bidi_control(u32 c)
 {
 	return c == 0x061c || (c >= 0x200e && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
@@ -41,7 +41,7 @@ static size_t printable(const char *s)
  * text_escape() - make bytes printable on a terminal
  * @bytes: a file's name or anything else that an image's author wrote
  *
- * What is not printable in the locale becomes ``\xNN``.
+ * Characters that the locale cannot print become ``\xNN``.
  *
  * Return: a string to free.
  */
@@ -125,7 +125,7 @@ char *text_shell(const char *path)
 
 /**
  * text_width() - how much of a line a text takes
- * @text: what text_escape() made
+ * @text: a result of text_escape()
  *
  * Return: columns.
  */
@@ -201,7 +201,7 @@ size_t text_until_control(const char *s, u32 *c, size_t *bytes)
  * text_utf8() - make bytes valid UTF-8, for JSON
  * @bytes: a file's name or anything else that an image's author wrote
  *
- * What is not valid becomes U+FFFD.
+ * Bytes that are not valid become U+FFFD.
  *
  * Return: a string to free.
  */
@@ -300,7 +300,7 @@ static int parse_unit(const char *s, unsigned int *base)
 	return exp;
 }
 
-/* Digits behind a point: @fraction of @parts. Return: what follows, or NULL. */
+/* Digits behind a point: @fraction of @parts. Return: the text behind them, or NULL. */
 static const char *parse_fraction(const char *s, u64 *fraction, u64 *parts)
 {
 	const char *start = s;
