@@ -184,7 +184,7 @@ static void start(struct kunit *test, const struct header_case *c, u8 *before)
 	memlog_reset(w->o.log);
 }
 
-/* What was written does not go on to the end: the tables are not those of the header. */
+/* The write did not go on to the end: the tables are not those of the header. */
 static void stop(struct writer *w)
 {
 	struct memfile_mode none = { };
@@ -202,7 +202,7 @@ static void patch(u8 *header, const struct header_case *c)
 		       c->patches[i].len);
 }
 
-/* What was done to the file, as in header_case.order. */
+/* The operations on the file, as in header_case.order. */
 static void order_of(const struct memlog *log, char *order)
 {
 	u32 i;
@@ -295,7 +295,7 @@ static void header_write_fails(struct kunit *test)
 		}
 }
 
-/* What must not be written any more is not published; damage is marked all the same. */
+/* After a failed flush no field is published; damage is marked all the same. */
 static void header_write_over(struct kunit *test)
 {
 	u8 *before = kunit_kmalloc(test, CLUSTER, GFP_KERNEL);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where one image of a chain has what, in the terms of qemu-img map. Tables are
- * read a piece at a time, so that memory does not grow with sizes in the image
- * of itself; ranges are asked for in rising order, so that each piece is read
- * once.
+ * Mapping of one image of a chain, in the terms of qemu-img map. Tables are read a
+ * piece at a time, so that an image cannot decide on the memory; callers ask for ranges
+ * in rising order, so that each piece is read once.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>

@@ -212,7 +212,7 @@ static size_t nodes_of_disk(int index, u64 diskseq, struct sysfs_node *nodes)
 	return sysfs_is_disk(index, diskseq) ? nr : 0;
 }
 
-/* What is missing then is told later. @diskseq: 0: of whatever disk has the number */
+/* A caller reports missing nodes later. @diskseq: 0: any disk with the number */
 static void make_nodes(int index, u64 diskseq)
 {
 	struct sysfs_node nodes[SYSFS_MAX_NODES];

@@ -277,8 +277,7 @@ static int check_l1(struct walk *w)
  * Reads the refcount table, a few refcount blocks and the L1 table; all L2
  * tables, one at a time, only if something is missing, or in version 1.
  *
- * Return: 0, or -1 after printing the error; of an image that is salvaged, what that
- * means.
+ * Return: 0, or -1 after a message, which for a salvaged image tells the consequence.
  */
 int truncated_check(const struct image *img)
 {

@@ -47,7 +47,7 @@ int qcow_writeback_refused(const struct qcow_alloc *a)
  * Nobody can tell which writes a failed flush has lost. So after one no metadata is
  * written any more, and all later flushes of the image fail.
  *
- * Context: under a->store_lock, else a commit that is under way would not hear of the
+ * Context: under a->store_lock, else a running flush would not hear of the
  * failure. May sleep.
  *
  * Return: 0; or -EIO: a->failed is set.
