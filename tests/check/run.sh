@@ -197,6 +197,12 @@ check_twice() {
 	done
 }
 
+# Sentences that begin with "what" or "who" in place of the thing that they are about.
+check_headless() {
+	git ls-files -co --exclude-standard -- '*.[ch]' '*.rst' '*.md' '*.sh' '*Kbuild*' |
+		xargs python3 tests/check/headless.py
+}
+
 # --- Floors: a file includes headers of lower files only. ---
 
 # From the top down; Documentation/design.rst has their picture.
@@ -359,7 +365,7 @@ run_check() {
 }
 
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
-     shellcheck twice circles floors owners no_blk_mq_below_dev versions_in_compat_only
+     shellcheck twice headless circles floors owners no_blk_mq_below_dev versions_in_compat_only
      userspace_includes attributes no_bug file_size function_size spdx address clean_tree)
 
 mkdir -p "$CLEAN"
