@@ -28,14 +28,20 @@ static void link_free(struct link *l)
 }
 
 /* Report something about a name that an image holds. */
-static int refuse_name(const struct image *img, const char *what,
-		       const char *written, const char *wrong)
+static int refuse_field(const struct image *img, const char *field,
+			const char *written, const char *wrong)
 {
 	char *shown = text_escape(written);
 
-	report(img->file.name, "its %s \"%s\" %s", what, shown, wrong);
+	report(img->file.name, "its %s \"%s\" %s", field, shown, wrong);
 	free(shown);
 	return -1;
+}
+
+static int refuse_name(const struct image *img, enum file_use use,
+		       const char *written, const char *wrong)
+{
+	return refuse_field(img, file_use_name(use), written, wrong);
 }
 
 /*
@@ -66,14 +72,14 @@ static const char *local_format(const struct image *img, const struct name_local
 }
 
 /* The command that puts a plain name in place of one in JSON. */
-static char *rename_command(const struct image *img, const char *what,
+static char *rename_command(const struct image *img, enum file_use use,
 			    const struct name_local *local)
 {
 	char *name = name_from_folder(img, local->path);
 	char *word = text_shell(name), *image = text_shell(img->file.name);
 	char *command;
 
-	if (strcmp(what, "backing file"))
+	if (use != FILE_BACKING)
 		command = xasprintf("qemu-img amend -f qcow2 -o data_file=%s %s", word, image);
 	else
 		command = xasprintf("qemu-img rebase -u -b %s -F %s %s", word,
@@ -85,15 +91,15 @@ static char *rename_command(const struct image *img, const char *what,
 }
 
 /* Refuse a name that is not that of a file. */
-static int refuse_no_name(const struct image *img, const char *what,
+static int refuse_no_name(const struct image *img, enum file_use use,
 			  const char *written, const char *refused)
 {
-	bool backing = !strcmp(what, "backing file");
+	bool backing = use == FILE_BACKING;
 	struct name_local local;
 	char *wrong, *command;
 
 	if (name_from_json(&local, written)) {
-		command = rename_command(img, what, &local);
+		command = rename_command(img, use, &local);
 		wrong = xasprintf("is %s of a local file; name the file itself with %s",
 				  refused, command);
 		free(command);
@@ -102,20 +108,20 @@ static int refuse_no_name(const struct image *img, const char *what,
 				  refused, backing ? " with qemu-img rebase -u" : "");
 	}
 	free(local.path);
-	refuse_name(img, what, written, wrong);
+	refuse_name(img, use, written, wrong);
 	free(wrong);
 	return -1;
 }
 
 /* Turn a name that an image holds into paths. */
 static int link_resolve(struct link *l, const struct image *img,
-			const char *what, const char *written)
+			enum file_use use, const char *written)
 {
 	const char *refused = name_refused(written);
 	char *path;
 
 	if (refused)
-		return refuse_no_name(img, what, written, refused);
+		return refuse_no_name(img, use, written, refused);
 	l->name = name_resolve(img->file.name, written);
 	path = file_real_path(img->file.fd);
 	if (path)
@@ -142,60 +148,60 @@ static bool suggests_raw(const struct file *f)
  * The guest of a raw disk can write a header to it, and in the header the name of
  * any file of the host.
  */
-static int refuse_guessed(const struct image *img, const char *what,
+static int refuse_guessed(const struct image *img, enum file_use use,
 			  const char *written)
 {
 	char *wrong = xasprintf("is not opened, as the image's format was only guessed, and a raw disk whose guest wrote such a header looks the same; use -f %s if it is a %s image, or -f raw if it is a raw disk",
 				image_format_name(img->format),
 				image_format_name(img->format));
 
-	refuse_name(img, what, written, wrong);
+	refuse_name(img, use, written, wrong);
 	free(wrong);
 	return -1;
 }
 
 /* May this image name another file at all? */
 static int check_allowed(const struct chain *c, const struct image *img,
-			 const char *what, const char *written,
+			 enum file_use use, const char *written,
 			 const struct chain_options *o)
 {
 	if (o->untrusted)
-		return refuse_name(img, what, written, "is not opened for an untrusted image; attach it without --untrusted if you trust it");
+		return refuse_name(img, use, written, "is not opened for an untrusted image; attach it without --untrusted if you trust it");
 	if (o->backing == CHAIN_BACKING_NONE)
-		return refuse_name(img, what, written, "is not allowed by --backing none; use --backing auto or --backing DIR if you trust the image");
+		return refuse_name(img, use, written, "is not allowed by --backing none; use --backing auto or --backing DIR if you trust the image");
 	/* Nobody said that this image is not raw. */
 	if (img->probed && img == c->images && suggests_raw(&img->file))
-		return refuse_guessed(img, what, written);
+		return refuse_guessed(img, use, written);
 	if (img->probed && img != c->images)
-		return refuse_name(img, what, written, img[-1].format == QCOW_FORMAT_QCOW ?
+		return refuse_name(img, use, written, img[-1].format == QCOW_FORMAT_QCOW ?
 				   "is not opened, as the image above does not say this one's format, being qcow version 1; convert that one with qemu-img convert -O qcow2 -B FILE -F qcow2" :
 				   "is not opened, as the image above does not say this one's format; set it there with qemu-img rebase -u -b FILE -F qcow2");
 	return 0;
 }
 
-static int refuse_cycle(const struct file *f, const char *what,
+static int refuse_cycle(const struct file *f, enum file_use use,
 			const struct file *as)
 {
 	char *shown = text_escape(as->name);
 
 	report(f->name, "is a %s of itself (as %s); restore the chain with qemu-img rebase -u",
-	       what, shown);
+	       file_use_name(use), shown);
 	free(shown);
 	return -1;
 }
 
 /* A chain has each file once, and a file that is written has one role. */
 static int check_no_cycle(const struct chain *c, const struct file *f,
-			  const char *what)
+			  enum file_use use)
 {
 	const struct file *data = &c->images->data;
 	const struct image *img;
 
 	for (img = c->images; img < c->images + c->nr; img++)
 		if (f != &img->file && file_same(f, &img->file))
-			return refuse_cycle(f, what, &img->file);
+			return refuse_cycle(f, use, &img->file);
 	if (data->writable && f != data && file_same(f, data))
-		return refuse_cycle(f, what, data);
+		return refuse_cycle(f, use, data);
 	return 0;
 }
 
@@ -213,19 +219,19 @@ static bool is_written(const struct chain *c, const struct file *f,
 /* Open a file that @img names, or that the user does if there is no @img. */
 static int open_linked(const struct chain *c, struct file *f,
 		       const struct link *l, const struct image *img,
-		       const char *what, const struct chain_options *o)
+		       enum file_use use, const struct chain_options *o)
 {
 	struct file_role role = { .write = is_written(c, f, o) };
 
 	if (img) {
-		role.what = what;
+		role.use = use;
 		role.of = img->file.name;
 		if (o->backing == CHAIN_BACKING_BENEATH)
 			role.beneath = o->beneath;
 	}
 	/* A file that is there twice would be kept from us by our own locks. */
 	if (file_open(f, l->name, l->fallback, &role) ||
-	    check_no_cycle(c, f, what))
+	    check_no_cycle(c, f, use))
 		return -1;
 	if (!o->lock)
 		return 0;
@@ -235,7 +241,7 @@ static int open_linked(const struct chain *c, struct file *f,
 static int open_data_file(const struct chain *c, struct image *img,
 			  const struct chain_options *o)
 {
-	const char *what = "data file";
+	const enum file_use use = FILE_DATA;
 	struct link l = { };
 	int err;
 
@@ -243,11 +249,11 @@ static int open_data_file(const struct chain *c, struct image *img,
 		report(img->file.name, "needs an external data file but does not name it; restore it from a copy");
 		return -1;
 	}
-	err = check_allowed(c, img, what, img->data_name, o);
+	err = check_allowed(c, img, use, img->data_name, o);
 	if (!err)
-		err = link_resolve(&l, img, what, img->data_name);
+		err = link_resolve(&l, img, use, img->data_name);
 	if (!err)
-		err = open_linked(c, &img->data, &l, img, what, o);
+		err = open_linked(c, &img->data, &l, img, use, o);
 	link_free(&l);
 	return err;
 }
@@ -256,20 +262,20 @@ static int open_data_file(const struct chain *c, struct image *img,
 static int next_link(const struct chain *c, struct image *img, struct link *l,
 		     const struct chain_options *o)
 {
-	const char *what = "backing file";
+	const enum file_use use = FILE_BACKING;
 	const char *format = img->header.backing_format;
 
 	if (!img->backing)
 		return 0;
-	if (check_allowed(c, img, what, img->backing, o) ||
-	    link_resolve(l, img, what, img->backing))
+	if (check_allowed(c, img, use, img->backing, o) ||
+	    link_resolve(l, img, use, img->backing))
 		return -1;
 	if (!format[0])
 		return 0;
 	l->format = image_format(format);
 	return l->format ? 0 :
-	       refuse_name(img, "backing file's format", format,
-			   "is not supported; convert that file with qemu-img convert -O qcow2");
+	       refuse_field(img, "backing file's format", format,
+			    "is not supported; convert that file with qemu-img convert -O qcow2");
 }
 
 static int chain_load(struct chain *c, struct image *img, const struct link *l,
@@ -299,7 +305,7 @@ static int chain_add(struct chain *c, struct link *l,
 	}
 	c->nr++;
 	err = open_linked(c, &img->file, l, img == c->images ? NULL : img - 1,
-			  "backing file", o);
+			  FILE_BACKING, o);
 	if (!err)
 		err = chain_load(c, img, l, o);
 	link_free(l);
@@ -467,7 +473,7 @@ char *chain_backing_path(const struct image *img)
 		return xstrdup(img->backing_path);
 	if (!img->backing || name_refused(img->backing))
 		return NULL;
-	if (!link_resolve(&l, img, "backing file", img->backing)) {
+	if (!link_resolve(&l, img, FILE_BACKING, img->backing)) {
 		path = l.fallback && access(l.name, F_OK) &&
 		       !access(l.fallback, F_OK) ? l.fallback : l.name;
 		path = xstrdup(path);

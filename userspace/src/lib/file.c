@@ -18,25 +18,36 @@
 #include "lib/report.h"
 #include "lib/text.h"
 
+/**
+ * file_use_name() - the use of a file, for messages
+ * @use: FILE_BACKING or FILE_DATA
+ *
+ * Return: its name.
+ */
+const char *file_use_name(enum file_use use)
+{
+	return use == FILE_BACKING ? "backing file" : "data file";
+}
+
 /* Print one line: the error, the image that needs the file, and the next step. */
 static int file_refuse(const char *name, const struct file_role *role,
 		       const char *wrong, const char *advice)
 {
 	char *of;
 
-	if (!role->what) {
+	if (role->use == FILE_NAMED) {
 		report(name, "%s; %s", wrong, advice);
 		return -1;
 	}
 	of = text_escape(role->of);
-	report(name, "%s (%s of %s); %s", wrong, role->what, of, advice);
+	report(name, "%s (%s of %s); %s", wrong, file_use_name(role->use), of, advice);
 	free(of);
 	return -1;
 }
 
 static int file_refuse_errno(const char *name, const struct file_role *role)
 {
-	const char *url = role->what ? NULL : name_url_advice(name);
+	const char *url = role->use == FILE_NAMED ? name_url_advice(name) : NULL;
 	const char *advice = "check the name";
 
 	if (url && errno == ENOENT)
@@ -48,10 +59,10 @@ static int file_refuse_errno(const char *name, const struct file_role *role)
 		break;
 	case ENOENT:
 	case ENOTDIR:
-		if (role->what)
-			advice = strcmp(role->what, "backing file") ?
-				 "put it back" :
-				 "put it back, or name another with qemu-img rebase -u";
+		if (role->use == FILE_BACKING)
+			advice = "put it back, or name another with qemu-img rebase -u";
+		else if (role->use == FILE_DATA)
+			advice = "put it back";
 		break;
 	case EMFILE:
 		advice = "raise the limit of open files (ulimit -n)";

@@ -23,19 +23,32 @@ struct file {
 };
 
 /**
+ * enum file_use - the use of a file
+ * @FILE_NAMED: the user named it
+ * @FILE_BACKING: it is the backing file of an image
+ * @FILE_DATA: it is the external data file of an image
+ */
+enum file_use {
+	FILE_NAMED,
+	FILE_BACKING,
+	FILE_DATA,
+};
+
+/**
  * struct file_role - why a file is opened, for messages and policy
- * @what: "backing file" or "data file"; NULL: the user named it
+ * @use: the use of the file
  * @of: name of the image that names it
  * @beneath: real path of a folder that has to hold it, or NULL
  * @write: for writing, if that can be
  */
 struct file_role {
-	const char *what;
+	enum file_use use;
 	const char *of;
 	const char *beneath;
 	bool write;
 };
 
+const char *file_use_name(enum file_use use);
 int file_open(struct file *f, const char *name, const char *fallback,
 	      const struct file_role *role);
 int file_adopt(struct file *f, int fd);
