@@ -34,6 +34,14 @@ expect "identity: diskseq: of a disk that a snapshot was applied to: detach" is 
 MOCK_OLD_DETACH=1 seqs "older driver" "resize 1000" resize other.qcow2 2G
 expect "identity: diskseq: older driver: detach" is "detach 0" "$(grep ^detach root/diskseqs)"
 MOCK_OLD_ATTACH=1 seqs "driver without diskseqs" "resize 0" resize other.qcow2 2G
+# sysfs shows the device, which is being detached; its number may be another one's soon.
+for command in "resize --force qcow0 2G" "snapshot apply qcow0 x" "detach qcow0" "detach --force qcow0" \
+	"stream qcow0" "commit qcow0" "bitmap add qcow0 x"; do
+	# shellcheck disable=SC2086
+	MOCK_STATUS_ERRNO=19 expect "identity: going: $command" refuses \
+		"/dev/qcow0: no such device; see qcowctl list" with_driver qcowctl $command
+	expect "identity: going: $command: nothing is asked" is "" "$(cat root/log 2>/dev/null)"
+done
 MOCK_REPLACED=1 expect "identity: replaced meanwhile" refuses \
 	"qcow0: /dev/qcow0 is another device meanwhile" with_driver qcowctl resize qcow0 +1G
 

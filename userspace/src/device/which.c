@@ -4,6 +4,7 @@
  * told by the file and not by its name.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -128,18 +129,28 @@ static void report_no_device(const char *arg)
 	free(name);
 }
 
-/* A device that was named, as it is now. */
-static int take_named(struct device *d, int index)
+/*
+ * Fill in a device that the argument names. sysfs shows a device until its detach ends,
+ * but the driver knows it no more; its number may belong to another device soon.
+ * Return: 0, or -1 after saying that there is no such device.
+ */
+static int take_named(struct device *d, int index, const char *arg)
 {
 	int control = device_control_quiet();
 	struct qcow_ioc_status status;
+	int err;
 
 	*d = (struct device) { .index = index };
 	if (control < 0)
 		return 0;
-	if (!device_status(control, index, &status))
-		d->diskseq = status.diskseq;
+	err = device_status(control, index, &status);
 	close(control);
+	if (err == -ENODEV) {
+		report_no_device(arg);
+		return -1;
+	}
+	if (!err)
+		d->diskseq = status.diskseq;
 	return 0;
 }
 
@@ -162,7 +173,7 @@ int which_device(struct device *d, const char *arg)
 		return -1;
 	}
 	if (named && device_exists(index))
-		return take_named(d, index);
+		return take_named(d, index, arg);
 	/* Images have such names, too, and may lie beneath /dev. */
 	if (!named || !in_dev)
 		found = which_of_image(d, arg);
