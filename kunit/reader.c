@@ -7,7 +7,7 @@
 #include <linux/percpu.h>
 #include <linux/slab.h>
 
-#include "data/subreq.h"
+#include "data/io.h"
 #include "data/read.h"
 #include "reader.h"
 
@@ -60,7 +60,7 @@ static struct reader *reader_create(void)
 	r->params.stats = alloc_percpu(struct qcow_stats);
 	r->ctx.wq = qtest_wq;
 	r->ctx.write_wq = qtest_write_wq;
-	r->ctx.subreqs = qcow_subreq_create_pool();
+	r->ctx.subreqs = qcow_io_create_pool();
 	for (i = 0; !err && i < READER_PARALLEL; i++)
 		err = io_alloc(&r->io[i]);
 	if (!err && r->params.stats && r->ctx.subreqs)

@@ -11,8 +11,8 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "data/subreq.h"
 #include "data/cow.h"
+#include "data/io.h"
 #include "data/read.h"
 #include "meta/alloc.h"
 #include "meta/l2.h"
@@ -91,7 +91,7 @@ static int cow_write_whole(struct cow *p, struct qcow_file_req *req)
 	req->nr_bvec = nr;
 	req->skip = 0;
 	req->len = cow_bytes(p) - p->beyond;
-	err = qcow_subreq_write_sync(p->io->image, req, p->guest_offset - p->cow_start);
+	err = qcow_io_write_file(p->io->image, req, p->guest_offset - p->cow_start);
 	kvfree(bv);
 	return err;
 }
@@ -111,7 +111,7 @@ static int cow_write(struct cow *p)
 	req.nr_bvec = p->io->nr_bvec;
 	req.skip = p->io->skip + (p->guest_offset - p->io->guest_offset);
 	req.len = p->len;
-	return qcow_subreq_write_sync(img, &req, p->guest_offset);
+	return qcow_io_write_file(img, &req, p->guest_offset);
 }
 
 /* --- Old data --- */

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Reading a disk. A step of a read maps the next bytes, and fills the memory with zeros
- * or starts a sub-request, by the kind of extent. subreq.c does the rest.
+ * or starts a sub-request, by the kind of extent. io.c does the rest.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
 #include "compat/compat.h"
-#include "data/subreq.h"
+#include "data/io.h"
 #include "data/read.h"
 #include "meta/image.h"
 

@@ -6,8 +6,8 @@
  * In place is as reading: without sleeping if that is possible. Allocating writes go to
  * a worker, and so do writes that are encrypted.
  */
-#include "data/subreq.h"
 #include "data/cow.h"
+#include "data/io.h"
 #include "data/write.h"
 #include "meta/flush.h"
 #include "meta/fmt.h"
@@ -26,7 +26,7 @@ static int write_encrypted(struct qcow_io *io, const struct qcow_extent *ext)
 	};
 	int err;
 
-	err = qcow_subreq_write_sync(ext->image, &req, io->guest_offset + io->next);
+	err = qcow_io_write_file(ext->image, &req, io->guest_offset + io->next);
 	if (unlikely(err))
 		qcow_img_err_ratelimited(ext->image, "write of %u bytes at offset %#llx of the file failed: error %d\n",
 					 req.len, req.host_offset, err);

@@ -11,7 +11,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "data/subreq.h"
+#include "data/io.h"
 #include "data/write.h"
 #include "data/zero.h"
 #include "file/space.h"

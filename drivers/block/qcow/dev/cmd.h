@@ -4,7 +4,7 @@
 
 #include <linux/blk-mq.h>
 
-#include "data/subreq.h"
+#include "data/io.h"
 #include "meta/qcow.h"
 
 /**

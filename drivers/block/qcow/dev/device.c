@@ -106,7 +106,7 @@ static int device_alloc_target(struct qcow_device *dev)
 					  num_online_cpus(), dev->name);
 	target->flush_wq =
 		alloc_workqueue("%s_commit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, dev->name);
-	ctx->subreqs = qcow_subreq_create_pool();
+	ctx->subreqs = qcow_io_create_pool();
 	ctx->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 				  dev->name);
 	ctx->write_wq = alloc_workqueue("%s_write", WQ_UNBOUND | WQ_MEM_RECLAIM,

@@ -7,7 +7,7 @@
  */
 #include <linux/kernel.h>
 
-#include "data/subreq.h"
+#include "data/io.h"
 #include "dev/init.h"
 #include "file/cache.h"
 #include "file/space.h"
@@ -52,7 +52,7 @@ int qcow_init_all(const struct qcow_init *table, size_t nr)
 static const struct qcow_init floors[] = {
 	{ qcow_cache_init, qcow_cache_exit },
 	{ qcow_space_init, qcow_space_exit },
-	{ qcow_subreq_init, qcow_subreq_exit },
+	{ qcow_io_init, qcow_io_exit },
 };
 
 /**

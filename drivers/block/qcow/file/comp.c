@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Compressed clusters of an image, which data/subreq.c reads. A work item of its own
+ * Compressed clusters of an image, which data/io.c reads. A work item of its own
  * reads and decompresses each cluster, so that one request keeps all CPUs busy. The
  * cluster stays in memory for later reads, so that a sequential reader in small steps
  * pays once.

@@ -22,7 +22,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "data/subreq.h"
+#include "data/io.h"
 #include "file/comp.h"
 #include "file/crypt.h"
 #include "meta/bitmap.h"
@@ -242,7 +242,7 @@ int qcow_io_transfer(struct qcow_io *io, const struct qcow_extent *ext)
 }
 
 /**
- * qcow_subreq_write_sync() - write guest data, encrypted if need be, and wait for it
+ * qcow_io_write_file() - write guest data, encrypted if need be, and wait for it
  * @img: the image, which may be encrypted
  * @req: the transfer, as for qcow_file_io_sync()
  * @guest_offset: bytes into the disk
@@ -251,8 +251,8 @@ int qcow_io_transfer(struct qcow_io *io, const struct qcow_extent *ext)
  *
  * Return: 0 or a negative errno.
  */
-int qcow_subreq_write_sync(struct qcow_image *img, struct qcow_file_req *req,
-			   u64 guest_offset)
+int qcow_io_write_file(struct qcow_image *img, struct qcow_file_req *req,
+		       u64 guest_offset)
 {
 	int err;
 
@@ -448,24 +448,24 @@ int qcow_io_sync(struct qcow_io *io, void (*start)(struct qcow_io *io))
 /* --- Set-up --- */
 
 /**
- * qcow_subreq_create_pool() - make a pool of sub-requests
+ * qcow_io_create_pool() - make a pool of sub-requests
  *
  * Context: may sleep.
  *
  * Return: a pool for qcow_io_ctx.subreqs, or NULL.
  */
-mempool_t *qcow_subreq_create_pool(void)
+mempool_t *qcow_io_create_pool(void)
 {
 	return mempool_create_slab_pool(QCOW_SUBREQ_RESERVED, subreq_cache);
 }
 
-int qcow_subreq_init(void)
+int qcow_io_init(void)
 {
 	subreq_cache = KMEM_CACHE(qcow_subreq, 0);
 	return subreq_cache ? 0 : -ENOMEM;
 }
 
-void qcow_subreq_exit(void)
+void qcow_io_exit(void)
 {
 	kmem_cache_destroy(subreq_cache);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#ifndef _QCOW_SUBREQ_H
-#define _QCOW_SUBREQ_H
+#ifndef _QCOW_DATA_IO_H
+#define _QCOW_DATA_IO_H
 
 #include <linux/mempool.h>
 
@@ -17,11 +17,11 @@ int __must_check qcow_io_sync(struct qcow_io *io,
 
 int __must_check qcow_io_transfer(struct qcow_io *io,
 				  const struct qcow_extent *ext);
-int __must_check qcow_subreq_write_sync(struct qcow_image *img, struct qcow_file_req *req,
-					u64 guest_offset);
-mempool_t *qcow_subreq_create_pool(void);
+int __must_check qcow_io_write_file(struct qcow_image *img, struct qcow_file_req *req,
+				    u64 guest_offset);
+mempool_t *qcow_io_create_pool(void);
 
-int qcow_subreq_init(void);
-void qcow_subreq_exit(void);
+int qcow_io_init(void);
+void qcow_io_exit(void);
 
-#endif /* _QCOW_SUBREQ_H */
+#endif /* _QCOW_DATA_IO_H */
