@@ -681,6 +681,31 @@ static void wfault_raw_sync(struct kunit *test)
 	w->img = NULL;
 }
 
+/* A discard whose filesystem says -EAGAIN fails; it is not tried again for ever. */
+static void wfault_raw_again(struct kunit *test)
+{
+	struct builder_spec spec = { .raw = true, .size = 64 << 10, .writable = true };
+	struct memfile_mode fails = {
+		.fail_ops = MEMFILE_FALLOC,
+		.fail_at = 1,
+		.sticky = true,
+		.error = -EAGAIN,
+	}, plain = { };
+	struct rnd_state rnd = qtest_rnd(59100);
+	struct writer *w = test->priv;
+
+	KUNIT_ASSERT_EQ(test, builder_build(w->base.c, &spec, 1, &rnd), 0);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	memfile_set_mode(writer_top(w)->m, &fails);
+	writer_submit_zero(w, 0, 0, 4096, QCOW_OP_DISCARD);
+	KUNIT_EXPECT_EQ(test, writer_wait(w, 0), -EIO);
+	memfile_set_mode(writer_top(w)->m, &plain);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	qtest_flush();
+	KUNIT_EXPECT_EQ(test, qcow_image_close_chain(w->img), 0);
+	w->img = NULL;
+}
+
 static struct kunit_case wfault_test_cases[] = {
 	KUNIT_CASE(wfault_files),
 	KUNIT_CASE(wfault_room),
@@ -689,6 +714,7 @@ static struct kunit_case wfault_test_cases[] = {
 	KUNIT_CASE(wfault_waiting),
 	KUNIT_CASE(wfault_bounded),
 	KUNIT_CASE(wfault_raw_sync),
+	KUNIT_CASE(wfault_raw_again),
 	{ }
 };
 

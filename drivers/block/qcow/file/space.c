@@ -29,7 +29,10 @@ static int space_fallocate(struct qcow_file *f, int mode, u64 host_offset, u64 l
 	atomic_dec(&f->busy);
 	memalloc_noio_restore(noio);
 	/* Files without the operation give various errors. */
-	return err == -ENODEV || err == -ENOTTY ? -EOPNOTSUPP : err;
+	if (err == -ENODEV || err == -ENOTTY)
+		return -EOPNOTSUPP;
+	/* -EAGAIN from a filesystem is not the data path's "would sleep". */
+	return err == -EAGAIN ? -EIO : err;
 }
 
 /**
