@@ -192,8 +192,8 @@ static u32 cow_unit(const struct qcow_image *img, const struct qcow_extent *ext,
 {
 	bool moves = ext->type == QCOW_EXTENT_COMPRESSED || ext->mapped;
 
-	return 1U
-	       << (moves && !reuse ? img->layout.cluster_bits : img->layout.grain_bits);
+	return 1U << (moves && !reuse ? img->layout.cluster_bits :
+					img->layout.grain_bits);
 }
 
 static void cow_round(struct cow *p, u32 unit)
@@ -336,7 +336,7 @@ static ssize_t cow_data(struct cow *p, struct qcow_extent *ext)
 /**
  * qcow_cow_write() - write to a piece of the disk that is not in place
  * @io: the write
- * @guest_offset: bytes into the disk, inside @io
+ * @guest_offset: guest offset of the piece, inside @io
  * @len: bytes, at least 1
  *
  * Context: a worker of the device's write_wq, or another that its wq does not wait for.

@@ -41,7 +41,7 @@ static struct kmem_cache *subreq_cache;
 
 /* --- The end of an I/O --- */
 
-/* The steps, or a sub-request, have ended. Any context. */
+/* The steps, or one sub-request, have ended. Context: any. */
 static void io_put(struct qcow_io *io)
 {
 	if (!atomic_dec_and_test(&io->pending))
@@ -51,7 +51,7 @@ static void io_put(struct qcow_io *io)
 	io->end_io(io);
 }
 
-/* The first error counts. Any context. */
+/* The I/O keeps its first error. Context: any. */
 static void io_fail(struct qcow_io *io, int err)
 {
 	cmpxchg(&io->error, 0, err);
@@ -123,7 +123,7 @@ static void subreq_defer(struct qcow_subreq *subreq)
 	queue_work(subreq->io->image->ctx->wq, &subreq->work);
 }
 
-/* Start a sub-request, or go on with it. It sleeps unless it is nowait. */
+/* Start a sub-request, or go on with it. Context: may sleep, unless req.nowait. */
 static void subreq_start(struct qcow_subreq *subreq)
 {
 	int err;
@@ -185,7 +185,7 @@ static void subreq_end_io(struct qcow_file_req *req, int err)
 		subreq_done(subreq, err);
 }
 
-/* The sub-request is to serve the next bytes of its I/O, which lie in @ext. */
+/* Have a sub-request serve the next bytes of its I/O, which lie in @ext. */
 static void subreq_prepare(struct qcow_subreq *subreq, const struct qcow_io *io,
 			   const struct qcow_extent *ext)
 {
@@ -223,11 +223,11 @@ static void subreq_prepare(struct qcow_subreq *subreq, const struct qcow_io *io,
 /**
  * qcow_io_transfer() - start a sub-request for the next bytes of an I/O
  * @io: the I/O
- * @ext: where these bytes lie: data or compressed
+ * @ext: the extent of these bytes: data or compressed
  *
  * Context: in a step of @io.
  *
- * Return: 0, and @io->next is behind them; -EAGAIN: all sub-requests are taken.
+ * Return: 0, and @io->next is past them; -EAGAIN: all sub-requests are taken.
  */
 int qcow_io_transfer(struct qcow_io *io, const struct qcow_extent *ext)
 {
@@ -247,7 +247,7 @@ int qcow_io_transfer(struct qcow_io *io, const struct qcow_extent *ext)
  * @req: the transfer, as for qcow_file_io_sync()
  * @guest_offset: bytes into the disk
  *
- * Context: a worker; may sleep.
+ * Context: a worker. May sleep.
  *
  * Return: 0 or a negative errno.
  */
@@ -339,8 +339,8 @@ static void io_work(struct work_struct *work)
 	qcow_worker_end_for(&w);
 	if (err == -EAGAIN) {
 		/*
-		 * All sub-requests are taken. They may be those of I/O that waits for
-		 * this queue, so sleeping for one would be wrong: get in line again.
+		 * All sub-requests are taken, perhaps by I/O that waits for this
+		 * queue. So this work does not sleep for one, but queues itself again.
 		 */
 		usleep_range(IO_RETRY_DELAY, 2 * IO_RETRY_DELAY);
 		io_queue(io);
@@ -363,7 +363,7 @@ static void io_defer(struct qcow_io *io)
 
 /**
  * qcow_io_start() - carry an I/O out without sleeping
- * @io: the I/O: image, op, pos, len, bio, done and memory are set
+ * @io: the I/O: image, op, guest_offset, len, bio, memory and end_io are set
  * @step: serves the next bytes of the I/O: it starts a sub-request for them, or does
  *	all by itself and advances @io->next. It may sleep unless @io->flags has
  *	QCOW_IO_NOWAIT. Return: 0; -EAGAIN: nothing was done, it would sleep, or all
@@ -404,7 +404,7 @@ void qcow_io_start_in_worker(struct qcow_io *io, int (*step)(struct qcow_io *io)
  * @io: as for qcow_io_start()
  * @step: as for qcow_io_start()
  *
- * Context: as that of a worker of the device. May sleep.
+ * Context: a worker of the device, or a job. May sleep.
  */
 void qcow_io_start_here(struct qcow_io *io, int (*step)(struct qcow_io *io))
 {
@@ -427,10 +427,10 @@ static void io_wake(struct qcow_io *io)
 
 /**
  * qcow_io_sync() - carry an I/O out and wait for its end
- * @io: as for qcow_io_start(); done and waiter are set here
- * @start: starts it
+ * @io: as for qcow_io_start(), but end_io and waiter are set here
+ * @start: function that starts @io
  *
- * Context: may sleep. Not in a worker that the I/O waits for.
+ * Context: may sleep. The I/O must not need the caller's workqueue.
  *
  * Return: 0 or a negative errno.
  */

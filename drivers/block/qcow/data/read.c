@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reading a disk. A step of a read maps the next bytes, and fills the memory with zeros
- * or starts a sub-request, by the kind of extent. io.c does the rest.
+ * Reading a disk. A step of a read maps the next bytes. Depending on the extent it zeroes
+ * the memory or starts a sub-request. io.c does the rest.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -72,7 +72,7 @@ static int read_step(struct qcow_io *io)
 
 /**
  * qcow_read() - read from a disk without sleeping
- * @io: the I/O: image, pos, len, bvec, nr_bvec, skip, bio and done are set
+ * @io: the I/O: image, guest_offset, len, bvec, nr_bvec, skip, bio and end_io are set
  *
  * @io->end_io() is called once, in any context, also before this returns.
  *
@@ -97,8 +97,8 @@ void qcow_read_in_worker(struct qcow_io *io)
 /**
  * qcow_read_sync() - read from a disk and wait for it
  * @img: the top of the chain
- * @bio: the read is on the account of its submitter; NULL: on nobody's
- * @guest_offset: bytes into the disk
+ * @bio: workers read on the account of its submitter; NULL: on nobody's
+ * @guest_offset: guest offset of the data
  * @buf: kmalloc or vmalloc memory
  * @len: bytes
  *

@@ -104,7 +104,7 @@ static void write_here(struct qcow_io *io)
 
 /**
  * qcow_write_sync() - write to a disk and wait for it
- * @io: as for qcow_write(); done and waiter are set here
+ * @io: as for qcow_write(), but end_io and waiter are set here
  *
  * Context: as qcow_cow_write(). May sleep.
  *

@@ -172,7 +172,7 @@ static s64 zero_units(const struct qcow_io *io, u64 guest_offset, u64 len, u64 u
 	return bytes_done;
 }
 
-/* Whether the image itself has no data in a piece of its disk. */
+/* Whether the image has no data in a piece of its disk, whatever its chain has. */
 static bool zero_is_empty(struct qcow_image *img, u64 guest_offset, u64 end)
 {
 	struct qcow_extent ext;
@@ -185,8 +185,8 @@ static bool zero_is_empty(struct qcow_image *img, u64 guest_offset, u64 end)
 }
 
 /*
- * Whether the unit at @start reads as zeros as soon as the piece at @guest_offset does: the
- * image has no data in it, and the chain has zeros around the piece.
+ * Whether the whole unit at @start may become zeros: the image has no data in it, and the
+ * chain reads as zeros around the piece at @guest_offset.
  */
 static bool zero_completes(struct qcow_image *img, u64 start, u64 unit, u64 guest_offset,
 			   u64 len)
@@ -279,7 +279,7 @@ static int zero_step(struct qcow_io *io)
 	if (!img->alloc) {
 		n = zero_raw(io, guest_offset, len);
 	} else {
-		/* The worker has done so before the first step. */
+		/* io_work() has throttled before the first step. */
 		if (io->next)
 			qcow_flush_throttle(img->alloc);
 		n = zero_some(io, guest_offset, min(len, img->size - guest_offset));
@@ -292,7 +292,7 @@ static int zero_step(struct qcow_io *io)
 
 /**
  * qcow_zero() - make a piece of a disk zeros, or discard it
- * @io: image, bio, op, pos, len and done are set
+ * @io: the I/O: image, bio, op, guest_offset, len and end_io are set
  *
  * A worker does it. @io->end_io() is called once, in any context.
  *
@@ -305,7 +305,7 @@ void qcow_zero(struct qcow_io *io)
 
 /**
  * qcow_zero_sync() - as qcow_zero(), and wait for it
- * @io: as for qcow_zero(); done and waiter are set here
+ * @io: as for qcow_zero(), but end_io and waiter are set here
  *
  * Context: may sleep. Not in a worker of the device's write_wq.
  *

@@ -412,9 +412,10 @@ static int comp_start(struct qcow_comp *comp, struct qcow_subreq *subreq)
 /**
  * qcow_comp_read() - serve a sub-request from a compressed cluster
  * @comp: the image's compressed clusters
- * @subreq: what to read: host, csize, in_cluster, and file request's memory, len, nowait, end
+ * @subreq: the sub-request: host_offset, csize and in_cluster are set, and memory, len,
+ *	nowait and end_io of req
  *
- * Context: a task. May sleep, unless file request.nowait.
+ * Context: a task. May sleep, unless @subreq->req.nowait.
  *
  * Return: 0: req.end_io() was or will be called, never with -EAGAIN, but with -EBADMSG if
  * the stored data is damaged; -EAGAIN: it would sleep; -ENOMEM.

@@ -2,6 +2,10 @@
 #ifndef _QCOW_IO_H
 #define _QCOW_IO_H
 
+/*
+ * Structures of an I/O: the I/O itself, its sub-requests, and the file request of each.
+ * data/io.c runs I/O, and file_io.c file requests.
+ */
 #include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/bvec.h>
@@ -9,7 +13,6 @@
 #include <linux/mempool.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
-#include <linux/string.h>
 #include <linux/uio.h>
 #include <linux/workqueue.h>
 
@@ -129,10 +132,10 @@ enum qcow_op {
 
 /**
  * struct qcow_io - one I/O of a disk
- * @image: the top of the chain; its device's resources are used
+ * @image: the top of the chain, and the way to the device's resources
  * @step: serves the next bytes, see qcow_io_start()
- * @flags: QCOW_IO_*, of the steps that are under way
- * @guest_offset: bytes into the disk
+ * @flags: QCOW_IO_* of the steps that are under way
+ * @guest_offset: guest offset of the first byte
  * @len: bytes
  * @next: bytes of @len that steps have served
  * @bvec: memory of a read or write, must stay until @end_io
