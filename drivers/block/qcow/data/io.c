@@ -124,7 +124,7 @@ static void subreq_defer(struct qcow_subreq *subreq)
 }
 
 /* Start a sub-request, or go on with it. Context: may sleep, unless req.nowait. */
-static void subreq_start(struct qcow_subreq *subreq)
+static inline void subreq_start(struct qcow_subreq *subreq)
 {
 	int err;
 
@@ -274,8 +274,9 @@ static bool io_changes_disk(const struct qcow_io *io)
 	return io->op != QCOW_OP_READ;
 }
 
-static void io_begin(struct qcow_io *io, int (*step)(struct qcow_io *io),
-		     unsigned int flags)
+/* Inline, as io_steps() is: a request that hits the caches is little more than these. */
+static inline void io_begin(struct qcow_io *io, int (*step)(struct qcow_io *io),
+			    unsigned int flags)
 {
 	struct qcow_image *img = io->image;
 
@@ -293,7 +294,7 @@ static void io_begin(struct qcow_io *io, int (*step)(struct qcow_io *io),
 }
 
 /* Return: 0; -EAGAIN: a worker has to go on, or has to try again; or an error. */
-static int io_steps(struct qcow_io *io)
+static inline int io_steps(struct qcow_io *io)
 {
 	bool nowait = io->flags & QCOW_IO_NOWAIT;
 	u32 n = 0;
