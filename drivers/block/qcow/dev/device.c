@@ -423,12 +423,9 @@ static bool device_stable_writes(const struct qcow_device *dev)
 	return !dev->target.readonly && img->data->stable && !img->crypt;
 }
 
-static int device_alloc_disk(struct qcow_device *dev)
+static int device_alloc_tags(struct qcow_device *dev)
 {
 	struct blk_mq_tag_set *set = &dev->tag_set;
-	struct queue_limits lim = { };
-	struct gendisk *disk;
-	int err;
 
 	set->ops = &qcow_cmd_mq_ops;
 	set->nr_hw_queues = nr_cpu_ids;
@@ -437,19 +434,11 @@ static int device_alloc_disk(struct qcow_device *dev)
 	set->cmd_size = sizeof(struct qcow_cmd);
 	set->flags = BLK_MQ_F_BLOCKING | BLK_MQ_F_NO_SCHED_BY_DEFAULT |
 		     QCOW_COMPAT_MQ_MERGE | QCOW_COMPAT_MQ_STACKING;
-	err = blk_mq_alloc_tag_set(set);
-	if (err)
-		return err;
+	return blk_mq_alloc_tag_set(set);
+}
 
-	device_set_limits(dev, &lim);
-	disk = qcow_compat_alloc_disk(set, &lim, &dev->target,
-				      !dev->target.readonly,
-				      device_stable_writes(dev));
-	if (IS_ERR(disk)) {
-		blk_mq_free_tag_set(set);
-		return PTR_ERR(disk);
-	}
-	dev->disk = disk;
+static void device_set_up_disk(struct qcow_device *dev, struct gendisk *disk)
+{
 	disk->fops = &device_fops;
 	disk->private_data = dev;
 	strscpy(disk->disk_name, dev->name, sizeof(disk->disk_name));
@@ -463,6 +452,27 @@ static int device_alloc_disk(struct qcow_device *dev)
 	dev->target.sectors = qcow_device_sectors(dev, dev->target.image->size);
 	set_capacity(disk, dev->target.sectors);
 	set_disk_ro(disk, dev->options.flags & QCOW_ATTACH_RO);
+}
+
+static int device_alloc_disk(struct qcow_device *dev)
+{
+	struct queue_limits lim = { };
+	struct gendisk *disk;
+	int err;
+
+	err = device_alloc_tags(dev);
+	if (err)
+		return err;
+	device_set_limits(dev, &lim);
+	disk = qcow_compat_alloc_disk(&dev->tag_set, &lim, &dev->target,
+				      !dev->target.readonly,
+				      device_stable_writes(dev));
+	if (IS_ERR(disk)) {
+		blk_mq_free_tag_set(&dev->tag_set);
+		return PTR_ERR(disk);
+	}
+	dev->disk = disk;
+	device_set_up_disk(dev, disk);
 	return 0;
 }
 
