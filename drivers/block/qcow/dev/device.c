@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Attached devices: their numbers, their gendisk, their life from attach to the last
- * close. The ioctls (ctl*.c) and jobs (change*.c) find devices here.
+ * close. The ioctls (ctl*.c) and jobs (job*.c) find devices here.
  *
  * A device's number is in the idr from the start of an attach until its disk is gone,
  * so that no number is used twice; it leads to NULL unless the device is live. The
@@ -17,7 +17,6 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/sched/signal.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/qcow.h>
@@ -25,14 +24,13 @@
 #include "compat/compat_blk.h"
 #include "dev/device.h"
 #include "dev/device_end.h"
+#include "dev/device_limits.h"
 #include "dev/device_status.h"
 #include "dev/sysfs.h"
 #include "jobs/commit.h"
 #include "meta/flush.h"
 
 #define DEVICE_QUEUE_DEPTH	128
-#define DEVICE_MAX_SECTORS	(SZ_4M >> SECTOR_SHIFT)
-#define DEVICE_MAX_ZERO_SECTORS	(SZ_1G >> SECTOR_SHIFT)
 
 /* Time that a detach waits for the files below. */
 #define DEVICE_DETACH_JIFFIES	(10 * HZ)
@@ -363,58 +361,6 @@ static u32 device_tail(const struct qcow_device *dev)
 	return bytes & (dev->options.sector_size - 1);
 }
 
-/* The device prefers the alignment that direct I/O to all files of the chain needs. */
-static void device_set_alignment(const struct qcow_device *dev,
-				 struct queue_limits *lim)
-{
-	const struct qcow_image *img;
-	u32 dio_mask = SECTOR_SIZE - 1, mem_mask = SECTOR_SIZE - 1;
-
-	for (img = dev->target.image; img; img = img->backing) {
-		dio_mask |= img->data->dio_mask;
-		mem_mask |= img->data->mem_mask;
-	}
-	lim->physical_block_size = max(dio_mask + 1, dev->options.sector_size);
-	lim->dma_alignment = mem_mask;
-}
-
-/*
- * Discards release whole clusters, which begin at multiples of their size on the
- * image's disk. A device with an offset may begin inside of one.
- */
-static void device_set_discard(const struct qcow_device *dev,
-			       struct queue_limits *lim)
-{
-	const struct qcow_image *img = dev->target.image;
-	u32 unit = img->layout.cluster_bits ? 1U << img->layout.cluster_bits :
-					      lim->physical_block_size;
-
-	unit = max(unit, dev->options.sector_size);
-	lim->discard_granularity = unit;
-	lim->discard_alignment = -dev->target.offset & (unit - 1);
-	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
-}
-
-static void device_set_limits(const struct qcow_device *dev,
-			      struct queue_limits *lim)
-{
-	const struct qcow_image *img = dev->target.image;
-
-	device_set_alignment(dev, lim);
-	lim->logical_block_size = dev->options.sector_size;
-	lim->io_min = lim->physical_block_size;
-	if (img->layout.cluster_bits)
-		lim->io_opt = 1U << img->layout.cluster_bits;
-	if (lim->io_opt < lim->io_min)
-		lim->io_opt = 0;
-	lim->max_hw_sectors = DEVICE_MAX_SECTORS;
-	/* Memory is passed on as it is, so the driver sets no limit. */
-	lim->max_segments = USHRT_MAX;
-	lim->max_segment_size = UINT_MAX;
-	if (!(dev->options.flags & QCOW_ATTACH_RO))
-		device_set_discard(dev, lim);
-}
-
 /* Whether the request's own pages reach a lower layer that needs them not to change. */
 static bool device_stable_writes(const struct qcow_device *dev)
 {
@@ -463,7 +409,7 @@ static int device_alloc_disk(struct qcow_device *dev)
 	err = device_alloc_tags(dev);
 	if (err)
 		return err;
-	device_set_limits(dev, &lim);
+	qcow_device_set_limits(dev, &lim);
 	disk = qcow_compat_alloc_disk(&dev->tag_set, &lim, &dev->target,
 				      !dev->target.readonly,
 				      device_stable_writes(dev));

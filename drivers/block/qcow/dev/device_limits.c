@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The limits of a device's queue: sector and cluster sizes, alignment, and the largest
+ * requests. They follow from the options of the attach and from the images. device.c
+ * sets them once, before the disk appears.
+ */
+#include <linux/blkdev.h>
+#include <linux/sizes.h>
+#include <uapi/linux/qcow.h>
+
+#include "compat/compat_blk.h"
+#include "dev/device_limits.h"
+
+#define DEVICE_MAX_SECTORS	(SZ_4M >> SECTOR_SHIFT)
+#define DEVICE_MAX_ZERO_SECTORS	(SZ_1G >> SECTOR_SHIFT)
+
+/* The device prefers the alignment that direct I/O to all files of the chain needs. */
+static void device_set_alignment(const struct qcow_device *dev,
+				 struct queue_limits *lim)
+{
+	const struct qcow_image *img;
+	u32 dio_mask = SECTOR_SIZE - 1, mem_mask = SECTOR_SIZE - 1;
+
+	for (img = dev->target.image; img; img = img->backing) {
+		dio_mask |= img->data->dio_mask;
+		mem_mask |= img->data->mem_mask;
+	}
+	lim->physical_block_size = max(dio_mask + 1, dev->options.sector_size);
+	lim->dma_alignment = mem_mask;
+}
+
+/*
+ * Discards release whole clusters, which begin at multiples of their size on the
+ * image's disk. A device with an offset may begin inside of one.
+ */
+static void device_set_discard(const struct qcow_device *dev,
+			       struct queue_limits *lim)
+{
+	const struct qcow_image *img = dev->target.image;
+	u32 unit = img->layout.cluster_bits ? 1U << img->layout.cluster_bits :
+					      lim->physical_block_size;
+
+	unit = max(unit, dev->options.sector_size);
+	lim->discard_granularity = unit;
+	lim->discard_alignment = -dev->target.offset & (unit - 1);
+	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
+}
+
+/**
+ * qcow_device_set_limits() - set the limits of a device's queue
+ * @dev: the device: its options are set, and its images are open
+ * @lim: the limits, zeroed
+ *
+ * Context: any.
+ */
+void qcow_device_set_limits(const struct qcow_device *dev, struct queue_limits *lim)
+{
+	const struct qcow_image *img = dev->target.image;
+
+	device_set_alignment(dev, lim);
+	lim->logical_block_size = dev->options.sector_size;
+	lim->io_min = lim->physical_block_size;
+	if (img->layout.cluster_bits)
+		lim->io_opt = 1U << img->layout.cluster_bits;
+	if (lim->io_opt < lim->io_min)
+		lim->io_opt = 0;
+	lim->max_hw_sectors = DEVICE_MAX_SECTORS;
+	/* Memory is passed on as it is, so the driver sets no limit. */
+	lim->max_segments = USHRT_MAX;
+	lim->max_segment_size = UINT_MAX;
+	if (!(dev->options.flags & QCOW_ATTACH_RO))
+		device_set_discard(dev, lim);
+}
