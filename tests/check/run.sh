@@ -309,6 +309,18 @@ check_attributes() {
 		userspace/src/cmd/list_columns.c | sort) | sed 's/$/ is shown by list, and no attribute/'
 }
 
+# The tool adds advice to a message by its code: qcow_advise() gives the code of a text
+# that has advice behind a semicolon, qcow_fail() that of a text without.
+check_advice() {
+	# shellcheck disable=SC2016
+	git ls-files -co --exclude-standard -- 'drivers/*.[ch]' | xargs perl -0777 -ne '
+		while (/\bqcow_(fail|advise)\([^"]*?"((?:[^"\\]|\\.)*)"/g) {
+			my ($way, $text) = ($1, $2);
+			next if ($way eq "advise") == ($text =~ /;/);
+			print "$ARGV: qcow_$way(\"$text\")\n";
+		}'
+}
+
 check_no_bug() {
 	grep -nE '\bBUG(_ON)?\(' -r drivers --include='*.[ch]'
 }
@@ -366,7 +378,7 @@ run_check() {
 
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
      shellcheck twice headless circles floors owners no_blk_mq_below_dev versions_in_compat_only
-     userspace_includes attributes no_bug file_size function_size spdx address clean_tree)
+     userspace_includes attributes advice no_bug file_size function_size spdx address clean_tree)
 
 mkdir -p "$CLEAN"
 find "$CLEAN" -type f -mtime +14 -delete

@@ -66,7 +66,7 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 
 	if (flags & ~CTL_ATTACH_FLAGS || arg->diskseq ||
 	    memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
-		return qcow_fail(msg, -EINVAL, "the driver does not know a flag of the attach; it is older than the tool");
+		return qcow_advise(msg, -EINVAL, "the driver does not know a flag of the attach; it is older than the tool");
 	if ((flags & QCOW_ATTACH_UNTRUSTED) && !(flags & QCOW_ATTACH_RO))
 		return qcow_fail(msg, -EINVAL, "an untrusted image can only be attached read-only");
 	if ((flags & QCOW_ATTACH_SALVAGE) && !(flags & QCOW_ATTACH_RO))

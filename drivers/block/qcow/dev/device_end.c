@@ -126,11 +126,11 @@ int qcow_device_say(struct qcow_device *dev, struct qcow_msg *msg)
 	bool known = detach_label(dev, requests.file, label, sizeof(label));
 
 	if (requests.nr)
-		return qcow_fail(msg, -EINPROGRESS, "waits for %u request%s under way%s%s%s; the device goes by itself when they end",
-				 requests.nr, requests.nr == 1 ? "" : "s",
-				 known ? ", to " : "", known ? name : "",
-				 known ? ", which does not answer" : "");
-	return qcow_fail(msg, -EINPROGRESS, "waits for its last writes%s%s%s; the device goes by itself when they end",
-			 known ? " to " : "", known ? name : "",
-			 known ? ", which does not answer" : "");
+		return qcow_advise(msg, -EINPROGRESS, "waits for %u request%s under way%s%s%s; the device goes by itself when they end",
+				   requests.nr, requests.nr == 1 ? "" : "s",
+				   known ? ", to " : "", known ? name : "",
+				   known ? ", which does not answer" : "");
+	return qcow_advise(msg, -EINPROGRESS, "waits for its last writes%s%s%s; the device goes by itself when they end",
+			   known ? " to " : "", known ? name : "",
+			   known ? ", which does not answer" : "");
 }

@@ -33,9 +33,9 @@ static int job_allowed(struct qcow_device *dev, u64 diskseq, struct qcow_msg *ms
 	if (READ_ONCE(dev->state) != QCOW_DEVICE_LIVE)
 		return -ENODEV;
 	if (diskseq && diskseq != dev->disk->diskseq)
-		return qcow_fail(msg, -ESTALE, "has become another disk meanwhile; nothing was changed, see qcowctl list");
+		return qcow_advise(msg, -ESTALE, "has become another disk meanwhile; nothing was changed, see qcowctl list");
 	if (dev->options.flags & QCOW_ATTACH_RO)
-		return qcow_fail(msg, -EROFS, "is attached read-only; attach it writable, without -r");
+		return qcow_advise(msg, -EROFS, "is attached read-only; attach it writable, without -r");
 	return qcow_image_stopped(dev->target.image) ? -EIO : 0;
 }
 
@@ -195,7 +195,7 @@ static int change_alone(const struct qcow_which *which, struct qcow_job *job,
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
 	if (dev->commit)
-		err = qcow_fail(msg, -EALREADY, "is being committed to its backing file; have qcowctl commit end that first");
+		err = qcow_advise(msg, -EALREADY, "is being committed to its backing file; have qcowctl commit end that first");
 	else
 		err = qcow_job_run(dev, job);
 	qcow_job_unhold(dev);
@@ -316,9 +316,9 @@ static int resize_check(const struct qcow_device *dev, u64 bytes, bool max,
 			struct qcow_msg *msg)
 {
 	if (dev->target.offset || dev->options.size_limit)
-		return qcow_fail(msg, -EINVAL, "shows a part of its image's disk; attach all of it to resize it");
+		return qcow_advise(msg, -EINVAL, "shows a part of its image's disk; attach all of it to resize it");
 	if (qcow_bitmap_present(dev->target.image))
-		return qcow_fail(msg, -EOPNOTSUPP, "has bitmaps, which fit its size; remove them first");
+		return qcow_advise(msg, -EOPNOTSUPP, "has bitmaps, which fit its size; remove them first");
 	return resize_check_size(dev, bytes, max, msg);
 }
 
@@ -489,8 +489,8 @@ static void apply_partitions(struct change_snapshot *c)
 		return;
 	err = bdev_disk_changed(disk, false);
 	if (err)
-		qcow_fail(c->msg, 0, "its partitions may be those of before (error %d); run blockdev --rereadpt /dev/%s",
-			  err, c->dev->name);
+		qcow_advise(c->msg, 0, "its partitions may be those of before (error %d); run blockdev --rereadpt /dev/%s",
+			    err, c->dev->name);
 }
 
 /*
@@ -550,7 +550,7 @@ static int snapshot_apply(struct change_snapshot *c)
 		c->req->min_size = dev->target.offset + dev->options.sector_size;
 	/* All of the disk may change, and its size. */
 	if (qcow_bitmap_present(dev->target.image))
-		return qcow_fail(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot track the changes of a snapshot; remove them first");
+		return qcow_advise(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot track the changes of a snapshot; remove them first");
 	c->req->pause = &c->apply;
 	return qcow_snapshot_apply(dev->target.image, c->req, c->msg);
 }

@@ -69,8 +69,8 @@ static int finish_unstarted(struct qcow_device *dev, struct qcow_msg *msg)
 	if (!dev->commit)
 		return 0;
 	err = qcow_image_finish_chain(dev->target.image->backing);
-	return err ? qcow_fail(msg, err, "could not be written (error %d); see the kernel log and qcowctl check",
-			       -err) : 0;
+	return err ? qcow_advise(msg, err, "could not be written (error %d); see the kernel log and qcowctl check",
+				 -err) : 0;
 }
 
 /**
@@ -238,6 +238,6 @@ int qcow_job_commit_close(struct qcow_device *dev, struct qcow_commit_request *r
 	if (IS_ERR(below))
 		return PTR_ERR(below);
 	err = qcow_image_close_replaced(swap_below(dev, below, NULL), below);
-	return err ? qcow_fail(msg, err, "could not be closed (error %d); see the kernel log and qcowctl check",
-			       -err) : 0;
+	return err ? qcow_advise(msg, err, "could not be closed (error %d); see the kernel log and qcowctl check",
+				 -err) : 0;
 }

@@ -61,8 +61,8 @@ static int claim_add(struct qcow_claim *c, const struct qcow_claim *instead,
 		if (other == instead || !claim_overlaps(c, other))
 			continue;
 		if (c->write || other->write) {
-			err = qcow_fail(msg, -EBUSY, "is in use by /dev/%s; detach that, or use a copy of the image",
-					other->device);
+			err = qcow_advise(msg, -EBUSY, "is in use by /dev/%s; detach that, or use a copy of the image",
+					  other->device);
 			break;
 		}
 		*shared = true;
@@ -101,7 +101,7 @@ static int claim_from_kernel(struct qcow_claim *c, bool shared, struct qcow_msg 
 		return 0;
 	}
 	if (err == -EBUSY)
-		return qcow_fail(msg, err, "is in use; stop that first, or attach it read-only with -r");
+		return qcow_advise(msg, err, "is in use; stop that first, or attach it read-only with -r");
 	return qcow_fail(msg, err, "cannot be claimed (error %d)", -err);
 }
 

@@ -562,7 +562,7 @@ static int file_set_direct(struct qcow_file *f, enum qcow_direct direct,
 	if (err != -EOPNOTSUPP)
 		return err;
 	if (direct == QCOW_DIRECT_ON)
-		return qcow_fail(msg, err, "its filesystem does not support direct I/O; use --direct-io auto or off");
+		return qcow_advise(msg, err, "its filesystem does not support direct I/O; use --direct-io auto or off");
 	return 0;
 }
 

@@ -21,11 +21,11 @@
 static int ops_begin(struct qcow_image *img, struct qcow_msg *msg)
 {
 	if (!img->layout.cluster_bits)
-		return qcow_fail(msg, -EROFS, "a raw image has no bitmaps; convert it with qemu-img convert -O qcow2");
+		return qcow_advise(msg, -EROFS, "a raw image has no bitmaps; convert it with qemu-img convert -O qcow2");
 	if (!img->alloc)
 		return qcow_fail(msg, -EROFS, "is not written: attach it writable, without -r");
 	if (!img->bitmaps)
-		return qcow_fail(msg, -EOPNOTSUPP, "is older than qcow2 version 3, and has no bitmaps; convert it with qemu-img amend -o compat=1.1");
+		return qcow_advise(msg, -EOPNOTSUPP, "is older than qcow2 version 3, and has no bitmaps; convert it with qemu-img amend -o compat=1.1");
 	mutex_lock(&img->bitmaps->lock);
 	return 0;
 }
@@ -36,8 +36,8 @@ static int ops_end(struct qcow_image *img, int err, struct qcow_msg *msg)
 	mutex_unlock(&img->bitmaps->lock);
 	if (err == -ENOSPC)
 		return qcow_fail(msg, err, "there is no space for its bitmaps in the file");
-	return err ? qcow_fail(msg, err, "its bitmaps cannot be stored (error %d); see the kernel log",
-			       -err) : 0;
+	return err ? qcow_advise(msg, err, "its bitmaps cannot be stored (error %d); see the kernel log",
+				 -err) : 0;
 }
 
 /* Return: the bitmap, or an ERR_PTR with @msg set. */
@@ -49,9 +49,9 @@ static struct qcow_bitmap *ops_find(struct qcow_image *img, const char *name,
 
 	b = __qcow_bitmap_find(img->bitmaps, name, strlen(name));
 	if (!b)
-		err = qcow_fail(msg, -ENOENT, "has no bitmap of that name; see qcowctl bitmap list");
+		err = qcow_advise(msg, -ENOENT, "has no bitmap of that name; see qcowctl bitmap list");
 	else if (consistent && b->inconsistent)
-		err = qcow_fail(msg, -EUCLEAN, "that bitmap is inconsistent, since it was not stored; it can only be removed");
+		err = qcow_advise(msg, -EUCLEAN, "that bitmap is inconsistent, since it was not stored; it can only be removed");
 	return err ? ERR_PTR(err) : b;
 }
 
@@ -80,7 +80,7 @@ static int ops_new_entry(struct qcow_image *img, const char *name,
 	clusters = qcow_bitdir_clusters(&img->layout, img->size,
 					e->granularity_bits);
 	if (clusters > QCOW_BITMAP_MAX_MEMORY >> img->layout.cluster_bits)
-		return qcow_fail(msg, -EFBIG, "the disk is too large for so fine a bitmap; give a larger granularity");
+		return qcow_advise(msg, -EFBIG, "the disk is too large for so fine a bitmap; give a larger granularity");
 	e->table_size = clusters;
 	return 0;
 }
@@ -97,15 +97,15 @@ static int __ops_add(struct qcow_image *img, const char *name, u64 granularity,
 	if (err)
 		return err;
 	if (all->foreign)
-		return qcow_fail(msg, -EOPNOTSUPP, "has a bitmaps extension that is damaged; remove it with qemu-img");
+		return qcow_advise(msg, -EOPNOTSUPP, "has a bitmaps extension that is damaged; remove it with qemu-img");
 	if (__qcow_bitmap_find(all, name, e.name_len))
-		return qcow_fail(msg, -EEXIST, "has a bitmap of that name already; see qcowctl bitmap list");
+		return qcow_advise(msg, -EEXIST, "has a bitmap of that name already; see qcowctl bitmap list");
 	if (all->dir.nr >= QCOW_BITMAP_MAX_NR)
 		return qcow_fail(msg, -EFBIG, "has %u bitmaps already, and no more are kept",
 				 QCOW_BITMAP_MAX_NR);
 	b = __qcow_bitmap_new(img, &e);
 	if (PTR_ERR_OR_ZERO(b) == -EFBIG)
-		return qcow_fail(msg, -EFBIG, "its bitmaps would take too much memory; give a larger granularity");
+		return qcow_advise(msg, -EFBIG, "its bitmaps would take too much memory; give a larger granularity");
 	if (IS_ERR(b))
 		return PTR_ERR(b);
 	list_add_tail(&b->list, &all->list);

@@ -113,9 +113,9 @@ int qcow_commit_check(const struct qcow_image *img, struct qcow_msg *msg)
 	if (!img->backing)
 		return qcow_fail_as(msg, QCOW_MSG_NO_BACKING, -EINVAL, "has no backing file");
 	if (qcow_snapshot_nr(img))
-		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, which need the backing file as it is; delete them first");
+		return qcow_advise(msg, -EOPNOTSUPP, "has snapshots, which need the backing file as it is; delete them first");
 	if (img->layout.version == 1)
-		return qcow_fail(msg, -EOPNOTSUPP, "is qcow version 1, which cannot be emptied; use qemu-img commit while it is not attached");
+		return qcow_advise(msg, -EOPNOTSUPP, "is qcow version 1, which cannot be emptied; use qemu-img commit while it is not attached");
 	return 0;
 }
 
@@ -240,7 +240,7 @@ int qcow_commit_begin_copy(struct qcow_commit *m, struct qcow_pause *pause,
 	int err;
 
 	if (grow && qcow_bitmap_present(below))
-		return qcow_fail(msg, -EOPNOTSUPP, "is smaller than the disk, and has bitmaps, which fit its size; remove them first");
+		return qcow_advise(msg, -EOPNOTSUPP, "is smaller than the disk, and has bitmaps, which fit its size; remove them first");
 	err = qcow_image_start(below, msg);
 	if (err || !grow)
 		return err;
@@ -289,7 +289,7 @@ static struct copy *copy_alloc(struct qcow_image *img, struct qcow_msg *msg)
 static int copy_failed(const struct copy *c, int err)
 {
 	if (err == -ENOSPC)
-		return qcow_fail(c->msg, err, "there is no space for the data to be written to it; make some, and go on");
+		return qcow_advise(c->msg, err, "there is no space for the data to be written to it; make some, and go on");
 	return qcow_fail(c->msg, err, "could not be written (error %d)", -err);
 }
 

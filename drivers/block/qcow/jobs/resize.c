@@ -215,8 +215,8 @@ static int drop_behind(struct qcow_image *img, struct qcow_msg *msg)
 		ret = qcow_space_truncate(img->data, img->size);
 	qcow_writeback_soon(img->alloc);
 	if (err == -EINTR)
-		return qcow_fail(msg, err, "was interrupted: it has its size of %llu bytes, but not all space behind its end was given back; the same resize goes on with that",
-				 img->size);
+		return qcow_advise(msg, err, "was interrupted: it has its size of %llu bytes, but not all space behind its end was given back; the same resize goes on with that",
+				   img->size);
 	if (err || ret)
 		pr_warn("%s: has its size, but not all behind its end could be freed: error %d\n",
 			img->label, err ?: ret);
@@ -313,14 +313,14 @@ static int resize_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *
 	u64 there = raw_size(img);
 
 	if (size != there && !qcow_file_regular(&img->file))
-		return qcow_fail(msg, -EOPNOTSUPP, "is a block device of %llu bytes, whose size is not the driver's to change; change it first, then give max",
-				 there);
+		return qcow_advise(msg, -EOPNOTSUPP, "is a block device of %llu bytes, whose size is not the driver's to change; change it first, then give max",
+				   there);
 	if (size == img->size && size == there)
 		return 0;
 	/* The caller did not ask to cut the file off. */
 	if (size >= img->size && size < there)
-		return qcow_fail(msg, -EINVAL, "has a file of %llu bytes by now, more than that; give max to show all of it, or cut the file off first",
-				 there);
+		return qcow_advise(msg, -EINVAL, "has a file of %llu bytes by now, more than that; give max to show all of it, or cut the file off first",
+				   there);
 	return size < img->size ? shrink_raw(img, size, ops) :
 				  grow_raw(img, size, ops);
 }
@@ -338,11 +338,11 @@ static int resize_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *
 int qcow_resize_max(const struct qcow_image *img, u64 *size, struct qcow_msg *msg)
 {
 	if (img->ops != &qcow_fmt_raw)
-		return qcow_fail(msg, -EOPNOTSUPP, "is no raw image, so its disk does not end where its file does; give a size, such as +10G");
+		return qcow_advise(msg, -EOPNOTSUPP, "is no raw image, so its disk does not end where its file does; give a size, such as +10G");
 	*size = raw_size(img);
 	if (*size)
 		return 0;
-	return qcow_fail(msg, -EINVAL, "its file is empty now; give it a size first");
+	return qcow_advise(msg, -EINVAL, "its file is empty now; give it a size first");
 }
 
 /**
@@ -368,9 +368,9 @@ int qcow_resize(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
 		return resize_raw(img, size, ops, msg);
 	if (img->layout.version == 1)
 		return size == img->size ? 0 :
-		       qcow_fail(msg, -EOPNOTSUPP, "is qcow version 1, whose disks keep their size; convert it with qemu-img convert -O qcow2");
+		       qcow_advise(msg, -EOPNOTSUPP, "is qcow version 1, whose disks keep their size; convert it with qemu-img convert -O qcow2");
 	if (img->layout.version < 3 && qcow_snapshot_nr(img) && size != img->size)
-		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, and version 2 knows one size for all of them; delete them first");
+		return qcow_advise(msg, -EOPNOTSUPP, "has snapshots, and version 2 knows one size for all of them; delete them first");
 	err = resize_qcow2(img, size, ops, msg);
 	if (err && err != -EBUSY && !msg->text[0])
 		return qcow_fail(msg, err, "could not be resized (error %d)", -err);

@@ -48,13 +48,13 @@ static int snapshot_fail(const struct qcow_alloc *a, struct qcow_msg *msg, int e
 	case -ENOBUFS:
 		return qcow_fail(msg, -EFBIG, "the snapshot has more tables than this machine has the memory to write");
 	case -E2BIG:
-		return qcow_fail(msg, -EFBIG, "has snapshots whose L1 tables take 1 GiB together, which leaves no room for another one; delete some");
+		return qcow_advise(msg, -EFBIG, "has snapshots whose L1 tables take 1 GiB together, which leaves no room for another one; delete some");
 	case -EUCLEAN:
-		return qcow_fail(msg, -EIO, "is damaged; see qcowctl check");
+		return qcow_advise(msg, -EIO, "is damaged; see qcowctl check");
 	case -EINTR:
-		return qcow_fail(msg, err, "was interrupted; the disk is as it was");
+		return qcow_advise(msg, err, "was interrupted; the disk is as it was");
 	case -ESTALE:
-		return qcow_fail(msg, -EIO, "says other things of its snapshots than before: somebody else has written to the file; detach it and see qcowctl check");
+		return qcow_advise(msg, -EIO, "says other things of its snapshots than before: somebody else has written to the file; detach it and see qcowctl check");
 	}
 	return err;
 }
@@ -68,9 +68,9 @@ static int snapshot_supported(const struct qcow_image *img, struct qcow_msg *msg
 	if (!img->alloc)
 		return qcow_fail_as(msg, QCOW_MSG_READ_ONLY, -EROFS, "is attached read-only");
 	if (qcow_image_stopped(img))
-		return qcow_fail(msg, -EIO, "is marked corrupt; detach it and see qcowctl check");
+		return qcow_advise(msg, -EIO, "is marked corrupt; detach it and see qcowctl check");
 	if (img->alloc->failed)
-		return qcow_fail(msg, -EIO, "cannot be written any more; see the kernel log");
+		return qcow_advise(msg, -EIO, "cannot be written any more; see the kernel log");
 	return 0;
 }
 
@@ -428,7 +428,7 @@ static int delete_say_leaked(const struct qcow_image *img, bool before,
 {
 	if (before || !test_bit(QCOW_IMAGE_LEAKED, &img->flags))
 		return 0;
-	return qcow_fail(msg, 0, "the snapshot is deleted, but space that only it had is leaked; have it back with qcowctl check --repair=leaks IMAGE, after a detach");
+	return qcow_advise(msg, 0, "the snapshot is deleted, but space that only it had is leaked; have it back with qcowctl check --repair=leaks IMAGE, after a detach");
 }
 
 /**
@@ -533,7 +533,7 @@ static int apply_found(struct qcow_alloc *a, const struct qcow_snapshot *s,
 
 	if (disk_size > S64_MAX ||
 	    qcow_layout_l1_entries(&a->img->layout, disk_size) > s->l1_size)
-		return qcow_fail(msg, -EIO, "the snapshot's L1 table is too small for its disk; see qcowctl check");
+		return qcow_advise(msg, -EIO, "the snapshot's L1 table is too small for its disk; see qcowctl check");
 	if (disk_size < req->min_size)
 		return qcow_fail(msg, -EINVAL, "the snapshot's disk ends before the piece that the device shows");
 	err = read_l1(a, s, 1, &l1);

@@ -131,7 +131,7 @@ int qcow_stream_check(const struct qcow_image *img, struct qcow_msg *msg)
 	if (!img->backing)
 		return qcow_fail_as(msg, QCOW_MSG_NO_BACKING, -EINVAL, "has no backing file");
 	if (qcow_snapshot_nr(img))
-		return qcow_fail(msg, -EOPNOTSUPP, "has snapshots, which need the backing file; delete them first, or keep it");
+		return qcow_advise(msg, -EOPNOTSUPP, "has snapshots, which need the backing file; delete them first, or keep it");
 	return 0;
 }
 

@@ -200,7 +200,7 @@ int qcow_bitmap_open(struct qcow_image *img, const struct qcow_header *h,
 		return 0;
 	}
 	if (err == -EFBIG)
-		return qcow_fail(msg, -EROFS, "has too many bitmaps, or too fine ones, to keep them up to date; attach it read-only with -r, or remove some with qemu-img bitmap --remove");
+		return qcow_advise(msg, -EROFS, "has too many bitmaps, or too fine ones, to keep them up to date; attach it read-only with -r, or remove some with qemu-img bitmap --remove");
 	if (err)
 		return qcow_fail(msg, err, "cannot read its bitmaps (error %d)", -err);
 	all->valid = true;

@@ -14,16 +14,16 @@ static int v1_read_header(struct qcow_image *img, struct qcow_header *h,
 	int err = qcow_fmt_read_header(img, h, msg);
 
 	if (!err && h->version != 1)
-		err = qcow_fail(msg, -EINVAL, "is qcow2, not qcow version 1; attach it with -f qcow2");
+		err = qcow_advise(msg, -EINVAL, "is qcow2, not qcow version 1; attach it with -f qcow2");
 	return err ?: qcow_header_supported(h, msg);
 }
 
 static int v1_alloc_error(struct qcow_msg *msg, int err)
 {
 	if (err == -EUCLEAN)
-		return qcow_fail(msg, -EROFS, "has tables that overlap or lie where they cannot; attach it read-only with -r, and copy it with qemu-img convert");
+		return qcow_advise(msg, -EROFS, "has tables that overlap or lie where they cannot; attach it read-only with -r, and copy it with qemu-img convert");
 	if (err == -EFBIG)
-		return qcow_fail(msg, -EROFS, "has more tables than this machine has the memory to write; attach it read-only with -r");
+		return qcow_advise(msg, -EROFS, "has more tables than this machine has the memory to write; attach it read-only with -r");
 	return qcow_fmt_read_error(msg, err, "tables");
 }
 

@@ -26,14 +26,14 @@ static int v2_pick_snapshot(struct qcow_image *img, struct qcow_header *h,
 	if (err == -ENOENT)
 		return qcow_fail_as(msg, QCOW_MSG_NO_SNAPSHOT, err, "has no snapshot with that id or name");
 	if (err == -EUCLEAN)
-		return qcow_fail(msg, -EIO, "its snapshot table is damaged; see qcowctl check");
+		return qcow_advise(msg, -EIO, "its snapshot table is damaged; see qcowctl check");
 	if (err)
 		return qcow_fmt_read_error(msg, err, "snapshot table");
 	if (s.disk_size)
 		h->size = s.disk_size;
 	if (h->size > S64_MAX ||
 	    qcow_layout_l1_entries(&img->layout, h->size) > s.l1_size)
-		return qcow_fail(msg, -EIO, "the snapshot's L1 table is too small for its disk; see qcowctl check");
+		return qcow_advise(msg, -EIO, "the snapshot's L1 table is too small for its disk; see qcowctl check");
 	h->l1_offset = s.l1_offset;
 	h->l1_size = s.l1_size;
 	return 0;
@@ -74,20 +74,20 @@ static int v2_open_crypt(struct qcow_image *img, const struct qcow_header *h,
 static int v2_check_writable(const struct qcow_header *h, struct qcow_msg *msg)
 {
 	if (h->incompatible & QCOW_DISK_INCOMPAT_CORRUPT)
-		return qcow_fail(msg, -EROFS, "is marked corrupt; repair it with qcowctl check --repair=all, or attach it read-only with -r");
+		return qcow_advise(msg, -EROFS, "is marked corrupt; repair it with qcowctl check --repair=all, or attach it read-only with -r");
 	if (h->incompatible & QCOW_DISK_INCOMPAT_DIRTY)
-		return qcow_fail(msg, -EROFS, "was not closed cleanly (dirty); repair it with qcowctl check --repair=all, or attach it read-only with -r");
+		return qcow_advise(msg, -EROFS, "was not closed cleanly (dirty); repair it with qcowctl check --repair=all, or attach it read-only with -r");
 	return 0;
 }
 
 static int v2_alloc_error(struct qcow_msg *msg, int err)
 {
 	if (err == -EUCLEAN)
-		return qcow_fail(msg, -EROFS, "has tables that overlap or lie where they cannot; repair it with qcowctl check --repair=all, or attach it read-only with -r");
+		return qcow_advise(msg, -EROFS, "has tables that overlap or lie where they cannot; repair it with qcowctl check --repair=all, or attach it read-only with -r");
 	if (err == -E2BIG)
-		return qcow_fail(msg, -EROFS, "has snapshots whose L1 tables take more than 1 GiB together; delete some with qemu-img snapshot -d, or attach it read-only with -r");
+		return qcow_advise(msg, -EROFS, "has snapshots whose L1 tables take more than 1 GiB together; delete some with qemu-img snapshot -d, or attach it read-only with -r");
 	if (err == -EFBIG)
-		return qcow_fail(msg, -EROFS, "has more tables than this machine has the memory to write; attach it read-only with -r");
+		return qcow_advise(msg, -EROFS, "has more tables than this machine has the memory to write; attach it read-only with -r");
 	return qcow_fmt_read_error(msg, err, "refcounts or snapshots");
 }
 
@@ -99,7 +99,7 @@ static int v2_check_counted(struct qcow_alloc *a, struct qcow_msg *msg)
 	int err = qcow_refcount_check_meta(a);
 
 	if (err == -EUCLEAN)
-		return qcow_fail(msg, -EROFS, "has tables that its refcounts say are free; repair it with qcowctl check --repair=all, or attach it read-only with -r");
+		return qcow_advise(msg, -EROFS, "has tables that its refcounts say are free; repair it with qcowctl check --repair=all, or attach it read-only with -r");
 	return err ? qcow_fmt_read_error(msg, err, "refcounts") : 0;
 }
 
@@ -168,7 +168,7 @@ static int v2_open(struct qcow_image *img, const struct qcow_params *params,
 
 	err = qcow_fmt_read_header(img, &h, msg);
 	if (!err && h.version == 1)
-		err = qcow_fail(msg, -EINVAL, "is qcow version 1, not qcow2; attach it with -f qcow");
+		err = qcow_advise(msg, -EINVAL, "is qcow version 1, not qcow2; attach it with -f qcow");
 	if (!err)
 		err = qcow_header_supported(&h, msg);
 	if (!err)

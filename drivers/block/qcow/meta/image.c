@@ -128,7 +128,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	if (err)
 		return err;
 	if (params->writable && !qcow_file_writable(src->file))
-		return qcow_fail(msg, -EROFS, "is not open for writing; attach it read-only with -r");
+		return qcow_advise(msg, -EROFS, "is not open for writing; attach it read-only with -r");
 	img->data = &img->file;
 	if (src->data_file)
 		err = image_open_file(img, &img->data_file, src->data_file,
@@ -137,7 +137,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 		return err;
 	if (src->data_file && params->writable &&
 	    !qcow_file_writable(src->data_file))
-		return qcow_fail(msg, -EROFS, "its data file is not open for writing; attach it read-only with -r");
+		return qcow_advise(msg, -EROFS, "its data file is not open for writing; attach it read-only with -r");
 	/* In a raw image, missing parts cannot be recognized. */
 	if (params->salvage && ops != &qcow_fmt_raw)
 		image_be_strict(img);
@@ -287,7 +287,7 @@ struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
 	p.replaces = old;
 	if (!same_file(src->file, old->file.file) ||
 	    !same_file(src->data_file, old->data_file.file))
-		return ERR_PTR(qcow_fail(msg, -ESTALE, "is another file now; put it back"));
+		return ERR_PTR(qcow_advise(msg, -ESTALE, "is another file now; put it back"));
 	img = image_open_one(src, !old->backing, &p, msg);
 	if (IS_ERR(img) || img->ops == old->ops)
 		return img;

@@ -55,8 +55,8 @@ void qcow_msg_set(struct qcow_msg *msg, enum qcow_msg_code code,
 /**
  * qcow_fail() - set a message and fail
  * @msg: the message; the first text stays
- * @err: negative errno
- * @fmt: printf format of the text; advice for the reader follows a semicolon in it
+ * @err: negative errno, by which the tool chooses its advice
+ * @fmt: printf format of the text, without advice
  *
  * Return: @err, so that a check reads ``return qcow_fail(...)``.
  */
@@ -66,8 +66,26 @@ int qcow_fail(struct qcow_msg *msg, int err, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	qcow_msg_set(msg, strchr(fmt, ';') ? QCOW_MSG_COMPLETE : QCOW_MSG_ERRNO,
-		     fmt, args);
+	qcow_msg_set(msg, QCOW_MSG_ERRNO, fmt, args);
+	va_end(args);
+	return err;
+}
+
+/**
+ * qcow_advise() - set a message that has advice, and fail
+ * @msg: the message; the first text stays
+ * @err: negative errno
+ * @fmt: printf format of the text: the fault, a semicolon, and the remedy
+ *
+ * Return: @err.
+ */
+static inline __printf(3, 4)
+int qcow_advise(struct qcow_msg *msg, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	qcow_msg_set(msg, QCOW_MSG_COMPLETE, fmt, args);
 	va_end(args);
 	return err;
 }
