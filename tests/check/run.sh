@@ -271,13 +271,13 @@ check_owners() {
 	while read -r part owners; do
 		part=$(sed -n "s/^\tstruct qcow_$part \([a-z0-9]*\);/\1/p" $state)
 		[ -n "$part" ] || { echo "state.h: no member for a part"; continue; }
-		grep -nE "(\<a|alloc)->$part\." drivers/block/qcow/*/*.[ch] |
+		grep -nE -- "->$part\." drivers/block/qcow/*/*.[ch] |
 			grep -vE "/(state|life|${owners//, /|})\.[ch]:" |
 			grep -vE ':[0-9]+: \*'
 	done
 }
 
-# Completion rises through io->done(): below dev/ nothing knows of requests.
+# Completion rises through io->end_io(): below dev/ nothing knows of requests.
 check_no_blk_mq_below_dev() {
 	grep -lE '#include .*(blk-mq|compat_blk)\.h' -r drivers/block/qcow --include='*.[ch]' |
 		grep -vE '/(dev/.*|compat/compat_blk)\.[ch]$'

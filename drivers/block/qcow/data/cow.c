@@ -371,7 +371,7 @@ static ssize_t cow_copy_up(struct cow *p, struct qcow_extent *ext)
 
 /**
  * qcow_cow_copy_up() - copy data of the backing file into the image
- * @io: pos is @guest_offset, bvec describes @buf; image is set
+ * @io: its guest_offset is @guest_offset, bvec describes @buf; image is set
  * @guest_offset: bytes into the disk
  * @len: bytes, at least 1
  * @buf: memory for the data

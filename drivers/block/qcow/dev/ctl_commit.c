@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * QCOW_IOC_COMMIT: commit into the backing file. Arguments are checked here;
- * change_commit.c does the steps.
+ * job_commit.c does the steps.
  */
 #include <linux/err.h>
 #include <linux/file.h>

@@ -32,7 +32,7 @@ enum qcow_device_state {
  * @disk: the block layer's disk
  * @tag_set: the disk's requests
  * @index: the N of /dev/qcowN
- * @options: as of &struct qcow_attach; they do not change
+ * @options: as of &struct qcow_ioc_attach; they do not change
  * @format: &enum qcow_format of the attached image
  * @depth: images in the chain
  * @snapshot: id or name of the snapshot that the device shows; or NULL

@@ -457,7 +457,7 @@ static void capture_written(struct qcow_file_req *req, int err)
 	writes_put(c->writes);
 }
 
-static u64 capture_pos(const struct qcow_cache *cache, const struct capture *c)
+static u64 capture_host_offset(const struct qcow_cache *cache, const struct capture *c)
 {
 	return (u64)c->slice->index << cache->slice_bits;
 }
@@ -469,7 +469,7 @@ static void capture_start(struct qcow_cache *cache, struct capture *c,
 	u32 len = 1U << cache->slice_bits;
 
 	c->err = -EAGAIN;
-	if (!qcow_file_is_direct(cache->file, capture_pos(cache, c), c->data, len))
+	if (!qcow_file_is_direct(cache->file, capture_host_offset(cache, c), c->data, len))
 		return;
 	bvec_set_page(&c->bvec, virt_to_page(c->data), len,
 		      offset_in_page(c->data));
@@ -477,7 +477,7 @@ static void capture_start(struct qcow_cache *cache, struct capture *c,
 	c->req = (struct qcow_file_req){
 		.file = cache->file,
 		.write = true,
-		.host_offset = capture_pos(cache, c),
+		.host_offset = capture_host_offset(cache, c),
 		.bvec = &c->bvec,
 		.nr_bvec = 1,
 		.len = len,
@@ -526,7 +526,7 @@ int qcow_cache_write(struct qcow_cache *cache, struct list_head *captured)
 	list_for_each_entry(c, captured, list) {
 		if (c->err == -EAGAIN)
 			c->err = qcow_file_pwrite(cache->file,
-						  capture_pos(cache, c), c->data,
+						  capture_host_offset(cache, c), c->data,
 						  1UL << cache->slice_bits);
 		if (c->err)
 			return c->err;

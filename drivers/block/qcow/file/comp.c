@@ -19,6 +19,7 @@
 #include <linux/percpu.h>
 #include <linux/refcount.h>
 #include <linux/sched/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/uio.h>
@@ -29,7 +30,7 @@
 #include "file/comp.h"
 
 /* Decompressed clusters to keep: most bytes, least and most clusters. */
-#define COMP_KEEP_BYTES		(4U << 20)
+#define COMP_KEEP_BYTES		SZ_4M
 #define COMP_KEEP_MIN		4
 #define COMP_KEEP_MAX		32
 

@@ -200,7 +200,7 @@ static bool file_req_wants_memory(int err)
 
 /**
  * qcow_file_io_sync() - do a file request synchronously
- * @req: the request; done and buffered zero at the start, end_io is not called
+ * @req: the request; bytes_done and buffered zero at the start, end_io is not called
  *
  * The filesystem completes it in this context, which is cheaper than a callback where
  * it has to change its own metadata after a write.
@@ -245,7 +245,7 @@ static void file_req_run(struct qcow_file_req *req)
 
 /**
  * qcow_file_io() - start a file request, or go on with it
- * @req: the request; done and buffered zero at the start
+ * @req: the request; bytes_done and buffered zero at the start
  *
  * Context: may sleep, unless @req->nowait.
  *

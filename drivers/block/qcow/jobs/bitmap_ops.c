@@ -9,6 +9,7 @@
 #include <linux/err.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "jobs/bitmap_ops.h"
@@ -16,7 +17,7 @@
 #include "meta/bitmap_store.h"
 #include "meta/state.h"
 
-#define OPS_DEFAULT_GRANULARITY	(64U << 10)
+#define OPS_DEFAULT_GRANULARITY	SZ_64K
 
 static int ops_begin(struct qcow_image *img, struct qcow_msg *msg)
 {

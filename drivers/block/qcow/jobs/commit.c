@@ -13,6 +13,7 @@
 #include <linux/blkdev.h>
 #include <linux/err.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "data/read.h"
@@ -33,7 +34,7 @@
 #include "meta/writeback.h"
 
 /* Most bytes that are read and written at once. */
-#define COMMIT_CHUNK BIT(20)
+#define COMMIT_CHUNK	SZ_1M
 
 /* Most bytes that are made zeros at once. */
 #define COMMIT_ZERO_CHUNK BIT_ULL(30)
@@ -159,7 +160,7 @@ void qcow_commit_begin(struct qcow_commit *m)
 
 	qcow_bitmap_set_todo(m->img, m->todo);
 	if (below)
-		below->reclaim.above = &m->img->alloc->inflight;
+		qcow_reclaim_set_above(below, &m->img->alloc->inflight);
 }
 
 /**
@@ -175,11 +176,8 @@ void qcow_commit_end(struct qcow_commit *m)
 	struct qcow_alloc *below = m->img->backing->alloc;
 
 	qcow_bitmap_set_todo(m->img, NULL);
-	if (!below)
-		return;
-	mutex_lock(&below->reclaim.lock);
-	below->reclaim.above = NULL;
-	mutex_unlock(&below->reclaim.lock);
+	if (below)
+		qcow_reclaim_set_above(below, NULL);
 }
 
 void qcow_commit_free(struct qcow_commit *m)

@@ -9,6 +9,7 @@
  * power cut at any moment leaves a disk that reads the same.
  */
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "data/cow.h"
@@ -22,7 +23,7 @@
 #include "meta/writeback.h"
 
 /* Most bytes that are read and written at once. */
-#define STREAM_CHUNK	BIT(20)
+#define STREAM_CHUNK	SZ_1M
 
 /**
  * struct stream - the copying of a stretch of the disk

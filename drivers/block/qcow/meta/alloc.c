@@ -13,6 +13,7 @@
  */
 #include <linux/err.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "file/space.h"
@@ -25,7 +26,7 @@
 #include "meta/writeback.h"
 
 /* A batch: bytes, and clusters. */
-#define ALLOC_BATCH_BYTES	(4U << 20)
+#define ALLOC_BATCH_BYTES	SZ_4M
 #define ALLOC_BATCH_MAX		128
 
 /* --- Space --- */

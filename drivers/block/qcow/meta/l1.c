@@ -4,6 +4,7 @@
  * call it: snapshots, resize, commit.
  */
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "file/cache.h"
@@ -15,7 +16,7 @@
 #include "meta/release.h"
 
 /* Most bytes that are written at once. */
-#define L1_STEP		(64U << 10)
+#define L1_STEP		SZ_64K
 
 static int l1_store(struct qcow_alloc *a, const u64 *table, u32 size, u64 offset)
 {

@@ -193,3 +193,18 @@ void qcow_reclaim_stop(struct qcow_alloc *a)
 	WRITE_ONCE(a->reclaim.stopped, true);
 	cancel_delayed_work_sync(&a->reclaim.work);
 }
+
+/**
+ * qcow_reclaim_set_above() - have rounds wait for the I/O of the image above, too
+ * @a: of a backing file
+ * @above: the I/O of the image above, which may read clusters of this one; NULL: rounds
+ *	wait for it no longer
+ *
+ * Context: may sleep, for a step of a round.
+ */
+void qcow_reclaim_set_above(struct qcow_alloc *a, struct qcow_inflight *above)
+{
+	mutex_lock(&a->reclaim.lock);
+	a->reclaim.above = above;
+	mutex_unlock(&a->reclaim.lock);
+}

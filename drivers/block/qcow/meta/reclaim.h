@@ -21,5 +21,6 @@ int __must_check qcow_reclaim_wait(struct qcow_alloc *a);
 int __must_check qcow_reclaim_settle(struct qcow_alloc *a);
 int __must_check qcow_reclaim_any(struct qcow_alloc *a);
 void qcow_reclaim_stop(struct qcow_alloc *a);
+void qcow_reclaim_set_above(struct qcow_alloc *a, struct qcow_inflight *above);
 
 #endif /* _QCOW_RECLAIM_H */

@@ -13,6 +13,7 @@
  * host offsets.
  */
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "file/space.h"
@@ -39,7 +40,7 @@ struct batch {
 
 /* Limits of one step: clusters and bytes of the file, or notes. */
 #define STEP_CLUSTERS	1024
-#define STEP_BYTES	(4U << 20)
+#define STEP_BYTES	SZ_4M
 #define STEP_NOTES	256
 
 void qcow_release_init(struct qcow_alloc *a)

@@ -367,29 +367,29 @@ static int header_walk_extensions(struct qcow_header *h, const u8 *buf,
 				  struct qcow_msg *msg)
 {
 	u64 end = h->backing_offset ? h->backing_offset : 1ULL << h->cluster_bits;
-	u64 pos = h->header_length;
+	u64 offset = h->header_length;
 	struct qcow_disk_extension ext;
 	u32 type, size;
 	int err;
 
 	if (end > len)
 		end = len;
-	while (pos + sizeof(ext) <= end) {
-		memcpy(&ext, buf + pos, sizeof(ext));
+	while (offset + sizeof(ext) <= end) {
+		memcpy(&ext, buf + offset, sizeof(ext));
 		type = be32_to_cpu(ext.type);
 		size = be32_to_cpu(ext.length);
-		pos += sizeof(ext);
-		if (size > end - pos)
+		offset += sizeof(ext);
+		if (size > end - offset)
 			return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: extension %#x of %u bytes is too large",
 					    type, size);
 		if (type == QCOW_DISK_EXT_END) {
-			h->extensions_end = pos - sizeof(ext);
+			h->extensions_end = offset - sizeof(ext);
 			return 0;
 		}
-		err = header_extension(h, type, buf, pos, size, features, msg);
+		err = header_extension(h, type, buf, offset, size, features, msg);
 		if (err)
 			return err;
-		pos += ((u64)size + 7) & ~7ULL;
+		offset += ((u64)size + 7) & ~7ULL;
 	}
 	return 0;
 }
