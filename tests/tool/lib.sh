@@ -105,7 +105,15 @@ holds()
 
 let_go()
 {
-	[ ! -s "$T/held" ] || kill "$(cat "$T/held")" 2>/dev/null
+	local pid
+
+	[ -s "$T/held" ] || { rm -f "$T/held"; return; }
+	pid=$(cat "$T/held")
+	kill "$pid" 2>/dev/null
+	# Its locks go when its files are closed, before it is a zombie.
+	while grep -qs '^State:.[^ZX]' "/proc/$pid/status"; do
+		sleep 0.02
+	done
 	rm -f "$T/held"
 }
 

@@ -123,7 +123,7 @@ static void hold_fd(int sock, int fd)
 		perror("mock: sendmsg");
 }
 
-/* Keep one end of a socket pair and nothing else, until killed. */
+/* Keep one end of a socket pair and nothing else, until killed; say when that is so. */
 static void hold_forever(int sock)
 {
 	int fd;
@@ -131,6 +131,8 @@ static void hold_forever(int sock)
 	for (fd = 0; fd < 1024; fd++)
 		if (fd != sock)
 			close(fd);
+	if (send(sock, "", 1, 0) != 1)
+		_exit(1);
 	for (;;)
 		pause();
 }
@@ -139,6 +141,7 @@ static void hold_images(const struct qcow_ioc_image *images, unsigned int nr)
 {
 	FILE *f = NEXT(fopen)(getenv("MOCK_HOLD"), "w");
 	int socks[2];
+	char ready;
 	unsigned int i;
 	pid_t pid;
 
@@ -153,6 +156,9 @@ static void hold_images(const struct qcow_ioc_image *images, unsigned int nr)
 	pid = fork();
 	if (!pid)
 		hold_forever(socks[1]);
+	/* A command that looks for users of the images must not find the child. */
+	if (recv(socks[0], &ready, 1, 0) != 1)
+		perror("mock: hold");
 	fprintf(f, "%d\n", (int)pid);
 	fclose(f);
 	close(socks[0]);
