@@ -123,6 +123,8 @@ int builder_build_random(struct builder_chain *c, u32 nr, struct rnd_state *rnd)
 void builder_free(struct builder_chain *c);
 void builder_set_mode(struct builder_chain *c, const struct memfile_mode *mode);
 int builder_put_refcounts(struct builder_image *b, u64 *end);
+/* Sets a refcount in the bytes of an image of version 3; a block covers @cluster. */
+void builder_set_refcount(u8 *file, u64 cluster, u64 value);
 bool builder_idle(const struct builder_chain *c);
 
 #endif /* _QCOW_BUILDER_H */

@@ -151,3 +151,16 @@ int builder_put_refcounts(struct builder_image *b, u64 *end)
 	checker_free(&r.k);
 	return err ?: r.extra ? 0 : -ENOMEM;
 }
+
+void builder_set_refcount(u8 *file, u64 cluster, u64 value)
+{
+	u32 order = get_unaligned_be32(file + offsetof(struct qcow_disk_header,
+						       refcount_order));
+	u32 bits = get_unaligned_be32(file + offsetof(struct qcow_disk_header,
+						      cluster_bits)) + 3 - order;
+	u64 table = get_unaligned_be64(file + offsetof(struct qcow_disk_header,
+						       refcount_table_offset));
+	u64 block = get_unaligned_be64(file + table + (cluster >> bits) * sizeof(u64));
+
+	checker_put_bits(file + block, order, cluster & ((1ULL << bits) - 1), value);
+}

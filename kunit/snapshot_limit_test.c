@@ -8,7 +8,6 @@
 
 #include <asm/unaligned.h>
 
-#include "jobs/snapshot_ops.h"
 #include "meta/alloc.h"
 #include "meta/snapshot.h"
 #include "writer.h"
@@ -19,17 +18,6 @@
 
 #define ENTRY_BYTES	56
 #define L1_ENTRIES	(QCOW_DISK_MAX_L1_BYTES / 8)
-
-static int no_stop(struct qcow_pause *p)
-{
-	return 0;
-}
-
-static void no_go(struct qcow_pause *p)
-{
-}
-
-static struct qcow_pause pause = { .stop = no_stop, .go = no_go };
 
 static void build(struct kunit *test, u32 cluster_bits)
 {
@@ -48,37 +36,12 @@ static void build(struct kunit *test, u32 cluster_bits)
 	KUNIT_ASSERT_EQ(test, writer_build(test->priv, &spec, 1, &rnd), 0);
 }
 
-static int create(struct writer *w, const char *name, struct qcow_msg *msg)
-{
-	struct qcow_snapshot_request req = { .name = name, .pause = &pause };
-
-	msg->text[0] = 0;
-	return qcow_snapshot_create(w->img, &req, msg);
-}
-
-static int delete(struct writer *w, const char *name, struct qcow_msg *msg)
-{
-	struct qcow_snapshot_request req = { .name = name, .pause = &pause };
-
-	msg->text[0] = 0;
-	return qcow_snapshot_delete(w->img, &req, msg);
-}
-
-static int apply(struct writer *w, const char *name, struct qcow_msg *msg)
-{
-	struct qcow_snapshot_request req = { .name = name, .pause = &pause };
-
-	msg->text[0] = 0;
-	return qcow_snapshot_apply(w->img, &req, msg);
-}
-
 /* --- L1 tables --- */
 
 /* None is made that a later attach would refuse. */
 static void snapshot_limit_create(struct kunit *test)
 {
 	struct writer *w = test->priv;
-	struct qcow_msg msg = { };
 	struct qcow_alloc *a;
 	u64 bytes;
 
@@ -87,20 +50,20 @@ static void snapshot_limit_create(struct kunit *test)
 	a = w->img->alloc;
 	bytes = w->img->l1_size * 8;
 	KUNIT_EXPECT_EQ(test, a->snapshots.l1_bytes, 0ULL);
-	KUNIT_EXPECT_EQ(test, create(w, "one", &msg), 0);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_create(w, "one"), 0);
 	KUNIT_EXPECT_EQ(test, a->snapshots.l1_bytes, bytes);
 	writer_close(w);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	a = w->img->alloc;
 	KUNIT_EXPECT_EQ(test, a->snapshots.l1_bytes, bytes);
 	a->snapshots.l1_bytes = BIT_ULL(30) - bytes;
-	KUNIT_EXPECT_EQ(test, create(w, "two", &msg), 0);
-	KUNIT_EXPECT_EQ(test, create(w, "three", &msg), -EFBIG);
-	KUNIT_EXPECT_NOT_NULL(test, strstr(msg.text, "1 GiB"));
-	KUNIT_EXPECT_EQ(test, delete(w, "one", &msg), 0);
-	KUNIT_EXPECT_EQ(test, create(w, "three", &msg), 0);
-	KUNIT_EXPECT_EQ(test, delete(w, "three", &msg), 0);
-	KUNIT_EXPECT_EQ(test, delete(w, "two", &msg), 0);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_create(w, "two"), 0);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_create(w, "three"), -EFBIG);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(w->base.msg.text, "1 GiB"));
+	KUNIT_EXPECT_EQ(test, writer_snapshot_delete(w, "one"), 0);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_create(w, "three"), 0);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_delete(w, "three"), 0);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_delete(w, "two"), 0);
 	KUNIT_EXPECT_EQ(test, a->snapshots.l1_bytes, BIT_ULL(30) - 2 * bytes);
 	writer_close(w);
 	KUNIT_EXPECT_NULL(test, oracle_check_closed(&w->o));
@@ -152,7 +115,6 @@ static void snapshot_limit_attach(struct kunit *test)
 static void snapshot_limit_apply(struct kunit *test)
 {
 	struct writer *w = test->priv;
-	struct qcow_msg msg = { };
 	struct qcow_alloc *a;
 	u64 max, first;
 	bool fresh;
@@ -160,7 +122,7 @@ static void snapshot_limit_apply(struct kunit *test)
 
 	build(test, 9);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
-	KUNIT_ASSERT_EQ(test, create(w, "one", &msg), 0);
+	KUNIT_ASSERT_EQ(test, writer_snapshot_create(w, "one"), 0);
 	/* Takes clusters, so that the disk's later tables lie elsewhere. */
 	for (i = 0; i < XA_CHUNK_SIZE; i++)
 		KUNIT_ASSERT_EQ(test, qcow_alloc_clusters(w->img->alloc, 1, &first, &got,
@@ -171,17 +133,17 @@ static void snapshot_limit_apply(struct kunit *test)
 	a = w->img->alloc;
 	max = a->reg.max_nodes;
 	a->reg.max_nodes = 0;
-	KUNIT_EXPECT_EQ(test, apply(w, "one", &msg), -EFBIG);
-	KUNIT_EXPECT_NOT_NULL(test, strstr(msg.text, "memory"));
+	KUNIT_EXPECT_EQ(test, writer_snapshot_apply(w, "one"), -EFBIG);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(w->base.msg.text, "memory"));
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
 	/* Tables that were noted in vain meanwhile do not count. */
 	a->reg.max_nodes = max;
 	a->reg.nodes = max + 1;
-	KUNIT_EXPECT_EQ(test, apply(w, "one", &msg), 0);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_apply(w, "one"), 0);
 	KUNIT_EXPECT_LT(test, a->reg.nodes, 100ULL);
 	memcpy(writer_top(w)->expect, w->o.before, writer_top(w)->size);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
-	KUNIT_EXPECT_EQ(test, delete(w, "one", &msg), 0);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_delete(w, "one"), 0);
 	writer_close(w);
 	KUNIT_EXPECT_TRUE(test, checker_check(&w->o.k, writer_top(w)->m->store,
 					      memfile_size(writer_top(w)->m)));
@@ -206,28 +168,28 @@ static void say(struct writer *w, u64 at, u32 entries, bool known)
 static void expect_stale(struct kunit *test, u64 at, u32 entries, bool known)
 {
 	struct writer *w = test->priv;
-	struct qcow_msg msg = { };
 
 	say(w, at, entries, known);
-	KUNIT_EXPECT_EQ_MSG(test, delete(w, "one", &msg), -EIO, "at %#llx", at);
-	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(msg.text, "somebody else"), "%s", msg.text);
-	KUNIT_EXPECT_EQ_MSG(test, apply(w, "one", &msg), -EIO, "at %#llx", at);
-	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(msg.text, "somebody else"), "%s", msg.text);
+	KUNIT_EXPECT_EQ_MSG(test, writer_snapshot_delete(w, "one"), -EIO, "at %#llx", at);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(w->base.msg.text, "somebody else"), "%s",
+				  w->base.msg.text);
+	KUNIT_EXPECT_EQ_MSG(test, writer_snapshot_apply(w, "one"), -EIO, "at %#llx", at);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(w->base.msg.text, "somebody else"), "%s",
+				  w->base.msg.text);
 	KUNIT_EXPECT_FALSE(test, qcow_image_stopped(w->img));
 }
 
 static void snapshot_limit_changed(struct kunit *test)
 {
 	struct writer *w = test->priv;
-	struct qcow_msg msg = { };
 	struct qcow_alloc *a;
 	u64 l1_at, l2_at;
 	u32 size;
 
 	build(test, 9);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
-	KUNIT_ASSERT_EQ(test, create(w, "one", &msg), 0);
-	KUNIT_ASSERT_EQ(test, create(w, "two", &msg), 0);
+	KUNIT_ASSERT_EQ(test, writer_snapshot_create(w, "one"), 0);
+	KUNIT_ASSERT_EQ(test, writer_snapshot_create(w, "two"), 0);
 	writer_close(w);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	a = w->img->alloc;
@@ -240,7 +202,7 @@ static void snapshot_limit_changed(struct kunit *test)
 	expect_stale(test, l1_at, size + 1, false);
 	say(w, l1_at, size, false);
 	writer_top(w)->m->store[a->snapshots.offset + ENTRY_BYTES] ^= 1;
-	KUNIT_EXPECT_EQ(test, create(w, "three", &msg), -EIO);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_create(w, "three"), -EIO);
 	writer_top(w)->m->store[a->snapshots.offset + ENTRY_BYTES] ^= 1;
 	/* Where there is no L1 table of a snapshot, whatever the table says */
 	expect_stale(test, a->l1.offset, size, true);
@@ -249,8 +211,8 @@ static void snapshot_limit_changed(struct kunit *test)
 	expect_stale(test, l1_at, 3 * 512 / 8, true);
 	expect_stale(test, round_down(memfile_size(writer_top(w)->m), 512) + (1 << 20), size, true);
 	say(w, l1_at, size, true);
-	KUNIT_EXPECT_EQ(test, delete(w, "one", &msg), 0);
-	KUNIT_EXPECT_EQ(test, delete(w, "two", &msg), 0);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_delete(w, "one"), 0);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_delete(w, "two"), 0);
 	writer_close(w);
 	KUNIT_EXPECT_NULL(test, oracle_check_closed(&w->o));
 	KUNIT_EXPECT_EQ(test, w->o.k.leaks, w->o.leaks);

@@ -38,14 +38,6 @@ struct strays {
 	u64 hole;
 };
 
-static void set_refcount(struct builder_image *b, u64 cluster, u64 value)
-{
-	u64 table = get_unaligned_be64(b->file + 48);
-	u64 block = get_unaligned_be64(b->file + table);
-
-	checker_put_bits(b->file + block, 4, cluster, value);
-}
-
 /* An image in which one in @every clusters of data is one. */
 static void build(struct kunit *test, struct strays *s, u32 kinds, u32 every)
 {
@@ -75,7 +67,7 @@ static void build(struct kunit *test, struct strays *s, u32 kinds, u32 every)
 			continue;
 		s->guest[s->nr] = (u64)i * CLUSTER;
 		s->cluster[s->nr++] = c->host >> BITS;
-		set_refcount(b, c->host >> BITS, 0);
+		builder_set_refcount(b->file, c->host >> BITS, 0);
 	}
 	KUNIT_ASSERT_GT(test, s->nr, 2);
 	KUNIT_ASSERT_NE(test, s->hole, U64_MAX);

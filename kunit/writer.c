@@ -11,6 +11,7 @@
 
 #include "data/write.h"
 #include "data/zero.h"
+#include "jobs/snapshot_ops.h"
 #include "meta/alloc.h"
 #include "meta/image.h"
 #include "ondisk/format.h"
@@ -271,4 +272,41 @@ int writer_flush(struct writer *w)
 int writer_read_back(struct writer *w)
 {
 	return reader_read_all(w->base.r, w->img, writer_top(w)->expect, 64 << 10);
+}
+
+/* --- Snapshots --- */
+
+static int no_stop(struct qcow_pause *p)
+{
+	return 0;
+}
+
+static void no_go(struct qcow_pause *p)
+{
+}
+
+static struct qcow_pause no_pause = { .stop = no_stop, .go = no_go };
+
+int writer_snapshot_create(struct writer *w, const char *name)
+{
+	struct qcow_snapshot_request req = { .name = name, .pause = &no_pause };
+
+	w->base.msg.text[0] = 0;
+	return qcow_snapshot_create(w->img, &req, &w->base.msg);
+}
+
+int writer_snapshot_delete(struct writer *w, const char *name)
+{
+	struct qcow_snapshot_request req = { .name = name, .pause = &no_pause };
+
+	w->base.msg.text[0] = 0;
+	return qcow_snapshot_delete(w->img, &req, &w->base.msg);
+}
+
+int writer_snapshot_apply(struct writer *w, const char *name)
+{
+	struct qcow_snapshot_request req = { .name = name, .pause = &no_pause };
+
+	w->base.msg.text[0] = 0;
+	return qcow_snapshot_apply(w->img, &req, &w->base.msg);
 }

@@ -89,4 +89,10 @@ int writer_flush(struct writer *w);
 /* Reads the expected content; for writes that did not overlap while they were under way. */
 int writer_read_back(struct writer *w);
 
+/* --- Snapshots, while no other operation is under way; @base.msg has the message --- */
+
+int writer_snapshot_create(struct writer *w, const char *name);
+int writer_snapshot_delete(struct writer *w, const char *name);
+int writer_snapshot_apply(struct writer *w, const char *name);
+
 #endif /* _QCOW_WRITER_H */
