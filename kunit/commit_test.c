@@ -728,12 +728,53 @@ static void commit_reclaims(struct kunit *test)
 	tear_down(c);
 }
 
+/* --- Clusters with a refcount of 0 --- */
+
+/* The clusters of the emptied image are not all counted: it goes on, and is sound. */
+static void commit_uncounted(struct kunit *test)
+{
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = 9,
+		.tidy = true,
+		.kinds = BUILDER_DATA,
+		.size = 100 * SECTOR,
+		.writable = true,
+		.order = 4,
+		.room = 256 << 10,
+	}, specs[2] = { spec, spec };
+	struct commit_case *c = test->priv;
+	struct builder_image *top;
+	const char *fault;
+	u32 i;
+
+	c->rnd = qtest_rnd(64000);
+	build_specs(test, c, specs, 2);
+	top = writer_top(&c->w);
+	for (i = 0; i < 100; i += 7)
+		builder_set_refcount(top->file, top->clusters[i].host / SECTOR, 0);
+	writer_restart(&c->w);
+	KUNIT_ASSERT_EQ_MSG(test, writer_open(&c->w), 0, "%s", c->w.base.msg.text);
+	KUNIT_ASSERT_EQ_MSG(test, begin(c), 0, "%s", c->w.base.msg.text);
+	KUNIT_EXPECT_EQ_MSG(test, commit(c, false), 0, "%s", c->w.base.msg.text);
+	KUNIT_EXPECT_FALSE(test, qcow_image_stopped(c->w.img));
+	KUNIT_EXPECT_TRUE(test, test_bit(QCOW_IMAGE_CORRUPT, &c->w.img->flags));
+	KUNIT_EXPECT_EQ(test, writer_write(&c->w, 0, 20 * SECTOR), 0);
+	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
+	KUNIT_EXPECT_EQ(test, end(c), 0);
+	writer_close(&c->w);
+	fault = check_closed(c);
+	KUNIT_EXPECT_TRUE_MSG(test, !fault, "%s", fault);
+	tear_down(c);
+}
+
 static struct kunit_case commit_test_cases[] = { KUNIT_CASE(commit_cut),
 						 KUNIT_CASE(commit_fault),
 						 KUNIT_CASE(commit_press),
 						 KUNIT_CASE(commit_interrupted),
 						 KUNIT_CASE(commit_reclaims),
 						 KUNIT_CASE(commit_grow),
+						 KUNIT_CASE(commit_uncounted),
 						 {} };
 
 static struct kunit_suite commit_suite = {

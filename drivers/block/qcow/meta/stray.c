@@ -3,13 +3,14 @@
  * Strays: clusters that the disk uses although their refcount is 0.
  *
  * A write that allocated one would overwrite data of the disk. vet.c finds strays
- * before an L2 table that leads to them is changed for the first time, and alloc.c
- * never hands them out from then on. Their refcounts stay as they are: nobody knows how
- * many references there are, and a count that is too low would lose data later on.
+ * before an L2 table that leads to them is changed for the first time, or drops its
+ * references, and alloc.c never hands them out from then on. Their refcounts stay as
+ * they are: nobody knows how many references there are, and a count that is too low
+ * would lose data later on.
  */
 #include "meta/stray.h"
 
-/* Most strays of an image; an image with more is stopped. */
+/* Most strays of an image. */
 #define STRAY_MAX	BIT(16)
 
 static void stray_report(struct qcow_image *img, u64 guest_offset)
@@ -28,7 +29,7 @@ static void stray_report(struct qcow_image *img, u64 guest_offset)
  *
  * Context: under a->lock. May sleep.
  *
- * Return: 0; -ENOMEM; or -EIO: there are too many, and the image is stopped.
+ * Return: 0; -ENOMEM; or -E2BIG: there are too many.
  */
 int __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest_offset)
 {
@@ -37,11 +38,8 @@ int __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest_offset)
 	lockdep_assert_held(&a->lock);
 	if (xa_load(&a->strays.clusters, cluster))
 		return 0;
-	if (a->strays.nr >= STRAY_MAX) {
-		qcow_image_damaged(a->img, guest_offset,
-				   "refcounts of too many used clusters are zero");
-		return -EIO;
-	}
+	if (a->strays.nr >= STRAY_MAX)
+		return -E2BIG;
 	err = xa_err(xa_store(&a->strays.clusters, cluster, xa_mk_value(1), GFP_NOIO));
 	if (err)
 		return err;

@@ -16,6 +16,7 @@
 #include "meta/refcount.h"
 #include "meta/release.h"
 #include "meta/tree.h"
+#include "meta/vet.h"
 #include "meta/writeback.h"
 
 /**
@@ -200,24 +201,37 @@ int qcow_tree_raise_table(struct qcow_alloc *a, u64 l2_offset)
 	return err;
 }
 
-/**
- * qcow_tree_lower_table() - undo qcow_tree_raise_table()
- * @a: of the image
- * @l2_offset: host offset of the table
- *
- * For references that are durably gone, and that no I/O goes by. Clusters of a table
- * that cannot be read, or of damaged entries, are leaked.
- *
- * Context: may sleep.
- */
-void qcow_tree_lower_table(struct qcow_alloc *a, u64 l2_offset)
+/* Keep the references of a table that cannot be dropped: its clusters are leaked. */
+static void leak_table(struct qcow_alloc *a, u64 l2_offset, int err)
 {
-	struct walk w = { .a = a };
-
-	if (!table_valid(a, l2_offset) ||
-	    walk_table(&w, l2_offset, 1U << a->img->layout.l2_bits))
+	if (test_and_set_bit(QCOW_IMAGE_LEAKED, &a->img->flags))
 		return;
-	qcow_release_now(a, l2_offset >> qcow_alloc_cluster_bits(a), 1);
+	pr_warn("%s: clusters of the L2 table at %#llx, which is to go, are lost space: error %d; see qcowctl check\n",
+		a->img->label, l2_offset, err);
+}
+
+/*
+ * Undo qcow_tree_raise_table(). The references are durably gone, and no I/O goes by them.
+ * Strays are found before the first of them is dropped; a table whose own refcount is 0
+ * was dropped too often already, which qcow_release_now() reports.
+ */
+static void lower_table(struct qcow_alloc *a, u64 l2_offset, u64 guest_offset)
+{
+	u64 cluster = l2_offset >> qcow_alloc_cluster_bits(a), refs;
+	struct walk w = { .a = a };
+	int err;
+
+	if (!table_valid(a, l2_offset))
+		return;
+	err = qcow_refcount_get(a, cluster, &refs);
+	if (!err && refs)
+		err = qcow_vet_table(a, l2_offset, guest_offset);
+	if (!err && refs)
+		err = walk_table(&w, l2_offset, 1U << a->img->layout.l2_bits);
+	if (err)
+		leak_table(a, l2_offset, err);
+	else
+		qcow_release_now(a, cluster, 1);
 }
 
 /**
@@ -248,10 +262,14 @@ static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
 }
 
 /**
- * qcow_tree_lower() - as qcow_tree_lower_table(), for all of an L1 table
+ * qcow_tree_lower() - undo qcow_tree_raise()
  * @a: of the image
  * @l1: in the CPU's byte order
  * @size: entries
+ *
+ * For references that are durably gone, and that no I/O goes by. Clusters of damaged
+ * entries are leaked; so are those of a table that cannot be read or has too many
+ * strays, which is logged, and the image gets QCOW_IMAGE_LEAKED.
  *
  * If qcow_image_overdue(), the rest is leaked, which is logged, and the image gets
  * QCOW_IMAGE_LEAKED.
@@ -274,7 +292,8 @@ void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
 			set_bit(QCOW_IMAGE_LEAKED, &a->img->flags);
 			return;
 		}
-		qcow_tree_lower_table(a, l2_offset);
+		lower_table(a, l2_offset,
+			    (u64)i << qcow_layout_l1_shift(&a->img->layout));
 		qcow_tree_breathe(a);
 	}
 }

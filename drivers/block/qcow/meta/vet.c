@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Vetting: looking for strays in a slice of an L2 table before it is changed for the
- * first time. l2.c calls it.
+ * first time, and in a table before it drops its references. l2.c and tree.c call it.
  */
+#include <linux/err.h>
 #include <linux/sched.h>
 
 #include "file/cache.h"
@@ -34,20 +35,8 @@ static bool vet_possible(const struct qcow_image *img)
 	return qcow_layout_has_refcounts(&img->layout) && !img->layout.data_file;
 }
 
-/**
- * qcow_vet_slice() - look for strays among the clusters of a slice of an L2 table
- * @a: of the image
- * @slice: of an active table, referenced
- * @guest_offset: guest offset of its first entry
- *
- * Does it once for each slice, as long as the slice is in memory.
- *
- * Context: in an I/O that is counted by qcow_inflight_begin(), so that no cluster is
- * freed meanwhile. May sleep.
- *
- * Return: 0; or the error of reading refcounts, -ENOMEM; or -EIO: the image is stopped.
- */
-int qcow_vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest_offset)
+/* As qcow_vet_slice(); -E2BIG: there are too many strays. */
+static int vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest_offset)
 {
 	struct qcow_image *img = a->img;
 	const struct qcow_layout *lay = &img->layout;
@@ -68,5 +57,62 @@ int qcow_vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest_off
 	if (!err)
 		set_bit(QCOW_SLICE_VETTED, &slice->flags);
 	cond_resched();
+	return err;
+}
+
+/**
+ * qcow_vet_slice() - look for strays among the clusters of a slice of an L2 table
+ * @a: of the image
+ * @slice: of an active table, referenced
+ * @guest_offset: guest offset of its first entry
+ *
+ * Does it once for each slice, as long as the slice is in memory.
+ *
+ * Context: in an I/O that is counted by qcow_inflight_begin(), so that no cluster is
+ * freed meanwhile. May sleep.
+ *
+ * Return: 0; or the error of reading refcounts, -ENOMEM; or -EIO: there are too many
+ * strays, and the image is stopped.
+ */
+int qcow_vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest_offset)
+{
+	int err = vet_slice(a, slice, guest_offset);
+
+	if (err != -E2BIG)
+		return err;
+	qcow_image_damaged(a->img, guest_offset,
+			   "refcounts of too many used clusters are zero");
+	return -EIO;
+}
+
+/**
+ * qcow_vet_table() - look for strays among the clusters of an L2 table
+ * @a: of the image
+ * @l2_offset: host offset of the table
+ * @guest_offset: guest offset of its first entry
+ *
+ * For a table that is about to drop its references. Does the whole table: when the
+ * first reference is dropped, a refcount of 0 is no longer proof of a stray.
+ *
+ * Context: no task drops references of the table meanwhile. May sleep.
+ *
+ * Return: 0; -E2BIG: there are too many strays; -ENOMEM; or the error of reading the
+ * table or refcounts.
+ */
+int qcow_vet_table(struct qcow_alloc *a, u64 l2_offset, u64 guest_offset)
+{
+	const struct qcow_layout *lay = &a->img->layout;
+	u64 bytes = qcow_layout_l2_bytes(lay), at;
+	struct qcow_slice *slice;
+	int err = 0;
+
+	for (at = 0; !err && at < bytes; at += 1ULL << a->img->cache->slice_bits) {
+		slice = qcow_cache_get(a->img->cache, l2_offset + at);
+		if (IS_ERR(slice))
+			return PTR_ERR(slice);
+		err = vet_slice(a, slice, guest_offset +
+				(at >> lay->entry_bits << lay->cluster_bits));
+		qcow_cache_put(slice);
+	}
 	return err;
 }
