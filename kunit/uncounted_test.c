@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Clusters with a refcount of 0 in trees that lose their references: a snapshot that is
- * deleted, the disk that a snapshot replaces.
+ * deleted, the disk that a snapshot replaces. And L2 tables of snapshots with one.
  */
 #include <linux/slab.h>
 
@@ -19,6 +19,9 @@
 /* Guest clusters that one L2 table maps. */
 #define TABLE		64
 #define CLUSTERS	(2 * TABLE + 20)
+
+/* Bytes of the header that say where the snapshot table is. */
+#define SNAPSHOTS_AT	64
 
 /* Data in @nr clusters of 1 << @bits bytes. */
 static void build(struct kunit *test, u32 bits, u32 nr)
@@ -183,11 +186,45 @@ static void uncounted_by_ourselves(struct kunit *test)
 	writer_free(w);
 }
 
+/* --- L2 tables --- */
+
+static void expect_refused(struct kunit *test, const char *why)
+{
+	struct writer *w = test->priv;
+
+	KUNIT_EXPECT_EQ_MSG(test, writer_open(w), -EROFS, "%s", why);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(w->base.msg.text, "refcounts say are free"),
+				  "%s: %s", why, w->base.msg.text);
+	writer_close(w);
+}
+
+/* An L2 table that a snapshot alone has would be allocated again. */
+static void uncounted_tables(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	u64 l1, l2;
+
+	build_snapshot(test);
+	l1 = file_be64(w, file_be64(w, SNAPSHOTS_AT));
+	l2 = file_be64(w, l1) & QCOW_DISK_L1E_OFFSET_MASK;
+	KUNIT_ASSERT_EQ(test, l2 & (CLUSTER - 1), 0);
+	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "%s", w->base.msg.text);
+	KUNIT_ASSERT_NE(test, l2, w->img->l1[0] & QCOW_DISK_L1E_OFFSET_MASK);
+	writer_close(w);
+	uncount(w, l2 >> BITS);
+	expect_refused(test, "the first table");
+	builder_set_refcount(writer_top(w)->m->store, l2 >> BITS, 1);
+	put_unaligned_be64(BIT_ULL(40), writer_top(w)->m->store + l1 + 8);
+	expect_refused(test, "a table that no refcount block covers");
+	writer_free(w);
+}
+
 static struct kunit_case uncounted_test_cases[] = {
 	KUNIT_CASE(uncounted_delete),
 	KUNIT_CASE(uncounted_apply),
 	KUNIT_CASE(uncounted_many),
 	KUNIT_CASE(uncounted_by_ourselves),
+	KUNIT_CASE(uncounted_tables),
 	{ }
 };
 

@@ -14,6 +14,7 @@ uncounted_tables() {
 	refblock	refblock(0) // CLUSTER
 	snapshots	snapshots() // CLUSTER
 	snapshot-l1	snapshot_l1(0) // CLUSTER
+	snapshot-l2	(header(snapshot_l1(0), 8) & 0x00fffffffffffe00) // CLUSTER
 	bitmaps		bitmaps() // CLUSTER
 	EOF
 }

@@ -96,8 +96,11 @@ static int v2_alloc_error(struct qcow_msg *msg, int err)
  */
 static int v2_check_counted(struct qcow_alloc *a, struct qcow_msg *msg)
 {
-	int err = qcow_refcount_check_meta(a);
+	int err;
 
+	err = qcow_refcount_check_meta(a);
+	if (!err)
+		err = qcow_snapshot_check_counted(a);
 	if (err == -EUCLEAN)
 		return qcow_advise(msg, -EROFS, "has tables that its refcounts say are free; repair it with qcowctl check --repair=all, or attach it read-only with -r");
 	return err ? qcow_fmt_read_error(msg, err, "refcounts") : 0;

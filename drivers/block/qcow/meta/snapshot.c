@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Internal snapshots of an image that is opened: finding one to show, and registering
- * the tables of all. snapshot_table.c changes them.
+ * Internal snapshots of an image that is opened: finding one to show, registering and
+ * checking the tables of all. snapshot_table.c changes them.
  *
  * Section "Snapshots" of the specification.
  */
@@ -11,6 +11,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "meta/refcount.h"
 #include "meta/snapshot.h"
 
 static int snapshot_read(struct qcow_image *img, u64 offset,
@@ -189,4 +190,84 @@ int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 	err = qcow_register_claim(&a->reg, QCOW_META_SNAPSHOTS,
 				  h->snapshots_offset, a->snapshots.bytes);
 	return err ?: snapshot_seal(a);
+}
+
+/* --- Refcounts of their L2 tables --- */
+
+/* Bytes of an L1 table that are read at once, and entries between interruptions. */
+#define CHECK_BYTES	(64U << 10)
+#define CHECK_ENTRIES	256
+
+/* Return: 0, or -EUCLEAN: the L2 table of an L1 entry is free by its refcount. */
+static int check_entry(struct qcow_alloc *a, u64 entry)
+{
+	u64 offset, cluster, refs;
+	int err;
+
+	/* An invalid entry is found when it is used. */
+	if (qcow_entry_l1(&a->img->layout, entry, &offset) || !offset)
+		return 0;
+	cluster = offset >> qcow_alloc_cluster_bits(a);
+	/* The refcounts of registered tables have been checked. */
+	if (qcow_register_has(&a->reg, cluster))
+		return 0;
+	err = qcow_refcount_get(a, cluster, &refs);
+	return err ?: refs ? 0 : -EUCLEAN;
+}
+
+/* @buf: CHECK_BYTES of memory */
+static int check_l1(struct qcow_alloc *a, const struct qcow_snapshot *s, __be64 *buf)
+{
+	u32 step = CHECK_BYTES / sizeof(*buf), i, nr;
+	int err = 0;
+
+	for (i = 0; !err && i < s->l1_size; i++) {
+		nr = min(s->l1_size - i, step);
+		if (!(i % step))
+			err = qcow_file_pread(&a->img->file, s->l1_offset + i * sizeof(*buf),
+					      buf, nr * sizeof(*buf));
+		if (!err && !(i % CHECK_ENTRIES)) {
+			cond_resched();
+			err = qcow_image_interrupted(a->img);
+		}
+		if (!err)
+			err = check_entry(a, be64_to_cpu(buf[i % step]));
+	}
+	return err;
+}
+
+/**
+ * qcow_snapshot_check_counted() - do all L2 tables of snapshots have refcounts above 0?
+ * @a: of the image; qcow_refcount_check_meta() found no fault
+ *
+ * A table with refcount 0 would be allocated again, and is in no register.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0; -EUCLEAN: a refcount is 0; as qcow_image_interrupted(); -ENOMEM; or the
+ * error of reading.
+ */
+int qcow_snapshot_check_counted(struct qcow_alloc *a)
+{
+	u64 offset = a->snapshots.offset;
+	struct qcow_snapshot s;
+	__be64 *buf;
+	int err = 0;
+	u32 i;
+
+	if (!a->snapshots.nr)
+		return 0;
+	buf = kvmalloc(CHECK_BYTES, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	for (i = 0; i < a->snapshots.nr; i++) {
+		err = snapshot_read(a->img, offset, &s);
+		if (!err)
+			err = check_l1(a, &s, buf);
+		if (err)
+			break;
+		offset += s.entry_bytes;
+	}
+	kvfree(buf);
+	return err;
 }

@@ -22,5 +22,6 @@ int __must_check qcow_snapshot_find(struct qcow_image *img,
 u64 qcow_snapshot_sum(const struct qcow_alloc *a, const void *table, size_t bytes);
 int __must_check qcow_snapshot_add_meta(struct qcow_alloc *a,
 					const struct qcow_header *h);
+int __must_check qcow_snapshot_check_counted(struct qcow_alloc *a);
 
 #endif /* _QCOW_SNAPSHOT_H */
