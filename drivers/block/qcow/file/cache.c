@@ -407,6 +407,7 @@ static bool capture_next(struct qcow_cache *cache, struct capture *c)
 		list_del_init(&slice->dirty);
 		clear_bit(QCOW_SLICE_DIRTY, &slice->flags);
 		cache->nr_dirty--;
+		cache->nr_captured++;
 	}
 	spin_unlock(&cache->lock);
 	c->slice = slice;
@@ -546,11 +547,11 @@ void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
 	struct capture *c, *next;
 
 	list_for_each_entry_safe(c, next, captured, list) {
-		if (!written) {
-			spin_lock(&cache->lock);
+		spin_lock(&cache->lock);
+		cache->nr_captured--;
+		if (!written)
 			__qcow_cache_dirty(c->slice);
-			spin_unlock(&cache->lock);
-		}
+		spin_unlock(&cache->lock);
 		qcow_cache_put(c->slice);
 		capture_free(c);
 	}
@@ -583,6 +584,22 @@ bool qcow_cache_crowded(const struct qcow_cache *cache)
 bool qcow_cache_full(const struct qcow_cache *cache)
 {
 	return READ_ONCE(cache->nr_dirty) > cache->limit;
+}
+
+/**
+ * qcow_cache_overfull() - are slices that are not in the file beyond the limit?
+ * @cache: the cache
+ *
+ * As qcow_cache_full(), but counts the slices that a flush is writing. If the flush
+ * fails they are dirty again.
+ *
+ * Context: any.
+ *
+ * Return: whether they are.
+ */
+bool qcow_cache_overfull(const struct qcow_cache *cache)
+{
+	return READ_ONCE(cache->nr_dirty) + READ_ONCE(cache->nr_captured) > cache->limit;
 }
 
 /**

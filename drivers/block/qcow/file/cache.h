@@ -55,6 +55,7 @@ struct qcow_slice {
  * @seq: for readers of entries of more than a word without the lock
  * @dirty: slices to be written, each with a reference
  * @nr_dirty: entries in @dirty
+ * @nr_captured: slices that were dirty and that a flush is writing
  * @writeback: writes dirty slices when memory is short; or NULL
  * @wq: the queue of @writeback
  * @caches: in the list of all caches, for the shrinker
@@ -71,6 +72,7 @@ struct qcow_cache {
 	seqcount_spinlock_t seq;
 	struct list_head dirty;
 	u32 nr_dirty;
+	u32 nr_captured;
 	struct delayed_work *writeback;
 	struct workqueue_struct *wq;
 	struct list_head caches;
@@ -92,6 +94,7 @@ void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
 		       bool written);
 bool qcow_cache_crowded(const struct qcow_cache *cache);
 bool qcow_cache_full(const struct qcow_cache *cache);
+bool qcow_cache_overfull(const struct qcow_cache *cache);
 void qcow_cache_set_writeback(struct qcow_cache *cache,
 			      struct workqueue_struct *wq,
 			      struct delayed_work *work);

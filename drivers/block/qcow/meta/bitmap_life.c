@@ -17,7 +17,9 @@
 #include "meta/bitmap.h"
 #include "meta/bitmap_life.h"
 #include "meta/bitmap_store.h"
+#include "meta/flush.h"
 #include "meta/state.h"
+#include "meta/writeback.h"
 
 /* Most bytes of a directory. */
 #define BITMAP_MAX_DIRECTORY	(QCOW_BITMAP_MAX_NR * QCOW_DISK_MAX_BITMAP_ENTRY)
@@ -259,8 +261,11 @@ int qcow_bitmap_close(struct qcow_image *img)
 
 	if (!all || !all->started || !img->tracking)
 		return 0;
+	/* Flushes failed so far, but the file may be writable again. */
+	err = qcow_writeback_refused(img->alloc) ? qcow_flush(img->alloc) : 0;
 	mutex_lock(&all->lock);
-	err = __qcow_bitmap_store(img, true);
+	if (!err)
+		err = __qcow_bitmap_store(img, true);
 	mutex_unlock(&all->lock);
 	if (err)
 		pr_err("%s: its bitmaps could not be stored: error %d; they stay marked in use, which makes them inconsistent\n",

@@ -263,7 +263,7 @@ int qcow_flush(struct qcow_alloc *a)
 	/* A flush that began meanwhile has done it. */
 	if (atomic64_read(&a->flush.begun) < enough || a->flush.result) {
 		atomic64_inc(&a->flush.begun);
-		a->flush.result = __flush(a);
+		WRITE_ONCE(a->flush.result, __flush(a));
 	}
 	err = a->flush.result;
 	mutex_unlock(&a->flush.lock);

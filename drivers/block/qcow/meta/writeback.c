@@ -25,18 +25,22 @@ bool qcow_writeback_caches_full(const struct qcow_alloc *a)
  * qcow_writeback_refused() - may no more metadata be changed?
  * @a: of the image
  *
- * After a sync has failed no metadata is written any more, so changes stay in memory
- * until detach. The caches' limits bound that memory.
+ * As long as flushes fail, changes stay in memory, after a failed sync until detach.
+ * The caches' limits bound that memory. A flush that fails for lack of memory sets no
+ * bound: without memory no slice becomes dirty.
  *
  * Context: any.
  *
- * Return: 0, or -EIO.
+ * Return: 0, or the error of the last flush.
  */
 int qcow_writeback_refused(const struct qcow_alloc *a)
 {
-	if (likely(!READ_ONCE(a->failed)))
+	int err = READ_ONCE(a->failed) ?: READ_ONCE(a->flush.result);
+
+	if (likely(!err) || err == -ENOMEM)
 		return 0;
-	return qcow_writeback_caches_full(a) ? -EIO : 0;
+	return qcow_cache_overfull(a->img->cache) ||
+	       qcow_cache_overfull(a->counts.cache) ? err : 0;
 }
 
 /**
