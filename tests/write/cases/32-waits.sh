@@ -161,6 +161,47 @@ after_commit_waits() {
 	holds qcow2 over.qcow2 'read -P 5 32k 64k' 'read -P 6 3G 64k' 'read -P 0 4095M 1M'
 }
 
+# An image whose file answers nothing while it is resized
+make_resize_hangs() {
+	create image 16M
+	fill image.qcow2 'write -q -P 1 0 16M'
+}
+
+# A read hangs in the file below, and the resize waits for it. Others open the device.
+case_resize_hangs() {
+	local reader pid i
+
+	null_disk ram size=20
+	dd if=image.qcow2 of=/dev/ram bs=1M conv=fsync status=none
+	dmsetup create slow --noudevsync --table "0 40960 linear /dev/ram 0"
+	dmsetup mknodes slow
+	attach -f qcow2 --direct-io on /dev/mapper/slow
+	operate "$dev" 'read 0 64k 1'
+	dmsetup suspend --noflush --nolockfs slow
+	operate "$dev" 'read 64k 64k 1' &
+	reader=$!
+	pause 1
+	qcowctl resize --force "$dev" 8M 2> log &
+	pid=$!
+	pause 2
+	runs $pid || fail "the resize does not wait: $(cat log)"
+	blockdev --getsize64 "$dev" > size &
+	for i in {1..50}; do
+		[ ! -s size ] || break
+		pause 0.1
+	done
+	cp size opened
+	dmsetup resume --noudevsync slow
+	wait $reader || fail "the read"
+	wait $pid || fail "the resize: $(cat log)"
+	[ -s opened ] || fail "an opener waits for the read below"
+	is 8388608 "$(blockdev --getsize64 "$dev")"
+	operate "$dev" 'read 0 8m 1'
+	detach
+	dmsetup remove --noudevsync --retry slow
+	null_disk_end ram
+}
+
 # --- It is ended ---
 
 make_resize_interrupted() {

@@ -225,17 +225,42 @@ struct change_size {
 };
 
 /*
- * The block layer may have let requests through that end behind the new size; they wait
- * for the thaw.
+ * Let no request end behind the new size. The block layer may have let some through,
+ * which wait for the thaw.
  */
-static void size_show_less(struct change_size *c, sector_t sectors)
+static void size_cut(struct qcow_device *dev, sector_t sectors)
 {
-	struct qcow_device *dev = c->dev;
 	unsigned int flags = qcow_job_freeze(dev);
 
 	WRITE_ONCE(dev->target.sectors, sectors);
 	qcow_job_unfreeze(dev, flags);
+}
+
+/* Show a smaller size if the disk is not open, and keep openers away until then. */
+static int size_show_unused(struct qcow_device *dev, sector_t sectors)
+{
+	int err = -EBUSY;
+
+	mutex_lock(&dev->disk->open_mutex);
+	if (!disk_openers(dev->disk)) {
+		size_cut(dev, sectors);
+		set_capacity_and_notify(dev->disk, sectors);
+		err = 0;
+	}
+	mutex_unlock(&dev->disk->open_mutex);
+	return err;
+}
+
+/*
+ * Show a smaller size of a disk that may be in use. The freeze waits for requests,
+ * perhaps for long, so it holds no mutex that openers need.
+ */
+static void size_show_used(struct qcow_device *dev, sector_t sectors)
+{
+	size_cut(dev, sectors);
+	mutex_lock(&dev->disk->open_mutex);
 	set_capacity_and_notify(dev->disk, sectors);
+	mutex_unlock(&dev->disk->open_mutex);
 }
 
 static int size_show(struct qcow_resize_ops *ops, u64 bytes)
@@ -243,21 +268,16 @@ static int size_show(struct qcow_resize_ops *ops, u64 bytes)
 	struct change_size *c = container_of(ops, struct change_size, ops);
 	struct qcow_device *dev = c->dev;
 	sector_t sectors = qcow_device_sectors(dev, bytes);
-	int err = -EBUSY;
 
 	if (sectors >= dev->target.sectors) {
 		WRITE_ONCE(dev->target.sectors, sectors);
 		set_capacity_and_notify(dev->disk, sectors);
 		return 0;
 	}
-	/* Keep openers away until the size is shown. */
-	mutex_lock(&dev->disk->open_mutex);
-	if (!disk_openers(dev->disk) || c->flags & QCOW_RESIZE_FORCE) {
-		size_show_less(c, sectors);
-		err = 0;
-	}
-	mutex_unlock(&dev->disk->open_mutex);
-	return err;
+	if (!(c->flags & QCOW_RESIZE_FORCE))
+		return size_show_unused(dev, sectors);
+	size_show_used(dev, sectors);
+	return 0;
 }
 
 /* Return: whether a partition ends behind the end of the disk. */
