@@ -161,6 +161,40 @@ after_commit_waits() {
 	holds qcow2 over.qcow2 'read -P 5 32k 64k' 'read -P 6 3G 64k' 'read -P 0 4095M 1M'
 }
 
+# An image of 32 MiB, whose backing file is /dev/ram
+make_commit_flush_waits() {
+	create over 32M
+	fill over.qcow2 'write -q -P 5 0 24M'
+	qemu-img rebase -u -f qcow2 -b /dev/ram -F raw over.qcow2
+	create control 1M
+}
+
+# The backing file's cached data is written to its slow disk while readers go on.
+case_commit_flush_waits() {
+	local control longest noise took code
+
+	null_disk ram size=32 mbps=6
+	# A larger request than the limit for a timer's tick would never be done.
+	echo 64 > /sys/block/ram/queue/max_sectors_kb
+	attach control.qcow2
+	control=$dev
+	attach --direct-io off over.qcow2
+	measure keep qcowctl commit "$dev"
+	is 0 $code
+	[ "$took" -gt 2500 ] || fail "the disk is fast: $took ms"
+	[ $((3 * longest)) -lt "$took" ] || fail "a read waited for $longest ms of $took"
+	operate "$dev" 'read 0 24m 5' 'read 24m 8m 0'
+	detach
+	qcowctl detach "$control"
+	[ "$(head -c 1 /dev/ram | od -An -tu1)" -eq 5 ] || fail "the data is not in the backing file"
+	null_disk_end ram
+}
+
+after_commit_flush_waits() {
+	qemu-img rebase -u -f qcow2 -b '' over.qcow2
+	check over.qcow2
+}
+
 # An image whose file answers nothing while it is resized
 make_resize_hangs() {
 	create image 16M

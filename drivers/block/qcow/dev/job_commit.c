@@ -155,16 +155,31 @@ static int commit_finish(struct qcow_commit *m, struct qcow_msg *msg)
 	return err;
 }
 
-/* Copy while requests wait: a piece, if they have to be slowed down, or the rest. */
-static int commit_frozen(struct qcow_device *dev, struct qcow_msg *msg)
+/* Copy a piece while requests wait, as they have to be slowed down. */
+static int commit_press(struct qcow_device *dev, struct qcow_msg *msg)
 {
 	unsigned int flags = qcow_job_freeze(dev);
 	struct qcow_commit *m = dev->commit;
-	int err = 0;
+	int err;
 
-	if (!m->last)
-		err = qcow_commit_some(m, m->press, msg);
-	err = err ?: commit_finish(m, msg);
+	err = qcow_commit_some(m, m->press, msg);
+	if (!err && qcow_commit_hurry(m))
+		err = commit_finish(m, msg);
+	qcow_job_unfreeze(dev, flags);
+	return err;
+}
+
+/* Do the last step while requests wait. The data copied before is durable by then. */
+static int commit_last(struct qcow_device *dev, struct qcow_msg *msg)
+{
+	unsigned int flags;
+	int err;
+
+	err = qcow_commit_settle(dev->commit, msg);
+	if (err)
+		return err;
+	flags = qcow_job_freeze(dev);
+	err = commit_finish(dev->commit, msg);
 	qcow_job_unfreeze(dev, flags);
 	return err;
 }
@@ -176,10 +191,11 @@ static int commit_step(struct qcow_device *dev, u64 bytes, struct qcow_msg *msg)
 
 	if (m->done)
 		return 0;
-	if (!m->last && !m->press)
-		err = qcow_commit_some(m, bytes, msg);
-	if (!err && (m->last || m->press))
-		err = commit_frozen(dev, msg);
+	if (!m->last)
+		err = m->press ? commit_press(dev, msg) :
+				 qcow_commit_some(m, bytes, msg);
+	if (!err && m->last && !m->done)
+		err = commit_last(dev, msg);
 	if (!err && m->done)
 		qcow_commit_release(m);
 	return err;

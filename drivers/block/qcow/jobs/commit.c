@@ -48,9 +48,18 @@
 /* Most bytes that the last step copies while requests wait. */
 #define COMMIT_REST BIT_ULL(25)
 
+/*
+ * After so many flushes ahead of a last step that found too much to copy, the step no
+ * longer waits for another flush.
+ */
+#define COMMIT_SETTLES 3
+
 /* Least and most bytes that are copied at a time to slow writers down. */
 #define COMMIT_PRESS BIT_ULL(23)
 #define COMMIT_PRESS_MAX BIT_ULL(28)
+
+/* Most bytes of a data file that are punched out under one lock; whole clusters. */
+#define COMMIT_PUNCH BIT_ULL(26)
 
 /* Most bits of the bitmap. */
 #define COMMIT_MAX_NR BIT_ULL(24)
@@ -496,10 +505,65 @@ static int flush_below(struct qcow_image *below)
 	return below->alloc ? qcow_write_flush(below) : qcow_raw_sync_anew(below);
 }
 
+/*
+ * Flush the data that was copied. After a failure nobody can tell which data the flush
+ * lost, and a later one does not report it: all of the disk is to be copied again.
+ */
+static int flush_copied(struct qcow_commit *m, struct qcow_msg *msg)
+{
+	int err = flush_below(m->img->backing);
+
+	if (!err)
+		return 0;
+	__qcow_bitmap_mark(m->todo, 0, m->img->size);
+	m->last = false;
+	m->press = 0;
+	m->passes = 0;
+	m->settled = 0;
+	return qcow_fail(msg, err, "could not be flushed (error %d)", -err);
+}
+
+/**
+ * qcow_commit_settle() - flush both images before requests wait for the last step
+ * @m: the commit, with @last set
+ * @msg: says what failed, about the backing file
+ *
+ * The flushes of qcow_commit_finish() then write only what came meanwhile. Other I/O
+ * may go on.
+ *
+ * Context: may sleep.
+ *
+ * Return: 0; as qcow_image_interrupted(); or an error, after which the caller may try
+ * again. If the flush of the backing file failed, @m->last is not set any more.
+ */
+int qcow_commit_settle(struct qcow_commit *m, struct qcow_msg *msg)
+{
+	int err;
+
+	err = qcow_image_interrupted(m->img) ?: flush_copied(m, msg);
+	err = err ?: qcow_image_interrupted(m->img) ?: qcow_flush(m->img->alloc);
+	if (!err)
+		m->settled++;
+	return err ?: qcow_image_interrupted(m->img);
+}
+
+/**
+ * qcow_commit_hurry() - is the disk written faster than the backing file is flushed?
+ * @m: the commit
+ *
+ * Then the last step has to follow the copying while requests still wait, and they wait
+ * for its flush, too.
+ *
+ * Return: whether it is.
+ */
+bool qcow_commit_hurry(const struct qcow_commit *m)
+{
+	return m->settled >= COMMIT_SETTLES;
+}
+
 static int copy_rest(struct qcow_commit *m, struct qcow_msg *msg)
 {
 	struct copy *c = copy_alloc(m->img, msg);
-	int err;
 	s64 n;
 
 	if (!c)
@@ -509,20 +573,7 @@ static int copy_rest(struct qcow_commit *m, struct qcow_msg *msg)
 		n = qcow_image_interrupted(m->img) ?: copy_run(m, c, COMMIT_RUN);
 	} while (n > 0);
 	copy_free(c);
-	if (n < 0)
-		return n;
-	err = flush_below(m->img->backing);
-	if (!err)
-		return 0;
-	/*
-	 * Nobody can tell which data the flush lost, and a later one does not report
-	 * it.
-	 */
-	__qcow_bitmap_mark(m->todo, 0, m->img->size);
-	m->last = false;
-	m->press = 0;
-	m->passes = 0;
-	return qcow_fail(msg, err, "could not be flushed (error %d)", -err);
+	return n < 0 ? n : flush_copied(m, msg);
 }
 
 /* Empty the image, as all its data is in the backing file. */
@@ -580,18 +631,73 @@ int qcow_commit_finish(struct qcow_commit *m, struct qcow_msg *msg)
 		return err;
 	qcow_bitmap_set_todo(img, NULL);
 	m->done = true;
-	/* A failure only keeps the space. */
-	if (img->layout.data_file && !img->data_raw &&
-	    !qcow_space_punch(img->data, 0, img->size))
-		WRITE_ONCE(img->alloc->unsynced, true);
 	return 0;
+}
+
+/*
+ * Punch out the pieces of the data file that the disk does not use, in a range whose
+ * guest clusters are locked. A host offset in a data file is the guest offset. Return:
+ * 0 or a negative errno.
+ */
+static int __punch_holes(struct qcow_image *img, u64 guest_offset, u64 end)
+{
+	struct qcow_extent ext;
+	int err = 0;
+
+	for (; !err && guest_offset < end; guest_offset += ext.len) {
+		err = qcow_map(img, guest_offset, end - guest_offset, 0, &ext);
+		if (err)
+			break;
+		if (ext.type == QCOW_EXTENT_HOLE && !ext.mapped)
+			err = qcow_space_punch(img->data, guest_offset,
+					       min(ext.len, end - guest_offset));
+	}
+	return err;
+}
+
+static int punch_step(struct qcow_image *img, u64 guest_offset, u64 end)
+{
+	struct qcow_inflight *f = &img->alloc->inflight;
+	struct qcow_range range = {
+		.first = guest_offset >> img->layout.cluster_bits,
+		.last = (end - 1) >> img->layout.cluster_bits,
+	};
+	u8 epoch;
+	int err;
+
+	epoch = qcow_inflight_begin(f);
+	qcow_inflight_lock(f, &range);
+	err = __punch_holes(img, guest_offset, end);
+	qcow_inflight_unlock(f, &range);
+	qcow_inflight_end(f, epoch);
+	WRITE_ONCE(img->alloc->unsynced, true);
+	cond_resched();
+	return err;
+}
+
+/*
+ * Give back the space of the data file of an emptied image, while writes may use it
+ * again. An end before all is done only keeps the space.
+ */
+static void punch_data_file(struct qcow_image *img)
+{
+	u64 guest_offset, end;
+
+	if (!img->layout.data_file || img->data_raw)
+		return;
+	for (guest_offset = 0; guest_offset < img->size; guest_offset = end) {
+		end = min(guest_offset + COMMIT_PUNCH, img->size);
+		if (qcow_image_interrupted(img) || punch_step(img, guest_offset, end))
+			return;
+	}
 }
 
 /**
  * qcow_commit_release() - release the clusters of an emptied image
  * @m: the commit, after qcow_commit_finish()
  *
- * Other I/O may go on. After a failure clusters are leaked, which is logged.
+ * Other I/O may go on. After a failure clusters are leaked, which is logged. The space
+ * of a data file is given back, too, until qcow_image_interrupted().
  *
  * Context: may sleep.
  */
@@ -600,6 +706,7 @@ void qcow_commit_release(struct qcow_commit *m)
 	struct qcow_alloc *a = m->img->alloc;
 	int err;
 
+	punch_data_file(m->img);
 	qcow_tree_lower(a, m->old, m->old_size);
 	err = qcow_flush(a);
 	if (err)

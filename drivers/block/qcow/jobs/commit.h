@@ -18,6 +18,7 @@
  * @press: bytes to copy at a time while requests wait, as writers have to be slowed
  *	down; 0: they need not wait
  * @last: so little is left that it is copied while requests wait
+ * @settled: number of flushes of qcow_commit_settle()
  * @done: all is copied, and the image is empty
  * @old: the L1 table that the image had before it was emptied
  * @old_size: entries in @old
@@ -30,6 +31,7 @@ struct qcow_commit {
 	u32 passes;
 	u64 press;
 	bool last;
+	u32 settled;
 	bool done;
 	u64 *old;
 	u32 old_size;
@@ -43,6 +45,8 @@ void qcow_commit_free(struct qcow_commit *m);
 int __must_check qcow_commit_begin_copy(struct qcow_commit *m, struct qcow_pause *pause,
 					struct qcow_msg *msg);
 int __must_check qcow_commit_some(struct qcow_commit *m, u64 bytes, struct qcow_msg *msg);
+int __must_check qcow_commit_settle(struct qcow_commit *m, struct qcow_msg *msg);
+bool qcow_commit_hurry(const struct qcow_commit *m);
 int __must_check qcow_commit_finish(struct qcow_commit *m, struct qcow_msg *msg);
 void qcow_commit_release(struct qcow_commit *m);
 int __must_check qcow_commit_flush(struct qcow_commit *m, bool started,
