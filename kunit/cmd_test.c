@@ -11,6 +11,7 @@
 #include <linux/percpu.h>
 #include <linux/slab.h>
 
+#include "compat/compat_blk.h"
 #include "dev/cmd.h"
 #include "meta/alloc.h"
 #include "meta/flush.h"
@@ -216,8 +217,83 @@ static void cmd_space_limit(struct kunit *test)
 	writer_free(w);
 }
 
+/**
+ * struct cmd_freeze - a freeze of a disk's queue, as a job does it
+ * @work: does it
+ * @d: the disk
+ * @done: the queue was frozen and thawed
+ */
+struct cmd_freeze {
+	struct work_struct work;
+	struct cmd_disk *d;
+	struct completion done;
+};
+
+static void freeze_work(struct work_struct *work)
+{
+	struct cmd_freeze *f = container_of(work, struct cmd_freeze, work);
+	unsigned int flags;
+
+	qcow_cmd_settle(&f->d->target);
+	flags = qcow_compat_freeze(f->d->disk->queue);
+	qcow_compat_unfreeze(f->d->disk->queue, flags);
+	complete(&f->done);
+}
+
+static int disk_read(struct cmd_disk *d, struct page *page)
+{
+	struct bio_vec bvec;
+	struct bio bio;
+	int err;
+
+	bio_init(&bio, d->disk->part0, &bvec, 1, REQ_OP_READ);
+	__bio_add_page(&bio, page, SECTOR, 0);
+	err = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	return err;
+}
+
+/* Reads go on while a job waits for a write that lacks space. */
+static void cmd_space_settle(struct kunit *test)
+{
+	struct cmd_disk *d = kunit_kzalloc(test, sizeof(*d), GFP_KERNEL);
+	struct page *page = alloc_page(GFP_KERNEL);
+	struct writer *w = test->priv;
+	struct cmd_freeze f = { .d = d };
+	u8 epoch;
+
+	KUNIT_ASSERT_NOT_NULL(test, d);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	epoch = fill_up(test);
+	KUNIT_ASSERT_EQ(test, disk_create(d, w), 0);
+	disk_write(d);
+	KUNIT_EXPECT_EQ(test, waiting(d), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&d->target.lacking), 1);
+	init_completion(&f.done);
+	INIT_WORK_ONSTACK(&f.work, freeze_work);
+	queue_work(system_unbound_wq, &f.work);
+	msleep(100);
+	KUNIT_EXPECT_EQ(test, disk_read(d, page), 0);
+	KUNIT_EXPECT_FALSE(test, completion_done(&f.done));
+	set_bit(QCOW_ENDING_INTERRUPTED, &w->base.r->ending);
+	qcow_cmd_settle(&d->target);
+	clear_bit(QCOW_ENDING_INTERRUPTED, &w->base.r->ending);
+	blk_mq_tagset_busy_iter(&d->set, end_patience, NULL);
+	wait_for_completion(&d->ended);
+	KUNIT_EXPECT_EQ(test, atomic_read(&d->target.lacking), 0);
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&f.done, LIMIT), 0);
+	flush_work(&f.work);
+	destroy_work_on_stack(&f.work);
+	qcow_inflight_end(&w->img->alloc->inflight, epoch);
+	disk_destroy(d);
+	__free_page(page);
+	writer_close(w);
+	writer_free(w);
+}
+
 static struct kunit_case cmd_test_cases[] = {
 	KUNIT_CASE(cmd_space_limit),
+	KUNIT_CASE(cmd_space_settle),
 	{ }
 };
 

@@ -10,6 +10,7 @@
  */
 #include <linux/bio.h>
 #include <linux/blk-mq.h>
+#include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/percpu.h>
 #include <linux/slab.h>
@@ -176,6 +177,10 @@ static void cmd_end(struct qcow_cmd *cmd, struct request *rq)
 {
 	int err = cmd->io.error;
 
+	if (unlikely(cmd->lacks)) {
+		cmd->lacks = false;
+		atomic_dec(&rq_target(rq)->lacking);
+	}
 	cmd_count(cmd, rq, err);
 	if (rq->cmd_flags & REQ_FUA && !err)
 		cmd_flush(cmd, rq);
@@ -237,8 +242,31 @@ static void cmd_wait_for_space(struct qcow_cmd *cmd, struct request *rq)
 {
 	unsigned long pause = cmd->space_goal ? msecs_to_jiffies(CMD_SPACE_PAUSE) : 0;
 
+	if (!cmd->lacks) {
+		cmd->lacks = true;
+		atomic_inc(&rq_target(rq)->lacking);
+	}
 	INIT_DELAYED_WORK(&cmd->space_work, cmd_space_work);
 	queue_delayed_work(rq_target(rq)->flush_wq, &cmd->space_work, pause);
+}
+
+/**
+ * qcow_cmd_settle() - wait until no request lacks space
+ * @target: of the requests
+ *
+ * For a job that is about to freeze the queue: the freeze waits for such a request, and
+ * all others wait for the freeze. New requests may come meanwhile.
+ *
+ * Context: may sleep, for about CMD_SPACE_LIMIT at most, or until
+ * qcow_image_interrupted().
+ */
+void qcow_cmd_settle(struct qcow_target *target)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(CMD_SPACE_LIMIT);
+
+	while (atomic_read(&target->lacking) && time_before(jiffies, end) &&
+	       !qcow_image_interrupted(target->image))
+		msleep(CMD_SPACE_PAUSE);
 }
 
 /* Any context. */
@@ -280,6 +308,7 @@ static void cmd_prepare(struct qcow_cmd *cmd, struct request *rq,
 	cmd->by_bio = false;
 	cmd->space_goal = 0;
 	cmd->space_limited = false;
+	cmd->lacks = false;
 	io->image = target->image;
 	io->op = op;
 	io->end_io = cmd_io_done;

@@ -18,6 +18,7 @@
  * @flush_wq: queue of flushes, which wait for writes
  * @comp_wq: queue of decompression and decryption
  * @stats: counters
+ * @lacking: number of requests that lack space, and are tried again
  * @dead: all requests fail
  * @readonly: requests that write fail. The block layer only refuses to open a read-only
  *	disk for writing, and device-mapper opens it all the same
@@ -30,6 +31,7 @@ struct qcow_target {
 	struct workqueue_struct *flush_wq;
 	struct workqueue_struct *comp_wq;
 	struct qcow_stats __percpu *stats;
+	atomic_t lacking;
 	bool dead;
 	bool readonly;
 };
@@ -40,6 +42,7 @@ struct qcow_target {
  * @bvecs: a merged request's memory in one table, or NULL
  * @by_bio: the request is served one bio after the other
  * @status: the result
+ * @lacks: it is counted in @lacking of its target
  * @space_goal: the round of reclaim after which a write without space fails for good;
  *	0: it did not lack space yet
  * @space_seen: rounds that had ended at the last try
@@ -53,6 +56,7 @@ struct qcow_cmd {
 	struct bio_vec *bvecs;
 	bool by_bio;
 	blk_status_t status;
+	bool lacks;
 	u64 space_goal;
 	u64 space_seen;
 	bool space_limited;
@@ -62,5 +66,7 @@ struct qcow_cmd {
 };
 
 extern const struct blk_mq_ops qcow_cmd_mq_ops;
+
+void qcow_cmd_settle(struct qcow_target *target);
 
 #endif /* _QCOW_CMD_H */

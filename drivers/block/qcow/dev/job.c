@@ -87,6 +87,9 @@ void qcow_job_unhold(struct qcow_device *dev)
  * qcow_job_freeze() - wait until no request is under way, and let none begin
  * @dev: from qcow_job_hold()
  *
+ * Other requests go on while one waits for space that reclaim frees, as it may for half a
+ * minute: the freeze begins later.
+ *
  * Until qcow_job_unfreeze() the caller must not wait for anything that may need a
  * request of this device. Its memory allocations do not.
  *
@@ -96,6 +99,7 @@ void qcow_job_unhold(struct qcow_device *dev)
  */
 unsigned int qcow_job_freeze(struct qcow_device *dev)
 {
+	qcow_cmd_settle(&dev->target);
 	return qcow_compat_freeze(dev->disk->queue);
 }
 
