@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The state of one check of an image, which all files of this folder share. check_run.c
+ * sets it up and drives the check: check_map.c and check_extra.c walk the tables,
+ * check_refs.c counts what these refer to, and check_print.c prints the result.
+ * check_repair.c drives the repair. The command check calls check_run.h, check_repair.h
+ * and check_print.h; nothing else outside of the folder knows this state.
+ */
 #ifndef _QCOWCTL_CHECK_H
 #define _QCOWCTL_CHECK_H
 
 #include "check/check_counts.h"
 #include "lib/file.h"
-#include "lib/progress.h"
 #include "qcow/ondisk/entry.h"
 
 /* Exit codes, as of qemu-img check. */
@@ -134,41 +140,6 @@ struct check {
 	u64 unplaced;
 	u64 copied;
 };
-
-/* check_run.c */
-int check_init(struct check *c, struct file *f, const struct qcow_header *h,
-	       const u8 *start, size_t start_len);
-int check_run(struct check *c);
-void check_free(struct check *c);
-
-/* check_refs.c */
-void check_found(struct check *c, const char *fmt, ...) __printf(2, 3);
-int check_give_up(struct check *c, const char *why);
-bool check_ended(const struct check *c);
-int check_reference(struct check *c, u64 offset, u64 size, u64 times);
-int check_table(struct check *c, u64 offset, u64 size);
-int check_read_table(struct check *c, void *buf, u64 len, u64 offset);
-int check_disk_refcount(struct check *c, u64 cluster, u64 *refcount);
-void check_forget_blocks(struct check *c);
-bool check_block_missing(const struct check *c, u64 cluster);
-void check_compare(struct check *c);
-void check_overlaps(struct check *c);
-void check_empty_table(struct check *c, u64 offset);
-void check_unallocated(struct check *c, u64 offset);
-int check_refblocks(struct check *c);
-
-/* check_map.c */
-int check_l1(struct check *c, u64 offset, u32 nr, bool active);
-int check_l2_tables(struct check *c);
-
-/* check_extra.c */
-int check_snapshots(struct check *c);
-int check_luks(struct check *c);
-int check_bitmaps(struct check *c);
-
-/* check_print.c */
-void check_print_text(const struct check_result *res);
-void check_print_json(const struct check_result *res, const char *name);
 
 /**
  * struct check_l2_walk - a walk over all L2 tables

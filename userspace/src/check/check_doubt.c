@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Is it certain that nothing but the tables in sight names clusters? A cluster
- * without a reference may belong to a header extension or a feature that this
- * program does not know. Or the header is damaged, and leads away from tables that
- * are still there: one wrong bit is enough to make all data look leaked.
+ * Reasons to refuse a repair, which check_repair.c asks for before it changes anything:
+ * clusters that look leaked may be in use. A cluster without a reference may belong to
+ * a header extension or a feature that this program does not know. Or the header is
+ * damaged, and leads away from tables that are still there: one wrong bit is enough to
+ * make all data look leaked.
  */
 #include <stdlib.h>
 
-#include "check/check_repair.h"
+#include "check/check_doubt.h"
+#include "check/check_run.h"
+#include "lib/progress.h"
 #include "lib/report.h"
 
 /* Bytes of the header and its extensions in which a wrong bit is looked for. */

@@ -4,7 +4,10 @@
  */
 #include <stdlib.h>
 
-#include "check/check.h"
+#include "check/check_extra.h"
+#include "check/check_map.h"
+#include "check/check_refs.h"
+#include "lib/progress.h"
 #include "lib/report.h"
 #include "qcow/ondisk/bitdir.h"
 

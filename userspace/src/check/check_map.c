@@ -7,7 +7,9 @@
  */
 #include <stdlib.h>
 
-#include "check/check.h"
+#include "check/check_map.h"
+#include "check/check_refs.h"
+#include "lib/progress.h"
 #include "lib/report.h"
 
 #define L1E_RESERVED	(GENMASK_ULL(62, 56) | GENMASK_ULL(8, 0))

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "check/check.h"
+#include "check/check_print.h"
 #include "lib/json.h"
 #include "lib/text.h"
 

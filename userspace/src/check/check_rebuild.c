@@ -3,11 +3,15 @@
  * A new refcount table, with new blocks, where the old one cannot be repaired in
  * place. It goes behind the end of the file, where nothing that a damaged entry
  * may have referred to is overwritten; one write to the header makes it the
- * image's. Until then the image is unchanged.
+ * image's. Until then the image is unchanged. check_repair.c calls this last.
  */
 #include <stdlib.h>
 
-#include "check/check_repair.h"
+#include "check/check_rebuild.h"
+#include "check/check_refs.h"
+#include "check/check_run.h"
+#include "check/check_write.h"
+#include "lib/progress.h"
 #include "lib/report.h"
 
 /* Of a refcount table. */
@@ -136,11 +140,9 @@ static int switch_table(struct check *c, u64 offset, u32 clusters)
 		.clusters = cpu_to_be32(clusters),
 	};
 
-	if (check_sync(c) ||
-	    check_write(c, &raw, sizeof(raw),
-			offsetof(struct qcow_disk_header, refcount_table_offset)))
-		return -1;
-	return check_sync(c);
+	return check_write_header(c, &raw, sizeof(raw),
+				  offsetof(struct qcow_disk_header,
+					   refcount_table_offset));
 }
 
 static int write_all(const struct rebuild *r)

@@ -4,7 +4,8 @@
  */
 #include <stdlib.h>
 
-#include "check/check.h"
+#include "check/check_refs.h"
+#include "lib/progress.h"
 #include "lib/report.h"
 
 /* Findings that are printed at most: an image can have billions. */

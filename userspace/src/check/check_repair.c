@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Repair: findings are put right in an order in which an interruption leaves
+ * Repair, for the command check: findings are put right in an order in which an interruption leaves
  * leaks, or COPIED flags that are missing, and so no more than copies made without
  * need.
  *
@@ -8,153 +8,16 @@
  * may be just the clusters that a damaged entry referred to.
  */
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "check/check_doubt.h"
+#include "check/check_rebuild.h"
+#include "check/check_refcounts.h"
+#include "check/check_refs.h"
 #include "check/check_repair.h"
+#include "check/check_snapshots.h"
+#include "check/check_write.h"
+#include "lib/progress.h"
 #include "lib/report.h"
-
-/* --- Writing --- */
-
-static const char *write_advice(int err)
-{
-	switch (err) {
-	case ENOSPC:
-	case EDQUOT:
-		return "make room on its filesystem";
-	case EFBIG:
-		return "raise the limit of the size of files (ulimit -f)";
-	}
-	return "check the disk";
-}
-
-/**
- * check_write() - write to the image
- * @c: the check
- * @buf: the data
- * @len: bytes
- * @offset: bytes into the file
- *
- * Return: 0, or -1 after printing the error.
- */
-int check_write(struct check *c, const void *buf, size_t len, u64 offset)
-{
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < len) {
-		n = pwrite(c->file->fd, (const char *)buf + done, len - done,
-			   offset + done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			report(c->file->name, "cannot write at %#llx: %s; %s, then repair again",
-			       (unsigned long long)(offset + done),
-			       strerror(n ? errno : ENOSPC),
-			       write_advice(n ? errno : ENOSPC));
-			return -1;
-		}
-		done += n;
-	}
-	if (c->file->size < offset + len)
-		c->file->size = offset + len;
-	return 0;
-}
-
-/**
- * check_sync() - make earlier writes durable before later ones
- * @c: the check
- *
- * Return: 0, or -1 after printing the error.
- */
-int check_sync(struct check *c)
-{
-	if (!fdatasync(c->file->fd))
-		return 0;
-	report(c->file->name, "cannot write: %s; %s, then repair again",
-	       strerror(errno), write_advice(errno));
-	return -1;
-}
-
-static int write_feature_bits(struct check *c, size_t offset, u64 bits)
-{
-	__be64 raw = cpu_to_be64(bits);
-
-	return check_write(c, &raw, sizeof(raw), offset) || check_sync(c) ? -1 : 0;
-}
-
-/* Features that nobody here knows may have had clusters of their own. */
-static int clear_unknown_features(struct check *c)
-{
-	u64 known = c->h.autoclear & (QCOW_DISK_AUTOCLEAR_BITMAPS |
-				      QCOW_DISK_AUTOCLEAR_DATA_RAW);
-
-	if (known == c->h.autoclear)
-		return 0;
-	return write_feature_bits(c, offsetof(struct qcow_disk_header,
-					      autoclear_features), known);
-}
-
-/* --- Refcounts in place --- */
-
-/* A block may be written if it is nothing else. */
-static bool block_writable(const struct check *c, u64 index, u64 *offset)
-{
-	u64 raw = be64_to_cpu(c->reftable[index]);
-
-	*offset = raw;
-	return raw && check_aligned(c, raw) && raw < c->length &&
-	       counts_get(&c->refs, raw >> c->h.cluster_bits) == 1;
-}
-
-static bool fix_block(struct check *c, u64 index, bool lower)
-{
-	u64 first = index * c->per_block;
-	bool changed = false;
-	u64 i, refs, disk;
-
-	for (i = 0; i < c->per_block && first + i < c->nr; i++) {
-		refs = counts_get(&c->refs, first + i);
-		disk = qcow_entry_refcount(c->buf, c->h.refcount_order, i);
-		if (lower ? disk <= refs : disk >= refs)
-			continue;
-		qcow_entry_set_refcount(c->buf, c->h.refcount_order, i, refs);
-		changed = true;
-	}
-	return changed;
-}
-
-/* Lower refcounts that are too high, or raise those that are too low. */
-static int fix_refcounts(struct check *c, bool lower)
-{
-	u64 nr = (c->nr + c->per_block - 1) / c->per_block;
-	u64 i, offset;
-
-	for (i = 0; i < nr && i < c->reftable_nr; i++) {
-		if (!block_writable(c, i, &offset))
-			continue;
-		progress("Repairing refcounts", i, nr);
-		if (progress_stopped() ||
-		    file_read(c->file, c->buf, c->cluster, offset, NULL))
-			return -1;
-		if (fix_block(c, i, lower) &&
-		    check_write(c, c->buf, c->cluster, offset))
-			return -1;
-	}
-	progress("Repairing refcounts", nr, nr);
-	check_forget_blocks(c);
-	return check_sync(c);
-}
-
-/**
- * check_raise() - raise refcounts that are too low, where there are blocks for them
- * @c: the check
- *
- * Return: 0, or -1 after printing the error.
- */
-int check_raise(struct check *c)
-{
-	return fix_refcounts(c, false);
-}
 
 /* --- Entries of the disk's tables --- */
 
@@ -377,6 +240,18 @@ static int fix_useless(struct check *c)
 
 /* --- The whole --- */
 
+/* Features that this program does not know may have had clusters of their own. */
+static int clear_unknown_features(struct check *c)
+{
+	u64 known = c->h.autoclear & (QCOW_DISK_AUTOCLEAR_BITMAPS |
+				      QCOW_DISK_AUTOCLEAR_DATA_RAW);
+
+	if (known == c->h.autoclear)
+		return 0;
+	return check_write_header_u64(c, offsetof(struct qcow_disk_header,
+						  autoclear_features), known);
+}
+
 static bool needs_rebuild(const struct check *c)
 {
 	return c->reftable_bad || c->unplaced || c->res.check_errors;
@@ -401,7 +276,7 @@ static int repair_in_place(struct check *c)
 		not_yet(c, "leaked clusters are not freed, as damaged entries may have referred to them; restore the image from a copy, or save what can be read with qemu-img convert");
 	else if (keep && c->res.leaks)
 		not_yet(c, "leaked clusters are not freed, as a table shares its cluster with something else, and the right one of the two may be among them; restore the image from a copy, or save what can be read with qemu-img convert");
-	else if (c->res.leaks && fix_refcounts(c, true))
+	else if (c->res.leaks && check_lower(c))
 		return -1;
 	return fix_copied(c, true, keep);
 }
@@ -462,6 +337,6 @@ int check_mark_clean(struct check *c)
 
 	if (bits == c->h.incompatible)
 		return 0;
-	return write_feature_bits(c, offsetof(struct qcow_disk_header,
-					      incompatible_features), bits);
+	return check_write_header_u64(c, offsetof(struct qcow_disk_header,
+						  incompatible_features), bits);
 }

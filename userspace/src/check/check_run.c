@@ -6,7 +6,11 @@
  */
 #include <stdlib.h>
 
-#include "check/check.h"
+#include "check/check_extra.h"
+#include "check/check_map.h"
+#include "check/check_refs.h"
+#include "check/check_run.h"
+#include "lib/progress.h"
 #include "lib/report.h"
 
 /* Refcount blocks kept in memory. */

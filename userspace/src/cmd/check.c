@@ -5,13 +5,16 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "check/check_print.h"
 #include "check/check_repair.h"
+#include "check/check_run.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
 #include "device/device.h"
 #include "device/which.h"
 #include "image/lock.h"
 #include "image/seems.h"
+#include "lib/progress.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 #include "lib/text.h"
