@@ -89,7 +89,8 @@ check_kernel_doc() {
 	local tool
 
 	tool=$(kernel_script kernel-doc) || { echo "no kernel-doc"; return; }
-	kernel_sources | xargs perl "$tool" -v -none 2>&1 | grep 'warning: '
+	{ kernel_sources; git ls-files -co --exclude-standard -- 'userspace/*.[ch]'; } |
+		xargs perl "$tool" -v -none 2>&1 | grep 'warning: '
 }
 
 # Each file by itself. One that it does not say to be clean is not.

@@ -306,8 +306,9 @@ void in_use_free_mountpoints(char **list)
  * @attempt: tries it; -EBUSY: it is in use
  * @arg: for @attempt
  *
- * Try until it works, or until a user is found that will not go soon. Return: the last
- * result of @attempt.
+ * Try until it works, or until a user is found that will not go soon.
+ *
+ * Return: the last result of @attempt.
  */
 int in_use_patiently(struct in_use *u, int index, int (*attempt)(void *arg),
 		     void *arg)

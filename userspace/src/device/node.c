@@ -37,8 +37,10 @@ static bool is_node(const struct stat *st, mode_t type, dev_t dev)
 }
 
 /**
- * node_is_there() - is a node in /dev?
+ * node_is_there() - look for a node in /dev
  * @node: of a disk or a partition
+ *
+ * Return: whether it is there.
  */
 bool node_is_there(const struct sysfs_node *node)
 {

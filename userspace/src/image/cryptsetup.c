@@ -31,9 +31,7 @@ static const struct {
 /**
  * cryptsetup_load() - get the library
  *
- * It stays until the end.
- *
- * Return: its functions; or NULL after printing the error.
+ * Return: its functions, which stay until the end; or NULL after printing the error.
  */
 const struct cryptsetup *cryptsetup_load(void)
 {

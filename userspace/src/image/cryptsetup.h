@@ -4,9 +4,7 @@
 
 #include <libcryptsetup.h>
 
-/**
- * struct cryptsetup - the functions of libcryptsetup that are used, by their names
- */
+/* The functions of libcryptsetup that unlock.c calls, by their names. */
 struct cryptsetup {
 	__typeof__(crypt_init) *init;
 	__typeof__(crypt_load) *load;

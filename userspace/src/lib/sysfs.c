@@ -73,11 +73,10 @@ bool sysfs_read_u64(u64 *value, const char *fmt, ...)
 }
 
 /**
- * sysfs_is_there() - does sysfs show block devices?
+ * sysfs_is_there() - look whether sysfs shows block devices
  *
- * A chroot or a builder of images may have none. Nothing is known of devices then.
- *
- * Return: whether it does.
+ * Return: whether it does. A chroot or a builder of images may have no sysfs: then
+ * nothing is known of devices.
  */
 bool sysfs_is_there(void)
 {
