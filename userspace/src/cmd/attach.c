@@ -189,9 +189,9 @@ static const struct option_spec options[] = {
 		.parse = parse_size_limit, .field = offsetof(struct attach, ioc.size_limit),
 	},
 	{
-		.name = "sector-size", .arg = " BYTES", .values = "512 1024 2048 4096",
-		.help = "the image is of a disk with such sectors: 512, 1024,\n"
-			"2048 or 4096; 512 if not given",
+		.name = "sector-size", .arg = " BYTES", .values = SECTORS_VALUES,
+		.help = "the image is of a disk with such sectors:\n"
+			SECTORS_ALLOWED "; 512 if not given",
 		.parse = parse_sector_size,
 	},
 	{

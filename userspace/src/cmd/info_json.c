@@ -133,7 +133,7 @@ struct json_object *info_json_image(const struct image *img)
 	add_text(o, "filename", img->file.name);
 	add_text(o, "format", image_format_name(img->format));
 	add_number(o, "virtual-size", image_disk_size(img));
-	add_number(o, "actual-size", (u64)img->file.stat.st_blocks * 512);
+	add_number(o, "actual-size", file_allocated(&img->file));
 	add_number(o, "file-length", img->file.size);
 	add_bool(o, "dirty-flag", img->header.incompatible & QCOW_DISK_INCOMPAT_DIRTY);
 	if (tables)

@@ -135,7 +135,7 @@ void info_print_image(const struct image *img)
 	printf("file format: %s\n", image_format_name(img->format));
 	print_size_exact("virtual size", image_disk_size(img));
 	print_size_exact("file length", img->file.size);
-	print_size("disk size", (u64)img->file.stat.st_blocks * 512);
+	print_size("disk size", file_allocated(&img->file));
 	if (img->format == QCOW_FORMAT_QCOW2)
 		print_qcow2(img);
 	else if (tables)

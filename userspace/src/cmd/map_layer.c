@@ -218,7 +218,7 @@ static bool is_preallocated(const struct map_layer *l)
 {
 	const struct image *img = l->img;
 	u32 bits = img->header.cluster_bits;
-	u64 real = ((u64)img->file.stat.st_blocks * SZ_512) >> bits;
+	u64 real = file_allocated(&img->file) >> bits;
 	u64 enough = real * 10 / 9 > real + 2 ? real * 10 / 9 : real + 2;
 	u64 end = (whole_sectors(img->file.size) + (1ULL << bits) - 1) >> bits;
 	u64 per_block = (8ULL << bits) >> img->header.refcount_order;

@@ -4,7 +4,10 @@
 
 #include "device/attached.h"
 
-#define SECTORS_ALLOWED	"512, 1024, 2048 or 4096"
+/* From QCOW_SECTOR_SIZE_MIN to QCOW_SECTOR_SIZE_MAX, for texts and for the completion. */
+#define SECTORS_LIST(comma, last)	"512" comma "1024" comma "2048" last "4096"
+#define SECTORS_ALLOWED	SECTORS_LIST(", ", " or ")
+#define SECTORS_VALUES	SECTORS_LIST(" ", " ")
 
 int sectors_parse(u32 *size, const char *arg);
 void sectors_note_table(const struct device *d, const char *image);

@@ -61,4 +61,10 @@ int file_read(const struct file *f, void *buf, size_t len, u64 offset,
 bool file_same(const struct file *a, const struct file *b);
 char *file_real_path(int fd);
 
+/* Bytes that a file's filesystem has allocated: stat(2) counts units of 512 bytes. */
+static inline u64 file_allocated(const struct file *f)
+{
+	return (u64)f->stat.st_blocks * SZ_512;
+}
+
 #endif /* _QCOWCTL_FILE_H */
