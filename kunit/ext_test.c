@@ -302,7 +302,8 @@ static bool header_valid(const struct qcow_header *h, size_t len)
 {
 	if (h->version < 2 || h->version > 3 || h->refcount_order > 6 ||
 	    h->cluster_bits < 9 || h->cluster_bits > 21 ||
-	    h->header_length > len || h->compression > 1 ||
+	    h->header_length > len ||
+	    !qcow_header_compression_name(h->compression) ||
 	    h->crypt_method > 2)
 		return false;
 	if (h->incompatible & ~QCOW_DISK_INCOMPAT_KNOWN || h->size & 511 ||
