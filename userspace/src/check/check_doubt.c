@@ -99,7 +99,7 @@ static bool same_bitmaps(const struct qcow_header *a, const u8 *start_a,
 		       a->bitmaps_len);
 }
 
-/* Do two headers lead to the same tables, read in the same way? */
+/* Whether two headers lead to the same tables, read in the same way. */
 static bool same_tables(const struct qcow_header *a, const struct qcow_header *b)
 {
 	const u64 matter = QCOW_DISK_INCOMPAT_DATA_FILE | QCOW_DISK_INCOMPAT_EXTL2;
@@ -117,7 +117,7 @@ static bool same_tables(const struct qcow_header *a, const struct qcow_header *b
 	       !((a->incompatible ^ b->incompatible) & matter);
 }
 
-/* Has an image with this header far fewer findings, and no fewer references? */
+/* Whether an image with this header has far fewer findings, and no fewer references. */
 static bool fits_better(const struct check *c, const struct qcow_header *h,
 			const u8 *start)
 {
@@ -181,7 +181,7 @@ static int doubt_bits(const struct check *c)
 }
 
 /**
- * check_doubt() - may clusters that look leaked be in use after all?
+ * check_doubt() - refuse a repair if clusters that look leaked may be in use
  * @c: after check_run()
  *
  * Return: 0 if not, or -1 after printing the reason.

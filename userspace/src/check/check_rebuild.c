@@ -22,7 +22,7 @@
  * @c: the image without its old refcounts
  * @base: first cluster of the new table and blocks
  * @end: behind its last cluster
- * @needed: is there a block for this entry of the table?
+ * @needed: whether an entry of the table needs a block
  * @entries: of the table
  * @blocks: how many are needed
  */

@@ -54,7 +54,7 @@ int check_give_up(struct check *c, const char *why)
 }
 
 /**
- * check_ended() - has a trial found too much?
+ * check_ended() - whether a trial has found too much
  * @c: the check
  *
  * Return: whether it is a trial, and found more than &check.limit.
@@ -283,7 +283,7 @@ void check_forget_blocks(struct check *c)
 }
 
 /**
- * check_block_missing() - is there no refcount block for a cluster?
+ * check_block_missing() - whether a cluster has no refcount block
  * @c: the check
  * @cluster: its number
  *

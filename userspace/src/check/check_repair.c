@@ -106,7 +106,7 @@ static int fix_l2_tables(struct table_fix *f)
 	return 0;
 }
 
-/* Is the active L1 table inside the file, and nothing else? */
+/* Whether the active L1 table is inside the file, and its clusters are nothing else. */
 static bool l1_writable(const struct check *c)
 {
 	u64 end = c->h.l1_offset + c->h.l1_size * 8ULL;

@@ -16,7 +16,7 @@ static bool is_dirty(const struct bitmap *b, u64 i)
 	return b->bits[i / 8] >> i % 8 & 1;
 }
 
-/* The bits from @i on that are alike end where? */
+/* The end of the run of equal bits that begins at @i. */
 static u64 run_end(const struct bitmap *b, u64 i, u64 nr)
 {
 	bool dirty = is_dirty(b, i);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qcowctl check: is the metadata of a qcow2 image consistent?
+ * qcowctl check: look whether the metadata of a qcow2 image is consistent, and repair it.
  */
 #include <signal.h>
 #include <stdlib.h>

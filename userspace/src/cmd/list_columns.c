@@ -64,7 +64,7 @@ enum path_state {
 };
 
 /**
- * struct path_question - where does a path lead?
+ * struct path_question - a path, whose target is looked for
  * @index: the N of /dev/qcowN
  * @path: the path that the driver shows
  */

@@ -119,7 +119,7 @@ struct map_layer *map_layer_at(struct map_layer *layers, u32 depth)
 }
 
 /**
- * map_layer_size() - how large is an image's disk?
+ * map_layer_size() - the size of an image's disk
  * @l: the layer
  *
  * Return: bytes, a multiple of 512.
@@ -211,7 +211,7 @@ static s64 refcount_block(const struct map_layer *l, u64 index)
 }
 
 /*
- * Does an image have more clusters than its file has blocks for? Then data that
+ * Whether an image has more clusters than its file has blocks for. Then data that
  * it refers to may be holes of the file, and QEMU looks for them.
  */
 static bool is_preallocated(const struct map_layer *l)
@@ -236,7 +236,7 @@ static bool is_preallocated(const struct map_layer *l)
 	return used >= enough;
 }
 
-/* Data in a file that is mostly holes: is it one of them? */
+/* Look whether data in a file that is mostly holes is one of them. */
 static void look_into_file(struct map_layer *l, struct map_extent *e)
 {
 	/* QEMU does not for version 1. */

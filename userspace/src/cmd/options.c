@@ -114,8 +114,8 @@ static char *short_options(const struct option *options, size_t nr)
 }
 
 /*
- * Is it a letter that getopt_long() did not like, rather than a word? One that it does
- * not know may stand in the middle of others, and the last word be an earlier one.
+ * Whether getopt_long() refused a letter, rather than a word. A letter that it does not
+ * know may stand in the middle of others, and the last word be an earlier one.
  */
 static bool is_letter(const char *word, const struct option *options)
 {

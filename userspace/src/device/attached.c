@@ -104,7 +104,7 @@ void attached_end(struct attached_search *s)
 }
 
 /**
- * attached_as_image() - is a file the image of a device that everybody sees?
+ * attached_as_image() - whether a file is the image of a device that everybody sees
  * @s: after attached_next() found the device
  *
  * Return: whether it is, rather than a backing or data file, or at work in a command.
@@ -116,7 +116,7 @@ bool attached_as_image(const struct attached_search *s)
 }
 
 /**
- * attached_is_image() - is a file the image of a certain device?
+ * attached_is_image() - whether a file is the image of a certain device
  * @index: the N of /dev/qcowN
  * @fd: the file, may be O_PATH
  * @known: the driver said so; else it is a guess

@@ -115,7 +115,7 @@ int device_status(int control, int index, struct qcow_ioc_status *status)
 }
 
 /**
- * device_exists() - is a device attached?
+ * device_exists() - whether a device is attached
  * @index: the N of /dev/qcowN
  *
  * The driver is asked only where sysfs is not mounted.

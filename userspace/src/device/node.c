@@ -54,7 +54,7 @@ bool node_is_there(const struct sysfs_node *node)
 /* --- A /dev without the kernel's nodes --- */
 
 /*
- * Does the kernel keep the nodes in /dev? Magic numbers do not tell a devtmpfs from a
+ * Whether the kernel keeps the nodes in /dev. Magic numbers do not tell a devtmpfs from a
  * tmpfs, names of filesystems do. If that is unknown, missing nodes are made.
  */
 static bool dev_is_devtmpfs(void)
@@ -276,7 +276,7 @@ static bool find_control(dev_t *dev)
 }
 
 /**
- * node_control_stale() - may a control node be another driver's by now?
+ * node_control_stale() - whether a control node may be another driver's by now
  * @path: of the node, which is not opened: that alone may have an effect
  *
  * Its number is chosen when the module is loaded. It is free for other drivers when the

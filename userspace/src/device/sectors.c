@@ -53,7 +53,7 @@ int sectors_parse(u32 *size, const char *arg)
 	return 0;
 }
 
-/* Is there the header of a GPT for sectors of @size bytes? */
+/* Whether there is the header of a GPT for sectors of @size bytes. */
 static bool has_gpt(int fd, u32 size)
 {
 	struct gpt_header h;

@@ -16,7 +16,7 @@
 #define IDLE_USEC	(2 * 1000000ULL)
 
 /*
- * Does a udev listen? The socket's file outlives the daemon. That of systemd starts the
+ * Whether a udev listens. The socket's file outlives the daemon. That of systemd starts the
  * daemon if need be.
  */
 static bool udev_listens(void)
@@ -53,7 +53,7 @@ void settle_begin(struct settle *s, u64 began)
 }
 
 /**
- * settle_done() - has udev finished with a block device?
+ * settle_done() - whether udev has finished with a block device
  * @s: from settle_begin()
  * @dev: the device number
  *
@@ -76,7 +76,7 @@ bool settle_done(struct settle *s, dev_t dev)
 }
 
 /**
- * settle_hopeless() - is there no use in waiting any longer?
+ * settle_hopeless() - whether it is of no use to wait any longer
  * @s: from settle_begin(), asked about a device that udev has not finished with
  *
  * Events may not reach a udev whose files are seen here: it is idle, and stays so.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Does a number still belong to the same device? Another image may be attached with the
- * number as soon as the device has gone.
+ * Whether a number still belongs to the same device: another image may be attached with
+ * the number as soon as the device has gone.
  */
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -29,7 +29,7 @@ static bool driver_has(const struct device *d)
 }
 
 /**
- * still_attached() - is a device attached with the number that it had?
+ * still_attached() - whether a device is attached with the number that it had
  * @d: the device
  *
  * Return: whether it is; also true if neither sysfs nor the driver can be asked.
@@ -40,7 +40,7 @@ bool still_attached(const struct device *d)
 }
 
 /**
- * still_opened() - is an open file the node of a device?
+ * still_opened() - whether an open file is the node of a device
  * @fd: a block device that was opened by the number of @d
  * @d: the device
  *

@@ -56,7 +56,7 @@ static void print_uuid(char *text, size_t size, const __u8 *u)
 }
 
 /**
- * struct btrfs_question - which Btrfs is a file on?
+ * struct btrfs_question - a file, whose Btrfs is looked for
  * @t: the device, which has Btrfs
  * @path: of the file
  */

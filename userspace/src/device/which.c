@@ -51,7 +51,7 @@ int which_index_of_name(const char *arg, bool *partition)
 }
 
 /**
- * which_is() - does an argument mean a device?
+ * which_is() - whether an argument means a device
  * @index: the N of /dev/qcowN, attached
  * @arg: a device's or partition's name or an image
  *
@@ -188,7 +188,7 @@ int which_device(struct device *d, const char *arg)
 }
 
 /**
- * which_or_image() - does an argument name a device?
+ * which_or_image() - tell the name of a device from that of an image
  * @arg: the argument
  * @index: the N of /dev/qcowN, or -1: an image
  *

@@ -130,7 +130,7 @@ static int link_resolve(struct link *l, const struct image *img,
 	return 0;
 }
 
-/* Is a file a raw disk by its kind, or by a name that leads to it? */
+/* Whether a file is a raw disk by its kind, or by a name that leads to it. */
 static bool suggests_raw(const struct file *f)
 {
 	char *path;
@@ -160,7 +160,7 @@ static int refuse_guessed(const struct image *img, enum file_use use,
 	return -1;
 }
 
-/* May this image name another file at all? */
+/* Whether this image may name another file at all. */
 static int check_allowed(const struct chain *c, const struct image *img,
 			 enum file_use use, const char *written,
 			 const struct chain_options *o)
@@ -205,7 +205,7 @@ static int check_no_cycle(const struct chain *c, const struct file *f,
 	return 0;
 }
 
-/* Is a file one that a guest's writes go to? Both of the first image, or none. */
+/* Whether a guest's writes go to a file: to both of the first image, or to none. */
 static bool is_written(const struct chain *c, const struct file *f,
 		       const struct chain_options *o)
 {
@@ -447,7 +447,7 @@ int chain_open_device(struct chain *c, int control, const struct device *d,
 }
 
 /**
- * chain_writable() - is a chain open for writing?
+ * chain_writable() - whether a chain is open for writing
  * @c: the open chain
  *
  * Return: whether its first image is, and that one's data file if it has one.
@@ -498,7 +498,7 @@ static int check_unmarked(const struct image *img)
 }
 
 /**
- * chain_check() - can the disk of a chain be used?
+ * chain_check() - refuse a chain whose disk cannot be used
  * @c: the open chain
  *
  * Refuses images with features that are not supported and files cut short; and,

@@ -246,7 +246,7 @@ u64 image_disk_size(const struct image *img)
 }
 
 /**
- * image_has_data_file() - is the guest's data in a file of its own?
+ * image_has_data_file() - whether the guest's data is in a file of its own
  * @img: a loaded image
  *
  * Return: whether it is.

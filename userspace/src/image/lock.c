@@ -166,7 +166,7 @@ static int refuse_attached(const struct file *f, const struct qcow_ioc_file *fou
 }
 
 /**
- * lock_check_devices() - is a file no part of a device that is in the way?
+ * lock_check_devices() - refuse a file of a device that is in the way
  * @f: the file
  * @write: it shall be written
  *

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Was the end of an image file lost?
+ * Whether the end of an image file was lost.
  *
  * Data past the end of the file reads as zeros: QEMU leaves the last
  * cluster short, and that is how it reads it back. But where a whole cluster
@@ -133,7 +133,7 @@ static int refuse(const struct walk *w, const struct file *f, u64 end)
 	return -1;
 }
 
-/* Does the cluster of an entry start past the end of its file? */
+/* Whether the cluster of an entry starts past the end of its file. */
 static bool grain_lost(const struct walk *w, const struct file *data,
 		       const struct qcow_entry *e, u64 *end)
 {
@@ -150,8 +150,8 @@ static bool grain_lost(const struct walk *w, const struct file *data,
 }
 
 /*
- * Any piece of an L2 entry's cluster? A damaged entry is for the driver to
- * refuse, when someone reads there.
+ * Whether any piece of an L2 entry's cluster is lost. The driver refuses a damaged
+ * entry when it is read.
  */
 static bool entry_lost(const struct walk *w, const struct file *data,
 		       const __be64 *entry, u64 guest, u64 *end)

@@ -32,7 +32,7 @@ struct luks_start {
 };
 
 /**
- * unlock_needed() - does an image need a passphrase?
+ * unlock_needed() - whether an image needs a passphrase
  * @img: a loaded image
  *
  * Return: whether it is encrypted.
@@ -43,7 +43,7 @@ bool unlock_needed(const struct image *img)
 }
 
 /**
- * unlock_can_tell() - does unlocking fail for a wrong passphrase?
+ * unlock_can_tell() - whether unlocking fails for a wrong passphrase
  * @img: an encrypted image
  *
  * Return: whether it does; else the disk is garbage.

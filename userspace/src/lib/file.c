@@ -229,7 +229,7 @@ static int file_size(struct file *f)
 }
 
 /**
- * file_look_again() - how large is an open file now?
+ * file_look_again() - get the present size of an open file
  * @f: the file; locked, so nobody makes it longer or shorter any more
  *
  * Return: 0, or -1 after printing the error.
@@ -386,7 +386,7 @@ int file_read(const struct file *f, void *buf, size_t len, u64 offset,
 }
 
 /**
- * file_same() - do two names lead to one file?
+ * file_same() - whether two names lead to one file
  * @a: a file
  * @b: a file
  *

@@ -21,7 +21,7 @@ static bool has_protocol(const char *name)
 }
 
 /**
- * name_refused() - is a name not that of a local file?
+ * name_refused() - tell names that are not those of local files
  * @written: the name as the image has it
  *
  * Return: the kind of name it is instead, or NULL.
@@ -74,7 +74,7 @@ const char *name_url_advice(const char *name)
 }
 
 /**
- * name_suggests_raw() - does a file have a name that raw disks usually have?
+ * name_suggests_raw() - whether a file has a name that raw disks usually have
  * @path: of the file
  *
  * Return: whether its name ends so, in upper or lower case.

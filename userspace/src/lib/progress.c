@@ -37,7 +37,7 @@ void progress_catch_signals(void)
 }
 
 /**
- * progress_stopped() - was there a signal?
+ * progress_stopped() - whether there was a signal
  *
  * Return: whether to stop.
  */

@@ -88,7 +88,7 @@ bool sysfs_is_there(void)
 }
 
 /**
- * sysfs_missing() - is sysfs missing for a command that looks for all devices?
+ * sysfs_missing() - whether sysfs is missing for a command that looks for all devices
  *
  * Return: whether it is; that was said.
  */
@@ -131,7 +131,7 @@ static int compare_ints(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Is it attached for the while by a command that changes an image, and not for others? */
+/* Whether a command that changes an image has attached the device for itself alone. */
 static bool is_hidden(int index)
 {
 	u64 hidden;
@@ -252,7 +252,7 @@ size_t sysfs_overlapping(dev_t dev, struct sysfs_node *nodes)
 }
 
 /**
- * sysfs_exists() - is a device attached?
+ * sysfs_exists() - whether a device is attached
  * @index: the N of /dev/qcowN
  *
  * Return: whether it is.
@@ -266,7 +266,7 @@ bool sysfs_exists(int index)
 }
 
 /**
- * sysfs_is_disk() - does a number still belong to a certain disk?
+ * sysfs_is_disk() - whether a number still belongs to a certain disk
  * @index: the N of /dev/qcowN
  * @diskseq: the disk's; 0: not known
  *
