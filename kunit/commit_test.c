@@ -197,7 +197,7 @@ static void tear_down(struct commit_case *c)
 	writer_free(&c->w);
 }
 
-/* --- The merge --- */
+/* --- The commit --- */
 
 /* Opens the backing file anew, as a device does. */
 static int swap_below(struct commit_case *c, bool writable)
@@ -294,7 +294,7 @@ static void submit(struct commit_case *c, u32 slot)
 			      qtest_one_in(&c->rnd, 2), NULL);
 }
 
-/* Some of the merge, with a write at the same time. */
+/* Some of the commit, with a write at the same time. */
 static int step(struct commit_case *c, bool writes)
 {
 	int err, verdict = 0;

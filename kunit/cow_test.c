@@ -42,7 +42,7 @@ static void build(struct kunit *test)
 }
 
 /* COW data that the first write has read is not put back over the second write. */
-static void place_beside(struct kunit *test)
+static void cow_beside(struct kunit *test)
 {
 	struct memfile_mode slow = { .sleep_ms = 300 }, plain = { };
 	struct writer *w = test->priv;
@@ -96,7 +96,7 @@ static void build_overlay(struct kunit *test)
 }
 
 /* One element in reserve serves all writes, in turn, while there is no other memory. */
-static void place_reserve(struct kunit *test)
+static void cow_reserve(struct kunit *test)
 {
 	struct writer *w = test->priv;
 	mempool_alloc_t *alloc;
@@ -125,8 +125,8 @@ static void place_reserve(struct kunit *test)
 	writer_free(w);
 }
 
-static struct kunit_case cow_test_cases[] = { KUNIT_CASE(place_beside),
-					      KUNIT_CASE(place_reserve),
+static struct kunit_case cow_test_cases[] = { KUNIT_CASE(cow_beside),
+					      KUNIT_CASE(cow_reserve),
 					      {} };
 
 static struct kunit_suite cow_suite = {

@@ -27,14 +27,14 @@
 #define SIZE_AT		24
 
 /**
- * struct change_case - a disk that is changed
+ * struct job_case - a disk that is changed
  * @w: the image
  * @stream: it is made to need no backing file; else it gets another size
  * @old: bytes before
  * @new: bytes after
  * @rnd: where it comes from
  */
-struct change_case {
+struct job_case {
 	struct writer *w;
 	bool stream;
 	u64 old;
@@ -43,7 +43,7 @@ struct change_case {
 };
 
 /* Writes inside the part that stays. */
-static int some_writes(struct change_case *c)
+static int some_writes(struct job_case *c)
 {
 	u32 sectors = min(c->old, c->new) / SECTOR, i, pos, len;
 	int err = 0;
@@ -59,7 +59,7 @@ static int some_writes(struct change_case *c)
 }
 
 /* Streams in steps, with writes in between. */
-static int do_stream(struct change_case *c)
+static int do_stream(struct job_case *c)
 {
 	struct qcow_image *img = c->w->img, *backing = img->backing;
 	int err = 0;
@@ -130,7 +130,7 @@ static int users_show(struct qcow_resize_ops *ops, u64 bytes)
 	return 0;
 }
 
-static int do_resize(struct change_case *c, struct users *u)
+static int do_resize(struct job_case *c, struct users *u)
 {
 	*u = (struct users) {
 		.ops = { .pause = &u->pause, .show = users_show },
@@ -144,7 +144,7 @@ static int do_resize(struct change_case *c, struct users *u)
 	return qcow_resize(c->w->img, c->new, &u->ops, &c->w->base.msg);
 }
 
-static int do_job(struct change_case *c)
+static int do_job(struct job_case *c)
 {
 	struct users u;
 	int err;
@@ -162,7 +162,7 @@ static int do_job(struct change_case *c)
 }
 
 /* The new part of a larger disk. Return: NULL if it is zeros. */
-static const char *check_new_part(struct change_case *c)
+static const char *check_new_part(struct job_case *c)
 {
 	const struct builder_chain *chain = c->w->base.c;
 	const struct checker *k = &c->w->o.k;
@@ -189,8 +189,7 @@ static const char *check_new_part(struct change_case *c)
 }
 
 /* After a cut, or at the end. */
-static const char *check_disk(struct change_case *c, const void *data, u64 size,
-			      u32 when)
+static const char *check_disk(struct job_case *c, const void *data, u64 size, u32 when)
 {
 	struct builder_image *b = writer_top(c->w);
 	u64 disk = get_unaligned_be64(data + SIZE_AT) & ~511ULL;
@@ -207,7 +206,7 @@ static const char *check_disk(struct change_case *c, const void *data, u64 size,
 	return fault;
 }
 
-static void build(struct kunit *test, struct change_case *c)
+static void build(struct kunit *test, struct job_case *c)
 {
 	struct builder_spec specs[2];
 	struct writer *w = test->priv;
@@ -226,7 +225,7 @@ static void build(struct kunit *test, struct change_case *c)
 	KUNIT_ASSERT_EQ(test, oracle_log(&w->o, LOG_ENTRIES, LOG_BYTES), 0);
 }
 
-static void pick_size(struct change_case *c)
+static void pick_size(struct job_case *c)
 {
 	c->old = c->w->img->size;
 	c->new = c->old;
@@ -238,7 +237,7 @@ static void pick_size(struct change_case *c)
 	}
 }
 
-static u32 cut_power(struct kunit *test, struct change_case *c, u32 seed)
+static u32 cut_power(struct kunit *test, struct job_case *c, u32 seed)
 {
 	struct memlog_disk *d = &c->w->o.disk;
 	u32 when = 1, kind, n = 0;
@@ -260,11 +259,11 @@ static u32 cut_power(struct kunit *test, struct change_case *c, u32 seed)
 	return n;
 }
 
-static u32 change_one(struct kunit *test, u32 seed, bool stream)
+static u32 job_one(struct kunit *test, u32 seed, bool stream)
 {
 	struct writer *w = test->priv;
 	struct memfile *m;
-	struct change_case c = { .w = w, .stream = stream };
+	struct job_case c = { .w = w, .stream = stream };
 	const char *fault;
 	u32 n;
 
@@ -290,24 +289,24 @@ static u32 change_one(struct kunit *test, u32 seed, bool stream)
 	return n;
 }
 
-static void change_all(struct kunit *test, bool stream)
+static void job_all(struct kunit *test, bool stream)
 {
 	u32 seed, n = 0;
 
 	for (seed = 0; seed < LOADS; seed++)
-		n += change_one(test, seed, stream);
+		n += job_one(test, seed, stream);
 	kunit_info(test, "%u cuts (seed %lu)\n", n, qtest_seed);
 	KUNIT_EXPECT_GT(test, n, LOADS * 50);
 }
 
-static void change_size(struct kunit *test)
+static void job_resize(struct kunit *test)
 {
-	change_all(test, false);
+	job_all(test, false);
 }
 
-static void change_stream(struct kunit *test)
+static void job_stream(struct kunit *test)
 {
-	change_all(test, true);
+	job_all(test, true);
 }
 
 /* Operation @at and all after it fail. Return: whether there was one of that number. */
@@ -319,7 +318,7 @@ static bool resize_failing(struct kunit *test, u32 seed, u32 at)
 		.fail_at = at,
 		.sticky = true,
 	};
-	struct change_case c = { .w = w };
+	struct job_case c = { .w = w };
 	bool injected;
 	u64 on_disk;
 	int err;
@@ -344,7 +343,7 @@ static bool resize_failing(struct kunit *test, u32 seed, u32 at)
 }
 
 /* The disk has the size that the image says, whatever fails. */
-static void change_size_fails(struct kunit *test)
+static void job_resize_fails(struct kunit *test)
 {
 	u32 seed, at, n = 0;
 
@@ -362,7 +361,7 @@ static void change_size_fails(struct kunit *test)
 static void interrupt_one(struct kunit *test, u32 seed)
 {
 	struct writer *w = test->priv;
-	struct change_case c = { .w = w };
+	struct job_case c = { .w = w };
 	struct users u;
 	const char *fault;
 	bool smaller;
@@ -398,7 +397,7 @@ static void interrupt_one(struct kunit *test, u32 seed)
 	writer_free(w);
 }
 
-static void change_size_interrupted(struct kunit *test)
+static void job_resize_interrupted(struct kunit *test)
 {
 	u32 seed;
 
@@ -410,7 +409,7 @@ static void change_size_interrupted(struct kunit *test)
  * There is no space for the data from below, but for clusters that flushes made free and
  * that were not given back yet.
  */
-static void change_stream_reclaims(struct kunit *test)
+static void job_stream_reclaims(struct kunit *test)
 {
 	struct rnd_state rnd = qtest_rnd(54000);
 	struct builder_spec specs[2] = {
@@ -456,12 +455,12 @@ static void change_stream_reclaims(struct kunit *test)
 }
 
 /* Others made the file of a raw image longer. That is not cut off unless asked for. */
-static void change_raw_keeps_file(struct kunit *test)
+static void job_raw_keeps_file(struct kunit *test)
 {
 	struct builder_spec spec = { .raw = true, .size = 64 << 10, .writable = true };
 	struct rnd_state rnd = qtest_rnd(55000);
 	struct writer *w = test->priv;
-	struct change_case c = { .w = w };
+	struct job_case c = { .w = w };
 	struct memlog log = { };
 	struct memfile *m;
 	struct users u;
@@ -487,12 +486,12 @@ static void change_raw_keeps_file(struct kunit *test)
 	builder_free(w->base.c);
 }
 
-static struct kunit_case job_test_cases[] = { KUNIT_CASE(change_size),
-					      KUNIT_CASE(change_size_fails),
-					      KUNIT_CASE(change_size_interrupted),
-					      KUNIT_CASE(change_stream),
-					      KUNIT_CASE(change_stream_reclaims),
-					      KUNIT_CASE(change_raw_keeps_file),
+static struct kunit_case job_test_cases[] = { KUNIT_CASE(job_resize),
+					      KUNIT_CASE(job_resize_fails),
+					      KUNIT_CASE(job_resize_interrupted),
+					      KUNIT_CASE(job_stream),
+					      KUNIT_CASE(job_stream_reclaims),
+					      KUNIT_CASE(job_raw_keeps_file),
 					      {} };
 
 static struct kunit_suite job_suite = {

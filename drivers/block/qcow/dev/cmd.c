@@ -270,7 +270,7 @@ void qcow_cmd_settle(struct qcow_target *target)
 }
 
 /* Any context. */
-static void cmd_io_done(struct qcow_io *io)
+static void cmd_end_io(struct qcow_io *io)
 {
 	struct qcow_cmd *cmd = container_of(io, struct qcow_cmd, io);
 	struct request *rq = cmd_rq(cmd);
@@ -311,7 +311,7 @@ static void cmd_prepare(struct qcow_cmd *cmd, struct request *rq,
 	cmd->lacks = false;
 	io->image = target->image;
 	io->op = op;
-	io->end_io = cmd_io_done;
+	io->end_io = cmd_end_io;
 	io->guest_offset = target->offset + blk_rq_pos(rq) * SECTOR_SIZE;
 }
 

@@ -237,7 +237,7 @@ static long ctl_attach(const struct file *file, void __user *argp)
 	return put_user(arg.diskseq, &uarg->diskseq) ?: put_user(ret, &uarg->index);
 }
 
-/* --- Detach, status, changes --- */
+/* --- Detach, status, jobs --- */
 
 static long ctl_detach(const struct file *file, void __user *argp)
 {
@@ -364,7 +364,7 @@ static long ctl_snapshot(const struct file *file, void __user *argp)
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);
 	if (err)
 		return err;
-	/* The change is done, even if the result cannot be written. */
+	/* The job is done, even if the result cannot be written. */
 	if (put_user(req.stopped_ns, &uarg->stopped) ||
 	    copy_to_user(uarg->id, req.id, sizeof(req.id)))
 		return -EFAULT;

@@ -49,7 +49,7 @@ enum qcow_device_state {
  * @owner: the open file of the control node that a hidden device belongs to, or NULL;
  *	only compared
  * @commit: the commit into the backing file, or NULL; under @job_mutex
- * @merging: the commit has begun to write the backing file
+ * @committing: the commit has begun to write the backing file
  * @ending: QCOW_ENDING_*: jobs have to end early
  * @job_mutex: held by the one job on the device; detaching waits for it. Taken
  *	before disk->open_mutex
@@ -76,7 +76,7 @@ struct qcow_device {
 	bool leaked;
 	const struct file *owner;
 	struct qcow_commit *commit;
-	bool merging;
+	bool committing;
 	unsigned long ending;
 	/* Held by a job. */
 	struct mutex job_mutex;

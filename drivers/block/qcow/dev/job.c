@@ -190,8 +190,8 @@ int qcow_job_run(struct qcow_device *dev, struct qcow_job *job)
 }
 
 /* Do a job that a commit into the backing file excludes. */
-static int change_alone(const struct qcow_which *which, struct qcow_job *job,
-			struct qcow_msg *msg)
+static int job_alone(const struct qcow_which *which, struct qcow_job *job,
+		     struct qcow_msg *msg)
 {
 	struct qcow_device *dev = qcow_job_hold(which, msg);
 	int err;
@@ -209,7 +209,7 @@ static int change_alone(const struct qcow_which *which, struct qcow_job *job,
 /* --- Another size --- */
 
 /**
- * struct change_size - a resize
+ * struct job_resize - a resize
  * @base: for qcow_job_run()
  * @ops: how jobs/resize.c shows the new size
  * @pause: the device's queue
@@ -218,7 +218,7 @@ static int change_alone(const struct qcow_which *which, struct qcow_job *job,
  * @flags: QCOW_RESIZE_*
  * @msg: says why it failed, or warns after a success
  */
-struct change_size {
+struct job_resize {
 	struct qcow_job base;
 	struct qcow_resize_ops ops;
 	struct qcow_job_pause pause;
@@ -269,7 +269,7 @@ static void size_show_used(struct qcow_device *dev, sector_t sectors)
 
 static int size_show(struct qcow_resize_ops *ops, u64 bytes)
 {
-	struct change_size *c = container_of(ops, struct change_size, ops);
+	struct job_resize *c = container_of(ops, struct job_resize, ops);
 	struct qcow_device *dev = c->dev;
 	sector_t sectors = qcow_device_sectors(dev, bytes);
 
@@ -301,7 +301,7 @@ static bool partitions_behind(struct gendisk *disk)
 }
 
 /* Remove partitions behind the end of a smaller disk, or warn of them. */
-static void size_partitions(struct change_size *c)
+static void size_partitions(struct job_resize *c)
 {
 	struct gendisk *disk = c->dev->disk;
 	bool behind;
@@ -348,7 +348,7 @@ static int resize_check(const struct qcow_device *dev, u64 bytes, bool max,
 
 static int resize_run(struct qcow_device *dev, struct qcow_job *base)
 {
-	struct change_size *c = container_of(base, struct change_size, base);
+	struct job_resize *c = container_of(base, struct job_resize, base);
 	u64 before = dev->target.image->size;
 	int err = 0;
 
@@ -388,7 +388,7 @@ static int resize_run(struct qcow_device *dev, struct qcow_job *base)
 int qcow_job_size(const struct qcow_which *which, u64 bytes, u32 flags,
 		  struct qcow_msg *msg)
 {
-	struct change_size c = {
+	struct job_resize c = {
 		.base = { .run = resize_run, .any_signal = true },
 		.ops = { .show = size_show },
 		.bytes = bytes,
@@ -396,7 +396,7 @@ int qcow_job_size(const struct qcow_which *which, u64 bytes, u32 flags,
 		.msg = msg,
 	};
 
-	return change_alone(which, &c.base, msg);
+	return job_alone(which, &c.base, msg);
 }
 
 /* --- Streaming --- */
@@ -426,7 +426,7 @@ static int stream_drop_backing(struct qcow_device *dev)
 	return qcow_image_close_chain(backing);
 }
 
-struct change_stream {
+struct job_stream {
 	struct qcow_job base;
 	u64 bytes;
 	u64 *done;
@@ -436,7 +436,7 @@ struct change_stream {
 
 static int stream_run(struct qcow_device *dev, struct qcow_job *base)
 {
-	struct change_stream *c = container_of(base, struct change_stream, base);
+	struct job_stream *c = container_of(base, struct job_stream, base);
 	struct qcow_image *img = dev->target.image;
 	int err;
 
@@ -467,7 +467,7 @@ static int stream_run(struct qcow_device *dev, struct qcow_job *base)
 int qcow_job_stream(const struct qcow_which *which, u64 bytes, u64 *done, u64 *total,
 		    struct qcow_msg *msg)
 {
-	struct change_stream c = {
+	struct job_stream c = {
 		.base = { .run = stream_run, .any_signal = true },
 		.bytes = bytes,
 		.done = done,
@@ -475,13 +475,13 @@ int qcow_job_stream(const struct qcow_which *which, u64 bytes, u64 *done, u64 *t
 		.msg = msg,
 	};
 
-	return change_alone(which, &c.base, msg);
+	return job_alone(which, &c.base, msg);
 }
 
 /* --- Snapshots --- */
 
 /**
- * struct change_snapshot - a snapshot operation
+ * struct job_snapshot - a snapshot operation
  * @base: for qcow_job_run()
  * @apply: keeps openers away and freezes the queue while a snapshot is applied
  * @queue: freezes the queue only
@@ -490,7 +490,7 @@ int qcow_job_stream(const struct qcow_which *which, u64 bytes, u64 *done, u64 *t
  * @req: argument and result
  * @msg: says why it failed
  */
-struct change_snapshot {
+struct job_snapshot {
 	struct qcow_job base;
 	struct qcow_pause apply;
 	struct qcow_job_pause queue;
@@ -504,7 +504,7 @@ struct change_snapshot {
  * Have the kernel find the new partitions before the old ones can be opened. Some
  * kernels do not look for partitions when the disk is opened.
  */
-static void apply_partitions(struct change_snapshot *c)
+static void apply_partitions(struct job_snapshot *c)
 {
 	struct gendisk *disk = c->dev->disk;
 	int err;
@@ -521,7 +521,7 @@ static void apply_partitions(struct change_snapshot *c)
  * Tell the block layer and udev of another disk, perhaps with another size and
  * partitions.
  */
-static void apply_tell(struct change_snapshot *c)
+static void apply_tell(struct job_snapshot *c)
 {
 	struct qcow_device *dev = c->dev;
 	struct gendisk *disk = dev->disk;
@@ -541,7 +541,7 @@ static void apply_tell(struct change_snapshot *c)
 /* Make sure that the disk is not open, and keep openers away until apply_go(). */
 static int apply_stop(struct qcow_pause *p)
 {
-	struct change_snapshot *c = container_of(p, struct change_snapshot, apply);
+	struct job_snapshot *c = container_of(p, struct job_snapshot, apply);
 	struct gendisk *disk = c->dev->disk;
 
 	mutex_lock(&disk->open_mutex);
@@ -553,7 +553,7 @@ static int apply_stop(struct qcow_pause *p)
 
 static void apply_go(struct qcow_pause *p)
 {
-	struct change_snapshot *c = container_of(p, struct change_snapshot, apply);
+	struct job_snapshot *c = container_of(p, struct job_snapshot, apply);
 	struct qcow_device *dev = c->dev;
 
 	WRITE_ONCE(dev->target.sectors, qcow_device_sectors(dev, dev->target.image->size));
@@ -563,7 +563,7 @@ static void apply_go(struct qcow_pause *p)
 	mutex_unlock(&dev->disk->open_mutex);
 }
 
-static int snapshot_apply(struct change_snapshot *c)
+static int snapshot_apply(struct job_snapshot *c)
 {
 	struct qcow_device *dev = c->dev;
 
@@ -581,8 +581,7 @@ static int snapshot_apply(struct change_snapshot *c)
 
 static int snapshot_run(struct qcow_device *dev, struct qcow_job *base)
 {
-	struct change_snapshot *c = container_of(base, struct change_snapshot,
-						 base);
+	struct job_snapshot *c = container_of(base, struct job_snapshot, base);
 
 	c->dev = dev;
 	qcow_job_pause_init(&c->queue, dev);
@@ -613,7 +612,7 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_job *base)
 int qcow_job_snapshot(const struct qcow_which *which, u32 op,
 		      struct qcow_snapshot_request *req, struct qcow_msg *msg)
 {
-	struct change_snapshot c = {
+	struct job_snapshot c = {
 		.base = { .run = snapshot_run, .any_signal = op == QCOW_SNAPSHOT_APPLY },
 		.apply = { .stop = apply_stop, .go = apply_go },
 		.op = op,
@@ -621,12 +620,12 @@ int qcow_job_snapshot(const struct qcow_which *which, u32 op,
 		.msg = msg,
 	};
 
-	return change_alone(which, &c.base, msg);
+	return job_alone(which, &c.base, msg);
 }
 
 int qcow_job_init(void)
 {
-	job_wq = alloc_workqueue("qcow_change", WQ_UNBOUND, 0);
+	job_wq = alloc_workqueue("qcow_job", WQ_UNBOUND, 0);
 	return job_wq ? 0 : -ENOMEM;
 }
 

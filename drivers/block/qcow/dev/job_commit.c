@@ -48,7 +48,7 @@ static struct qcow_image *swap_below(struct qcow_device *dev, struct qcow_image 
 		qcow_commit_begin(commit);
 	swap(dev->commit, commit);
 	qcow_job_unfreeze(dev, flags);
-	dev->merging = false;
+	dev->committing = false;
 	qcow_commit_free(commit);
 	/* The last work items may still be returning from their function. */
 	flush_workqueue(dev->target.ctx.write_wq);
@@ -92,7 +92,7 @@ int qcow_job_commit_open(struct qcow_device *dev, struct qcow_commit_request *re
 	struct qcow_commit *commit;
 	int err;
 
-	if (dev->merging)
+	if (dev->committing)
 		return -EALREADY;
 	err = qcow_commit_check(img, msg);
 	if (err)
@@ -132,12 +132,12 @@ int qcow_job_commit_start(struct qcow_device *dev, struct qcow_commit_request *r
 	if (!dev->commit ||
 	    test_bit(QCOW_IMAGE_FINISHED, &dev->target.image->backing->flags))
 		return -ENOTCONN;
-	if (dev->merging)
+	if (dev->committing)
 		return -EALREADY;
 	req->below = true;
 	qcow_job_pause_init(&pause, dev);
 	err = qcow_commit_begin_copy(dev->commit, &pause.base, msg);
-	dev->merging = !err;
+	dev->committing = !err;
 	return err;
 }
 
@@ -218,7 +218,7 @@ int qcow_job_commit_run(struct qcow_device *dev, struct qcow_commit_request *req
 	struct qcow_commit *m = dev->commit;
 	int err;
 
-	if (!dev->merging)
+	if (!dev->committing)
 		return -ENOTCONN;
 	err = commit_step(dev, req->bytes, msg);
 	req->below = msg->text[0];
@@ -247,7 +247,7 @@ int qcow_job_commit_close(struct qcow_device *dev, struct qcow_commit_request *r
 		return -ENOTCONN;
 	req->below = true;
 	/* An image that is opened for reading reads its tables from the file. */
-	err = qcow_commit_flush(dev->commit, dev->merging, msg);
+	err = qcow_commit_flush(dev->commit, dev->committing, msg);
 	if (err)
 		return err;
 	below = open_below(dev, req, false, msg);

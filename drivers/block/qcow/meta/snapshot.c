@@ -195,7 +195,7 @@ int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 /* --- Refcounts of their L2 tables --- */
 
 /* Bytes of an L1 table that are read at once, and entries between interruptions. */
-#define CHECK_BYTES	(64U << 10)
+#define CHECK_BYTES	SZ_64K
 #define CHECK_ENTRIES	256
 
 /* Return: 0, or -EUCLEAN: the L2 table of an L1 entry is free by its refcount. */
