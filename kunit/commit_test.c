@@ -9,320 +9,19 @@
 
 #include <asm/unaligned.h>
 
-#include "jobs/commit.h"
+#include "commit_case.h"
 #include "meta/alloc.h"
 #include "meta/bitmap.h"
 #include "meta/flush.h"
 #include "meta/image.h"
 #include "meta/reclaim.h"
 #include "meta/release.h"
-#include "writer.h"
 #include "data/zero.h"
 
-#define SECTOR		512
 #define LOADS		16
 #define CUTS		40
 #define FAULT_LOADS	1
 #define MAX_SITES	200
-#define LOG_ENTRIES	4096
-#define LOG_BYTES	(8U << 20)
-#define SIZE_AT		24
-
-/**
- * struct commit_case - an image over another one
- * @w: the upper one; first
- * @rnd: where it all comes from
- * @log: of the lower one
- * @disk: the part of @log that a power cut leaves
- * @k: its checker, unless it is raw
- * @data: it, as it is looked at
- * @size: bytes of @data
- * @sector: of it
- * @m: under way, or NULL
- * @started: the lower image may be written
- * @retries: that were needed
- * @pause: holds up the I/O of the upper one
- * @look: the disk is read whenever its I/O goes on
- * @stopped: operations on the lower one when it was held up, or U32_MAX
- * @waited: operations on the lower one while it was
- * @looks: how often the disk was read
- * @wrong: it did not read as it should
- */
-struct commit_case {
-	struct writer w;
-	struct rnd_state rnd;
-	struct memlog *log;
-	struct memlog_disk disk;
-	struct checker k;
-	const u8 *data;
-	u64 size;
-	u8 sector[SECTOR];
-	struct qcow_commit *m;
-	bool started;
-	u32 retries;
-	struct qcow_pause pause;
-	bool look;
-	u32 stopped;
-	u32 waited;
-	u32 looks;
-	bool wrong;
-};
-
-static struct builder_image *below(struct commit_case *c)
-{
-	return &c->w.base.c->img[1];
-}
-
-/* --- Content of the lower image --- */
-
-static const u8 *sector_at(struct commit_case *c, u64 at)
-{
-	memset(c->sector, 0, SECTOR);
-	if (at < c->size)
-		memcpy(c->sector, c->data + at, min_t(u64, SECTOR, c->size - at));
-	return c->sector;
-}
-
-static const u8 *under(struct oracle *o, u64 pos)
-{
-	struct commit_case *c = container_of(o, struct commit_case, w.o);
-	const struct builder_image *next = &o->c->img[2];
-	u64 at = 0;
-
-	if (below(c)->spec.raw)
-		return sector_at(c, pos);
-	if (pos + SECTOR > get_unaligned_be64(c->data + SIZE_AT))
-		return page_address(ZERO_PAGE(0));
-	switch (checker_find(&c->k, pos, &at)) {
-	case CHECKER_HOST:
-		return sector_at(c, at);
-	case CHECKER_COMPRESSED:
-		return below(c)->expect + pos;
-	case CHECKER_HOLE:
-		if (o->c->nr > 2 && pos + SECTOR <= next->size)
-			return next->expect + pos;
-		break;
-	case CHECKER_ZERO:
-		break;
-	}
-	return page_address(ZERO_PAGE(0));
-}
-
-/* Both images, after a cut or at the end. */
-static const char *check_both(struct commit_case *c, const void *top, u64 top_size,
-			      const void *low, u64 low_size, u32 when)
-{
-	c->data = low;
-	c->size = low_size;
-	if (!below(c)->spec.raw && !checker_check(&c->k, low, low_size))
-		return c->k.text;
-	return oracle_check(&c->w.o, top, top_size, when);
-}
-
-static const char *check_closed(struct commit_case *c)
-{
-	struct memfile *top = writer_top(&c->w)->m, *low = below(c)->m;
-
-	return check_both(c, top->store, memfile_size(top), low->store,
-			  memfile_size(low), ORACLE_NEVER);
-}
-
-static const char *check_cut(struct commit_case *c, u32 when, u32 kind)
-{
-	struct memlog_disk *top = &c->w.o.disk, *low = &c->disk;
-
-	memlog_disk_cut(top, when, kind, &c->rnd);
-	memlog_disk_cut(low, when, qtest_below(&c->rnd, MEMLOG_CUTS), &c->rnd);
-	return check_both(c, top->data, min(top->size, top->capacity), low->data,
-			  min(low->size, low->capacity), when);
-}
-
-static void start_cuts(struct commit_case *c)
-{
-	const struct builder_image *top = writer_top(&c->w), *low = below(c);
-
-	memlog_disk_start(&c->w.o.disk, top->file, top->file_len);
-	memlog_disk_start(&c->disk, low->file, low->file_len);
-}
-
-/* --- Set-up --- */
-
-/* Of so many images; the first two are logged. */
-static void build_specs(struct kunit *test, struct commit_case *c,
-			const struct builder_spec *specs, u32 nr)
-{
-	struct writer *w = &c->w;
-
-	KUNIT_ASSERT_EQ(test, writer_build(w, specs, nr, &c->rnd), 0);
-	KUNIT_ASSERT_EQ(test, oracle_log(&w->o, LOG_ENTRIES, LOG_BYTES), 0);
-	w->o.under = under;
-	c->log = memlog_create(LOG_ENTRIES, LOG_BYTES);
-	KUNIT_ASSERT_NOT_NULL(test, c->log);
-	c->log->lead = w->o.log;
-	below(c)->m->log = c->log;
-	KUNIT_ASSERT_EQ(test, memlog_disk_init(&c->disk, c->log, below(c)->m->capacity), 0);
-	if (!specs[1].raw)
-		KUNIT_ASSERT_EQ(test, checker_init(&c->k, (below(c)->m->capacity >>
-					below(c)->spec.cluster_bits) + 1), 0);
-}
-
-static void build(struct kunit *test, struct commit_case *c)
-{
-	struct builder_spec specs[3];
-	u32 nr = 2;
-
-	writer_random_spec(&c->rnd, &specs[0]);
-	writer_random_spec(&c->rnd, &specs[1]);
-	builder_random_spec(&c->rnd, &specs[2]);
-	specs[0].size = clamp_t(u64, specs[0].size, 4 * SECTOR, 96 << 10);
-	specs[0].room = 1 << 20;
-	specs[1].size = clamp_t(u64, specs[1].size, 4 * SECTOR, 96 << 10);
-	specs[1].room = 1 << 20;
-	specs[1].raw = qtest_one_in(&c->rnd, 3);
-	nr += !specs[1].raw && qtest_one_in(&c->rnd, 2);
-	build_specs(test, c, specs, nr);
-}
-
-static void tear_down(struct commit_case *c)
-{
-	if (c->m && c->w.img)
-		qcow_commit_end(c->m);
-	qcow_commit_free(c->m);
-	c->m = NULL;
-	writer_close(&c->w);
-	memlog_disk_free(&c->disk);
-	memlog_destroy(c->log);
-	checker_free(&c->k);
-	c->log = NULL;
-	writer_free(&c->w);
-}
-
-/* --- The commit --- */
-
-/* Opens the backing file anew, as a device does. */
-static int swap_below(struct commit_case *c, bool writable)
-{
-	struct qcow_params params = c->w.base.r->params;
-	struct qcow_image *img;
-	int err;
-
-	if (!writable) {
-		err = qcow_commit_flush(c->m, c->started, &c->w.base.msg);
-		if (err)
-			return err;
-	}
-	params.writable = writable;
-	img = qcow_image_open_again(c->w.img->backing, &c->w.base.c->sources[1],
-				    &params, &c->w.base.msg);
-	if (IS_ERR(img))
-		return PTR_ERR(img);
-	if (c->m)
-		qcow_commit_end(c->m);
-	qtest_flush();
-	return qcow_image_close_replaced(qcow_image_swap_backing(c->w.img, img), img);
-}
-
-static int above_stop(struct qcow_pause *p)
-{
-	struct commit_case *c = container_of(p, struct commit_case, pause);
-
-	c->stopped = c->log->nr;
-	return 0;
-}
-
-static void above_go(struct qcow_pause *p)
-{
-	struct commit_case *c = container_of(p, struct commit_case, pause);
-
-	c->waited += c->log->nr - c->stopped;
-	if (!c->look)
-		return;
-	c->looks++;
-	c->wrong |= writer_read_back(&c->w);
-}
-
-static int start(struct commit_case *c)
-{
-	c->pause = (struct qcow_pause) { .stop = above_stop, .go = above_go };
-	return qcow_commit_begin_copy(c->m, &c->pause, &c->w.base.msg);
-}
-
-/* @bits: log2 of the bytes that are copied in one piece */
-static int begin_by(struct commit_case *c, u32 bits)
-{
-	int err;
-
-	err = swap_below(c, true);
-	if (err)
-		return err;
-	c->m = qcow_commit_create(c->w.img, bits);
-	if (!c->m)
-		return -ENOMEM;
-	qcow_commit_begin(c->m);
-	err = start(c);
-	c->started = !err;
-	return err;
-}
-
-static int begin(struct commit_case *c)
-{
-	return begin_by(c, 9 + qtest_below(&c->rnd, 8));
-}
-
-static int end(struct commit_case *c)
-{
-	int err = swap_below(c, false);
-
-	qcow_commit_free(c->m);
-	c->m = NULL;
-	return err;
-}
-
-/* A write, zeros or a discard, which may still be under way. */
-static void submit(struct commit_case *c, u32 slot)
-{
-	struct writer *w = &c->w;
-	u32 sectors = w->img->size / SECTOR, pos, len;
-
-	pos = qtest_below(&c->rnd, sectors);
-	len = 1 + qtest_below(&c->rnd, min(sectors - pos, 64U));
-	if (qtest_one_in(&c->rnd, 4))
-		writer_submit_zero(w, slot, (u64)pos * SECTOR, len * SECTOR,
-				   QCOW_OP_ZERO + qtest_below(&c->rnd, 3));
-	else
-		writer_submit(w, slot, (u64)pos * SECTOR, len * SECTOR,
-			      qtest_one_in(&c->rnd, 2), NULL);
-}
-
-/* Some of the commit, with a write at the same time. */
-static int step(struct commit_case *c, bool writes)
-{
-	int err, verdict = 0;
-
-	if (writes)
-		submit(c, 0);
-	err = qcow_commit_some(c->m, 1 + qtest_below(&c->rnd, c->w.img->size),
-			       &c->w.base.msg);
-	if (writes)
-		verdict = writer_wait(&c->w, 0);
-	if (writes && !verdict && qtest_one_in(&c->rnd, 4))
-		verdict = writer_flush(&c->w);
-	return err ?: verdict;
-}
-
-static int commit(struct commit_case *c, bool writes)
-{
-	int err = 0;
-
-	while (!err && !c->m->last)
-		err = step(c, writes && qtest_one_in(&c->rnd, 2));
-	qtest_flush();
-	if (!err)
-		err = qcow_commit_finish(c->m, &c->w.base.msg);
-	if (!err)
-		qcow_commit_release(c->m);
-	return err;
-}
 
 /* --- Power cuts --- */
 
@@ -331,10 +30,10 @@ static u32 cut_power(struct kunit *test, struct commit_case *c, u32 seed)
 	u32 last = c->w.o.log->clock + 1, when, kind, n = 0;
 	const char *fault;
 
-	start_cuts(c);
+	commit_start_cuts(c);
 	for (when = 1; when <= last; when += 1 + qtest_below(&c->rnd, 2 * last / CUTS + 1)) {
 		for (kind = 0; kind < MEMLOG_CUTS; kind++, n++) {
-			fault = check_cut(c, when, kind);
+			fault = commit_check_cut(c, when, kind);
 			if (!fault)
 				continue;
 			KUNIT_FAIL(test, "image %u (seed %lu) after %u of %u, kind %u: %s",
@@ -363,31 +62,32 @@ static u32 commit_one(struct kunit *test, u32 seed)
 	u32 n;
 
 	c->rnd = qtest_rnd(60000 + seed);
-	build(test, c);
+	commit_build(test, c);
 	writer_random_mode(&c->rnd, &mode);
 	builder_set_mode(c->w.base.c, &mode);
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(&c->w), 0, "image %u: %s", seed,
 			    c->w.base.msg.text);
-	KUNIT_EXPECT_EQ_MSG(test, begin(c), 0, "image %u: %s", seed, c->w.base.msg.text);
-	KUNIT_EXPECT_EQ_MSG(test, commit(c, true), 0, "image %u: %s", seed,
+	KUNIT_EXPECT_EQ_MSG(test, commit_begin(c), 0, "image %u: %s", seed,
+			    c->w.base.msg.text);
+	KUNIT_EXPECT_EQ_MSG(test, commit_all(c, true), 0, "image %u: %s", seed,
 			    c->w.base.msg.text);
 	KUNIT_EXPECT_TRUE(test, is_empty(c->w.img));
-	submit(c, 0);
+	commit_submit(c, 0);
 	KUNIT_EXPECT_EQ(test, writer_wait(&c->w, 0), 0);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
-	KUNIT_EXPECT_EQ(test, end(c), 0);
+	KUNIT_EXPECT_EQ(test, commit_end(c), 0);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
 	writer_close(&c->w);
 	writer_top(&c->w)->m->log = NULL;
-	below(c)->m->log = NULL;
+	commit_below(c)->m->log = NULL;
 	KUNIT_EXPECT_FALSE(test, c->w.o.log->full || c->log->full);
-	fault = check_closed(c);
+	fault = commit_check_closed(c);
 	if (!fault && c->w.o.k.leaks > c->w.o.leaks)
 		fault = "it leaks";
 	if (fault)
 		KUNIT_FAIL(test, "image %u (seed %lu): %s", seed, qtest_seed, fault);
 	n = cut_power(test, c, seed);
-	tear_down(c);
+	commit_tear_down(c);
 	return n;
 }
 
@@ -418,9 +118,9 @@ static int commit_with_faults(struct commit_case *c)
 
 	for (tries = 0; tries < 4; tries++) {
 		if (!c->m)
-			err = begin(c);
+			err = commit_begin(c);
 		if (!err)
-			err = commit(c, false);
+			err = commit_all(c, false);
 		if (!err)
 			return 0;
 		c->retries++;
@@ -428,7 +128,7 @@ static int commit_with_faults(struct commit_case *c)
 			return err;
 		/* A commit that could not be begun is begun anew. */
 		if (c->m && !c->m->last && c->w.img->backing->size < c->w.img->size) {
-			err = end(c);
+			err = commit_end(c);
 			if (err)
 				return err;
 		}
@@ -449,7 +149,7 @@ static bool fail_nth(struct kunit *test, struct commit_case *c, u32 seed, u32 im
 	int err;
 
 	c->rnd = qtest_rnd(61000 + seed);
-	build(test, c);
+	commit_build(test, c);
 	KUNIT_ASSERT_EQ(test, writer_open(&c->w), 0);
 	reader_silence(c->w.img);
 	m = c->w.base.c->img[image].m;
@@ -466,14 +166,14 @@ static bool fail_nth(struct kunit *test, struct commit_case *c, u32 seed, u32 im
 			   nth, err);
 	KUNIT_EXPECT_EQ_MSG(test, writer_read_back(&c->w), 0,
 			    "image %u, file %u, ops %#x, %u", seed, image, ops, nth);
-	start_cuts(c);
+	commit_start_cuts(c);
 	for (kind = 0; kind < MEMLOG_CUTS; kind++) {
-		fault = check_cut(c, memlog_now(c->w.o.log), kind);
+		fault = commit_check_cut(c, memlog_now(c->w.o.log), kind);
 		if (fault)
 			KUNIT_FAIL(test, "image %u, file %u, ops %#x, %u, cut %u: %s", seed,
 				   image, ops, nth, kind, fault);
 	}
-	tear_down(c);
+	commit_tear_down(c);
 	return injected;
 }
 
@@ -518,7 +218,7 @@ static void build_large(struct kunit *test, struct commit_case *c)
 	c->log = memlog_create(1, 1);
 	KUNIT_ASSERT_NOT_NULL(test, c->log);
 	KUNIT_ASSERT_EQ(test, writer_open(&c->w), 0);
-	KUNIT_ASSERT_EQ(test, swap_below(c, true), 0);
+	KUNIT_ASSERT_EQ(test, commit_swap_below(c, true), 0);
 	c->m = qcow_commit_create(c->w.img, QCOW_COMMIT_SHIFT);
 	KUNIT_ASSERT_NOT_NULL(test, c->m);
 	qcow_commit_begin(c->m);
@@ -542,7 +242,7 @@ static void commit_press(struct kunit *test)
 	u32 i;
 
 	build_large(test, c);
-	KUNIT_ASSERT_EQ(test, start(c), 0);
+	KUNIT_ASSERT_EQ(test, commit_start(c), 0);
 	for (i = 0; i < LARGE_STEPS; i++) {
 		KUNIT_ASSERT_EQ(test, press_step(c, true), 0);
 		KUNIT_ASSERT_FALSE(test, c->m->last);
@@ -556,7 +256,7 @@ static void commit_press(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &c->w.base.msg), 0);
 	KUNIT_EXPECT_FALSE(test, c->m->last);
 	KUNIT_EXPECT_FALSE(test, c->m->done);
-	tear_down(c);
+	commit_tear_down(c);
 }
 
 /* The last step, for which the disk is frozen, can be interrupted, too. */
@@ -566,7 +266,7 @@ static void commit_interrupted(struct kunit *test)
 	u64 size;
 
 	build_large(test, c);
-	KUNIT_ASSERT_EQ(test, start(c), 0);
+	KUNIT_ASSERT_EQ(test, commit_start(c), 0);
 	c->w.img->backing->alloc->reserve.no_renew = false;
 	KUNIT_EXPECT_EQ(test, writer_write(&c->w, 0, 4 * SECTOR), 0);
 	while (!c->m->last)
@@ -582,13 +282,13 @@ static void commit_interrupted(struct kunit *test)
 	qcow_commit_release(c->m);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
 	/* The backing file was grown ahead, and is cut off when it is closed: no damage. */
-	size = memfile_size(below(c)->m);
+	size = memfile_size(commit_below(c)->m);
 	c->started = true;
-	KUNIT_EXPECT_EQ(test, end(c), 0);
-	KUNIT_EXPECT_LT(test, memfile_size(below(c)->m), size);
+	KUNIT_EXPECT_EQ(test, commit_end(c), 0);
+	KUNIT_EXPECT_LT(test, memfile_size(commit_below(c)->m), size);
 	KUNIT_EXPECT_FALSE(test, qcow_file_shrunk(&c->w.img->backing->file));
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
-	tear_down(c);
+	commit_tear_down(c);
 }
 
 /* --- A backing file that gets larger --- */
@@ -616,9 +316,9 @@ static void build_smaller(struct kunit *test, struct commit_case *c)
 	KUNIT_ASSERT_EQ(test, writer_build(&c->w, specs, 3, &c->rnd), 0);
 	c->log = memlog_create(LOG_ENTRIES, LOG_BYTES);
 	KUNIT_ASSERT_NOT_NULL(test, c->log);
-	below(c)->m->log = c->log;
+	commit_below(c)->m->log = c->log;
 	KUNIT_ASSERT_EQ(test, writer_open(&c->w), 0);
-	KUNIT_ASSERT_EQ(test, swap_below(c, true), 0);
+	KUNIT_ASSERT_EQ(test, commit_swap_below(c, true), 0);
 	c->m = qcow_commit_create(c->w.img, QCOW_COMMIT_SHIFT);
 	KUNIT_ASSERT_NOT_NULL(test, c->m);
 	qcow_commit_begin(c->m);
@@ -635,32 +335,18 @@ static void commit_grow(struct kunit *test)
 
 	build_smaller(test, c);
 	set_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
-	KUNIT_EXPECT_EQ(test, start(c), -EINTR);
+	KUNIT_EXPECT_EQ(test, commit_start(c), -EINTR);
 	KUNIT_EXPECT_EQ(test, c->w.img->backing->size, SMALL);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
 	clear_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
-	KUNIT_EXPECT_EQ(test, start(c), 0);
+	KUNIT_EXPECT_EQ(test, commit_start(c), 0);
 	KUNIT_EXPECT_EQ(test, c->w.img->backing->size, GROWN);
 	KUNIT_EXPECT_GT(test, c->looks, 3);
 	KUNIT_EXPECT_FALSE(test, c->wrong);
 	KUNIT_EXPECT_EQ(test, c->waited, 0);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
-	below(c)->m->log = NULL;
-	tear_down(c);
-}
-
-static int commit_test_init(struct kunit *test)
-{
-	return writer_fixture_init(test, sizeof(struct commit_case));
-}
-
-static void commit_test_exit(struct kunit *test)
-{
-	struct commit_case *c = test->priv;
-
-	if (c && c->log)
-		tear_down(c);
-	writer_test_exit(test);
+	commit_below(c)->m->log = NULL;
+	commit_tear_down(c);
 }
 
 /*
@@ -689,43 +375,45 @@ static void commit_reclaims(struct kunit *test)
 	specs[0].kinds = BUILDER_HOLE;
 	specs[1].kinds = BUILDER_HOLE | BUILDER_DATA;
 	specs[1].tidy = true;
-	build_specs(test, c, specs, 2);
+	commit_build_specs(test, c, specs, 2);
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(&c->w), 0, "%s", c->w.base.msg.text);
 	/* The first half of the backing file loses its data, as much as the commit brings. */
 	for (i = 0; i < 32; i++) {
-		if (!below(c)->clusters[i].host)
+		if (!commit_below(c)->clusters[i].host)
 			continue;
 		writer_submit_zero(&c->w, 0, i * SECTOR, SECTOR, QCOW_OP_UNMAP);
 		KUNIT_EXPECT_EQ(test, writer_wait(&c->w, 0), 0);
 		/* Else somebody else has it as well. */
-		n += get_unaligned_be64(below(c)->file + below(c)->clusters[i].l2_at) >> 63;
+		n += get_unaligned_be64(commit_below(c)->file +
+					commit_below(c)->clusters[i].l2_at) >>
+		     63;
 	}
 	KUNIT_ASSERT_GT(test, n, 0);
 	for (i = 32; i < 64 && n; i++) {
-		if (below(c)->clusters[i].host)
+		if (commit_below(c)->clusters[i].host)
 			continue;
 		KUNIT_EXPECT_EQ(test, writer_write(&c->w, i * SECTOR, SECTOR), 0);
 		n--;
 	}
-	KUNIT_ASSERT_EQ_MSG(test, begin_by(c, 9), 0, "%s", c->w.base.msg.text);
+	KUNIT_ASSERT_EQ_MSG(test, commit_begin_by(c, 9), 0, "%s", c->w.base.msg.text);
 	a = c->w.img->backing->alloc;
 	qcow_reclaim_stop(a);
 	KUNIT_EXPECT_EQ(test, qcow_commit_some(c->m, 32 * SECTOR, &c->w.base.msg), 0);
 	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	qcow_alloc_return_pool(a);
-	a->search.limit = memfile_size(below(c)->m) / SECTOR;
+	a->search.limit = memfile_size(commit_below(c)->m) / SECTOR;
 	do {
 		err = qcow_alloc_clusters(a, 1, &first, &got, &fresh);
 	} while (!err);
 	KUNIT_EXPECT_EQ(test, err, -ENOSPC);
 	KUNIT_EXPECT_TRUE(test, qcow_release_pending(a));
-	KUNIT_EXPECT_EQ_MSG(test, commit(c, false), 0, "%s", c->w.base.msg.text);
+	KUNIT_EXPECT_EQ_MSG(test, commit_all(c, false), 0, "%s", c->w.base.msg.text);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
-	KUNIT_EXPECT_EQ(test, end(c), 0);
+	KUNIT_EXPECT_EQ(test, commit_end(c), 0);
 	writer_close(&c->w);
-	fault = check_closed(c);
+	fault = commit_check_closed(c);
 	KUNIT_EXPECT_TRUE_MSG(test, !fault, "%s", fault);
-	tear_down(c);
+	commit_tear_down(c);
 }
 
 /* --- Clusters with a refcount of 0 --- */
@@ -749,23 +437,23 @@ static void commit_uncounted(struct kunit *test)
 	u32 i;
 
 	c->rnd = qtest_rnd(64000);
-	build_specs(test, c, specs, 2);
+	commit_build_specs(test, c, specs, 2);
 	top = writer_top(&c->w);
 	for (i = 0; i < 100; i += 7)
 		builder_set_refcount(top->file, top->clusters[i].host / SECTOR, 0);
 	writer_restart(&c->w);
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(&c->w), 0, "%s", c->w.base.msg.text);
-	KUNIT_ASSERT_EQ_MSG(test, begin(c), 0, "%s", c->w.base.msg.text);
-	KUNIT_EXPECT_EQ_MSG(test, commit(c, false), 0, "%s", c->w.base.msg.text);
+	KUNIT_ASSERT_EQ_MSG(test, commit_begin(c), 0, "%s", c->w.base.msg.text);
+	KUNIT_EXPECT_EQ_MSG(test, commit_all(c, false), 0, "%s", c->w.base.msg.text);
 	KUNIT_EXPECT_FALSE(test, qcow_image_stopped(c->w.img));
 	KUNIT_EXPECT_TRUE(test, test_bit(QCOW_IMAGE_CORRUPT, &c->w.img->flags));
 	KUNIT_EXPECT_EQ(test, writer_write(&c->w, 0, 20 * SECTOR), 0);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
-	KUNIT_EXPECT_EQ(test, end(c), 0);
+	KUNIT_EXPECT_EQ(test, commit_end(c), 0);
 	writer_close(&c->w);
-	fault = check_closed(c);
+	fault = commit_check_closed(c);
 	KUNIT_EXPECT_TRUE_MSG(test, !fault, "%s", fault);
-	tear_down(c);
+	commit_tear_down(c);
 }
 
 static struct kunit_case commit_test_cases[] = { KUNIT_CASE(commit_cut),
