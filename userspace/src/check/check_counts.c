@@ -2,6 +2,7 @@
 /*
  * Counters for the clusters of a file. A sparse file can have far more clusters
  * than there is memory for counters.
+ * All files of the check that count or look up references call this; it knows no image.
  */
 #include <stdlib.h>
 

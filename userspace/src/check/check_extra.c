@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Parts of an image besides its disk: snapshots, bitmaps, a LUKS header.
+ * check_run.c calls this. It only reads.
  */
 #include <stdlib.h>
 

@@ -4,6 +4,8 @@
  *
  * A table that several L1 entries refer to is looked at once, and the clusters it refers
  * to counts as often. That is fast for snapshots, and bounds the work.
+ *
+ * check_run.c calls this, and check_extra.c for the L1 tables of snapshots. It only reads.
  */
 #include <stdlib.h>
 

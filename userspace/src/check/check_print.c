@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The findings of a check, as text or as JSON with the keys of qemu-img check.
+ * The command check calls this.
  */
 #include <stdlib.h>
 

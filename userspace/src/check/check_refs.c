@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * References counted, and compared with the refcounts on disk.
+ * The files that walk tables call this for all that a table refers to, and check_run.c to
+ * compare; the repair asks it for refcounts. It only reads.
  */
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Repair, for the command check: findings are put right in an order in which an interruption leaves
- * leaks, or COPIED flags that are missing, and so no more than copies made without
- * need.
+ * Repair, which the command check calls: findings are put right in an order in which an
+ * interruption leaves leaks, or COPIED flags that are missing, and so no more than
+ * copies made without need.
  *
  * Nothing is freed while there is damage that cannot be repaired: a leaked cluster
  * may be just the clusters that a damaged entry referred to.

@@ -3,6 +3,9 @@
  * One look at an image: count the references to each cluster of the file, and
  * compare them with the refcounts. Memory and work depend on the file's size,
  * never on fields of the image.
+ *
+ * The command check calls this, and for a trial of another header check_doubt.c, for an
+ * image without its old refcounts check_rebuild.c.
  */
 #include <stdlib.h>
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The bitmaps of an image or a device, which bitmap_read.c reads for bitmap.c and
+ * bitmap_map.c; the latter prints them for map.c. Only the driver changes bitmaps, for bitmap.c.
+ */
 #ifndef _QCOWCTL_BITMAP_H
 #define _QCOWCTL_BITMAP_H
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The commands of qcowctl. Each file of a command defines its struct command, main.c lists
+ * them, and run.c parses the options of one and runs it. Nothing below cmd/ knows them.
+ */
 #ifndef _QCOWCTL_COMMAND_H
 #define _QCOWCTL_COMMAND_H
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The output of the command info: info_text.c prints text, info_json.c makes JSON. info.c
+ * finds the image or the device, and calls them; they change nothing.
+ */
 #ifndef _QCOWCTL_INFO_H
 #define _QCOWCTL_INFO_H
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The columns of the command list: list_columns.c has the table of them and makes the text
+ * of each cell, list.c chooses, orders and prints them.
+ */
 #ifndef _QCOWCTL_LIST_H
 #define _QCOWCTL_LIST_H
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The ranges of the disk of each image of a chain, which map_layer.c reads from its tables.
+ * map.c goes through the chain and prints them; the files are only read.
+ */
 #ifndef _QCOWCTL_MAP_H
 #define _QCOWCTL_MAP_H
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The snapshot table of an image, which snapshot_list.c reads from the file. snapshot.c and
+ * info_json.c call it. Only the driver changes the table, for snapshot.c.
+ */
 #ifndef _QCOWCTL_SNAPSHOT_H
 #define _QCOWCTL_SNAPSHOT_H
 

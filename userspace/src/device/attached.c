@@ -2,6 +2,8 @@
 /*
  * The files of attached devices, by the driver: it compares files, not names, and hands
  * out the very files that are attached.
+ * in_use.c and which.c call this, and so do image/ and commands that must not touch the file
+ * of a device.
  */
 #include <stdlib.h>
 #include <sys/ioctl.h>

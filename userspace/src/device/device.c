@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The driver's control node, and questions to the driver.
+ * All commands that concern devices call this.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -2,6 +2,7 @@
 /*
  * The users of a device or of its partitions: mounts, swap, devices stacked on
  * it, processes.
+ * Commands that a user of the device stands in the way of call this, and list, which shows users.
  */
 #define _GNU_SOURCE
 #include <time.h>

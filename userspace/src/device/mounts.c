@@ -3,6 +3,7 @@
  * Where a device and its partitions are mounted: in the mount namespace of the caller, in
  * those of other processes, and in those that no process is in, as they are kept by a bind
  * mount or an open file.
+ * in_use.c calls this.
  */
 #define _GNU_SOURCE
 #include <libmount.h>

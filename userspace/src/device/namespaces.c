@@ -3,6 +3,7 @@
  * The other mount namespaces. The kernel has no list of them: they are those of processes,
  * and those that a bind mount or an open file of a process keeps. The latter are entered by
  * a child, whose files in /proc show the mounts there.
+ * mounts.c calls this.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

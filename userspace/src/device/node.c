@@ -5,6 +5,9 @@
  * A devtmpfs has them before an attach returns, and loses them when the device goes:
  * the kernel sees to that. A /dev of another kind, such as a container's tmpfs, does
  * not. There qcowctl makes the nodes, and removes those whose device has gone.
+ *
+ * Commands that attach, detach or change the size of a device call this, and so do device.c,
+ * for the control node, and ready.c.
  */
 #define _GNU_SOURCE
 #include <ctype.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The wait for a new device: its nodes are there, and udev has set links and permissions.
+ * The command attach calls this.
  */
 #include <fcntl.h>
 #include <sys/stat.h>

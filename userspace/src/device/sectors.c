@@ -2,6 +2,7 @@
 /*
  * The size of a device's logical sectors. A partition table counts in sectors of the
  * disk that it was made on, and the kernel sees nothing of it with others.
+ * The command attach calls this.
  */
 #define _GNU_SOURCE
 #include <endian.h>

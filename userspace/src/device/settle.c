@@ -2,6 +2,7 @@
 /*
  * Waiting for udev, if one listens and hears of our devices: it sets permissions and
  * links of their nodes.
+ * ready.c calls this.
  */
 #define _GNU_SOURCE
 #include <libudev.h>

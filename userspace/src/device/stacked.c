@@ -2,6 +2,7 @@
 /*
  * Users of a device that were given its path, and show that in sysfs or configfs: loop
  * devices, zram that writes back to it, exports to other hosts.
+ * in_use.c calls this.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

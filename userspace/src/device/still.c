@@ -2,6 +2,7 @@
 /*
  * Whether a number still belongs to the same device: another image may be attached with
  * the number as soon as the device has gone.
+ * The command attach, ready.c and sectors.c call this.
  */
 #include <linux/fs.h>
 #include <sys/ioctl.h>

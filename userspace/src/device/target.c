@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A device whose users are looked for, with the filesystems that span it and others.
+ * in_use.c sets it up; it, mounts.c, stacked.c and unmounted.c compare what they find with it.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -3,6 +3,7 @@
  * Processes that keep a filesystem of a device in use although no mount shows it, as it was
  * unmounted lazily: by a folder, an open file or a mapped one. It is told by the number of
  * the device that the file lies on; Btrfs has other numbers, and is asked for its UUID.
+ * in_use.c calls this.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -2,6 +2,7 @@
 /*
  * Which device an argument means: a name of the device itself, or its image, which is
  * told by the file and not by its name.
+ * Commands whose operand may be a device or an image call this.
  */
 #define _GNU_SOURCE
 #include <errno.h>
