@@ -257,16 +257,23 @@ static void cmd_wait_for_space(struct qcow_cmd *cmd, struct request *rq)
  * For a job that is about to freeze the queue: the freeze waits for such a request, and
  * all others wait for the freeze. New requests may come meanwhile.
  *
- * Context: may sleep, for about CMD_SPACE_LIMIT at most, or until
- * qcow_image_interrupted().
+ * Context: may sleep, for about CMD_SPACE_LIMIT at most.
+ *
+ * Return: 0; or the error of qcow_image_interrupted(): a request may still lack space,
+ * and a job that can end should do so without a freeze.
  */
-void qcow_cmd_settle(struct qcow_target *target)
+int qcow_cmd_settle(struct qcow_target *target)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(CMD_SPACE_LIMIT);
+	int err;
 
-	while (atomic_read(&target->lacking) && time_before(jiffies, end) &&
-	       !qcow_image_interrupted(target->image))
+	while (atomic_read(&target->lacking) && time_before(jiffies, end)) {
+		err = qcow_image_interrupted(target->image);
+		if (err)
+			return err;
 		msleep(CMD_SPACE_PAUSE);
+	}
+	return 0;
 }
 
 /* Any context. */

@@ -67,6 +67,6 @@ struct qcow_cmd {
 
 extern const struct blk_mq_ops qcow_cmd_mq_ops;
 
-void qcow_cmd_settle(struct qcow_target *target);
+int qcow_cmd_settle(struct qcow_target *target);
 
 #endif /* _QCOW_CMD_H */

@@ -99,7 +99,8 @@ void qcow_job_unhold(struct qcow_device *dev)
  */
 unsigned int qcow_job_freeze(struct qcow_device *dev)
 {
-	qcow_cmd_settle(&dev->target);
+	/* A job that cannot end here freezes the queue at once after a signal. */
+	(void)qcow_cmd_settle(&dev->target);
 	return qcow_compat_freeze(dev->disk->queue);
 }
 
@@ -111,7 +112,12 @@ void qcow_job_unfreeze(struct qcow_device *dev, unsigned int flags)
 static int pause_stop(struct qcow_pause *base)
 {
 	struct qcow_job_pause *p = container_of(base, struct qcow_job_pause, base);
+	int err;
 
+	err = qcow_cmd_settle(&p->dev->target);
+	if (err && p->may_end)
+		return err;
+	base->since = ktime_get_ns();
 	p->memflags = qcow_job_freeze(p->dev);
 	return 0;
 }
@@ -543,12 +549,14 @@ static int apply_stop(struct qcow_pause *p)
 {
 	struct job_snapshot *c = container_of(p, struct job_snapshot, apply);
 	struct gendisk *disk = c->dev->disk;
+	int err;
 
 	mutex_lock(&disk->open_mutex);
-	if (!disk_openers(disk))
-		return pause_stop(&c->queue.base);
-	mutex_unlock(&disk->open_mutex);
-	return -EBUSY;
+	err = disk_openers(disk) ? -EBUSY : pause_stop(&c->queue.base);
+	p->since = c->queue.base.since;
+	if (err)
+		mutex_unlock(&disk->open_mutex);
+	return err;
 }
 
 static void apply_go(struct qcow_pause *p)
@@ -585,6 +593,7 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_job *base)
 
 	c->dev = dev;
 	qcow_job_pause_init(&c->queue, dev);
+	c->queue.may_end = true;
 	c->req->pause = &c->queue.base;
 	switch (c->op) {
 	case QCOW_SNAPSHOT_CREATE:

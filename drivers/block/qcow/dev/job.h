@@ -23,11 +23,13 @@ struct qcow_job {
  * @base: the interface for lower floors
  * @dev: the device
  * @memflags: from freezing the queue
+ * @may_end: a signal ends the wait before a freeze; else the queue is frozen then
  */
 struct qcow_job_pause {
 	struct qcow_pause base;
 	struct qcow_device *dev;
 	unsigned int memflags;
+	bool may_end;
 };
 
 /**

@@ -158,10 +158,14 @@ static int commit_finish(struct qcow_commit *m, struct qcow_msg *msg)
 /* Copy a piece while requests wait, as they have to be slowed down. */
 static int commit_press(struct qcow_device *dev, struct qcow_msg *msg)
 {
-	unsigned int flags = qcow_job_freeze(dev);
 	struct qcow_commit *m = dev->commit;
+	unsigned int flags;
 	int err;
 
+	err = qcow_cmd_settle(&dev->target);
+	if (err)
+		return err;
+	flags = qcow_job_freeze(dev);
 	err = qcow_commit_some(m, m->press, msg);
 	if (!err && qcow_commit_hurry(m))
 		err = commit_finish(m, msg);
@@ -175,7 +179,12 @@ static int commit_last(struct qcow_device *dev, struct qcow_msg *msg)
 	unsigned int flags;
 	int err;
 
-	err = qcow_commit_settle(dev->commit, msg);
+	if (!qcow_commit_hurry(dev->commit)) {
+		err = qcow_commit_settle(dev->commit, msg);
+		if (err)
+			return err;
+	}
+	err = qcow_cmd_settle(&dev->target);
 	if (err)
 		return err;
 	flags = qcow_job_freeze(dev);

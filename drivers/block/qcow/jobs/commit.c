@@ -450,7 +450,7 @@ static void pass_done(struct qcow_commit *m)
 	m->passes++;
 	m->next = 0;
 	m->last = left <= COMMIT_LAST;
-	if (m->passes >= 2 && left > m->before / 2)
+	if (qcow_commit_hurry(m) || (m->passes >= 2 && left > m->before / 2))
 		m->press = clamp(2 * m->press, COMMIT_PRESS, COMMIT_PRESS_MAX);
 	m->before = left;
 }

@@ -77,8 +77,11 @@ static int snapshot_supported(const struct qcow_image *img, struct qcow_msg *msg
 /* Hold I/O up. New requests wait from @since on. */
 static int pause_stop(struct qcow_snapshot_request *req, u64 *since)
 {
-	*since = ktime_get_ns();
-	return req->pause->stop(req->pause);
+	u64 called = ktime_get_ns();
+	int err = req->pause->stop(req->pause);
+
+	*since = max(called, req->pause->since);
+	return err;
 }
 
 static void pause_go(struct qcow_snapshot_request *req, u64 since)

@@ -264,6 +264,8 @@ int qcow_flush(struct qcow_alloc *a)
 	if (atomic64_read(&a->flush.begun) < enough || a->flush.result) {
 		atomic64_inc(&a->flush.begun);
 		WRITE_ONCE(a->flush.result, __flush(a));
+		WRITE_ONCE(a->flush.failures,
+			   a->flush.result ? a->flush.failures + 1 : 0);
 	}
 	err = a->flush.result;
 	mutex_unlock(&a->flush.lock);

@@ -142,7 +142,8 @@ static int growth_write(struct qcow_alloc *a, const struct growth *g)
 	err = qcow_cache_capture(a->counts.cache, &refs);
 	if (!err)
 		err = qcow_cache_write(a->counts.cache, &refs);
-	qcow_cache_forget(a->counts.cache, &refs, !err);
+	/* They are not synced: if the header cannot be written, a flush writes them again. */
+	qcow_cache_forget(a->counts.cache, &refs, false);
 	if (!err)
 		err = qcow_file_pwrite(&a->img->file,
 				       g->first << qcow_alloc_cluster_bits(a),

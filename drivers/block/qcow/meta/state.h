@@ -211,6 +211,7 @@ struct qcow_snapshots {
  * @lock: one flush at a time; I/O never takes it
  * @begun: number of flushes that began; changed under @lock
  * @result: result of the last flush
+ * @failures: number of flushes that failed, since one that did not
  * @stored: where tasks that make much metadata wait for flushes
  * @wq: queue of flushes in the background
  * @work: does a flush
@@ -221,6 +222,7 @@ struct qcow_flush_state {
 	struct mutex lock;
 	atomic64_t begun;
 	int result;
+	u32 failures;
 	wait_queue_head_t stored;
 	struct workqueue_struct *wq;
 	struct delayed_work work;

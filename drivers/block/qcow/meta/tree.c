@@ -257,7 +257,8 @@ void qcow_tree_breathe(struct qcow_alloc *a)
  */
 static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
 {
-	return qcow_image_stopped(a->img) || qcow_writeback_refused(a) ||
+	return qcow_image_stopped(a->img) ||
+	       (READ_ONCE(a->failed) && qcow_writeback_refused(a)) ||
 	       qcow_image_overdue(a->img, begun);
 }
 

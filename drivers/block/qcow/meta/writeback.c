@@ -8,6 +8,9 @@
 #include "file/cache.h"
 #include "meta/writeback.h"
 
+/* Flushes that fail in a row before changes of metadata are refused. */
+#define WRITEBACK_PATIENCE	3
+
 /**
  * qcow_writeback_caches_full() - is a cache of metadata at its limit?
  * @a: of the image
@@ -26,8 +29,9 @@ bool qcow_writeback_caches_full(const struct qcow_alloc *a)
  * @a: of the image
  *
  * As long as flushes fail, changes stay in memory, after a failed sync until detach.
- * The caches' limits bound that memory. A flush that fails for lack of memory sets no
- * bound: without memory no slice becomes dirty.
+ * The caches' limits bound that memory as soon as WRITEBACK_PATIENCE flushes have failed
+ * in a row; until then changes are only slowed down. A flush that fails for lack of
+ * memory sets no bound: without memory no slice becomes dirty.
  *
  * Context: any.
  *
@@ -35,8 +39,10 @@ bool qcow_writeback_caches_full(const struct qcow_alloc *a)
  */
 int qcow_writeback_refused(const struct qcow_alloc *a)
 {
-	int err = READ_ONCE(a->failed) ?: READ_ONCE(a->flush.result);
+	int err = READ_ONCE(a->failed);
 
+	if (!err && unlikely(READ_ONCE(a->flush.failures) >= WRITEBACK_PATIENCE))
+		err = READ_ONCE(a->flush.result);
 	if (likely(!err) || err == -ENOMEM)
 		return 0;
 	return qcow_cache_overfull(a->img->cache) ||
