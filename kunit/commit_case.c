@@ -58,7 +58,7 @@ static const u8 *under(struct oracle *o, u64 pos)
 
 /* Both images, after a cut or at the end. */
 static const char *commit_check_both(struct commit_case *c, const void *top, u64 top_size,
-			      const void *low, u64 low_size, u32 when)
+				     const void *low, u64 low_size, u32 when)
 {
 	c->data = low;
 	c->size = low_size;
