@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # run.sh: builds the Debian packages, looks at them, and has DKMS build the module out of
-# one of them. Nothing is installed on this machine. Ends in
+# one of them. Nothing is installed on this machine. A source that has passed is not
+# tried again until one of its files or tools changes. Ends in
 # "package: N passed, N failed".
 set -euo pipefail
 . "$(dirname "$0")/../lib/common.sh"
@@ -116,6 +117,20 @@ dkms_builds() {
 	[[ $(modinfo -F vermagic "$module") == "$KVER "* ]] || echo "no module for $KVER"
 }
 
+# key: a name made of all that the verdict may depend on
+key() {
+	{ git -C "$QCOW_TOP" ls-files -co --exclude-standard | (cd "$QCOW_TOP" && xargs cat)
+	  dpkg-query -W dpkg-dev debhelper dh-dkms dkms lintian gcc
+	  cat "$QCOW_CACHE/kernels/$KERNEL/info"; } | sha256sum | cut -c1-40
+}
+
+clean=$QCOW_CACHE/clean/package-$(key)
+if [ -e "$clean" ]; then
+	touch "$clean"
+	say "nothing has changed since all has passed"
+	cat "$clean"
+	exit
+fi
 try build build first
 try build-again build_again
 if [ $failed -eq 0 ]; then
@@ -129,3 +144,5 @@ if [ $failed -eq 0 ]; then
 fi
 echo "package: $passed passed, $failed failed"
 [ $failed -eq 0 ]
+mkdir -p "${clean%/*}"
+echo "package: $passed passed, $failed failed" > "$clean"

@@ -4,13 +4,13 @@
 # kunit.sh [PARAMETER=VALUE...]: builds the KUnit module and runs its suites
 # under User-Mode Linux; without a parameter with seed 1, and once more with
 # $QCOW_KUNIT_SEED, or a seed that is drawn and printed. Parameters are those of
-# kunit/main.c: suites='qcow_entry' (a glob), seed=7, images=2000. Ends in
+# kunit/main.c: suites='qcow_entry' (a glob), seed=7, images=1000. Ends in
 # "kunit: N passed, N failed".
 set -euo pipefail
 . "$(dirname "$0")/../lib/common.sh"
 
 # Damaged images for each seed
-IMAGES=2000
+IMAGES=1000
 
 dir=$("$QCOW_TOP/tests/lib/build.sh" kunit)
 log=$(mktemp)
