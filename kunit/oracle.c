@@ -320,47 +320,40 @@ static const u8 *host_sector(struct oracle *o, u64 guest_offset, u64 at)
 	return o->plain;
 }
 
+/* Return: the content of a sector that is not compressed. */
+static const u8 *plain_sector(struct oracle *o, enum checker_kind kind, u64 guest_offset,
+			      u64 at)
+{
+	if (kind == CHECKER_HOLE)
+		return under_sector(o, guest_offset);
+	if (kind == CHECKER_HOST)
+		return host_sector(o, guest_offset, at);
+	return page_address(ZERO_PAGE(0));
+}
+
 static const char *check_sector(struct oracle *o, u64 guest_offset, u32 when)
 {
-	const u8 *p = page_address(ZERO_PAGE(0));
+	enum checker_kind kind;
 	u64 at = 0;
 
-	switch (checker_find(&o->k, guest_offset, &at)) {
-	case CHECKER_COMPRESSED:
+	kind = checker_find(&o->k, guest_offset, &at);
+	if (kind == CHECKER_COMPRESSED)
 		return check_compressed(o, guest_offset, at);
-	case CHECKER_HOLE:
-		p = under_sector(o, guest_offset);
-		break;
-	case CHECKER_HOST:
-		p = host_sector(o, guest_offset, at);
-		break;
-	case CHECKER_ZERO:
-		break;
-	}
-	return check_content(o, p, guest_offset, when);
+	return check_content(o, plain_sector(o, kind, guest_offset, at), guest_offset, when);
 }
 
 /* --- Whole disks --- */
 
 static bool same_sector(struct oracle *o, u64 l1_at, u64 guest_offset, const u8 *expect)
 {
-	const u8 *p = page_address(ZERO_PAGE(0));
+	enum checker_kind kind;
 	u64 at = 0;
 
-	switch (checker_find_in(&o->k, l1_at, guest_offset, &at)) {
-	case CHECKER_COMPRESSED:
+	kind = checker_find_in(&o->k, l1_at, guest_offset, &at);
+	if (kind == CHECKER_COMPRESSED)
 		return same_entry(o, guest_offset, at) && same_data(o, guest_offset) &&
 		       !memcmp(o->before + guest_offset, expect, SECTOR);
-	case CHECKER_HOLE:
-		p = under_sector(o, guest_offset);
-		break;
-	case CHECKER_HOST:
-		p = host_sector(o, guest_offset, at);
-		break;
-	case CHECKER_ZERO:
-		break;
-	}
-	return !memcmp(p, expect, SECTOR);
+	return !memcmp(plain_sector(o, kind, guest_offset, at), expect, SECTOR);
 }
 
 bool oracle_same_disk(struct oracle *o, u64 l1_at, const u8 *expect,
