@@ -227,9 +227,10 @@ const struct command resize_command = {
 	.usage =
 		"Usage: qcowctl resize [options] IMAGE|DEVICE [[+|-]SIZE|max]\n"
 		"\n"
-		"Make a disk larger or smaller, also while it is in use. What a larger disk has\n"
-		"more of reads as zeros; what a smaller one has less of is lost. Without a size, or\n"
-		"with max, a raw image's disk ends where its file or block device ends by now.\n",
+		"Make a disk larger or smaller, also while it is in use. The new part of a larger\n"
+		"disk reads as zeros; data behind the end of a smaller one is lost. Without a\n"
+		"size, or with max, a raw image's disk ends where its file or block device ends\n"
+		"by now.\n",
 	.options = options,
 	.size = sizeof(struct resize),
 	.prepare = take_size,
