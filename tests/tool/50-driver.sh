@@ -215,7 +215,7 @@ detach_asks "--all --force: what is upon another goes first" "detach flags=0 ind
 detach flags=0 index=0
 detach flags=0 index=5" --all --force
 unset MOCK_BELOW
-expect "detach: --all --force of what is in use" is "0 2 2" \
+expect "detach: --all --force of devices in use" is "0 2 2" \
 	"$(MOCK_BUSY=2 run with_driver qcowctl detach --all --force; echo "$code $(grep -c flags=0x2 root/log) $(grep -c flags=0\  root/log)")"
 rm -r root/sys/block/qcow5
 

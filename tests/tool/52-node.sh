@@ -38,7 +38,7 @@ qcow3:text" "$(nodes)"
 
 # By a detach, too, though it finds no device
 rm -r root/sys/block/qcow0
-expect "node: detach of what has gone" refuses "no such device" with_driver qcowctl detach /dev/qcow0
+expect "node: detach of a device that has gone" refuses "no such device" with_driver qcowctl detach /dev/qcow0
 expect "node: detach removes what is left" is "qcow1p:240:9
 qcow3:text" "$(nodes)"
 

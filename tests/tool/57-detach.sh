@@ -20,7 +20,7 @@ detaches()
 }
 
 detaches "--all" "detach 1000 detach 2005" --all
-MOCK_BUSY=2 detaches "--all of what is in use" "detach 1000 detach 2005" --all --force
+MOCK_BUSY=2 detaches "--all of devices in use" "detach 1000 detach 2005" --all --force
 rm root/sys/block/qcow5/diskseq
 detaches "--all, an older kernel" "detach 0 detach 1000" --all
 rm -r root/sys/block/qcow5

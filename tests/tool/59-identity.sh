@@ -105,11 +105,11 @@ for errno in 22 37 95; do
 	expect "identity: no locks, $errno: read-only both" attaches -r hard.qcow2
 	expect "identity: no locks, $errno: the backing file, -r" attaches -r base.qcow2
 	run with_driver qcowctl check top.qcow2
-	expect "identity: no locks, $errno: check of what is not written" is 0 "$code"
+	expect "identity: no locks, $errno: check of an image that is not written" is 0 "$code"
 	export MOCK_FLAGS=0
-	expect "identity: no locks, $errno: check of what is written" refuses "top.qcow2: $in_use;" \
+	expect "identity: no locks, $errno: check of an image that is written" refuses "top.qcow2: $in_use;" \
 		with_driver qcowctl check top.qcow2
-	expect "identity: no locks, $errno: -r of what is written" refuses "top.qcow2: $in_use;" \
+	expect "identity: no locks, $errno: -r of an image that is written" refuses "top.qcow2: $in_use;" \
 		with_driver qcowctl attach -r top.qcow2
 	expect "identity: no locks, $errno: its backing file, -r" attaches -r base.qcow2
 	unset MOCK_FLAGS
