@@ -7,14 +7,13 @@
 # "package: N passed, N failed".
 set -euo pipefail
 . "$(dirname "$0")/../lib/common.sh"
+. "$QCOW_TOP/tests/lib/assert.sh"
 
 # The kernel that DKMS builds the module for
 KERNEL=6.1
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0
-failed=0
 
 # try NAME COMMAND...: the command succeeds, and prints nothing.
 try() {
@@ -23,27 +22,21 @@ try() {
 	shift
 	out=$("$@" 2>&1) || code=$?
 	if [ $code -eq 0 ] && [ -z "$out" ]; then
-		passed=$((passed + 1))
-		return
+		pass "$name"
+	else
+		failure "$name" "exit code $code"$'\n'"$(head -n 40 <<< "$out")"
 	fi
-	failed=$((failed + 1))
-	printf 'package: %s: exit code %d\n%s\n' "$name" $code "$out" | head -40
 }
 
-# build FOLDER: the packages, built from a copy of the source in another place
+# build FOLDER: the packages; each time build.sh copies the source to another place.
 build() {
-	local copy=$work/source-$1
-
-	mkdir "$copy"
-	(cd "$QCOW_TOP" && git ls-files -co --exclude-standard |
-		tar --create --files-from -) | tar --extract --directory "$copy"
-	"$copy/debian/build.sh" "$work/$1" > "$work/$1.log" 2>&1 || {
+	"$QCOW_TOP/debian/build.sh" "$work/$1" > "$work/$1.log" 2>&1 || {
 		tail -n 20 "$work/$1.log"
 		return 1
 	}
 }
 
-# Other folder, umask, time zone, language
+# Other place, umask, time zone, language
 build_again() {
 	umask 027
 	export TZ=Pacific/Kiritimati LC_ALL=C.UTF-8
@@ -133,7 +126,7 @@ if [ -e "$clean" ]; then
 fi
 try build build first
 try build-again build_again
-if [ $failed -eq 0 ]; then
+if [ "$failed" -eq 0 ]; then
 	dpkg -x "$work"/first/qcow-dkms_*.deb "$work/dkms"
 	try same-bytes same_bytes
 	try lintian lint
@@ -142,7 +135,6 @@ if [ $failed -eq 0 ]; then
 	try kernels kernels
 	try dkms dkms_builds
 fi
-echo "package: $passed passed, $failed failed"
-[ $failed -eq 0 ]
+summary package
 mkdir -p "${clean%/*}"
-echo "package: $passed passed, $failed failed" > "$clean"
+summary package > "$clean"
