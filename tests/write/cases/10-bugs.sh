@@ -353,8 +353,7 @@ bad_sectors() {
 
 on_bad_disk() {
 	dd if=image.qcow2 of=/dev/vdb bs=1M conv=fsync status=none
-	dmsetup create bad --noudevsync --table "0 $(blockdev --getsz /dev/vdb) linear /dev/vdb 0"
-	dmsetup mknodes bad
+	mapped bad "0 $(blockdev --getsz /dev/vdb) linear /dev/vdb 0"
 	attach /dev/mapper/bad
 }
 

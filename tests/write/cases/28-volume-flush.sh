@@ -46,8 +46,7 @@ case_flush_full_volume() {
 	export HERE
 	declare -f table linear > $HERE/functions
 	dd if=image.qcow2 of=/dev/vdb bs=1M conv=fsync status=none
-	dmsetup create bad --noudevsync --table "0 512 linear /dev/vdb 0"
-	dmsetup mknodes bad
+	mapped bad "0 512 linear /dev/vdb 0"
 	attach /dev/mapper/bad
 	operate "$dev" 'write 0 4k 4 =ENOSPC'
 	linear 24
@@ -75,12 +74,6 @@ data_table() {
 pool_table() {
 	echo "0 $(($1 * 128)) thin-pool /dev/mapper/bad-meta /dev/mapper/bad-data 128 0 1" \
 		error_if_no_space
-}
-
-# mapped NAME TABLE
-mapped() {
-	dmsetup create "$1" --noudevsync --table "$2"
-	dmsetup mknodes "$1"
 }
 
 # A thin volume whose pool has room for the image and two clusters of data. These are

@@ -5,14 +5,7 @@
 
 # volume MIB: the mapped disk has so many from now on.
 volume() {
-	local map="0 $(($1 << 11)) linear /dev/vdb 0"
-
-	if [ -e /sys/block/dm-0 ] && dmsetup info bad > /dev/null 2>&1; then
-		table bad "$map"
-	else
-		dmsetup create bad --noudevsync --table "$map"
-		dmsetup mknodes bad
-	fi
+	mapped bad "0 $(($1 << 11)) linear /dev/vdb 0"
 }
 
 # volume_end FILE: copies the volume's content to FILE, and removes it

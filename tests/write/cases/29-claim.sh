@@ -56,7 +56,7 @@ case_claim_disk() {
 	swapon "${loop}p2"
 	exits 1 "  ${loop}p2 used as swap" qcowctl attach -f raw "$loop"
 	swapoff "${loop}p2"
-	dmsetup create "held$$" --noudevsync --table "0 2048 linear $loop 0"
+	mapped "held$$" "0 2048 linear $loop 0"
 	exits 1 "  $loop used by /dev/dm-[0-9]* .held$$." qcowctl attach -f raw "$loop"
 	dmsetup remove --noudevsync --retry "held$$"
 

@@ -4,6 +4,10 @@
 # The waits of readers and writers while an image is changed, the ends of such a change,
 # and the events that tell of it.
 
+# Two cases can run side by side: each has disks of its own.
+ram=ram$$
+slow=slow$$
+
 # scattered NAME MIB: an image of 4 KiB clusters that lie in no order in the file
 scattered() {
 	create "$1" "$2M" -o cluster_size=4k
@@ -161,11 +165,11 @@ after_commit_waits() {
 	holds qcow2 over.qcow2 'read -P 5 32k 64k' 'read -P 6 3G 64k' 'read -P 0 4095M 1M'
 }
 
-# An image of 32 MiB, whose backing file is /dev/ram
+# An image of 32 MiB, whose backing file is /dev/backing
 make_commit_flush_waits() {
 	create over 32M
 	fill over.qcow2 'write -q -P 5 0 24M'
-	qemu-img rebase -u -f qcow2 -b /dev/ram -F raw over.qcow2
+	qemu-img rebase -u -f qcow2 -b /dev/backing -F raw over.qcow2
 	create control 1M
 }
 
@@ -173,9 +177,9 @@ make_commit_flush_waits() {
 case_commit_flush_waits() {
 	local control longest noise took code
 
-	null_disk ram size=32 mbps=6
+	null_disk backing size=32 mbps=6
 	# A larger request than the limit for a timer's tick would never be done.
-	echo 64 > /sys/block/ram/queue/max_sectors_kb
+	echo 64 > /sys/block/backing/queue/max_sectors_kb
 	attach control.qcow2
 	control=$dev
 	attach --direct-io off over.qcow2
@@ -186,8 +190,8 @@ case_commit_flush_waits() {
 	operate "$dev" 'read 0 24m 5' 'read 24m 8m 0'
 	detach
 	qcowctl detach "$control"
-	[ "$(head -c 1 /dev/ram | od -An -tu1)" -eq 5 ] || fail "the data is not in the backing file"
-	null_disk_end ram
+	[ "$(head -c 1 /dev/backing | od -An -tu1)" -eq 5 ] || fail "the data is not in the backing file"
+	null_disk_end backing
 }
 
 after_commit_flush_waits() {
@@ -205,13 +209,12 @@ make_resize_hangs() {
 case_resize_hangs() {
 	local reader pid i
 
-	null_disk ram size=20
-	dd if=image.qcow2 of=/dev/ram bs=1M conv=fsync status=none
-	dmsetup create slow --noudevsync --table "0 40960 linear /dev/ram 0"
-	dmsetup mknodes slow
-	attach -f qcow2 --direct-io on /dev/mapper/slow
+	null_disk $ram size=20
+	dd if=image.qcow2 of=/dev/$ram bs=1M conv=fsync status=none
+	mapped $slow "0 40960 linear /dev/$ram 0"
+	attach -f qcow2 --direct-io on /dev/mapper/$slow
 	operate "$dev" 'read 0 64k 1'
-	dmsetup suspend --noflush --nolockfs slow
+	dmsetup suspend --noflush --nolockfs $slow
 	operate "$dev" 'read 64k 64k 1' &
 	reader=$!
 	pause 1
@@ -225,15 +228,15 @@ case_resize_hangs() {
 		pause 0.1
 	done
 	cp size opened
-	dmsetup resume --noudevsync slow
+	dmsetup resume --noudevsync $slow
 	wait $reader || fail "the read"
 	wait $pid || fail "the resize: $(cat log)"
 	[ -s opened ] || fail "an opener waits for the read below"
 	is 8388608 "$(blockdev --getsize64 "$dev")"
 	operate "$dev" 'read 0 8m 1'
 	detach
-	dmsetup remove --noudevsync --retry slow
-	null_disk_end ram
+	dmsetup remove --noudevsync --retry $slow
+	null_disk_end $ram
 }
 
 # --- It is ended ---
@@ -361,7 +364,7 @@ make_snapshot_apply_ended() {
 
 # The image lies on a disk that is slow to read, and no table of it is in memory.
 apply_attach() {
-	attach -f qcow2 /dev/mapper/slow
+	attach -f qcow2 /dev/mapper/$slow
 }
 
 # applied: prints whether the disk is that of the snapshot, or the other one.
@@ -379,7 +382,7 @@ applied() {
 slow_reads() {
 	local reads
 
-	read -r reads _ < "/sys/dev/block/$(stat -c %Hr:%Lr /dev/mapper/slow)/stat"
+	read -r reads _ < "/sys/dev/block/$(stat -c %Hr:%Lr /dev/mapper/$slow)/stat"
 	echo "$reads"
 }
 
@@ -398,7 +401,7 @@ apply_begun() {
 	until [ $(($(slow_reads) - begun)) -ge "$1" ] || ! runs $pid; do
 		pause 0.01
 	done
-	dmsetup suspend --noflush --nolockfs slow
+	dmsetup suspend --noflush --nolockfs $slow
 }
 
 # apply_interrupted READS: a signal after so many reads ends it, unless it is through.
@@ -408,7 +411,7 @@ apply_interrupted() {
 	apply_begun "$1"
 	kill -INT $pid 2> /dev/null || true
 	pause 0.5
-	dmsetup resume --noudevsync slow
+	dmsetup resume --noudevsync $slow
 	wait $pid || code=$?
 	echo "after $1 of $whole reads: $code; $(cat log)"
 	if [ $code = 0 ]; then
@@ -430,7 +433,7 @@ apply_left() {
 	detach=$!
 	# Until it has told the driver
 	pause 4
-	dmsetup resume --noudevsync slow
+	dmsetup resume --noudevsync $slow
 	wait $detach || fail "detach"
 	wait $pid || code=$?
 	apply_attach
@@ -442,11 +445,10 @@ apply_left() {
 case_snapshot_apply_ended() {
 	local pid begun whole i ended=0 left=0
 
-	null_disk ram size=20
-	dd if=image.qcow2 of=/dev/ram bs=1M conv=fsync status=none
+	null_disk $ram size=20
+	dd if=image.qcow2 of=/dev/$ram bs=1M conv=fsync status=none
 	modprobe dm-delay
-	dmsetup create slow --noudevsync --table "0 40960 delay /dev/ram 0 4 /dev/ram 0 0"
-	dmsetup mknodes slow
+	mapped $slow "0 40960 delay /dev/$ram 0 4 /dev/$ram 0 0"
 	apply_begun 0
 	wait $pid
 	whole=$(($(slow_reads) - begun))
@@ -458,10 +460,10 @@ case_snapshot_apply_ended() {
 	for i in 2 5; do
 		apply_left $((whole * i / 9))
 	done
-	dmsetup remove --noudevsync --retry slow
-	dd if=/dev/ram of=image.qcow2 bs=1M conv=sparse status=none
-	null_disk_end ram
-	dmesg | grep 'slow: .*lost space' > lost || true
+	dmsetup remove --noudevsync --retry $slow
+	dd if=/dev/$ram of=image.qcow2 bs=1M conv=sparse status=none
+	null_disk_end $ram
+	dmesg | grep "$slow: .*lost space" > lost || true
 	[ $ended -gt 0 ] || fail "it was never interrupted"
 	[ $left -gt 0 ] || fail "it was never left"
 }

@@ -23,8 +23,7 @@ writes_fail() {
 	local name=over-$BASHPID
 
 	attach "$@"
-	dmsetup create "$name" --noudevsync --table "0 $(blockdev --getsz "$dev") linear $dev 0"
-	dmsetup mknodes "$name"
+	mapped "$name" "0 $(blockdev --getsz "$dev") linear $dev 0"
 	operate "/dev/mapper/$name" 'write 0 4k 9 =EIO' 'write 256k 64k 9 =EIO' \
 		'write 2m 4k 9 =EIO' 'fua 8k 4k 9 =EIO' 'fua 3m 4k 9 =EIO' 'zero 0 64k =EIO' \
 		'zero 2m 64k =EIO' || fail "$*"

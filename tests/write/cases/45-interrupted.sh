@@ -58,8 +58,7 @@ case_slow_backing() {
 	local pid
 
 	modprobe dm-delay
-	dmsetup create slow --noudevsync --table "0 32768 delay /dev/vdb 0 0"
-	dmsetup mknodes slow
+	mapped slow "0 32768 delay /dev/vdb 0 0"
 	attach over.qcow2
 	dmsetup suspend --noflush --nolockfs slow
 	dmsetup load slow --table "0 32768 delay /dev/vdb 0 1000"

@@ -10,14 +10,7 @@ make_forced_delete() {
 
 # slow MS: each read of the mapped disk takes so long.
 slow() {
-	local map="0 131072 delay /dev/vdb 0 $1 /dev/vdb 0 0"
-
-	if dmsetup info bad > /dev/null 2>&1; then
-		table bad "$map"
-	else
-		dmsetup create bad --noudevsync --table "$map"
-		dmsetup mknodes bad
-	fi
+	mapped bad "0 131072 delay /dev/vdb 0 $1 /dev/vdb 0 0"
 }
 
 # Both commands say how much space leaks because of that, and name the command that gives

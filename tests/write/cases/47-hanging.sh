@@ -106,8 +106,7 @@ hanging_disk() {
 	hanging=hanging$$
 	truncate -s 32M lower
 	loop=$(losetup -f --show lower)
-	dmsetup create "$hanging" --noudevsync --table "0 $((32 << 11)) linear $loop 0"
-	dmsetup mknodes "$hanging"
+	mapped "$hanging" "0 $((32 << 11)) linear $loop 0"
 }
 
 hanging_disk_end() {

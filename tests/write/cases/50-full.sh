@@ -94,8 +94,7 @@ failing_at() {
 	bad="0 $size $2"
 	declare -f table > $HERE/table
 	dd if=image.qcow2 of=/dev/vdb bs=1M conv=fsync status=none
-	dmsetup create bad --noudevsync --table "$good"
-	dmsetup mknodes bad
+	mapped bad "$good"
 	attach /dev/mapper/bad
 	qcowwrite full "$dev" "$1" EIO "$1" ". $HERE/table; table bad '$bad'" \
 		". $HERE/table; table bad '$good'" $HERE/state || fail "at $1"
@@ -155,8 +154,7 @@ case_eio_for_good() {
 
 	size=$(blockdev --getsz /dev/vdb)
 	dd if=image.qcow2 of=/dev/vdb bs=1M conv=fsync status=none
-	dmsetup create bad --noudevsync --table "0 $size linear /dev/vdb 0"
-	dmsetup mknodes bad
+	mapped bad "0 $size linear /dev/vdb 0"
 	attach /dev/mapper/bad
 	operate "$dev" 'write 1m 64k 6' 'flush' 'write 2m 64k 7'
 	table bad "0 $size error"

@@ -39,8 +39,7 @@ make_discard_full_device() {
 
 case_discard_full_device() {
 	dd if=image.qcow2 of=/dev/vdb bs=1M conv=fsync status=none
-	dmsetup create small --noudevsync --table "0 $((20 << 11)) linear /dev/vdb 0"
-	dmsetup mknodes small
+	mapped small "0 $((20 << 11)) linear /dev/vdb 0"
 	attach /dev/mapper/small
 	fill_again
 	detach

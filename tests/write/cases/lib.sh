@@ -43,6 +43,17 @@ null_disk_end() {
 	rmdir "/sys/kernel/config/nullb/$1"
 }
 
+# mapped NAME TABLE: gives the mapped disk this table. Makes the disk, /dev/mapper/NAME, if
+# there is none.
+mapped() {
+	if dmsetup info "$1" > /dev/null 2>&1; then
+		table "$1" "$2"
+	else
+		dmsetup create "$1" --noudevsync --table "$2"
+		dmsetup mknodes "$1"
+	fi
+}
+
 # table NAME TABLE: gives a mapped disk another table
 table() {
 	dmsetup suspend --noflush --nolockfs "$1"
