@@ -26,20 +26,6 @@
 #include "lib/report.h"
 #include "lib/text.h"
 
-/**
- * struct attach - the arguments of the command line
- * @chain: which images to open
- * @beneath: the folder in it, to free
- * @keys: where passphrases come from
- * @ioc: for the driver
- */
-struct attach {
-	struct chain_options chain;
-	char *beneath;
-	struct keys_options keys;
-	struct qcow_ioc_attach ioc;
-};
-
 static int option_refused(const char *name, const char *arg, const char *what)
 {
 	char *shown = text_escape(arg);
@@ -169,7 +155,7 @@ static int parse_salvage(void *options, const char *arg)
 	return 0;
 }
 
-static const struct option_spec options[] = {
+const struct option_spec attach_options[] = {
 	{
 		.name = "read-only", .letter = 'r',
 		.help = "attach read-only, though the image could be written",
@@ -264,7 +250,7 @@ static bool report_users(const struct file *f)
 	known = u.nr;
 	if (known) {
 		shown = text_escape(f->name);
-		fprintf(stderr, "qcowctl: %s is in use:\n", shown);
+		fprintf(stderr, "%s: %s is in use:\n", report_program(), shown);
 		for (i = 0; i < u.nr; i++)
 			fprintf(stderr, "  %s\n", u.lines[i]);
 		fputs("Stop that first, or attach it read-only with -r.\n", stderr);
@@ -352,25 +338,35 @@ static int attach_chain(int control, const struct chain *c,
 }
 
 /* Through the control node that is open already, or, if that is -1, its own. */
-static int attach_unlocked(int control, const struct chain *c,
-			   const struct keys_options *o, struct qcow_ioc_attach *ioc)
+static int attach_unlocked(struct attach *a, int control, const struct chain *c)
 {
-	struct key_slot *keys = keys_open(c, o);
+	struct key_slot *keys = keys_open(c, &a->keys);
 	int index = -1, fd;
 
 	if (!keys)
 		return -1;
 	fd = control < 0 ? device_control() : control;
+	if (fd >= 0 && a->before)
+		a->before();
 	if (fd >= 0)
-		index = attach_chain(fd, c, keys, ioc);
+		index = attach_chain(fd, c, keys, &a->ioc);
 	if (fd >= 0 && fd != control)
 		close(fd);
 	keys_close(keys, c->nr);
 	return index;
 }
 
-/* Attach an image, read-only if it cannot be written: the N, or -1. */
-static int attach_named(struct attach *a, const char *name)
+/**
+ * attach_open() - attach an image, read-only if it cannot be written
+ * @d: the result
+ * @a: how; its flags have QCOW_ATTACH_RO afterwards if the device is read-only
+ * @name: the image
+ *
+ * The nodes of the device may not be there yet.
+ *
+ * Return: 0, or -1 after printing the error.
+ */
+int attach_open(struct device *d, struct attach *a, const char *name)
 {
 	struct chain chain;
 	int index = -1;
@@ -380,7 +376,7 @@ static int attach_named(struct attach *a, const char *name)
 	if (!chain_open(&chain, name, &a->chain) && !chain_check(&chain)) {
 		if (!chain_writable(&chain))
 			a->ioc.flags |= QCOW_ATTACH_RO;
-		index = attach_unlocked(-1, &chain, &a->keys, &a->ioc);
+		index = attach_unlocked(a, -1, &chain);
 	}
 	/* Said only now, so that an attach that fails says one line. */
 	if (index >= 0 && chain.unwritable)
@@ -388,7 +384,8 @@ static int attach_named(struct attach *a, const char *name)
 	if (index >= 0)
 		note_chain(&chain);
 	chain_close(&chain);
-	return index;
+	*d = (struct device) { .index = index, .diskseq = a->ioc.diskseq };
+	return index < 0 ? -1 : 0;
 }
 
 /**
@@ -409,6 +406,7 @@ int attach_to_change(struct device *d, int control, const char *name, u32 format
 {
 	struct attach a = {
 		.chain = { .format = format, .lock = true, .write = true },
+		.keys = *keys,
 		.ioc.flags = QCOW_ATTACH_HIDDEN | QCOW_ATTACH_NO_PARTSCAN,
 	};
 	struct chain chain;
@@ -416,7 +414,7 @@ int attach_to_change(struct device *d, int control, const char *name, u32 format
 
 	if (!chain_open(&chain, name, &a.chain) && !chain_check(&chain)) {
 		if (chain_writable(&chain))
-			index = attach_unlocked(control, &chain, keys, &a.ioc);
+			index = attach_unlocked(&a, control, &chain);
 		else
 			report(chain.unwritable ? chain.unwritable : name,
 			       "cannot be opened for writing");
@@ -440,13 +438,11 @@ static int print_name(int index)
 }
 
 /* Nobody will use the device. */
-static int undo_attach(const struct attach *a, int index, const char *wrong,
-		       const char *advice)
+static int undo_attach(const struct device *device, const char *wrong, const char *advice)
 {
-	char *dev = xasprintf("/dev/qcow%d", index);
-	const struct device device = { .index = index, .diskseq = a->ioc.diskseq };
+	char *dev = xasprintf("/dev/qcow%d", device->index);
 
-	if (!detach_again(&device))
+	if (!detach_again(device))
 		report(dev, "%s, so it was detached again; %s", wrong, advice);
 	free(dev);
 	return 1;
@@ -468,19 +464,17 @@ static int report_gone(int index, const char *name)
 static int attach_image(struct attach *a, const char *name)
 {
 	u64 began = clock_now();
-	int index = attach_named(a, name);
 	struct device device;
 	int err;
 
-	if (index < 0)
+	if (attach_open(&device, a, name))
 		return 1;
-	device = (struct device) { .index = index, .diskseq = a->ioc.diskseq };
 	switch (ready_wait(&device, began)) {
 	case READY_GONE:
-		return report_gone(index, name);
+		return report_gone(device.index, name);
 	case READY_MISSING:
 		/* It works all the same. */
-		node_report_missing(index, device.diskseq);
+		node_report_missing(device.index, device.diskseq);
 		break;
 	default:
 		break;
@@ -488,13 +482,13 @@ static int attach_image(struct attach *a, const char *name)
 	if (!(a->ioc.flags & QCOW_ATTACH_NO_PARTSCAN))
 		sectors_note_table(&device, name);
 	if (!still_attached(&device))
-		return report_gone(index, name);
-	err = print_name(index);
+		return report_gone(device.index, name);
+	err = print_name(device.index);
 	if (!err)
 		return 0;
 	__fpurge(stdout);
 	clearerr(stdout);
-	return undo_attach(a, index, "its name cannot be printed", strerror(-err));
+	return undo_attach(&device, "its name cannot be printed", strerror(-err));
 }
 
 static int run_attach(void *options, int argc, char **argv)
@@ -503,7 +497,11 @@ static int run_attach(void *options, int argc, char **argv)
 	return attach_image(options, argv[0]);
 }
 
-static void release_attach(void *options)
+/**
+ * attach_release() - free memory that options refer to
+ * @options: the struct attach
+ */
+void attach_release(void *options)
 {
 	struct attach *a = options;
 
@@ -518,9 +516,9 @@ const struct command attach_command = {
 		"Usage: qcowctl attach [options] IMAGE\n"
 		"\n"
 		"Make a block device of a disk image and print its name.\n",
-	.options = options,
+	.options = attach_options,
 	.size = sizeof(struct attach),
 	.one_operand = "one image",
 	.run = run_attach,
-	.release = release_attach,
+	.release = attach_release,
 };

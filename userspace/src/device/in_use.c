@@ -342,7 +342,7 @@ void in_use_report(const struct in_use *u, int index, unsigned int openers,
 {
 	size_t i;
 
-	fprintf(stderr, "qcowctl: /dev/qcow%d is in use:\n", index);
+	fprintf(stderr, "%s: /dev/qcow%d is in use:\n", report_program(), index);
 	for (i = 0; i < u->nr; i++)
 		fprintf(stderr, "  %s\n", u->lines[i]);
 	if (!u->nr)

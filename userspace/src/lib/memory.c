@@ -63,6 +63,21 @@ char *xstrndup(const char *s, size_t len)
 }
 
 /**
+ * xvasprintf() - as xasprintf(), with a list of arguments
+ * @fmt: printf format
+ * @args: its arguments
+ *
+ * Return: the string; the program ends if there is no memory.
+ */
+char *xvasprintf(const char *fmt, va_list args)
+{
+	char *s;
+	int n = vasprintf(&s, fmt, args);
+
+	return check_memory(n < 0 ? NULL : s);
+}
+
+/**
  * xasprintf() - print into a new string
  * @fmt: printf format
  *
@@ -72,10 +87,9 @@ char *xasprintf(const char *fmt, ...)
 {
 	va_list args;
 	char *s;
-	int n;
 
 	va_start(args, fmt);
-	n = vasprintf(&s, fmt, args);
+	s = xvasprintf(fmt, args);
 	va_end(args);
-	return check_memory(n < 0 ? NULL : s);
+	return s;
 }

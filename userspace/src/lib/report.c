@@ -8,8 +8,36 @@
 #include "lib/report.h"
 #include "lib/text.h"
 
+/* The name in front of each line. */
+static const char *program = "qcowctl";
+
+/* The words that this program says in another way than qcowctl, or NULL. */
+static const struct report_words *own_words;
+
 /* Called before a line is printed, or NULL. */
 static void (*before_line)(void);
+
+/**
+ * report_as() - set the program that messages are of
+ * @name: its name
+ * @words: replaced in messages, the first that fit; the last entry is empty. Programs
+ *	spell the same option in several ways
+ */
+void report_as(const char *name, const struct report_words *words)
+{
+	program = name;
+	own_words = words;
+}
+
+/**
+ * report_program() - the program that messages are of
+ *
+ * Return: its name.
+ */
+const char *report_program(void)
+{
+	return program;
+}
 
 /**
  * report_before() - have a function called before each line that is printed
@@ -18,6 +46,31 @@ static void (*before_line)(void);
 void report_before(void (*hook)(void))
 {
 	before_line = hook;
+}
+
+static const struct report_words *words_at(const char *text)
+{
+	const struct report_words *w;
+
+	for (w = own_words; w && w->qcowctl; w++)
+		if (!strncmp(text, w->qcowctl, strlen(w->qcowctl)))
+			return w;
+	return NULL;
+}
+
+/* Print a text with the words of the program. */
+static void print_text(const char *text)
+{
+	const struct report_words *w;
+
+	while (*text) {
+		w = words_at(text);
+		if (w)
+			fputs(w->other, stderr);
+		else
+			fputc(*text, stderr);
+		text += w ? strlen(w->qcowctl) : 1;
+	}
 }
 
 /**
@@ -29,18 +82,21 @@ void report_before(void (*hook)(void))
 void report(const char *name, const char *fmt, ...)
 {
 	char *shown = text_escape(name[0] ? name : "\"\"");
+	char *text;
 	va_list args;
 
+	va_start(args, fmt);
+	text = xvasprintf(fmt, args);
+	va_end(args);
 	fflush(stdout);
 	if (before_line)
 		before_line();
 	flockfile(stderr);
-	fprintf(stderr, "qcowctl: %s: ", shown);
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
+	fprintf(stderr, "%s: %s: ", program, shown);
+	print_text(text);
 	fputc('\n', stderr);
 	funlockfile(stderr);
+	free(text);
 	free(shown);
 }
 

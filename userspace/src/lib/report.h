@@ -8,6 +8,18 @@
 #include "lib/memory.h"
 #include "qcow/ondisk/pure.h"
 
+/**
+ * struct report_words - words of messages that another program says in another way
+ * @qcowctl: the words, as qcowctl says them
+ * @other: as the program says them
+ */
+struct report_words {
+	const char *qcowctl;
+	const char *other;
+};
+
+void report_as(const char *name, const struct report_words *words);
+const char *report_program(void);
 void report_before(void (*hook)(void));
 void report(const char *name, const char *fmt, ...) __printf(2, 3);
 void report_from_driver(struct qcow_msg *msg);
