@@ -142,23 +142,22 @@ int qcow_job_commit_start(struct qcow_device *dev, struct qcow_commit_request *r
 }
 
 /* Copy the rest while no request is under way, and empty the image. */
-static int commit_finish(struct qcow_commit *m, struct qcow_msg *msg)
+static int commit_finish(struct qcow_commit *commit, struct qcow_msg *msg)
 {
 	int err;
 
-	if (!m->last || m->done)
+	if (!commit->last || commit->done)
 		return 0;
-	err = qcow_commit_finish(m, msg);
-	if (!err && m->done)
-		pr_info("%s: its data is in its backing file\n",
-			m->img->label);
+	err = qcow_commit_finish(commit, msg);
+	if (!err && commit->done)
+		pr_info("%s: its data is in its backing file\n", commit->img->label);
 	return err;
 }
 
 /* Copy a piece while requests wait, as they have to be slowed down. */
 static int commit_press(struct qcow_device *dev, struct qcow_msg *msg)
 {
-	struct qcow_commit *m = dev->commit;
+	struct qcow_commit *commit = dev->commit;
 	unsigned int flags;
 	int err;
 
@@ -166,9 +165,9 @@ static int commit_press(struct qcow_device *dev, struct qcow_msg *msg)
 	if (err)
 		return err;
 	flags = qcow_job_freeze(dev);
-	err = qcow_commit_some(m, m->press, msg);
-	if (!err && qcow_commit_hurry(m))
-		err = commit_finish(m, msg);
+	err = qcow_commit_some(commit, commit->press, msg);
+	if (!err && qcow_commit_hurry(commit))
+		err = commit_finish(commit, msg);
 	qcow_job_unfreeze(dev, flags);
 	return err;
 }
@@ -195,18 +194,18 @@ static int commit_last(struct qcow_device *dev, struct qcow_msg *msg)
 
 static int commit_step(struct qcow_device *dev, u64 bytes, struct qcow_msg *msg)
 {
-	struct qcow_commit *m = dev->commit;
+	struct qcow_commit *commit = dev->commit;
 	int err = 0;
 
-	if (m->done)
+	if (commit->done)
 		return 0;
-	if (!m->last)
-		err = m->press ? commit_press(dev, msg) :
-				 qcow_commit_some(m, bytes, msg);
-	if (!err && m->last && !m->done)
+	if (!commit->last)
+		err = commit->press ? commit_press(dev, msg) :
+				      qcow_commit_some(commit, bytes, msg);
+	if (!err && commit->last && !commit->done)
 		err = commit_last(dev, msg);
-	if (!err && m->done)
-		qcow_commit_release(m);
+	if (!err && commit->done)
+		qcow_commit_release(commit);
 	return err;
 }
 
@@ -224,7 +223,7 @@ static int commit_step(struct qcow_device *dev, u64 bytes, struct qcow_msg *msg)
 int qcow_job_commit_run(struct qcow_device *dev, struct qcow_commit_request *req,
 			struct qcow_msg *msg)
 {
-	struct qcow_commit *m = dev->commit;
+	struct qcow_commit *commit = dev->commit;
 	int err;
 
 	if (!dev->committing)
@@ -232,7 +231,7 @@ int qcow_job_commit_run(struct qcow_device *dev, struct qcow_commit_request *req
 	err = commit_step(dev, req->bytes, msg);
 	req->below = msg->text[0];
 	req->total = dev->target.image->size;
-	req->done = req->total - qcow_commit_left(m);
+	req->done = req->total - qcow_commit_left(commit);
 	return err;
 }
 

@@ -98,13 +98,13 @@ static struct qcow_bitmap *todo_alloc(u64 size, u32 shift)
 
 /**
  * qcow_commit_left() - count bytes of the disk that are still to be copied
- * @m: the commit
+ * @commit: the commit
  *
  * Return: bytes.
  */
-u64 qcow_commit_left(const struct qcow_commit *m)
+u64 qcow_commit_left(const struct qcow_commit *commit)
 {
-	return m->done ? 0 : __qcow_bitmap_dirty_bytes(m->img, m->todo);
+	return commit->done ? 0 : __qcow_bitmap_dirty_bytes(commit->img, commit->todo);
 }
 
 /* --- Life --- */
@@ -140,62 +140,62 @@ int qcow_commit_check(const struct qcow_image *img, struct qcow_msg *msg)
  */
 struct qcow_commit *qcow_commit_create(struct qcow_image *img, u32 shift)
 {
-	struct qcow_commit *m = kzalloc(sizeof(*m), GFP_KERNEL);
+	struct qcow_commit *commit = kzalloc(sizeof(*commit), GFP_KERNEL);
 
-	if (!m)
+	if (!commit)
 		return NULL;
-	m->img = img;
-	m->todo = todo_alloc(img->size, shift);
-	if (!m->todo) {
-		kfree(m);
+	commit->img = img;
+	commit->todo = todo_alloc(img->size, shift);
+	if (!commit->todo) {
+		kfree(commit);
 		return NULL;
 	}
-	m->before = img->size;
-	return m;
+	commit->before = img->size;
+	return commit;
 }
 
 /**
  * qcow_commit_begin() - have writes mark pieces from now on
- * @m: the commit
+ * @commit: the commit
  *
  * The backing file is open for writing. From now on its released clusters wait for I/O
  * of the image, too.
  *
  * Context: no I/O is under way. May sleep.
  */
-void qcow_commit_begin(struct qcow_commit *m)
+void qcow_commit_begin(struct qcow_commit *commit)
 {
-	struct qcow_alloc *below = m->img->backing->alloc;
+	struct qcow_alloc *below = commit->img->backing->alloc;
 
-	qcow_bitmap_set_todo(m->img, m->todo);
+	qcow_bitmap_set_todo(commit->img, commit->todo);
 	if (below)
-		qcow_reclaim_set_above(below, &m->img->alloc->inflight);
+		qcow_reclaim_set_above(below, &commit->img->alloc->inflight);
 }
 
 /**
  * qcow_commit_end() - undo qcow_commit_begin()
- * @m: the commit
+ * @commit: the commit
  *
  * The backing file is not closed yet.
  *
  * Context: no I/O is under way. May sleep.
  */
-void qcow_commit_end(struct qcow_commit *m)
+void qcow_commit_end(struct qcow_commit *commit)
 {
-	struct qcow_alloc *below = m->img->backing->alloc;
+	struct qcow_alloc *below = commit->img->backing->alloc;
 
-	qcow_bitmap_set_todo(m->img, NULL);
+	qcow_bitmap_set_todo(commit->img, NULL);
 	if (below)
 		qcow_reclaim_set_above(below, NULL);
 }
 
-void qcow_commit_free(struct qcow_commit *m)
+void qcow_commit_free(struct qcow_commit *commit)
 {
-	if (!m)
+	if (!commit)
 		return;
-	todo_free(m->todo);
-	kvfree(m->old);
-	kfree(m);
+	todo_free(commit->todo);
+	kvfree(commit->old);
+	kfree(commit);
 }
 
 /**
@@ -223,7 +223,7 @@ static int below_show(struct qcow_resize_ops *ops, u64 bytes)
 
 /**
  * qcow_commit_begin_copy() - make a smaller backing file as large as the image
- * @m: the commit
+ * @commit: the commit
  * @pause: holds up the image's I/O
  * @msg: says why it failed, of the backing file
  *
@@ -234,11 +234,11 @@ static int below_show(struct qcow_resize_ops *ops, u64 bytes)
  * Return: 0; as qcow_image_interrupted(), and the backing file has its old size; or
  * another error.
  */
-int qcow_commit_begin_copy(struct qcow_commit *m, struct qcow_pause *pause,
+int qcow_commit_begin_copy(struct qcow_commit *commit, struct qcow_pause *pause,
 			   struct qcow_msg *msg)
 {
-	u64 size = (m->img->size + SECTOR_SIZE - 1) & ~(u64)(SECTOR_SIZE - 1);
-	struct qcow_image *below = m->img->backing;
+	u64 size = (commit->img->size + SECTOR_SIZE - 1) & ~(u64)(SECTOR_SIZE - 1);
+	struct qcow_image *below = commit->img->backing;
 	struct below_growth g = {
 		.ops = { .pause = pause, .show = below_show },
 		.below = below,
@@ -403,14 +403,14 @@ static u64 run_end(const struct qcow_bitmap *todo, u64 first, u64 bytes)
  * ended before the copy begins, and later writes set them again. Return: bytes looked
  * at, 0: no piece is left; or a negative errno.
  */
-static s64 copy_run(struct qcow_commit *m, struct copy *c, u64 bytes)
+static s64 copy_run(struct qcow_commit *commit, struct copy *c, u64 bytes)
 {
-	struct qcow_bitmap *todo = m->todo;
+	struct qcow_bitmap *todo = commit->todo;
 	u32 shift = todo->e.granularity_bits;
 	u64 first, end, i;
 	int err;
 
-	first = find_next_bit_le(todo->bits, todo->nr_bits, m->next);
+	first = find_next_bit_le(todo->bits, todo->nr_bits, commit->next);
 	if (first >= todo->nr_bits)
 		return 0;
 	end = run_end(todo, first, bytes);
@@ -418,23 +418,24 @@ static s64 copy_run(struct qcow_commit *m, struct copy *c, u64 bytes)
 		clear_bit_le(i, todo->bits);
 	/* Pairs with the barrier in qcow_inflight_begin(). */
 	smp_mb();
-	qcow_inflight_drain(&m->img->alloc->inflight);
-	err = copy_range(c, first << shift, min(end << shift, m->img->size));
+	qcow_inflight_drain(&commit->img->alloc->inflight);
+	err = copy_range(c, first << shift, min(end << shift, commit->img->size));
 	if (err) {
 		for (i = first; i < end; i++)
 			set_bit_le(i, todo->bits);
 		return err;
 	}
-	m->next = end;
+	commit->next = end;
 	return (end - first) << shift;
 }
 
 /* Whether no piece is left. */
-static bool todo_empty(const struct qcow_commit *m)
+static bool todo_empty(const struct qcow_commit *commit)
 {
-	const struct qcow_bitmap *todo = m->todo;
+	const struct qcow_bitmap *todo = commit->todo;
 
-	return find_next_bit_le(todo->bits, todo->nr_bits, m->next) >= todo->nr_bits &&
+	return find_next_bit_le(todo->bits, todo->nr_bits, commit->next) >=
+		       todo->nr_bits &&
 	       find_next_bit_le(todo->bits, todo->nr_bits, 0) >= todo->nr_bits;
 }
 
@@ -443,53 +444,54 @@ static bool todo_empty(const struct qcow_commit *m)
  * the disk is written too fast, requests wait for one step at a time, and the steps get
  * larger.
  */
-static void pass_done(struct qcow_commit *m)
+static void pass_done(struct qcow_commit *commit)
 {
-	u64 left = qcow_commit_left(m);
+	u64 left = qcow_commit_left(commit);
 
-	m->passes++;
-	m->next = 0;
-	m->last = left <= COMMIT_LAST;
-	if (qcow_commit_hurry(m) || (m->passes >= 2 && left > m->before / 2))
-		m->press = clamp(2 * m->press, COMMIT_PRESS, COMMIT_PRESS_MAX);
-	m->before = left;
+	commit->passes++;
+	commit->next = 0;
+	commit->last = left <= COMMIT_LAST;
+	if (qcow_commit_hurry(commit) || (commit->passes >= 2 && left > commit->before / 2))
+		commit->press = clamp(2 * commit->press, COMMIT_PRESS, COMMIT_PRESS_MAX);
+	commit->before = left;
 }
 
 /**
  * qcow_commit_some() - go on copying to the backing file
- * @m: the commit, started; sets @m->last when it is time for qcow_commit_finish()
+ * @commit: the commit, started; sets @commit->last when it is time for
+ *	qcow_commit_finish()
  * @bytes: most bytes of the disk to look at
  * @msg: says what failed, about the backing file
  *
- * Other I/O may go on. If @m->press is set, the caller holds it up and copies that many
- * bytes.
+ * Other I/O may go on. If @commit->press is set, the caller holds it up and copies that
+ * many bytes.
  *
  * Context: may sleep.
  *
  * Return: 0; as qcow_image_interrupted(), with some progress; or an error, after which
  * the caller may try again.
  */
-int qcow_commit_some(struct qcow_commit *m, u64 bytes, struct qcow_msg *msg)
+int qcow_commit_some(struct qcow_commit *commit, u64 bytes, struct qcow_msg *msg)
 {
-	struct copy *c = copy_alloc(m->img, msg);
+	struct copy *c = copy_alloc(commit->img, msg);
 	s64 n = 0;
 
 	if (!c)
 		return -ENOMEM;
-	while (bytes && !m->last) {
-		n = copy_run(m, c, bytes);
+	while (bytes && !commit->last) {
+		n = copy_run(commit, c, bytes);
 		if (n < 0)
 			break;
-		if (!n || todo_empty(m))
-			pass_done(m);
+		if (!n || todo_empty(commit))
+			pass_done(commit);
 		bytes -= min_t(u64, n, bytes);
-		n = qcow_image_interrupted(m->img);
+		n = qcow_image_interrupted(commit->img);
 		if (n)
 			break;
 	}
 	copy_free(c);
-	if (m->img->backing->alloc)
-		qcow_writeback_soon(m->img->backing->alloc);
+	if (commit->img->backing->alloc)
+		qcow_writeback_soon(commit->img->backing->alloc);
 	return n < 0 ? n : 0;
 }
 
@@ -509,23 +511,23 @@ static int flush_below(struct qcow_image *below)
  * Flush the data that was copied. After a failure nobody can tell which data the flush
  * lost, and a later one does not report it: all of the disk is to be copied again.
  */
-static int flush_copied(struct qcow_commit *m, struct qcow_msg *msg)
+static int flush_copied(struct qcow_commit *commit, struct qcow_msg *msg)
 {
-	int err = flush_below(m->img->backing);
+	int err = flush_below(commit->img->backing);
 
 	if (!err)
 		return 0;
-	__qcow_bitmap_mark(m->todo, 0, m->img->size);
-	m->last = false;
-	m->press = 0;
-	m->passes = 0;
-	m->settled = 0;
+	__qcow_bitmap_mark(commit->todo, 0, commit->img->size);
+	commit->last = false;
+	commit->press = 0;
+	commit->passes = 0;
+	commit->settled = 0;
 	return qcow_fail(msg, err, "could not be flushed (error %d)", -err);
 }
 
 /**
  * qcow_commit_settle() - flush both images before requests wait for the last step
- * @m: the commit, with @last set
+ * @commit: the commit, with @last set
  * @msg: says what failed, about the backing file
  *
  * The flushes of qcow_commit_finish() then write only what came meanwhile. Other I/O
@@ -534,52 +536,52 @@ static int flush_copied(struct qcow_commit *m, struct qcow_msg *msg)
  * Context: may sleep.
  *
  * Return: 0; as qcow_image_interrupted(); or an error, after which the caller may try
- * again. If the flush of the backing file failed, @m->last is not set any more.
+ * again. If the flush of the backing file failed, @commit->last is not set any more.
  */
-int qcow_commit_settle(struct qcow_commit *m, struct qcow_msg *msg)
+int qcow_commit_settle(struct qcow_commit *commit, struct qcow_msg *msg)
 {
 	int err;
 
-	err = qcow_image_interrupted(m->img) ?: flush_copied(m, msg);
-	err = err ?: qcow_image_interrupted(m->img) ?: qcow_flush(m->img->alloc);
+	err = qcow_image_interrupted(commit->img) ?: flush_copied(commit, msg);
+	err = err ?: qcow_image_interrupted(commit->img) ?: qcow_flush(commit->img->alloc);
 	if (!err)
-		m->settled++;
-	return err ?: qcow_image_interrupted(m->img);
+		commit->settled++;
+	return err ?: qcow_image_interrupted(commit->img);
 }
 
 /**
  * qcow_commit_hurry() - is the disk written faster than the backing file is flushed?
- * @m: the commit
+ * @commit: the commit
  *
  * Then the last step has to follow the copying while requests still wait, and they wait
  * for its flush, too.
  *
  * Return: whether it is.
  */
-bool qcow_commit_hurry(const struct qcow_commit *m)
+bool qcow_commit_hurry(const struct qcow_commit *commit)
 {
-	return m->settled >= COMMIT_SETTLES;
+	return commit->settled >= COMMIT_SETTLES;
 }
 
-static int copy_rest(struct qcow_commit *m, struct qcow_msg *msg)
+static int copy_rest(struct qcow_commit *commit, struct qcow_msg *msg)
 {
-	struct copy *c = copy_alloc(m->img, msg);
+	struct copy *c = copy_alloc(commit->img, msg);
 	s64 n;
 
 	if (!c)
 		return -ENOMEM;
-	m->next = 0;
+	commit->next = 0;
 	do {
-		n = qcow_image_interrupted(m->img) ?: copy_run(m, c, COMMIT_RUN);
+		n = qcow_image_interrupted(commit->img) ?: copy_run(commit, c, COMMIT_RUN);
 	} while (n > 0);
 	copy_free(c);
-	return n < 0 ? n : flush_copied(m, msg);
+	return n < 0 ? n : flush_copied(commit, msg);
 }
 
 /* Empty the image, as all its data is in the backing file. */
-static int empty_image(struct qcow_commit *m)
+static int empty_image(struct qcow_commit *commit)
 {
-	struct qcow_image *img = m->img;
+	struct qcow_image *img = commit->img;
 	u32 size = max(img->l1_size, 1U);
 	u64 *empty, *old;
 	int err = -ENOMEM;
@@ -595,8 +597,8 @@ static int empty_image(struct qcow_commit *m)
 	err = qcow_l1_switch(img->alloc, empty, size, img->size);
 	if (err)
 		goto free;
-	m->old_size = size;
-	swap(m->old, old);
+	commit->old_size = size;
+	swap(commit->old, old);
 	img->filled = 0;
 free:
 	kvfree(empty);
@@ -606,31 +608,31 @@ free:
 
 /**
  * qcow_commit_finish() - copy the rest, and empty the image
- * @m: the commit, with @last set
+ * @commit: the commit, with @last set
  * @msg: says what failed, about the backing file
  *
  * Context: no I/O is under way. May sleep.
  *
- * Return: 0: @m->done is set; or much was written since, and @m->last is not set any
- * more; or an error, also as qcow_image_interrupted(): the image is unchanged, and the
- * caller may try again.
+ * Return: 0: @commit->done is set; or much was written since, and @commit->last is not
+ * set any more; or an error, also as qcow_image_interrupted(): the image is unchanged,
+ * and the caller may try again.
  */
-int qcow_commit_finish(struct qcow_commit *m, struct qcow_msg *msg)
+int qcow_commit_finish(struct qcow_commit *commit, struct qcow_msg *msg)
 {
-	struct qcow_image *img = m->img;
+	struct qcow_image *img = commit->img;
 	int err;
 
-	if (qcow_commit_left(m) > COMMIT_REST) {
-		m->last = false;
+	if (qcow_commit_left(commit) > COMMIT_REST) {
+		commit->last = false;
 		return 0;
 	}
-	err = copy_rest(m, msg);
+	err = copy_rest(commit, msg);
 	if (!err)
-		err = empty_image(m);
+		err = empty_image(commit);
 	if (err)
 		return err;
 	qcow_bitmap_set_todo(img, NULL);
-	m->done = true;
+	commit->done = true;
 	return 0;
 }
 
@@ -694,29 +696,29 @@ static void punch_data_file(struct qcow_image *img)
 
 /**
  * qcow_commit_release() - release the clusters of an emptied image
- * @m: the commit, after qcow_commit_finish()
+ * @commit: the commit, after qcow_commit_finish()
  *
  * Other I/O may go on. After a failure clusters are leaked, which is logged. The space
  * of a data file is given back, too, until qcow_image_interrupted().
  *
  * Context: may sleep.
  */
-void qcow_commit_release(struct qcow_commit *m)
+void qcow_commit_release(struct qcow_commit *commit)
 {
-	struct qcow_alloc *a = m->img->alloc;
+	struct qcow_alloc *a = commit->img->alloc;
 	int err;
 
-	punch_data_file(m->img);
-	qcow_tree_lower(a, m->old, m->old_size);
+	punch_data_file(commit->img);
+	qcow_tree_lower(a, commit->old, commit->old_size);
 	err = qcow_flush(a);
 	if (err)
 		pr_warn("%s: is empty, but not all that it had is free: error %d; see qcowctl check\n",
-			m->img->label, err);
+			commit->img->label, err);
 }
 
 /**
  * qcow_commit_flush() - flush the backing file before it is opened anew
- * @m: the commit
+ * @commit: the commit
  * @started: qcow_commit_begin_copy() worked; if not, it may still have changed tables
  * @msg: says what failed, about the backing file
  *
@@ -724,9 +726,9 @@ void qcow_commit_release(struct qcow_commit *m)
  *
  * Return: 0 or a negative errno.
  */
-int qcow_commit_flush(struct qcow_commit *m, bool started, struct qcow_msg *msg)
+int qcow_commit_flush(struct qcow_commit *commit, bool started, struct qcow_msg *msg)
 {
-	struct qcow_image *below = m->img->backing;
+	struct qcow_image *below = commit->img->backing;
 	int err;
 
 	if (!started && !below->alloc)

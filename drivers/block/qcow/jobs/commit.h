@@ -39,18 +39,19 @@ struct qcow_commit {
 
 int __must_check qcow_commit_check(const struct qcow_image *img, struct qcow_msg *msg);
 struct qcow_commit *qcow_commit_create(struct qcow_image *img, u32 shift);
-void qcow_commit_begin(struct qcow_commit *m);
-void qcow_commit_end(struct qcow_commit *m);
-void qcow_commit_free(struct qcow_commit *m);
-int __must_check qcow_commit_begin_copy(struct qcow_commit *m, struct qcow_pause *pause,
-					struct qcow_msg *msg);
-int __must_check qcow_commit_some(struct qcow_commit *m, u64 bytes, struct qcow_msg *msg);
-int __must_check qcow_commit_settle(struct qcow_commit *m, struct qcow_msg *msg);
-bool qcow_commit_hurry(const struct qcow_commit *m);
-int __must_check qcow_commit_finish(struct qcow_commit *m, struct qcow_msg *msg);
-void qcow_commit_release(struct qcow_commit *m);
-int __must_check qcow_commit_flush(struct qcow_commit *m, bool started,
+void qcow_commit_begin(struct qcow_commit *commit);
+void qcow_commit_end(struct qcow_commit *commit);
+void qcow_commit_free(struct qcow_commit *commit);
+int __must_check qcow_commit_begin_copy(struct qcow_commit *commit,
+					struct qcow_pause *pause, struct qcow_msg *msg);
+int __must_check qcow_commit_some(struct qcow_commit *commit, u64 bytes,
+				  struct qcow_msg *msg);
+int __must_check qcow_commit_settle(struct qcow_commit *commit, struct qcow_msg *msg);
+bool qcow_commit_hurry(const struct qcow_commit *commit);
+int __must_check qcow_commit_finish(struct qcow_commit *commit, struct qcow_msg *msg);
+void qcow_commit_release(struct qcow_commit *commit);
+int __must_check qcow_commit_flush(struct qcow_commit *commit, bool started,
 				   struct qcow_msg *msg);
-u64 qcow_commit_left(const struct qcow_commit *m);
+u64 qcow_commit_left(const struct qcow_commit *commit);
 
 #endif /* _QCOW_COMMIT_H */
