@@ -106,7 +106,9 @@ static void bitdir_extension(struct kunit *test)
 		{ 8, 8, (65535ULL << 10) + 1 }, { 16, 8, 0 }, { 16, 8, 0x1000 },
 		{ 16, 8, 1ULL << 63 },
 	};
-	const struct qcow_bitmap_dir dir = { .nr = 3, .offset = 0x50000, .bytes = 96 };
+	const struct qcow_bitmap_dir dir = { .nr = 3,
+					     .host_offset = 0x50000,
+					     .bytes = 96 };
 	struct qcow_bitmap_dir got;
 	struct qcow_disk_bitmaps d;
 	u32 i;

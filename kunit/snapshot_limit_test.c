@@ -157,7 +157,7 @@ static void snapshot_limit_apply(struct kunit *test)
 static void say(struct writer *w, u64 at, u32 entries, bool known)
 {
 	struct qcow_alloc *a = w->img->alloc;
-	u8 *table = writer_top(w)->m->store + a->snapshots.offset;
+	u8 *table = writer_top(w)->m->store + a->snapshots.host_offset;
 
 	put_unaligned_be64(at, table);
 	put_unaligned_be32(entries, table + 8);
@@ -193,19 +193,19 @@ static void snapshot_limit_changed(struct kunit *test)
 	writer_close(w);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	a = w->img->alloc;
-	l1_at = get_unaligned_be64(writer_top(w)->m->store + a->snapshots.offset);
+	l1_at = get_unaligned_be64(writer_top(w)->m->store + a->snapshots.host_offset);
 	size = w->img->l1_size;
 	l2_at = w->img->l1[0] & QCOW_DISK_L1E_OFFSET_MASK;
 	/* Another place, or size, than at the attach */
-	expect_stale(test, a->l1.offset, size, false);
+	expect_stale(test, a->l1.host_offset, size, false);
 	expect_stale(test, l2_at, size, false);
 	expect_stale(test, l1_at, size + 1, false);
 	say(w, l1_at, size, false);
-	writer_top(w)->m->store[a->snapshots.offset + ENTRY_BYTES] ^= 1;
+	writer_top(w)->m->store[a->snapshots.host_offset + ENTRY_BYTES] ^= 1;
 	KUNIT_EXPECT_EQ(test, writer_snapshot_create(w, "three"), -EIO);
-	writer_top(w)->m->store[a->snapshots.offset + ENTRY_BYTES] ^= 1;
+	writer_top(w)->m->store[a->snapshots.host_offset + ENTRY_BYTES] ^= 1;
 	/* Where there is no L1 table of a snapshot, whatever the table says */
-	expect_stale(test, a->l1.offset, size, true);
+	expect_stale(test, a->l1.host_offset, size, true);
 	expect_stale(test, l2_at, size, true);
 	expect_stale(test, 0, size, true);
 	expect_stale(test, l1_at, 3 * 512 / 8, true);

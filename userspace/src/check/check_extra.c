@@ -226,11 +226,11 @@ int check_bitmaps(struct check *c)
 	memcpy(&disk, c->start + c->h.bitmaps_offset, sizeof(disk));
 	if (qcow_bitdir_extension(&c->layout, &disk, sizeof(disk), &d))
 		return bitmaps_damaged(c);
-	err = check_table(c, d.offset, d.bytes);
+	err = check_table(c, d.host_offset, d.bytes);
 	if (err)
 		return err;
 	dir = xcalloc(1, d.bytes);
-	err = check_read_table(c, dir, d.bytes, d.offset);
+	err = check_read_table(c, dir, d.bytes, d.host_offset);
 	if (!err)
 		err = bitmap_directory(c, dir, &d);
 	free(dir);

@@ -174,7 +174,7 @@ int bitmaps_read(struct bitmaps *all, const struct image *img, const char *name)
 		return damaged(&r);
 	buf = xcalloc(1, dir.bytes);
 	r.buf = xcalloc(1, 1UL << h->cluster_bits);
-	err = file_read(&img->file, buf, dir.bytes, dir.offset, NULL);
+	err = file_read(&img->file, buf, dir.bytes, dir.host_offset, NULL);
 	if (!err)
 		err = read_directory(&r, all, buf, &dir, name);
 	free(r.buf);

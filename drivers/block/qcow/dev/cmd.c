@@ -122,7 +122,7 @@ static void cmd_start_next_bio(struct qcow_cmd *cmd, struct request *rq)
 	struct qcow_io *io = &cmd->io;
 
 	cmd_use_bio(cmd, rq->bio);
-	io->guest_offset = rq_target(rq)->offset + blk_rq_pos(rq) * SECTOR_SIZE;
+	io->guest_offset = rq_target(rq)->guest_offset + blk_rq_pos(rq) * SECTOR_SIZE;
 	cmd_start_in_worker(io);
 }
 
@@ -319,7 +319,7 @@ static void cmd_prepare(struct qcow_cmd *cmd, struct request *rq,
 	io->image = target->image;
 	io->op = op;
 	io->end_io = cmd_end_io;
-	io->guest_offset = target->offset + blk_rq_pos(rq) * SECTOR_SIZE;
+	io->guest_offset = target->guest_offset + blk_rq_pos(rq) * SECTOR_SIZE;
 }
 
 static void cmd_rw(struct qcow_cmd *cmd, struct request *rq, enum qcow_op op)

@@ -10,7 +10,7 @@
 /**
  * struct qcow_target - the part of a device that requests use
  * @image: the top of the chain
- * @offset: guest offset at which the device begins
+ * @guest_offset: guest offset at which the device begins
  * @sectors: sectors of the device; requests beyond fail. Changes while the queue is
  *	frozen: a request that was let in before waits for the thaw, and may be beyond
  *	then
@@ -25,7 +25,7 @@
  */
 struct qcow_target {
 	struct qcow_image *image;
-	u64 offset;
+	u64 guest_offset;
 	sector_t sectors;
 	struct qcow_io_ctx ctx;
 	struct workqueue_struct *flush_wq;

@@ -156,13 +156,13 @@ static void ctl_put_sources(struct qcow_source *sources, u32 nr)
 /*
  * Return: the user's name of a snapshot, which the caller frees; NULL; or an ERR_PTR.
  */
-static char *ctl_get_snapshot(u64 from, u32 len)
+static char *ctl_get_snapshot(u64 address, u32 len)
 {
 	char *name;
 
-	if (!from)
+	if (!address)
 		return NULL;
-	name = memdup_user_nul(u64_to_user_ptr(from), len);
+	name = memdup_user_nul(u64_to_user_ptr(address), len);
 	if (!IS_ERR(name) && strlen(name) != len) {
 		kfree(name);
 		return ERR_PTR(-EINVAL);

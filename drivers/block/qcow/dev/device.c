@@ -324,7 +324,7 @@ static int device_open_chain(struct qcow_device *dev,
 	if (IS_ERR(img))
 		return PTR_ERR(img);
 	dev->target.image = img;
-	dev->target.offset = options->offset;
+	dev->target.guest_offset = options->offset;
 	if (options->offset && options->offset >= img->size)
 		return qcow_fail(msg, -EINVAL, "offset %llu is not inside its disk of %llu bytes",
 				 options->offset, img->size);
@@ -345,7 +345,7 @@ static int device_open_chain(struct qcow_device *dev,
  */
 sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes)
 {
-	bytes -= dev->target.offset;
+	bytes -= dev->target.guest_offset;
 	if (dev->options.size_limit)
 		bytes = min(bytes, dev->options.size_limit);
 	return round_down(bytes, dev->options.sector_size) >> SECTOR_SHIFT;
@@ -354,7 +354,7 @@ sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes)
 /* Return: bytes at the end of the device's window that make no whole sector. */
 static u32 device_tail(const struct qcow_device *dev)
 {
-	u64 bytes = dev->target.image->size - dev->target.offset;
+	u64 bytes = dev->target.image->size - dev->target.guest_offset;
 
 	if (dev->options.size_limit && dev->options.size_limit <= bytes)
 		return 0;

@@ -42,7 +42,7 @@ static void device_set_discard(const struct qcow_device *dev,
 
 	unit = max(unit, dev->options.sector_size);
 	lim->discard_granularity = unit;
-	lim->discard_alignment = -dev->target.offset & (unit - 1);
+	lim->discard_alignment = -dev->target.guest_offset & (unit - 1);
 	qcow_compat_limit_zero(lim, DEVICE_MAX_ZERO_SECTORS);
 }
 

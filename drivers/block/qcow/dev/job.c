@@ -345,7 +345,7 @@ static int resize_check_size(const struct qcow_device *dev, u64 bytes, bool max,
 static int resize_check(const struct qcow_device *dev, u64 bytes, bool max,
 			struct qcow_msg *msg)
 {
-	if (dev->target.offset || dev->options.size_limit)
+	if (dev->target.guest_offset || dev->options.size_limit)
 		return qcow_advise(msg, -EINVAL, "shows a part of its image's disk; attach all of it to resize it");
 	if (qcow_bitmap_present(dev->target.image))
 		return qcow_advise(msg, -EOPNOTSUPP, "has bitmaps, which fit its size; remove them first");
@@ -578,8 +578,8 @@ static int snapshot_apply(struct job_snapshot *c)
 	/* This spares useless work; apply_stop() checks again under the lock. */
 	if (disk_openers(dev->disk))
 		return -EBUSY;
-	if (dev->target.offset || dev->options.sector_size > SECTOR_SIZE)
-		c->req->min_size = dev->target.offset + dev->options.sector_size;
+	if (dev->target.guest_offset || dev->options.sector_size > SECTOR_SIZE)
+		c->req->min_size = dev->target.guest_offset + dev->options.sector_size;
 	/* All of the disk may change, and its size. */
 	if (qcow_bitmap_present(dev->target.image))
 		return qcow_advise(c->msg, -EOPNOTSUPP, "has bitmaps, which cannot track the changes of a snapshot; remove them first");

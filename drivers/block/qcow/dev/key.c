@@ -19,9 +19,9 @@
 /*
  * Copy a string from user space, which has no NUL there, neither inside nor at its end.
  */
-static int key_copy_string(char *to, u32 len, u64 from)
+static int key_copy_string(char *to, u32 len, u64 address)
 {
-	if (copy_from_user(to, u64_to_user_ptr(from), len))
+	if (copy_from_user(to, u64_to_user_ptr(address), len))
 		return -EFAULT;
 	to[len] = 0;
 	return strlen(to) == len ? 0 : -EINVAL;

@@ -62,7 +62,7 @@ QCOW_ATTR(direct_io, "%d", dev->target.image->file.direct);
 QCOW_ATTR(autoclear, "%d", READ_ONCE(dev->lazy));
 QCOW_ATTR(openers, "%u", disk_openers(dev->disk));
 QCOW_ATTR(corrupt, "%d", qcow_device_damaged(dev));
-QCOW_ATTR(offset, "%llu", dev->target.offset);
+QCOW_ATTR(offset, "%llu", dev->target.guest_offset);
 QCOW_ATTR(untrusted, "%d", !!(dev->options.flags & QCOW_ATTACH_UNTRUSTED));
 
 static struct attribute *qcow_attrs[] = {

@@ -185,15 +185,15 @@ static void slice_failed(struct qcow_slice *slice, int err)
 static int slice_load(struct qcow_slice *slice, bool fresh)
 {
 	struct qcow_cache *cache = slice->cache;
-	u64 offset = (u64)slice->index << cache->slice_bits;
+	u64 host_offset = (u64)slice->index << cache->slice_bits;
 	size_t bytes = 1UL << cache->slice_bits;
 	int err = 0;
 
 	if (fresh)
 		memset(slice->data, 0, bytes);
 	else
-		err = qcow_file_pread_table(cache->file, offset, slice->data,
-					    bytes, 2 * sizeof(u64));
+		err = qcow_file_pread_table(cache->file, host_offset, slice->data, bytes,
+					    2 * sizeof(u64));
 	if (err) {
 		slice_failed(slice, err);
 		return err;
@@ -229,10 +229,9 @@ static struct qcow_slice *cache_insert(struct qcow_cache *cache,
 	return ERR_PTR(err);
 }
 
-static struct qcow_slice *cache_get(struct qcow_cache *cache, u64 offset,
-				    bool fresh)
+static struct qcow_slice *cache_get(struct qcow_cache *cache, u64 host_offset, bool fresh)
 {
-	unsigned long index = offset >> cache->slice_bits;
+	unsigned long index = host_offset >> cache->slice_bits;
 	struct qcow_slice *slice;
 	int err;
 
@@ -256,7 +255,7 @@ static struct qcow_slice *cache_get(struct qcow_cache *cache, u64 offset,
 /**
  * qcow_cache_get() - get a slice, from the image file if need be
  * @cache: the cache
- * @offset: any byte of the slice, in bytes into the file
+ * @host_offset: any byte of the slice, in bytes into the file
  *
  * Callers that want the same slice wait for one read of it.
  *
@@ -265,15 +264,15 @@ static struct qcow_slice *cache_get(struct qcow_cache *cache, u64 offset,
  * Return: a slice to give to qcow_cache_put(), or the error of the read, or
  * -ENOMEM.
  */
-struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 offset)
+struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 host_offset)
 {
-	return cache_get(cache, offset, false);
+	return cache_get(cache, host_offset, false);
 }
 
 /**
  * qcow_cache_get_new() - get a slice of a table that is being made
  * @cache: the cache
- * @offset: any byte of the slice, in bytes into the file
+ * @host_offset: any byte of the slice, in bytes into the file
  *
  * The slice is dirty, and holds zeros in place of old data of the file or the cache. No
  * task may be reading the old data any more.
@@ -282,9 +281,9 @@ struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 offset)
  *
  * Return: a slice to give to qcow_cache_put(), or -ENOMEM.
  */
-struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 offset)
+struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 host_offset)
 {
-	struct qcow_slice *slice = cache_get(cache, offset, true);
+	struct qcow_slice *slice = cache_get(cache, host_offset, true);
 
 	if (IS_ERR(slice))
 		return slice;
@@ -349,15 +348,15 @@ void __qcow_cache_dirty(struct qcow_slice *slice)
 /**
  * qcow_cache_clean() - mark a slice as not dirty, without writing it
  * @cache: the cache
- * @offset: any byte of the slice, in bytes into the file
+ * @host_offset: any byte of the slice, in bytes into the file
  *
  * For a slice of qcow_cache_get_new() whose table could not be made.
  *
  * Context: no task uses the slice, and none is captured. Does not sleep.
  */
-void qcow_cache_clean(struct qcow_cache *cache, u64 offset)
+void qcow_cache_clean(struct qcow_cache *cache, u64 host_offset)
 {
-	struct qcow_slice *slice = cache_lookup(cache, offset >> cache->slice_bits);
+	struct qcow_slice *slice = cache_lookup(cache, host_offset >> cache->slice_bits);
 	bool dirty;
 
 	if (!slice)

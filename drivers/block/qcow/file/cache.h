@@ -81,11 +81,11 @@ struct qcow_cache {
 struct qcow_cache *qcow_cache_create(struct qcow_file *file, u32 slice_bits,
 				     u64 bytes);
 void qcow_cache_destroy(struct qcow_cache *cache);
-struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 offset);
-struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 offset);
+struct qcow_slice *qcow_cache_get(struct qcow_cache *cache, u64 host_offset);
+struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 host_offset);
 void qcow_cache_put(struct qcow_slice *slice);
 void __qcow_cache_dirty(struct qcow_slice *slice);
-void qcow_cache_clean(struct qcow_cache *cache, u64 offset);
+void qcow_cache_clean(struct qcow_cache *cache, u64 host_offset);
 int __must_check qcow_cache_capture(struct qcow_cache *cache,
 				    struct list_head *captured);
 int __must_check qcow_cache_write(struct qcow_cache *cache,
@@ -106,18 +106,18 @@ void qcow_cache_exit(void);
 /**
  * qcow_cache_peek() - look a slice up without a lock or a reference
  * @cache: the cache
- * @offset: any byte of the slice, in bytes into the file
+ * @host_offset: any byte of the slice, in bytes into the file
  *
  * Context: under rcu_read_lock(), as long as the caller uses the entries. Does not
  * sleep.
  *
  * Return: the slice's entries as on disk, or NULL if they are not in memory.
  */
-static inline const __be64 *qcow_cache_peek(struct qcow_cache *cache, u64 offset)
+static inline const __be64 *qcow_cache_peek(struct qcow_cache *cache, u64 host_offset)
 {
 	struct qcow_slice *slice;
 
-	slice = xa_load(&cache->slices, offset >> cache->slice_bits);
+	slice = xa_load(&cache->slices, host_offset >> cache->slice_bits);
 	/* Pairs with the release in slice_loaded(). */
 	if (!slice || test_bit_acquire(QCOW_SLICE_LOADING, &slice->flags) ||
 	    slice->error)

@@ -327,18 +327,18 @@ static void pos_advance(struct crypt_pos *p, u32 n)
 /* Copy a sector out of the caller's memory or, if not @out, into it. */
 static void pos_copy(struct crypt_pos *p, u8 *buf, bool out)
 {
-	u32 left = CRYPT_SECTOR, n, at;
+	u32 left = CRYPT_SECTOR, n, in_page;
 	struct page *page;
 
 	for (; left; left -= n, buf += n) {
-		at = p->bv->bv_offset + p->off;
-		page = p->bv->bv_page + at / PAGE_SIZE;
-		at %= PAGE_SIZE;
-		n = min3(left, p->bv->bv_len - p->off, (u32)PAGE_SIZE - at);
+		in_page = p->bv->bv_offset + p->off;
+		page = p->bv->bv_page + in_page / PAGE_SIZE;
+		in_page %= PAGE_SIZE;
+		n = min3(left, p->bv->bv_len - p->off, (u32)PAGE_SIZE - in_page);
 		if (out)
-			memcpy_from_page(buf, page, at, n);
+			memcpy_from_page(buf, page, in_page, n);
 		else
-			memcpy_to_page(page, at, buf, n);
+			memcpy_to_page(page, in_page, buf, n);
 		pos_advance(p, n);
 	}
 }
@@ -347,13 +347,13 @@ static void pos_copy(struct crypt_pos *p, u8 *buf, bool out)
 static bool pos_sector(const struct qcow_crypt *c, const struct crypt_pos *p,
 		       struct scatterlist *sg)
 {
-	u32 at = p->bv->bv_offset + p->off;
-	u32 in_page = at % PAGE_SIZE;
+	u32 in_pages = p->bv->bv_offset + p->off;
+	u32 in_page = in_pages % PAGE_SIZE;
 
 	if (p->bv->bv_len - p->off < CRYPT_SECTOR ||
 	    in_page + CRYPT_SECTOR > PAGE_SIZE || in_page & c->align_mask)
 		return false;
-	sg_set_page(sg, p->bv->bv_page + at / PAGE_SIZE, CRYPT_SECTOR, in_page);
+	sg_set_page(sg, p->bv->bv_page + in_pages / PAGE_SIZE, CRYPT_SECTOR, in_page);
 	return true;
 }
 
@@ -413,21 +413,23 @@ static int decrypt_sector(struct qcow_crypt *c, struct crypt_job *job,
 	return err;
 }
 
-/* Encrypt into @page at @at; a sector that is not contiguous is put together there. */
+/*
+ * Encrypt into @page from @in_page on. A sector that is not contiguous is put together
+ * there.
+ */
 static int encrypt_sector(struct qcow_crypt *c, struct crypt_job *job,
-			  struct crypt_pos *p, struct page *page, u32 at,
-			  u64 sector)
+			  struct crypt_pos *p, struct page *page, u32 in_page, u64 sector)
 {
 	struct scatterlist src, dst;
 
 	sg_init_table(&src, 1);
 	sg_init_table(&dst, 1);
-	sg_set_page(&dst, page, CRYPT_SECTOR, at);
+	sg_set_page(&dst, page, CRYPT_SECTOR, in_page);
 	if (likely(pos_sector(c, p, &src))) {
 		pos_advance(p, CRYPT_SECTOR);
 		return job_run(c, job, &src, &dst, sector, true);
 	}
-	pos_copy(p, page_address(page) + at, true);
+	pos_copy(p, page_address(page) + in_page, true);
 	return job_run(c, job, &dst, &dst, sector, true);
 }
 

@@ -129,7 +129,7 @@ static int snapshot_find(struct snapshot_op *op, struct qcow_snapshot_entry *e)
 	if (err)
 		return err;
 	len = min_t(u32, e->s.id_len, sizeof(req->id) - 1);
-	memcpy(req->id, op->t.buf + e->at + e->s.id_offset, len);
+	memcpy(req->id, op->t.buf + e->in_table + e->s.id_offset, len);
 	req->id[len] = 0;
 	return 0;
 }

@@ -32,8 +32,8 @@ static void bitmap_free_all(struct qcow_image *img)
 		__qcow_bitmap_free(img, b);
 }
 
-static int bitmap_load_cluster(struct qcow_image *img, struct qcow_bitmap *b,
-			       u32 i, u64 offset, bool ones)
+static int bitmap_load_cluster(struct qcow_image *img, struct qcow_bitmap *b, u32 i,
+			       u64 host_offset, bool ones)
 {
 	size_t cluster = 1UL << img->layout.cluster_bits;
 	void *to = b->bits + i * cluster;
@@ -41,31 +41,31 @@ static int bitmap_load_cluster(struct qcow_image *img, struct qcow_bitmap *b,
 
 	if (ones && b->bits)
 		memset(to, 0xff, cluster);
-	if (!offset)
+	if (!host_offset)
 		return 0;
-	err = qcow_register_claim(&img->alloc->reg, QCOW_META_BITMAP, offset,
+	err = qcow_register_claim(&img->alloc->reg, QCOW_META_BITMAP, host_offset,
 				  cluster);
 	if (err || !b->bits)
 		return err;
-	return qcow_file_pread(&img->file, offset, to, cluster);
+	return qcow_file_pread(&img->file, host_offset, to, cluster);
 }
 
 /* Clear the bits behind the last one, which mean nothing. */
 static void bitmap_clear_tail(struct qcow_image *img, struct qcow_bitmap *b)
 {
-	u64 at = b->nr_bits / 8;
+	u64 in_bitmap = b->nr_bits / 8;
 	u8 *bytes = b->bits;
 
-	if (at == qcow_bitmap_bytes(img, b))
+	if (in_bitmap == qcow_bitmap_bytes(img, b))
 		return;
-	bytes[at] &= BIT(b->nr_bits % 8) - 1;
-	memset(bytes + at + 1, 0, qcow_bitmap_bytes(img, b) - at - 1);
+	bytes[in_bitmap] &= BIT(b->nr_bits % 8) - 1;
+	memset(bytes + in_bitmap + 1, 0, qcow_bitmap_bytes(img, b) - in_bitmap - 1);
 }
 
 static int bitmap_load(struct qcow_image *img, struct qcow_bitmap *b)
 {
 	size_t bytes = (size_t)b->e.table_size * sizeof(u64);
-	u64 offset;
+	u64 host_offset;
 	bool ones;
 	int err;
 	u32 i;
@@ -84,10 +84,10 @@ static int bitmap_load(struct qcow_image *img, struct qcow_bitmap *b)
 	err = qcow_file_pread(&img->file, b->e.table_offset, b->table, bytes);
 	for (i = 0; !err && i < b->e.table_size; i++) {
 		b->table[i] = be64_to_cpu(((__force __be64 *)b->table)[i]);
-		err = qcow_bitdir_table_entry(&img->layout, b->table[i],
-					      &offset, &ones);
+		err = qcow_bitdir_table_entry(&img->layout, b->table[i], &host_offset,
+					      &ones);
 		if (!err)
-			err = bitmap_load_cluster(img, b, i, offset, ones);
+			err = bitmap_load_cluster(img, b, i, host_offset, ones);
 		if (!err)
 			err = qcow_image_interrupted(img);
 		cond_resched();
@@ -102,13 +102,13 @@ static int bitmap_load_entries(struct qcow_image *img, const void *buf)
 	struct qcow_bitmaps *all = img->bitmaps;
 	struct qcow_bitmap_entry e;
 	struct qcow_bitmap *b;
-	u64 at = 0;
+	u64 in_dir = 0;
 	u32 i;
 	int err;
 
-	for (i = 0; i < all->dir.nr; i++, at += e.bytes) {
-		err = qcow_bitdir_entry(&img->layout, img->size, buf + at,
-					all->dir.bytes - at, &e);
+	for (i = 0; i < all->dir.nr; i++, in_dir += e.bytes) {
+		err = qcow_bitdir_entry(&img->layout, img->size, buf + in_dir,
+					all->dir.bytes - in_dir, &e);
 		if (err)
 			return err;
 		if (__qcow_bitmap_find(all, e.name, e.name_len))
@@ -121,7 +121,7 @@ static int bitmap_load_entries(struct qcow_image *img, const void *buf)
 		if (err)
 			return err;
 	}
-	return at == all->dir.bytes ? 0 : -EUCLEAN;
+	return in_dir == all->dir.bytes ? 0 : -EUCLEAN;
 }
 
 static int bitmap_load_all(struct qcow_image *img, const struct qcow_header *h)
@@ -141,13 +141,13 @@ static int bitmap_load_all(struct qcow_image *img, const struct qcow_header *h)
 	    all->dir.bytes > BITMAP_MAX_DIRECTORY)
 		return -EFBIG;
 	err = qcow_register_claim(&img->alloc->reg, QCOW_META_BITMAP,
-				  all->dir.offset, all->dir.bytes);
+				  all->dir.host_offset, all->dir.bytes);
 	if (err)
 		return err;
 	buf = kvmalloc(all->dir.bytes, GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;
-	err = qcow_file_pread(&img->file, all->dir.offset, buf, all->dir.bytes);
+	err = qcow_file_pread(&img->file, all->dir.host_offset, buf, all->dir.bytes);
 	if (!err)
 		err = bitmap_load_entries(img, buf);
 	kvfree(buf);

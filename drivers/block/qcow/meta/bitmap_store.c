@@ -101,8 +101,8 @@ static int store_note(struct qcow_alloc *a, u64 first, u32 nr)
 	return err;
 }
 
-/* Allocate @want clusters in a row. @offset: out: their host offset. */
-static int store_alloc(struct qcow_alloc *a, u32 want, u64 *offset)
+/* Allocate @want clusters in a row. @host_offset: out: their host offset. */
+static int store_alloc(struct qcow_alloc *a, u32 want, u64 *host_offset)
 {
 	u32 have = 0, got, tries;
 	u64 first = 0, next;
@@ -124,7 +124,7 @@ static int store_alloc(struct qcow_alloc *a, u32 want, u64 *offset)
 	if (!err && have == want) {
 		err = store_note(a, first, want);
 		if (!err)
-			*offset = first << qcow_alloc_cluster_bits(a);
+			*host_offset = first << qcow_alloc_cluster_bits(a);
 		return err;
 	}
 	if (have)
@@ -132,17 +132,17 @@ static int store_alloc(struct qcow_alloc *a, u32 want, u64 *offset)
 	return err ?: -ENOSPC;
 }
 
-static void store_release(struct qcow_alloc *a, u64 offset, u64 bytes)
+static void store_release(struct qcow_alloc *a, u64 host_offset, u64 bytes)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
 
-	if (offset)
-		qcow_release(a, offset >> bits,
+	if (host_offset)
+		qcow_release(a, host_offset >> bits,
 			     DIV_ROUND_UP_ULL(bytes, 1ULL << bits));
 }
 
 static void store_release_table(struct qcow_alloc *a, const u64 *table, u32 nr,
-				u64 offset)
+				u64 table_host_offset)
 {
 	u64 cluster;
 	u32 i;
@@ -151,7 +151,7 @@ static void store_release_table(struct qcow_alloc *a, const u64 *table, u32 nr,
 		cluster = table[i] & QCOW_DISK_BITMAP_E_OFFSET_MASK;
 		store_release(a, cluster, 1);
 	}
-	store_release(a, offset, nr * sizeof(u64));
+	store_release(a, table_host_offset, nr * sizeof(u64));
 }
 
 /**
@@ -306,9 +306,9 @@ static int store_directory(struct qcow_image *img, struct qcow_bitmap_dir *dir,
 	if (!buf)
 		return -ENOMEM;
 	store_fill(img->bitmaps, buf, final);
-	err = store_alloc(img->alloc, nr, &dir->offset);
+	err = store_alloc(img->alloc, nr, &dir->host_offset);
 	if (!err)
-		err = qcow_file_pwrite(&img->file, dir->offset, buf,
+		err = qcow_file_pwrite(&img->file, dir->host_offset, buf,
 				       (size_t)nr * cluster);
 	kvfree(buf);
 	return err;
@@ -365,9 +365,9 @@ int __qcow_bitmap_store(struct qcow_image *img, bool final)
 	list_for_each_entry(b, &all->list, list)
 		store_finish(img, b, err);
 	if (err) {
-		store_release(img->alloc, dir.offset, dir.bytes);
+		store_release(img->alloc, dir.host_offset, dir.bytes);
 	} else {
-		store_release(img->alloc, all->dir.offset, all->dir.bytes);
+		store_release(img->alloc, all->dir.host_offset, all->dir.bytes);
 		all->dir = dir;
 	}
 	qcow_writeback_soon(img->alloc);
@@ -382,8 +382,8 @@ int __qcow_bitmap_store(struct qcow_image *img, bool final)
  */
 static int __mark_all(struct qcow_image *img, bool old)
 {
-	u64 at = img->bitmaps->dir.offset +
-		 offsetof(struct qcow_disk_bitmap, flags);
+	u64 host_offset =
+		img->bitmaps->dir.host_offset + offsetof(struct qcow_disk_bitmap, flags);
 	struct qcow_bitmap *b;
 	__be32 flags;
 	int err = 0, ret;
@@ -392,11 +392,12 @@ static int __mark_all(struct qcow_image *img, bool old)
 		flags = cpu_to_be32(old ? b->e.flags : store_flags(b, false));
 		ret = 0;
 		if (qcow_bitmap_tracks(b))
-			ret = qcow_file_pwrite(&img->file, at, &flags, sizeof(flags));
+			ret = qcow_file_pwrite(&img->file, host_offset, &flags,
+					       sizeof(flags));
 		err = err ?: ret;
 		if (err && !old)
 			return err;
-		at += qcow_bitdir_entry_bytes(b->e.name_len);
+		host_offset += qcow_bitdir_entry_bytes(b->e.name_len);
 	}
 	return err;
 }

@@ -140,12 +140,11 @@ static int flush_capture(struct flush *c)
 
 /* --- Steps --- */
 
-static int write_entries(struct qcow_alloc *a, u64 offset,
+static int write_entries(struct qcow_alloc *a, u64 host_offset,
 			 const struct captured_entries *c)
 {
-	return qcow_file_pwrite(&a->img->file,
-				offset + c->range.lo * sizeof(u64), c->data,
-				(c->range.hi - c->range.lo) * sizeof(u64));
+	return qcow_file_pwrite(&a->img->file, host_offset + c->range.lo * sizeof(u64),
+				c->data, (c->range.hi - c->range.lo) * sizeof(u64));
 }
 
 static int flush_sync(struct flush *c)
@@ -196,7 +195,7 @@ static int flush_l1(struct flush *c)
 
 	if (range_empty(&c->l1.range))
 		return 0;
-	err = write_entries(a, a->l1.offset, &c->l1);
+	err = write_entries(a, a->l1.host_offset, &c->l1);
 	return err ?: flush_sync(c);
 }
 

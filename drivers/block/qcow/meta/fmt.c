@@ -82,20 +82,20 @@ int qcow_fmt_read_header(struct qcow_image *img, struct qcow_header *h,
 }
 
 /* Read as much of the table as possible. Missing entries stay all ones. */
-static int fmt_salvage_l1(struct qcow_image *img, u64 offset, size_t len)
+static int fmt_salvage_l1(struct qcow_image *img, u64 host_offset, size_t len)
 {
-	size_t at, n;
+	size_t in_table, n;
 	int err;
 
 	memset(img->l1, 0xff, (size_t)img->l1_size * sizeof(u64));
-	for (at = 0; at < len; at += n) {
-		n = min_t(size_t, len - at, FMT_SALVAGE_READ);
-		err = qcow_file_pread_table(&img->file, offset + at,
-					    (void *)img->l1 + at, n, sizeof(u64));
+	for (in_table = 0; in_table < len; in_table += n) {
+		n = min_t(size_t, len - in_table, FMT_SALVAGE_READ);
+		err = qcow_file_pread_table(&img->file, host_offset + in_table,
+					    (void *)img->l1 + in_table, n, sizeof(u64));
 		if (err == -ENOMEM)
 			return err;
 		if (err)
-			memset((void *)img->l1 + at, 0xff, n);
+			memset((void *)img->l1 + in_table, 0xff, n);
 		cond_resched();
 	}
 	return 0;

@@ -113,16 +113,17 @@ static int growth_switch(struct qcow_alloc *a, struct growth *g)
 static void growth_revert(struct qcow_alloc *a, struct growth *g)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
-	u64 table = g->first << bits;
-	u64 at = (g->first + g->clusters) << bits, i;
+	u64 table_host_offset = g->first << bits;
+	u64 blocks_host_offset = (g->first + g->clusters) << bits, i;
 
 	if (a->counts.table_size > g->size) {
 		swap(a->counts.table, g->table);
 		swap(a->counts.table_size, g->size);
 	}
 	for (i = 0; i < g->blocks; i++)
-		__qcow_refcount_drop_block(a, at + (i << bits));
-	qcow_register_forget(&a->reg, table, at - table);
+		__qcow_refcount_drop_block(a, blocks_host_offset + (i << bits));
+	qcow_register_forget(&a->reg, table_host_offset,
+			     blocks_host_offset - table_host_offset);
 }
 
 /* Write the current refcounts, and the table that leads to them. */

@@ -44,15 +44,15 @@ static int header_unknown(struct qcow_alloc *a, int err)
 }
 
 /* Write @fields in place of @old. After an error @old is there again. */
-static int header_replace(struct qcow_alloc *a, u32 offset, void *fields, void *old,
+static int header_replace(struct qcow_alloc *a, u32 host_offset, void *fields, void *old,
 			  u32 len)
 {
 	struct qcow_file *f = &a->img->file;
-	int err = qcow_file_pwrite(f, offset, fields, len), ret;
+	int err = qcow_file_pwrite(f, host_offset, fields, len), ret;
 
 	if (!err)
 		return 0;
-	ret = qcow_file_pwrite(f, offset, old, len);
+	ret = qcow_file_pwrite(f, host_offset, old, len);
 	if (ret)
 		return header_unknown(a, ret);
 	return __qcow_writeback_flush(a, f) ?: err;
@@ -62,7 +62,7 @@ static int header_replace(struct qcow_alloc *a, u32 offset, void *fields, void *
  * Return: 0: the fields are durable; or an error: the old fields are, unless a->failed
  * is set.
  */
-static int header_publish(struct qcow_alloc *a, u32 offset, void *fields, u32 len)
+static int header_publish(struct qcow_alloc *a, u32 host_offset, void *fields, u32 len)
 {
 	struct qcow_file *f = &a->img->file;
 	u8 old[HEADER_MAX_FIELDS];
@@ -73,19 +73,19 @@ static int header_publish(struct qcow_alloc *a, u32 offset, void *fields, u32 le
 		return -EINVAL;
 	err = __qcow_writeback_over(a);
 	if (!err)
-		err = qcow_file_pread(f, offset, old, len);
+		err = qcow_file_pread(f, host_offset, old, len);
 	if (!err)
 		err = __qcow_writeback_flush(a, f);
 	if (!err)
-		err = header_replace(a, offset, fields, old, len);
+		err = header_replace(a, host_offset, fields, old, len);
 	return err ?: __qcow_writeback_flush(a, f);
 }
 
 /* Return: 0: the bytes are durable; or an error: they may be there or not. */
-static int header_mark(struct qcow_alloc *a, u32 offset, void *bytes, u32 len)
+static int header_mark(struct qcow_alloc *a, u32 host_offset, void *bytes, u32 len)
 {
 	lockdep_assert_held(&a->store_lock);
-	return qcow_file_pwrite(&a->img->file, offset, bytes, len) ?:
+	return qcow_file_pwrite(&a->img->file, host_offset, bytes, len) ?:
 	       __qcow_writeback_flush(a, &a->img->file);
 }
 
@@ -148,7 +148,7 @@ int __qcow_header_set_refcount_table(struct qcow_alloc *a, u64 host_offset,
 				     u32 clusters)
 {
 	struct {
-		__be64 offset;
+		__be64 host_offset;
 		__be32 clusters;
 	} __packed fields = { cpu_to_be64(host_offset), cpu_to_be32(clusters) };
 
@@ -195,7 +195,7 @@ int qcow_header_set_snapshots(struct qcow_alloc *a, u32 nr, u64 host_offset)
 {
 	struct {
 		__be32 nr;
-		__be64 offset;
+		__be64 host_offset;
 	} __packed fields = { cpu_to_be32(nr), cpu_to_be64(host_offset) };
 	int err;
 
@@ -218,7 +218,7 @@ int qcow_header_set_snapshots(struct qcow_alloc *a, u32 nr, u64 host_offset)
 int qcow_header_drop_backing(struct qcow_alloc *a)
 {
 	struct {
-		__be64 offset;
+		__be64 host_offset;
 		__be32 size;
 	} __packed none = { };
 	int err;
@@ -252,17 +252,17 @@ int qcow_header_drop_backing(struct qcow_alloc *a)
 int __qcow_header_set_features(struct qcow_alloc *a, enum qcow_feature_field field,
 			       u64 set, u64 clear)
 {
-	u32 offset = header_offset(incompatible_features) + field * sizeof(__be64);
+	u32 host_offset = header_offset(incompatible_features) + field * sizeof(__be64);
 	__be64 old, new;
 	int err;
 
 	if (a->img->layout.version < 3)
 		return 0;
-	err = qcow_file_pread(&a->img->file, offset, &old, sizeof(old));
+	err = qcow_file_pread(&a->img->file, host_offset, &old, sizeof(old));
 	if (err)
 		return err;
 	new = (old & ~cpu_to_be64(clear)) | cpu_to_be64(set);
-	return new == old ? 0 : header_mark(a, offset, &new, sizeof(new));
+	return new == old ? 0 : header_mark(a, host_offset, &new, sizeof(new));
 }
 
 /**
@@ -301,8 +301,8 @@ static int header_read(struct qcow_image *img, struct qcow_header *h, void *buf,
 static int extension_make_room(struct qcow_alloc *a, const struct qcow_header *h,
 			       void *buf, u32 need)
 {
-	u32 cluster = 1U << h->cluster_bits, to;
-	__be64 offset;
+	u32 cluster = 1U << h->cluster_bits, host_offset;
+	__be64 on_disk;
 	int err;
 
 	if (!h->extensions_end || h->extensions_end % 8)
@@ -312,15 +312,16 @@ static int extension_make_room(struct qcow_alloc *a, const struct qcow_header *h
 	if (!h->backing_offset)
 		return -ENOSPC;
 	/* The backing file's name moves to behind the place where it is. */
-	to = max(h->extensions_end + need, h->backing_offset + h->backing_len);
-	to = round_up(to, 8);
-	if (to + h->backing_len > cluster)
+	host_offset = max(h->extensions_end + need, h->backing_offset + h->backing_len);
+	host_offset = round_up(host_offset, 8);
+	if (host_offset + h->backing_len > cluster)
 		return -ENOSPC;
-	err = header_mark(a, to, buf + h->backing_offset, h->backing_len);
+	err = header_mark(a, host_offset, buf + h->backing_offset, h->backing_len);
 	if (err)
 		return err;
-	offset = cpu_to_be64(to);
-	return header_mark(a, header_offset(backing_file_offset), &offset, sizeof(offset));
+	on_disk = cpu_to_be64(host_offset);
+	return header_mark(a, header_offset(backing_file_offset), &on_disk,
+			   sizeof(on_disk));
 }
 
 /* Find the place of another extension with @need bytes, and make room there. */
@@ -348,18 +349,19 @@ static int extension_add(struct qcow_alloc *a, u32 type, const void *data, u32 l
 			 u32 *host_offset)
 {
 	u8 body[HEADER_MAX_FIELDS + sizeof(struct qcow_disk_extension)] = { };
-	u32 bytes = round_up(len, 8) + sizeof(struct qcow_disk_extension), at;
+	u32 bytes = round_up(len, 8) + sizeof(struct qcow_disk_extension);
+	u32 mark_host_offset;
 	struct qcow_disk_extension ext = { cpu_to_be32(type), cpu_to_be32(len) };
 	int err;
 
 	memcpy(body, data, len);
-	err = extension_place(a, sizeof(ext) + bytes, &at);
+	err = extension_place(a, sizeof(ext) + bytes, &mark_host_offset);
 	if (!err)
-		err = header_mark(a, at + sizeof(ext), body, bytes);
+		err = header_mark(a, mark_host_offset + sizeof(ext), body, bytes);
 	if (!err)
-		err = header_mark(a, at, &ext, sizeof(ext));
+		err = header_mark(a, mark_host_offset, &ext, sizeof(ext));
 	if (!err)
-		*host_offset = at + sizeof(ext);
+		*host_offset = mark_host_offset + sizeof(ext);
 	return err;
 }
 
@@ -407,15 +409,16 @@ int __qcow_header_put_extension(struct qcow_alloc *a, u32 type, const void *data
  */
 int __qcow_header_drop_extension(struct qcow_alloc *a, u32 len, u32 *host_offset)
 {
-	u32 at = *host_offset;
+	u32 data_host_offset = *host_offset;
 	struct qcow_disk_extension ext;
 	int err;
 
-	err = qcow_file_pread(&a->img->file, at + round_up(len, 8), &ext, sizeof(ext));
-	if (err || ext.type || at % 8)
+	err = qcow_file_pread(&a->img->file, data_host_offset + round_up(len, 8), &ext,
+			      sizeof(ext));
+	if (err || ext.type || data_host_offset % 8)
 		return err;
 	memset(&ext, 0, sizeof(ext));
-	err = header_mark(a, at - sizeof(ext), &ext, sizeof(ext));
+	err = header_mark(a, data_host_offset - sizeof(ext), &ext, sizeof(ext));
 	if (!err)
 		*host_offset = 0;
 	return err;

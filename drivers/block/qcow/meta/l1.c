@@ -18,22 +18,21 @@
 /* Most bytes that are written at once. */
 #define L1_STEP		SZ_64K
 
-static int l1_store(struct qcow_alloc *a, const u64 *table, u32 size, u64 offset)
+static int l1_store(struct qcow_alloc *a, const u64 *table, u32 size, u64 host_offset)
 {
-	u32 step = min_t(u32, L1_STEP / sizeof(u64), size), i, n, from;
+	u32 step = min_t(u32, L1_STEP / sizeof(u64), size), i, n, first;
 	__be64 *disk;
 	int err = 0;
 
 	disk = kvmalloc_array(step, sizeof(*disk), GFP_NOIO);
 	if (!disk)
 		return -ENOMEM;
-	for (from = 0; !err && from < size; from += n) {
-		n = min(size - from, step);
+	for (first = 0; !err && first < size; first += n) {
+		n = min(size - first, step);
 		for (i = 0; i < n; i++)
-			disk[i] = cpu_to_be64(table[from + i]);
-		err = qcow_file_pwrite(&a->img->file,
-				       offset + from * sizeof(u64), disk,
-				       n * sizeof(u64));
+			disk[i] = cpu_to_be64(table[first + i]);
+		err = qcow_file_pwrite(&a->img->file, host_offset + first * sizeof(u64),
+				       disk, n * sizeof(u64));
 	}
 	kvfree(disk);
 	return err;
@@ -45,7 +44,7 @@ static int l1_store(struct qcow_alloc *a, const u64 *table, u32 size, u64 offset
  * @kind: QCOW_META_L1 or QCOW_META_INACTIVE_L1
  * @table: its entries in the CPU's byte order
  * @size: entries, at least 1
- * @offset: out: host offset of the table
+ * @host_offset: out: host offset of the table
  *
  * Nothing refers to the table yet, and it is not synced.
  *
@@ -53,8 +52,8 @@ static int l1_store(struct qcow_alloc *a, const u64 *table, u32 size, u64 offset
  *
  * Return: 0; or an error, and no clusters are taken.
  */
-int qcow_l1_write(struct qcow_alloc *a, enum qcow_meta kind, const u64 *table,
-		  u32 size, u64 *offset)
+int qcow_l1_write(struct qcow_alloc *a, enum qcow_meta kind, const u64 *table, u32 size,
+		  u64 *host_offset)
 {
 	u32 nr = qcow_l1_clusters(a, size);
 	u64 first;
@@ -63,19 +62,19 @@ int qcow_l1_write(struct qcow_alloc *a, enum qcow_meta kind, const u64 *table,
 	err = qcow_alloc_run(a, kind, nr, &first);
 	if (err)
 		return err;
-	*offset = first << qcow_alloc_cluster_bits(a);
-	err = l1_store(a, table, size, *offset);
+	*host_offset = first << qcow_alloc_cluster_bits(a);
+	err = l1_store(a, table, size, *host_offset);
 	if (err)
 		qcow_release(a, first, nr);
 	return err;
 }
 
-static int l1_set_header(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_size)
+static int l1_set_header(struct qcow_alloc *a, u32 size, u64 host_offset, u64 disk_size)
 {
 	int err;
 
 	mutex_lock(&a->store_lock);
-	err = __qcow_header_set_l1(a, size, offset, disk_size);
+	err = __qcow_header_set_l1(a, size, host_offset, disk_size);
 	mutex_unlock(&a->store_lock);
 	return err;
 }
@@ -84,19 +83,19 @@ static int l1_set_header(struct qcow_alloc *a, u32 size, u64 offset, u64 disk_si
  * Replace the table in memory. A flush that began with the old table must not go on
  * with the new one.
  */
-static void l1_replace(struct qcow_alloc *a, u64 **table, u32 size, u64 offset,
+static void l1_replace(struct qcow_alloc *a, u64 **table, u32 size, u64 host_offset,
 		       u64 disk_size)
 {
 	struct qcow_image *img = a->img;
 
 	mutex_lock(&a->store_lock);
 	mutex_lock(&a->lock);
-	__qcow_release(a, a->l1.offset >> qcow_alloc_cluster_bits(a),
+	__qcow_release(a, a->l1.host_offset >> qcow_alloc_cluster_bits(a),
 		       qcow_l1_clusters(a, img->l1_size));
 	swap(img->l1, *table);
 	img->l1_size = size;
 	img->size = disk_size;
-	a->l1.offset = offset;
+	a->l1.host_offset = host_offset;
 	a->l1.dirty = (struct qcow_dirty_range) { };
 	mutex_unlock(&a->lock);
 	mutex_unlock(&a->store_lock);
@@ -126,7 +125,7 @@ int qcow_l1_prepare(struct qcow_alloc *a, const u64 *table, u32 size,
 	if (!n->table)
 		return -ENOMEM;
 	memcpy(n->table, table, size * sizeof(*n->table));
-	err = qcow_l1_write(a, QCOW_META_L1, n->table, size, &n->offset);
+	err = qcow_l1_write(a, QCOW_META_L1, n->table, size, &n->host_offset);
 	if (err) {
 		kvfree(n->table);
 		return err;
@@ -149,7 +148,7 @@ int qcow_l1_prepare(struct qcow_alloc *a, const u64 *table, u32 size,
 void qcow_l1_abandon(struct qcow_alloc *a, struct qcow_l1_new *n)
 {
 	if (!a->failed)
-		qcow_release(a, n->offset >> qcow_alloc_cluster_bits(a),
+		qcow_release(a, n->host_offset >> qcow_alloc_cluster_bits(a),
 			     qcow_l1_clusters(a, n->size));
 	kvfree(n->table);
 }
@@ -193,9 +192,9 @@ int qcow_l1_publish(struct qcow_alloc *a, struct qcow_l1_new *n, u64 disk_size)
 	if (!l1_flushed(a))
 		err = qcow_flush(a);
 	if (!err)
-		err = l1_set_header(a, n->size, n->offset, disk_size);
+		err = l1_set_header(a, n->size, n->host_offset, disk_size);
 	if (!err)
-		l1_replace(a, &n->table, n->size, n->offset, disk_size);
+		l1_replace(a, &n->table, n->size, n->host_offset, disk_size);
 	return err;
 }
 
@@ -233,23 +232,24 @@ int qcow_l1_switch(struct qcow_alloc *a, const u64 *table, u32 size,
 /* --- A larger table --- */
 
 /* Copy the active table as it is on disk, with empty entries behind it. */
-static int __l1_copy(struct qcow_alloc *a, u32 size, u64 to)
+static int __l1_copy(struct qcow_alloc *a, u32 size, u64 host_offset)
 {
-	u64 bytes = (u64)size * sizeof(u64), at, n;
+	u64 bytes = (u64)size * sizeof(u64), in_table, n;
 	u64 old = (u64)a->img->l1_size * sizeof(u64);
 	u32 step = min_t(u64, L1_STEP, bytes);
 	u8 *buf = kvmalloc(step, GFP_NOIO);
 	int err = buf ? 0 : -ENOMEM;
 
 	lockdep_assert_held(&a->store_lock);
-	for (at = 0; !err && at < bytes; at += n) {
-		n = min_t(u64, bytes - at, step);
+	for (in_table = 0; !err && in_table < bytes; in_table += n) {
+		n = min_t(u64, bytes - in_table, step);
 		memset(buf, 0, n);
-		if (at < old)
-			err = qcow_file_pread(&a->img->file, a->l1.offset + at,
-					      buf, min(n, old - at));
+		if (in_table < old)
+			err = qcow_file_pread(&a->img->file, a->l1.host_offset + in_table,
+					      buf, min(n, old - in_table));
 		if (!err)
-			err = qcow_file_pwrite(&a->img->file, to + at, buf, n);
+			err = qcow_file_pwrite(&a->img->file, host_offset + in_table, buf,
+					       n);
 	}
 	kvfree(buf);
 	return err;
@@ -259,19 +259,19 @@ static int __l1_copy(struct qcow_alloc *a, u32 size, u64 to)
  * Move the active table on disk. No flush runs meanwhile, so the copy is the same as
  * the old table. Changes in memory stay dirty, and go to the new table.
  */
-static int __l1_move(struct qcow_alloc *a, u32 size, u64 offset)
+static int __l1_move(struct qcow_alloc *a, u32 size, u64 host_offset)
 {
-	u64 old = a->l1.offset >> qcow_alloc_cluster_bits(a);
+	u64 old = a->l1.host_offset >> qcow_alloc_cluster_bits(a);
 	int err;
 
-	err = __l1_copy(a, size, offset);
+	err = __l1_copy(a, size, host_offset);
 	if (!err)
-		err = __qcow_header_set_l1(a, size, offset, a->img->size);
+		err = __qcow_header_set_l1(a, size, host_offset, a->img->size);
 	if (err)
 		return err;
 	mutex_lock(&a->lock);
 	__qcow_release(a, old, qcow_l1_clusters(a, a->img->l1_size));
-	a->l1.offset = offset;
+	a->l1.host_offset = host_offset;
 	mutex_unlock(&a->lock);
 	return 0;
 }

@@ -10,16 +10,16 @@ struct qcow_pause;
  * struct qcow_l1_new - a new L1 table, before it becomes the active one
  * @table: its entries in the CPU's byte order
  * @size: entries in @table
- * @offset: host offset of the table on disk
+ * @host_offset: host offset of the table on disk
  */
 struct qcow_l1_new {
 	u64 *table;
 	u32 size;
-	u64 offset;
+	u64 host_offset;
 };
 
 int __must_check qcow_l1_write(struct qcow_alloc *a, enum qcow_meta kind,
-			       const u64 *table, u32 size, u64 *offset);
+			       const u64 *table, u32 size, u64 *host_offset);
 int __must_check qcow_l1_prepare(struct qcow_alloc *a, const u64 *table,
 				 u32 size, struct qcow_l1_new *n);
 int __must_check qcow_l1_publish(struct qcow_alloc *a, struct qcow_l1_new *n,

@@ -64,19 +64,20 @@ static void l2_clear_copied(const struct qcow_image *img, __be64 *data)
  * Fill one slice of a new L2 table, which maps the disk from @guest_offset on, from the old
  * one if there is one.
  */
-static int l2_copy_slice(struct qcow_alloc *a, u64 to, u64 from, u64 guest_offset)
+static int l2_copy_slice(struct qcow_alloc *a, u64 new_host_offset, u64 old_host_offset,
+			 u64 guest_offset)
 {
 	struct qcow_image *img = a->img;
 	struct qcow_cache *cache = img->cache;
 	struct qcow_slice *old = NULL, *new;
 	int err;
 
-	if (from) {
-		old = qcow_cache_get(cache, from);
+	if (old_host_offset) {
+		old = qcow_cache_get(cache, old_host_offset);
 		if (IS_ERR(old))
 			return PTR_ERR(old);
 	}
-	new = qcow_cache_get_new(cache, to);
+	new = qcow_cache_get_new(cache, new_host_offset);
 	if (!IS_ERR(new) && old) {
 		spin_lock(&cache->lock);
 		memcpy(new->data, old->data, 1UL << cache->slice_bits);
@@ -93,17 +94,19 @@ static int l2_copy_slice(struct qcow_alloc *a, u64 to, u64 from, u64 guest_offse
 	return err;
 }
 
-static int l2_fill(struct qcow_alloc *a, u64 to, u64 from, u64 guest_offset)
+static int l2_fill(struct qcow_alloc *a, u64 new_host_offset, u64 old_host_offset,
+		   u64 guest_offset)
 {
 	struct qcow_image *img = a->img;
-	u64 bytes = qcow_layout_l2_bytes(&img->layout), at;
+	u64 bytes = qcow_layout_l2_bytes(&img->layout), in_table;
 	int err = 0;
 
-	for (at = 0; !err && at < bytes; at += 1ULL << img->cache->slice_bits)
-		err = l2_copy_slice(a, to + at, from ? from + at : 0,
-				    guest_offset +
-					    (at >> img->layout.entry_bits
-							   << img->layout.cluster_bits));
+	for (in_table = 0; !err && in_table < bytes;
+	     in_table += 1ULL << img->cache->slice_bits)
+		err = l2_copy_slice(a, new_host_offset + in_table,
+				    old_host_offset ? old_host_offset + in_table : 0,
+				    guest_offset + (in_table >> img->layout.entry_bits
+						    << img->layout.cluster_bits));
 	return err;
 }
 
@@ -189,15 +192,17 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
 /* Look for strays in slices whose entries are about to be changed. */
 static int l2_vet(struct qcow_alloc *a, u64 guest_offset, u64 len)
 {
-	u64 covers = slice_covers(a->img), at = guest_offset & ~(covers - 1);
+	u64 covers = slice_covers(a->img);
+	u64 slice_guest_offset = guest_offset & ~(covers - 1);
 	struct qcow_slice *slice;
 	int err = 0;
 
-	for (; !err && at < guest_offset + len; at += covers) {
-		slice = l2_slice(a->img, at);
+	for (; !err && slice_guest_offset < guest_offset + len;
+	     slice_guest_offset += covers) {
+		slice = l2_slice(a->img, slice_guest_offset);
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
-		err = qcow_vet_slice(a, slice, at);
+		err = qcow_vet_slice(a, slice, slice_guest_offset);
 		qcow_cache_put(slice);
 	}
 	return err;

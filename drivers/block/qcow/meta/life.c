@@ -27,18 +27,18 @@ static u64 v1_end(const struct qcow_alloc *a)
 /*
  * Version 1: an entry is an offset and nothing else, and does not lead behind the end.
  */
-static int v1_check_table(const struct qcow_alloc *a, u32 index, u64 offset)
+static int v1_check_table(const struct qcow_alloc *a, u32 index, u64 host_offset)
 {
 	u64 bytes = qcow_layout_l2_bytes(&a->img->layout);
 
-	if (a->img->l1[index] != offset)
+	if (a->img->l1[index] != host_offset)
 		return -EUCLEAN;
-	return offset && offset + bytes > v1_end(a) ? -EUCLEAN : 0;
+	return host_offset && host_offset + bytes > v1_end(a) ? -EUCLEAN : 0;
 }
 
 static int life_add_l2_tables(struct qcow_alloc *a)
 {
-	u64 bytes = qcow_layout_l2_bytes(&a->img->layout), offset;
+	u64 bytes = qcow_layout_l2_bytes(&a->img->layout), host_offset;
 	int err = 0;
 	u32 i;
 
@@ -48,11 +48,11 @@ static int life_add_l2_tables(struct qcow_alloc *a)
 		err = qcow_image_interrupted(a->img);
 		if (err)
 			return err;
-		offset = a->img->l1[i] & QCOW_DISK_L1E_OFFSET_MASK;
+		host_offset = a->img->l1[i] & QCOW_DISK_L1E_OFFSET_MASK;
 		if (!qcow_alloc_has_refcounts(a))
-			err = v1_check_table(a, i, offset);
-		if (offset && !err)
-			err = qcow_register_claim(&a->reg, QCOW_META_L2, offset,
+			err = v1_check_table(a, i, host_offset);
+		if (host_offset && !err)
+			err = qcow_register_claim(&a->reg, QCOW_META_L2, host_offset,
 						  bytes);
 	}
 	return err;
@@ -128,7 +128,7 @@ static void life_init(struct qcow_alloc *a, struct qcow_image *img,
 	a->img = img;
 	a->counts.order = h->refcount_order;
 	a->counts.block_bits = h->cluster_bits + 3 - a->counts.order;
-	a->l1.offset = h->l1_offset;
+	a->l1.host_offset = h->l1_offset;
 	a->flush.wq = params->flush_wq;
 	a->search.hint = 1;
 	if (qcow_file_regular(&img->file)) {

@@ -108,14 +108,14 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 	if (e.type == QCOW_EXTENT_COMPRESSED)
 		len = bytes_to_boundary(guest_offset, lay->cluster_bits);
 	while (len < want->len && e.type != QCOW_EXTENT_COMPRESSED) {
-		u64 at = guest_offset + len;
+		u64 next_guest_offset = guest_offset + len;
 
-		if (!(at & ((1ULL << lay->cluster_bits) - 1))) {
+		if (!(next_guest_offset & ((1ULL << lay->cluster_bits) - 1))) {
 			if (++index == img->slice_entries)
 				break;
 			entry_load(img, slice, index, &on_disk);
 		}
-		if (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, at,
+		if (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, next_guest_offset,
 				  &next) ||
 		    !entry_follows(&e, len, &next))
 			break;
@@ -138,14 +138,14 @@ static int map_l2(struct qcow_image *img, u64 l2_offset, unsigned int flags,
 	const struct qcow_layout *lay = &img->layout;
 	u64 l2_index = (want->guest_offset >> lay->cluster_bits) &
 		       ((1ULL << lay->l2_bits) - 1);
-	u64 offset = l2_offset + (l2_index << lay->entry_bits);
+	u64 slice_host_offset = l2_offset + (l2_index << lay->entry_bits);
 	u32 index = l2_index & (img->slice_entries - 1);
 	struct qcow_slice *pinned;
 	const __be64 *slice;
 	int err = -EAGAIN;
 
 	rcu_read_lock();
-	slice = qcow_cache_peek(img->cache, offset);
+	slice = qcow_cache_peek(img->cache, slice_host_offset);
 	if (likely(slice))
 		err = map_slice(img, slice, index, want, ext);
 	rcu_read_unlock();
@@ -157,7 +157,7 @@ static int map_l2(struct qcow_image *img, u64 l2_offset, unsigned int flags,
 		return -EAGAIN;
 
 	this_cpu_inc(img->stats->misses);
-	pinned = qcow_cache_get(img->cache, offset);
+	pinned = qcow_cache_get(img->cache, slice_host_offset);
 	if (IS_ERR(pinned))
 		return l2_unreadable(img, want->guest_offset, l2_offset, PTR_ERR(pinned));
 	err = map_slice(img, pinned->data, index, want, ext);

@@ -29,19 +29,20 @@ static struct qcow_slice *ref_slice(struct qcow_alloc *a, u64 cluster)
 {
 	u64 block = cluster >> a->counts.block_bits;
 	u64 in_block = cluster & ((1ULL << a->counts.block_bits) - 1);
-	u64 offset;
+	u64 host_offset;
 
 	lockdep_assert_held(&a->lock);
 	if (block >= a->counts.table_size)
 		return NULL;
-	offset = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
-	if (!offset)
+	host_offset = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	if (!host_offset)
 		return NULL;
-	if (offset & ((1ULL << qcow_alloc_cluster_bits(a)) - 1)) {
+	if (host_offset & ((1ULL << qcow_alloc_cluster_bits(a)) - 1)) {
 		qcow_image_damaged(a->img, 0, "refcount block offset is not aligned");
 		return ERR_PTR(-EIO);
 	}
-	return qcow_cache_get(a->counts.cache, offset + (in_block << a->counts.order >> 3));
+	return qcow_cache_get(a->counts.cache,
+			      host_offset + (in_block << a->counts.order >> 3));
 }
 
 static u32 ref_index(const struct qcow_alloc *a, u64 cluster)
@@ -262,19 +263,19 @@ int __qcow_refcount_find_used(struct qcow_alloc *a, u64 *end, bool *found)
 /**
  * __qcow_refcount_zero_block() - make an empty refcount block in memory
  * @a: of the image
- * @offset: bytes into the file of the block
+ * @host_offset: bytes into the file of the block
  *
  * Context: under a->lock. May sleep.
  *
  * Return: 0 or -ENOMEM.
  */
-int __qcow_refcount_zero_block(struct qcow_alloc *a, u64 offset)
+int __qcow_refcount_zero_block(struct qcow_alloc *a, u64 host_offset)
 {
-	u64 end = offset + (1ULL << qcow_alloc_cluster_bits(a));
+	u64 end = host_offset + (1ULL << qcow_alloc_cluster_bits(a));
 	struct qcow_slice *slice;
 
-	for (; offset < end; offset += 1ULL << a->counts.cache->slice_bits) {
-		slice = qcow_cache_get_new(a->counts.cache, offset);
+	for (; host_offset < end; host_offset += 1ULL << a->counts.cache->slice_bits) {
+		slice = qcow_cache_get_new(a->counts.cache, host_offset);
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
 		qcow_cache_put(slice);
@@ -285,41 +286,41 @@ int __qcow_refcount_zero_block(struct qcow_alloc *a, u64 offset)
 /**
  * __qcow_refcount_drop_block() - undo __qcow_refcount_zero_block()
  * @a: of the image
- * @offset: bytes into the file of the block
+ * @host_offset: bytes into the file of the block
  *
  * No flush writes the block, and its cluster is free.
  *
  * Context: under a->lock. May sleep.
  */
-void __qcow_refcount_drop_block(struct qcow_alloc *a, u64 offset)
+void __qcow_refcount_drop_block(struct qcow_alloc *a, u64 host_offset)
 {
-	u64 bytes = 1ULL << qcow_alloc_cluster_bits(a), at;
+	u64 bytes = 1ULL << qcow_alloc_cluster_bits(a), slice_host_offset;
 
-	for (at = offset; at < offset + bytes; at += 1ULL << a->counts.cache->slice_bits)
-		qcow_cache_clean(a->counts.cache, at);
-	qcow_register_forget(&a->reg, offset, bytes);
+	for (slice_host_offset = host_offset; slice_host_offset < host_offset + bytes;
+	     slice_host_offset += 1ULL << a->counts.cache->slice_bits)
+		qcow_cache_clean(a->counts.cache, slice_host_offset);
+	qcow_register_forget(&a->reg, host_offset, bytes);
 }
 
 /* Make a refcount block in @cluster, which is the first that it covers. */
 static int __new_block(struct qcow_alloc *a, u64 cluster)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
-	u64 offset = cluster << bits;
+	u64 host_offset = cluster << bits;
 	u64 block = cluster >> a->counts.block_bits;
 	int err;
 
-	err = qcow_register_new(&a->reg, QCOW_META_REFBLOCK, offset,
-				1ULL << bits);
+	err = qcow_register_new(&a->reg, QCOW_META_REFBLOCK, host_offset, 1ULL << bits);
 	if (err)
 		return err;
-	err = qcow_space_secure(&a->img->file, offset, 1ULL << bits);
+	err = qcow_space_secure(&a->img->file, host_offset, 1ULL << bits);
 	if (!err)
-		err = __qcow_refcount_zero_block(a, offset);
+		err = __qcow_refcount_zero_block(a, host_offset);
 	if (err) {
-		__qcow_refcount_drop_block(a, offset);
+		__qcow_refcount_drop_block(a, host_offset);
 		return err;
 	}
-	a->counts.table[block] = offset;
+	a->counts.table[block] = host_offset;
 	qcow_dirty_range_add(&a->counts.table_dirty, block);
 	return __qcow_refcount_set(a, cluster, 1);
 }
@@ -364,17 +365,17 @@ int __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster, bool *covered)
 /* Check the offsets of blocks: a block past the end would read as free clusters. */
 static int load_blocks(struct qcow_alloc *a)
 {
-	u64 cluster = 1ULL << qcow_alloc_cluster_bits(a), offset;
+	u64 cluster = 1ULL << qcow_alloc_cluster_bits(a), host_offset;
 	int err = 0;
 	u32 i;
 
 	for (i = 0; !err && i < a->counts.table_size; i++) {
-		offset = a->counts.table[i] & QCOW_DISK_REFTABLE_OFFSET_MASK;
-		if (!offset)
+		host_offset = a->counts.table[i] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+		if (!host_offset)
 			continue;
-		if (offset & (cluster - 1) || offset >= a->img->file.size)
+		if (host_offset & (cluster - 1) || host_offset >= a->img->file.size)
 			return -EUCLEAN;
-		err = qcow_register_claim(&a->reg, QCOW_META_REFBLOCK, offset,
+		err = qcow_register_claim(&a->reg, QCOW_META_REFBLOCK, host_offset,
 					  cluster);
 	}
 	return err;
@@ -419,13 +420,13 @@ int qcow_refcount_load(struct qcow_alloc *a, const struct qcow_header *h)
  * struct counts - a piece of a refcount block
  * @a: of the image
  * @bits: log2 of the refcounts in a piece
- * @at: number of the first cluster in the piece; U64_MAX: no piece was read
+ * @first: number of the first cluster in the piece; U64_MAX: no piece was read
  * @buf: the piece, as on disk
  */
 struct counts {
 	struct qcow_alloc *a;
 	u32 bits;
-	u64 at;
+	u64 first;
 	void *buf;
 };
 
@@ -433,21 +434,22 @@ struct counts {
 static int counts_load(struct counts *c, u64 cluster)
 {
 	const struct qcow_alloc *a = c->a;
-	u64 block = cluster >> a->counts.block_bits, in_block, offset = 0;
+	u64 block = cluster >> a->counts.block_bits, in_block, host_offset = 0;
 	int err;
 
-	if (cluster >> c->bits << c->bits == c->at)
+	if (cluster >> c->bits << c->bits == c->first)
 		return 0;
 	if (block < a->counts.table_size)
-		offset = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
-	if (!offset)
+		host_offset = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	if (!host_offset)
 		return -EUCLEAN;
-	c->at = cluster >> c->bits << c->bits;
-	in_block = c->at - (block << a->counts.block_bits);
-	err = qcow_file_pread(&a->img->file, offset + (in_block << a->counts.order >> 3),
-			      c->buf, 1UL << c->bits << a->counts.order >> 3);
+	c->first = cluster >> c->bits << c->bits;
+	in_block = c->first - (block << a->counts.block_bits);
+	err = qcow_file_pread(&a->img->file,
+			      host_offset + (in_block << a->counts.order >> 3), c->buf,
+			      1UL << c->bits << a->counts.order >> 3);
 	if (err)
-		c->at = U64_MAX;
+		c->first = U64_MAX;
 	return err;
 }
 
@@ -491,7 +493,7 @@ int qcow_refcount_check_meta(struct qcow_alloc *a)
 	struct counts c = {
 		.a = a,
 		.bits = bits + 3 - a->counts.order,
-		.at = U64_MAX,
+		.first = U64_MAX,
 		.buf = kvmalloc(1UL << bits, GFP_KERNEL),
 	};
 	int err;

@@ -40,8 +40,8 @@ int __must_check __qcow_refcount_find(struct qcow_alloc *a, u64 *cluster,
 				      u32 want, u32 *got);
 int __must_check __qcow_refcount_find_used(struct qcow_alloc *a, u64 *end,
 					   bool *found);
-int __must_check __qcow_refcount_zero_block(struct qcow_alloc *a, u64 offset);
-void __qcow_refcount_drop_block(struct qcow_alloc *a, u64 offset);
+int __must_check __qcow_refcount_zero_block(struct qcow_alloc *a, u64 host_offset);
+void __qcow_refcount_drop_block(struct qcow_alloc *a, u64 host_offset);
 int __must_check qcow_refcount_get(struct qcow_alloc *a, u64 cluster,
 				   u64 *value);
 int __must_check qcow_refcount_load(struct qcow_alloc *a,

@@ -92,7 +92,7 @@ void qcow_register_recount(struct qcow_register *reg)
  * qcow_register_add() - register metadata that was found in the image
  * @reg: the register
  * @kind: kind of the metadata
- * @offset: host offset
+ * @host_offset: bytes into the file
  * @bytes: number of bytes
  *
  * It may be registered already with the same kind. For a new table see
@@ -102,11 +102,11 @@ void qcow_register_recount(struct qcow_register *reg)
  *
  * Return: 0; -ENOMEM; or -EUCLEAN: another kind of metadata is there.
  */
-int qcow_register_add(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
+int qcow_register_add(struct qcow_register *reg, enum qcow_meta kind, u64 host_offset,
 		      u64 bytes)
 {
 	u32 bits = reg->img->layout.align_bits;
-	u64 unit = offset >> bits, last = (offset + bytes - 1) >> bits;
+	u64 unit = host_offset >> bits, last = (host_offset + bytes - 1) >> bits;
 	void *old, *new = xa_mk_value(kind);
 	int err;
 
@@ -125,10 +125,10 @@ int qcow_register_add(struct qcow_register *reg, enum qcow_meta kind, u64 offset
 }
 
 /* Whether metadata is registered in any part of a piece of the file. */
-static bool register_any(struct qcow_register *reg, u64 offset, u64 bytes)
+static bool register_any(struct qcow_register *reg, u64 host_offset, u64 bytes)
 {
 	u32 bits = reg->img->layout.align_bits;
-	u64 unit = offset >> bits, last = (offset + bytes - 1) >> bits;
+	u64 unit = host_offset >> bits, last = (host_offset + bytes - 1) >> bits;
 
 	for (; bytes && unit <= last; unit++)
 		if (qcow_register_has(reg, unit))
@@ -140,7 +140,7 @@ static bool register_any(struct qcow_register *reg, u64 offset, u64 bytes)
  * qcow_register_claim() - register metadata that must not overlap other metadata
  * @reg: the register
  * @kind: kind of the metadata
- * @offset: host offset
+ * @host_offset: bytes into the file
  * @bytes: number of bytes
  *
  * For opening an image. As qcow_register_add(), but no two tables may share a cluster,
@@ -151,28 +151,28 @@ static bool register_any(struct qcow_register *reg, u64 offset, u64 bytes)
  * Return: 0; -ENOMEM; -EUCLEAN: they overlap; or -EFBIG: the register would take too
  * much memory.
  */
-int qcow_register_claim(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
+int qcow_register_claim(struct qcow_register *reg, enum qcow_meta kind, u64 host_offset,
 			u64 bytes)
 {
-	if (register_any(reg, offset, bytes))
+	if (register_any(reg, host_offset, bytes))
 		return -EUCLEAN;
 	if (!qcow_register_fits(reg))
 		return -EFBIG;
-	return qcow_register_add(reg, kind, offset, bytes);
+	return qcow_register_add(reg, kind, host_offset, bytes);
 }
 
 /**
  * qcow_register_forget() - remove metadata from the register
  * @reg: the register
- * @offset: host offset
+ * @host_offset: bytes into the file
  * @bytes: number of bytes
  *
  * Context: may sleep.
  */
-void qcow_register_forget(struct qcow_register *reg, u64 offset, u64 bytes)
+void qcow_register_forget(struct qcow_register *reg, u64 host_offset, u64 bytes)
 {
 	u32 bits = reg->img->layout.align_bits;
-	u64 unit = offset >> bits, last = (offset + bytes - 1) >> bits;
+	u64 unit = host_offset >> bits, last = (host_offset + bytes - 1) >> bits;
 
 	for (; bytes && unit <= last; unit++)
 		xa_erase(&reg->units, unit);
@@ -199,7 +199,7 @@ void qcow_register_forget_kind(struct qcow_register *reg, enum qcow_meta kind)
  * qcow_register_new() - register a new table
  * @reg: the register
  * @kind: kind of the table
- * @offset: host offset
+ * @host_offset: bytes into the file
  * @bytes: number of bytes
  *
  * The table's clusters were free by their refcounts. If metadata is there, also of the
@@ -210,18 +210,18 @@ void qcow_register_forget_kind(struct qcow_register *reg, enum qcow_meta kind)
  * Return: 0; -ENOMEM; or -EIO: the image is stopped. An error leaves the register
  * unchanged.
  */
-int qcow_register_new(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
+int qcow_register_new(struct qcow_register *reg, enum qcow_meta kind, u64 host_offset,
 		      u64 bytes)
 {
 	int err;
 
-	if (register_any(reg, offset, bytes)) {
+	if (register_any(reg, host_offset, bytes)) {
 		qcow_image_damaged(reg->img, 0, "refcount of a metadata cluster is zero");
 		return -EIO;
 	}
-	err = qcow_register_add(reg, kind, offset, bytes);
+	err = qcow_register_add(reg, kind, host_offset, bytes);
 	if (err)
-		qcow_register_forget(reg, offset, bytes);
+		qcow_register_forget(reg, host_offset, bytes);
 	return err;
 }
 
@@ -229,18 +229,18 @@ int qcow_register_new(struct qcow_register *reg, enum qcow_meta kind, u64 offset
  * qcow_register_holds() - is a piece of the file registered with one kind of metadata?
  * @reg: the register
  * @kind: the kind
- * @offset: host offset
+ * @host_offset: bytes into the file
  * @bytes: number of bytes
  *
  * Context: any.
  *
  * Return: whether all of it is.
  */
-bool qcow_register_holds(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
+bool qcow_register_holds(struct qcow_register *reg, enum qcow_meta kind, u64 host_offset,
 			 u64 bytes)
 {
 	u32 bits = reg->img->layout.align_bits;
-	u64 unit = offset >> bits, last = (offset + bytes - 1) >> bits;
+	u64 unit = host_offset >> bits, last = (host_offset + bytes - 1) >> bits;
 
 	for (; bytes && unit <= last; unit++)
 		if (xa_load(&reg->units, unit) != xa_mk_value(kind))

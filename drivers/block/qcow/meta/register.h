@@ -41,14 +41,14 @@ void qcow_register_init(struct qcow_register *reg, struct qcow_image *img);
 void qcow_register_destroy(struct qcow_register *reg);
 
 int __must_check qcow_register_add(struct qcow_register *reg, enum qcow_meta kind,
-				   u64 offset, u64 bytes);
+				   u64 host_offset, u64 bytes);
 int __must_check qcow_register_claim(struct qcow_register *reg, enum qcow_meta kind,
-				     u64 offset, u64 bytes);
+				     u64 host_offset, u64 bytes);
 int __must_check qcow_register_new(struct qcow_register *reg, enum qcow_meta kind,
-				   u64 offset, u64 bytes);
-void qcow_register_forget(struct qcow_register *reg, u64 offset, u64 bytes);
+				   u64 host_offset, u64 bytes);
+void qcow_register_forget(struct qcow_register *reg, u64 host_offset, u64 bytes);
 void qcow_register_forget_kind(struct qcow_register *reg, enum qcow_meta kind);
-bool qcow_register_holds(struct qcow_register *reg, enum qcow_meta kind, u64 offset,
+bool qcow_register_holds(struct qcow_register *reg, enum qcow_meta kind, u64 host_offset,
 			 u64 bytes);
 bool qcow_register_fits(const struct qcow_register *reg);
 void qcow_register_recount(struct qcow_register *reg);

@@ -14,8 +14,7 @@
 #include "meta/refcount.h"
 #include "meta/snapshot.h"
 
-static int snapshot_read(struct qcow_image *img, u64 offset,
-			 struct qcow_snapshot *s)
+static int snapshot_read(struct qcow_image *img, u64 host_offset, struct qcow_snapshot *s)
 {
 	struct {
 		struct qcow_disk_snapshot fixed;
@@ -23,7 +22,7 @@ static int snapshot_read(struct qcow_image *img, u64 offset,
 	} disk;
 	int err;
 
-	err = qcow_file_pread(&img->file, offset, &disk, sizeof(disk));
+	err = qcow_file_pread(&img->file, host_offset, &disk, sizeof(disk));
 	if (err)
 		return err;
 	return qcow_entry_snapshot(&img->layout, &disk.fixed, &disk.extra, s);
@@ -31,24 +30,23 @@ static int snapshot_read(struct qcow_image *img, u64 offset,
 
 /* --- Finding a snapshot --- */
 
-/* Whether the file has @name at [@offset, @offset + @len). */
-static int snapshot_is(struct qcow_image *img, u64 offset, u32 len,
-		       const char *name, char *buf)
+/* Whether the file has @name at [@host_offset, @host_offset + @len). */
+static int snapshot_is(struct qcow_image *img, u64 host_offset, u32 len, const char *name,
+		       char *buf)
 {
 	int err;
 
 	if (len != strlen(name))
 		return 0;
-	err = qcow_file_pread(&img->file, offset, buf, len);
+	err = qcow_file_pread(&img->file, host_offset, buf, len);
 	return err ?: !memcmp(buf, name, len);
 }
 
 /* Return: 2: @name is its id; 1: @name is its name; 0: neither; or a negative errno. */
-static int snapshot_matches(struct qcow_image *img, u64 offset,
-			    const struct qcow_snapshot *s, const char *name,
-			    char *buf)
+static int snapshot_matches(struct qcow_image *img, u64 host_offset,
+			    const struct qcow_snapshot *s, const char *name, char *buf)
 {
-	u64 id = offset + s->id_offset;
+	u64 id = host_offset + s->id_offset;
 	int ret;
 
 	ret = snapshot_is(img, id, s->id_len, name, buf);
@@ -61,23 +59,23 @@ static int snapshot_search(struct qcow_image *img, const struct qcow_header *h,
 			   const char *name, char *buf,
 			   struct qcow_snapshot *found)
 {
-	u64 offset = h->snapshots_offset;
+	u64 host_offset = h->snapshots_offset;
 	struct qcow_snapshot s;
 	int ret, best = 0;
 	u32 i;
 
 	for (i = 0; i < h->nr_snapshots && best < 2; i++) {
-		ret = snapshot_read(img, offset, &s);
+		ret = snapshot_read(img, host_offset, &s);
 		if (!ret)
-			ret = snapshot_matches(img, offset, &s, name, buf);
+			ret = snapshot_matches(img, host_offset, &s, name, buf);
 		if (ret < 0)
 			return ret;
 		if (ret > best) {
 			best = ret;
 			*found = s;
 		}
-		offset += s.entry_bytes;
-		if (offset - h->snapshots_offset > QCOW_DISK_MAX_SNAPSHOT_TABLE)
+		host_offset += s.entry_bytes;
+		if (host_offset - h->snapshots_offset > QCOW_DISK_MAX_SNAPSHOT_TABLE)
 			return -EUCLEAN;
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -138,7 +136,7 @@ static int snapshot_seal(struct qcow_alloc *a)
 
 	if (!table)
 		return -ENOMEM;
-	err = qcow_file_pread(&a->img->file, a->snapshots.offset, table,
+	err = qcow_file_pread(&a->img->file, a->snapshots.host_offset, table,
 			      a->snapshots.bytes);
 	get_random_bytes(&a->snapshots.key, sizeof(a->snapshots.key));
 	a->snapshots.sum = qcow_snapshot_sum(a, table, a->snapshots.bytes);
@@ -159,18 +157,18 @@ static int snapshot_seal(struct qcow_alloc *a)
  */
 int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 {
-	u64 offset = h->snapshots_offset, l1_bytes = 0;
+	u64 host_offset = h->snapshots_offset, l1_bytes = 0;
 	struct qcow_snapshot s;
 	u32 i;
 	int err;
 
 	for (i = 0; i < h->nr_snapshots; i++) {
-		err = snapshot_read(a->img, offset, &s);
+		err = snapshot_read(a->img, host_offset, &s);
 		if (err)
 			return err;
-		offset += s.entry_bytes;
+		host_offset += s.entry_bytes;
 		l1_bytes += s.l1_size * sizeof(u64);
-		if (offset - h->snapshots_offset > QCOW_DISK_MAX_SNAPSHOT_TABLE)
+		if (host_offset - h->snapshots_offset > QCOW_DISK_MAX_SNAPSHOT_TABLE)
 			return -EUCLEAN;
 		if (l1_bytes > QCOW_SNAPSHOT_MAX_L1_BYTES)
 			return -E2BIG;
@@ -184,8 +182,8 @@ int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 		cond_resched();
 	}
 	a->snapshots.nr = h->nr_snapshots;
-	a->snapshots.offset = h->snapshots_offset;
-	a->snapshots.bytes = offset - h->snapshots_offset;
+	a->snapshots.host_offset = h->snapshots_offset;
+	a->snapshots.bytes = host_offset - h->snapshots_offset;
 	a->snapshots.l1_bytes = l1_bytes;
 	err = qcow_register_claim(&a->reg, QCOW_META_SNAPSHOTS,
 				  h->snapshots_offset, a->snapshots.bytes);
@@ -201,13 +199,13 @@ int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 /* Return: 0, or -EUCLEAN: the L2 table of an L1 entry is free by its refcount. */
 static int check_entry(struct qcow_alloc *a, u64 entry)
 {
-	u64 offset, cluster, refs;
+	u64 host_offset, cluster, refs;
 	int err;
 
 	/* An invalid entry is found when it is used. */
-	if (qcow_entry_l1(&a->img->layout, entry, &offset) || !offset)
+	if (qcow_entry_l1(&a->img->layout, entry, &host_offset) || !host_offset)
 		return 0;
-	cluster = offset >> qcow_alloc_cluster_bits(a);
+	cluster = host_offset >> qcow_alloc_cluster_bits(a);
 	/* The refcounts of registered tables have been checked. */
 	if (qcow_register_has(&a->reg, cluster))
 		return 0;
@@ -249,7 +247,7 @@ static int check_l1(struct qcow_alloc *a, const struct qcow_snapshot *s, __be64 
  */
 int qcow_snapshot_check_counted(struct qcow_alloc *a)
 {
-	u64 offset = a->snapshots.offset;
+	u64 host_offset = a->snapshots.host_offset;
 	struct qcow_snapshot s;
 	__be64 *buf;
 	int err = 0;
@@ -261,12 +259,12 @@ int qcow_snapshot_check_counted(struct qcow_alloc *a)
 	if (!buf)
 		return -ENOMEM;
 	for (i = 0; i < a->snapshots.nr; i++) {
-		err = snapshot_read(a->img, offset, &s);
+		err = snapshot_read(a->img, host_offset, &s);
 		if (!err)
 			err = check_l1(a, &s, buf);
 		if (err)
 			break;
-		offset += s.entry_bytes;
+		host_offset += s.entry_bytes;
 	}
 	kvfree(buf);
 	return err;

@@ -36,8 +36,7 @@ int qcow_snapshot_table_load(struct qcow_alloc *a, struct qcow_snapshot_table *t
 	t->buf = kvmalloc(t->bytes + 1, GFP_NOIO);
 	if (!t->buf)
 		return -ENOMEM;
-	err = qcow_file_pread(&a->img->file, a->snapshots.offset, t->buf,
-			      t->bytes);
+	err = qcow_file_pread(&a->img->file, a->snapshots.host_offset, t->buf, t->bytes);
 	if (!err && qcow_snapshot_sum(a, t->buf, t->bytes) != a->snapshots.sum)
 		err = -ESTALE;
 	return err;
@@ -50,7 +49,7 @@ void qcow_snapshot_table_free(struct qcow_snapshot_table *t)
 }
 
 static int table_entry(const struct qcow_alloc *a, const struct qcow_snapshot_table *t,
-		       u64 at, struct qcow_snapshot *s)
+		       u64 in_table, struct qcow_snapshot *s)
 {
 	struct {
 		struct qcow_disk_snapshot fixed;
@@ -58,11 +57,11 @@ static int table_entry(const struct qcow_alloc *a, const struct qcow_snapshot_ta
 	} disk = { };
 	int err;
 
-	if (t->bytes - at < sizeof(disk.fixed))
+	if (t->bytes - in_table < sizeof(disk.fixed))
 		return -EUCLEAN;
-	memcpy(&disk, t->buf + at, min_t(u64, sizeof(disk), t->bytes - at));
+	memcpy(&disk, t->buf + in_table, min_t(u64, sizeof(disk), t->bytes - in_table));
 	err = qcow_entry_snapshot(&a->img->layout, &disk.fixed, &disk.extra, s);
-	if (!err && s->entry_bytes > t->bytes - at)
+	if (!err && s->entry_bytes > t->bytes - in_table)
 		err = -EUCLEAN;
 	return err;
 }
@@ -88,19 +87,19 @@ int qcow_snapshot_table_find(const struct qcow_alloc *a,
 	struct qcow_snapshot s;
 	const u8 *id;
 	int err = -ENOENT, ret;
-	u64 at = 0;
+	u64 in_table = 0;
 	u32 i;
 
-	for (i = 0; i < t->nr; i++, at += s.entry_bytes) {
-		ret = table_entry(a, t, at, &s);
+	for (i = 0; i < t->nr; i++, in_table += s.entry_bytes) {
+		ret = table_entry(a, t, in_table, &s);
 		if (ret)
 			return ret;
-		id = t->buf + at + s.id_offset;
+		id = t->buf + in_table + s.id_offset;
 		if (!name_is(id, s.id_len, name) &&
 		    (!err || !name_is(id + s.id_len, s.name_len, name)))
 			continue;
 		found->s = s;
-		found->at = at;
+		found->in_table = in_table;
 		err = 0;
 		if (name_is(id, s.id_len, name))
 			break;
@@ -135,15 +134,15 @@ int qcow_snapshot_table_new_id(const struct qcow_alloc *a,
 			       const struct qcow_snapshot_table *t, char *id, size_t len)
 {
 	struct qcow_snapshot s;
-	u64 max = 0, at = 0;
+	u64 max = 0, in_table = 0;
 	u32 i;
 	int err;
 
-	for (i = 0; i < t->nr; i++, at += s.entry_bytes) {
-		err = table_entry(a, t, at, &s);
+	for (i = 0; i < t->nr; i++, in_table += s.entry_bytes) {
+		err = table_entry(a, t, in_table, &s);
 		if (err)
 			return err;
-		max = max(max, id_number(t->buf + at + s.id_offset, s.id_len));
+		max = max(max, id_number(t->buf + in_table + s.id_offset, s.id_len));
 	}
 	if (max == U64_MAX)
 		return -EOVERFLOW;
@@ -191,10 +190,10 @@ int qcow_snapshot_table_add(struct qcow_snapshot_table *t, const struct qcow_sna
 void qcow_snapshot_table_remove(struct qcow_snapshot_table *t,
 				const struct qcow_snapshot_entry *e)
 {
-	u8 *to = t->buf + e->at;
+	u8 *to = t->buf + e->in_table;
 
 	t->bytes -= e->s.entry_bytes;
-	memmove(to, to + e->s.entry_bytes, t->bytes - e->at);
+	memmove(to, to + e->s.entry_bytes, t->bytes - e->in_table);
 	t->nr--;
 }
 
@@ -209,20 +208,20 @@ static u32 table_clusters(const struct qcow_alloc *a, u64 bytes)
 
 /* An empty table takes no space. */
 static int table_write(struct qcow_alloc *a, const struct qcow_snapshot_table *t,
-		       u64 *offset)
+		       u64 *host_offset)
 {
 	u32 nr = table_clusters(a, t->bytes);
 	u64 first;
 	int err;
 
-	*offset = 0;
+	*host_offset = 0;
 	if (!nr)
 		return 0;
 	err = qcow_alloc_run(a, QCOW_META_SNAPSHOTS, nr, &first);
 	if (err)
 		return err;
-	*offset = first << qcow_alloc_cluster_bits(a);
-	err = qcow_file_pwrite(&a->img->file, *offset, t->buf, t->bytes);
+	*host_offset = first << qcow_alloc_cluster_bits(a);
+	err = qcow_file_pwrite(&a->img->file, *host_offset, t->buf, t->bytes);
 	if (err)
 		qcow_release(a, first, nr);
 	return err;
@@ -244,24 +243,24 @@ static int table_write(struct qcow_alloc *a, const struct qcow_snapshot_table *t
 int qcow_snapshot_table_publish(struct qcow_alloc *a, const struct qcow_snapshot_table *t)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
-	u64 offset, old = a->snapshots.offset;
+	u64 host_offset, old = a->snapshots.host_offset;
 	u32 old_nr = table_clusters(a, a->snapshots.bytes);
 	int err;
 
-	err = table_write(a, t, &offset);
+	err = table_write(a, t, &host_offset);
 	if (err)
 		return err;
 	err = qcow_flush(a);
 	if (!err)
-		err = qcow_header_set_snapshots(a, t->nr, offset);
+		err = qcow_header_set_snapshots(a, t->nr, host_offset);
 	if (!err) {
 		a->snapshots.nr = t->nr;
-		a->snapshots.offset = offset;
+		a->snapshots.host_offset = host_offset;
 		a->snapshots.bytes = t->bytes;
 		a->snapshots.sum = qcow_snapshot_sum(a, t->buf, t->bytes);
 		qcow_release_now(a, old >> bits, old_nr);
 	} else if (!a->failed) {
-		qcow_release(a, offset >> bits, table_clusters(a, t->bytes));
+		qcow_release(a, host_offset >> bits, table_clusters(a, t->bytes));
 	}
 	return err;
 }

@@ -19,11 +19,11 @@ struct qcow_snapshot_table {
 /**
  * struct qcow_snapshot_entry - a snapshot that was found
  * @s: the entry, decoded
- * @at: byte of the table at which it begins
+ * @in_table: byte of the table at which it begins
  */
 struct qcow_snapshot_entry {
 	struct qcow_snapshot s;
-	u64 at;
+	u64 in_table;
 };
 
 int __must_check qcow_snapshot_table_load(struct qcow_alloc *a,

@@ -178,20 +178,20 @@ struct qcow_share {
  * @lock: one L2 table is made at a time; taken before qcow_alloc.store_lock and
  *	qcow_alloc.lock
  * @share: hook of a snapshot that is being made; or NULL. Protected by @lock
- * @offset: host offset of the table
+ * @host_offset: host offset of the table
  */
 struct qcow_l1_state {
 	struct qcow_dirty_range dirty;
 	/* Held while an L2 table is made; taken before qcow_alloc.lock. */
 	struct mutex lock;
 	struct qcow_share *share;
-	u64 offset;
+	u64 host_offset;
 };
 
 /**
  * struct qcow_snapshots - the snapshots of an image: snapshot, snapshot_table, snapshot_ops
  * @nr: number of snapshots
- * @offset: host offset of the snapshot table
+ * @host_offset: host offset of the snapshot table
  * @bytes: bytes of the snapshot table
  * @l1_bytes: bytes of all their L1 tables
  * @sum: qcow_snapshot_sum() of the table as this driver knows it
@@ -199,7 +199,7 @@ struct qcow_l1_state {
  */
 struct qcow_snapshots {
 	u32 nr;
-	u64 offset;
+	u64 host_offset;
 	u64 bytes;
 	u64 l1_bytes;
 	u64 sum;

@@ -60,13 +60,13 @@ int __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest_offset)
  */
 u32 __qcow_stray_skip(struct qcow_alloc *a, u64 *cluster, u32 nr)
 {
-	unsigned long at = *cluster;
+	unsigned long found = *cluster;
 
 	if (likely(!a->strays.nr) || !nr ||
-	    !xa_find(&a->strays.clusters, &at, *cluster + nr - 1, XA_PRESENT))
+	    !xa_find(&a->strays.clusters, &found, *cluster + nr - 1, XA_PRESENT))
 		return nr;
-	if (at > *cluster)
-		return at - *cluster;
+	if (found > *cluster)
+		return found - *cluster;
 	++*cluster;
 	return 0;
 }

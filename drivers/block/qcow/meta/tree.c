@@ -116,15 +116,15 @@ static void slice_share(struct qcow_image *img, struct qcow_slice *slice)
 	spin_unlock(&cache->lock);
 }
 
-static int walk_slice(struct walk *w, struct qcow_slice *slice, u32 from, u32 end)
+static int walk_slice(struct walk *w, struct qcow_slice *slice, u32 first, u32 end)
 {
 	struct qcow_image *img = w->a->img;
 	u64 raw;
 	u32 i;
 	int err;
 
-	for (i = from; i < end; i++) {
-		raw = be64_to_cpu(slice->data[(i - from) << entry_step(img)]);
+	for (i = first; i < end; i++) {
+		raw = be64_to_cpu(slice->data[(i - first) << entry_step(img)]);
 		if (!raw)
 			continue;
 		err = walk_entry(w, raw, i);
@@ -142,16 +142,16 @@ static int walk_table(struct walk *w, u64 l2_offset, u32 nr)
 {
 	struct qcow_image *img = w->a->img;
 	struct qcow_slice *slice;
-	u32 from, end;
+	u32 first, end;
 	int err = 0;
 
-	for (from = 0; !err && from < nr; from = end) {
-		end = min(from + img->slice_entries, nr);
+	for (first = 0; !err && first < nr; first = end) {
+		end = min(first + img->slice_entries, nr);
 		slice = qcow_cache_get(img->cache, l2_offset +
-				       ((u64)from << img->layout.entry_bits));
+				       ((u64)first << img->layout.entry_bits));
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
-		err = walk_slice(w, slice, from, end);
+		err = walk_slice(w, slice, first, end);
 		qcow_cache_put(slice);
 		cond_resched();
 	}
@@ -341,12 +341,12 @@ static int own_entry(struct qcow_alloc *a, struct qcow_slice *slice, u32 i)
 	struct qcow_image *img = a->img;
 	__be64 *e = &slice->data[i << entry_step(img)];
 	u64 raw = be64_to_cpu(*e), refs;
-	u64 offset = raw & QCOW_DISK_L2E_OFFSET_MASK;
+	u64 host_offset = raw & QCOW_DISK_L2E_OFFSET_MASK;
 	int err;
 
-	if (!offset || raw & (QCOW_DISK_E_COPIED | QCOW_DISK_L2E_COMPRESSED))
+	if (!host_offset || raw & (QCOW_DISK_E_COPIED | QCOW_DISK_L2E_COMPRESSED))
 		return 0;
-	err = qcow_refcount_get(a, offset >> img->layout.cluster_bits, &refs);
+	err = qcow_refcount_get(a, host_offset >> img->layout.cluster_bits, &refs);
 	if (err || refs != 1)
 		return err;
 	spin_lock(&img->cache->lock);
@@ -359,13 +359,13 @@ static int own_entry(struct qcow_alloc *a, struct qcow_slice *slice, u32 i)
 static int own_entries(struct qcow_alloc *a, u64 l2_offset)
 {
 	struct qcow_image *img = a->img;
-	u32 nr = 1U << img->layout.l2_bits, from, i;
+	u32 nr = 1U << img->layout.l2_bits, first, i;
 	struct qcow_slice *slice;
 	int err = 0;
 
-	for (from = 0; !err && from < nr; from += img->slice_entries) {
+	for (first = 0; !err && first < nr; first += img->slice_entries) {
 		slice = qcow_cache_get(img->cache, l2_offset +
-				       ((u64)from << img->layout.entry_bits));
+				       ((u64)first << img->layout.entry_bits));
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
 		for (i = 0; !err && i < img->slice_entries; i++)

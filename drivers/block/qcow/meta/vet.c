@@ -40,7 +40,7 @@ static int vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest_o
 {
 	struct qcow_image *img = a->img;
 	const struct qcow_layout *lay = &img->layout;
-	u64 raw, first, at = guest_offset;
+	u64 raw, first;
 	const char *fault;
 	u32 i, nr, step = lay->extended_l2 ? 2 : 1;
 	int err = 0;
@@ -50,9 +50,9 @@ static int vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest_o
 	for (i = 0; vet_possible(img) && !err && i < img->slice_entries; i++) {
 		raw = be64_to_cpu(READ_ONCE(slice->data[i * step]));
 		/* An invalid entry is found when it is used. */
-		if (raw && !qcow_entry_clusters(lay, raw, at, &first, &nr, &fault))
-			err = vet_clusters(a, first, nr, at);
-		at += 1ULL << lay->cluster_bits;
+		if (raw && !qcow_entry_clusters(lay, raw, guest_offset, &first, &nr, &fault))
+			err = vet_clusters(a, first, nr, guest_offset);
+		guest_offset += 1ULL << lay->cluster_bits;
 	}
 	if (!err)
 		set_bit(QCOW_SLICE_VETTED, &slice->flags);
@@ -102,16 +102,17 @@ int qcow_vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest_off
 int qcow_vet_table(struct qcow_alloc *a, u64 l2_offset, u64 guest_offset)
 {
 	const struct qcow_layout *lay = &a->img->layout;
-	u64 bytes = qcow_layout_l2_bytes(lay), at;
+	u64 bytes = qcow_layout_l2_bytes(lay), in_table;
 	struct qcow_slice *slice;
 	int err = 0;
 
-	for (at = 0; !err && at < bytes; at += 1ULL << a->img->cache->slice_bits) {
-		slice = qcow_cache_get(a->img->cache, l2_offset + at);
+	for (in_table = 0; !err && in_table < bytes;
+	     in_table += 1ULL << a->img->cache->slice_bits) {
+		slice = qcow_cache_get(a->img->cache, l2_offset + in_table);
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
 		err = vet_slice(a, slice, guest_offset +
-				(at >> lay->entry_bits << lay->cluster_bits));
+				(in_table >> lay->entry_bits << lay->cluster_bits));
 		qcow_cache_put(slice);
 	}
 	return err;

@@ -27,11 +27,11 @@ int qcow_bitdir_extension(const struct qcow_layout *lay,
 		return -EUCLEAN;
 	dir->nr = be32_to_cpu(disk->nb_bitmaps);
 	dir->bytes = be64_to_cpu(disk->bitmap_directory_size);
-	dir->offset = be64_to_cpu(disk->bitmap_directory_offset);
+	dir->host_offset = be64_to_cpu(disk->bitmap_directory_offset);
 	if (!dir->nr || dir->nr > QCOW_DISK_MAX_BITMAPS ||
 	    !dir->bytes || dir->bytes > QCOW_DISK_MAX_BITMAP_DIRECTORY ||
-	    !dir->offset || dir->offset > S64_MAX / 2 ||
-	    !IS_ALIGNED(dir->offset, 1ULL << lay->cluster_bits))
+	    !dir->host_offset || dir->host_offset > S64_MAX / 2 ||
+	    !IS_ALIGNED(dir->host_offset, 1ULL << lay->cluster_bits))
 		return -EUCLEAN;
 	return 0;
 }
@@ -49,7 +49,7 @@ void qcow_bitdir_put_extension(struct qcow_disk_bitmaps *disk,
 	disk->nb_bitmaps = cpu_to_be32(dir->nr);
 	disk->reserved = 0;
 	disk->bitmap_directory_size = cpu_to_be64(dir->bytes);
-	disk->bitmap_directory_offset = cpu_to_be64(dir->offset);
+	disk->bitmap_directory_offset = cpu_to_be64(dir->host_offset);
 }
 
 static bool entry_valid(const struct qcow_layout *lay, u64 size,
@@ -132,20 +132,20 @@ u32 qcow_bitdir_put_entry(void *at, const struct qcow_bitmap_entry *e)
  * qcow_bitdir_table_entry() - decode an entry of a bitmap table
  * @lay: the image's layout
  * @raw: the entry in the CPU's byte order
- * @offset: out: host offset of a cluster of the bitmap; 0: it has none
+ * @host_offset: out: host offset of a cluster of the bitmap; 0: it has none
  * @ones: out: without a cluster, whether the bits are all ones, not all zeros
  *
  * Does not sleep.
  *
  * Return: 0, or -EUCLEAN if it is damaged.
  */
-int qcow_bitdir_table_entry(const struct qcow_layout *lay, u64 raw, u64 *offset,
+int qcow_bitdir_table_entry(const struct qcow_layout *lay, u64 raw, u64 *host_offset,
 			    bool *ones)
 {
-	*offset = raw & QCOW_DISK_BITMAP_E_OFFSET_MASK;
+	*host_offset = raw & QCOW_DISK_BITMAP_E_OFFSET_MASK;
 	*ones = raw & QCOW_DISK_BITMAP_E_ALL_ONES;
-	if (raw & QCOW_DISK_BITMAP_E_RESERVED || (*offset && *ones) ||
-	    !IS_ALIGNED(*offset, 1ULL << lay->cluster_bits))
+	if (raw & QCOW_DISK_BITMAP_E_RESERVED || (*host_offset && *ones) ||
+	    !IS_ALIGNED(*host_offset, 1ULL << lay->cluster_bits))
 		return -EUCLEAN;
 	return 0;
 }

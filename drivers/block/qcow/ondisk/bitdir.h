@@ -7,12 +7,12 @@
 /**
  * struct qcow_bitmap_dir - the bitmaps extension, decoded
  * @nr: bitmaps in the directory
- * @offset: host offset of the directory
+ * @host_offset: host offset of the directory
  * @bytes: bytes of the directory
  */
 struct qcow_bitmap_dir {
 	u32 nr;
-	u64 offset;
+	u64 host_offset;
 	u64 bytes;
 };
 
@@ -48,7 +48,7 @@ int __must_check qcow_bitdir_entry(const struct qcow_layout *lay, u64 size,
 u32 qcow_bitdir_put_entry(void *at, const struct qcow_bitmap_entry *e);
 
 int __must_check qcow_bitdir_table_entry(const struct qcow_layout *lay, u64 raw,
-					 u64 *offset, bool *ones);
+					 u64 *host_offset, bool *ones);
 
 /* Bytes of a directory's entry with a name of @name_len bytes. */
 static inline u32 qcow_bitdir_entry_bytes(u32 name_len)

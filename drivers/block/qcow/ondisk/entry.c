@@ -28,9 +28,9 @@ void qcow_layout_init(struct qcow_layout *lay, const struct qcow_header *h)
 	lay->csize_shift = (h->version == 1 ? 63 : 70) - h->cluster_bits;
 }
 
-static bool cluster_aligned(const struct qcow_layout *lay, u64 offset)
+static bool cluster_aligned(const struct qcow_layout *lay, u64 host_offset)
 {
-	return !(offset & ((1ULL << lay->align_bits) - 1));
+	return !(host_offset & ((1ULL << lay->align_bits) - 1));
 }
 
 /* Version 1 has no flags: all of an entry is an offset, and no file is longer. */

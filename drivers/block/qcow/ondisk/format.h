@@ -94,7 +94,7 @@ static_assert(sizeof(struct qcow_disk_feature_name) == 48);
 
 /* Section "Full disk encryption header pointer". */
 struct qcow_disk_crypto_header {
-	__be64 offset;
+	__be64 host_offset;
 	__be64 length;
 };
 

@@ -92,28 +92,28 @@ static int header_load_v3(struct qcow_header *h,
 
 /* Check that a table is aligned and its end fits an offset. @code: the code if not. */
 static int header_check_table(const struct qcow_header *h, const char *what,
-			      u64 offset, u64 bytes, enum qcow_msg_code code,
+			      u64 host_offset, u64 bytes, enum qcow_msg_code code,
 			      struct qcow_msg *msg)
 {
 	u64 end;
 
-	if (!IS_ALIGNED(offset, 1ULL << h->cluster_bits))
+	if (!IS_ALIGNED(host_offset, 1ULL << h->cluster_bits))
 		return qcow_fail_as(msg, code, -EINVAL, "damaged header: %s offset %#llx is not cluster-aligned",
-				    what, (unsigned long long)offset);
-	if (check_add_overflow(offset, bytes, &end) || end > S64_MAX)
+				    what, (unsigned long long)host_offset);
+	if (check_add_overflow(host_offset, bytes, &end) || end > S64_MAX)
 		return qcow_fail_as(msg, code, -EINVAL, "damaged header: %s offset %#llx is out of range",
-				    what, (unsigned long long)offset);
+				    what, (unsigned long long)host_offset);
 	return 0;
 }
 
 /* A table with entries has to begin inside the file. */
-static int header_check_inside(const char *what, u64 offset, u64 file_size,
+static int header_check_inside(const char *what, u64 host_offset, u64 file_size,
 			       struct qcow_msg *msg)
 {
-	if (offset < file_size)
+	if (host_offset < file_size)
 		return 0;
 	return qcow_fail_as(msg, QCOW_MSG_TRUNCATED_TABLE, -EINVAL, "file is truncated: its %s at %#llx lies past its end (%llu bytes)",
-			    what, (unsigned long long)offset,
+			    what, (unsigned long long)host_offset,
 			    (unsigned long long)file_size);
 }
 
@@ -234,25 +234,25 @@ static int header_check_backing(struct qcow_header *h,
 				const struct qcow_disk_header *d, size_t len,
 				struct qcow_msg *msg)
 {
-	u64 offset = be64_to_cpu(d->backing_file_offset);
+	u64 host_offset = be64_to_cpu(d->backing_file_offset);
 	u32 size = be32_to_cpu(d->backing_file_size);
 	u64 cluster = 1ULL << h->cluster_bits;
 
-	if (!offset)
+	if (!host_offset)
 		return 0;
-	if (offset > cluster)
+	if (host_offset > cluster)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name at %#llx lies outside the first cluster",
-				    (unsigned long long)offset);
-	if (size > QCOW_DISK_MAX_BACKING_NAME || size > cluster - offset)
+				    (unsigned long long)host_offset);
+	if (size > QCOW_DISK_MAX_BACKING_NAME || size > cluster - host_offset)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name of %u bytes is too long",
 				    size);
-	if (offset + size > len)
+	if (host_offset + size > len)
 		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED, -EINVAL, "file is truncated: it ends inside the backing file name");
-	if (size && offset < h->header_length)
+	if (size && host_offset < h->header_length)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name lies inside the header");
-	if (size && memchr((const char *)d + offset, 0, size))
+	if (size && memchr((const char *)d + host_offset, 0, size))
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name holds a NUL byte");
-	h->backing_offset = offset;
+	h->backing_offset = host_offset;
 	h->backing_len = size;
 	return 0;
 }
@@ -308,22 +308,22 @@ struct header_features {
 	u32 len;
 };
 
-static void header_load_luks(struct qcow_header *h, const u8 *buf, u32 offset,
+static void header_load_luks(struct qcow_header *h, const u8 *buf, u32 host_offset,
 			     u32 len)
 {
 	struct qcow_disk_crypto_header d;
 
-	h->luks_offset = offset;
+	h->luks_offset = host_offset;
 	h->luks_len = len;
 	if (len != sizeof(d))
 		return;
-	memcpy(&d, buf + offset, sizeof(d));
-	h->crypto_offset = be64_to_cpu(d.offset);
+	memcpy(&d, buf + host_offset, sizeof(d));
+	h->crypto_offset = be64_to_cpu(d.host_offset);
 	h->crypto_length = be64_to_cpu(d.length);
 }
 
 static int header_extension(struct qcow_header *h, u32 type, const u8 *buf,
-			    u32 offset, u32 len, struct header_features *features,
+			    u32 host_offset, u32 len, struct header_features *features,
 			    struct qcow_msg *msg)
 {
 	switch (type) {
@@ -331,27 +331,27 @@ static int header_extension(struct qcow_header *h, u32 type, const u8 *buf,
 		if (len >= sizeof(h->backing_format))
 			return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing format name of %u bytes is too long",
 					    len);
-		memcpy(h->backing_format, buf + offset, len);
+		memcpy(h->backing_format, buf + host_offset, len);
 		h->backing_format[len] = 0;
 		break;
 	case QCOW_DISK_EXT_FEATURE_NAMES:
-		features->table = buf + offset;
+		features->table = buf + host_offset;
 		features->len = len;
 		break;
 	case QCOW_DISK_EXT_BITMAPS:
-		h->bitmaps_offset = offset;
+		h->bitmaps_offset = host_offset;
 		h->bitmaps_len = len;
 		break;
 	case QCOW_DISK_EXT_LUKS:
-		header_load_luks(h, buf, offset, len);
+		header_load_luks(h, buf, host_offset, len);
 		break;
 	case QCOW_DISK_EXT_DATA_FILE:
 		if (len > QCOW_DISK_MAX_BACKING_NAME)
 			return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: data file name of %u bytes is too long",
 					    len);
-		if (memchr(buf + offset, 0, len))
+		if (memchr(buf + host_offset, 0, len))
 			return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: data file name holds a NUL byte");
-		h->data_name_offset = offset;
+		h->data_name_offset = host_offset;
 		h->data_name_len = len;
 		break;
 	}
@@ -367,29 +367,29 @@ static int header_walk_extensions(struct qcow_header *h, const u8 *buf,
 				  struct qcow_msg *msg)
 {
 	u64 end = h->backing_offset ? h->backing_offset : 1ULL << h->cluster_bits;
-	u64 offset = h->header_length;
+	u64 host_offset = h->header_length;
 	struct qcow_disk_extension ext;
 	u32 type, size;
 	int err;
 
 	if (end > len)
 		end = len;
-	while (offset + sizeof(ext) <= end) {
-		memcpy(&ext, buf + offset, sizeof(ext));
+	while (host_offset + sizeof(ext) <= end) {
+		memcpy(&ext, buf + host_offset, sizeof(ext));
 		type = be32_to_cpu(ext.type);
 		size = be32_to_cpu(ext.length);
-		offset += sizeof(ext);
-		if (size > end - offset)
+		host_offset += sizeof(ext);
+		if (size > end - host_offset)
 			return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: extension %#x of %u bytes is too large",
 					    type, size);
 		if (type == QCOW_DISK_EXT_END) {
-			h->extensions_end = offset - sizeof(ext);
+			h->extensions_end = host_offset - sizeof(ext);
 			return 0;
 		}
-		err = header_extension(h, type, buf, offset, size, features, msg);
+		err = header_extension(h, type, buf, host_offset, size, features, msg);
 		if (err)
 			return err;
-		offset += ((u64)size + 7) & ~7ULL;
+		host_offset += ((u64)size + 7) & ~7ULL;
 	}
 	return 0;
 }

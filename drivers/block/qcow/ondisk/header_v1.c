@@ -78,24 +78,24 @@ static int v1_check_backing(struct qcow_header *h,
 			    const struct qcow_disk_v1_header *d, size_t len,
 			    struct qcow_msg *msg)
 {
-	u64 offset = be64_to_cpu(d->backing_file_offset);
+	u64 host_offset = be64_to_cpu(d->backing_file_offset);
 	u32 size = be32_to_cpu(d->backing_file_size);
 
-	if (!offset || !size)
+	if (!host_offset || !size)
 		return 0;
 	if (size > QCOW_DISK_MAX_BACKING_NAME)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name of %u bytes is too long",
 				    size);
-	if (offset < QCOW_DISK_V1_HEADER_LENGTH)
+	if (host_offset < QCOW_DISK_V1_HEADER_LENGTH)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name lies inside the header");
-	if (offset > V1_HEADER_AREA - size)
+	if (host_offset > V1_HEADER_AREA - size)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name at %#llx lies too far from it",
-				    (unsigned long long)offset);
-	if (offset + size > len)
+				    (unsigned long long)host_offset);
+	if (host_offset + size > len)
 		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED, -EINVAL, "file is truncated: it ends inside the backing file name");
-	if (memchr((const char *)d + offset, 0, size))
+	if (memchr((const char *)d + host_offset, 0, size))
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name holds a NUL byte");
-	h->backing_offset = offset;
+	h->backing_offset = host_offset;
 	h->backing_len = size;
 	return 0;
 }
