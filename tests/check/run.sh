@@ -326,6 +326,12 @@ check_advice() {
 		}'
 }
 
+# The name of an offset tells a guest offset, a host offset, and an offset in a table apart.
+check_offsets() {
+	git ls-files -co --exclude-standard -- 'drivers/*.[ch]' |
+		xargs python3 tests/check/offsets.py 2>&1
+}
+
 check_no_bug() {
 	grep -nE '\bBUG(_ON)?\(' -r drivers --include='*.[ch]'
 }
@@ -383,7 +389,8 @@ run_check() {
 
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
      shellcheck twice headless circles floors owners no_blk_mq_below_dev versions_in_compat_only
-     userspace_includes attributes advice no_bug file_size function_size spdx address clean_tree)
+     userspace_includes attributes advice offsets no_bug file_size function_size spdx address
+     clean_tree)
 
 mkdir -p "$CLEAN"
 find "$CLEAN" -type f -mtime +14 -delete
