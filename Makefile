@@ -2,6 +2,8 @@
 #
 # make              the module for KDIR, and the tools
 # make install      both, with the udev rules and the list of modules to load
+# make uninstall    removes all files that make install installs
+#                   DESTDIR and PREFIX have to be those of make install
 # make deb          Debian packages of both, in the folder packages
 # make test         all tests; make demo, bench, check: see README
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -15,9 +17,25 @@ module:
 tools:
 	$(MAKE) -C userspace
 
+# modules_install skips depmod if the kernel's headers come without System.map. A folder
+# DESTDIR is for a package, which runs depmod where it is installed.
 install: module tools
-	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=extra modules_install
-	$(MAKE) -C userspace install DESTDIR=$(DESTDIR)
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=extra \
+		DEPMOD=true modules_install
+	$(MAKE) -C userspace install
+	$(depmod)
+
+uninstall:
+	rm -f $(module-folder)/qcow.ko $(module-folder)/qcow.ko.*
+	[ ! -d $(module-folder) ] || rmdir --ignore-fail-on-non-empty $(module-folder)
+	$(MAKE) -C userspace uninstall
+	$(depmod)
+
+# As uname -r tells it of the kernel that KDIR is of. Debian's "make kernelrelease" does not.
+kernel-release = $(or $(shell sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' \
+	$(KDIR)/include/generated/utsrelease.h),$(error give KDIR=FOLDER, with kernel headers))
+module-folder = $(DESTDIR)/lib/modules/$(kernel-release)/extra
+depmod = $(if $(DESTDIR),,depmod $(kernel-release))
 
 deb:
 	debian/build.sh packages
@@ -53,4 +71,4 @@ bench:
 check:
 	tests/check/run.sh
 
-.PHONY: all module tools install deb clean demo test kunit fuzz vmtest torture bench check
+.PHONY: all module tools install uninstall deb clean demo test kunit fuzz vmtest torture bench check

@@ -1,15 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh: builds the Debian packages, looks at them, and has DKMS build the module out of
-# one of them. Nothing is installed on this machine. A source that has passed is not
+# run.sh: tries "make install" and "make uninstall", builds the Debian packages, looks at
+# them, and has DKMS build the module out of one of them. Nothing is installed on this
+# machine. A source that has passed is not
 # tried again until one of its files or tools changes. Ends in
 # "package: N passed, N failed".
 set -euo pipefail
 . "$(dirname "$0")/../lib/common.sh"
 . "$QCOW_TOP/tests/lib/assert.sh"
+. "$QCOW_TOP/tests/package/install.sh"
 
-# The kernel that DKMS builds the module for
+# The kernel that the module is built for
 KERNEL=6.1
 
 work=$(mktemp -d)
@@ -124,6 +126,8 @@ if [ -e "$clean" ]; then
 	cat "$clean"
 	exit
 fi
+try install-destdir in_overlays install_destdir
+try install-machine in_overlays install_machine
 try build build first
 try build-again build_again
 if [ "$failed" -eq 0 ]; then
