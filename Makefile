@@ -4,7 +4,7 @@
 # make install      both, with the udev rules and the list of modules to load
 # make uninstall    removes all files that make install installs
 #                   DESTDIR and PREFIX have to be those of make install
-# make deb          Debian packages of both, in the folder packages
+# make deb, rpm     Debian packages of both, or RPM packages, in the folder packages
 # make test         all tests; make demo, bench, check: see README
 KDIR ?= /lib/modules/$(shell uname -r)/build
 DESTDIR ?=
@@ -40,6 +40,9 @@ depmod = $(if $(DESTDIR),,depmod $(kernel-release))
 deb:
 	debian/build.sh packages
 
+rpm:
+	packaging/rpm.sh packages
+
 clean:
 	rm -rf packages
 	$(MAKE) -C userspace clean
@@ -71,4 +74,4 @@ bench:
 check:
 	tests/check/run.sh
 
-.PHONY: all module tools install uninstall deb clean demo test kunit fuzz vmtest torture bench check
+.PHONY: all module tools install uninstall deb rpm clean demo test kunit fuzz vmtest torture bench check

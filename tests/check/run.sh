@@ -57,7 +57,7 @@ all_sources() {
 }
 
 scripts() {
-	git ls-files -co --exclude-standard -- tests .ci | while read -r file; do
+	git ls-files -co --exclude-standard -- tests .ci debian packaging | while read -r file; do
 		head -1 "$file" | grep -q '^#!/bin/bash' && echo "$file"
 	done
 }

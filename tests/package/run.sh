@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh: tries "make install" and "make uninstall", builds the Debian packages, looks at
-# them, and has DKMS build the module out of one of them. Nothing is installed on this
-# machine. A source that has passed is not
-# tried again until one of its files or tools changes. Ends in
+# run.sh: tries "make install" and "make uninstall", builds the Debian and RPM packages,
+# looks at them, and has DKMS build the module out of one of them. Nothing is installed on
+# this machine. A source that has passed is not tried again until one of its files or tools
+# changes. Ends in
 # "package: N passed, N failed".
 set -euo pipefail
 . "$(dirname "$0")/../lib/common.sh"
 . "$QCOW_TOP/tests/lib/assert.sh"
 . "$QCOW_TOP/tests/package/install.sh"
+. "$QCOW_TOP/tests/package/rpm.sh"
 
 # The kernel that the module is built for
 KERNEL=6.1
@@ -104,7 +105,7 @@ dkms_builds() {
 	unshare --mount sh -ec 'mount --bind "$1" /var/lib/dkms; shift; exec "$@"' sh \
 		"$work/var" dkms --sourcetree "$work/dkms/usr/src" --kernelsourcedir "$BUILD" \
 		build "qcow/${source##*-}" -k "$KVER" > "$work/dkms.log" 2>&1 || {
-		tail -n 20 "$work/dkms.log"
+		tail -n 20 "$work/dkms.log" "$work"/var/qcow/*/build/make.log
 		return 1
 	}
 	! grep -i 'bad exit' "$work/dkms.log" || return
@@ -115,7 +116,7 @@ dkms_builds() {
 # key: a name made of all that the verdict may depend on
 key() {
 	{ git -C "$QCOW_TOP" ls-files -co --exclude-standard | (cd "$QCOW_TOP" && xargs cat)
-	  dpkg-query -W dpkg-dev debhelper dh-dkms dkms lintian gcc
+	  dpkg-query -W dpkg-dev debhelper dh-dkms dkms lintian gcc rpm rpmlint
 	  cat "$QCOW_CACHE/kernels/$KERNEL/info"; } | sha256sum | cut -c1-40
 }
 
@@ -138,6 +139,15 @@ if [ "$failed" -eq 0 ]; then
 	try same-version same_version
 	try kernels kernels
 	try dkms dkms_builds
+fi
+try rpm-build rpm_build "$QCOW_TOP" rpm-first
+try rpm-build-again rpm_build_again
+if [ "$failed" -eq 0 ]; then
+	try rpm-same-bytes rpm_same_bytes
+	try rpm-lint rpm_lint
+	try rpm-same-files rpm_same_files
+	try rpm-same-version rpm_same_version
+	try rpm-erase rpm_erase
 fi
 summary package
 mkdir -p "${clean%/*}"

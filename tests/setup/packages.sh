@@ -22,6 +22,8 @@ packages=(
 	python3-zstandard qemu-system-x86 qemu-utils udev util-linux xfsprogs
 	# Debian packages
 	debhelper dh-dkms dkms dpkg-dev lintian
+	# RPM packages
+	rpm rpmlint
 )
 
 # Prints the installed ones of the named packages. dpkg-query complains of
