@@ -10,6 +10,7 @@
 #include <linux/log2.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/qcow.h>
@@ -29,7 +30,7 @@
 			  QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_HIDDEN |	\
 			  QCOW_ATTACH_SALVAGE)
 
-#define CTL_CACHE_SIZE_MAX	BIT_ULL(40)
+#define CTL_CACHE_SIZE_MAX	SZ_1T
 
 /* --- Attach --- */
 

@@ -80,7 +80,7 @@ static int ops_new_entry(struct qcow_image *img, const char *name,
 				 QCOW_DISK_MAX_BITMAP_NAME);
 	clusters = qcow_bitdir_clusters(&img->layout, img->size,
 					e->granularity_bits);
-	if (clusters > QCOW_BITMAP_MAX_MEMORY >> img->layout.cluster_bits)
+	if (clusters > (u64)QCOW_BITMAP_MAX_MEMORY >> img->layout.cluster_bits)
 		return qcow_advise(msg, -EFBIG, "the disk is too large for so fine a bitmap; give a larger granularity");
 	e->table_size = clusters;
 	return 0;

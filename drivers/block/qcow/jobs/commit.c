@@ -37,16 +37,16 @@
 #define COMMIT_CHUNK	SZ_1M
 
 /* Most bytes that are made zeros at once. */
-#define COMMIT_ZERO_CHUNK BIT_ULL(30)
+#define COMMIT_ZERO_CHUNK SZ_1G
 
 /* Most bytes of a run of pieces, whose writers are waited for together. */
-#define COMMIT_RUN BIT_ULL(24)
+#define COMMIT_RUN SZ_16M
 
 /* When no more bytes are left, the last step begins. */
-#define COMMIT_LAST BIT_ULL(22)
+#define COMMIT_LAST SZ_4M
 
 /* Most bytes that the last step copies while requests wait. */
-#define COMMIT_REST BIT_ULL(25)
+#define COMMIT_REST SZ_32M
 
 /*
  * After so many flushes ahead of a last step that found too much to copy, the step no
@@ -55,11 +55,11 @@
 #define COMMIT_SETTLES 3
 
 /* Least and most bytes that are copied at a time to slow writers down. */
-#define COMMIT_PRESS BIT_ULL(23)
-#define COMMIT_PRESS_MAX BIT_ULL(28)
+#define COMMIT_PRESS SZ_8M
+#define COMMIT_PRESS_MAX SZ_256M
 
 /* Most bytes of a data file that are punched out under one lock; whole clusters. */
-#define COMMIT_PUNCH BIT_ULL(26)
+#define COMMIT_PUNCH SZ_64M
 
 /* Most bits of the bitmap. */
 #define COMMIT_MAX_NR BIT_ULL(24)
@@ -328,7 +328,7 @@ static s64 copy_zeros(struct copy *c, u64 guest_offset, u64 len)
 {
 	int err;
 
-	len = min(len, COMMIT_ZERO_CHUNK);
+	len = min_t(u64, len, COMMIT_ZERO_CHUNK);
 	copy_io_init(c, QCOW_OP_UNMAP, guest_offset, len);
 	err = qcow_zero_sync(&c->io);
 	return err ? copy_failed(c, err) : (s64)len;
@@ -389,7 +389,7 @@ static int copy_range(struct copy *c, u64 guest_offset, u64 end)
 /* Return: the end of the run of set bits that begins with @first. */
 static u64 run_end(const struct qcow_bitmap *todo, u64 first, u64 bytes)
 {
-	u64 most = min(bytes, COMMIT_RUN) >> todo->e.granularity_bits;
+	u64 most = min_t(u64, bytes, COMMIT_RUN) >> todo->e.granularity_bits;
 	u64 end = first + 1;
 
 	while (end < todo->nr_bits && end - first < most &&
@@ -452,7 +452,8 @@ static void pass_done(struct qcow_commit *commit)
 	commit->next = 0;
 	commit->last = left <= COMMIT_LAST;
 	if (qcow_commit_hurry(commit) || (commit->passes >= 2 && left > commit->before / 2))
-		commit->press = clamp(2 * commit->press, COMMIT_PRESS, COMMIT_PRESS_MAX);
+		commit->press = clamp_t(u64, 2 * commit->press, COMMIT_PRESS,
+					COMMIT_PRESS_MAX);
 	commit->before = left;
 }
 

@@ -12,6 +12,7 @@
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "data/zero.h"
@@ -27,7 +28,7 @@
 #include "meta/writeback.h"
 
 /* Most bytes that one I/O makes zeros. */
-#define RESIZE_ZERO_STEP	BIT_ULL(24)
+#define RESIZE_ZERO_STEP	SZ_16M
 
 static u64 round_to_cluster(const struct qcow_image *img, u64 guest_offset)
 {
@@ -94,7 +95,7 @@ static int zero_range(struct qcow_image *img, u64 guest_offset, u64 end)
 		io->image = img;
 		io->op = QCOW_OP_UNMAP;
 		io->guest_offset = guest_offset;
-		io->len = min(end - guest_offset, RESIZE_ZERO_STEP);
+		io->len = min_t(u64, end - guest_offset, RESIZE_ZERO_STEP);
 		err = qcow_zero_sync(io) ?: qcow_image_interrupted(img);
 	}
 	kfree(io);

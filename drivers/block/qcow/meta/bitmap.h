@@ -4,12 +4,13 @@
 
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/sizes.h>
 
 #include "meta/qcow.h"
 #include "ondisk/bitdir.h"
 
 /* Most bytes of memory for all bitmaps of an image, and most bitmaps. */
-#define QCOW_BITMAP_MAX_MEMORY	BIT_ULL(27)
+#define QCOW_BITMAP_MAX_MEMORY	SZ_128M
 #define QCOW_BITMAP_MAX_NR	1024
 
 /**

@@ -2,13 +2,15 @@
 #ifndef _QCOW_SNAPSHOT_H
 #define _QCOW_SNAPSHOT_H
 
+#include <linux/sizes.h>
+
 #include "meta/state.h"
 
 /*
  * Most bytes of the L1 tables of all snapshots together. With clusters of 64 KiB each
  * takes 16 bytes a GiB of disk.
  */
-#define QCOW_SNAPSHOT_MAX_L1_BYTES	BIT_ULL(30)
+#define QCOW_SNAPSHOT_MAX_L1_BYTES	SZ_1G
 
 /* Return: number of snapshots of an image that is written. */
 static inline u32 qcow_snapshot_nr(const struct qcow_image *img)
