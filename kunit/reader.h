@@ -11,7 +11,7 @@
 #include <linux/completion.h>
 
 #include "builder.h"
-#include "file/io.h"
+#include "file/request.h"
 #include "meta/qcow.h"
 #include "qtest.h"
 

@@ -332,6 +332,13 @@ check_offsets() {
 		xargs python3 tests/check/offsets.py 2>&1
 }
 
+# A file's name has one meaning in the driver: no two folders have headers of one name.
+check_file_names() {
+	git ls-files -co --exclude-standard -- 'drivers/*.h' | while read -r file; do
+		[ -e "$file" ] && echo "${file##*/}"
+	done | sort | uniq -d | sed 's/$/: a header in more than one folder/'
+}
+
 check_no_bug() {
 	grep -nE '\bBUG(_ON)?\(' -r drivers --include='*.[ch]'
 }
@@ -389,8 +396,8 @@ run_check() {
 
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
      shellcheck twice headless circles floors owners no_blk_mq_below_dev versions_in_compat_only
-     userspace_includes attributes advice offsets no_bug file_size function_size spdx address
-     clean_tree)
+     userspace_includes attributes advice offsets file_names no_bug file_size function_size
+     spdx address clean_tree)
 
 mkdir -p "$CLEAN"
 find "$CLEAN" -type f -mtime +14 -delete

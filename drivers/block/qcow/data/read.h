@@ -2,7 +2,7 @@
 #ifndef _QCOW_READ_H
 #define _QCOW_READ_H
 
-#include "file/io.h"
+#include "file/request.h"
 
 void qcow_read(struct qcow_io *io);
 void qcow_read_in_worker(struct qcow_io *io);

@@ -2,7 +2,7 @@
 #ifndef _QCOW_WRITE_H
 #define _QCOW_WRITE_H
 
-#include "file/io.h"
+#include "file/request.h"
 
 void qcow_write(struct qcow_io *io);
 void qcow_write_in_worker(struct qcow_io *io);

@@ -2,7 +2,7 @@
 #ifndef _QCOW_ZERO_H
 #define _QCOW_ZERO_H
 
-#include "file/io.h"
+#include "file/request.h"
 
 void qcow_zero(struct qcow_io *io);
 int __must_check qcow_zero_sync(struct qcow_io *io);

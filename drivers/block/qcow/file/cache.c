@@ -17,7 +17,7 @@
 
 #include "compat/compat.h"
 #include "file/cache.h"
-#include "file/io.h"
+#include "file/request.h"
 
 /* Slices that an insertion beyond the limit scans to make room. */
 #define CACHE_EVICT_SCAN	16

@@ -3,7 +3,7 @@
 #define _QCOW_FILE_H
 
 #include "file/claim.h"
-#include "file/io.h"
+#include "file/request.h"
 #include "ondisk/pure.h"
 
 /* Whether a file's page cache is bypassed. */

@@ -9,7 +9,7 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 
-#include "file/io.h"
+#include "file/request.h"
 
 /**
  * struct qcow_inflight - I/O under way on an image that is written

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#ifndef _QCOW_IO_H
-#define _QCOW_IO_H
-
 /*
- * Structures of an I/O: the I/O itself, its sub-requests, and the file request of each.
- * data/io.c runs I/O, and file_io.c file requests.
+ * The structures of requests: an I/O, its sub-requests, and the file request of each.
+ * dev/ and jobs/ begin I/O, which data/io.c runs; file/file_io.c runs file requests.
  */
+#ifndef _QCOW_REQUEST_H
+#define _QCOW_REQUEST_H
+
 #include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/bvec.h>
@@ -232,4 +232,4 @@ static inline void qcow_iter_init(struct iov_iter *iter, unsigned int dir,
 	}
 }
 
-#endif /* _QCOW_IO_H */
+#endif /* _QCOW_REQUEST_H */
