@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The structure of a device. device.c attaches it; device_end.c, device_limits.c,
+ * device_status.c and the ioctls of dev/ use its members.
+ */
 #ifndef _QCOW_DEVICE_STATE_H
 #define _QCOW_DEVICE_STATE_H
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A way to hold up the I/O of an image. dev/job.c fills it in, as dev/ has the queue;
+ * jobs/ and l1.c, which are below, take it for the steps that no I/O may see.
+ */
 #ifndef _QCOW_PAUSE_H
 #define _QCOW_PAUSE_H
 

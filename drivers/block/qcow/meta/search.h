@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The state of the search for free clusters, as alloc.c goes on with it. The lower files
+ * release.c and growth.c tell the search by these functions which clusters have become
+ * free or were handed out.
+ */
 #ifndef _QCOW_SEARCH_H
 #define _QCOW_SEARCH_H
 
