@@ -120,9 +120,9 @@ static inline struct request *qcow_compat_plug_cached(struct blk_plug *plug)
 }
 
 /*
- * Whether a plug holds only requests of @q. Unless multiple_queues is set, which is
- * reset only when a plug begins, all have the queue of the first. Unused requests are
- * allocated once for each plug, and so have one queue.
+ * Return: true if a plug holds only requests of @q. Unless multiple_queues is set,
+ * which is reset only when a plug begins, all have the queue of the first. Unused
+ * requests are allocated once for each plug, and so have one queue.
  */
 static inline bool qcow_compat_plug_is_for(struct blk_plug *plug,
 					   const struct request_queue *q)
@@ -135,9 +135,9 @@ static inline bool qcow_compat_plug_is_for(struct blk_plug *plug,
 }
 
 /*
- * Whether the task that dispatches @rq holds nothing that I/O below could wait for:
- * requests or bios of other disks, the only thread of a workqueue (a rescuer), locks of
- * memory reclaim, or a request that device-mapper sends on. See
+ * Return: true if the task that dispatches @rq holds nothing that I/O below could wait
+ * for: requests or bios of other disks, the only thread of a workqueue (a rescuer),
+ * locks of memory reclaim, or a request that device-mapper sends on. See
  * Documentation/locking.rst, "Entering a filesystem". Does not sleep.
  */
 static inline bool qcow_compat_may_enter(const struct request *rq)

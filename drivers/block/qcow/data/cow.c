@@ -150,7 +150,7 @@ static int cow_store(struct cow *p, const struct qcow_extent *ext, bool fresh)
 /* --- Allocating and writing --- */
 
 /**
- * qcow_cow_check() - may guest data be written to the clusters of an extent?
+ * qcow_cow_check() - check that guest data may be written to the clusters of an extent
  * @img: the image
  * @guest_offset: guest offset, for the message
  * @ext: an extent with a host offset

@@ -13,9 +13,9 @@ int __must_check qcow_cow_check(struct qcow_image *img, u64 guest_offset,
 				const struct qcow_extent *ext);
 
 /*
- * Whether an extent reads as zeros, has no cluster, and zeros of the file are zeros of
- * the disk, which they are not in an encrypted image. A mapped extent does not count,
- * since its cluster moves as a whole, and other subclusters may have data.
+ * Return: true if an extent reads as zeros, has no cluster, and zeros of the file are
+ * zeros of the disk, which they are not in an encrypted image. A mapped extent does not
+ * count, since its cluster moves as a whole, and other subclusters may have data.
  */
 static inline bool qcow_cow_is_empty(const struct qcow_image *img,
 				     const struct qcow_extent *ext)
@@ -26,7 +26,7 @@ static inline bool qcow_cow_is_empty(const struct qcow_image *img,
 	       (ext->type == QCOW_EXTENT_HOLE && !img->backing);
 }
 
-/* Whether a write to an extent goes to it in place. */
+/* Return: true if a write to an extent goes to it in place. */
 static inline bool qcow_cow_is_in_place(const struct qcow_extent *ext)
 {
 	return ext->type == QCOW_EXTENT_DATA && ext->copied;

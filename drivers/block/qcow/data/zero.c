@@ -172,7 +172,9 @@ static s64 zero_units(const struct qcow_io *io, u64 guest_offset, u64 len, u64 u
 	return bytes_done;
 }
 
-/* Whether the image has no data in a piece of its disk, whatever its chain has. */
+/*
+ * Return: true if the image has no data in a piece of its disk, whatever its chain has.
+ */
 static bool zero_is_empty(struct qcow_image *img, u64 guest_offset, u64 end)
 {
 	struct qcow_extent ext;
@@ -185,8 +187,8 @@ static bool zero_is_empty(struct qcow_image *img, u64 guest_offset, u64 end)
 }
 
 /*
- * Whether the whole unit at @start may become zeros: the image has no data in it, and the
- * chain reads as zeros around the piece at @guest_offset.
+ * Return: true if the whole unit at @start may become zeros: the image has no data in
+ * it, and the chain reads as zeros around the piece at @guest_offset.
  */
 static bool zero_completes(struct qcow_image *img, u64 start, u64 unit, u64 guest_offset,
 			   u64 len)

@@ -197,7 +197,7 @@ static void cmd_again(struct qcow_cmd *cmd, struct request *rq)
 		cmd_start_in_worker(&cmd->io);
 }
 
-/* Whether to try again: clusters that were durably released before may become free. */
+/* Return: true to try again: clusters that were durably released may become free. */
 static bool cmd_wants_space(struct qcow_cmd *cmd, struct request *rq)
 {
 	struct qcow_alloc *a = cmd->io.image->alloc;

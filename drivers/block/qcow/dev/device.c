@@ -361,7 +361,10 @@ static u32 device_tail(const struct qcow_device *dev)
 	return bytes & (dev->options.sector_size - 1);
 }
 
-/* Whether the request's own pages reach a lower layer that needs them not to change. */
+/*
+ * Return: true if the request's own pages reach a lower layer that needs them not to
+ * change.
+ */
 static bool device_stable_writes(const struct qcow_device *dev)
 {
 	const struct qcow_image *img = dev->target.image;

@@ -80,8 +80,8 @@ int qcow_device_finish(struct qcow_device *dev)
 }
 
 /*
- * Whether the detach waits for a file of an image: for @file, or for any if that is
- * NULL.
+ * Return: true if the detach waits for a file of an image: for @file, or for any if
+ * that is NULL.
  */
 static bool detach_waits_for(const struct qcow_image *img, const struct qcow_file *file)
 {

@@ -11,7 +11,7 @@
 #include "file/cache.h"
 
 /**
- * qcow_device_damaged() - was damage met in any image of a device's chain?
+ * qcow_device_damaged() - tell whether damage was met in any image of a device's chain
  * @dev: the device
  *
  * Does not sleep.

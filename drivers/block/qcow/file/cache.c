@@ -560,7 +560,7 @@ void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
 /* --- The cache --- */
 
 /**
- * qcow_cache_crowded() - are there many slices that cannot be evicted?
+ * qcow_cache_crowded() - tell whether many slices cannot be evicted
  * @cache: the cache
  *
  * Context: any.
@@ -573,7 +573,7 @@ bool qcow_cache_crowded(const struct qcow_cache *cache)
 }
 
 /**
- * qcow_cache_full() - should tasks that make dirty slices wait a little?
+ * qcow_cache_full() - tell whether tasks that make dirty slices should wait a little
  * @cache: the cache
  *
  * Context: any.
@@ -586,7 +586,7 @@ bool qcow_cache_full(const struct qcow_cache *cache)
 }
 
 /**
- * qcow_cache_overfull() - are slices that are not in the file beyond the limit?
+ * qcow_cache_overfull() - tell whether slices that are not in the file exceed the limit
  * @cache: the cache
  *
  * As qcow_cache_full(), but counts the slices that a flush is writing. If the flush

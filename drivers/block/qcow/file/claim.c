@@ -35,7 +35,7 @@ static bool claim_same_file(const struct qcow_claim *a, const struct qcow_claim 
 	       a->file->f_mapping->host == b->file->f_mapping->host;
 }
 
-/* Whether two claims have bytes in common. */
+/* Return: true if two claims have bytes in common. */
 static bool claim_overlaps(const struct qcow_claim *a, const struct qcow_claim *b)
 {
 	if (!a->bdev || !b->bdev)

@@ -31,7 +31,7 @@ u64 qcow_file_size(const struct qcow_file *f)
 	return i_size_read(f->file->f_mapping->host);
 }
 
-/* Whether it is a regular file, not a block device. */
+/* Return: true if it is a regular file, not a block device. */
 bool qcow_file_regular(const struct qcow_file *f)
 {
 	return S_ISREG(f->file->f_mapping->host->i_mode);
@@ -312,7 +312,10 @@ static ssize_t file_pread_bounce(struct qcow_file *f, u64 host_offset, void *buf
 	return n;
 }
 
-/* Whether direct I/O can address a range and its memory without a bounce buffer. */
+/*
+ * Return: true if direct I/O can address a range and its memory without a bounce
+ * buffer.
+ */
 static bool file_aligned(const struct qcow_file *f, u64 host_offset, const void *buf,
 			 size_t len)
 {
@@ -321,8 +324,7 @@ static bool file_aligned(const struct qcow_file *f, u64 host_offset, const void 
 }
 
 /**
- * qcow_file_is_direct() - can direct I/O transfer kernel memory without a bounce
- * buffer?
+ * qcow_file_is_direct() - tell whether direct I/O needs no bounce buffer
  * @f: the file
  * @host_offset: bytes into the file
  * @buf: kmalloc memory
@@ -378,7 +380,7 @@ int qcow_file_pread(struct qcow_file *f, u64 host_offset, void *buf, size_t len)
 }
 
 /**
- * qcow_file_there() - how much of a range may be read
+ * qcow_file_there() - cut a range off at the end of a strict file
  * @f: the file
  * @host_offset: bytes into the file
  * @len: bytes
@@ -567,9 +569,9 @@ static int file_set_direct(struct qcow_file *f, enum qcow_direct direct,
 }
 
 /*
- * Whether reads may start in a submitter's context: the filesystem knows
- * IOCB_NOWAIT, and a read will not make it change an access time, for which it
- * would begin a transaction.
+ * Return: true if reads may start in a submitter's context: the filesystem knows
+ * IOCB_NOWAIT, and a read will not make it change an access time, for which it would
+ * begin a transaction.
  */
 static bool file_nowait(const struct file *file)
 {
@@ -592,7 +594,8 @@ static bool file_overwrites(const struct file *file)
 }
 
 /*
- * Whether memory must not change during a write, as lower layers may compute checksums.
+ * Return: true if memory must not change during a write, as lower layers may compute
+ * checksums.
  */
 static bool file_wants_stable(const struct file *file)
 {
@@ -640,7 +643,7 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 }
 
 /**
- * qcow_file_writable() - can a file be written?
+ * qcow_file_writable() - tell whether a file can be written
  * @file: an open file
  *
  * Some files can be opened for writing, but not written: pages of hugetlbfs are only
@@ -681,8 +684,10 @@ void qcow_file_use_cache(struct qcow_file *f)
 }
 
 /**
- * qcow_file_shrunk() - is a file shorter than at attach, or than its durable length?
+ * qcow_file_shrunk() - tell whether a file has become shorter
  * @f: the file
+ *
+ * It is compared with its length at attach and with its durable length.
  *
  * Context: any.
  *

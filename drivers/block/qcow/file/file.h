@@ -6,7 +6,7 @@
 #include "file/request.h"
 #include "ondisk/pure.h"
 
-/* Whether a file's page cache is bypassed. */
+/* The choice between direct I/O and a file's page cache. */
 enum qcow_direct {
 	QCOW_DIRECT_AUTO,
 	QCOW_DIRECT_ON,

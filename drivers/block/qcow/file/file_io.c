@@ -172,11 +172,11 @@ static ssize_t file_req_start_nowait(struct qcow_file_req *req, bool direct)
 }
 
 /*
- * Whether the submitter may enter a filesystem at all: not inside another filesystem's
- * transaction, and not deep in a stack of devices. A task in memory reclaim must not
- * write, since this very filesystem may wait for it, as for its journal's thread. Nor
- * must a task with a limit on the length of files, which would kill it for a write to
- * the image.
+ * Return: true if the submitter may enter a filesystem at all: not inside another
+ * filesystem's transaction, and not deep in a stack of devices. A task in memory
+ * reclaim must not write, since this very filesystem may wait for it, as for its
+ * journal's thread. Nor must a task with a limit on the length of files, which would
+ * kill it for a write to the image.
  */
 static bool file_req_may_nowait(const struct qcow_file_req *req)
 {
@@ -191,7 +191,8 @@ static bool file_req_may_nowait(const struct qcow_file_req *req)
 }
 
 /*
- * Whether an attempt that failed for lack of memory may work on the driver's account.
+ * Return: true if an attempt that failed for lack of memory may work on the driver's
+ * account.
  */
 static bool file_req_wants_memory(int err)
 {

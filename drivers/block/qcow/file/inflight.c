@@ -81,7 +81,7 @@ void qcow_inflight_drain(struct qcow_inflight *f)
 
 /* --- Clusters of the disk --- */
 
-/* Whether a range before @r in the list shares clusters with it. */
+/* Return: true if a range before @r in the list shares clusters with it. */
 static bool range_blocked(struct qcow_inflight *f, const struct qcow_range *r)
 {
 	const struct qcow_range *o;

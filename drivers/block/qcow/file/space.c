@@ -89,7 +89,7 @@ int qcow_space_zero(struct qcow_file *f, u64 host_offset, u64 len)
 }
 
 /**
- * qcow_space_is_hole() - does a piece of the file read as zeros without data?
+ * qcow_space_is_hole() - tell whether a piece of the file is a hole
  * @f: the file
  * @host_offset: bytes into the file
  * @len: bytes

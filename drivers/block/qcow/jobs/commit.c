@@ -110,7 +110,7 @@ u64 qcow_commit_left(const struct qcow_commit *commit)
 /* --- Life --- */
 
 /**
- * qcow_commit_check() - may an image be committed?
+ * qcow_commit_check() - check that an image may be committed
  * @img: the image, which is written
  * @msg: says why not
  *
@@ -429,7 +429,7 @@ static s64 copy_run(struct qcow_commit *commit, struct copy *c, u64 bytes)
 	return (end - first) << shift;
 }
 
-/* Whether no piece is left. */
+/* Return: true if no piece is left. */
 static bool todo_empty(const struct qcow_commit *commit)
 {
 	const struct qcow_bitmap *todo = commit->todo;
@@ -551,7 +551,7 @@ int qcow_commit_settle(struct qcow_commit *commit, struct qcow_msg *msg)
 }
 
 /**
- * qcow_commit_hurry() - is the disk written faster than the backing file is flushed?
+ * qcow_commit_hurry() - tell whether writes outrun flushes of the backing file
  * @commit: the commit
  *
  * Then the last step has to follow the copying while requests still wait, and they wait

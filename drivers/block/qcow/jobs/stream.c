@@ -119,7 +119,7 @@ static int stream_stretch(struct stream *s, u64 end)
 }
 
 /**
- * qcow_stream_check() - may an image be streamed?
+ * qcow_stream_check() - check that an image may be streamed
  * @img: the image, which is written
  * @msg: says why not
  *

@@ -103,14 +103,14 @@ static inline u64 qcow_bitmap_bytes(const struct qcow_image *img,
 	return (u64)b->e.table_size << img->layout.cluster_bits;
 }
 
-/* Whether writes mark a bitmap. */
+/* Return: true if writes mark a bitmap. */
 static inline bool qcow_bitmap_tracks(const struct qcow_bitmap *b)
 {
 	return !b->inconsistent && b->e.flags & QCOW_DISK_BITMAP_AUTO;
 }
 
 /**
- * qcow_bitmap_present() - whether an image that is written has bitmaps
+ * qcow_bitmap_present() - tell whether an image that is written has bitmaps
  * @img: the image
  *
  * Bitmaps fit the disk's size, which cannot change as long as there are any.

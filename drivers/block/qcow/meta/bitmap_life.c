@@ -211,7 +211,7 @@ int qcow_bitmap_open(struct qcow_image *img, const struct qcow_header *h,
 }
 
 /**
- * qcow_bitmap_kept() - are an image's bitmaps kept up to date?
+ * qcow_bitmap_kept() - tell whether an image's bitmaps are kept up to date
  * @img: the image
  *
  * If not, the autoclear bit has to be cleared.

@@ -38,7 +38,7 @@ int __must_check __qcow_header_drop_extension(struct qcow_alloc *a, u32 len,
 					      u32 *host_offset);
 
 /**
- * qcow_header_torn() - can a power cut tear the data of a header extension?
+ * qcow_header_torn() - tell whether a power cut can tear the data of an extension
  * @host_offset: of the data, bytes into the file
  * @len: bytes of it
  *

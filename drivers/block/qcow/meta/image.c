@@ -354,7 +354,7 @@ u32 qcow_image_format(const struct qcow_image *img)
 }
 
 /**
- * qcow_image_chain_damaged() - was damage met in an image or its backing files?
+ * qcow_image_chain_damaged() - tell whether damage was met in an image or below it
  * @img: the top of the chain
  *
  * Context: any.
@@ -406,7 +406,9 @@ int qcow_image_map(struct qcow_image *img, u64 guest_offset, u64 len, unsigned i
 	return 0;
 }
 
-/* Whether the file has a hole for an extent with data, so it was never written. */
+/*
+ * Return: true if the file has a hole for an extent with data, so it was never written.
+ */
 static bool extent_is_hole(const struct qcow_extent *ext)
 {
 	return ext->type == QCOW_EXTENT_DATA && !ext->image->crypt &&
@@ -414,7 +416,7 @@ static bool extent_is_hole(const struct qcow_extent *ext)
 }
 
 /**
- * qcow_image_reads_zero() - does a piece of a disk read as zeros by its metadata?
+ * qcow_image_reads_zero() - tell whether metadata makes a piece of a disk read as zeros
  * @img: the top of the chain
  * @guest_offset: bytes into the disk
  * @len: bytes, may be 0

@@ -154,8 +154,8 @@ void qcow_l1_abandon(struct qcow_alloc *a, struct qcow_l1_new *n)
 }
 
 /*
- * Whether the disk's metadata is clean. Then a running flush need not be waited for: it
- * only writes refcounts of dropped references.
+ * Return: true if the disk's metadata is clean. Then a running flush need not be waited
+ * for: it only writes refcounts of dropped references.
  */
 static bool l1_flushed(struct qcow_alloc *a)
 {

@@ -42,7 +42,7 @@ static void entry_load(const struct qcow_image *img, const __be64 *slice,
 	} while (read_seqcount_retry(&img->cache->seq, seq));
 }
 
-/* Whether an entry could not be read, in an image that is salvaged. */
+/* Return: true if an entry could not be read, in an image that is salvaged. */
 static bool entry_lost(const struct qcow_image *img, u64 raw)
 {
 	return img->file.strict && raw == U64_MAX;
@@ -54,7 +54,7 @@ static int map_lost(struct qcow_image *img, u64 guest_offset, const char *what)
 	return -EIO;
 }
 
-/* Whether @next continues an extent of @len bytes that began with @e. */
+/* Return: true if @next continues an extent of @len bytes that began with @e. */
 static bool entry_follows(const struct qcow_entry *e, u64 len,
 			  const struct qcow_entry *next)
 {

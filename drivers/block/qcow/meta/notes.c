@@ -209,7 +209,7 @@ struct qcow_note *qcow_notes_first(const struct qcow_notes *set)
 }
 
 /**
- * qcow_notes_have() - is any cluster of a run in a set?
+ * qcow_notes_have() - tell whether a set has any cluster of a run
  * @set: the set
  * @first: number of the first cluster
  * @end: behind the last cluster

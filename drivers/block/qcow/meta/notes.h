@@ -47,13 +47,13 @@ static inline bool qcow_notes_empty(const struct qcow_notes *set)
 	return !READ_ONCE(set->nr);
 }
 
-/* Whether so many notes wait for a flush that one is due. */
+/* Return: true if so many notes wait for a flush that one is due. */
 static inline bool qcow_notes_crowded(const struct qcow_notes *set)
 {
 	return READ_ONCE(set->nr) > set->count->max / 4;
 }
 
-/* Whether there are so many notes that tasks which make notes have to wait. */
+/* Return: true if there are so many notes that tasks which make notes have to wait. */
 static inline bool qcow_notes_full(const struct qcow_notes_count *count)
 {
 	return READ_ONCE(count->nr) > count->max / 2;

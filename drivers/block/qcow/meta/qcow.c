@@ -64,7 +64,7 @@ static bool image_ending(const struct qcow_image *img, unsigned int bit)
 }
 
 /**
- * qcow_image_interrupted() - does a long operation have to end early?
+ * qcow_image_interrupted() - check that a long operation may go on
  * @img: any image of the operation's chain
  *
  * Does not sleep.
@@ -83,7 +83,7 @@ int qcow_image_interrupted(const struct qcow_image *img)
 }
 
 /**
- * qcow_image_overdue() - does a clean-up have to end, although that leaks space?
+ * qcow_image_overdue() - tell whether a clean-up has to end, although that leaks space
  * @img: any image of the clean-up's chain
  * @begun: jiffies when it began
  *

@@ -234,7 +234,7 @@ struct qcow_image {
 #define qcow_img_err_ratelimited(img, fmt, ...) \
 	pr_err_ratelimited("%s: " fmt, (img)->label, ##__VA_ARGS__)
 
-/* Whether all I/O has to fail, lest damage spreads. */
+/* Return: true if all I/O has to fail, lest damage spreads. */
 static inline bool qcow_image_stopped(const struct qcow_image *img)
 {
 	return unlikely(test_bit(QCOW_IMAGE_STOPPED, &img->flags));

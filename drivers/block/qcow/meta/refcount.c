@@ -476,7 +476,7 @@ static int counts_check(struct counts *c)
 }
 
 /**
- * qcow_refcount_check_meta() - does all registered metadata have refcounts above 0?
+ * qcow_refcount_check_meta() - check that all registered metadata has refcounts above 0
  * @a: of the image, which has refcounts; nothing was written yet
  *
  * A cluster with refcount 0 would be allocated. Each part of a refcount block is read

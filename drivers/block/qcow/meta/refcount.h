@@ -23,7 +23,7 @@ static inline u32 qcow_refcount_bits(const struct qcow_alloc *a)
 	return 1U << a->counts.order;
 }
 
-/* Whether refcounts are dirty. Any context. */
+/* Return: true if refcounts are dirty. Any context. */
 static inline bool qcow_refcount_dirty(const struct qcow_alloc *a)
 {
 	return READ_ONCE(a->counts.cache->nr_dirty);

@@ -53,7 +53,7 @@ static void register_count(struct qcow_register *reg, u64 unit)
 }
 
 /**
- * qcow_register_fits() - is the register within its limit?
+ * qcow_register_fits() - tell whether the register is within its limit
  * @reg: the register
  *
  * The disk below bounds the metadata that the driver makes. Nothing bounds the metadata
@@ -124,7 +124,7 @@ int qcow_register_add(struct qcow_register *reg, enum qcow_meta kind, u64 host_o
 	return 0;
 }
 
-/* Whether metadata is registered in any part of a piece of the file. */
+/* Return: true if metadata is registered in any part of a piece of the file. */
 static bool register_any(struct qcow_register *reg, u64 host_offset, u64 bytes)
 {
 	u32 bits = reg->img->layout.align_bits;
@@ -226,7 +226,7 @@ int qcow_register_new(struct qcow_register *reg, enum qcow_meta kind, u64 host_o
 }
 
 /**
- * qcow_register_holds() - is a piece of the file registered with one kind of metadata?
+ * qcow_register_holds() - tell whether a piece of the file has metadata of one kind
  * @reg: the register
  * @kind: the kind
  * @host_offset: bytes into the file

@@ -61,7 +61,10 @@ static inline enum qcow_meta qcow_register_kind(struct qcow_register *reg, u64 u
 	return kind ? xa_to_value(kind) : 0;
 }
 
-/* Whether a unit holds metadata, which guest data must not overwrite. Any context. */
+/*
+ * Return: true if a unit holds metadata, which guest data must not overwrite. Any
+ * context.
+ */
 static inline bool qcow_register_has(struct qcow_register *reg, u64 unit)
 {
 	return xa_load(&reg->units, unit);

@@ -176,7 +176,7 @@ struct span {
 	bool noted;
 };
 
-/* Whether other notes have clusters of a span. */
+/* Return: true if other notes have clusters of a span. */
 static bool __is_noted(struct qcow_alloc *a, const struct span *s, u64 end)
 {
 	const struct batch *b;

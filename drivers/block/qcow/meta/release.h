@@ -15,8 +15,8 @@ u64 qcow_release_goal(struct qcow_alloc *a);
 void qcow_release_forget(struct qcow_alloc *a);
 
 /*
- * Whether there are clusters to reclaim, without those that wait for a flush. Any
- * context.
+ * Return: true if there are clusters to reclaim, without those that wait for a flush.
+ * Any context.
  */
 static inline bool qcow_release_pending(const struct qcow_alloc *a)
 {
@@ -27,8 +27,8 @@ static inline bool qcow_release_pending(const struct qcow_alloc *a)
 }
 
 /*
- * Whether a write that failed is tried again, as more space is coming: then the failure
- * is not reported. Any context.
+ * Return: true if a write that failed is tried again, as more space is coming: then the
+ * failure is not reported. Any context.
  */
 static inline bool qcow_release_helps(const struct qcow_alloc *a, int err)
 {

@@ -30,7 +30,10 @@ static int snapshot_read(struct qcow_image *img, u64 host_offset, struct qcow_sn
 
 /* --- Finding a snapshot --- */
 
-/* Whether the file has @name at [@host_offset, @host_offset + @len). */
+/*
+ * Return: 1: the file has @name at [@host_offset, @host_offset + @len); 0: it does not; or
+ * a negative errno.
+ */
 static int snapshot_is(struct qcow_image *img, u64 host_offset, u32 len, const char *name,
 		       char *buf)
 {
@@ -235,7 +238,7 @@ static int check_l1(struct qcow_alloc *a, const struct qcow_snapshot *s, __be64 
 }
 
 /**
- * qcow_snapshot_check_counted() - do all L2 tables of snapshots have refcounts above 0?
+ * qcow_snapshot_check_counted() - check that all L2 tables of snapshots are counted
  * @a: of the image; qcow_refcount_check_meta() found no fault
  *
  * A table with refcount 0 would be allocated again, and is in no register.

@@ -282,7 +282,7 @@ static inline u32 qcow_alloc_cluster_bits(const struct qcow_alloc *a)
 	return a->img->layout.cluster_bits;
 }
 
-/* Whether the image counts references: not version 1. */
+/* Return: true if the image counts references: not version 1. */
 static inline bool qcow_alloc_has_refcounts(const struct qcow_alloc *a)
 {
 	return qcow_layout_has_refcounts(&a->img->layout);

@@ -8,8 +8,8 @@ int __must_check __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest_
 u32 __qcow_stray_skip(struct qcow_alloc *a, u64 *cluster, u32 nr);
 
 /*
- * Whether there are strays, so that refcounts do not tell which clusters are in use.
- * Any context.
+ * Return: true if there are strays, so that refcounts do not tell which clusters are in
+ * use. Any context.
  */
 static inline bool qcow_stray_any(const struct qcow_alloc *a)
 {

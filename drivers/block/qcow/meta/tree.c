@@ -252,8 +252,8 @@ void qcow_tree_breathe(struct qcow_alloc *a)
 }
 
 /*
- * Whether to end early. The image's author decides how much work there is: all entries
- * of an L1 table may name one L2 table.
+ * Return: true to end early. The image's author decides how much work there is: all
+ * entries of an L1 table may name one L2 table.
  */
 static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
 {
@@ -376,7 +376,7 @@ static int own_entries(struct qcow_alloc *a, u64 l2_offset)
 	return err;
 }
 
-/* Whether the active table of an L1 entry has no other reference. */
+/* Set @own if the active table of an L1 entry has no other reference. */
 static int own_table(struct qcow_alloc *a, u32 i, u64 *l2_offset, bool *own)
 {
 	u64 *entry = &a->img->l1[i], refs = 0;

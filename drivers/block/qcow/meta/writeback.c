@@ -12,7 +12,7 @@
 #define WRITEBACK_PATIENCE	3
 
 /**
- * qcow_writeback_caches_full() - is a cache of metadata at its limit?
+ * qcow_writeback_caches_full() - tell whether a cache of metadata is at its limit
  * @a: of the image
  *
  * Context: any.
@@ -25,7 +25,7 @@ bool qcow_writeback_caches_full(const struct qcow_alloc *a)
 }
 
 /**
- * qcow_writeback_refused() - may no more metadata be changed?
+ * qcow_writeback_refused() - check that metadata may still be changed
  * @a: of the image
  *
  * As long as flushes fail, changes stay in memory, after a failed sync until detach.
@@ -85,7 +85,7 @@ static bool writeback_crowded(const struct qcow_alloc *a)
 }
 
 /**
- * qcow_writeback_full() - should tasks that change metadata wait for flushes?
+ * qcow_writeback_full() - tell whether tasks that change metadata should wait for flushes
  * @a: of the image
  *
  * Context: any.

@@ -68,7 +68,7 @@ u64 qcow_entry_make_l1(const struct qcow_layout *lay, u64 l2_offset)
 }
 
 /**
- * qcow_entry_l1_own() - is there an L2 table that is not shared?
+ * qcow_entry_l1_own() - tell whether an L1 entry has an L2 table that is not shared
  * @lay: the image's layout
  * @raw: the L1 entry in the CPU's byte order
  *

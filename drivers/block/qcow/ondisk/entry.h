@@ -148,7 +148,7 @@ static inline u32 qcow_layout_l1_shift(const struct qcow_layout *lay)
 	return lay->cluster_bits + lay->l2_bits;
 }
 
-/* Whether clusters can be freed: not in version 1. */
+/* Return: true if clusters can be freed: not in version 1. */
 static inline bool qcow_layout_has_refcounts(const struct qcow_layout *lay)
 {
 	return lay->version > 1;

@@ -547,7 +547,7 @@ static int header_check_luks(const struct qcow_header *h, struct qcow_msg *msg)
 }
 
 /**
- * qcow_header_supported() - can the driver read the disk of a valid image?
+ * qcow_header_supported() - check that the driver can read the disk of a valid image
  * @h: from qcow_header_parse()
  * @msg: says why not
  *
