@@ -208,13 +208,13 @@ static void alloc_parallel(struct kunit *test)
 
 /* --- Releases --- */
 
-/* How many of the clusters handed out from @from on were handed out before @from, too. */
-static u32 taken_again(const struct taken *t, u32 from)
+/* Return: how many of the clusters from @first on were handed out before @first, too. */
+static u32 taken_again(const struct taken *t, u32 first)
 {
 	u32 i, n = 0;
 
-	for (i = from; i < t->nr; i++)
-		n += was_taken(t, from, t->cluster[i]);
+	for (i = first; i < t->nr; i++)
+		n += was_taken(t, first, t->cluster[i]);
 	return n;
 }
 
@@ -222,7 +222,7 @@ static void alloc_release(struct kunit *test)
 {
 	struct taken *t = build(test, *(const u32 *)test->param_value);
 	struct qcow_alloc *a = t->w->img->alloc;
-	u32 i, from, released;
+	u32 i, first, released;
 
 	for (i = 0; i < 40; i++)
 		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
@@ -236,10 +236,10 @@ static void alloc_release(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, taken_again(t, released), 0);
 	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	qcow_reclaim_finish(a);
-	from = t->nr;
+	first = t->nr;
 	for (i = 0; i < 300; i++)
 		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
-	KUNIT_EXPECT_EQ(test, taken_again(t, from), released);
+	KUNIT_EXPECT_EQ(test, taken_again(t, first), released);
 	writer_close(t->w);
 }
 
@@ -248,7 +248,7 @@ static void alloc_notes(struct kunit *test)
 {
 	struct taken *t = build(test, 4);
 	struct qcow_alloc *a = t->w->img->alloc;
-	u32 i, from;
+	u32 i, first;
 
 	for (i = 0; i < 200; i++)
 		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
@@ -262,11 +262,11 @@ static void alloc_notes(struct kunit *test)
 	qcow_reclaim_finish(a);
 	KUNIT_EXPECT_EQ(test, a->release.count.nr, 0);
 	KUNIT_EXPECT_FALSE(test, qcow_writeback_full(a));
-	from = t->nr;
+	first = t->nr;
 	for (i = 0; i < 300; i++)
 		KUNIT_ASSERT_EQ(test, take(t, 1), 0);
-	KUNIT_EXPECT_GT(test, taken_again(t, from), 40);
-	KUNIT_EXPECT_LE(test, taken_again(t, from), 50);
+	KUNIT_EXPECT_GT(test, taken_again(t, first), 40);
+	KUNIT_EXPECT_LE(test, taken_again(t, first), 50);
 	for (i = 100; i < 130; i++)
 		qcow_release(a, t->cluster[2 * i - 1], 1);
 	KUNIT_EXPECT_TRUE(test, qcow_writeback_full(a));

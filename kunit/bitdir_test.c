@@ -49,12 +49,12 @@ static void bitdir_entry(struct kunit *test)
 
 /**
  * struct bad - a field that is wrong
- * @at: bytes into the entry
+ * @in_entry: bytes into the entry
  * @bytes: of it
  * @value: the wrong one
  */
 struct bad {
-	u32 at;
+	u32 in_entry;
 	u32 bytes;
 	u64 value;
 };
@@ -64,7 +64,7 @@ static void put_bad(u8 *p, const struct bad *bad)
 	u32 i;
 
 	for (i = 0; i < bad->bytes; i++)
-		p[bad->at + i] = bad->value >> (bad->bytes - 1 - i) * 8;
+		p[bad->in_entry + i] = bad->value >> (bad->bytes - 1 - i) * 8;
 }
 
 static void bitdir_bad_entries(struct kunit *test)
@@ -131,19 +131,20 @@ static void bitdir_extension(struct kunit *test)
 static void bitdir_table(struct kunit *test)
 {
 	static const u64 bad[] = { 2, 0x100, 0x70001, 0x1000, 1ULL << 56, 1ULL << 63 };
-	u64 offset;
+	u64 host_offset;
 	bool ones;
 	u32 i;
 
-	KUNIT_EXPECT_EQ(test, qcow_bitdir_table_entry(&layout, 0, &offset, &ones), 0);
-	KUNIT_EXPECT_EQ(test, offset, 0);
+	KUNIT_EXPECT_EQ(test, qcow_bitdir_table_entry(&layout, 0, &host_offset, &ones), 0);
+	KUNIT_EXPECT_EQ(test, host_offset, 0);
 	KUNIT_EXPECT_FALSE(test, ones);
-	KUNIT_EXPECT_EQ(test, qcow_bitdir_table_entry(&layout, 1, &offset, &ones), 0);
+	KUNIT_EXPECT_EQ(test, qcow_bitdir_table_entry(&layout, 1, &host_offset, &ones), 0);
 	KUNIT_EXPECT_TRUE(test, ones);
-	KUNIT_EXPECT_EQ(test, qcow_bitdir_table_entry(&layout, 0x70000, &offset, &ones), 0);
-	KUNIT_EXPECT_EQ(test, offset, 0x70000);
+	KUNIT_EXPECT_EQ(test, qcow_bitdir_table_entry(&layout, 0x70000, &host_offset, &ones),
+			0);
+	KUNIT_EXPECT_EQ(test, host_offset, 0x70000);
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		KUNIT_EXPECT_EQ(test, qcow_bitdir_table_entry(&layout, bad[i], &offset,
+		KUNIT_EXPECT_EQ(test, qcow_bitdir_table_entry(&layout, bad[i], &host_offset,
 							      &ones), -EUCLEAN);
 }
 

@@ -73,11 +73,11 @@ static void bitmap_test_exit(struct kunit *test)
 
 /* --- Expected bits --- */
 
-static void expect_dirty(struct expected *e, u64 pos, u64 len)
+static void expect_dirty(struct expected *e, u64 guest_offset, u64 len)
 {
 	u64 i;
 
-	for (i = pos >> e->shift; i <= (pos + len - 1) >> e->shift; i++)
+	for (i = guest_offset >> e->shift; i <= (guest_offset + len - 1) >> e->shift; i++)
 		e->bits[i] = 1;
 }
 
@@ -162,17 +162,18 @@ static int change_disk(struct bitmap_test *t, struct rnd_state *rnd,
 		       struct expected *late)
 {
 	u32 sectors = t->w.img->size / SECTOR;
-	u64 pos = (u64)qtest_below(rnd, sectors) * SECTOR;
+	u64 guest_offset = (u64)qtest_below(rnd, sectors) * SECTOR;
 	u32 len = (1 + qtest_below(rnd, 24)) * SECTOR;
 
-	len = min_t(u64, len, t->w.img->size / SECTOR * SECTOR - pos);
-	expect_dirty(&t->kept, pos, len);
+	len = min_t(u64, len, t->w.img->size / SECTOR * SECTOR - guest_offset);
+	expect_dirty(&t->kept, guest_offset, len);
 	if (late)
-		expect_dirty(late, pos, len);
+		expect_dirty(late, guest_offset, len);
 	if (qtest_one_in(rnd, 4))
-		writer_submit_zero(&t->w, 0, pos, len, QCOW_OP_ZERO + qtest_below(rnd, 3));
+		writer_submit_zero(&t->w, 0, guest_offset, len,
+				   QCOW_OP_ZERO + qtest_below(rnd, 3));
 	else
-		writer_submit(&t->w, 0, pos, len, qtest_one_in(rnd, 4), NULL);
+		writer_submit(&t->w, 0, guest_offset, len, qtest_one_in(rnd, 4), NULL);
 	return writer_wait(&t->w, 0);
 }
 
@@ -587,22 +588,22 @@ static u64 damage_at(struct bitmap_test *t, struct rnd_state *rnd)
 {
 	struct checker *k = &t->w.o.k;
 	struct checker_bitmap b;
-	u64 at = 0;
+	u64 host_offset = 0;
 
 	if (!checker_find_bitmap(k, qtest_one_in(rnd, 2) ? "kept" : "off", &b))
 		return 0;
 	switch (qtest_below(rnd, 3)) {
 	case 0:
-		at = 112 + qtest_below(rnd, 100);
+		host_offset = 112 + qtest_below(rnd, 100);
 		break;
 	case 1:
-		at = b.name_at - 24 + qtest_below(rnd, 32);
+		host_offset = b.name_at - 24 + qtest_below(rnd, 32);
 		break;
 	case 2:
-		at = b.table_at + qtest_below(rnd, b.table_size * 8);
+		host_offset = b.table_at + qtest_below(rnd, b.table_size * 8);
 		break;
 	}
-	return at;
+	return host_offset;
 }
 
 /* Nothing worse happens than that the image is refused, or stopped. */
@@ -612,17 +613,17 @@ static void bitmaps_damage(struct kunit *test)
 	struct rnd_state rnd = qtest_rnd(94000);
 	struct memfile *m;
 	u32 i, opened = 0;
-	u64 at;
+	u64 host_offset;
 
 	make(test, &rnd);
 	m = writer_top(&t->w)->m;
 	KUNIT_ASSERT_EQ(test, keep_file(t), 0);
 	KUNIT_ASSERT_TRUE(test, checker_check(&t->w.o.k, t->file, t->file_len));
 	for (i = 0; i < DAMAGES; i++) {
-		at = damage_at(t, &rnd);
-		KUNIT_ASSERT_GT(test, at, 0ULL);
+		host_offset = damage_at(t, &rnd);
+		KUNIT_ASSERT_GT(test, host_offset, 0ULL);
 		memfile_rewrite(m, t->file, t->file_len);
-		m->store[at] ^= qtest_one_in(&rnd, 2) ? BIT(qtest_below(&rnd, 8)) :
+		m->store[host_offset] ^= qtest_one_in(&rnd, 2) ? BIT(qtest_below(&rnd, 8)) :
 						       1 + qtest_below(&rnd, 255);
 		t->w.o.nr_ops = 0;
 		if (!open_image(t)) {

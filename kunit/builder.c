@@ -41,20 +41,20 @@ struct build {
 /* Words of which most repeat: it compresses, and no two places are the same. */
 static void fill_content(struct rnd_state *rnd, u8 *p, u64 len)
 {
-	u64 at = 0, n;
+	u64 in_cluster = 0, n;
 	u8 piece[64];
 
-	while (at < len) {
-		n = min_t(u64, len - at, sizeof(piece));
+	while (in_cluster < len) {
+		n = min_t(u64, len - in_cluster, sizeof(piece));
 		memset(piece, prandom_u32_state(rnd), sizeof(piece));
 		put_unaligned_be64(qtest_u64(rnd), piece);
-		memcpy(p + at, piece, n);
-		at += n;
+		memcpy(p + in_cluster, piece, n);
+		in_cluster += n;
 		/* The same again a few times. */
-		while (at < len && !qtest_one_in(rnd, 4)) {
-			n = min_t(u64, len - at, sizeof(piece));
-			memcpy(p + at, piece, n);
-			at += n;
+		while (in_cluster < len && !qtest_one_in(rnd, 4)) {
+			n = min_t(u64, len - in_cluster, sizeof(piece));
+			memcpy(p + in_cluster, piece, n);
+			in_cluster += n;
 		}
 	}
 }
@@ -97,14 +97,14 @@ static u32 pick_kind(struct build *w)
 /* A cluster in the file, often behind the one before. Return: where. */
 static u64 take_cluster(struct build *w)
 {
-	u64 at = round_up(w->end, w->cluster);
+	u64 host_offset = round_up(w->end, w->cluster);
 
 	if (!w->spec->tidy && qtest_one_in(w->rnd, 6))
-		at += w->cluster;
-	if (WARN_ON(at + w->cluster > w->b->capacity))
-		at = 0;
-	w->end = at + w->cluster;
-	return at;
+		host_offset += w->cluster;
+	if (WARN_ON(host_offset + w->cluster > w->b->capacity))
+		host_offset = 0;
+	w->end = host_offset + w->cluster;
+	return host_offset;
 }
 
 static void put_entry(struct build *w, struct builder_cluster *c, u64 raw,
@@ -191,22 +191,22 @@ static void build_compressed(struct build *w, struct builder_cluster *c,
 			     u64 guest)
 {
 	u32 shift = 70 - w->spec->cluster_bits;
-	u64 at = w->end, sectors;
+	u64 host_offset = w->end, sectors;
 	size_t n;
 
 	fill_content(w->rnd, w->plain, w->cluster);
 	n = (w->spec->zstd ? codec_zstd : codec_deflate)
-		(w->b->file + at, min(w->cluster, w->b->capacity - at),
+		(w->b->file + host_offset, min(w->cluster, w->b->capacity - host_offset),
 		 w->plain, w->cluster);
 	if (!n) {
 		build_data(w, c, guest);
 		return;
 	}
-	sectors = (at % 512 + n - 1) / 512;
-	c->host = at;
+	sectors = (host_offset % 512 + n - 1) / 512;
+	c->host = host_offset;
 	c->host_len = n;
-	w->end = at + n;
-	put_entry(w, c, QCOW_DISK_L2E_COMPRESSED | sectors << shift | at,
+	w->end = host_offset + n;
+	put_entry(w, c, QCOW_DISK_L2E_COMPRESSED | sectors << shift | host_offset,
 		  qtest_u64(w->rnd));
 	expect(w, guest, w->plain, w->cluster);
 }
@@ -261,7 +261,7 @@ static void build_cluster(struct build *w, u32 index)
 static void build_l2_table(struct build *w, u32 l1_index)
 {
 	u32 first = l1_index * w->l2_entries, i;
-	u64 l1_at = w->l1_at + l1_index * 8ULL, at;
+	u64 l1_at = w->l1_at + l1_index * 8ULL, host_offset;
 
 	for (i = first; i < w->b->nr_clusters && i < first + w->l2_entries; i++)
 		w->b->clusters[i].l1_at = l1_at;
@@ -269,13 +269,13 @@ static void build_l2_table(struct build *w, u32 l1_index)
 	if (!w->spec->tidy && w->spec->kinds & BUILDER_HOLE &&
 	    qtest_one_in(w->rnd, 6))
 		return;
-	at = take_cluster(w);
+	host_offset = take_cluster(w);
 	w->shared = w->spec->writable && !w->spec->tidy && w->spec->order &&
 		    qtest_one_in(w->rnd, 4);
-	put_unaligned_be64(at | (w->shared ? 0 : QCOW_DISK_E_COPIED),
+	put_unaligned_be64(host_offset | (w->shared ? 0 : QCOW_DISK_E_COPIED),
 			   w->b->file + l1_at);
 	for (i = first; i < w->b->nr_clusters && i < first + w->l2_entries; i++) {
-		w->b->clusters[i].l2_at = at + (u64)(i - first) * w->entry_bytes;
+		w->b->clusters[i].l2_at = host_offset + (u64)(i - first) * w->entry_bytes;
 		build_cluster(w, i);
 	}
 }
@@ -288,15 +288,17 @@ static u32 put_extension(u8 *p, u32 type, const void *data, u32 len)
 	return 8 + round_up(len, 8);
 }
 
-static void build_extensions(struct build *w, u32 at)
+static void build_extensions(struct build *w, u32 host_offset)
 {
 	u8 *file = w->b->file;
 
 	if (w->spec->backing)
-		at += put_extension(file + at, QCOW_DISK_EXT_BACKING_FORMAT, "raw", 3);
+		host_offset += put_extension(file + host_offset,
+					     QCOW_DISK_EXT_BACKING_FORMAT, "raw", 3);
 	if (w->spec->data_file)
-		at += put_extension(file + at, QCOW_DISK_EXT_DATA_FILE, "data", 4);
-	put_extension(file + at, 0x77777777, "whatever", 8);
+		host_offset += put_extension(file + host_offset, QCOW_DISK_EXT_DATA_FILE,
+					     "data", 4);
+	put_extension(file + host_offset, 0x77777777, "whatever", 8);
 	if (w->spec->backing)
 		memcpy(file + NAME_AT, NAME, sizeof(NAME) - 1);
 }

@@ -36,16 +36,17 @@ struct refs {
 	u64 blocks;
 };
 
-static u64 load_be64(const struct refs *r, u64 at)
+static u64 load_be64(const struct refs *r, u64 host_offset)
 {
-	return get_unaligned_be64(r->b->file + at);
+	return get_unaligned_be64(r->b->file + host_offset);
 }
 
-static void share(struct refs *r, u64 at, u64 len)
+static void share(struct refs *r, u64 host_offset, u64 len)
 {
 	u64 c;
 
-	for (c = at / r->cluster; len && c <= (at + len - 1) / r->cluster; c++)
+	for (c = host_offset / r->cluster;
+	     len && c <= (host_offset + len - 1) / r->cluster; c++)
 		if (c < r->first)
 			r->extra[c] = 1;
 }
@@ -53,23 +54,23 @@ static void share(struct refs *r, u64 at, u64 len)
 static void share_entry(struct refs *r, u64 entry, bool all)
 {
 	u32 shift = 70 - r->b->spec.cluster_bits;
-	u64 at = entry & ((1ULL << shift) - 1);
+	u64 host_offset = entry & ((1ULL << shift) - 1);
 	u64 sectors = (entry & ~(3ULL << 62)) >> shift;
 
 	if (entry & QCOW_DISK_L2E_COMPRESSED) {
 		if (all)
-			share(r, at, (sectors + 1) * 512 - at % 512);
+			share(r, host_offset, (sectors + 1) * 512 - host_offset % 512);
 		return;
 	}
-	at = entry & QCOW_DISK_L2E_OFFSET_MASK;
-	if (at && !(entry & QCOW_DISK_E_COPIED))
-		share(r, at, r->cluster);
+	host_offset = entry & QCOW_DISK_L2E_OFFSET_MASK;
+	if (host_offset && !(entry & QCOW_DISK_E_COPIED))
+		share(r, host_offset, r->cluster);
 }
 
 static void share_all(struct refs *r)
 {
 	u32 bytes = r->b->spec.extended_l2 ? 16 : 8, i;
-	u64 entry, l2_at, at;
+	u64 entry, l2_at, in_table;
 
 	for (i = 0; i < r->k.l1_size; i++) {
 		entry = load_be64(r, r->k.l1_at + i * 8ULL);
@@ -78,8 +79,8 @@ static void share_all(struct refs *r)
 			continue;
 		if (!(entry & QCOW_DISK_E_COPIED))
 			share(r, l2_at, r->cluster);
-		for (at = 0; at < r->cluster; at += bytes)
-			share_entry(r, load_be64(r, l2_at + at),
+		for (in_table = 0; in_table < r->cluster; in_table += bytes)
+			share_entry(r, load_be64(r, l2_at + in_table),
 				    !(entry & QCOW_DISK_E_COPIED));
 	}
 }

@@ -337,10 +337,10 @@ static int loader_thread(void *arg)
 	u32 i;
 
 	for (i = 0; i < l->rounds; i++) {
-		u32 at = l->rounds == 1 ? 0 : qtest_below(&rnd, SLICES);
+		u32 slice = l->rounds == 1 ? 0 : qtest_below(&rnd, SLICES);
 
-		if (!loader_peek(l, at))
-			loader_get(l, at);
+		if (!loader_peek(l, slice))
+			loader_get(l, slice);
 	}
 	complete(&l->done);
 	while (!kthread_should_stop())

@@ -30,36 +30,36 @@ static u64 bit_place(u32 order, u64 index, u32 b)
 
 u64 checker_get_bits(const u8 *block, u32 order, u64 index)
 {
-	u64 value = 0, at;
+	u64 value = 0, bit;
 	u32 b;
 
 	for (b = 0; b < 1U << order; b++) {
-		at = bit_place(order, index, b);
-		value |= (u64)(block[at / 8] >> at % 8 & 1) << b;
+		bit = bit_place(order, index, b);
+		value |= (u64)(block[bit / 8] >> bit % 8 & 1) << b;
 	}
 	return value;
 }
 
 void checker_put_bits(u8 *block, u32 order, u64 index, u64 value)
 {
-	u64 at;
+	u64 bit;
 	u32 b;
 
 	for (b = 0; b < 1U << order; b++) {
-		at = bit_place(order, index, b);
-		block[at / 8] &= ~BIT(at % 8);
-		block[at / 8] |= (value >> b & 1) << at % 8;
+		bit = bit_place(order, index, b);
+		block[bit / 8] &= ~BIT(bit % 8);
+		block[bit / 8] |= (value >> b & 1) << bit % 8;
 	}
 }
 
 /* --- The file --- */
 
-static u64 load(const struct checker *k, u64 at)
+static u64 load(const struct checker *k, u64 host_offset)
 {
 	u8 buf[8] = { };
 
-	if (at < k->size)
-		memcpy(buf, k->data + at, min_t(u64, k->size - at, 8));
+	if (host_offset < k->size)
+		memcpy(buf, k->data + host_offset, min_t(u64, k->size - host_offset, 8));
 	return get_unaligned_be64(buf);
 }
 
@@ -74,27 +74,27 @@ static __printf(2, 3) void corrupt(struct checker *k, const char *fmt, ...)
 	va_end(args);
 }
 
-static bool aligned(const struct checker *k, u64 at)
+static bool aligned(const struct checker *k, u64 host_offset)
 {
-	return !(at & ((1ULL << k->bits) - 1));
+	return !(host_offset & ((1ULL << k->bits) - 1));
 }
 
 /* The refcount of a cluster, 0 where there is no block. */
 u64 checker_refcount(const struct checker *k, u64 cluster)
 {
 	u32 block_bits = k->bits + 3 - k->order;
-	u64 i = cluster >> block_bits, at;
+	u64 i = cluster >> block_bits, host_offset;
 
 	if (i >= k->table_size)
 		return 0;
-	at = load(k, k->table_at + i * 8) & ~511ULL;
-	if (!at || at + (1ULL << k->bits) > k->size + (1ULL << k->bits))
+	host_offset = load(k, k->table_at + i * 8) & ~511ULL;
+	if (!host_offset || host_offset + (1ULL << k->bits) > k->size + (1ULL << k->bits))
 		return 0;
 	i = cluster & ((1ULL << block_bits) - 1);
 	/* Data past the end of the file is zeros. */
-	if (at + ((i + 1) << k->order) / 8 > k->size)
+	if (host_offset + ((i + 1) << k->order) / 8 > k->size)
 		return 0;
-	return checker_get_bits(k->data + at, k->order, i);
+	return checker_get_bits(k->data + host_offset, k->order, i);
 }
 
 /* --- References --- */
@@ -108,30 +108,31 @@ static bool may_share(const struct checker *k, u8 used, u8 as)
 	       (k->inactive && (as == CHECKER_DATA || as == CHECKER_L2));
 }
 
-static void use(struct checker *k, u64 at, u64 len, u8 as, const char *what)
+static void use(struct checker *k, u64 host_offset, u64 len, u8 as, const char *what)
 {
-	u64 c = at >> k->bits, last = (at + len - 1) >> k->bits;
+	u64 c = host_offset >> k->bits, last = (host_offset + len - 1) >> k->bits;
 
-	if (as != CHECKER_COMP && !aligned(k, at)) {
-		corrupt(k, "%s at %#llx is not aligned", what, at);
+	if (as != CHECKER_COMP && !aligned(k, host_offset)) {
+		corrupt(k, "%s at %#llx is not aligned", what, host_offset);
 		return;
 	}
-	if (at >= k->size) {
-		corrupt(k, "%s at %#llx is past the end %#llx", what, at, k->size);
+	if (host_offset >= k->size) {
+		corrupt(k, "%s at %#llx is past the end %#llx", what, host_offset, k->size);
 		return;
 	}
 	for (; c <= last && c < k->nr; c++) {
 		if (k->uses[c] && !may_share(k, k->uses[c], as))
-			corrupt(k, "%s at %#llx is used for %#x, too", what, at, k->uses[c]);
+			corrupt(k, "%s at %#llx is used for %#x, too", what, host_offset,
+				k->uses[c]);
 		k->refs[c]++;
 		k->uses[c] |= as;
 	}
 }
 
 /* COPIED says that the refcount is one. */
-static void check_copied(struct checker *k, u64 entry, u64 at, const char *what)
+static void check_copied(struct checker *k, u64 entry, u64 host_offset, const char *what)
 {
-	u64 refcount = checker_refcount(k, at >> k->bits);
+	u64 refcount = checker_refcount(k, host_offset >> k->bits);
 	bool copied = entry & COPIED;
 
 	if (k->inactive || (refcount == 1 ? copied : !copied))
@@ -140,64 +141,65 @@ static void check_copied(struct checker *k, u64 entry, u64 at, const char *what)
 		k->stale++;
 		return;
 	}
-	corrupt(k, "%s at %#llx: refcount %llu, entry %#llx", what, at,
+	corrupt(k, "%s at %#llx: refcount %llu, entry %#llx", what, host_offset,
 		refcount, entry);
 }
 
 static void walk_compressed(struct checker *k, u64 entry)
 {
 	u32 shift = 70 - k->bits;
-	u64 at = entry & ((1ULL << shift) - 1);
+	u64 host_offset = entry & ((1ULL << shift) - 1);
 	u64 sectors = (entry & ~(COPIED | COMPRESSED)) >> shift;
 
 	if (entry & COPIED)
 		corrupt(k, "compressed cluster with COPIED: %#llx", entry);
-	use(k, at, (sectors + 1) * 512 - at % 512, CHECKER_COMP, "compressed data");
+	use(k, host_offset, (sectors + 1) * 512 - host_offset % 512, CHECKER_COMP,
+	    "compressed data");
 }
 
 static void walk_l2(struct checker *k, u64 l2_at)
 {
 	u32 bytes = k->extended ? 16 : 8;
-	u64 n = (1ULL << k->bits) / bytes, i, entry, bitmap, at;
+	u64 n = (1ULL << k->bits) / bytes, i, entry, bitmap, host_offset;
 
 	for (i = 0; i < n; i++) {
 		entry = load(k, l2_at + i * bytes);
 		bitmap = k->extended ? load(k, l2_at + i * bytes + 8) : 0;
-		at = entry & OFFSET;
+		host_offset = entry & OFFSET;
 		if (entry & COMPRESSED) {
 			walk_compressed(k, entry);
 			continue;
 		}
-		if ((u32)bitmap & (u32)(bitmap >> 32) || (!at && (u32)bitmap))
+		if ((u32)bitmap & (u32)(bitmap >> 32) || (!host_offset && (u32)bitmap))
 			corrupt(k, "subclusters %#llx of entry %#llx", bitmap, entry);
-		if (!at)
+		if (!host_offset)
 			continue;
-		use(k, at, 1ULL << k->bits, CHECKER_DATA, "cluster");
-		check_copied(k, entry, at, "cluster");
+		use(k, host_offset, 1ULL << k->bits, CHECKER_DATA, "cluster");
+		check_copied(k, entry, host_offset, "cluster");
 	}
 }
 
 static void walk_l1(struct checker *k, u64 l1_at, u32 l1_size)
 {
-	u64 entry, at;
+	u64 entry, host_offset;
 	u32 i;
 
 	use(k, l1_at, max(l1_size, 1U) * 8ULL, CHECKER_META, "L1 table");
 	for (i = 0; i < l1_size; i++) {
 		entry = load(k, l1_at + i * 8ULL);
-		at = entry & OFFSET;
-		if (!at)
+		host_offset = entry & OFFSET;
+		if (!host_offset)
 			continue;
-		use(k, at, 1ULL << k->bits, CHECKER_L2, "L2 table");
-		check_copied(k, entry, at, "L2 table");
-		walk_l2(k, at);
+		use(k, host_offset, 1ULL << k->bits, CHECKER_L2, "L2 table");
+		check_copied(k, entry, host_offset, "L2 table");
+		walk_l2(k, host_offset);
 	}
 }
 
 /* Section "Snapshots". */
 static void walk_snapshots(struct checker *k)
 {
-	u64 start = load(k, 64), at = start, name;
+	u64 start = load(k, 64), host_offset = start, name;
 	u32 nr = load(k, 60) >> 32, i, id_len, name_len, n;
 	struct checker_snapshot *s;
 
@@ -209,17 +211,17 @@ static void walk_snapshots(struct checker *k)
 	k->inactive = true;
 	for (i = 0; i < nr; i++) {
 		s = &k->snapshots[i];
-		at = round_up(at, 8);
-		s->l1_at = load(k, at);
-		s->l1_size = load(k, at + 8) >> 32;
-		id_len = load(k, at + 12) >> 48;
-		name_len = load(k, at + 14) >> 48;
-		name = at + 40 + (load(k, at + 36) >> 32) + id_len;
+		host_offset = round_up(host_offset, 8);
+		s->l1_at = load(k, host_offset);
+		s->l1_size = load(k, host_offset + 8) >> 32;
+		id_len = load(k, host_offset + 12) >> 48;
+		name_len = load(k, host_offset + 14) >> 48;
+		name = host_offset + 40 + (load(k, host_offset + 36) >> 32) + id_len;
 		for (n = 0; n < min(name_len, CHECKER_NAME - 1U); n++)
 			s->name[n] = load(k, name + n) >> 56;
 		s->name[n] = 0;
-		at = name + name_len;
-		if (s->l1_size > 4096 || at > k->size) {
+		host_offset = name + name_len;
+		if (s->l1_size > 4096 || host_offset > k->size) {
 			corrupt(k, "snapshot %u out of the ordinary", i);
 			break;
 		}
@@ -227,7 +229,7 @@ static void walk_snapshots(struct checker *k)
 	}
 	k->inactive = false;
 	if (nr)
-		use(k, start, at - start, CHECKER_META, "snapshot table");
+		use(k, start, host_offset - start, CHECKER_META, "snapshot table");
 }
 
 /* Nothing that has several references may be written in place. */
@@ -244,29 +246,30 @@ static void check_shared(struct checker *k, u64 entry, const char *what)
 static void walk_shared(struct checker *k)
 {
 	u32 bytes = k->extended ? 16 : 8, i;
-	u64 entry, at, end;
+	u64 entry, host_offset, end;
 
 	for (i = 0; i < k->l1_size; i++) {
 		entry = load(k, k->l1_at + i * 8ULL);
 		check_shared(k, entry, "L1 entry");
-		at = entry & OFFSET;
+		host_offset = entry & OFFSET;
 		/* An L2 entry's flag counts if its table has it, too. */
-		if (!at || !(entry & COPIED))
+		if (!host_offset || !(entry & COPIED))
 			continue;
-		for (end = at + (1ULL << k->bits); at < end; at += bytes)
-			check_shared(k, load(k, at), "L2 entry");
+		for (end = host_offset + (1ULL << k->bits); host_offset < end;
+		     host_offset += bytes)
+			check_shared(k, load(k, host_offset), "L2 entry");
 	}
 }
 
 static void walk_refcounts(struct checker *k)
 {
-	u64 i, at;
+	u64 i, host_offset;
 
 	use(k, k->table_at, k->table_size * 8, CHECKER_META, "refcount table");
 	for (i = 0; i < k->table_size; i++) {
-		at = load(k, k->table_at + i * 8) & ~511ULL;
-		if (at)
-			use(k, at, 1ULL << k->bits, CHECKER_META, "refcount block");
+		host_offset = load(k, k->table_at + i * 8) & ~511ULL;
+		if (host_offset)
+			use(k, host_offset, 1ULL << k->bits, CHECKER_META, "refcount block");
 	}
 }
 
@@ -275,49 +278,49 @@ static void walk_refcounts(struct checker *k)
 /* The data of the bitmaps extension, 0: there is none that counts. */
 static u64 bitmaps_at(const struct checker *k)
 {
-	u64 at = load(k, 100) >> 32, end = 1ULL << k->bits, ext;
+	u64 host_offset = load(k, 100) >> 32, end = 1ULL << k->bits, ext;
 
 	if (load(k, 4) >> 32 != 3 || !(load(k, 88) & 1))
 		return 0;
-	while (at + 32 <= end) {
-		ext = load(k, at);
+	while (host_offset + 32 <= end) {
+		ext = load(k, host_offset);
 		if (ext >> 32 == 0x23852875)
-			return at + 8;
+			return host_offset + 8;
 		if (!(ext >> 32))
 			break;
-		at += 8 + (((u32)ext + 7) & ~7U);
+		host_offset += 8 + (((u32)ext + 7) & ~7U);
 	}
 	return 0;
 }
 
-static void bitmap_load(const struct checker *k, u64 at, struct checker_bitmap *b)
+static void bitmap_load(const struct checker *k, u64 host_offset, struct checker_bitmap *b)
 {
-	b->table_at = load(k, at);
-	b->table_size = load(k, at + 8) >> 32;
-	b->flags = load(k, at + 8);
-	b->granularity_bits = load(k, at + 16) >> 48 & 0xff;
-	b->name_len = load(k, at + 16) >> 32 & 0xffff;
-	b->name_at = at + 24;
+	b->table_at = load(k, host_offset);
+	b->table_size = load(k, host_offset + 8) >> 32;
+	b->flags = load(k, host_offset + 8);
+	b->granularity_bits = load(k, host_offset + 16) >> 48 & 0xff;
+	b->name_len = load(k, host_offset + 16) >> 32 & 0xffff;
+	b->name_at = host_offset + 24;
 }
 
-static u64 bitmap_next(u64 at, const struct checker_bitmap *b)
+static u64 bitmap_next(u64 host_offset, const struct checker_bitmap *b)
 {
-	return at + ((24 + b->name_len + 7) & ~7U);
+	return host_offset + ((24 + b->name_len + 7) & ~7U);
 }
 
 static void walk_bitmaps(struct checker *k)
 {
-	u64 ext = bitmaps_at(k), at, cluster;
+	u64 ext = bitmaps_at(k), host_offset, cluster;
 	struct checker_bitmap b;
 	u32 nr, i, n;
 
 	if (!ext)
 		return;
 	nr = load(k, ext) >> 32;
-	at = load(k, ext + 16);
-	use(k, at, max(load(k, ext + 8), 1ULL), CHECKER_META, "bitmap directory");
-	for (n = 0; n < nr && !k->errors; n++, at = bitmap_next(at, &b)) {
-		bitmap_load(k, at, &b);
+	host_offset = load(k, ext + 16);
+	use(k, host_offset, max(load(k, ext + 8), 1ULL), CHECKER_META, "bitmap directory");
+	for (n = 0; n < nr && !k->errors; n++, host_offset = bitmap_next(host_offset, &b)) {
+		bitmap_load(k, host_offset, &b);
 		if (!b.table_size || b.table_size > 65536) {
 			corrupt(k, "bitmap table of %u entries", b.table_size);
 			return;
@@ -336,15 +339,15 @@ static void walk_bitmaps(struct checker *k)
 bool checker_find_bitmap(const struct checker *k, const char *name,
 			 struct checker_bitmap *b)
 {
-	u64 ext = bitmaps_at(k), at;
+	u64 ext = bitmaps_at(k), host_offset;
 	u32 nr, n;
 
 	if (!ext)
 		return false;
 	nr = load(k, ext) >> 32;
-	at = load(k, ext + 16);
-	for (n = 0; n < nr; n++, at = bitmap_next(at, b)) {
-		bitmap_load(k, at, b);
+	host_offset = load(k, ext + 16);
+	for (n = 0; n < nr; n++, host_offset = bitmap_next(host_offset, b)) {
+		bitmap_load(k, host_offset, b);
 		if (b->name_len == strlen(name) &&
 		    !memcmp(k->data + b->name_at, name, b->name_len))
 			return true;
@@ -356,11 +359,11 @@ bool checker_bitmap_bit(const struct checker *k, const struct checker_bitmap *b,
 			u64 bit)
 {
 	u64 entry = load(k, b->table_at + (bit / 8 >> k->bits) * 8);
-	u64 at = (entry & OFFSET) + (bit / 8 & ((1ULL << k->bits) - 1));
+	u64 host_offset = (entry & OFFSET) + (bit / 8 & ((1ULL << k->bits) - 1));
 
 	if (!(entry & OFFSET))
 		return entry & 1;
-	return at < k->size && k->data[at] >> bit % 8 & 1;
+	return host_offset < k->size && k->data[host_offset] >> bit % 8 & 1;
 }
 
 /* Return: whether more can be looked at. */
@@ -434,17 +437,17 @@ void checker_walk(struct checker *k, const void *data, u64 size)
 /* --- Version 1 --- */
 
 /* Nothing is used twice, nothing lies past the end. */
-static void v1_use(struct checker *k, u64 at, u64 len, const char *what)
+static void v1_use(struct checker *k, u64 host_offset, u64 len, const char *what)
 {
-	u64 sector = at >> 9, last = (at + len - 1) >> 9;
+	u64 sector = host_offset >> 9, last = (host_offset + len - 1) >> 9;
 
-	if (at & 511)
-		corrupt(k, "%s at %#llx is not aligned", what, at);
-	else if (at + len > round_up(k->size, 512) || last >= k->max)
-		corrupt(k, "%s at %#llx lies past the end", what, at);
+	if (host_offset & 511)
+		corrupt(k, "%s at %#llx is not aligned", what, host_offset);
+	else if (host_offset + len > round_up(k->size, 512) || last >= k->max)
+		corrupt(k, "%s at %#llx lies past the end", what, host_offset);
 	for (; !k->errors && sector <= last; sector++)
 		if (k->refs[sector]++)
-			corrupt(k, "%s at %#llx lies in something else", what, at);
+			corrupt(k, "%s at %#llx lies in something else", what, host_offset);
 }
 
 static void v1_walk(struct checker *k)
@@ -472,20 +475,20 @@ static void v1_walk(struct checker *k)
 	}
 }
 
-static enum checker_kind v1_find(const struct checker *k, u64 pos, u64 *at)
+static enum checker_kind v1_find(const struct checker *k, u64 guest_offset, u64 *host_offset)
 {
-	u64 i = pos >> k->bits;
+	u64 i = guest_offset >> k->bits;
 	u64 table = load(k, k->l1_at + (i >> k->l2_bits) * 8);
 
 	if (!table)
 		return CHECKER_HOLE;
-	*at = load(k, table + (i & ((1ULL << k->l2_bits) - 1)) * 8);
-	if (!*at)
+	*host_offset = load(k, table + (i & ((1ULL << k->l2_bits) - 1)) * 8);
+	if (!*host_offset)
 		return CHECKER_HOLE;
 	/* The compressed flag of version 1 is where qcow2 has COPIED. */
-	if (*at & COPIED)
+	if (*host_offset & COPIED)
 		return CHECKER_COMPRESSED;
-	*at += pos & ((1ULL << k->bits) - 1);
+	*host_offset += guest_offset & ((1ULL << k->bits) - 1);
 	return CHECKER_HOST;
 }
 
@@ -520,36 +523,36 @@ bool checker_check(struct checker *k, const void *data, u64 size)
 /**
  * checker_find() - find a sector of the disk, after checker_walk()
  * @k: the image
- * @pos: bytes into the disk
- * @at: bytes into the file of its data; if compressed, the L2 entry
+ * @guest_offset: bytes into the disk
+ * @host_offset: bytes into the file of its data; if compressed, the L2 entry
  *
  * Return: its kind.
  */
-enum checker_kind checker_find(const struct checker *k, u64 pos, u64 *at)
+enum checker_kind checker_find(const struct checker *k, u64 guest_offset, u64 *host_offset)
 {
-	return checker_find_in(k, k->l1_at, pos, at);
+	return checker_find_in(k, k->l1_at, guest_offset, host_offset);
 }
 
 /* The same, by another L1 table. */
-enum checker_kind checker_find_in(const struct checker *k, u64 l1_at, u64 pos,
-				  u64 *at)
+enum checker_kind checker_find_in(const struct checker *k, u64 l1_at, u64 guest_offset,
+				  u64 *host_offset)
 {
 	u32 bytes = k->extended ? 16 : 8, sub;
 	u32 l2_bits = k->bits - (k->extended ? 4 : 3);
-	u64 in = pos & ((1ULL << k->bits) - 1), i = pos >> k->bits;
+	u64 in = guest_offset & ((1ULL << k->bits) - 1), i = guest_offset >> k->bits;
 	u64 l2_at = load(k, l1_at + (i >> l2_bits) * 8) & OFFSET;
 	u64 entry, bitmap;
 
 	if (k->v1)
-		return v1_find(k, pos, at);
+		return v1_find(k, guest_offset, host_offset);
 	if (!l2_at)
 		return CHECKER_HOLE;
 	l2_at += (i & ((1ULL << l2_bits) - 1)) * bytes;
 	entry = load(k, l2_at);
-	*at = entry;
+	*host_offset = entry;
 	if (entry & COMPRESSED)
 		return CHECKER_COMPRESSED;
-	*at = (entry & OFFSET) + in;
+	*host_offset = (entry & OFFSET) + in;
 	if (k->extended) {
 		bitmap = load(k, l2_at + 8);
 		sub = in >> (k->bits - 5);

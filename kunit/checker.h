@@ -115,9 +115,9 @@ int checker_init(struct checker *k, u64 max_clusters);
 void checker_free(struct checker *k);
 void checker_walk(struct checker *k, const void *data, u64 size);
 bool checker_check(struct checker *k, const void *data, u64 size);
-enum checker_kind checker_find(const struct checker *k, u64 pos, u64 *at);
-enum checker_kind checker_find_in(const struct checker *k, u64 l1_at, u64 pos,
-				  u64 *at);
+enum checker_kind checker_find(const struct checker *k, u64 guest_offset, u64 *host_offset);
+enum checker_kind checker_find_in(const struct checker *k, u64 l1_at, u64 guest_offset,
+				  u64 *host_offset);
 bool checker_find_bitmap(const struct checker *k, const char *name,
 			 struct checker_bitmap *b);
 bool checker_bitmap_bit(const struct checker *k, const struct checker_bitmap *b,

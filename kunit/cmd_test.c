@@ -166,17 +166,17 @@ static u8 fill_up(struct kunit *test)
 		.order = 4,
 		.room = 256 << 10,
 	};
-	u32 pos = (CLUSTERS - 8) * SECTOR;
+	u32 guest_offset = (CLUSTERS - 8) * SECTOR;
 	struct qcow_alloc *a;
 	u8 epoch;
 
 	KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	a = w->img->alloc;
-	KUNIT_EXPECT_EQ(test, writer_write(w, pos, 8 * SECTOR), 0);
+	KUNIT_EXPECT_EQ(test, writer_write(w, guest_offset, 8 * SECTOR), 0);
 	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
 	epoch = qcow_inflight_begin(&a->inflight);
-	writer_submit_zero(w, 0, pos, 8 * SECTOR, QCOW_OP_DISCARD);
+	writer_submit_zero(w, 0, guest_offset, 8 * SECTOR, QCOW_OP_DISCARD);
 	KUNIT_EXPECT_EQ(test, writer_wait(w, 0), 0);
 	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	qcow_alloc_return_pool(a);

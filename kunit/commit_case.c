@@ -23,32 +23,33 @@ struct builder_image *commit_below(struct commit_case *c)
 
 /* --- Content of the lower image --- */
 
-static const u8 *sector_at(struct commit_case *c, u64 at)
+static const u8 *sector_at(struct commit_case *c, u64 host_offset)
 {
 	memset(c->sector, 0, SECTOR);
-	if (at < c->size)
-		memcpy(c->sector, c->data + at, min_t(u64, SECTOR, c->size - at));
+	if (host_offset < c->size)
+		memcpy(c->sector, c->data + host_offset,
+		       min_t(u64, SECTOR, c->size - host_offset));
 	return c->sector;
 }
 
-static const u8 *under(struct oracle *o, u64 pos)
+static const u8 *under(struct oracle *o, u64 guest_offset)
 {
 	struct commit_case *c = container_of(o, struct commit_case, w.o);
 	const struct builder_image *next = &o->c->img[2];
-	u64 at = 0;
+	u64 host_offset = 0;
 
 	if (commit_below(c)->spec.raw)
-		return sector_at(c, pos);
-	if (pos + SECTOR > get_unaligned_be64(c->data + SIZE_AT))
+		return sector_at(c, guest_offset);
+	if (guest_offset + SECTOR > get_unaligned_be64(c->data + SIZE_AT))
 		return page_address(ZERO_PAGE(0));
-	switch (checker_find(&c->k, pos, &at)) {
+	switch (checker_find(&c->k, guest_offset, &host_offset)) {
 	case CHECKER_HOST:
-		return sector_at(c, at);
+		return sector_at(c, host_offset);
 	case CHECKER_COMPRESSED:
-		return commit_below(c)->expect + pos;
+		return commit_below(c)->expect + guest_offset;
 	case CHECKER_HOLE:
-		if (o->c->nr > 2 && pos + SECTOR <= next->size)
-			return next->expect + pos;
+		if (o->c->nr > 2 && guest_offset + SECTOR <= next->size)
+			return next->expect + guest_offset;
 		break;
 	case CHECKER_ZERO:
 		break;
@@ -133,10 +134,10 @@ void commit_build(struct kunit *test, struct commit_case *c)
 
 void commit_tear_down(struct commit_case *c)
 {
-	if (c->m && c->w.img)
-		qcow_commit_end(c->m);
-	qcow_commit_free(c->m);
-	c->m = NULL;
+	if (c->commit && c->w.img)
+		qcow_commit_end(c->commit);
+	qcow_commit_free(c->commit);
+	c->commit = NULL;
 	writer_close(&c->w);
 	memlog_disk_free(&c->disk);
 	memlog_destroy(c->log);
@@ -155,7 +156,7 @@ int commit_swap_below(struct commit_case *c, bool writable)
 	int err;
 
 	if (!writable) {
-		err = qcow_commit_flush(c->m, c->started, &c->w.base.msg);
+		err = qcow_commit_flush(c->commit, c->started, &c->w.base.msg);
 		if (err)
 			return err;
 	}
@@ -164,8 +165,8 @@ int commit_swap_below(struct commit_case *c, bool writable)
 				    &params, &c->w.base.msg);
 	if (IS_ERR(img))
 		return PTR_ERR(img);
-	if (c->m)
-		qcow_commit_end(c->m);
+	if (c->commit)
+		qcow_commit_end(c->commit);
 	qtest_flush();
 	return qcow_image_close_replaced(qcow_image_swap_backing(c->w.img, img), img);
 }
@@ -192,7 +193,7 @@ static void above_go(struct qcow_pause *p)
 int commit_start(struct commit_case *c)
 {
 	c->pause = (struct qcow_pause) { .stop = above_stop, .go = above_go };
-	return qcow_commit_begin_copy(c->m, &c->pause, &c->w.base.msg);
+	return qcow_commit_begin_copy(c->commit, &c->pause, &c->w.base.msg);
 }
 
 /* @bits: log2 of the bytes that are copied in one piece */
@@ -203,10 +204,10 @@ int commit_begin_by(struct commit_case *c, u32 bits)
 	err = commit_swap_below(c, true);
 	if (err)
 		return err;
-	c->m = qcow_commit_create(c->w.img, bits);
-	if (!c->m)
+	c->commit = qcow_commit_create(c->w.img, bits);
+	if (!c->commit)
 		return -ENOMEM;
-	qcow_commit_begin(c->m);
+	qcow_commit_begin(c->commit);
 	err = commit_start(c);
 	c->started = !err;
 	return err;
@@ -221,8 +222,8 @@ int commit_end(struct commit_case *c)
 {
 	int err = commit_swap_below(c, false);
 
-	qcow_commit_free(c->m);
-	c->m = NULL;
+	qcow_commit_free(c->commit);
+	c->commit = NULL;
 	return err;
 }
 
@@ -230,15 +231,15 @@ int commit_end(struct commit_case *c)
 void commit_submit(struct commit_case *c, u32 slot)
 {
 	struct writer *w = &c->w;
-	u32 sectors = w->img->size / SECTOR, pos, len;
+	u32 sectors = w->img->size / SECTOR, first, len;
 
-	pos = qtest_below(&c->rnd, sectors);
-	len = 1 + qtest_below(&c->rnd, min(sectors - pos, 64U));
+	first = qtest_below(&c->rnd, sectors);
+	len = 1 + qtest_below(&c->rnd, min(sectors - first, 64U));
 	if (qtest_one_in(&c->rnd, 4))
-		writer_submit_zero(w, slot, (u64)pos * SECTOR, len * SECTOR,
+		writer_submit_zero(w, slot, (u64)first * SECTOR, len * SECTOR,
 				   QCOW_OP_ZERO + qtest_below(&c->rnd, 3));
 	else
-		writer_submit(w, slot, (u64)pos * SECTOR, len * SECTOR,
+		writer_submit(w, slot, (u64)first * SECTOR, len * SECTOR,
 			      qtest_one_in(&c->rnd, 2), NULL);
 }
 
@@ -249,7 +250,7 @@ static int commit_step(struct commit_case *c, bool writes)
 
 	if (writes)
 		commit_submit(c, 0);
-	err = qcow_commit_some(c->m, 1 + qtest_below(&c->rnd, c->w.img->size),
+	err = qcow_commit_some(c->commit, 1 + qtest_below(&c->rnd, c->w.img->size),
 			       &c->w.base.msg);
 	if (writes)
 		verdict = writer_wait(&c->w, 0);
@@ -262,13 +263,13 @@ int commit_all(struct commit_case *c, bool writes)
 {
 	int err = 0;
 
-	while (!err && !c->m->last)
+	while (!err && !c->commit->last)
 		err = commit_step(c, writes && qtest_one_in(&c->rnd, 2));
 	qtest_flush();
 	if (!err)
-		err = qcow_commit_finish(c->m, &c->w.base.msg);
+		err = qcow_commit_finish(c->commit, &c->w.base.msg);
 	if (!err)
-		qcow_commit_release(c->m);
+		qcow_commit_release(c->commit);
 	return err;
 }
 

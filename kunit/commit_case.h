@@ -24,7 +24,7 @@
  * @data: it, as it is looked at
  * @size: bytes of @data
  * @sector: of it
- * @m: under way, or NULL
+ * @commit: under way, or NULL
  * @started: the lower image may be written
  * @retries: that were needed
  * @pause: holds up the I/O of the upper one
@@ -43,7 +43,7 @@ struct commit_case {
 	const u8 *data;
 	u64 size;
 	u8 sector[SECTOR];
-	struct qcow_commit *m;
+	struct qcow_commit *commit;
 	bool started;
 	u32 retries;
 	struct qcow_pause pause;

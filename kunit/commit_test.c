@@ -117,7 +117,7 @@ static int commit_with_faults(struct commit_case *c)
 	int err = 0;
 
 	for (tries = 0; tries < 4; tries++) {
-		if (!c->m)
+		if (!c->commit)
 			err = commit_begin(c);
 		if (!err)
 			err = commit_all(c, false);
@@ -127,7 +127,8 @@ static int commit_with_faults(struct commit_case *c)
 		if (given_up(c))
 			return err;
 		/* A commit that could not be begun is begun anew. */
-		if (c->m && !c->m->last && c->w.img->backing->size < c->w.img->size) {
+		if (c->commit && !c->commit->last &&
+		    c->w.img->backing->size < c->w.img->size) {
 			err = commit_end(c);
 			if (err)
 				return err;
@@ -219,9 +220,9 @@ static void build_large(struct kunit *test, struct commit_case *c)
 	KUNIT_ASSERT_NOT_NULL(test, c->log);
 	KUNIT_ASSERT_EQ(test, writer_open(&c->w), 0);
 	KUNIT_ASSERT_EQ(test, commit_swap_below(c, true), 0);
-	c->m = qcow_commit_create(c->w.img, QCOW_COMMIT_SHIFT);
-	KUNIT_ASSERT_NOT_NULL(test, c->m);
-	qcow_commit_begin(c->m);
+	c->commit = qcow_commit_create(c->w.img, QCOW_COMMIT_SHIFT);
+	KUNIT_ASSERT_NOT_NULL(test, c->commit);
+	qcow_commit_begin(c->commit);
 }
 
 /* One step of the commit; with @writes, all of the disk is written again after it. */
@@ -229,7 +230,7 @@ static int press_step(struct commit_case *c, bool writes)
 {
 	int err;
 
-	err = qcow_commit_some(c->m, c->m->press ?: LARGE / 4, &c->w.base.msg);
+	err = qcow_commit_some(c->commit, c->commit->press ?: LARGE / 4, &c->w.base.msg);
 	if (writes)
 		qcow_bitmap_mark(c->w.img, 0, LARGE);
 	return err;
@@ -245,17 +246,17 @@ static void commit_press(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, commit_start(c), 0);
 	for (i = 0; i < LARGE_STEPS; i++) {
 		KUNIT_ASSERT_EQ(test, press_step(c, true), 0);
-		KUNIT_ASSERT_FALSE(test, c->m->last);
+		KUNIT_ASSERT_FALSE(test, c->commit->last);
 	}
-	KUNIT_EXPECT_GT(test, c->m->press, LITTLE);
-	while (!c->m->last)
+	KUNIT_EXPECT_GT(test, c->commit->press, LITTLE);
+	while (!c->commit->last)
 		KUNIT_ASSERT_EQ(test, press_step(c, false), 0);
-	KUNIT_EXPECT_LE(test, qcow_commit_left(c->m), LITTLE);
+	KUNIT_EXPECT_LE(test, qcow_commit_left(c->commit), LITTLE);
 	/* Somebody let go, and comes back when all was written again. */
 	qcow_bitmap_mark(c->w.img, 0, LARGE);
-	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &c->w.base.msg), 0);
-	KUNIT_EXPECT_FALSE(test, c->m->last);
-	KUNIT_EXPECT_FALSE(test, c->m->done);
+	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->commit, &c->w.base.msg), 0);
+	KUNIT_EXPECT_FALSE(test, c->commit->last);
+	KUNIT_EXPECT_FALSE(test, c->commit->done);
 	commit_tear_down(c);
 }
 
@@ -269,17 +270,17 @@ static void commit_interrupted(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, commit_start(c), 0);
 	c->w.img->backing->alloc->reserve.no_renew = false;
 	KUNIT_EXPECT_EQ(test, writer_write(&c->w, 0, 4 * SECTOR), 0);
-	while (!c->m->last)
+	while (!c->commit->last)
 		KUNIT_ASSERT_EQ(test, press_step(c, false), 0);
 	qcow_bitmap_mark(c->w.img, 0, LITTLE);
 	set_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
-	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &c->w.base.msg), -EINTR);
-	KUNIT_EXPECT_FALSE(test, c->m->done);
+	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->commit, &c->w.base.msg), -EINTR);
+	KUNIT_EXPECT_FALSE(test, c->commit->done);
 	KUNIT_EXPECT_FALSE(test, is_empty(c->w.img));
 	clear_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
-	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &c->w.base.msg), 0);
-	KUNIT_EXPECT_TRUE(test, c->m->done);
-	qcow_commit_release(c->m);
+	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->commit, &c->w.base.msg), 0);
+	KUNIT_EXPECT_TRUE(test, c->commit->done);
+	qcow_commit_release(c->commit);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
 	/* The backing file was grown ahead, and is cut off when it is closed: no damage. */
 	size = memfile_size(commit_below(c)->m);
@@ -319,9 +320,9 @@ static void build_smaller(struct kunit *test, struct commit_case *c)
 	commit_below(c)->m->log = c->log;
 	KUNIT_ASSERT_EQ(test, writer_open(&c->w), 0);
 	KUNIT_ASSERT_EQ(test, commit_swap_below(c, true), 0);
-	c->m = qcow_commit_create(c->w.img, QCOW_COMMIT_SHIFT);
-	KUNIT_ASSERT_NOT_NULL(test, c->m);
-	qcow_commit_begin(c->m);
+	c->commit = qcow_commit_create(c->w.img, QCOW_COMMIT_SHIFT);
+	KUNIT_ASSERT_NOT_NULL(test, c->commit);
+	qcow_commit_begin(c->commit);
 	c->look = true;
 }
 
@@ -398,7 +399,7 @@ static void commit_reclaims(struct kunit *test)
 	KUNIT_ASSERT_EQ_MSG(test, commit_begin_by(c, 9), 0, "%s", c->w.base.msg.text);
 	a = c->w.img->backing->alloc;
 	qcow_reclaim_stop(a);
-	KUNIT_EXPECT_EQ(test, qcow_commit_some(c->m, 32 * SECTOR, &c->w.base.msg), 0);
+	KUNIT_EXPECT_EQ(test, qcow_commit_some(c->commit, 32 * SECTOR, &c->w.base.msg), 0);
 	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
 	qcow_alloc_return_pool(a);
 	a->search.limit = memfile_size(commit_below(c)->m) / SECTOR;

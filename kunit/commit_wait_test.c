@@ -28,8 +28,9 @@ static void copy_data_file(struct kunit *test, struct commit_case *c)
 	KUNIT_ASSERT_NOT_NULL(test, c->log);
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(&c->w), 0, "%s", c->w.base.msg.text);
 	KUNIT_ASSERT_EQ_MSG(test, commit_begin_by(c, 12), 0, "%s", c->w.base.msg.text);
-	while (!c->m->last)
-		KUNIT_ASSERT_EQ(test, qcow_commit_some(c->m, 64 << 10, &c->w.base.msg), 0);
+	while (!c->commit->last)
+		KUNIT_ASSERT_EQ(test,
+				qcow_commit_some(c->commit, 64 << 10, &c->w.base.msg), 0);
 }
 
 /*
@@ -47,13 +48,13 @@ static void commit_punch(struct kunit *test)
 		copy_data_file(test, c);
 		data = writer_top(&c->w)->data_m;
 		memfile_set_mode(data, &punches);
-		KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &c->w.base.msg), 0);
-		KUNIT_EXPECT_TRUE(test, c->m->done);
+		KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->commit, &c->w.base.msg), 0);
+		KUNIT_EXPECT_TRUE(test, c->commit->done);
 		KUNIT_EXPECT_EQ(test, atomic_read(&data->ops), 0);
 		KUNIT_EXPECT_EQ(test, writer_write(&c->w, 5 << 12, 3 << 12), 0);
 		if (round)
 			set_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
-		qcow_commit_release(c->m);
+		qcow_commit_release(c->commit);
 		clear_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
 		KUNIT_EXPECT_EQ(test, atomic_read(&data->ops) > 0, !round);
 		memfile_set_mode(data, &plain);
@@ -77,24 +78,25 @@ static void commit_settle(struct kunit *test)
 
 	copy_data_file(test, c);
 	set_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
-	KUNIT_EXPECT_EQ(test, qcow_commit_settle(c->m, &c->w.base.msg), -EINTR);
+	KUNIT_EXPECT_EQ(test, qcow_commit_settle(c->commit, &c->w.base.msg), -EINTR);
 	clear_bit(QCOW_ENDING_INTERRUPTED, &c->w.base.r->ending);
-	KUNIT_EXPECT_TRUE(test, c->m->last);
+	KUNIT_EXPECT_TRUE(test, c->commit->last);
 	memfile_set_mode(commit_below(c)->m, &fails);
-	KUNIT_EXPECT_EQ(test, qcow_commit_settle(c->m, &c->w.base.msg), -EIO);
+	KUNIT_EXPECT_EQ(test, qcow_commit_settle(c->commit, &c->w.base.msg), -EIO);
 	memfile_set_mode(commit_below(c)->m, &plain);
-	KUNIT_EXPECT_FALSE(test, c->m->last);
-	KUNIT_EXPECT_EQ(test, qcow_commit_left(c->m), 64 << 10);
-	while (!c->m->last)
-		KUNIT_ASSERT_EQ(test, qcow_commit_some(c->m, 64 << 10, &c->w.base.msg), 0);
+	KUNIT_EXPECT_FALSE(test, c->commit->last);
+	KUNIT_EXPECT_EQ(test, qcow_commit_left(c->commit), 64 << 10);
+	while (!c->commit->last)
+		KUNIT_ASSERT_EQ(test,
+				qcow_commit_some(c->commit, 64 << 10, &c->w.base.msg), 0);
 	syncs = atomic_read(&commit_below(c)->m->syncs);
-	KUNIT_EXPECT_FALSE(test, qcow_commit_hurry(c->m));
-	while (!qcow_commit_hurry(c->m))
-		KUNIT_ASSERT_EQ(test, qcow_commit_settle(c->m, &c->w.base.msg), 0);
+	KUNIT_EXPECT_FALSE(test, qcow_commit_hurry(c->commit));
+	while (!qcow_commit_hurry(c->commit))
+		KUNIT_ASSERT_EQ(test, qcow_commit_settle(c->commit, &c->w.base.msg), 0);
 	KUNIT_EXPECT_GT(test, atomic_read(&commit_below(c)->m->syncs), syncs);
-	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->m, &c->w.base.msg), 0);
-	KUNIT_EXPECT_TRUE(test, c->m->done);
-	qcow_commit_release(c->m);
+	KUNIT_EXPECT_EQ(test, qcow_commit_finish(c->commit, &c->w.base.msg), 0);
+	KUNIT_EXPECT_TRUE(test, c->commit->done);
+	qcow_commit_release(c->commit);
 	KUNIT_EXPECT_EQ(test, commit_end(c), 0);
 	KUNIT_EXPECT_EQ(test, writer_read_back(&c->w), 0);
 	commit_tear_down(c);

@@ -105,20 +105,23 @@ static void comp_frames(struct kunit *test)
 	size_t n = sizeof(vector_zstd_4096);
 	u8 *src = kunit_kzalloc(test, 3 * n + 100, GFP_KERNEL);
 	u8 *dst = kunit_kzalloc(test, 3 * 4096, GFP_KERNEL);
-	u32 i, at = 0;
+	u32 i, in_src = 0;
 
 	KUNIT_ASSERT_NOT_NULL(test, src);
 	KUNIT_ASSERT_NOT_NULL(test, dst);
-	for (i = 0; i < 3; i++, at += n)
-		memcpy(src + at, vector_zstd_4096, n);
-	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zstd, dst, 3 * 4096, src, at), 0);
+	for (i = 0; i < 3; i++, in_src += n)
+		memcpy(src + in_src, vector_zstd_4096, n);
+	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zstd, dst, 3 * 4096, src, in_src),
+			0);
 	for (i = 0; i < 3; i++)
 		KUNIT_EXPECT_TRUE(test, vector_right(dst + i * 4096, 4096));
 	/* One frame too few; the last frame not whole. */
 	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zstd, dst, 3 * 4096, src, 2 * n), -EIO);
-	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zstd, dst, 3 * 4096, src, at - 5), -EIO);
+	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zstd, dst, 3 * 4096, src, in_src - 5),
+			-EIO);
 	/* The second one does not fit. */
-	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zstd, dst, 6000, src, at), -EIO);
+	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zstd, dst, 6000, src, in_src),
+			-EIO);
 
 	memcpy(src, skippable, sizeof(skippable));
 	memcpy(src + sizeof(skippable), vector_zstd_4096, n);
@@ -325,7 +328,7 @@ static u64 decompressed(struct comp_fixture *x)
 }
 
 static void reader_prepare(struct comp_fixture *x, struct reader *r, u32 nr,
-			   u32 cluster, u32 from, u32 len)
+			   u32 cluster, u32 in_cluster, u32 len)
 {
 	memset(r, 0, sizeof(*r));
 	r->bvec.bv_page = vmalloc_to_page(x->buf + nr * PAGE_SIZE);
@@ -333,7 +336,7 @@ static void reader_prepare(struct comp_fixture *x, struct reader *r, u32 nr,
 	r->subreq.io = &r->io;
 	r->subreq.host_offset = cluster * STRIDE;
 	r->subreq.csize = STRIDE;
-	r->subreq.in_cluster = from;
+	r->subreq.in_cluster = in_cluster;
 	r->subreq.req.bvec = &r->bvec;
 	r->subreq.req.nr_bvec = 1;
 	r->subreq.req.len = len;
@@ -488,19 +491,21 @@ static void comp_storm(struct kunit *test)
 	struct reader *r = kunit_kzalloc(test, READERS * sizeof(*r), GFP_KERNEL);
 	struct comp_fixture *x = test->priv;
 	struct rnd_state rnd = qtest_rnd(403);
-	u32 at[READERS], i, round;
+	u32 cluster[READERS], i, round;
 
 	KUNIT_ASSERT_NOT_NULL(test, r);
 	for (round = 0; round < 300; round++) {
 		for (i = 0; i < READERS; i++) {
-			at[i] = qtest_below(&rnd, CLUSTERS);
-			reader_prepare(x, &r[i], i, at[i], 0, CLUSTER);
+			cluster[i] = qtest_below(&rnd, CLUSTERS);
+			reader_prepare(x, &r[i], i, cluster[i], 0, CLUSTER);
 			KUNIT_EXPECT_EQ(test, comp_read(x, &r[i], i & 1), 0);
 		}
 		for (i = 0; i < READERS; i++) {
 			KUNIT_EXPECT_EQ(test, reader_wait(&r[i]), 0);
-			KUNIT_EXPECT_EQ(test, memcmp(x->buf + i * PAGE_SIZE,
-						     x->plain + at[i] * CLUSTER, CLUSTER), 0);
+			KUNIT_EXPECT_EQ(test,
+					memcmp(x->buf + i * PAGE_SIZE,
+					       x->plain + cluster[i] * CLUSTER, CLUSTER),
+					0);
 		}
 	}
 }

@@ -153,12 +153,12 @@ static void use_memory(struct crypt_fixture *x, u32 len)
 	x->bv[0].bv_len = len;
 }
 
-static int crypt_transfer(struct crypt_fixture *x, u64 pos, u32 skip, u32 len,
+static int crypt_transfer(struct crypt_fixture *x, u64 host_offset, u32 skip, u32 len,
 			  u64 sector, bool write)
 {
 	struct qcow_file_req req = {
 		.file = &x->f,
-		.host_offset = pos,
+		.host_offset = host_offset,
 		.bvec = x->bv,
 		.nr_bvec = x->nr,
 		.skip = skip,
@@ -215,15 +215,15 @@ static void crypt_known_answers(struct kunit *test)
 /* --- Memory in pieces --- */
 
 /* One sector after the other, each in a piece of its own. */
-static int crypt_simply(struct crypt_fixture *x, u64 pos, u32 len, u64 sector)
+static int crypt_simply(struct crypt_fixture *x, u64 host_offset, u32 len, u64 sector)
 {
 	u32 i;
 	int err = 0;
 
 	for (i = 0; !err && i < len; i += SECTOR) {
-		memcpy(x->work, x->plain + pos + i, SECTOR);
+		memcpy(x->work, x->plain + host_offset + i, SECTOR);
 		use_memory(x, SECTOR);
-		err = crypt_transfer(x, pos + i, 0, SECTOR, sector + i / SECTOR,
+		err = crypt_transfer(x, host_offset + i, 0, SECTOR, sector + i / SECTOR,
 				     true);
 	}
 	return err;
@@ -246,14 +246,14 @@ static u32 random_step(struct rnd_state *rnd, u32 kind)
 /* Segments for @len bytes, with gaps between them. */
 static void random_memory(struct crypt_fixture *x, u32 len, struct rnd_state *rnd)
 {
-	u32 kind = qtest_below(rnd, 4), at = 0, n;
+	u32 kind = qtest_below(rnd, 4), in_work = 0, n;
 
 	memset(x->work, GUARD, FILE_SIZE);
-	for (x->nr = 0; len && x->nr < MAX_BVECS; len -= n, at += n) {
-		at += kind == 3 ? 0 : random_step(rnd, kind) % PAGE_SIZE;
+	for (x->nr = 0; len && x->nr < MAX_BVECS; len -= n, in_work += n) {
+		in_work += kind == 3 ? 0 : random_step(rnd, kind) % PAGE_SIZE;
 		n = min(len, x->nr == MAX_BVECS - 1 ? len : random_step(rnd, kind));
-		x->bv[x->nr].bv_page = virt_to_page(x->work + at);
-		x->bv[x->nr].bv_offset = offset_in_page(x->work + at);
+		x->bv[x->nr].bv_page = virt_to_page(x->work + in_work);
+		x->bv[x->nr].bv_offset = offset_in_page(x->work + in_work);
 		x->bv[x->nr].bv_len = n;
 		x->nr++;
 	}
@@ -294,26 +294,26 @@ static void try_shape(struct kunit *test, struct rnd_state *rnd)
 	struct crypt_fixture *x = test->priv;
 	u32 sectors = 1 + qtest_below(rnd, qtest_one_in(rnd, 4) ? 600 : 20);
 	u32 len = sectors * SECTOR, skip = qtest_below(rnd, 3000);
-	u64 pos = (u64)qtest_below(rnd, FILE_SIZE / SECTOR - sectors) * SECTOR;
+	u64 host_offset = (u64)qtest_below(rnd, FILE_SIZE / SECTOR - sectors) * SECTOR;
 	u64 sector = qtest_u64(rnd) >> qtest_below(rnd, 60);
 	u8 *want = kvmalloc(len, GFP_KERNEL);
 	u8 *mixed = kvzalloc(skip + len, GFP_KERNEL);
 
 	KUNIT_ASSERT_TRUE(test, want && mixed);
-	memcpy(mixed + skip, x->plain + pos, len);
-	KUNIT_EXPECT_EQ(test, crypt_simply(x, pos, len, sector), 0);
-	memcpy(want, x->m->store + pos, len);
-	memset(x->m->store + pos, 0, len);
+	memcpy(mixed + skip, x->plain + host_offset, len);
+	KUNIT_EXPECT_EQ(test, crypt_simply(x, host_offset, len, sector), 0);
+	memcpy(want, x->m->store + host_offset, len);
+	memset(x->m->store + host_offset, 0, len);
 
 	random_memory(x, skip + len, rnd);
 	fill_memory(x, mixed);
-	KUNIT_EXPECT_EQ(test, crypt_transfer(x, pos, skip, len, sector, true), 0);
-	KUNIT_EXPECT_EQ(test, memcmp(want, x->m->store + pos, len), 0);
+	KUNIT_EXPECT_EQ(test, crypt_transfer(x, host_offset, skip, len, sector, true), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(want, x->m->store + host_offset, len), 0);
 	KUNIT_EXPECT_TRUE_MSG(test, memory_is(x, mixed), "the caller's memory changed");
 
 	random_memory(x, skip + len, rnd);
 	memset(mixed, GUARD, skip);
-	KUNIT_EXPECT_EQ(test, crypt_transfer(x, pos, skip, len, sector, false), 0);
+	KUNIT_EXPECT_EQ(test, crypt_transfer(x, host_offset, skip, len, sector, false), 0);
 	KUNIT_EXPECT_TRUE(test, memory_is(x, mixed));
 	kvfree(mixed);
 	kvfree(want);
@@ -472,20 +472,20 @@ static void build_encrypted(struct kunit *test, u32 seed, struct rnd_state *rnd)
 static void write_some(struct kunit *test, struct writer *w, struct rnd_state *rnd)
 {
 	u32 sectors = w->img->size / SECTOR, i, len;
-	u64 pos;
+	u64 guest_offset;
 
 	for (i = 0; i < ROUNDS; i++) {
-		pos = qtest_below(rnd, sectors);
-		len = min_t(u32, sectors - pos, qtest_one_in(rnd, 4) ? 512 : 20);
+		guest_offset = qtest_below(rnd, sectors);
+		len = min_t(u32, sectors - guest_offset, qtest_one_in(rnd, 4) ? 512 : 20);
 		len = (1 + qtest_below(rnd, len)) * SECTOR;
-		pos *= SECTOR;
+		guest_offset *= SECTOR;
 		if (qtest_one_in(rnd, 8))
 			KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
 		if (qtest_one_in(rnd, 3))
-			writer_submit_zero(w, 0, pos, len,
+			writer_submit_zero(w, 0, guest_offset, len,
 					   QCOW_OP_ZERO + qtest_below(rnd, 3));
 		else
-			writer_submit(w, 0, pos, len, qtest_one_in(rnd, 3), rnd);
+			writer_submit(w, 0, guest_offset, len, qtest_one_in(rnd, 3), rnd);
 		KUNIT_ASSERT_EQ(test, writer_wait(w, 0), 0);
 	}
 }

@@ -58,7 +58,7 @@ static int load_write(struct load *l)
 	u32 sectors = l->w->img->size / SECTOR;
 	u32 cluster = 1U << (l->w->img->layout.cluster_bits - 9);
 	u32 slot = qtest_below(&l->rnd, READER_PARALLEL);
-	u32 pos = qtest_below(&l->rnd, sectors);
+	u32 first = qtest_below(&l->rnd, sectors);
 	u32 len = 1 + qtest_below(&l->rnd, 2 * cluster);
 	int err;
 
@@ -66,19 +66,19 @@ static int load_write(struct load *l)
 	if (err)
 		return err;
 	if (qtest_one_in(&l->rnd, 2))
-		pos %= 4 * cluster;
+		first %= 4 * cluster;
 	if (qtest_one_in(&l->rnd, 3)) {
-		pos = rounddown(pos, cluster);
+		first = rounddown(first, cluster);
 		len = roundup(len, cluster);
 	}
-	len = min3(len, sectors - pos, 256U);
+	len = min3(len, sectors - first, 256U);
 	l->busy |= BIT(slot);
 	if (qtest_one_in(&l->rnd, 5)) {
-		writer_submit_zero(l->w, slot, (u64)pos * SECTOR, len * SECTOR,
+		writer_submit_zero(l->w, slot, (u64)first * SECTOR, len * SECTOR,
 				   QCOW_OP_ZERO + qtest_below(&l->rnd, 3));
 		return 0;
 	}
-	writer_submit(l->w, slot, (u64)pos * SECTOR, len * SECTOR,
+	writer_submit(l->w, slot, (u64)first * SECTOR, len * SECTOR,
 		      qtest_one_in(&l->rnd, 4), &l->rnd);
 	return 0;
 }

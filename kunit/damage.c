@@ -11,11 +11,11 @@
 #include "ondisk/format.h"
 #include "qtest.h"
 
-static u8 *touch(struct builder_image *b, struct damage *d, u64 at, u32 len)
+static u8 *touch(struct builder_image *b, struct damage *d, u64 host_offset, u32 len)
 {
-	d->from[d->nr] = at;
-	d->to[d->nr++] = at + len;
-	return b->file + at;
+	d->host_start[d->nr] = host_offset;
+	d->host_end[d->nr++] = host_offset + len;
+	return b->file + host_offset;
 }
 
 /* An offset or entry at which something is likely to go wrong. */
@@ -54,19 +54,19 @@ static const struct builder_cluster *pick_cluster(const struct builder_image *b,
 	return &b->clusters[qtest_below(rnd, b->nr_clusters)];
 }
 
-static void damage_entry(struct builder_image *b, struct damage *d, u64 at,
+static void damage_entry(struct builder_image *b, struct damage *d, u64 host_offset,
 			 struct rnd_state *rnd)
 {
-	u64 old = get_unaligned_be64(b->file + at);
+	u64 old = get_unaligned_be64(b->file + host_offset);
 
-	put_unaligned_be64(bad_entry(rnd, b, old), touch(b, d, at, 8));
+	put_unaligned_be64(bad_entry(rnd, b, old), touch(b, d, host_offset, 8));
 }
 
 static void damage_header(struct builder_image *b, struct damage *d,
 			  struct rnd_state *rnd)
 {
-	u32 at = qtest_below(rnd, 112 / 4) * 4;
-	u8 *p = touch(b, d, at, 4);
+	u32 host_offset = qtest_below(rnd, 112 / 4) * 4;
+	u8 *p = touch(b, d, host_offset, 4);
 	u32 old = get_unaligned_be32(p);
 
 	switch (qtest_below(rnd, 4)) {
@@ -84,16 +84,16 @@ static void damage_header(struct builder_image *b, struct damage *d,
 	}
 }
 
-static void damage_bytes(struct builder_image *b, struct damage *d, u64 at,
+static void damage_bytes(struct builder_image *b, struct damage *d, u64 host_offset,
 			 u64 len, struct rnd_state *rnd)
 {
 	u32 n;
 
 	if (!len)
 		return;
-	at += qtest_below(rnd, len);
-	n = min_t(u64, 1 + qtest_below(rnd, 8), b->file_len - at);
-	prandom_bytes_state(rnd, touch(b, d, at, n), n);
+	host_offset += qtest_below(rnd, len);
+	n = min_t(u64, 1 + qtest_below(rnd, 8), b->file_len - host_offset);
+	prandom_bytes_state(rnd, touch(b, d, host_offset, n), n);
 }
 
 /* The refcount table, or a block of it. */
@@ -168,6 +168,6 @@ void damage_undo(struct builder_image *b, const struct damage *d, const u8 *whol
 	u32 i;
 
 	for (i = 0; i < d->nr; i++)
-		memcpy(b->file + d->from[i], whole + d->from[i],
-		       d->to[i] - d->from[i]);
+		memcpy(b->file + d->host_start[i], whole + d->host_start[i],
+		       d->host_end[i] - d->host_start[i]);
 }

@@ -9,14 +9,14 @@
 
 /**
  * struct damage - the damage of an image
- * @from: first byte changed
- * @to: byte behind the last one
+ * @host_start: first byte changed
+ * @host_end: byte behind the last one
  * @nr: of them
  * @size: bytes that the file has now
  */
 struct damage {
-	u64 from[4];
-	u64 to[4];
+	u64 host_start[4];
+	u64 host_end[4];
 	u32 nr;
 	u64 size;
 };

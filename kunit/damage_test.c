@@ -41,14 +41,14 @@ static void damage_test_exit(struct kunit *test)
 
 /* --- Sectors that may read otherwise --- */
 
-static bool damaged(const struct damage *d, u64 at, u64 len)
+static bool damaged(const struct damage *d, u64 host_offset, u64 len)
 {
 	u32 i;
 
-	if (len && at + len > d->size)
+	if (len && host_offset + len > d->size)
 		return true;
 	for (i = 0; i < d->nr; i++)
-		if (at < d->to[i] && at + len > d->from[i])
+		if (host_offset < d->host_end[i] && host_offset + len > d->host_start[i])
 			return true;
 	return false;
 }
@@ -71,13 +71,13 @@ static bool read_whole_cluster(struct damage_fixture *x, struct qcow_image *img,
 			       u32 index)
 {
 	const struct builder_image *b = &x->base.c->img[0];
-	u64 pos = (u64)index << b->spec.cluster_bits;
+	u64 guest_offset = (u64)index << b->spec.cluster_bits;
 	u64 len = 1ULL << b->spec.cluster_bits;
 
-	if (pos >= b->size)
+	if (guest_offset >= b->size)
 		return true;
-	len = min3(len, b->size - pos, (u64)READER_PIECES * READER_PIECE);
-	return !reader_read(x->base.r, img, pos, len, b->expect + pos);
+	len = min3(len, b->size - guest_offset, (u64)READER_PIECES * READER_PIECE);
+	return !reader_read(x->base.r, img, guest_offset, len, b->expect + guest_offset);
 }
 
 static bool read_whole_clusters(struct damage_fixture *x, struct qcow_image *img,
@@ -104,15 +104,16 @@ static int read_anything(struct damage_fixture *x, struct qcow_image *img,
 {
 	u32 most = READER_PIECES * READER_PIECE, i;
 	int verdict;
-	u64 pos;
+	u64 guest_offset;
 
 	if (img->size <= 8 * most) {
 		verdict = reader_read_all(x->base.r, img, NULL, most);
 		return verdict > 0 ? verdict : 0;
 	}
 	for (i = 0; i < PIECES; i++) {
-		pos = qtest_u64(rnd) % (img->size - most);
-		verdict = reader_read(x->base.r, img, pos, 1 + qtest_below(rnd, most), NULL);
+		guest_offset = qtest_u64(rnd) % (img->size - most);
+		verdict = reader_read(x->base.r, img, guest_offset,
+				      1 + qtest_below(rnd, most), NULL);
 		if (verdict > 0)
 			return verdict;
 	}

@@ -86,16 +86,16 @@ static enum qcow_extent_type ref_type(const struct qcow_layout *lay, u64 raw,
 static struct ref_entry ref_decode(const struct qcow_layout *lay, u64 raw,
 				   u64 bitmap, u64 guest)
 {
-	u64 offset = bits_of(raw, 9, 55) * 512;
+	u64 host_offset = bits_of(raw, 9, 55) * 512;
 	u64 size = 1ULL << lay->cluster_bits;
-	bool cluster = offset || (lay->data_file && raw >> 63);
+	bool cluster = host_offset || (lay->data_file && raw >> 63);
 	struct ref_entry r = { };
 
 	if (raw >> 62 & 1)
 		return ref_compressed(lay, raw);
 	r.type = ref_type(lay, raw, bitmap, guest, cluster);
-	r.host = cluster ? offset + guest % size : 0;
-	r.valid = !cluster || (offset % size == 0 &&
+	r.host = cluster ? host_offset + guest % size : 0;
+	r.valid = !cluster || (host_offset % size == 0 &&
 			       (!lay->data_file || r.host == guest));
 	if (lay->extended_l2 && !ref_bitmap_valid(bitmap, cluster))
 		r.valid = false;
@@ -227,20 +227,20 @@ static void entry_l1(struct kunit *test)
 	struct rnd_state rnd = qtest_rnd(101);
 	struct qcow_layout lay;
 	u32 bits, i;
-	u64 offset;
+	u64 host_offset;
 
 	for (bits = 9; bits <= 21; bits++) {
 		lay = make_layout(bits, 3, 0);
-		KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, 0, &offset), 0);
-		KUNIT_EXPECT_EQ(test, offset, 0);
+		KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, 0, &host_offset), 0);
+		KUNIT_EXPECT_EQ(test, host_offset, 0);
 		for (i = 0; i < 2000; i++) {
 			u64 raw = random_entry(&rnd, &lay, 0);
 			u64 want = bits_of(raw, 9, 55) * 512;
 			int err = want % (1ULL << bits) ? -EIO : 0;
 
-			KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, raw, &offset), err);
+			KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, raw, &host_offset), err);
 			if (!err)
-				KUNIT_EXPECT_EQ(test, offset, want);
+				KUNIT_EXPECT_EQ(test, host_offset, want);
 		}
 	}
 }

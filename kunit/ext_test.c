@@ -18,7 +18,7 @@
 /* A header being put together. */
 struct ext_image {
 	u8 *buf;
-	u32 pos;
+	u32 end;
 	struct qcow_header h;
 	struct qcow_msg msg;
 };
@@ -41,28 +41,28 @@ static void ext_begin(struct kunit *test, struct ext_image *x)
 	d->refcount_table_clusters = cpu_to_be32(1);
 	d->refcount_order = cpu_to_be32(4);
 	d->header_length = cpu_to_be32(112);
-	x->pos = 112;
+	x->end = 112;
 }
 
 static u32 ext_add(struct ext_image *x, u32 type, const void *data, u32 len)
 {
-	u32 at = x->pos + 8;
+	u32 host_offset = x->end + 8;
 
-	put_unaligned_be32(type, x->buf + x->pos);
-	put_unaligned_be32(len, x->buf + x->pos + 4);
+	put_unaligned_be32(type, x->buf + x->end);
+	put_unaligned_be32(len, x->buf + x->end + 4);
 	if (data)
-		memcpy(x->buf + at, data, len);
-	x->pos = at + round_up(len, 8);
-	return at;
+		memcpy(x->buf + host_offset, data, len);
+	x->end = host_offset + round_up(len, 8);
+	return host_offset;
 }
 
-static void ext_set_backing(struct ext_image *x, u32 at, u32 len)
+static void ext_set_backing(struct ext_image *x, u32 host_offset, u32 len)
 {
 	struct qcow_disk_header *d = (struct qcow_disk_header *)x->buf;
 
-	d->backing_file_offset = cpu_to_be64(at);
+	d->backing_file_offset = cpu_to_be64(host_offset);
 	d->backing_file_size = cpu_to_be32(len);
-	memset(x->buf + at, 'b', len);
+	memset(x->buf + host_offset, 'b', len);
 }
 
 static void ext_set_incompatible(struct ext_image *x, u64 bits)
@@ -116,7 +116,7 @@ static void ext_version_2(struct kunit *test)
 	ext_begin(test, &x);
 	d = (struct qcow_disk_header *)x.buf;
 	d->version = cpu_to_be32(2);
-	x.pos = 72;
+	x.end = 72;
 	ext_add(&x, QCOW_DISK_EXT_BACKING_FORMAT, "raw", 3);
 	ext_add(&x, QCOW_DISK_EXT_END, NULL, 0);
 	KUNIT_ASSERT_EQ_MSG(test, ext_parse(&x, CLUSTER), 0, "%s", x.msg.text);
@@ -177,7 +177,7 @@ static void ext_limits(struct kunit *test)
 	ext_begin(test, &x);
 	memset(x.buf + 112, 'x', CLUSTER - 112);
 	ext_add(&x, c->type, NULL, c->len);
-	if (x.pos <= CLUSTER - 8 && !c->err)
+	if (x.end <= CLUSTER - 8 && !c->err)
 		ext_add(&x, QCOW_DISK_EXT_END, NULL, 0);
 	if (c->backing_at)
 		ext_set_backing(&x, c->backing_at, 10);
@@ -238,7 +238,7 @@ static void fuzz_make(struct ext_image *x, struct rnd_state *rnd)
 	}
 	ext_add(x, QCOW_DISK_EXT_END, NULL, 0);
 	if (qtest_one_in(rnd, 2))
-		ext_set_backing(x, x->pos, 1 + qtest_below(rnd, 1023));
+		ext_set_backing(x, x->end, 1 + qtest_below(rnd, 1023));
 }
 
 /* Values at which something is likely to go wrong. */
@@ -276,9 +276,9 @@ static void fuzz_mutate(struct ext_image *x, struct rnd_state *rnd)
 	}
 }
 
-static bool inside(u64 offset, u64 len, u64 end)
+static bool inside(u64 host_offset, u64 len, u64 end)
 {
-	return offset <= end && len <= end - offset;
+	return host_offset <= end && len <= end - host_offset;
 }
 
 static bool tables_valid(const struct qcow_header *h)
@@ -352,7 +352,7 @@ static void header_fuzz(struct kunit *test)
 	memcpy(base, x.buf, sizeof(base));
 	for (i = 0; i < MUTATIONS; i++) {
 		memcpy(x.buf, base, sizeof(base));
-		x.pos = sizeof(base);
+		x.end = sizeof(base);
 		fuzz_one(test, &x, i, &good);
 	}
 	kunit_info(test, "%u of %u headers were valid\n", good, MUTATIONS);

@@ -68,14 +68,14 @@ static void open_file(struct kunit *test, const struct memfile_mode *mode,
 			    "%s", msg.text);
 }
 
-/* Whether @got is the file's content at @pos, and zeros behind its end. */
-static bool content_right(const struct file_fixture *x, u64 pos, const u8 *got,
+/* Whether @got is the file's content at @host_offset, and zeros behind its end. */
+static bool content_right(const struct file_fixture *x, u64 host_offset, const u8 *got,
 			  size_t len)
 {
 	u64 size = i_size_read(file_inode(x->m->file));
-	size_t stored = pos < size ? min_t(u64, len, size - pos) : 0;
+	size_t stored = host_offset < size ? min_t(u64, len, size - host_offset) : 0;
 
-	return !memcmp(x->data + pos, got, stored) &&
+	return !memcmp(x->data + host_offset, got, stored) &&
 	       !memchr_inv(got + stored, 0, len - stored);
 }
 
@@ -181,16 +181,17 @@ static const u32 pread_len[] = {
 
 static const u32 pread_align[] = { 0, 1, 8, 512 };
 
-static void pread_one(struct kunit *test, u8 *buf, u64 pos, u32 len)
+static void pread_one(struct kunit *test, u8 *buf, u64 host_offset, u32 len)
 {
 	struct file_fixture *x = test->priv;
 	int err;
 
 	memset(buf - 1, GUARD, len + 2);
-	err = qcow_file_pread(&x->f, pos, buf, len);
-	KUNIT_EXPECT_EQ_MSG(test, err, 0, "pos %llu len %u", pos, len);
-	KUNIT_EXPECT_TRUE_MSG(test, content_right(x, pos, buf, len),
-			      "wrong bytes: pos %llu len %u buffer %p", pos, len, buf);
+	err = qcow_file_pread(&x->f, host_offset, buf, len);
+	KUNIT_EXPECT_EQ_MSG(test, err, 0, "offset %llu len %u", host_offset, len);
+	KUNIT_EXPECT_TRUE_MSG(test, content_right(x, host_offset, buf, len),
+			      "wrong bytes: offset %llu len %u buffer %p", host_offset,
+			      len, buf);
 	KUNIT_EXPECT_EQ(test, buf[-1], GUARD);
 	KUNIT_EXPECT_EQ(test, buf[len], GUARD);
 }
@@ -331,14 +332,14 @@ static void transfer_end(struct qcow_file_req *req, int err)
 static void transfer_segments(struct transfer *t, struct rnd_state *rnd, u8 *buf,
 			      u32 bytes, u32 unit)
 {
-	u32 n, i, at;
+	u32 n, i, in_page;
 
 	for (i = 0; bytes && i < MAX_SEGMENTS; i++) {
-		at = qtest_below(rnd, PAGE_SIZE / unit) * unit;
+		in_page = qtest_below(rnd, PAGE_SIZE / unit) * unit;
 		n = min_t(u32, (1 + qtest_below(rnd, PAGE_SIZE / unit)) * unit,
-			  min_t(u32, bytes, PAGE_SIZE - at));
+			  min_t(u32, bytes, PAGE_SIZE - in_page));
 		t->bvec[i].bv_page = vmalloc_to_page(buf + i * PAGE_SIZE);
-		t->bvec[i].bv_offset = at;
+		t->bvec[i].bv_offset = in_page;
 		t->bvec[i].bv_len = n;
 		bytes -= n;
 	}
@@ -456,7 +457,7 @@ static void read_random(struct kunit *test, struct transfer *t, u32 seed)
 	transfer_gather(t);
 	KUNIT_EXPECT_TRUE_MSG(test,
 			      content_right(x, t->req.host_offset, t->out, t->req.len),
-			      "wrong bytes: seed %u pos %llu len %u", seed,
+			      "wrong bytes: seed %u offset %llu len %u", seed,
 			      t->req.host_offset, t->req.len);
 	KUNIT_EXPECT_EQ_MSG(test, transfer_strays(t, x->buf), 0, "seed %u", seed);
 }
@@ -482,7 +483,7 @@ static void file_read(struct kunit *test)
 }
 
 /* A page to read to, for the tests below. */
-static struct transfer *simple_transfer(struct kunit *test, u64 pos, u32 len)
+static struct transfer *simple_transfer(struct kunit *test, u64 host_offset, u32 len)
 {
 	struct file_fixture *x = test->priv;
 	struct transfer *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
@@ -493,7 +494,7 @@ static struct transfer *simple_transfer(struct kunit *test, u64 pos, u32 len)
 	t->req.file = &x->f;
 	t->req.bvec = t->bvec;
 	t->req.nr_bvec = 1;
-	t->req.host_offset = pos;
+	t->req.host_offset = host_offset;
 	t->req.len = len;
 	t->req.end_io = transfer_end;
 	init_completion(&t->done);

@@ -16,15 +16,15 @@
 /* A field to be overwritten. */
 struct field {
 	bool used;
-	u32 at;
+	u32 in_header;
 	u64 value;
 };
 
 #define F(member, value) { true, offsetof(struct qcow_disk_header, member), value }
 
-static u32 field_bytes(u32 at)
+static u32 field_bytes(u32 in_header)
 {
-	switch (at) {
+	switch (in_header) {
 	case offsetof(struct qcow_disk_header, backing_file_offset):
 	case offsetof(struct qcow_disk_header, size):
 	case offsetof(struct qcow_disk_header, l1_table_offset):
@@ -42,10 +42,10 @@ static u32 field_bytes(u32 at)
 
 static void put_be(u8 *buf, const struct field *f)
 {
-	u32 i, n = field_bytes(f->at);
+	u32 i, n = field_bytes(f->in_header);
 
 	for (i = 0; i < n; i++)
-		buf[f->at + i] = f->value >> 8 * (n - 1 - i);
+		buf[f->in_header + i] = f->value >> 8 * (n - 1 - i);
 }
 
 static const struct field base_header[] = {
@@ -323,7 +323,7 @@ static void header_supported(struct kunit *test)
 
 static const struct {
 	u32 len;
-	u64 offset;
+	u64 host_offset;
 	u64 length;
 	int err;
 } luks_cases[] = {
@@ -354,7 +354,7 @@ static void header_luks(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(luks_cases); i++) {
 		h.luks_len = luks_cases[i].len;
-		h.crypto_offset = luks_cases[i].offset;
+		h.crypto_offset = luks_cases[i].host_offset;
 		h.crypto_length = luks_cases[i].length;
 		KUNIT_EXPECT_EQ_MSG(test, qcow_header_supported(&h, &msg),
 				    luks_cases[i].err, "case %u", i);

@@ -93,12 +93,12 @@ static int put_extension(struct qcow_alloc *a)
 
 /**
  * struct patch - bytes that a write changes
- * @offset: bytes into the file
+ * @in_header: bytes into the file
  * @len: bytes
  * @bytes: the new ones
  */
 struct patch {
-	u32 offset;
+	u32 in_header;
 	u32 len;
 	u8 bytes[40];
 };
@@ -198,7 +198,7 @@ static void patch(u8 *header, const struct header_case *c)
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(c->patches); i++)
-		memcpy(header + c->patches[i].offset, c->patches[i].bytes,
+		memcpy(header + c->patches[i].in_header, c->patches[i].bytes,
 		       c->patches[i].len);
 }
 

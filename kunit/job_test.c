@@ -45,13 +45,13 @@ struct job_case {
 /* Writes inside the part that stays. */
 static int some_writes(struct job_case *c)
 {
-	u32 sectors = min(c->old, c->new) / SECTOR, i, pos, len;
+	u32 sectors = min(c->old, c->new) / SECTOR, i, first, len;
 	int err = 0;
 
 	for (i = 0; !err && i < WRITES; i++) {
-		pos = qtest_below(&c->rnd, sectors);
-		len = 1 + qtest_below(&c->rnd, min(sectors - pos, 64U));
-		err = writer_write(c->w, (u64)pos * SECTOR, len * SECTOR);
+		first = qtest_below(&c->rnd, sectors);
+		len = 1 + qtest_below(&c->rnd, min(sectors - first, 64U));
+		err = writer_write(c->w, (u64)first * SECTOR, len * SECTOR);
 		if (!err && qtest_one_in(&c->rnd, 5))
 			err = writer_flush(c->w);
 	}
@@ -166,19 +166,20 @@ static const char *check_new_part(struct job_case *c)
 {
 	const struct builder_chain *chain = c->w->base.c;
 	const struct checker *k = &c->w->o.k;
-	u64 pos, at = 0;
+	u64 guest_offset, host_offset = 0;
 
-	for (pos = c->old; pos < c->new; pos += SECTOR) {
-		switch (checker_find(k, pos, &at)) {
+	for (guest_offset = c->old; guest_offset < c->new; guest_offset += SECTOR) {
+		switch (checker_find(k, guest_offset, &host_offset)) {
 		case CHECKER_ZERO:
 			break;
 		case CHECKER_HOLE:
-			if (chain->nr > 1 && pos < chain->img[1].size)
+			if (chain->nr > 1 && guest_offset < chain->img[1].size)
 				return "the backing file shows in the new part";
 			break;
 		case CHECKER_HOST:
-			if (at < k->size &&
-			    memchr_inv(k->data + at, 0, min_t(u64, SECTOR, k->size - at)))
+			if (host_offset < k->size &&
+			    memchr_inv(k->data + host_offset, 0,
+				       min_t(u64, SECTOR, k->size - host_offset)))
 				return "the new part is not zeros";
 			break;
 		case CHECKER_COMPRESSED:
@@ -309,13 +310,13 @@ static void job_stream(struct kunit *test)
 	job_all(test, true);
 }
 
-/* Operation @at and all after it fail. Return: whether there was one of that number. */
-static bool resize_failing(struct kunit *test, u32 seed, u32 at)
+/* Operation @fail_at and all after it fail. Return: whether there was one of that number. */
+static bool resize_failing(struct kunit *test, u32 seed, u32 fail_at)
 {
 	struct writer *w = test->priv;
 	struct memfile_mode mode = {
 		.fail_ops = MEMFILE_WRITE | MEMFILE_SYNC | MEMFILE_FALLOC | MEMFILE_SIZE,
-		.fail_at = at,
+		.fail_at = fail_at,
 		.sticky = true,
 	};
 	struct job_case c = { .w = w };
@@ -332,11 +333,13 @@ static bool resize_failing(struct kunit *test, u32 seed, u32 at)
 	err = do_job(&c);
 	injected = atomic_read(&writer_top(w)->m->injected);
 	KUNIT_EXPECT_TRUE(test, injected || !err);
-	KUNIT_EXPECT_EQ_MSG(test, w->img->size, err ? c.old : c.new, "image %u, %u", seed, at);
+	KUNIT_EXPECT_EQ_MSG(test, w->img->size, err ? c.old : c.new, "image %u, %u", seed,
+			    fail_at);
 	/* Where it could not be synced nobody knows, and no flush says otherwise. */
 	on_disk = get_unaligned_be64(writer_top(w)->m->store + SIZE_AT) & ~511ULL;
 	if (w->img->alloc && !w->img->alloc->failed)
-		KUNIT_EXPECT_EQ_MSG(test, w->img->size, on_disk, "image %u, %u", seed, at);
+		KUNIT_EXPECT_EQ_MSG(test, w->img->size, on_disk, "image %u, %u", seed,
+				    fail_at);
 	writer_close(w);
 	writer_free(w);
 	return injected;
@@ -345,10 +348,10 @@ static bool resize_failing(struct kunit *test, u32 seed, u32 at)
 /* The disk has the size that the image says, whatever fails. */
 static void job_resize_fails(struct kunit *test)
 {
-	u32 seed, at, n = 0;
+	u32 seed, fail_at, n = 0;
 
 	for (seed = 0; seed < FAILING; seed++)
-		for (at = 1; resize_failing(test, seed, at); at++)
+		for (fail_at = 1; resize_failing(test, seed, fail_at); fail_at++)
 			n++;
 	kunit_info(test, "%u failures (seed %lu)\n", n, qtest_seed);
 	KUNIT_EXPECT_GT(test, n, FAILING);

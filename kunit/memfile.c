@@ -118,13 +118,13 @@ static int memfile_verdict(struct memfile *m, const struct kiocb *iocb,
 /* --- Writes --- */
 
 /* Bytes of a write for which there is room, or -ENOSPC. */
-static ssize_t memfile_room(struct memfile *m, u64 pos, size_t count)
+static ssize_t memfile_room(struct memfile *m, u64 host_offset, size_t count)
 {
 	u64 room = m->mode.room ? min(m->mode.room, m->capacity) : m->capacity;
 
-	if (pos >= room && count)
+	if (host_offset >= room && count)
 		return -ENOSPC;
-	return min_t(u64, count, room - pos);
+	return min_t(u64, count, room - host_offset);
 }
 
 static void memfile_grow(struct memfile *m, u64 size)
@@ -303,38 +303,38 @@ static long memfile_allocate(struct memfile *m, u64 end)
 }
 
 /* Punching holes and zeroing, both with the size kept. */
-static long memfile_clear(struct memfile *m, u64 pos, u64 end)
+static long memfile_clear(struct memfile *m, u64 host_offset, u64 end)
 {
 	struct memlog_entry *e = NULL;
 
-	if (pos >= end)
+	if (host_offset >= end)
 		return 0;
 	if (m->log)
-		e = memlog_begin(m->log, MEMLOG_ZERO, pos, end - pos);
+		e = memlog_begin(m->log, MEMLOG_ZERO, host_offset, end - host_offset);
 	if (memfile_fails(m, MEMFILE_FALLOC))
 		return m->mode.error ?: -EIO;
 	memfile_delay(m);
-	memset(m->store + pos, 0, end - pos);
+	memset(m->store + host_offset, 0, end - host_offset);
 	if (m->log)
-		memlog_end(m->log, e, end - pos, 0);
+		memlog_end(m->log, e, end - host_offset, 0);
 	return 0;
 }
 
-static long memfile_fallocate(struct file *file, int mode, loff_t pos, loff_t len)
+static long memfile_fallocate(struct file *file, int mode, loff_t host_offset, loff_t len)
 {
 	struct memfile *m = file->private_data;
 
 	if (!m->store)
 		return -EOPNOTSUPP;
 	if (!mode)
-		return memfile_allocate(m, pos + len);
+		return memfile_allocate(m, host_offset + len);
 	if (mode == FALLOC_FL_ZERO_RANGE)
-		return memfile_allocate(m, pos + len) ?:
-		       memfile_clear(m, pos, pos + len);
+		return memfile_allocate(m, host_offset + len) ?:
+		       memfile_clear(m, host_offset, host_offset + len);
 	if (mode != (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) &&
 	    mode != (FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
-	return memfile_clear(m, pos, min_t(u64, pos + len, m->capacity));
+	return memfile_clear(m, host_offset, min_t(u64, host_offset + len, m->capacity));
 }
 
 /* Called with the inode's lock held. The part that is cut off reads as zeros later. */
@@ -379,17 +379,17 @@ static int memfile_getattr(struct user_namespace *ns, const struct path *path,
 
 /* No owner: the file may be gone later than the module. */
 /* SEEK_DATA alone: sectors of zeros are holes. */
-static loff_t memfile_llseek(struct file *file, loff_t pos, int whence)
+static loff_t memfile_llseek(struct file *file, loff_t host_offset, int whence)
 {
 	struct memfile *m = file->private_data;
 	u64 end = min_t(u64, m->len, i_size_read(file_inode(file))), next;
 
 	if (whence != SEEK_DATA)
 		return -EINVAL;
-	for (; pos < end; pos = next) {
-		next = min_t(u64, round_down(pos, 512) + 512, end);
-		if (memchr_inv(m->data + pos, 0, next - pos))
-			return pos;
+	for (; host_offset < end; host_offset = next) {
+		next = min_t(u64, round_down(host_offset, 512) + 512, end);
+		if (memchr_inv(m->data + host_offset, 0, next - host_offset))
+			return host_offset;
 	}
 	return -ENXIO;
 }

@@ -76,7 +76,7 @@ u32 memlog_now(struct memlog *log)
 
 /* Return: an entry to be given to memlog_end(), or NULL if there is no room. */
 struct memlog_entry *memlog_begin(struct memlog *log, enum memlog_type type,
-				  u64 pos, u64 len)
+				  u64 host_offset, u64 len)
 {
 	u64 bytes = type == MEMLOG_WRITE ? len : 0;
 	struct memlog_entry *e = NULL;
@@ -85,7 +85,7 @@ struct memlog_entry *memlog_begin(struct memlog *log, enum memlog_type type,
 	if (log->nr < log->max && bytes <= log->room - log->used) {
 		e = &log->entries[log->nr++];
 		e->type = type;
-		e->pos = pos;
+		e->host_offset = host_offset;
 		e->len = len;
 		e->data = log->arena + log->used;
 		log->used += bytes;
@@ -133,10 +133,10 @@ void memlog_end(struct memlog *log, struct memlog_entry *e, u64 len, int err)
 
 /* --- The disk --- */
 
-static void zero_between(u8 *data, u64 from, u64 to)
+static void zero_between(u8 *data, u64 start, u64 end)
 {
-	if (from < to)
-		memset(data + from, 0, to - from);
+	if (start < end)
+		memset(data + start, 0, end - start);
 }
 
 int memlog_disk_init(struct memlog_disk *d, const struct memlog *log, u64 capacity)
@@ -166,15 +166,15 @@ void memlog_disk_free(struct memlog_disk *d)
 }
 
 /* One sector, or an operation's part of it; a sector past the end grows the disk. */
-static void apply_piece(const struct memlog_entry *e, u64 pos, u64 len, u8 *data,
+static void apply_piece(const struct memlog_entry *e, u64 host_offset, u64 len, u8 *data,
 			u64 *size)
 {
 	if (e->type == MEMLOG_ZERO) {
-		zero_between(data, pos, min(pos + len, *size));
+		zero_between(data, host_offset, min(host_offset + len, *size));
 		return;
 	}
-	memcpy(data + pos, e->data + (pos - e->pos), len);
-	*size = max(*size, pos + len);
+	memcpy(data + host_offset, e->data + (host_offset - e->host_offset), len);
+	*size = max(*size, host_offset + len);
 }
 
 static void apply(const struct memlog_entry *e, u8 *data, u64 *size, u64 capacity)
@@ -182,14 +182,14 @@ static void apply(const struct memlog_entry *e, u8 *data, u64 *size, u64 capacit
 	switch (e->type) {
 	case MEMLOG_WRITE:
 	case MEMLOG_ZERO:
-		apply_piece(e, e->pos, e->len, data, size);
+		apply_piece(e, e->host_offset, e->len, data, size);
 		break;
 	case MEMLOG_SIZE:
-		zero_between(data, e->pos, min(*size, capacity));
-		*size = e->pos;
+		zero_between(data, e->host_offset, min(*size, capacity));
+		*size = e->host_offset;
 		break;
 	case MEMLOG_GROW:
-		*size = max(*size, e->pos);
+		*size = max(*size, e->host_offset);
 		break;
 	case MEMLOG_SYNC:
 		break;
@@ -199,17 +199,17 @@ static void apply(const struct memlog_entry *e, u8 *data, u64 *size, u64 capacit
 static void apply_torn(const struct memlog_entry *e, u8 *data, u64 *size,
 		       struct rnd_state *rnd)
 {
-	u64 pos = e->pos, end = e->pos + e->len, n;
+	u64 host_offset = e->host_offset, end = e->host_offset + e->len, n;
 	u32 bits = 0, left = 0;
 
-	for (; pos < end; pos += n, left--, bits >>= 1) {
-		n = min(end - pos, SECTOR - pos % SECTOR);
+	for (; host_offset < end; host_offset += n, left--, bits >>= 1) {
+		n = min(end - host_offset, SECTOR - host_offset % SECTOR);
 		if (!left) {
 			bits = prandom_u32_state(rnd);
 			left = 32;
 		}
 		if (bits & 1)
-			apply_piece(e, pos, n, data, size);
+			apply_piece(e, host_offset, n, data, size);
 	}
 }
 

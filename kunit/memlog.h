@@ -14,7 +14,7 @@
 enum memlog_type {
 	MEMLOG_WRITE,
 	MEMLOG_ZERO,	/* fallocate: the range reads as zeros */
-	MEMLOG_SIZE,	/* @pos is the new size */
+	MEMLOG_SIZE,	/* @host_offset is the new size */
 	MEMLOG_GROW,	/* the same, if the file is shorter */
 	MEMLOG_SYNC,
 };
@@ -27,7 +27,7 @@ enum memlog_type {
  * @type: which
  * @begun: stamp of its begin
  * @done: stamp of its end, or MEMLOG_NEVER
- * @pos: bytes into the file
+ * @host_offset: bytes into the file
  * @len: bytes
  * @data: of a write
  */
@@ -35,7 +35,7 @@ struct memlog_entry {
 	enum memlog_type type;
 	u32 begun;
 	u32 done;
-	u64 pos;
+	u64 host_offset;
 	u64 len;
 	u8 *data;
 };
@@ -100,7 +100,7 @@ void memlog_reset(struct memlog *log);
 void memlog_destroy(struct memlog *log);
 u32 memlog_now(struct memlog *log);
 struct memlog_entry *memlog_begin(struct memlog *log, enum memlog_type type,
-				  u64 pos, u64 len);
+				  u64 host_offset, u64 len);
 void memlog_end(struct memlog *log, struct memlog_entry *e, u64 len, int err);
 
 int memlog_disk_init(struct memlog_disk *d, const struct memlog *log, u64 capacity);

@@ -298,8 +298,8 @@ static const char *check_compressed(const struct oracle *o, u64 guest_offset, u6
 		       "the compressed cluster before a flushed write" : NULL;
 }
 
-/* The sector at @at of the file, decrypted if the image is encrypted. */
-static const u8 *host_sector(struct oracle *o, u64 guest_offset, u64 at)
+/* The sector at @host_offset of the file, decrypted if the image is encrypted. */
+static const u8 *host_sector(struct oracle *o, u64 guest_offset, u64 host_offset)
 {
 	struct bio_vec bv = {
 		.bv_page = virt_to_page(o->plain),
@@ -308,38 +308,41 @@ static const u8 *host_sector(struct oracle *o, u64 guest_offset, u64 at)
 	};
 	struct qcow_file_req req = { .bvec = &bv, .nr_bvec = 1, .len = SECTOR };
 
-	if (!o->crypt && at + SECTOR <= o->k.size)
-		return o->k.data + at;
+	if (!o->crypt && host_offset + SECTOR <= o->k.size)
+		return o->k.data + host_offset;
 	/* The file's last sector may be in part. */
 	memset(o->plain, 0, SECTOR);
-	if (at < o->k.size)
-		memcpy(o->plain, o->k.data + at, min_t(u64, SECTOR, o->k.size - at));
+	if (host_offset < o->k.size)
+		memcpy(o->plain, o->k.data + host_offset,
+		       min_t(u64, SECTOR, o->k.size - host_offset));
 	if (o->crypt &&
-	    qcow_crypt_decrypt(o->crypt, &req, qcow_crypt_sector(o->crypt, guest_offset, at)))
+	    qcow_crypt_decrypt(o->crypt, &req,
+			       qcow_crypt_sector(o->crypt, guest_offset, host_offset)))
 		pr_err("kunit: cannot decrypt a sector\n");
 	return o->plain;
 }
 
 /* Return: the content of a sector that is not compressed. */
 static const u8 *plain_sector(struct oracle *o, enum checker_kind kind, u64 guest_offset,
-			      u64 at)
+			      u64 host_offset)
 {
 	if (kind == CHECKER_HOLE)
 		return under_sector(o, guest_offset);
 	if (kind == CHECKER_HOST)
-		return host_sector(o, guest_offset, at);
+		return host_sector(o, guest_offset, host_offset);
 	return page_address(ZERO_PAGE(0));
 }
 
 static const char *check_sector(struct oracle *o, u64 guest_offset, u32 when)
 {
 	enum checker_kind kind;
-	u64 at = 0;
+	u64 host_offset = 0;
 
-	kind = checker_find(&o->k, guest_offset, &at);
+	kind = checker_find(&o->k, guest_offset, &host_offset);
 	if (kind == CHECKER_COMPRESSED)
-		return check_compressed(o, guest_offset, at);
-	return check_content(o, plain_sector(o, kind, guest_offset, at), guest_offset, when);
+		return check_compressed(o, guest_offset, host_offset);
+	return check_content(o, plain_sector(o, kind, guest_offset, host_offset),
+			     guest_offset, when);
 }
 
 /* --- Whole disks --- */
@@ -347,13 +350,14 @@ static const char *check_sector(struct oracle *o, u64 guest_offset, u32 when)
 static bool same_sector(struct oracle *o, u64 l1_at, u64 guest_offset, const u8 *expect)
 {
 	enum checker_kind kind;
-	u64 at = 0;
+	u64 host_offset = 0;
 
-	kind = checker_find_in(&o->k, l1_at, guest_offset, &at);
+	kind = checker_find_in(&o->k, l1_at, guest_offset, &host_offset);
 	if (kind == CHECKER_COMPRESSED)
-		return same_entry(o, guest_offset, at) && same_data(o, guest_offset) &&
+		return same_entry(o, guest_offset, host_offset) &&
+		       same_data(o, guest_offset) &&
 		       !memcmp(o->before + guest_offset, expect, SECTOR);
-	return !memcmp(plain_sector(o, kind, guest_offset, at), expect, SECTOR);
+	return !memcmp(plain_sector(o, kind, guest_offset, host_offset), expect, SECTOR);
 }
 
 bool oracle_same_disk(struct oracle *o, u64 l1_at, const u8 *expect,

@@ -140,33 +140,33 @@ static void build(struct kunit *test)
 /* A snapshot without contents, in a cluster of its own behind the others. */
 static void add_snapshot(struct builder_image *b)
 {
-	u64 at = round_up(b->file_len, CLUSTER);
-	u8 *p = b->file + at;
+	u64 host_offset = round_up(b->file_len, CLUSTER);
+	u8 *p = b->file + host_offset;
 
 	memset(p, 0, CLUSTER);
 	put_unaligned_be32(0x00010001, p + 12);
 	put_unaligned_be32(16, p + 36);
 	memcpy(p + 56, "1a", 2);
-	b->file_len = at + CLUSTER;
-	checker_put_bits(b->file + place_at(b, REFBLOCK), 4, at >> BITS, 1);
+	b->file_len = host_offset + CLUSTER;
+	checker_put_bits(b->file + place_at(b, REFBLOCK), 4, host_offset >> BITS, 1);
 	put_unaligned_be32(1, &header(b)->nb_snapshots);
-	put_unaligned_be64(at, &header(b)->snapshots_offset);
+	put_unaligned_be64(host_offset, &header(b)->snapshots_offset);
 }
 
 /* Encrypted from now on, with a LUKS header that only userspace looks into. */
 static void add_luks(struct writer *w)
 {
 	struct builder_image *b = writer_top(w);
-	u64 at = round_up(b->file_len, CLUSTER);
+	u64 host_offset = round_up(b->file_len, CLUSTER);
 
-	memset(b->file + at, 0xa5, CLUSTER);
-	b->file_len = at + CLUSTER;
-	checker_put_bits(b->file + place_at(b, REFBLOCK), 4, at >> BITS, 1);
+	memset(b->file + host_offset, 0xa5, CLUSTER);
+	b->file_len = host_offset + CLUSTER;
+	checker_put_bits(b->file + place_at(b, REFBLOCK), 4, host_offset >> BITS, 1);
 	put_unaligned_be32(QCOW_DISK_CRYPT_LUKS, &header(b)->crypt_method);
 	memset(b->file + EXTENSIONS, 0, 32);
 	put_unaligned_be32(QCOW_DISK_EXT_LUKS, b->file + EXTENSIONS);
 	put_unaligned_be32(16, b->file + EXTENSIONS + 4);
-	put_unaligned_be64(at, b->file + EXTENSIONS + 8);
+	put_unaligned_be64(host_offset, b->file + EXTENSIONS + 8);
 	put_unaligned_be64(CLUSTER, b->file + EXTENSIONS + 16);
 	strscpy(w->key.cipher, "aes-xts-plain64", sizeof(w->key.cipher));
 	w->key.len = 32;
@@ -293,7 +293,7 @@ static void overlap_uncounted(struct kunit *test)
 {
 	struct writer *w = test->priv;
 	struct builder_image *b = writer_top(w);
-	u64 at, count;
+	u64 cluster, count;
 	u8 *block;
 	u32 p;
 
@@ -302,12 +302,12 @@ static void overlap_uncounted(struct kunit *test)
 	add_luks(w);
 	block = b->file + place_at(b, REFBLOCK);
 	for (p = HEADER; p <= LUKS; p++) {
-		at = place_at(b, p) >> BITS;
-		count = checker_get_bits(block, 4, at);
+		cluster = place_at(b, p) >> BITS;
+		count = checker_get_bits(block, 4, cluster);
 		KUNIT_ASSERT_GE(test, count, 1);
-		checker_put_bits(block, 4, at, 0);
+		checker_put_bits(block, 4, cluster, 0);
 		expect_uncounted(test, "place", p);
-		checker_put_bits(block, 4, at, count);
+		checker_put_bits(block, 4, cluster, count);
 	}
 	memfile_rewrite(b->m, b->file, b->file_len);
 	KUNIT_EXPECT_EQ_MSG(test, writer_open(w), 0, "%s", w->base.msg.text);
@@ -357,14 +357,16 @@ static struct qcow_alloc *open_small(struct kunit *test, bool full)
 static void overlap_new_block(struct kunit *test)
 {
 	struct qcow_alloc *a = open_small(test, false);
-	u64 at = 1ULL << (a->counts.block_bits + 9);
+	u64 host_offset = 1ULL << (a->counts.block_bits + 9);
 
 	KUNIT_ASSERT_EQ(test, a->counts.table[1], 0);
-	KUNIT_ASSERT_EQ(test, qcow_register_add(&a->reg, QCOW_META_REFBLOCK, at, 512), 0);
+	KUNIT_ASSERT_EQ(test,
+			qcow_register_add(&a->reg, QCOW_META_REFBLOCK, host_offset, 512),
+			0);
 	KUNIT_EXPECT_EQ(test, take_all(a, 2 << a->counts.block_bits), -EIO);
 	KUNIT_EXPECT_TRUE(test, qcow_image_stopped(a->img));
 	KUNIT_EXPECT_EQ(test, a->counts.table[1], 0);
-	KUNIT_EXPECT_TRUE(test, qcow_register_has(&a->reg, at >> 9));
+	KUNIT_EXPECT_TRUE(test, qcow_register_has(&a->reg, host_offset >> 9));
 }
 
 /* The refcount table, or one of its blocks, lies where a larger table goes. */
@@ -374,16 +376,20 @@ static void overlap_new_table(struct kunit *test)
 
 	for (part = 0; part < 2; part++) {
 		struct qcow_alloc *a = open_small(test, true);
-		u64 at = (u64)a->counts.table_size << a->counts.block_bits << 9;
+		u64 host_offset = (u64)a->counts.table_size << a->counts.block_bits << 9;
 		u32 size = a->counts.table_size;
 
-		at += part ? 2 << 9 : 0;
-		KUNIT_ASSERT_EQ(test, qcow_register_add(&a->reg, part ? QCOW_META_REFBLOCK :
-							     QCOW_META_REFTABLE, at, 512), 0);
+		host_offset += part ? 2 << 9 : 0;
+		KUNIT_ASSERT_EQ(test,
+				qcow_register_add(&a->reg,
+						  part ? QCOW_META_REFBLOCK :
+							 QCOW_META_REFTABLE,
+						  host_offset, 512),
+				0);
 		KUNIT_EXPECT_EQ(test, take_all(a, 100), -EIO);
 		KUNIT_EXPECT_TRUE(test, qcow_image_stopped(a->img));
 		KUNIT_EXPECT_EQ(test, a->counts.table_size, size);
-		KUNIT_EXPECT_TRUE(test, qcow_register_has(&a->reg, at >> 9));
+		KUNIT_EXPECT_TRUE(test, qcow_register_has(&a->reg, host_offset >> 9));
 		writer_close(test->priv);
 		writer_free(test->priv);
 	}
@@ -393,17 +399,19 @@ static void overlap_new_table(struct kunit *test)
 static void overlap_new_any(struct kunit *test)
 {
 	struct qcow_alloc *a = open_small(test, false);
-	u64 at = 200 << 9;
+	u64 host_offset = 200 << 9;
 	u32 old, new;
 
 	for (old = QCOW_META_HEADER; old <= QCOW_META_LUKS; old++) {
-		KUNIT_ASSERT_EQ(test, qcow_register_add(&a->reg, old, at, 512), 0);
+		KUNIT_ASSERT_EQ(test, qcow_register_add(&a->reg, old, host_offset, 512), 0);
 		for (new = QCOW_META_HEADER; new <= QCOW_META_LUKS; new++)
-			KUNIT_EXPECT_EQ(test, qcow_register_new(&a->reg, new, at - 512, 2048),
+			KUNIT_EXPECT_EQ(test,
+					qcow_register_new(&a->reg, new, host_offset - 512,
+							  2048),
 					-EIO);
-		KUNIT_EXPECT_FALSE(test, qcow_register_has(&a->reg, (at >> 9) - 1));
-		KUNIT_EXPECT_TRUE(test, qcow_register_has(&a->reg, at >> 9));
-		qcow_register_forget(&a->reg, at, 512);
+		KUNIT_EXPECT_FALSE(test, qcow_register_has(&a->reg, (host_offset >> 9) - 1));
+		KUNIT_EXPECT_TRUE(test, qcow_register_has(&a->reg, host_offset >> 9));
+		qcow_register_forget(&a->reg, host_offset, 512);
 	}
 	KUNIT_EXPECT_TRUE(test, qcow_image_stopped(a->img));
 }

@@ -131,15 +131,15 @@ static int random_reads(struct reader *r, struct qcow_image *img,
 {
 	u32 n = 1 + qtest_below(rnd, READER_PARALLEL), i, len;
 	int verdict = 0, err;
-	u64 pos;
+	u64 guest_offset;
 
 	for (i = 0; i < n; i++) {
 		u32 unit = qtest_one_in(rnd, 4) ? 1 : 512;
 
-		pos = qtest_below(rnd, img->size / unit) * (u64)unit;
+		guest_offset = qtest_below(rnd, img->size / unit) * (u64)unit;
 		len = (1 + qtest_below(rnd, 200 << 10) / unit) * unit;
-		len = min_t(u64, len, img->size - pos);
-		reader_prepare_random(r, i, img, pos, len, rnd);
+		len = min_t(u64, len, img->size - guest_offset);
+		reader_prepare_random(r, i, img, guest_offset, len, rnd);
 		reader_submit(r, i, qtest_one_in(rnd, 6));
 	}
 	for (i = 0; i < n; i++) {

@@ -158,12 +158,12 @@ static bool all_guard(const u8 *p, u32 len)
 	return !memchr_inv(p, GUARD, len);
 }
 
-static void add_segment(struct reader_io *rio, u32 at, u32 len)
+static void add_segment(struct reader_io *rio, u32 in_page, u32 len)
 {
 	struct bio_vec *bv = &rio->bvec[rio->io.nr_bvec];
 
 	bv->bv_page = rio->piece[rio->io.nr_bvec++];
-	bv->bv_offset = at;
+	bv->bv_offset = in_page;
 	bv->bv_len = len;
 }
 
@@ -176,13 +176,13 @@ static void io_done(struct qcow_io *io)
 }
 
 static struct reader_io *io_prepare(struct reader *r, u32 slot,
-				    struct qcow_image *img, u64 pos)
+				    struct qcow_image *img, u64 guest_offset)
 {
 	struct reader_io *rio = &r->io[slot];
 
 	memset(&rio->io, 0, sizeof(rio->io));
 	rio->io.image = img;
-	rio->io.guest_offset = pos;
+	rio->io.guest_offset = guest_offset;
 	rio->io.bvec = rio->bvec;
 	rio->io.end_io = io_done;
 	init_completion(&rio->done);
@@ -195,13 +195,13 @@ static struct reader_io *io_prepare(struct reader *r, u32 slot,
  * @r: the reader
  * @slot: which of its reads
  * @img: the top of the chain
- * @pos: bytes into its disk
+ * @guest_offset: bytes into its disk
  * @len: bytes, up to READER_PIECES * READER_PIECE
  */
-void reader_prepare(struct reader *r, u32 slot, struct qcow_image *img, u64 pos,
+void reader_prepare(struct reader *r, u32 slot, struct qcow_image *img, u64 guest_offset,
 		    u32 len)
 {
-	struct reader_io *rio = io_prepare(r, slot, img, pos);
+	struct reader_io *rio = io_prepare(r, slot, img, guest_offset);
 	u32 n;
 
 	rio->io.len = len;
@@ -214,19 +214,19 @@ void reader_prepare(struct reader *r, u32 slot, struct qcow_image *img, u64 pos,
 
 /* As reader_prepare(), but to memory in any shape; maybe less than @len. */
 void reader_prepare_random(struct reader *r, u32 slot, struct qcow_image *img,
-			   u64 pos, u32 len, struct rnd_state *rnd)
+			   u64 guest_offset, u32 len, struct rnd_state *rnd)
 {
-	struct reader_io *rio = io_prepare(r, slot, img, pos);
-	u32 unit = (pos | len) & 511 || qtest_one_in(rnd, 4) ? 1 : 512;
+	struct reader_io *rio = io_prepare(r, slot, img, guest_offset);
+	u32 unit = (guest_offset | len) & 511 || qtest_one_in(rnd, 4) ? 1 : 512;
 	u32 most = qtest_one_in(rnd, 2) ? READER_PIECE : PAGE_SIZE;
 	u32 skip = qtest_one_in(rnd, 3) ? qtest_below(rnd, 20) * unit : 0;
-	u32 left = len + skip, at, n;
+	u32 left = len + skip, in_page, n;
 
 	while (left && rio->io.nr_bvec < READER_PIECES) {
-		at = qtest_below(rnd, most / unit) * unit;
-		n = (1 + qtest_below(rnd, (most - at) / unit)) * unit;
+		in_page = qtest_below(rnd, most / unit) * unit;
+		n = (1 + qtest_below(rnd, (most - in_page) / unit)) * unit;
 		n = min(n, left);
-		add_segment(rio, at, n);
+		add_segment(rio, in_page, n);
 		left -= n;
 	}
 	len = len + skip - left;
@@ -296,10 +296,10 @@ int reader_wait(struct reader *r, u32 slot, const u8 *expect)
 	return verdict ?: rio->io.error;
 }
 
-int reader_read(struct reader *r, struct qcow_image *img, u64 pos, u32 len,
+int reader_read(struct reader *r, struct qcow_image *img, u64 guest_offset, u32 len,
 		const u8 *expect)
 {
-	reader_prepare(r, 0, img, pos, len);
+	reader_prepare(r, 0, img, guest_offset, len);
 	reader_submit(r, 0, false);
 	return reader_wait(r, 0, expect);
 }
@@ -309,11 +309,12 @@ int reader_read_all(struct reader *r, struct qcow_image *img, const u8 *expect,
 		    u32 step)
 {
 	int err, verdict = 0;
-	u64 pos;
+	u64 guest_offset;
 
-	for (pos = 0; pos < img->size; pos += step) {
-		err = reader_read(r, img, pos, min_t(u64, step, img->size - pos),
-				  expect ? expect + pos : NULL);
+	for (guest_offset = 0; guest_offset < img->size; guest_offset += step) {
+		err = reader_read(r, img, guest_offset,
+				  min_t(u64, step, img->size - guest_offset),
+				  expect ? expect + guest_offset : NULL);
 		if (err > 0)
 			return err;
 		verdict = verdict ?: err;

@@ -76,13 +76,13 @@ void reader_test_exit(struct kunit *test);
 struct qcow_image *reader_open(struct reader *r, const struct builder_chain *c,
 			       struct qcow_msg *msg);
 void reader_silence(struct qcow_image *img);
-void reader_prepare(struct reader *r, u32 slot, struct qcow_image *img, u64 pos,
+void reader_prepare(struct reader *r, u32 slot, struct qcow_image *img, u64 guest_offset,
 		    u32 len);
 void reader_prepare_random(struct reader *r, u32 slot, struct qcow_image *img,
-			   u64 pos, u32 len, struct rnd_state *rnd);
+			   u64 guest_offset, u32 len, struct rnd_state *rnd);
 void reader_submit(struct reader *r, u32 slot, bool worker);
 int reader_wait(struct reader *r, u32 slot, const u8 *expect);
-int reader_read(struct reader *r, struct qcow_image *img, u64 pos, u32 len,
+int reader_read(struct reader *r, struct qcow_image *img, u64 guest_offset, u32 len,
 		const u8 *expect);
 int reader_read_all(struct reader *r, struct qcow_image *img, const u8 *expect,
 		    u32 step);

@@ -34,12 +34,12 @@ static void salvage_close(struct kunit *test, struct qcow_image *img)
 
 /* Count the sectors that are right. Return: 0, or a result that must not be. */
 static int salvage_sectors(struct reader *r, struct qcow_image *img,
-			   const u8 *expect, u64 pos, u64 end, u32 *right)
+			   const u8 *expect, u64 guest_offset, u64 end, u32 *right)
 {
 	int err;
 
-	for (; pos < end; pos += SECTOR_SIZE) {
-		err = reader_read(r, img, pos, SECTOR_SIZE, expect + pos);
+	for (; guest_offset < end; guest_offset += SECTOR_SIZE) {
+		err = reader_read(r, img, guest_offset, SECTOR_SIZE, expect + guest_offset);
 		if (err && err != -EIO)
 			return err;
 		*right += !err;
@@ -50,18 +50,19 @@ static int salvage_sectors(struct reader *r, struct qcow_image *img,
 static int salvage_all(struct reader *r, struct qcow_image *img, const u8 *expect,
 		       u32 *right)
 {
-	u64 pos, end;
+	u64 guest_offset, end;
 	int err = 0;
 
 	reader_silence(img);
 	*right = 0;
-	for (pos = 0; !err && pos < img->size; pos = end) {
-		end = min(pos + SZ_32K, img->size);
-		err = reader_read(r, img, pos, end - pos, expect + pos);
+	for (guest_offset = 0; !err && guest_offset < img->size; guest_offset = end) {
+		end = min(guest_offset + SZ_32K, img->size);
+		err = reader_read(r, img, guest_offset, end - guest_offset,
+				  expect + guest_offset);
 		if (err == -EIO)
-			err = salvage_sectors(r, img, expect, pos, end, right);
+			err = salvage_sectors(r, img, expect, guest_offset, end, right);
 		else if (!err)
-			*right += (end - pos) / SECTOR_SIZE;
+			*right += (end - guest_offset) / SECTOR_SIZE;
 	}
 	return err;
 }

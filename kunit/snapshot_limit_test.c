@@ -71,15 +71,15 @@ static void snapshot_limit_create(struct kunit *test)
 	writer_free(w);
 }
 
-/* Puts a table of @nr snapshots at @at, each with an L1 table as large as can be. */
-static void put_snapshots(struct memfile *m, u64 at, u32 nr, u32 cluster_bits)
+/* Puts a table of @nr snapshots at @host_offset, each with an L1 table as large as can be. */
+static void put_snapshots(struct memfile *m, u64 host_offset, u32 nr, u32 cluster_bits)
 {
 	u64 l1_at = BIT_ULL(40);
-	u8 *p = m->store + at;
+	u8 *p = m->store + host_offset;
 	u32 i;
 
 	put_unaligned_be32(nr, m->store + NR_AT);
-	put_unaligned_be64(at, m->store + OFFSET_AT);
+	put_unaligned_be64(host_offset, m->store + OFFSET_AT);
 	for (i = 0; i < nr; i++, p += ENTRY_BYTES, l1_at += QCOW_DISK_MAX_L1_BYTES) {
 		put_unaligned_be64(l1_at, p);
 		put_unaligned_be32(L1_ENTRIES, p + 8);
@@ -93,14 +93,14 @@ static void snapshot_limit_attach(struct kunit *test)
 	struct writer *w = test->priv;
 	struct memfile *m;
 	u32 most = BIT_ULL(30) / QCOW_DISK_MAX_L1_BYTES, nr;
-	u64 at;
+	u64 host_offset;
 
 	build(test, 16);
 	m = writer_top(w)->m;
-	at = round_up(memfile_size(m), 1 << 16);
-	memfile_set_size(m, at + BIT(16));
+	host_offset = round_up(memfile_size(m), 1 << 16);
+	memfile_set_size(m, host_offset + BIT(16));
 	for (nr = most; nr <= most + 1; nr++) {
-		put_snapshots(m, at, nr, 16);
+		put_snapshots(m, host_offset, nr, 16);
 		/* None of them is counted. */
 		KUNIT_EXPECT_EQ(test, writer_open(w), -EROFS);
 		KUNIT_EXPECT_EQ_MSG(test, !!strstr(w->base.msg.text, "1 GiB"), nr > most,
@@ -154,26 +154,28 @@ static void snapshot_limit_apply(struct kunit *test)
 /* --- A snapshot table that somebody else has changed --- */
 
 /* The snapshots' L1 table lies there now, the file says; @known: so does the driver. */
-static void say(struct writer *w, u64 at, u32 entries, bool known)
+static void say(struct writer *w, u64 host_offset, u32 entries, bool known)
 {
 	struct qcow_alloc *a = w->img->alloc;
 	u8 *table = writer_top(w)->m->store + a->snapshots.host_offset;
 
-	put_unaligned_be64(at, table);
+	put_unaligned_be64(host_offset, table);
 	put_unaligned_be32(entries, table + 8);
 	if (known)
 		a->snapshots.sum = qcow_snapshot_sum(a, table, a->snapshots.bytes);
 }
 
-static void expect_stale(struct kunit *test, u64 at, u32 entries, bool known)
+static void expect_stale(struct kunit *test, u64 host_offset, u32 entries, bool known)
 {
 	struct writer *w = test->priv;
 
-	say(w, at, entries, known);
-	KUNIT_EXPECT_EQ_MSG(test, writer_snapshot_delete(w, "one"), -EIO, "at %#llx", at);
+	say(w, host_offset, entries, known);
+	KUNIT_EXPECT_EQ_MSG(test, writer_snapshot_delete(w, "one"), -EIO, "at %#llx",
+			    host_offset);
 	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(w->base.msg.text, "somebody else"), "%s",
 				  w->base.msg.text);
-	KUNIT_EXPECT_EQ_MSG(test, writer_snapshot_apply(w, "one"), -EIO, "at %#llx", at);
+	KUNIT_EXPECT_EQ_MSG(test, writer_snapshot_apply(w, "one"), -EIO, "at %#llx",
+			    host_offset);
 	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(w->base.msg.text, "somebody else"), "%s",
 				  w->base.msg.text);
 	KUNIT_EXPECT_FALSE(test, qcow_image_stopped(w->img));

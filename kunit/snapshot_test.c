@@ -102,36 +102,36 @@ static int start_write(struct snapshot_fixture *f)
 {
 	struct writer *w = &f->w;
 	u32 sectors = writer_top(w)->size / SECTOR / READER_PARALLEL;
-	u32 slot = qtest_below(&f->rnd, READER_PARALLEL), pos, len;
+	u32 slot = qtest_below(&f->rnd, READER_PARALLEL), first, len;
 	int err = wait_slot(f, slot);
 
 	if (err || !sectors)
 		return err;
-	pos = qtest_below(&f->rnd, sectors);
-	len = min(1 + qtest_below(&f->rnd, 24), sectors - pos);
-	pos += slot * sectors;
-	if (WARN_ON(pos + len > MAX_SECTORS))
+	first = qtest_below(&f->rnd, sectors);
+	len = min(1 + qtest_below(&f->rnd, 24), sectors - first);
+	first += slot * sectors;
+	if (WARN_ON(first + len > MAX_SECTORS))
 		return -EINVAL;
-	f->first[slot] = pos;
+	f->first[slot] = first;
 	f->sectors[slot] = len;
 	f->busy |= BIT(slot);
 	if (qtest_one_in(&f->rnd, 4))
-		writer_submit_zero(w, slot, (u64)pos * SECTOR, len * SECTOR,
+		writer_submit_zero(w, slot, (u64)first * SECTOR, len * SECTOR,
 				   QCOW_OP_ZERO + qtest_below(&f->rnd, 2));
 	else
-		writer_submit(w, slot, (u64)pos * SECTOR, len * SECTOR,
+		writer_submit(w, slot, (u64)first * SECTOR, len * SECTOR,
 			      qtest_one_in(&f->rnd, 3), NULL);
 	return 0;
 }
 
-static int read_piece(struct snapshot_fixture *f, u64 pos, u32 len, u8 *to)
+static int read_piece(struct snapshot_fixture *f, u64 guest_offset, u32 len, u8 *to)
 {
 	struct reader *r = f->w.base.r;
 	struct qcow_io *io = &r->io[0].io;
 	struct iov_iter iter;
 	int err;
 
-	reader_prepare(r, 0, f->w.img, pos, len);
+	reader_prepare(r, 0, f->w.img, guest_offset, len);
 	qcow_iter_init(&iter, WRITE, io->bvec, io->nr_bvec, io->skip, len);
 	reader_submit(r, 0, false);
 	err = reader_wait(r, 0, NULL);
@@ -145,14 +145,14 @@ static int read_disk(struct snapshot_fixture *f, u8 *to)
 {
 	struct memfile *m = writer_top(&f->w)->m;
 	u32 fail_at = m->mode.fail_at, ops = atomic_read(&m->ops);
-	u64 pos, size = writer_top(&f->w)->size;
+	u64 guest_offset, size = writer_top(&f->w)->size;
 	u32 len;
 	int err = 0;
 
 	m->mode.fail_at = 0;
-	for (pos = 0; !err && pos < size; pos += len) {
-		len = min_t(u64, size - pos, 32 << 10);
-		err = read_piece(f, pos, len, to + pos);
+	for (guest_offset = 0; !err && guest_offset < size; guest_offset += len) {
+		len = min_t(u64, size - guest_offset, 32 << 10);
+		err = read_piece(f, guest_offset, len, to + guest_offset);
 	}
 	atomic_set(&m->ops, ops);
 	m->mode.fail_at = fail_at;
@@ -229,11 +229,11 @@ static bool there(const struct made *s)
 /* Any one that is there, or NULL. */
 static struct made *pick_snapshot(struct snapshot_fixture *f)
 {
-	u32 i, from = f->nr ? qtest_below(&f->rnd, f->nr) : 0;
+	u32 i, first = f->nr ? qtest_below(&f->rnd, f->nr) : 0;
 
 	for (i = 0; i < f->nr; i++)
-		if (there(&f->snapshot[(from + i) % f->nr]))
-			return &f->snapshot[(from + i) % f->nr];
+		if (there(&f->snapshot[(first + i) % f->nr]))
+			return &f->snapshot[(first + i) % f->nr];
 	return NULL;
 }
 
@@ -445,7 +445,7 @@ static void snapshot_cuts(struct kunit *test)
 /* --- Apply --- */
 
 /* Nothing is written by others; the disk is one or the other at every cut. */
-static void apply_cuts(struct kunit *test, struct snapshot_fixture *f, u32 seed, u32 from,
+static void apply_cuts(struct kunit *test, struct snapshot_fixture *f, u32 seed, u32 start,
 		       const u8 *old, const struct made *s)
 {
 	struct writer *w = &f->w;
@@ -454,7 +454,7 @@ static void apply_cuts(struct kunit *test, struct snapshot_fixture *f, u32 seed,
 
 	w->o.k.lenient = true;
 	memlog_disk_start(&w->o.disk, writer_top(w)->file, writer_top(w)->file_len);
-	for (when = from; when <= end; when++) {
+	for (when = start; when <= end; when++) {
 		for (cut = 0; cut < MEMLOG_CUTS; cut++) {
 			struct memlog_disk *d = &w->o.disk;
 
@@ -495,7 +495,7 @@ static void run_apply(struct kunit *test, u32 seed)
 {
 	struct snapshot_fixture *f = test->priv;
 	struct writer *w = &f->w;
-	u32 from, i;
+	u32 start, i;
 	u8 *old;
 
 	build(test, 500 + seed, 3);
@@ -513,13 +513,13 @@ static void run_apply(struct kunit *test, u32 seed)
 	KUNIT_EXPECT_EQ(test, wait_all(f), 0);
 	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
 	memcpy(old, writer_top(w)->expect, writer_top(w)->size);
-	from = now(f);
+	start = now(f);
 	KUNIT_EXPECT_EQ(test, apply_snapshot(f, &f->snapshot[0]), 0);
 	memcpy(writer_top(w)->expect, f->snapshot[0].content, writer_top(w)->size);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
 	writer_close(w);
 	check_applied(test, f, seed, &f->snapshot[0]);
-	apply_cuts(test, f, seed, from, old, &f->snapshot[0]);
+	apply_cuts(test, f, seed, start, old, &f->snapshot[0]);
 	kvfree(old);
 	snapshot_free(f);
 }

@@ -41,9 +41,9 @@ static void build(struct kunit *test, u32 bits, u32 nr)
 	KUNIT_ASSERT_EQ(test, writer_build(test->priv, &spec, 1, &rnd), 0);
 }
 
-static u64 file_be64(struct writer *w, u64 at)
+static u64 file_be64(struct writer *w, u64 host_offset)
 {
-	return get_unaligned_be64(writer_top(w)->m->store + at);
+	return get_unaligned_be64(writer_top(w)->m->store + host_offset);
 }
 
 /* Return: number of the cluster that the disk of an image has at a guest cluster. */

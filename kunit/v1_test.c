@@ -31,15 +31,15 @@ static void put_header(struct qcow_disk_v1_header *d, u8 cluster_bits, u8 l2_bit
 
 /* A field to be overwritten, if it is not the first. */
 struct field {
-	u32 at;
+	u32 in_header;
 	u64 value;
 };
 
 #define F(member, value) { offsetof(struct qcow_disk_v1_header, member), value }
 
-static u32 field_bytes(u32 at)
+static u32 field_bytes(u32 in_header)
 {
-	switch (at) {
+	switch (in_header) {
 	case 0:
 		return 0;
 	case offsetof(struct qcow_disk_v1_header, backing_file_size):
@@ -115,10 +115,10 @@ static const struct header_case header_cases[] = {
 	{ "no name", { F(backing_file_offset, 0), F(backing_file_size, 2000) } },
 };
 
-static void put_field(u8 *buf, u32 at, u32 bytes, u64 value)
+static void put_field(u8 *buf, u32 in_header, u32 bytes, u64 value)
 {
 	while (bytes--) {
-		buf[at + bytes] = value;
+		buf[in_header + bytes] = value;
 		value >>= 8;
 	}
 }
@@ -135,9 +135,9 @@ static void header_fields(struct kunit *test)
 	for (; c < header_cases + ARRAY_SIZE(header_cases); c++) {
 		memset(buf, 'x', AREA);
 		put_header((void *)buf, 12, 9, 64 << 20);
-		put_field(buf, c->set[0].at, field_bytes(c->set[0].at),
+		put_field(buf, c->set[0].in_header, field_bytes(c->set[0].in_header),
 			  c->set[0].value);
-		put_field(buf, c->set[1].at, field_bytes(c->set[1].at),
+		put_field(buf, c->set[1].in_header, field_bytes(c->set[1].in_header),
 			  c->set[1].value);
 		msg.text[0] = 0;
 		err = qcow_header_parse(&h, buf, AREA, FILE_SIZE, &msg);
@@ -196,14 +196,14 @@ static void entries(struct kunit *test)
 {
 	struct qcow_layout lay;
 	struct qcow_entry e;
-	u64 offset;
+	u64 host_offset;
 
 	make_layout(&lay, 12, 9);
-	KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, 0x200, &offset), 0);
-	KUNIT_EXPECT_EQ(test, offset, 0x200);
-	KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, 0x201, &offset), -EIO);
-	KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, BIT_ULL(63) | 0x200, &offset), -EIO);
-	KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, BIT_ULL(56), &offset), -EIO);
+	KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, 0x200, &host_offset), 0);
+	KUNIT_EXPECT_EQ(test, host_offset, 0x200);
+	KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, 0x201, &host_offset), -EIO);
+	KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, BIT_ULL(63) | 0x200, &host_offset), -EIO);
+	KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, BIT_ULL(56), &host_offset), -EIO);
 	KUNIT_EXPECT_TRUE(test, qcow_entry_l1_own(&lay, 0x200));
 	KUNIT_EXPECT_FALSE(test, qcow_entry_l1_own(&lay, 0));
 	KUNIT_EXPECT_FALSE(test, qcow_entry_l1_own(&lay, 0x201));
@@ -369,22 +369,22 @@ static void image_reads(struct kunit *test)
 static void write_some(struct kunit *test, struct rnd_state *rnd)
 {
 	struct writer *w = test->priv;
-	u32 sectors = writer_top(w)->size / 512, i, pos, len;
+	u32 sectors = writer_top(w)->size / 512, i, first, len;
 
 	for (i = 0; i < V1_OPS; i++) {
-		pos = qtest_below(rnd, sectors);
+		first = qtest_below(rnd, sectors);
 		len = qtest_one_in(rnd, 3) ? 100 : 5;
-		len = 1 + qtest_below(rnd, min(sectors - pos, len));
+		len = 1 + qtest_below(rnd, min(sectors - first, len));
 		switch (qtest_below(rnd, 8)) {
 		case 0:
 			KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
 			break;
 		case 1:
-			writer_submit_zero(w, 0, pos * 512, len * 512, QCOW_OP_ZERO);
+			writer_submit_zero(w, 0, first * 512, len * 512, QCOW_OP_ZERO);
 			KUNIT_EXPECT_EQ(test, writer_wait(w, 0), 0);
 			break;
 		default:
-			KUNIT_EXPECT_EQ(test, writer_write(w, pos * 512, len * 512), 0);
+			KUNIT_EXPECT_EQ(test, writer_write(w, first * 512, len * 512), 0);
 		}
 	}
 }

@@ -41,7 +41,7 @@ static void wdamage_test_exit(struct kunit *test)
 }
 
 /* Where on a disk that the damage may have made large, or empty. */
-static bool random_piece(const struct writer *w, struct rnd_state *rnd, u64 *pos,
+static bool random_piece(const struct writer *w, struct rnd_state *rnd, u64 *guest_offset,
 			 u32 *len)
 {
 	u64 sectors = w->img->size / SECTOR;
@@ -51,9 +51,9 @@ static bool random_piece(const struct writer *w, struct rnd_state *rnd, u64 *pos
 	/* Mostly the bytes that were there before. */
 	if (!qtest_one_in(rnd, 8))
 		sectors = min_t(u64, sectors, w->base.c->img[0].size / SECTOR + 1);
-	*pos = qtest_u64(rnd) % sectors;
-	*len = min_t(u64, sectors - *pos, 1 + qtest_below(rnd, 64)) * SECTOR;
-	*pos *= SECTOR;
+	*guest_offset = qtest_u64(rnd) % sectors;
+	*len = min_t(u64, sectors - *guest_offset, 1 + qtest_below(rnd, 64)) * SECTOR;
+	*guest_offset *= SECTOR;
 	return true;
 }
 
@@ -63,15 +63,15 @@ static bool write_some(struct wdamage_fixture *x, struct rnd_state *rnd)
 	struct writer *w = &x->w;
 	u32 i, n, len;
 	int verdict;
-	u64 pos;
+	u64 guest_offset;
 	bool good = true;
 
-	for (n = 0; n < PARALLEL && random_piece(w, rnd, &pos, &len); n++) {
+	for (n = 0; n < PARALLEL && random_piece(w, rnd, &guest_offset, &len); n++) {
 		if (qtest_one_in(rnd, 4))
-			writer_submit_zero(w, n, pos, len,
+			writer_submit_zero(w, n, guest_offset, len,
 					   QCOW_OP_ZERO + qtest_below(rnd, 3));
 		else
-			writer_start(w, n, pos, len, qtest_one_in(rnd, 2), rnd);
+			writer_start(w, n, guest_offset, len, qtest_one_in(rnd, 2), rnd);
 	}
 	if (qtest_one_in(rnd, 2) && writer_flush(w))
 		x->failed++;
@@ -88,11 +88,11 @@ static bool write_some(struct wdamage_fixture *x, struct rnd_state *rnd)
 static bool read_some(struct writer *w, struct rnd_state *rnd)
 {
 	u32 len;
-	u64 pos;
+	u64 guest_offset;
 
-	if (!random_piece(w, rnd, &pos, &len))
+	if (!random_piece(w, rnd, &guest_offset, &len))
 		return true;
-	return reader_read(w->base.r, w->img, pos, len, NULL) <= 0;
+	return reader_read(w->base.r, w->img, guest_offset, len, NULL) <= 0;
 }
 
 /* Return: whether all is well. */

@@ -92,29 +92,29 @@ static void build(struct kunit *test, u32 seed)
 	KUNIT_ASSERT_EQ(test, oracle_log(&w->o, LOG_ENTRIES, LOG_BYTES), 0);
 }
 
-static void random_piece(struct writer *w, struct rnd_state *rnd, u64 *pos, u32 *len)
+static void random_piece(struct writer *w, struct rnd_state *rnd, u64 *guest_offset, u32 *len)
 {
 	u32 sectors = writer_top(w)->size / SECTOR;
 	u32 cluster = SECTOR << (writer_top(w)->spec.cluster_bits - 9);
 
-	*pos = (u64)qtest_below(rnd, sectors) * SECTOR;
+	*guest_offset = (u64)qtest_below(rnd, sectors) * SECTOR;
 	*len = (1 + qtest_below(rnd, 2 * cluster / SECTOR)) * SECTOR;
-	*len = min_t(u64, *len, writer_top(w)->size - *pos);
+	*len = min_t(u64, *len, writer_top(w)->size - *guest_offset);
 }
 
 /* An operation that fails is tried once more. Return: the last outcome, or READER_*. */
 static int write_step(struct writer *w, struct rnd_state *rnd, u32 *failed)
 {
 	int verdict;
-	u64 pos;
+	u64 guest_offset;
 	u32 len;
 
-	random_piece(w, rnd, &pos, &len);
-	verdict = writer_write(w, pos, len);
+	random_piece(w, rnd, &guest_offset, &len);
+	verdict = writer_write(w, guest_offset, len);
 	if (verdict >= 0)
 		return verdict;
 	++*failed;
-	return writer_write(w, pos, len);
+	return writer_write(w, guest_offset, len);
 }
 
 static int flush_step(struct writer *w, u32 *failed)
@@ -602,16 +602,16 @@ static u32 until_refused(struct kunit *test, enum qcow_op op)
 {
 	struct writer *w = test->priv;
 	u32 i, ok = 0;
-	u64 pos;
+	u64 guest_offset;
 
 	for (i = 1; i < BOUND_TABLES; i++) {
 		int err;
 
-		pos = (u64)i * BOUND_SLICE;
+		guest_offset = (u64)i * BOUND_SLICE;
 		if (op == QCOW_OP_WRITE) {
-			err = writer_write(w, pos, SECTOR);
+			err = writer_write(w, guest_offset, SECTOR);
 		} else {
-			writer_submit_zero(w, 0, pos, BOUND_CLUSTER, op);
+			writer_submit_zero(w, 0, guest_offset, BOUND_CLUSTER, op);
 			err = writer_wait(w, 0);
 		}
 		if (err)

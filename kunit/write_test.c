@@ -43,31 +43,32 @@ static void set_mode(struct writer *w, struct rnd_state *rnd)
 	builder_set_mode(w->base.c, &mode);
 }
 
-static void random_piece(const struct writer *w, struct rnd_state *rnd, u64 *pos,
+static void random_piece(const struct writer *w, struct rnd_state *rnd, u64 *guest_offset,
 			 u32 *len)
 {
 	u32 sectors = w->img->size / SECTOR, most;
 
-	*pos = qtest_below(rnd, sectors);
-	most = min_t(u32, sectors - *pos, qtest_one_in(rnd, 4) ? 512 : 20);
+	*guest_offset = qtest_below(rnd, sectors);
+	most = min_t(u32, sectors - *guest_offset, qtest_one_in(rnd, 4) ? 512 : 20);
 	*len = (1 + qtest_below(rnd, most)) * SECTOR;
-	*pos *= SECTOR;
+	*guest_offset *= SECTOR;
 }
 
 /* --- One after the other --- */
 
 static int write_or_flush(struct writer *w, struct rnd_state *rnd)
 {
-	u64 pos;
+	u64 guest_offset;
 	u32 len;
 
 	if (qtest_one_in(rnd, 8))
 		return writer_flush(w);
-	random_piece(w, rnd, &pos, &len);
+	random_piece(w, rnd, &guest_offset, &len);
 	if (qtest_one_in(rnd, 3))
-		writer_submit_zero(w, 0, pos, len, QCOW_OP_ZERO + qtest_below(rnd, 3));
+		writer_submit_zero(w, 0, guest_offset, len,
+				   QCOW_OP_ZERO + qtest_below(rnd, 3));
 	else
-		writer_submit(w, 0, pos, len, qtest_one_in(rnd, 3), rnd);
+		writer_submit(w, 0, guest_offset, len, qtest_one_in(rnd, 3), rnd);
 	return writer_wait(w, 0);
 }
 
@@ -138,13 +139,13 @@ static void write_pieces(struct kunit *test, u32 first, bool overlap,
 	struct writer *w = test->priv;
 	u32 cluster = 1U << w->img->layout.cluster_bits;
 	u32 piece = round_down(3 * cluster / READER_PARALLEL, SECTOR) ?: SECTOR;
-	u32 n = min_t(u32, 3 * cluster / piece, READER_PARALLEL), i, at, len;
+	u32 n = min_t(u32, 3 * cluster / piece, READER_PARALLEL), i, guest_offset, len;
 	u32 shift = qtest_below(rnd, n);
 
 	for (i = 0; i < n; i++) {
-		at = first * cluster + (i + shift) % n * piece;
-		len = overlap ? min(2 * piece, (first + 3) * cluster - at) : piece;
-		writer_submit(w, i, at, len, qtest_one_in(rnd, 3), NULL);
+		guest_offset = first * cluster + (i + shift) % n * piece;
+		len = overlap ? min(2 * piece, (first + 3) * cluster - guest_offset) : piece;
+		writer_submit(w, i, guest_offset, len, qtest_one_in(rnd, 3), NULL);
 	}
 	for (i = 0; i < n; i++)
 		KUNIT_EXPECT_EQ(test, writer_wait(w, i), 0);

@@ -120,12 +120,12 @@ void writer_encrypted_spec(struct rnd_state *rnd, struct builder_spec *spec)
 
 int writer_encrypt(struct writer *w)
 {
-	u32 at = offsetof(struct qcow_disk_header, crypt_method);
+	u32 in_header = offsetof(struct qcow_disk_header, crypt_method);
 	struct builder_image *b = writer_top(w);
 	struct qcow_msg msg;
 
-	put_unaligned_be32(QCOW_DISK_CRYPT_AES, b->file + at);
-	put_unaligned_be32(QCOW_DISK_CRYPT_AES, b->m->store + at);
+	put_unaligned_be32(QCOW_DISK_CRYPT_AES, b->file + in_header);
+	put_unaligned_be32(QCOW_DISK_CRYPT_AES, b->m->store + in_header);
 	strscpy(w->key.cipher, "aes-cbc-plain64", sizeof(w->key.cipher));
 	w->key.len = 16;
 	memset(w->key.bytes, 0x5a, w->key.len);

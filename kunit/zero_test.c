@@ -23,7 +23,7 @@
  * @raw: the backing file is raw
  * @punched: the raw file has a hole for the cluster, but for its first sector
  * @op: the operation
- * @at: bytes into the cluster
+ * @in_cluster: bytes into the cluster
  * @len: bytes
  * @type: of the piece, afterwards
  * @mapped: it has a place in the file, afterwards
@@ -38,13 +38,13 @@ struct zero_case {
 	bool raw;
 	bool punched;
 	enum qcow_op op;
-	u32 at;
+	u32 in_cluster;
 	u32 len;
 	enum qcow_extent_type type;
 	bool mapped;
 };
 
-#define PIECE		.at = 4096, .len = 8192
+#define PIECE		.in_cluster = 4096, .len = 8192
 #define BECOMES_HOLE	.type = QCOW_EXTENT_HOLE
 #define BECOMES_ZERO	.type = QCOW_EXTENT_ZERO
 #define BECOMES_DATA	.type = QCOW_EXTENT_DATA, .mapped = true
@@ -105,25 +105,25 @@ static const struct zero_case zero_cases[] = {
 	{ "discard of data", 3, .top = BUILDER_DATA,
 	  .op = QCOW_OP_DISCARD, PIECE, BECOMES_DATA },
 	{ "a piece of a subcluster over a hole", 3, true, OVER_HOLE,
-	  .op = QCOW_OP_ZERO, .at = SUB + 512, .len = 512, BECOMES_ZERO },
+	  .op = QCOW_OP_ZERO, .in_cluster = SUB + 512, .len = 512, BECOMES_ZERO },
 	{ "a subcluster over data", 3, true, OVER_DATA,
-	  .op = QCOW_OP_ZERO, .at = SUB, .len = SUB, BECOMES_ZERO },
+	  .op = QCOW_OP_ZERO, .in_cluster = SUB, .len = SUB, BECOMES_ZERO },
 	{ "a piece of a subcluster over data", 3, true, OVER_DATA,
-	  .op = QCOW_OP_ZERO, .at = SUB + 512, .len = 512, BECOMES_DATA },
+	  .op = QCOW_OP_ZERO, .in_cluster = SUB + 512, .len = 512, BECOMES_DATA },
 	{ "a piece of a subcluster over nothing", 3, true, .top = BUILDER_HOLE,
-	  .op = QCOW_OP_ZERO, .at = SUB + 512, .len = 512, BECOMES_HOLE },
+	  .op = QCOW_OP_ZERO, .in_cluster = SUB + 512, .len = 512, BECOMES_HOLE },
 	{ "discard of a subcluster over data", 3, true, OVER_DATA,
-	  .op = QCOW_OP_DISCARD, .at = SUB, .len = SUB, BECOMES_HOLE },
+	  .op = QCOW_OP_DISCARD, .in_cluster = SUB, .len = SUB, BECOMES_HOLE },
 };
 
 static void zero_punch(struct writer *w)
 {
 	struct builder_image *img = w->base.c->img;
-	u32 at = CLUSTER + 512, len = CLUSTER - 512;
+	u32 guest_offset = CLUSTER + 512, len = CLUSTER - 512;
 
-	memset(img[1].file + at, 0, len);
-	memset(img[0].expect + at, 0, len);
-	memset(w->o.before + at, 0, len);
+	memset(img[1].file + guest_offset, 0, len);
+	memset(img[0].expect + guest_offset, 0, len);
+	memset(w->o.before + guest_offset, 0, len);
 }
 
 static void zero_build(struct kunit *test, const struct zero_case *c)
@@ -163,9 +163,9 @@ static void zero_try(struct kunit *test, const struct zero_case *c)
 	struct qcow_extent ext = { };
 
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "%s", c->name);
-	writer_submit_zero(w, 0, CLUSTER + c->at, c->len, c->op);
+	writer_submit_zero(w, 0, CLUSTER + c->in_cluster, c->len, c->op);
 	KUNIT_EXPECT_EQ_MSG(test, writer_wait(w, 0), 0, "%s", c->name);
-	KUNIT_EXPECT_EQ(test, qcow_map(w->img, CLUSTER + c->at, c->len, 0, &ext), 0);
+	KUNIT_EXPECT_EQ(test, qcow_map(w->img, CLUSTER + c->in_cluster, c->len, 0, &ext), 0);
 	KUNIT_EXPECT_EQ_MSG(test, ext.type, c->type, "%s", c->name);
 	KUNIT_EXPECT_EQ_MSG(test, ext.mapped, c->mapped, "%s", c->name);
 	KUNIT_EXPECT_EQ_MSG(test, writer_read_back(w), 0, "%s", c->name);
