@@ -21,9 +21,12 @@ static const struct {
 	FUNCTION(init),
 	FUNCTION(load),
 	FUNCTION(free),
+	FUNCTION(format),
 	FUNCTION(get_cipher),
 	FUNCTION(get_cipher_mode),
 	FUNCTION(get_volume_key_size),
+	FUNCTION(keyslot_add_by_volume_key),
+	FUNCTION(set_iteration_time),
 	FUNCTION(set_log_callback),
 	FUNCTION(volume_key_get),
 };

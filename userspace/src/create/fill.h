@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_FILL_H
+#define _QCOWCTL_FILL_H
+
+#include "create/params.h"
+
+int fill_file(int fd, u64 from, u64 to, enum create_preallocation how);
+
+#endif /* _QCOWCTL_FILL_H */
