@@ -26,6 +26,7 @@ static const struct command *const commands[] = {
 	&stream_command,
 	&commit_command,
 	&check_command,
+	&create_command,
 };
 
 static void print_usage(FILE *to)
