@@ -6,6 +6,7 @@ set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 . "$here/../lib/common.sh"
 . "$here/../lib/klog.sh"
+. "$here/../lib/qemu.sh"
 
 usage() {
 	cat >&2 <<-EOF
@@ -66,34 +67,6 @@ parse_options() {
 	[ -n "$icount$*" ] || usage
 }
 
-# The answer holds for a machine and its kernel.
-machine_id() {
-	{ uname -r; cat /etc/machine-id; grep -m1 'model name' /proc/cpuinfo; } 2> /dev/null |
-		sha256sum | cut -c1-12
-}
-
-# Prints kvm or tcg. That /dev/kvm opens proves nothing: some machines have
-# one with which QEMU aborts or hangs. Only a boot tells.
-find_accel() {
-	local answer
-
-	answer=$QCOW_CACHE/vm/accel-$(machine_id)
-	if [ ! -s "$answer" ]; then
-		only_one accel
-		[ -s "$answer" ] || probe_accel > "$answer"
-	fi
-	cat "$answer"
-}
-
-probe_accel() {
-	if [ -w /dev/kvm ] && QCOW_ACCEL=kvm "$here/run.sh" -k "$kernel" -t 20 \
-		-o "$QCOW_CACHE/vm/probe" true > /dev/null 2>&1; then
-		echo kvm
-	else
-		echo tcg
-	fi
-}
-
 # Prints those of our places that lie where the guest has a tmpfs, and in no
 # other one of them.
 hidden_places() {
@@ -133,23 +106,13 @@ write_job() {
 	} > "$out/.job"
 }
 
-# Prints how QEMU reads and writes the disks' files: without a thread for each of its
-# requests, if the host can do it.
-disk_aio() {
-	if qemu-io -r -f raw -i io_uring -c 'read 0 512' "$tools" > /dev/null 2>&1; then
-		echo io_uring
-	else
-		echo threads
-	fi
-}
-
 # Shares, disks, and a port for the script's output. Where there never can be a second
 # processor, QEMU leaves memory barriers out of the code that it translates, although
 # its devices are threads of their own: now and then the interrupt of a disk is lost.
 share_args() {
 	local i=0 disk aio
 
-	aio=$(disk_aio)
+	aio=$(disk_aio "$tools")
 	printf '%s\n' -smp "$cpus,maxcpus=$((cpus > 1 ? cpus : 2))" -device virtio-serial \
 		-chardev file,id=stdout,path=/dev/stdout,append=on \
 		-device virtserialport,chardev=stdout \
@@ -165,20 +128,6 @@ share_args() {
 	done
 	printf '%s\n' -drive "file=$tools,if=none,id=tools,format=raw,readonly=on" \
 		-device virtio-blk-pci,drive=tools,serial=tools
-}
-
-# Processor features that emulation does one byte at a time, or piece by piece; without
-# them programs take other ways
-slower='avx=off,avx2=off,erms=off,fsrm'
-
-# A thread that emulates a processor does a device's work at once, rather than wake
-# another one, which costs more than the work.
-accel_args() {
-	case ${QCOW_ACCEL:-$(find_accel)} in
-	kvm)	printf '%s\n' -accel kvm -cpu host ;;
-	*)	printf '%s\n' -accel tcg,thread=multi -cpu "max,$slower=off" \
-			-global virtio-pci.ioeventfd=off ;;
-	esac
 }
 
 # Nothing here may depend on the host's clock, load or randomness.
@@ -251,7 +200,7 @@ run_shared() {
 	local args status tools
 
 	tools=$("$here/tools.sh")
-	mapfile -t args < <(accel_args; share_args)
+	mapfile -t args < <(accel_args "$kernel"; share_args)
 	write_job
 	# QEMU opens its standard output anew, which a pipe always bears.
 	append="$quicker $append"
