@@ -6,6 +6,7 @@
 #                   DESTDIR and PREFIX have to be those of make install
 # make deb, rpm     Debian packages of both, or RPM packages, in the folder packages
 # make test         all tests; make demo, bench, check: see README
+# make hosttest     the packages on a whole Debian 12, in a virtual machine
 KDIR ?= /lib/modules/$(shell uname -r)/build
 DESTDIR ?=
 
@@ -64,6 +65,9 @@ fuzz:
 vmtest:
 	tests/run.sh vm-7
 
+hosttest:
+	tests/host/run.sh
+
 # Runs for TORTURE_MINUTES
 torture:
 	tests/write/torture.sh
@@ -74,4 +78,5 @@ bench:
 check:
 	tests/check/run.sh
 
-.PHONY: all module tools install uninstall deb rpm clean demo test kunit fuzz vmtest torture bench check
+.PHONY: all module tools install uninstall deb rpm clean demo test kunit fuzz vmtest hosttest torture
+.PHONY: bench check
