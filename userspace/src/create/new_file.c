@@ -174,14 +174,18 @@ int new_file_open_unnamed(struct new_file *f, const char *folder)
 
 /* --- Publishing --- */
 
-/* A file that replaces another has its owner and mode, as far as that can be. */
+/*
+ * A file that replaces another has its owner and mode, as far as that can be. Without
+ * its group the file gives a group nothing, as it would be another group.
+ */
 static void take_after(const struct new_file *f)
 {
 	const struct stat *st = &f->replaced.stat;
 
-	if (fchown(f->fd, st->st_uid, st->st_gid))
-		(void)fchown(f->fd, -1, st->st_gid);
-	fchmod(f->fd, st->st_mode & 0777);
+	const bool group = !fchown(f->fd, st->st_uid, st->st_gid) ||
+			   !fchown(f->fd, -1, st->st_gid);
+
+	fchmod(f->fd, st->st_mode & (group ? 0777 : 0707));
 }
 
 /* Give a file without a name one. Return: 0 or -1 with errno. */
