@@ -12,7 +12,10 @@ void qcow_alloc_return_pool(struct qcow_alloc *a);
 void __qcow_alloc_unreserve(struct qcow_alloc *a, u64 cluster);
 void qcow_alloc_trim(struct qcow_alloc *a);
 
-/* Version 1: whether the space before @end is free, so that no entry may lead there. */
+/*
+ * Return: true if the image is of version 1 and the space before @end is free, so that no
+ * entry may lead there.
+ */
 static inline bool qcow_alloc_is_behind(const struct qcow_alloc *a, u64 end)
 {
 	u64 taken = READ_ONCE(a->search.hint) << qcow_alloc_cluster_bits(a);
