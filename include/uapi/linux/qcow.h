@@ -28,6 +28,9 @@
 /* Longest name of a bitmap, in bytes. */
 #define QCOW_BITMAP_NAME_MAX	1023
 
+/* Longest alias of a device, in bytes. */
+#define QCOW_ALIAS_MAX		127
+
 /* Longest description of a key, and longest cipher specification, in bytes. */
 #define QCOW_KEY_NAME_MAX	127
 #define QCOW_CIPHER_MAX		63
@@ -173,10 +176,13 @@ struct qcow_ioc_image {
  * @snapshot: address of the id or name of the internal snapshot to show, not
  *	NUL-terminated; needs QCOW_ATTACH_RO. 0: the disk as it is now
  * @snapshot_len: bytes at @snapshot, up to QCOW_SNAPSHOT_NAME_MAX; 0 if @snapshot is 0
- * @pad2: must be 0
+ * @alias_len: bytes at @alias, up to QCOW_ALIAS_MAX; 0 if @alias is 0
  * @diskseq: in: must be 0; out: the diskseq of the device's disk; an older driver
  *	leaves 0
- * @reserved: must be 0
+ * @alias: address of a name that the user gives the device, not NUL-terminated: letters,
+ *	digits and ``#+-.:=@_``, the first of them not ``-`` or ``.``. No two devices have
+ *	the same (EEXIST). The driver shows it in sysfs; udev makes a link of it in
+ *	/dev/qcow/. 0: none. Older drivers refuse all but 0 with EINVAL
  *
  * When the ioctl returns 0, the device and its partitions exist. @msg is then written
  * only as a warning: the device shows whole sectors only, so the last bytes of the disk
@@ -198,9 +204,9 @@ struct qcow_ioc_attach {
 	__u64 cache_size;
 	__u64 snapshot;
 	__u32 snapshot_len;
-	__u32 pad2;
+	__u32 alias_len;
 	__u64 diskseq;
-	__u64 reserved[1];
+	__u64 alias;
 };
 
 #define QCOW_ATTACH_SIZE_V1	104

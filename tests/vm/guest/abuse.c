@@ -136,9 +136,15 @@ static void abuse_fields(void)
 	REFUSED(arg.a.flags |= QCOW_ATTACH_UNTRUSTED, EINVAL);
 	REFUSED(arg.a.sector_size = 1, EINVAL);
 	REFUSED(arg.a.diskseq = 1, EINVAL);
-	REFUSED(arg.a.reserved[0] = 1ULL << 63, EINVAL);
+	REFUSED(arg.a.alias = 1, EINVAL);
 	REFUSED(image.i.reserved[0] = 1, EINVAL);
-	REFUSED(arg.a.pad2 = 1, EINVAL);
+	REFUSED(arg.a.alias_len = 1, EINVAL);
+	REFUSED((arg.a.alias = (uintptr_t)"a\0", arg.a.alias_len = 2), EINVAL);
+	REFUSED((arg.a.alias = (uintptr_t)"a/b", arg.a.alias_len = 3), EINVAL);
+	REFUSED((arg.a.alias = (uintptr_t)"..", arg.a.alias_len = 2), EINVAL);
+	REFUSED((arg.a.alias = (uintptr_t)"a", arg.a.alias_len = QCOW_ALIAS_MAX + 1), EINVAL);
+	REFUSED((arg.a.alias = KERNEL_ADDRESS, arg.a.alias_len = 1), EFAULT);
+	WORKS((arg.a.alias = (uintptr_t)"a.b", arg.a.alias_len = 3));
 	REFUSED(arg.a.snapshot = (uintptr_t)"1", EINVAL);
 	REFUSED(arg.a.snapshot_len = 1, EINVAL);
 	REFUSED((arg.a.snapshot = (uintptr_t)"1\0", arg.a.snapshot_len = 2), EINVAL);
@@ -210,12 +216,12 @@ static void abuse_pointers(void)
 	REFUSED(arg.a.images = KERNEL_ADDRESS, EFAULT);
 	REFUSED(arg.a.images = (uintptr_t)page + 4096 - sizeof(image.i) + 8, EFAULT);
 	/* Where the message cannot go, the error is still the attach's. */
-	REFUSED((arg.a.msg = 1, arg.a.pad2 = 1), EINVAL);
-	REFUSED((arg.a.msg = KERNEL_ADDRESS, arg.a.pad2 = 1), EINVAL);
-	REFUSED((arg.a.msg = (uintptr_t)page + 4095, arg.a.pad2 = 1), EINVAL);
-	REFUSED((arg.a.msg_size = 0, arg.a.pad2 = 1), EINVAL);
-	REFUSED((arg.a.msg_size = 1, arg.a.pad2 = 1), EINVAL);
-	REFUSED((arg.a.msg_size = UINT_MAX, arg.a.pad2 = 1), EINVAL);
+	REFUSED((arg.a.msg = 1, arg.a.alias_len = 1), EINVAL);
+	REFUSED((arg.a.msg = KERNEL_ADDRESS, arg.a.alias_len = 1), EINVAL);
+	REFUSED((arg.a.msg = (uintptr_t)page + 4095, arg.a.alias_len = 1), EINVAL);
+	REFUSED((arg.a.msg_size = 0, arg.a.alias_len = 1), EINVAL);
+	REFUSED((arg.a.msg_size = 1, arg.a.alias_len = 1), EINVAL);
+	REFUSED((arg.a.msg_size = UINT_MAX, arg.a.alias_len = 1), EINVAL);
 	memcpy(page + 4096 - 8, &d, 8);
 	err = do_ioctl(QCOW_IOC_DETACH, page + 4096 - 8);
 	if (err != EFAULT)

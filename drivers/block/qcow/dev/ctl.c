@@ -5,6 +5,7 @@
  */
 #include <linux/capability.h>
 #include <linux/compat.h>
+#include <linux/ctype.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/log2.h>
@@ -65,8 +66,7 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 {
 	u32 flags = arg->flags;
 
-	if (flags & ~CTL_ATTACH_FLAGS || arg->diskseq ||
-	    memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
+	if (flags & ~CTL_ATTACH_FLAGS || arg->diskseq)
 		return qcow_advise(msg, -EINVAL, "the driver does not know a flag of the attach; it is older than the tool");
 	if ((flags & QCOW_ATTACH_UNTRUSTED) && !(flags & QCOW_ATTACH_RO))
 		return qcow_fail(msg, -EINVAL, "an untrusted image can only be attached read-only");
@@ -83,8 +83,10 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 	    arg->image_size > PAGE_SIZE || arg->index < -1 ||
 	    arg->index >= 1 << MINORBITS)
 		return -EINVAL;
-	if (!arg->snapshot != !arg->snapshot_len || arg->pad2 ||
+	if (!arg->snapshot != !arg->snapshot_len ||
 	    arg->snapshot_len > QCOW_SNAPSHOT_NAME_MAX)
+		return -EINVAL;
+	if (!arg->alias != !arg->alias_len || arg->alias_len > QCOW_ALIAS_MAX)
 		return -EINVAL;
 	if (arg->snapshot && !(flags & QCOW_ATTACH_RO))
 		return qcow_fail(msg, -EINVAL, "a snapshot can only be attached read-only");
@@ -155,9 +157,9 @@ static void ctl_put_sources(struct qcow_source *sources, u32 nr)
 }
 
 /*
- * Return: the user's name of a snapshot, which the caller frees; NULL; or an ERR_PTR.
+ * Return: a name that the user gave, which the caller frees; NULL; or an ERR_PTR.
  */
-static char *ctl_get_snapshot(u64 address, u32 len)
+static char *ctl_get_name(u64 address, u32 len)
 {
 	char *name;
 
@@ -189,21 +191,58 @@ static int ctl_attach_sources(struct qcow_ioc_attach *arg,
 	return ret;
 }
 
+/* An alias is a part of a path and of the output of tools. */
+static int ctl_check_alias(const char *alias, struct qcow_msg *msg)
+{
+	const char *c;
+
+	for (c = alias; *c; c++)
+		if (!isascii(*c) || !(isalnum(*c) || strchr("#+-.:=@_", *c)))
+			break;
+	if (*c || *alias == '-' || *alias == '.')
+		return qcow_fail(msg, -EINVAL, "a name of a device has letters, digits and #+-.:=@_ only, and does not begin with - or .");
+	return 0;
+}
+
+/* As ctl_get_name(), of an alias. */
+static char *ctl_get_alias(const struct qcow_ioc_attach *arg, struct qcow_msg *msg)
+{
+	char *alias = ctl_get_name(arg->alias, arg->alias_len);
+	int err;
+
+	if (IS_ERR_OR_NULL(alias))
+		return alias;
+	err = ctl_check_alias(alias, msg);
+	if (!err)
+		return alias;
+	kfree(alias);
+	return ERR_PTR(err);
+}
+
 static int ctl_do_attach(struct qcow_ioc_attach *arg,
 			 const struct file *file, struct qcow_msg *msg,
 			 u32 *failed)
 {
-	char *snapshot = ctl_get_snapshot(arg->snapshot, arg->snapshot_len);
 	struct qcow_attach attach = {
 		.options = arg,
-		.snapshot = snapshot,
 		.owner = arg->flags & QCOW_ATTACH_HIDDEN ? file : NULL,
 	};
+	char *snapshot, *alias;
 	int ret;
 
+	snapshot = ctl_get_name(arg->snapshot, arg->snapshot_len);
 	if (IS_ERR(snapshot))
 		return PTR_ERR(snapshot);
+	alias = ctl_get_alias(arg, msg);
+	if (IS_ERR(alias)) {
+		ret = PTR_ERR(alias);
+		goto free_snapshot;
+	}
+	attach.snapshot = snapshot;
+	attach.alias = alias;
 	ret = ctl_attach_sources(arg, &attach, msg, failed);
+	kfree(alias);
+free_snapshot:
 	kfree(snapshot);
 	return ret;
 }
@@ -353,7 +392,7 @@ static long ctl_snapshot(const struct file *file, void __user *argp)
 		err = ctl_check_snapshot(&arg);
 	if (err)
 		return err;
-	name = ctl_get_snapshot(arg.name, arg.name_len);
+	name = ctl_get_name(arg.name, arg.name_len);
 	if (IS_ERR(name))
 		return PTR_ERR(name);
 	req.name = name;

@@ -36,7 +36,9 @@
 #define DEVICE_DETACH_JIFFIES	(10 * HZ)
 
 static DEFINE_IDR(devices);
-/* Protects the idr, and the devices found in it from being taken apart. */
+/* Devices with an alias, those that are being attached or detached among them */
+static LIST_HEAD(devices_with_alias);
+/* Protects the idr and the list, and the devices found in them from being taken apart. */
 static DEFINE_MUTEX(qcow_devices_lock);
 
 /*
@@ -53,6 +55,7 @@ static void device_release(struct kref *ref)
 
 	if (dev->disk)
 		put_disk(dev->disk);
+	kfree(dev->alias);
 	kfree(dev->snapshot);
 	kfree(dev);
 }
@@ -118,8 +121,43 @@ static int device_alloc_target(struct qcow_device *dev)
 static void device_free_index(struct qcow_device *dev)
 {
 	mutex_lock(&qcow_devices_lock);
+	list_del_init(&dev->alias_node);
 	idr_remove(&devices, dev->index);
 	mutex_unlock(&qcow_devices_lock);
+}
+
+/* Return: the device that has an alias, or NULL. */
+static const struct qcow_device *__device_with_alias(const char *alias)
+{
+	const struct qcow_device *dev;
+
+	lockdep_assert_held(&qcow_devices_lock);
+	list_for_each_entry(dev, &devices_with_alias, alias_node)
+		if (!strcmp(dev->alias, alias))
+			return dev;
+	return NULL;
+}
+
+/* Return: the number, or a negative errno. */
+static int __device_take_index(struct qcow_device *dev, int want, struct qcow_msg *msg)
+{
+	const struct qcow_device *other = NULL;
+	int index;
+
+	if (dev->alias)
+		other = __device_with_alias(dev->alias);
+	if (other)
+		return qcow_advise(msg, -EEXIST, "/dev/%s has the name %s already; give another one, or detach that",
+				   other->name, dev->alias);
+	index = idr_alloc(&devices, NULL, want < 0 ? 0 : want,
+			  want < 0 ? 0 : want + 1, GFP_KERNEL);
+	if (index < 0)
+		return index;
+	dev->index = index;
+	snprintf(dev->name, sizeof(dev->name), "qcow%d", index);
+	if (dev->alias)
+		list_add(&dev->alias_node, &devices_with_alias);
+	return index;
 }
 
 static int device_alloc_index(struct qcow_device *dev, int want,
@@ -128,16 +166,11 @@ static int device_alloc_index(struct qcow_device *dev, int want,
 	int index;
 
 	mutex_lock(&qcow_devices_lock);
-	index = idr_alloc(&devices, NULL, want < 0 ? 0 : want,
-			  want < 0 ? 0 : want + 1, GFP_KERNEL);
+	index = __device_take_index(dev, want, msg);
 	mutex_unlock(&qcow_devices_lock);
 	if (index == -ENOSPC)
 		return qcow_fail(msg, -EBUSY, "/dev/qcow%d is taken", want);
-	if (index < 0)
-		return index;
-	dev->index = index;
-	snprintf(dev->name, sizeof(dev->name), "qcow%d", index);
-	return 0;
+	return min(index, 0);
 }
 
 /* Let other tasks find a device, or no longer if @ptr is NULL. */
@@ -464,12 +497,15 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 
 	if (!dev)
 		return NULL;
-	if (a->snapshot) {
-		dev->snapshot = kstrdup(a->snapshot, GFP_KERNEL);
-		if (!dev->snapshot) {
-			kfree(dev);
-			return NULL;
-		}
+	INIT_LIST_HEAD(&dev->alias_node);
+	/* kstrdup() of NULL is NULL. */
+	dev->snapshot = kstrdup(a->snapshot, GFP_KERNEL);
+	dev->alias = kstrdup(a->alias, GFP_KERNEL);
+	if (!dev->snapshot != !a->snapshot || !dev->alias != !a->alias) {
+		kfree(dev->alias);
+		kfree(dev->snapshot);
+		kfree(dev);
+		return NULL;
 	}
 	kref_init(&dev->ref);
 	dev->options = *a->options;

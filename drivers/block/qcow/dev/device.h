@@ -10,12 +10,14 @@
  *	Its addresses are the caller's, and are not used
  * @sources: the chain of @options->nr_images images, top first
  * @snapshot: id or name of the snapshot to show; or NULL
+ * @alias: the name that the user gives the device; or NULL
  * @owner: the open file of the control node that a hidden device belongs to, or NULL
  */
 struct qcow_attach {
 	const struct qcow_ioc_attach *options;
 	const struct qcow_source *sources;
 	const char *snapshot;
+	const char *alias;
 	const struct file *owner;
 };
 

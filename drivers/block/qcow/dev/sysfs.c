@@ -18,6 +18,12 @@ static struct qcow_device *to_qcow(struct device *dev)
 	return dev_to_disk(dev)->private_data;
 }
 
+/* A text that may be missing */
+static const char *to_text(const char *text)
+{
+	return text ? text : "";
+}
+
 /* An attribute that shows @_value, an expression of the device @dev. */
 #define QCOW_ATTR(_name, _format, _value)				\
 static ssize_t _name##_show(struct device *device,			\
@@ -56,6 +62,7 @@ static ssize_t snapshot_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(snapshot);
 
+QCOW_ATTR(alias, "%s", to_text(dev->alias));
 QCOW_ATTR(format, "%s", dev->target.image->ops->name);
 QCOW_ATTR(depth, "%u", READ_ONCE(dev->depth));
 QCOW_ATTR(direct_io, "%d", dev->target.image->file.direct);
@@ -67,6 +74,7 @@ QCOW_ATTR(untrusted, "%d", !!(dev->options.flags & QCOW_ATTACH_UNTRUSTED));
 
 static struct attribute *qcow_attrs[] = {
 	&dev_attr_image.attr,
+	&dev_attr_alias.attr,
 	&dev_attr_format.attr,
 	&dev_attr_snapshot.attr,
 	&dev_attr_depth.attr,
