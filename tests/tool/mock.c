@@ -372,6 +372,9 @@ static int mock_attach(struct qcow_ioc_attach *a)
 	if (a->snapshot)
 		fprintf(log, " snapshot=%.*s", (int)a->snapshot_len,
 			(const char *)(uintptr_t)a->snapshot);
+	if (a->alias)
+		fprintf(log, " alias=%.*s", (int)a->alias_len,
+			(const char *)(uintptr_t)a->alias);
 	if (a->sector_size)
 		fprintf(log, " sector=%u", a->sector_size);
 	fputc('\n', log);

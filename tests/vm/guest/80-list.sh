@@ -83,10 +83,26 @@ case_help() {
 	done
 }
 
+case_alias() {
+	attach -r --name web.data "$IMAGES/extra/over.qcow2"
+	first=$dev
+	is web.data "$(cat "/sys/block/qcow$index/qcow/alias")"
+	accepts qcowctl list -n -O ALIAS "$first"
+	is web.data "$(cat out)"
+	refuses "$first has the name web.data already; give another one, or detach that$" \
+		qcowctl attach -r --name web.data "$IMAGES/extra/over.qcow2"
+	attach -r --name web.data2 "$IMAGES/extra/over.qcow2"
+	detach
+	accepts qcowctl detach "$first"
+	attach -r --name web.data "$IMAGES/extra/over.qcow2"
+	detach
+}
+
 case_sysfs() {
 	attach --offset 1M "$IMAGES/extra/over.qcow2"
 	s=/sys/block/qcow$index/qcow
 	is "$IMAGES/extra/over.qcow2" "$(cat $s/image)"
+	is '' "$(cat $s/alias)"
 	is qcow2 "$(cat $s/format)"
 	is 2 "$(cat $s/depth)"
 	is 0 "$(cat $s/openers)"

@@ -14,6 +14,7 @@
 #include "cmd/command.h"
 #include "cmd/detach.h"
 #include "cmd/image_options.h"
+#include "device/alias.h"
 #include "device/device.h"
 #include "device/in_use.h"
 #include "device/node.h"
@@ -155,6 +156,26 @@ static int parse_salvage(void *options, const char *arg)
 	return 0;
 }
 
+static int parse_name(void *options, const char *arg)
+{
+	struct attach *a = options;
+
+	if (!alias_is_valid(arg))
+		return option_refused("--name", arg, ALIAS_ALLOWED);
+	a->ioc.alias = (uintptr_t)arg;
+	a->ioc.alias_len = strlen(arg);
+	return 0;
+}
+
+static int parse_no_partitions(void *options, const char *arg)
+{
+	struct attach *a = options;
+
+	(void)arg;
+	a->ioc.flags |= QCOW_ATTACH_NO_PARTSCAN;
+	return 0;
+}
+
 const struct option_spec attach_options[] = {
 	{
 		.name = "read-only", .letter = 'r',
@@ -164,6 +185,17 @@ const struct option_spec attach_options[] = {
 	OPTION_FORMAT(struct attach, chain.format,
 		      "the image is qcow2, qcow or raw; probe it for qcow2\n"
 		      "or qcow if not given"),
+	{
+		.name = "name", .arg = " NAME",
+		.help = "udev makes a link /dev/qcow/NAME to the device, and\n"
+			"/dev/qcow/NAME-partN to its partitions",
+		.parse = parse_name,
+	},
+	{
+		.name = "no-partitions",
+		.help = "do not look for partitions",
+		.parse = parse_no_partitions,
+	},
 	{
 		.name = "offset", .arg = " BYTES",
 		.help = "first byte of the disk to show",
@@ -219,6 +251,12 @@ const struct option_spec attach_options[] = {
 			   "every byte of it; -: standard input. Again for each\n"
 			   "further encrypted image of the chain; the last is for\n"
 			   "the rest, too. Without it the terminal is asked"),
+	{
+		.name = "ask-password",
+		.help = "ask for passphrases with systemd-ask-password, which\n"
+			"needs no terminal",
+		.parse = option_true, .field = offsetof(struct attach, keys.agents),
+	},
 	{ }
 };
 

@@ -24,6 +24,7 @@
  * @lazy: detach devices in use at their last close
  * @force: detach devices in use now
  * @all: all devices
+ * @if_attached: a device that is not there is detached
  */
 struct detach {
 	int control;
@@ -31,6 +32,7 @@ struct detach {
 	bool lazy;
 	bool force;
 	bool all;
+	bool if_attached;
 };
 
 /**
@@ -118,6 +120,8 @@ static int detach_result(const struct attempt *a, int err,
 	case -ENODEV:
 	case -ENXIO:
 	case -ENOENT:
+		if (a->d->if_attached)
+			return 0;
 		report(name, "no such device; see qcowctl list");
 		break;
 	case -EPERM:
@@ -238,14 +242,26 @@ static int detach_all(struct detach *d)
 	return failed;
 }
 
+/* Whether a name leads to no device. An image may be attached or not. */
+static bool is_no_device(const char *name)
+{
+	bool partition;
+	int index = which_index_of_name(name, &partition);
+
+	return index < 0 ? access(name, F_OK) && errno == ENOENT : !device_exists(index);
+}
+
 static int detach_named(struct detach *d, char **names)
 {
 	struct device device;
 	int failed = 0;
 
-	for (; *names; names++)
+	for (; *names; names++) {
+		if (d->if_attached && is_no_device(*names))
+			continue;
 		failed |= which_device(&device, *names) ? 1 :
 			  detach_device(d, &device);
+	}
 	return failed;
 }
 
@@ -296,6 +312,11 @@ static const struct option_spec options[] = {
 		.name = "all", .letter = 'a',
 		.help = "all devices",
 		.parse = option_true, .field = offsetof(struct detach, all),
+	},
+	{
+		.name = "if-attached",
+		.help = "a device that is not there is no error",
+		.parse = option_true, .field = offsetof(struct detach, if_attached),
 	},
 	{ }
 };

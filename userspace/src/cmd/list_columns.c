@@ -238,6 +238,7 @@ const struct column list_columns[] = {
 	{ "CACHE", NUMBER, .text = cell_cache },
 	{ "SNAPSHOT", TEXT, .text = cell_snapshot },
 	{ "IMAGE-STATE", TEXT, .text = cell_image_state },
+	{ "ALIAS", TEXT, .attr = "qcow/alias" },
 	{ "LOG-SEC", NUMBER, .attr = "queue/logical_block_size" },
 	{ }
 };

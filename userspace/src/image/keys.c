@@ -134,7 +134,8 @@ static enum unlock_result try_next(struct unlocking *u, const struct image *img,
 		err = next_file(u);
 	} else {
 		secret_wipe(&u->last);
-		err = secret_prompt(&u->last, img->file.name);
+		err = u->o->agents ? secret_ask_agents(&u->last, img->file.name) :
+				     secret_prompt(&u->last, img->file.name);
 	}
 	if (err)
 		return UNLOCK_FAILED;

@@ -12,10 +12,12 @@
  * @files: key files, for the encrypted images of a chain in its order; the last
  *	is for the rest, too. If there is none the terminal is asked
  * @nr: of them
+ * @agents: ask with systemd-ask-password in place of the terminal
  */
 struct keys_options {
 	const char **files;
 	u32 nr;
+	bool agents;
 };
 
 /**

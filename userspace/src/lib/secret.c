@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Passphrases: out of a file, byte by byte, or from the terminal without echo.
+ * Passphrases: out of a file, byte by byte, from the terminal without echo, or from the
+ * password agents of systemd.
  * Their memory is not swapped out if that can be had, and wiped.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -203,6 +206,68 @@ int secret_prompt(struct secret *s, const char *image)
 	free(shown);
 	close(tty);
 	if (!err)
+		return 0;
+	secret_wipe(s);
+	report(image, "no passphrase was given");
+	return -1;
+}
+
+/* --- Password agents of systemd --- */
+
+/* Start systemd-ask-password. Return: its standard output, or a negative errno. */
+static int start_agent(pid_t *pid, const char *shown)
+{
+	char *id = xasprintf("--id=qcow:%s", shown);
+	char *question = xasprintf("Passphrase for %s:", shown);
+	char *argv[] = { "systemd-ask-password", "--icon=drive-harddisk", "--timeout=0",
+			 id, "--", question, NULL };
+	posix_spawn_file_actions_t actions;
+	int pipes[2], err;
+
+	err = pipe2(pipes, O_CLOEXEC) ? errno : 0;
+	if (!err) {
+		posix_spawn_file_actions_init(&actions);
+		posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO);
+		err = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
+		posix_spawn_file_actions_destroy(&actions);
+		close(pipes[1]);
+		if (err)
+			close(pipes[0]);
+	}
+	free(question);
+	free(id);
+	return err ? -err : pipes[0];
+}
+
+/**
+ * secret_ask_agents() - have systemd's password agents ask for a passphrase
+ * @s: the result, for secret_wipe()
+ * @image: the image that it is for
+ *
+ * Return: 0, or -1 after printing the error.
+ */
+int secret_ask_agents(struct secret *s, const char *image)
+{
+	char *shown = text_escape(image);
+	int status = -1, err = 0, fd;
+	pid_t pid;
+
+	fd = start_agent(&pid, shown);
+	free(shown);
+	if (fd < 0) {
+		report(image, "its passphrase cannot be asked for: systemd-ask-password: %s; give it with --key-file",
+		       strerror(-fd));
+		return -1;
+	}
+	secret_alloc(s);
+	err = secret_fill(s, fd);
+	close(fd);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	/* The program adds a newline; nobody can type one into a passphrase. */
+	if (s->len && s->bytes[s->len - 1] == '\n')
+		s->len--;
+	if (!err && !status && s->len <= SECRET_MAX)
 		return 0;
 	secret_wipe(s);
 	report(image, "no passphrase was given");

@@ -16,6 +16,7 @@ struct secret {
 
 int secret_read_file(struct secret *s, const char *name);
 int secret_prompt(struct secret *s, const char *image);
+int secret_ask_agents(struct secret *s, const char *image);
 void secret_wipe(struct secret *s);
 
 #endif /* _QCOWCTL_SECRET_H */
