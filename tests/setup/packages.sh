@@ -19,7 +19,7 @@ packages=(
 	# guests, and the programs that run in them
 	attr btrfs-progs busybox-static cpio cryptsetup-bin dmsetup dosfstools
 	e2fsprogs fdisk fio gdisk jq keyutils mmdebstrap parted python3
-	python3-zstandard qemu-system-x86 qemu-utils udev util-linux xfsprogs
+	python3-zstandard qemu-system-x86 qemu-utils systemd udev util-linux xfsprogs
 	# Debian packages
 	debhelper dh-dkms dkms dpkg-dev lintian
 	# RPM packages
