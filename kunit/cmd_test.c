@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests of the block layer that lack space for their data.
+ * Requests of the block layer that lack space for their data, or memory.
  */
 #include <linux/bio.h>
 #include <linux/blk-mq.h>
@@ -16,6 +16,7 @@
 #include "meta/alloc.h"
 #include "meta/flush.h"
 #include "meta/release.h"
+#include "fault.h"
 #include "writer.h"
 
 #define SECTOR		512
@@ -127,7 +128,7 @@ static bool count_waiting(struct request *rq, void *arg)
 	struct qcow_cmd *cmd = blk_mq_rq_to_pdu(rq);
 	u32 *nr = arg;
 
-	*nr += READ_ONCE(cmd->by_bio) && READ_ONCE(cmd->space_limited);
+	*nr += READ_ONCE(cmd->retry_limited);
 	return true;
 }
 
@@ -135,11 +136,11 @@ static bool end_patience(struct request *rq, void *arg)
 {
 	struct qcow_cmd *cmd = blk_mq_rq_to_pdu(rq);
 
-	WRITE_ONCE(cmd->space_until, jiffies - 1);
+	WRITE_ONCE(cmd->retry_until, jiffies - 1);
 	return true;
 }
 
-/* Return: how many requests are tried again, bio by bio, as they lack space. */
+/* Return: how many requests are tried again. */
 static u32 waiting(struct cmd_disk *d)
 {
 	unsigned long end = jiffies + LIMIT;
@@ -291,7 +292,69 @@ static void cmd_space_settle(struct kunit *test)
 	writer_free(w);
 }
 
+/* --- Memory --- */
+
+/* None of the image's tables is in memory. */
+static void build_cold(struct kunit *test)
+{
+	struct rnd_state rnd = qtest_rnd(57001);
+	struct writer *w = test->priv;
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = 9,
+		.kinds = BUILDER_DATA,
+		.size = CLUSTERS * SECTOR,
+		.writable = true,
+		.order = 4,
+		.room = 256 << 10,
+	};
+
+	KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+}
+
+/*
+ * A write for which there is no memory waits. With memory it succeeds; if none comes, it
+ * fails in the end.
+ */
+static void cmd_memory(struct kunit *test)
+{
+	struct cmd_disk *d = kunit_kzalloc(test, sizeof(*d), GFP_KERNEL);
+	struct writer *w = test->priv;
+	u32 round, nr, left, i;
+	bool in_time;
+
+	KUNIT_ASSERT_NOT_NULL(test, d);
+	if (!fault_begin())
+		kunit_skip(test, "the kernel injects no faults");
+	build_cold(test);
+	KUNIT_ASSERT_EQ(test, disk_create(d, w), 0);
+	for (round = 0; round < 2; round++) {
+		fault_starve(true);
+		disk_write(d);
+		nr = waiting(d);
+		left = atomic_read(&d->left);
+		if (round)
+			fault_feed();
+		else
+			blk_mq_tagset_busy_iter(&d->set, end_patience, NULL);
+		in_time = wait_for_completion_timeout(&d->ended, LIMIT);
+		fault_feed();
+		KUNIT_EXPECT_TRUE(test, in_time);
+		KUNIT_EXPECT_EQ(test, nr, 1);
+		KUNIT_EXPECT_EQ(test, left, BIOS);
+		for (i = 0; i < BIOS; i++)
+			KUNIT_EXPECT_EQ(test, d->bio[i].bi_status,
+					round ? BLK_STS_OK : BLK_STS_RESOURCE);
+	}
+	fault_end();
+	disk_destroy(d);
+	writer_close(w);
+	writer_free(w);
+}
+
 static struct kunit_case cmd_test_cases[] = {
+	KUNIT_CASE(cmd_memory),
 	KUNIT_CASE(cmd_space_limit),
 	KUNIT_CASE(cmd_space_settle),
 	{ }

@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 
 #include "meta/flush.h"
+#include "fault.h"
 #include "writer.h"
 
 #define SECTOR		512
@@ -25,11 +26,13 @@
  * @w: the image
  * @rnd: where it comes from
  * @busy: slots with a write under way
+ * @faults: flushes may lack memory
  */
 struct load {
 	struct writer *w;
 	struct rnd_state rnd;
 	u32 busy;
+	bool faults;
 };
 
 /* --- The load --- */
@@ -83,6 +86,20 @@ static int load_write(struct load *l)
 	return 0;
 }
 
+/* A flush; without memory once in a while. */
+static int load_flush(struct load *l, bool of_guest)
+{
+	bool starved = l->faults && qtest_one_in(&l->rnd, 3);
+	int err;
+
+	if (starved)
+		fault_starve(false);
+	err = of_guest ? writer_flush(l->w) : qcow_flush(l->w->img->alloc);
+	if (starved)
+		fault_feed();
+	return err;
+}
+
 static int load_step(struct load *l)
 {
 	int err = 0;
@@ -90,11 +107,11 @@ static int load_step(struct load *l)
 	switch (qtest_below(&l->rnd, 8)) {
 	case 0:
 		err = load_wait_all(l);
-		return err ?: writer_flush(l->w);
+		return err ?: load_flush(l, true);
 	case 1: /* with writes under way */
-		return writer_flush(l->w);
+		return load_flush(l, true);
 	case 2: /* as it comes in the background */
-		return qtest_one_in(&l->rnd, 2) ? qcow_flush(l->w->img->alloc) : 0;
+		return qtest_one_in(&l->rnd, 2) ? load_flush(l, false) : 0;
 	default:
 		return load_write(l);
 	}
@@ -219,13 +236,15 @@ static u32 cut_load(struct kunit *test, u32 seed, enum build_kind kind, u32 *gro
 	bool full = kind == BUILD_FULL;
 	struct writer *w = test->priv;
 	struct memlog_disk *d = &w->o.disk;
-	struct load l = { .w = w };
+	struct load l = { .w = w, .faults = fault_begin() };
 	u32 n, last = 0;
 
 	l.rnd = qtest_rnd(30000 + seed);
 	build(test, kind, &l.rnd);
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "load %u: %s", seed, w->base.msg.text);
 	KUNIT_EXPECT_EQ_MSG(test, load_run(&l), 0, "load %u", seed);
+	if (l.faults)
+		fault_end();
 	writer_close(w);
 	writer_top(w)->m->log = NULL;
 	KUNIT_EXPECT_FALSE(test, w->o.log->full);

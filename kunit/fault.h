@@ -12,6 +12,12 @@
 bool fault_begin(void);
 void fault_end(void);
 
+/* All allocations fail, of this task or of all tasks. Nothing may be looked up meanwhile. */
+void fault_starve(bool all_tasks);
+
+/* They do not fail any more. Return: how many failed. */
+u32 fault_feed(void);
+
 /* The @nth allocation of this task fails, from 1. */
 void fault_arm(u32 nth);
 

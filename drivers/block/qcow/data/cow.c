@@ -30,7 +30,7 @@
  * @host_offset: host offset at which @cow_start begins
  * @range: the guest clusters
  * @taken: host clusters were allocated for it
- * @cow_buf: old data for @cow_start and @cow_end, one after the other
+ * @buf: has the old data for @cow_start and @cow_end, one after the other; or NULL
  * @copy: memory of @io for data that is copied up, or NULL
  */
 struct cow {
@@ -43,7 +43,7 @@ struct cow {
 	u64 host_offset;
 	struct qcow_range range;
 	bool taken;
-	void *cow_buf;
+	struct qcow_cow_buf *buf;
 	void *copy;
 };
 
@@ -72,27 +72,40 @@ static u32 bvec_add_io(struct bio_vec *bv, const struct qcow_io *io, u32 skip, u
 	return nr;
 }
 
-/* Write all in one transfer: old data before, the guest's data, old data behind. */
+/* The segments of old data before, the guest's data, and old data behind. */
+static u32 cow_bvecs(const struct cow *p, struct bio_vec *bv)
+{
+	u32 nr;
+
+	nr = qcow_file_bvecs(bv, p->buf->data, p->cow_start);
+	nr += bvec_add_io(bv + nr, p->io, p->guest_offset - p->io->guest_offset, p->len);
+	return nr + qcow_file_bvecs(bv + nr, p->buf->data + p->cow_start,
+				    p->cow_end - p->beyond);
+}
+
+/*
+ * Write all in one transfer. Only a request that was merged from bios, or a bio of
+ * someone else's segments, can have more of them than the buffer has room for.
+ */
 static int cow_write_whole(struct cow *p, struct qcow_file_req *req)
 {
-	u32 room = (p->cow_start + p->cow_end) / PAGE_SIZE + 4 + p->io->nr_bvec;
-	struct bio_vec *bv;
-	u32 nr;
+	u32 room = (p->cow_start + p->cow_end) / PAGE_SIZE + QCOW_COW_SEAMS +
+		   p->io->nr_bvec;
+	struct bio_vec *more = NULL;
 	int err;
 
-	bv = kvmalloc_array(room, sizeof(*bv), GFP_NOIO);
-	if (!bv)
-		return -ENOMEM;
-	nr = qcow_file_bvecs(bv, p->cow_buf, p->cow_start);
-	nr += bvec_add_io(bv + nr, p->io, p->guest_offset - p->io->guest_offset, p->len);
-	nr += qcow_file_bvecs(bv + nr, p->cow_buf + p->cow_start, p->cow_end - p->beyond);
+	if (room > p->buf->nr_bvec) {
+		more = kvmalloc_array(room, sizeof(*more), GFP_NOIO);
+		if (!more)
+			return -ENOMEM;
+	}
+	req->bvec = more ?: p->buf->bvec;
+	req->nr_bvec = cow_bvecs(p, more ?: p->buf->bvec);
 	req->host_offset = p->host_offset;
-	req->bvec = bv;
-	req->nr_bvec = nr;
 	req->skip = 0;
 	req->len = cow_bytes(p) - p->beyond;
 	err = qcow_io_write_file(p->io->image, req, p->guest_offset - p->cow_start);
-	kvfree(bv);
+	kvfree(more);
 	return err;
 }
 
@@ -104,7 +117,7 @@ static int cow_write(struct cow *p)
 		.write = true,
 	};
 
-	if (p->cow_buf)
+	if (p->buf)
 		return cow_write_whole(p, &req);
 	req.host_offset = p->host_offset + p->cow_start;
 	req.bvec = p->io->bvec;
@@ -116,18 +129,30 @@ static int cow_write(struct cow *p)
 
 /* --- Old data --- */
 
+/* Read @len bytes of the disk to @mem, which is memory of the buffer. */
+static int cow_read_piece(struct cow *p, u64 guest_offset, void *mem, u32 len)
+{
+	struct qcow_io *io = &p->buf->io;
+
+	*io = (struct qcow_io){
+		.image = p->io->image,
+		.bio = p->io->bio,
+		.guest_offset = guest_offset,
+		.len = len,
+		.bvec = p->buf->bvec,
+		.nr_bvec = qcow_file_bvecs(p->buf->bvec, mem, len),
+	};
+	return len ? qcow_io_sync(io, qcow_read) : 0;
+}
+
 static int cow_read(struct cow *p)
 {
-	int err = 0;
+	int err;
 
-	if (p->cow_start)
-		err = qcow_read_sync(p->io->image, p->io->bio,
-				     p->guest_offset - p->cow_start, p->cow_buf,
-				     p->cow_start);
-	if (!err && p->cow_end)
-		err = qcow_read_sync(p->io->image, p->io->bio, p->guest_offset + p->len,
-				     p->cow_buf + p->cow_start, p->cow_end);
-	return err;
+	err = cow_read_piece(p, p->guest_offset - p->cow_start, p->buf->data,
+			     p->cow_start);
+	return err ?: cow_read_piece(p, p->guest_offset + p->len,
+				     p->buf->data + p->cow_start, p->cow_end);
 }
 
 static int cow_store(struct cow *p, const struct qcow_extent *ext, bool fresh)
@@ -139,11 +164,11 @@ static int cow_store(struct cow *p, const struct qcow_extent *ext, bool fresh)
 	if (!(p->cow_start | p->cow_end) ||
 	    (fresh && qcow_cow_is_empty(p->io->image, ext)))
 		return cow_write(p);
-	p->cow_buf = qcow_cow_mem_get(&a->cow_mem);
+	p->buf = qcow_cow_mem_get(&a->cow_mem);
 	err = cow_read(p);
 	if (!err)
 		err = cow_write(p);
-	qcow_cow_mem_put(&a->cow_mem, p->cow_buf);
+	qcow_cow_mem_put(&a->cow_mem, p->buf);
 	return err;
 }
 
@@ -352,7 +377,7 @@ ssize_t qcow_cow_write(struct qcow_io *io, u64 guest_offset, u32 len)
 	ssize_t n;
 
 	n = cow_run(&p, cow_data);
-	if (unlikely(n < 0) && !qcow_release_helps(img->alloc, n))
+	if (unlikely(n < 0) && !qcow_io_is_retried(img, n))
 		qcow_img_err_ratelimited(img, "write of %u bytes at %#llx of the disk failed: error %zd\n",
 					 len, guest_offset, n);
 	return n;

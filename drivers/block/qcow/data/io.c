@@ -101,7 +101,7 @@ static void subreq_done(struct qcow_subreq *subreq, int err)
 	struct qcow_io *io = subreq->io;
 
 	if (unlikely(err)) {
-		if (!qcow_release_helps(io->image->alloc, err))
+		if (!qcow_io_is_retried(io->image, err))
 			subreq_report(subreq, err);
 		io_fail(io, err == -EBADMSG ? -EIO : err);
 	}

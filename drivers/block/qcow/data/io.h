@@ -5,6 +5,7 @@
 #include <linux/mempool.h>
 
 #include "meta/qcow.h"
+#include "meta/release.h"
 
 /* Sub-requests in reserve, so that I/O goes on when memory is short. */
 #define QCOW_SUBREQ_RESERVED 64
@@ -20,6 +21,15 @@ int __must_check qcow_io_transfer(struct qcow_io *io,
 int __must_check qcow_io_write_file(struct qcow_image *img, struct qcow_file_req *req,
 				    u64 guest_offset);
 mempool_t *qcow_io_create_pool(void);
+
+/*
+ * True if an I/O that failed is tried again, as more memory or more space may come: then
+ * the failure is not reported. Any context.
+ */
+static inline bool qcow_io_is_retried(const struct qcow_image *img, int err)
+{
+	return err == -ENOMEM || qcow_release_helps(img->alloc, err);
+}
 
 int qcow_io_init(void);
 void qcow_io_exit(void);

@@ -23,9 +23,9 @@
 #include "meta/reclaim.h"
 #include "meta/release.h"
 
-/* Milliseconds between two tries of a write that lacks space, and for all of them. */
-#define CMD_SPACE_PAUSE		10
-#define CMD_SPACE_LIMIT		30000
+/* Milliseconds between two tries of a request that lacks something, and for all tries. */
+#define CMD_RETRY_PAUSE		10
+#define CMD_RETRY_LIMIT		30000
 
 static struct request *cmd_rq(struct qcow_cmd *cmd)
 {
@@ -171,7 +171,7 @@ static void cmd_flush(struct qcow_cmd *cmd, struct request *rq)
 	queue_work(rq_target(rq)->flush_wq, &cmd->flush_work);
 }
 
-/* --- Space that is being given back --- */
+/* --- Requests that lack space or memory --- */
 
 static void cmd_end(struct qcow_cmd *cmd, struct request *rq)
 {
@@ -197,83 +197,103 @@ static void cmd_again(struct qcow_cmd *cmd, struct request *rq)
 		cmd_start_in_worker(&cmd->io);
 }
 
-/* Return: true to try again: clusters that were durably released may become free. */
-static bool cmd_wants_space(struct qcow_cmd *cmd, struct request *rq)
+/* Return: true if clusters that were durably released may still become free. */
+static bool cmd_space_comes(struct qcow_cmd *cmd)
 {
-	struct qcow_alloc *a = cmd->io.image->alloc;
-
 	if (!cmd->space_goal) {
-		cmd->space_goal = qcow_release_goal(a);
+		cmd->space_goal = qcow_release_goal(cmd->io.image->alloc);
 		cmd->space_seen = 0;
 	}
-	/* For all bios of the request together */
-	if (!cmd->space_limited) {
-		cmd->space_limited = true;
-		cmd->space_until = jiffies + msecs_to_jiffies(CMD_SPACE_LIMIT);
-	}
-	return cmd->space_seen < cmd->space_goal &&
-	       !READ_ONCE(rq_target(rq)->dead) &&
-	       time_before(jiffies, cmd->space_until);
+	return cmd->space_seen < cmd->space_goal;
 }
 
-static void cmd_space_work(struct work_struct *work)
+/* Return: true to try again. The limit is that of all bios of the request together. */
+static bool cmd_wants_retry(struct qcow_cmd *cmd, struct request *rq)
+{
+	if (!cmd->retry_limited) {
+		cmd->retry_limited = true;
+		cmd->retry_until = jiffies + msecs_to_jiffies(CMD_RETRY_LIMIT);
+	}
+	return (cmd->io.error == -ENOMEM || cmd_space_comes(cmd)) &&
+	       !READ_ONCE(rq_target(rq)->dead) &&
+	       time_before(jiffies, cmd->retry_until);
+}
+
+static void cmd_hurry_space(struct qcow_cmd *cmd)
+{
+	struct qcow_alloc *a = cmd->io.image->alloc;
+
+	qcow_reclaim_hurry(a);
+	cmd->space_seen = qcow_reclaim_ended(a);
+}
+
+static void cmd_retry_work(struct work_struct *work)
 {
 	struct qcow_cmd *cmd = container_of(to_delayed_work(work),
-					    struct qcow_cmd, space_work);
-	struct qcow_alloc *a = cmd->io.image->alloc;
+					    struct qcow_cmd, retry_work);
 	struct request *rq = cmd_rq(cmd);
 	unsigned int flags = qcow_worker_begin();
 
-	if (cmd_wants_space(cmd, rq)) {
-		qcow_reclaim_hurry(a);
-		cmd->space_seen = qcow_reclaim_ended(a);
+	if (cmd_wants_retry(cmd, rq)) {
+		if (cmd->io.error == -ENOSPC)
+			cmd_hurry_space(cmd);
 		cmd_again(cmd, rq);
 	} else {
+		if (cmd->io.error == -ENOMEM)
+			qcow_img_err_ratelimited(cmd->io.image, "a request failed: there was no memory for it for %u seconds\n",
+						 CMD_RETRY_LIMIT / 1000);
 		cmd_end(cmd, rq);
 	}
 	qcow_worker_end(flags);
 }
 
 /*
- * There is no space, but reclaim may be about to free some. Reclaim waits for I/O under
- * way, so this I/O ends before it waits for reclaim. Any context.
+ * There is no space, but reclaim may be about to free some; or no memory, of which other
+ * tasks may free some. Reclaim waits for I/O under way, and that I/O may hold memory, so
+ * this I/O ends before it waits. Any context.
  */
-static void cmd_wait_for_space(struct qcow_cmd *cmd, struct request *rq)
+static void cmd_wait(struct qcow_cmd *cmd, struct request *rq)
 {
-	unsigned long pause = cmd->space_goal ? msecs_to_jiffies(CMD_SPACE_PAUSE) : 0;
+	bool at_once = cmd->io.error == -ENOSPC && !cmd->space_goal;
 
 	if (!cmd->lacks) {
 		cmd->lacks = true;
 		atomic_inc(&rq_target(rq)->lacking);
 	}
-	INIT_DELAYED_WORK(&cmd->space_work, cmd_space_work);
-	queue_delayed_work(rq_target(rq)->flush_wq, &cmd->space_work, pause);
+	INIT_DELAYED_WORK(&cmd->retry_work, cmd_retry_work);
+	queue_delayed_work(rq_target(rq)->flush_wq, &cmd->retry_work,
+			   at_once ? 0 : msecs_to_jiffies(CMD_RETRY_PAUSE));
 }
 
 /**
- * qcow_cmd_settle() - wait until no request lacks space
+ * qcow_cmd_settle() - wait until no request lacks space or memory
  * @target: of the requests
  *
  * For a job that is about to freeze the queue: the freeze waits for such a request, and
  * all others wait for the freeze. New requests may come meanwhile.
  *
- * Context: may sleep, for about CMD_SPACE_LIMIT at most.
+ * Context: may sleep, for about CMD_RETRY_LIMIT at most.
  *
  * Return: 0; or the error of qcow_image_interrupted(): a request may still lack space,
  * and a job that can end should do so without a freeze.
  */
 int qcow_cmd_settle(struct qcow_target *target)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(CMD_SPACE_LIMIT);
+	unsigned long end = jiffies + msecs_to_jiffies(CMD_RETRY_LIMIT);
 	int err;
 
 	while (atomic_read(&target->lacking) && time_before(jiffies, end)) {
 		err = qcow_image_interrupted(target->image);
 		if (err)
 			return err;
-		msleep(CMD_SPACE_PAUSE);
+		msleep(CMD_RETRY_PAUSE);
 	}
 	return 0;
+}
+
+static bool cmd_lacks(const struct qcow_io *io)
+{
+	return io->error == -ENOMEM || (io->error == -ENOSPC && io->image->alloc);
 }
 
 /* Any context. */
@@ -288,8 +308,8 @@ static void cmd_end_io(struct qcow_io *io)
 		cmd_start_next_bio(cmd, rq);
 		return;
 	}
-	if (unlikely(io->error == -ENOSPC) && io->image->alloc)
-		cmd_wait_for_space(cmd, rq);
+	if (unlikely(cmd_lacks(io)))
+		cmd_wait(cmd, rq);
 	else
 		cmd_end(cmd, rq);
 }
@@ -314,7 +334,7 @@ static void cmd_prepare(struct qcow_cmd *cmd, struct request *rq,
 	cmd->bvecs = NULL;
 	cmd->by_bio = false;
 	cmd->space_goal = 0;
-	cmd->space_limited = false;
+	cmd->retry_limited = false;
 	cmd->lacks = false;
 	io->image = target->image;
 	io->op = op;

@@ -18,7 +18,7 @@
  * @flush_wq: queue of flushes, which wait for writes
  * @comp_wq: queue of decompression and decryption
  * @stats: counters
- * @lacking: number of requests that lack space, and are tried again
+ * @lacking: number of requests that lack space or memory, and are tried again
  * @dead: all requests fail
  * @readonly: requests that write fail. The block layer only refuses to open a read-only
  *	disk for writing, and device-mapper opens it all the same
@@ -46,9 +46,9 @@ struct qcow_target {
  * @space_goal: the round of reclaim after which a write without space fails for good;
  *	0: it did not lack space yet
  * @space_seen: rounds that had ended at the last try
- * @space_limited: @space_until is set
- * @space_until: jiffies; no try begins after that
- * @space_work: tries again
+ * @retry_limited: @retry_until is set
+ * @retry_until: jiffies; no try begins after that
+ * @retry_work: tries again
  * @flush_work: does a flush
  */
 struct qcow_cmd {
@@ -59,9 +59,9 @@ struct qcow_cmd {
 	bool lacks;
 	u64 space_goal;
 	u64 space_seen;
-	bool space_limited;
-	unsigned long space_until;
-	struct delayed_work space_work;
+	bool retry_limited;
+	unsigned long retry_until;
+	struct delayed_work retry_work;
 	struct work_struct flush_work;
 };
 

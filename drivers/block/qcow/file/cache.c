@@ -110,6 +110,16 @@ static void cache_make_room(struct qcow_cache *cache)
 			      CACHE_EVICT_SCAN);
 }
 
+/* Memory is short: evict slices that can be, so that one can be loaded. May sleep. */
+static void cache_shed(struct qcow_cache *cache)
+{
+	/* The first scan only clears the marks of use. */
+	list_lru_walk(&cache->lru, cache_isolate, NULL, CACHE_EVICT_SCAN);
+	list_lru_walk(&cache->lru, cache_isolate, NULL, CACHE_EVICT_SCAN);
+	/* slice_free_rcu() gives the memory back. */
+	rcu_barrier();
+}
+
 static unsigned long shrinker_count(struct shrinker *s,
 				    struct shrink_control *sc)
 {
@@ -204,12 +214,8 @@ static int slice_load(struct qcow_slice *slice, bool fresh)
 	return 0;
 }
 
-/*
- * Put a new slice into the cache and load it. Return: a referenced slice; NULL: another
- * task has put one there, look again; or an error.
- */
-static struct qcow_slice *cache_insert(struct qcow_cache *cache,
-				       unsigned long index, bool fresh)
+/* Put a new slice into the cache. Return: the slice or an error. */
+static struct qcow_slice *slice_insert(struct qcow_cache *cache, unsigned long index)
 {
 	struct qcow_slice *slice = slice_alloc(cache, index);
 	int err;
@@ -219,9 +225,28 @@ static struct qcow_slice *cache_insert(struct qcow_cache *cache,
 	err = xa_insert(&cache->slices, index, slice, GFP_NOIO);
 	if (err) {
 		slice_free(slice);
-		return err == -EBUSY ? NULL : ERR_PTR(err);
+		return ERR_PTR(err);
 	}
 	atomic_long_inc(&cache->count);
+	return slice;
+}
+
+/*
+ * Put a new slice into the cache and load it. Return: a referenced slice; NULL: another
+ * task has put one there, look again; or an error.
+ */
+static struct qcow_slice *cache_insert(struct qcow_cache *cache,
+				       unsigned long index, bool fresh)
+{
+	struct qcow_slice *slice = slice_insert(cache, index);
+	int err;
+
+	if (unlikely(slice == ERR_PTR(-ENOMEM))) {
+		cache_shed(cache);
+		slice = slice_insert(cache, index);
+	}
+	if (IS_ERR(slice))
+		return slice == ERR_PTR(-EBUSY) ? NULL : slice;
 	err = slice_load(slice, fresh);
 	if (!err)
 		return slice;
@@ -308,7 +333,7 @@ struct writes {
 };
 
 /**
- * struct capture - a slice's data as it was at one moment
+ * struct qcow_capture - a slice's data as it was at one moment
  * @list: in the list of the other slices of that moment
  * @slice: referenced
  * @data: the copy that is written
@@ -317,7 +342,7 @@ struct writes {
  * @bvec: of @data
  * @err: result of the write; -EAGAIN: it has to be written by itself
  */
-struct capture {
+struct qcow_capture {
 	struct list_head list;
 	struct qcow_slice *slice;
 	void *data;
@@ -373,9 +398,9 @@ void qcow_cache_clean(struct qcow_cache *cache, u64 host_offset)
 	qcow_cache_put(slice);
 }
 
-static struct capture *capture_alloc(struct qcow_cache *cache)
+static struct qcow_capture *capture_alloc(struct qcow_cache *cache)
 {
-	struct capture *c = kmalloc(sizeof(*c), GFP_NOIO);
+	struct qcow_capture *c = kmalloc(sizeof(*c), GFP_NOIO);
 
 	if (!c)
 		return NULL;
@@ -387,14 +412,34 @@ static struct capture *capture_alloc(struct qcow_cache *cache)
 	return c;
 }
 
-static void capture_free(struct capture *c)
+static void capture_free(struct qcow_capture *c)
 {
+	if (!c)
+		return;
 	kfree(c->data);
 	kfree(c);
 }
 
+/* Memory for a copy; the reserve, if @captured is empty; or NULL. */
+static struct qcow_capture *capture_get(struct qcow_cache *cache,
+					const struct list_head *captured)
+{
+	struct qcow_capture *c = capture_alloc(cache);
+
+	if (unlikely(!c) && list_empty(captured))
+		swap(c, cache->reserve);
+	return c;
+}
+
+static void capture_put(struct qcow_cache *cache, struct qcow_capture *c)
+{
+	if (unlikely(!cache->reserve))
+		swap(c, cache->reserve);
+	capture_free(c);
+}
+
 /* Copy the first dirty slice and take it off the list; false: there is none. */
-static bool capture_next(struct qcow_cache *cache, struct capture *c)
+static bool capture_next(struct qcow_cache *cache, struct qcow_capture *c)
 {
 	struct qcow_slice *slice;
 
@@ -414,32 +459,44 @@ static bool capture_next(struct qcow_cache *cache, struct capture *c)
 }
 
 /**
- * qcow_cache_capture() - take copies of all slices that are dirty now
+ * qcow_cache_nr_dirty() - number of slices that are dirty now
+ * @cache: the cache
+ *
+ * Context: any.
+ *
+ * Return: the number.
+ */
+u32 qcow_cache_nr_dirty(const struct qcow_cache *cache)
+{
+	return READ_ONCE(cache->nr_dirty);
+}
+
+/**
+ * qcow_cache_capture() - take copies of dirty slices, those first that became dirty first
  * @cache: the cache
  * @captured: an empty list that takes them; pass it to qcow_cache_forget()
+ * @left: in: copies to take, from qcow_cache_nr_dirty(); out: copies that there was no
+ *	memory for. At least one is taken, since there is memory for one in reserve
  *
- * Slices may be changed again at once; the next capture has those changes.
+ * Slices may be changed again at once; a later capture has those changes.
  *
- * Context: may sleep.
- *
- * Return: 0 or -ENOMEM; @captured then has some of them.
+ * Context: may sleep. One task at a time has captured slices of a cache.
  */
-int qcow_cache_capture(struct qcow_cache *cache, struct list_head *captured)
+void qcow_cache_capture(struct qcow_cache *cache, struct list_head *captured, u32 *left)
 {
-	u32 nr = READ_ONCE(cache->nr_dirty);
-	struct capture *c;
+	struct qcow_capture *c;
 
-	while (nr--) {
-		c = capture_alloc(cache);
-		if (!c)
-			return -ENOMEM;
+	for (; *left; --*left) {
+		c = capture_get(cache, captured);
+		if (unlikely(!c))
+			return;
 		if (!capture_next(cache, c)) {
-			capture_free(c);
-			break;
+			capture_put(cache, c);
+			*left = 0;
+			return;
 		}
 		list_add_tail(&c->list, captured);
 	}
-	return 0;
 }
 
 static void writes_put(struct writes *w)
@@ -451,19 +508,19 @@ static void writes_put(struct writes *w)
 /* Any context. */
 static void capture_written(struct qcow_file_req *req, int err)
 {
-	struct capture *c = container_of(req, struct capture, req);
+	struct qcow_capture *c = container_of(req, struct qcow_capture, req);
 
 	c->err = err;
 	writes_put(c->writes);
 }
 
-static u64 capture_host_offset(const struct qcow_cache *cache, const struct capture *c)
+static u64 capture_host_offset(const struct qcow_cache *cache, const struct qcow_capture *c)
 {
 	return (u64)c->slice->index << cache->slice_bits;
 }
 
 /* Begin to write a slice, if direct I/O can do it. */
-static void capture_start(struct qcow_cache *cache, struct capture *c,
+static void capture_start(struct qcow_cache *cache, struct qcow_capture *c,
 			  struct writes *w)
 {
 	u32 len = 1U << cache->slice_bits;
@@ -495,7 +552,7 @@ static void write_captured(struct qcow_cache *cache, struct list_head *captured)
 {
 	unsigned int noio = memalloc_noio_save();
 	struct writes w = { .left = ATOMIC_INIT(1) };
-	struct capture *c;
+	struct qcow_capture *c;
 
 	init_completion(&w.done);
 	list_for_each_entry(c, captured, list)
@@ -518,7 +575,7 @@ static void write_captured(struct qcow_cache *cache, struct list_head *captured)
  */
 int qcow_cache_write(struct qcow_cache *cache, struct list_head *captured)
 {
-	struct capture *c;
+	struct qcow_capture *c;
 
 	atomic_inc(&cache->file->busy);
 	write_captured(cache, captured);
@@ -543,7 +600,7 @@ int qcow_cache_write(struct qcow_cache *cache, struct list_head *captured)
 void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
 		       bool written)
 {
-	struct capture *c, *next;
+	struct qcow_capture *c, *next;
 
 	list_for_each_entry_safe(c, next, captured, list) {
 		spin_lock(&cache->lock);
@@ -552,7 +609,7 @@ void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
 			__qcow_cache_dirty(c->slice);
 		spin_unlock(&cache->lock);
 		qcow_cache_put(c->slice);
-		capture_free(c);
+		capture_put(cache, c);
 	}
 	INIT_LIST_HEAD(captured);
 }
@@ -655,8 +712,10 @@ struct qcow_cache *qcow_cache_create(struct qcow_file *file, u32 slice_bits,
 	spin_lock_init(&cache->lock);
 	seqcount_spinlock_init(&cache->seq, &cache->lock);
 	INIT_LIST_HEAD(&cache->dirty);
-	err = list_lru_init(&cache->lru);
+	cache->reserve = capture_alloc(cache);
+	err = cache->reserve ? list_lru_init(&cache->lru) : -ENOMEM;
 	if (err) {
+		capture_free(cache->reserve);
 		kfree(cache);
 		return ERR_PTR(err);
 	}
@@ -693,6 +752,7 @@ void qcow_cache_destroy(struct qcow_cache *cache)
 	}
 	list_lru_destroy(&cache->lru);
 	xa_destroy(&cache->slices);
+	capture_free(cache->reserve);
 	kfree(cache);
 }
 

@@ -10,6 +10,8 @@
 
 #include "file/file.h"
 
+struct qcow_capture;
+
 /* log2 of the largest slice: a page's worth of entries. */
 #define QCOW_CACHE_MAX_SLICE_BITS	12
 
@@ -56,6 +58,7 @@ struct qcow_slice {
  * @dirty: slices to be written, each with a reference
  * @nr_dirty: entries in @dirty
  * @nr_captured: slices that were dirty and that a flush is writing
+ * @reserve: for a copy when there is no other memory; or NULL: a flush has it
  * @writeback: writes dirty slices when memory is short; or NULL
  * @wq: the queue of @writeback
  * @caches: in the list of all caches, for the shrinker
@@ -73,6 +76,7 @@ struct qcow_cache {
 	struct list_head dirty;
 	u32 nr_dirty;
 	u32 nr_captured;
+	struct qcow_capture *reserve;
 	struct delayed_work *writeback;
 	struct workqueue_struct *wq;
 	struct list_head caches;
@@ -86,8 +90,8 @@ struct qcow_slice *qcow_cache_get_new(struct qcow_cache *cache, u64 host_offset)
 void qcow_cache_put(struct qcow_slice *slice);
 void __qcow_cache_dirty(struct qcow_slice *slice);
 void qcow_cache_clean(struct qcow_cache *cache, u64 host_offset);
-int __must_check qcow_cache_capture(struct qcow_cache *cache,
-				    struct list_head *captured);
+u32 qcow_cache_nr_dirty(const struct qcow_cache *cache);
+void qcow_cache_capture(struct qcow_cache *cache, struct list_head *captured, u32 *left);
 int __must_check qcow_cache_write(struct qcow_cache *cache,
 				  struct list_head *captured);
 void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,

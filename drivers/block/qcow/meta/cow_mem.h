@@ -5,15 +5,34 @@
 #include <linux/mempool.h>
 #include <linux/types.h>
 
+#include "file/request.h"
+
+/* Segments that a transfer has beyond one for each page of old data and the guest's. */
+#define QCOW_COW_SEAMS	4
+
+/**
+ * struct qcow_cow_buf - memory of one COW write
+ * @data: for old data, two clusters
+ * @bvec: for the segments of a transfer
+ * @nr_bvec: elements of @bvec: enough for @data and for a bio of BIO_MAX_VECS segments
+ * @io: reads old data
+ */
+struct qcow_cow_buf {
+	void *data;
+	struct bio_vec *bvec;
+	u32 nr_bvec;
+	struct qcow_io io;
+};
+
 /**
  * struct qcow_cow_mem - memory for COW
- * @pool: pieces of memory, one in reserve
- * @spare: a piece beyond the reserve of @pool, or NULL
- * @bytes: bytes of a piece: two clusters
+ * @pool: buffers, one in reserve
+ * @spare: a buffer beyond the reserve of @pool, or NULL
+ * @bytes: bytes of a buffer's data: two clusters
  */
 struct qcow_cow_mem {
 	mempool_t *pool;
-	void *spare;
+	struct qcow_cow_buf *spare;
 	size_t bytes;
 };
 
@@ -21,18 +40,19 @@ int __must_check qcow_cow_mem_init(struct qcow_cow_mem *cow_mem, u32 cluster_bit
 void qcow_cow_mem_destroy(struct qcow_cow_mem *cow_mem);
 
 /*
- * Return: a piece, never NULL. Context: may sleep until another write returns its
- * piece; a task holds one piece at a time.
+ * Return: a buffer, never NULL. Context: may sleep until another write returns its
+ * buffer; a task holds one buffer at a time.
  */
-static inline void *qcow_cow_mem_get(struct qcow_cow_mem *cow_mem)
+static inline struct qcow_cow_buf *qcow_cow_mem_get(struct qcow_cow_mem *cow_mem)
 {
 	return mempool_alloc(cow_mem->pool, GFP_NOIO);
 }
 
 /* Any context. */
-static inline void qcow_cow_mem_put(struct qcow_cow_mem *cow_mem, void *piece)
+static inline void qcow_cow_mem_put(struct qcow_cow_mem *cow_mem,
+				    struct qcow_cow_buf *buf)
 {
-	mempool_free(piece, cow_mem->pool);
+	mempool_free(buf, cow_mem->pool);
 }
 
 #endif /* _QCOW_COW_MEM_H */

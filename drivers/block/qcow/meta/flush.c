@@ -4,9 +4,9 @@
  * Flush requests, jobs and a detach call qcow_flush(); writeback.c begins it in the
  * background.
  *
- * A flush takes copies first, each table before the clusters that it refers to, so that
- * the cluster of a copied L2 entry is in the copied refcounts. Then it writes them, the
- * other way round:
+ * A flush takes copies, each table before the clusters that it refers to, so that the
+ * cluster of a copied L2 entry is in the copied refcounts. It writes them the other way
+ * round:
  *
  *	refcounts and guest data, sync		owned and written
  *	refcount table (new blocks), sync
@@ -16,6 +16,10 @@
  *
  * A power cut between two steps leaks clusters, no more. A step without work is left
  * out with its sync.
+ *
+ * Where there is no memory for all copies of a kind, its step and those above it are
+ * repeated, each time with as many copies as there is memory for. One of each kind is in
+ * reserve, so that a flush goes on without any.
  */
 #include <linux/blkdev.h>
 #include <linux/mm.h>
@@ -32,10 +36,14 @@
 /**
  * struct captured_entries - copies of entries of a table
  * @range: the entries
- * @data: their copies, in the form on disk
+ * @memory: allocated for copies, or NULL
+ * @few: for QCOW_FLUSH_FEW copies if there is no memory
+ * @data: the copies, in the form on disk: @memory or @few
  */
 struct captured_entries {
 	struct qcow_dirty_range range;
+	__be64 *memory;
+	__be64 *few;
 	__be64 *data;
 };
 
@@ -46,7 +54,7 @@ struct captured_entries {
  * @l2: captured L2 slices
  * @table: captured entries of the refcount table
  * @refs: captured refcount slices
- * @data: guest data was written before the flush began
+ * @data: guest data was written before @l2 was captured, and is not synced
  */
 struct flush {
 	struct qcow_alloc *a;
@@ -74,38 +82,60 @@ static struct qcow_dirty_range round_range(struct qcow_dirty_range r, u32 size)
 	return r;
 }
 
-/*
- * Copy the entries of a table that are dirty. The memory is taken without the
- * lock, so the range may grow in between.
- */
-static int capture_entries(struct qcow_alloc *a, u64 *const *table,
-			   const u32 *size, struct qcow_dirty_range *dirty,
+/* Have memory for copies of @room entries, or @few. May sleep. */
+static u32 entries_room(struct captured_entries *c, u32 room)
+{
+	kvfree(c->memory);
+	c->memory = kvmalloc_array(room, sizeof(*c->data), GFP_NOIO);
+	c->data = c->memory ?: c->few;
+	return c->memory ? room : QCOW_FLUSH_FEW;
+}
+
+/* Copy entries, and take them off the dirty ones. Under a->lock. */
+static void __copy_entries(const u64 *table, struct qcow_dirty_range *dirty,
 			   struct captured_entries *c)
 {
-	u32 room = 0, i;
+	u32 i;
+
+	for (i = c->range.lo; i < c->range.hi; i++)
+		c->data[i - c->range.lo] = cpu_to_be64(table[i]);
+	dirty->lo = c->range.hi;
+	if (range_empty(dirty))
+		*dirty = (struct qcow_dirty_range) { };
+}
+
+/*
+ * Copy the entries of a table that are dirty. The memory is taken without the
+ * lock, so the range may grow in between. Return: whether all were copied; if not, some
+ * were.
+ */
+static bool capture_entries(struct qcow_alloc *a, u64 *const *table,
+			    const u32 *size, struct qcow_dirty_range *dirty,
+			    struct captured_entries *c)
+{
+	u32 room = 0;
+	bool all;
 
 	for (;;) {
 		mutex_lock(&a->lock);
 		c->range = round_range(*dirty, *size);
-		if (range_empty(dirty) || c->range.hi - c->range.lo <= room)
+		if (range_empty(dirty) || c->range.hi - c->range.lo <= room ||
+		    (room && !c->memory))
 			break;
 		room = c->range.hi - c->range.lo;
 		mutex_unlock(&a->lock);
-		kvfree(c->data);
-		c->data = kvmalloc_array(room, sizeof(*c->data), GFP_NOIO);
-		if (!c->data) {
-			c->range = (struct qcow_dirty_range) { };
-			return -ENOMEM;
-		}
+		room = entries_room(c, room);
 	}
-	for (i = 0; i < c->range.hi - c->range.lo; i++)
-		c->data[i] = cpu_to_be64((*table)[c->range.lo + i]);
-	*dirty = (struct qcow_dirty_range) { };
+	all = range_empty(dirty) || c->range.hi - c->range.lo <= room;
+	if (!all)
+		c->range.hi = c->range.lo + room;
+	if (!range_empty(dirty))
+		__copy_entries(*table, dirty, c);
 	mutex_unlock(&a->lock);
-	return 0;
+	return all;
 }
 
-/* Free copied entries; if they were not written, they are dirty again. */
+/* Drop copied entries; if they were not written, they are dirty again. */
 static void forget_entries(struct qcow_alloc *a, struct qcow_dirty_range *dirty,
 			   struct captured_entries *c, bool written)
 {
@@ -115,27 +145,7 @@ static void forget_entries(struct qcow_alloc *a, struct qcow_dirty_range *dirty,
 		qcow_dirty_range_add(dirty, c->range.hi - 1);
 	}
 	mutex_unlock(&a->lock);
-	kvfree(c->data);
-}
-
-/* Take copies, each table before the clusters that it refers to. */
-static int flush_capture(struct flush *c)
-{
-	struct qcow_alloc *a = c->a;
-	int err;
-
-	qcow_release_take(a);
-	err = capture_entries(a, &a->img->l1, &a->img->l1_size,
-			      &a->l1.dirty, &c->l1);
-	if (!err)
-		err = qcow_cache_capture(a->img->cache, &c->l2);
-	c->data = xchg(&a->unsynced, false);
-	if (!err)
-		err = capture_entries(a, &a->counts.table, &a->counts.table_size,
-				      &a->counts.table_dirty, &c->table);
-	if (!err)
-		err = qcow_cache_capture(a->counts.cache, &c->refs);
-	return err;
+	c->range = (struct qcow_dirty_range) { };
 }
 
 /* --- Steps --- */
@@ -152,19 +162,39 @@ static int flush_sync(struct flush *c)
 	return __qcow_writeback_flush(c->a, &c->a->img->file);
 }
 
+/*
+ * Write the refcount slices that are dirty now. They count as written before the sync: if
+ * that fails, nothing is written any more.
+ */
+static int flush_refs(struct flush *c, bool *any)
+{
+	struct qcow_cache *cache = c->a->counts.cache;
+	u32 left = qcow_cache_nr_dirty(cache);
+	int err = 0;
+
+	while (left && !err) {
+		qcow_cache_capture(cache, &c->refs, &left);
+		*any |= !list_empty(&c->refs);
+		err = qcow_cache_write(cache, &c->refs);
+		qcow_cache_forget(cache, &c->refs, !err);
+	}
+	return err;
+}
+
 static int flush_owned(struct flush *c)
 {
+	bool any = false;
 	int err;
 
-	if (c->data && c->a->img->layout.data_file) {
+	err = flush_refs(c, &any);
+	if (!err && c->data && c->a->img->layout.data_file) {
 		err = __qcow_writeback_flush(c->a, c->a->img->data);
-		if (err || list_empty(&c->refs))
-			return err;
+		c->data = false;
 	}
-	if (list_empty(&c->refs) && !c->data)
-		return 0;
-	err = qcow_cache_write(c->a->counts.cache, &c->refs);
-	return err ?: flush_sync(c);
+	if (err || !(any || c->data))
+		return err;
+	c->data = false;
+	return flush_sync(c);
 }
 
 static int flush_table(struct flush *c)
@@ -178,38 +208,57 @@ static int flush_table(struct flush *c)
 	return err ?: flush_sync(c);
 }
 
-static int flush_l2(struct flush *c)
+/* All that the captured L2 slices refer to: guest data, and refcounts. */
+static int flush_counts(struct flush *c)
 {
+	struct qcow_alloc *a = c->a;
+	bool all;
 	int err;
 
-	if (list_empty(&c->l2))
-		return 0;
-	err = qcow_cache_write(c->a->img->cache, &c->l2);
-	return err ?: flush_sync(c);
+	do {
+		all = capture_entries(a, &a->counts.table, &a->counts.table_size,
+				      &a->counts.table_dirty, &c->table);
+		err = flush_owned(c);
+		if (!err)
+			err = flush_table(c);
+		forget_entries(a, &a->counts.table_dirty, &c->table, !err);
+	} while (!err && !all);
+	return err;
 }
 
+/* L2 slices that are dirty now, and before them all that they refer to. */
+static int flush_l2(struct flush *c)
+{
+	struct qcow_cache *cache = c->a->img->cache;
+	u32 left = qcow_cache_nr_dirty(cache);
+	int err;
+
+	do {
+		qcow_cache_capture(cache, &c->l2, &left);
+		c->data |= xchg(&c->a->unsynced, false);
+		err = flush_counts(c);
+		if (!err && !list_empty(&c->l2))
+			err = qcow_cache_write(cache, &c->l2) ?: flush_sync(c);
+		qcow_cache_forget(cache, &c->l2, !err);
+	} while (!err && left);
+	return err;
+}
+
+/* L1 entries that are dirty now, and before them all that they refer to. */
 static int flush_l1(struct flush *c)
 {
 	struct qcow_alloc *a = c->a;
+	bool all;
 	int err;
 
-	if (range_empty(&c->l1.range))
-		return 0;
-	err = write_entries(a, a->l1.host_offset, &c->l1);
-	return err ?: flush_sync(c);
-}
-
-static int flush_steps(struct flush *c)
-{
-	int err;
-
-	err = flush_owned(c);
-	if (!err)
-		err = flush_table(c);
-	if (!err)
+	do {
+		all = capture_entries(a, &a->img->l1, &a->img->l1_size, &a->l1.dirty,
+				      &c->l1);
 		err = flush_l2(c);
-	if (!err)
-		err = flush_l1(c);
+		if (!err && !range_empty(&c->l1.range))
+			err = write_entries(a, a->l1.host_offset, &c->l1) ?: flush_sync(c);
+		forget_entries(a, &a->l1.dirty, &c->l1, !err);
+	} while (!err && !all);
 	return err;
 }
 
@@ -217,21 +266,21 @@ static int __flush(struct qcow_alloc *a)
 {
 	struct flush c = {
 		.a = a,
+		.l1.few = a->flush.few[0],
 		.l2 = LIST_HEAD_INIT(c.l2),
+		.table.few = a->flush.few[1],
 		.refs = LIST_HEAD_INIT(c.refs),
 	};
 	int err;
 
 	mutex_lock(&a->store_lock);
 	err = __qcow_writeback_over(a);
-	if (!err)
-		err = flush_capture(&c);
-	if (!err)
-		err = flush_steps(&c);
-	qcow_cache_forget(a->img->cache, &c.l2, !err);
-	qcow_cache_forget(a->counts.cache, &c.refs, !err);
-	forget_entries(a, &a->l1.dirty, &c.l1, !err);
-	forget_entries(a, &a->counts.table_dirty, &c.table, !err);
+	if (!err) {
+		qcow_release_take(a);
+		err = flush_l1(&c);
+	}
+	kvfree(c.l1.memory);
+	kvfree(c.table.memory);
 	if (err)
 		WRITE_ONCE(a->unsynced, true);
 	mutex_unlock(&a->store_lock);

@@ -130,9 +130,9 @@ static void growth_revert(struct qcow_alloc *a, struct growth *g)
 static int growth_write(struct qcow_alloc *a, const struct growth *g)
 {
 	size_t bytes = a->counts.table_size * sizeof(u64);
+	u32 left = qcow_cache_nr_dirty(a->counts.cache), i;
 	LIST_HEAD(refs);
 	__be64 *disk;
-	u32 i;
 	int err;
 
 	disk = kvmalloc(bytes, GFP_NOIO);
@@ -140,7 +140,8 @@ static int growth_write(struct qcow_alloc *a, const struct growth *g)
 		return -ENOMEM;
 	for (i = 0; i < a->counts.table_size; i++)
 		disk[i] = cpu_to_be64(a->counts.table[i]);
-	err = qcow_cache_capture(a->counts.cache, &refs);
+	qcow_cache_capture(a->counts.cache, &refs, &left);
+	err = left ? -ENOMEM : 0;
 	if (!err)
 		err = qcow_cache_write(a->counts.cache, &refs);
 	/* They are not synced: if the header cannot be written, a flush writes them again. */

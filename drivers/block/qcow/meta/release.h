@@ -26,10 +26,7 @@ static inline bool qcow_release_pending(const struct qcow_alloc *a)
 	       READ_ONCE(r->begun) != READ_ONCE(r->ended);
 }
 
-/*
- * Return: true if a write that failed is tried again, as more space is coming: then the
- * failure is not reported. Any context.
- */
+/* True if a write that failed may succeed later, as more space comes. Any context. */
 static inline bool qcow_release_helps(const struct qcow_alloc *a, int err)
 {
 	return err == -ENOSPC && a && qcow_release_pending(a);

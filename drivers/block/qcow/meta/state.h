@@ -206,6 +206,9 @@ struct qcow_snapshots {
 	siphash_key_t key;
 };
 
+/* Entries that a flush copies at a time without memory: a sector of them. */
+#define QCOW_FLUSH_FEW	(SECTOR_SIZE / sizeof(u64))
+
 /**
  * struct qcow_flush_state - flushes: flush, writeback, reclaim, release
  * @lock: one flush at a time; I/O never takes it
@@ -216,6 +219,8 @@ struct qcow_snapshots {
  * @wq: queue of flushes in the background
  * @work: does a flush
  * @corrupt_work: marks the image corrupt
+ * @few: copies of entries of the L1 table and of the refcount table, for a flush that has
+ *	no memory
  */
 struct qcow_flush_state {
 	/* One flush at a time. */
@@ -227,6 +232,7 @@ struct qcow_flush_state {
 	struct workqueue_struct *wq;
 	struct delayed_work work;
 	struct work_struct corrupt_work;
+	__be64 few[2][QCOW_FLUSH_FEW];
 };
 
 /**
