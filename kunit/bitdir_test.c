@@ -4,8 +4,7 @@
  */
 #include <linux/string.h>
 
-#include <asm/unaligned.h>
-
+#include "compat/compat_test.h"
 #include "ondisk/bitdir.h"
 #include "qtest.h"
 

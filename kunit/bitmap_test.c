@@ -5,8 +5,7 @@
  */
 #include <linux/slab.h>
 
-#include <asm/unaligned.h>
-
+#include "compat/compat_test.h"
 #include "jobs/bitmap_ops.h"
 #include "meta/alloc.h"
 #include "meta/bitmap.h"

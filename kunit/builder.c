@@ -7,10 +7,9 @@
 #include <linux/math64.h>
 #include <linux/slab.h>
 
-#include <asm/unaligned.h>
-
 #include <uapi/linux/qcow.h>
 
+#include "compat/compat_test.h"
 #include "builder.h"
 #include "codec.h"
 #include "ondisk/format.h"

@@ -7,8 +7,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include <asm/unaligned.h>
-
+#include "compat/compat_test.h"
 #include "checker.h"
 
 #define COPIED		BIT_ULL(63)

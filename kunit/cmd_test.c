@@ -52,6 +52,15 @@ static const struct block_device_operations disk_ops = { };
 
 static int disk_create(struct cmd_disk *d, struct writer *w)
 {
+	struct queue_limits limits = {
+		.logical_block_size = SECTOR,
+		.physical_block_size = SECTOR,
+		.io_min = SECTOR,
+		.dma_alignment = SECTOR - 1,
+		.max_hw_sectors = BLK_SAFE_MAX_SECTORS,
+		.max_segments = BLK_MAX_SEGMENTS,
+		.max_segment_size = BLK_MAX_SEGMENT_SIZE,
+	};
 	struct blk_mq_tag_set *set = &d->set;
 	int err;
 
@@ -70,11 +79,12 @@ static int disk_create(struct cmd_disk *d, struct writer *w)
 	set->queue_depth = 4;
 	set->numa_node = NUMA_NO_NODE;
 	set->cmd_size = sizeof(struct qcow_cmd);
-	set->flags = BLK_MQ_F_BLOCKING | BLK_MQ_F_NO_SCHED_BY_DEFAULT | BLK_MQ_F_SHOULD_MERGE;
+	set->flags = BLK_MQ_F_BLOCKING | BLK_MQ_F_NO_SCHED_BY_DEFAULT |
+		     QCOW_COMPAT_MQ_MERGE;
 	err = blk_mq_alloc_tag_set(set);
 	if (err)
 		return err;
-	d->disk = blk_mq_alloc_disk(set, &d->target);
+	d->disk = qcow_compat_alloc_disk(set, &limits, &d->target, false, false);
 	if (IS_ERR(d->disk))
 		return PTR_ERR(d->disk);
 	d->disk->fops = &disk_ops;

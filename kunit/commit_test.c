@@ -7,8 +7,7 @@
 #include <linux/err.h>
 #include <linux/slab.h>
 
-#include <asm/unaligned.h>
-
+#include "compat/compat_test.h"
 #include "commit_case.h"
 #include "meta/alloc.h"
 #include "meta/bitmap.h"

@@ -5,8 +5,7 @@
 #include <linux/minmax.h>
 #include <linux/string.h>
 
-#include <asm/unaligned.h>
-
+#include "compat/compat_test.h"
 #include "damage.h"
 #include "ondisk/format.h"
 #include "qtest.h"

@@ -5,8 +5,7 @@
 #include <linux/math64.h>
 #include <linux/slab.h>
 
-#include <asm/unaligned.h>
-
+#include "compat/compat_test.h"
 #include "ondisk/header.h"
 #include "qtest.h"
 

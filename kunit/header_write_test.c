@@ -3,8 +3,7 @@
  * Writes of the header: the bytes that each of them changes, the order of its writes
  * and flushes, and the header that is left when one of these fails.
  */
-#include <asm/unaligned.h>
-
+#include "compat/compat_test.h"
 #include "meta/header_write.h"
 #include "ondisk/header.h"
 #include "writer.h"

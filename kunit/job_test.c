@@ -6,8 +6,7 @@
  */
 #include <linux/slab.h>
 
-#include <asm/unaligned.h>
-
+#include "compat/compat_test.h"
 #include "jobs/resize.h"
 #include "jobs/stream.h"
 #include "meta/alloc.h"

@@ -14,6 +14,7 @@
 #include <linux/uio.h>
 #include <linux/workqueue.h>
 
+#include "compat/compat_test.h"
 #include "memfile.h"
 
 static struct workqueue_struct *memfile_wq;
@@ -338,7 +339,7 @@ static long memfile_fallocate(struct file *file, int mode, loff_t host_offset, l
 }
 
 /* Called with the inode's lock held. The part that is cut off reads as zeros later. */
-static int memfile_setattr(struct user_namespace *ns, struct dentry *dentry,
+static int memfile_setattr(struct qcow_compat_idmap *idmap, struct dentry *dentry,
 			   struct iattr *attr)
 {
 	struct inode *inode = d_inode(dentry);
@@ -362,13 +363,13 @@ static int memfile_setattr(struct user_namespace *ns, struct dentry *dentry,
 	return 0;
 }
 
-static int memfile_getattr(struct user_namespace *ns, const struct path *path,
+static int memfile_getattr(struct qcow_compat_idmap *idmap, const struct path *path,
 			   struct kstat *stat, u32 mask, unsigned int flags)
 {
 	struct inode *inode = d_inode(path->dentry);
 	struct memfile *m = inode->i_private;
 
-	generic_fillattr(ns, inode, stat);
+	qcow_compat_fillattr(idmap, mask, inode, stat);
 	if (m->mode.dio_align) {
 		stat->result_mask |= STATX_DIOALIGN;
 		stat->dio_mem_align = SECTOR_SIZE;

@@ -6,8 +6,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include <asm/unaligned.h>
-
+#include "compat/compat_test.h"
 #include "meta/alloc.h"
 #include "ondisk/format.h"
 #include "writer.h"

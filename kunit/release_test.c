@@ -7,8 +7,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
-#include <asm/unaligned.h>
-
+#include "compat/compat_test.h"
 #include "meta/alloc.h"
 #include "meta/flush.h"
 #include "meta/reclaim.h"

@@ -5,9 +5,9 @@
  */
 #include <linux/slab.h>
 
-#include <asm/unaligned.h>
 #include <uapi/linux/qcow.h>
 
+#include "compat/compat_test.h"
 #include "meta/flush.h"
 #include "writer.h"
 

@@ -7,8 +7,7 @@
 #include <linux/slab.h>
 #include <linux/uio.h>
 
-#include <asm/unaligned.h>
-
+#include "compat/compat_test.h"
 #include "data/write.h"
 #include "data/zero.h"
 #include "jobs/snapshot_ops.h"
