@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The test module: sets up the driver's floors below dev/. The suites run when the
- * module is live.
+ * The test module sets up the driver's floors below dev/, and the suites run when it is
+ * live. In a kernel where driver and tests are built in, the driver has set them up, and
+ * the suites run after all initcalls.
  */
 #include <linux/glob.h>
 #include <linux/kernel.h>
@@ -20,10 +21,6 @@ MODULE_PARM_DESC(images, "damaged images to open and read");
 unsigned long qtest_seed = 1;
 module_param_named(seed, qtest_seed, ulong, 0444);
 MODULE_PARM_DESC(seed, "seed of everything that is random");
-
-static char *suites = "*";
-module_param(suites, charp, 0444);
-MODULE_PARM_DESC(suites, "glob of the suites that run");
 
 struct workqueue_struct *qtest_wq;
 struct workqueue_struct *qtest_comp_wq;
@@ -59,10 +56,17 @@ static int make_queues(void)
 
 static const struct qcow_init table[] = {
 	{ make_queues, destroy_queues },
+#ifdef MODULE
 	{ qcow_floors_init, qcow_floors_exit },
+#endif
 	{ memfile_init, memfile_exit },
 	{ codec_init, codec_exit },
 };
+
+#ifdef MODULE
+static char *suites = "*";
+module_param(suites, charp, 0444);
+MODULE_PARM_DESC(suites, "glob of the suites that run");
 
 /* KUnit runs the suites in this array once the module is live. */
 static void __init select_suites(struct module *mod)
@@ -74,6 +78,12 @@ static void __init select_suites(struct module *mod)
 			mod->kunit_suites[nr++] = mod->kunit_suites[i];
 	mod->num_kunit_suites = nr;
 }
+#else
+/* KUnit has the parameter kunit.filter_glob for suites that are built in. */
+static void __init select_suites(struct module *mod)
+{
+}
+#endif
 
 static int __init qtest_init(void)
 {
