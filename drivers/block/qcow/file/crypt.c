@@ -176,10 +176,13 @@ static int crypt_set_cipher(struct qcow_crypt *c,
 	 * writes.
 	 */
 	tfm = crypto_alloc_skcipher(name, 0, CRYPTO_ALG_ALLOCATES_MEMORY);
-	if (IS_ERR(tfm))
-		return qcow_fail(msg, PTR_ERR(tfm) == -ENOENT ? -EOPNOTSUPP : PTR_ERR(tfm),
-				 "the kernel does not offer the cipher %s (error %ld)",
-				 name, -PTR_ERR(tfm));
+	if (IS_ERR(tfm)) {
+		err = PTR_ERR(tfm);
+		/* -EINVAL: the mode does not take the cipher. Some kernels say -ENOENT then. */
+		return qcow_fail(msg, err == -ENOENT || err == -EINVAL ? -EOPNOTSUPP : err,
+				 "the kernel does not offer the cipher %s (error %d)",
+				 name, -err);
+	}
 	c->tfm = tfm;
 	if (crypto_skcipher_ivsize(tfm) > CRYPT_IV_MAX ||
 	    CRYPT_SECTOR % crypto_skcipher_blocksize(tfm))
