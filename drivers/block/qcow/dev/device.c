@@ -36,8 +36,8 @@
 #define DEVICE_DETACH_JIFFIES	(10 * HZ)
 
 static DEFINE_IDR(devices);
-/* Devices with an alias, those that are being attached or detached among them */
-static LIST_HEAD(devices_with_alias);
+/* All devices, those that are being attached or detached among them */
+static LIST_HEAD(all_devices);
 /* Protects the idr and the list, and the devices found in them from being taken apart. */
 static DEFINE_MUTEX(qcow_devices_lock);
 
@@ -121,7 +121,7 @@ static int device_alloc_target(struct qcow_device *dev)
 static void device_free_index(struct qcow_device *dev)
 {
 	mutex_lock(&qcow_devices_lock);
-	list_del_init(&dev->alias_node);
+	list_del_init(&dev->node);
 	idr_remove(&devices, dev->index);
 	mutex_unlock(&qcow_devices_lock);
 }
@@ -132,8 +132,8 @@ static const struct qcow_device *__device_with_alias(const char *alias)
 	const struct qcow_device *dev;
 
 	lockdep_assert_held(&qcow_devices_lock);
-	list_for_each_entry(dev, &devices_with_alias, alias_node)
-		if (!strcmp(dev->alias, alias))
+	list_for_each_entry(dev, &all_devices, node)
+		if (dev->alias && !strcmp(dev->alias, alias))
 			return dev;
 	return NULL;
 }
@@ -155,13 +155,11 @@ static int __device_take_index(struct qcow_device *dev, int want, struct qcow_ms
 		return index;
 	dev->index = index;
 	snprintf(dev->name, sizeof(dev->name), "qcow%d", index);
-	if (dev->alias)
-		list_add(&dev->alias_node, &devices_with_alias);
+	list_add(&dev->node, &all_devices);
 	return index;
 }
 
-static int device_alloc_index(struct qcow_device *dev, int want,
-			      struct qcow_msg *msg)
+static int device_alloc_index(struct qcow_device *dev, int want, struct qcow_msg *msg)
 {
 	int index;
 
@@ -224,8 +222,7 @@ struct qcow_device *qcow_device_get(int index, const struct file *by)
  *
  * Return: the result that ended the walk, or 0.
  */
-int qcow_device_visit(int index,
-		      int (*visit)(struct qcow_device *dev, void *arg), void *arg)
+int qcow_device_visit(int index, int (*visit)(struct qcow_device *dev, void *arg), void *arg)
 {
 	struct qcow_device *dev;
 	int ret = 0;
@@ -497,7 +494,7 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 
 	if (!dev)
 		return NULL;
-	INIT_LIST_HEAD(&dev->alias_node);
+	INIT_LIST_HEAD(&dev->node);
 	/* kstrdup() of NULL is NULL. */
 	dev->snapshot = kstrdup(a->snapshot, GFP_KERNEL);
 	dev->alias = kstrdup(a->alias, GFP_KERNEL);
@@ -605,8 +602,7 @@ static int device_lock_open(struct qcow_device *dev, unsigned long until)
  * last close; -ENODEV: another task detaches the device, or it is not live yet; or as
  * qcow_device_detach().
  */
-static int device_begin_detach(struct qcow_device *dev, u32 flags,
-			       unsigned long until)
+static int device_begin_detach(struct qcow_device *dev, u32 flags, unsigned long until)
 {
 	int err;
 
@@ -653,8 +649,7 @@ static int device_say_removed(const struct qcow_device *dev, struct qcow_msg *ms
 }
 
 /* Return: the result of the detach; or -EINPROGRESS or -EINTR. */
-static int device_wait_removed(struct qcow_device *dev, unsigned long until,
-			       struct qcow_msg *msg)
+static int device_wait_removed(struct qcow_device *dev, unsigned long until, struct qcow_msg *msg)
 {
 	long left = max_t(long, until - jiffies, 1);
 
@@ -662,6 +657,22 @@ static int device_wait_removed(struct qcow_device *dev, unsigned long until,
 	if (left < 0)
 		return -EINTR;
 	return left ? device_say_removed(dev, msg) : device_still_going(dev, msg);
+}
+
+/* As qcow_device_get(), of a device whose number leads to nothing any more. */
+static struct qcow_device *device_get_leaving(int index, const struct file *by)
+{
+	struct qcow_device *dev, *found = NULL;
+
+	mutex_lock(&qcow_devices_lock);
+	list_for_each_entry(dev, &all_devices, node)
+		if (dev->index == index && (!dev->owner || dev->owner == by) &&
+		    READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
+			found = dev;
+	if (found)
+		kref_get(&found->ref);
+	mutex_unlock(&qcow_devices_lock);
+	return found;
 }
 
 /**
@@ -686,14 +697,14 @@ int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
 		       struct qcow_msg *msg)
 {
 	unsigned long until = jiffies + DEVICE_DETACH_JIFFIES;
-	struct qcow_device *dev = qcow_device_get(index, by);
-	int err;
+	struct qcow_device *dev = qcow_device_get(index, by) ?: device_get_leaving(index, by);
+	int err = 0;
 
 	if (!dev)
 		return -ENODEV;
 	if (diskseq && diskseq != dev->disk->diskseq)
 		err = qcow_fail(msg, -ESTALE, "is another device by now");
-	else
+	else if (READ_ONCE(dev->state) != QCOW_DEVICE_GOING)
 		err = device_begin_detach(dev, flags, until);
 	if (err == -ENODEV && READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
 		err = 0;
@@ -707,8 +718,7 @@ int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
  * Return: the first device of @owner with a number from @index on, for
  * qcow_device_put(), and its number in @index; or NULL.
  */
-static struct qcow_device *device_next_owned(const struct file *owner,
-					     int *index)
+static struct qcow_device *device_next_owned(const struct file *owner, int *index)
 {
 	struct qcow_device *dev;
 

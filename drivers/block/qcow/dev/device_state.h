@@ -41,7 +41,7 @@ enum qcow_device_state {
  * @depth: images in the chain
  * @snapshot: id or name of the snapshot that the device shows; or NULL
  * @alias: the name that the user gave the device; or NULL
- * @alias_node: in the list of devices that have an alias; under the lock of device.c
+ * @node: in the list of all devices; under the lock of device.c
  * @name: qcowN
  * @state: &enum qcow_device_state
  * @lazy: detach at the last close; under disk->open_mutex
@@ -71,7 +71,7 @@ struct qcow_device {
 	u32 depth;
 	char *snapshot;
 	char *alias;
-	struct list_head alias_node;
+	struct list_head node;
 	char name[DISK_NAME_LEN];
 	enum qcow_device_state state;
 	bool lazy;
