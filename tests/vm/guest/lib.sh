@@ -19,6 +19,9 @@ prepare() {
 	mkdir -p $BIN $IMAGES
 	mount -t tmpfs tmpfs $BIN
 	cp "$QCOW_BUILT/qcowtest" "$QCOW_TOP/userspace/qcowctl" $BIN
+	# where mount(8) and umount(8) look for them
+	cp "$QCOW_TOP/userspace/mount.qcow2" /sbin/
+	ln -sf mount.qcow2 /sbin/umount.qcow2
 	mount -o ro,noatime /dev/vda $IMAGES
 	while read -r name; do
 		plan[$name]=1

@@ -92,7 +92,13 @@ void report(const char *name, const char *fmt, ...)
 	if (before_line)
 		before_line();
 	flockfile(stderr);
-	fprintf(stderr, "%s: %s: ", program, shown);
+	fprintf(stderr, "%s: ", program);
+	/* The name may be that of an option. */
+	if (strncmp(shown, "--", 2))
+		fputs(shown, stderr);
+	else
+		print_text(shown);
+	fputs(": ", stderr);
 	print_text(text);
 	fputc('\n', stderr);
 	funlockfile(stderr);

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+#
+# mount -t qcow2: the filesystems of an image, whose device goes when they are unmounted.
+
+# mounted_from DIR: the device that is mounted there last
+mounted_from() {
+	findmnt -n -o SOURCE -M "$1" | tail -n1
+}
+
+# nothing_attached: right now, without a wait
+nothing_attached() {
+	is "" "$(qcowctl list -n)"
+}
+
+# goes: the device goes by itself, soon.
+goes() {
+	for _ in $(seq 100); do
+		[ -e /sys/block/qcow0 ] || return 0
+		sleep 0.1
+	done
+	fail "it is still attached"
+}
+
+# fails PATTERN MOUNT_ARGUMENTS...: the mount fails as a mount, and leaves nothing attached.
+fails() {
+	local pattern=$1
+
+	shift
+	exits 32 "$pattern" mount -t qcow2 "$@"
+	nothing_attached
+}
+
+# clean IMAGE: it can be used by others, right now.
+clean() {
+	nothing_attached
+	qemu-img check -q "$1" || fail "$1 is not clean"
+}
+
+# several NAME: an image with two ext4s, a minix and something else in partitions
+several() {
+	truncate -s 32M raw
+	sfdisk -q raw <<-'END'
+		label: gpt
+		start=2048, size=16384, name=first, uuid=11111111-2222-3333-4444-555555555555
+		start=18432, size=16384, name=second
+		start=34816, size=8192, name=third
+		start=43008, size=8192, name=fourth
+	END
+	mkfs.ext4 -q -F -L root -U aaaaaaaa-0000-0000-0000-000000000001 \
+		-E offset=1048576 raw 8M
+	mkfs.ext4 -q -F -L "my home" -E offset=$((18432 * 512)) raw 8M
+	truncate -s 4M part
+	mkfs.minix part > /dev/null
+	dd if=part of=raw bs=512 seek=34816 conv=notrunc status=none
+	qemu-img convert -O qcow2 raw "$1"
+	rm raw part
+}
+
+case_mount_only_one() {
+	local name
+
+	mkdir mnt
+	for name in gpt mbr; do
+		cp "$IMAGES/extra/$name.qcow2" a.qcow2
+		accepts mount -t qcow2 a.qcow2 mnt
+		is /dev/qcow0p1 "$(mounted_from mnt)"
+		is 0 "$(blockdev --getro /dev/qcow0)"
+		is 1 "$(cat /sys/block/qcow0/qcow/autoclear)"
+		(cd mnt && sha256sum --quiet -c sums)
+		echo written > mnt/new
+		accepts umount mnt
+		clean a.qcow2
+		accepts mount -t qcow2.ext4 -o ro a.qcow2 mnt
+		is written "$(cat mnt/new)"
+		is 1 "$(blockdev --getro /dev/qcow0)"
+		accepts umount mnt
+		clean a.qcow2
+	done
+	cp "$IMAGES/extra/fs.qcow2" fs.qcow2
+	accepts mount -t qcow2 fs.qcow2 mnt
+	is /dev/qcow0 "$(mounted_from mnt)"
+	(cd mnt && sha256sum --quiet -c sums)
+	accepts umount mnt
+	clean fs.qcow2
+	# A raw image with its window, and one that is an image no more
+	truncate -s 3M raw
+	cat "$IMAGES/extra/inner.raw" >> raw
+	accepts mount -t qcow2 -o ro,format=raw,image-offset=3M,size-limit=16M raw mnt
+	(cd mnt && sha256sum --quiet -c sums)
+	umount mnt
+	fails 'raw: .*-o format=raw' raw mnt
+	# Without a note for umount(8): the device goes all the same.
+	accepts mount -n -t qcow2 -o ro fs.qcow2 mnt
+	umount mnt
+	goes
+	clean fs.qcow2
+}
+
+case_mount_choice() {
+	local which
+
+	several disk.qcow2
+	mkdir mnt other
+	fails 'disk.qcow2: holds several filesystems' disk.qcow2 mnt
+	has '^ +1  ext4 +root +8M  -o partition=1$' err
+	has '^ +2  ext4 +my home +8M  -o partition=2$' err
+	has '^ +3  minix +third +4M  -o partition=3$' err
+	is 4 "$(wc -l < err)"
+	for which in 1 root first 11111111-2222-3333-4444-555555555555 \
+		AAAAAAAA-0000-0000-0000-000000000001; do
+		accepts mount -t qcow2 -o "partition=$which" disk.qcow2 mnt
+		is /dev/qcow0p1 "$(mounted_from mnt)"
+		accepts umount mnt
+		clean disk.qcow2
+	done
+	accepts mount -t qcow2 -o 'partition="my home",noatime' disk.qcow2 mnt
+	is /dev/qcow0p2 "$(mounted_from mnt)"
+	has ' /tmp/case/mnt .*noatime' /proc/self/mountinfo
+	# The other partition of the same image, also if only one may write
+	accepts mount -t qcow2.minix -o ro disk.qcow2 other
+	is /dev/qcow0p3 "$(mounted_from other)"
+	is qcow0 "$(ls /sys/block | grep qcow)"
+	accepts umount mnt
+	is qcow0 "$(ls /sys/block | grep qcow)"
+	accepts umount other
+	clean disk.qcow2
+	# The type alone may tell; the driver need not be one of ext4's.
+	fails 'has no partition "5"; it has:' -o partition=5 disk.qcow2 mnt
+	fails 'has no partition "nobody"; it has:' -o partition=nobody disk.qcow2 mnt
+	fails 'partition 4 holds no filesystem' -o partition=4 disk.qcow2 mnt
+	exits 32 'holds no xfs filesystem, but ext4 and others' mount -t qcow2.xfs disk.qcow2 mnt
+	nothing_attached
+	cp "$IMAGES/extra/plain.qcow2" .
+	fails '^mount.qcow2: .*plain.qcow2: holds no filesystem; .*mkfs$' plain.qcow2 mnt
+	is 1 "$(wc -l < err)"
+}
+
+case_mount_read_only() {
+	mkdir mnt other fs
+	# A filesystem, a snapshot of it, and another state
+	cp "$IMAGES/extra/fs.qcow2" a.qcow2
+	qemu-img snapshot -c before a.qcow2
+	mount -t qcow2 a.qcow2 mnt
+	echo later > mnt/later
+	umount mnt
+	accepts mount -t qcow2 -o snapshot=before a.qcow2 mnt
+	[ ! -e mnt/later ] || fail "it is no snapshot"
+	is 1 "$(blockdev --getro /dev/qcow0)"
+	umount mnt
+	clean a.qcow2
+	fails 'a.qcow2: .*snapshot' -o snapshot=after a.qcow2 mnt
+	# The same image twice
+	accepts mount -t qcow2 -o ro a.qcow2 mnt
+	accepts mount -t qcow2 -o ro a.qcow2 other
+	is "$(mounted_from mnt)" "$(mounted_from other)"
+	exits 32 'a.qcow2: in use: .*/dev/qcow0' mount -t qcow2 a.qcow2 other
+	umount other
+	is later "$(cat mnt/later)"
+	umount mnt
+	clean a.qcow2
+	# The image lies where nobody can write.
+	mount -t tmpfs tmpfs fs
+	cp a.qcow2 fs
+	mount -o remount,ro fs
+	run mount -t qcow2 fs/a.qcow2 mnt
+	is 0 "$code"
+	has 'fs/a.qcow2: cannot be opened for writing, mounting it read-only' err
+	has ' /tmp/case/mnt ro' /proc/self/mountinfo
+	umount mnt
+	umount fs
+	# Attached by hand: that device is nobody's to detach.
+	dev=$(qcowctl attach a.qcow2)
+	exits 32 'a.qcow2: in use: .*/dev/qcow0' mount -t qcow2 a.qcow2 mnt
+	is 1 "$(qcowctl list -n | wc -l)"
+	detach "$dev"
+	clean a.qcow2
+}
+
+case_mount_fstab() {
+	several disk.qcow2
+	mkdir mnt home
+	cat > fstab <<-END
+		$PWD/disk.qcow2 $PWD/mnt qcow2.minix defaults,nofail,_netdev,x-systemd.automount,comment=x 0 0
+		$PWD/disk.qcow2 $PWD/home qcow2 partition=my\\040home,user,exec 0 0
+		$PWD/missing.qcow2 $PWD/mnt qcow2 nofail 0 0
+	END
+	for _ in 1 2; do
+		run mount -a -T fstab
+		is 0 "$code"
+		is "" "$(cat out err)"
+		is /dev/qcow0p3 "$(mounted_from mnt)"
+		is /dev/qcow0p2 "$(mounted_from home)"
+		is 2 "$(grep -c ' /tmp/case/' /proc/self/mountinfo)"
+	done
+	has ' /tmp/case/home .*nosuid,nodev' /proc/self/mountinfo
+	! grep -q ' /tmp/case/home .*noexec' /proc/self/mountinfo || fail "exec is lost"
+	# Other options of a mount
+	accepts mount -T fstab -o remount,ro "$PWD/home"
+	has ' /tmp/case/home ro' /proc/self/mountinfo
+	# By directory, which waits, and then by image
+	accepts umount mnt
+	is /dev/qcow0p2 "$(mounted_from home)"
+	accepts umount home
+	clean disk.qcow2
+	accepts mount -T fstab "$PWD/mnt"
+	accepts mount -T fstab "$PWD/home"
+	accepts umount.qcow2 disk.qcow2
+	clean disk.qcow2
+	is "" "$(grep ' /tmp/case/' /proc/self/mountinfo)"
+	[ ! -e /run/mount/utab ] || ! grep -q qcow /run/mount/utab || fail "left in utab"
+	exits 32 'disk.qcow2: is not mounted' umount.qcow2 disk.qcow2
+	# Somebody else uses the device: the mount goes, the device stays.
+	mount -t qcow2 -o partition=1 disk.qcow2 mnt
+	mount --bind mnt home
+	accepts umount mnt
+	is /dev/qcow0p1 "$(mounted_from home)"
+	# There is no note for umount(8) of this one.
+	accepts umount home
+	goes
+}
+
+case_mount_key() {
+	cp /images/crypt/luks-2 luks
+	mkdir mnt
+	dev=$(qcowctl attach --key-file /images/crypt/key luks)
+	mkfs.ext4 -q -F "$dev"
+	detach
+	accepts mount -t qcow2 -o key-file=/images/crypt/key luks mnt
+	echo secret > mnt/file
+	umount mnt
+	nothing_attached
+	accepts mount -t qcow2 -o ro,key-file=/images/crypt/key luks mnt
+	is secret "$(cat mnt/file)"
+	umount mnt
+	fails 'luks: wrong passphrase' -o key-file=/images/crypt/other luks mnt
+	fails 'luks: is encrypted, and there is no terminal .*-o key-file=FILE' luks mnt
+	is 1 "$(wc -l < err)"
+	cp "$IMAGES/extra/fs.qcow2" .
+	fails 'is not encrypted; leave out -o key-file=' -o key-file=/images/crypt/key fs.qcow2 mnt
+}
+
+# ends_by_interrupt DELAY: a mount that ends by SIGINT leaves a mount or nothing.
+ends_by_interrupt() {
+	local pid
+
+	# The shell has its background jobs ignore SIGINT.
+	env --default-signal=INT mount.qcow2 a.qcow2 mnt 2> /dev/null &
+	pid=$!
+	sleep "$1"
+	kill -INT $pid 2> /dev/null || :
+	wait $pid || :
+	[ "$(mounted_from mnt)" = "" ] || umount mnt
+	goes
+	clean a.qcow2
+}
+
+case_mount_fails() {
+	local delay
+
+	mkdir mnt
+	cp "$IMAGES/extra/gpt.qcow2" a.qcow2
+	fails 'nowhere: cannot be mounted on: No such file' a.qcow2 nowhere
+	fails 'a.qcow2: is no directory' a.qcow2 a.qcow2
+	fails 'missing.qcow2: .*No such file' missing.qcow2 mnt
+	fails 'mount.qcow2: partiton: neither mount.qcow2 nor ext4 takes this option' \
+		-o partiton=1 a.qcow2 mnt
+	fails 'mount.qcow2: commit: neither .* with that value' -o commit=often a.qcow2 mnt
+	exits 32 "mnt: .*nosuchfs" mount -t qcow2.nosuchfs -o partition=1 a.qcow2 mnt
+	nothing_attached
+	exits 32 'mnt: ' mount -t qcow2.xfs -o partition=1 a.qcow2 mnt
+	nothing_attached
+	# A journal to replay, on a device that is read-only
+	mount -t qcow2 a.qcow2 mnt
+	cp mnt/file1 mnt/copy
+	sync
+	cp a.qcow2 unclean.qcow2
+	umount mnt
+	fails 'mnt: .*noload' -o ro unclean.qcow2 mnt
+	accepts mount -t qcow2 -o ro,noload unclean.qcow2 mnt
+	umount mnt
+	# A fake mount attaches nothing.
+	accepts mount -f -t qcow2 a.qcow2 mnt
+	nothing_attached
+	for delay in 0.15 0.3 0.5 0.8; do
+		ends_by_interrupt $delay
+	done
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_HELD_H
+#define _QCOWCTL_HELD_H
+
+#include "mount/request.h"
+
+/**
+ * struct held - a device that detaches itself, held open until it is mounted
+ * @device: the device
+ * @fd: its open node
+ * @shared: it was there before, with other mounts
+ */
+struct held {
+	struct device device;
+	int fd;
+	bool shared;
+};
+
+int held_attach(struct held *h, struct request *r);
+void held_release(struct held *h, bool mounted);
+
+#endif /* _QCOWCTL_HELD_H */
