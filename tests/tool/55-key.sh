@@ -132,54 +132,22 @@ expect "key: info: JSON" has '"cipher": "aes-xts-plain64"' out
 
 # --- The terminal ---
 
-# typed TEXT ARGUMENTS...: as if TEXT was typed where a passphrase is asked for;
-# prints the terminal's content, unless it takes a minute.
-typed()
-{
-	rm -f root/log
-	MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so /usr/bin/python3 -c '
-import os, pty, signal, sys, termios, time
-signal.alarm(60)
-pid, tty = pty.fork()
-if not pid:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.execv(sys.argv[2], [sys.argv[2], "attach"] + sys.argv[3:])
-shown = b""
-try:
-    for answer in filter(None, sys.argv[1].split(",")):
-        asked = shown.count(b"Passphrase for ")
-        while shown.count(b"Passphrase for ") == asked:
-            shown += os.read(tty, 1000)
-        while termios.tcgetattr(tty)[3] & termios.ECHO:
-            time.sleep(0.01)
-        os.write(tty, answer.encode().decode("unicode_escape").encode())
-    while True:
-        more = os.read(tty, 1000)
-        if not more:
-            break
-        shown += more
-except OSError:
-    pass
-status = os.waitpid(pid, 0)[1]
-print(shown.decode().replace("\r\n", "|"), status)' "$@"
-}
-
-expect "key: typed" is "Passphrase for luks.qcow2: |/dev/qcow0| 0" "$(typed 'secret\n' "$Q" luks.qcow2)"
+expect "key: typed" is "Passphrase for luks.qcow2: |/dev/qcow0| 0" "$(typed 'secret\n' "$Q" attach luks.qcow2)"
 again="Passphrase for luks.qcow2: |qcowctl: luks.qcow2: wrong passphrase|"
 expect "key: typed, wrong once" is "${again}Passphrase for luks.qcow2: |/dev/qcow0| 0" \
-	"$(typed 'wrong\n,secret\n' "$Q" luks.qcow2)"
+	"$(typed 'wrong\n,secret\n' "$Q" attach luks.qcow2)"
 expect "key: typed, wrong" is "$again$again$again 256" \
-	"$(typed 'wrong\n,Secret\n,\n' "$Q" luks.qcow2)"
+	"$(typed 'wrong\n,Secret\n,\n' "$Q" attach luks.qcow2)"
 expect "key: typed for two" is \
 	"Passphrase for over.qcow2: |Passphrase for luks.qcow2: |/dev/qcow0| 0" \
-	"$(typed 'wrong\n,secret\n' "$Q" over.qcow2)"
+	"$(typed 'wrong\n,secret\n' "$Q" attach over.qcow2)"
 expect "key: interrupted" is "Passphrase for luks.qcow2: | 2" \
-	"$(typed 'sec\x03' "$Q" luks.qcow2 | sed 's/\^C//')"
+	"$(typed 'sec\x03' "$Q" attach luks.qcow2 | sed 's/\^C//')"
 expect "key: stopped, and asked again" is "Passphrase for luks.qcow2: |Passphrase for luks.qcow2: |/dev/qcow0| 0" \
-	"$(typed 'sec\x1a,secret\n' "$Q" luks.qcow2 | sed 's/\^Z//')"
+	"$(typed 'sec\x1a,secret\n' "$Q" attach luks.qcow2 | sed 's/\^Z//')"
 # Before it waits for the first byte
 expect "key: interrupted early" is "Passphrase for luks.qcow2: | 2" \
-	"$(MOCK_INTERRUPT=1 typed '' "$Q" luks.qcow2)"
+	"$(MOCK_INTERRUPT=1 typed '' "$Q" attach luks.qcow2)"
 luks_image same.qcow2 key -b luks.qcow2 -F qcow2 -u
 expect "key: typed once for two" is "Passphrase for same.qcow2: |/dev/qcow0| 0" \
-	"$(typed 'secret\n' "$Q" same.qcow2)"
+	"$(typed 'secret\n' "$Q" attach same.qcow2)"

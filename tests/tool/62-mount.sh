@@ -129,6 +129,14 @@ expect "mount: no terminal" is \
 	"32 mount.qcow2: luks.qcow2: is encrypted, and there is no terminal to ask for its passphrase; give it with -o key-file=FILE" \
 	"$code $(cat err)"
 
+asked="Passphrase for luks.qcow2: |"
+expect "mount: typed" is \
+	"${asked}mount.qcow2: luks.qcow2: holds no filesystem; attach it with qcowctl attach, and make one with mkfs| $((32 << 8))" \
+	"$(MOCK_EUID=0 typed 'secret\n' "$M" luks.qcow2 dir)"
+expect "mount: interrupted where it is typed" is "$asked $((8 << 8))" \
+	"$(MOCK_EUID=0 typed 'sec\x03' "$M" luks.qcow2 dir | sed 's/\^C//')"
+expect "mount: interrupted: nothing is asked of the driver" is "" "$(cat root/log 2>/dev/null)"
+
 # --- umount.qcow2 ---
 
 ln -sf "$M" umount.qcow2

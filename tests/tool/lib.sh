@@ -201,3 +201,35 @@ offered()
 		[ ${#COMPREPLY[@]} -eq 0 ] || printf "%s\n" "${COMPREPLY[@]}"
 	' bash "$here/../../userspace/completion/qcowctl" "$@" 2>/dev/null
 }
+
+# typed TEXT PROGRAM ARGUMENTS...: as if TEXT was typed where a passphrase is asked for;
+# prints the terminal's content, unless it takes a minute.
+typed()
+{
+	rm -f root/log
+	MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so /usr/bin/python3 -c '
+import os, pty, signal, sys, termios, time
+signal.alarm(60)
+pid, tty = pty.fork()
+if not pid:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.execv(sys.argv[2], sys.argv[2:])
+shown = b""
+try:
+    for answer in filter(None, sys.argv[1].split(",")):
+        asked = shown.count(b"Passphrase for ")
+        while shown.count(b"Passphrase for ") == asked:
+            shown += os.read(tty, 1000)
+        while termios.tcgetattr(tty)[3] & termios.ECHO:
+            time.sleep(0.01)
+        os.write(tty, answer.encode().decode("unicode_escape").encode())
+    while True:
+        more = os.read(tty, 1000)
+        if not more:
+            break
+        shown += more
+except OSError:
+    pass
+status = os.waitpid(pid, 0)[1]
+print(shown.decode().replace("\r\n", "|"), status)' "$@"
+}
