@@ -12,6 +12,7 @@
 #include "cmd/command.h"
 #include "cmd/image_options.h"
 #include "cmd/map.h"
+#include "cmd/plot.h"
 #include "device/which.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
@@ -34,6 +35,10 @@ struct entry {
  * @json: print JSON
  * @format: &enum qcow_format, 0: probe
  * @bitmap: name of the bitmap to show, or NULL
+ * @drawn: draw a picture
+ * @svg: the file of the picture; NULL: draw it on standard output
+ * @name: the image or device
+ * @plot: the picture, or NULL
  * @chain: the images
  * @layers: one for each
  * @digits: columns of the table for a byte's number
@@ -43,6 +48,10 @@ struct map {
 	bool json;
 	u32 format;
 	const char *bitmap;
+	bool drawn;
+	const char *svg;
+	const char *name;
+	struct plot *plot;
 	struct chain chain;
 	struct map_layer *layers;
 	int digits;
@@ -94,9 +103,22 @@ static void print_line(const struct map *m, const struct entry *n)
 	putchar('\n');
 }
 
+static enum plot_kind plot_kind_of(const struct entry *n)
+{
+	if (n->e.compressed)
+		return PLOT_COMPRESSED;
+	if (n->e.data && n->e.zero)
+		return PLOT_UNWRITTEN;
+	if (n->e.data)
+		return n->depth ? PLOT_BACKING : PLOT_DATA;
+	return n->present ? PLOT_ZERO : PLOT_NONE;
+}
+
 static void print_entry(struct map *m, const struct entry *n)
 {
-	if (m->json)
+	if (m->plot)
+		plot_add(m->plot, n->e.start, n->e.length, plot_kind_of(n));
+	else if (m->json)
 		print_json(m, n);
 	else if (n->e.length)
 		print_line(m, n);
@@ -123,7 +145,9 @@ static int count_digits(const struct map *m)
 static void print_start(struct map *m)
 {
 	m->digits = count_digits(m);
-	if (!m->json)
+	if (m->drawn)
+		m->plot = plot_new(m->name, map_layer_size(m->layers), m->svg);
+	else if (!m->json)
 		printf("%*s %*s DEPTH %-10s %*s FILE\n", m->digits, "START",
 		       m->digits, "LENGTH", "TYPE", m->digits, "OFFSET");
 }
@@ -182,6 +206,8 @@ static int print_map(struct map *m)
 		now = next;
 	}
 	print_entry(m, &now);
+	if (m->plot)
+		return plot_draw(m->plot);
 	if (m->json)
 		puts("]");
 	return 0;
@@ -214,6 +240,8 @@ static int map_chain(struct map *m)
 	if (!err) {
 		m->layers = map_layers_new(&m->chain);
 		err = print_map(m);
+		if (m->plot)
+			plot_free(m->plot);
 		map_layers_free(m->layers, m->chain.nr);
 	}
 	chain_close(&m->chain);
@@ -283,11 +311,29 @@ static int run_map(void *options, int argc, char **argv)
 	int index;
 
 	(void)argc;
+	m->name = argv[0];
+	if (m->drawn && (m->json || m->bitmap)) {
+		report("map", "--plot goes with neither --json nor --bitmap");
+		return 1;
+	}
 	if (m->bitmap)
 		return bitmap_map(argv[0], m->format, m->bitmap, m->json);
 	if (which_or_image(argv[0], &index))
 		return 1;
 	return index >= 0 ? map_device(m, argv[0]) : map_image(m, argv[0]);
+}
+
+static int parse_plot(void *options, const char *arg)
+{
+	struct map *m = options;
+
+	if (arg && (strlen(arg) < 4 || strcmp(arg + strlen(arg) - 4, ".svg"))) {
+		report("--plot", "takes a name that ends in .svg, or none");
+		return -1;
+	}
+	m->drawn = true;
+	m->svg = arg;
+	return 0;
 }
 
 static const struct option_spec options[] = {
@@ -296,6 +342,11 @@ static const struct option_spec options[] = {
 		.name = "bitmap", .arg = " NAME",
 		.help = "show instead what a bitmap says was written",
 		.parse = option_text, .field = offsetof(struct map, bitmap),
+	},
+	{
+		.name = "plot", .arg = "[=FILE.svg]", .values = VALUE_FILE,
+		.help = "draw a picture of the disk, on standard output or as SVG",
+		.parse = parse_plot,
 	},
 	OPTION_FORMAT(struct map, format,
 		      "the image is qcow2, qcow or raw; probe it if not given"),

@@ -76,11 +76,18 @@ static size_t count(const struct option_spec *specs)
 	return nr;
 }
 
+static int has_arg(const struct option_spec *spec)
+{
+	if (!spec->arg)
+		return no_argument;
+	return spec->arg[0] == '[' ? optional_argument : required_argument;
+}
+
 static struct option long_option(const struct option_spec *spec, size_t i)
 {
 	return (struct option) {
 		.name = spec->name,
-		.has_arg = spec->arg ? required_argument : no_argument,
+		.has_arg = has_arg(spec),
 		.val = spec->letter ? spec->letter : FIRST_WORD + (int)i,
 	};
 }

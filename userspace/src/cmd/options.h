@@ -11,7 +11,8 @@ struct command;
  * struct option_spec - an option of a command
  * @name: its long name
  * @letter: its letter; 0: it has none
- * @arg: its value in the usage, with the blank or "=" before it; NULL: it takes none
+ * @arg: its value in the usage, with the blank or "=" before it, or as "[=VALUE]" if it
+ *	may be left out: @parse gets NULL then; NULL: it takes none
  * @help: a description for the usage; a newline begins another line
  * @values: values that the shell's completion offers, separated by blanks, among them
  *	VALUE_FILE and VALUE_FOLDER; NULL: it offers none
