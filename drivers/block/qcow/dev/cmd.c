@@ -274,8 +274,8 @@ static void cmd_wait(struct qcow_cmd *cmd, struct request *rq)
  *
  * Context: may sleep, for about CMD_RETRY_LIMIT at most.
  *
- * Return: 0; or the error of qcow_image_interrupted(): a request may still lack space,
- * and a job that can end should do so without a freeze.
+ * Return: 0; or the error of qcow_image_interrupted(): a request may still lack space or
+ * memory, and a job that can end should do so without a freeze.
  */
 int qcow_cmd_settle(struct qcow_target *target)
 {

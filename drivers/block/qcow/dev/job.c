@@ -87,8 +87,8 @@ void qcow_job_unhold(struct qcow_device *dev)
  * qcow_job_freeze() - wait until no request is under way, and let none begin
  * @dev: from qcow_job_hold()
  *
- * Other requests go on while one waits for space that reclaim frees, as it may for half a
- * minute: the freeze begins later.
+ * Other requests go on while one waits for space or memory, as it may for half a minute:
+ * the freeze begins later.
  *
  * Until qcow_job_unfreeze() the caller must not wait for anything that may need a
  * request of this device. Its memory allocations do not.
@@ -109,6 +109,25 @@ void qcow_job_unfreeze(struct qcow_device *dev, unsigned int flags)
 	qcow_compat_unfreeze(dev->disk->queue, flags);
 }
 
+/**
+ * qcow_job_try_freeze() - as qcow_job_freeze(), for a job that can end before it
+ * @dev: from qcow_job_hold()
+ * @flags: the result, for qcow_job_unfreeze()
+ *
+ * Context: may sleep.
+ *
+ * Return: 0; or the error of qcow_image_interrupted(), and the queue is not frozen.
+ */
+int qcow_job_try_freeze(struct qcow_device *dev, unsigned int *flags)
+{
+	int err = qcow_cmd_settle(&dev->target);
+
+	if (err)
+		return err;
+	*flags = qcow_compat_freeze(dev->disk->queue);
+	return 0;
+}
+
 static int pause_stop(struct qcow_pause *base)
 {
 	struct qcow_job_pause *p = container_of(base, struct qcow_job_pause, base);
@@ -118,7 +137,7 @@ static int pause_stop(struct qcow_pause *base)
 	if (err && p->may_end)
 		return err;
 	base->since = ktime_get_ns();
-	p->memflags = qcow_job_freeze(p->dev);
+	p->memflags = qcow_compat_freeze(p->dev->disk->queue);
 	return 0;
 }
 

@@ -48,6 +48,7 @@ struct qcow_device *qcow_job_hold(const struct qcow_which *which, struct qcow_ms
 void qcow_job_unhold(struct qcow_device *dev);
 int qcow_job_run(struct qcow_device *dev, struct qcow_job *job);
 unsigned int qcow_job_freeze(struct qcow_device *dev);
+int __must_check qcow_job_try_freeze(struct qcow_device *dev, unsigned int *flags);
 void qcow_job_unfreeze(struct qcow_device *dev, unsigned int flags);
 void qcow_job_pause_init(struct qcow_job_pause *p, struct qcow_device *dev);
 

@@ -161,10 +161,9 @@ static int commit_press(struct qcow_device *dev, struct qcow_msg *msg)
 	unsigned int flags;
 	int err;
 
-	err = qcow_cmd_settle(&dev->target);
+	err = qcow_job_try_freeze(dev, &flags);
 	if (err)
 		return err;
-	flags = qcow_job_freeze(dev);
 	err = qcow_commit_some(commit, commit->press, msg);
 	if (!err && qcow_commit_hurry(commit))
 		err = commit_finish(commit, msg);
@@ -183,10 +182,9 @@ static int commit_last(struct qcow_device *dev, struct qcow_msg *msg)
 		if (err)
 			return err;
 	}
-	err = qcow_cmd_settle(&dev->target);
+	err = qcow_job_try_freeze(dev, &flags);
 	if (err)
 		return err;
-	flags = qcow_job_freeze(dev);
 	err = commit_finish(dev->commit, msg);
 	qcow_job_unfreeze(dev, flags);
 	return err;
