@@ -11,6 +11,8 @@
 #define CLUSTER_BITS	12
 #define CLUSTER		BIT(CLUSTER_BITS)
 #define CLUSTERS	16
+/* Clusters behind them, for writes at once */
+#define AT_ONCE		4
 
 /* An image over a raw one, from which COW reads. */
 static void build_overlay(struct kunit *test)
@@ -23,13 +25,13 @@ static void build_overlay(struct kunit *test)
 			.cluster_bits = CLUSTER_BITS,
 			.tidy = true,
 			.kinds = BUILDER_HOLE,
-			.size = CLUSTERS * CLUSTER,
+			.size = (CLUSTERS + AT_ONCE) * CLUSTER,
 			.backing = true,
 			.writable = true,
 			.order = 4,
 			.room = 1 << 20,
 		},
-		{ .raw = true, .size = CLUSTERS * CLUSTER },
+		{ .raw = true, .size = (CLUSTERS + AT_ONCE) * CLUSTER },
 	};
 
 	KUNIT_ASSERT_EQ(test, writer_build(w, specs, 2, &rnd), 0);
@@ -57,10 +59,10 @@ static void memory_write(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, writer_wait(w, 0), 0);
 		KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
 	}
-	/* All at once wait for the memory of one. */
-	for (i = 0; i < 4; i++)
-		writer_submit(w, i, (CLUSTERS - 1) * CLUSTER + 2 * i * SECTOR, SECTOR, true, NULL);
-	for (i = 0; i < 4; i++)
+	/* New clusters at once: each COW waits for the one buffer. */
+	for (i = 0; i < AT_ONCE; i++)
+		writer_submit(w, i, (CLUSTERS + i) * CLUSTER + SECTOR, SECTOR, true, NULL);
+	for (i = 0; i < AT_ONCE; i++)
 		KUNIT_EXPECT_EQ(test, writer_wait(w, i), 0);
 	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
 	KUNIT_EXPECT_GT(test, fault_feed(), 0);
@@ -78,8 +80,9 @@ static void memory_write(struct kunit *test)
 #define TABLES		300
 
 /* Tables whose entries in the L1 table are more than a sector of them. */
-static void build_tables(struct kunit *test)
+static void build_tables(struct kunit *test, bool direct)
 {
+	struct memfile_mode mode = { .direct = direct, .dio_align = 4096 };
 	struct rnd_state rnd = qtest_rnd(78001);
 	struct writer *w = test->priv;
 	struct builder_spec spec = {
@@ -94,11 +97,12 @@ static void build_tables(struct kunit *test)
 	};
 
 	KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
+	builder_set_mode(w->base.c, &mode);
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "%s", w->base.msg.text);
 }
 
 /* One flush makes all of them durable, one after the other. */
-static void memory_flush(struct kunit *test)
+static void flush_tables(struct kunit *test, bool direct)
 {
 	struct writer *w = test->priv;
 	struct qcow_cache *cache;
@@ -106,7 +110,7 @@ static void memory_flush(struct kunit *test)
 
 	if (!fault_begin())
 		kunit_skip(test, "the kernel injects no faults");
-	build_tables(test);
+	build_tables(test, direct);
 	cache = w->img->cache;
 	for (i = 0; i < TABLES; i++) {
 		writer_start(w, 0, (u64)i * TABLE * SMALL, SMALL, false, NULL);
@@ -124,9 +128,48 @@ static void memory_flush(struct kunit *test)
 	writer_free(w);
 }
 
+static void memory_flush(struct kunit *test)
+{
+	flush_tables(test, false);
+}
+
+/* Neither the entries nor the slices are as direct I/O needs them. */
+static void memory_flush_direct(struct kunit *test)
+{
+	flush_tables(test, true);
+}
+
+/* Writes that need a new table fail, however often they are tried, and leak no cluster. */
+static void memory_undo(struct kunit *test)
+{
+	struct writer *w = test->priv;
+	u32 i;
+
+	if (!fault_begin())
+		kunit_skip(test, "the kernel injects no faults");
+	build_tables(test, false);
+	KUNIT_EXPECT_EQ(test, writer_write(w, 0, SMALL), 0);
+	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
+	fault_starve(true);
+	for (i = 0; i < TABLES; i++) {
+		writer_submit(w, 0, TABLE * SMALL, SMALL, i & 1, NULL);
+		KUNIT_EXPECT_EQ(test, writer_wait(w, 0), -ENOMEM);
+	}
+	KUNIT_EXPECT_GT(test, fault_feed(), 0);
+	fault_end();
+	KUNIT_EXPECT_LE(test, qcow_cache_nr_dirty(w->img->cache), 1);
+	KUNIT_EXPECT_EQ(test, writer_write(w, TABLE * SMALL, SMALL), 0);
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	writer_close(w);
+	KUNIT_EXPECT_NULL(test, oracle_check_closed(&w->o));
+	writer_free(w);
+}
+
 static struct kunit_case memory_test_cases[] = {
 	KUNIT_CASE(memory_write),
 	KUNIT_CASE(memory_flush),
+	KUNIT_CASE(memory_flush_direct),
+	KUNIT_CASE(memory_undo),
 	{ }
 };
 

@@ -17,7 +17,6 @@
 #include "meta/alloc.h"
 #include "meta/l2.h"
 #include "meta/map.h"
-#include "meta/release.h"
 
 /**
  * struct cow - a piece of an allocating write
@@ -280,7 +279,7 @@ static void cow_drop(struct cow *p)
 	u64 last = (p->host_offset + cow_bytes(p) - 1) >> bits;
 
 	if (p->taken)
-		qcow_release(p->io->image->alloc, first, last - first + 1);
+		qcow_alloc_undo(p->io->image->alloc, first, last - first + 1);
 }
 
 /*

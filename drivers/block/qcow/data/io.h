@@ -23,8 +23,8 @@ int __must_check qcow_io_write_file(struct qcow_image *img, struct qcow_file_req
 mempool_t *qcow_io_create_pool(void);
 
 /*
- * True if an I/O that failed is tried again, as more memory or more space may come: then
- * the failure is not reported. Any context.
+ * Return: true if a request that failed so is tried again, as more memory or space may
+ * come, and a job tells its caller of the error: it is not logged. Any context.
  */
 static inline bool qcow_io_is_retried(const struct qcow_image *img, int err)
 {

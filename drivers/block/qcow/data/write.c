@@ -27,11 +27,11 @@ static int write_encrypted(struct qcow_io *io, const struct qcow_extent *ext)
 	int err;
 
 	err = qcow_io_write_file(ext->image, &req, io->guest_offset + io->next);
-	if (unlikely(err))
+	if (!err)
+		io->next += ext->len;
+	else if (!qcow_io_is_retried(ext->image, err))
 		qcow_img_err_ratelimited(ext->image, "write of %u bytes at offset %#llx of the file failed: error %d\n",
 					 req.len, req.host_offset, err);
-	else
-		io->next += ext->len;
 	return err;
 }
 

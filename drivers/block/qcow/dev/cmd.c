@@ -151,6 +151,46 @@ static void cmd_finish(struct qcow_cmd *cmd, struct request *rq)
 	blk_mq_complete_request(rq);
 }
 
+/* --- Requests that lack space or memory --- */
+
+/* Return: true if all requests of a device fail. */
+static bool cmd_given_up(const struct qcow_target *target)
+{
+	return READ_ONCE(target->dead) || qcow_image_stopped(target->image);
+}
+
+/* Return: true if clusters that were durably released may still become free. */
+static bool cmd_space_comes(struct qcow_cmd *cmd)
+{
+	if (!cmd->space_goal) {
+		cmd->space_goal = qcow_release_goal(cmd->io.image->alloc);
+		cmd->space_seen = 0;
+	}
+	return cmd->space_seen < cmd->space_goal;
+}
+
+/* Return: true to try again. The limit is that of all bios of the request together. */
+static bool cmd_wants_retry(struct qcow_cmd *cmd, struct request *rq)
+{
+	if (!cmd->retry_limited) {
+		cmd->retry_limited = true;
+		cmd->retry_until = jiffies + msecs_to_jiffies(CMD_RETRY_LIMIT);
+	}
+	return (cmd->io.error == -ENOMEM || cmd_space_comes(cmd)) &&
+	       !cmd_given_up(rq_target(rq)) &&
+	       time_before(jiffies, cmd->retry_until);
+}
+
+static void cmd_flush(struct qcow_cmd *cmd, struct request *rq);
+
+static void cmd_flush_again(struct work_struct *work)
+{
+	struct qcow_cmd *cmd = container_of(to_delayed_work(work),
+					    struct qcow_cmd, retry_work);
+
+	cmd_flush(cmd, cmd_rq(cmd));
+}
+
 static void cmd_flush_work(struct work_struct *work)
 {
 	struct qcow_cmd *cmd = container_of(work, struct qcow_cmd, flush_work);
@@ -159,6 +199,12 @@ static void cmd_flush_work(struct work_struct *work)
 
 	cmd->io.error = qcow_write_flush(rq_target(rq)->image);
 	qcow_worker_end(flags);
+	if (unlikely(cmd->io.error == -ENOMEM) && cmd_wants_retry(cmd, rq)) {
+		INIT_DELAYED_WORK(&cmd->retry_work, cmd_flush_again);
+		queue_delayed_work(rq_target(rq)->flush_wq, &cmd->retry_work,
+				   msecs_to_jiffies(CMD_RETRY_PAUSE));
+		return;
+	}
 	if (unlikely(cmd->io.error))
 		this_cpu_inc(rq_target(rq)->stats->errors);
 	cmd_finish(cmd, rq);
@@ -170,8 +216,6 @@ static void cmd_flush(struct qcow_cmd *cmd, struct request *rq)
 	INIT_WORK(&cmd->flush_work, cmd_flush_work);
 	queue_work(rq_target(rq)->flush_wq, &cmd->flush_work);
 }
-
-/* --- Requests that lack space or memory --- */
 
 static void cmd_end(struct qcow_cmd *cmd, struct request *rq)
 {
@@ -197,28 +241,6 @@ static void cmd_again(struct qcow_cmd *cmd, struct request *rq)
 		cmd_start_in_worker(&cmd->io);
 }
 
-/* Return: true if clusters that were durably released may still become free. */
-static bool cmd_space_comes(struct qcow_cmd *cmd)
-{
-	if (!cmd->space_goal) {
-		cmd->space_goal = qcow_release_goal(cmd->io.image->alloc);
-		cmd->space_seen = 0;
-	}
-	return cmd->space_seen < cmd->space_goal;
-}
-
-/* Return: true to try again. The limit is that of all bios of the request together. */
-static bool cmd_wants_retry(struct qcow_cmd *cmd, struct request *rq)
-{
-	if (!cmd->retry_limited) {
-		cmd->retry_limited = true;
-		cmd->retry_until = jiffies + msecs_to_jiffies(CMD_RETRY_LIMIT);
-	}
-	return (cmd->io.error == -ENOMEM || cmd_space_comes(cmd)) &&
-	       !READ_ONCE(rq_target(rq)->dead) &&
-	       time_before(jiffies, cmd->retry_until);
-}
-
 static void cmd_hurry_space(struct qcow_cmd *cmd)
 {
 	struct qcow_alloc *a = cmd->io.image->alloc;
@@ -239,9 +261,8 @@ static void cmd_retry_work(struct work_struct *work)
 			cmd_hurry_space(cmd);
 		cmd_again(cmd, rq);
 	} else {
-		if (cmd->io.error == -ENOMEM)
-			qcow_img_err_ratelimited(cmd->io.image, "a request failed: there was no memory for it for %u seconds\n",
-						 CMD_RETRY_LIMIT / 1000);
+		if (cmd->io.error == -ENOMEM && !cmd_given_up(rq_target(rq)))
+			qcow_img_err_ratelimited(cmd->io.image, "a request failed, as there was no memory for it\n");
 		cmd_end(cmd, rq);
 	}
 	qcow_worker_end(flags);
@@ -291,9 +312,12 @@ int qcow_cmd_settle(struct qcow_target *target)
 	return 0;
 }
 
-static bool cmd_lacks(const struct qcow_io *io)
+/* Return: true if more space or memory may come, and the request's owner would wait. */
+static bool cmd_lacks(const struct qcow_io *io, const struct request *rq)
 {
-	return io->error == -ENOMEM || (io->error == -ENOSPC && io->image->alloc);
+	if (io->error == -ENOMEM)
+		return !(rq->cmd_flags & REQ_RAHEAD) && !blk_noretry_request(rq);
+	return io->error == -ENOSPC && io->image->alloc;
 }
 
 /* Any context. */
@@ -308,7 +332,7 @@ static void cmd_end_io(struct qcow_io *io)
 		cmd_start_next_bio(cmd, rq);
 		return;
 	}
-	if (unlikely(cmd_lacks(io)))
+	if (unlikely(io->error && cmd_lacks(io, rq)))
 		cmd_wait(cmd, rq);
 	else
 		cmd_end(cmd, rq);
@@ -385,8 +409,7 @@ static bool cmd_refused(const struct request *rq)
 {
 	const struct qcow_target *target = rq_target(rq);
 
-	return READ_ONCE(target->dead) || qcow_image_stopped(target->image) ||
-	       rq_is_beyond(rq, READ_ONCE(target->sectors)) ||
+	return cmd_given_up(target) || rq_is_beyond(rq, READ_ONCE(target->sectors)) ||
 	       (target->readonly && op_is_write(req_op(rq)));
 }
 

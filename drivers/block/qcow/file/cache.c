@@ -79,9 +79,25 @@ void qcow_cache_put(struct qcow_slice *slice)
 
 /* --- Eviction --- */
 
+/* Take a slice that only the cache refers to out of the xarray. */
+static enum lru_status __cache_isolate(struct list_head *item, struct list_lru_one *list)
+{
+	struct qcow_slice *slice = container_of(item, struct qcow_slice, lru);
+	struct qcow_cache *cache = slice->cache;
+
+	/* With the cache's reference gone, nobody can take a new one. */
+	if (!refcount_dec_if_one(&slice->ref))
+		return LRU_ROTATE;
+	list_lru_isolate(list, item);
+	xa_erase(&cache->slices, slice->index);
+	atomic_long_dec(&cache->count);
+	call_rcu(&slice->rcu, slice_free_rcu);
+	return LRU_REMOVED;
+}
+
 /*
- * Take a slice that only the cache refers to out of the xarray; if @arg is not NULL,
- * only while the cache is beyond its limit.
+ * As __cache_isolate(), a slice that was not used since the last scan; if @arg is not
+ * NULL, only while the cache is beyond its limit.
  */
 static enum lru_status
 qcow_compat_lru_isolate(cache_isolate, item, list, arg)
@@ -93,14 +109,14 @@ qcow_compat_lru_isolate(cache_isolate, item, list, arg)
 		return LRU_SKIP;
 	if (test_and_clear_bit(QCOW_SLICE_REFERENCED, &slice->flags))
 		return LRU_ROTATE;
-	/* With the cache's reference gone, nobody can take a new one. */
-	if (!refcount_dec_if_one(&slice->ref))
-		return LRU_ROTATE;
-	list_lru_isolate(list, item);
-	xa_erase(&cache->slices, slice->index);
-	atomic_long_dec(&cache->count);
-	call_rcu(&slice->rcu, slice_free_rcu);
-	return LRU_REMOVED;
+	return __cache_isolate(item, list);
+}
+
+/* As cache_isolate(), and also one that was used since the last scan. */
+static enum lru_status
+qcow_compat_lru_isolate(cache_isolate_any, item, list, arg)
+{
+	return __cache_isolate(item, list);
 }
 
 static void cache_make_room(struct qcow_cache *cache)
@@ -110,14 +126,19 @@ static void cache_make_room(struct qcow_cache *cache)
 			      CACHE_EVICT_SCAN);
 }
 
-/* Memory is short: evict slices that can be, so that one can be loaded. May sleep. */
+/*
+ * There is no memory for a slice: evict some, recently used ones as well, for the next
+ * try. Their memory is free after a grace period.
+ */
 static void cache_shed(struct qcow_cache *cache)
 {
-	/* The first scan only clears the marks of use. */
-	list_lru_walk(&cache->lru, cache_isolate, NULL, CACHE_EVICT_SCAN);
-	list_lru_walk(&cache->lru, cache_isolate, NULL, CACHE_EVICT_SCAN);
-	/* slice_free_rcu() gives the memory back. */
-	rcu_barrier();
+	if (list_lru_walk(&cache->lru, cache_isolate_any, NULL, CACHE_EVICT_SCAN))
+		return;
+	/* Dirty slices can be evicted when they are written. */
+	mutex_lock(&all_caches_lock);
+	if (cache->writeback)
+		mod_delayed_work(cache->wq, cache->writeback, 0);
+	mutex_unlock(&all_caches_lock);
 }
 
 static unsigned long shrinker_count(struct shrinker *s,
@@ -241,10 +262,8 @@ static struct qcow_slice *cache_insert(struct qcow_cache *cache,
 	struct qcow_slice *slice = slice_insert(cache, index);
 	int err;
 
-	if (unlikely(slice == ERR_PTR(-ENOMEM))) {
+	if (unlikely(slice == ERR_PTR(-ENOMEM)))
 		cache_shed(cache);
-		slice = slice_insert(cache, index);
-	}
 	if (IS_ERR(slice))
 		return slice == ERR_PTR(-EBUSY) ? NULL : slice;
 	err = slice_load(slice, fresh);

@@ -268,6 +268,31 @@ static ssize_t file_pread_some(struct qcow_file *f, u64 host_offset, void *buf,
 	return bytes_done;
 }
 
+/* Return: 0 or a negative errno. */
+static int file_pwrite_all(struct qcow_file *f, u64 host_offset, void *buf, size_t len,
+			   bool direct)
+{
+	size_t bytes_done = 0;
+	ssize_t n;
+
+	while (bytes_done < len) {
+		n = file_kmem(f, host_offset + bytes_done, buf + bytes_done,
+			      len - bytes_done, direct, true);
+		if (n == -ENOMEM && qcow_charge_forgo_memory())
+			continue;
+		if (n < 0 && direct && qcow_file_direct_refused(n)) {
+			direct = false;
+			continue;
+		}
+		if (n <= 0)
+			return n ?: -EIO;
+		bytes_done += n;
+		if (bytes_done & f->dio_mask)
+			direct = false;
+	}
+	return 0;
+}
+
 /**
  * struct file_bounce - a range, widened so that direct I/O can address it
  * @start: bytes into the file
@@ -282,32 +307,89 @@ struct file_bounce {
 	void *buf;
 };
 
-/* Return: 0, and the caller frees @b->buf by kvfree(); or -ENOMEM. */
-static int file_bounce_init(const struct qcow_file *f, struct file_bounce *b,
-			    u64 host_offset, size_t len)
+static void file_bounce_init(const struct qcow_file *f, struct file_bounce *b,
+			     u64 host_offset, size_t len)
 {
 	b->start = host_offset & ~(u64)f->dio_mask;
 	b->head = host_offset - b->start;
 	b->size = (b->head + len + f->dio_mask) & ~(size_t)f->dio_mask;
-	b->buf = kvmalloc(max_t(size_t, b->size, PAGE_SIZE), GFP_NOIO);
-	return b->buf ? 0 : -ENOMEM;
 }
 
-/* As file_pread_some(), for a range that direct I/O cannot address. */
-static ssize_t file_pread_bounce(struct qcow_file *f, u64 host_offset, void *buf,
-				 size_t len)
+/* Return: bytes that were read, or a negative errno. */
+static ssize_t file_bounce_read(struct qcow_file *f, const struct file_bounce *b,
+				void *buf, size_t len)
+{
+	ssize_t n = file_pread_some(f, b->start, b->buf, b->size, true);
+
+	if (n <= 0)
+		return n;
+	n = clamp_t(ssize_t, n - (ssize_t)b->head, 0, len);
+	memcpy(buf, b->buf + b->head, n);
+	return n;
+}
+
+/* Return: @len or a negative errno. */
+static ssize_t file_bounce_write(struct qcow_file *f, const struct file_bounce *b,
+				 void *buf, size_t len)
+{
+	ssize_t n = file_pread_some(f, b->start, b->buf, b->size, true);
+	int err;
+
+	if (n < 0)
+		return n;
+	memset(b->buf + n, 0, b->size - n);
+	memcpy(b->buf + b->head, buf, len);
+	err = file_pwrite_all(f, b->start, b->buf, b->size, true);
+	return err ?: (ssize_t)len;
+}
+
+static size_t file_bounce_bytes(const struct qcow_file *f)
+{
+	return max_t(size_t, f->dio_mask + 1, PAGE_SIZE);
+}
+
+/* As file_bounced(), by pieces that f->bounce has room for. */
+static ssize_t file_bounced_slowly(struct qcow_file *f, u64 host_offset, void *buf,
+				   size_t len, bool write)
+{
+	size_t bytes_done = 0, step;
+	struct file_bounce b;
+	ssize_t n;
+
+	do {
+		step = file_bounce_bytes(f) - ((host_offset + bytes_done) & f->dio_mask);
+		step = min(step, len - bytes_done);
+		file_bounce_init(f, &b, host_offset + bytes_done, step);
+		b.buf = f->bounce;
+		n = write ? file_bounce_write(f, &b, buf + bytes_done, step) :
+			    file_bounce_read(f, &b, buf + bytes_done, step);
+		if (n > 0)
+			bytes_done += n;
+	} while (n == step && bytes_done < len);
+	return n < 0 ? n : (ssize_t)bytes_done;
+}
+
+/*
+ * Read or write a range that direct I/O cannot address. The page cache could do it, but
+ * a write would undo direct writes of other tasks to the same page. Return: bytes that
+ * were read, or all that were to be written; or a negative errno.
+ */
+static ssize_t file_bounced(struct qcow_file *f, u64 host_offset, void *buf, size_t len,
+			    bool write)
 {
 	struct file_bounce b;
 	ssize_t n;
 
-	n = file_bounce_init(f, &b, host_offset, len);
-	if (n)
+	file_bounce_init(f, &b, host_offset, len);
+	b.buf = kvmalloc(max_t(size_t, b.size, PAGE_SIZE), GFP_NOIO);
+	if (unlikely(!b.buf)) {
+		mutex_lock(&f->bounce_lock);
+		n = file_bounced_slowly(f, host_offset, buf, len, write);
+		mutex_unlock(&f->bounce_lock);
 		return n;
-	n = file_pread_some(f, b.start, b.buf, b.size, true);
-	if (n > 0) {
-		n = clamp_t(ssize_t, n - (ssize_t)b.head, 0, len);
-		memcpy(buf, b.buf + b.head, n);
 	}
+	n = write ? file_bounce_write(f, &b, buf, len) :
+		    file_bounce_read(f, &b, buf, len);
 	kvfree(b.buf);
 	return n;
 }
@@ -364,7 +446,7 @@ int qcow_file_pread(struct qcow_file *f, u64 host_offset, void *buf, size_t len)
 	if (host_offset > S64_MAX - len)
 		n = -EIO;
 	else if (direct && !file_aligned(f, host_offset, buf, len))
-		n = file_pread_bounce(f, host_offset, buf, len);
+		n = file_bounced(f, host_offset, buf, len, false);
 	else
 		n = file_pread_some(f, host_offset, buf, len, direct);
 	atomic_dec(&f->busy);
@@ -422,56 +504,6 @@ int qcow_file_pread_table(struct qcow_file *f, u64 host_offset, void *buf, size_
 	return qcow_file_pread(f, host_offset, buf, there);
 }
 
-/* Return: 0 or a negative errno. */
-static int file_pwrite_all(struct qcow_file *f, u64 host_offset, void *buf, size_t len,
-			   bool direct)
-{
-	size_t bytes_done = 0;
-	ssize_t n;
-
-	while (bytes_done < len) {
-		n = file_kmem(f, host_offset + bytes_done, buf + bytes_done,
-			      len - bytes_done, direct, true);
-		if (n == -ENOMEM && qcow_charge_forgo_memory())
-			continue;
-		if (n < 0 && direct && qcow_file_direct_refused(n)) {
-			direct = false;
-			continue;
-		}
-		if (n <= 0)
-			return n ?: -EIO;
-		bytes_done += n;
-		if (bytes_done & f->dio_mask)
-			direct = false;
-	}
-	return 0;
-}
-
-/*
- * As file_pwrite_all(), for a range that direct I/O cannot address. The page cache
- * could do it, but would undo direct writes of other tasks to the same page.
- */
-static int file_pwrite_bounce(struct qcow_file *f, u64 host_offset, const void *buf,
-			      size_t len)
-{
-	struct file_bounce b;
-	ssize_t n;
-	int err;
-
-	err = file_bounce_init(f, &b, host_offset, len);
-	if (err)
-		return err;
-	n = file_pread_some(f, b.start, b.buf, b.size, true);
-	err = min_t(ssize_t, n, 0);
-	if (!err) {
-		memset(b.buf + n, 0, b.size - n);
-		memcpy(b.buf + b.head, buf, len);
-		err = file_pwrite_all(f, b.start, b.buf, b.size, true);
-	}
-	kvfree(b.buf);
-	return err;
-}
-
 /**
  * qcow_file_pwrite() - write kernel memory
  * @f: the file, open for writing
@@ -494,7 +526,7 @@ int qcow_file_pwrite(struct qcow_file *f, u64 host_offset, void *buf, size_t len
 
 	atomic_inc(&f->busy);
 	if (direct && !file_aligned(f, host_offset, buf, len))
-		err = file_pwrite_bounce(f, host_offset, buf, len);
+		err = min_t(ssize_t, file_bounced(f, host_offset, buf, len, true), 0);
 	else
 		err = file_pwrite_all(f, host_offset, buf, len, direct);
 	atomic_dec(&f->busy);
@@ -527,19 +559,29 @@ int qcow_file_sync(struct qcow_file *f)
 	return err;
 }
 
-/* Try direct I/O on the file's first block. Return: 0; -EOPNOTSUPP; or -ENOMEM. */
+static void file_free_bounce(struct qcow_file *f)
+{
+	free_pages((unsigned long)f->bounce, get_order(file_bounce_bytes(f)));
+	f->bounce = NULL;
+}
+
+/*
+ * Try direct I/O on the file's first block. Return: 0, and the file has a bounce buffer;
+ * -EOPNOTSUPP; or -ENOMEM.
+ */
 static int file_try_direct(struct qcow_file *f)
 {
-	size_t len = max_t(size_t, f->dio_mask + 1, PAGE_SIZE);
-	void *buf;
+	size_t len = file_bounce_bytes(f);
 	ssize_t n;
 
-	buf = (void *)__get_free_pages(GFP_KERNEL, get_order(len));
-	if (!buf)
+	f->bounce = (void *)__get_free_pages(GFP_KERNEL, get_order(len));
+	if (!f->bounce)
 		return -ENOMEM;
-	n = file_direct(f, 0, buf, len, false);
-	free_pages((unsigned long)buf, get_order(len));
-	return n < 0 && qcow_file_direct_refused(n) ? -EOPNOTSUPP : 0;
+	n = file_direct(f, 0, f->bounce, len, false);
+	if (n >= 0 || !qcow_file_direct_refused(n))
+		return 0;
+	file_free_bounce(f);
+	return -EOPNOTSUPP;
 }
 
 static int file_set_direct(struct qcow_file *f, enum qcow_direct direct,
@@ -630,6 +672,7 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 	if (!(file->f_mode & FMODE_READ) || !file->f_op->read_iter)
 		return qcow_fail(msg, -EBADF, "is not open for reading");
 	memset(f, 0, sizeof(*f));
+	mutex_init(&f->bounce_lock);
 	f->file = get_file(file);
 	f->size = qcow_file_size(f);
 	atomic64_set(&f->end, f->size);
@@ -676,6 +719,7 @@ void qcow_file_be_strict(struct qcow_file *f)
  */
 void qcow_file_use_cache(struct qcow_file *f)
 {
+	file_free_bounce(f);
 	f->direct = false;
 	f->overwrites = false;
 	f->stable = false;
@@ -714,6 +758,7 @@ bool qcow_file_shrunk(const struct qcow_file *f)
 void qcow_file_close(struct qcow_file *f)
 {
 	qcow_claim_drop(&f->claim);
+	file_free_bounce(f);
 	if (f->file && current->flags & PF_KTHREAD)
 		__fput_sync(f->file);
 	else if (f->file)

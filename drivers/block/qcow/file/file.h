@@ -28,6 +28,9 @@ enum qcow_direct {
  * @overwrites: the filesystem writes allocated space in place, and changes nothing else
  * @stable: direct writes want memory that does not change meanwhile
  * @nowait: reads and writes may be started in contexts that must not sleep
+ * @bounce: a page, or a block of direct I/O if that is larger: a bounce buffer for when
+ *	there is no memory for one; NULL without direct I/O
+ * @bounce_lock: held by the user of @bounce
  * @busy: calls of the filesystem that have not returned, for metadata, syncs and space
  */
 struct qcow_file {
@@ -43,6 +46,9 @@ struct qcow_file {
 	bool overwrites;
 	bool stable;
 	bool nowait;
+	void *bounce;
+	/* Held by the user of @bounce. */
+	struct mutex bounce_lock;
 	atomic_t busy;
 };
 

@@ -300,7 +300,7 @@ static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
  * @got: 1 to @want
  * @fresh: out: they read as zeros
  *
- * The caller gives clusters that it does not link to qcow_release().
+ * The caller gives clusters that it does not link to qcow_alloc_undo().
  *
  * Context: as qcow_growth_cover(). May sleep; reads refcounts, makes the file longer,
  * writes nothing but a larger refcount table.
@@ -448,7 +448,7 @@ static int run_secure(struct qcow_alloc *a, enum qcow_meta kind, u32 nr,
  * @first: number of the first cluster
  *
  * Context: as qcow_alloc_clusters(). May sleep. The caller gives clusters that it does
- * not use to qcow_release().
+ * not use to qcow_alloc_undo() or qcow_release().
  *
  * Return: 0; -EFBIG: there can be no such row in this image; or as
  * qcow_alloc_clusters().
@@ -478,6 +478,31 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 	if (err)
 		qcow_release(a, *first, nr);
 	return err;
+}
+
+/**
+ * qcow_alloc_undo() - make clusters free again that no table ever led to
+ * @a: of the image
+ * @first: number of the first one, from qcow_alloc_clusters() or qcow_alloc_run()
+ * @nr: number of clusters
+ *
+ * They are free at once, unlike those of qcow_release(), for which a flush has to come
+ * first. No transfer to or from them is under way.
+ *
+ * Context: may sleep.
+ */
+void qcow_alloc_undo(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	struct qcow_run run = { .next = first, .end = first + nr };
+
+	mutex_lock(&a->lock);
+	if (qcow_alloc_has_refcounts(a)) {
+		__qcow_search_freed(&a->search, first);
+		__return_run(a, &run);
+	} else {
+		__qcow_release(a, first, nr);
+	}
+	mutex_unlock(&a->lock);
 }
 
 /* Give back preallocated space. A failure does no harm. */

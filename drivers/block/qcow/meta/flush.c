@@ -82,7 +82,7 @@ static struct qcow_dirty_range round_range(struct qcow_dirty_range r, u32 size)
 	return r;
 }
 
-/* Have memory for copies of @room entries, or @few. May sleep. */
+/* Allocate memory for @room copies, or fall back on @few. Return: copies it has room for. */
 static u32 entries_room(struct captured_entries *c, u32 room)
 {
 	kvfree(c->memory);
@@ -91,7 +91,7 @@ static u32 entries_room(struct captured_entries *c, u32 room)
 	return c->memory ? room : QCOW_FLUSH_FEW;
 }
 
-/* Copy entries, and take them off the dirty ones. Under a->lock. */
+/* Copy the entries of @c, and shorten @dirty by them. Context: under a->lock. */
 static void __copy_entries(const u64 *table, struct qcow_dirty_range *dirty,
 			   struct captured_entries *c)
 {
@@ -163,8 +163,8 @@ static int flush_sync(struct flush *c)
 }
 
 /*
- * Write the refcount slices that are dirty now. They count as written before the sync: if
- * that fails, nothing is written any more.
+ * Write the refcount slices that are dirty now. Slices count as written before the sync,
+ * here and in flush_l2(): if that fails, nothing is written any more.
  */
 static int flush_refs(struct flush *c, bool *any)
 {
@@ -208,7 +208,7 @@ static int flush_table(struct flush *c)
 	return err ?: flush_sync(c);
 }
 
-/* All that the captured L2 slices refer to: guest data, and refcounts. */
+/* Make durable all that the captured L2 slices refer to: guest data, and refcounts. */
 static int flush_counts(struct flush *c)
 {
 	struct qcow_alloc *a = c->a;
@@ -226,25 +226,26 @@ static int flush_counts(struct flush *c)
 	return err;
 }
 
-/* L2 slices that are dirty now, and before them all that they refer to. */
+/* Make the L2 slices durable that are dirty now, after all that they refer to. */
 static int flush_l2(struct flush *c)
 {
 	struct qcow_cache *cache = c->a->img->cache;
 	u32 left = qcow_cache_nr_dirty(cache);
+	bool any = left;
 	int err;
 
 	do {
 		qcow_cache_capture(cache, &c->l2, &left);
 		c->data |= xchg(&c->a->unsynced, false);
 		err = flush_counts(c);
-		if (!err && !list_empty(&c->l2))
-			err = qcow_cache_write(cache, &c->l2) ?: flush_sync(c);
+		if (!err)
+			err = qcow_cache_write(cache, &c->l2);
 		qcow_cache_forget(cache, &c->l2, !err);
 	} while (!err && left);
-	return err;
+	return err ?: any ? flush_sync(c) : 0;
 }
 
-/* L1 entries that are dirty now, and before them all that they refer to. */
+/* Make the L1 entries durable that are dirty now, after all that they refer to. */
 static int flush_l1(struct flush *c)
 {
 	struct qcow_alloc *a = c->a;

@@ -145,8 +145,26 @@ static int l2_take(struct qcow_alloc *a, u64 *first, u32 *nr)
 		err = qcow_register_new(&a->reg, QCOW_META_L2, *first << lay->cluster_bits,
 					1ULL << lay->cluster_bits);
 	if (err)
-		qcow_release(a, *first, 1);
+		qcow_alloc_undo(a, *first, 1);
 	return err;
+}
+
+/*
+ * Undo l2_take() of a table that nothing leads to. No flush may have a copy of a slice,
+ * which it would write when the clusters have other data.
+ */
+static void l2_drop(struct qcow_alloc *a, u64 first, u32 nr)
+{
+	struct qcow_cache *cache = a->img->cache;
+	u64 table_host_offset = first << qcow_alloc_cluster_bits(a), in_table;
+	u64 bytes = qcow_layout_l2_bytes(&a->img->layout);
+
+	mutex_lock(&a->store_lock);
+	for (in_table = 0; in_table < bytes; in_table += 1ULL << cache->slice_bits)
+		qcow_cache_clean(cache, table_host_offset + in_table);
+	mutex_unlock(&a->store_lock);
+	qcow_register_forget(&a->reg, table_host_offset, (u64)nr << qcow_alloc_cluster_bits(a));
+	qcow_alloc_undo(a, first, nr);
 }
 
 /*
@@ -182,7 +200,7 @@ static int l2_make(struct qcow_alloc *a, u64 l1_index)
 	err = l2_fill(a, cluster << bits, old,
 		      l1_index << qcow_layout_l1_shift(&img->layout));
 	if (err) {
-		qcow_release(a, cluster, nr);
+		l2_drop(a, cluster, nr);
 		return err;
 	}
 	l1_set(a, l1_index, cluster << bits, old);
@@ -391,7 +409,7 @@ static u64 l2_set_range(struct qcow_alloc *a, struct change *c, u64 guest_offset
  * Context: under qcow_inflight_lock(). May sleep.
  *
  * Return: 0, or the error of reading an L2 table: the rest is not linked, and the
- * clusters that were allocated for it are released.
+ * clusters that were allocated for it are free again.
  */
 int qcow_l2_set_data(struct qcow_alloc *a, u64 guest_offset, u64 len, u64 host_offset,
 		     bool taken)
@@ -403,9 +421,9 @@ int qcow_l2_set_data(struct qcow_alloc *a, u64 guest_offset, u64 len, u64 host_o
 
 	bytes_done = l2_set_range(a, &c, guest_offset, len, &err);
 	if (err && taken)
-		qcow_release(a, (host_offset + bytes_done) >> bits,
-			     ((host_offset + len - 1) >> bits) -
-				     ((host_offset + bytes_done) >> bits) + 1);
+		qcow_alloc_undo(a, (host_offset + bytes_done) >> bits,
+				((host_offset + len - 1) >> bits) -
+					((host_offset + bytes_done) >> bits) + 1);
 	return err;
 }
 
