@@ -76,6 +76,21 @@ case_detach_open() {
 	gone
 }
 
+# udisks and udev have other programs look at a new disk for a moment.
+case_detach_probed() {
+	attach "$IMAGES/extra/plain.qcow2"
+	printf '#!/bin/sh\nsleep 1 < "$1"\ntrue\n' > udisksd
+	chmod +x udisksd
+	./udisksd "$dev" &
+	for _ in $(seq 100); do
+		[ "$(cat "/sys/block/qcow$index/qcow/openers")" -eq 0 ] || break
+		sleep 0.01
+	done
+	detach
+	wait
+	gone
+}
+
 case_detach_used_below() {
 	attach "$IMAGES/extra/gpt.qcow2"
 	dmsetup create over --table "0 2048 linear ${dev}p2 0"

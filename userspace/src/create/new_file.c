@@ -181,7 +181,6 @@ int new_file_open_unnamed(struct new_file *f, const char *folder)
 static void take_after(const struct new_file *f)
 {
 	const struct stat *st = &f->replaced.stat;
-
 	const bool group = !fchown(f->fd, st->st_uid, st->st_gid) ||
 			   !fchown(f->fd, -1, st->st_gid);
 

@@ -98,7 +98,7 @@ static void find_attached(const struct target *t, const struct sysfs_node *node)
 }
 
 /* Programs that look at every new device and close it soon. */
-static bool is_passing(const char *comm)
+static bool is_prober(const char *comm)
 {
 	static const char *const names[] = {
 		"(udev-worker)", "systemd-udevd", "udevd", "blkid", "udisksd",
@@ -111,13 +111,25 @@ static bool is_passing(const char *comm)
 	return false;
 }
 
+/* They have programs of any name do so, such as dumpe2fs. */
+static bool is_passing(const struct proc_opener *opener)
+{
+	struct proc_opener process = *opener;
+
+	do {
+		if (is_prober(process.comm))
+			return true;
+	} while (proc_parent(&process));
+	return false;
+}
+
 static void add_process(void *arg, const struct proc_opener *opener)
 {
 	struct target *t = arg;
 
 	if (opener->pid == getpid())
 		return;
-	target_add(t, !is_passing(opener->comm),
+	target_add(t, !is_passing(opener),
 		 xasprintf("/dev/%s open by %s (pid %d)",
 			   t->nodes[opener->which].name, opener->comm,
 			   (int)opener->pid));

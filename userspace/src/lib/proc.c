@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -50,6 +51,34 @@ static void read_comm(int proc, const char *pid, struct proc_opener *opener)
 	shown = text_escape(comm);
 	snprintf(opener->comm, sizeof(opener->comm), "%s", shown);
 	free(shown);
+}
+
+/**
+ * proc_parent() - find the process that has started another one
+ * @process: the other one; becomes its parent, but for @which
+ *
+ * Return: whether it has one that can be seen.
+ */
+bool proc_parent(struct proc_opener *process)
+{
+	char *line = NULL, pid[24], path[64];
+	size_t size = 0;
+	int parent = 0;
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)process->pid);
+	status = fopen(path, "re");
+	while (status && getline(&line, &size, status) > 0)
+		if (sscanf(line, "PPid: %d", &parent) == 1)
+			break;
+	if (status)
+		fclose(status);
+	free(line);
+	process->pid = parent;
+	snprintf(pid, sizeof(pid), "/proc/%d", parent);
+	if (parent)
+		read_comm(AT_FDCWD, pid, process);
+	return parent;
 }
 
 struct search {

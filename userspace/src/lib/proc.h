@@ -2,6 +2,7 @@
 #ifndef _QCOWCTL_PROC_H
 #define _QCOWCTL_PROC_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -47,5 +48,6 @@ void proc_find_all(proc_found *found, void *arg);
 void proc_find_links(proc_link_found *found, void *arg);
 void proc_find_openers(const struct stat *files, size_t nr, proc_found *found,
 		       void *arg);
+bool proc_parent(struct proc_opener *process);
 
 #endif /* _QCOWCTL_PROC_H */
