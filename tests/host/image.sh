@@ -139,8 +139,9 @@ add_layer() {
 	layer_keys+=" $(cat "$QCOW_CACHE/host/layer-$name/key")"
 }
 
-module_sources=(Kbuild Makefile drivers include debian README.md Documentation/admin-guide.rst)
-sources=("${module_sources[@]}" userspace)
+module_sources=(Kbuild Makefile drivers include debian/build.sh debian/changelog
+	debian/control debian/rules 'debian/qcow-dkms*')
+sources=("${module_sources[@]}" userspace debian README.md Documentation/admin-guide.rst)
 
 case ${1-} in
 --layer|--disk)

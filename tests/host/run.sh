@@ -6,8 +6,8 @@
 # "make hosttest" calls it; "make test" does not, since each boot takes half a minute of
 # emulation. Ends in "host: N passed, N failed".
 #
-# A part is a script parts/NN-NAME.sh. It runs on the host, in an empty folder, and uses
-# the functions of lib.sh:
+# A part is a script parts/NN-NAME.sh. It runs on the host, in an empty folder and a mount
+# namespace of its own, and uses the functions of lib.sh:
 #
 #	vm_new qcow		a machine with a new system disk that has this source's
 #				packages installed ("bare": without them)
@@ -56,7 +56,7 @@ run_part() {
 
 # clean_part NAME: nothing that only this run needs; logs stay.
 clean_part() {
-	rm -f "$QCOW_CACHE/host/run/$1"/{system.qcow2,agent.*,*.raw}
+	rm -rf "$QCOW_CACHE/host/run/$1"/{system.qcow2,agent.*,*.raw,work}
 }
 
 # count NAME: adds what the part's last line tells. One that does not tell has failed.
@@ -91,7 +91,7 @@ for file in "$here"/parts/*.sh; do
 		[[ $name == $glob || ${name#*-} == $glob ]] || continue
 		log=$QCOW_CACHE/host/run/$name.log
 		begin=$SECONDS
-		"$self" --part "$file" 2>&1 | tee "$log"
+		unshare --mount "$self" --part "$file" 2>&1 | tee "$log"
 		count "$name"
 		clean_part "$name"
 		echo "$name: $((SECONDS - begin)) s"
