@@ -10,7 +10,7 @@ mounted_from() {
 
 # nothing_attached: right now, without a wait
 nothing_attached() {
-	is "" "$(qcowctl list -n)"
+	is "" "$(left_over)"
 }
 
 # goes: the device goes by itself, soon.
@@ -119,8 +119,9 @@ case_mount_choice() {
 		accepts mount -t qcow2 -o "partition=$which" disk.qcow2 mnt
 		is /dev/qcow0p1 "$(mounted_from mnt)"
 		accepts umount mnt
-		clean disk.qcow2
+		is "" "$(left_over)"
 	done
+	clean disk.qcow2
 	accepts mount -t qcow2 -o 'partition="my home",noatime' disk.qcow2 mnt
 	is /dev/qcow0p2 "$(mounted_from mnt)"
 	has ' /tmp/case/mnt .*noatime' /proc/self/mountinfo
@@ -261,7 +262,6 @@ ends_by_interrupt() {
 	wait $pid || :
 	[ "$(mounted_from mnt)" = "" ] || umount mnt
 	goes
-	clean a.qcow2
 }
 
 case_mount_fails() {
@@ -291,7 +291,8 @@ case_mount_fails() {
 	# A fake mount attaches nothing.
 	accepts mount -f -t qcow2 a.qcow2 mnt
 	nothing_attached
-	for delay in 0.15 0.3 0.5 0.8; do
+	for delay in 0.2 0.4 0.7; do
 		ends_by_interrupt $delay
 	done
+	clean a.qcow2
 }
