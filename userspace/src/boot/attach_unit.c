@@ -107,7 +107,7 @@ static void print_command(FILE *f, const struct tab_entry *e)
 	fputs(" --", f);
 	print_word(f, e->image);
 	name = xasprintf("/dev/qcow/%s", e->name);
-	fputs("\nExecStop=" QCOW_SBINDIR "/qcowctl detach --if-attached", f);
+	fputs("\nExecStop=" QCOW_SBINDIR "/qcowctl detach --lazy --if-attached", f);
 	print_word(f, name);
 	fputc('\n', f);
 	free(name);

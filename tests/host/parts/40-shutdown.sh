@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Shutdown and reboot with devices attached and mounted, by hand and by /etc/qcowtab: every
+# image and every filesystem is clean afterwards, and nothing was busy.
+
+# image_of_files NAME FOLDER [OPTIONS...]: a qcow2 image with a partition that has the
+# folder's content
+image_of_files() {
+	data_disk part.raw 48M "$2"
+	truncate -s 50M disk.raw
+	echo 'start=2048, size=98304, type=linux' | sfdisk -q --no-reread --no-tell-kernel disk.raw
+	dd if=part.raw of=disk.raw bs=1M seek=1 conv=notrunc status=none
+	qemu-img convert -f raw -O qcow2 "${@:3}" disk.raw "$1"
+	rm part.raw disk.raw
+}
+
+# clean_image DISK PATH: the image in the raw disk's ext4 has no errors and no leaks, and
+# the ext4 in its partition is clean. A backing file lies beside it.
+clean_image() {
+	rm -f inner.raw inner.part "${2##*/}"
+	take "$1" "$2" "${2##*/}"
+	[ "${3-}" != chain ] || qemu-img rebase -u -F qcow2 -b base.qcow2 "${2##*/}"
+	qemu-img check -q "${2##*/}" > why.image 2>&1 || { cat why.image; return 1; }
+	qemu-img convert -O raw "${2##*/}" inner.raw
+	dd if=inner.raw of=inner.part bs=1M skip=1 count=48 status=none
+	clean_ext4 inner.part || return 1
+}
+
+# inner_file PATH CONTENT: in the partition that clean_image has looked at
+inner_file() {
+	rm -f inner.file
+	take inner.part "$1" inner.file
+	is "$2" "$(cat inner.file)"
+}
+
+# quiet_stop CONSOLE: systemd found nothing busy, and had nothing left at the end.
+quiet_stop() {
+	! grep -aE 'Failed unmounting|Failed to (un|re)mount|target is busy|Could not|qcow-shutdown' "$1"
+}
+
+vm_new qcow
+mkdir -p files images bases
+echo content > files/file
+printf secret > key
+image_of_files bases/base.qcow2 files
+qemu-img create -q -f qcow2 -b /base/base.qcow2 -F qcow2 -u images/web.qcow2 50M
+image_of_files images/hand.qcow2 files
+image_of_files images/outer.qcow2 files
+qemu-img create -q -f qcow2 images/swap.qcow2 16M
+image_of_files images/secret.qcow2 files --object secret,id=k,file=key \
+	-o encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10
+data_disk images.raw 400M images
+data_disk bases.raw 128M bases
+vm_disk images.raw bases.raw
+
+expect "boot" vm_boot
+
+# By hand: on filesystems that were mounted by hand, one image inside another's filesystem,
+# a backing file on another disk, swap.
+step "attached and mounted by hand" <<'END'
+mkdir -p /srv /base /mnt/{web,hand,outer,inner}
+mount /dev/disk/by-id/virtio-disk0 /srv
+mount /dev/disk/by-id/virtio-disk1 /base
+udevadm settle
+web=$(qcowctl attach --name web /srv/web.qcow2)
+is "$web" "$(realpath /dev/qcow/web)"
+is "${web}p1" "$(realpath /dev/qcow/web-part1)"
+mount ${web}p1 /mnt/web
+hand=$(qcowctl attach /srv/hand.qcow2)
+mount ${hand}p1 /mnt/hand
+outer=$(qcowctl attach /srv/outer.qcow2)
+mount ${outer}p1 /mnt/outer
+qcowctl create /mnt/outer/inner.qcow2 30M
+inner=$(qcowctl attach /mnt/outer/inner.qcow2)
+mkfs.ext4 -q $inner
+udevadm settle
+mount $inner /mnt/inner
+swap=$(qcowctl attach -f qcow2 /srv/swap.qcow2)
+mkswap $swap
+swapon $swap
+for i in web hand outer inner; do
+	echo by hand > /mnt/$i/file
+	dd if=/dev/urandom of=/mnt/$i/data bs=64k count=100 status=none
+done
+END
+# shellcheck disable=SC2016
+step "the units of devices are there" <<'END'
+for i in $(cd /sys/class/block && echo qcow*); do
+	seq=$(cat /sys/class/block/$i/diskseq 2> /dev/null || cat /sys/class/block/$i/../diskseq)
+	is active "$(systemctl is-active "qcow-device@$i:$seq.service")"
+done
+END
+step "something writes while it goes down" <<'END'
+systemd-run -q sh -c 'while :; do dd if=/dev/urandom of=/mnt/hand/more bs=64k count=50 status=none; sync; done'
+END
+step "a qcowtab for the next boot" <<'END'
+cat > /etc/qcowtab <<-X
+	web     /srv/web.qcow2
+	secret  /srv/secret.qcow2  /etc/key  nofail
+	none    /srv/missing.qcow2 - nofail
+	bad     /srv/hand.qcow2    - nofail,sync
+X
+printf secret > /etc/key
+cat >> /etc/fstab <<-X
+	/dev/disk/by-id/virtio-disk0 /srv ext4 defaults 0 2
+	/dev/disk/by-id/virtio-disk1 /base ext4 defaults 0 2
+	/dev/qcow/web-part1 /mnt/web ext4 defaults 0 2
+	/dev/qcow/secret-part1 /mnt/hand ext4 defaults,nofail 0 2
+X
+END
+expect "reboot" vm_stop reboot
+expect "reboot: nothing was busy" quiet_stop console-1.log
+expect "reboot: the disk of the images" clean_ext4 images.raw
+expect "reboot: the disk of the backing file" clean_ext4 bases.raw
+cp bases/base.qcow2 .
+expect "reboot: an overlay" clean_image images.raw /web.qcow2 chain
+expect "reboot: its data" inner_file /file "by hand"
+expect "reboot: an image that was being written" clean_image images.raw /hand.qcow2
+expect "reboot: the outer image" clean_image images.raw /outer.qcow2
+take inner.part /inner.qcow2 inner.qcow2
+expect "reboot: the inner image" qemu-img check -q inner.qcow2
+qemu-img convert -O raw inner.qcow2 inner.disk
+expect "reboot: the inner filesystem" clean_ext4 inner.disk
+take images.raw /swap.qcow2 swap.qcow2
+expect "reboot: the image with swap" qemu-img check -q swap.qcow2
+
+expect "boot with a qcowtab" vm_boot
+step "attached at boot" <<'END'
+is "qcow@none.service" "$(systemctl --failed --no-legend --plain | sed 's/ .*//')"
+is "by hand" "$(cat /mnt/web/file)"
+is content "$(cat /mnt/hand/file)"
+is active "$(systemctl is-active qcow@web.service)"
+is "/dev/$(lsblk -ndo PKNAME "$(findmnt -no SOURCE /mnt/web)")" "$(realpath /dev/qcow/web)"
+END
+step "mistakes are in the journal" <<'END'
+journalctl -b -t qcow-generator -o cat > log
+has '^/etc/qcowtab:4: sync: is no option; see qcowtab' log
+journalctl -b -u qcow@none.service -o cat > log
+has '^qcowctl: /srv/missing.qcow2: ' log
+END
+step "stopped while in use: it goes at the last close" <<'END'
+systemctl stop qcow@secret.service
+is content "$(cat /mnt/hand/file)"
+umount /mnt/hand
+for _ in $(seq 100); do [ -e /dev/qcow/secret ] || break; sleep 0.1; done
+systemctl start qcow@secret.service
+mount /dev/qcow/secret-part1 /mnt/hand
+echo at boot > /mnt/hand/file
+echo at boot > /mnt/web/file
+END
+expect "poweroff" vm_poweroff
+expect "poweroff: nothing was busy" quiet_stop console-2.log
+expect "poweroff: the disk of the images" clean_ext4 images.raw
+expect "poweroff: the disk of the backing file" clean_ext4 bases.raw
+expect "poweroff: an overlay" clean_image images.raw /web.qcow2 chain
+expect "poweroff: its data" inner_file /file "at boot"
+take images.raw /secret.qcow2 secret.qcow2
+expect "poweroff: the encrypted image" qemu-img check -q --object secret,id=k,file=key --image-opts \
+	driver=qcow2,file.filename=secret.qcow2,encrypt.key-secret=k
