@@ -28,7 +28,7 @@ get_source() {
 
 # build ARGUMENTS...: in the folder out beside the source; no warnings about the driver
 build() {
-	nice make -C "$tree" O="$tree/out" -j"$(nproc)" "$@" > build.log 2>&1 || {
+	make -C "$tree" O="$tree/out" -j"$(nproc)" "$@" > build.log 2>&1 || {
 		grep -E 'error|Error' build.log | tail
 		return 1
 	}
@@ -74,7 +74,7 @@ header() {
 kunit() {
 	local skipped
 
-	(cd "$tree" && nice ./tools/testing/kunit/kunit.py run --jobs="$(nproc)" \
+	(cd "$tree" && ./tools/testing/kunit/kunit.py run --jobs="$(nproc)" \
 		--kunitconfig=drivers/block/qcow --timeout=3000 \
 		--kernel_args qcow_kunit.images=1000) < /dev/null > kunit.log 2>&1 ||
 		tail -n 40 kunit.log
