@@ -46,13 +46,13 @@ install_destdir() {
 	mkdir -p "${other%/*}"
 	touch "$other"
 	install_tree install DESTDIR="$work/destdir" PREFIX=/usr
-	(cd "$work/destdir" && find . -type f | sort) > "$work/destdir.list"
+	(cd "$work/destdir" && find . ! -type d | sort) > "$work/destdir.list"
 	grep -qx "./lib/modules/$KVER/extra/qcow.ko" "$work/destdir.list" ||
 		echo "no module in DESTDIR:" "$(cat "$work/destdir.list")"
 	grep -qx ./usr/sbin/qcowctl "$work/destdir.list" || echo "no qcowctl in DESTDIR"
-	find "$work/overlay/usr" -type f | sed "s|^$work/overlay|outside of DESTDIR: |"
+	find "$work/overlay/usr" ! -type d | sed "s|^$work/overlay|outside of DESTDIR: |"
 	install_tree uninstall DESTDIR="$work/destdir" PREFIX=/usr
-	find "$work/destdir" -type f ! -path "$other" | sed 's/^/left over: /'
+	find "$work/destdir" ! -type d ! -path "$other" | sed 's/^/left over: /'
 	[ -e "$other" ] || echo "uninstall has removed the file of another program"
 }
 
@@ -66,12 +66,12 @@ install_machine() {
 	mkdir -p "/lib/modules/$KVER"
 	depmod "$KVER" 2> /dev/null
 	kernel_files > "$work/before"
-	find "$work/overlay/usr" -type f | sort > "$work/files-before"
+	find "$work/overlay/usr" ! -type d | sort > "$work/files-before"
 	install_tree install PREFIX=/usr
 	[ "$(modprobe --set-version="$KVER" --show-depends qcow | tail -n 1)" = \
 		"insmod /lib/modules/$KVER/extra/qcow.ko " ] || echo "modprobe does not find qcow"
 	qcowctl --version > /dev/null || echo "no qcowctl"
 	install_tree uninstall PREFIX=/usr
 	kernel_files | diff "$work/before" -
-	find "$work/overlay/usr" -type f | sort | diff "$work/files-before" - || true
+	find "$work/overlay/usr" ! -type d | sort | diff "$work/files-before" - || true
 }

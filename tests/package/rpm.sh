@@ -45,16 +45,13 @@ rpm_on_root() {
 	rpm --root "$work/rpm-root" --dbpath /var/lib/rpm --force-debian --nodeps --noscripts "$@"
 }
 
-# Files of the installed packages: those of the Debian packages. Documents are in other
-# places, and a distribution that has RPM's data base compresses manual pages.
+# Files of the installed packages: those of the Debian packages, but for documents
 rpm_same_files() {
 	mkdir "$work/rpm-root"
 	rpm_on_root --install "$work"/rpm-first/qcow-{dkms,utils}-*.*[4h].rpm
 	diff -r "$work/dkms/usr/src" "$work/rpm-root/usr/src"
-	diff <(cd "$work/utils" && find . -type f | sort) \
-		<(cd "$work/rpm-root" && find . -type f ! -path './usr/share/doc/*' \
-			! -path './usr/share/licenses/*' ! -path './usr/src/*' \
-			! -path './usr/lib/.build-id/*' ! -path './var/lib/*' | sort)
+	diff <(files "$work/utils") <(files "$work/rpm-root" | grep -vE \
+		'^\./(usr/share/doc|usr/share/licenses|usr/src|usr/lib/\.build-id|var/lib)/')
 }
 
 rpm_same_version() {

@@ -59,14 +59,17 @@ lint() {
 		"$work"/first/*.changes
 }
 
+# files FOLDER: all but folders; a manual page may be compressed.
+files() {
+	(cd "$1" && find . ! -type d) | sed '/\/man\//s/\.gz$//' | sort
+}
+
 # The tools' package has the files that "make install" installs, and documents.
 same_files() {
 	make -s -C "$QCOW_TOP/userspace" install DESTDIR="$work/installed"
 	dpkg -x "$work"/first/qcow-utils_*.deb "$work/utils"
 	rm -r "$work/utils/usr/share/doc"
-	gunzip "$work"/utils/usr/share/man/*/*.gz
-	diff <(cd "$work/installed" && find . -type f | sort) \
-		<(cd "$work/utils" && find . -type f | sort)
+	diff <(files "$work/installed") <(files "$work/utils")
 }
 
 same_version() {
