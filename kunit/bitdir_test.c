@@ -32,7 +32,7 @@ static void bitdir_entry(struct kunit *test)
 
 	put_entry((u8 *)buf);
 	KUNIT_ASSERT_EQ(test, qcow_bitdir_entry(&layout, SIZE, buf, 64, &e), 0);
-	KUNIT_EXPECT_EQ(test, e.table_offset, 0x70000);
+	KUNIT_EXPECT_EQ(test, e.table_host_offset, 0x70000);
 	KUNIT_EXPECT_EQ(test, e.table_size, 1);
 	KUNIT_EXPECT_EQ(test, e.flags, QCOW_DISK_BITMAP_AUTO);
 	KUNIT_EXPECT_EQ(test, e.granularity_bits, 16);

@@ -98,11 +98,11 @@ static void ext_all(struct kunit *test)
 	ext_add(&x, QCOW_DISK_EXT_BACKING_FORMAT, "raw", 3);
 	KUNIT_ASSERT_EQ_MSG(test, ext_parse(&x, CLUSTER), 0, "%s", x.msg.text);
 	KUNIT_EXPECT_STREQ(test, x.h.backing_format, "qcow2");
-	KUNIT_EXPECT_EQ(test, x.h.bitmaps_offset, bitmaps);
+	KUNIT_EXPECT_EQ(test, x.h.bitmaps_in_header, bitmaps);
 	KUNIT_EXPECT_EQ(test, x.h.bitmaps_len, 24);
-	KUNIT_EXPECT_EQ(test, x.h.luks_offset, luks);
+	KUNIT_EXPECT_EQ(test, x.h.luks_in_header, luks);
 	KUNIT_EXPECT_EQ(test, x.h.luks_len, 16);
-	KUNIT_EXPECT_EQ(test, x.h.data_name_offset, name);
+	KUNIT_EXPECT_EQ(test, x.h.data_name_in_header, name);
 	KUNIT_EXPECT_EQ(test, x.h.data_name_len, 8);
 }
 
@@ -286,9 +286,9 @@ static bool tables_valid(const struct qcow_header *h)
 	u64 reftable = (u64)h->refcount_table_clusters << h->cluster_bits;
 	u32 shift = h->cluster_bits + qcow_header_l2_bits(h);
 
-	if ((h->l1_offset | h->refcount_table_offset | h->snapshots_offset) & mask)
+	if ((h->l1_table_offset | h->refcount_table_offset | h->snapshots_offset) & mask)
 		return false;
-	if (!inside(h->l1_offset, h->l1_size * 8ULL, S64_MAX) ||
+	if (!inside(h->l1_table_offset, h->l1_size * 8ULL, S64_MAX) ||
 	    !inside(h->refcount_table_offset, reftable, S64_MAX))
 		return false;
 	return h->l1_size <= 32 << 17 && reftable && reftable <= 8 << 20 &&
@@ -311,10 +311,10 @@ static bool header_valid(const struct qcow_header *h, size_t len)
 	if (h->backing_len > 1023 || h->data_name_len > 1023 ||
 	    strnlen(h->backing_format, 16) == 16)
 		return false;
-	return inside(h->backing_offset, h->backing_len, len) &&
-	       inside(h->data_name_offset, h->data_name_len, len) &&
-	       inside(h->bitmaps_offset, h->bitmaps_len, len) &&
-	       inside(h->luks_offset, h->luks_len, len) && tables_valid(h);
+	return inside(h->backing_in_header, h->backing_len, len) &&
+	       inside(h->data_name_in_header, h->data_name_len, len) &&
+	       inside(h->bitmaps_in_header, h->bitmaps_len, len) &&
+	       inside(h->luks_in_header, h->luks_len, len) && tables_valid(h);
 }
 
 static bool known_error(int err)

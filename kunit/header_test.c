@@ -294,10 +294,10 @@ static void header_values(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, h.refcount_order, 5);
 	KUNIT_EXPECT_EQ(test, h.nr_snapshots, 7);
 	KUNIT_EXPECT_EQ(test, h.snapshots_offset, 5 * CLUSTER);
-	KUNIT_EXPECT_EQ(test, h.backing_offset, NAME_AT);
+	KUNIT_EXPECT_EQ(test, h.backing_in_header, NAME_AT);
 	KUNIT_EXPECT_EQ(test, h.backing_len, 3);
 	KUNIT_EXPECT_EQ(test, h.l1_size, 2);
-	KUNIT_EXPECT_EQ(test, h.l1_offset, 3 * CLUSTER);
+	KUNIT_EXPECT_EQ(test, h.l1_table_offset, 3 * CLUSTER);
 	KUNIT_EXPECT_EQ(test, h.refcount_table_offset, CLUSTER);
 	KUNIT_EXPECT_EQ(test, h.refcount_table_clusters, 1);
 	KUNIT_EXPECT_EQ(test, h.compression, 0);
@@ -312,9 +312,9 @@ static void header_supported(struct kunit *test)
 	h.crypt_method = QCOW_DISK_CRYPT_AES;
 	KUNIT_EXPECT_EQ(test, qcow_header_supported(&h, &msg), 0);
 	/* The extension that leads to a LUKS header counts in LUKS images only. */
-	h.luks_offset = 112;
+	h.luks_in_header = 112;
 	h.luks_len = 16;
-	h.crypto_offset = CLUSTER;
+	h.crypto_host_offset = CLUSTER;
 	h.crypto_length = 1;
 	KUNIT_EXPECT_EQ(test, qcow_header_supported(&h, &msg), -EINVAL);
 	h.crypt_method = QCOW_DISK_CRYPT_NONE;
@@ -347,14 +347,14 @@ static void header_luks(struct kunit *test)
 	struct qcow_header h = {
 		.crypt_method = QCOW_DISK_CRYPT_LUKS,
 		.cluster_bits = CLUSTER_BITS,
-		.luks_offset = 112,
+		.luks_in_header = 112,
 	};
 	struct qcow_msg msg = { };
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(luks_cases); i++) {
 		h.luks_len = luks_cases[i].len;
-		h.crypto_offset = luks_cases[i].host_offset;
+		h.crypto_host_offset = luks_cases[i].host_offset;
 		h.crypto_length = luks_cases[i].length;
 		KUNIT_EXPECT_EQ_MSG(test, qcow_header_supported(&h, &msg),
 				    luks_cases[i].err, "case %u", i);

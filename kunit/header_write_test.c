@@ -249,7 +249,7 @@ static bool header_whole(const struct writer *w)
 		return false;
 	return !h.backing_len ||
 	       (h.backing_len == sizeof(NAME) - 1 &&
-		!memcmp(file + h.backing_offset, NAME, sizeof(NAME) - 1));
+		!memcmp(file + h.backing_in_header, NAME, sizeof(NAME) - 1));
 }
 
 /*

@@ -47,7 +47,7 @@ static int make_queues(void)
 	qtest_write_wq = alloc_workqueue("qcow_kunit_write",
 					 WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	qtest_flush_wq =
-		alloc_workqueue("qcow_kunit_commit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+		alloc_workqueue("qcow_kunit_flush", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (qtest_wq && qtest_comp_wq && qtest_write_wq && qtest_flush_wq)
 		return 0;
 	destroy_queues();

@@ -166,7 +166,7 @@ static void header_values(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, qcow_header_parse(&h, buf, AREA, FILE_SIZE, &msg), 0);
 	KUNIT_EXPECT_EQ(test, h.size, (5 << 20) + 512);
 	KUNIT_EXPECT_EQ(test, h.l1_size, 3);
-	KUNIT_EXPECT_EQ(test, h.backing_offset, 4096);
+	KUNIT_EXPECT_EQ(test, h.backing_in_header, 4096);
 	KUNIT_EXPECT_EQ(test, h.backing_len, 3);
 	qcow_layout_init(&lay, &h);
 	KUNIT_EXPECT_EQ(test, qcow_layout_l1_shift(&lay), 21);

@@ -68,7 +68,7 @@ static void pure_snapshot(const struct qcow_layout *lay, const u8 *data, size_t 
 	qcow_entry_put_snapshot(&s, text, text, buf);
 	memcpy(&disk, buf, min(bytes, sizeof(disk)));
 	promise(!qcow_entry_snapshot(lay, &disk.fixed, &disk.extra, &again) &&
-		again.l1_offset == s.l1_offset && again.l1_size == s.l1_size &&
+		again.l1_table_offset == s.l1_table_offset && again.l1_size == s.l1_size &&
 		again.disk_size == s.disk_size && again.id_len == s.id_len &&
 		again.name_len == s.name_len && again.entry_bytes == bytes,
 		"a snapshot differs from the one that was written");
@@ -91,7 +91,7 @@ static void pure_bitmaps(const struct qcow_layout *lay, u64 disk_size,
 			"a bitmap's entry is longer than its directory");
 		n = qcow_bitdir_put_entry(buf, &e);
 		promise(!qcow_bitdir_entry(lay, disk_size, buf, n, &again) &&
-			again.table_offset == e.table_offset && again.flags == e.flags &&
+			again.table_host_offset == e.table_host_offset && again.flags == e.flags &&
 			again.name_len == e.name_len, "a bitmap differs from the one that was written");
 	}
 	free(exact);

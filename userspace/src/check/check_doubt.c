@@ -45,7 +45,7 @@ static bool extension_known(u32 type)
 /* The type of the first extension that is not known, or 0. The header was parsed. */
 static u32 unknown_extension(const struct check *c)
 {
-	u64 end = c->h.backing_offset ? c->h.backing_offset : c->start_len;
+	u64 end = c->h.backing_in_header ? c->h.backing_in_header : c->start_len;
 	u64 at = c->h.header_length;
 	struct qcow_disk_extension ext;
 	u32 type;
@@ -75,7 +75,7 @@ static int doubt_features(const struct check *c)
 		       (unsigned long long)(c->h.autoclear & ~known));
 		return -1;
 	}
-	if (c->h.autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS && !c->h.bitmaps_offset)
+	if (c->h.autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS && !c->h.bitmaps_in_header)
 		return refuse(c, "its header says that it has bitmaps, but not where, and leaked clusters may be theirs; restore it from a copy");
 	if (c->h.data_name_len && !c->layout.data_file)
 		return refuse(c, "its header names a data file, but says that the data is in the image; restore it from a copy");
@@ -90,12 +90,12 @@ static bool same_bitmaps(const struct qcow_header *a, const u8 *start_a,
 	u64 differ = a->autoclear ^ b->autoclear;
 
 	if (differ & QCOW_DISK_AUTOCLEAR_BITMAPS)
-		return !a->bitmaps_offset && !b->bitmaps_offset;
+		return !a->bitmaps_in_header && !b->bitmaps_in_header;
 	if (!(a->autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS))
 		return true;
-	return a->bitmaps_offset == b->bitmaps_offset &&
+	return a->bitmaps_in_header == b->bitmaps_in_header &&
 	       a->bitmaps_len == b->bitmaps_len &&
-	       !memcmp(start_a + a->bitmaps_offset, start_b + b->bitmaps_offset,
+	       !memcmp(start_a + a->bitmaps_in_header, start_b + b->bitmaps_in_header,
 		       a->bitmaps_len);
 }
 
@@ -107,9 +107,9 @@ static bool same_tables(const struct qcow_header *a, const struct qcow_header *b
 	return a->version == b->version && a->cluster_bits == b->cluster_bits &&
 	       a->refcount_order == b->refcount_order &&
 	       a->crypt_method == b->crypt_method &&
-	       a->crypto_offset == b->crypto_offset &&
+	       a->crypto_host_offset == b->crypto_host_offset &&
 	       a->crypto_length == b->crypto_length &&
-	       a->l1_offset == b->l1_offset && a->l1_size == b->l1_size &&
+	       a->l1_table_offset == b->l1_table_offset && a->l1_size == b->l1_size &&
 	       a->refcount_table_offset == b->refcount_table_offset &&
 	       a->refcount_table_clusters == b->refcount_table_clusters &&
 	       a->nr_snapshots == b->nr_snapshots &&

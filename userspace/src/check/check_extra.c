@@ -50,7 +50,7 @@ static u64 snapshot_l1_need(const struct check *c, const struct snapshot_entry *
 
 static int snapshot(struct check *c, u32 number, const struct snapshot_entry *e)
 {
-	u64 l1_offset = be64_to_cpu(e->fixed.l1_table_offset);
+	u64 l1_table_offset = be64_to_cpu(e->fixed.l1_table_offset);
 	u32 l1_size = be32_to_cpu(e->fixed.l1_size);
 
 	if (c->h.version >= 3 &&
@@ -58,7 +58,7 @@ static int snapshot(struct check *c, u32 number, const struct snapshot_entry *e)
 		snapshot_damaged(c, number, "not complete");
 		c->short_snapshots++;
 	}
-	if (!check_aligned(c, l1_offset)) {
+	if (!check_aligned(c, l1_table_offset)) {
 		snapshot_damaged(c, number, "its L1 table is not aligned");
 		return 0;
 	}
@@ -69,7 +69,7 @@ static int snapshot(struct check *c, u32 number, const struct snapshot_entry *e)
 	/* The entries that are missing may have referred to clusters that look leaked. */
 	if (l1_size < snapshot_l1_need(c, e))
 		snapshot_damaged(c, number, "its L1 table is too small for its disk and VM state");
-	return check_l1(c, l1_offset, l1_size, false);
+	return check_l1(c, l1_table_offset, l1_size, false);
 }
 
 /**
@@ -120,17 +120,17 @@ int check_luks(struct check *c)
 	struct qcow_msg msg = { };
 	char why[sizeof(msg.text) + 32];
 
-	if (!c->h.luks_offset && c->h.crypt_method != QCOW_DISK_CRYPT_LUKS)
+	if (!c->h.luks_in_header && c->h.crypt_method != QCOW_DISK_CRYPT_LUKS)
 		return 0;
 	if (qcow_header_supported(&c->h, &msg)) {
 		snprintf(why, sizeof(why), "%s; restore it from a copy", msg.text);
 		return check_give_up(c, why);
 	}
-	if (file_read(c->file, found, sizeof(found), c->h.crypto_offset, NULL))
+	if (file_read(c->file, found, sizeof(found), c->h.crypto_host_offset, NULL))
 		return -1;
 	if (memcmp(found, magic, sizeof(found)))
 		return check_give_up(c, "damaged header: there is no LUKS header where it leads to; restore it from a copy");
-	return check_table(c, c->h.crypto_offset, c->h.crypto_length);
+	return check_table(c, c->h.crypto_host_offset, c->h.crypto_length);
 }
 
 /* --- Bitmaps --- */
@@ -174,11 +174,11 @@ static int bitmap_table(struct check *c, const struct qcow_bitmap_entry *e)
 
 	if (!table_fits(c, e))
 		return bitmaps_damaged(c);
-	err = bitmap_clusters(c, e->table_offset, nr * 8ULL);
-	if (err || e->table_offset >= c->length)
+	err = bitmap_clusters(c, e->table_host_offset, nr * 8ULL);
+	if (err || e->table_host_offset >= c->length)
 		return err;
 	table = xcalloc(nr, sizeof(*table));
-	err = check_read_table(c, table, nr * 8ULL, e->table_offset);
+	err = check_read_table(c, table, nr * 8ULL, e->table_host_offset);
 	for (i = 0; !err && i < nr; i++)
 		err = bitmap_entry(c, be64_to_cpu(table[i]));
 	free(table);
@@ -217,13 +217,13 @@ int check_bitmaps(struct check *c)
 	u8 *dir;
 	int err;
 
-	if (!c->h.bitmaps_offset)
+	if (!c->h.bitmaps_in_header)
 		return 0;
 	if (c->h.bitmaps_len != sizeof(disk))
 		return bitmaps_damaged(c);
 	if (!(c->h.autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS))
 		return 0;
-	memcpy(&disk, c->start + c->h.bitmaps_offset, sizeof(disk));
+	memcpy(&disk, c->start + c->h.bitmaps_in_header, sizeof(disk));
 	if (qcow_bitdir_extension(&c->layout, &disk, sizeof(disk), &d))
 		return bitmaps_damaged(c);
 	err = check_table(c, d.host_offset, d.bytes);

@@ -109,12 +109,12 @@ static int fix_l2_tables(struct table_fix *f)
 /* Whether the active L1 table is inside the file, and its clusters are nothing else. */
 static bool l1_writable(const struct check *c)
 {
-	u64 end = c->h.l1_offset + c->h.l1_size * 8ULL;
+	u64 end = c->h.l1_table_offset + c->h.l1_size * 8ULL;
 	u64 i;
 
 	if (!c->h.l1_size || end > c->length)
 		return false;
-	for (i = c->h.l1_offset; i < end; i += c->cluster)
+	for (i = c->h.l1_table_offset; i < end; i += c->cluster)
 		if (counts_get(&c->refs, i >> c->h.cluster_bits) != 1)
 			return false;
 	return true;
@@ -141,9 +141,9 @@ static int fix_l1_table(struct table_fix *f)
 	if (!l1_writable(c))
 		return 0;
 	l1 = xcalloc(c->h.l1_size, sizeof(*l1));
-	err = file_read(c->file, l1, c->h.l1_size * 8ULL, c->h.l1_offset, NULL);
+	err = file_read(c->file, l1, c->h.l1_size * 8ULL, c->h.l1_table_offset, NULL);
 	for (i = 0; !err && i < c->h.l1_size; i++)
-		err = fix_l1_entry(f, be64_to_cpu(l1[i]), c->h.l1_offset + i * 8ULL);
+		err = fix_l1_entry(f, be64_to_cpu(l1[i]), c->h.l1_table_offset + i * 8ULL);
 	free(l1);
 	return err;
 }

@@ -84,7 +84,7 @@ int check_run(struct check *c)
 
 	c->res.total = (h->size + c->cluster - 1) >> h->cluster_bits;
 	if (check_table(c, 0, c->cluster) ||
-	    check_l1(c, h->l1_offset, h->l1_size, true) ||
+	    check_l1(c, h->l1_table_offset, h->l1_size, true) ||
 	    check_snapshots(c) || check_l2_tables(c) ||
 	    check_luks(c) || check_bitmaps(c))
 		return -1;

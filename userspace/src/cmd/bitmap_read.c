@@ -105,7 +105,7 @@ static int read_bits(struct reading *r, struct bitmap *b,
 	u32 i;
 
 	err = file_read(&r->img->file, table, e->table_size * sizeof(*table),
-			e->table_offset, NULL);
+			e->table_host_offset, NULL);
 	for (i = 0; !err && i < e->table_size; i++)
 		err = read_cluster(r, b, i, be64_to_cpu(table[i]));
 	free(table);
@@ -164,11 +164,11 @@ int bitmaps_read(struct bitmaps *all, const struct image *img, const char *name)
 	u8 *buf;
 	int err;
 
-	if (img->format != QCOW_FORMAT_QCOW2 || !h->bitmaps_offset ||
+	if (img->format != QCOW_FORMAT_QCOW2 || !h->bitmaps_in_header ||
 	    !(h->autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS))
 		return 0;
 	qcow_layout_init(&r.layout, h);
-	if (file_read(&img->file, &disk, sizeof(disk), h->bitmaps_offset, NULL))
+	if (file_read(&img->file, &disk, sizeof(disk), h->bitmaps_in_header, NULL))
 		return -1;
 	if (qcow_bitdir_extension(&r.layout, &disk, h->bitmaps_len, &dir))
 		return damaged(&r);

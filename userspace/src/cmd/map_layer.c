@@ -311,7 +311,7 @@ static int find_l2(struct map_layer *l, u64 start, u64 *table, u64 *none)
 	u32 shift = qcow_layout_l1_shift(&l->layout);
 	u64 index = start >> shift, left, i;
 	const __be64 *l1 = table_entry(l, &l->l1, WINDOW_BYTES,
-				       l->img->header.l1_offset,
+				       l->img->header.l1_table_offset,
 				       index * sizeof(*l1), &left);
 
 	if (!l1)

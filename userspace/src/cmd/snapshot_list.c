@@ -40,7 +40,7 @@ static int read_one(const struct image *img, const struct qcow_layout *lay,
 		return -1;
 	if (qcow_entry_snapshot(lay, &disk.fixed, &disk.extra, &snap->s))
 		return table_damaged(img);
-	id = at + snap->s.id_offset;
+	id = at + snap->s.id_in_entry;
 	snap->id = read_string(img, id, snap->s.id_len);
 	snap->name = read_string(img, id + snap->s.id_len, snap->s.name_len);
 	return snap->id && snap->name ? 0 : -1;

@@ -67,7 +67,7 @@ static int write_table(struct space *s)
 
 	for (i = 0; i < s->entries; i++)
 		table[i] = cpu_to_be64(s->table[i]);
-	err = space_write(s, table, bytes, s->table_offset);
+	err = space_write(s, table, bytes, s->table_host_offset);
 	free(table);
 	return err;
 }
@@ -262,7 +262,7 @@ static void count_growth(struct space *s, const struct growth *g, u64 i)
 static int grow_table(struct space *s, u64 start, u64 clusters, bool exact, u64 *end)
 {
 	struct growth g = { .start = start };
-	u64 old = s->table_offset, old_clusters = s->entries / table_entries(s), i;
+	u64 old = s->table_host_offset, old_clusters = s->entries / table_entries(s), i;
 	u64 next = start;
 	int err = plan_growth(s, &g, clusters, exact);
 
@@ -277,7 +277,7 @@ static int grow_table(struct space *s, u64 start, u64 clusters, bool exact, u64 
 		count_growth(s, &g, i);
 	}
 	s->entries = g.entries;
-	s->table_offset = g.table << s->cluster_bits;
+	s->table_host_offset = g.table << s->cluster_bits;
 	*end = g.end;
 	space_extend(s, g.end << s->cluster_bits);
 	return change_refcounts(s, old >> s->cluster_bits, old_clusters, false);
@@ -372,7 +372,7 @@ int space_begin(struct space *s, int fd, const struct create_params *p)
 		.cluster_bits = create_cluster_bits(p),
 		.order = create_refcount_order(p),
 		.block_bits = create_cluster_bits(p) + 3 - create_refcount_order(p),
-		.table_offset = p->cluster_size,
+		.table_host_offset = p->cluster_size,
 	};
 	s->entries = table_entries(s);
 	make_room(s, s->entries);

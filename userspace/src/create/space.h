@@ -14,7 +14,7 @@
  * @blocks: the refcount blocks, as they are on disk, by the same index
  * @room: entries of @table and @blocks
  * @entries: of the refcount table on disk; those of @table behind them are 0
- * @table_offset: host offset of the refcount table
+ * @table_host_offset: host offset of the refcount table
  * @next_free: no cluster below it is free
  * @end: bytes of the file so far
  */
@@ -27,7 +27,7 @@ struct space {
 	void **blocks;
 	u64 room;
 	u64 entries;
-	u64 table_offset;
+	u64 table_host_offset;
 	u64 next_free;
 	u64 end;
 };

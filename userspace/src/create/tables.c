@@ -36,9 +36,9 @@ static u32 l2_bits(const struct tables *t)
 
 static int write_l2(struct tables *t)
 {
-	if (!t->l2_offset)
+	if (!t->l2_host_offset)
 		return 0;
-	return space_write(t->s, t->l2, cluster_size(t), t->l2_offset);
+	return space_write(t->s, t->l2, cluster_size(t), t->l2_host_offset);
 }
 
 /* Have the L2 table for a cluster of the disk. They are made in order, and have one each. */
@@ -53,11 +53,11 @@ static int need_l2(struct tables *t, u64 guest_cluster)
 		return -EINTR;
 	err = write_l2(t);
 	if (!err)
-		err = space_alloc(t->s, cluster_size(t), &t->l2_offset);
+		err = space_alloc(t->s, cluster_size(t), &t->l2_host_offset);
 	if (err)
 		return err;
 	memset(t->l2, 0, cluster_size(t));
-	t->l1[i] = cpu_to_be64(t->l2_offset | QCOW_DISK_E_COPIED);
+	t->l1[i] = cpu_to_be64(t->l2_host_offset | QCOW_DISK_E_COPIED);
 	return 0;
 }
 
@@ -89,7 +89,7 @@ static int make_l1(struct tables *t)
 		return 0;
 	t->l1 = xcalloc(t->l1_entries, sizeof(*t->l1));
 	t->l2 = xcalloc(1, cluster_size(t));
-	return space_alloc(t->s, t->l1_entries * sizeof(*t->l1), &t->l1_offset);
+	return space_alloc(t->s, t->l1_entries * sizeof(*t->l1), &t->l1_table_offset);
 }
 
 /* --- Metadata for the whole disk --- */
@@ -233,14 +233,14 @@ int tables_make(struct tables *t, const struct create_params *p, struct space *s
 	*t = (struct tables) { .p = p, .s = s, .data_fd = data_fd };
 	err = make_l1(t);
 	/* The rest of its last cluster is not in the file. */
-	if (!err && t->l1_offset)
-		space_extend(s, t->l1_offset + t->l1_entries * sizeof(*t->l1));
+	if (!err && t->l1_table_offset)
+		space_extend(s, t->l1_table_offset + t->l1_entries * sizeof(*t->l1));
 	if (!err)
 		err = preallocate(t);
 	if (!err)
 		err = write_l2(t);
-	if (!err && t->l1_offset)
-		err = space_write(s, t->l1, t->l1_entries * sizeof(*t->l1), t->l1_offset);
+	if (!err && t->l1_table_offset)
+		err = space_write(s, t->l1, t->l1_entries * sizeof(*t->l1), t->l1_table_offset);
 	if (!err && data_fd >= 0)
 		err = fill_file(data_fd, 0, data_bytes(t), p->preallocation);
 	return err;

@@ -154,7 +154,7 @@ static u32 count_bitmaps(const struct qcow_header *h, const char *buf)
 	if (!(h->autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS) ||
 	    h->bitmaps_len < sizeof(nr))
 		return 0;
-	memcpy(&nr, buf + h->bitmaps_offset, sizeof(nr));
+	memcpy(&nr, buf + h->bitmaps_in_header, sizeof(nr));
 	return be32_to_cpu(nr);
 }
 
@@ -164,9 +164,9 @@ static void image_keep(struct image *img, const char *buf)
 	const struct qcow_header *h = &img->header;
 
 	if (h->backing_len)
-		img->backing = xstrndup(buf + h->backing_offset, h->backing_len);
+		img->backing = xstrndup(buf + h->backing_in_header, h->backing_len);
 	if (h->data_name_len)
-		img->data_name = xstrndup(buf + h->data_name_offset,
+		img->data_name = xstrndup(buf + h->data_name_in_header,
 					  h->data_name_len);
 	img->nr_bitmaps = count_bitmaps(h, buf);
 }

@@ -258,10 +258,10 @@ static int check_l1(struct walk *w)
 	if (!nr)
 		return 0;
 	/* Its cluster need not be there to the end, its entries are. */
-	if (w->h->l1_offset + bytes > f->size)
-		return refuse(w, f, w->h->l1_offset + bytes);
+	if (w->h->l1_table_offset + bytes > f->size)
+		return refuse(w, f, w->h->l1_table_offset + bytes);
 	l1 = xcalloc(nr, sizeof(*l1));
-	err = file_read(f, l1, bytes, w->h->l1_offset, NULL);
+	err = file_read(f, l1, bytes, w->h->l1_table_offset, NULL);
 	if (!err)
 		err = check_image(w, l1, nr);
 	if (!err)

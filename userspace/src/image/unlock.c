@@ -104,13 +104,13 @@ static int luks_copy(const struct image *img)
 	char *buf;
 	int fd = -1;
 
-	if (h->crypto_offset + h->crypto_length > img->file.size) {
+	if (h->crypto_host_offset + h->crypto_length > img->file.size) {
 		report(img->file.name, "file is truncated: its LUKS header at %#llx lies past its end; restore it from a copy",
-		       (unsigned long long)h->crypto_offset);
+		       (unsigned long long)h->crypto_host_offset);
 		return -1;
 	}
 	buf = xcalloc(1, h->crypto_length);
-	if (!file_read(&img->file, buf, h->crypto_length, h->crypto_offset,
+	if (!file_read(&img->file, buf, h->crypto_length, h->crypto_host_offset,
 		       NULL)) {
 		luks_mend(buf, h->crypto_length);
 		fd = memfd_create("luks", MFD_CLOEXEC);
@@ -241,8 +241,8 @@ char *unlock_describe(const struct image *img)
 	if (!unlock_can_tell(img))
 		return xstrdup("aes-cbc-plain64");
 	if (qcow_header_supported(h, &msg) ||
-	    h->crypto_offset + sizeof(start) > img->file.size ||
-	    file_read(&img->file, &start, sizeof(start), h->crypto_offset, NULL) ||
+	    h->crypto_host_offset + sizeof(start) > img->file.size ||
+	    file_read(&img->file, &start, sizeof(start), h->crypto_host_offset, NULL) ||
 	    memcmp(start.magic, LUKS_MAGIC, LUKS_MAGIC_BYTES))
 		return NULL;
 	cipher = luks_name(start.cipher);

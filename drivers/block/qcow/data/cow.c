@@ -83,8 +83,8 @@ static u32 cow_bvecs(const struct cow *p, struct bio_vec *bv)
 }
 
 /*
- * Write all in one transfer. Only a request that was merged from bios, or a bio of
- * someone else's segments, can have more of them than the buffer has room for.
+ * Write all in one transfer. Its segments are more than the buffer has room for only in a
+ * request that was merged from bios, or in a bio whose table the submitter made.
  */
 static int cow_write_whole(struct cow *p, struct qcow_file_req *req)
 {

@@ -106,7 +106,7 @@ static int device_alloc_target(struct qcow_device *dev)
 					  WQ_UNBOUND | WQ_MEM_RECLAIM,
 					  num_online_cpus(), dev->name);
 	target->flush_wq =
-		alloc_workqueue("%s_commit", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, dev->name);
+		alloc_workqueue("%s_flush", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, dev->name);
 	ctx->subreqs = qcow_io_create_pool();
 	ctx->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 				  dev->name);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Commit: copying an image's data into its backing file, and then emptying the image.
- * dev/change_commit.c calls it.
+ * dev/job_commit.c calls it.
  *
  * The disk is in use meanwhile. The image hides the copies below it, so the disk reads
  * the same all the time. Writes mark pieces, which are copied once more; the last of

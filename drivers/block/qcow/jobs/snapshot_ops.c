@@ -129,7 +129,7 @@ static int snapshot_find(struct snapshot_op *op, struct qcow_snapshot_entry *e)
 	if (err)
 		return err;
 	len = min_t(u32, e->s.id_len, sizeof(req->id) - 1);
-	memcpy(req->id, op->t.buf + e->in_table + e->s.id_offset, len);
+	memcpy(req->id, op->t.buf + e->in_table + e->s.id_in_entry, len);
 	req->id[len] = 0;
 	return 0;
 }
@@ -146,13 +146,13 @@ static int read_l1(struct qcow_alloc *a, const struct qcow_snapshot *s, u32 room
 	u64 *l1;
 	int err;
 
-	if (!qcow_register_holds(&a->reg, QCOW_META_INACTIVE_L1, s->l1_offset,
+	if (!qcow_register_holds(&a->reg, QCOW_META_INACTIVE_L1, s->l1_table_offset,
 				 s->l1_size * sizeof(*l1)))
 		return -ESTALE;
 	l1 = kvcalloc(size, sizeof(*l1), GFP_NOIO);
 	if (!l1)
 		return -ENOMEM;
-	err = qcow_file_pread(&a->img->file, s->l1_offset, l1,
+	err = qcow_file_pread(&a->img->file, s->l1_table_offset, l1,
 			      s->l1_size * sizeof(*l1));
 	if (err) {
 		kvfree(l1);
@@ -208,17 +208,17 @@ struct share {
 static void share_table(struct qcow_share *base, u32 i)
 {
 	struct share *sh = container_of(base, struct share, base);
-	u64 l2_offset;
+	u64 l2_host_offset;
 	int err;
 
 	lockdep_assert_held(&sh->a->l1.lock);
 	if (sh->err || i >= sh->size || test_bit(i, sh->done))
 		return;
-	err = qcow_entry_l1(&sh->a->img->layout, sh->l1[i], &l2_offset);
+	err = qcow_entry_l1(&sh->a->img->layout, sh->l1[i], &l2_host_offset);
 	if (err)
 		err = -EUCLEAN;
-	else if (l2_offset)
-		err = qcow_tree_raise_table(sh->a, l2_offset);
+	else if (l2_host_offset)
+		err = qcow_tree_raise_table(sh->a, l2_host_offset);
 	sh->err = err;
 	if (!err)
 		__set_bit(i, sh->done);
@@ -313,7 +313,7 @@ static int create_publish(struct share *sh, struct qcow_snapshot_table *t,
 
 	if (sh->size)
 		err = qcow_l1_write(a, QCOW_META_INACTIVE_L1, sh->l1,
-				    sh->size, &s->l1_offset);
+				    sh->size, &s->l1_table_offset);
 	if (err)
 		return err;
 	err = qcow_snapshot_table_add(t, s, req->id, req->name);
@@ -322,7 +322,7 @@ static int create_publish(struct share *sh, struct qcow_snapshot_table *t,
 	if (!err)
 		a->snapshots.l1_bytes += sh->size * sizeof(u64);
 	if (err && !a->failed)
-		qcow_release(a, s->l1_offset >> qcow_alloc_cluster_bits(a),
+		qcow_release(a, s->l1_table_offset >> qcow_alloc_cluster_bits(a),
 			     qcow_l1_clusters(a, sh->size));
 	return err;
 }
@@ -417,7 +417,7 @@ static int delete_run(struct snapshot_op *op)
 		a->snapshots.l1_bytes -= min_t(u64, a->snapshots.l1_bytes,
 					       e.s.l1_size * sizeof(u64));
 		qcow_tree_lower(a, l1, e.s.l1_size);
-		qcow_release_now(a, e.s.l1_offset >> qcow_alloc_cluster_bits(a),
+		qcow_release_now(a, e.s.l1_table_offset >> qcow_alloc_cluster_bits(a),
 				 qcow_l1_clusters(a, e.s.l1_size));
 		settle(a);
 	}
@@ -461,7 +461,7 @@ int qcow_snapshot_delete(struct qcow_image *img, struct qcow_snapshot_request *r
  */
 static int apply_add_meta(struct qcow_alloc *a, const u64 *l1, u32 size)
 {
-	u64 l2_offset;
+	u64 l2_host_offset;
 	int err = 0;
 	u32 i;
 
@@ -469,11 +469,11 @@ static int apply_add_meta(struct qcow_alloc *a, const u64 *l1, u32 size)
 	for (i = 0; !err && i < size; i++) {
 		if (!(i % 1024))
 			cond_resched();
-		err = qcow_entry_l1(&a->img->layout, l1[i], &l2_offset);
+		err = qcow_entry_l1(&a->img->layout, l1[i], &l2_host_offset);
 		if (!err && !qcow_register_fits(&a->reg))
 			err = -ENOBUFS;
-		if (!err && l2_offset)
-			err = qcow_register_add(&a->reg, QCOW_META_L2, l2_offset,
+		if (!err && l2_host_offset)
+			err = qcow_register_add(&a->reg, QCOW_META_L2, l2_host_offset,
 						1ULL << qcow_alloc_cluster_bits(a));
 	}
 	return err;

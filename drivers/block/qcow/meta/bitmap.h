@@ -25,7 +25,7 @@
  * @bits: bits as on disk, whole clusters; NULL if it is inconsistent
  * @nr_bits: bits for the disk
  * @new_table: its new table, while it is stored
- * @new_offset: host offset of @new_table
+ * @new_host_offset: host offset of @new_table
  * @name: not NUL-terminated
  */
 struct qcow_bitmap {
@@ -38,7 +38,7 @@ struct qcow_bitmap {
 	void *bits;
 	u64 nr_bits;
 	u64 *new_table;
-	u64 new_offset;
+	u64 new_host_offset;
 	char name[];
 };
 

@@ -75,13 +75,13 @@ static int bitmap_load(struct qcow_image *img, struct qcow_bitmap *b)
 				 b->e.granularity_bits) != b->e.table_size)
 		return -EUCLEAN;
 	err = qcow_register_claim(&img->alloc->reg, QCOW_META_BITMAP,
-				  b->e.table_offset, bytes);
+				  b->e.table_host_offset, bytes);
 	if (err)
 		return err;
 	b->table = kvmalloc(bytes, GFP_KERNEL);
 	if (!b->table)
 		return -ENOMEM;
-	err = qcow_file_pread(&img->file, b->e.table_offset, b->table, bytes);
+	err = qcow_file_pread(&img->file, b->e.table_host_offset, b->table, bytes);
 	for (i = 0; !err && i < b->e.table_size; i++) {
 		b->table[i] = be64_to_cpu(((__force __be64 *)b->table)[i]);
 		err = qcow_bitdir_table_entry(&img->layout, b->table[i], &host_offset,
@@ -131,7 +131,7 @@ static int bitmap_load_all(struct qcow_image *img, const struct qcow_header *h)
 	void *buf;
 	int err;
 
-	err = qcow_file_pread(&img->file, h->bitmaps_offset, &disk, sizeof(disk));
+	err = qcow_file_pread(&img->file, h->bitmaps_in_header, &disk, sizeof(disk));
 	if (!err)
 		err = qcow_bitdir_extension(&img->layout, &disk, h->bitmaps_len,
 					    &all->dir);
@@ -190,10 +190,10 @@ int qcow_bitmap_open(struct qcow_image *img, const struct qcow_header *h,
 	mutex_init(&all->lock);
 	INIT_LIST_HEAD(&all->list);
 	img->bitmaps = all;
-	all->foreign = h->bitmaps_offset &&
+	all->foreign = h->bitmaps_in_header &&
 		       h->bitmaps_len != sizeof(struct qcow_disk_bitmaps);
-	if (h->bitmaps_offset && !all->foreign)
-		all->extension = h->bitmaps_offset;
+	if (h->bitmaps_in_header && !all->foreign)
+		all->extension = h->bitmaps_in_header;
 	if (!(h->autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS) || !all->extension)
 		return 0;
 	err = bitmap_load_all(img, h);

@@ -164,7 +164,7 @@ static void store_release_table(struct qcow_alloc *a, const u64 *table, u32 nr,
 void __qcow_bitmap_release(struct qcow_image *img, struct qcow_bitmap *b)
 {
 	store_release_table(img->alloc, b->table, b->e.table_size,
-			    b->e.table_offset);
+			    b->e.table_host_offset);
 }
 
 /* --- One bitmap --- */
@@ -222,9 +222,9 @@ static int store_table(struct qcow_image *img, struct qcow_bitmap *b)
 		return -ENOMEM;
 	for (i = 0; i < b->e.table_size; i++)
 		disk[i] = cpu_to_be64(b->new_table[i]);
-	err = store_alloc(img->alloc, nr, &b->new_offset);
+	err = store_alloc(img->alloc, nr, &b->new_host_offset);
 	if (!err)
-		err = qcow_file_pwrite(&img->file, b->new_offset, disk,
+		err = qcow_file_pwrite(&img->file, b->new_host_offset, disk,
 				       (size_t)nr * cluster);
 	kvfree(disk);
 	return err;
@@ -252,14 +252,14 @@ static void store_finish(struct qcow_image *img, struct qcow_bitmap *b, bool und
 		return;
 	if (!undo) {
 		swap(b->table, b->new_table);
-		swap(b->e.table_offset, b->new_offset);
+		swap(b->e.table_host_offset, b->new_host_offset);
 		b->changed = false;
 	}
 	store_release_table(img->alloc, b->new_table, b->e.table_size,
-			    b->new_offset);
+			    b->new_host_offset);
 	kvfree(b->new_table);
 	b->new_table = NULL;
-	b->new_offset = 0;
+	b->new_host_offset = 0;
 }
 
 /* --- The directory --- */
@@ -281,7 +281,7 @@ static void store_fill(const struct qcow_bitmaps *all, void *to, bool final)
 		e = b->e;
 		e.flags = store_flags(b, final);
 		if (b->new_table)
-			e.table_offset = b->new_offset;
+			e.table_host_offset = b->new_host_offset;
 		to += qcow_bitdir_put_entry(to, &e);
 	}
 }

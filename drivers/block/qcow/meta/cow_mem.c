@@ -49,8 +49,8 @@ static void *cow_mem_alloc(gfp_t gfp, void *data)
 }
 
 /*
- * The pool calls this for surplus only. If it lacks an element it keeps the buffer, and
- * wakes a writer that waits.
+ * The pool calls this for a buffer that its reserve does not lack. One that the reserve
+ * lacks stays in the pool, which wakes a writer that waits.
  */
 static void cow_mem_free(void *buf, void *data)
 {

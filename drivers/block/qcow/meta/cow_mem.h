@@ -7,7 +7,10 @@
 
 #include "file/request.h"
 
-/* Segments that a transfer has beyond one for each page of old data and the guest's. */
+/*
+ * The segments of a transfer are at most so many more than the pages of old data and the
+ * segments of the guest's data.
+ */
 #define QCOW_COW_SEAMS	4
 
 /**

@@ -204,7 +204,7 @@ static int flush_table(struct flush *c)
 
 	if (range_empty(&c->table.range))
 		return 0;
-	err = write_entries(a, a->counts.table_offset, &c->table);
+	err = write_entries(a, a->counts.table_host_offset, &c->table);
 	return err ?: flush_sync(c);
 }
 

@@ -117,9 +117,9 @@ static int fmt_read_l1(struct qcow_image *img, const struct qcow_header *h,
 	if (!img->l1)
 		return qcow_fmt_read_error(msg, -ENOMEM, "L1 table");
 	if (img->file.strict)
-		err = fmt_salvage_l1(img, h->l1_offset, len);
+		err = fmt_salvage_l1(img, h->l1_table_offset, len);
 	else
-		err = qcow_file_pread(&img->file, h->l1_offset, img->l1, len);
+		err = qcow_file_pread(&img->file, h->l1_table_offset, img->l1, len);
 	if (err)
 		return qcow_fmt_read_error(msg, err, "L1 table");
 	for (i = 0; i < img->l1_size; i++)

@@ -34,7 +34,7 @@ static int v2_pick_snapshot(struct qcow_image *img, struct qcow_header *h,
 	if (h->size > S64_MAX ||
 	    qcow_layout_l1_entries(&img->layout, h->size) > s.l1_size)
 		return qcow_advise(msg, -EIO, "the snapshot's L1 table is too small for its disk; see qcowctl check");
-	h->l1_offset = s.l1_offset;
+	h->l1_table_offset = s.l1_table_offset;
 	h->l1_size = s.l1_size;
 	return 0;
 }
@@ -63,9 +63,9 @@ static int v2_open_crypt(struct qcow_image *img, const struct qcow_header *h,
 			 const struct qcow_params *params, struct qcow_msg *msg)
 {
 	if (h->crypt_method == QCOW_DISK_CRYPT_LUKS &&
-	    h->crypto_offset + h->crypto_length > img->file.size)
+	    h->crypto_host_offset + h->crypto_length > img->file.size)
 		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED, -EINVAL, "file is truncated: its LUKS header at %#llx lies past its end (%llu bytes)",
-				    h->crypto_offset, img->file.size);
+				    h->crypto_host_offset, img->file.size);
 	return qcow_crypt_open(&img->crypt, h->crypt_method, params->key,
 			       params->crypt, msg);
 }

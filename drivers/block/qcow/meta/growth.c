@@ -158,7 +158,7 @@ static int growth_write(struct qcow_alloc *a, const struct growth *g)
 static int __grow_table(struct qcow_alloc *a)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
-	u64 old = a->counts.table_offset >> bits;
+	u64 old = a->counts.table_host_offset >> bits;
 	u32 nr = (a->counts.table_size * sizeof(u64)) >> bits;
 	struct growth g = { };
 	int err;
@@ -183,7 +183,7 @@ static int __grow_table(struct qcow_alloc *a)
 	kvfree(g.table);
 	if (err)
 		return err;
-	a->counts.table_offset = g.first << bits;
+	a->counts.table_host_offset = g.first << bits;
 	a->counts.table_dirty = (struct qcow_dirty_range) { };
 	__qcow_release(a, old, nr);
 	return 0;

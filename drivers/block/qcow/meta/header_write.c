@@ -307,16 +307,16 @@ static int extension_make_room(struct qcow_alloc *a, const struct qcow_header *h
 
 	if (!h->extensions_end || h->extensions_end % 8)
 		return -ENOSPC;
-	if (h->extensions_end + need <= (h->backing_offset ?: cluster))
+	if (h->extensions_end + need <= (h->backing_in_header ?: cluster))
 		return 0;
-	if (!h->backing_offset)
+	if (!h->backing_in_header)
 		return -ENOSPC;
 	/* The backing file's name moves to behind the place where it is. */
-	host_offset = max(h->extensions_end + need, h->backing_offset + h->backing_len);
+	host_offset = max(h->extensions_end + need, h->backing_in_header + h->backing_len);
 	host_offset = round_up(host_offset, 8);
 	if (host_offset + h->backing_len > cluster)
 		return -ENOSPC;
-	err = header_mark(a, host_offset, buf + h->backing_offset, h->backing_len);
+	err = header_mark(a, host_offset, buf + h->backing_in_header, h->backing_len);
 	if (err)
 		return err;
 	on_disk = cpu_to_be64(host_offset);

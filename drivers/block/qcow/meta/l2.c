@@ -23,7 +23,7 @@
 /* --- L2 tables --- */
 
 /* Host offset of a cluster's L2 entry. */
-static u64 l2_entry_offset(const struct qcow_image *img, u64 l1_entry, u64 guest_offset)
+static u64 l2_entry_host_offset(const struct qcow_image *img, u64 l1_entry, u64 guest_offset)
 {
 	const struct qcow_layout *lay = &img->layout;
 	u64 l2_index = (guest_offset >> lay->cluster_bits) & ((1ULL << lay->l2_bits) - 1);
@@ -44,7 +44,7 @@ static struct qcow_slice *l2_slice(struct qcow_image *img, u64 guest_offset)
 	u64 l1_entry =
 		READ_ONCE(img->l1[guest_offset >> qcow_layout_l1_shift(&img->layout)]);
 
-	return qcow_cache_get(img->cache, l2_entry_offset(img, l1_entry, guest_offset));
+	return qcow_cache_get(img->cache, l2_entry_host_offset(img, l1_entry, guest_offset));
 }
 
 /*

@@ -67,14 +67,14 @@ static int life_add_v1_tables(struct qcow_alloc *a, const struct qcow_header *h)
 	u64 l1_bytes = (u64)h->l1_size * sizeof(u64);
 	int err;
 
-	if (h->l1_offset + l1_bytes > v1_end(a))
+	if (h->l1_table_offset + l1_bytes > v1_end(a))
 		return -EUCLEAN;
 	err = qcow_register_add(&a->reg, QCOW_META_HEADER, 0, h->header_length);
 	if (!err)
 		err = qcow_register_add(&a->reg, QCOW_META_HEADER,
-					h->backing_offset, h->backing_len);
+					h->backing_in_header, h->backing_len);
 	if (!err)
-		err = qcow_register_add(&a->reg, QCOW_META_HEADER, h->l1_offset,
+		err = qcow_register_add(&a->reg, QCOW_META_HEADER, h->l1_table_offset,
 					l1_bytes);
 	return err ?: life_add_l2_tables(a);
 }
@@ -88,7 +88,7 @@ static int life_add_tables(struct qcow_alloc *a, const struct qcow_header *h)
 	err = qcow_register_claim(&a->reg, QCOW_META_HEADER, 0,
 				  1ULL << h->cluster_bits);
 	if (!err)
-		err = qcow_register_claim(&a->reg, QCOW_META_L1, h->l1_offset,
+		err = qcow_register_claim(&a->reg, QCOW_META_L1, h->l1_table_offset,
 					  (u64)h->l1_size * sizeof(u64));
 	if (!err)
 		err = qcow_refcount_load(a, h);
@@ -97,7 +97,7 @@ static int life_add_tables(struct qcow_alloc *a, const struct qcow_header *h)
 	if (!err)
 		err = qcow_snapshot_add_meta(a, h);
 	if (!err && h->crypt_method == QCOW_DISK_CRYPT_LUKS)
-		err = qcow_register_claim(&a->reg, QCOW_META_LUKS, h->crypto_offset,
+		err = qcow_register_claim(&a->reg, QCOW_META_LUKS, h->crypto_host_offset,
 					  h->crypto_length);
 	return err;
 }
@@ -128,7 +128,7 @@ static void life_init(struct qcow_alloc *a, struct qcow_image *img,
 	a->img = img;
 	a->counts.order = h->refcount_order;
 	a->counts.block_bits = h->cluster_bits + 3 - a->counts.order;
-	a->l1.host_offset = h->l1_offset;
+	a->l1.host_offset = h->l1_table_offset;
 	a->flush.wq = params->flush_wq;
 	a->search.hint = 1;
 	if (qcow_file_regular(&img->file)) {

@@ -71,18 +71,19 @@ static int entry_damaged(struct qcow_image *img, u64 guest_offset,
 	return -EIO;
 }
 
-static int l2_unreadable(struct qcow_image *img, u64 guest_offset, u64 l2_offset, int err)
+static int l2_unreadable(struct qcow_image *img, u64 guest_offset, u64 l2_host_offset,
+			 int err)
 {
 	if (err == -ENOMEM)
 		return err;
-	if (!qcow_file_there(&img->file, l2_offset, 1))
+	if (!qcow_file_there(&img->file, l2_host_offset, 1))
 		return map_lost(img, guest_offset,
 				"its L2 table lies past the end of the file");
 	if (qcow_file_shrunk(&img->file))
 		qcow_image_damaged(img, guest_offset, "the image file became shorter");
 	else
 		qcow_img_err_ratelimited(img, "cannot read the L2 table at offset %#llx of the file: error %d\n",
-					 l2_offset, err);
+					 l2_host_offset, err);
 	return -EIO;
 }
 
@@ -132,13 +133,13 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 }
 
 /* Map with a slice that is in memory, or read it first. */
-static int map_l2(struct qcow_image *img, u64 l2_offset, unsigned int flags,
+static int map_l2(struct qcow_image *img, u64 l2_host_offset, unsigned int flags,
 		  const struct map_range *want, struct qcow_extent *ext)
 {
 	const struct qcow_layout *lay = &img->layout;
 	u64 l2_index = (want->guest_offset >> lay->cluster_bits) &
 		       ((1ULL << lay->l2_bits) - 1);
-	u64 slice_host_offset = l2_offset + (l2_index << lay->entry_bits);
+	u64 slice_host_offset = l2_host_offset + (l2_index << lay->entry_bits);
 	u32 index = l2_index & (img->slice_entries - 1);
 	struct qcow_slice *pinned;
 	const __be64 *slice;
@@ -159,7 +160,7 @@ static int map_l2(struct qcow_image *img, u64 l2_offset, unsigned int flags,
 	this_cpu_inc(img->stats->misses);
 	pinned = qcow_cache_get(img->cache, slice_host_offset);
 	if (IS_ERR(pinned))
-		return l2_unreadable(img, want->guest_offset, l2_offset, PTR_ERR(pinned));
+		return l2_unreadable(img, want->guest_offset, l2_host_offset, PTR_ERR(pinned));
 	err = map_slice(img, pinned->data, index, want, ext);
 	qcow_cache_put(pinned);
 	return err;
@@ -185,7 +186,7 @@ int qcow_map(struct qcow_image *img, u64 guest_offset, u64 len, unsigned int fla
 		.len = min(len, bytes_to_boundary(guest_offset, l1_shift)),
 	};
 	u64 l1_index = guest_offset >> l1_shift;
-	u64 l1_entry, l2_offset;
+	u64 l1_entry, l2_host_offset;
 	int err;
 
 	/* The header's validation made the table cover the disk. */
@@ -196,12 +197,12 @@ int qcow_map(struct qcow_image *img, u64 guest_offset, u64 len, unsigned int fla
 	if (unlikely(entry_lost(img, l1_entry)))
 		return map_lost(img, guest_offset,
 				"its L1 table is cut off or unreadable");
-	if (qcow_entry_l1(&img->layout, l1_entry, &l2_offset)) {
+	if (qcow_entry_l1(&img->layout, l1_entry, &l2_host_offset)) {
 		qcow_image_damaged(img, guest_offset, "L2 table offset is not aligned");
 		return -EIO;
 	}
-	if (l2_offset) {
-		err = map_l2(img, l2_offset, flags, &want, ext);
+	if (l2_host_offset) {
+		err = map_l2(img, l2_host_offset, flags, &want, ext);
 		if (!err)
 			ext->copied &= qcow_entry_l1_own(&img->layout, l1_entry);
 		return err;

@@ -396,17 +396,17 @@ int qcow_refcount_load(struct qcow_alloc *a, const struct qcow_header *h)
 	u32 i;
 	int err;
 
-	a->counts.table_offset = h->refcount_table_offset;
+	a->counts.table_host_offset = h->refcount_table_offset;
 	a->counts.table_size = bytes / sizeof(u64);
 	a->counts.table = kvmalloc(bytes, GFP_KERNEL);
 	if (!a->counts.table)
 		return -ENOMEM;
-	err = qcow_file_pread(&a->img->file, a->counts.table_offset, a->counts.table, bytes);
+	err = qcow_file_pread(&a->img->file, a->counts.table_host_offset, a->counts.table, bytes);
 	if (err)
 		return err;
 	for (i = 0; i < a->counts.table_size; i++)
 		a->counts.table[i] = be64_to_cpu(((__force __be64 *)a->counts.table)[i]);
-	err = qcow_register_claim(&a->reg, QCOW_META_REFTABLE, a->counts.table_offset,
+	err = qcow_register_claim(&a->reg, QCOW_META_REFTABLE, a->counts.table_host_offset,
 				  bytes);
 	return err ?: load_blocks(a);
 }

@@ -49,7 +49,7 @@ static int snapshot_is(struct qcow_image *img, u64 host_offset, u32 len, const c
 static int snapshot_matches(struct qcow_image *img, u64 host_offset,
 			    const struct qcow_snapshot *s, const char *name, char *buf)
 {
-	u64 id = host_offset + s->id_offset;
+	u64 id = host_offset + s->id_in_entry;
 	int ret;
 
 	ret = snapshot_is(img, id, s->id_len, name, buf);
@@ -176,7 +176,7 @@ int qcow_snapshot_add_meta(struct qcow_alloc *a, const struct qcow_header *h)
 		if (l1_bytes > QCOW_SNAPSHOT_MAX_L1_BYTES)
 			return -E2BIG;
 		err = qcow_register_claim(&a->reg, QCOW_META_INACTIVE_L1,
-					  s.l1_offset,
+					  s.l1_table_offset,
 					    s.l1_size * sizeof(u64));
 		if (err)
 			return err;
@@ -225,7 +225,7 @@ static int check_l1(struct qcow_alloc *a, const struct qcow_snapshot *s, __be64 
 	for (i = 0; !err && i < s->l1_size; i++) {
 		nr = min(s->l1_size - i, step);
 		if (!(i % step))
-			err = qcow_file_pread(&a->img->file, s->l1_offset + i * sizeof(*buf),
+			err = qcow_file_pread(&a->img->file, s->l1_table_offset + i * sizeof(*buf),
 					      buf, nr * sizeof(*buf));
 		if (!err && !(i % CHECK_ENTRIES)) {
 			cond_resched();

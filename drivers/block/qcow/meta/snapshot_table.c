@@ -94,7 +94,7 @@ int qcow_snapshot_table_find(const struct qcow_alloc *a,
 		ret = table_entry(a, t, in_table, &s);
 		if (ret)
 			return ret;
-		id = t->buf + in_table + s.id_offset;
+		id = t->buf + in_table + s.id_in_entry;
 		if (!name_is(id, s.id_len, name) &&
 		    (!err || !name_is(id + s.id_len, s.name_len, name)))
 			continue;
@@ -142,7 +142,7 @@ int qcow_snapshot_table_new_id(const struct qcow_alloc *a,
 		err = table_entry(a, t, in_table, &s);
 		if (err)
 			return err;
-		max = max(max, id_number(t->buf + in_table + s.id_offset, s.id_len));
+		max = max(max, id_number(t->buf + in_table + s.id_in_entry, s.id_len));
 	}
 	if (max == U64_MAX)
 		return -EOVERFLOW;

@@ -58,7 +58,7 @@ struct qcow_run {
  * @cache: slices of refcount blocks
  * @table: the refcount table in the CPU's byte order
  * @table_size: entries in @table
- * @table_offset: host offset of the table
+ * @table_host_offset: host offset of the table
  * @table_dirty: dirty entries of @table
  *
  * Protected by qcow_alloc.lock.
@@ -69,7 +69,7 @@ struct qcow_counts {
 	struct qcow_cache *cache;
 	u64 *table;
 	u32 table_size;
-	u64 table_offset;
+	u64 table_host_offset;
 	struct qcow_dirty_range table_dirty;
 };
 

@@ -138,7 +138,7 @@ static int walk_slice(struct walk *w, struct qcow_slice *slice, u32 first, u32 e
 }
 
 /* Walk over the first @nr entries of a table. */
-static int walk_table(struct walk *w, u64 l2_offset, u32 nr)
+static int walk_table(struct walk *w, u64 l2_host_offset, u32 nr)
 {
 	struct qcow_image *img = w->a->img;
 	struct qcow_slice *slice;
@@ -147,7 +147,7 @@ static int walk_table(struct walk *w, u64 l2_offset, u32 nr)
 
 	for (first = 0; !err && first < nr; first = end) {
 		end = min(first + img->slice_entries, nr);
-		slice = qcow_cache_get(img->cache, l2_offset +
+		slice = qcow_cache_get(img->cache, l2_host_offset +
 				       ((u64)first << img->layout.entry_bits));
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
@@ -158,10 +158,10 @@ static int walk_table(struct walk *w, u64 l2_offset, u32 nr)
 	return err;
 }
 
-static bool table_valid(struct qcow_alloc *a, u64 l2_offset)
+static bool table_valid(struct qcow_alloc *a, u64 l2_host_offset)
 {
 	enum qcow_meta kind = qcow_register_kind(&a->reg,
-				l2_offset >> qcow_alloc_cluster_bits(a));
+				l2_host_offset >> qcow_alloc_cluster_bits(a));
 
 	return !kind || kind == QCOW_META_L2;
 }
@@ -169,7 +169,7 @@ static bool table_valid(struct qcow_alloc *a, u64 l2_offset)
 /**
  * qcow_tree_raise_table() - add a reference to an L2 table and all its clusters
  * @a: of the image
- * @l2_offset: host offset of the table, which no task changes meanwhile
+ * @l2_host_offset: host offset of the table, which no task changes meanwhile
  *
  * Clears COPIED in its entries. In memory; a flush makes the references durable before
  * the flags.
@@ -180,34 +180,34 @@ static bool table_valid(struct qcow_alloc *a, u64 l2_offset)
  * damaged; or another error. No reference is added then, but COPIED flags may be
  * cleared: see qcow_tree_own().
  */
-int qcow_tree_raise_table(struct qcow_alloc *a, u64 l2_offset)
+int qcow_tree_raise_table(struct qcow_alloc *a, u64 l2_host_offset)
 {
-	u64 cluster = l2_offset >> qcow_alloc_cluster_bits(a);
+	u64 cluster = l2_host_offset >> qcow_alloc_cluster_bits(a);
 	struct walk w = { .a = a, .raise = true };
 	struct walk undo = { .a = a };
 	int err, ret;
 
-	if (!table_valid(a, l2_offset))
+	if (!table_valid(a, l2_host_offset))
 		return -EUCLEAN;
 	err = qcow_refcount_raise(a, cluster, 1);
 	if (err)
 		return err;
-	err = walk_table(&w, l2_offset, 1U << a->img->layout.l2_bits);
+	err = walk_table(&w, l2_host_offset, 1U << a->img->layout.l2_bits);
 	if (!err)
 		return 0;
-	ret = walk_table(&undo, l2_offset, w.done);
+	ret = walk_table(&undo, l2_host_offset, w.done);
 	if (!ret)
 		qcow_release_now(a, cluster, 1);
 	return err;
 }
 
 /* Keep the references of a table that cannot be dropped: its clusters are leaked. */
-static void leak_table(struct qcow_alloc *a, u64 l2_offset, int err)
+static void leak_table(struct qcow_alloc *a, u64 l2_host_offset, int err)
 {
 	if (test_and_set_bit(QCOW_IMAGE_LEAKED, &a->img->flags))
 		return;
 	pr_warn("%s: clusters of the L2 table at %#llx, which is to go, are lost space: error %d; see qcowctl check\n",
-		a->img->label, l2_offset, err);
+		a->img->label, l2_host_offset, err);
 }
 
 /*
@@ -215,21 +215,21 @@ static void leak_table(struct qcow_alloc *a, u64 l2_offset, int err)
  * Strays are found before the first of them is dropped; a table whose own refcount is 0
  * was dropped too often already, which qcow_release_now() reports.
  */
-static void lower_table(struct qcow_alloc *a, u64 l2_offset, u64 guest_offset)
+static void lower_table(struct qcow_alloc *a, u64 l2_host_offset, u64 guest_offset)
 {
-	u64 cluster = l2_offset >> qcow_alloc_cluster_bits(a), refs;
+	u64 cluster = l2_host_offset >> qcow_alloc_cluster_bits(a), refs;
 	struct walk w = { .a = a };
 	int err;
 
-	if (!table_valid(a, l2_offset))
+	if (!table_valid(a, l2_host_offset))
 		return;
 	err = qcow_refcount_get(a, cluster, &refs);
 	if (!err && refs)
-		err = qcow_vet_table(a, l2_offset, guest_offset);
+		err = qcow_vet_table(a, l2_host_offset, guest_offset);
 	if (!err && refs)
-		err = walk_table(&w, l2_offset, 1U << a->img->layout.l2_bits);
+		err = walk_table(&w, l2_host_offset, 1U << a->img->layout.l2_bits);
 	if (err)
-		leak_table(a, l2_offset, err);
+		leak_table(a, l2_host_offset, err);
 	else
 		qcow_release_now(a, cluster, 1);
 }
@@ -278,14 +278,14 @@ static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
 void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
 {
 	unsigned long begun = jiffies;
-	u64 l2_offset;
+	u64 l2_host_offset;
 	u32 i;
 
 	for (i = 0; i < size; i++) {
 		if (!(i % 1024))
 			cond_resched();
-		if (qcow_entry_l1(&a->img->layout, l1[i], &l2_offset) ||
-		    !l2_offset)
+		if (qcow_entry_l1(&a->img->layout, l1[i], &l2_host_offset) ||
+		    !l2_host_offset)
 			continue;
 		if (tree_enough(a, begun)) {
 			pr_warn("%s: of %u L2 tables that are to go, those from %u on are lost space: see qcowctl check\n",
@@ -293,7 +293,7 @@ void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
 			set_bit(QCOW_IMAGE_LEAKED, &a->img->flags);
 			return;
 		}
-		lower_table(a, l2_offset,
+		lower_table(a, l2_host_offset,
 			    (u64)i << qcow_layout_l1_shift(&a->img->layout));
 		qcow_tree_breathe(a);
 	}
@@ -309,16 +309,16 @@ void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
  */
 int qcow_tree_raise(struct qcow_alloc *a, const u64 *l1, u32 size)
 {
-	u64 l2_offset;
+	u64 l2_host_offset;
 	int err = 0;
 	u32 i;
 
 	for (i = 0; i < size; i++) {
-		err = qcow_entry_l1(&a->img->layout, l1[i], &l2_offset);
+		err = qcow_entry_l1(&a->img->layout, l1[i], &l2_host_offset);
 		if (err)
 			err = -EUCLEAN;
-		else if (l2_offset)
-			err = qcow_tree_raise_table(a, l2_offset);
+		else if (l2_host_offset)
+			err = qcow_tree_raise_table(a, l2_host_offset);
 		if (err)
 			break;
 		err = qcow_image_interrupted(a->img);
@@ -356,7 +356,7 @@ static int own_entry(struct qcow_alloc *a, struct qcow_slice *slice, u32 i)
 	return 0;
 }
 
-static int own_entries(struct qcow_alloc *a, u64 l2_offset)
+static int own_entries(struct qcow_alloc *a, u64 l2_host_offset)
 {
 	struct qcow_image *img = a->img;
 	u32 nr = 1U << img->layout.l2_bits, first, i;
@@ -364,7 +364,7 @@ static int own_entries(struct qcow_alloc *a, u64 l2_offset)
 	int err = 0;
 
 	for (first = 0; !err && first < nr; first += img->slice_entries) {
-		slice = qcow_cache_get(img->cache, l2_offset +
+		slice = qcow_cache_get(img->cache, l2_host_offset +
 				       ((u64)first << img->layout.entry_bits));
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
@@ -377,16 +377,16 @@ static int own_entries(struct qcow_alloc *a, u64 l2_offset)
 }
 
 /* Set @own if the active table of an L1 entry has no other reference. */
-static int own_table(struct qcow_alloc *a, u32 i, u64 *l2_offset, bool *own)
+static int own_table(struct qcow_alloc *a, u32 i, u64 *l2_host_offset, bool *own)
 {
 	u64 *entry = &a->img->l1[i], refs = 0;
 	int err;
 
 	*own = false;
 	mutex_lock(&a->l1.lock);
-	err = qcow_entry_l1(&a->img->layout, *entry, l2_offset);
-	if (!err && *l2_offset)
-		err = qcow_refcount_get(a, *l2_offset >> qcow_alloc_cluster_bits(a),
+	err = qcow_entry_l1(&a->img->layout, *entry, l2_host_offset);
+	if (!err && *l2_host_offset)
+		err = qcow_refcount_get(a, *l2_host_offset >> qcow_alloc_cluster_bits(a),
 					&refs);
 	if (!err && refs == 1) {
 		*own = true;
@@ -419,7 +419,7 @@ int qcow_tree_own(struct qcow_alloc *a)
 	unsigned long begun = jiffies;
 	struct qcow_range range;
 	int err = 0, ret;
-	u64 l2_offset;
+	u64 l2_host_offset;
 	bool own;
 	u32 i;
 
@@ -431,9 +431,9 @@ int qcow_tree_own(struct qcow_alloc *a)
 		range.first = (u64)i << a->img->layout.l2_bits;
 		range.last = range.first + (1ULL << a->img->layout.l2_bits) - 1;
 		qcow_inflight_lock(&a->inflight, &range);
-		ret = own_table(a, i, &l2_offset, &own);
+		ret = own_table(a, i, &l2_host_offset, &own);
 		if (!ret && own)
-			ret = own_entries(a, l2_offset);
+			ret = own_entries(a, l2_host_offset);
 		qcow_inflight_unlock(&a->inflight, &range);
 		err = err ?: ret;
 		qcow_tree_breathe(a);

@@ -88,7 +88,7 @@ int qcow_vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest_off
 /**
  * qcow_vet_table() - look for strays among the clusters of an L2 table
  * @a: of the image
- * @l2_offset: host offset of the table
+ * @l2_host_offset: host offset of the table
  * @guest_offset: guest offset of its first entry
  *
  * For a table that is about to drop its references. Does the whole table: when the
@@ -99,7 +99,7 @@ int qcow_vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest_off
  * Return: 0; -E2BIG: there are too many strays; -ENOMEM; or the error of reading the
  * table or refcounts.
  */
-int qcow_vet_table(struct qcow_alloc *a, u64 l2_offset, u64 guest_offset)
+int qcow_vet_table(struct qcow_alloc *a, u64 l2_host_offset, u64 guest_offset)
 {
 	const struct qcow_layout *lay = &a->img->layout;
 	u64 bytes = qcow_layout_l2_bytes(lay), in_table;
@@ -108,7 +108,7 @@ int qcow_vet_table(struct qcow_alloc *a, u64 l2_offset, u64 guest_offset)
 
 	for (in_table = 0; !err && in_table < bytes;
 	     in_table += 1ULL << a->img->cache->slice_bits) {
-		slice = qcow_cache_get(a->img->cache, l2_offset + in_table);
+		slice = qcow_cache_get(a->img->cache, l2_host_offset + in_table);
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
 		err = vet_slice(a, slice, guest_offset +

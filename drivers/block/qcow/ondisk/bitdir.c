@@ -58,8 +58,8 @@ static bool entry_valid(const struct qcow_layout *lay, u64 size,
 	u64 bytes = (u64)e->table_size << lay->cluster_bits;
 
 	if (!bytes || bytes > QCOW_DISK_MAX_BITMAP_BYTES ||
-	    !e->table_offset || e->table_offset > S64_MAX / 2 ||
-	    !IS_ALIGNED(e->table_offset, 1ULL << lay->cluster_bits) ||
+	    !e->table_host_offset || e->table_host_offset > S64_MAX / 2 ||
+	    !IS_ALIGNED(e->table_host_offset, 1ULL << lay->cluster_bits) ||
 	    e->flags & ~QCOW_DISK_BITMAP_KNOWN ||
 	    !e->name_len || e->name_len > QCOW_DISK_MAX_BITMAP_NAME ||
 	    e->granularity_bits < QCOW_DISK_MIN_GRANULARITY_BITS ||
@@ -89,7 +89,7 @@ int qcow_bitdir_entry(const struct qcow_layout *lay, u64 size, const void *at,
 
 	if (left < sizeof(*d))
 		return -EUCLEAN;
-	e->table_offset = be64_to_cpu(d->bitmap_table_offset);
+	e->table_host_offset = be64_to_cpu(d->bitmap_table_offset);
 	e->table_size = be32_to_cpu(d->bitmap_table_size);
 	e->flags = be32_to_cpu(d->flags);
 	e->granularity_bits = d->granularity_bits;
@@ -118,7 +118,7 @@ u32 qcow_bitdir_put_entry(void *at, const struct qcow_bitmap_entry *e)
 	struct qcow_disk_bitmap *d = at;
 
 	memset(at, 0, bytes);
-	d->bitmap_table_offset = cpu_to_be64(e->table_offset);
+	d->bitmap_table_offset = cpu_to_be64(e->table_host_offset);
 	d->bitmap_table_size = cpu_to_be32(e->table_size);
 	d->flags = cpu_to_be32(e->flags);
 	d->type = QCOW_DISK_BITMAP_DIRTY_TRACKING;

@@ -18,7 +18,7 @@ struct qcow_bitmap_dir {
 
 /**
  * struct qcow_bitmap_entry - a decoded entry of the bitmap directory
- * @table_offset: host offset of the bitmap table
+ * @table_host_offset: host offset of the bitmap table
  * @table_size: entries in it
  * @flags: QCOW_DISK_BITMAP_*
  * @granularity_bits: log2 of the bytes of the disk that a bit stands for
@@ -27,7 +27,7 @@ struct qcow_bitmap_dir {
  * @bytes: bytes from this entry to the next one
  */
 struct qcow_bitmap_entry {
-	u64 table_offset;
+	u64 table_host_offset;
 	u32 table_size;
 	u32 flags;
 	u8 granularity_bits;

@@ -43,28 +43,28 @@ static bool v1_offset_bad(const struct qcow_layout *lay, u64 raw)
  * qcow_entry_l1() - decode an L1 entry
  * @lay: the image's layout
  * @raw: the entry in the CPU's byte order
- * @l2_offset: out: host offset of the L2 table, 0: there is none
+ * @l2_host_offset: out: host offset of the L2 table, 0: there is none
  *
  * Return: 0, or -EIO if the table is not aligned.
  */
-int qcow_entry_l1(const struct qcow_layout *lay, u64 raw, u64 *l2_offset)
+int qcow_entry_l1(const struct qcow_layout *lay, u64 raw, u64 *l2_host_offset)
 {
-	*l2_offset = raw & QCOW_DISK_L1E_OFFSET_MASK;
+	*l2_host_offset = raw & QCOW_DISK_L1E_OFFSET_MASK;
 	if (v1_offset_bad(lay, raw))
 		return -EIO;
-	return cluster_aligned(lay, *l2_offset) ? 0 : -EIO;
+	return cluster_aligned(lay, *l2_host_offset) ? 0 : -EIO;
 }
 
 /**
  * qcow_entry_make_l1() - make the L1 entry of a table that is not shared
  * @lay: the image's layout
- * @l2_offset: host offset of the L2 table
+ * @l2_host_offset: host offset of the L2 table
  *
  * Return: the entry in the CPU's byte order.
  */
-u64 qcow_entry_make_l1(const struct qcow_layout *lay, u64 l2_offset)
+u64 qcow_entry_make_l1(const struct qcow_layout *lay, u64 l2_host_offset)
 {
-	return lay->version == 1 ? l2_offset : l2_offset | QCOW_DISK_E_COPIED;
+	return lay->version == 1 ? l2_host_offset : l2_host_offset | QCOW_DISK_E_COPIED;
 }
 
 /**
@@ -361,11 +361,11 @@ int qcow_entry_snapshot(const struct qcow_layout *lay,
 {
 	u32 extra_len = be32_to_cpu(disk->extra_data_size);
 
-	s->l1_offset = be64_to_cpu(disk->l1_table_offset);
+	s->l1_table_offset = be64_to_cpu(disk->l1_table_offset);
 	s->l1_size = be32_to_cpu(disk->l1_size);
 	if (extra_len > QCOW_DISK_MAX_SNAPSHOT_EXTRA ||
 	    s->l1_size > QCOW_DISK_MAX_L1_BYTES / sizeof(u64) ||
-	    !cluster_aligned(lay, s->l1_offset) || s->l1_offset > S64_MAX / 2)
+	    !cluster_aligned(lay, s->l1_table_offset) || s->l1_table_offset > S64_MAX / 2)
 		return -EUCLEAN;
 	s->vm_state_size = be32_to_cpu(disk->vm_state_size);
 	s->vm_clock = be64_to_cpu(disk->vm_clock_nsec);
@@ -381,8 +381,8 @@ int qcow_entry_snapshot(const struct qcow_layout *lay,
 		s->icount = be64_to_cpu(extra->icount);
 	s->id_len = be16_to_cpu(disk->id_str_size);
 	s->name_len = be16_to_cpu(disk->name_size);
-	s->id_offset = sizeof(*disk) + extra_len;
-	s->entry_bytes = (s->id_offset + s->id_len + s->name_len + 7) & ~7U;
+	s->id_in_entry = sizeof(*disk) + extra_len;
+	s->entry_bytes = (s->id_in_entry + s->id_len + s->name_len + 7) & ~7U;
 	return 0;
 }
 
@@ -402,7 +402,7 @@ u32 qcow_entry_snapshot_bytes(const struct qcow_snapshot *s)
 
 /**
  * qcow_entry_put_snapshot() - encode the entry of a new snapshot
- * @s: all is set except @s->id_offset, @s->entry_bytes and @s->icount
+ * @s: all is set except @s->id_in_entry, @s->entry_bytes and @s->icount
  * @id: its id
  * @name: its name
  * @buf: qcow_entry_snapshot_bytes() of memory
@@ -411,7 +411,7 @@ void qcow_entry_put_snapshot(const struct qcow_snapshot *s, const char *id,
 			     const char *name, void *buf)
 {
 	struct qcow_disk_snapshot disk = {
-		.l1_table_offset = cpu_to_be64(s->l1_offset),
+		.l1_table_offset = cpu_to_be64(s->l1_table_offset),
 		.l1_size = cpu_to_be32(s->l1_size),
 		.id_str_size = cpu_to_be16(s->id_len),
 		.name_size = cpu_to_be16(s->name_len),

@@ -76,7 +76,7 @@ struct qcow_l2_entry {
 
 /**
  * struct qcow_snapshot - a decoded entry of the snapshot table
- * @l1_offset: host offset of its L1 table
+ * @l1_table_offset: host offset of its L1 table
  * @l1_size: entries of its L1 table
  * @disk_size: bytes of the disk; 0: not stored, it is the current size
  * @vm_state_size: bytes of the state of a virtual machine
@@ -86,11 +86,11 @@ struct qcow_l2_entry {
  * @date_nsec: and nanoseconds
  * @id_len: bytes of its id
  * @name_len: bytes of its name
- * @id_offset: bytes into this entry of the id, which the name follows
+ * @id_in_entry: bytes into this entry of the id, which the name follows
  * @entry_bytes: bytes from this entry to the next one
  */
 struct qcow_snapshot {
-	u64 l1_offset;
+	u64 l1_table_offset;
 	u32 l1_size;
 	u64 disk_size;
 	u64 vm_state_size;
@@ -100,15 +100,15 @@ struct qcow_snapshot {
 	u32 date_nsec;
 	u32 id_len;
 	u32 name_len;
-	u32 id_offset;
+	u32 id_in_entry;
 	u32 entry_bytes;
 };
 
 void qcow_layout_init(struct qcow_layout *lay, const struct qcow_header *h);
 
 int __must_check qcow_entry_l1(const struct qcow_layout *lay, u64 raw,
-			       u64 *l2_offset);
-u64 qcow_entry_make_l1(const struct qcow_layout *lay, u64 l2_offset);
+			       u64 *l2_host_offset);
+u64 qcow_entry_make_l1(const struct qcow_layout *lay, u64 l2_host_offset);
 bool qcow_entry_l1_own(const struct qcow_layout *lay, u64 raw);
 int __must_check qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap,
 			       u64 guest_offset, struct qcow_entry *e);

@@ -53,7 +53,7 @@ static void header_load(struct qcow_header *h, const struct qcow_disk_header *d)
 	h->cluster_bits = be32_to_cpu(d->cluster_bits);
 	h->crypt_method = be32_to_cpu(d->crypt_method);
 	h->size = be64_to_cpu(d->size);
-	h->l1_offset = be64_to_cpu(d->l1_table_offset);
+	h->l1_table_offset = be64_to_cpu(d->l1_table_offset);
 	h->l1_size = be32_to_cpu(d->l1_size);
 	h->refcount_table_offset = be64_to_cpu(d->refcount_table_offset);
 	h->refcount_table_clusters = be32_to_cpu(d->refcount_table_clusters);
@@ -157,7 +157,7 @@ static int header_check_l1_place(const struct qcow_header *h, struct qcow_msg *m
 	if (header_l1_need(h) > QCOW_DISK_MAX_L1_BYTES / sizeof(__be64))
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EFBIG, "damaged header: disk of %llu bytes is too large for this cluster size",
 				    (unsigned long long)h->size);
-	return header_check_table(h, "L1 table", h->l1_offset, bytes,
+	return header_check_table(h, "L1 table", h->l1_table_offset, bytes,
 				  QCOW_MSG_DAMAGED, msg);
 }
 
@@ -173,7 +173,7 @@ static int header_check_l1(const struct qcow_header *h, u64 file_size,
 	err = header_check_l1_place(h, msg);
 	if (err || !h->l1_size)
 		return err;
-	return header_check_inside("L1 table", h->l1_offset, file_size, msg);
+	return header_check_inside("L1 table", h->l1_table_offset, file_size, msg);
 }
 
 static int header_check_snapshots(const struct qcow_header *h, u64 file_size,
@@ -252,7 +252,7 @@ static int header_check_backing(struct qcow_header *h,
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name lies inside the header");
 	if (size && memchr((const char *)d + host_offset, 0, size))
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name holds a NUL byte");
-	h->backing_offset = host_offset;
+	h->backing_in_header = host_offset;
 	h->backing_len = size;
 	return 0;
 }
@@ -313,12 +313,12 @@ static void header_load_luks(struct qcow_header *h, const u8 *buf, u32 host_offs
 {
 	struct qcow_disk_crypto_header d;
 
-	h->luks_offset = host_offset;
+	h->luks_in_header = host_offset;
 	h->luks_len = len;
 	if (len != sizeof(d))
 		return;
 	memcpy(&d, buf + host_offset, sizeof(d));
-	h->crypto_offset = be64_to_cpu(d.host_offset);
+	h->crypto_host_offset = be64_to_cpu(d.host_offset);
 	h->crypto_length = be64_to_cpu(d.length);
 }
 
@@ -339,7 +339,7 @@ static int header_extension(struct qcow_header *h, u32 type, const u8 *buf,
 		features->len = len;
 		break;
 	case QCOW_DISK_EXT_BITMAPS:
-		h->bitmaps_offset = host_offset;
+		h->bitmaps_in_header = host_offset;
 		h->bitmaps_len = len;
 		break;
 	case QCOW_DISK_EXT_LUKS:
@@ -351,7 +351,7 @@ static int header_extension(struct qcow_header *h, u32 type, const u8 *buf,
 					    len);
 		if (memchr(buf + host_offset, 0, len))
 			return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: data file name holds a NUL byte");
-		h->data_name_offset = host_offset;
+		h->data_name_in_header = host_offset;
 		h->data_name_len = len;
 		break;
 	}
@@ -366,7 +366,7 @@ static int header_walk_extensions(struct qcow_header *h, const u8 *buf,
 				  size_t len, struct header_features *features,
 				  struct qcow_msg *msg)
 {
-	u64 end = h->backing_offset ? h->backing_offset : 1ULL << h->cluster_bits;
+	u64 end = h->backing_in_header ? h->backing_in_header : 1ULL << h->cluster_bits;
 	u64 host_offset = h->header_length;
 	struct qcow_disk_extension ext;
 	u32 type, size;
@@ -537,12 +537,12 @@ static int header_check_luks(const struct qcow_header *h, struct qcow_msg *msg)
 {
 	if (h->luks_len != sizeof(struct qcow_disk_crypto_header))
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: it is encrypted with LUKS, but does not lead to a LUKS header");
-	if (!h->crypto_offset || !h->crypto_length)
+	if (!h->crypto_host_offset || !h->crypto_length)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: LUKS header is missing");
 	if (h->crypto_length > QCOW_DISK_MAX_LUKS_HEADER)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EFBIG, "damaged header: LUKS header is too large (%llu bytes)",
 				    (unsigned long long)h->crypto_length);
-	return header_check_table(h, "LUKS header", h->crypto_offset,
+	return header_check_table(h, "LUKS header", h->crypto_host_offset,
 				  h->crypto_length, QCOW_MSG_DAMAGED, msg);
 }
 
@@ -558,7 +558,7 @@ static int header_check_luks(const struct qcow_header *h, struct qcow_msg *msg)
  */
 int qcow_header_supported(const struct qcow_header *h, struct qcow_msg *msg)
 {
-	if (h->luks_offset && h->crypt_method != QCOW_DISK_CRYPT_LUKS)
+	if (h->luks_in_header && h->crypt_method != QCOW_DISK_CRYPT_LUKS)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: it leads to a LUKS header, but the image is not encrypted with LUKS");
 	if (h->crypt_method == QCOW_DISK_CRYPT_LUKS)
 		return header_check_luks(h, msg);

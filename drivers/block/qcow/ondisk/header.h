@@ -18,23 +18,23 @@
  * @incompatible: QCOW_DISK_INCOMPAT_*
  * @compatible: QCOW_DISK_COMPAT_*
  * @autoclear: QCOW_DISK_AUTOCLEAR_*, and unknown bits
- * @l1_offset: host offset of the L1 table
+ * @l1_table_offset: host offset of the L1 table
  * @l1_size: entries of the L1 table, which covers @size
  * @refcount_table_clusters: clusters of the refcount table, at least 1; version 1: 0
  * @refcount_table_offset: host offset of the refcount table
  * @snapshots_offset: host offset of the snapshot table
  * @nr_snapshots: entries of the snapshot table
  * @backing_len: bytes of the backing file's name, 0: there is none
- * @backing_offset: offset of that name in the parsed buffer
+ * @backing_in_header: offset of that name in the parsed buffer
  * @data_name_len: bytes of the external data file's name, 0: not named
- * @data_name_offset: offset of that name in the parsed buffer
+ * @data_name_in_header: offset of that name in the parsed buffer
  * @backing_format: format of the backing file, NUL-terminated, empty if not given
- * @bitmaps_offset: offset of the bitmaps extension's data in the buffer, 0: none
+ * @bitmaps_in_header: offset of the bitmaps extension's data in the buffer, 0: none
  * @bitmaps_len: bytes of the bitmaps extension's data
  * @extensions_end: offset of the mark behind the last extension in the buffer, 0: none
- * @luks_offset: offset of the LUKS extension's data in the buffer, 0: none
+ * @luks_in_header: offset of the LUKS extension's data in the buffer, 0: none
  * @luks_len: bytes of the LUKS extension's data
- * @crypto_offset: LUKS: host offset of the LUKS header; not validated yet
+ * @crypto_host_offset: LUKS: host offset of the LUKS header; not validated yet
  * @crypto_length: LUKS: bytes of the LUKS header; not validated yet
  */
 struct qcow_header {
@@ -49,22 +49,22 @@ struct qcow_header {
 	u64 incompatible;
 	u64 compatible;
 	u64 autoclear;
-	u64 l1_offset;
+	u64 l1_table_offset;
 	u32 l1_size;
 	u32 refcount_table_clusters;
 	u64 refcount_table_offset;
 	u64 snapshots_offset;
 	u32 nr_snapshots;
 	u32 backing_len;
-	u32 backing_offset;
+	u32 backing_in_header;
 	u32 data_name_len;
-	u32 data_name_offset;
-	u32 bitmaps_offset;
+	u32 data_name_in_header;
+	u32 bitmaps_in_header;
 	u32 bitmaps_len;
 	u32 extensions_end;
-	u32 luks_offset;
+	u32 luks_in_header;
 	u32 luks_len;
-	u64 crypto_offset;
+	u64 crypto_host_offset;
 	u64 crypto_length;
 	char backing_format[16];
 };

@@ -53,7 +53,7 @@ static void v1_load(struct qcow_header *h, const struct qcow_disk_v1_header *d)
 	h->l2_bits = d->l2_bits;
 	h->crypt_method = be32_to_cpu(d->crypt_method);
 	h->size = be64_to_cpu(d->size);
-	h->l1_offset = be64_to_cpu(d->l1_table_offset);
+	h->l1_table_offset = be64_to_cpu(d->l1_table_offset);
 	h->header_length = QCOW_DISK_V1_HEADER_LENGTH;
 }
 
@@ -95,7 +95,7 @@ static int v1_check_backing(struct qcow_header *h,
 		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED, -EINVAL, "file is truncated: it ends inside the backing file name");
 	if (memchr((const char *)d + host_offset, 0, size))
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: backing file name holds a NUL byte");
-	h->backing_offset = host_offset;
+	h->backing_in_header = host_offset;
 	h->backing_len = size;
 	return 0;
 }
@@ -105,22 +105,22 @@ static int v1_check_l1(const struct qcow_header *h, u64 file_size,
 		       struct qcow_msg *msg)
 {
 	u64 bytes = (u64)h->l1_size * sizeof(__be64);
-	u64 name_end = h->backing_offset + h->backing_len;
+	u64 name_end = h->backing_in_header + h->backing_len;
 
-	if (!IS_ALIGNED(h->l1_offset, sizeof(__be64)))
+	if (!IS_ALIGNED(h->l1_table_offset, sizeof(__be64)))
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: L1 table offset %#llx is not aligned",
-				    (unsigned long long)h->l1_offset);
-	if (h->l1_offset < QCOW_DISK_V1_HEADER_LENGTH)
+				    (unsigned long long)h->l1_table_offset);
+	if (h->l1_table_offset < QCOW_DISK_V1_HEADER_LENGTH)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: L1 table lies inside the header");
-	if (h->l1_offset > S64_MAX - bytes)
+	if (h->l1_table_offset > S64_MAX - bytes)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: L1 table offset %#llx is out of range",
-				    (unsigned long long)h->l1_offset);
-	if (h->backing_len && h->l1_offset < name_end &&
-	    h->backing_offset < h->l1_offset + bytes)
+				    (unsigned long long)h->l1_table_offset);
+	if (h->backing_len && h->l1_table_offset < name_end &&
+	    h->backing_in_header < h->l1_table_offset + bytes)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED, -EINVAL, "damaged header: L1 table and backing file name overlap");
-	if (h->l1_offset >= file_size)
+	if (h->l1_table_offset >= file_size)
 		return qcow_fail_as(msg, QCOW_MSG_TRUNCATED_TABLE, -EINVAL, "file is truncated: its L1 table at %#llx lies past its end (%llu bytes)",
-				    (unsigned long long)h->l1_offset,
+				    (unsigned long long)h->l1_table_offset,
 				    (unsigned long long)file_size);
 	return 0;
 }
