@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <libmount.h>
 #include <linux/qcow.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -187,6 +188,8 @@ int main(void)
 	log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	if (log >= 0)
 		dup2(log, STDERR_FILENO);
+	/* One line is one record. */
+	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		report("memory", "cannot be locked: %s", strerror(errno));
 	control = device_control_quiet();
