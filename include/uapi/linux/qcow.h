@@ -142,6 +142,10 @@ struct qcow_ioc_image {
  *	was killed leaves no device behind.
  * SALVAGE: The images are damaged, or their files were cut off: reads of missing parts
  *	fail with EIO, others work. Needs RO.
+ * TEMPORARY: The first image is an overlay that is thrown away: the device is one of the
+ *	second image, which is not written, and which a snapshot to show belongs to. The
+ *	overlay is not made durable, not even by a flush, and is neither committed nor
+ *	streamed. Excludes RO. Older drivers refuse it with EINVAL.
  */
 #define QCOW_ATTACH_RO		(1U << 0)
 #define QCOW_ATTACH_DIRECT	(1U << 1)
@@ -150,6 +154,7 @@ struct qcow_ioc_image {
 #define QCOW_ATTACH_UNTRUSTED	(1U << 4)
 #define QCOW_ATTACH_HIDDEN	(1U << 5)
 #define QCOW_ATTACH_SALVAGE	(1U << 6)
+#define QCOW_ATTACH_TEMPORARY	(1U << 7)
 
 /**
  * struct qcow_ioc_attach - make a block device of an image
@@ -174,7 +179,8 @@ struct qcow_ioc_image {
  * @cache_size: bytes of metadata cache for each image, and as much again for
  *	the refcounts of the image that is written; 0: the default
  * @snapshot: address of the id or name of the internal snapshot to show, not
- *	NUL-terminated; needs QCOW_ATTACH_RO. 0: the disk as it is now
+ *	NUL-terminated; needs QCOW_ATTACH_RO or QCOW_ATTACH_TEMPORARY. 0: the disk as
+ *	it is now
  * @snapshot_len: bytes at @snapshot, up to QCOW_SNAPSHOT_NAME_MAX; 0 if @snapshot is 0
  * @alias_len: bytes at @alias, up to QCOW_ALIAS_MAX; 0 if @alias is 0
  * @diskseq: in: must be 0; out: the diskseq of the device's disk; an older driver
@@ -582,6 +588,9 @@ enum qcow_file_op {
 #define QCOW_FILE_DELETED	(1U << 2) /* the name by which it was opened is gone */
 #define QCOW_FILE_HIDDEN	(1U << 3) /* find: the device goes with another open
 					   * file of the control node
+					   */
+#define QCOW_FILE_TEMPORARY	(1U << 4) /* the device is temporary: its image is
+					   * number 1, behind the overlay
 					   */
 
 /**

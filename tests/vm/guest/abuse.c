@@ -129,11 +129,13 @@ static void abuse_fields(void)
 {
 	int i;
 
-	for (i = 7; i < 32; i++)
+	for (i = 8; i < 32; i++)
 		REFUSED(arg.a.flags |= 1U << i, EINVAL);
 	REFUSED(arg.a.flags = UINT_MAX, EINVAL);
 	REFUSED(arg.a.flags |= QCOW_ATTACH_DIRECT | QCOW_ATTACH_BUFFERED, EINVAL);
 	REFUSED(arg.a.flags |= QCOW_ATTACH_UNTRUSTED, EINVAL);
+	REFUSED(arg.a.flags |= QCOW_ATTACH_TEMPORARY, EINVAL);
+	REFUSED(arg.a.flags = QCOW_ATTACH_TEMPORARY, EINVAL);
 	REFUSED(arg.a.sector_size = 1, EINVAL);
 	REFUSED(arg.a.diskseq = 1, EINVAL);
 	REFUSED(arg.a.alias = 1, EINVAL);

@@ -29,7 +29,7 @@
 #define CTL_ATTACH_FLAGS (QCOW_ATTACH_RO | QCOW_ATTACH_DIRECT |		\
 			  QCOW_ATTACH_BUFFERED | QCOW_ATTACH_NO_PARTSCAN | \
 			  QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_HIDDEN |	\
-			  QCOW_ATTACH_SALVAGE)
+			  QCOW_ATTACH_SALVAGE | QCOW_ATTACH_TEMPORARY)
 
 #define CTL_CACHE_SIZE_MAX	SZ_1T
 
@@ -72,6 +72,8 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 		return qcow_fail(msg, -EINVAL, "an untrusted image can only be attached read-only");
 	if ((flags & QCOW_ATTACH_SALVAGE) && !(flags & QCOW_ATTACH_RO))
 		return qcow_fail(msg, -EINVAL, "a damaged image can only be salvaged read-only");
+	if ((flags & QCOW_ATTACH_TEMPORARY) && (flags & QCOW_ATTACH_RO || arg->nr_images < 2))
+		return qcow_fail(msg, -EINVAL, "a temporary device is writable, and has an image below its overlay");
 	if ((flags & QCOW_ATTACH_DIRECT) && (flags & QCOW_ATTACH_BUFFERED))
 		return qcow_fail(msg, -EINVAL, "direct and buffered I/O exclude each other");
 	if ((flags & QCOW_ATTACH_UNTRUSTED) && !(flags & QCOW_ATTACH_NO_PARTSCAN))
@@ -88,7 +90,7 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 		return -EINVAL;
 	if (!arg->alias != !arg->alias_len || arg->alias_len > QCOW_ALIAS_MAX)
 		return -EINVAL;
-	if (arg->snapshot && !(flags & QCOW_ATTACH_RO))
+	if (arg->snapshot && !(flags & (QCOW_ATTACH_RO | QCOW_ATTACH_TEMPORARY)))
 		return qcow_fail(msg, -EINVAL, "a snapshot can only be attached read-only");
 	if (arg->cache_size < QCOW_CACHE_SIZE_MIN ||
 	    arg->cache_size > CTL_CACHE_SIZE_MAX)

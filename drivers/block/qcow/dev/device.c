@@ -329,6 +329,8 @@ struct qcow_params qcow_device_params(const struct qcow_device *dev)
 		.untrusted = dev->options.flags & QCOW_ATTACH_UNTRUSTED,
 		.salvage = dev->options.flags & QCOW_ATTACH_SALVAGE,
 		.snapshot = dev->snapshot,
+		.snapshot_of = qcow_device_image_number(dev),
+		.temporary = dev->options.flags & QCOW_ATTACH_TEMPORARY,
 		.ending = &dev->ending,
 		.writable = !(dev->options.flags & QCOW_ATTACH_RO),
 		.direct = QCOW_DIRECT_AUTO,
@@ -507,7 +509,7 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 	kref_init(&dev->ref);
 	dev->options = *a->options;
 	dev->target.readonly = a->options->flags & QCOW_ATTACH_RO;
-	dev->format = a->sources[0].format;
+	dev->format = a->sources[qcow_device_image_number(dev)].format;
 	dev->depth = a->options->nr_images;
 	dev->owner = a->owner;
 	INIT_WORK(&dev->remove_work, device_remove);

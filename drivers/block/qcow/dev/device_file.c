@@ -68,6 +68,8 @@ static void tell(const struct device_look *look, struct qcow_device *dev,
 		arg->flags |= QCOW_FILE_DELETED;
 	if (dev->owner && dev->owner != look->by)
 		arg->flags |= QCOW_FILE_HIDDEN;
+	if (qcow_device_is_temporary(dev))
+		arg->flags |= QCOW_FILE_TEMPORARY;
 }
 
 /* --- Opening a file --- */

@@ -90,4 +90,24 @@ struct qcow_device {
 	struct mutex job_mutex;
 };
 
+/* Whether its first image is an overlay that goes with it. */
+static inline bool qcow_device_is_temporary(const struct qcow_device *dev)
+{
+	return dev->options.flags & QCOW_ATTACH_TEMPORARY;
+}
+
+/* The number in the chain of the image that was attached. */
+static inline u32 qcow_device_image_number(const struct qcow_device *dev)
+{
+	return qcow_device_is_temporary(dev) ? 1 : 0;
+}
+
+/* That image. Below an overlay that goes with the device, no job replaces it. */
+static inline const struct qcow_image *qcow_device_image(const struct qcow_device *dev)
+{
+	const struct qcow_image *img = dev->target.image;
+
+	return qcow_device_is_temporary(dev) ? img->backing : img;
+}
+
 #endif /* _QCOW_DEVICE_STATE_H */

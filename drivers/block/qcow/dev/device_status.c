@@ -67,7 +67,7 @@ static u64 device_cache_used(struct qcow_device *dev)
  */
 void qcow_device_fill_status(struct qcow_device *dev, struct qcow_ioc_status *st)
 {
-	const struct qcow_image *img = dev->target.image;
+	const struct qcow_image *img = qcow_device_image(dev);
 
 	st->flags = dev->options.flags;
 	st->abi = QCOW_ABI_VERSION;
@@ -83,7 +83,7 @@ void qcow_device_fill_status(struct qcow_device *dev, struct qcow_ioc_status *st
 		st->state |= QCOW_STATE_LAZY;
 	if (READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
 		st->state |= QCOW_STATE_GOING;
-	if (img->file.direct)
+	if (dev->target.image->file.direct)
 		st->state |= QCOW_STATE_DIRECT;
 	if (img->crypt)
 		st->state |= QCOW_STATE_ENCRYPTED;

@@ -465,6 +465,8 @@ static int stream_run(struct qcow_device *dev, struct qcow_job *base)
 	struct qcow_image *img = dev->target.image;
 	int err;
 
+	if (qcow_device_is_temporary(dev))
+		return qcow_advise(c->msg, -EOPNOTSUPP, "is temporary: what is written goes when it is detached; copy its disk if you want to keep it");
 	err = qcow_stream_check(img, c->msg);
 	if (err)
 		return err;

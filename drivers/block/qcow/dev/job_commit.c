@@ -94,6 +94,8 @@ int qcow_job_commit_open(struct qcow_device *dev, struct qcow_commit_request *re
 
 	if (dev->committing)
 		return -EALREADY;
+	if (qcow_device_is_temporary(dev))
+		return qcow_advise(msg, -EOPNOTSUPP, "is temporary: what is written goes when it is detached; copy its disk if you want to keep it");
 	err = qcow_commit_check(img, msg);
 	if (err)
 		return err;

@@ -38,8 +38,8 @@ static DEVICE_ATTR_RO(_name)
 static ssize_t image_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
 {
-	struct file *file = to_qcow(dev)->target.image->file.file;
-	char *path = file_path(file, buf, PAGE_SIZE - 1);
+	const struct qcow_image *img = qcow_device_image(to_qcow(dev));
+	char *path = file_path(img->file.file, buf, PAGE_SIZE - 1);
 	size_t len;
 
 	if (IS_ERR(path))
@@ -63,13 +63,14 @@ static ssize_t snapshot_show(struct device *dev, struct device_attribute *attr,
 static DEVICE_ATTR_RO(snapshot);
 
 QCOW_ATTR(alias, "%s", to_text(dev->alias));
-QCOW_ATTR(format, "%s", dev->target.image->ops->name);
+QCOW_ATTR(format, "%s", qcow_device_image(dev)->ops->name);
 QCOW_ATTR(depth, "%u", READ_ONCE(dev->depth));
 QCOW_ATTR(direct_io, "%d", dev->target.image->file.direct);
 QCOW_ATTR(autoclear, "%d", READ_ONCE(dev->lazy));
 QCOW_ATTR(openers, "%u", disk_openers(dev->disk));
 QCOW_ATTR(corrupt, "%d", qcow_device_damaged(dev));
 QCOW_ATTR(offset, "%llu", dev->target.guest_offset);
+QCOW_ATTR(temporary, "%d", qcow_device_is_temporary(dev));
 QCOW_ATTR(untrusted, "%d", !!(dev->options.flags & QCOW_ATTACH_UNTRUSTED));
 
 static struct attribute *qcow_attrs[] = {
@@ -83,6 +84,7 @@ static struct attribute *qcow_attrs[] = {
 	&dev_attr_openers.attr,
 	&dev_attr_corrupt.attr,
 	&dev_attr_offset.attr,
+	&dev_attr_temporary.attr,
 	&dev_attr_untrusted.attr,
 	NULL,
 };

@@ -534,8 +534,16 @@ int qcow_file_pwrite(struct qcow_file *f, u64 host_offset, void *buf, size_t len
 	return err;
 }
 
+/* Of a temporary file, only say whether the filesystem has lost data. */
+static int file_fsync(struct qcow_file *f)
+{
+	if (f->temporary)
+		return file_check_and_advance_wb_err(f->file);
+	return vfs_fsync(f->file, 1);
+}
+
 /**
- * qcow_file_sync() - make all data of a file durable
+ * qcow_file_sync() - make all data of a file durable, unless it is temporary
  * @f: the file
  *
  * Context: may sleep.
@@ -550,7 +558,7 @@ int qcow_file_sync(struct qcow_file *f)
 	int err;
 
 	atomic_inc(&f->busy);
-	err = vfs_fsync(f->file, 1);
+	err = file_fsync(f);
 	atomic_dec(&f->busy);
 	memalloc_noio_restore(noio);
 	/* Unless the file was truncated meanwhile. */

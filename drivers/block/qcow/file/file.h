@@ -20,6 +20,7 @@ enum qcow_direct {
  * @size: bytes of the file when it was opened
  * @end: bytes of the file when it was last made durable: bytes below must be readable,
  *	bytes above may read as zeros
+ * @temporary: the file is thrown away, and is not made durable
  * @strict: bytes past the end do not read as zeros: @end is S64_MAX
  * @dio_mask: direct I/O needs offsets and lengths with none of these bits
  * @mem_mask: direct I/O needs memory addresses with none of these bits
@@ -38,6 +39,7 @@ struct qcow_file {
 	struct qcow_claim claim;
 	u64 size;
 	atomic64_t end;
+	bool temporary;
 	bool strict;
 	u32 dio_mask;
 	u32 mem_mask;

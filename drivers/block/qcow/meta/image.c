@@ -129,6 +129,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 		return err;
 	if (params->writable && !qcow_file_writable(src->file))
 		return qcow_advise(msg, -EROFS, "is not open for writing; attach it read-only with -r");
+	img->file.temporary = params->temporary;
 	img->data = &img->file;
 	if (src->data_file)
 		err = image_open_file(img, &img->data_file, src->data_file,
@@ -207,7 +208,8 @@ struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 	for (i = 0; i < nr; i++) {
 		*failed = i;
 		p.writable = params->writable && !i;
-		p.snapshot = i ? NULL : params->snapshot;
+		p.snapshot = i == params->snapshot_of ? params->snapshot : NULL;
+		p.temporary = params->temporary && !i;
 		p.key = sources[i].key;
 		img = image_open_one(&sources[i], i + 1 == nr, &p, msg);
 		if (IS_ERR(img)) {

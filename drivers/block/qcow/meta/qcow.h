@@ -98,7 +98,9 @@ struct qcow_stats {
  * @direct: whether to use direct I/O
  * @untrusted: backing and data files are refused
  * @salvage: images are damaged: reads of missing parts fail, others work
- * @snapshot: id or name of the top image's snapshot to show; or NULL
+ * @snapshot: id or name of a snapshot to show; or NULL
+ * @snapshot_of: number in the chain of the image that @snapshot is of
+ * @temporary: the top image is thrown away, and need not be durable
  * @key: key to the image's data; or NULL
  * @crypt: encryption of the same image, if it is open already, in place of @key; or
  *	NULL
@@ -118,6 +120,8 @@ struct qcow_params {
 	bool untrusted;
 	bool salvage;
 	const char *snapshot;
+	u32 snapshot_of;
+	bool temporary;
 	const struct qcow_crypt_key *key;
 	struct qcow_crypt *crypt;
 	const struct qcow_image *replaces;
