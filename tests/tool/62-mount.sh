@@ -32,7 +32,7 @@ m()
 expect "mount: the manual has the options" is "$(cat words)" \
 	"$(sed -n '/^\.Sh OPTIONS/,/^\.Sh UNMOUNT/s/^\.It Cm \([a-z-]*\).*/\1/p' "$mount_man" | sort)"
 expect "mount: the usage has the options" is "$(cat words)" \
-	"$("$M" -h | sed -n 's/^  \([a-z][a-z-]*\)[= ].*/\1/p' | sort)"
+	"$("$M" -h | sed -n 's/^  \([a-z][a-z-]*\)[= [].*/\1/p' | sort)"
 expect "mount: version" is "mount.qcow2 $("$Q" --version | cut -d' ' -f2)" "$("$M" -V)"
 
 # --- The command line ---
@@ -101,6 +101,10 @@ mount_asks "cache, direct I/O" "flags=0x4 index=-1 offset=0 limit=0 cache=65536"
 for options in snapshot=1,rw rw,snapshot=1; do
 	mount_asks "$options is read-only" "flags=0x1 index=-1 $none snapshot=1" -o $options
 done
+mount_asks "temporary" "flags=0x80 index=-1 $none" -o temporary
+mount_asks "temporary snapshot" "flags=0x80 index=-1 $none snapshot=1" -o temporary=dir,snapshot=1
+m "temporary and read-only" 32 "top.qcow2: --temporary is for writing; .*ro of a mount" top.qcow2 dir \
+	-o ro,temporary
 mount_asks "salvage" "flags=0x41 index=-1 $none" -o rw,salvage,rw
 MOCK_ERRNO=5 MOCK_MSG="cannot be read" MOCK_CODE=2 m "the driver refuses" 32 \
 	"top.qcow2: cannot be read; see the kernel log" top.qcow2 dir

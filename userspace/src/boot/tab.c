@@ -187,7 +187,7 @@ static int take_attach_option(struct tab_entry *e, const char *name, const char 
 		return mistake(word, "is no option; see qcowtab(5)");
 	if (!spec->arg && value)
 		return mistake(word, "takes no value");
-	if (spec->arg && (!value || !*value))
+	if (value ? !*value : option_needs_value(spec))
 		return mistake(word, "needs a value");
 	if (value && names_file(spec) && !is_known(spec, value)) {
 		if (take_path(e, NULL, word, xstrdup(value)))

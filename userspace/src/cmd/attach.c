@@ -14,6 +14,7 @@
 #include "cmd/command.h"
 #include "cmd/detach.h"
 #include "cmd/image_options.h"
+#include "create/overlay.h"
 #include "device/alias.h"
 #include "device/device.h"
 #include "device/in_use.h"
@@ -23,6 +24,7 @@
 #include "device/still.h"
 #include "image/chain.h"
 #include "image/keys.h"
+#include "image/snapshots.h"
 #include "lib/clock.h"
 #include "lib/report.h"
 #include "lib/text.h"
@@ -176,6 +178,17 @@ static int parse_no_partitions(void *options, const char *arg)
 	return 0;
 }
 
+static int parse_temporary(void *options, const char *arg)
+{
+	struct attach *a = options;
+
+	if (arg && !*arg)
+		return option_refused("--temporary", arg, "a folder, or no value");
+	a->temporary = true;
+	a->overlay_folder = arg;
+	return 0;
+}
+
 const struct option_spec attach_options[] = {
 	{
 		.name = "read-only", .letter = 'r',
@@ -245,6 +258,13 @@ const struct option_spec attach_options[] = {
 		.help = "show an internal snapshot, by its id or name:\n"
 			"read-only",
 		.parse = parse_snapshot,
+	},
+	{
+		.name = "temporary", .arg = "[=DIR]", .values = VALUE_FOLDER,
+		.help = "throw away what is written when the device is detached;\n"
+			"until then it is in DIR, or in $TMPDIR or /var/tmp. The\n"
+			"image is only read",
+		.parse = parse_temporary,
 	},
 	OPTION_KEY_FILE_AS(struct attach, keys,
 			   "the passphrase of an encrypted image is what FILE holds,\n"
@@ -394,6 +414,56 @@ static int attach_unlocked(struct attach *a, int control, const struct chain *c)
 	return index;
 }
 
+/* --- An overlay that is thrown away --- */
+
+static int check_temporary(const struct attach *a, const char *name)
+{
+	u32 flags = a->ioc.flags;
+
+	if (!a->temporary)
+		return 0;
+	if (flags & QCOW_ATTACH_UNTRUSTED)
+		report(name, "--temporary and --untrusted exclude each other, as an untrusted image has no overlay");
+	else if (flags & QCOW_ATTACH_SALVAGE)
+		report(name, "--temporary and --salvage exclude each other; attach the damaged image read-only");
+	else if (flags & QCOW_ATTACH_RO && !a->ioc.snapshot)
+		report(name, "--temporary is for writing; leave out -r, or ro of a mount");
+	else
+		return 0;
+	return -1;
+}
+
+/* The size of the disk that is shown. The driver refuses snapshots that do not exist. */
+static int shown_size(const struct attach *a, const struct image *img, u64 *size)
+{
+	u32 nr = img->header.nr_snapshots;
+	const struct snapshot *found;
+	struct snapshot *list;
+
+	*size = image_disk_size(img);
+	if (!a->ioc.snapshot || img->format != QCOW_FORMAT_QCOW2)
+		return 0;
+	if (snapshot_read_all(img, &list))
+		return -1;
+	found = snapshot_find(list, nr, (const char *)(uintptr_t)a->ioc.snapshot);
+	if (found && found->s.disk_size)
+		*size = found->s.disk_size;
+	snapshot_free_all(list, nr);
+	return 0;
+}
+
+static int add_overlay(struct attach *a, struct chain *chain)
+{
+	u64 size;
+
+	if (!a->temporary)
+		return 0;
+	a->ioc.flags = (a->ioc.flags & ~QCOW_ATTACH_RO) | QCOW_ATTACH_TEMPORARY;
+	if (shown_size(a, chain->images, &size))
+		return -1;
+	return overlay_add(chain, overlay_folder(a->overlay_folder), size);
+}
+
 /**
  * attach_open() - attach an image, read-only if it cannot be written
  * @d: the result
@@ -406,12 +476,13 @@ static int attach_unlocked(struct attach *a, int control, const struct chain *c)
  */
 int attach_open(struct device *d, struct attach *a, const char *name)
 {
-	struct chain chain;
+	struct chain chain = { };
 	int index = -1;
 
 	a->chain.lock = true;
-	a->chain.write = !(a->ioc.flags & QCOW_ATTACH_RO);
-	if (!chain_open(&chain, name, &a->chain) && !chain_check(&chain)) {
+	a->chain.write = !(a->ioc.flags & QCOW_ATTACH_RO) && !a->temporary;
+	if (!check_temporary(a, name) && !chain_open(&chain, name, &a->chain) &&
+	    !chain_check(&chain) && !add_overlay(a, &chain)) {
 		if (!chain_writable(&chain))
 			a->ioc.flags |= QCOW_ATTACH_RO;
 		index = attach_unlocked(a, -1, &chain);

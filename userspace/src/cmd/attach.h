@@ -12,6 +12,9 @@
  * @chain: which images to open
  * @beneath: the folder in it, to free
  * @keys: where passphrases come from
+ * @temporary: writes go to an overlay that is thrown away; excludes QCOW_ATTACH_RO in
+ *	@ioc, unless a snapshot is shown
+ * @overlay_folder: the folder for it; NULL: $TMPDIR or /var/tmp
  * @before: called before the driver is asked; NULL: nothing is called
  * @ioc: for the driver
  */
@@ -19,6 +22,8 @@ struct attach {
 	struct chain_options chain;
 	char *beneath;
 	struct keys_options keys;
+	bool temporary;
+	const char *overlay_folder;
 	void (*before)(void);
 	struct qcow_ioc_attach ioc;
 };

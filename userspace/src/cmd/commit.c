@@ -55,12 +55,16 @@ static int below_open_file(struct file *f, const struct operand *o, u32 flags,
 	return ret || !write ? ret : make_writable(f);
 }
 
-static int refuse_raw(const struct operand *o)
+static int refuse_not_committed(const struct operand *o)
 {
 	struct qcow_ioc_status status;
 
 	if (operand_status(o, &status))
 		return -1;
+	if (status.flags & QCOW_ATTACH_TEMPORARY) {
+		report(o->name, "is temporary: what is written goes when it is detached; copy its disk if you want to keep it");
+		return -1;
+	}
 	if (status.format != QCOW_FORMAT_RAW)
 		return 0;
 	report(o->name, "is raw and has no backing file; see qcowctl info");
@@ -76,7 +80,7 @@ static int below_open(struct below *b, const struct operand *o, bool write)
 	int ret;
 
 	*b = (struct below) { .file.fd = -1, .data.fd = -1 };
-	if (refuse_raw(o))
+	if (refuse_not_committed(o))
 		return -1;
 	ret = below_open_file(&b->file, o, 0, write);
 	if (ret > 0)

@@ -164,6 +164,7 @@ struct json_object *info_json_device(const struct qcow_ioc_status *status)
 	free(snapshot);
 	add_number(o, "size", status->bytes);
 	add_bool(o, "read-only", status->flags & QCOW_ATTACH_RO);
+	add_bool(o, "temporary", status->flags & QCOW_ATTACH_TEMPORARY);
 	add_bool(o, "untrusted", status->flags & QCOW_ATTACH_UNTRUSTED);
 	add_bool(o, "direct-io", status->state & QCOW_STATE_DIRECT);
 	add_bool(o, "encrypted", status->state & QCOW_STATE_ENCRYPTED);

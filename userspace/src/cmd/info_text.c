@@ -165,6 +165,7 @@ void info_print_device(const struct qcow_ioc_status *status)
 			   status->index))
 		print_count("sector size", sector);
 	printf("    read only: %s\n", true_false(status->flags & QCOW_ATTACH_RO));
+	printf("    temporary: %s\n", true_false(status->flags & QCOW_ATTACH_TEMPORARY));
 	printf("    untrusted: %s\n", true_false(status->flags & QCOW_ATTACH_UNTRUSTED));
 	printf("    direct io: %s\n", true_false(status->state & QCOW_STATE_DIRECT));
 	printf("    encrypted: %s\n", true_false(status->state & QCOW_STATE_ENCRYPTED));

@@ -112,6 +112,14 @@ static enum path_state path_state(const struct row *r, const char *path)
 	return state;
 }
 
+static bool is_temporary(const struct row *r)
+{
+	u64 temporary = 0;
+
+	return sysfs_read_u64(&temporary, "/sys/block/qcow%d/qcow/temporary", r->index) &&
+	       temporary;
+}
+
 static char *cell_image(const struct row *r)
 {
 	char *path = sysfs_attr(r->index, "image");
@@ -132,7 +140,7 @@ static char *cell_image(const struct row *r)
 	}
 	text = text_shown(path, false);
 	free(path);
-	path = xasprintf("%s%s", text, more);
+	path = xasprintf("%s%s%s", text, more, is_temporary(r) ? " (temporary)" : "");
 	free(text);
 	return path;
 }
@@ -231,6 +239,7 @@ const struct column list_columns[] = {
 	{ "MAJ:MIN", .width = 5, .flags = SCOLS_FL_RIGHT, .type = CELL_STRING, .attr = "dev" },
 	{ "OFFSET", NUMBER, .attr = "qcow/offset" },
 	{ "DIRECT", TRUTH, .attr = "qcow/direct_io" },
+	{ "TEMPORARY", TRUTH, .attr = "qcow/temporary" },
 	{ "AUTOCLEAR", TRUTH, .attr = "qcow/autoclear" },
 	{ "CORRUPT", TRUTH, .attr = "qcow/corrupt" },
 	{ "STATE", TEXT, .text = cell_state },

@@ -265,7 +265,7 @@ void options_print_usage(const struct command *c, FILE *to)
 
 static void print_words(const struct option_spec *spec, FILE *to)
 {
-	const char *equals = spec->arg ? "=" : "";
+	const char *equals = option_needs_value(spec) ? "=" : "";
 
 	fprintf(to, "--%s%s", spec->name, equals);
 	if (spec->letter)

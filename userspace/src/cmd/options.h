@@ -2,6 +2,7 @@
 #ifndef _QCOWCTL_OPTIONS_H
 #define _QCOWCTL_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -17,7 +18,7 @@ struct command;
  * @values: values that the shell's completion offers, separated by blanks, among them
  *	VALUE_FILE and VALUE_FOLDER; NULL: it offers none
  * @print_values: prints further ones, a blank before each; NULL: there are none
- * @parse: stores it. Return: 0, or -1 after printing the error
+ * @parse: stores it, the value is NULL if it was left out. Return: 0, or -1 after printing the error
  * @field: offset of the member that @parse stores it in
  */
 struct option_spec {
@@ -30,6 +31,12 @@ struct option_spec {
 	int (*parse)(void *field, const char *arg);
 	size_t field;
 };
+
+/* Whether an option takes a value that cannot be left out. */
+static inline bool option_needs_value(const struct option_spec *spec)
+{
+	return spec->arg && *spec->arg != '[';
+}
 
 /* Values that stand for the name of any file, or of any folder. */
 #define VALUE_FILE	"<file>"

@@ -67,7 +67,8 @@ static int explain(const char *name, int err)
  * @name: the image, for messages
  * @p: its properties, which create_params_check() has passed
  * @fds: its empty files; nothing of them is synced
- * @passphrase: for an image with LUKS, else NULL
+ * @passphrase: for an image with LUKS; NULL: its LUKS header is empty, as the key is kept
+ *	nowhere
  *
  * Return: 0, or -1 after printing the error.
  */
@@ -77,14 +78,19 @@ int create_write(const char *name, const struct create_params *p,
 	struct new_luks luks = { };
 	int err = 0;
 
-	if (p->crypt_method == QCOW_DISK_CRYPT_LUKS &&
-	    new_luks_make(&luks, name, &p->luks, passphrase)) {
-		new_luks_free(&luks);
-		return -1;
+	if (p->crypt_method == QCOW_DISK_CRYPT_LUKS) {
+		if (passphrase)
+			err = new_luks_make(&luks, name, &p->luks, passphrase);
+		else
+			new_luks_make_empty(&luks);
 	}
-	err = write_image(p, fds, &luks);
+	if (!err) {
+		err = write_image(p, fds, &luks);
+		if (err)
+			explain(name, err);
+	}
 	new_luks_free(&luks);
-	return err ? explain(name, err) : 0;
+	return err ? -1 : 0;
 }
 
 /**

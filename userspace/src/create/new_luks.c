@@ -216,6 +216,16 @@ int new_luks_make(struct new_luks *luks, const char *name, const struct create_l
 }
 
 /**
+ * new_luks_make_empty() - make a LUKS header that leads to no key
+ * @luks: the result; new_luks_free() it
+ */
+void new_luks_make_empty(struct new_luks *luks)
+{
+	luks->len = SZ_4K;
+	luks->buf = xcalloc(1, luks->len);
+}
+
+/**
  * new_luks_free() - free the memory of a LUKS header
  * @luks: the header
  */

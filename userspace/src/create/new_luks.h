@@ -19,6 +19,7 @@ struct new_luks {
 
 int new_luks_make(struct new_luks *luks, const char *name, const struct create_luks *how,
 		  const struct secret *passphrase);
+void new_luks_make_empty(struct new_luks *luks);
 void new_luks_free(struct new_luks *luks);
 
 #endif /* _QCOWCTL_NEW_LUKS_H */

@@ -113,7 +113,9 @@ void attached_end(struct attached_search *s)
  */
 bool attached_as_image(const struct attached_search *s)
 {
-	return !s->found.image &&
+	bool temporary = s->found.flags & QCOW_FILE_TEMPORARY;
+
+	return s->found.image == temporary &&
 	       !(s->found.flags & (QCOW_FILE_DATA | QCOW_FILE_HIDDEN));
 }
 

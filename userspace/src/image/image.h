@@ -18,6 +18,7 @@
  * @backing: name of the backing file as the header has it, or NULL
  * @data_name: name of the external data file as the header has it, or NULL
  * @nr_bitmaps: bitmaps that it holds
+ * @random_key: its data is encrypted with a key that nobody knows, and that is kept nowhere
  * @backing_path: of a device's image: path of the file that is its backing file; or NULL
  */
 struct image {
@@ -30,6 +31,7 @@ struct image {
 	char *backing;
 	char *data_name;
 	u32 nr_bitmaps;
+	bool random_key;
 	char *backing_path;
 };
 

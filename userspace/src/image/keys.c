@@ -58,6 +58,9 @@ void keys_close(struct key_slot *slots, u32 nr)
 
 /* --- Passphrases --- */
 
+/* Of AES-256 in XTS, which has two keys. */
+#define RANDOM_KEY_BYTES	64
+
 /* How often somebody may type a wrong one, as with cryptsetup. */
 #define TYPING_TRIES	3
 
@@ -175,15 +178,25 @@ static int check_count(const struct chain *c, const struct keys_options *o)
 	return -1;
 }
 
+static int draw_key(const struct image *img, struct unlock_key *key)
+{
+	snprintf(key->cipher, sizeof(key->cipher), "aes-xts-plain64");
+	key->len = RANDOM_KEY_BYTES;
+	if (getrandom(key->bytes, key->len, 0) == (ssize_t)key->len)
+		return 0;
+	report(img->file.name, "no random numbers for its key: %s", strerror(errno));
+	return -1;
+}
+
 static int open_one(struct unlocking *u, const struct image *img,
 		    struct key_slot *slot)
 {
 	struct unlock_key key = { };
 	int err;
 
-	if (!unlock_needed(img))
+	if (!unlock_needed(img) && !img->random_key)
 		return 0;
-	err = unlock_one(u, img, &key);
+	err = img->random_key ? draw_key(img, &key) : unlock_one(u, img, &key);
 	if (!err)
 		err = publish(slot, img, &key);
 	explicit_bzero(&key, sizeof(key));

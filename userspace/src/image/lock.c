@@ -154,14 +154,16 @@ static bool device_in_the_way(const struct qcow_ioc_file *found, bool write)
 	       (write || found->flags & QCOW_FILE_WRITABLE);
 }
 
-static int refuse_attached(const struct file *f, const struct qcow_ioc_file *found)
+static int refuse_attached(const struct file *f, const struct attached_search *search)
 {
+	const struct qcow_ioc_file *found = &search->found;
+
 	if (found->flags & QCOW_FILE_HIDDEN)
 		report(f->name, "in use: another qcowctl works on it; do it again when that has ended");
 	else
 		report(f->name, "in use: it is attached as /dev/qcow%d%s; detach that, or use a copy of the image",
-		       found->index, found->image || found->flags & QCOW_FILE_DATA ?
-		       ", as a backing or data file" : "");
+		       found->index, attached_as_image(search) ? "" :
+		       ", as a backing or data file");
 	return -1;
 }
 
@@ -183,7 +185,7 @@ int lock_check_devices(const struct file *f, bool write)
 	attached_begin(&search, f->fd);
 	while (!err && attached_next(&search))
 		if (device_in_the_way(&search.found, write))
-			err = refuse_attached(f, &search.found);
+			err = refuse_attached(f, &search);
 	attached_end(&search);
 	return err;
 }

@@ -35,11 +35,11 @@ struct luks_start {
  * unlock_needed() - whether an image needs a passphrase
  * @img: a loaded image
  *
- * Return: whether it is encrypted.
+ * Return: whether it is encrypted, with a key that a passphrase gives.
  */
 bool unlock_needed(const struct image *img)
 {
-	return img->format != QCOW_FORMAT_RAW && img->header.crypt_method;
+	return img->format != QCOW_FORMAT_RAW && img->header.crypt_method && !img->random_key;
 }
 
 /**

@@ -88,6 +88,9 @@ static bool is_fitting(const struct qcow_ioc_file *found, const struct request *
 	char offset[32];
 
 	snprintf(offset, sizeof(offset), "%llu", (unsigned long long)ioc->offset);
+	/* Each mount of a disk that is thrown away has one of its own. */
+	if (r->attach.temporary || found->flags & QCOW_FILE_TEMPORARY)
+		return false;
 	return attr_is(found->index, "autoclear", "1") && !ioc->size_limit &&
 	       attr_is(found->index, "offset", offset) &&
 	       attr_is(found->index, "snapshot",

@@ -87,7 +87,7 @@ static int refuse(const char *name)
 
 static int store(const struct option_spec *spec, void *to, const char *value)
 {
-	if (spec->arg && (!value || !*value)) {
+	if (option_needs_value(spec) && (!value || !*value)) {
 		report(spec->name, "needs a value; see mount.qcow2(8)");
 		return -1;
 	}
@@ -223,8 +223,8 @@ static void print_option(const struct option_spec *spec, FILE *to)
 	char *text;
 	int len;
 
-	text = xasprintf("%s%s%s", spec->name, spec->arg ? "=" : "",
-			 spec->arg ? spec->arg + 1 : "");
+	text = xasprintf("%s%s%s", spec->name, option_needs_value(spec) ? "=" : "",
+			 spec->arg ? spec->arg + option_needs_value(spec) : "");
 	fprintf(to, "  %-20s  ", text);
 	free(text);
 	while (line[len = strcspn(line, "\n")]) {
@@ -256,7 +256,7 @@ void request_print_options(FILE *to)
 
 static void print_word(const struct option_spec *spec, FILE *to)
 {
-	fprintf(to, "%s%s\n", spec->name, spec->arg ? "=" : "");
+	fprintf(to, "%s%s\n", spec->name, option_needs_value(spec) ? "=" : "");
 }
 
 /**

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_OVERLAY_H
+#define _QCOWCTL_OVERLAY_H
+
+#include "image/chain.h"
+
+const char *overlay_folder(const char *wanted);
+int overlay_add(struct chain *c, const char *folder, u64 size);
+
+#endif /* _QCOWCTL_OVERLAY_H */
