@@ -312,6 +312,25 @@ check_attributes() {
 		drivers/block/qcow/dev/sysfs.c | sort) | sed 's/$/ is not in qcow_attrs[]/'
 	comm -13 <(echo "$defined") <(sed -n 's|.*attr = "qcow/\(.*\)".*|\1|p' \
 		userspace/src/cmd/list_columns.c | sort) | sed 's/$/ is shown by list, and no attribute/'
+	check_counters $described
+}
+
+# differ_from DEFINED WHERE FILE SED_COMMAND: names that are in one of the two only
+differ_from() {
+	comm -3 <(echo "$1") <(sed -nE "$4" "$3" | sort) |
+		sed "s/^\t*//; s/\$/ is a counter or $2, but not both/"
+}
+
+# check_counters FILE: it describes each counter, and qcowctl stat knows each.
+check_counters() {
+	local defined counters=drivers/block/qcow/dev/counters.c
+
+	defined=$(sed -nE 's/^QCOW_COUNTER(_FN)?\(([a-z]\w*).*/\2/p' $counters | sort)
+	[ -n "$defined" ] || echo "counters.c: no counters found"
+	differ_from "$defined" "described" "$1" 's|^What:.*/qcow_stat/||p'
+	differ_from "$defined" "in qcow_counters[]" $counters 's/.*&counter_(.*)\.attr\.attr,/\1/p'
+	differ_from "$defined" "known to qcowctl stat" userspace/src/cmd/stat_counters.c \
+		's/.*\.name = "([a-z_]*)".*/\1/p'
 }
 
 # The tool adds advice to a message by its code: qcow_advise() gives the code of a text

@@ -101,7 +101,7 @@ expect "completion: an option's letter" is 'leaks all' "$(offered check -r "" | 
 expect "completion: the same letter without a value" is '' "$(offered attach -r x)"
 expect "completion: columns" is 'MAJ:MIN' "$(offered list -O MA)"
 expect "completion: operations" is 'remove' "$(offered bitmap re)"
-expect "completion: commands to help with" is 'snapshot stream' "$(offered help s | paste -sd ' ')"
+expect "completion: commands to help with" is 'stat snapshot stream' "$(offered help s | paste -sd ' ')"
 expect "completion: no such command" is '' "$(offered nonsense --)"
 # shellcheck disable=SC2016
 offered attach 'x[$(touch pwned)]' -- >/dev/null

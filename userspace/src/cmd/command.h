@@ -50,6 +50,7 @@ extern const struct command list_command;
 extern const struct command map_command;
 extern const struct command resize_command;
 extern const struct command snapshot_command;
+extern const struct command stat_command;
 extern const struct command stream_command;
 
 #endif /* _QCOWCTL_COMMAND_H */

@@ -18,6 +18,7 @@ static const struct command *const commands[] = {
 	&attach_command,
 	&detach_command,
 	&list_command,
+	&stat_command,
 	&info_command,
 	&map_command,
 	&bitmap_command,

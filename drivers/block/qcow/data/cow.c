@@ -9,6 +9,7 @@
  * clusters wait. No metadata is written here: flush.c does that.
  */
 #include <linux/mm.h>
+#include <linux/percpu.h>
 #include <linux/slab.h>
 
 #include "data/cow.h"
@@ -154,6 +155,14 @@ static int cow_read(struct cow *p)
 				     p->buf->data + p->cow_start, p->cow_end);
 }
 
+static void cow_count(const struct cow *p)
+{
+	struct qcow_stats __percpu *stats = p->io->image->stats;
+
+	this_cpu_inc(stats->cow);
+	this_cpu_add(stats->cow_bytes, p->cow_start + p->cow_end);
+}
+
 static int cow_store(struct cow *p, const struct qcow_extent *ext, bool fresh)
 {
 	struct qcow_alloc *a = p->io->image->alloc;
@@ -168,6 +177,8 @@ static int cow_store(struct cow *p, const struct qcow_extent *ext, bool fresh)
 	if (!err)
 		err = cow_write(p);
 	qcow_cow_mem_put(&a->cow_mem, p->buf);
+	if (!err)
+		cow_count(p);
 	return err;
 }
 

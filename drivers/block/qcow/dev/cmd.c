@@ -12,6 +12,7 @@
 #include <linux/blk-mq.h>
 #include <linux/delay.h>
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/percpu.h>
 #include <linux/slab.h>
 
@@ -91,10 +92,11 @@ static void cmd_free_bvecs(struct qcow_cmd *cmd)
 static void cmd_count(struct qcow_cmd *cmd, struct request *rq, int err)
 {
 	struct qcow_stats __percpu *stats = rq_target(rq)->stats;
+	struct qcow_op_stats __percpu *op = &stats->ops[cmd->io.op];
 
-	if (likely(!cmd->io.slow))
-		this_cpu_inc(stats->fast);
-	else
+	this_cpu_inc(op->requests);
+	this_cpu_add(op->bytes, cmd->io.len);
+	if (unlikely(cmd->io.slow))
 		this_cpu_inc(stats->slow);
 	if (unlikely(err))
 		this_cpu_inc(stats->errors);
@@ -195,7 +197,9 @@ static void cmd_flush_work(struct work_struct *work)
 {
 	struct qcow_cmd *cmd = container_of(work, struct qcow_cmd, flush_work);
 	struct request *rq = cmd_rq(cmd);
+	struct qcow_stats __percpu *stats = rq_target(rq)->stats;
 	unsigned int flags = qcow_worker_begin();
+	u64 begun = ktime_get_ns();
 
 	cmd->io.error = qcow_write_flush(rq_target(rq)->image);
 	qcow_worker_end(flags);
@@ -205,8 +209,10 @@ static void cmd_flush_work(struct work_struct *work)
 				   msecs_to_jiffies(CMD_RETRY_PAUSE));
 		return;
 	}
+	this_cpu_inc(stats->flushes);
+	this_cpu_add(stats->flush_ns, ktime_get_ns() - begun);
 	if (unlikely(cmd->io.error))
-		this_cpu_inc(rq_target(rq)->stats->errors);
+		this_cpu_inc(stats->errors);
 	cmd_finish(cmd, rq);
 }
 

@@ -9,6 +9,8 @@
 
 #include "dev/device_status.h"
 #include "file/cache.h"
+#include "file/comp.h"
+#include "meta/refcount.h"
 
 /**
  * qcow_device_damaged() - tell whether damage was met in any image of a device's chain
@@ -28,6 +30,79 @@ bool qcow_device_damaged(struct qcow_device *dev)
 	return damaged;
 }
 
+/**
+ * qcow_device_count() - add a counter of all CPUs up
+ * @dev: the device
+ * @field: place of the counter in &struct qcow_stats
+ *
+ * Does not sleep.
+ *
+ * Return: the sum.
+ */
+u64 qcow_device_count(const struct qcow_device *dev, size_t field)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += *(u64 *)((void *)per_cpu_ptr(dev->target.stats, cpu) + field);
+	return sum;
+}
+
+/**
+ * qcow_device_fast() - count requests that no worker did
+ * @dev: the device
+ *
+ * Does not sleep.
+ *
+ * Return: how many there were.
+ */
+u64 qcow_device_fast(const struct qcow_device *dev)
+{
+	/* A request is counted before it is known to be slow. */
+	u64 slow = qcow_device_count(dev, offsetof(struct qcow_stats, slow));
+	u64 all = 0;
+	u32 op;
+
+	for (op = 0; op < QCOW_OPS; op++)
+		all += qcow_device_count(dev, offsetof(struct qcow_stats, ops) +
+					 op * sizeof(struct qcow_op_stats));
+	return all - min(slow, all);
+}
+
+static u64 image_memory(const struct qcow_image *img)
+{
+	u64 used = (u64)READ_ONCE(img->l1_size) * sizeof(u64);
+
+	if (img->cache)
+		used += qcow_cache_used(img->cache);
+	if (img->comp)
+		used += qcow_comp_used(img->comp);
+	if (img->alloc)
+		used += qcow_refcount_memory(img->alloc);
+	return used;
+}
+
+/**
+ * qcow_device_memory() - add up the memory that the images of a device hold
+ * @dev: the device
+ *
+ * Does not sleep.
+ *
+ * Return: bytes of tables and of decompressed clusters.
+ */
+u64 qcow_device_memory(struct qcow_device *dev)
+{
+	const struct qcow_image *img;
+	u64 used = 0;
+
+	spin_lock(&dev->chain_lock);
+	for (img = dev->target.image; img; img = img->backing)
+		used += image_memory(img);
+	spin_unlock(&dev->chain_lock);
+	return used;
+}
+
 static void device_sum_stats(const struct qcow_device *dev,
 			     struct qcow_ioc_status *st)
 {
@@ -38,11 +113,11 @@ static void device_sum_stats(const struct qcow_device *dev,
 
 		st->cache_hits += s->hits;
 		st->cache_misses += s->misses;
-		st->fast += s->fast;
 		st->slow += s->slow;
 		st->decompressed += s->decompressed;
 		st->errors += s->errors;
 	}
+	st->fast = qcow_device_fast(dev);
 }
 
 static u64 device_cache_used(struct qcow_device *dev)

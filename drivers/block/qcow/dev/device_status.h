@@ -7,6 +7,9 @@
 struct qcow_ioc_status;
 
 bool qcow_device_damaged(struct qcow_device *dev);
+u64 qcow_device_count(const struct qcow_device *dev, size_t field);
+u64 qcow_device_fast(const struct qcow_device *dev);
+u64 qcow_device_memory(struct qcow_device *dev);
 void qcow_device_fill_status(struct qcow_device *dev, struct qcow_ioc_status *st);
 
 #endif /* _QCOW_DEVICE_STATUS_H */

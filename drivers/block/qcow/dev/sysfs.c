@@ -10,6 +10,7 @@
 #include <linux/sysfs.h>
 #include <uapi/linux/qcow.h>
 
+#include "dev/counters.h"
 #include "dev/device_status.h"
 #include "dev/sysfs.h"
 
@@ -94,4 +95,8 @@ static const struct attribute_group qcow_group = {
 	.attrs = qcow_attrs,
 };
 
-const struct attribute_group *qcow_sysfs_groups[] = { &qcow_group, NULL };
+const struct attribute_group *qcow_sysfs_groups[] = {
+	&qcow_group,
+	&qcow_counters_group,
+	NULL,
+};

@@ -478,6 +478,19 @@ struct qcow_comp *qcow_comp_create(struct qcow_file *file,
 }
 
 /**
+ * qcow_comp_used() - memory of an image's decompressed clusters
+ * @comp: of the image
+ *
+ * Context: any.
+ *
+ * Return: bytes of the clusters that are kept.
+ */
+u64 qcow_comp_used(const struct qcow_comp *comp)
+{
+	return (u64)READ_ONCE(comp->nr_ready) << comp->cluster_bits;
+}
+
+/**
  * qcow_comp_destroy() - free an image's decompressed clusters
  * @comp: from qcow_comp_create(), or NULL; no read is under way
  */

@@ -30,6 +30,7 @@ struct qcow_comp *qcow_comp_create(struct qcow_file *file,
 				   struct workqueue_struct *wq,
 				   u64 __percpu *decompressed);
 void qcow_comp_destroy(struct qcow_comp *comp);
+u64 qcow_comp_used(const struct qcow_comp *comp);
 int __must_check qcow_comp_read(struct qcow_comp *comp, struct qcow_subreq *subreq);
 
 #endif /* _QCOW_COMP_H */

@@ -127,6 +127,9 @@ enum qcow_op {
 	QCOW_OP_DISCARD,
 };
 
+/* Number of operations. */
+#define QCOW_OPS (QCOW_OP_DISCARD + 1)
+
 /* Bits of qcow_io.flags. */
 #define QCOW_IO_NOWAIT	BIT(0)	/* this step must not sleep */
 

@@ -13,6 +13,7 @@
  */
 #include <linux/err.h>
 #include <linux/mm.h>
+#include <linux/percpu.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
@@ -292,6 +293,11 @@ static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 	__qcow_search_taken(&a->search, a->reserve.run.next);
 }
 
+static void alloc_count(struct qcow_alloc *a, u32 nr)
+{
+	this_cpu_add(a->img->stats->allocated, nr);
+}
+
 /**
  * qcow_alloc_clusters() - allocate clusters
  * @a: of the image
@@ -332,6 +338,8 @@ int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 			break;
 		err = qcow_growth_cover(a, hint);
 	} while (!err);
+	if (!err)
+		alloc_count(a, *got);
 	return err;
 }
 
@@ -474,6 +482,7 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 	} while (!err);
 	if (err)
 		return err;
+	alloc_count(a, nr);
 	err = run_secure(a, kind, nr, *first);
 	if (err)
 		qcow_release(a, *first, nr);

@@ -70,20 +70,40 @@ struct qcow_extent {
 };
 
 /**
+ * struct qcow_op_stats - counters of one operation
+ * @requests: requests done
+ * @bytes: their bytes
+ */
+struct qcow_op_stats {
+	u64 requests;
+	u64 bytes;
+};
+
+/**
  * struct qcow_stats - counters of a device, per CPU
  * @hits: look-ups of metadata served from memory
  * @misses: look-ups that read metadata from the file
- * @fast: requests done without a worker
- * @slow: requests done by a worker
+ * @ops: requests done, by &enum qcow_op
+ * @slow: requests among those that a worker did
+ * @flushes: flushes that requests asked for
+ * @flush_ns: nanoseconds that those took
  * @decompressed: clusters decompressed
+ * @allocated: clusters allocated
+ * @cow: writes that copied old data
+ * @cow_bytes: bytes of that old data
  * @errors: requests that failed
  */
 struct qcow_stats {
 	u64 hits;
 	u64 misses;
-	u64 fast;
+	struct qcow_op_stats ops[QCOW_OPS];
 	u64 slow;
+	u64 flushes;
+	u64 flush_ns;
 	u64 decompressed;
+	u64 allocated;
+	u64 cow;
+	u64 cow_bytes;
 	u64 errors;
 };
 

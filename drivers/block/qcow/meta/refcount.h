@@ -29,6 +29,14 @@ static inline bool qcow_refcount_dirty(const struct qcow_alloc *a)
 	return READ_ONCE(a->counts.cache->nr_dirty);
 }
 
+/* Return: bytes of memory that refcounts and their table take. Any context. */
+static inline u64 qcow_refcount_memory(const struct qcow_alloc *a)
+{
+	u64 table = (u64)READ_ONCE(a->counts.table_size) * sizeof(u64);
+
+	return a->counts.cache ? qcow_cache_used(a->counts.cache) + table : table;
+}
+
 int __must_check __qcow_refcount_get(struct qcow_alloc *a, u64 cluster,
 				     u64 *value);
 int __must_check __qcow_refcount_set(struct qcow_alloc *a, u64 cluster,

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+#
+# The counters of a device, which an administrator sees.
+
+# counter NAME: its value
+counter() {
+	local value
+
+	read -r value < "/sys/block/${dev#/dev/}/qcow_stat/$1"
+	echo "$value"
+}
+
+# note: all counters, in the array "noted"
+note() {
+	local file
+
+	declare -gA noted=()
+	for file in "/sys/block/${dev#/dev/}"/qcow_stat/*; do
+		noted[${file##*/}]=$(< "$file")
+	done
+}
+
+# grown: "NAME=DIFFERENCE" of each counter that grew since then, but for those that
+# depend on the memory or the time there is
+grown() {
+	local name now words=()
+
+	for name in "${!noted[@]}"; do
+		now=$(counter "$name")
+		case $name in fast | slow | cache_* | flush_ns | memory) continue ;; esac
+		[ "$now" = "${noted[$name]}" ] || words+=("$name=$((now - noted[$name]))")
+	done
+	printf '%s\n' "${words[@]}" | sort | tr '\n' ' '
+}
+
+# does EXPECTED OPERATION...: these counters grow by that, and no other; sets wrong if not
+does() {
+	local expected now
+
+	expected=$(tr ' ' '\n' <<< "$1" | sort | tr '\n' ' ')
+	shift
+	note
+	operate "$dev" "$@"
+	now=$(grown)
+	[ "$now" = "$expected" ] || { echo "$*: '$now', not '$expected'"; wrong=1; }
+}
+
+make_seeing_counters() {
+	create base 8M
+	fill base.qcow2 'write -P 1 0 8M'
+	create plain 1M
+	fill plain.qcow2 'write -P 7 0 1M'
+	qemu-img convert -q -c -f qcow2 -O qcow2 plain.qcow2 packed.qcow2
+	rm plain.qcow2
+	create image 8M -b base.qcow2 -F qcow2
+}
+
+case_seeing_counters() {
+	local before wrong=
+
+	attach --direct-io on image.qcow2
+	# The cluster, and its L2 table with its refcounts
+	does "allocated=2 cow=1 cow_bytes=61440 writes=1 written_bytes=4096" 'write 4k 4k 2'
+	does "reads=2 read_bytes=8192" 'read 4k 4k 2' 'read 8k 4k 1'
+	does "writes=1 written_bytes=4096" 'write 4k 4k 3'
+	does "allocated=1 writes=1 written_bytes=65536" 'write 64k 64k 4'
+	does "flushes=1" 'flush'
+	does "discarded_bytes=65536 discards=1" 'discard 64k 64k'
+	does "zeroed_bytes=65536 zeroes=1" 'zero 0 64k'
+	does "unmapped_bytes=65536 unmaps=1" 'punch 0 64k'
+	[ -z "$wrong" ] || fail "counters of other work"
+	before=$(counter flush_ns)
+	operate "$dev" 'write 4k 4k 4' 'flush'
+	[ "$(counter flush_ns)" -gt "$before" ] || fail "flushes take no time"
+	[ "$(counter memory)" -gt 65536 ] || fail "memory: $(counter memory)"
+	before=$(($(counter fast) + $(counter slow)))
+	note
+	operate "$dev" 'read 1m 4k 1' 'read 2m 4k 1' 'write 3m 4k 1'
+	is 3 $(($(counter fast) + $(counter slow) - before))
+	[ "$(counter slow)" -gt "${noted[slow]}" ] || fail "an allocation without a worker"
+	qcowctl stat -J "$dev" | grep -q "\"errors\": *0" || fail "qcowctl stat"
+	is "$(counter reads)" "$(qcowctl stat -J | sed -n 's/.*"reads": *\([0-9]*\).*/\1/p')"
+	detach
+	attach -r packed.qcow2
+	note
+	dd if="$dev" of=/dev/null bs=64k count=4 skip=8 iflag=direct status=none
+	is "decompressed=4 read_bytes=262144 reads=4 " "$(grown)"
+	detach
+}
