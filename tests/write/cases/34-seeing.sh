@@ -88,3 +88,59 @@ case_seeing_counters() {
 	is "decompressed=4 read_bytes=262144 reads=4 " "$(grown)"
 	detach
 }
+
+TRACE=/sys/kernel/tracing
+
+make_seeing_trace() {
+	create base 8M
+	fill base.qcow2 'write -P 1 0 8M'
+	create image 8M -b base.qcow2 -F qcow2
+	create broken 8M
+	fill broken.qcow2 'write -P 1 0 1M'
+	craft broken.qcow2 'l2e[8] += 512'
+}
+
+# traced REGEX: such an event is in the file "trace"
+traced() {
+	grep -qE "$1" trace || { echo "no event: $1"; wrong=1; }
+}
+
+case_seeing_trace() {
+	local wrong= event
+
+	mountpoint -q $TRACE || mount -t tracefs tracefs $TRACE
+	attach image.qcow2
+	operate "$dev" 'read 0 4k 1'
+	echo > $TRACE/trace
+	echo 1 > $TRACE/events/qcow/enable
+	operate "$dev" 'write 4k 4k 2' 'read 4k 4k 2' 'flush' 'discard 0 64k'
+	echo 0 > $TRACE/events/qcow/enable
+	grep -v '^#' $TRACE/trace > trace
+	traced "qcow_request: ${dev#/dev/} write guest_offset=4096 len=4096 slow error=0$"
+	traced "qcow_request: ${dev#/dev/} read guest_offset=4096 len=4096 (fast|slow) error=0$"
+	traced "qcow_request: ${dev#/dev/} discard guest_offset=0 len=65536 slow error=0$"
+	traced "qcow_map: ${dev#/dev/}: image.qcow2 guest_offset=4096 len=[0-9]+ data host_offset=[1-9]"
+	traced "qcow_map: ${dev#/dev/}: image.qcow2 guest_offset=4096 len=[0-9]+ hole host_offset=0"
+	traced "qcow_allocate: ${dev#/dev/}: image.qcow2 host_offset=[1-9][0-9]* len=65536$"
+	traced "qcow_cow: ${dev#/dev/}: image.qcow2 guest_offset=4096 len=4096 before=4096 behind=57344$"
+	traced "qcow_flush: ${dev#/dev/}: image.qcow2 ns=[1-9][0-9]* error=0$"
+	traced "qcow_release: ${dev#/dev/}: image.qcow2 host_offset=[1-9][0-9]* len=65536$"
+	is 1 "$(grep -c 'qcow_cow:' trace)"
+	detach
+	attach -r broken.qcow2
+	echo 1 > $TRACE/events/qcow/enable
+	operate "$dev" 'read 512k 4k 1 =EIO'
+	echo 0 > $TRACE/events/qcow/enable
+	grep -v '^#' $TRACE/trace > trace
+	traced "qcow_corrupt: ${dev#/dev/}: broken.qcow2 guest_offset=524288 .*not aligned"
+	traced "qcow_request: ${dev#/dev/} read .* error=-5$"
+	for event in $TRACE/events/qcow/*/format; do
+		grep -q 'print fmt' "$event" || fail "$event"
+	done
+	[ -z "$wrong" ] || fail "$(cat trace)"
+	detach
+}
+
+after_seeing_trace() {
+	check image.qcow2
+}

@@ -50,6 +50,13 @@ static inline struct blk_plug *qcow_compat_take_plug(void)
 	return plug;
 }
 
+/* Since 6.10 a tracepoint's string is named once, where its field is declared. */
+#ifdef QCOW_HAVE_ASSIGN_STR_ALONE
+#define qcow_compat_assign_str(field, string) __assign_str(field)
+#else
+#define qcow_compat_assign_str(field, string) __assign_str(field, string)
+#endif
+
 /**
  * struct qcow_charge - the account on which a worker does I/O
  * @blkcg: the worker was given a control group for I/O

@@ -18,6 +18,7 @@
 #include "meta/alloc.h"
 #include "meta/l2.h"
 #include "meta/map.h"
+#include "meta/trace.h"
 
 /**
  * struct cow - a piece of an allocating write
@@ -159,6 +160,8 @@ static void cow_count(const struct cow *p)
 {
 	struct qcow_stats __percpu *stats = p->io->image->stats;
 
+	trace_qcow_cow(p->io->image->label, p->guest_offset, p->len, p->cow_start,
+		       p->cow_end);
 	this_cpu_inc(stats->cow);
 	this_cpu_add(stats->cow_bytes, p->cow_start + p->cow_end);
 }

@@ -23,6 +23,7 @@
 #include "dev/cmd.h"
 #include "meta/reclaim.h"
 #include "meta/release.h"
+#include "meta/trace.h"
 
 /* Milliseconds between two tries of a request that lacks something, and for all tries. */
 #define CMD_RETRY_PAUSE		10
@@ -89,6 +90,14 @@ static void cmd_free_bvecs(struct qcow_cmd *cmd)
 	cmd->bvecs = NULL;
 }
 
+static noinline void cmd_trace(const struct qcow_cmd *cmd, const struct request *rq)
+{
+	const struct qcow_io *io = &cmd->io;
+
+	trace_qcow_request(rq->q->disk->disk_name, io->op, io->guest_offset, io->len,
+			   io->slow, io->error);
+}
+
 static void cmd_count(struct qcow_cmd *cmd, struct request *rq, int err)
 {
 	struct qcow_stats __percpu *stats = rq_target(rq)->stats;
@@ -100,6 +109,8 @@ static void cmd_count(struct qcow_cmd *cmd, struct request *rq, int err)
 		this_cpu_inc(stats->slow);
 	if (unlikely(err))
 		this_cpu_inc(stats->errors);
+	if (trace_qcow_request_enabled())
+		cmd_trace(cmd, rq);
 }
 
 static void cmd_start_in_worker(struct qcow_io *io)

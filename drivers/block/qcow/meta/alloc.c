@@ -24,6 +24,7 @@
 #include "meta/release.h"
 #include "meta/search.h"
 #include "meta/stray.h"
+#include "meta/trace.h"
 #include "meta/writeback.h"
 
 /* A batch: bytes, and clusters. */
@@ -293,9 +294,12 @@ static void __take(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 	__qcow_search_taken(&a->search, a->reserve.run.next);
 }
 
-static void alloc_count(struct qcow_alloc *a, u32 nr)
+static void alloc_count(struct qcow_alloc *a, u64 first, u32 nr)
 {
+	u32 bits = qcow_alloc_cluster_bits(a);
+
 	this_cpu_add(a->img->stats->allocated, nr);
+	trace_qcow_allocate(a->img->label, first << bits, (u64)nr << bits);
 }
 
 /**
@@ -339,7 +343,7 @@ int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 		err = qcow_growth_cover(a, hint);
 	} while (!err);
 	if (!err)
-		alloc_count(a, *got);
+		alloc_count(a, *first, *got);
 	return err;
 }
 
@@ -482,7 +486,7 @@ int qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind, u32 nr, u64 *first
 	} while (!err);
 	if (err)
 		return err;
-	alloc_count(a, nr);
+	alloc_count(a, *first, nr);
 	err = run_secure(a, kind, nr, *first);
 	if (err)
 		qcow_release(a, *first, nr);

@@ -22,6 +22,7 @@
  * reserve, so that a flush goes on without any.
  */
 #include <linux/blkdev.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -31,6 +32,7 @@
 #include "meta/header_write.h"
 #include "meta/reclaim.h"
 #include "meta/release.h"
+#include "meta/trace.h"
 #include "meta/writeback.h"
 
 /**
@@ -306,13 +308,16 @@ static int __flush(struct qcow_alloc *a)
 int qcow_flush(struct qcow_alloc *a)
 {
 	u64 enough = atomic64_read(&a->flush.begun) + 1;
+	u64 begun;
 	int err;
 
 	mutex_lock(&a->flush.lock);
 	/* A flush that began meanwhile has done it. */
 	if (atomic64_read(&a->flush.begun) < enough || a->flush.result) {
 		atomic64_inc(&a->flush.begun);
+		begun = ktime_get_ns();
 		WRITE_ONCE(a->flush.result, __flush(a));
+		trace_qcow_flush(a->img->label, ktime_get_ns() - begun, a->flush.result);
 		WRITE_ONCE(a->flush.failures,
 			   a->flush.result ? a->flush.failures + 1 : 0);
 	}

@@ -11,6 +11,7 @@
 
 #include "file/cache.h"
 #include "meta/map.h"
+#include "meta/trace.h"
 
 /* The part of the range that is not mapped yet. */
 struct map_range {
@@ -203,13 +204,17 @@ int qcow_map(struct qcow_image *img, u64 guest_offset, u64 len, unsigned int fla
 	}
 	if (l2_host_offset) {
 		err = map_l2(img, l2_host_offset, flags, &want, ext);
-		if (!err)
-			ext->copied &= qcow_entry_l1_own(&img->layout, l1_entry);
-		return err;
+		if (err)
+			return err;
+		ext->copied &= qcow_entry_l1_own(&img->layout, l1_entry);
+		trace_qcow_map(img->label, guest_offset, ext->len, ext->type,
+			       ext->host_offset);
+		return 0;
 	}
 	ext->type = QCOW_EXTENT_HOLE;
 	ext->copied = false;
 	ext->mapped = false;
 	ext->len = want.len;
+	trace_qcow_map(img->label, guest_offset, ext->len, ext->type, 0);
 	return 0;
 }

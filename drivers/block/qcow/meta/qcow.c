@@ -8,6 +8,7 @@
 #include <linux/sched/signal.h>
 
 #include "meta/qcow.h"
+#include "meta/trace.h"
 
 /**
  * qcow_image_unreadable() - report lost data, once for each image
@@ -21,6 +22,7 @@
  */
 void qcow_image_unreadable(struct qcow_image *img, u64 guest_offset, const char *what)
 {
+	trace_qcow_corrupt(img->label, guest_offset, what);
 	if (test_and_set_bit(QCOW_IMAGE_CORRUPT, &img->flags))
 		return;
 	pr_err("%s: damaged at %#llx of the disk: %s; reads of such places fail, see qcowctl check\n",
@@ -43,6 +45,7 @@ void qcow_image_damaged(struct qcow_image *img, u64 guest_offset, const char *wh
 		qcow_image_unreadable(img, guest_offset, what);
 		return;
 	}
+	trace_qcow_corrupt(img->label, guest_offset, what);
 	set_bit(QCOW_IMAGE_CORRUPT, &img->flags);
 	if (test_and_set_bit(QCOW_IMAGE_STOPPED, &img->flags))
 		return;

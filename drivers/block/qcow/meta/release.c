@@ -21,6 +21,7 @@
 #include "meta/release.h"
 #include "meta/search.h"
 #include "meta/stray.h"
+#include "meta/trace.h"
 
 /**
  * struct batch - the notes of one flush
@@ -70,7 +71,10 @@ void qcow_release_init(struct qcow_alloc *a)
  */
 void __qcow_release(struct qcow_alloc *a, u64 first, u32 nr)
 {
+	u32 bits = qcow_alloc_cluster_bits(a);
+
 	lockdep_assert_held(&a->lock);
+	trace_qcow_release(a->img->label, first << bits, (u64)nr << bits);
 	/* No count could say that the clusters are free. */
 	if (!qcow_layout_has_refcounts(&a->img->layout) || a->failed)
 		return;
