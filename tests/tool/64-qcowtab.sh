@@ -117,6 +117,10 @@ run env QCOWTAB="$T/tab" "$G" units
 expect "qcowtab: a folder" is "1 qcow-generator: $T/tab: cannot be read: Is a directory" "$code $(cat err)"
 rmdir tab
 
+generate 'short /srv/a /etc/keys/k temporary'
+expect "qcowtab: a key file: the service has a limit" has TimeoutStartSec=90s units/qcow@short.service
+expect "qcowtab: temporary: the overlay's folder" has 'RequiresMountsFor="/var/tmp"' units/qcow@short.service
+
 # --- Mistakes: each is named by line and word, and the line behind it counts ---
 
 # mistake NAME LINE MESSAGE: behind "tab:2: "

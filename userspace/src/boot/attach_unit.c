@@ -131,9 +131,11 @@ static char *service_text(const char *tab, const struct tab_entry *e, const stru
 		"IgnoreOnIsolate=true\n", tab);
 	print_relations(f, e, n);
 	fputs("\n[Service]\nType=oneshot\nRemainAfterExit=yes\n", f);
-	/* Nobody knows how long somebody thinks about a passphrase. */
-	if (e->timeout || !e->key)
-		fprintf(f, "TimeoutStartSec=%s\n", e->timeout ? e->timeout : "infinity");
+	/*
+	 * Nobody knows how long somebody thinks about a passphrase. systemd has no limit
+	 * of its own for a unit of type oneshot.
+	 */
+	fprintf(f, "TimeoutStartSec=%s\n", e->timeout ? : e->key ? "90s" : "infinity");
 	print_command(f, e);
 	return fclose(f) ? NULL : text;
 }

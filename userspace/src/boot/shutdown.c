@@ -123,9 +123,11 @@ static bool detach_unused(int control)
 
 /*
  * Detach the device that was attached last by force: the images of others may lie on
- * filesystems of devices that were attached earlier. Return: whether there was one.
+ * filesystems of devices that were attached earlier. @below: only devices with a lower
+ * diskseq are looked at; one that does not go becomes the new limit. Return: whether
+ * there was one.
  */
-static bool detach_last(int control)
+static bool detach_last(int control, u64 *below)
 {
 	int *devices, nr = sysfs_devices(&devices), last = -1, i;
 	u64 diskseq, highest = 0;
@@ -133,7 +135,7 @@ static bool detach_last(int control)
 
 	for (i = 0; i < nr; i++) {
 		if (!sysfs_read_u64(&diskseq, "/sys/block/qcow%d/diskseq", devices[i]) ||
-		    (last >= 0 && diskseq < highest))
+		    diskseq >= *below || (last >= 0 && diskseq < highest))
 			continue;
 		last = devices[i];
 		highest = diskseq;
@@ -143,7 +145,15 @@ static bool detach_last(int control)
 		return false;
 	snprintf(name, sizeof(name), "/dev/qcow%d", last);
 	report(name, "is still in use, detaching it by force");
-	return !detach(control, last, QCOW_DETACH_FORCE);
+	if (detach(control, last, QCOW_DETACH_FORCE))
+		*below = highest;
+	return true;
+}
+
+/* Return: whether this is a container: /sys shows it devices of the host and of others. */
+static bool in_container(void)
+{
+	return getenv("container") || !access("/run/systemd/container", F_OK);
 }
 
 static bool any_device(void)
@@ -169,10 +179,12 @@ static void clear(int control)
 
 static void clear_by_force(int control)
 {
+	u64 below = UINT64_MAX;
+
 	do {
 		change_mounts(make_read_only);
 		sync();
-		if (!detach_last(control))
+		if (!detach_last(control, &below))
 			break;
 		clear(control);
 	} while (any_device());
@@ -182,7 +194,7 @@ int main(void)
 {
 	int control, log;
 
-	if (!any_device())
+	if (in_container() || !any_device())
 		return 0;
 	report_as("qcow-shutdown", NULL);
 	log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);

@@ -189,6 +189,10 @@ static int take_attach_option(struct tab_entry *e, const char *name, const char 
 		return mistake(word, "takes no value");
 	if (value ? !*value : option_needs_value(spec))
 		return mistake(word, "needs a value");
+	/* The overlay of such a disk lies there. */
+	if (!value && !strcmp(name, "temporary") &&
+	    take_path(e, NULL, word, xstrdup("/var/tmp")))
+		return -1;
 	if (value && names_file(spec) && !is_known(spec, value)) {
 		if (take_path(e, NULL, word, xstrdup(value)))
 			return -1;
