@@ -83,6 +83,27 @@ static int refuse_existing(const char *name, mode_t mode)
 	return -1;
 }
 
+/*
+ * The path behind a name, which may be a symbolic link. The kernel looks it up, so that it
+ * can refuse links of other users in a folder like /tmp. Return: the path, to be freed; or
+ * NULL, and errno is set.
+ */
+static char *path_behind(const char *name)
+{
+	int fd = open(name, O_PATH | O_CLOEXEC), err;
+	char *link, *path;
+
+	if (fd < 0)
+		return NULL;
+	link = xasprintf("/proc/self/fd/%d", fd);
+	path = realpath(link, NULL);
+	err = errno;
+	free(link);
+	close(fd);
+	errno = err;
+	return path;
+}
+
 /* Find the path of a new file, behind a symbolic link to a file that it replaces. */
 static int choose_path(struct new_file *f, const char *name, bool force)
 {
@@ -96,7 +117,7 @@ static int choose_path(struct new_file *f, const char *name, bool force)
 	}
 	if (!force)
 		return refuse_existing(name, st.st_mode);
-	f->path = realpath(name, NULL);
+	f->path = path_behind(name);
 	if (!f->path)
 		return refuse_errno(name, "cannot be replaced", "remove it");
 	return open_replaced(f, f->path);
