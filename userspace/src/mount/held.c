@@ -158,7 +158,9 @@ static int hold(struct held *h, const struct request *r)
 	h->fd = -1;
 	report(r->image, "/dev/qcow%d cannot be held open for the mount: %s", h->device.index,
 	       strerror(-err));
-	detach_again(&h->device);
+	/* udev may have it open: then it goes when that is done. */
+	if (set_autoclear(&h->device))
+		detach_again(&h->device);
 	return -1;
 }
 
