@@ -186,7 +186,8 @@ struct qcow_ioc_image {
  * @diskseq: in: must be 0; out: the diskseq of the device's disk; an older driver
  *	leaves 0
  * @alias: address of a name that the user gives the device, not NUL-terminated: letters,
- *	digits and ``#+-.:=@_``, the first of them not ``-`` or ``.``. No two devices have
+ *	digits and ``#+-.:=@_``, the first of them not ``-`` or ``.``, and not a name that
+ *	ends in ``-part`` and a number, as links to partitions do. No two devices have
  *	the same (EEXIST). The driver shows it in sysfs; udev makes a link of it in
  *	/dev/qcow/. 0: none. Older drivers refuse all but 0 with EINVAL
  *

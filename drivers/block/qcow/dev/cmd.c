@@ -194,6 +194,15 @@ static bool cmd_wants_retry(struct qcow_cmd *cmd, struct request *rq)
 	       time_before(jiffies, cmd->retry_until);
 }
 
+/* Count a request among those that qcow_cmd_settle() waits for, or no more. */
+static void cmd_set_lacking(struct qcow_cmd *cmd, struct request *rq, bool lacks)
+{
+	if (likely(cmd->lacks == lacks))
+		return;
+	cmd->lacks = lacks;
+	atomic_add(lacks ? 1 : -1, &rq_target(rq)->lacking);
+}
+
 static void cmd_flush(struct qcow_cmd *cmd, struct request *rq);
 
 static void cmd_flush_again(struct work_struct *work)
@@ -215,11 +224,13 @@ static void cmd_flush_work(struct work_struct *work)
 	cmd->io.error = qcow_write_flush(rq_target(rq)->image);
 	qcow_worker_end(flags);
 	if (unlikely(cmd->io.error == -ENOMEM) && cmd_wants_retry(cmd, rq)) {
+		cmd_set_lacking(cmd, rq, true);
 		INIT_DELAYED_WORK(&cmd->retry_work, cmd_flush_again);
 		queue_delayed_work(rq_target(rq)->flush_wq, &cmd->retry_work,
 				   msecs_to_jiffies(CMD_RETRY_PAUSE));
 		return;
 	}
+	cmd_set_lacking(cmd, rq, false);
 	this_cpu_inc(stats->flushes);
 	this_cpu_add(stats->flush_ns, ktime_get_ns() - begun);
 	if (unlikely(cmd->io.error))
@@ -238,10 +249,7 @@ static void cmd_end(struct qcow_cmd *cmd, struct request *rq)
 {
 	int err = cmd->io.error;
 
-	if (unlikely(cmd->lacks)) {
-		cmd->lacks = false;
-		atomic_dec(&rq_target(rq)->lacking);
-	}
+	cmd_set_lacking(cmd, rq, false);
 	cmd_count(cmd, rq, err);
 	if (rq->cmd_flags & REQ_FUA && !err)
 		cmd_flush(cmd, rq);
@@ -294,10 +302,7 @@ static void cmd_wait(struct qcow_cmd *cmd, struct request *rq)
 {
 	bool at_once = cmd->io.error == -ENOSPC && !cmd->space_goal;
 
-	if (!cmd->lacks) {
-		cmd->lacks = true;
-		atomic_inc(&rq_target(rq)->lacking);
-	}
+	cmd_set_lacking(cmd, rq, true);
 	INIT_DELAYED_WORK(&cmd->retry_work, cmd_retry_work);
 	queue_delayed_work(rq_target(rq)->flush_wq, &cmd->retry_work,
 			   at_once ? 0 : msecs_to_jiffies(CMD_RETRY_PAUSE));

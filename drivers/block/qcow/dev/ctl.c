@@ -193,6 +193,16 @@ static int ctl_attach_sources(struct qcow_ioc_attach *arg,
 	return ret;
 }
 
+/* Return: true if udev would give a partition of another device such a name. */
+static bool ctl_ends_as_partition(const char *alias)
+{
+	const char *end = alias + strlen(alias), *c = end;
+
+	while (c > alias && isdigit(c[-1]))
+		c--;
+	return c < end && c - alias >= 5 && !memcmp(c - 5, "-part", 5);
+}
+
 /* An alias is a part of a path and of the output of tools. */
 static int ctl_check_alias(const char *alias, struct qcow_msg *msg)
 {
@@ -203,6 +213,8 @@ static int ctl_check_alias(const char *alias, struct qcow_msg *msg)
 			break;
 	if (*c || *alias == '-' || *alias == '.')
 		return qcow_fail(msg, -EINVAL, "a name of a device has letters, digits and #+-.:=@_ only, and does not begin with - or .");
+	if (ctl_ends_as_partition(alias))
+		return qcow_fail(msg, -EINVAL, "a name of a device does not end in -part and a number, as names of partitions do");
 	return 0;
 }
 

@@ -25,6 +25,7 @@ static struct qcow_image *open_below(struct qcow_device *dev,
 
 	params.writable = writable;
 	params.snapshot = NULL;
+	params.temporary = false;
 	req->src->format = qcow_image_format(old);
 	return qcow_image_open_again(old, req->src, &params, msg);
 }

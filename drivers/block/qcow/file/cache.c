@@ -135,7 +135,8 @@ static void cache_shed(struct qcow_cache *cache)
 	if (list_lru_walk(&cache->lru, cache_isolate_any, NULL, CACHE_EVICT_SCAN))
 		return;
 	/* Dirty slices can be evicted when they are written. */
-	mutex_lock(&all_caches_lock);
+	if (!mutex_trylock(&all_caches_lock))
+		return;
 	if (cache->writeback)
 		mod_delayed_work(cache->wq, cache->writeback, 0);
 	mutex_unlock(&all_caches_lock);
