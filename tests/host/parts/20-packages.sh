@@ -124,7 +124,7 @@ prebuilt() {
 	cp /srv/*.dkms.tar.gz /usr/share/qcow-dkms/
 }
 
-listing() {
+files_there() {
 	find / -xdev \( -path /tmp -o -path /var/log -o -path /var/lib/dpkg \
 		-o -path /var/lib/apt -o -path /var/cache -o -path '/var/lib/dkms/mok.*' \
 		-o -path /root -o -path /srv -o -path /var/lib/systemd -o -path /mnt \
@@ -141,7 +141,7 @@ step "install as a new user" <<'END'
 echo '/dev/disk/by-id/virtio-disk0 /srv ext4 defaults 0 2' >> /etc/fstab
 systemctl daemon-reload
 mount /srv
-listing > /root/before
+files_there > /root/before
 prebuilt
 apt install /srv/this/*.deb
 END
@@ -210,7 +210,7 @@ apt purge qcow-utils qcow-dkms
 END
 step "nothing is left after purge" <<'END'
 . /root/functions
-listing > /root/after
+files_there > /root/after
 diff /root/before /root/after
 END
 expect "poweroff" vm_poweroff

@@ -80,7 +80,7 @@ case_seeing_counters() {
 	is 3 $(($(counter fast) + $(counter slow) - before))
 	[ "$(counter slow)" -gt "${noted[slow]}" ] || fail "an allocation without a worker"
 	qcowctl stat -J "$dev" | grep -q "\"errors\": *0" || fail "qcowctl stat"
-	is "$(counter reads)" "$(qcowctl stat -J | sed -n 's/.*"reads": *\([0-9]*\).*/\1/p')"
+	is "$(counter reads)" "$(qcowctl stat -J "$dev" | sed -n 's/.*"reads": *\([0-9]*\).*/\1/p')"
 	detach
 	attach -r packed.qcow2
 	note

@@ -30,7 +30,7 @@
 /* SVG: cells of a row, most rows, and the size of a cell in pixels */
 #define SVG_COLUMNS	64
 #define SVG_ROWS	64
-#define SVG_CELL	10
+#define SVG_CELL	10U
 #define SVG_LINE	18
 
 /**
