@@ -7,7 +7,7 @@
 #
 # QCOW_ONLY=GLOB   only cases whose name matches
 # QCOW_SEED=1,2    seeds of the random images (1 unless given)
-# QCOW_COUNT=N     random images of each seed (120 unless given)
+# QCOW_COUNT=N     random images of each seed (90 unless given)
 # QCOW_READ=N      how many of them are read; on the newest kernel all unless
 #                  given, on others a third. Counts unless QCOW_ONLY is given.
 # QCOW_LONG=1      every case that is no image also on other kernels than the newest,
@@ -21,10 +21,10 @@ here=$(realpath "$(dirname "$0")")
 
 [ $# -eq 1 ] || die "usage: test.sh 6.1|6.12|7"
 kernel=$1
-: "${QCOW_SEED:=1}" "${QCOW_COUNT:=120}" "${QCOW_ONLY:=*}" "${QCOW_LONG:=}"
+: "${QCOW_SEED:=1}" "${QCOW_COUNT:=90}" "${QCOW_ONLY:=*}" "${QCOW_LONG:=}"
 # Cases that depend on the image or on chance are tried most on the newest kernel.
 if [ "$kernel" = 7 ]; then
-	: "${QCOW_READ:=$QCOW_COUNT}" "${QCOW_MUTANTS:=700}" "${QCOW_STORM:=6}" "${QCOW_CPUS:=2}"
+	: "${QCOW_READ:=$QCOW_COUNT}" "${QCOW_MUTANTS:=500}" "${QCOW_STORM:=6}" "${QCOW_CPUS:=2}"
 else
 	: "${QCOW_READ:=$((QCOW_COUNT / 3))}" "${QCOW_MUTANTS:=300}" "${QCOW_STORM:=5}" "${QCOW_CPUS:=1}"
 fi
