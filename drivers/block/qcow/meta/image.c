@@ -109,6 +109,19 @@ static void image_be_strict(struct qcow_image *img)
 		qcow_file_be_strict(&img->data_file);
 }
 
+static int image_open_data_file(struct qcow_image *img, struct file *file,
+				const struct qcow_params *params, struct qcow_msg *msg)
+{
+	const struct qcow_image *old = params->replaces;
+	int err;
+
+	err = image_open_file(img, &img->data_file, file, old ? &old->data_file : NULL,
+			      params, msg);
+	if (!err && params->writable && !qcow_file_writable(file))
+		return qcow_advise(msg, -EROFS, "its data file is not open for writing; attach it read-only with -r");
+	return err;
+}
+
 static int image_open(struct qcow_image *img, const struct qcow_source *src,
 		      const struct qcow_params *params, struct qcow_msg *msg)
 {
@@ -132,13 +145,9 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	img->file.temporary = params->temporary;
 	img->data = &img->file;
 	if (src->data_file)
-		err = image_open_file(img, &img->data_file, src->data_file,
-				      old ? &old->data_file : NULL, params, msg);
+		err = image_open_data_file(img, src->data_file, params, msg);
 	if (err)
 		return err;
-	if (src->data_file && params->writable &&
-	    !qcow_file_writable(src->data_file))
-		return qcow_advise(msg, -EROFS, "its data file is not open for writing; attach it read-only with -r");
 	/* In a raw image, missing parts cannot be recognized. */
 	if (params->salvage && ops != &qcow_fmt_raw)
 		image_be_strict(img);
