@@ -7,7 +7,7 @@
 # flush_fails WHAT FILL MAKE_ROOM: some data is written, the shell command FILL takes the
 # space, flushes fail, the command MAKE_ROOM gives it back.
 flush_fails() {
-	operate "$dev" 'write 0 4k 5' 'write 3m 64k 6' "run $2" 'flush =ENOSPC' 'flush =ENOSPC' "run $3" \
+	caches_kept operate "$dev" 'write 0 4k 5' 'write 3m 64k 6' "run $2" 'flush =ENOSPC' 'flush =ENOSPC' "run $3" \
 		'flush' 'read 0 4k 5' 'read 3m 64k 6' || fail "$1"
 }
 
@@ -90,7 +90,7 @@ case_flush_full_thin() {
 	mapped bad "0 49152 thin /dev/mapper/bad-pool 0"
 	dd if=image.qcow2 of=/dev/mapper/bad bs=64k conv=fsync status=none
 	attach /dev/mapper/bad
-	operate "$dev" 'write 0 4k 5' 'write 3m 64k 6' 'flush =ENOSPC' 'read 0 4k 5' \
+	caches_kept operate "$dev" 'write 0 4k 5' 'write 3m 64k 6' 'flush =ENOSPC' 'read 0 4k 5' \
 		'read 3m 64k 6' 'flush =ENOSPC'
 	table bad-data "$(data_table 100)"
 	table bad-pool "$(pool_table 100)"

@@ -54,7 +54,7 @@ rewrite() {
 	while [ ! -e stop ]; do
 		echo 4 > "$1/nr_requests"
 		echo mq-deadline > "$1/scheduler"
-		echo 3 > /proc/sys/vm/drop_caches
+		drop_caches 3
 		echo 8 > "$1/nr_requests"
 		echo none > "$1/scheduler"
 		pause 0.02

@@ -218,7 +218,7 @@ case_list_hangs() {
 	is deleted "$(qcowctl list -n -O image-state "$dev")"
 	timed usual qcowctl list > listed
 	sync -f $HERE/mnt
-	echo 2 > /proc/sys/vm/drop_caches
+	drop_caches 2
 	blockdev --flushbufs "/dev/mapper/$hanging"
 	hang
 	# Whatever happens, it answers in the end.

@@ -43,6 +43,23 @@ null_disk_end() {
 	rmdir "/sys/kernel/config/nullb/$1"
 }
 
+# drop_caches N: as the kernel's file of this name. Dirty tables of all devices are written
+# then, so that cases which want them dirty hold it up, with caches_kept.
+drop_caches() {
+	flock /tmp/caches.lock tee /proc/sys/vm/drop_caches <<< "$1" > /dev/null
+}
+
+# caches_kept COMMAND...: while it runs nobody drops caches.
+caches_kept() {
+	local code=0
+
+	exec 8> /tmp/caches.lock
+	flock 8
+	"$@" 8>&- || code=$?
+	exec 8>&-
+	return $code
+}
+
 # mapped NAME TABLE: gives the mapped disk this table. Makes the disk, /dev/mapper/NAME, if
 # there is none.
 mapped() {
