@@ -175,29 +175,29 @@ static s64 zero_units(const struct qcow_io *io, u64 guest_offset, u64 len, u64 u
 /*
  * Return: true if the image has no data in a piece of its disk, whatever its chain has.
  */
-static bool zero_is_empty(struct qcow_image *img, u64 guest_offset, u64 end)
+static bool zero_is_empty(struct qcow_image *img, u64 guest_offset, u64 guest_end)
 {
 	struct qcow_extent ext;
 
-	for (; guest_offset < end; guest_offset += ext.len)
-		if (qcow_map(img, guest_offset, end - guest_offset, 0, &ext) ||
+	for (; guest_offset < guest_end; guest_offset += ext.len)
+		if (qcow_map(img, guest_offset, guest_end - guest_offset, 0, &ext) ||
 		    (ext.type != QCOW_EXTENT_HOLE && ext.type != QCOW_EXTENT_ZERO))
 			return false;
 	return true;
 }
 
 /*
- * Return: true if the whole unit at @start may become zeros: the image has no data in
- * it, and the chain reads as zeros around the piece at @guest_offset.
+ * Return: true if the whole unit at @guest_start may become zeros: the image has no data
+ * in it, and the chain reads as zeros around the piece at @guest_offset.
  */
-static bool zero_completes(struct qcow_image *img, u64 start, u64 unit, u64 guest_offset,
-			   u64 len)
+static bool zero_completes(struct qcow_image *img, u64 guest_start, u64 unit,
+			   u64 guest_offset, u64 len)
 {
-	u64 end = min(start + unit, img->size);
+	u64 guest_end = min(guest_start + unit, img->size);
 
-	return zero_is_empty(img, start, end) &&
-	       qcow_image_reads_zero(img, start, guest_offset - start) &&
-	       qcow_image_reads_zero(img, guest_offset + len, end - guest_offset - len);
+	return zero_is_empty(img, guest_start, guest_end) &&
+	       qcow_image_reads_zero(img, guest_start, guest_offset - guest_start) &&
+	       qcow_image_reads_zero(img, guest_offset + len, guest_end - guest_offset - len);
 }
 
 /*
@@ -208,14 +208,14 @@ static bool zero_completes(struct qcow_image *img, u64 start, u64 unit, u64 gues
 static s64 zero_piece(const struct qcow_io *io, u64 guest_offset, u64 len, u64 unit)
 {
 	struct qcow_image *img = io->image;
-	u64 start = guest_offset & ~(unit - 1);
+	u64 guest_start = guest_offset & ~(unit - 1);
 	enum zero_how how = ZERO_WRITE;
 	struct qcow_range range;
 	s64 bytes_done = 0;
 
 	zero_lock(io, &range, guest_offset, len);
-	if (zero_completes(img, start, unit, guest_offset, len))
-		bytes_done = __zero_units(io, start, unit, unit, &how);
+	if (zero_completes(img, guest_start, unit, guest_offset, len))
+		bytes_done = __zero_units(io, guest_start, unit, unit, &how);
 	qcow_inflight_unlock(&img->alloc->inflight, &range);
 	if (bytes_done < 0)
 		return bytes_done;
@@ -234,20 +234,20 @@ static s64 zero_some(const struct qcow_io *io, u64 guest_offset, u64 len)
 	const struct qcow_layout *lay = &img->layout;
 	u64 unit = 1ULL << (io->op == QCOW_OP_DISCARD ? lay->cluster_bits :
 							lay->grain_bits);
-	u64 start = (guest_offset + unit - 1) & ~(unit - 1);
-	u64 end = guest_offset + len;
+	u64 guest_start = (guest_offset + unit - 1) & ~(unit - 1);
+	u64 guest_end = guest_offset + len;
 
 	/* Round up at the end of the disk, as nothing behind it is visible. */
-	if (end == img->size)
-		end = (end + unit - 1) & ~(unit - 1);
-	end &= ~(unit - 1);
-	if (start == guest_offset && start < end)
+	if (guest_end == img->size)
+		guest_end = (guest_end + unit - 1) & ~(unit - 1);
+	guest_end &= ~(unit - 1);
+	if (guest_start == guest_offset && guest_start < guest_end)
 		return zero_units(io, guest_offset,
-				  min(end - start,
+				  min(guest_end - guest_start,
 				      (u64)ZERO_STEP_CLUSTERS << lay->cluster_bits),
 				  unit);
-	if (start > guest_offset)
-		len = min(len, start - guest_offset);
+	if (guest_start > guest_offset)
+		len = min(len, guest_start - guest_offset);
 	return zero_piece(io, guest_offset, len, unit);
 }
 

@@ -295,13 +295,13 @@ static int file_pwrite_all(struct qcow_file *f, u64 host_offset, void *buf, size
 
 /**
  * struct file_bounce - a range, widened so that direct I/O can address it
- * @start: bytes into the file
+ * @host_offset: bytes into the file
  * @head: bytes before the range
  * @size: bytes of the widened range
  * @buf: memory for the widened range
  */
 struct file_bounce {
-	u64 start;
+	u64 host_offset;
 	size_t head;
 	size_t size;
 	void *buf;
@@ -310,8 +310,8 @@ struct file_bounce {
 static void file_bounce_init(const struct qcow_file *f, struct file_bounce *b,
 			     u64 host_offset, size_t len)
 {
-	b->start = host_offset & ~(u64)f->dio_mask;
-	b->head = host_offset - b->start;
+	b->host_offset = host_offset & ~(u64)f->dio_mask;
+	b->head = host_offset - b->host_offset;
 	b->size = (b->head + len + f->dio_mask) & ~(size_t)f->dio_mask;
 }
 
@@ -319,7 +319,7 @@ static void file_bounce_init(const struct qcow_file *f, struct file_bounce *b,
 static ssize_t file_bounce_read(struct qcow_file *f, const struct file_bounce *b,
 				void *buf, size_t len)
 {
-	ssize_t n = file_pread_some(f, b->start, b->buf, b->size, true);
+	ssize_t n = file_pread_some(f, b->host_offset, b->buf, b->size, true);
 
 	if (n <= 0)
 		return n;
@@ -332,14 +332,14 @@ static ssize_t file_bounce_read(struct qcow_file *f, const struct file_bounce *b
 static ssize_t file_bounce_write(struct qcow_file *f, const struct file_bounce *b,
 				 void *buf, size_t len)
 {
-	ssize_t n = file_pread_some(f, b->start, b->buf, b->size, true);
+	ssize_t n = file_pread_some(f, b->host_offset, b->buf, b->size, true);
 	int err;
 
 	if (n < 0)
 		return n;
 	memset(b->buf + n, 0, b->size - n);
 	memcpy(b->buf + b->head, buf, len);
-	err = file_pwrite_all(f, b->start, b->buf, b->size, true);
+	err = file_pwrite_all(f, b->host_offset, b->buf, b->size, true);
 	return err ?: (ssize_t)len;
 }
 

@@ -364,20 +364,20 @@ static s64 copy_extent(struct copy *c, u64 guest_offset, u64 len)
 	return len;
 }
 
-static int copy_range(struct copy *c, u64 guest_offset, u64 end)
+static int copy_range(struct copy *c, u64 guest_offset, u64 guest_end)
 {
 	struct qcow_image *below = c->img->backing;
 	s64 n;
 
-	for (; guest_offset < end; guest_offset += n) {
+	for (; guest_offset < guest_end; guest_offset += n) {
 		if (below->alloc)
 			qcow_flush_throttle(below->alloc);
-		n = copy_extent(c, guest_offset, end - guest_offset);
+		n = copy_extent(c, guest_offset, guest_end - guest_offset);
 		if (n == -ENOSPC) {
 			if (c->msg)
 				c->msg->text[0] = 0;
 			n = qcow_reclaim_any(below->alloc) ?:
-				    copy_extent(c, guest_offset, end - guest_offset);
+				    copy_extent(c, guest_offset, guest_end - guest_offset);
 		}
 		if (n < 0)
 			return n;
@@ -642,35 +642,35 @@ int qcow_commit_finish(struct qcow_commit *commit, struct qcow_msg *msg)
  * guest clusters are locked. A host offset in a data file is the guest offset. Return:
  * 0 or a negative errno.
  */
-static int __punch_holes(struct qcow_image *img, u64 guest_offset, u64 end)
+static int __punch_holes(struct qcow_image *img, u64 guest_offset, u64 guest_end)
 {
 	struct qcow_extent ext;
 	int err = 0;
 
-	for (; !err && guest_offset < end; guest_offset += ext.len) {
-		err = qcow_map(img, guest_offset, end - guest_offset, 0, &ext);
+	for (; !err && guest_offset < guest_end; guest_offset += ext.len) {
+		err = qcow_map(img, guest_offset, guest_end - guest_offset, 0, &ext);
 		if (err)
 			break;
 		if (ext.type == QCOW_EXTENT_HOLE && !ext.mapped)
 			err = qcow_space_punch(img->data, guest_offset,
-					       min(ext.len, end - guest_offset));
+					       min(ext.len, guest_end - guest_offset));
 	}
 	return err;
 }
 
-static int punch_step(struct qcow_image *img, u64 guest_offset, u64 end)
+static int punch_step(struct qcow_image *img, u64 guest_offset, u64 guest_end)
 {
 	struct qcow_inflight *f = &img->alloc->inflight;
 	struct qcow_range range = {
 		.first = guest_offset >> img->layout.cluster_bits,
-		.last = (end - 1) >> img->layout.cluster_bits,
+		.last = (guest_end - 1) >> img->layout.cluster_bits,
 	};
 	u8 epoch;
 	int err;
 
 	epoch = qcow_inflight_begin(f);
 	qcow_inflight_lock(f, &range);
-	err = __punch_holes(img, guest_offset, end);
+	err = __punch_holes(img, guest_offset, guest_end);
 	qcow_inflight_unlock(f, &range);
 	qcow_inflight_end(f, epoch);
 	WRITE_ONCE(img->alloc->unsynced, true);
@@ -684,13 +684,13 @@ static int punch_step(struct qcow_image *img, u64 guest_offset, u64 end)
  */
 static void punch_data_file(struct qcow_image *img)
 {
-	u64 guest_offset, end;
+	u64 guest_offset, guest_end;
 
 	if (!img->layout.data_file || img->data_raw)
 		return;
-	for (guest_offset = 0; guest_offset < img->size; guest_offset = end) {
-		end = min(guest_offset + COMMIT_PUNCH, img->size);
-		if (qcow_image_interrupted(img) || punch_step(img, guest_offset, end))
+	for (guest_offset = 0; guest_offset < img->size; guest_offset = guest_end) {
+		guest_end = min(guest_offset + COMMIT_PUNCH, img->size);
+		if (qcow_image_interrupted(img) || punch_step(img, guest_offset, guest_end))
 			return;
 	}
 }

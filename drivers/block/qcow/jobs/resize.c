@@ -65,17 +65,18 @@ static s64 drop_some(struct qcow_image *img, u64 guest_offset, u64 len)
 }
 
 /*
- * Make a hole from @guest_offset to @end, or to the end of the L1 table. Return: 0; as
- * qcow_image_interrupted(), and a part is left; or another error.
+ * Make a hole from @guest_offset to @guest_end, or to the end of the L1 table. Return: 0;
+ * as qcow_image_interrupted(), and a part is left; or another error.
  */
-static int drop_range(struct qcow_image *img, u64 guest_offset, u64 end)
+static int drop_range(struct qcow_image *img, u64 guest_offset, u64 guest_end)
 {
 	u64 covered = (u64)img->l1_size << qcow_layout_l1_shift(&img->layout);
 	int err = 0;
 	s64 n;
 
-	for (end = min(end, covered); !err && guest_offset < end; guest_offset += n) {
-		n = drop_some(img, guest_offset, end - guest_offset);
+	guest_end = min(guest_end, covered);
+	for (; !err && guest_offset < guest_end; guest_offset += n) {
+		n = drop_some(img, guest_offset, guest_end - guest_offset);
 		if (n < 0)
 			return n;
 		qcow_flush_throttle(img->alloc);
@@ -86,16 +87,16 @@ static int drop_range(struct qcow_image *img, u64 guest_offset, u64 end)
 }
 
 /* Return: as drop_range(). */
-static int zero_range(struct qcow_image *img, u64 guest_offset, u64 end)
+static int zero_range(struct qcow_image *img, u64 guest_offset, u64 guest_end)
 {
 	struct qcow_io *io = kzalloc(sizeof(*io), GFP_NOIO);
 	int err = io ? 0 : -ENOMEM;
 
-	for (; !err && guest_offset < end; guest_offset += io->len) {
+	for (; !err && guest_offset < guest_end; guest_offset += io->len) {
 		io->image = img;
 		io->op = QCOW_OP_UNMAP;
 		io->guest_offset = guest_offset;
-		io->len = min_t(u64, end - guest_offset, RESIZE_ZERO_STEP);
+		io->len = min_t(u64, guest_end - guest_offset, RESIZE_ZERO_STEP);
 		err = qcow_zero_sync(io) ?: qcow_image_interrupted(img);
 	}
 	kfree(io);

@@ -95,18 +95,18 @@ static s64 stream_counted(struct stream *s, u64 guest_offset, u64 len)
 	return n;
 }
 
-static int stream_stretch(struct stream *s, u64 end)
+static int stream_stretch(struct stream *s, u64 guest_end)
 {
 	struct qcow_image *img = s->io.image;
 	int err;
 	s64 n;
 
-	while (img->filled < end) {
+	while (img->filled < guest_end) {
 		qcow_flush_throttle(img->alloc);
-		n = stream_counted(s, img->filled, end - img->filled);
+		n = stream_counted(s, img->filled, guest_end - img->filled);
 		if (n == -ENOSPC)
 			n = qcow_reclaim_any(img->alloc) ?:
-			    stream_counted(s, img->filled, end - img->filled);
+			    stream_counted(s, img->filled, guest_end - img->filled);
 		if (n < 0)
 			return n;
 		img->filled += n;

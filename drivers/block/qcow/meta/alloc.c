@@ -38,18 +38,18 @@
  * can never cut off data that is being written there. Where it does not work, writes
  * make the file longer themselves.
  */
-static void __grow_file(struct qcow_alloc *a, u64 end)
+static void __grow_file(struct qcow_alloc *a, u64 host_end)
 {
 	int err;
 
 	lockdep_assert_held(&a->lock);
-	if (end <= a->reserve.file_end)
+	if (host_end <= a->reserve.file_end)
 		return;
-	err = qcow_space_allocate(&a->img->file, end - 1, 1);
+	err = qcow_space_allocate(&a->img->file, host_end - 1, 1);
 	if (err == -EOPNOTSUPP)
 		a->reserve.file_end = U64_MAX;
 	else if (!err)
-		a->reserve.file_end = end;
+		a->reserve.file_end = host_end;
 }
 
 /*
@@ -111,23 +111,23 @@ static u64 used_clusters(struct qcow_alloc *a, u64 first, u64 end)
  */
 void qcow_alloc_trim(struct qcow_alloc *a)
 {
-	u64 end = qcow_file_size(&a->img->file), before = a->img->file.size;
+	u64 host_end = qcow_file_size(&a->img->file), before = a->img->file.size;
 	u32 bits = qcow_alloc_cluster_bits(a);
 	u64 cluster = 1ULL << bits, used;
 
-	if (a->reserve.file_end == U64_MAX || end <= before)
+	if (a->reserve.file_end == U64_MAX || host_end <= before)
 		return;
 	/* With strays, refcounts do not tell which clusters are in use. */
 	if (qcow_stray_any(a))
 		return;
 	/* Another program wrote behind all clusters that were handed out. */
-	if (end > max(a->reserve.file_end, a->search.fresh << bits))
+	if (host_end > max(a->reserve.file_end, a->search.fresh << bits))
 		return;
 	used = used_clusters(a, DIV_ROUND_UP_ULL(before, cluster),
-			     DIV_ROUND_UP_ULL(end, cluster));
+			     DIV_ROUND_UP_ULL(host_end, cluster));
 	/* Keep the length that the file had at attach. */
 	used = max(used << bits, before);
-	if (used < end && qcow_space_truncate(&a->img->file, used))
+	if (used < host_end && qcow_space_truncate(&a->img->file, used))
 		return;
 }
 

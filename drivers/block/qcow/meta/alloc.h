@@ -14,15 +14,15 @@ void __qcow_alloc_unreserve(struct qcow_alloc *a, u64 cluster);
 void qcow_alloc_trim(struct qcow_alloc *a);
 
 /*
- * Return: true if the image is of version 1 and the space before @end is free, so that no
- * entry may lead there.
+ * Return: true if the image is of version 1 and the space before @host_end is free, so
+ * that no entry may lead there.
  */
-static inline bool qcow_alloc_is_behind(const struct qcow_alloc *a, u64 end)
+static inline bool qcow_alloc_is_behind(const struct qcow_alloc *a, u64 host_end)
 {
 	u64 taken = READ_ONCE(a->search.hint) << qcow_alloc_cluster_bits(a);
 
 	return !qcow_alloc_has_refcounts(a) &&
-	       end > max(taken, a->img->file.size);
+	       host_end > max(taken, a->img->file.size);
 }
 
 #endif /* _QCOW_ALLOC_H */

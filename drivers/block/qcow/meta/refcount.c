@@ -271,10 +271,10 @@ int __qcow_refcount_find_used(struct qcow_alloc *a, u64 *end, bool *found)
  */
 int __qcow_refcount_zero_block(struct qcow_alloc *a, u64 host_offset)
 {
-	u64 end = host_offset + (1ULL << qcow_alloc_cluster_bits(a));
+	u64 host_end = host_offset + (1ULL << qcow_alloc_cluster_bits(a));
 	struct qcow_slice *slice;
 
-	for (; host_offset < end; host_offset += 1ULL << a->counts.cache->slice_bits) {
+	for (; host_offset < host_end; host_offset += 1ULL << a->counts.cache->slice_bits) {
 		slice = qcow_cache_get_new(a->counts.cache, host_offset);
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
