@@ -75,21 +75,9 @@ static void build_overlay(struct kunit *test)
 	struct memfile_mode slow = { .sleep_ms = 50 };
 	struct rnd_state rnd = qtest_rnd(77001);
 	struct writer *w = test->priv;
-	struct builder_spec specs[2] = {
-		{
-			.version = 3,
-			.cluster_bits = CLUSTER_BITS,
-			.tidy = true,
-			.kinds = BUILDER_HOLE,
-			.size = WRITES << CLUSTER_BITS,
-			.backing = true,
-			.writable = true,
-			.order = 4,
-			.room = 1 << 20,
-		},
-		{ .raw = true, .size = WRITES << CLUSTER_BITS },
-	};
+	struct builder_spec specs[2];
 
+	writer_overlay_specs(specs, CLUSTER_BITS, WRITES);
 	KUNIT_ASSERT_EQ(test, builder_build(w->base.c, specs, 2, &rnd), 0);
 	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
 	memfile_set_mode(w->base.c->img[1].m, &slow);

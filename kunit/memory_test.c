@@ -19,21 +19,9 @@ static void build_overlay(struct kunit *test)
 {
 	struct rnd_state rnd = qtest_rnd(78000);
 	struct writer *w = test->priv;
-	struct builder_spec specs[2] = {
-		{
-			.version = 3,
-			.cluster_bits = CLUSTER_BITS,
-			.tidy = true,
-			.kinds = BUILDER_HOLE,
-			.size = (CLUSTERS + AT_ONCE) * CLUSTER,
-			.backing = true,
-			.writable = true,
-			.order = 4,
-			.room = 1 << 20,
-		},
-		{ .raw = true, .size = (CLUSTERS + AT_ONCE) * CLUSTER },
-	};
+	struct builder_spec specs[2];
 
+	writer_overlay_specs(specs, CLUSTER_BITS, CLUSTERS + AT_ONCE);
 	KUNIT_ASSERT_EQ(test, writer_build(w, specs, 2, &rnd), 0);
 	KUNIT_ASSERT_EQ_MSG(test, writer_open(w), 0, "%s", w->base.msg.text);
 	/* Its tables are in memory, and the pool of free clusters is full. */

@@ -81,6 +81,22 @@ void writer_random_spec(struct rnd_state *rnd, struct builder_spec *spec)
 	spec->room = 2 * spec->size + (80ULL << spec->cluster_bits) + (256 << 10);
 }
 
+void writer_overlay_specs(struct builder_spec *specs, u32 cluster_bits, u32 clusters)
+{
+	specs[0] = (struct builder_spec){
+		.version = 3,
+		.cluster_bits = cluster_bits,
+		.tidy = true,
+		.kinds = BUILDER_HOLE,
+		.size = (u64)clusters << cluster_bits,
+		.backing = true,
+		.writable = true,
+		.order = 4,
+		.room = 1 << 20,
+	};
+	specs[1] = (struct builder_spec){ .raw = true, .size = specs[0].size };
+}
+
 void writer_random_mode(struct rnd_state *rnd, struct memfile_mode *mode)
 {
 	*mode = (struct memfile_mode) {

@@ -40,6 +40,8 @@ void writer_test_exit(struct kunit *test);
 /* --- Images --- */
 
 void writer_random_spec(struct rnd_state *rnd, struct builder_spec *spec);
+/* Holes over a raw image: @specs[0] and @specs[1]. */
+void writer_overlay_specs(struct builder_spec *specs, u32 cluster_bits, u32 clusters);
 void writer_random_mode(struct rnd_state *rnd, struct memfile_mode *mode);
 int writer_build(struct writer *w, const struct builder_spec *specs, u32 nr,
 		 struct rnd_state *rnd);
