@@ -203,6 +203,15 @@ static void cmd_set_lacking(struct qcow_cmd *cmd, struct request *rq, bool lacks
 	atomic_add(lacks ? 1 : -1, &rq_target(rq)->lacking);
 }
 
+/* Call @work after @pause milliseconds, and count the request as lacking. */
+static void cmd_retry(struct qcow_cmd *cmd, struct request *rq, work_func_t work, u32 pause)
+{
+	cmd_set_lacking(cmd, rq, true);
+	INIT_DELAYED_WORK(&cmd->retry_work, work);
+	queue_delayed_work(rq_target(rq)->flush_wq, &cmd->retry_work,
+			   msecs_to_jiffies(pause));
+}
+
 static void cmd_flush(struct qcow_cmd *cmd, struct request *rq);
 
 static void cmd_flush_again(struct work_struct *work)
@@ -224,10 +233,7 @@ static void cmd_flush_work(struct work_struct *work)
 	cmd->io.error = qcow_write_flush(rq_target(rq)->image);
 	qcow_worker_end(flags);
 	if (unlikely(cmd->io.error == -ENOMEM) && cmd_wants_retry(cmd, rq)) {
-		cmd_set_lacking(cmd, rq, true);
-		INIT_DELAYED_WORK(&cmd->retry_work, cmd_flush_again);
-		queue_delayed_work(rq_target(rq)->flush_wq, &cmd->retry_work,
-				   msecs_to_jiffies(CMD_RETRY_PAUSE));
+		cmd_retry(cmd, rq, cmd_flush_again, CMD_RETRY_PAUSE);
 		return;
 	}
 	cmd_set_lacking(cmd, rq, false);
@@ -302,10 +308,7 @@ static void cmd_wait(struct qcow_cmd *cmd, struct request *rq)
 {
 	bool at_once = cmd->io.error == -ENOSPC && !cmd->space_goal;
 
-	cmd_set_lacking(cmd, rq, true);
-	INIT_DELAYED_WORK(&cmd->retry_work, cmd_retry_work);
-	queue_delayed_work(rq_target(rq)->flush_wq, &cmd->retry_work,
-			   at_once ? 0 : msecs_to_jiffies(CMD_RETRY_PAUSE));
+	cmd_retry(cmd, rq, cmd_retry_work, at_once ? 0 : CMD_RETRY_PAUSE);
 }
 
 /**
