@@ -3,7 +3,7 @@
 #
 # A virtual machine with a whole Debian 12, for the parts. run.sh explains how to use it.
 
-# Bounds on what may hang, in seconds. An emulated machine takes a tenth of these.
+# Bounds on steps that may hang, in seconds. An emulated machine takes a tenth of these.
 BOOT_LIMIT=600
 STOP_LIMIT=300
 GUEST_LIMIT=900

@@ -73,7 +73,7 @@ m "options for others" 0 "" top.qcow2 dir -sfnv -t qcow2.ext4 \
 	-o defaults,rw,nofail,_netdev,user,users,owner,group,auto,noauto,uhelper=x,helper=y \
 	-o x-systemd.automount,X-foo,comment=a,noatime,subvol=b -o 'partition="a,b"'
 expect "mount: a fake one asks nothing of the driver" is "" "$(cat root/log 2>/dev/null)"
-m "remount of what is not mounted" 32 "top.qcow2: is not mounted there" top.qcow2 dir -o remount,ro
+m "remount of an image that is not mounted" 32 "top.qcow2: is not mounted there" top.qcow2 dir -o remount,ro
 
 # --- Requests to the driver ---
 

@@ -2,7 +2,6 @@
 /*
  * qcowctl: block devices of QEMU disk images.
  */
-#include <fcntl.h>
 #include <getopt.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -126,22 +125,11 @@ static int run(int argc, char **argv)
 	return c ? command_run(c, argc - 1, argv + 1) : unknown_command(argv[1]);
 }
 
-/* An image that became descriptor 2 would be given the messages. */
-static int open_standard_files(void)
-{
-	int fd;
-
-	for (fd = 0; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			return -1;
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	int status;
 
-	if (open_standard_files())
+	if (report_open_files())
 		return 1;
 	setlocale(LC_CTYPE, "");
 	opterr = 0;

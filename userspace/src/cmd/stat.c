@@ -282,8 +282,8 @@ static int parse_interval(void *field, const char *arg)
 static const struct option_spec options[] = {
 	{
 		.name = "interval", .letter = 'i', .arg = " SECONDS",
-		.help = "print again and again, from the second time on what was\n"
-			"counted since the time before",
+		.help = "print again and again; from the second time on, the\n"
+			"counts since the time before",
 		.parse = parse_interval, .field = offsetof(struct stat_run, interval),
 	},
 	OPTION_JSON(struct stat_run, json, "print JSON, with all counters; a line each time"),

@@ -3,7 +3,9 @@
  * Errors: one line on stderr that names the file, the error and the next step.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "lib/report.h"
 #include "lib/text.h"
@@ -16,6 +18,22 @@ static const struct report_words *own_words;
 
 /* Called before a line is printed, or NULL. */
 static void (*before_line)(void);
+
+/**
+ * report_open_files() - open the standard files that are closed
+ *
+ * Return: 0, or -1 if one cannot be opened.
+ */
+int report_open_files(void)
+{
+	int fd;
+
+	/* An image that became descriptor 2 would be given the messages. */
+	for (fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return -1;
+	return 0;
+}
 
 /**
  * report_as() - set the program that messages are of

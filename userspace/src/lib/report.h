@@ -18,6 +18,7 @@ struct report_words {
 	const char *other;
 };
 
+int report_open_files(void);
 void report_as(const char *name, const struct report_words *words);
 const char *report_program(void);
 void report_before(void (*hook)(void));

@@ -81,7 +81,7 @@ static bool attr_is(int index, const char *attr, const char *expected)
 	return is;
 }
 
-/* Whether a device detaches itself, and shows what was asked for. */
+/* Return: true if a device detaches itself, and shows the disk that the mount asks for. */
 static bool is_fitting(const struct qcow_ioc_file *found, const struct request *r)
 {
 	const struct qcow_ioc_attach *ioc = &r->attach.ioc;
@@ -129,11 +129,12 @@ static bool share(struct held *h, const struct request *r)
 
 /* --- A new device --- */
 
-static int set_autoclear(const struct device *d)
+/* Return: 0 or a negative errno. */
+static int detach_once(const struct device *d, u32 flags)
 {
 	struct qcow_ioc_detach ioc = {
 		.size = sizeof(ioc),
-		.flags = QCOW_DETACH_LAZY,
+		.flags = flags,
 		.index = d->index,
 		.diskseq = d->diskseq,
 	};
@@ -143,6 +144,11 @@ static int set_autoclear(const struct device *d)
 	if (control >= 0)
 		close(control);
 	return err;
+}
+
+static int set_autoclear(const struct device *d)
+{
+	return detach_once(d, QCOW_DETACH_LAZY);
 }
 
 static int hold(struct held *h, const struct request *r)
@@ -217,18 +223,7 @@ int held_attach(struct held *h, struct request *r)
 
 static int attempt_detach(void *arg)
 {
-	const struct device *d = arg;
-	struct qcow_ioc_detach ioc = {
-		.size = sizeof(ioc),
-		.index = d->index,
-		.diskseq = d->diskseq,
-	};
-	int control = device_control_quiet();
-	int err = control < 0 ? -errno : detach_ioctl(control, &ioc);
-
-	if (control >= 0)
-		close(control);
-	return err;
+	return detach_once(arg, 0);
 }
 
 /**

@@ -4,7 +4,6 @@
  * filesystem of it. The same program is umount.qcow2.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <libgen.h>
 #include <libmount.h>
 #include <locale.h>
@@ -219,22 +218,11 @@ static bool print_asked(int argc, char **argv)
 	return true;
 }
 
-/* An image that became descriptor 2 would be given the messages. */
-static int open_standard_files(void)
-{
-	int fd;
-
-	for (fd = 0; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			return -1;
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	bool unmount = argc && !strcmp(basename(argv[0]), "umount.qcow2");
 
-	if (open_standard_files())
+	if (report_open_files())
 		return MNT_EX_SYSERR;
 	setlocale(LC_CTYPE, "");
 	/* mount(8) passes options behind operands. */

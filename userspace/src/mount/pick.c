@@ -288,7 +288,7 @@ static void report_no_filesystem(const struct disk *disk, const struct request *
 		       r->type, c->type, count(disk, is_other, r) > 1 ? " and others" : "",
 		       c->number);
 	else if (c)
-		report(r->image, "holds no filesystem, but %s (partition %d); attach it with qcowctl attach, and look there for what can be mounted",
+		report(r->image, "holds no filesystem, but %s (partition %d); attach it with qcowctl attach, and look there for filesystems",
 		       c->type, c->number);
 	else
 		report(r->image, "holds no filesystem; attach it with qcowctl attach, and make one with mkfs");
