@@ -5,6 +5,7 @@
 # make uninstall    removes all files that make install installs
 #                   DESTDIR and PREFIX have to be those of make install
 # make deb, rpm     Debian packages of both, or RPM packages, in the folder packages
+# make htmldocs     the documentation as a book, in the folder Documentation/output/html
 # make test         all tests; make demo, bench, check: see README
 # make hosttest     the packages on a whole Debian 12, in a virtual machine
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -44,8 +45,17 @@ deb:
 rpm:
 	packaging/rpm.sh packages
 
+# -n: a reference to nothing is a warning, and each warning an error.
+htmldocs:
+	@for program in sphinx-build mandoc; do command -v $$program > /dev/null || { \
+		echo "make htmldocs needs $$program; on Debian:" \
+			"apt install python3-sphinx python3-myst-parser mandoc" >&2; exit 1; }; done
+	sphinx-build -nWq --keep-going -b html -d $(book)/doctrees Documentation $(book)/html
+
+book ?= Documentation/output
+
 clean:
-	rm -rf packages
+	rm -rf packages Documentation/output
 	$(MAKE) -C userspace clean
 	$(if $(wildcard $(KDIR)),$(MAKE) -C $(KDIR) M=$(CURDIR) clean)
 
@@ -78,5 +88,5 @@ bench:
 check:
 	tests/check/run.sh
 
-.PHONY: all module tools install uninstall deb rpm clean demo test kunit fuzz vmtest hosttest torture
-.PHONY: bench check
+.PHONY: all module tools install uninstall deb rpm htmldocs clean demo test kunit fuzz vmtest
+.PHONY: hosttest torture bench check

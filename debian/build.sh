@@ -16,7 +16,7 @@ mkdir "$work/qcow"
 if [ -e .git ]; then
 	git ls-files -co --exclude-standard
 else
-	find . -path ./packages -prune -o -type f -print
+	find . \( -path ./packages -o -path ./Documentation/output \) -prune -o -type f -print
 fi | tar --create --files-from - | tar --extract --directory "$work/qcow"
 cd "$work/qcow"
 dpkg-buildpackage --build=binary --no-sign

@@ -25,7 +25,7 @@ source_files() {
 	if [ -e .git ]; then
 		git ls-files -co --exclude-standard
 	else
-		find . -path ./packages -prune -o -type f -printf '%P\n'
+		find . \( -path ./packages -o -path ./Documentation/output \) -prune -o -type f -printf '%P\n'
 	fi | sort
 }
 

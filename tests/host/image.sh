@@ -141,7 +141,7 @@ add_layer() {
 
 module_sources=(Kbuild Makefile drivers include debian/build.sh debian/changelog
 	debian/control debian/rules 'debian/qcow-dkms*')
-sources=("${module_sources[@]}" userspace debian README.md Documentation/admin-guide.rst)
+sources=("${module_sources[@]}" userspace debian README.md 'Documentation/*.rst')
 
 case ${1-} in
 --layer|--disk)
