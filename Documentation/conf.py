@@ -26,6 +26,7 @@ html_theme = "alabaster"
 html_theme_options = {"description": "QEMU's disk images as Linux block devices",
                       "page_width": "70em", "sidebar_width": "15em"}
 html_copy_source = False
+html_use_index = False
 
 
 def manual_html(path):
