@@ -312,6 +312,9 @@ check_attributes() {
 		drivers/block/qcow/dev/sysfs.c | sort) | sed 's/$/ is not in qcow_attrs[]/'
 	comm -13 <(echo "$defined") <(sed -n 's|.*attr = "qcow/\(.*\)".*|\1|p' \
 		userspace/src/cmd/list_columns.c | sort) | sed 's/$/ is shown by list, and no attribute/'
+	comm -3 <(echo "$defined") <(awk '/^\.It/ { on = /\/qcow\/$/ } on && /^\.Pa/ { print $2 }' \
+		userspace/man/qcow.4 | sort) |
+		sed 's/^\t*//; s/$/ is an attribute or in qcow(4), but not both/'
 	check_counters $described
 }
 
@@ -356,6 +359,62 @@ check_file_names() {
 	git ls-files -co --exclude-standard -- 'drivers/*.h' | while read -r file; do
 		[ -e "$file" ] && echo "${file##*/}"
 	done | sort | uniq -d | sed 's/$/: a header in more than one folder/'
+}
+
+# --- Documents ---
+
+# book_of FOLDER OUTPUT: makes the book of the source in FOLDER, and prints its mistakes.
+book_of() {
+	sphinx-build -nWq --keep-going -b html -d "$2/doctrees" "$1/Documentation" "$2/html" 2>&1 |
+		grep -v '^$\|^build finished'
+	python3 tests/check/book.py "$1" "$2/html" 2>&1
+}
+
+# try_book: the book of this source has no mistakes, and those in a copy are found: a page
+# that is in no contents, a reference to nothing, the name of no file, a manual page that is
+# not installed.
+try_book() {
+	local work copy out want
+
+	work=$(mktemp -d)
+	copy=$work/copy
+	book_of . "$work"
+	[ -s "$work/html/man/qcowctl.8.html" ] || echo "no manual in the book"
+	git ls-files -co --exclude-standard -- '*.md' '*.rst' '*.docs' Documentation packaging \
+		userspace/Makefile userspace/man | rsync -rlp --ignore-missing-args --files-from=- ./ "$copy"
+	cat >> "$copy/Documentation/recipes.rst" <<- 'END'
+
+		:doc:`nowhere`, :ref:`nothing`, ``tests/no-such.sh``
+	END
+	cp "$copy/Documentation/sysfs.rst" "$copy/Documentation/stray.rst"
+	sed 's/qcowctl 8/qcowctl 7/' "$copy/userspace/man/qcowtab.5" > "$copy/userspace/man/more.5"
+	echo '[link](Documentation/nothing.rst)' >> "$copy/README.md"
+	sed -i '/messages/d' "$copy/debian/qcow-utils.docs"
+	out=$(book_of "$copy" "$work/again")
+	for want in "unknown document: 'nowhere'" "undefined label: 'nothing'" \
+		'recipes.rst: tests/no-such.sh is not there' "isn't included in any toctree" \
+		'stray.html: no link leads there' 'a link to Documentation/nothing.rst, which' \
+		'qcow-utils.docs: Documentation/messages.rst is in it or' \
+		'more.5: make install does not install it' 'more.5: not in the book' \
+		'more.5: refers to qcowctl(7), which there is not'; do
+		grep -qF "$want" <<< "$out" || echo "not found in a copy with mistakes: $want"
+	done
+	rm -rf "$work"
+}
+
+check_book() {
+	local key
+
+	key=$(git ls-files -co --exclude-standard -- Documentation '*.md' tests/check/book.py \
+		userspace/Makefile userspace/man 'debian/*.docs' packaging |
+		xargs cat | key "$(git ls-files -co --exclude-standard)" "$(sphinx-build --version)")
+	unless_clean "$key" try_book
+}
+
+# Manual pages. A manual page that the machine has not is none of their mistakes.
+check_manuals() {
+	find userspace/man -type f -exec mandoc -T lint {} + 2>&1 |
+		grep -v 'STYLE: referenced manual not found\|mandoc\.db lacks'
 }
 
 check_no_bug() {
@@ -420,7 +479,7 @@ run_check() {
 
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
      shellcheck twice headless circles floors owners no_blk_mq_below_dev versions_in_compat_only
-     userspace_includes attributes advice offsets file_names kernel_tree no_bug file_size
+     userspace_includes attributes advice offsets file_names kernel_tree book manuals no_bug file_size
      function_size spdx address clean_tree)
 
 mkdir -p "$CLEAN"

@@ -20,6 +20,8 @@ packages=(
 	attr btrfs-progs busybox-static cpio cryptsetup-bin dmsetup dosfstools
 	e2fsprogs fdisk fio gdisk jq keyutils mmdebstrap parted python3
 	python3-zstandard qemu-system-x86 qemu-utils systemd udev util-linux xfsprogs
+	# the book; shells whose completion is tried
+	fish mandoc python3-myst-parser python3-sphinx zsh
 	# Debian packages
 	debhelper dh-dkms dkms dpkg-dev lintian
 	# RPM packages
