@@ -312,7 +312,7 @@ check_attributes() {
 		drivers/block/qcow/dev/sysfs.c | sort) | sed 's/$/ is not in qcow_attrs[]/'
 	comm -13 <(echo "$defined") <(sed -n 's|.*attr = "qcow/\(.*\)".*|\1|p' \
 		userspace/src/cmd/list_columns.c | sort) | sed 's/$/ is shown by list, and no attribute/'
-	comm -3 <(echo "$defined") <(awk '/^\.It/ { on = /\/qcow\/$/ } on && /^\.Pa/ { print $2 }' \
+	comm -3 <(echo "$defined") <(awk '/^\.(It|El)/ { on = /\/qcow\/$/ } on && /^\.Pa/ { print $2 }' \
 		userspace/man/qcow.4 | sort) |
 		sed 's/^\t*//; s/$/ is an attribute or in qcow(4), but not both/'
 	check_counters $described
