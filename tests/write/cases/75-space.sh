@@ -63,6 +63,14 @@ make_discarded_space() {
 	create small 16M -o cluster_size=4k
 }
 
+# returned IMAGE: waits until the space of discarded clusters is given back, which the
+# driver does in the background.
+returned() {
+	until [ $(($(stat -c %b "$1") * 512)) -lt $((4 << 20)) ]; do
+		pause 0.05
+	done
+}
+
 # Written and discarded again and again: the same place is used, and in the end
 # next to none.
 case_discarded_space() {
@@ -73,6 +81,7 @@ case_discarded_space() {
 		attach "${name%:*}.qcow2"
 		for i in 1 2 3 4; do
 			operate "$dev" "write 0 $mib $i" flush "discard 0 $mib" flush
+			returned "${name%:*}.qcow2"
 		done
 		operate "$dev" 'write 1m 1m 9' flush
 		detach
