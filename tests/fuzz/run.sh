@@ -6,7 +6,7 @@
 # is pure, counts, check, repair, map, info or lists; with an INPUT, the targets get that
 # image and no other.
 #
-# QCOW_FUZZ_SECONDS=60   for all targets together
+# QCOW_FUZZ_SECONDS=40   for all targets together
 # QCOW_SEED=1            seed of all random choices; drawn if not given. The same seed
 #                        does the same only with the same program on the same machine.
 #
@@ -99,7 +99,7 @@ try_input() {
 try_target() {
 	local target=$1 seconds log=$work/log runs
 
-	seconds=$(((${QCOW_FUZZ_SECONDS:-60} * parts[$target] + all_parts - 1) / all_parts))
+	seconds=$(((${QCOW_FUZZ_SECONDS:-40} * parts[$target] + all_parts - 1) / all_parts))
 	mkdir "$work/corpus"
 	if fuzz "$target" -seed="$seed" -max_len=$MAX_BYTES -max_total_time="$seconds" \
 		"$work/corpus" "$work/seeds" > "$log" &&

@@ -10,7 +10,7 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/common.sh"
 
 # Damaged images for each seed
-IMAGES=600
+IMAGES=400
 
 dir=$("$QCOW_TOP/tests/lib/build.sh" kunit)
 log=$(mktemp)

@@ -69,7 +69,7 @@ how_much() {
 
 settings() {
 	: "${QCOW_ONLY:=*}" "${QCOW_SEED:=1}" "${QCOW_SAMPLE:=200}" "${QCOW_KEEP:=}"
-	how_much QCOW_COUNT 24 10
+	how_much QCOW_COUNT 24 6
 	how_much QCOW_STEPS 60 60
 	how_much QCOW_POINTS 8000 2000
 	how_much QCOW_CUT_STEPS 300 200

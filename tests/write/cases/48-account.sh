@@ -120,6 +120,7 @@ case_account_priority() {
 		runs $pid || break
 		read -r realtime _ < "/sys/kernel/debug/block/$below/sched/owned_by_driver"
 		[ "$realtime" -le $most ] || most=$realtime
+		pause 0.01
 	done
 	wait $pid
 	echo "$most real-time requests at most"
