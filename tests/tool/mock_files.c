@@ -26,7 +26,7 @@ static const char *mapped(const char *path, char *buf)
 {
 	static const char *const prefixes[] = {
 		"/dev/qcow", "/sys/block", "/sys/dev/", "/sys/class/block/",
-		"/sys/class/misc", "/sys/fs/btrfs", "/proc/self/mountinfo", "/run/udev",
+		"/sys/class/misc", "/sys/fs/btrfs", "/proc/self/mountinfo", "/run/udev", "/lib/modules",
 	};
 	char own[40];
 	const char *root = getenv("MOCK_ROOT");

@@ -5,37 +5,19 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "device/device.h"
+#include "device/module.h"
 #include "device/node.h"
 #include "lib/file.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 
 static const char control_path[] = "/dev/" QCOW_CONTROL_NAME;
-
-static void load_module(void)
-{
-	char *argv[] = { "modprobe", "-q", "qcow", NULL };
-	posix_spawn_file_actions_t quiet;
-	int status;
-	pid_t pid;
-
-	if (geteuid())
-		return;
-	posix_spawn_file_actions_init(&quiet);
-	posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null",
-					 O_WRONLY, 0);
-	if (!posix_spawnp(&pid, argv[0], &quiet, NULL, argv, environ))
-		waitpid(pid, &status, 0);
-	posix_spawn_file_actions_destroy(&quiet);
-}
 
 static bool no_driver(int fd)
 {
@@ -80,23 +62,21 @@ int device_control_quiet(void)
 int device_control(void)
 {
 	int fd = device_control_quiet();
+	char *reason = NULL;
 
 	if (no_driver(fd)) {
-		load_module();
+		reason = module_load();
 		fd = device_control_quiet();
 	}
-	if (fd >= 0)
-		return fd;
-	if (errno == EACCES || errno == EPERM)
+	if (fd < 0 && (errno == EACCES || errno == EPERM))
 		report_forbidden(errno);
 	else if (no_driver(fd))
-		report(control_path, "the qcow module is not loaded; %s", geteuid() ?
-		       "run modprobe qcow as root" :
-		       "build and install it with make install, then see what modprobe qcow says; for a container, load it on the host");
-	else
+		module_report(control_path, reason);
+	else if (fd < 0)
 		report(control_path, "cannot open: %s; see the kernel log",
 		       strerror(errno));
-	return -1;
+	free(reason);
+	return fd;
 }
 
 /**
