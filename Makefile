@@ -14,6 +14,7 @@ DESTDIR ?=
 all: module tools
 
 module:
+	$(headers)
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 tools:
@@ -35,7 +36,10 @@ uninstall:
 
 # As uname -r tells it of the kernel that KDIR is of. Debian's "make kernelrelease" does not.
 kernel-release = $(or $(shell sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' \
-	$(KDIR)/include/generated/utsrelease.h),$(error give KDIR=FOLDER, with kernel headers))
+	$(KDIR)/include/generated/utsrelease.h 2> /dev/null),$(no-headers))
+no-headers = $(error $(KDIR) has no kernel headers: install linux-headers-$(shell uname -r) \
+	(kernel-devel on Fedora and the like), or give KDIR=FOLDER)
+headers = $(if $(wildcard $(KDIR)/Makefile),,$(no-headers))
 module-folder = $(DESTDIR)/lib/modules/$(kernel-release)/extra
 depmod = $(if $(DESTDIR),,depmod $(kernel-release))
 

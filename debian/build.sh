@@ -5,6 +5,16 @@
 # It needs dpkg-dev, and the packages that "Build-Depends" of debian/control names.
 set -euo pipefail
 [ $# -eq 1 ] || { echo "usage: build.sh FOLDER" >&2; exit 1; }
+
+# lacks PACKAGES: says so in one line, and ends.
+lacks() {
+	echo "build.sh: $1 must be installed first; for all that it takes: apt-get install dpkg-dev && apt-get build-dep ./" >&2
+	exit 1
+}
+
+command -v dpkg-buildpackage > /dev/null || lacks dpkg-dev
+unmet=$(cd "$(dirname "$0")/.." && dpkg-checkbuilddeps 2>&1) || lacks "${unmet##*dependencies: }"
+
 mkdir -p "$1"
 folder=$(realpath "$1")
 cd "$(dirname "$0")/.."

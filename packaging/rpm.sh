@@ -9,6 +9,10 @@
 # source package records the place where it was built.
 set -euo pipefail
 [ $# -eq 1 ] || { echo "usage: rpm.sh FOLDER" >&2; exit 1; }
+command -v rpmbuild > /dev/null || {
+	echo "rpm.sh: rpmbuild must be installed first: the package rpm-build, or rpm on Debian" >&2
+	exit 1
+}
 umask 022
 export LC_ALL=C TZ=UTC0
 mkdir -p "$1"

@@ -11,6 +11,7 @@ set -euo pipefail
 . "$QCOW_TOP/tests/lib/assert.sh"
 . "$QCOW_TOP/tests/package/install.sh"
 . "$QCOW_TOP/tests/package/rpm.sh"
+. "$QCOW_TOP/tests/package/lacking.sh"
 
 # The kernel that the module is built for
 KERNEL=6.1
@@ -130,6 +131,8 @@ if [ -e "$clean" ]; then
 	cat "$clean"
 	exit
 fi
+try lacking-headers lacking_headers
+try lacking-packages lacking_packages
 try install-destdir in_overlays install_destdir
 try install-machine in_overlays install_machine
 try build build first
