@@ -133,6 +133,8 @@ expect "key: info: JSON" has '"cipher": "aes-xts-plain64"' out
 # --- The terminal ---
 
 expect "key: typed" is "Passphrase for luks.qcow2: |/dev/qcow0| 0" "$(typed 'secret\n' "$Q" attach luks.qcow2)"
+expect "key: typed without a controlling terminal" is "Passphrase for luks.qcow2: |/dev/qcow0| 0" \
+	"$(typed 'secret\n' /usr/bin/setsid -w "$Q" attach luks.qcow2)"
 again="Passphrase for luks.qcow2: |qcowctl: luks.qcow2: wrong passphrase|"
 expect "key: typed, wrong once" is "${again}Passphrase for luks.qcow2: |/dev/qcow0| 0" \
 	"$(typed 'wrong\n,secret\n' "$Q" attach luks.qcow2)"

@@ -179,6 +179,19 @@ static int read_hidden(struct secret *s, int tty)
 	return caught ? -1 : err;
 }
 
+/*
+ * The controlling terminal; or standard input, if it is a terminal, as in an initramfs, where
+ * processes have a console but no controlling terminal. Return: a descriptor, or -1.
+ */
+static int open_terminal(void)
+{
+	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	if (tty < 0 && isatty(STDIN_FILENO))
+		tty = open("/proc/self/fd/0", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	return tty;
+}
+
 /**
  * secret_prompt() - ask for a passphrase on the terminal
  * @s: the result, for secret_wipe()
@@ -188,7 +201,7 @@ static int read_hidden(struct secret *s, int tty)
  */
 int secret_prompt(struct secret *s, const char *image)
 {
-	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	int tty = open_terminal();
 	char *shown;
 	int err;
 
