@@ -45,12 +45,14 @@ rpm_on_root() {
 	rpm --root "$work/rpm-root" --dbpath /var/lib/rpm --force-debian --nodeps --noscripts "$@"
 }
 
-# Files of the installed packages: those of the Debian packages, but for documents
+# Files of the installed packages: those of the Debian packages, but for documents, and for
+# Debian's own folder of zsh
 rpm_same_files() {
 	mkdir "$work/rpm-root"
 	rpm_on_root --install "$work"/rpm-first/qcow-{dkms,utils}-*.*[4h].rpm
 	diff -r "$work/dkms/usr/src" "$work/rpm-root/usr/src"
-	diff <(files "$work/utils") <(files "$work/rpm-root" | grep -vE \
+	diff <(files "$work/utils" | sed 's|zsh/vendor-completions|zsh/site-functions|') \
+		<(files "$work/rpm-root" | grep -vE \
 		'^\./(usr/share/doc|usr/share/licenses|usr/src|usr/lib/\.build-id|var/lib)/')
 }
 

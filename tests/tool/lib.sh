@@ -191,11 +191,19 @@ quickly()
 	expect "$name: at once" test $((SECONDS - begin)) -lt "$limit"
 }
 
+# The shells of the completion find the program under test, and it the mock driver's devices.
+mkdir "$T/bin"
+cat >"$T/bin/qcowctl" <<END
+#!/bin/sh
+MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so exec $Q "\$@"
+END
+chmod +x "$T/bin/qcowctl"
+
 # offered WORD...: prints the words that a TAB after "qcowctl WORD..." offers, a line each
 offered()
 {
-	PATH=$(dirname "$Q"):$PATH bash -c '
-		. <(sed "s|/sys/block|root&|" "$1"); shift
+	PATH=$T/bin:$PATH bash -c '
+		. "$1"; shift
 		COMP_WORDS=(qcowctl "$@") COMP_CWORD=$#
 		_qcowctl
 		[ ${#COMPREPLY[@]} -eq 0 ] || printf "%s\n" "${COMPREPLY[@]}"

@@ -6,6 +6,7 @@
 #ifndef _QCOWCTL_COMMAND_H
 #define _QCOWCTL_COMMAND_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 struct option_spec;
@@ -16,6 +17,10 @@ struct option_spec;
  * @summary: a line about it for the list of commands
  * @usage: how to call it, and a description; the list of options follows
  * @operations: the words that its first operand may be, separated by blanks; NULL: any
+ * @takes_device: its first operand may be the name of a device, for the completion; those
+ *	with @operations take one as their second
+ * @complete_name: prints the names that may follow an operation and an image or device, each
+ *	by complete_word(); NULL: it knows none
  * @options: its options but for --help, which every command has; the last entry has no
  *	name
  * @print_more: prints the end of the usage, below the options; NULL: there is none
@@ -30,6 +35,8 @@ struct command {
 	const char *summary;
 	const char *usage;
 	const char *operations;
+	bool takes_device;
+	void (*complete_name)(const char *operation, const char *target);
 	const struct option_spec *options;
 	void (*print_more)(FILE *to);
 	size_t size;

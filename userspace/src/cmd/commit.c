@@ -267,6 +267,7 @@ const struct command commit_command = {
 		"Write what an image has into its backing file, also while it is in use. The image\n"
 		"is empty then, and goes on to be used over the backing file. Interrupted, it\n"
 		"leaves a disk that reads the same; started anew, it goes on.\n",
+	.takes_device = true,
 	.options = work_options,
 	.size = sizeof(struct work_options),
 	.one_operand = "one device or image",

@@ -329,6 +329,7 @@ const struct command detach_command = {
 		"       qcowctl detach [options] --all\n"
 		"\n"
 		"Remove block devices that attach has made.\n",
+	.takes_device = true,
 	.options = options,
 	.size = sizeof(struct detach),
 	.run = run_detach,

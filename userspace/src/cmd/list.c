@@ -350,6 +350,7 @@ const struct command list_command = {
 		"Usage: qcowctl list [options] [DEVICE|IMAGE...]\n"
 		"\n"
 		"List the attached devices, or those that are named or show an image.\n",
+	.takes_device = true,
 	.options = options,
 	.print_more = print_columns,
 	.size = sizeof(struct list),

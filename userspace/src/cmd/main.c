@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmd/command.h"
+#include "cmd/complete.h"
 #include "cmd/options.h"
 #include "cmd/run.h"
 #include "lib/report.h"
@@ -76,7 +77,7 @@ static int help_main(int argc, char **argv)
 	return 0;
 }
 
-/* The commands, or the options of one, for the shell's completion; see options.c. */
+/* The commands, or the options of one; see options.c. */
 static int completion_main(int argc, char **argv)
 {
 	const struct command *c = argc < 2 ? NULL : find_command(argv[1]);
@@ -87,6 +88,13 @@ static int completion_main(int argc, char **argv)
 	for (i = 0; argc < 2 && i < ARRAY_SIZE(commands); i++)
 		puts(commands[i]->name);
 	return argc < 2 || c ? 0 : 1;
+}
+
+/* The words that may stand in place of the last argument, for the shells' completion */
+static int complete_main(int argc, char **argv)
+{
+	complete_words(commands, ARRAY_SIZE(commands), argc, argv);
+	return 0;
 }
 
 static int version_main(void)
@@ -119,6 +127,8 @@ static int run(int argc, char **argv)
 		return version_main();
 	if (!strcmp(argv[1], "--completion"))
 		return completion_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "--complete"))
+		return complete_main(argc - 2, argv + 2);
 	c = find_command(argv[1]);
 	if (c && argc > 2 && is_version(argv[2]))
 		return version_main();

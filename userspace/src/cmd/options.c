@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The options of commands: each command has one table of them, from which they are
- * parsed, described by --help, and offered by the shell's completion.
+ * parsed, described by --help, and offered by the shells' completion (complete.c).
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -278,7 +278,7 @@ static void print_words(const struct option_spec *spec, FILE *to)
 }
 
 /**
- * options_print_words() - print a command's options for the shell's completion
+ * options_print_words() - print a command's table, which tests compare with its manual
  * @c: the command
  * @to: where to
  *

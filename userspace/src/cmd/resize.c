@@ -231,6 +231,7 @@ const struct command resize_command = {
 		"disk reads as zeros; data behind the end of a smaller one is lost. Without a\n"
 		"size, or with max, a raw image's disk ends where its file or block device ends\n"
 		"by now.\n",
+	.takes_device = true,
 	.options = options,
 	.size = sizeof(struct resize),
 	.prepare = take_size,

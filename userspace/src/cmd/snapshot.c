@@ -208,6 +208,19 @@ static int list(const struct snapshot_args *a)
 
 /* --- Arguments --- */
 
+/* The names of snapshots that there are, for the completion */
+static void complete_name(const char *operation, const char *target)
+{
+	const struct snapshot_args a = { .target = target };
+	struct chain c;
+
+	if (!strcmp(operation, "list") || !strcmp(operation, "create"))
+		return;
+	if (!list_open(&c, &a))
+		snapshot_complete(&c.images[0]);
+	chain_close(&c);
+}
+
 static int parse_words(struct snapshot_args *a, int nr, char **words)
 {
 	char *shown;
@@ -271,6 +284,7 @@ const struct command snapshot_command = {
 		"id or a name; an id goes first. A device may be in use, but not to apply one:\n"
 		"what its disk is now is then lost.\n",
 	.operations = "list create delete apply",
+	.complete_name = complete_name,
 	.options = options,
 	.size = sizeof(struct snapshot_args),
 	.run = run_snapshot,

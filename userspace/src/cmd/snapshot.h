@@ -10,6 +10,7 @@
 struct json_object;
 
 struct json_object *snapshot_json(const struct image *img);
+void snapshot_complete(const struct image *img);
 int snapshot_print(const struct image *img, bool json);
 
 #endif /* _QCOWCTL_SNAPSHOT_H */

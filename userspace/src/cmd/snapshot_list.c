@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "cmd/complete.h"
 #include "cmd/snapshot.h"
 #include "lib/json.h"
 #include "lib/report.h"
@@ -212,4 +213,20 @@ int snapshot_print(const struct image *img, bool json)
 		print_table(list, nr);
 	snapshot_free_all(list, nr);
 	return 0;
+}
+
+/**
+ * snapshot_complete() - print the names of an image's snapshots for the completion
+ * @img: a loaded image
+ */
+void snapshot_complete(const struct image *img)
+{
+	u32 i, nr = img->header.nr_snapshots;
+	struct snapshot *list;
+
+	if (img->format != QCOW_FORMAT_QCOW2 || snapshot_read_all(img, &list))
+		return;
+	for (i = 0; i < nr; i++)
+		complete_word(list[i].name, NULL);
+	snapshot_free_all(list, nr);
 }

@@ -303,6 +303,7 @@ const struct command stat_command = {
 		"\n"
 		"Show what attached devices have done since they were attached: requests, how\n"
 		"they were served, and the memory that is held for them.\n",
+	.takes_device = true,
 	.options = options,
 	.size = sizeof(struct stat_run),
 	.run = run_stat,

@@ -53,6 +53,7 @@ const struct command stream_command = {
 		"Copy what the backing files of an image have into the image, also while it is in\n"
 		"use, and have it name no backing file any more. Interrupted, it leaves an image\n"
 		"that reads the same; started anew, it goes on.\n",
+	.takes_device = true,
 	.options = work_options,
 	.size = sizeof(struct work_options),
 	.one_operand = "one device or image",
