@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
-readme.py FOLDER [README]: prints the tables of README.md from the figures that run.sh
+readme.py [-c] FOLDER [README]: prints the tables of README.md from the figures that run.sh
 left in FOLDER ($QCOW_CACHE/bench/KERNEL/read,write,allocate,encrypted), or puts them
-between the markers of README.
+between the markers of README. With -c it prints the cells of README whose figures are others,
+by more than a change of the driver does that need not be noted at once.
 """
 import os
 import re
@@ -58,6 +59,10 @@ TABLES = [
 QCOW2_ONLY = {"chain-of-4-random-4k", "zlib-sequential-128k"}
 
 
+# Figures of the driver move by some percent with changes of its code.
+TOLERANCE = 0.05
+
+
 def figures(folder, target):
     with open(os.path.join(folder, target), encoding="ascii") as lines:
         return {name: int(value) for name, value in map(str.split, lines)}
@@ -90,16 +95,48 @@ def tables(folder):
         yield ""
 
 
+def numbers(row):
+    """The figures of each cell but the first, which is the row's name"""
+    figure = re.compile(r"\d[\d,]*(?:\.\d+)?")
+    return [[float(text.replace(",", "")) for text in figure.findall(one)]
+            for one in row.strip("| ").split(" | ")[1:]]
+
+
+def differ(old, new):
+    return len(old) != len(new) or \
+        any(abs(a - b) > TOLERANCE * max(a, b) for a, b in zip(old, new))
+
+
+def compare(old, new):
+    """Prints the cells of the old rows that differ from those of the new ones."""
+    old, new = ([row for row in text.split("\n") if row.startswith("|")] for text in (old, new))
+    if len(old) != len(new):
+        print(f"{len(old)} rows, and not {len(new)}")
+    for was, row in zip(old, new):
+        if was.split(" | ")[0] != row.split(" | ")[0]:
+            print(f"the row {was}, and not {row}")
+        elif re.search(r"\d", row) is None or row.count(" | ") != was.count(" | "):
+            continue
+        for column, (a, b) in enumerate(zip(numbers(was), numbers(row)), 2):
+            if differ(a, b):
+                print(f"{row.split(' | ')[0]}, column {column}: {a}, and measured {b}")
+
+
 def main():
-    text = "\n".join(tables(sys.argv[1]))
-    if len(sys.argv) < 3:
+    check = sys.argv[1] == "-c"
+    arguments = sys.argv[2:] if check else sys.argv[1:]
+    text = "\n".join(tables(arguments[0]))
+    if len(arguments) < 2:
         print(text)
         return
-    with open(sys.argv[2], encoding="utf-8") as readme:
+    with open(arguments[1], encoding="utf-8") as readme:
         old = readme.read()
+    if check:
+        compare(re.search(r"<!-- bench: begin.*<!-- bench: end", old, re.S)[0], text)
+        return
     new = re.sub(r"(<!-- bench: begin[^\n]*-->\n\n).*(<!-- bench: end -->)",
                  lambda found: found[1] + text + "\n" + found[2], old, flags=re.DOTALL)
-    with open(sys.argv[2], "w", encoding="utf-8") as readme:
+    with open(arguments[1], "w", encoding="utf-8") as readme:
         readme.write(new)
 
 

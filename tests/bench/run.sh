@@ -253,11 +253,22 @@ below_promises() {
 	promise_at_least allocate throttled-4k.rate 100 nbd
 }
 
+# README.md, and with it the book, has the figures that are measured.
+readme_promise() {
+	local out same=no
+
+	[ "$groups,$kernel" = read,write,allocate,encrypted,6.1 ] || return 0
+	out=$(python3 "$here/readme.py" -c "$results" "$QCOW_TOP/README.md" 2>&1)
+	[ -n "$out" ] || same=yes
+	verdict read $same "README.md has old figures; see readme.py: $out"
+}
+
 check_promises() {
 	read_promises
 	write_promises
 	allocate_promises
 	below_promises
+	readme_promise
 	summary bench
 }
 
