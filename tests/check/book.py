@@ -3,7 +3,7 @@
 """
 book.py TOP HTML: prints mistakes of the documents of the source TOP, of which HTML is the
 book: pages that no link leads to, links to nothing, names of files that are not there,
-pages that a package lacks, manual pages that are not installed or not in the book.
+pages that a package lacks, tests that are not there, manual pages that are not installed or not in the book.
 """
 import re
 import subprocess
@@ -93,6 +93,29 @@ def check_paths(top):
                 yield f"{name}: {word} is not there"
 
 
+def check_tests(top):
+    """Tests that a document names as KIND:NAME"""
+    texts = {
+        "vm": (r"^case_(\w+)\(", sorted(top.glob("tests/vm/guest/*.sh"))),
+        "write": (r"^case_(\w+)\(", sorted(top.glob("tests/write/cases/*.sh"))),
+        "kunit": (r"\.name = \"(qcow_\w+)\"", sorted(top.glob("kunit/*.c"))),
+        "tier": (r"^\t(\S+)\)", [top / "tests/run.sh"]),
+    }
+    known = {kind: {name for file in files if file.is_file()
+                    for name in re.findall(pattern, file.read_text(encoding="utf-8"), re.M)}
+             for kind, (pattern, files) in texts.items()}
+    for kind in ("vm", "write"):
+        known[kind] = {name.replace("_", "-") for name in known[kind]}
+    for kind, folder in (("tool", "tests/tool"), ("host", "tests/host/parts")):
+        known[kind] = {path.stem.partition("-")[2] for path in top.glob(f"{folder}/[0-9]*.sh")}
+    known["tier"] |= {f"{kind}-{kernel}" for kind in ("vm", "write", "cut")
+                      for kernel in ("6.1", "6.12", "7")}
+    for path in top.glob("Documentation/*.rst"):
+        for kind, name in re.findall(r"``(\w+):([\w.-]+)``", path.read_text(encoding="utf-8")):
+            if kind in known and not name.isupper() and name not in known[kind]:
+                yield f"{path.name}: there is no test {kind}:{name}"
+
+
 def toctree(index, caption):
     tree = re.search(rf":caption: {caption}\n\n((?:   \S+\n)+)", index)
     return tree[1].split() if tree else []
@@ -135,7 +158,7 @@ def check_manuals(top, html):
 def main():
     top, html = Path(sys.argv[1]), Path(sys.argv[2])
     for mistakes in (check_links(html), check_paths(top), check_packages(top),
-                     check_manuals(top, html)):
+                     check_tests(top), check_manuals(top, html)):
         for mistake in mistakes:
             print(mistake)
 

@@ -384,7 +384,7 @@ try_book() {
 		userspace/Makefile userspace/man | rsync -rlp --ignore-missing-args --files-from=- ./ "$copy"
 	cat >> "$copy/Documentation/recipes.rst" <<- 'END'
 
-		:doc:`nowhere`, :ref:`nothing`, ``tests/no-such.sh``
+		:doc:`nowhere`, :ref:`nothing`, ``tests/no-such.sh``, ``write:nothing``
 	END
 	cp "$copy/Documentation/sysfs.rst" "$copy/Documentation/stray.rst"
 	sed 's/qcowctl 8/qcowctl 7/' "$copy/userspace/man/qcowtab.5" > "$copy/userspace/man/more.5"
@@ -392,7 +392,8 @@ try_book() {
 	sed -i '/messages/d' "$copy/debian/qcow-utils.docs"
 	out=$(book_of "$copy" "$work/again")
 	for want in "unknown document: 'nowhere'" "undefined label: 'nothing'" \
-		'recipes.rst: tests/no-such.sh is not there' "isn't included in any toctree" \
+		'recipes.rst: tests/no-such.sh is not there' \
+		'recipes.rst: there is no test write:nothing' "isn't included in any toctree" \
 		'stray.html: no link leads there' 'a link to Documentation/nothing.rst, which' \
 		'qcow-utils.docs: Documentation/messages.rst is in it or' \
 		'more.5: make install does not install it' 'more.5: not in the book' \
@@ -406,6 +407,7 @@ check_book() {
 	local key
 
 	key=$(git ls-files -co --exclude-standard -- Documentation '*.md' tests/check/book.py \
+		tests/run.sh tests/vm/guest tests/write/cases 'kunit/*.c' \
 		userspace/Makefile userspace/man 'debian/*.docs' packaging |
 		xargs cat | key "$(git ls-files -co --exclude-standard)" "$(sphinx-build --version)")
 	unless_clean "$key" try_book
