@@ -6,7 +6,9 @@ the tables that name clusters, repair them, put the bit back, and see that no cl
 use was freed or changed, and that qemu-io reads the data.
 
 LIBRARY has the check command of qcowctl, which is called in this process: thousands of
-repairs take seconds. Each bit is tried with --repair=leaks and with --repair=all.
+repairs take seconds. One half of the bits is tried with --repair=leaks and the other half
+with --repair=all; QCOW_SEED=0 and QCOW_SEED=1 exchange them, and one of these is drawn if it
+is not given. QCOW_LONG=1 tries each bit with both.
 
 Prints a line "ok" or "FAILED: REASON" for each image and way of repair.
 """
@@ -15,6 +17,7 @@ import ctypes
 import hashlib
 import mmap
 import os
+import random
 import subprocess
 import sys
 
@@ -23,6 +26,8 @@ LIBC = ctypes.CDLL(None)
 # Fields that a repair may write: then there is no bit to put back. (offset, bytes)
 REWRITTEN = ((48, 8), (56, 4), (64, 8))
 FEATURE_NAMES = 0x6803f857
+SEED = int(os.environ.get("QCOW_SEED") or random.randrange(2))
+MODES = ("leaks", "all")
 BITMAPS = 0x23852875
 # Bytes of an entry of the snapshot table: all but dates and names.
 SNAPSHOT = list(range(16)) + list(range(32, 56))
@@ -306,13 +311,20 @@ def readable(image, path):
     return None
 
 
+def bits_to_flip(places, mode):
+    """Those of a mode: neighbours are tried in different ones."""
+    for at in places:
+        for bit in range(8):
+            if os.environ.get("QCOW_LONG") or MODES[(at + bit + SEED) % 2] == mode:
+                yield at, 1 << bit
+
+
 def try_image(repairer, image, places, mode, say):
     work = Work(image)
     seen = set()
     codes = {}
     wrong = []
-    for at, bit in ((a, b) for a in places for b in range(8)):
-        mask = 1 << bit
+    for at, mask in bits_to_flip(places, mode):
         if at in image.words and image.word_vanishes(at, mask):
             continue
         work.toggle(at, mask)
@@ -334,7 +346,8 @@ def try_image(repairer, image, places, mode, say):
                 f.write(data)
             what = readable(image, "put-back.qcow2")
         if what:
-            wrong.append("byte %d, bit %d, exit code %d: %s" % (at, bit, code, what))
+            wrong.append("byte %d, mask %#x, seed %d, exit code %d: %s" %
+                         (at, mask, SEED, code, what))
     say(wrong, codes, len(seen))
 
 
@@ -352,7 +365,7 @@ def main():
         image = Image(kind)
         places = {"header": image.bytes_to_flip()}
         places.update((t, image.table_to_flip(t)) for t in TABLES.get(kind, ()))
-        for part, mode in ((p, m) for p in places for m in ("leaks", "all")):
+        for part, mode in ((p, m) for p in places for m in MODES):
             def say(wrong, codes, seen, name="%s, %s, --repair=%s" % (kind, part, mode)):
                 print("%s: %s" % ("FAILED" if wrong else "ok", name), sorted(codes.items()),
                       seen, "\n    ".join(wrong[:20]), file=out, flush=True)
