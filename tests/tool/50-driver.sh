@@ -384,7 +384,7 @@ expect "info: a partition" has "is a partition; name its disk /dev/qcow0" err
 
 # Without a driver, and other ways to call it.
 if [ ! -e /dev/qcow-control ] && ! modinfo qcow >/dev/null 2>&1; then
-	expect "no driver" refuses "/dev/qcow-control: the qcow module is not loaded; .*modprobe qcow" \
+	expect "no driver" refuses "/dev/qcow-control: the qcow module is not loaded[;,] .*modprobe qcow" \
 		qcowctl attach top.qcow2
 fi
 rm root/dev/qcow-control
