@@ -14,6 +14,7 @@
 #include "device/module.h"
 #include "device/node.h"
 #include "lib/file.h"
+#include "lib/modprobe.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 
@@ -65,7 +66,7 @@ int device_control(void)
 	char *reason = NULL;
 
 	if (no_driver(fd)) {
-		reason = module_load();
+		reason = modprobe("qcow");
 		fd = device_control_quiet();
 	}
 	if (fd < 0 && (errno == EACCES || errno == EPERM))

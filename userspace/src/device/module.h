@@ -2,7 +2,6 @@
 #ifndef _QCOWCTL_MODULE_H
 #define _QCOWCTL_MODULE_H
 
-char *module_load(void);
 void module_report(const char *name, const char *reason);
 
 #endif /* _QCOWCTL_MODULE_H */
