@@ -9,7 +9,7 @@ set -euo pipefail
 packages=(
 	# the module and the user-space tools
 	build-essential gcc-12 make pkg-config libblkid-dev libcryptsetup-dev
-	libjson-c-dev libkeyutils-dev libmount-dev libsmartcols-dev libudev-dev
+	libjson-c-dev libkeyutils-dev libmount-dev libsmartcols-dev libudev-dev uuid-dev
 	libzstd-dev zlib1g-dev
 	# checkers and debuggers
 	clang cppcheck gdb libclang-rt-dev lld llvm shellcheck sparse strace

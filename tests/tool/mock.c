@@ -43,6 +43,8 @@
  * $MOCK_OPENERS: how often a device is open, 3 unless given.
  * $MOCK_EUID: the user that geteuid() returns.
  * $MOCK_MKNOD_ERRNO: how every mknod fails.
+ * $MOCK_CONFIGFS: the folder in place of /sys/kernel/config is a mounted configfs.
+ * mock_configfs.c explains $MOCK_CONFIGFS_FAIL and $MOCK_CONFIGFS_SIGNAL.
  * $MOCK_INTERRUPT: a signal comes before a passphrase is typed.
  */
 #define _GNU_SOURCE

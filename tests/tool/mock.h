@@ -15,6 +15,8 @@ int fail(int err);
 const char *env(const char *name, const char *otherwise);
 void fd_path(char *path, size_t size, int fd);
 int is_disk(int fd, const char *kind);
+const char *mapped(const char *path, char *buf);
+int configfs_fails(const char *path);
 
 #pragma GCC visibility pop
 

@@ -22,11 +22,12 @@
 
 #include "mock.h"
 
-static const char *mapped(const char *path, char *buf)
+const char *mapped(const char *path, char *buf)
 {
 	static const char *const prefixes[] = {
 		"/dev/qcow", "/sys/block", "/sys/dev/", "/sys/class/block/",
-		"/sys/class/misc", "/sys/fs/btrfs", "/proc/self/mountinfo", "/run/udev", "/lib/modules",
+		"/sys/class/misc", "/sys/fs/btrfs", "/sys/kernel/config",
+		"/proc/self/mountinfo", "/run/udev", "/lib/modules", "/etc/machine-id",
 	};
 	char own[40];
 	const char *root = getenv("MOCK_ROOT");
@@ -149,9 +150,15 @@ static void hang(void)
 
 int statfs64(const char *path, struct statfs64 *fs)
 {
+	char buf[4096];
+
 	if (getenv("MOCK_HANG"))
 		hang();
-	return NEXT(statfs64)(path, fs);
+	if (NEXT(statfs64)(mapped(path, buf), fs))
+		return -1;
+	if (getenv("MOCK_CONFIGFS") && !strcmp(path, "/sys/kernel/config"))
+		fs->f_type = 0x62656570;
+	return 0;
 }
 
 /* No signal ends a process that hangs. */
@@ -176,6 +183,8 @@ int open64(const char *path, int flags, ...)
 	va_end(args);
 	if (getenv("MOCK_HANG") && ends_in(path, ".stuck"))
 		hang();
+	if ((flags & O_ACCMODE) != O_RDONLY && configfs_fails(path))
+		return -1;
 	if (getenv("MOCK_SWAP") && !strcmp(path, "/dev/qcow0"))
 		swap_disk();
 	if (getenv("MOCK_ROOT") && !strcmp(path, "/dev/qcow-control"))

@@ -52,6 +52,7 @@ extern const struct command check_command;
 extern const struct command commit_command;
 extern const struct command create_command;
 extern const struct command detach_command;
+extern const struct command export_command;
 extern const struct command info_command;
 extern const struct command list_command;
 extern const struct command map_command;
@@ -59,5 +60,6 @@ extern const struct command resize_command;
 extern const struct command snapshot_command;
 extern const struct command stat_command;
 extern const struct command stream_command;
+extern const struct command unexport_command;
 
 #endif /* _QCOWCTL_COMMAND_H */

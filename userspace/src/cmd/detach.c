@@ -14,6 +14,8 @@
 #include "device/in_use.h"
 #include "device/node.h"
 #include "device/which.h"
+#include "export/build.h"
+#include "export/exports.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 
@@ -148,16 +150,37 @@ static bool detach_ready(struct detach *d)
 	return d->control >= 0;
 }
 
+/* The hosts that used them have had errors already, as all users have. */
+static void remove_exports(const struct exports *exports)
+{
+	int lock = exports->nr ? tree_lock() : -1;
+	size_t i;
+
+	if (lock < 0)
+		return;
+	for (i = 0; i < exports->nr; i++)
+		if (exports->list[i].ours)
+			build_remove(exports->list[i].nqn);
+	tree_unlock(lock);
+}
+
 static int detach_device(struct detach *d, const struct device *device)
 {
 	struct attempt attempt = attempt_at(d, device);
+	struct exports exports = { };
 	struct in_use users = { };
 	int err;
 
 	if (!detach_ready(d))
 		return 1;
+	/* The path that an export has leads to no device afterwards, or to another one. */
+	if (d->force)
+		exports_find(&exports, device->index);
 	err = in_use_patiently(&users, device->index, detach_attempt, &attempt);
+	if (!err)
+		remove_exports(&exports);
 	err = detach_result(&attempt, err, &users);
+	exports_free(&exports);
 	in_use_free(&users);
 	return err;
 }
@@ -242,22 +265,13 @@ static int detach_all(struct detach *d)
 	return failed;
 }
 
-/* Whether a name leads to no device. An image may be attached or not. */
-static bool is_no_device(const char *name)
-{
-	bool partition;
-	int index = which_index_of_name(name, &partition);
-
-	return index < 0 ? access(name, F_OK) && errno == ENOENT : !device_exists(index);
-}
-
 static int detach_named(struct detach *d, char **names)
 {
 	struct device device;
 	int failed = 0;
 
 	for (; *names; names++) {
-		if (d->if_attached && is_no_device(*names))
+		if (d->if_attached && which_is_missing(*names))
 			continue;
 		failed |= which_device(&device, *names) ? 1 :
 			  detach_device(d, &device);

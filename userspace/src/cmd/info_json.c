@@ -6,6 +6,7 @@
 
 #include "cmd/info.h"
 #include "cmd/snapshot.h"
+#include "export/exports.h"
 #include "image/chain.h"
 #include "image/unlock.h"
 #include "lib/json.h"
@@ -145,6 +146,19 @@ struct json_object *info_json_image(const struct image *img)
 	return o;
 }
 
+static void add_exports(struct json_object *o, int index)
+{
+	struct json_object *array = json_object_new_array();
+	struct exports e;
+	size_t i;
+
+	exports_find(&e, index);
+	for (i = 0; i < e.nr; i++)
+		json_object_array_add(array, json_text(e.list[i].nqn));
+	exports_free(&e);
+	json_object_object_add(o, "exports", array);
+}
+
 /**
  * info_json_device() - describe a device
  * @status: its status
@@ -170,6 +184,7 @@ struct json_object *info_json_device(const struct qcow_ioc_status *status)
 	add_bool(o, "encrypted", status->state & QCOW_STATE_ENCRYPTED);
 	add_bool(o, "corrupt", status->state & QCOW_STATE_CORRUPT);
 	add_bool(o, "lazy", status->state & QCOW_STATE_LAZY);
+	add_exports(o, status->index);
 	add_number(o, "depth", status->depth);
 	add_number(o, "openers", status->openers);
 	add_number(o, "cache-size", status->cache_size);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cmd/info.h"
+#include "export/exports.h"
 #include "image/chain.h"
 #include "image/unlock.h"
 #include "lib/report.h"
@@ -147,6 +148,17 @@ static void print_count(const char *label, u64 n)
 	printf("    %s: %llu\n", label, (unsigned long long)n);
 }
 
+static void print_exports(int index)
+{
+	struct exports e;
+	size_t i;
+
+	exports_find(&e, index);
+	for (i = 0; i < e.nr; i++)
+		print_name("    exported as", e.list[i].nqn);
+	exports_free(&e);
+}
+
 /**
  * info_print_device() - describe a device
  * @status: its status
@@ -172,6 +184,7 @@ void info_print_device(const struct qcow_ioc_status *status)
 	printf("    corrupt: %s\n", true_false(status->state & QCOW_STATE_CORRUPT));
 	printf("    detach at last close: %s\n",
 	       true_false(status->state & QCOW_STATE_LAZY));
+	print_exports(status->index);
 	print_count("depth", status->depth);
 	print_count("openers", status->openers);
 	print_count("cache size", status->cache_size);

@@ -11,6 +11,7 @@
 #include "cmd/list.h"
 #include "device/attached.h"
 #include "device/in_use.h"
+#include "export/exports.h"
 #include "lib/child.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
@@ -179,6 +180,11 @@ static char *cell_mountpoints(const struct row *r)
 	return text;
 }
 
+static char *cell_export(const struct row *r)
+{
+	return cell_text(r, exports_names(r->index));
+}
+
 static char *cell_state(const struct row *r)
 {
 	u32 state = r->status.state;
@@ -248,6 +254,7 @@ const struct column list_columns[] = {
 	{ "SNAPSHOT", TEXT, .text = cell_snapshot },
 	{ "IMAGE-STATE", TEXT, .text = cell_image_state },
 	{ "ALIAS", TEXT, .attr = "qcow/alias" },
+	{ "EXPORT", TEXT, .text = cell_export },
 	{ "LOG-SEC", NUMBER, .attr = "queue/logical_block_size" },
 	{ }
 };

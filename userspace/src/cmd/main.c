@@ -28,6 +28,8 @@ static const struct command *const commands[] = {
 	&commit_command,
 	&check_command,
 	&create_command,
+	&export_command,
+	&unexport_command,
 };
 
 static void print_usage(FILE *to)

@@ -12,6 +12,7 @@
 #include "device/device.h"
 #include "device/in_use.h"
 #include "device/node.h"
+#include "export/exports.h"
 #include "image/image.h"
 #include "lib/progress.h"
 #include "lib/report.h"
@@ -146,9 +147,11 @@ static int resize_device(const struct resize *r, struct operand *o)
 	else if (msg.text[0])
 		report(o->name, "%s", msg.text);
 	in_use_free(&users);
-	if (!err)
-		node_refresh(o->index);
-	return err ? -1 : 0;
+	if (err)
+		return -1;
+	node_refresh(o->index);
+	exports_resized(o->index);
+	return 0;
 }
 
 static int resize_named(const struct resize *r, const char *name)

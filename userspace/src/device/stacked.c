@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "device/stacked.h"
+#include "export/exports.h"
 #include "lib/report.h"
 #include "lib/text.h"
 
@@ -20,6 +21,7 @@
  * @below: of each: a folder that has folders again; NULL: none
  * @file: the file that holds the path, in the folder of the user or in each of those
  * @kind: the kind of user, in front of its name
+ * @export: whether a user may be an export that this program has made
  */
 struct place {
 	const char *folder;
@@ -27,15 +29,16 @@ struct place {
 	const char *below;
 	const char *file;
 	const char *kind;
+	bool export;
 };
 
 static const struct place places[] = {
-	{ "/sys/block", "loop*", NULL, "loop/backing_file", "/dev/" },
-	{ "/sys/block", "zram*", NULL, "backing_dev", "/dev/" },
+	{ "/sys/block", "loop*", NULL, "loop/backing_file", "/dev/", false },
+	{ "/sys/block", "zram*", NULL, "backing_dev", "/dev/", false },
 	{ "/sys/kernel/config/nvmet/subsystems", "*", "namespaces", "device_path",
-	  "the NVMe target " },
+	  "the NVMe target ", true },
 	{ "/sys/kernel/config/target/core", "iblock_*", "", "udev_path",
-	  "the SCSI target " },
+	  "the SCSI target ", false },
 };
 
 /* If a file holds the path of one of the nodes, its user is added. */
@@ -49,7 +52,9 @@ static void look_at_file(const struct target *t, const struct place *p,
 	if (!node)
 		return;
 	shown = text_escape(user);
-	target_add(t, true, xasprintf("/dev/%s used by %s%s", node->name, p->kind, shown));
+	target_add(t, true, p->export && exports_made_here(user) ?
+		   xasprintf("/dev/%s exported as %s; run qcowctl unexport", node->name, shown) :
+		   xasprintf("/dev/%s used by %s%s", node->name, p->kind, shown));
 	free(shown);
 }
 

@@ -209,3 +209,17 @@ int which_or_image(const char *arg, int *index)
 		*index = -1;
 	return 0;
 }
+
+/**
+ * which_is_missing() - whether a name leads to no device
+ * @name: as which_device() takes it
+ *
+ * Return: whether it does. An image is there, attached or not.
+ */
+bool which_is_missing(const char *name)
+{
+	bool partition;
+	int index = which_index_of_name(name, &partition);
+
+	return index < 0 ? access(name, F_OK) && errno == ENOENT : !device_exists(index);
+}

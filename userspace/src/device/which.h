@@ -9,5 +9,6 @@ bool which_is(int index, const char *arg);
 int which_of_image(struct device *d, const char *arg);
 int which_device(struct device *d, const char *arg);
 int which_or_image(const char *arg, int *index);
+bool which_is_missing(const char *name);
 
 #endif /* _QCOWCTL_WHICH_H */

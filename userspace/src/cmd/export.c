@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl export and unexport: give devices to other hosts by the NVMe target of the kernel.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/command.h"
+#include "cmd/export_list.h"
+#include "cmd/export_options.h"
+#include "cmd/options.h"
+#include "device/in_use.h"
+#include "device/which.h"
+#include "export/build.h"
+#include "export/exports.h"
+#include "export/nqn.h"
+#include "lib/progress.h"
+#include "lib/report.h"
+#include "lib/sysfs.h"
+
+/* --- export --- */
+
+/**
+ * struct export_run - the arguments of the command line
+ * @how: to export it
+ * @force: also a device that is in use
+ * @list: show the exports
+ * @json: print JSON
+ */
+struct export_run {
+	struct export_options how;
+	bool force;
+	bool list;
+	bool json;
+};
+
+static int run_list(const struct export_run *e, int argc, char **argv)
+{
+	struct device d = { .index = -1 };
+
+	if (argc > 1 || e->how.given || e->how.nr_hosts || e->how.nqn || e->force) {
+		report("export", "--list takes one device or image at most, and --json; see qcowctl export --help");
+		return 1;
+	}
+	if (argc && which_device(&d, argv[0]))
+		return 1;
+	return export_print_all(d.index, e->json);
+}
+
+/*
+ * Return: 0, or -1 after printing the name of an export. A call that was killed may have left
+ * a part of one behind, to which no address leads: that is removed.
+ */
+static int check_not_exported(const char *name, int index)
+{
+	const struct export *e;
+	struct exports all;
+	int err = 0;
+	size_t i;
+
+	exports_find(&all, index);
+	for (i = 0; i < all.nr && !err; i++) {
+		e = &all.list[i];
+		if (e->ours && !e->ports.nr) {
+			err = build_remove(e->nqn);
+			continue;
+		}
+		report(name, "is exported already, as %s; run qcowctl unexport %s first",
+		       e->nqn, name);
+		err = -1;
+	}
+	exports_free(&all);
+	return err;
+}
+
+/* The target has the device for itself no more than another opener: ask who uses it. */
+static int check_unused(const char *name, int index)
+{
+	struct in_use users;
+	bool used;
+
+	in_use_find(&users, index);
+	used = users.lasting;
+	if (used)
+		report(name, "is in use on this host: %s; end that, or add --force if no two hosts write at a time",
+		       users.lines[0]);
+	in_use_free(&users);
+	return used ? -1 : 0;
+}
+
+/* The kernel's target opens disks for writing. */
+static int check_writable(const char *name, int index)
+{
+	u64 read_only;
+
+	if (!sysfs_read_u64(&read_only, "/sys/block/qcow%d/ro", index) || !read_only)
+		return 0;
+	report(name, "is read-only, and the kernel exports only disks that can be written; attach the image with --temporary, which does not change it");
+	return -1;
+}
+
+static int check_device(const struct export_run *e, const char *name, int index)
+{
+	if (check_writable(name, index) || check_not_exported(name, index))
+		return -1;
+	return e->force ? 0 : check_unused(name, index);
+}
+
+/* Return: 0, or -1 after printing the error. The device may have gone meanwhile. */
+static int make_export(const struct device *d, const char *name, const struct build *b)
+{
+	if (build_export(b))
+		return -1;
+	if (sysfs_is_disk(d->index, d->diskseq))
+		return 0;
+	build_remove(b->nqn);
+	report(name, "is another device meanwhile; see qcowctl list");
+	return -1;
+}
+
+static int export_device(const struct export_run *e, const struct device *d)
+{
+	char *name = xasprintf("/dev/qcow%d", d->index);
+	char *nqn = e->how.nqn ? xstrdup(e->how.nqn) : nqn_of_device(d->index);
+	struct build b = {
+		.index = d->index,
+		.nqn = nqn,
+		.address = &e->how.address,
+		.hosts = e->how.hosts,
+		.nr_hosts = e->how.nr_hosts,
+	};
+	int lock = tree_lock(), err = -1;
+
+	if (lock >= 0) {
+		progress_catch_signals();
+		err = check_device(e, name, d->index);
+		if (!err)
+			err = make_export(d, name, &b);
+		tree_unlock(lock);
+	}
+	if (!err)
+		export_print_new(d->index, nqn, b.address, e->json);
+	free(nqn);
+	free(name);
+	return err ? 1 : 0;
+}
+
+static int run_export(void *options, int argc, char **argv)
+{
+	const struct export_run *e = options;
+	struct device d;
+
+	if (e->list)
+		return run_list(e, argc, argv);
+	if (argc != 1)
+		report("export", "takes one device or image, or --list; see qcowctl export --help");
+	else if (!e->how.given)
+		report("export", "takes --tcp ADDR[:PORT], an address of this host");
+	else if (!e->how.nr_hosts)
+		report("export", "takes --allow-host NQN for each host that may connect; it is in that host's file /etc/nvme/hostnqn");
+	else if (!which_device(&d, argv[0]))
+		return export_device(e, &d);
+	return 1;
+}
+
+static void release_export(void *options)
+{
+	struct export_run *e = options;
+
+	export_options_release(&e->how);
+}
+
+static const struct option_spec export_specs[] = {
+	{
+		.name = "tcp", .arg = " ADDR[:PORT]",
+		.help = "the IP address of this host that others connect to; port\n"
+			"4420 if none is given",
+		.parse = export_take_address, .field = offsetof(struct export_run, how),
+	},
+	{
+		.name = "allow-host", .arg = " NQN",
+		.help = "a host that may connect; repeat it for further ones",
+		.parse = export_take_host, .field = offsetof(struct export_run, how),
+	},
+	{
+		.name = "nqn", .arg = " NQN",
+		.help = "the name of the export; else it is made of this host's\n"
+			"machine ID and the image's path",
+		.parse = export_take_nqn, .field = offsetof(struct export_run, how),
+	},
+	{
+		.name = "force",
+		.help = "export a device that is in use on this host",
+		.parse = option_true, .field = offsetof(struct export_run, force),
+	},
+	{
+		.name = "list", .letter = 'l',
+		.help = "show the exports",
+		.parse = option_true, .field = offsetof(struct export_run, list),
+	},
+	OPTION_JSON(struct export_run, json, "print JSON"),
+	{ }
+};
+
+const struct command export_command = {
+	.name = "export",
+	.summary = "give a device to other hosts over NVMe/TCP",
+	.usage =
+		"Usage: qcowctl export --tcp ADDR[:PORT] --allow-host NQN [options] DEVICE|IMAGE\n"
+		"       qcowctl export --list [--json] [DEVICE|IMAGE]\n"
+		"\n"
+		"Export an attached device by the NVMe target of the kernel, and print the command\n"
+		"with which another host connects to it.\n",
+	.takes_device = true,
+	.options = export_specs,
+	.size = sizeof(struct export_run),
+	.run = run_export,
+	.release = release_export,
+};
+
+/* --- unexport --- */
+
+/**
+ * struct unexport - the arguments of the command line
+ * @all: all exports
+ * @if_exported: a device that is not exported is no error
+ */
+struct unexport {
+	bool all;
+	bool if_exported;
+};
+
+static int remove_one(const struct export *e, const char *name)
+{
+	if (e->ours)
+		return build_remove(e->nqn);
+	report(name, "is exported as %s by another program; end it with that", e->nqn);
+	return -1;
+}
+
+static int remove_exports(const struct exports *all, const char *name)
+{
+	int err = 0;
+	size_t i;
+
+	for (i = 0; i < all->nr; i++)
+		err |= remove_one(&all->list[i], name);
+	return err;
+}
+
+/* Return: whether a word is the name of an export of this program. */
+static bool is_nqn(const char *name)
+{
+	return nqn_is_valid(name) && tree_has("subsystems/%s", name) &&
+	       exports_made_here(name);
+}
+
+static int unexport_named(const struct unexport *u, const char *name)
+{
+	struct exports all;
+	struct device d;
+	int err = 0;
+
+	if (is_nqn(name))
+		return build_remove(name);
+	if (u->if_exported && which_is_missing(name))
+		return 0;
+	if (which_device(&d, name))
+		return -1;
+	exports_find(&all, d.index);
+	if (all.nr) {
+		err = remove_exports(&all, name);
+	} else if (!u->if_exported) {
+		report(name, "is not exported; see qcowctl export --list");
+		err = -1;
+	}
+	exports_free(&all);
+	return err;
+}
+
+/* Those that this program has made */
+static int unexport_all(void)
+{
+	struct exports all;
+	int err = 0;
+	size_t i;
+
+	exports_find(&all, -1);
+	for (i = 0; i < all.nr; i++)
+		if (all.list[i].ours)
+			err |= build_remove(all.list[i].nqn);
+	exports_free(&all);
+	return err;
+}
+
+static int run_unexport(void *options, int argc, char **argv)
+{
+	const struct unexport *u = options;
+	int lock = -1, err = 0;
+
+	if (u->all != !argc) {
+		report("unexport", "takes devices, images or --all; see qcowctl unexport --help");
+		return 1;
+	}
+	/* Without the target nothing is exported, and its module need not be loaded. */
+	if (tree_is_there()) {
+		lock = tree_lock();
+		if (lock < 0)
+			return 1;
+	}
+	if (u->all)
+		err = unexport_all();
+	for (; *argv && !u->all; argv++)
+		err |= unexport_named(u, *argv);
+	if (lock >= 0)
+		tree_unlock(lock);
+	return err ? 1 : 0;
+}
+
+static const struct option_spec unexport_specs[] = {
+	{
+		.name = "all", .letter = 'a',
+		.help = "all exports that qcowctl has made",
+		.parse = option_true, .field = offsetof(struct unexport, all),
+	},
+	{
+		.name = "if-exported",
+		.help = "a device that is not exported, or not there, is no error",
+		.parse = option_true, .field = offsetof(struct unexport, if_exported),
+	},
+	{ }
+};
+
+const struct command unexport_command = {
+	.name = "unexport",
+	.summary = "take exported devices back",
+	.usage =
+		"Usage: qcowctl unexport [options] DEVICE|IMAGE|NQN...\n"
+		"       qcowctl unexport --all\n"
+		"\n"
+		"End exports. Hosts that are connected wait for the disk to come back.\n",
+	.takes_device = true,
+	.options = unexport_specs,
+	.size = sizeof(struct unexport),
+	.run = run_unexport,
+};

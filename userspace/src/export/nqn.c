@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * NQNs, the names of hosts and exports in NVMe over fabrics. The name of an export, and the
+ * identifiers that other hosts see of its disk, are made of names that stay the same from
+ * one boot to the next: a host that waits for its disk to come back takes no other one.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uuid/uuid.h>
+
+#include "export/nqn.h"
+#include "lib/memory.h"
+#include "lib/sysfs.h"
+
+/* The longest NQN, in bytes */
+#define NQN_MAX_LEN	223
+
+/* An NQN that ends in a UUID, as the NVMe specification has it */
+#define NQN_UUID_PREFIX	"nqn.2014-08.org.nvmexpress:uuid:"
+
+/* The kernel's own, which lists the others */
+#define NQN_DISCOVERY	"nqn.2014-08.org.nvmexpress.discovery"
+
+/* The namespace of UUIDs that are made of names; drawn for this program */
+static const uuid_t namespace = {
+	0x5d, 0x0b, 0x9c, 0x1e, 0x4a, 0x7f, 0x4e, 0x26,
+	0x9d, 0x35, 0x81, 0xc2, 0x6e, 0x90, 0xf3, 0x47,
+};
+
+static bool is_date(const char *s)
+{
+	static const char form[] = "dddd-dd.";
+	size_t i;
+
+	for (i = 0; form[i]; i++)
+		if (form[i] == 'd' ? !isdigit((unsigned char)s[i]) : s[i] != form[i])
+			return false;
+	return true;
+}
+
+/**
+ * nqn_is_valid() - whether a text is the NQN of a host or an export
+ * @nqn: the text
+ *
+ * It becomes the name of a folder in configfs, so it has no slash.
+ *
+ * Return: whether it is: "nqn.", year and month, a dot, and printable characters.
+ */
+bool nqn_is_valid(const char *nqn)
+{
+	const char *c;
+
+	if (strncmp(nqn, "nqn.", 4) || !is_date(nqn + 4) || strlen(nqn) > NQN_MAX_LEN ||
+	    !strcmp(nqn, NQN_DISCOVERY))
+		return false;
+	c = nqn + strlen("nqn.2014-08.");
+	if (!isalnum((unsigned char)*c))
+		return false;
+	while (*c > ' ' && *c < 0x7f && !strchr("/\\\"'`$", *c))
+		c++;
+	return !*c;
+}
+
+static void uuid_of(const char *name, uuid_t uuid)
+{
+	uuid_generate_sha1(uuid, namespace, name, strlen(name));
+}
+
+/**
+ * nqn_of_device() - the NQN that a device is exported with unless another is given
+ * @index: the N of /dev/qcowN
+ *
+ * It is made of this host's machine ID, the path of the image, and which part of the
+ * image the device shows.
+ *
+ * Return: the NQN, to be freed.
+ */
+char *nqn_of_device(int index)
+{
+	char *host = sysfs_read("/etc/machine-id");
+	char *image = sysfs_attr(index, "image");
+	char *snapshot = sysfs_attr(index, "snapshot");
+	char *first = sysfs_attr(index, "offset");
+	char *name = xasprintf("%s %s\n%s\n%s", host ? host : "", first ? first : "0",
+			       snapshot ? snapshot : "", image ? image : "");
+	char text[NQN_UUID_SIZE];
+	uuid_t uuid;
+
+	uuid_of(name, uuid);
+	uuid_unparse_lower(uuid, text);
+	free(name);
+	free(first);
+	free(snapshot);
+	free(image);
+	free(host);
+	return xasprintf(NQN_UUID_PREFIX "%s", text);
+}
+
+/**
+ * nqn_uuid() - the UUID of the disk of an export
+ * @nqn: of the export
+ * @uuid: the result
+ */
+void nqn_uuid(const char *nqn, char uuid[NQN_UUID_SIZE])
+{
+	uuid_t bytes;
+
+	uuid_of(nqn, bytes);
+	uuid_unparse_lower(bytes, uuid);
+}
+
+/**
+ * nqn_serial() - the serial number of the disk of an export
+ * @nqn: of the export
+ * @serial: the result
+ */
+void nqn_serial(const char *nqn, char serial[NQN_SERIAL_SIZE])
+{
+	uuid_t bytes;
+	size_t i;
+
+	uuid_of(nqn, bytes);
+	for (i = 0; i < NQN_SERIAL_SIZE / 2; i++)
+		sprintf(serial + 2 * i, "%02x", bytes[i]);
+}

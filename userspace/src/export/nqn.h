@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_NQN_H
+#define _QCOWCTL_NQN_H
+
+#include <stdbool.h>
+
+/* Bytes of a UUID as text, and of a serial number, each with its NUL */
+#define NQN_UUID_SIZE	37
+#define NQN_SERIAL_SIZE	21
+
+bool nqn_is_valid(const char *nqn);
+char *nqn_of_device(int index);
+void nqn_uuid(const char *nqn, char uuid[NQN_UUID_SIZE]);
+void nqn_serial(const char *nqn, char serial[NQN_SERIAL_SIZE]);
+
+#endif /* _QCOWCTL_NQN_H */
