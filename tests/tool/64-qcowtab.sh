@@ -121,6 +121,34 @@ generate 'short /srv/a /etc/keys/k temporary'
 expect "qcowtab: a key file: the service has a limit" has TimeoutStartSec=90s units/qcow@short.service
 expect "qcowtab: temporary: the overlay's folder" has 'RequiresMountsFor="/var/tmp"' units/qcow@short.service
 
+# --- Exports ---
+
+host=nqn.2014-08.org.nvmexpress:uuid:11111111-2222-4333-8444-555555555555
+generate "we-b /srv/a - export=192.0.2.1:4420,allow-host=$host,nofail,allow-host=nqn.2014-08.org:b\\054c,nqn=nqn.2026-01.org.example:web"
+expect "qcowtab: export: the unit" is "Description=Export of disk image %I
+Documentation=man:qcowtab(5) man:qcow-generator(8) man:qcowctl(8)
+SourcePath=$T/tab
+BindsTo=qcow@we\\x2db.service
+Wants=network-online.target modprobe@nvmet.service sys-kernel-config.mount
+After=qcow@we\\x2db.service network-online.target modprobe@nvmet.service sys-kernel-config.mount
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/qcowctl export \"--tcp=192.0.2.1:4420\" \"--allow-host=$host\" \"--allow-host=nqn.2014-08.org:b,c\" \"--nqn=nqn.2026-01.org.example:web\" \"/dev/qcow/we-b\"
+ExecStop=/usr/sbin/qcowctl unexport --if-exported \"/dev/qcow/we-b\"" "$(unit 'qcow-export@we\x2db.service')"
+expect "qcowtab: export: it starts with the attach" is '../qcow-export@we\x2db.service' \
+	"$(readlink 'units/qcow@we\x2db.service.wants/qcow-export@we\x2db.service')"
+expect "qcowtab: export: attach knows nothing of it" is 'qcowctl attach "--name=we-b" "--ask-password" -- "/srv/a"' \
+	"$(unit 'qcow@we\x2db.service' | sed -n 's|^ExecStart=/usr/sbin/||p')"
+rm -rf verified
+mkdir verified
+for file in units/*.service; do
+	sed "s|/usr/sbin/qcowctl|$Q|" "$file" >"verified/${file##*/}"
+done
+run limited env SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no verified/*.service
+expect "qcowtab: export: systemd takes the units" is "0 " "$code $(cat err)"
+generate "six /srv/a - export=[2001:db8::1]:4420,allow-host=$host"
+expect "qcowtab: export: IPv6" has ' "--tcp=\[2001:db8::1\]:4420" ' units/qcow-export@six.service
+
 # --- Mistakes: each is named by line and word, and the line behind it counts ---
 
 # mistake NAME LINE MESSAGE: behind "tab:2: "
@@ -161,6 +189,14 @@ mistake "time" 'a /x - timeout=soon' 'timeout=soon: takes a time, such as 30 or 
 mistake "time that is a setting" 'a /x - timeout=1\012X' 'timeout=1\012X: takes a time, such as 30 or 5min'
 mistake "offset" 'a /x - ro,offset=77' '--offset: bad value "77"; give bytes, a multiple of 512, such as 1M'
 mistake "format" 'a /x - format=vmdk' '--format: bad value "vmdk"; give qcow2, qcow or raw'
+an_address='takes an IP address of this host, and perhaps a port, such as 192.0.2.1:4420 or [2001:db8::1]:4420'
+an_nqn='takes an NQN, such as nqn.2014-08.org.nvmexpress:uuid:... in /etc/nvme/hostnqn'
+mistake "export to nowhere" "a /x - export,allow-host=$host" "export: $an_address"
+mistake "export's address" "a /x - export=host:4420,allow-host=$host" "export=host:4420: $an_address"
+mistake "export's host" 'a /x - export=::1,allow-host=b' "allow-host=b: $an_nqn"
+mistake "export's name" "a /x - export=::1,allow-host=$host,nqn" "nqn: $an_nqn"
+mistake "export to nobody" 'a /x - ro,export=::1' 'ro,export=::1: has export= without allow-host=, the hosts that may connect'
+mistake "hosts without an export" "a /x - allow-host=$host" "allow-host=$host: has allow-host= or nqn= without export=, the address"
 generate 'a /x' '' 'b /y' 'a /z'
 expect "qcowtab: the same name" is "1 qcow-generator: $T/tab:4: a: is the name of the device of line 1 already" "$code $(cat err)"
 expect "qcowtab: the same name: the first counts" has '"/x"$' units/qcow@a.service
@@ -209,6 +245,7 @@ RequiresMountsFor=\"$T/top.qcow2\"
 RequiresMountsFor=\"$T/base.qcow2\"
 Type=oneshot
 RemainAfterExit=yes
+ExecStop=-/usr/sbin/qcowctl unexport --if-exported /dev/disk/by-diskseq/1000
 ExecStop=/usr/sbin/qcowctl detach --lazy --if-attached /dev/disk/by-diskseq/1000
 ExecStopPost=-/bin/rm -f \"units/qcow-device@qcow0:1000.service\"" "$(unit qcow-device@qcow0:1000.service)"
 echo web-1 >root/sys/block/qcow0/qcow/alias

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The units of a line of /etc/qcowtab: qcow@NAME.service attaches the image, and a unit that
- * needs /dev/qcow/NAME starts it. The generator calls this.
+ * needs /dev/qcow/NAME starts it; qcow-export@NAME.service exports the device. The generator
+ * calls this.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -19,12 +20,14 @@
 /**
  * struct names - the names of the units of a line
  * @service: the unit that attaches the image
+ * @export: the unit that exports the device
  * @device: systemd's unit of /dev/qcow/NAME
  * @ready: systemd's target between that device and its users
  * @below: systemd's unit of the block device that the image is on, or NULL
  */
 struct names {
 	char *service;
+	char *export;
 	char *device;
 	char *ready;
 	char *below;
@@ -37,6 +40,7 @@ static void names_make(struct names *n, const struct tab_entry *e)
 	char *escaped = unit_escape(path);
 
 	n->service = xasprintf("qcow@%s.service", instance);
+	n->export = xasprintf("qcow-export@%s.service", instance);
 	n->device = xasprintf("%s.device", escaped);
 	n->ready = xasprintf("blockdev@%s.target", escaped);
 	free(escaped);
@@ -53,6 +57,7 @@ static void names_make(struct names *n, const struct tab_entry *e)
 static void names_free(struct names *n)
 {
 	free(n->service);
+	free(n->export);
 	free(n->device);
 	free(n->ready);
 	free(n->below);
@@ -140,6 +145,56 @@ static char *service_text(const char *tab, const struct tab_entry *e, const stru
 	return fclose(f) ? NULL : text;
 }
 
+/*
+ * The export has a unit of its own: it waits for the network, which the image and the
+ * filesystems on it need not, and its failure leaves them alone. It starts after the
+ * attach, and stops before the detach and before the network is down.
+ */
+static char *export_text(const char *tab, const struct tab_entry *e, const struct names *n)
+{
+	char *path = xasprintf("/dev/qcow/%s", e->name), *text = NULL;
+	size_t size, i;
+	FILE *f = open_memstream(&text, &size);
+
+	if (f) {
+		fprintf(f, "# Made by qcow-generator.\n\n"
+			"[Unit]\n"
+			"Description=Export of disk image %%I\n"
+			"Documentation=man:qcowtab(5) man:qcow-generator(8) man:qcowctl(8)\n"
+			"SourcePath=%s\n"
+			"BindsTo=%s\n"
+			"Wants=network-online.target modprobe@nvmet.service sys-kernel-config.mount\n"
+			"After=%s network-online.target modprobe@nvmet.service sys-kernel-config.mount\n"
+			"\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"
+			"ExecStart=" QCOW_SBINDIR "/qcowctl export", tab, n->service, n->service);
+		for (i = 0; i < e->export.nr; i++)
+			print_word(f, e->export.words[i]);
+		print_word(f, path);
+		fputs("\nExecStop=" QCOW_SBINDIR "/qcowctl unexport --if-exported", f);
+		print_word(f, path);
+		fputc('\n', f);
+		fclose(f);
+	}
+	free(path);
+	return text;
+}
+
+/* Return: 0, or -1 after printing the error. */
+static int write_export(const char *folder, const char *tab, const struct tab_entry *e,
+			const struct names *n)
+{
+	char *text = export_text(tab, e, n);
+	int err;
+
+	if (!text) {
+		report(n->export, "%s", strerror(errno));
+		return -1;
+	}
+	err = unit_write(folder, n->export, text);
+	free(text);
+	return err ? err : unit_link(folder, n->service, "wants", n->export);
+}
+
 /* Time limits of systemd's units of devices. Return: 0, or -1 after printing the error. */
 static int write_timeouts(const char *folder, const struct tab_entry *e,
 			  const struct names *n)
@@ -173,6 +228,8 @@ static int write_units(const char *folder, const char *tab, const struct tab_ent
 	free(text);
 	if (!err)
 		err = write_timeouts(folder, e, n);
+	if (!err && e->export.nr)
+		err = write_export(folder, tab, e, n);
 	if (!err)
 		err = unit_link(folder, n->device, "requires", n->service);
 	if (!err && !e->noauto)

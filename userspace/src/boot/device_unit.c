@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The units of an attached device, which order a shutdown: filesystems on the device are
- * unmounted, then it is detached, then the filesystems that hold its images are unmounted.
+ * unmounted, its exports end, then it is detached, then the filesystems that hold its images are unmounted.
  * qcow-generator --device calls this for udev, also for devices that were attached by hand.
  *
  * qcow-device@qcowN:DISKSEQ.service is of the disk, qcow-device@qcowNpM:DISKSEQ.service of a
@@ -122,8 +122,9 @@ static void print_disk(FILE *f, int index, unsigned long long diskseq)
 	fputs("After=blk-availability.service\n", f);
 	print_files(f, index);
 	fprintf(f, "\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"
+		"ExecStop=-" QCOW_SBINDIR "/qcowctl unexport --if-exported /dev/disk/by-diskseq/%llu\n"
 		"ExecStop=" QCOW_SBINDIR "/qcowctl detach --lazy --if-attached /dev/disk/by-diskseq/%llu\n",
-		diskseq);
+		diskseq, diskseq);
 }
 
 static void print_partition(FILE *f, int index, unsigned long long diskseq)

@@ -16,6 +16,8 @@
 #include "cmd/attach.h"
 #include "cmd/options.h"
 #include "device/alias.h"
+#include "export/address.h"
+#include "export/nqn.h"
 #include "lib/report.h"
 #include "lib/text.h"
 
@@ -204,6 +206,50 @@ static int take_attach_option(struct tab_entry *e, const char *name, const char 
 	return 0;
 }
 
+/* --- Exports --- */
+
+static int take_address(struct tab_entry *e, const char *word, const char *value)
+{
+	struct address a;
+
+	if (!value || !address_parse(&a, value))
+		return mistake(word, "takes an IP address of this host, and perhaps a port, such as 192.0.2.1:4420 or [2001:db8::1]:4420");
+	list_add(&e->export, xasprintf("--tcp=%s", value));
+	return 0;
+}
+
+static int take_nqn(struct tab_entry *e, const char *option, const char *word,
+		    const char *value)
+{
+	if (!value || !nqn_is_valid(value))
+		return mistake(word, "takes an NQN, such as nqn.2014-08.org.nvmexpress:uuid:... in /etc/nvme/hostnqn");
+	list_add(&e->export, xasprintf("--%s=%s", option, value));
+	return 0;
+}
+
+static bool list_has(const struct tab_list *list, const char *begin)
+{
+	size_t i;
+
+	for (i = 0; i < list->nr; i++)
+		if (!strncmp(list->words[i], begin, strlen(begin)))
+			return true;
+	return false;
+}
+
+/* An export has an address, and hosts that may connect. @field: the options */
+static int check_export(const struct tab_entry *e, const char *field)
+{
+	bool address = list_has(&e->export, "--tcp="), host = list_has(&e->export, "--allow-host=");
+
+	if (!e->export.nr || (address && host))
+		return 0;
+	return mistake(field, address ? "has export= without allow-host=, the hosts that may connect" :
+					"has allow-host= or nqn= without export=, the address");
+}
+
+/* --- Any option --- */
+
 /* @value: behind the "=", or NULL */
 static int take_option(struct tab_entry *e, const char *name, const char *word,
 		       const char *value)
@@ -223,6 +269,10 @@ static int take_option(struct tab_entry *e, const char *name, const char *word,
 	if (!strcmp(name, "x-systemd.requires-mounts-for"))
 		return value ? take_path(e, NULL, word, xstrdup(value)) :
 			       mistake(word, "needs a value");
+	if (!strcmp(name, "export"))
+		return take_address(e, word, value);
+	if (!strcmp(name, "allow-host") || !strcmp(name, "nqn"))
+		return take_nqn(e, name, word, value);
 	/* Those of other programs */
 	if (!strncmp(name, "x-", 2))
 		return 0;
@@ -231,7 +281,7 @@ static int take_option(struct tab_entry *e, const char *name, const char *word,
 
 static int take_options(struct tab_entry *e, char *field)
 {
-	char *word, *text, *value;
+	char *all = xstrdup(field), *word, *text, *value;
 	int err = 0;
 
 	while (!err && (word = strsep(&field, ","))) {
@@ -244,6 +294,9 @@ static int take_options(struct tab_entry *e, char *field)
 		err = take_option(e, text, word, value);
 		free(text);
 	}
+	if (!err)
+		err = check_export(e, all);
+	free(all);
 	return err;
 }
 
@@ -297,6 +350,7 @@ static void entry_free(struct tab_entry *e)
 {
 	free(e->name);
 	list_free(&e->options);
+	list_free(&e->export);
 	list_free(&e->paths);
 	free(e->timeout);
 	free(e->device_timeout);

@@ -21,6 +21,7 @@ struct tab_list {
  * @image: its path
  * @key: path of the key file, or NULL: passphrases are asked for
  * @options: of the command attach, as its arguments
+ * @export: arguments of the command export; none: it is not exported
  * @paths: files that have to be there, the image and the key among them
  * @timeout: for the attach, or NULL: the default
  * @device_timeout: for the block device that the image is on, or NULL: the default
@@ -33,6 +34,7 @@ struct tab_entry {
 	char *image;
 	char *key;
 	struct tab_list options;
+	struct tab_list export;
 	struct tab_list paths;
 	char *timeout;
 	char *device_timeout;
