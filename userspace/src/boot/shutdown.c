@@ -7,8 +7,12 @@
  * device below it is detached by force: its image is clean then, as is the filesystem.
  *
  * The program itself may lie on such a filesystem, so its memory is locked.
+ *
+ * A filesystem or an image may have a server or a disk that does not answer any more.
+ * All calls that could wait for it are made by limited(); the rest goes on.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libmount.h>
@@ -22,13 +26,55 @@
 #include <sys/swap.h>
 #include <unistd.h>
 
+#include "boot/limited.h"
 #include "device/device.h"
+#include "lib/clock.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 
+/* systemd ends the programs of system-shutdown after 90 seconds. */
+#define END_USEC	(75 * 1000000ULL)
+
+/* How long a slow call may take before devices are detached by force */
+#define FORCE_USEC	(30 * 1000000ULL)
+
 /* --- Filesystems --- */
 
-typedef bool change_mount(const char *point);
+/* Return: 0 or an errno. Both run in a child. */
+typedef int change_mount(const char *point);
+
+/**
+ * struct mount_change - what to do with a mount
+ * @what: the words for messages
+ * @change: the function
+ * @system: whether the root filesystem is changed, too
+ */
+struct mount_change {
+	const char *what;
+	change_mount *change;
+	bool system;
+};
+
+static int unmount(const char *point)
+{
+	return umount2(point, UMOUNT_NOFOLLOW) ? errno : 0;
+}
+
+static int make_read_only(const char *point)
+{
+	return mount(NULL, point, NULL, MS_REMOUNT | MS_RDONLY, NULL) ? errno : 0;
+}
+
+static int flush_filesystem(const char *point)
+{
+	int fd = open(point, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 || syncfs(fd) ? errno : 0;
+}
+
+static const struct mount_change unmounting = { "unmount", unmount, false };
+static const struct mount_change read_only = { "read-only remount", make_read_only, true };
+static const struct mount_change flushing = { "flush", flush_filesystem, true };
 
 /* Those that the kernel and this program need */
 static bool is_of_system(const char *point)
@@ -43,8 +89,44 @@ static bool is_of_system(const char *point)
 	       !strncmp(point, "/dev/", 5);
 }
 
+/**
+ * struct changing - an argument of change_one()
+ * @change: what to do
+ * @point: the directory of the mount
+ */
+struct changing {
+	const struct mount_change *change;
+	const char *point;
+};
+
+static int change_one(const void *arg)
+{
+	const struct changing *c = arg;
+
+	return c->change->change(c->point);
+}
+
+/* Return: whether the mount was changed. */
+static bool try_change(const struct mount_change *change, struct libmnt_fs *fs)
+{
+	struct changing c = { .change = change, .point = mnt_fs_get_target(fs) };
+	const char *type = mnt_fs_get_fstype(fs);
+	char *what;
+	int err;
+
+	if (is_of_system(c.point) && !(change->system && !strcmp(c.point, "/")))
+		return false;
+	/* To open an automount point would mount something. */
+	if (change->change == flush_filesystem && type && !strcmp(type, "autofs"))
+		return false;
+	what = xasprintf("%s of %s", change->what, c.point);
+	err = limited(what, change_one, &c);
+	free(what);
+	return !err;
+}
+
 /* Return: whether any mount was changed. The last mount comes first. */
-static bool change_mounts(change_mount *change)
+static bool change_mounts(const struct mount_change *change)
 {
 	struct libmnt_table *table = mnt_new_table_from_file("/proc/self/mountinfo");
 	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_BACKWARD);
@@ -52,22 +134,15 @@ static bool change_mounts(change_mount *change)
 	bool changed = false;
 
 	while (table && iter && !mnt_table_next_fs(table, iter, &fs))
-		changed |= change(mnt_fs_get_target(fs));
+		changed |= try_change(change, fs);
 	mnt_free_iter(iter);
 	mnt_unref_table(table);
 	return changed;
 }
 
-static bool unmount(const char *point)
+static int stop_swap(const void *source)
 {
-	return !is_of_system(point) && !umount2(point, UMOUNT_NOFOLLOW);
-}
-
-static bool make_read_only(const char *point)
-{
-	if (is_of_system(point) && strcmp(point, "/"))
-		return false;
-	return !mount(NULL, point, NULL, MS_REMOUNT | MS_RDONLY, NULL);
+	return swapoff(source) ? errno : 0;
 }
 
 /* Return: whether any was in use. */
@@ -77,10 +152,14 @@ static bool stop_swaps(void)
 	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_BACKWARD);
 	struct libmnt_fs *fs;
 	bool changed = false;
+	char *what;
 
 	if (table && iter && !mnt_table_parse_swaps(table, "/proc/swaps"))
-		while (!mnt_table_next_fs(table, iter, &fs))
-			changed |= !swapoff(mnt_fs_get_source(fs));
+		while (!mnt_table_next_fs(table, iter, &fs)) {
+			what = xasprintf("swapoff of %s", mnt_fs_get_source(fs));
+			changed |= !limited(what, stop_swap, mnt_fs_get_source(fs));
+			free(what);
+		}
 	mnt_free_iter(iter);
 	mnt_unref_table(table);
 	return changed;
@@ -88,25 +167,92 @@ static bool stop_swaps(void)
 
 /* --- Devices --- */
 
-/* Return: 0 or a negative errno. */
-static int detach(int control, int index, u32 flags)
+/**
+ * struct detaching - an argument of detach_one()
+ * @control: the control device
+ * @index: the N of /dev/qcowN
+ * @flags: QCOW_DETACH_*
+ */
+struct detaching {
+	int control;
+	int index;
+	u32 flags;
+};
+
+/* Runs in a child. Return: 0 or an errno. */
+static int detach_one(const void *arg)
 {
+	const struct detaching *d = arg;
 	struct qcow_msg msg = { };
 	struct qcow_ioc_detach ioc = {
 		.size = sizeof(ioc),
-		.flags = flags,
-		.index = index,
+		.flags = d->flags,
+		.index = d->index,
 		.msg = (uintptr_t)msg.text,
 		.msg_size = sizeof(msg.text),
 	};
-	int err = ioctl(control, QCOW_IOC_DETACH, &ioc) ? -errno : 0;
+	int err = ioctl(d->control, QCOW_IOC_DETACH, &ioc) ? errno : 0;
 	char name[32];
 
 	report_from_driver(&msg);
-	snprintf(name, sizeof(name), "/dev/qcow%d", index);
-	if (err && err != -EBUSY && err != -ENODEV)
-		report_msg(name, err, &msg);
+	snprintf(name, sizeof(name), "/dev/qcow%d", d->index);
+	if (err && err != EBUSY && err != ENODEV)
+		report_msg(name, -err, &msg);
 	return err;
+}
+
+/* Return: 0 or an errno. */
+static int detach(int control, int index, u32 flags)
+{
+	const struct detaching d = { .control = control, .index = index, .flags = flags };
+	char what[64];
+
+	snprintf(what, sizeof(what), "%s of /dev/qcow%d",
+		 flags & QCOW_DETACH_FORCE ? "detach by force" : "detach", index);
+	return limited(what, detach_one, &d);
+}
+
+static int flush_node(const void *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) ? errno : 0;
+}
+
+/* Whether a block device lies on others, as those of device-mapper do */
+static bool is_stacked(const char *name)
+{
+	char *path = xasprintf("/sys/class/block/%s/slaves", name);
+	DIR *dir = opendir(path);
+	struct dirent *d;
+	bool found = false;
+
+	while (dir && !found && (d = readdir(dir)))
+		found = d->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	free(path);
+	return found;
+}
+
+/* Write the dirty pages of the devices themselves, which no filesystem knows. */
+static void flush_devices(void)
+{
+	DIR *dir = opendir("/sys/class/block");
+	struct dirent *d;
+	char *path, *what;
+
+	while (dir && (d = readdir(dir))) {
+		if (strncmp(d->d_name, "qcow", 4) && !is_stacked(d->d_name))
+			continue;
+		path = xasprintf("/dev/%s", d->d_name);
+		what = xasprintf("flush of %s", path);
+		limited(what, flush_node, path);
+		free(what);
+		free(path);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 /* Return: whether any device that is not in use was detached. */
@@ -164,6 +310,16 @@ static bool any_device(void)
 	return nr > 0;
 }
 
+/*
+ * Return: whether systemd goes on with an initramfs, and that calls this program again, when
+ * the root filesystem is unmounted. See dracut-shutdown.service(8).
+ */
+static bool initramfs_follows(bool in_initramfs)
+{
+	return !in_initramfs && !access("/run/initramfs/shutdown", X_OK) &&
+	       !access("/run/initramfs" QCOW_SHUTDOWN_FILE, X_OK);
+}
+
 /* --- Shutdown --- */
 
 static void clear(int control)
@@ -171,10 +327,18 @@ static void clear(int control)
 	bool changed;
 
 	do {
-		changed = change_mounts(unmount);
+		changed = change_mounts(&unmounting);
 		changed |= stop_swaps();
 		changed |= detach_unused(control);
 	} while (changed && any_device());
+}
+
+/* As clear(), again each time that a slow call ends, until the time @until. */
+static void clear_until(int control, u64 until)
+{
+	do
+		clear(control);
+	while (any_device() && limited_wait(until));
 }
 
 static void clear_by_force(int control)
@@ -182,22 +346,35 @@ static void clear_by_force(int control)
 	u64 below = UINT64_MAX;
 
 	do {
-		change_mounts(make_read_only);
-		sync();
+		change_mounts(&read_only);
+		change_mounts(&flushing);
+		flush_devices();
 		if (!detach_last(control, &below))
 			break;
 		clear(control);
 	} while (any_device());
 }
 
-int main(void)
+/*
+ * Wait for calls that take long. @devices: also for devices that are detached already, and
+ * still close their image.
+ */
+static void finish(bool devices, u64 until)
 {
-	int control, log;
+	do {
+		change_mounts(&unmounting);
+		/* Those that could not be made read-only, as an image on them was written */
+		change_mounts(&read_only);
+		while (devices && any_device() && clock_now() < until)
+			clock_pause();
+	} while (limited_wait(until));
+}
 
-	if (in_container() || !any_device())
-		return 0;
-	report_as("qcow-shutdown", NULL);
-	log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+/* Standard error is the kernel log. Return: the control device, or -1 after saying why not. */
+static int prepare(void)
+{
+	int log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC), control;
+
 	if (log >= 0)
 		dup2(log, STDERR_FILENO);
 	/* One line is one record. */
@@ -205,15 +382,29 @@ int main(void)
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		report("memory", "cannot be locked: %s", strerror(errno));
 	control = device_control_quiet();
-	if (control < 0) {
+	if (control < 0)
 		report("/dev/" QCOW_CONTROL_NAME, "%s", strerror(errno));
+	return control;
+}
+
+int main(int argc, char **argv)
+{
+	bool in_initramfs = argc > 1 && !strcmp(argv[1], "--in-initramfs");
+	u64 began = clock_now();
+	bool follows;
+	int control;
+
+	if (in_container() || !any_device())
+		return 0;
+	report_as("qcow-shutdown", NULL);
+	control = prepare();
+	if (control < 0)
 		return 1;
-	}
-	clear(control);
-	/* systemd goes back to an initramfs then, which detaches the root filesystem's. */
-	if (any_device() && access("/run/initramfs/shutdown", X_OK))
+	limited_end(began + END_USEC);
+	clear_until(control, began + FORCE_USEC);
+	follows = initramfs_follows(in_initramfs);
+	if (any_device() && !follows)
 		clear_by_force(control);
-	/* Filesystems that could not be made read-only, as an image on them was written */
-	change_mounts(make_read_only);
+	finish(!follows, began + END_USEC);
 	return any_device();
 }
