@@ -146,6 +146,13 @@ struct qcow_ioc_image {
  *	second image, which is not written, and which a snapshot to show belongs to. The
  *	overlay is not made durable, not even by a flush, and is neither committed nor
  *	streamed. Excludes RO. Older drivers refuse it with EINVAL.
+ * CHILD: Show a snapshot of the image that another device has, its parent, which may be in
+ *	use. The parent's files and keys are used, and @images is empty. As long as the child
+ *	is there, the snapshot is not deleted (EBUSY), and the parent is not detached, but by
+ *	force: then the child stays. Needs RO and a snapshot, excludes HIDDEN and TEMPORARY.
+ *	UNTRUSTED, NO_PARTSCAN and SALVAGE are taken over from the parent, as are a window,
+ *	a sector size and the choice of DIRECT or BUFFERED that are not given. Older drivers
+ *	refuse it with EINVAL or E2BIG.
  */
 #define QCOW_ATTACH_RO		(1U << 0)
 #define QCOW_ATTACH_DIRECT	(1U << 1)
@@ -155,16 +162,17 @@ struct qcow_ioc_image {
 #define QCOW_ATTACH_HIDDEN	(1U << 5)
 #define QCOW_ATTACH_SALVAGE	(1U << 6)
 #define QCOW_ATTACH_TEMPORARY	(1U << 7)
+#define QCOW_ATTACH_CHILD	(1U << 8)
 
 /**
  * struct qcow_ioc_attach - make a block device of an image
  * @size: sizeof(struct qcow_ioc_attach)
  * @flags: QCOW_ATTACH_*
  * @index: in: the N of /dev/qcowN, or -1 for the lowest free; out: N
- * @nr_images: entries in @images, 1 to QCOW_MAX_IMAGES
+ * @nr_images: entries in @images, 1 to QCOW_MAX_IMAGES; 0 with QCOW_ATTACH_CHILD
  * @images: address of an array of &struct qcow_ioc_image: the image to attach,
  *	its backing file, the backing file of that, and so on to the end
- * @image_size: sizeof(struct qcow_ioc_image)
+ * @image_size: sizeof(struct qcow_ioc_image); 0 with QCOW_ATTACH_CHILD
  * @msg_size: bytes at @msg
  * @msg: address of a buffer for one line of text without newline that says
  *	why an attach failed, NUL-terminated; may be 0
@@ -190,6 +198,9 @@ struct qcow_ioc_image {
  *	ends in ``-part`` and a number, as links to partitions do. No two devices have
  *	the same (EEXIST). The driver shows it in sysfs; udev makes a link of it in
  *	/dev/qcow/. 0: none. Older drivers refuse all but 0 with EINVAL
+ * @parent: with QCOW_ATTACH_CHILD, the N of the device whose snapshot is shown; else 0
+ * @pad: must be 0
+ * @parent_diskseq: its diskseq: ESTALE if it has another one by now; 0: any
  *
  * When the ioctl returns 0, the device and its partitions exist. @msg is then written
  * only as a warning: the device shows whole sectors only, so the last bytes of the disk
@@ -214,6 +225,9 @@ struct qcow_ioc_attach {
 	__u32 alias_len;
 	__u64 diskseq;
 	__u64 alias;
+	__s32 parent;
+	__u32 pad;
+	__u64 parent_diskseq;
 };
 
 #define QCOW_ATTACH_SIZE_V1	104
@@ -235,7 +249,8 @@ struct qcow_ioc_attach {
  * @diskseq: the disk's sequence number (BLKGETDISKSEQ); ESTALE if the device with
  *	the number @index has another diskseq by now; 0: any
  *
- * Without a flag a device that is open is left alone: EBUSY. When the ioctl
+ * Without a flag a device that is open, or has children (QCOW_ATTACH_CHILD), is left alone:
+ * EBUSY. When the ioctl
  * returns 0 without QCOW_DETACH_LAZY, the device is gone and the driver has closed
  * its files. EIO: they are gone and closed as well, but writes since the last flush
  * are lost. EINPROGRESS: a file below has not answered for ten seconds; the device has
@@ -448,7 +463,8 @@ struct qcow_ioc_status {
 /**
  * enum qcow_snapshot_op - operation on an internal snapshot
  * @QCOW_SNAPSHOT_CREATE: make a snapshot of the disk as it is, also while it is in use
- * @QCOW_SNAPSHOT_DELETE: delete a snapshot, also while the disk is in use
+ * @QCOW_SNAPSHOT_DELETE: delete a snapshot, also while the disk is in use. EBUSY: a
+ *	device attached with QCOW_ATTACH_CHILD shows it
  * @QCOW_SNAPSHOT_APPLY: give the disk the snapshot's content; its own is lost. EBUSY:
  *	the disk is open. EINTR: a signal came, and the disk is unchanged. Afterwards
  *	the disk has another diskseq
@@ -592,6 +608,9 @@ enum qcow_file_op {
 					   */
 #define QCOW_FILE_TEMPORARY	(1U << 4) /* the device is temporary: its image is
 					   * number 1, behind the overlay
+					   */
+#define QCOW_FILE_CHILD		(1U << 5) /* the device is a child: its parent has the
+					   * file, too
 					   */
 
 /**

@@ -103,6 +103,7 @@ case_sysfs() {
 	s=/sys/block/qcow$index/qcow
 	is "$IMAGES/extra/over.qcow2" "$(cat $s/image)"
 	is '' "$(cat $s/alias)"
+	is '' "$(cat $s/parent)"
 	is qcow2 "$(cat $s/format)"
 	is 2 "$(cat $s/depth)"
 	is 0 "$(cat $s/openers)"

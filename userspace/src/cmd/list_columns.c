@@ -55,6 +55,16 @@ static char *cell_snapshot(const struct row *r)
 	return cell_text(r, sysfs_attr(r->index, "snapshot"));
 }
 
+static char *cell_parent(const struct row *r)
+{
+	char *parent = sysfs_parent(r->index), *text = NULL;
+
+	if (parent)
+		text = xasprintf("%s%s", r->json ? "/dev/" : "", parent);
+	free(parent);
+	return text;
+}
+
 /* Where the path leads that the driver shows of an image. */
 enum path_state {
 	PATH_UNKNOWN,
@@ -252,6 +262,7 @@ const struct column list_columns[] = {
 	{ "CLUSTER", NUMBER, .text = cell_cluster },
 	{ "CACHE", NUMBER, .text = cell_cache },
 	{ "SNAPSHOT", TEXT, .text = cell_snapshot },
+	{ "PARENT", TEXT, .text = cell_parent },
 	{ "IMAGE-STATE", TEXT, .text = cell_image_state },
 	{ "ALIAS", TEXT, .attr = "qcow/alias" },
 	{ "EXPORT", TEXT, .text = cell_export },

@@ -112,6 +112,22 @@ char *sysfs_attr(int index, const char *attr)
 	return sysfs_read("/sys/block/qcow%d/qcow/%s", index, attr);
 }
 
+/**
+ * sysfs_parent() - the device whose image a device shows a snapshot of
+ * @index: the N of /dev/qcowN
+ *
+ * Return: its name, as qcow0, to be freed; NULL: the device is no child.
+ */
+char *sysfs_parent(int index)
+{
+	char *name = sysfs_attr(index, "parent");
+
+	if (name && name[0])
+		return name;
+	free(name);
+	return NULL;
+}
+
 /* The N of a name qcowN, or -1. */
 static int name_index(const char *name)
 {

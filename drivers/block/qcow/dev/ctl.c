@@ -19,6 +19,7 @@
 #include "dev/job.h"
 #include "dev/ctl.h"
 #include "dev/ctl_bitmap.h"
+#include "dev/ctl_child.h"
 #include "dev/ctl_copy.h"
 #include "dev/ctl_file.h"
 #include "dev/ctl_commit.h"
@@ -29,7 +30,8 @@
 #define CTL_ATTACH_FLAGS (QCOW_ATTACH_RO | QCOW_ATTACH_DIRECT |		\
 			  QCOW_ATTACH_BUFFERED | QCOW_ATTACH_NO_PARTSCAN | \
 			  QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_HIDDEN |	\
-			  QCOW_ATTACH_SALVAGE | QCOW_ATTACH_TEMPORARY)
+			  QCOW_ATTACH_SALVAGE | QCOW_ATTACH_TEMPORARY | \
+			  QCOW_ATTACH_CHILD)
 
 #define CTL_CACHE_SIZE_MAX	SZ_1T
 
@@ -61,12 +63,27 @@ static int ctl_check_window(const struct qcow_ioc_attach *arg,
 	return 0;
 }
 
+/* Check the images; those of a child are its parent's. */
+static int ctl_check_images(const struct qcow_ioc_attach *arg, struct qcow_msg *msg)
+{
+	if (!arg->nr_images || arg->nr_images > QCOW_MAX_IMAGES)
+		return qcow_fail(msg, -EINVAL, "a chain has 1 to %u images, not %u",
+				 QCOW_MAX_IMAGES, arg->nr_images);
+	if (arg->flags & QCOW_ATTACH_CHILD)
+		return 0;
+	if (arg->image_size < QCOW_IMAGE_SIZE_V1 || arg->image_size > PAGE_SIZE ||
+	    arg->parent || arg->parent_diskseq)
+		return -EINVAL;
+	return 0;
+}
+
 static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 			    struct qcow_msg *msg)
 {
 	u32 flags = arg->flags;
+	int err;
 
-	if (flags & ~CTL_ATTACH_FLAGS || arg->diskseq)
+	if (flags & ~CTL_ATTACH_FLAGS || arg->diskseq || arg->pad)
 		return qcow_advise(msg, -EINVAL, "the driver does not know a flag of the attach; it is older than the tool");
 	if ((flags & QCOW_ATTACH_UNTRUSTED) && !(flags & QCOW_ATTACH_RO))
 		return qcow_fail(msg, -EINVAL, "an untrusted image can only be attached read-only");
@@ -78,12 +95,10 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 		return qcow_fail(msg, -EINVAL, "direct and buffered I/O exclude each other");
 	if ((flags & QCOW_ATTACH_UNTRUSTED) && !(flags & QCOW_ATTACH_NO_PARTSCAN))
 		return qcow_fail(msg, -EINVAL, "an untrusted image needs an attach without partition scan");
-	if (!arg->nr_images || arg->nr_images > QCOW_MAX_IMAGES)
-		return qcow_fail(msg, -EINVAL, "a chain has 1 to %u images, not %u",
-				 QCOW_MAX_IMAGES, arg->nr_images);
-	if (arg->image_size < QCOW_IMAGE_SIZE_V1 ||
-	    arg->image_size > PAGE_SIZE || arg->index < -1 ||
-	    arg->index >= 1 << MINORBITS)
+	err = ctl_check_images(arg, msg);
+	if (err)
+		return err;
+	if (arg->index < -1 || arg->index >= 1 << MINORBITS)
 		return -EINVAL;
 	if (!arg->snapshot != !arg->snapshot_len ||
 	    arg->snapshot_len > QCOW_SNAPSHOT_NAME_MAX)
@@ -180,13 +195,16 @@ static int ctl_attach_sources(struct qcow_ioc_attach *arg,
 			      u32 *failed)
 {
 	struct qcow_source *sources;
-	int ret;
+	int ret = 0;
 
 	sources = kvcalloc(arg->nr_images, sizeof(*sources), GFP_KERNEL);
 	if (!sources)
 		return -ENOMEM;
 	attach->sources = sources;
-	ret = ctl_get_sources(sources, arg, msg, failed);
+	if (attach->parent)
+		qcow_ctl_child_sources(attach->parent, sources);
+	else
+		ret = ctl_get_sources(sources, arg, msg, failed);
 	if (!ret)
 		ret = qcow_device_attach(attach, msg, failed, &arg->diskseq);
 	ctl_put_sources(sources, arg->nr_images);
@@ -233,12 +251,14 @@ static char *ctl_get_alias(const struct qcow_ioc_attach *arg, struct qcow_msg *m
 	return ERR_PTR(err);
 }
 
-static int ctl_do_attach(struct qcow_ioc_attach *arg,
+/* @parent: of a child, or NULL */
+static int ctl_do_attach(struct qcow_ioc_attach *arg, struct qcow_device *parent,
 			 const struct file *file, struct qcow_msg *msg,
 			 u32 *failed)
 {
 	struct qcow_attach attach = {
 		.options = arg,
+		.parent = parent,
 		.owner = arg->flags & QCOW_ATTACH_HIDDEN ? file : NULL,
 	};
 	char *snapshot, *alias;
@@ -261,6 +281,25 @@ free_snapshot:
 	return ret;
 }
 
+static int ctl_attach_checked(struct qcow_ioc_attach *arg, const struct file *file,
+			      struct qcow_msg *msg, u32 *failed)
+{
+	struct qcow_device *parent = NULL;
+	int ret;
+
+	if (arg->flags & QCOW_ATTACH_CHILD)
+		parent = qcow_ctl_child_begin(arg, file, msg);
+	if (IS_ERR(parent))
+		return PTR_ERR(parent);
+	ctl_set_defaults(arg);
+	ret = ctl_check_attach(arg, msg);
+	if (!ret)
+		ret = ctl_do_attach(arg, parent, file, msg, failed);
+	if (parent)
+		qcow_job_unhold(parent);
+	return ret;
+}
+
 static long ctl_attach(const struct file *file, void __user *argp)
 {
 	struct qcow_ioc_attach __user *uarg = argp;
@@ -272,10 +311,7 @@ static long ctl_attach(const struct file *file, void __user *argp)
 	ret = qcow_ctl_copy_in(&arg, sizeof(arg), QCOW_ATTACH_SIZE_V1, argp);
 	if (ret)
 		return ret;
-	ctl_set_defaults(&arg);
-	ret = ctl_check_attach(&arg, &msg);
-	if (!ret)
-		ret = ctl_do_attach(&arg, file, &msg, &failed);
+	ret = ctl_attach_checked(&arg, file, &msg, &failed);
 	if (ret < 0) {
 		/* Best effort: the attach has failed anyway. */
 		qcow_ctl_tell(arg.msg, arg.msg_size, &msg);

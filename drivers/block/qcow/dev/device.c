@@ -15,20 +15,19 @@
 #include <linux/idr.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/percpu.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/qcow.h>
 
 #include "compat/compat_blk.h"
+#include "dev/child.h"
 #include "dev/device.h"
 #include "dev/device_end.h"
 #include "dev/device_limits.h"
 #include "dev/device_status.h"
+#include "dev/device_target.h"
 #include "dev/sysfs.h"
-#include "jobs/commit.h"
-#include "meta/flush.h"
 
 #define DEVICE_QUEUE_DEPTH	128
 
@@ -63,59 +62,6 @@ static void device_release(struct kref *ref)
 void qcow_device_put(struct qcow_device *dev)
 {
 	kref_put(&dev->ref, device_release);
-}
-
-/*
- * Free all that requests use; none is under way. Return: 0, or the error by which some
- * data is not durable.
- */
-static int device_free_target(struct qcow_device *dev)
-{
-	struct qcow_target *target = &dev->target;
-	struct qcow_image *img;
-	int err;
-
-	/* The last work items may still be returning from their function. */
-	for (img = target->image; img; img = img->backing)
-		if (img->alloc)
-			qcow_flush_stop(img->alloc);
-	if (dev->commit)
-		qcow_commit_end(dev->commit);
-	qcow_commit_free(dev->commit);
-	if (target->ctx.write_wq)
-		destroy_workqueue(target->ctx.write_wq);
-	if (target->ctx.wq)
-		destroy_workqueue(target->ctx.wq);
-	if (target->comp_wq)
-		destroy_workqueue(target->comp_wq);
-	err = qcow_image_close_chain(target->image);
-	if (target->flush_wq)
-		destroy_workqueue(target->flush_wq);
-	mempool_destroy(target->ctx.subreqs);
-	free_percpu(target->stats);
-	return err;
-}
-
-static int device_alloc_target(struct qcow_device *dev)
-{
-	struct qcow_target *target = &dev->target;
-	struct qcow_io_ctx *ctx = &target->ctx;
-
-	target->stats = alloc_percpu(struct qcow_stats);
-	target->comp_wq = alloc_workqueue("%s_comp",
-					  WQ_UNBOUND | WQ_MEM_RECLAIM,
-					  num_online_cpus(), dev->name);
-	target->flush_wq =
-		alloc_workqueue("%s_flush", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, dev->name);
-	ctx->subreqs = qcow_io_create_pool();
-	ctx->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
-				  dev->name);
-	ctx->write_wq = alloc_workqueue("%s_write", WQ_UNBOUND | WQ_MEM_RECLAIM,
-					0, dev->name);
-	if (!target->stats || !target->comp_wq || !target->flush_wq || !ctx->subreqs ||
-	    !ctx->wq || !ctx->write_wq)
-		return -ENOMEM;
-	return 0;
 }
 
 static void device_free_index(struct qcow_device *dev)
@@ -237,35 +183,6 @@ int qcow_device_visit(int index, int (*visit)(struct qcow_device *dev, void *arg
 	return ret;
 }
 
-/* Take a device apart. */
-static void device_remove(struct work_struct *work)
-{
-	struct qcow_device *dev = container_of(work, struct qcow_device,
-					       remove_work);
-	int err, ret;
-
-	/* A running job ends, and none begins any more. */
-	mutex_lock(&dev->job_mutex);
-	mutex_unlock(&dev->job_mutex);
-	dev->leaked = test_bit(QCOW_IMAGE_LEAKED, &dev->target.image->flags);
-	err = qcow_device_finish(dev);
-	device_publish(dev, NULL);
-	del_gendisk(dev->disk);
-	blk_mq_free_tag_set(&dev->tag_set);
-	ret = device_free_target(dev);
-	err = err ?: ret;
-	device_free_index(dev);
-	if (err)
-		pr_err("%s: writes since the last flush are lost: error %d\n",
-		       dev->name, err);
-	pr_info("%s: detached\n", dev->name);
-	dev->remove_err = err ? -EIO : 0;
-	/* The module waits for this function to end. */
-	module_put(THIS_MODULE);
-	complete_all(&dev->removed);
-	qcow_device_put(dev);
-}
-
 /*
  * Begin a detach: no task can open the device any more. Return: false: another task has
  * begun it.
@@ -277,6 +194,59 @@ static bool device_leave(struct qcow_device *dev)
 		return false;
 	set_bit(QCOW_ENDING_LEAVING, &dev->ending);
 	return true;
+}
+
+/* Detach a device with QCOW_DETACH_LAZY that nobody uses any more. */
+static void device_end_lazy(struct qcow_device *dev)
+{
+	lockdep_assert_held(&dev->disk->open_mutex);
+	if (dev->lazy && !disk_openers(dev->disk) && !qcow_child_any(dev) &&
+	    device_leave(dev))
+		queue_work(remove_wq, &dev->remove_work);
+}
+
+/* Drop the reference of a child that is gone. @parent: or NULL */
+static void device_let_go(struct qcow_device *parent)
+{
+	if (!parent)
+		return;
+	mutex_lock(&parent->disk->open_mutex);
+	device_end_lazy(parent);
+	mutex_unlock(&parent->disk->open_mutex);
+	qcow_device_put(parent);
+}
+
+/* Take a device apart. */
+static void device_remove(struct work_struct *work)
+{
+	struct qcow_device *dev = container_of(work, struct qcow_device,
+					       remove_work);
+	struct qcow_device *parent;
+	int err, ret;
+
+	/* A running job ends, and none begins any more. */
+	mutex_lock(&dev->job_mutex);
+	mutex_unlock(&dev->job_mutex);
+	dev->leaked = test_bit(QCOW_IMAGE_LEAKED, &dev->target.image->flags);
+	err = qcow_device_finish(dev);
+	device_publish(dev, NULL);
+	del_gendisk(dev->disk);
+	blk_mq_free_tag_set(&dev->tag_set);
+	ret = qcow_device_free_target(dev);
+	err = err ?: ret;
+	qcow_child_abandon(dev);
+	device_free_index(dev);
+	if (err)
+		pr_err("%s: writes since the last flush are lost: error %d\n",
+		       dev->name, err);
+	pr_info("%s: detached\n", dev->name);
+	dev->remove_err = err ? -EIO : 0;
+	/* The module waits for this function to end. */
+	module_put(THIS_MODULE);
+	parent = qcow_child_leave(dev);
+	complete_all(&dev->removed);
+	device_let_go(parent);
+	qcow_device_put(dev);
 }
 
 /* --- Block device operations --- */
@@ -295,11 +265,8 @@ static int qcow_compat_open(device_open, bdev, mode)
 static void qcow_compat_release(device_close, disk)
 {
 	struct qcow_device *dev = disk->private_data;
-	bool last = !disk_openers(disk);
 
-	lockdep_assert_held(&disk->open_mutex);
-	if (dev->lazy && last && device_leave(dev))
-		queue_work(remove_wq, &dev->remove_work);
+	device_end_lazy(dev);
 	qcow_device_put(dev);
 }
 
@@ -356,6 +323,7 @@ static int device_open_chain(struct qcow_device *dev,
 	if (IS_ERR(img))
 		return PTR_ERR(img);
 	dev->target.image = img;
+	dev->snapshot_l1 = img->snapshot_l1;
 	dev->target.guest_offset = options->offset;
 	if (options->offset && options->offset >= img->size)
 		return qcow_fail(msg, -EINVAL, "offset %llu is not inside its disk of %llu bytes",
@@ -516,6 +484,8 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 	init_completion(&dev->removed);
 	mutex_init(&dev->job_mutex);
 	spin_lock_init(&dev->chain_lock);
+	INIT_LIST_HEAD(&dev->children);
+	INIT_LIST_HEAD(&dev->sibling);
 	return dev;
 }
 
@@ -542,9 +512,11 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 	err = device_alloc_index(dev, attach->options->index, msg);
 	if (err)
 		goto put;
-	err = device_alloc_target(dev);
+	err = qcow_device_alloc_target(dev);
 	if (!err)
 		err = device_open_chain(dev, attach, msg, failed);
+	if (!err && attach->parent)
+		err = qcow_child_join(dev, attach->parent);
 	if (!err)
 		err = device_alloc_disk(dev);
 	if (err)
@@ -561,8 +533,9 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 	if (!err)
 		return index;
 free:
-	device_free_target(dev);
+	qcow_device_free_target(dev);
 	device_free_index(dev);
+	device_let_go(qcow_child_leave(dev));
 put:
 	qcow_device_put(dev);
 	return err;
@@ -571,12 +544,15 @@ put:
 /* --- Detach --- */
 
 /* Decide on a detach. Return: 0: remove the device now; 1: at its last close. */
-static int device_may_go(struct qcow_device *dev, u32 flags)
+static int device_may_go(struct qcow_device *dev, u32 flags, struct qcow_msg *msg)
 {
+	int err = qcow_child_refuse(dev, msg);
+
 	lockdep_assert_held(&dev->disk->open_mutex);
-	if (disk_openers(dev->disk)) {
+	if (err || disk_openers(dev->disk)) {
 		if (!(flags & QCOW_DETACH_LAZY))
 			return -EBUSY;
+		msg->text[0] = 0;
 		dev->lazy = true;
 		return 1;
 	}
@@ -604,7 +580,8 @@ static int device_lock_open(struct qcow_device *dev, unsigned long until)
  * last close; -ENODEV: another task detaches the device, or it is not live yet; or as
  * qcow_device_detach().
  */
-static int device_begin_detach(struct qcow_device *dev, u32 flags, unsigned long until)
+static int device_begin_detach(struct qcow_device *dev, u32 flags, unsigned long until,
+			       struct qcow_msg *msg)
 {
 	int err;
 
@@ -617,7 +594,7 @@ static int device_begin_detach(struct qcow_device *dev, u32 flags, unsigned long
 		err = device_lock_open(dev, until);
 		if (err)
 			return err;
-		err = device_may_go(dev, flags);
+		err = device_may_go(dev, flags, msg);
 		mutex_unlock(&dev->disk->open_mutex);
 		if (err)
 			return err;
@@ -707,7 +684,7 @@ int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
 	if (diskseq && diskseq != dev->disk->diskseq)
 		err = qcow_fail(msg, -ESTALE, "is another device by now");
 	else if (READ_ONCE(dev->state) != QCOW_DEVICE_GOING)
-		err = device_begin_detach(dev, flags, until);
+		err = device_begin_detach(dev, flags, until, msg);
 	if (err == -ENODEV && READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
 		err = 0;
 	if (!err)
@@ -746,11 +723,12 @@ static struct qcow_device *device_next_owned(const struct file *owner, int *inde
  */
 void qcow_device_detach_owned(const struct file *owner)
 {
+	struct qcow_msg msg = { };
 	struct qcow_device *dev;
 	int index = 0, err;
 
 	while ((dev = device_next_owned(owner, &index))) {
-		err = device_begin_detach(dev, 0, jiffies + DEVICE_DETACH_JIFFIES);
+		err = device_begin_detach(dev, 0, jiffies + DEVICE_DETACH_JIFFIES, &msg);
 		WARN_ON_ONCE(err == -EBUSY);
 		if (!err)
 			wait_for_completion_timeout(&dev->removed,

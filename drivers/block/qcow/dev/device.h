@@ -11,6 +11,7 @@
  * @sources: the chain of @options->nr_images images, top first
  * @snapshot: id or name of the snapshot to show; or NULL
  * @alias: the name that the user gives the device; or NULL
+ * @parent: the device whose snapshot is shown, the caller holds its job_mutex; or NULL
  * @owner: the open file of the control node that a hidden device belongs to, or NULL
  */
 struct qcow_attach {
@@ -18,6 +19,7 @@ struct qcow_attach {
 	const struct qcow_source *sources;
 	const char *snapshot;
 	const char *alias;
+	struct qcow_device *parent;
 	const struct file *owner;
 };
 

@@ -15,6 +15,7 @@
 #include <linux/path.h>
 #include <uapi/linux/qcow.h>
 
+#include "dev/child.h"
 #include "dev/device.h"
 #include "dev/device_file.h"
 
@@ -70,6 +71,8 @@ static void tell(const struct device_look *look, struct qcow_device *dev,
 		arg->flags |= QCOW_FILE_HIDDEN;
 	if (qcow_device_is_temporary(dev))
 		arg->flags |= QCOW_FILE_TEMPORARY;
+	if (qcow_child_parent(dev) >= 0)
+		arg->flags |= QCOW_FILE_CHILD;
 }
 
 /* --- Opening a file --- */

@@ -40,7 +40,12 @@ enum qcow_device_state {
  * @format: &enum qcow_format of the attached image
  * @depth: images in the chain
  * @snapshot: id or name of the snapshot that the device shows; or NULL
+ * @snapshot_l1: host offset of that snapshot's L1 table; or 0
  * @alias: the name that the user gave the device; or NULL
+ * @parent: the device whose snapshot it shows, referenced; or NULL. This and the next two
+ *	are under the lock of child.c
+ * @children: devices that show snapshots of this one
+ * @sibling: in the list of its parent, unless that is gone
  * @node: in the list of all devices; under the lock of device.c
  * @name: qcowN
  * @state: &enum qcow_device_state
@@ -70,7 +75,11 @@ struct qcow_device {
 	u32 format;
 	u32 depth;
 	char *snapshot;
+	u64 snapshot_l1;
 	char *alias;
+	struct qcow_device *parent;
+	struct list_head children;
+	struct list_head sibling;
 	struct list_head node;
 	char name[DISK_NAME_LEN];
 	enum qcow_device_state state;

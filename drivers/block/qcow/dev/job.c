@@ -16,6 +16,7 @@
 
 #include "compat/compat_blk.h"
 #include "dev/job.h"
+#include "dev/child.h"
 #include "dev/device.h"
 #include "jobs/resize.h"
 #include "jobs/snapshot_ops.h"
@@ -26,7 +27,8 @@ static struct workqueue_struct *job_wq;
 
 /* --- Beginning and ending a job --- */
 
-static int job_allowed(struct qcow_device *dev, u64 diskseq, struct qcow_msg *msg)
+/* Check that a device is the one that is meant, and stays. */
+static int job_is_there(struct qcow_device *dev, u64 diskseq, struct qcow_msg *msg)
 {
 	lockdep_assert_held(&dev->job_mutex);
 	/* A detach changes the state first, and then takes the mutex. */
@@ -34,22 +36,47 @@ static int job_allowed(struct qcow_device *dev, u64 diskseq, struct qcow_msg *ms
 		return -ENODEV;
 	if (diskseq && diskseq != dev->disk->diskseq)
 		return qcow_advise(msg, -ESTALE, "has become another disk meanwhile; nothing was changed, see qcowctl list");
+	return 0;
+}
+
+static int job_allowed(struct qcow_device *dev, u64 diskseq, struct qcow_msg *msg)
+{
+	int err = job_is_there(dev, diskseq, msg);
+
+	if (err)
+		return err;
 	if (dev->options.flags & QCOW_ATTACH_RO)
 		return qcow_advise(msg, -EROFS, "is attached read-only; attach it writable, without -r");
 	return qcow_image_stopped(dev->target.image) ? -EIO : 0;
 }
 
 /* Begin a job. Return: 0, with dev->job_mutex held; or a negative errno. */
-static int job_begin(struct qcow_device *dev, u64 diskseq, struct qcow_msg *msg)
+static int job_begin(struct qcow_device *dev, u64 diskseq, bool change,
+		     struct qcow_msg *msg)
 {
 	int err;
 
 	if (mutex_lock_killable(&dev->job_mutex))
 		return -EINTR;
-	err = job_allowed(dev, diskseq, msg);
+	err = change ? job_allowed(dev, diskseq, msg) : job_is_there(dev, diskseq, msg);
 	if (err)
 		mutex_unlock(&dev->job_mutex);
 	return err;
+}
+
+static struct qcow_device *job_hold(const struct qcow_which *which, bool change,
+				    struct qcow_msg *msg)
+{
+	struct qcow_device *dev = qcow_device_get(which->index, which->by);
+	int err;
+
+	if (!dev)
+		return ERR_PTR(-ENODEV);
+	err = job_begin(dev, which->diskseq, change, msg);
+	if (!err)
+		return dev;
+	qcow_device_put(dev);
+	return ERR_PTR(err);
 }
 
 /**
@@ -61,20 +88,27 @@ static int job_begin(struct qcow_device *dev, u64 diskseq, struct qcow_msg *msg)
  *
  * Context: may sleep.
  *
- * Return: the device; or an ERR_PTR: -ESTALE: it has another diskseq.
+ * Return: the device; or an ERR_PTR: -ESTALE: it has another diskseq; -EROFS: it is
+ * read-only; -EIO: its image is stopped.
  */
 struct qcow_device *qcow_job_hold(const struct qcow_which *which, struct qcow_msg *msg)
 {
-	struct qcow_device *dev = qcow_device_get(which->index, which->by);
-	int err;
+	return job_hold(which, true, msg);
+}
 
-	if (!dev)
-		return ERR_PTR(-ENODEV);
-	err = job_begin(dev, which->diskseq, msg);
-	if (!err)
-		return dev;
-	qcow_device_put(dev);
-	return ERR_PTR(err);
+/**
+ * qcow_job_hold_to_read() - as qcow_job_hold(), to look at the images only
+ * @which: the device
+ * @msg: says why it failed
+ *
+ * Context: may sleep.
+ *
+ * Return: the device; or an ERR_PTR: -ESTALE: it has another diskseq.
+ */
+struct qcow_device *qcow_job_hold_to_read(const struct qcow_which *which,
+					  struct qcow_msg *msg)
+{
+	return job_hold(which, false, msg);
 }
 
 void qcow_job_unhold(struct qcow_device *dev)
@@ -512,6 +546,7 @@ int qcow_job_stream(const struct qcow_which *which, u64 bytes, u64 *done, u64 *t
  * @base: for qcow_job_run()
  * @apply: keeps openers away and freezes the queue while a snapshot is applied
  * @queue: freezes the queue only
+ * @users: the devices that show a snapshot
  * @dev: the device
  * @op: &enum qcow_snapshot_op
  * @req: argument and result
@@ -521,6 +556,7 @@ struct job_snapshot {
 	struct qcow_job base;
 	struct qcow_pause apply;
 	struct qcow_job_pause queue;
+	struct qcow_snapshot_users users;
 	struct qcow_device *dev;
 	u32 op;
 	struct qcow_snapshot_request *req;
@@ -608,6 +644,14 @@ static int snapshot_apply(struct job_snapshot *c)
 	return qcow_snapshot_apply(dev->target.image, c->req, c->msg);
 }
 
+static int snapshot_refuse(struct qcow_snapshot_users *users, u64 l1_host_offset,
+			   struct qcow_msg *msg)
+{
+	struct job_snapshot *c = container_of(users, struct job_snapshot, users);
+
+	return qcow_child_refuse_change(c->dev, l1_host_offset, msg);
+}
+
 static int snapshot_run(struct qcow_device *dev, struct qcow_job *base)
 {
 	struct job_snapshot *c = container_of(base, struct job_snapshot, base);
@@ -616,6 +660,7 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_job *base)
 	qcow_job_pause_init(&c->queue, dev);
 	c->queue.may_end = true;
 	c->req->pause = &c->queue.base;
+	c->req->users = &c->users;
 	switch (c->op) {
 	case QCOW_SNAPSHOT_CREATE:
 		return qcow_snapshot_create(dev->target.image, c->req, c->msg);
@@ -631,13 +676,14 @@ static int snapshot_run(struct qcow_device *dev, struct qcow_job *base)
  * qcow_job_snapshot() - make, delete or apply a snapshot
  * @which: the device
  * @op: &enum qcow_snapshot_op
- * @req: argument, except @req->pause, and result
+ * @req: argument, except @req->pause and @req->users, and result
  * @msg: says why it failed
  *
  * Context: may sleep.
  *
- * Return: 0; -ENODEV: there is no such device; -EBUSY: apply, and the device is open;
- * -EINTR: apply, a signal ended it, and the disk is unchanged; or another error.
+ * Return: 0; -ENODEV: there is no such device; -EBUSY: apply, and the device is open; or
+ * delete, and a device shows the snapshot, which @msg names; -EINTR: apply, a signal ended
+ * it, and the disk is unchanged; or another error.
  */
 int qcow_job_snapshot(const struct qcow_which *which, u32 op,
 		      struct qcow_snapshot_request *req, struct qcow_msg *msg)
@@ -645,6 +691,7 @@ int qcow_job_snapshot(const struct qcow_which *which, u32 op,
 	struct job_snapshot c = {
 		.base = { .run = snapshot_run, .any_signal = op == QCOW_SNAPSHOT_APPLY },
 		.apply = { .stop = apply_stop, .go = apply_go },
+		.users = { .refuse = snapshot_refuse },
 		.op = op,
 		.req = req,
 		.msg = msg,

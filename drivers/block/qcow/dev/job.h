@@ -45,6 +45,8 @@ struct qcow_which {
 };
 
 struct qcow_device *qcow_job_hold(const struct qcow_which *which, struct qcow_msg *msg);
+struct qcow_device *qcow_job_hold_to_read(const struct qcow_which *which,
+					  struct qcow_msg *msg);
 void qcow_job_unhold(struct qcow_device *dev);
 int qcow_job_run(struct qcow_device *dev, struct qcow_job *job);
 unsigned int qcow_job_freeze(struct qcow_device *dev);

@@ -10,6 +10,7 @@
 #include <linux/sysfs.h>
 #include <uapi/linux/qcow.h>
 
+#include "dev/child.h"
 #include "dev/counters.h"
 #include "dev/device_status.h"
 #include "dev/sysfs.h"
@@ -63,6 +64,15 @@ static ssize_t snapshot_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(snapshot);
 
+static ssize_t parent_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	int index = qcow_child_parent(to_qcow(dev));
+
+	return index < 0 ? sysfs_emit(buf, "\n") : sysfs_emit(buf, "qcow%d\n", index);
+}
+static DEVICE_ATTR_RO(parent);
+
 QCOW_ATTR(alias, "%s", to_text(dev->alias));
 QCOW_ATTR(format, "%s", qcow_device_image(dev)->ops->name);
 QCOW_ATTR(depth, "%u", READ_ONCE(dev->depth));
@@ -79,6 +89,7 @@ static struct attribute *qcow_attrs[] = {
 	&dev_attr_alias.attr,
 	&dev_attr_format.attr,
 	&dev_attr_snapshot.attr,
+	&dev_attr_parent.attr,
 	&dev_attr_depth.attr,
 	&dev_attr_direct_io.attr,
 	&dev_attr_autoclear.attr,

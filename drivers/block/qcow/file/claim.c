@@ -50,7 +50,7 @@ static bool claim_overlaps(const struct qcow_claim *a, const struct qcow_claim *
  * Add a claim to the list. @shared: the result: another device of this driver reads
  * some of the same sectors.
  */
-static int claim_add(struct qcow_claim *c, const struct qcow_claim *instead,
+static int claim_add(struct qcow_claim *c, const struct qcow_claim *beside,
 		     bool *shared, struct qcow_msg *msg)
 {
 	const struct qcow_claim *other;
@@ -58,7 +58,7 @@ static int claim_add(struct qcow_claim *c, const struct qcow_claim *instead,
 
 	mutex_lock(&claims_lock);
 	list_for_each_entry(other, &claims, list) {
-		if (other == instead || !claim_overlaps(c, other))
+		if (other == beside || !claim_overlaps(c, other))
 			continue;
 		if (c->write || other->write) {
 			err = qcow_advise(msg, -EBUSY, "is in use by /dev/%s; detach that, or use a copy of the image",
@@ -112,7 +112,8 @@ static int claim_from_kernel(struct qcow_claim *c, bool shared, struct qcow_msg 
  * @device: name of the qcow device; it stays as long as the claim
  * @write: the file will be written. Then no other device of this driver may have it,
  *	and no other holder the block device
- * @instead: a claim of the same file that this one replaces, or NULL
+ * @beside: a claim of the same file that this one replaces, or that keeps all that this
+ *	one reads from changing; or NULL
  * @msg: says why it failed
  *
  * A block device that is only read may have another holder: then it is read without a
@@ -124,17 +125,17 @@ static int claim_from_kernel(struct qcow_claim *c, bool shared, struct qcow_msg 
  */
 int qcow_claim_take(struct qcow_claim *c, const struct file *file,
 		    const char *device, bool write,
-		    const struct qcow_claim *instead, struct qcow_msg *msg)
+		    const struct qcow_claim *beside, struct qcow_msg *msg)
 {
 	struct inode *inode = file->f_mapping->host;
-	bool shared = instead;
+	bool shared = beside;
 	int err;
 
 	c->file = file;
 	c->bdev = S_ISBLK(inode->i_mode) ? I_BDEV(inode) : NULL;
 	c->device = device;
 	c->write = write;
-	err = claim_add(c, instead, &shared, msg);
+	err = claim_add(c, beside, &shared, msg);
 	if (err) {
 		c->file = NULL;
 		return err;

@@ -33,7 +33,7 @@ struct qcow_claim {
 
 int __must_check qcow_claim_take(struct qcow_claim *c, const struct file *file,
 				 const char *device, bool write,
-				 const struct qcow_claim *instead,
+				 const struct qcow_claim *beside,
 				 struct qcow_msg *msg);
 void qcow_claim_drop(struct qcow_claim *c);
 

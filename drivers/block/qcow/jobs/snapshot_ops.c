@@ -399,6 +399,13 @@ int qcow_snapshot_create(struct qcow_image *img, struct qcow_snapshot_request *r
 
 /* --- Delete --- */
 
+static int delete_allowed(struct snapshot_op *op, const struct qcow_snapshot *s)
+{
+	struct qcow_snapshot_users *users = op->req->users;
+
+	return users ? users->refuse(users, s->l1_table_offset, op->msg) : 0;
+}
+
 static int delete_run(struct snapshot_op *op)
 {
 	struct qcow_alloc *a = op->a;
@@ -407,6 +414,8 @@ static int delete_run(struct snapshot_op *op)
 	int err;
 
 	err = snapshot_find(op, &e);
+	if (!err)
+		err = delete_allowed(op, &e.s);
 	if (!err)
 		err = read_l1(a, &e.s, 1, &l1);
 	if (err)
@@ -442,7 +451,7 @@ static int delete_say_leaked(const struct qcow_image *img, bool before,
  *
  * Context: as qcow_snapshot_create().
  *
- * Return: 0: the snapshot is durably gone; or a negative errno.
+ * Return: 0: the snapshot is durably gone; -EBUSY: it is in use; or another error.
  */
 int qcow_snapshot_delete(struct qcow_image *img, struct qcow_snapshot_request *req,
 			 struct qcow_msg *msg)

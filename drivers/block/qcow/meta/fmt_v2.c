@@ -34,6 +34,7 @@ static int v2_pick_snapshot(struct qcow_image *img, struct qcow_header *h,
 	if (h->size > S64_MAX ||
 	    qcow_layout_l1_entries(&img->layout, h->size) > s.l1_size)
 		return qcow_advise(msg, -EIO, "the snapshot's L1 table is too small for its disk; see qcowctl check");
+	img->snapshot_l1 = s.l1_table_offset;
 	h->l1_table_offset = s.l1_table_offset;
 	h->l1_size = s.l1_size;
 	return 0;
@@ -163,13 +164,28 @@ static void v2_close(struct qcow_image *img)
 	qcow_bitmap_destroy(img);
 }
 
+/* The header of an image that is open for writing, too, is not read half written. */
+static int v2_read_header(struct qcow_image *img, struct qcow_header *h,
+			  const struct qcow_params *params, struct qcow_msg *msg)
+{
+	struct qcow_alloc *a = params->same ? params->same->alloc : NULL;
+	int err;
+
+	if (a)
+		mutex_lock(&a->store_lock);
+	err = qcow_fmt_read_header(img, h, msg);
+	if (a)
+		mutex_unlock(&a->store_lock);
+	return err;
+}
+
 static int v2_open(struct qcow_image *img, const struct qcow_params *params,
 		   struct qcow_msg *msg)
 {
 	struct qcow_header h;
 	int err;
 
-	err = qcow_fmt_read_header(img, &h, msg);
+	err = v2_read_header(img, &h, params, msg);
 	if (!err && h.version == 1)
 		err = qcow_advise(msg, -EINVAL, "is qcow version 1, not qcow2; attach it with -f qcow");
 	if (!err)

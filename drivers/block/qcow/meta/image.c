@@ -84,9 +84,9 @@ static int image_close(struct qcow_image *img)
 	return err;
 }
 
-/* Open a file of an image; @replaces: the same file, if it is open already; or NULL. */
+/* Open a file of an image; @same: the same file, if it is open already; or NULL. */
 static int image_open_file(struct qcow_image *img, struct qcow_file *f,
-			   struct file *file, const struct qcow_file *replaces,
+			   struct file *file, const struct qcow_file *same,
 			   const struct qcow_params *params,
 			   struct qcow_msg *msg)
 {
@@ -95,7 +95,7 @@ static int image_open_file(struct qcow_image *img, struct qcow_file *f,
 	if (!err)
 		err = qcow_claim_take(&f->claim, file, params->device,
 				      params->writable,
-				      replaces ? &replaces->claim : NULL, msg);
+				      same ? &same->claim : NULL, msg);
 	if (!err && f->claim.others)
 		pr_notice("%s: is in use by others, and may change while it is read\n",
 			  img->label);
@@ -112,7 +112,7 @@ static void image_be_strict(struct qcow_image *img)
 static int image_open_data_file(struct qcow_image *img, struct file *file,
 				const struct qcow_params *params, struct qcow_msg *msg)
 {
-	const struct qcow_image *old = params->replaces;
+	const struct qcow_image *old = params->same;
 	int err;
 
 	err = image_open_file(img, &img->data_file, file, old ? &old->data_file : NULL,
@@ -126,7 +126,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 		      const struct qcow_params *params, struct qcow_msg *msg)
 {
 	const struct qcow_format_ops *ops = image_format(src->format);
-	const struct qcow_image *old = params->replaces;
+	const struct qcow_image *old = params->same;
 	int err;
 
 	if (!ops)
@@ -220,6 +220,8 @@ struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,
 		p.snapshot = i == params->snapshot_of ? params->snapshot : NULL;
 		p.temporary = params->temporary && !i;
 		p.key = sources[i].key;
+		p.same = sources[i].same;
+		p.crypt = p.same ? p.same->crypt : NULL;
 		img = image_open_one(&sources[i], i + 1 == nr, &p, msg);
 		if (IS_ERR(img)) {
 			qcow_image_close_chain(top);
@@ -295,7 +297,7 @@ struct qcow_image *qcow_image_open_again(const struct qcow_image *old,
 	struct qcow_image *img;
 
 	p.crypt = old->crypt;
-	p.replaces = old;
+	p.same = old;
 	if (!same_file(src->file, old->file.file) ||
 	    !same_file(src->data_file, old->data_file.file))
 		return ERR_PTR(qcow_advise(msg, -ESTALE, "is another file now; put it back"));

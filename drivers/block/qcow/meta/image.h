@@ -11,12 +11,14 @@
  * @data_file: its data file, open for reading, or NULL
  * @format: &enum qcow_format
  * @key: key to its data, or NULL
+ * @same: the same image, if it is open already, in place of @key; or NULL
  */
 struct qcow_source {
 	struct file *file;
 	struct file *data_file;
 	u32 format;
 	const struct qcow_crypt_key *key;
+	const struct qcow_image *same;
 };
 
 struct qcow_image *qcow_image_open_chain(const struct qcow_source *sources,

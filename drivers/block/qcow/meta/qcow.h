@@ -5,8 +5,8 @@
  *
  * Lock order, outermost first; a step may be left out:
  *
- *	qcow_devices_lock (device.c)
  *	qcow_device.job_mutex
+ *	  qcow_devices_lock (device.c)
  *	  disk->open_mutex (block layer)
  *	  the frozen queue (block layer)
  *	claims_lock (claim.c)
@@ -26,6 +26,7 @@
  *	  lock of qcow_cache.lru
  *	    xa_lock of qcow_cache.slices
  *	qcow_comp.lock (comp.c)
+ *	children_lock (child.c)
  *
  * Reads and writes in place hold no lock while guest data is transferred, or an
  * L2 table is read, for them. Documentation/locking.rst gives the reasons.
@@ -124,8 +125,8 @@ struct qcow_stats {
  * @key: key to the image's data; or NULL
  * @crypt: encryption of the same image, if it is open already, in place of @key; or
  *	NULL
- * @replaces: the same image, if it is open already, and closed when this one is used;
- *	or NULL
+ * @same: the same image, if it is open already: this one replaces it, or shows a snapshot
+ *	of it beside it; or NULL
  * @ending: QCOW_ENDING_* of the device; NULL: no job is ended early
  * @writable: the top image is written
  */
@@ -144,7 +145,7 @@ struct qcow_params {
 	bool temporary;
 	const struct qcow_crypt_key *key;
 	struct qcow_crypt *crypt;
-	const struct qcow_image *replaces;
+	const struct qcow_image *same;
 	const unsigned long *ending;
 	bool writable;
 };
@@ -203,6 +204,7 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @layout: qcow, qcow2: layout of the tables
  * @l1: qcow, qcow2: the active L1 table in the CPU's byte order
  * @l1_size: qcow, qcow2: entries in @l1
+ * @snapshot_l1: qcow2: host offset of the L1 table of the snapshot that it shows; or 0
  * @slice_entries: qcow, qcow2: L2 entries in a slice of @cache
  * @cache: qcow, qcow2: L2 slices
  * @comp: qcow, qcow2: compressed clusters
@@ -235,6 +237,7 @@ struct qcow_image {
 	struct qcow_layout layout;
 	u64 *l1;
 	u32 l1_size;
+	u64 snapshot_l1;
 	u32 slice_entries;
 	struct qcow_cache *cache;
 	struct qcow_comp *comp;
