@@ -22,6 +22,7 @@
 #include "device/ready.h"
 #include "device/sectors.h"
 #include "device/still.h"
+#include "device/which.h"
 #include "image/chain.h"
 #include "image/keys.h"
 #include "image/snapshots.h"
@@ -255,8 +256,8 @@ const struct option_spec attach_options[] = {
 	},
 	{
 		.name = "snapshot", .arg = " ID",
-		.help = "show an internal snapshot, by its id or name:\n"
-			"read-only",
+		.help = "show an internal snapshot, by its id or name: read-only;\n"
+			"DEVICE has the image, and may be in use",
 		.parse = parse_snapshot,
 	},
 	{
@@ -365,6 +366,21 @@ static void report_refusal(const struct chain *c,
 	report_msg(img->file.name, err, msg);
 }
 
+/* Ask the driver. Return: 0, with the N of the new device in @ioc; or a negative errno. */
+static int attach_ioctl(int control, struct qcow_ioc_attach *ioc, struct qcow_msg *msg)
+{
+	int err;
+
+	ioc->size = sizeof(*ioc);
+	ioc->index = -1;
+	ioc->msg = (uintptr_t)msg->text;
+	ioc->msg_size = sizeof(msg->text);
+	ioc->msg_image = -1;
+	err = ioctl(control, QCOW_IOC_ATTACH, ioc) ? -errno : 0;
+	report_from_driver(msg);
+	return err;
+}
+
 /* Hand the open files to the driver: the N of the new device, or -1. */
 static int attach_chain(int control, const struct chain *c,
 			const struct key_slot *keys, struct qcow_ioc_attach *ioc)
@@ -377,16 +393,10 @@ static int attach_chain(int control, const struct chain *c,
 	images = xcalloc(c->nr, sizeof(*images));
 	for (i = 0; i < c->nr; i++)
 		set_image(&images[i], &c->images[i], &keys[i]);
-	ioc->size = sizeof(*ioc);
-	ioc->index = -1;
 	ioc->nr_images = c->nr;
 	ioc->images = (uintptr_t)images;
 	ioc->image_size = sizeof(*images);
-	ioc->msg = (uintptr_t)msg.text;
-	ioc->msg_size = sizeof(msg.text);
-	ioc->msg_image = -1;
-	err = ioctl(control, QCOW_IOC_ATTACH, ioc) ? -errno : 0;
-	report_from_driver(&msg);
+	err = attach_ioctl(control, ioc, &msg);
 	if (err)
 		report_refusal(c, ioc, err, &msg);
 	else if (msg.text[0])
@@ -464,11 +474,87 @@ static int add_overlay(struct attach *a, struct chain *chain)
 	return overlay_add(chain, overlay_folder(a->overlay_folder), size);
 }
 
+/* --- A snapshot of an image that is attached --- */
+
+/* Options that are about files, which the driver has open. */
+static int check_child(const struct attach *a, const char *name)
+{
+	if (a->temporary)
+		report(name, "--temporary is for images; copy the snapshot if you want to change it");
+	else if (a->chain.backing != CHAIN_BACKING_AUTO || a->keys.nr)
+		report(name, "is attached, with its backing files and keys; leave out --backing and --key-file");
+	else
+		return 0;
+	return -1;
+}
+
+static void report_no_child(const char *name, int err, const struct qcow_msg *msg)
+{
+	if (!msg->text[0] && err == -EPERM)
+		report(name, "only root may attach a snapshot of it (it takes CAP_SYS_ADMIN); use sudo");
+	else if (!msg->text[0] && err == -ENODEV)
+		report(name, "no such device; see qcowctl list");
+	else if (err == -E2BIG)
+		report(name, "the driver is too old to show a snapshot of a device; load the one that belongs to this qcowctl");
+	else
+		report_msg(name, err, msg);
+}
+
+static int attach_child(struct attach *a, const struct device *parent, const char *name)
+{
+	struct qcow_ioc_attach *ioc = &a->ioc;
+	struct qcow_msg msg = { };
+	int control, err;
+
+	if (check_child(a, name))
+		return -1;
+	control = device_control();
+	if (control < 0)
+		return -1;
+	ioc->flags |= QCOW_ATTACH_CHILD;
+	ioc->parent = parent->index;
+	ioc->parent_diskseq = parent->diskseq;
+	err = attach_ioctl(control, ioc, &msg);
+	close(control);
+	if (err)
+		report_no_child(name, err, &msg);
+	else if (msg.text[0])
+		report_msg(name, 0, &msg);
+	return err ? -1 : ioc->index;
+}
+
+/*
+ * Whether the snapshot is one of the image that is attached as a device. With a format,
+ * and on a partition, it is of an image that lies on the device.
+ */
+static bool is_of_device(const struct attach *a, const char *name)
+{
+	bool partition;
+	int index;
+
+	if (!a->ioc.snapshot || a->chain.format)
+		return false;
+	index = which_index_of_name(name, &partition);
+	return index >= 0 && !partition && device_exists(index);
+}
+
+/* As attach_open(), of a device. */
+static int attach_open_child(struct device *d, struct attach *a, const char *name)
+{
+	struct device parent;
+	int index = -1;
+
+	if (!which_device(&parent, name))
+		index = attach_child(a, &parent, name);
+	*d = (struct device) { .index = index, .diskseq = a->ioc.diskseq };
+	return index < 0 ? -1 : 0;
+}
+
 /**
  * attach_open() - attach an image, read-only if it cannot be written
  * @d: the result
  * @a: how; its flags have QCOW_ATTACH_RO afterwards if the device is read-only
- * @name: the image
+ * @name: the image; or, with a snapshot, the device that has the image
  *
  * The nodes of the device may not be there yet.
  *
@@ -479,6 +565,8 @@ int attach_open(struct device *d, struct attach *a, const char *name)
 	struct chain chain = { };
 	int index = -1;
 
+	if (is_of_device(a, name))
+		return attach_open_child(d, a, name);
 	a->chain.lock = true;
 	a->chain.write = !(a->ioc.flags & QCOW_ATTACH_RO) && !a->temporary;
 	if (!check_temporary(a, name) && !chain_open(&chain, name, &a->chain) &&
@@ -623,6 +711,7 @@ const struct command attach_command = {
 	.summary = "make a block device of an image",
 	.usage =
 		"Usage: qcowctl attach [options] IMAGE\n"
+		"       qcowctl attach [options] --snapshot ID DEVICE\n"
 		"\n"
 		"Make a block device of a disk image and print its name.\n",
 	.options = attach_options,

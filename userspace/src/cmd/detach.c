@@ -94,7 +94,20 @@ static int detach_attempt(void *arg)
 	int err = detach_ioctl(a->d->control, &ioc);
 
 	report_from_driver(&a->msg);
-	return err;
+	/* The driver names a device that shows a snapshot, which does not go by itself. */
+	return err == -EBUSY && a->msg.text[0] ? -ETXTBSY : err;
+}
+
+static void report_children(const struct detach *d, int index)
+{
+	struct in_use users;
+
+	in_use_find(&users, index);
+	in_use_find_children(&users, index);
+	in_use_report(&users, index, device_openers(d->control, index),
+		      "Detach the device with the snapshot first; or use --lazy to detach at last close,\n"
+		      "--force to fail the I/O of this one now.");
+	in_use_free(&users);
 }
 
 static void report_users(const struct detach *d, const struct in_use *u,
@@ -118,6 +131,9 @@ static int detach_result(const struct attempt *a, int err,
 		break;
 	case -EBUSY:
 		report_users(a->d, users, a->index);
+		break;
+	case -ETXTBSY:
+		report_children(a->d, a->index);
 		break;
 	case -ENODEV:
 	case -ENXIO:
@@ -235,7 +251,7 @@ static int detach_unused(const struct detach *d, struct device *list, int nr,
 			continue;
 		attempt = attempt_at(&plain, &list[nr]);
 		err = detach_attempt(&attempt);
-		if (err == -EBUSY)
+		if (err == -EBUSY || err == -ETXTBSY)
 			continue;
 		*failed |= detach_result(&attempt, err, NULL);
 		list[nr].index = -1;

@@ -159,6 +159,18 @@ static void add_exports(struct json_object *o, int index)
 	json_object_object_add(o, "exports", array);
 }
 
+static void add_parent(struct json_object *to, int index)
+{
+	char *parent = sysfs_parent(index), *name;
+
+	if (parent) {
+		name = xasprintf("/dev/%s", parent);
+		add_text(to, "snapshot-of", name);
+		free(name);
+	}
+	free(parent);
+}
+
 /**
  * info_json_device() - describe a device
  * @status: its status
@@ -176,6 +188,7 @@ struct json_object *info_json_device(const struct qcow_ioc_status *status)
 	if (snapshot && snapshot[0])
 		add_text(o, "snapshot", snapshot);
 	free(snapshot);
+	add_parent(o, status->index);
 	add_number(o, "size", status->bytes);
 	add_bool(o, "read-only", status->flags & QCOW_ATTACH_RO);
 	add_bool(o, "temporary", status->flags & QCOW_ATTACH_TEMPORARY);

@@ -166,12 +166,16 @@ static void print_exports(int index)
 void info_print_device(const struct qcow_ioc_status *status)
 {
 	char *snapshot = sysfs_attr(status->index, "snapshot");
+	char *parent = sysfs_parent(status->index);
 	u64 sector;
 
 	printf("Device /dev/qcow%d:\n", status->index);
 	if (snapshot && snapshot[0])
 		printf("    snapshot: %s\n", snapshot);
 	free(snapshot);
+	if (parent)
+		printf("    snapshot of: /dev/%s\n", parent);
+	free(parent);
 	print_count("size", status->bytes);
 	if (sysfs_read_u64(&sector, "/sys/block/qcow%d/queue/logical_block_size",
 			   status->index))

@@ -135,11 +135,13 @@ static int change_device(const struct snapshot_args *a, const struct operand *o)
 			.msg_size = sizeof(op.msg.text),
 		},
 	};
+	bool applies = a->action->op == QCOW_SNAPSHOT_APPLY;
 	int err;
 
 	op.ioc.msg = (uintptr_t)op.msg.text;
-	err = in_use_patiently(&users, o->index, snapshot_ioctl, &op);
-	if (err == -EBUSY)
+	err = applies ? in_use_patiently(&users, o->index, snapshot_ioctl, &op) :
+			snapshot_ioctl(&op);
+	if (err == -EBUSY && applies)
 		in_use_report(&users, o->index, device_openers(o->control, o->index),
 			      "A snapshot is applied only when nobody uses the device.");
 	else if (err)
@@ -148,7 +150,7 @@ static int change_device(const struct snapshot_args *a, const struct operand *o)
 		print_done(a, &op);
 	if (!err && op.msg.text[0])
 		report_msg(o->name, err, &op.msg);
-	if (!err && a->action->op == QCOW_SNAPSHOT_APPLY)
+	if (!err && applies)
 		node_refresh(o->index);
 	in_use_free(&users);
 	return !!err;

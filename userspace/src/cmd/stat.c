@@ -165,11 +165,18 @@ static int print_table(const struct stat_run *s)
 static struct json_object *object_of(const struct counters *c)
 {
 	struct json_object *o = json_object_new_object();
+	char *parent = sysfs_parent(c->index), *of;
 	char name[32];
 	size_t i;
 
 	snprintf(name, sizeof(name), "/dev/qcow%d", c->index);
 	json_object_object_add(o, "name", json_object_new_string(name));
+	if (parent) {
+		of = xasprintf("/dev/%s", parent);
+		json_object_object_add(o, "parent", json_object_new_string(of));
+		free(of);
+	}
+	free(parent);
 	for (i = 0; stat_counters[i].name; i++)
 		if (c->known[i])
 			json_object_object_add(o, stat_counters[i].name,

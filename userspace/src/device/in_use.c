@@ -254,6 +254,33 @@ void in_use_find_below(struct in_use *u, dev_t dev, bool openers)
 }
 
 /**
+ * in_use_find_children() - find devices that show snapshots of a device's image
+ * @u: the users that are known, to in_use_free(); the result is added
+ * @index: the N of /dev/qcowN
+ */
+void in_use_find_children(struct in_use *u, int index)
+{
+	struct target t = { .users = u };
+	int *list, nr = sysfs_devices(&list), i;
+	char *name = xasprintf("qcow%d", index), *parent, *snapshot, *shown;
+
+	for (i = 0; i < nr; i++) {
+		parent = sysfs_parent(list[i]);
+		snapshot = sysfs_attr(list[i], "snapshot");
+		if (parent && snapshot && !strcmp(parent, name)) {
+			shown = text_escape(snapshot);
+			target_add(&t, true, xasprintf("/dev/qcow%d shows its snapshot %s",
+						       list[i], shown));
+			free(shown);
+		}
+		free(parent);
+		free(snapshot);
+	}
+	free(name);
+	free(list);
+}
+
+/**
  * in_use_free() - free the result of in_use_find()
  * @u: the result
  */

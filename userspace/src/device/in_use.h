@@ -10,6 +10,7 @@ int in_use_patiently(struct in_use *u, int index, int (*attempt)(void *arg),
 		     void *arg);
 void in_use_report(const struct in_use *u, int index, unsigned int openers,
 		   const char *advice);
+void in_use_find_children(struct in_use *u, int index);
 void in_use_free(struct in_use *u);
 char **in_use_mountpoints(int index);
 void in_use_free_mountpoints(char **list);

@@ -82,7 +82,8 @@ static int find_image(struct device *d, int fd, bool *old)
 
 	attached_begin(&s, fd);
 	while (attached_next(&s)) {
-		if (!attached_as_image(&s))
+		/* A child is beside the device that has the image. */
+		if (!attached_as_image(&s) || s.found.flags & QCOW_FILE_CHILD)
 			continue;
 		d->index = s.found.index;
 		d->diskseq = s.found.diskseq;
