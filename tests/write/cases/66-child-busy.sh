@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+#
+# Snapshots that are shown while their disk is written, and the backups of
+# Documentation/backup.rst, which need that.
+
+make_child_busy() {
+	create image 16M -o cluster_size=4096
+	fill image.qcow2 'write -P 1 0 8M'
+}
+
+case_child_busy() {
+	local pid n=0 child sum shown
+
+	attach image.qcow2
+	fio --output="$HERE/fio.out" --filename="$dev" --direct=1 --ioengine=libaio \
+		--size=16M --time_based --runtime=$((QCOW_RUNTIME * 2)) --iodepth=8 --fsync=64 --name=a \
+		--rw=randwrite --bsrange=512-64k --blockalign=512 --verify=crc32c \
+		--verify_fatal=1 --verify_backlog=256 &
+	pid=$!
+	while runs $pid; do
+		n=$((n + 1))
+		qcowctl snapshot create "$dev" "s$n" || fail "create s$n"
+		child=$(qcowctl attach --snapshot "s$n" "$dev") || fail "attach s$n"
+		shown=$(md5sum < "$child")
+		sum=$(qemu-img convert -q -U -l "snapshot.name=s$n" -O raw image.qcow2 seen.raw && md5sum < seen.raw)
+		is "$sum" "$shown"
+		refuses "in use by $child" qcowctl snapshot delete "$dev" "s$n"
+		blockdev --flushbufs "$child"
+		is "$sum" "$(md5sum < "$child")"
+		qcowctl detach "$child" || fail "detach s$n"
+		qcowctl snapshot delete "$dev" "s$n" || fail "delete s$n"
+	done
+	wait $pid || { grep -m 3 -E 'err=|verify' "$HERE/fio.out"; fail fio; }
+	detach
+	rm seen.raw
+	check image.qcow2
+	qcowctl check image.qcow2
+	echo "$n snapshots"
+}
+
+# guide N: the commands of the Nth block of the page "Back up a disk in use"
+guide() {
+	awk -v wanted="$1" '/^    # / { if (!inside) n++; inside = 1; if (n == wanted) print substr($0, 7) }
+		!/^    / { inside = 0 }' "$QCOW_TOP/Documentation/backup.rst"
+}
+
+# follow N [ASSIGNMENT...]: runs the commands of block N; ASSIGNMENTs replace its first line.
+follow() {
+	local text
+
+	text=$(guide "$1")
+	[ -n "$text" ] || fail "block $1 of the guide"
+	shift
+	[ $# -eq 0 ] || text=$(printf '%s\n' "$@" "$(sed 1d <<< "$text")")
+	eval "$text"
+}
+
+make_child_guide() {
+	create image 24M
+}
+
+# one_night NAME
+one_night() {
+	follow 2
+	cp "$night" "$1.raw"
+}
+
+case_child_guide() {
+	local disk night
+
+	# shellcheck disable=SC2034 # of the guide's commands
+	local dir to copy last today
+	attach image.qcow2
+	disk=$dev
+	mkfs.ext4 -q "$disk"
+	mkdir web backup
+	mount "$disk" web
+	cp -r /etc/init.d web/
+	follow 1 "disk=$dev dir=$PWD/web to=$PWD/backup"
+
+	one_night full
+	cp -r /etc/default web/
+	follow 3
+	diff -r web/init.d backup/files/init.d || fail "files"
+	[ ! -e backup/files/default ] || fail "a file of later"
+	follow 4
+	follow 6
+	is "" "$(qcowctl snapshot list -J "$disk" | jq -r '.snapshots[].name')"
+
+	one_night monday
+	dd if=/dev/urandom of=web/data bs=64k count=20 status=none
+	rm -r web/init.d
+	follow 5 'last=full today=monday'
+	follow 6
+
+	one_night tuesday
+	dd if=/dev/urandom of=web/data bs=64k count=20 status=none
+	follow 5 'last=monday today=tuesday'
+	follow 6
+	umount web
+	detach
+	[ "$(wc -l < backup/ranges)" -lt 20 ] || fail "$(wc -l < backup/ranges) ranges"
+	same_backup full monday tuesday
+	follow 7
+	same_backup full tuesday
+	rm -r backup
+}
+
+# same_backup NAME...: the disk as QEMU sees it in the backup is that of the night.
+same_backup() {
+	local name
+
+	for name; do
+		qemu-img compare -q -f qcow2 -F raw "backup/$name.qcow2" "$name.raw" || fail "$name"
+	done
+}
