@@ -88,6 +88,27 @@ mistaken "one too many in the synopsis" "list: unknown in the synopsis: -x" 's/^
 mistaken "a column not described" "column not described: LOG-SEC" '/^\.It LOG-SEC/d'
 mistaken "a column that there is not" "unknown column: COLOUR" 's/^\.It LOG-SEC/&\n.It COLOUR/'
 
+# documented FILE...: commands and options in documents that there are not
+documented()
+{
+	python3 "$here/documented.py" "$Q" "$@" 2>&1
+}
+expect "options: as documents name them" is "" \
+	"$(documented "$here"/../../Documentation/*.rst "$here"/../../*.md)"
+cat >mistaken.rst <<- 'END'
+	``attach --tempo``, ``detach --lazy``, ``qcowctl atach x``::
+
+	    # qcowctl list -Z
+	    # qcowctl stat -i 5 --jason
+END
+expect "options: mistakes in a document" is "$(cat <<- 'END'
+	mistaken.rst: attach has no option --tempo
+	mistaken.rst: list has no option -Z
+	mistaken.rst: stat has no option --jason
+	mistaken.rst: there is no command atach
+END
+)" "$(documented mistaken.rst)"
+
 # The usage and the completion come from the same tables.
 for command in $("$Q" --completion); do
 	expect "usage: $command" is "$(option_words "$command")" \
