@@ -119,6 +119,7 @@ run q export --list
 expect "export: list" is "NAME       ADDRESS        NQN$(printf "%$((${#nqn} - 3))s") HOSTS
 /dev/qcow0 127.0.0.1:4420 $nqn $host
            $(printf "%$((${#nqn} + 15))s") nqn.2014-08.org:b" "$(sed 's/ *$//' out)"
+expect "list: EXPORT by default" is 'EXPORT' "$(q list | sed -n '1s/.* //p')"
 expect "list: EXPORT" is "$nqn" "$(q list -nO export)"
 expect "info: exports" is "$nqn" "$(q info --json qcow0 | jq -r '.device.exports[]')"
 expect "resize: hosts hear of it" is "0 1" \
@@ -128,6 +129,7 @@ expect "detach: exported" exits 1 "^  /dev/qcow0 exported as $nqn; run qcowctl u
 unset MOCK_BUSY MOCK_OPENERS
 expect "unexport: by its name" accepts q unexport "$nqn"
 expect "unexport: by its name: nothing is left" is "" "$(tree)"
+expect "list: no EXPORT by default" is 'MOUNTPOINTS' "$(q list | sed -n '1s/.* //p')"
 expect "unexport: again" refuses "qcow0: is not exported; see qcowctl export --list" q unexport qcow0
 expect "unexport: if it is" accepts q unexport --if-exported qcow0 qcow7 /dev/qcow/nothing
 

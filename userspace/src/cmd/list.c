@@ -13,6 +13,7 @@
 #include "device/device.h"
 #include "device/in_use.h"
 #include "device/which.h"
+#include "export/exports.h"
 #include "lib/json.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
@@ -135,6 +136,19 @@ static bool any_going(void)
 		close(control);
 	free(indices);
 	return going;
+}
+
+static bool any_exported(void)
+{
+	struct exports all;
+	bool exported = false;
+	size_t i;
+
+	exports_find(&all, -1);
+	for (i = 0; i < all.nr; i++)
+		exported |= all.list[i].index >= 0;
+	exports_free(&all);
+	return exported;
 }
 
 /* Call @add for each attached device. */
@@ -286,6 +300,8 @@ static int run_list(void *options, int argc, char **argv)
 		add_default_columns(l);
 		if (any_going())
 			add_column(l, "state");
+		if (any_exported())
+			add_column(l, "export");
 	}
 	err = l->json ? print_json(l) : print_table(l);
 	return check_names(l) || err;
