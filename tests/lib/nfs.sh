@@ -25,9 +25,19 @@ nfs_serve() {
 	echo 2 > $proc/threads
 }
 
-# nfs_mount DIR
+# nfs_mount DIR [ADDRESS]: ADDRESS is one that the server has.
 nfs_mount() {
-	mount -i -t nfs4 127.0.0.1:/ "$1" -o vers=4.2,addr=127.0.0.1,clientaddr=127.0.0.1
+	local server=${2:-127.0.0.1}
+
+	mount -i -t nfs4 "$server":/ "$1" -o vers=4.2,addr="$server",clientaddr="$server"
+}
+
+# nfs_mount_as HOST DIR ADDRESS: as another host does, which is another client to the server:
+# clients are told apart by the name of their host. No other mount may use the address.
+nfs_mount_as() {
+	# shellcheck disable=SC2016 # expanded by that shell
+	unshare --uts bash -c 'echo "$0" > /proc/sys/kernel/hostname; . "$1"; nfs_mount "$2" "$3"' \
+		"$1" "${BASH_SOURCE[0]}" "$2" "$3"
 }
 
 nfs_end() {
