@@ -3,7 +3,8 @@
 """
 book.py TOP HTML: prints mistakes of the documents of the source TOP, of which HTML is the
 book: pages that no link leads to, links to nothing, names of files that are not there,
-pages that a package lacks, tests that are not there, manual pages that are not installed or not in the book.
+pages that a package lacks, tests that are not there, ioctls without a description,
+manual pages that are not installed or not in the book.
 """
 import re
 import subprocess
@@ -155,10 +156,21 @@ def check_manuals(top, html):
                 yield f"{name}: refers to {other}({number}), which there is not"
 
 
+def check_ioctls(top):
+    """qcow(4) and the page of the interface have each ioctl of the header, and no other."""
+    header = (top / "include/uapi/linux/qcow.h").read_text(encoding="utf-8")
+    defined = set(re.findall(r"#define (QCOW_IOC_\w+)\s+_IO", header))
+    for name, pattern in (("userspace/man/qcow.4", r"^\.It Dv (QCOW_IOC_\w+)"),
+                          ("Documentation/abi.rst", r"^``(QCOW_IOC_\w+)`` ")):
+        told = set(re.findall(pattern, (top / name).read_text(encoding="utf-8"), re.M))
+        for ioctl in sorted(defined ^ told):
+            yield f"{name}: {ioctl} is in it or in the header, but not both"
+
+
 def main():
     top, html = Path(sys.argv[1]), Path(sys.argv[2])
     for mistakes in (check_links(html), check_paths(top), check_packages(top),
-                     check_tests(top), check_manuals(top, html)):
+                     check_tests(top), check_manuals(top, html), check_ioctls(top)):
         for mistake in mistakes:
             print(mistake)
 

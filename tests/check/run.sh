@@ -381,7 +381,8 @@ try_book() {
 	book_of . "$work"
 	[ -s "$work/html/man/qcowctl.8.html" ] || echo "no manual in the book"
 	git ls-files -co --exclude-standard -- '*.md' '*.rst' '*.docs' Documentation packaging \
-		userspace/Makefile userspace/man | rsync -rlp --ignore-missing-args --files-from=- ./ "$copy"
+		userspace/Makefile userspace/man include |
+		rsync -rlp --ignore-missing-args --files-from=- ./ "$copy"
 	cat >> "$copy/Documentation/recipes.rst" <<- 'END'
 
 		:doc:`nowhere`, :ref:`nothing`, ``tests/no-such.sh``, ``write:nothing``
@@ -390,14 +391,15 @@ try_book() {
 	sed 's/qcowctl 8/qcowctl 7/' "$copy/userspace/man/qcowtab.5" > "$copy/userspace/man/more.5"
 	echo '[link](Documentation/nothing.rst)' >> "$copy/README.md"
 	sed -i '/messages/d' "$copy/debian/qcow-utils.docs"
+	sed -i '/It Dv QCOW_IOC_FILE/d' "$copy/userspace/man/qcow.4"
 	out=$(book_of "$copy" "$work/again")
 	for want in "unknown document: 'nowhere'" "undefined label: 'nothing'" \
 		'recipes.rst: tests/no-such.sh is not there' \
 		'recipes.rst: there is no test write:nothing' "isn't included in any toctree" \
 		'stray.html: no link leads there' 'a link to Documentation/nothing.rst, which' \
 		'qcow-utils.docs: Documentation/messages.rst is in it or' \
-		'more.5: make install does not install it' 'more.5: not in the book' \
-		'more.5: refers to qcowctl(7), which there is not'; do
+		'qcow.4: QCOW_IOC_FILE is in it or' 'more.5: make install does not install it' \
+		'more.5: not in the book' 'more.5: refers to qcowctl(7), which there is not'; do
 		grep -qF "$want" <<< "$out" || echo "not found in a copy with mistakes: $want"
 	done
 	rm -rf "$work"
@@ -407,7 +409,7 @@ check_book() {
 	local key
 
 	key=$(git ls-files -co --exclude-standard -- Documentation '*.md' tests/check/book.py \
-		tests/run.sh tests/vm/guest tests/write/cases 'kunit/*.c' \
+		tests/run.sh tests/vm/guest tests/write/cases 'kunit/*.c' include \
 		userspace/Makefile userspace/man 'debian/*.docs' packaging |
 		xargs cat | key "$(git ls-files -co --exclude-standard)" "$(sphinx-build --version)")
 	unless_clean "$key" try_book
