@@ -245,8 +245,10 @@ expect "detach: --force ends the export" accepts q detach --force qcow0
 expect "detach: --force ended it" is "$before" "$(tree)"
 dev_is devtmpfs
 echo 1 >root/sys/block/qcow0/ro
-expect "export: read-only" refuses 'is read-only, and the kernel exports only disks that can be written; attach the image with --temporary' \
-	q export --force --tcp 127.0.0.1 --allow-host $host qcow0
+run env MOCK_CONFIGFS_FAIL=7 MOCK_CONFIGFS_ERRNO=13 MOCK_ROOT="$T/root" LD_PRELOAD="$T/mock.so" \
+	"$Q" export --force --tcp 127.0.0.1 --allow-host $host qcow0
+expect "export: read-only" refused 'is read-only, and the kernel exports only disks that can be written; attach the image with --temporary'
+expect "export: read-only: nothing is left" is "$before" "$(tree)"
 echo 0 >root/sys/block/qcow0/ro
 
 # --- No target ---

@@ -89,20 +89,9 @@ static int check_unused(const char *name, int index)
 	return used ? -1 : 0;
 }
 
-/* The kernel's target opens disks for writing. */
-static int check_writable(const char *name, int index)
-{
-	u64 read_only;
-
-	if (!sysfs_read_u64(&read_only, "/sys/block/qcow%d/ro", index) || !read_only)
-		return 0;
-	report(name, "is read-only, and the kernel exports only disks that can be written; attach the image with --temporary, which does not change it");
-	return -1;
-}
-
 static int check_device(const struct export_run *e, const char *name, int index)
 {
-	if (check_writable(name, index) || check_not_exported(name, index))
+	if (check_not_exported(name, index))
 		return -1;
 	return e->force ? 0 : check_unused(name, index);
 }

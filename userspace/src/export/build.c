@@ -140,6 +140,19 @@ static int name_disk(const struct build *b)
 	return err ? failed(b->nqn, err) : 0;
 }
 
+/* The kernels that there are open the device for writing. */
+static void report_device(const struct build *b, const char *path, int err)
+{
+	u64 read_only = 0;
+
+	if (err == -EACCES &&
+	    sysfs_read_u64(&read_only, "/sys/block/qcow%d/ro", b->index) && read_only)
+		report(path, "is read-only, and the kernel exports only disks that can be written; attach the image with --temporary, which does not change it");
+	else
+		report(path, "the NVMe target cannot open it: %s; see the kernel log",
+		       strerror(-err));
+}
+
 static int make_space(const struct build *b)
 {
 	char *space = xasprintf("subsystems/%s/namespaces/%d", b->nqn, EXPORT_NSID);
@@ -156,8 +169,7 @@ static int make_space(const struct build *b)
 	if (err)
 		err = failed(b->nqn, err);
 	else if ((err = tree_write("1", "%s/enable", space)))
-		report(path, "the NVMe target cannot open it: %s; see the kernel log",
-		       strerror(-err));
+		report_device(b, path, err);
 	free(path);
 	free(space);
 	return err ? -1 : 0;
