@@ -8,7 +8,6 @@
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/err.h>
-#include <linux/percpu.h>
 #include <linux/slab.h>
 
 #include "compat/compat_blk.h"
@@ -69,7 +68,7 @@ static int disk_create(struct cmd_disk *d, struct writer *w)
 		.sectors = w->img->size / SECTOR,
 		.flush_wq = qtest_flush_wq,
 		.comp_wq = qtest_comp_wq,
-		.stats = alloc_percpu(struct qcow_stats),
+		.stats = qcow_stats_alloc(),
 	};
 	d->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	if (!d->page || !d->target.stats)

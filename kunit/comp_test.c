@@ -4,12 +4,12 @@
  */
 #include <linux/completion.h>
 #include <linux/mm.h>
-#include <linux/percpu.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "codec.h"
 #include "file/comp.h"
+#include "file/stats.h"
 #include "ondisk/header.h"
 #include "comp_vectors.h"
 #include "memfile.h"
@@ -234,7 +234,7 @@ struct comp_fixture {
 	struct memfile *m;
 	struct qcow_file f;
 	struct qcow_comp *comp;
-	u64 __percpu *counter;
+	struct qcow_stats __percpu *stats;
 	u8 *stored;
 	u8 *plain;
 	u8 *buf;
@@ -284,9 +284,9 @@ static int comp_test_init(struct kunit *test)
 	x->stored = vzalloc(CLUSTERS * STRIDE);
 	x->plain = vzalloc(CLUSTERS * CLUSTER);
 	x->buf = vzalloc(READERS * PAGE_SIZE);
-	x->counter = alloc_percpu(u64);
+	x->stats = qcow_stats_alloc();
 	x->m = memfile_create();
-	if (!x->stored || !x->plain || !x->buf || !x->counter || !x->m)
+	if (!x->stored || !x->plain || !x->buf || !x->stats || !x->m)
 		return -ENOMEM;
 	err = comp_fill(x);
 	if (err)
@@ -297,7 +297,7 @@ static int comp_test_init(struct kunit *test)
 	if (err)
 		return err;
 	x->comp = qcow_comp_create(&x->f, &qcow_codec_zlib, CLUSTER_BITS, qtest_comp_wq,
-				   x->counter);
+				   x->stats);
 	return x->comp ? 0 : -ENOMEM;
 }
 
@@ -311,7 +311,7 @@ static void comp_test_exit(struct kunit *test)
 	qcow_comp_destroy(x->comp);
 	qcow_file_close(&x->f);
 	memfile_destroy(x->m);
-	free_percpu(x->counter);
+	free_percpu(x->stats);
 	vfree(x->buf);
 	vfree(x->plain);
 	vfree(x->stored);
@@ -323,7 +323,7 @@ static u64 decompressed(struct comp_fixture *x)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		n += *per_cpu_ptr(x->counter, cpu);
+		n += per_cpu_ptr(x->stats, cpu)->decompressed;
 	return n;
 }
 

@@ -4,7 +4,6 @@
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
-#include <linux/percpu.h>
 #include <linux/slab.h>
 
 #include "data/io.h"
@@ -57,7 +56,7 @@ static struct reader *reader_create(void)
 	r->params.flush_wq = qtest_flush_wq;
 	r->params.cache_bytes = 1 << 20;
 	r->params.ending = &r->ending;
-	r->params.stats = alloc_percpu(struct qcow_stats);
+	r->params.stats = qcow_stats_alloc();
 	r->ctx.wq = qtest_wq;
 	r->ctx.write_wq = qtest_write_wq;
 	r->ctx.subreqs = qcow_io_create_pool();

@@ -9,7 +9,6 @@
  * clusters wait. No metadata is written here: flush.c does that.
  */
 #include <linux/mm.h>
-#include <linux/percpu.h>
 #include <linux/slab.h>
 
 #include "data/cow.h"
@@ -162,8 +161,8 @@ static void cow_count(const struct cow *p)
 
 	trace_qcow_cow(p->io->image->label, p->guest_offset, p->len, p->cow_start,
 		       p->cow_end);
-	this_cpu_inc(stats->cow);
-	this_cpu_add(stats->cow_bytes, p->cow_start + p->cow_end);
+	qcow_count(stats, &stats->cow, 1);
+	qcow_count(stats, &stats->cow_bytes, p->cow_start + p->cow_end);
 }
 
 static int cow_store(struct cow *p, const struct qcow_extent *ext, bool fresh)

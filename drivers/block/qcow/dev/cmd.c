@@ -13,7 +13,6 @@
 #include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
-#include <linux/percpu.h>
 #include <linux/slab.h>
 
 #include "compat/compat_blk.h"
@@ -101,14 +100,13 @@ static noinline void cmd_trace(const struct qcow_cmd *cmd, const struct request 
 static void cmd_count(struct qcow_cmd *cmd, struct request *rq, int err)
 {
 	struct qcow_stats __percpu *stats = rq_target(rq)->stats;
-	struct qcow_op_stats __percpu *op = &stats->ops[cmd->io.op];
 
-	this_cpu_inc(op->requests);
-	this_cpu_add(op->bytes, cmd->io.len);
+	qcow_count(stats, &stats->ops[cmd->io.op].requests, 1);
+	qcow_count(stats, &stats->ops[cmd->io.op].bytes, cmd->io.len);
 	if (unlikely(cmd->io.slow))
-		this_cpu_inc(stats->slow);
+		qcow_count(stats, &stats->slow, 1);
 	if (unlikely(err))
-		this_cpu_inc(stats->errors);
+		qcow_count(stats, &stats->errors, 1);
 	if (trace_qcow_request_enabled())
 		cmd_trace(cmd, rq);
 }
@@ -237,10 +235,10 @@ static void cmd_flush_work(struct work_struct *work)
 		return;
 	}
 	cmd_set_lacking(cmd, rq, false);
-	this_cpu_inc(stats->flushes);
-	this_cpu_add(stats->flush_ns, ktime_get_ns() - begun);
+	qcow_count(stats, &stats->flushes, 1);
+	qcow_count(stats, &stats->flush_ns, ktime_get_ns() - begun);
 	if (unlikely(cmd->io.error))
-		this_cpu_inc(stats->errors);
+		qcow_count(stats, &stats->errors, 1);
 	cmd_finish(cmd, rq);
 }
 

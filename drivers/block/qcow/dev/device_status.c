@@ -4,7 +4,6 @@
  * and sysfs. It changes nothing.
  */
 #include <linux/blkdev.h>
-#include <linux/percpu.h>
 #include <uapi/linux/qcow.h>
 
 #include "dev/device_status.h"
@@ -45,7 +44,7 @@ u64 qcow_device_count(const struct qcow_device *dev, size_t field)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += *(u64 *)((void *)per_cpu_ptr(dev->target.stats, cpu) + field);
+		sum += qcow_stats_read(per_cpu_ptr(dev->target.stats, cpu), field);
 	return sum;
 }
 
@@ -106,17 +105,11 @@ u64 qcow_device_memory(struct qcow_device *dev)
 static void device_sum_stats(const struct qcow_device *dev,
 			     struct qcow_ioc_status *st)
 {
-	int cpu;
-
-	for_each_possible_cpu(cpu) {
-		const struct qcow_stats *s = per_cpu_ptr(dev->target.stats, cpu);
-
-		st->cache_hits += s->hits;
-		st->cache_misses += s->misses;
-		st->slow += s->slow;
-		st->decompressed += s->decompressed;
-		st->errors += s->errors;
-	}
+	st->cache_hits = qcow_device_count(dev, offsetof(struct qcow_stats, hits));
+	st->cache_misses = qcow_device_count(dev, offsetof(struct qcow_stats, misses));
+	st->slow = qcow_device_count(dev, offsetof(struct qcow_stats, slow));
+	st->decompressed = qcow_device_count(dev, offsetof(struct qcow_stats, decompressed));
+	st->errors = qcow_device_count(dev, offsetof(struct qcow_stats, errors));
 	st->fast = qcow_device_fast(dev);
 }
 

@@ -4,7 +4,6 @@
  * this.
  */
 #include <linux/mempool.h>
-#include <linux/percpu.h>
 #include <linux/workqueue.h>
 
 #include "dev/device_target.h"
@@ -59,7 +58,7 @@ int qcow_device_alloc_target(struct qcow_device *dev)
 	struct qcow_target *target = &dev->target;
 	struct qcow_io_ctx *ctx = &target->ctx;
 
-	target->stats = alloc_percpu(struct qcow_stats);
+	target->stats = qcow_stats_alloc();
 	target->comp_wq = alloc_workqueue("%s_comp",
 					  WQ_UNBOUND | WQ_MEM_RECLAIM,
 					  num_online_cpus(), dev->name);

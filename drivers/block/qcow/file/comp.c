@@ -16,7 +16,6 @@
 #include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/mm.h>
-#include <linux/percpu.h>
 #include <linux/refcount.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
@@ -28,6 +27,7 @@
 
 #include "compat/compat.h"
 #include "file/comp.h"
+#include "file/stats.h"
 
 /* Decompressed clusters to keep: most bytes, least and most clusters. */
 #define COMP_KEEP_BYTES		SZ_4M
@@ -87,7 +87,7 @@ struct comp_workspace {
  * @codec: their codec
  * @cluster_bits: log2 of the bytes of a decompressed cluster
  * @wq: queue of their work items
- * @decompressed: count of decompressions
+ * @stats: counters of the device
  * @room: where readers wait that found too many loading
  * @lock: protects the lists and counts below; process context
  * @table: all clusters, by host offset
@@ -103,7 +103,7 @@ struct qcow_comp {
 	const struct qcow_codec *codec;
 	u32 cluster_bits;
 	struct workqueue_struct *wq;
-	u64 __percpu *decompressed;
+	struct qcow_stats __percpu *stats;
 	wait_queue_head_t room;
 
 	/* Protects the members below. */
@@ -288,7 +288,7 @@ static int dcluster_decompress(struct dcluster *dc, const void *stored, u32 len)
 				      1UL << comp->cluster_bits, stored,
 				      len);
 	workspace_put(comp, ws);
-	this_cpu_inc(*comp->decompressed);
+	qcow_count(comp->stats, &comp->stats->decompressed, 1);
 	return err ? -EBADMSG : 0;
 }
 
@@ -444,7 +444,7 @@ int qcow_comp_read(struct qcow_comp *comp, struct qcow_subreq *subreq)
  * @codec: their codec
  * @cluster_bits: log2 of the bytes of a decompressed cluster
  * @wq: queue of their work items, with no other work
- * @decompressed: count of decompressions
+ * @stats: counters of the device
  *
  * Memory for decompression is allocated at the first read.
  *
@@ -456,7 +456,7 @@ struct qcow_comp *qcow_comp_create(struct qcow_file *file,
 				   const struct qcow_codec *codec,
 				   u32 cluster_bits,
 				   struct workqueue_struct *wq,
-				   u64 __percpu *decompressed)
+				   struct qcow_stats __percpu *stats)
 {
 	struct qcow_comp *comp = kzalloc(sizeof(*comp), GFP_KERNEL);
 
@@ -466,7 +466,7 @@ struct qcow_comp *qcow_comp_create(struct qcow_file *file,
 	comp->codec = codec;
 	comp->cluster_bits = cluster_bits;
 	comp->wq = wq;
-	comp->decompressed = decompressed;
+	comp->stats = stats;
 	spin_lock_init(&comp->lock);
 	init_waitqueue_head(&comp->room);
 	hash_init(comp->table);

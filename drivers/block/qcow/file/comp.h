@@ -23,12 +23,13 @@ struct qcow_codec {
 const struct qcow_codec *qcow_comp_codec(u32 type);
 
 struct qcow_comp;
+struct qcow_stats;
 
 struct qcow_comp *qcow_comp_create(struct qcow_file *file,
 				   const struct qcow_codec *codec,
 				   u32 cluster_bits,
 				   struct workqueue_struct *wq,
-				   u64 __percpu *decompressed);
+				   struct qcow_stats __percpu *stats);
 void qcow_comp_destroy(struct qcow_comp *comp);
 u64 qcow_comp_used(const struct qcow_comp *comp);
 int __must_check qcow_comp_read(struct qcow_comp *comp, struct qcow_subreq *subreq);

@@ -13,7 +13,6 @@
  */
 #include <linux/err.h>
 #include <linux/mm.h>
-#include <linux/percpu.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
@@ -298,7 +297,7 @@ static void alloc_count(struct qcow_alloc *a, u64 first, u32 nr)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
 
-	this_cpu_add(a->img->stats->allocated, nr);
+	qcow_count(a->img->stats, &a->img->stats->allocated, nr);
 	trace_qcow_allocate(a->img->label, first << bits, (u64)nr << bits);
 }
 

@@ -148,7 +148,7 @@ static int fmt_open_comp(struct qcow_image *img, const struct qcow_header *h,
 {
 	img->comp = qcow_comp_create(&img->file, qcow_comp_codec(h->compression),
 				     h->cluster_bits, params->comp_wq,
-				     &params->stats->decompressed);
+				     params->stats);
 	return img->comp ? 0 : -ENOMEM;
 }
 

@@ -152,13 +152,13 @@ static int map_l2(struct qcow_image *img, u64 l2_host_offset, unsigned int flags
 		err = map_slice(img, slice, index, want, ext);
 	rcu_read_unlock();
 	if (likely(slice)) {
-		this_cpu_inc(img->stats->hits);
+		qcow_count(img->stats, &img->stats->hits, 1);
 		return err;
 	}
 	if (flags & QCOW_IO_NOWAIT)
 		return -EAGAIN;
 
-	this_cpu_inc(img->stats->misses);
+	qcow_count(img->stats, &img->stats->misses, 1);
 	pinned = qcow_cache_get(img->cache, slice_host_offset);
 	if (IS_ERR(pinned))
 		return l2_unreadable(img, want->guest_offset, l2_host_offset, PTR_ERR(pinned));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Core structures: an image, its mapping, its format, and a device's counters. All of
- * meta/ and the floors above include it.
+ * Core structures: an image, its mapping and its format. All of meta/ and the floors
+ * above include it.
  *
  * Lock order, outermost first; a step may be left out:
  *
@@ -38,6 +38,7 @@
 #include <linux/printk.h>
 
 #include "file/file.h"
+#include "file/stats.h"
 #include "ondisk/entry.h"
 
 struct qcow_alloc;
@@ -68,44 +69,6 @@ struct qcow_extent {
 	u64 host_offset;
 	struct qcow_file *file;
 	struct qcow_image *image;
-};
-
-/**
- * struct qcow_op_stats - counters of one operation
- * @requests: requests done
- * @bytes: their bytes
- */
-struct qcow_op_stats {
-	u64 requests;
-	u64 bytes;
-};
-
-/**
- * struct qcow_stats - counters of a device, per CPU
- * @hits: look-ups of metadata served from memory
- * @misses: look-ups that read metadata from the file
- * @ops: requests done, by &enum qcow_op
- * @slow: requests among those that a worker did
- * @flushes: flushes that requests asked for
- * @flush_ns: nanoseconds that those took
- * @decompressed: clusters decompressed
- * @allocated: clusters allocated
- * @cow: writes that copied old data
- * @cow_bytes: bytes of that old data
- * @errors: requests that failed
- */
-struct qcow_stats {
-	u64 hits;
-	u64 misses;
-	struct qcow_op_stats ops[QCOW_OPS];
-	u64 slow;
-	u64 flushes;
-	u64 flush_ns;
-	u64 decompressed;
-	u64 allocated;
-	u64 cow;
-	u64 cow_bytes;
-	u64 errors;
 };
 
 /**
