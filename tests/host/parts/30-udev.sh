@@ -32,6 +32,13 @@ make_images() {
 	truncate -s 32M raw
 	image physical
 
+	# Damaged, where no filesystem looks
+	truncate -s 32M raw
+	mke2fs -q -t ext4 -U "${uuid[7]}" raw
+	dd if=/dev/urandom of=raw bs=64k seek=320 count=1 conv=notrunc status=none
+	image trouble
+	/usr/bin/python3 -B "$QCOW_TOP/tests/write/craft.py" files/trouble.qcow2 'l2e[320] += 512'
+
 	# A copy of the machine's own disk
 	truncate -s 32M raw
 	mke2fs -q -t ext4 -U "$(dumpe2fs -h "$vm_image/root.img" 2> /dev/null |
@@ -175,6 +182,30 @@ soon /dev/qcow0p1 readlink -f /dev/disk/by-partuuid/${uuid[5]}
 mke2fs -q -t ext4 -U ${uuid[6]} /dev/qcow0p1
 soon /dev/qcow0p1 readlink -f /dev/disk/by-uuid/${uuid[6]}
 qcowctl detach qcow0
+END
+step "an image that turns corrupt keeps its links, and its filesystem stays mounted" <<'END'
+. /root/functions
+is /dev/qcow0 "$(qcowctl attach trouble.qcow2)"
+systemd-mount -q /dev/disk/by-uuid/${uuid[7]} /mnt
+soon active unit /dev/disk/by-uuid/${uuid[7]}
+udevadm monitor --kernel --property > events &
+monitor=$!
+sleep 1
+! dd if=/dev/qcow0 of=/dev/null bs=64k skip=320 count=1 iflag=direct
+for ((i = 0; i < 100; i++)); do
+	! grep -qx QCOW_EVENT=corrupt events || break
+	sleep 0.1
+done
+kill $monitor
+has QCOW_STOPPED=1 events
+udevadm settle
+link by-uuid/${uuid[7]} /dev/qcow0
+is ext4 "$(property /dev/qcow0 ID_FS_TYPE)"
+is active "$(unit /dev/disk/by-uuid/${uuid[7]})"
+is /dev/qcow0 "$(findmnt -nro SOURCE /mnt)"
+umount -l /mnt
+qcowctl detach --force qcow0 || true
+rm events
 END
 step "untrusted" <<'END'
 . /root/functions

@@ -63,3 +63,88 @@ case_uevent_applied() {
 	operate "$dev" 'read 0 8m 1'
 	detach
 }
+
+# --- Events of the driver ---
+
+# events FILE: those of the disk, with the driver's variables, one a line
+events() {
+	grep "^change@/devices/virtual/block/${dev#/dev/} " "$1" | grep -oE 'QCOW_EVENT=[^ ]+( QCOW_STOPPED=[01])?'
+}
+
+make_uevent_corrupt() {
+	create broken 8M
+	fill broken.qcow2 'write -P 1 0 1M'
+	craft broken.qcow2 'l2e[8] += 512' 'l2e[9] += 512' 'l2e[10] += 512'
+	cp broken.qcow2 hidden.qcow2
+}
+
+# However much damage an image has, nobody is told of it more than once.
+case_uevent_corrupt() {
+	attach -r broken.qcow2
+	hear read
+	operate "$dev" 'read 512k 4k 1 =EIO' 'read 576k 4k 1 =EIO' 'read 640k 4k 1 =EIO' 'read 0 64k 1'
+	unhear
+	is "QCOW_EVENT=corrupt QCOW_STOPPED=0" "$(events read)"
+	grep -q 'QCOW_EVENT=.* DISKSEQ=[1-9]' read || fail "which disk is it?"
+	detach
+	attach broken.qcow2
+	hear written
+	operate "$dev" 'write 512k 4k 1 =EIO' 'write 576k 4k 1 =EIO' 'read 0 4k 1 =EIO' 'flush =EIO'
+	unhear
+	is "QCOW_EVENT=corrupt QCOW_STOPPED=1" "$(events written)"
+	hear detached
+	qcowctl detach "$dev" || true
+	unhear
+	is "" "$(events detached)"
+	# An image that is changed without a device in /dev
+	hear hidden
+	qcowctl resize hidden.qcow2 256k || true
+	unhear
+	! grep QCOW_EVENT hidden || fail "an event of a device that cannot be seen"
+}
+
+after_uevent_corrupt() {
+	qemu-img info broken.qcow2 | grep -q 'corrupt: true'
+	qemu-img info hidden.qcow2 | grep -q 'corrupt: true'
+}
+
+make_uevent_full() {
+	create image 4M -o cluster_size=64k
+}
+
+# One event while writes fail, and none when there is space again. A flush that fails is
+# another one.
+case_uevent_full() {
+	local i
+
+	mkdir -p full
+	mount -t tmpfs -o size=1024k tmpfs full
+	cp --sparse=always image.qcow2 full/image
+	attach full/image
+	hear full.log
+	operate "$dev" 'write 0 4m 7 =ENOSPC'
+	for i in 1 2 3; do
+		operate "$dev" "write ${i}m 1m 7 =ENOSPC"
+	done
+	mount -o remount,size=64m full
+	operate "$dev" 'write 0 4m 7' 'flush'
+	unhear
+	is "QCOW_EVENT=full" "$(events full.log)"
+	detach
+	umount full
+
+	null_disk "event$$" size=16
+	dd if=image.qcow2 of="/dev/event$$" bs=64k status=none
+	mapped "event$$" "0 32768 linear /dev/event$$ 0"
+	attach "/dev/mapper/event$$"
+	hear lost
+	caches_kept operate "$dev" 'write 0 4k 5' "run dmsetup suspend --noflush --nolockfs event$$ && dmsetup load event$$ --table '0 32768 error' && dmsetup resume --noudevsync event$$" \
+		'flush =EIO' 'flush =EIO'
+	unhear
+	is "QCOW_EVENT=sync-failed" "$(events lost)"
+	table "event$$" "0 32768 linear /dev/event$$ 0"
+	operate "$dev" 'flush' 'read 0 4k 5'
+	detach
+	dmsetup remove --noudevsync --retry "event$$"
+	null_disk_end "event$$"
+}

@@ -335,6 +335,8 @@ static ssize_t cow_fill(struct cow *p, struct qcow_extent *ext)
 		cow_drop(p);
 		return err;
 	}
+	if (p->taken)
+		qcow_event_over(a->img->events, QCOW_EVENT_FULL);
 	err = qcow_l2_set_data(a, p->guest_offset - p->cow_start, cow_bytes(p),
 			       p->host_offset, p->taken);
 	return err ?: (ssize_t)p->len;

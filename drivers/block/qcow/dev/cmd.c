@@ -107,6 +107,8 @@ static void cmd_count(struct qcow_cmd *cmd, struct request *rq, int err)
 		qcow_count(stats, &stats->slow, 1);
 	if (unlikely(err))
 		qcow_count(stats, &stats->errors, 1);
+	if (unlikely(err == -ENOSPC))
+		qcow_event_raise(cmd->io.image->events, QCOW_EVENT_FULL);
 	if (trace_qcow_request_enabled())
 		cmd_trace(cmd, rq);
 }

@@ -28,6 +28,7 @@
 #include "dev/device_status.h"
 #include "dev/device_target.h"
 #include "dev/sysfs.h"
+#include "dev/uevent.h"
 
 #define DEVICE_QUEUE_DEPTH	128
 
@@ -229,6 +230,7 @@ static void device_remove(struct work_struct *work)
 	mutex_unlock(&dev->job_mutex);
 	dev->leaked = test_bit(QCOW_IMAGE_LEAKED, &dev->target.image->flags);
 	err = qcow_device_finish(dev);
+	qcow_events_close(&dev->events);
 	device_publish(dev, NULL);
 	del_gendisk(dev->disk);
 	blk_mq_free_tag_set(&dev->tag_set);
@@ -284,7 +286,7 @@ static const struct block_device_operations device_fops = {
  *
  * Return: the parameters for its first image.
  */
-struct qcow_params qcow_device_params(const struct qcow_device *dev)
+struct qcow_params qcow_device_params(struct qcow_device *dev)
 {
 	struct qcow_params params = {
 		.device = dev->name,
@@ -299,6 +301,7 @@ struct qcow_params qcow_device_params(const struct qcow_device *dev)
 		.snapshot_of = qcow_device_image_number(dev),
 		.temporary = dev->options.flags & QCOW_ATTACH_TEMPORARY,
 		.ending = &dev->ending,
+		.events = &dev->events,
 		.writable = !(dev->options.flags & QCOW_ATTACH_RO),
 		.direct = QCOW_DIRECT_AUTO,
 	};
@@ -444,6 +447,7 @@ static int device_go_live(struct qcow_device *dev, struct qcow_msg *msg)
 	pr_info("%s: attached, %llu sectors\n", dev->target.image->label,
 		(u64)get_capacity(dev->disk));
 	__module_get(THIS_MODULE);
+	qcow_uevent_open(dev);
 	device_publish(dev, dev);
 	/*
 	 * Any task may detach a live device, so this function does not touch it after
@@ -481,6 +485,7 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 	dev->depth = a->options->nr_images;
 	dev->owner = a->owner;
 	INIT_WORK(&dev->remove_work, device_remove);
+	qcow_uevent_init_device(dev);
 	init_completion(&dev->removed);
 	mutex_init(&dev->job_mutex);
 	spin_lock_init(&dev->chain_lock);

@@ -34,7 +34,7 @@ struct qcow_device *qcow_device_get(int index, const struct file *by);
 void qcow_device_put(struct qcow_device *dev);
 int qcow_device_visit(int index,
 		      int (*visit)(struct qcow_device *dev, void *arg), void *arg);
-struct qcow_params qcow_device_params(const struct qcow_device *dev);
+struct qcow_params qcow_device_params(struct qcow_device *dev);
 sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes);
 int __must_check qcow_device_status(int index, const struct file *by,
 				    struct qcow_ioc_status *st);

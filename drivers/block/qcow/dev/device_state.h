@@ -62,6 +62,7 @@ enum qcow_device_state {
  * @commit: the commit into the backing file, or NULL; under @job_mutex
  * @committing: the commit has begun to write the backing file
  * @ending: QCOW_ENDING_*: jobs have to end early
+ * @events: events that users are told of
  * @job_mutex: held by the one job on the device; detaching waits for it. Taken
  *	before disk->open_mutex
  */
@@ -95,6 +96,7 @@ struct qcow_device {
 	struct qcow_commit *commit;
 	bool committing;
 	unsigned long ending;
+	struct qcow_events events;
 	/* Held by a job. */
 	struct mutex job_mutex;
 };

@@ -40,6 +40,8 @@ int qcow_device_free_target(struct qcow_device *dev)
 	err = qcow_image_close_chain(target->image);
 	if (target->flush_wq)
 		destroy_workqueue(target->flush_wq);
+	/* Nothing is left that could raise an event. */
+	qcow_events_close(&dev->events);
 	mempool_destroy(target->ctx.subreqs);
 	free_percpu(target->stats);
 	return err;

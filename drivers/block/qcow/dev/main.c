@@ -7,9 +7,11 @@
 #include "dev/ctl.h"
 #include "dev/device.h"
 #include "dev/init.h"
+#include "dev/uevent.h"
 
 static const struct qcow_init table[] = {
 	{ qcow_floors_init, qcow_floors_exit },
+	{ qcow_uevent_init, qcow_uevent_exit },
 	{ qcow_device_init, qcow_device_exit },
 	{ qcow_job_init, qcow_job_exit },
 	{ qcow_ctl_init, qcow_ctl_exit },

@@ -320,6 +320,7 @@ int qcow_flush(struct qcow_alloc *a)
 		trace_qcow_flush(a->img->label, ktime_get_ns() - begun, a->flush.result);
 		WRITE_ONCE(a->flush.failures,
 			   a->flush.result ? a->flush.failures + 1 : 0);
+		qcow_image_flushed(a->img, a->flush.result);
 	}
 	err = a->flush.result;
 	mutex_unlock(&a->flush.lock);

@@ -36,8 +36,10 @@ int qcow_raw_sync(struct qcow_image *img)
 	if (err && !test_and_set_bit(QCOW_IMAGE_UNSYNCED, &img->flags))
 		pr_err("%s: could not be synced: error %d; flushes fail from now on\n",
 		       img->label, err);
+	err = test_bit(QCOW_IMAGE_UNSYNCED, &img->flags) ? -EIO : 0;
+	qcow_image_flushed(img, err);
 	mutex_unlock(&img->sync_lock);
-	return test_bit(QCOW_IMAGE_UNSYNCED, &img->flags) ? -EIO : 0;
+	return err;
 }
 
 /**
@@ -56,6 +58,7 @@ int qcow_raw_sync_anew(struct qcow_image *img)
 	err = qcow_file_sync(&img->file);
 	if (!err)
 		clear_bit(QCOW_IMAGE_UNSYNCED, &img->flags);
+	qcow_image_flushed(img, err);
 	mutex_unlock(&img->sync_lock);
 	return err;
 }

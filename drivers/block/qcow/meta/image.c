@@ -135,6 +135,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	img->ctx = params->ctx;
 	img->stats = params->stats;
 	img->ending = params->ending;
+	img->events = params->events;
 	image_set_label(img, src->file, params->device);
 	err = image_open_file(img, &img->file, src->file, old ? &old->file : NULL,
 			      params, msg);

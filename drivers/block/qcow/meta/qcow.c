@@ -27,6 +27,7 @@ void qcow_image_unreadable(struct qcow_image *img, u64 guest_offset, const char 
 		return;
 	pr_err("%s: damaged at %#llx of the disk: %s; reads of such places fail, see qcowctl check\n",
 	       img->label, guest_offset, what);
+	qcow_event_raise(img->events, QCOW_EVENT_CORRUPT);
 }
 
 /**
@@ -51,8 +52,29 @@ void qcow_image_damaged(struct qcow_image *img, u64 guest_offset, const char *wh
 		return;
 	pr_err("%s: damaged at %#llx of the disk: %s; marking it corrupt, all I/O fails from now on: detach it and see qcowctl check\n",
 	       img->label, guest_offset, what);
+	qcow_event_raise(img->events, QCOW_EVENT_STOPPED);
 	if (img->ops->mark_corrupt)
 		img->ops->mark_corrupt(img);
+}
+
+/**
+ * qcow_image_flushed() - raise the event of a flush that failed
+ * @img: the image
+ * @err: the result of the flush
+ *
+ * A flush that lacks memory is tried again, and that of a stopped image fails since the
+ * image was found damaged: neither is an event.
+ *
+ * Context: any.
+ */
+void qcow_image_flushed(struct qcow_image *img, int err)
+{
+	if (!err)
+		qcow_event_over(img->events, QCOW_EVENT_SYNC_FAILED);
+	else if (err == -ENOSPC)
+		qcow_event_raise(img->events, QCOW_EVENT_FULL);
+	else if (err != -ENOMEM && !qcow_image_stopped(img))
+		qcow_event_raise(img->events, QCOW_EVENT_SYNC_FAILED);
 }
 
 /*

@@ -39,6 +39,7 @@
 
 #include "file/file.h"
 #include "file/stats.h"
+#include "meta/event.h"
 #include "ondisk/entry.h"
 
 struct qcow_alloc;
@@ -91,6 +92,7 @@ struct qcow_extent {
  * @same: the same image, if it is open already: this one replaces it, or shows a snapshot
  *	of it beside it; or NULL
  * @ending: QCOW_ENDING_* of the device; NULL: no job is ended early
+ * @events: events of the device; NULL: nobody is told of any
  * @writable: the top image is written
  */
 struct qcow_params {
@@ -110,6 +112,7 @@ struct qcow_params {
 	struct qcow_crypt *crypt;
 	const struct qcow_image *same;
 	const unsigned long *ending;
+	struct qcow_events *events;
 	bool writable;
 };
 
@@ -161,6 +164,7 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @stats: counters of the device
  * @flags: QCOW_IMAGE_*
  * @ending: QCOW_ENDING_* of the device, for all images of the chain; or NULL
+ * @events: events of the device, for all images of the chain; or NULL
  * @label: device and file name for messages
  * @crypt: encryption of its data; or NULL
  * @crypt_wq: queue of decryption
@@ -193,6 +197,7 @@ struct qcow_image {
 	struct qcow_stats __percpu *stats;
 	unsigned long flags;
 	const unsigned long *ending;
+	struct qcow_events *events;
 	char label[80];
 	struct qcow_crypt *crypt;
 	struct workqueue_struct *crypt_wq;
@@ -234,5 +239,6 @@ int qcow_image_interrupted(const struct qcow_image *img);
 bool qcow_image_overdue(const struct qcow_image *img, unsigned long begun);
 void qcow_image_unreadable(struct qcow_image *img, u64 guest_offset, const char *what);
 void qcow_image_damaged(struct qcow_image *img, u64 guest_offset, const char *what);
+void qcow_image_flushed(struct qcow_image *img, int err);
 
 #endif /* _QCOW_QCOW_H */
