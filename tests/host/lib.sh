@@ -232,6 +232,11 @@ clean_ext4() {
 	e2fsck -fn "$1" > why.ext4 2>&1 || { cat why.ext4; return 1; }
 }
 
+# quiet_stop CONSOLE: systemd found nothing busy, and had nothing left at the end.
+quiet_stop() {
+	! grep -aE 'Failed unmounting|Failed to (un|re)mount|target is busy|Could not|qcow-shutdown' "$1"
+}
+
 # clean_kernel: no console of this part has a complaint of the kernel.
 clean_kernel() {
 	local console bad=0

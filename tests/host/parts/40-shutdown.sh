@@ -34,11 +34,6 @@ inner_file() {
 	is "$2" "$(cat inner.file)"
 }
 
-# quiet_stop CONSOLE: systemd found nothing busy, and had nothing left at the end.
-quiet_stop() {
-	! grep -aE 'Failed unmounting|Failed to (un|re)mount|target is busy|Could not|qcow-shutdown' "$1"
-}
-
 vm_new qcow
 mkdir -p files images bases
 echo content > files/file
