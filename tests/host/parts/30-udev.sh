@@ -289,7 +289,7 @@ mkdir -p /etc/lvm/devices
 touch /etc/lvm/devices/system.devices
 qcowctl attach physical.qcow2
 pvcreate -qy /dev/qcow0
-lvmdevices > out
+lvm lvmdevices > out	# Debian has no link of that name
 has "DEVNAME=/dev/qcow0" out
 vgcreate -q guest /dev/qcow0
 lvcreate -qy -n data -L 8M guest
