@@ -17,7 +17,6 @@
 
 static int allocate(int fd, u64 from, u64 to)
 {
-	const u64 start = from;
 	u64 len;
 	int err;
 
