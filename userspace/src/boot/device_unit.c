@@ -109,6 +109,18 @@ static void print_head(FILE *f, const char *node)
 		"Conflicts=umount.target\n", node, node, node, node, node);
 }
 
+/* A device that shows a snapshot goes before the one that has the image. */
+static void print_parent(FILE *f, int index)
+{
+	char *parent = sysfs_parent(index);
+	u64 diskseq;
+
+	if (parent && sysfs_read_u64(&diskseq, "/sys/block/%s/diskseq", parent))
+		fprintf(f, "After=qcow-device@%s:%llu.service\n", parent,
+			(unsigned long long)diskseq);
+	free(parent);
+}
+
 static void print_disk(FILE *f, int index, unsigned long long diskseq)
 {
 	char *alias = sysfs_attr(index, "alias");
@@ -120,6 +132,7 @@ static void print_disk(FILE *f, int index, unsigned long long diskseq)
 	free(alias);
 	/* That unit of LVM takes down what is below. */
 	fputs("After=blk-availability.service\n", f);
+	print_parent(f, index);
 	print_files(f, index);
 	fprintf(f, "\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"
 		"ExecStop=-" QCOW_SBINDIR "/qcowctl unexport --if-exported /dev/disk/by-diskseq/%llu\n"

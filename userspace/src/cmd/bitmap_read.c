@@ -11,6 +11,7 @@
 #include "device/which.h"
 #include "image/chain.h"
 #include "lib/report.h"
+#include "lib/sysfs.h"
 #include "qcow/ondisk/bitdir.h"
 
 static struct bitmap *add_bitmap(struct bitmaps *all)
@@ -293,6 +294,27 @@ static int of_device_file(struct bitmaps *all, const struct device *d,
 	return err;
 }
 
+/* The bitmaps are about the disk of another device, which keeps them. */
+static int refuse_child(int index, const char *parent)
+{
+	char *path = xasprintf("/dev/qcow%d", index);
+
+	report(path, "shows a snapshot, and has no bitmaps; name /dev/%s, which has the image",
+	       parent);
+	free(path);
+	return -1;
+}
+
+/* It keeps no bitmaps, being read-only. */
+static int of_read_only(struct bitmaps *all, const struct device *d, const char *name)
+{
+	char *parent = sysfs_parent(d->index);
+	int err = parent ? refuse_child(d->index, parent) : of_device_file(all, d, name);
+
+	free(parent);
+	return err;
+}
+
 static int of_device(struct bitmaps *all, const struct device *d,
 		     const char *name)
 {
@@ -304,7 +326,7 @@ static int of_device(struct bitmaps *all, const struct device *d,
 		return -1;
 	err = bitmaps_query(all, d, name);
 	if (err == -EROFS)
-		return of_device_file(all, d, name);
+		return of_read_only(all, d, name);
 	if (err) {
 		path = xasprintf("/dev/qcow%d", d->index);
 		report(path, "cannot read its bitmaps: %s; see the kernel log", strerror(-err));

@@ -199,6 +199,24 @@ static int refuse_device(const char *name, const char *wrong, int index)
 	return -1;
 }
 
+/* The device that has the image writes to it. Return: -1 after printing that. */
+static int refuse_child(const char *name, const char *parent)
+{
+	report(name, "shows a snapshot of /dev/%s, whose image is in use; detach both, and check that image",
+	       parent);
+	return -1;
+}
+
+static int open_read_only(struct file *f, const char *name, const struct device *d)
+{
+	char *parent = sysfs_parent(d->index);
+	int err = parent ? refuse_child(name, parent) :
+			   attached_open(f, NULL, -1, d, 0, 0);
+
+	free(parent);
+	return err ? -1 : 0;
+}
+
 /* The image of a device that writes nothing; the tables of others are in memory. */
 static int open_device(struct file *f, const struct check_options *o,
 		       const char *name)
@@ -214,7 +232,7 @@ static int open_device(struct file *f, const struct check_options *o,
 		return -1;
 	if (!(status.flags & QCOW_ATTACH_RO))
 		return refuse_device(name, "is a device that is written", d.index);
-	return attached_open(f, NULL, -1, &d, 0, 0) ? -1 : 0;
+	return open_read_only(f, name, &d);
 }
 
 static int open_image(struct file *f, const struct check_options *o,

@@ -36,6 +36,8 @@ static int child_check_parent(struct qcow_device *parent, struct qcow_msg *msg)
 				   above);
 	if (parent->owner)
 		return -EINVAL;
+	if (qcow_device_is_temporary(parent))
+		return qcow_fail(msg, -EINVAL, "is temporary: no snapshot of it can be attached");
 	if (parent->target.image->layout.data_file)
 		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "has an external data file, and so no snapshots");
 	return 0;

@@ -657,6 +657,18 @@ static bool file_wants_stable(const struct file *file)
 }
 
 /**
+ * qcow_file_measure() - take the length of a file
+ * @f: the file; no transfer is under way
+ *
+ * Context: any.
+ */
+void qcow_file_measure(struct qcow_file *f)
+{
+	f->size = qcow_file_size(f);
+	atomic64_set(&f->end, f->strict ? S64_MAX : f->size);
+}
+
+/**
  * qcow_file_open() - take an open file as image or data file
  * @f: the result
  * @file: an open file; @f takes a reference of its own
@@ -682,8 +694,7 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 	memset(f, 0, sizeof(*f));
 	mutex_init(&f->bounce_lock);
 	f->file = get_file(file);
-	f->size = qcow_file_size(f);
-	atomic64_set(&f->end, f->size);
+	qcow_file_measure(f);
 	f->nowait = file_nowait(file);
 	err = file_set_direct(f, direct, msg);
 	f->overwrites = f->direct && file_overwrites(file);

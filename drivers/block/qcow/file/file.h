@@ -76,6 +76,7 @@ int __must_check qcow_file_open(struct qcow_file *f, struct file *file,
 				enum qcow_direct direct, struct qcow_msg *msg);
 u64 qcow_file_size(const struct qcow_file *f);
 bool qcow_file_regular(const struct qcow_file *f);
+void qcow_file_measure(struct qcow_file *f);
 bool qcow_file_writable(const struct file *file);
 void qcow_file_begin_write(const struct qcow_file *f);
 bool __must_check qcow_file_try_begin_write(const struct qcow_file *f);

@@ -164,19 +164,31 @@ static void v2_close(struct qcow_image *img)
 	qcow_bitmap_destroy(img);
 }
 
-/* The header of an image that is open for writing, too, is not read half written. */
+/*
+ * Read the header of an image that is open for writing, too. It is not half written, and
+ * leads to no table past the end that the file had when it was opened. Requests wait for
+ * the lock, so memory that is reclaimed must not wait for requests.
+ */
+static int v2_read_shared_header(struct qcow_image *img, struct qcow_header *h,
+				 struct qcow_alloc *a, struct qcow_msg *msg)
+{
+	unsigned int noio = memalloc_noio_save();
+	int err;
+
+	mutex_lock(&a->store_lock);
+	qcow_file_measure(&img->file);
+	err = qcow_fmt_read_header(img, h, msg);
+	mutex_unlock(&a->store_lock);
+	memalloc_noio_restore(noio);
+	return err;
+}
+
 static int v2_read_header(struct qcow_image *img, struct qcow_header *h,
 			  const struct qcow_params *params, struct qcow_msg *msg)
 {
-	struct qcow_alloc *a = params->same ? params->same->alloc : NULL;
-	int err;
-
-	if (a)
-		mutex_lock(&a->store_lock);
-	err = qcow_fmt_read_header(img, h, msg);
-	if (a)
-		mutex_unlock(&a->store_lock);
-	return err;
+	if (params->same && params->same->alloc)
+		return v2_read_shared_header(img, h, params->same->alloc, msg);
+	return qcow_fmt_read_header(img, h, msg);
 }
 
 static int v2_open(struct qcow_image *img, const struct qcow_params *params,
