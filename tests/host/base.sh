@@ -12,6 +12,8 @@ packages=(
 	linux-image-amd64 initramfs-tools systemd-sysv udev dbus kmod
 	# for DKMS to build a module for that kernel
 	dkms linux-headers-amd64
+	# the other maker of initramfs images
+	dracut-core
 	# programs that look at block devices, and that the packages depend on
 	bash-completion btrfs-progs cryptsetup-bin dosfstools e2fsprogs fdisk keyutils
 	libcryptsetup12 libjson-c5 libkeyutils1 lvm2 udisks2 xfsprogs

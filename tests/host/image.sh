@@ -13,6 +13,8 @@
 # "bare" has all that they need, and not them.
 #
 # image.sh packages: builds the packages of this source, and prints their folder.
+# image.sh layers: prints the folders of the system with the packages installed, for
+# mount_root of chroot.sh.
 # Nothing is made anew unless one of its inputs changes.
 set -euo pipefail
 self=$(realpath "$0")
@@ -147,8 +149,8 @@ case ${1-} in
 --layer|--disk)
 	"inside_${1#--}" "${@:2}"
 	exit ;;
-bare|qcow|packages) ;;
-*)	die "usage: image.sh bare|qcow|packages" ;;
+bare|qcow|packages|layers) ;;
+*)	die "usage: image.sh bare|qcow|packages|layers" ;;
 esac
 
 base=$("$here/base.sh")
@@ -157,9 +159,13 @@ only_one host-image
 if [ "$1" != bare ]; then
 	make_packages
 fi
-if [ "$1" = qcow ]; then
+if [ "$1" = qcow ] || [ "$1" = layers ]; then
 	add_layer dkms "${module_sources[@]}"
 	add_layer utils "${sources[@]}"
+fi
+if [ "$1" = layers ]; then
+	echo "$layers"
+	exit
 fi
 if [ "$1" != packages ]; then
 	make_inside "$1" "$(key_of "$layers $layer_keys" tests/host/image.sh \

@@ -10,7 +10,7 @@ GUEST_LIMIT=900
 
 vm_disks=()
 vm_boots=0
-vm_pid=''
+vm_pid='' vm_reader=''
 vm_command=0
 
 # vm_new bare|qcow: the machine gets a new system disk, and no other one.
@@ -35,6 +35,7 @@ vm_args() {
 	printf '%s\n' -M q35 -m 1G -smp 2 -display none -nodefaults -no-user-config -nic none \
 		-device virtio-rng-pci -device virtio-serial -chardev pipe,id=agent,path=agent \
 		-device virtserialport,chardev=agent,name=host \
+		-chardev pipe,id=console,path=console -serial chardev:console \
 		-kernel "${vm_kernel:-$vm_image/vmlinuz}" -initrd "${vm_initrd:-$vm_image/initrd.img}" \
 		-append "console=ttyS0 root=/dev/vda panic=-1 ${vm_append-}" -no-reboot \
 		-drive "file=system.qcow2,if=none,id=system,format=qcow2,cache=unsafe,discard=unmap,aio=$aio" \
@@ -58,11 +59,14 @@ vm_start() {
 	vm_boots=$((vm_boots + 1))
 	vm_console=console-$vm_boots.log
 	: > "$vm_console"
-	rm -f agent.in agent.out
-	mkfifo agent.in agent.out
+	rm -f agent.in agent.out console.in console.out
+	mkfifo agent.in agent.out console.in console.out
 	exec {vm_to}<> agent.in {vm_from}<> agent.out
 	mapfile -t args < <(vm_args)
-	qemu-system-x86_64 "${args[@]}" -serial "file:$vm_console" < /dev/null > qemu.log 2>&1 &
+	# It ends when QEMU closes the other end.
+	cat console.out > "$vm_console" &
+	vm_reader=$!
+	qemu-system-x86_64 "${args[@]}" < /dev/null > qemu.log 2>&1 &
 	vm_pid=$!
 }
 
@@ -70,7 +74,22 @@ vm_start() {
 vm_ended() {
 	wait "$vm_pid" 2> /dev/null || echo "QEMU ended with status $?: $(cat qemu.log)"
 	vm_pid=''
+	# QEMU may have ended before it opened the console.
+	: <> console.out
+	wait "$vm_reader" 2> /dev/null || true
 	exec {vm_to}>&- {vm_from}>&-
+}
+
+# vm_type PATTERN TIMES TEXT: types a line at the machine's next console once it has shown the
+# pattern so often. For the background, while vm_boot runs.
+vm_type() {
+	local console=console-$((vm_boots + 1)).log end=$((SECONDS + BOOT_LIMIT))
+
+	until [ "$(grep -aEc "$1" "$console" 2> /dev/null)" -ge "$2" ]; do
+		[ $SECONDS -lt $end ] || return
+		sleep 1
+	done
+	echo "$3" > console.in
 }
 
 # vm_kill: a power failure

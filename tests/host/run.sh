@@ -25,6 +25,8 @@
 #	vm_reboot, vm_poweroff	have systemd end the machine; fail if it does not end. Reboot
 #				boots the kernel again on the same disks
 #	vm_kill			a power failure
+#	vm_type PATTERN TIMES TEXT &
+#				types at the console during the next boot
 #	take DISK PATH FILE	copies a file out of a raw disk while no machine runs
 #	clean_ext4 DISK		no journal to replay, and no errors
 #	expect NAME COMMAND...	counts whether a command on the host succeeds
@@ -56,7 +58,7 @@ run_part() {
 
 # clean_part NAME: nothing that only this run needs; logs stay.
 clean_part() {
-	rm -rf "$QCOW_CACHE/host/run/$1"/{system.qcow2,agent.*,*.raw,work}
+	rm -rf "$QCOW_CACHE/host/run/$1"/{system.qcow2,agent.*,console.*,*.raw,work}
 }
 
 # count NAME: adds what the part's last line tells. One that does not tell has failed.
