@@ -43,3 +43,26 @@ DefaultDependencies=no
 IgnoreOnIsolate=yes" "$(attached /dev/vdb:/d/r.qcow2:read-only,cache-size=1M /dev/vdb ext4 --ask-password)"
 NO_MODULE=1 run attached /dev/vdb:/r /dev/vdb ext4
 expect "root: no module" is "1 qcow: the initramfs lacks the kernel's module qcow" "$code $(cat out err)"
+
+# ended ARGUMENT: whether a filesystem is mounted yet after qcow-shutdown, in a root without
+# any device
+ended()
+{
+	# shellcheck disable=SC2016
+	unshare --mount --propagation private bash -euc '
+		mkdir -p end
+		mount -t tmpfs tmpfs end
+		mkdir -p end/proc end/sys/block end/host
+		ldd "$1" | grep -o "/[^ ]*" | while read -r file; do
+			install -D "$file" "end$file"
+		done
+		cp "$1" end/qcow-shutdown
+		mount -t proc proc end/proc
+		mount -t tmpfs tmpfs end/host
+		chroot end /qcow-shutdown "$2"
+		mountpoint -q end/host && echo mounted || echo unmounted' - \
+		"$(dirname "$Q")/qcow-shutdown" "$1"
+}
+
+expect "root: a shutdown without devices is systemd's" is mounted "$(ended poweroff)"
+expect "root: in the initramfs, the image's filesystem is unmounted" is unmounted "$(ended --in-initramfs)"

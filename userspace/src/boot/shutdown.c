@@ -394,13 +394,18 @@ int main(int argc, char **argv)
 	bool follows;
 	int control;
 
-	if (in_container() || !any_device())
+	if (in_container() || (!any_device() && !in_initramfs))
 		return 0;
 	report_as("qcow-shutdown", NULL);
+	limited_end(began + END_USEC);
+	/* It may have gone at its last close, and the filesystem of its image be there still. */
+	if (!any_device()) {
+		finish(false, began + END_USEC);
+		return 0;
+	}
 	control = prepare();
 	if (control < 0)
 		return 1;
-	limited_end(began + END_USEC);
 	clear_until(control, began + FORCE_USEC);
 	follows = initramfs_follows(in_initramfs);
 	if (any_device() && !follows)
