@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# image.sh bare|qcow: makes the disk of a virtual machine with Debian 12, and prints its
-# folder. In that folder are
+# image.sh bare|qcow|containers: makes the disk of a virtual machine with Debian 12, and
+# prints its folder. In that folder are
 #
 #	root.img	the root filesystem, an ext4 without a partition table
 #	vmlinuz, initrd.img
@@ -10,7 +10,8 @@
 #	release		the kernel as uname -r tells it
 #
 # "qcow" has this source's packages installed, by apt, with DKMS building the module;
-# "bare" has all that they need, and not them.
+# "bare" has all that they need, and not them; "containers" has programs as well that run
+# containers and virtual machines.
 #
 # image.sh packages: builds the packages of this source, and prints their folder.
 # image.sh layers: prints the folders of the system with the packages installed, for
@@ -26,15 +27,16 @@ here=${self%/*}
 
 # Layers of files over the base system: one with the module, which takes DKMS most of the
 # time, and one with the tools.
-# inside_layer LAYERS WORK DEB: leaves what the package's installation changes in WORK/upper.
+# inside_layer LAYERS WORK DEBS: leaves what the installation of the packages, a file or a
+# folder, changes in WORK/upper.
 inside_layer() {
-	local deb=$3
+	local deb=$3 debs
 
 	mount_root "$1" "$2"
 	no_services
-	cp "$deb" "$root/tmp/"
-	in_root apt-get -o DPkg::Use-Pty=0 install -y --no-install-recommends \
-		"/tmp/${deb##*/}"
+	cp -r "$deb" "$root/tmp/"
+	mapfile -t debs < <(cd "$root" && find "tmp/${deb##*/}" -name '*.deb' -printf '/%p\n')
+	in_root apt-get -o DPkg::Use-Pty=0 install -y --no-install-recommends "${debs[@]}"
 	services_again
 	[[ $deb != */qcow-dkms_* ]] || [ -n "$(find "$root/lib/modules" -name 'qcow.ko*')" ] || {
 		cat "$root"/var/lib/dkms/qcow/*/build/make.log
@@ -54,7 +56,8 @@ configure() {
 	for unit in getty@tty1.service serial-getty@ttyS0.service apt-daily.timer \
 		apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
 		e2scrub_reap.service fstrim.timer nfs-server.service kexec.service \
-		kexec-load.service; do
+		kexec-load.service lxc.service lxc-net.service lxc-monitord.service \
+		podman.service podman-auto-update.timer podman-restart.service; do
 		ln -sfn /dev/null "$root/etc/systemd/system/$unit"
 	done
 }
@@ -118,7 +121,16 @@ make_packages() {
 	make packages "$(key_of packages "${sources[@]}")" "$QCOW_TOP/debian/build.sh"
 }
 
-# make_inside FOLDER KEY STEP [DEB]
+# debian_packages WORK: downloads the containers' programs, and what the base lacks for them.
+debian_packages() {
+	apt-get update -qq
+	apt-get -o Dir::State::status="$base/var/lib/dpkg/status" -o Debug::NoLocking=1 \
+		-o Dir::Cache::archives="$1" -o Dir::Cache::pkgcache= -o Acquire::Retries=3 \
+		-o APT::Sandbox::User=root --target-release bookworm --no-install-recommends \
+		--download-only -y install "${containers[@]}"
+}
+
+# make_inside FOLDER KEY STEP [DEBS]
 make_inside() {
 	make "$1" "$2" make_inside_of "$3" "${4-}"
 }
@@ -130,27 +142,27 @@ make_inside_of() {
 	[ "$1" = layer ] || rm -rf "$3/upper"
 }
 
-# add_layer NAME FILE...: installs the package, which is made of these files.
+# add_layer NAME DEBS FILE...: installs the packages, which are made of these files.
 add_layer() {
 	local name=$1
 
-	make_inside "layer-$name" "$(key_of "$layers $layer_keys" "${@:2}" \
-		tests/host/image.sh tests/host/chroot.sh)" layer \
-		"$(echo "$QCOW_CACHE/host/packages/qcow-${name}"_*.deb)"
+	make_inside "layer-$name" "$(key_of "$layers $layer_keys" "${@:3}" \
+		tests/host/image.sh tests/host/chroot.sh)" layer "$2"
 	layers=$QCOW_CACHE/host/layer-$name/upper:$layers
 	layer_keys+=" $(cat "$QCOW_CACHE/host/layer-$name/key")"
 }
 
 module_sources=(Kbuild Makefile drivers include debian/build.sh debian/changelog
 	debian/control debian/rules 'debian/qcow-dkms*')
+containers=(apparmor systemd-container podman crun lxc qemu-system-x86 qemu-utils mmdebstrap jq)
 sources=("${module_sources[@]}" userspace debian README.md 'Documentation/*.rst')
 
 case ${1-} in
 --layer|--disk)
 	"inside_${1#--}" "${@:2}"
 	exit ;;
-bare|qcow|packages|layers) ;;
-*)	die "usage: image.sh bare|qcow|packages|layers" ;;
+bare|qcow|containers|packages|layers) ;;
+*)	die "usage: image.sh bare|qcow|containers|packages|layers" ;;
 esac
 
 base=$("$here/base.sh")
@@ -159,9 +171,13 @@ only_one host-image
 if [ "$1" != bare ]; then
 	make_packages
 fi
-if [ "$1" = qcow ] || [ "$1" = layers ]; then
-	add_layer dkms "${module_sources[@]}"
-	add_layer utils "${sources[@]}"
+if [[ $1 == @(qcow|containers|layers) ]]; then
+	add_layer dkms "$(echo "$QCOW_CACHE"/host/packages/qcow-dkms_*.deb)" "${module_sources[@]}"
+	add_layer utils "$(echo "$QCOW_CACHE"/host/packages/qcow-utils_*.deb)" "${sources[@]}"
+fi
+if [ "$1" = containers ]; then
+	make debian "$(key_of "${containers[*]}" tests/host/base.sh)" retry debian_packages
+	add_layer containers "$QCOW_CACHE/host/debian" tests/host/base.sh
 fi
 if [ "$1" = layers ]; then
 	echo "$layers"

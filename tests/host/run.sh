@@ -10,7 +10,8 @@
 # namespace of its own, and uses the functions of lib.sh:
 #
 #	vm_new qcow		a machine with a new system disk that has this source's
-#				packages installed ("bare": without them)
+#				packages installed ("bare": without them; "containers":
+#				with Podman, LXC, QEMU and the like as well)
 #	data_disk images.raw 256M FOLDER
 #				an ext4 with the content of FOLDER
 #	vm_disk images.raw	gives it to the machine as /dev/disk/by-id/virtio-disk0,
