@@ -405,6 +405,20 @@ try_book() {
 	rm -rf "$work"
 }
 
+# Each block of a page that is tried is used by the test of the page. The domain of libvirt is
+# valid.
+check_guides() {
+	local page=Documentation/containers-and-vms.rst part=tests/host/parts/60-containers.sh
+	local work
+
+	diff <(tests/host/guide.py "$page" 2>&1 | sed 's/ *$//' | sort) \
+		<(sed -nE 's/^guide(_file|_here)? //p' "$part" | sort)
+	work=$(mktemp -d)
+	tests/host/guide.py "$page" libvirt web.xml > "$work/web.xml"
+	virt-xml-validate "$work/web.xml" domain 2>&1 | grep -v ' validates$'
+	rm -r "$work"
+}
+
 check_book() {
 	local key
 
@@ -483,7 +497,7 @@ run_check() {
 
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
      shellcheck twice headless circles floors owners no_blk_mq_below_dev versions_in_compat_only
-     userspace_includes attributes advice offsets file_names kernel_tree book manuals no_bug file_size
+     userspace_includes attributes advice offsets file_names kernel_tree guides book manuals no_bug file_size
      function_size spdx address clean_tree)
 
 mkdir -p "$CLEAN"

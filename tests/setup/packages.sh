@@ -24,6 +24,8 @@ packages=(
 	fish mandoc python3-myst-parser python3-sphinx zsh
 	# Debian packages
 	debhelper dh-dkms dkms dpkg-dev lintian
+	# guides
+	libvirt-clients libxml2-utils
 	# RPM packages
 	rpm rpmlint
 )
