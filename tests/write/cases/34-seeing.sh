@@ -144,3 +144,62 @@ case_seeing_trace() {
 after_seeing_trace() {
 	check image.qcow2
 }
+
+DEBUG=/sys/kernel/debug
+
+make_seeing_debugfs() {
+	create base 8M
+	fill base.qcow2 'write -P 1 0 8M'
+	create image 8M -b base.qcow2 -F qcow2
+}
+
+# Requests that a filesystem below does not answer are in flight, and the file is read by
+# a task that has it open while the device goes.
+case_seeing_debugfs() {
+	local folder reader i
+
+	: > seen
+	mountpoint -q $DEBUG || mount -t debugfs debugfs $DEBUG
+	mkdir -p frozen
+	null_disk "debug$$" size=32
+	mkfs.ext4 -q "/dev/debug$$"
+	mount "/dev/debug$$" frozen
+	cp image.qcow2 base.qcow2 frozen/
+	attach --direct-io on frozen/image.qcow2
+	folder=$DEBUG/qcow/${dev#/dev/}
+	operate "$dev" 'write 4k 4k 2' 'flush'
+	is "" "$(cat "$folder/in_flight")"
+	grep -qE '^image=0 table=l2 slice_bytes=[1-9][0-9]* limit=[1-9][0-9]* slices=16 dirty=0 writing=0 pinned=0 ' \
+		"$folder/cache" || fail "$(cat "$folder/cache")"
+	grep -qE '^image=0 table=refcounts .* slices=[1-9].* found=[0-9]+ loaded=[1-9]' "$folder/cache"
+	grep -qE '^image=1 table=l2 .* slices=1 ' "$folder/cache"
+	! grep '^image=1 table=refcounts' "$folder/cache" || fail "refcounts of an image that is read"
+	grep -qE '^mapping hits=[1-9][0-9]* misses=[1-9]' "$folder/cache"
+	# A flush in the background may come in between.
+	i=16
+	until grep -qE '^image=0 table=l2 .* dirty=1 ' seen; do
+		[ $((i++)) -lt 70 ] || fail "$(cat seen)"
+		caches_kept operate "$dev" "write $((i * 64))k 4k 2" "run cat $folder/cache > seen"
+	done
+	fsfreeze -f frozen
+	operate "$dev" 'write 4k 4k 3' &
+	until grep -qE '^write guest_offset=4096 len=4096 age_ms=[0-9]+ state=(file|mapping|queued)$' "$folder/in_flight"; do
+		pause 0.05
+	done
+	cat "$folder/in_flight"
+	fsfreeze -u frozen
+	wait $!
+	is "" "$(cat "$folder/in_flight")"
+	exec 9< "$folder/cache"
+	(while [ -e "$folder/cache" ]; do cat "$folder"/* || true; done) > /dev/null 2>&1 &
+	reader=$!
+	detach
+	wait $reader
+	[ ! -e "$folder" ] || fail "the folder is still there"
+	! cat <&9 2> /dev/null || fail "the file of a device that is gone"
+	exec 9<&-
+	[ -d $DEBUG/qcow ] || fail "$DEBUG/qcow"
+	umount frozen
+	null_disk_end "debug$$"
+}
+

@@ -174,11 +174,13 @@ static int cow_store(struct cow *p, const struct qcow_extent *ext, bool fresh)
 	if (!(p->cow_start | p->cow_end) ||
 	    (fresh && qcow_cow_is_empty(p->io->image, ext)))
 		return cow_write(p);
+	qcow_io_set_stage(p->io, QCOW_IO_COW);
 	p->buf = qcow_cow_mem_get(&a->cow_mem);
 	err = cow_read(p);
 	if (!err)
 		err = cow_write(p);
 	qcow_cow_mem_put(&a->cow_mem, p->buf);
+	qcow_io_set_stage(p->io, QCOW_IO_STEPS);
 	if (!err)
 		cow_count(p);
 	return err;
@@ -356,7 +358,9 @@ static ssize_t cow_run(struct cow *p,
 
 	p->range.first = p->guest_offset >> bits;
 	p->range.last = (p->guest_offset + p->len - 1) >> bits;
+	qcow_io_set_stage(p->io, QCOW_IO_LOCKING);
 	qcow_inflight_lock(&img->alloc->inflight, &p->range);
+	qcow_io_set_stage(p->io, QCOW_IO_STEPS);
 	n = qcow_map(img, p->guest_offset, p->len, 0, &ext);
 	if (!n) {
 		p->len = min_t(u64, p->len, ext.len);

@@ -284,6 +284,7 @@ static inline void io_begin(struct qcow_io *io, int (*step)(struct qcow_io *io),
 	io->flags = flags;
 	io->next = 0;
 	io->error = 0;
+	io->stage = QCOW_IO_STEPS;
 	io->slow = false;
 	io->subreq_used = false;
 	atomic_set(&io->pending, 1);
@@ -323,6 +324,7 @@ static void io_queue(struct qcow_io *io)
 {
 	const struct qcow_io_ctx *ctx = io->image->ctx;
 
+	qcow_io_set_stage(io, QCOW_IO_QUEUED);
 	queue_work(io_changes_disk(io) ? ctx->write_wq : ctx->wq, &io->work);
 }
 
@@ -334,8 +336,10 @@ static void io_work(struct work_struct *work)
 	int err;
 
 	qcow_worker_begin_for(&w, io->bio);
+	qcow_io_set_stage(io, QCOW_IO_THROTTLED);
 	if (a)
 		qcow_flush_throttle(a);
+	qcow_io_set_stage(io, QCOW_IO_STEPS);
 	err = io_steps(io);
 	qcow_worker_end_for(&w);
 	if (err == -EAGAIN) {

@@ -146,17 +146,19 @@ static s64 __zero_units(const struct qcow_io *io, u64 guest_offset, u64 len, u64
 	return bytes_done;
 }
 
-static void zero_lock(const struct qcow_io *io, struct qcow_range *range,
-		      u64 guest_offset, u64 len)
+static void zero_lock(struct qcow_io *io, struct qcow_range *range, u64 guest_offset,
+		      u64 len)
 {
 	struct qcow_image *img = io->image;
 
 	range->first = guest_offset >> img->layout.cluster_bits;
 	range->last = (guest_offset + len - 1) >> img->layout.cluster_bits;
+	qcow_io_set_stage(io, QCOW_IO_LOCKING);
 	qcow_inflight_lock(&img->alloc->inflight, range);
+	qcow_io_set_stage(io, QCOW_IO_STEPS);
 }
 
-static s64 zero_units(const struct qcow_io *io, u64 guest_offset, u64 len, u64 unit)
+static s64 zero_units(struct qcow_io *io, u64 guest_offset, u64 len, u64 unit)
 {
 	struct qcow_image *img = io->image;
 	enum zero_how how = ZERO_SKIP;
@@ -205,7 +207,7 @@ static bool zero_completes(struct qcow_image *img, u64 guest_start, u64 unit,
  * already, which costs no space. Return: @len, less if less was done, or a negative
  * errno.
  */
-static s64 zero_piece(const struct qcow_io *io, u64 guest_offset, u64 len, u64 unit)
+static s64 zero_piece(struct qcow_io *io, u64 guest_offset, u64 len, u64 unit)
 {
 	struct qcow_image *img = io->image;
 	u64 guest_start = guest_offset & ~(unit - 1);
@@ -228,7 +230,7 @@ static s64 zero_piece(const struct qcow_io *io, u64 guest_offset, u64 len, u64 u
  * Do a part of [@guest_offset, @guest_offset + @len). Return: bytes done or a negative
  * errno.
  */
-static s64 zero_some(const struct qcow_io *io, u64 guest_offset, u64 len)
+static s64 zero_some(struct qcow_io *io, u64 guest_offset, u64 len)
 {
 	const struct qcow_image *img = io->image;
 	const struct qcow_layout *lay = &img->layout;

@@ -247,6 +247,7 @@ static void cmd_flush_work(struct work_struct *work)
 /* Make all completed writes durable. */
 static void cmd_flush(struct qcow_cmd *cmd, struct request *rq)
 {
+	qcow_io_set_stage(&cmd->io, QCOW_IO_FLUSHING);
 	INIT_WORK(&cmd->flush_work, cmd_flush_work);
 	queue_work(rq_target(rq)->flush_wq, &cmd->flush_work);
 }
@@ -385,6 +386,7 @@ static void cmd_prepare(struct qcow_cmd *cmd, struct request *rq,
 	cmd->space_goal = 0;
 	cmd->retry_limited = false;
 	cmd->lacks = false;
+	cmd->begun = jiffies;
 	io->image = target->image;
 	io->op = op;
 	io->end_io = cmd_end_io;

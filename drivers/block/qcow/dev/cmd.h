@@ -43,6 +43,7 @@ struct qcow_target {
  * @by_bio: the request is served one bio after the other
  * @status: the result
  * @lacks: it is counted in @lacking of its target
+ * @begun: jiffies when it was submitted
  * @space_goal: the round of reclaim after which a write without space fails for good;
  *	0: it did not lack space yet
  * @space_seen: rounds that had ended at the last try
@@ -57,6 +58,7 @@ struct qcow_cmd {
 	bool by_bio;
 	blk_status_t status;
 	bool lacks;
+	unsigned long begun;
 	u64 space_goal;
 	u64 space_seen;
 	bool retry_limited;

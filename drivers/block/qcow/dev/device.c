@@ -22,6 +22,7 @@
 
 #include "compat/compat_blk.h"
 #include "dev/child.h"
+#include "dev/debugfs.h"
 #include "dev/device.h"
 #include "dev/device_end.h"
 #include "dev/device_limits.h"
@@ -231,6 +232,7 @@ static void device_remove(struct work_struct *work)
 	dev->leaked = test_bit(QCOW_IMAGE_LEAKED, &dev->target.image->flags);
 	err = qcow_device_finish(dev);
 	qcow_events_close(&dev->events);
+	qcow_debugfs_remove(dev);
 	device_publish(dev, NULL);
 	del_gendisk(dev->disk);
 	blk_mq_free_tag_set(&dev->tag_set);
@@ -447,6 +449,7 @@ static int device_go_live(struct qcow_device *dev, struct qcow_msg *msg)
 	pr_info("%s: attached, %llu sectors\n", dev->target.image->label,
 		(u64)get_capacity(dev->disk));
 	__module_get(THIS_MODULE);
+	qcow_debugfs_add(dev);
 	qcow_uevent_open(dev);
 	device_publish(dev, dev);
 	/*

@@ -15,6 +15,7 @@
 #include "dev/cmd.h"
 #include "meta/image.h"
 
+struct dentry;
 struct qcow_commit;
 
 /**
@@ -63,6 +64,7 @@ enum qcow_device_state {
  * @committing: the commit has begun to write the backing file
  * @ending: QCOW_ENDING_*: jobs have to end early
  * @events: events that users are told of
+ * @debugfs: its folder in debugfs; or NULL
  * @job_mutex: held by the one job on the device; detaching waits for it. Taken
  *	before disk->open_mutex
  */
@@ -97,6 +99,7 @@ struct qcow_device {
 	bool committing;
 	unsigned long ending;
 	struct qcow_events events;
+	struct dentry *debugfs;
 	/* Held by a job. */
 	struct mutex job_mutex;
 };

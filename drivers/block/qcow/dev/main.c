@@ -5,6 +5,7 @@
 
 #include "dev/job.h"
 #include "dev/ctl.h"
+#include "dev/debugfs.h"
 #include "dev/device.h"
 #include "dev/init.h"
 #include "dev/uevent.h"
@@ -12,6 +13,7 @@
 static const struct qcow_init table[] = {
 	{ qcow_floors_init, qcow_floors_exit },
 	{ qcow_uevent_init, qcow_uevent_exit },
+	{ qcow_debugfs_init, qcow_debugfs_exit },
 	{ qcow_device_init, qcow_device_exit },
 	{ qcow_job_init, qcow_job_exit },
 	{ qcow_ctl_init, qcow_ctl_exit },

@@ -282,6 +282,7 @@ static struct qcow_slice *cache_get(struct qcow_cache *cache, u64 host_offset, b
 
 	do {
 		slice = cache_lookup(cache, index);
+		atomic_long_inc(slice ? &cache->found : &cache->loaded);
 		if (!slice)
 			slice = cache_insert(cache, index, fresh);
 	} while (!slice);

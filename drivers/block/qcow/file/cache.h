@@ -53,6 +53,8 @@ struct qcow_slice {
  * @slices: by index; its lock also orders removal
  * @lru: slices that may be evicted
  * @count: slices in memory
+ * @found: references that were given to slices in memory
+ * @loaded: slices that were read from the file, or made
  * @lock: protects changes of slices' data, and the members below
  * @seq: for readers of entries of more than a word without the lock
  * @dirty: slices to be written, each with a reference
@@ -70,6 +72,8 @@ struct qcow_cache {
 	struct xarray slices;
 	struct list_lru lru;
 	atomic_long_t count;
+	atomic_long_t found;
+	atomic_long_t loaded;
 	/* Protects changes of slices' data, and the dirty list. */
 	spinlock_t lock;
 	seqcount_spinlock_t seq;
@@ -103,6 +107,8 @@ void qcow_cache_set_writeback(struct qcow_cache *cache,
 			      struct workqueue_struct *wq,
 			      struct delayed_work *work);
 u64 qcow_cache_used(const struct qcow_cache *cache);
+bool qcow_cache_count_pinned(struct qcow_cache *cache, unsigned long *index, u32 most,
+			     u32 *pinned);
 
 int qcow_cache_init(void);
 void qcow_cache_exit(void);

@@ -130,6 +130,26 @@ enum qcow_op {
 /* Number of operations. */
 #define QCOW_OPS (QCOW_OP_DISCARD + 1)
 
+/**
+ * enum qcow_io_stage - the work that an I/O does, or the event that it waits for
+ * @QCOW_IO_STEPS: its submitter or a worker goes through its steps
+ * @QCOW_IO_QUEUED: it waits for a worker
+ * @QCOW_IO_THROTTLED: it waits for flushes, since much metadata is dirty
+ * @QCOW_IO_LOCKING: it waits for another change of the same guest clusters
+ * @QCOW_IO_COW: it copies old data
+ * @QCOW_IO_FLUSHING: a flush makes it durable
+ *
+ * For people who look; nothing depends on it.
+ */
+enum qcow_io_stage {
+	QCOW_IO_STEPS,
+	QCOW_IO_QUEUED,
+	QCOW_IO_THROTTLED,
+	QCOW_IO_LOCKING,
+	QCOW_IO_COW,
+	QCOW_IO_FLUSHING,
+};
+
 /* Bits of qcow_io.flags. */
 #define QCOW_IO_NOWAIT	BIT(0)	/* this step must not sleep */
 
@@ -149,6 +169,7 @@ enum qcow_op {
  * @error: the first error, negative errno
  * @op: the operation
  * @epoch: from qcow_inflight_begin(), if the image is written
+ * @stage: &enum qcow_io_stage
  * @slow: the I/O, or a sub-request of it, was left to a worker
  * @subreq_used: @subreq is in use
  * @subreq: the first sub-request, so that the common I/O allocates nothing
@@ -171,6 +192,7 @@ struct qcow_io {
 	int error;
 	enum qcow_op op;
 	u8 epoch;
+	u8 stage;
 	bool slow;
 	bool subreq_used;
 	struct qcow_subreq subreq;
@@ -178,6 +200,11 @@ struct qcow_io {
 	struct completion *waiter;
 	void (*end_io)(struct qcow_io *io);
 };
+
+static inline void qcow_io_set_stage(struct qcow_io *io, enum qcow_io_stage stage)
+{
+	WRITE_ONCE(io->stage, stage);
+}
 
 /*
  * A worker calls these around its work for a device. It must not wait for the device's

@@ -37,6 +37,12 @@ static inline u64 qcow_refcount_memory(const struct qcow_alloc *a)
 	return a->counts.cache ? qcow_cache_used(a->counts.cache) + table : table;
 }
 
+/* The cache of refcount blocks; it stays as long as the image. */
+static inline struct qcow_cache *qcow_refcount_cache(const struct qcow_alloc *a)
+{
+	return a->counts.cache;
+}
+
 int __must_check __qcow_refcount_get(struct qcow_alloc *a, u64 cluster,
 				     u64 *value);
 int __must_check __qcow_refcount_set(struct qcow_alloc *a, u64 cluster,
