@@ -23,7 +23,9 @@
  * knows of nothing but flags and index.
  * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through, each after
  * $MOCK_BUSY_MS milliseconds.
- * $MOCK_WAIT: an operation on a snapshot lasts until there is no such file.
+ * $MOCK_WAIT: a resize, or an operation on a snapshot, lasts until there is no such file.
+ * $MOCK_JOB: bytes that it has to go through; it is half way until then. An older driver
+ * does not say.
  * $MOCK_BELOW: the device that is busy until another was detached.
  * $MOCK_SNAPSHOT_ERRNO, $MOCK_MSG: how an operation on a snapshot fails.
  * $MOCK_FORMAT: &enum qcow_format of a device. $MOCK_COMMIT_ERRNO, $MOCK_MSG: how a
@@ -186,6 +188,12 @@ static void log_key(FILE *log, const struct qcow_ioc_image *image)
 
 /* Each device has a diskseq of its own. */
 #define MOCK_DISKSEQ	1000
+
+/* An operation lasts. */
+static int waiting(void)
+{
+	return !NEXT(access)(env("MOCK_WAIT", ""), F_OK);
+}
 
 /* It has another disk after a snapshot was applied. */
 static int applied;
@@ -442,7 +450,7 @@ static int mock_snapshot(struct qcow_ioc_snapshot *s)
 	fclose(log);
 	log_diskseq("snapshot", s->diskseq);
 	applied |= s->op == QCOW_SNAPSHOT_APPLY;
-	while (!NEXT(access)(env("MOCK_WAIT", ""), F_OK))
+	while (waiting())
 		usleep(10000);
 	mock_say(s->msg, s->msg_size);
 	if (getenv("MOCK_SNAPSHOT_ERRNO"))
@@ -494,6 +502,8 @@ static int mock_resize(const struct qcow_ioc_resize *r)
 	log_diskseq("resize", r->diskseq);
 	if (!(r->flags & QCOW_RESIZE_MAX) && r->bytes < MOCK_BYTES && !(r->flags & QCOW_RESIZE_FORCE) && mock_openers())
 		return fail(EBUSY);
+	while (waiting())
+		usleep(10000);
 	/* A message, after a success or because of a signal */
 	if (r->msg)
 		snprintf((char *)(uintptr_t)r->msg, r->msg_size, "%s",
@@ -550,6 +560,8 @@ static int mock_status(struct qcow_ioc_status *s)
 	s->cluster_size = 65536;
 	s->cache_hits = 12345;
 	s->diskseq = diskseq_now(s->index);
+	s->job_total = strtoull(env("MOCK_JOB", "0"), NULL, 0);
+	s->job_done = waiting() ? s->job_total / 2 : s->job_total;
 	/* From the second question on */
 	if (asked++ && getenv("MOCK_REPLACED"))
 		s->diskseq++;

@@ -430,6 +430,10 @@ struct qcow_ioc_commit {
  * @errors: out: requests that failed
  * @diskseq: out: the disk's sequence number, which no other disk of this host ever had;
  *	0: the driver is too old to tell
+ * @job_done: out: of the resize or snapshot operation that is under way, or else of the
+ *	last one: bytes of the disk that it is through with
+ * @job_total: out: bytes of the disk that it goes through, some perhaps several times;
+ *	0: it does not say, or the driver is too old to tell
  * @reserved: out: 0
  */
 struct qcow_ioc_status {
@@ -452,7 +456,9 @@ struct qcow_ioc_status {
 	__u64 decompressed;
 	__u64 errors;
 	__u64 diskseq;
-	__u64 reserved[3];
+	__u64 job_done;
+	__u64 job_total;
+	__u64 reserved[1];
 };
 
 #define QCOW_STATUS_SIZE_V1	144

@@ -203,3 +203,42 @@ case_seeing_debugfs() {
 	null_disk_end "debug$$"
 }
 
+make_seeing_progress() {
+	create image 64M
+	fill image.qcow2 'write -P 1 0 2M' 'write -P 2 40M 1M'
+}
+
+# progresses WHAT COMMAND...: the lines of JSON say how far it is, and at last that all is done.
+progresses() {
+	local what=$1 line before=0 done total=1
+
+	shift
+	"$@" --progress=json 2> progress || fail "$*: $(cat progress)"
+	while read -r line; do
+		[[ $line =~ ^\{\"what\":\"$what\",\"done\":([0-9]+),\"total\":([0-9]+)\}$ ]] || fail "$*: $line"
+		done=${BASH_REMATCH[1]} total=${BASH_REMATCH[2]}
+		[ "$done" -ge "$before" ] || fail "$*: $(cat progress)"
+		before=$done
+	done < progress
+	is "$total" "$before"
+}
+
+case_seeing_progress() {
+	attach image.qcow2
+	progresses Creating qcowctl snapshot create "$dev" first
+	operate "$dev" 'write 0 1m 3'
+	progresses Resizing qcowctl resize "$dev" 96M
+	progresses Resizing qcowctl resize "$dev" 48M
+	progresses Applying qcowctl snapshot apply "$dev" first
+	operate "$dev" 'read 0 2m 1'
+	progresses Deleting qcowctl snapshot delete "$dev" first
+	detach
+	progresses Resizing qcowctl resize image.qcow2 +1M
+	progresses Resizing qcowctl resize image.qcow2 -1M
+	progresses Mapping qcowctl map --json image.qcow2
+}
+
+after_seeing_progress() {
+	check image.qcow2
+	holds qcow2 image.qcow2 'read -P 1 0 2M' 'read -P 2 40M 1M'
+}

@@ -14,6 +14,7 @@
 #include "cmd/map.h"
 #include "cmd/plot.h"
 #include "device/which.h"
+#include "lib/progress.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 #include "lib/text.h"
@@ -193,10 +194,13 @@ static int print_map(struct map *m)
 	struct entry now = { }, next;
 
 	print_start(m);
+	if (!m->plot)
+		progress_beside_output();
 	while (start < size && !ferror(stdout)) {
 		if (find_entry(m, start, &next))
 			return -1;
 		start += next.e.length;
+		progress("Mapping", start, size);
 		if (now.e.length && entry_continues(&now, &next)) {
 			now.e.length += next.e.length;
 			continue;
@@ -206,6 +210,7 @@ static int print_map(struct map *m)
 		now = next;
 	}
 	print_entry(m, &now);
+	progress_end();
 	if (m->plot)
 		return plot_draw(m->plot);
 	if (m->json)
@@ -350,6 +355,7 @@ static const struct option_spec options[] = {
 	},
 	OPTION_FORMAT(struct map, format,
 		      "the image is qcow2, qcow or raw; probe it if not given"),
+	OPTION_PROGRESS,
 	{ }
 };
 

@@ -4,7 +4,6 @@
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
-#include <sys/ioctl.h>
 
 #include "cmd/command.h"
 #include "cmd/image_options.h"
@@ -12,6 +11,7 @@
 #include "device/device.h"
 #include "device/in_use.h"
 #include "device/node.h"
+#include "device/watch.h"
 #include "export/exports.h"
 #include "image/image.h"
 #include "lib/progress.h"
@@ -86,7 +86,7 @@ static int resize_ioctl(void *arg)
 {
 	const struct attempt *a = arg;
 
-	return ioctl(a->control, QCOW_IOC_RESIZE, a->ioc) ? -errno : 0;
+	return watch_ioctl(a->control, a->ioc->index, "Resizing", QCOW_IOC_RESIZE, a->ioc);
 }
 
 static void report_users(const struct in_use *users, const struct operand *o)
@@ -221,6 +221,7 @@ static const struct option_spec options[] = {
 		      "of an image that is not attached: qcow2, qcow or raw; probe\n"
 		      "it for the first two if not given"),
 	OPTION_KEY_FILE(struct resize, keys),
+	OPTION_PROGRESS,
 	{ }
 };
 

@@ -7,7 +7,6 @@
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
@@ -17,6 +16,7 @@
 #include "device/device.h"
 #include "device/in_use.h"
 #include "device/node.h"
+#include "device/watch.h"
 #include "device/which.h"
 #include "image/chain.h"
 #include "lib/json.h"
@@ -28,12 +28,13 @@
 static const struct action {
 	const char *name;
 	u32 op;
+	const char *going;
 	const char *done;
 } actions[] = {
-	{ "list", 0, NULL },
-	{ "create", QCOW_SNAPSHOT_CREATE, "created" },
-	{ "delete", QCOW_SNAPSHOT_DELETE, "deleted" },
-	{ "apply", QCOW_SNAPSHOT_APPLY, "applied" },
+	{ "list", 0, NULL, NULL },
+	{ "create", QCOW_SNAPSHOT_CREATE, "Creating", "created" },
+	{ "delete", QCOW_SNAPSHOT_DELETE, "Deleting", "deleted" },
+	{ "apply", QCOW_SNAPSHOT_APPLY, "Applying", "applied" },
 };
 
 /**
@@ -59,11 +60,13 @@ struct snapshot_args {
 /**
  * struct operation - an operation of the driver
  * @control: its control node
+ * @what: name of the work in the progress line
  * @ioc: the ioctl's argument
  * @msg: its message
  */
 struct operation {
 	int control;
+	const char *what;
 	struct qcow_ioc_snapshot ioc;
 	struct qcow_msg msg;
 };
@@ -114,7 +117,7 @@ static int snapshot_ioctl(void *arg)
 	int err;
 
 	memset(&op->msg, 0, sizeof(op->msg));
-	err = ioctl(op->control, QCOW_IOC_SNAPSHOT, &op->ioc) ? -errno : 0;
+	err = watch_ioctl(op->control, op->ioc.index, op->what, QCOW_IOC_SNAPSHOT, &op->ioc);
 	report_from_driver(&op->msg);
 	op->ioc.id[sizeof(op->ioc.id) - 1] = 0;
 	return err;
@@ -125,6 +128,7 @@ static int change_device(const struct snapshot_args *a, const struct operand *o)
 	struct in_use users = { };
 	struct operation op = {
 		.control = o->control,
+		.what = a->action->going,
 		.ioc = {
 			.size = sizeof(op.ioc),
 			.op = a->action->op,
@@ -272,6 +276,7 @@ static const struct option_spec options[] = {
 	OPTION_FORMAT(struct snapshot_args, format,
 		      "of an image that is not attached: qcow2; probe it if not given"),
 	OPTION_KEY_FILE(struct snapshot_args, keys),
+	OPTION_PROGRESS,
 	{ }
 };
 

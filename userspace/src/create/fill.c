@@ -17,6 +17,7 @@
 
 static int allocate(int fd, u64 from, u64 to)
 {
+	const u64 start = from;
 	u64 len;
 	int err;
 
@@ -29,7 +30,9 @@ static int allocate(int fd, u64 from, u64 to)
 		while (err == EINTR && !progress_stopped());
 		if (err)
 			return -err;
+		progress("create", from + len - start, to - start);
 	}
+	progress_end();
 	return 0;
 }
 

@@ -51,6 +51,7 @@ static int need_l2(struct tables *t, u64 guest_cluster)
 		return 0;
 	if (progress_stopped())
 		return -EINTR;
+	progress("Making tables", i, t->l1_entries);
 	err = write_l2(t);
 	if (!err)
 		err = space_alloc(t->s, cluster_size(t), &t->l2_host_offset);
@@ -237,6 +238,9 @@ int tables_make(struct tables *t, const struct create_params *p, struct space *s
 		space_extend(s, t->l1_table_offset + t->l1_entries * sizeof(*t->l1));
 	if (!err)
 		err = preallocate(t);
+	if (!err && p->preallocation)
+		progress("Making tables", t->l1_entries, t->l1_entries);
+	progress_end();
 	if (!err)
 		err = write_l2(t);
 	if (!err && t->l1_table_offset)

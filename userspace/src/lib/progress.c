@@ -101,6 +101,29 @@ void progress_end(void)
 }
 
 /**
+ * progress_wanted() - tell whether progress is shown at all
+ *
+ * Return: whether it is, on a terminal or as lines of JSON.
+ */
+bool progress_wanted(void)
+{
+	if (how == TERMINAL_UNKNOWN)
+		how = isatty(STDERR_FILENO) ? TERMINAL : QUIET;
+	return how != QUIET;
+}
+
+/**
+ * progress_beside_output() - show no progress on a terminal that shows the output
+ *
+ * For a command whose output appears line by line.
+ */
+void progress_beside_output(void)
+{
+	if (progress_wanted() && how == TERMINAL && isatty(STDOUT_FILENO))
+		how = QUIET;
+}
+
+/**
  * progress() - show how far the work is: on a terminal, or as lines of JSON
  * @what: the work
  * @done: of @total; all of it is always told
@@ -108,9 +131,7 @@ void progress_end(void)
  */
 void progress(const char *what, u64 done, u64 total)
 {
-	if (how == TERMINAL_UNKNOWN)
-		how = isatty(STDERR_FILENO) ? TERMINAL : QUIET;
-	if (how == QUIET || !total || (too_soon() && done < total))
+	if (!progress_wanted() || !total || (too_soon() && done < total))
 		return;
 	if (how == JSON) {
 		show_json(what, done, total);

@@ -304,6 +304,7 @@ struct qcow_params qcow_device_params(struct qcow_device *dev)
 		.temporary = dev->options.flags & QCOW_ATTACH_TEMPORARY,
 		.ending = &dev->ending,
 		.events = &dev->events,
+		.progress = &dev->progress,
 		.writable = !(dev->options.flags & QCOW_ATTACH_RO),
 		.direct = QCOW_DIRECT_AUTO,
 	};

@@ -63,6 +63,7 @@ enum qcow_device_state {
  * @commit: the commit into the backing file, or NULL; under @job_mutex
  * @committing: the commit has begun to write the backing file
  * @ending: QCOW_ENDING_*: jobs have to end early
+ * @progress: how far the job is, or the last one
  * @events: events that users are told of
  * @debugfs: its folder in debugfs; or NULL
  * @job_mutex: held by the one job on the device; detaching waits for it. Taken
@@ -98,6 +99,7 @@ struct qcow_device {
 	struct qcow_commit *commit;
 	bool committing;
 	unsigned long ending;
+	struct qcow_progress progress;
 	struct qcow_events events;
 	struct dentry *debugfs;
 	/* Held by a job. */

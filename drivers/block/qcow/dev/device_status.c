@@ -157,6 +157,8 @@ void qcow_device_fill_status(struct qcow_device *dev, struct qcow_ioc_status *st
 		st->state |= QCOW_STATE_ENCRYPTED;
 	if (qcow_device_damaged(dev))
 		st->state |= QCOW_STATE_CORRUPT;
+	st->job_total = atomic64_read(&dev->progress.total);
+	st->job_done = min_t(u64, atomic64_read(&dev->progress.done), st->job_total);
 	st->cache_used = device_cache_used(dev);
 	device_sum_stats(dev, st);
 }

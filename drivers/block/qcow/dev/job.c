@@ -234,6 +234,8 @@ int qcow_job_run(struct qcow_device *dev, struct qcow_job *job)
 
 	lockdep_assert_held(&dev->job_mutex);
 	clear_bit(QCOW_ENDING_INTERRUPTED, &dev->ending);
+	atomic64_set(&dev->progress.done, 0);
+	atomic64_set(&dev->progress.total, 0);
 	init_completion(&w.done);
 	INIT_WORK_ONSTACK(&w.work, job_work);
 	queue_work(job_wq, &w.work);

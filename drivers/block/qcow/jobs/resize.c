@@ -64,13 +64,19 @@ static s64 drop_some(struct qcow_image *img, u64 guest_offset, u64 len)
 	return err ? err : (s64)len;
 }
 
+/* Bytes of the disk that the L1 table has entries for. */
+static u64 covered_bytes(const struct qcow_image *img)
+{
+	return (u64)img->l1_size << qcow_layout_l1_shift(&img->layout);
+}
+
 /*
  * Make a hole from @guest_offset to @guest_end, or to the end of the L1 table. Return: 0;
  * as qcow_image_interrupted(), and a part is left; or another error.
  */
 static int drop_range(struct qcow_image *img, u64 guest_offset, u64 guest_end)
 {
-	u64 covered = (u64)img->l1_size << qcow_layout_l1_shift(&img->layout);
+	u64 covered = covered_bytes(img);
 	int err = 0;
 	s64 n;
 
@@ -79,6 +85,7 @@ static int drop_range(struct qcow_image *img, u64 guest_offset, u64 guest_end)
 		n = drop_some(img, guest_offset, guest_end - guest_offset);
 		if (n < 0)
 			return n;
+		qcow_image_advance(img, n);
 		qcow_flush_throttle(img->alloc);
 		cond_resched();
 		err = qcow_image_interrupted(img);
@@ -98,6 +105,7 @@ static int zero_range(struct qcow_image *img, u64 guest_offset, u64 guest_end)
 		io->guest_offset = guest_offset;
 		io->len = min_t(u64, guest_end - guest_offset, RESIZE_ZERO_STEP);
 		err = qcow_zero_sync(io) ?: qcow_image_interrupted(img);
+		qcow_image_advance(img, io->len);
 	}
 	kfree(io);
 	return err;
@@ -153,13 +161,14 @@ static int clear_new_part(struct qcow_image *img, u64 old, u64 size)
 {
 	u64 backed = img->backing ? img->backing->size : 0;
 	u64 zeros = min(size, max(round_to_cluster(img, old), backed));
+	u64 hole = round_to_cluster(img, zeros), end = round_to_cluster(img, size);
 	int err = 0;
 
+	qcow_image_expect(img, zeros - old + end - hole);
 	if (zeros > old)
 		err = zero_range(img, old, zeros);
 	if (!err && size > zeros)
-		err = drop_range(img, round_to_cluster(img, zeros),
-				 round_to_cluster(img, size));
+		err = drop_range(img, hole, end);
 	return err;
 }
 
@@ -210,9 +219,11 @@ static int grow(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
  */
 static int drop_behind(struct qcow_image *img, struct qcow_msg *msg)
 {
+	u64 end = round_to_cluster(img, img->size), covered = covered_bytes(img);
 	int err, ret = 0;
 
-	err = drop_range(img, round_to_cluster(img, img->size), U64_MAX);
+	qcow_image_expect(img, covered > end ? covered - end : 0);
+	err = drop_range(img, end, covered);
 	if (img->layout.data_file)
 		ret = qcow_space_truncate(img->data, img->size);
 	qcow_writeback_soon(img->alloc);

@@ -259,6 +259,7 @@ static int share_all(struct share *sh)
 	u32 i;
 
 	for (i = 0; !err && i < sh->size; i++) {
+		qcow_image_advance(a->img, qcow_tree_bytes(a, 1));
 		if (!sh->l1[i])
 			continue;
 		mutex_lock(&a->l1.lock);
@@ -340,6 +341,7 @@ static int create_shared(struct qcow_alloc *a, struct qcow_snapshot_table *t,
 	struct share sh = { };
 	int err;
 
+	qcow_image_expect(a->img, qcow_tree_bytes(a, s.l1_size));
 	err = share_init(&sh, a);
 	if (!err)
 		err = qcow_reclaim_wait(a);
@@ -420,6 +422,8 @@ static int delete_run(struct snapshot_op *op)
 		err = read_l1(a, &e.s, 1, &l1);
 	if (err)
 		return err;
+	qcow_image_expect(a->img, qcow_tree_bytes(a, e.s.l1_size) +
+				  qcow_tree_bytes(a, a->img->l1_size));
 	qcow_snapshot_table_remove(&op->t, &e);
 	err = qcow_snapshot_table_publish(a, &op->t);
 	if (!err) {
@@ -551,6 +555,9 @@ static int apply_found(struct qcow_alloc *a, const struct qcow_snapshot *s,
 	err = read_l1(a, s, 1, &l1);
 	if (err)
 		return err;
+	/* References are added, those of the old tree dropped, COPIED flags set. */
+	qcow_image_expect(a->img, qcow_tree_bytes(a, a->img->l1_size) +
+				  2 * qcow_tree_bytes(a, s->l1_size));
 	err = qcow_tree_raise(a, l1, s->l1_size);
 	if (!err) {
 		err = apply_switch(a, l1, max(s->l1_size, 1U), disk_size, req);

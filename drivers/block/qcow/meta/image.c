@@ -136,6 +136,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	img->stats = params->stats;
 	img->ending = params->ending;
 	img->events = params->events;
+	img->progress = params->progress;
 	image_set_label(img, src->file, params->device);
 	err = image_open_file(img, &img->file, src->file, old ? &old->file : NULL,
 			      params, msg);

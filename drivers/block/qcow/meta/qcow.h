@@ -93,6 +93,7 @@ struct qcow_extent {
  *	of it beside it; or NULL
  * @ending: QCOW_ENDING_* of the device; NULL: no job is ended early
  * @events: events of the device; NULL: nobody is told of any
+ * @progress: of the device's job; NULL: nobody looks at it
  * @writable: the top image is written
  */
 struct qcow_params {
@@ -113,6 +114,7 @@ struct qcow_params {
 	const struct qcow_image *same;
 	const unsigned long *ending;
 	struct qcow_events *events;
+	struct qcow_progress *progress;
 	bool writable;
 };
 
@@ -165,6 +167,7 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @flags: QCOW_IMAGE_*
  * @ending: QCOW_ENDING_* of the device, for all images of the chain; or NULL
  * @events: events of the device, for all images of the chain; or NULL
+ * @progress: of the device's job, for all images of the chain; or NULL
  * @label: device and file name for messages
  * @crypt: encryption of its data; or NULL
  * @crypt_wq: queue of decryption
@@ -198,6 +201,7 @@ struct qcow_image {
 	unsigned long flags;
 	const unsigned long *ending;
 	struct qcow_events *events;
+	struct qcow_progress *progress;
 	char label[80];
 	struct qcow_crypt *crypt;
 	struct workqueue_struct *crypt_wq;
@@ -233,6 +237,46 @@ struct qcow_image {
 static inline bool qcow_image_stopped(const struct qcow_image *img)
 {
 	return unlikely(test_bit(QCOW_IMAGE_STOPPED, &img->flags));
+}
+
+/**
+ * struct qcow_progress - how far a job is
+ * @done: bytes of the disk that it is through with, in all of its passes
+ * @total: bytes of the disk in all of its passes; 0: it does not say
+ *
+ * Any task may read them. They stay after the job, until the next one begins.
+ */
+struct qcow_progress {
+	atomic64_t done;
+	atomic64_t total;
+};
+
+/**
+ * qcow_image_expect() - say how much a job has to do
+ * @img: any image of the device
+ * @bytes: as in &struct qcow_progress.total
+ *
+ * Context: any.
+ */
+static inline void qcow_image_expect(const struct qcow_image *img, u64 bytes)
+{
+	if (!img->progress)
+		return;
+	atomic64_set(&img->progress->done, 0);
+	atomic64_set(&img->progress->total, bytes);
+}
+
+/**
+ * qcow_image_advance() - say that a job has done some
+ * @img: any image of the device
+ * @bytes: bytes that it has done since the last call
+ *
+ * Context: any.
+ */
+static inline void qcow_image_advance(const struct qcow_image *img, u64 bytes)
+{
+	if (img->progress)
+		atomic64_add(bytes, &img->progress->done);
 }
 
 int qcow_image_interrupted(const struct qcow_image *img);

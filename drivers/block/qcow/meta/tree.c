@@ -263,6 +263,24 @@ static bool tree_enough(const struct qcow_alloc *a, unsigned long begun)
 }
 
 /**
+ * qcow_tree_bytes() - bytes of the disk that a pass over an L1 table goes through
+ * @a: of the image
+ * @size: entries of the table
+ *
+ * Return: the bytes, for qcow_image_expect().
+ */
+u64 qcow_tree_bytes(const struct qcow_alloc *a, u32 size)
+{
+	return (u64)size << qcow_layout_l1_shift(&a->img->layout);
+}
+
+/* Say that a pass is through with an L1 entry. */
+static void tree_advance(const struct qcow_alloc *a)
+{
+	qcow_image_advance(a->img, qcow_tree_bytes(a, 1));
+}
+
+/**
  * qcow_tree_lower() - undo qcow_tree_raise()
  * @a: of the image
  * @l1: in the CPU's byte order
@@ -284,6 +302,7 @@ void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
 	for (i = 0; i < size; i++) {
 		if (!(i % 1024))
 			cond_resched();
+		tree_advance(a);
 		if (qcow_entry_l1(&a->img->layout, l1[i], &l2_host_offset) ||
 		    !l2_host_offset)
 			continue;
@@ -314,6 +333,7 @@ int qcow_tree_raise(struct qcow_alloc *a, const u64 *l1, u32 size)
 	u32 i;
 
 	for (i = 0; i < size; i++) {
+		tree_advance(a);
 		err = qcow_entry_l1(&a->img->layout, l1[i], &l2_host_offset);
 		if (err)
 			err = -EUCLEAN;
@@ -424,6 +444,7 @@ int qcow_tree_own(struct qcow_alloc *a)
 	u32 i;
 
 	for (i = 0; i < a->img->l1_size; i++) {
+		tree_advance(a);
 		if (!(READ_ONCE(a->img->l1[i]) & QCOW_DISK_L1E_OFFSET_MASK))
 			continue;
 		if (tree_enough(a, begun))
