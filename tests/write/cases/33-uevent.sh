@@ -76,6 +76,22 @@ make_uevent_corrupt() {
 	fill broken.qcow2 'write -P 1 0 1M'
 	craft broken.qcow2 'l2e[8] += 512' 'l2e[9] += 512' 'l2e[10] += 512'
 	cp broken.qcow2 hidden.qcow2
+	cp "$cases_here/../../../userspace/udev/60-qcow.rules" .
+}
+
+# by_rules FILE: what udev's rules make of an event of the driver for this disk, on which a
+# filesystem was found before
+by_rules() {
+	local name=${dev#/dev/} number rules=/run/udev/rules.d
+
+	read -r number < "/sys/block/$name/dev"
+	mkdir -p $rules /run/udev/data
+	cp 60-qcow.rules $rules/
+	echo "KERNEL==\"$name\", ENV{QCOW_EVENT}=\"corrupt\"" > $rules/59-event.rules
+	printf 'E:%s\n' ID_FS_TYPE=ext4 ID_FS_USAGE=filesystem ID_FS_UUID=1111-2222 ID_FS_UUID_ENC=1111-2222 \
+		> "/run/udev/data/b$number"
+	udevadm test --action=change "/sys/block/$name" > "$1" 2>&1
+	rm -r /run/udev
 }
 
 # However much damage an image has, nobody is told of it more than once.
@@ -92,6 +108,10 @@ case_uevent_corrupt() {
 	operate "$dev" 'write 512k 4k 1 =EIO' 'write 576k 4k 1 =EIO' 'read 0 4k 1 =EIO' 'flush =EIO'
 	unhear
 	is "QCOW_EVENT=corrupt QCOW_STOPPED=1" "$(events written)"
+	# Nothing can be read any more, and the links stay.
+	by_rules rules
+	has '^ID_FS_TYPE=ext4$' rules
+	has '^DEVLINKS=(.* )?/dev/disk/by-uuid/1111-2222( |$)' rules
 	hear detached
 	qcowctl detach "$dev" || true
 	unhear
