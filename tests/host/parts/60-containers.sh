@@ -14,7 +14,11 @@ block() {
 # guide NAME: runs the commands of a block in the machine.
 guide() {
 	names+=("$1 ")
-	block "$1" | step "guide: $1"
+	if block "$1" > script; then
+		step "guide: $1" < script
+	else
+		failure "guide: $1" "no such block"
+	fi
 }
 
 # guide_file NAME PATH: puts the file of a block into the machine.
