@@ -63,7 +63,8 @@ at()
 {
 	run q export --tcp "$1" --allow-host $host qcow0
 	expect "export: at $1" is "0 tcp $2 $3 $4" "$code $(cd $nvmet/ports/7000 && cat addr_trtype <(echo) addr_adrfam <(echo) addr_traddr <(echo) addr_trsvcid | paste -sd ' ')"
-	expect "export: at $1: the command for others" has "^nvme connect -t tcp -a $3 -s $4 -n nqn\." out
+	expect "export: at $1: the command for others" has "^nvme connect -t tcp -a ${3/%\%*/%INTERFACE} -s $4 -n nqn\." out
+	expect "export: at $1: an interface is the other host's" is "${3//[^%]}" "$(grep -q 'INTERFACE in that line is the interface of the other host' err && echo %)"
 	expect "unexport: $1" accepts q unexport qcow0
 	expect "unexport: $1: nothing is left" is "" "$(tree)"
 }
@@ -89,8 +90,10 @@ serial=${uuid//-/}
 serial=${serial::20}
 expect "export: what is made" is "$(sort <<END
 hosts/$host/
+hosts/$host/dhchap_ctrl_key=
 hosts/$host/dhchap_key=
 hosts/nqn.2014-08.org:b/
+hosts/nqn.2014-08.org:b/dhchap_ctrl_key=
 hosts/nqn.2014-08.org:b/dhchap_key=
 ports/7000/
 ports/7000/addr_adrfam=ipv4
@@ -103,6 +106,7 @@ subsystems/$nqn/
 subsystems/$nqn/allowed_hosts/
 subsystems/$nqn/allowed_hosts/$host -> /sys/kernel/config/nvmet/hosts/$host
 subsystems/$nqn/allowed_hosts/nqn.2014-08.org:b -> /sys/kernel/config/nvmet/hosts/nqn.2014-08.org:b
+subsystems/$nqn/attr_allow_any_host=
 subsystems/$nqn/attr_model=qcow
 subsystems/$nqn/attr_serial=$serial
 subsystems/$nqn/namespaces/
@@ -151,8 +155,83 @@ rm root/sys/block/qcow0/qcow/snapshot
 echo fedcba9876543210fedcba9876543210 >root/etc/machine-id
 [ "$(again)" != "$nqn" ]
 expect "export: name: another host" is 0 $?
+# no_name WHAT PATTERN: a name has to be given.
+no_name()
+{
+	expect "export: name: $1" refuses "^qcowctl: /dev/qcow0: $2.*; name the export with --nqn" \
+		q export --tcp 127.0.0.1 --allow-host $host qcow0
+	expect "export: name: $1: nothing done" is "" "$(tree)"
+	expect "export: name: $1: one is given" accepts q export --tcp 127.0.0.1 --allow-host $host --nqn nqn.2026-01.org.example:a qcow0
+	q unexport qcow0
+}
+
+for id in "" uninitialized; do
+	echo "$id" >root/etc/machine-id
+	no_name "machine ID '$id'" "this host has no ID in /etc/machine-id"
+done
 rm root/etc/machine-id
-expect "export: name: no machine ID" is "$(again)" "$(again)"
+no_name "no machine ID" "this host has no ID in /etc/machine-id"
+echo 0123456789abcdef0123456789abcdef >root/etc/machine-id
+
+# An image on a block device: the name is of the disk, and not of its place among others.
+# on_disk NUMBER: prints the export's name with the image on /dev/dm-NUMBER.
+on_disk()
+{
+	echo "/dev/dm-$1" >root/sys/block/qcow0/qcow/image
+	again
+}
+mkdir -p root/dev/disk/by-id root/sys/dev/block/253:{0,1}
+echo 253:0 >root/dev/dm-0
+echo 253:1 >root/dev/dm-1
+echo /dev/dm-0 >root/sys/block/qcow0/qcow/image
+no_name "a block device" "its image is on a block device that has no name of its own"
+echo 253:1 | tee root/dev/disk/by-id/wwn-b >root/dev/disk/by-id/wwn-a
+[ "$(on_disk 1)" = "$nqn" ]
+expect "export: name: a link of udev" is 1 $?
+for attr in wwid device/wwid serial dm/uuid; do
+	mkdir -p root/sys/dev/block/253:{0,1}/{device,dm}
+	echo "first" >root/sys/dev/block/253:0/$attr
+	echo "second" >root/sys/dev/block/253:1/$attr
+	was=$(on_disk 0)
+	[ "$(on_disk 1)" != "$was" ]
+	expect "export: name: $attr: another disk" is 0 $?
+	echo "first" >root/sys/dev/block/253:1/$attr
+	expect "export: name: $attr: the same disk as another number" is "$was" "$(on_disk 1)"
+	rm root/sys/dev/block/253:{0,1}/$attr
+done
+rm -r root/sys/dev/block/253:* root/dev/dm-*
+echo "$T/top.qcow2" >root/sys/block/qcow0/qcow/image
+expect "export: name: as before" is "$nqn" "$(again)"
+
+# A disk whose data goes at the detach is another one at each attach, whatever its name.
+# identity ARGUMENTS...: prints the name and the disk's identifiers.
+identity()
+{
+	q export --tcp 127.0.0.1 --allow-host $host "$@" qcow0 >/dev/null
+	(cd $nvmet/subsystems && echo * && cat ./*/attr_serial ./*/namespaces/1/device_uuid)
+	q unexport qcow0
+}
+mkdir -p root/proc/sys/kernel/random
+for which in temporary overlay; do
+	echo 1d35c5a0-1111-4222-8333-444444444444 >root/proc/sys/kernel/random/boot_id
+	[ $which = overlay ] || echo 1 >root/sys/block/qcow0/qcow/temporary
+	[ $which = temporary ] || echo '/var/tmp/#12 (deleted)' >root/sys/block/qcow0/qcow/image
+	was=$(identity)
+	given=$(identity --nqn nqn.2026-01.org.example:a)
+	expect "export: $which: the same attach" is "$was" "$(identity)"
+	echo 1001 >root/sys/block/qcow0/diskseq
+	export MOCK_DISKSEQ=1001
+	expect "export: $which: each identifier is another one" is "" \
+		"$(comm -12 <(sort <<<"$was") <(identity | sort))"
+	expect "export: $which: --nqn: the name alone stays" is nqn.2026-01.org.example:a \
+		"$(comm -12 <(sort <<<"$given") <(identity --nqn nqn.2026-01.org.example:a | sort))"
+	echo 1000 >root/sys/block/qcow0/diskseq
+	unset MOCK_DISKSEQ
+	echo 2d35c5a0-1111-4222-8333-444444444444 >root/proc/sys/kernel/random/boot_id
+	expect "export: $which: another boot" is "" "$(comm -12 <(sort <<<"$was") <(identity | sort))"
+	rm -f root/sys/block/qcow0/qcow/temporary
+done
+echo "$T/top.qcow2" >root/sys/block/qcow0/qcow/image
 
 # --- Steps that fail, and signals: all is as it was, also what others have made ---
 
@@ -228,18 +307,91 @@ link_fails 13 'only root of the host may export; use sudo'
 # --- What is not ours, and what must not be ---
 
 echo /dev/qcow0 >$nvmet/subsystems/nqn.2014-08.org:theirs/namespaces/1/device_path
+expect "export: disabled by others: no export" is '[]' "$(q export -lJ | jq -c .qcowexports)"
+echo 0 >$nvmet/subsystems/nqn.2014-08.org:theirs/namespaces/1/enable
+expect "export: disabled by others" accepts q export --tcp 127.0.0.1 --allow-host $host qcow0
+q unexport qcow0
+echo 1 >$nvmet/subsystems/nqn.2014-08.org:theirs/namespaces/1/enable
 expect "unexport: made by others" refuses "is exported as nqn.2014-08.org:theirs by another program" q unexport qcow0
-expect "export: made by others" refuses "is exported already, as nqn.2014-08.org:theirs" \
+expect "export: made by others" refuses "is exported already, as nqn.2014-08.org:theirs, by another program; end it with that" \
 	q export --tcp 127.0.0.1 --allow-host $host qcow0
 expect "unexport: --all leaves it" accepts q unexport --all
 expect "export: list: made by others" is false "$(q export -lJ | jq '.qcowexports[].managed')"
+rm $nvmet/subsystems/nqn.2014-08.org:theirs/namespaces/1/enable
 echo /dev/sda >$nvmet/subsystems/nqn.2014-08.org:theirs/namespaces/1/device_path
 expect "export: a name of others" refuses 'nqn.2014-08.org:theirs: there is an export of that name' \
 	q export --tcp 127.0.0.1 --allow-host $host --nqn nqn.2014-08.org:theirs qcow0
 expect "export: nothing of others was changed" is "$before" "$(tree)"
+# Not one of these has a namespace or an allowed host.
+theirs=$nvmet/subsystems/nqn.2014-08.org:bare
+mkdir -p $theirs/{namespaces,allowed_hosts,passthru}
+# their_name WHAT: the export is left alone.
+their_name()
+{
+	local tree
+
+	tree=$(tree)
+	expect "export: $1" refuses 'there is an export of that name' \
+		q export --tcp 127.0.0.1 --allow-host $host --nqn nqn.2014-08.org:bare qcow0
+	expect "export: $1: it stays" is "$tree" "$(tree)"
+}
+echo 1 >$theirs/attr_allow_any_host
+their_name "any host may connect"
+echo 0 >$theirs/attr_allow_any_host
+echo /dev/nvme0 >$theirs/passthru/device_path
+their_name "a controller is passed through"
+rm $theirs/passthru/device_path
+ln -s /sys/kernel/config/nvmet/subsystems/nqn.2014-08.org:bare $nvmet/ports/3/subsystems/
+their_name "at a port"
+rm -r $theirs $nvmet/ports/3/subsystems/nqn.2014-08.org:bare
+# A host with a key of the other direction, and one that was there before a failure
+mkdir -p $nvmet/hosts/nqn.2014-08.org:{mutual,before}
+echo secret >$nvmet/hosts/nqn.2014-08.org:mutual/dhchap_ctrl_key
+tree=$(tree)
+run env MOCK_CONFIGFS_FAIL=11 MOCK_ROOT="$T/root" LD_PRELOAD="$T/mock.so" \
+	"$Q" export --tcp 127.0.0.1 --allow-host nqn.2014-08.org:before --allow-host $host qcow0
+expect "export: a host that was there before a failure" is "1 $tree" "$code $(tree)"
+q export --tcp 127.0.0.1 --allow-host nqn.2014-08.org:mutual qcow0 >/dev/null
+q unexport qcow0
+expect "unexport: a host with a key of this one" is "$tree" "$(tree)"
+rm -r $nvmet/hosts/nqn.2014-08.org:{mutual,before}
 echo '31 22 240:1 / /mnt rw - ext4 /dev/qcow0p1 rw' >>root/proc/self/mountinfo
 expect "export: mounted" refuses '/dev/qcow0: is in use on this host: /dev/qcow0p1 mounted on /mnt; end that, or add --force' \
 	q export --tcp 127.0.0.1 --allow-host $host qcow0
+export MOCK_CLAIMED=1
+expect "export: claimed, --force" accepts q export --force --tcp 127.0.0.1 --allow-host $host qcow0
+q unexport qcow0
+: >root/proc/self/mountinfo
+expect "export: claimed by a user that does not show" \
+	refuses '/dev/qcow0: is in use on this host: a user that does not show, such as a filesystem after umount -l' \
+	q export --tcp 127.0.0.1 --allow-host $host qcow0
+unset MOCK_CLAIMED
+expect "export: another device meanwhile" refuses '/dev/qcow0: is another device meanwhile; see qcowctl list' \
+	env MOCK_SWAP=1 MOCK_ROOT="$T/root" LD_PRELOAD="$T/mock.so" "$Q" export --tcp 127.0.0.1 --allow-host $host top.qcow2
+echo 1000 >root/sys/block/qcow0/diskseq
+expect "export: another device: nothing is left" is "$before" "$(tree)"
+# A detach by force that does not go well
+q export --tcp 127.0.0.1 --allow-host $host qcow0 >/dev/null
+expect "detach: --force: it lasts" exits 1 "^qcowctl: $nqn: other hosts cannot reach it any more; run qcowctl unexport $nqn when the device has gone$" \
+	env MOCK_DETACH_ERRNO=115 MOCK_ROOT="$T/root" LD_PRELOAD="$T/mock.so" "$Q" detach --force qcow0
+expect "detach: --force: it lasts: no port" is '[]' "$(q export -lJ | jq -c '[.qcowexports[].addresses[]]')"
+expect "unexport: its name, later" accepts q unexport "$nqn"
+expect "unexport: its name, later: the end" is "$before" "$(tree)"
+q export --tcp 127.0.0.1 --allow-host $host qcow0 >/dev/null
+expect "detach: --force: writes are lost" exits 1 'detached, but what was written' \
+	env MOCK_DETACH_ERRNO=5 MOCK_ROOT="$T/root" LD_PRELOAD="$T/mock.so" "$Q" detach --force qcow0
+expect "detach: --force: writes are lost: the export ends" is "$before" "$(tree)"
+# A call that hangs, with the lock: others go on after a while.
+q export --tcp 127.0.0.1 --allow-host $host qcow0 >/dev/null
+expect "export: the lock is root's alone" is 600 "$(stat -c %a root/run/qcow-export.lock)"
+flock -F root/run/qcow-export.lock sh -c 'echo >locked; exec sleep 60' &
+until [ -e locked ]; do sleep 0.05; done
+quickly "unexport: nothing to do" 8 expect "unexport: nothing to do" accepts q unexport --if-exported qcow7
+quickly "export: the tree may be locked" 8 flock -n root/sys/kernel/config/nvmet true
+expect "unexport: another call hangs" accepts q unexport qcow0
+kill %% && wait %% 2>/dev/null
+expect "unexport: another call hangs: the end" is "$before" "$(tree)"
+echo '31 22 240:1 / /mnt rw - ext4 /dev/qcow0p1 rw' >>root/proc/self/mountinfo
 expect "export: mounted, --force" accepts q export --force --tcp 127.0.0.1 --allow-host $host qcow0
 expect "detach: --force ends the export" accepts q detach --force qcow0
 expect "detach: --force ended it" is "$before" "$(tree)"

@@ -154,7 +154,7 @@ fake_root()
 	local s=root/sys/block/qcow0
 
 	rm -rf root
-	mkdir -p root/dev root/proc/self $s/qcow $s/qcow0p1 root/sys/dev/block
+	mkdir -p root/dev root/run root/proc/self $s/qcow $s/qcow0p1 root/sys/dev/block
 	dev_is devtmpfs
 	: >root/dev/qcow-control
 	echo 240:0 | tee root/dev/qcow0 >$s/dev

@@ -45,6 +45,8 @@
  * $MOCK_OPENERS: how often a device is open, 3 unless given.
  * $MOCK_EUID: the user that geteuid() returns.
  * $MOCK_MKNOD_ERRNO: how every mknod fails.
+ * $MOCK_DISKSEQ: of /dev/qcow0, 1000 unless given; sysfs is to have the same.
+ * $MOCK_CLAIMED: a device cannot be opened with O_EXCL.
  * $MOCK_CONFIGFS: the folder in place of /sys/kernel/config is a mounted configfs.
  * mock_configfs.c explains $MOCK_CONFIGFS_FAIL and $MOCK_CONFIGFS_SIGNAL.
  * $MOCK_INTERRUPT: a signal comes before a passphrase is typed.
@@ -187,7 +189,7 @@ static void log_key(FILE *log, const struct qcow_ioc_image *image)
 }
 
 /* Each device has a diskseq of its own. */
-#define MOCK_DISKSEQ	1000
+#define MOCK_DISKSEQ	atoi(env("MOCK_DISKSEQ", "1000"))
 
 /* An operation lasts. */
 static int waiting(void)

@@ -29,9 +29,9 @@ static const struct {
 	const char *in;
 	const char *const entries[8];
 } kinds[] = {
-	{ "subsystems", { "attr_model", "attr_serial", "namespaces/", "allowed_hosts/" } },
+	{ "subsystems", { "attr_model", "attr_serial", "attr_allow_any_host", "namespaces/", "allowed_hosts/" } },
 	{ "namespaces", { "device_path", "device_uuid", "enable", "revalidate_size" } },
-	{ "hosts", { "dhchap_key" } },
+	{ "hosts", { "dhchap_key", "dhchap_ctrl_key" } },
 	{ "ports", { "addr_trtype", "addr_adrfam", "addr_traddr", "addr_trsvcid",
 		     "subsystems/" } },
 };

@@ -25,9 +25,10 @@
 const char *mapped(const char *path, char *buf)
 {
 	static const char *const prefixes[] = {
-		"/dev/qcow", "/sys/block", "/sys/dev/", "/sys/class/block/",
+		"/dev/qcow", "/dev/dm-", "/dev/disk/by-id", "/sys/block", "/sys/dev/", "/sys/class/block/",
 		"/sys/class/misc", "/sys/fs/btrfs", "/sys/kernel/config",
-		"/proc/self/mountinfo", "/run/udev", "/lib/modules", "/etc/machine-id",
+		"/proc/self/mountinfo", "/run/udev", "/run/qcow", "/lib/modules", "/etc/machine-id",
+		"/proc/sys/kernel/random/boot_id",
 	};
 	char own[40];
 	const char *root = getenv("MOCK_ROOT");
@@ -185,6 +186,8 @@ int open64(const char *path, int flags, ...)
 		hang();
 	if ((flags & O_ACCMODE) != O_RDONLY && configfs_fails(path))
 		return -1;
+	if (getenv("MOCK_CLAIMED") && flags & O_EXCL && !strncmp(path, "/dev/qcow", 9))
+		return fail(EBUSY);
 	if (getenv("MOCK_SWAP") && !strcmp(path, "/dev/qcow0"))
 		swap_disk();
 	if (getenv("MOCK_ROOT") && !strcmp(path, "/dev/qcow-control"))
@@ -235,7 +238,8 @@ static int as_node(const char *path, const char *file, struct stat64 *st)
 	unsigned int major, minor;
 	FILE *f;
 
-	if (strncmp(path, "/dev/qcow", 9))
+	if (strncmp(path, "/dev/qcow", 9) && strncmp(path, "/dev/dm-", 8) &&
+	    strncmp(path, "/dev/disk/", 10))
 		return 0;
 	f = NEXT(fopen)(file, "r");
 	if (f && fscanf(f, "%u:%u", &major, &minor) == 2) {

@@ -166,17 +166,34 @@ static bool detach_ready(struct detach *d)
 	return d->control >= 0;
 }
 
-/* The hosts that used them have had errors already, as all users have. */
-static void remove_exports(const struct exports *exports)
+/* A removal waits for the device, which the driver could not end either. */
+static void hide_export(const char *nqn)
 {
-	int lock = exports->nr ? tree_lock() : -1;
+	build_hide(nqn);
+	report(nqn, "other hosts cannot reach it any more; run qcowctl unexport %s when the device has gone",
+	       nqn);
+}
+
+/*
+ * The hosts that used them have had errors already, as all users have. @err: of a detach by
+ * force. The device has gone also if what was written is lost.
+ */
+static void end_exports(const struct exports *exports, int err)
+{
+	bool gone = !err || err == -EIO, going = err == -EINPROGRESS;
+	int lock = exports->nr && (gone || going) ? tree_lock(false) : -1;
 	size_t i;
 
 	if (lock < 0)
 		return;
-	for (i = 0; i < exports->nr; i++)
-		if (exports->list[i].ours)
+	for (i = 0; i < exports->nr; i++) {
+		if (!exports->list[i].ours)
+			continue;
+		if (gone)
 			build_remove(exports->list[i].nqn);
+		else
+			hide_export(exports->list[i].nqn);
+	}
 	tree_unlock(lock);
 }
 
@@ -193,8 +210,7 @@ static int detach_device(struct detach *d, const struct device *device)
 	if (d->force)
 		exports_find(&exports, device->index);
 	err = in_use_patiently(&users, device->index, detach_attempt, &attempt);
-	if (!err)
-		remove_exports(&exports);
+	end_exports(&exports, err);
 	err = detach_result(&attempt, err, &users);
 	exports_free(&exports);
 	in_use_free(&users);

@@ -3,8 +3,11 @@
  * qcowctl export and unexport: give devices to other hosts by the NVMe target of the kernel.
  */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/command.h"
 #include "cmd/export_list.h"
@@ -14,6 +17,7 @@
 #include "device/which.h"
 #include "export/build.h"
 #include "export/exports.h"
+#include "export/identity.h"
 #include "export/nqn.h"
 #include "lib/progress.h"
 #include "lib/report.h"
@@ -66,71 +70,87 @@ static int check_not_exported(const char *name, int index)
 			err = build_remove(e->nqn);
 			continue;
 		}
-		report(name, "is exported already, as %s; run qcowctl unexport %s first",
-		       e->nqn, name);
+		if (e->ours)
+			report(name, "is exported already, as %s; run qcowctl unexport %s first",
+			       e->nqn, name);
+		else
+			report(name, "is exported already, as %s, by another program; end it with that",
+			       e->nqn);
 		err = -1;
 	}
 	exports_free(&all);
 	return err;
 }
 
-/* The target has the device for itself no more than another opener: ask who uses it. */
-static int check_unused(const char *name, int index)
+/* Print who uses a device. @busy: the kernel knows of a user. Return: 0, or -1 after that. */
+static int check_users(const char *name, int index, bool busy)
 {
 	struct in_use users;
-	bool used;
+	bool named;
 
 	in_use_find(&users, index);
-	used = users.lasting;
-	if (used)
+	if (busy && !users.lasting)
+		in_use_find_hidden(&users, index);
+	named = users.lasting;
+	if (named || busy)
 		report(name, "is in use on this host: %s; end that, or add --force if no two hosts write at a time",
-		       users.lines[0]);
+		       named ? users.lines[0] :
+			       "a user that does not show, such as a filesystem after umount -l, see USERS THAT DO NOT SHOW in qcowctl(8)");
 	in_use_free(&users);
-	return used ? -1 : 0;
+	return named || busy ? -1 : 0;
 }
 
-static int check_device(const struct export_run *e, const char *name, int index)
+/*
+ * Have the device for this program alone until it is exported: the target opens it as one of
+ * several. Mounts and the like are refused meanwhile. Return: 0, or -1 after printing the
+ * error; *@fd is to be closed unless it is -1. Where there is no node, the target finds none.
+ */
+static int claim_device(const char *name, int index, int *fd)
 {
-	if (check_not_exported(name, index))
-		return -1;
-	return e->force ? 0 : check_unused(name, index);
+	*fd = open(name, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+	return check_users(name, index, *fd < 0 && errno == EBUSY);
 }
 
-/* Return: 0, or -1 after printing the error. The device may have gone meanwhile. */
-static int make_export(const struct device *d, const char *name, const struct build *b)
+/* Return: 0, or -1 after printing the error. */
+static int export_locked(const struct export_run *e, const char *name, const struct build *b)
 {
-	if (build_export(b))
+	int lock = tree_lock(true), fd = -1, err;
+
+	if (lock < 0)
 		return -1;
-	if (sysfs_is_disk(d->index, d->diskseq))
-		return 0;
-	build_remove(b->nqn);
-	report(name, "is another device meanwhile; see qcowctl list");
-	return -1;
+	progress_catch_signals();
+	err = check_not_exported(name, b->index);
+	if (!err && !e->force)
+		err = claim_device(name, b->index, &fd);
+	if (!err)
+		err = build_export(b);
+	if (fd >= 0)
+		close(fd);
+	tree_unlock(lock);
+	return err;
 }
 
 static int export_device(const struct export_run *e, const struct device *d)
 {
 	char *name = xasprintf("/dev/qcow%d", d->index);
-	char *nqn = e->how.nqn ? xstrdup(e->how.nqn) : nqn_of_device(d->index);
 	struct build b = {
 		.index = d->index,
-		.nqn = nqn,
+		.diskseq = d->diskseq,
 		.address = &e->how.address,
 		.hosts = e->how.hosts,
 		.nr_hosts = e->how.nr_hosts,
 	};
-	int lock = tree_lock(), err = -1;
+	struct identity id;
+	int err = identity_find(&id, d->index, d->diskseq, e->how.nqn);
 
-	if (lock >= 0) {
-		progress_catch_signals();
-		err = check_device(e, name, d->index);
-		if (!err)
-			err = make_export(d, name, &b);
-		tree_unlock(lock);
+	if (!err) {
+		b.nqn = id.nqn;
+		b.disk = id.disk;
+		err = export_locked(e, name, &b);
 	}
 	if (!err)
-		export_print_new(d->index, nqn, b.address, e->json);
-	free(nqn);
+		export_print_new(d->index, b.nqn, b.address, e->json);
+	identity_release(&id);
 	free(name);
 	return err ? 1 : 0;
 }
@@ -175,7 +195,8 @@ static const struct option_spec export_specs[] = {
 	{
 		.name = "nqn", .arg = " NQN",
 		.help = "the name of the export; else it is made of this host's\n"
-			"machine ID and the image's path",
+			"machine ID and the image's path; required if there is\n"
+			"no machine ID, or no lasting name of a block device",
 		.parse = export_take_nqn, .field = offsetof(struct export_run, how),
 	},
 	{
@@ -245,19 +266,42 @@ static bool is_nqn(const char *name)
 	       exports_made_here(name);
 }
 
-static int unexport_named(const struct unexport *u, const char *name)
+/* Lock the tree once. Return: 0, or -1 after printing the error. */
+static int lock_tree(int *lock)
+{
+	if (*lock < 0)
+		*lock = tree_lock(false);
+	return *lock < 0 ? -1 : 0;
+}
+
+/*
+ * Find exports. If there are any, the tree is locked and they are found anew: a call that has
+ * nothing to do waits for no other one. Return: 0, or -1 after printing the error.
+ */
+static int find_locked(struct exports *all, int index, int *lock)
+{
+	exports_find(all, index);
+	if (!all->nr)
+		return 0;
+	exports_free(all);
+	if (lock_tree(lock))
+		return -1;
+	exports_find(all, index);
+	return 0;
+}
+
+static int unexport_named(const struct unexport *u, const char *name, int *lock)
 {
 	struct exports all;
 	struct device d;
 	int err = 0;
 
 	if (is_nqn(name))
-		return build_remove(name);
+		return lock_tree(lock) ? -1 : build_remove(name);
 	if (u->if_exported && which_is_missing(name))
 		return 0;
-	if (which_device(&d, name))
+	if (which_device(&d, name) || find_locked(&all, d.index, lock))
 		return -1;
-	exports_find(&all, d.index);
 	if (all.nr) {
 		err = remove_exports(&all, name);
 	} else if (!u->if_exported) {
@@ -269,13 +313,14 @@ static int unexport_named(const struct unexport *u, const char *name)
 }
 
 /* Those that this program has made */
-static int unexport_all(void)
+static int unexport_all(int *lock)
 {
 	struct exports all;
 	int err = 0;
 	size_t i;
 
-	exports_find(&all, -1);
+	if (find_locked(&all, -1, lock))
+		return -1;
 	for (i = 0; i < all.nr; i++)
 		if (all.list[i].ours)
 			err |= build_remove(all.list[i].nqn);
@@ -292,16 +337,10 @@ static int run_unexport(void *options, int argc, char **argv)
 		report("unexport", "takes devices, images or --all; see qcowctl unexport --help");
 		return 1;
 	}
-	/* Without the target nothing is exported, and its module need not be loaded. */
-	if (tree_is_there()) {
-		lock = tree_lock();
-		if (lock < 0)
-			return 1;
-	}
 	if (u->all)
-		err = unexport_all();
+		err = unexport_all(&lock);
 	for (; *argv && !u->all; argv++)
-		err |= unexport_named(u, *argv);
+		err |= unexport_named(u, *argv, &lock);
 	if (lock >= 0)
 		tree_unlock(lock);
 	return err ? 1 : 0;
@@ -328,7 +367,8 @@ const struct command unexport_command = {
 		"Usage: qcowctl unexport [options] DEVICE|IMAGE|NQN...\n"
 		"       qcowctl unexport --all\n"
 		"\n"
-		"End exports. Hosts that are connected wait for the disk to come back.\n",
+		"End exports. Hosts that are connected wait for the disk to come back, unless they\n"
+		"use another export at the same port.\n",
 	.takes_device = true,
 	.options = unexport_specs,
 	.size = sizeof(struct unexport),

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <libsmartcols.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd/export_list.h"
 #include "export/exports.h"
@@ -65,6 +66,8 @@ void export_print_new(int index, const char *nqn, const struct address *address,
 		json_print(o);
 	} else {
 		puts(line);
+		if (strchr(address->host, '%'))
+			report(text, ADDRESS_INTERFACE " in that line is the interface of the other host by which it reaches this one");
 	}
 	free(name);
 	free(text);

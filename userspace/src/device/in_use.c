@@ -221,7 +221,12 @@ void in_use_find(struct in_use *u, int index)
 	target_free(t);
 }
 
-static void in_use_find_hidden(struct in_use *u, int index)
+/**
+ * in_use_find_hidden() - find the users that take long to find
+ * @u: the users that in_use_find() has found; nothing is added if there are any
+ * @index: the N of /dev/qcowN
+ */
+void in_use_find_hidden(struct in_use *u, int index)
 {
 	struct target *t = target_of_device(u, index);
 

@@ -5,6 +5,7 @@
 #include "device/target.h"
 
 void in_use_find(struct in_use *u, int index);
+void in_use_find_hidden(struct in_use *u, int index);
 void in_use_find_below(struct in_use *u, dev_t dev, bool openers);
 int in_use_patiently(struct in_use *u, int index, int (*attempt)(void *arg),
 		     void *arg);

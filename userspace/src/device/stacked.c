@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <fnmatch.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "device/stacked.h"
 #include "export/exports.h"
@@ -41,18 +42,35 @@ static const struct place places[] = {
 	  "the SCSI target ", false },
 };
 
+/* Whether the namespace of the NVMe target that has a file for its path is not enabled */
+static bool is_disabled(const char *file)
+{
+	char *enable = sysfs_read("%.*s/enable", (int)(strrchr(file, '/') - file), file);
+	bool disabled = enable && !strcmp(enable, "0");
+
+	free(enable);
+	return disabled;
+}
+
 /* If a file holds the path of one of the nodes, its user is added. */
 static void look_at_file(const struct target *t, const struct place *p,
 			 const char *user, const char *file)
 {
 	char *path = sysfs_read("%s", file), *shown;
-	const struct sysfs_node *node = target_node_by_path(t, path);
+	const struct sysfs_node *node = NULL;
+	bool ours;
 
+	/* Others may be on a server that does not answer. */
+	if (path && !strncmp(path, "/dev/", 5))
+		node = target_node_by_path(t, path);
 	free(path);
 	if (!node)
 		return;
+	ours = p->export && exports_made_here(user);
+	if (p->export && !ours && is_disabled(file))
+		return;
 	shown = text_escape(user);
-	target_add(t, true, p->export && exports_made_here(user) ?
+	target_add(t, true, ours ?
 		   xasprintf("/dev/%s exported as %s; run qcowctl unexport", node->name, shown) :
 		   xasprintf("/dev/%s used by %s%s", node->name, p->kind, shown));
 	free(shown);

@@ -133,13 +133,19 @@ static void take_host(struct address *to, const struct sockaddr *from)
 /**
  * address_to_connect() - the address that other hosts connect to
  * @a: an address, which may stand for all of this host
- * @to: the result: then, the first one that other hosts may reach
+ * @to: the result: then, the first one that other hosts may reach. Behind a link-local
+ *	address, ADDRESS_INTERFACE stands for the other host's interface
  */
 void address_to_connect(const struct address *a, struct address *to)
 {
 	struct ifaddrs *all, *i;
+	char *interface;
 
 	*to = *a;
+	/* Behind the "%" is an interface of this host. */
+	interface = strchr(to->host, '%');
+	if (interface)
+		snprintf(interface, to->host + sizeof(to->host) - interface, "%%" ADDRESS_INTERFACE);
 	if ((strcmp(a->host, "0.0.0.0") && strcmp(a->host, "::")) || getifaddrs(&all))
 		return;
 	for (i = all; i && !is_usable(i, a->ipv6); i = i->ifa_next)

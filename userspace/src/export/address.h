@@ -6,6 +6,9 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 
+/* In place of an interface of another host, whose name is not known here */
+#define ADDRESS_INTERFACE	"INTERFACE"
+
 /**
  * struct address - where other hosts connect
  * @host: an IP address in the one spelling that it has here; IPv6 perhaps with the

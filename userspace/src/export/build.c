@@ -40,20 +40,37 @@ static void drop_port(const char *port)
 		tree_rmdir("ports/%s", port);
 }
 
-/*
- * Remove a host that may connect to nothing any more: the kernel keeps the others. One
- * with a key was made by somebody else.
- */
-static void drop_host(const char *nqn)
+static bool has_value(const char *nqn, const char *attr)
 {
-	char *key = sysfs_read(TREE "/hosts/%s/dhchap_key", nqn);
+	char *value = sysfs_read(TREE "/hosts/%s/%s", nqn, attr);
+	bool has = value && *value;
 
-	if (!key || !*key)
-		tree_rmdir("hosts/%s", nqn);
-	free(key);
+	free(value);
+	return has;
 }
 
-static void leave_ports(const char *nqn)
+/*
+ * Remove a host that may connect to nothing any more: the kernel keeps the others. One
+ * with a key was made by somebody else. @others: hosts that stay in any case, or NULL
+ */
+static void drop_host(const char *nqn, const struct tree_names *others)
+{
+	size_t i;
+
+	for (i = 0; others && i < others->nr; i++)
+		if (!strcmp(others->names[i], nqn))
+			return;
+	if (!has_value(nqn, "dhchap_key") && !has_value(nqn, "dhchap_ctrl_key"))
+		tree_rmdir("hosts/%s", nqn);
+}
+
+/**
+ * build_hide() - close an export to other hosts, and keep the rest of it
+ * @nqn: its name
+ *
+ * This does not wait for the device.
+ */
+void build_hide(const char *nqn)
 {
 	struct tree_names ports;
 	size_t i;
@@ -80,7 +97,7 @@ static void remove_spaces(const char *nqn)
 	tree_list_free(&spaces);
 }
 
-static void forbid_hosts(const char *nqn)
+static void forbid_hosts(const char *nqn, const struct tree_names *others)
 {
 	struct tree_names hosts;
 	size_t i;
@@ -88,9 +105,25 @@ static void forbid_hosts(const char *nqn)
 	tree_list(&hosts, "subsystems/%s/allowed_hosts", nqn);
 	for (i = 0; i < hosts.nr; i++) {
 		tree_unlink("subsystems/%s/allowed_hosts/%s", nqn, hosts.names[i]);
-		drop_host(hosts.names[i]);
+		drop_host(hosts.names[i], others);
 	}
 	tree_list_free(&hosts);
+}
+
+/* As build_remove(), but @others, hosts, stay. */
+static int remove_but(const char *nqn, const struct tree_names *others)
+{
+	int err;
+
+	build_hide(nqn);
+	remove_spaces(nqn);
+	forbid_hosts(nqn, others);
+	err = tree_rmdir("subsystems/%s", nqn);
+	if (!err || err == -ENOENT)
+		return 0;
+	report(nqn, "cannot be removed: %s; %s", strerror(-err),
+	       err == -EPERM || err == -EACCES ? "use sudo" : "see the kernel log");
+	return -1;
 }
 
 /**
@@ -98,23 +131,14 @@ static void forbid_hosts(const char *nqn)
  * @nqn: its name
  *
  * The hosts that are connected lose the connection first, and wait for the disk to come
- * back, as they would if this host were down. The device is closed then.
+ * back, as they would if this host were down; but not those that are connected to another
+ * export at the same port. The device is closed then.
  *
  * Return: 0, or -1 after printing the error.
  */
 int build_remove(const char *nqn)
 {
-	int err;
-
-	leave_ports(nqn);
-	remove_spaces(nqn);
-	forbid_hosts(nqn);
-	err = tree_rmdir("subsystems/%s", nqn);
-	if (!err || err == -ENOENT)
-		return 0;
-	report(nqn, "cannot be removed: %s; %s", strerror(-err),
-	       err == -EPERM || err == -EACCES ? "use sudo" : "see the kernel log");
-	return -1;
+	return remove_but(nqn, NULL);
 }
 
 /* --- Steps of making one: each prints its error and returns -1 --- */
@@ -133,7 +157,7 @@ static int name_disk(const struct build *b)
 	char serial[NQN_SERIAL_SIZE];
 	int err;
 
-	nqn_serial(b->nqn, serial);
+	nqn_serial(b->disk, serial);
 	err = tree_write(EXPORT_MODEL, "subsystems/%s/attr_model", b->nqn);
 	if (!err)
 		err = tree_write(serial, "subsystems/%s/attr_serial", b->nqn);
@@ -160,7 +184,7 @@ static int make_space(const struct build *b)
 	char uuid[NQN_UUID_SIZE];
 	int err;
 
-	nqn_uuid(b->nqn, uuid);
+	nqn_uuid(b->disk, uuid);
 	err = tree_mkdir("%s", space);
 	if (!err)
 		err = tree_write(path, "%s/device_path", space);
@@ -175,10 +199,23 @@ static int make_space(const struct build *b)
 	return err ? -1 : 0;
 }
 
+/* The device may have gone, and another one have its number, when the target opened it. */
+static int check_disk(const struct build *b)
+{
+	char name[32];
+
+	if (sysfs_is_disk(b->index, b->diskseq))
+		return 0;
+	snprintf(name, sizeof(name), "/dev/qcow%d", b->index);
+	report(name, "is another device meanwhile; see qcowctl list");
+	return -1;
+}
+
 static int allow_host(const struct build *b, const char *host)
 {
 	char *target = xasprintf("hosts/%s", host);
 	int err = tree_mkdir("hosts/%s", host);
+	bool made = !err;
 
 	if (!err || err == -EEXIST)
 		err = tree_link(target, "subsystems/%s/allowed_hosts/%s", b->nqn, host);
@@ -186,7 +223,8 @@ static int allow_host(const struct build *b, const char *host)
 	/* The same host may be named twice. */
 	if (!err || err == -EEXIST)
 		return 0;
-	drop_host(host);
+	if (made)
+		drop_host(host, NULL);
 	return failed(host, err);
 }
 
@@ -300,28 +338,46 @@ static int open_port(const struct build *b)
 
 /* --- All of it --- */
 
+static bool is_at_port(const char *nqn)
+{
+	struct tree_names ports;
+	bool is = false;
+	size_t i;
+
+	tree_list(&ports, "ports");
+	for (i = 0; i < ports.nr && !is; i++)
+		is = tree_has("ports/%s/subsystems/%s", ports.names[i], nqn);
+	tree_list_free(&ports);
+	return is;
+}
+
+/* Whether an attribute of a subsystem has the value that it is made with, or is not there. */
+static bool is_unset(const char *nqn, const char *attr)
+{
+	char *value = sysfs_read(TREE "/subsystems/%s/%s", nqn, attr);
+	bool unset = !value || !*value || !strcmp(value, "0") || !strcmp(value, "(null)");
+
+	free(value);
+	return unset;
+}
+
+/* Whether nobody has done anything with a subsystem yet. */
+static bool is_blank(const char *nqn)
+{
+	return !has_entries("subsystems", nqn, "namespaces") &&
+	       !has_entries("subsystems", nqn, "allowed_hosts") &&
+	       is_unset(nqn, "attr_allow_any_host") && is_unset(nqn, "passthru/device_path");
+}
+
 /*
  * Remove an export that a call of this program has left half made, which was killed: no
  * port leads to it. Return: 0, or -1 after saying that there is another of that name.
  */
 static int clear_name(const char *nqn)
 {
-	struct exports e;
-	bool ours = false, used = false;
-	size_t i;
-
 	if (!tree_has("subsystems/%s", nqn))
 		return 0;
-	exports_find(&e, -1);
-	for (i = 0; i < e.nr; i++) {
-		if (strcmp(e.list[i].nqn, nqn))
-			continue;
-		ours = e.list[i].ours;
-		used = e.list[i].ports.nr;
-	}
-	exports_free(&e);
-	if (!used && (ours || (!has_entries("subsystems", nqn, "namespaces") &&
-			       !has_entries("subsystems", nqn, "allowed_hosts"))))
+	if (!is_at_port(nqn) && (exports_made_here(nqn) || is_blank(nqn)))
 		return build_remove(nqn);
 	report(nqn, "there is an export of that name; choose another name with --nqn");
 	return -1;
@@ -345,8 +401,9 @@ static int interrupted(const struct build *b)
 int build_export(const struct build *b)
 {
 	static int (*const steps[])(const struct build *b) = {
-		name_disk, make_space, allow_hosts, open_port,
+		name_disk, make_space, check_disk, allow_hosts, open_port,
 	};
+	struct tree_names others;
 	size_t i;
 	int err;
 
@@ -355,9 +412,11 @@ int build_export(const struct build *b)
 	err = tree_mkdir("subsystems/%s", b->nqn);
 	if (err)
 		return failed(b->nqn, err);
+	tree_list(&others, "hosts");
 	for (i = 0; i < ARRAY_SIZE(steps) && !err; i++)
 		err = progress_stopped() ? interrupted(b) : steps[i](b);
 	if (err)
-		build_remove(b->nqn);
+		remove_but(b->nqn, &others);
+	tree_list_free(&others);
 	return err;
 }

@@ -11,13 +11,16 @@
 #include "lib/report.h"
 #include "lib/sysfs.h"
 
-/* The N of the device or partition that a path leads to, or -1 */
+/*
+ * The N of the device or partition that a path leads to, or -1. Others may export files of a
+ * server that does not answer: those are not looked at.
+ */
 static int index_of_path(const char *path)
 {
 	bool partition;
 	struct stat st;
 
-	if (!path || stat(path, &st) || !S_ISBLK(st.st_mode))
+	if (!path || strncmp(path, "/dev/", 5) || stat(path, &st) || !S_ISBLK(st.st_mode))
 		return -1;
 	return sysfs_index_of(st.st_rdev, &partition);
 }
@@ -70,11 +73,23 @@ static void add_export(struct exports *all, const char *nqn, int index, char *pa
 	tree_list(&e->hosts, "subsystems/%s/allowed_hosts", nqn);
 }
 
-/* Look at the namespaces of a subsystem; one of this program may be half made. */
+static bool is_enabled(const char *nqn, const char *space)
+{
+	char *enable = sysfs_read(TREE "/subsystems/%s/namespaces/%s/enable", nqn, space);
+	bool enabled = enable && !strcmp(enable, "1");
+
+	free(enable);
+	return enabled;
+}
+
+/*
+ * Look at the namespaces of a subsystem. One of this program may be half made; those of others
+ * have the device open only if they are enabled.
+ */
 static void look_at_subsystem(struct exports *all, const char *nqn, int wanted)
 {
+	bool added = false, ours = exports_made_here(nqn);
 	struct tree_names spaces;
-	bool added = false;
 	char *path;
 	size_t i;
 	int index;
@@ -84,14 +99,15 @@ static void look_at_subsystem(struct exports *all, const char *nqn, int wanted)
 		path = sysfs_read(TREE "/subsystems/%s/namespaces/%s/device_path", nqn,
 				  spaces.names[i]);
 		index = index_of_path(path);
-		added = index >= 0 && (wanted < 0 || index == wanted);
+		added = index >= 0 && (wanted < 0 || index == wanted) &&
+			(ours || is_enabled(nqn, spaces.names[i]));
 		if (added)
 			add_export(all, nqn, index, path);
 		else
 			free(path);
 	}
 	tree_list_free(&spaces);
-	if (!added && wanted < 0 && exports_made_here(nqn))
+	if (!added && wanted < 0 && ours)
 		add_export(all, nqn, -1, NULL);
 }
 

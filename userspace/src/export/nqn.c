@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * NQNs, the names of hosts and exports in NVMe over fabrics. The name of an export, and the
- * identifiers that other hosts see of its disk, are made of names that stay the same from
- * one boot to the next: a host that waits for its disk to come back takes no other one.
+ * NQNs, the names of hosts and exports in NVMe over fabrics, and identifiers of disks. The
+ * same text makes the same ones at each boot.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -12,7 +11,6 @@
 
 #include "export/nqn.h"
 #include "lib/memory.h"
-#include "lib/sysfs.h"
 
 /* The longest NQN, in bytes */
 #define NQN_MAX_LEN	223
@@ -69,59 +67,45 @@ static void uuid_of(const char *name, uuid_t uuid)
 }
 
 /**
- * nqn_of_device() - the NQN that a device is exported with unless another is given
- * @index: the N of /dev/qcowN
- *
- * It is made of this host's machine ID, the path of the image, and which part of the
- * image the device shows.
+ * nqn_of_text() - the NQN that is made of a text
+ * @text: the same text makes the same NQN
  *
  * Return: the NQN, to be freed.
  */
-char *nqn_of_device(int index)
+char *nqn_of_text(const char *text)
 {
-	char *host = sysfs_read("/etc/machine-id");
-	char *image = sysfs_attr(index, "image");
-	char *snapshot = sysfs_attr(index, "snapshot");
-	char *first = sysfs_attr(index, "offset");
-	char *name = xasprintf("%s %s\n%s\n%s", host ? host : "", first ? first : "0",
-			       snapshot ? snapshot : "", image ? image : "");
-	char text[NQN_UUID_SIZE];
+	char printed[NQN_UUID_SIZE];
 	uuid_t uuid;
 
-	uuid_of(name, uuid);
-	uuid_unparse_lower(uuid, text);
-	free(name);
-	free(first);
-	free(snapshot);
-	free(image);
-	free(host);
-	return xasprintf(NQN_UUID_PREFIX "%s", text);
+	uuid_of(text, uuid);
+	uuid_unparse_lower(uuid, printed);
+	return xasprintf(NQN_UUID_PREFIX "%s", printed);
 }
 
 /**
  * nqn_uuid() - the UUID of the disk of an export
- * @nqn: of the export
+ * @text: of its identity
  * @uuid: the result
  */
-void nqn_uuid(const char *nqn, char uuid[NQN_UUID_SIZE])
+void nqn_uuid(const char *text, char uuid[NQN_UUID_SIZE])
 {
 	uuid_t bytes;
 
-	uuid_of(nqn, bytes);
+	uuid_of(text, bytes);
 	uuid_unparse_lower(bytes, uuid);
 }
 
 /**
  * nqn_serial() - the serial number of the disk of an export
- * @nqn: of the export
+ * @text: of its identity
  * @serial: the result
  */
-void nqn_serial(const char *nqn, char serial[NQN_SERIAL_SIZE])
+void nqn_serial(const char *text, char serial[NQN_SERIAL_SIZE])
 {
 	uuid_t bytes;
 	size_t i;
 
-	uuid_of(nqn, bytes);
+	uuid_of(text, bytes);
 	for (i = 0; i < NQN_SERIAL_SIZE / 2; i++)
 		sprintf(serial + 2 * i, "%02x", bytes[i]);
 }

@@ -9,8 +9,8 @@
 #define NQN_SERIAL_SIZE	21
 
 bool nqn_is_valid(const char *nqn);
-char *nqn_of_device(int index);
-void nqn_uuid(const char *nqn, char uuid[NQN_UUID_SIZE]);
-void nqn_serial(const char *nqn, char serial[NQN_SERIAL_SIZE]);
+char *nqn_of_text(const char *text);
+void nqn_uuid(const char *text, char uuid[NQN_UUID_SIZE]);
+void nqn_serial(const char *text, char serial[NQN_SERIAL_SIZE]);
 
 #endif /* _QCOWCTL_NQN_H */

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "export/tree.h"
+#include "lib/clock.h"
 #include "lib/modprobe.h"
 #include "lib/report.h"
 
@@ -22,6 +24,11 @@
 
 /* linux/magic.h does not have it. */
 #define CONFIGFS_MAGIC	0x62656570
+
+#define LOCK_FILE	"/run/qcow-export.lock"
+
+/* How long to wait for another call, in microseconds */
+#define LOCK_USEC	(10 * 1000000ULL)
 
 #define NO_TARGET	"the NVMe target of the kernel is not loaded"
 
@@ -53,29 +60,58 @@ static void report_missing(const char *reason)
 		report(TREE, NO_TARGET "; see what modprobe nvmet says");
 }
 
-/**
- * tree_lock() - keep other calls of this program from changing the tree
- *
- * Return: a descriptor for tree_unlock(), or -1 after printing the error. The module is
- * loaded if it is not there.
- */
-int tree_lock(void)
+/* Have the module of the target loaded. Return: whether it is, else after printing why not. */
+static bool load_target(void)
 {
 	char *reason;
-	int fd;
 
-	if (!tree_is_there()) {
-		reason = modprobe("nvmet");
-		if (!tree_is_there())
-			report_missing(reason);
-		free(reason);
-	}
+	if (tree_is_there())
+		return true;
+	reason = modprobe("nvmet");
 	if (!tree_is_there())
+		report_missing(reason);
+	free(reason);
+	return tree_is_there();
+}
+
+/* Return: 0; EWOULDBLOCK: another call has had the lock for long; or another errno. */
+static int wait_lock(int fd)
+{
+	u64 end = clock_now() + LOCK_USEC;
+
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK || clock_now() > end)
+			return errno;
+		clock_pause();
+	}
+	return 0;
+}
+
+/**
+ * tree_lock() - keep other calls of this program from changing the tree
+ * @insist: whether it is an error that another call keeps the lock for long, as one does
+ *	that waits for a device; else it is done without
+ *
+ * Only root can have the lock. The module is loaded if it is not there.
+ *
+ * Return: a descriptor for tree_unlock(), or -1 after printing the error.
+ */
+int tree_lock(bool insist)
+{
+	int fd, err;
+
+	if (!load_target())
 		return -1;
-	fd = open(TREE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0 && !flock(fd, LOCK_EX))
+	fd = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	err = fd < 0 ? errno : wait_lock(fd);
+	if (!err || (err == EWOULDBLOCK && !insist))
 		return fd;
-	report(TREE, "%s", strerror(errno));
+	if (err == EACCES)
+		report(TREE, "only root of the host may export; use sudo");
+	else if (err == EWOULDBLOCK)
+		report(LOCK_FILE, "another qcowctl export or unexport has not ended; look for it with fuser " LOCK_FILE);
+	else
+		report(LOCK_FILE, "%s", strerror(err));
 	if (fd >= 0)
 		close(fd);
 	return -1;

@@ -21,7 +21,7 @@ struct tree_names {
 };
 
 bool tree_is_there(void);
-int tree_lock(void);
+int tree_lock(bool insist);
 void tree_unlock(int lock);
 void tree_list(struct tree_names *list, const char *fmt, ...) __printf(2, 3);
 void tree_list_free(struct tree_names *list);
