@@ -128,6 +128,7 @@ generate "we-b /srv/a - export=192.0.2.1:4420,allow-host=$host,nofail,allow-host
 expect "qcowtab: export: the unit" is "Description=Export of disk image %I
 Documentation=man:qcowtab(5) man:qcow-generator(8) man:qcowctl(8)
 SourcePath=$T/tab
+IgnoreOnIsolate=true
 BindsTo=qcow@we\\x2db.service
 Wants=network-online.target modprobe@nvmet.service sys-kernel-config.mount
 After=qcow@we\\x2db.service network-online.target modprobe@nvmet.service sys-kernel-config.mount
@@ -195,7 +196,19 @@ mistake "export to nowhere" "a /x - export,allow-host=$host" "export: $an_addres
 mistake "export's address" "a /x - export=host:4420,allow-host=$host" "export=host:4420: $an_address"
 mistake "export's host" 'a /x - export=::1,allow-host=b' "allow-host=b: $an_nqn"
 mistake "export's name" "a /x - export=::1,allow-host=$host,nqn" "nqn: $an_nqn"
-mistake "export to nobody" 'a /x - ro,export=::1' 'ro,export=::1: has export= without allow-host=, the hosts that may connect'
+mistake "export to nobody" 'a /x - export=::1' 'export=::1: has export= without allow-host=, the hosts that may connect'
+not_read_only="has export= of a disk that is read-only, as snapshots are; add temporary, and leave out ro"
+for options in ro read-only snapshot=monday; do
+	mistake "export of $options" "a /x - $options,export=::1,allow-host=$host" "$options,export=::1,allow-host=$host: $not_read_only"
+done
+mistake "two exports" "a /x - export=::1,allow-host=$host,export=::2" "export=::2: is there already; an export has one address"
+mistake "two names of an export" "a /x - export=::1,allow-host=$host,nqn=nqn.2026-01.org:a,nqn=nqn.2026-01.org:b" \
+	"nqn=nqn.2026-01.org:b: is there already; an export has one name"
+generate "a /x - export=::1,allow-host=$host,nqn=nqn.2026-01.org:a
+b /y - export=::1,allow-host=$host,nqn=nqn.2026-01.org:a"
+expect "qcowtab: one name of two exports" is "qcow-generator: $T/tab:2: nqn.2026-01.org:a: is the name of the export of line 1 already" "$(cat err)"
+generate "a /x - snapshot=monday,temporary,export=::1,allow-host=$host"
+expect "qcowtab: export of a snapshot that is temporary" is "0 " "$code $(cat err)"
 mistake "hosts without an export" "a /x - allow-host=$host" "allow-host=$host: has allow-host= or nqn= without export=, the address"
 generate 'a /x' '' 'b /y' 'a /z'
 expect "qcowtab: the same name" is "1 qcow-generator: $T/tab:4: a: is the name of the device of line 1 already" "$code $(cat err)"
@@ -245,7 +258,7 @@ RequiresMountsFor=\"$T/top.qcow2\"
 RequiresMountsFor=\"$T/base.qcow2\"
 Type=oneshot
 RemainAfterExit=yes
-ExecStop=-/usr/sbin/qcowctl unexport --if-exported /dev/disk/by-diskseq/1000
+ExecStop=-/usr/bin/timeout -k 5 30 /usr/sbin/qcowctl unexport --if-exported /dev/disk/by-diskseq/1000
 ExecStop=/usr/sbin/qcowctl detach --lazy --if-attached /dev/disk/by-diskseq/1000
 ExecStopPost=-/bin/rm -f \"units/qcow-device@qcow0:1000.service\"" "$(unit qcow-device@qcow0:1000.service)"
 echo web-1 >root/sys/block/qcow0/qcow/alias

@@ -162,6 +162,7 @@ static char *export_text(const char *tab, const struct tab_entry *e, const struc
 			"Description=Export of disk image %%I\n"
 			"Documentation=man:qcowtab(5) man:qcow-generator(8) man:qcowctl(8)\n"
 			"SourcePath=%s\n"
+			"IgnoreOnIsolate=true\n"
 			"BindsTo=%s\n"
 			"Wants=network-online.target modprobe@nvmet.service sys-kernel-config.mount\n"
 			"After=%s network-online.target modprobe@nvmet.service sys-kernel-config.mount\n"

@@ -135,7 +135,7 @@ static void print_disk(FILE *f, int index, unsigned long long diskseq)
 	print_parent(f, index);
 	print_files(f, index);
 	fprintf(f, "\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"
-		"ExecStop=-" QCOW_SBINDIR "/qcowctl unexport --if-exported /dev/disk/by-diskseq/%llu\n"
+		"ExecStop=-/usr/bin/timeout -k 5 30 " QCOW_SBINDIR "/qcowctl unexport --if-exported /dev/disk/by-diskseq/%llu\n"
 		"ExecStop=" QCOW_SBINDIR "/qcowctl detach --lazy --if-attached /dev/disk/by-diskseq/%llu\n",
 		diskseq, diskseq);
 }

@@ -208,10 +208,28 @@ static int take_attach_option(struct tab_entry *e, const char *name, const char 
 
 /* --- Exports --- */
 
+/* Return: the rest of the first word that begins with a text, or NULL. */
+static const char *list_find(const struct tab_list *list, const char *begin)
+{
+	size_t i;
+
+	for (i = 0; i < list->nr; i++)
+		if (!strncmp(list->words[i], begin, strlen(begin)))
+			return list->words[i] + strlen(begin);
+	return NULL;
+}
+
+static bool list_has(const struct tab_list *list, const char *begin)
+{
+	return list_find(list, begin);
+}
+
 static int take_address(struct tab_entry *e, const char *word, const char *value)
 {
 	struct address a;
 
+	if (list_has(&e->export, "--tcp="))
+		return mistake(word, "is there already; an export has one address");
 	if (!value || !address_parse(&a, value))
 		return mistake(word, "takes an IP address of this host, and perhaps a port, such as 192.0.2.1:4420 or [2001:db8::1]:4420");
 	list_add(&e->export, xasprintf("--tcp=%s", value));
@@ -221,20 +239,19 @@ static int take_address(struct tab_entry *e, const char *word, const char *value
 static int take_nqn(struct tab_entry *e, const char *option, const char *word,
 		    const char *value)
 {
+	if (!strcmp(option, "nqn") && list_has(&e->export, "--nqn="))
+		return mistake(word, "is there already; an export has one name");
 	if (!value || !nqn_is_valid(value))
 		return mistake(word, "takes an NQN, such as nqn.2014-08.org.nvmexpress:uuid:... in /etc/nvme/hostnqn");
 	list_add(&e->export, xasprintf("--%s=%s", option, value));
 	return 0;
 }
 
-static bool list_has(const struct tab_list *list, const char *begin)
+/* Whether the device of a line cannot be written: the kernel exports none of those. */
+static bool is_read_only(const struct tab_entry *e)
 {
-	size_t i;
-
-	for (i = 0; i < list->nr; i++)
-		if (!strncmp(list->words[i], begin, strlen(begin)))
-			return true;
-	return false;
+	return list_has(&e->options, "--read-only") ||
+	       (list_has(&e->options, "--snapshot") && !list_has(&e->options, "--temporary"));
 }
 
 /* An export has an address, and hosts that may connect. @field: the options */
@@ -242,6 +259,8 @@ static int check_export(const struct tab_entry *e, const char *field)
 {
 	bool address = list_has(&e->export, "--tcp="), host = list_has(&e->export, "--allow-host=");
 
+	if (address && is_read_only(e))
+		return mistake(field, "has export= of a disk that is read-only, as snapshots are; add temporary, and leave out ro");
 	if (!e->export.nr || (address && host))
 		return 0;
 	return mistake(field, address ? "has export= without allow-host=, the hosts that may connect" :
@@ -362,6 +381,8 @@ static void entry_free(struct tab_entry *e)
  * @line: number of the line
  * @names: of the devices so far
  * @lines: and their lines
+ * @nqns: of the exports so far that have one in the file
+ * @nqn_lines: and their lines
  * @found: as of tab_read()
  * @arg: as of tab_read()
  */
@@ -370,25 +391,39 @@ struct reading {
 	unsigned int line;
 	struct tab_list names;
 	unsigned int *lines;
+	struct tab_list nqns;
+	unsigned int *nqn_lines;
 	int (*found)(void *arg, const struct tab_entry *entry);
 	void *arg;
 };
 
-/* A name may be there once. Return: 0, or -1 after printing the error. */
-static int note_name(struct reading *r, const char *name)
+/*
+ * Note a name that may be there once. @what: the kind of thing that has it. Return: 0, or -1 after printing the error.
+ */
+static int note_once(struct tab_list *list, unsigned int **lines, unsigned int line,
+		     const char *word, const char *what)
 {
 	size_t i;
 
-	for (i = 0; i < r->names.nr; i++) {
-		if (strcmp(r->names.words[i], name))
+	for (i = 0; i < list->nr; i++) {
+		if (strcmp(list->words[i], word))
 			continue;
-		report(name, "is the name of the device of line %u already", r->lines[i]);
+		report(word, "is the name of the %s of line %u already", what, (*lines)[i]);
 		return -1;
 	}
-	list_add(&r->names, xstrdup(name));
-	r->lines = xrealloc(r->lines, r->names.nr * sizeof(*r->lines));
-	r->lines[r->names.nr - 1] = r->line;
+	list_add(list, xstrdup(word));
+	*lines = xrealloc(*lines, list->nr * sizeof(**lines));
+	(*lines)[list->nr - 1] = line;
 	return 0;
+}
+
+static int note_names(struct reading *r, const struct tab_entry *e)
+{
+	const char *nqn = list_find(&e->export, "--nqn=");
+
+	if (note_once(&r->names, &r->lines, r->line, e->name, "device"))
+		return -1;
+	return nqn ? note_once(&r->nqns, &r->nqn_lines, r->line, nqn, "export") : 0;
 }
 
 static int read_line(struct reading *r, char *line, size_t len)
@@ -407,7 +442,7 @@ static int read_line(struct reading *r, char *line, size_t len)
 	report_as(who, NULL);
 	err = parse_line(&e, line);
 	if (!err)
-		err = note_name(r, e.name);
+		err = note_names(r, &e);
 	if (!err)
 		err = r->found(r->arg, &e);
 	report_as("qcow-generator", NULL);
@@ -452,5 +487,7 @@ int tab_read(const char *file, int (*found)(void *arg, const struct tab_entry *e
 	fclose(f);
 	list_free(&r.names);
 	free(r.lines);
+	list_free(&r.nqns);
+	free(r.nqn_lines);
 	return err;
 }
