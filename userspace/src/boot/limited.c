@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Calls that may never return, as an unmount of a filesystem whose server or disk is gone.
- * Each runs in a child. The caller waits for it some seconds, and then goes on; the child
- * stays, since the call may only be slow, and its result is taken later.
+ * Each runs in a child. The caller starts all calls of a stage, and waits for them together
+ * some seconds: several that hang cost no more than one. Then it goes on. The children stay,
+ * since the calls may only be slow, and their results are taken later.
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,36 +17,41 @@
 #include "lib/report.h"
 
 /**
- * struct busy_call - a call that has not returned in time
+ * struct busy_call - a call that has not returned
  * @what: the action, and its object
  * @pid: the child
+ * @late: it is of an earlier stage
  */
 struct busy_call {
 	char *what;
 	pid_t pid;
+	bool late;
 };
 
 static struct busy_call *busy;
 static size_t nr_busy;
 static u64 end_of_waits = UINT64_MAX;
 
+/* Whether any call of this stage has returned 0 */
+static bool done;
+
 /**
  * limited_end() - limit all waits together
- * @end: the time of clock_now() after which limited() waits no more
+ * @end: the time of clock_now() after which a stage has no more than LIMITED_MIN_USEC
  */
 void limited_end(u64 end)
 {
 	end_of_waits = end;
 }
 
-/* Return: how long to wait for a call now, in microseconds. */
-static u64 time_left(void)
+/* Return: when the wait for a stage that begins now ends. */
+static u64 end_of_stage(void)
 {
 	u64 now = clock_now();
 
-	if (now >= end_of_waits)
-		return 0;
-	return min(LIMITED_USEC, end_of_waits - now);
+	if (end_of_waits < now + LIMITED_MIN_USEC)
+		return now + LIMITED_MIN_USEC;
+	return min(now + LIMITED_USEC, end_of_waits);
 }
 
 static struct busy_call *find_busy(const char *what)
@@ -65,6 +69,7 @@ static void add_busy(const char *what, pid_t pid)
 	busy = xrealloc(busy, (nr_busy + 1) * sizeof(*busy));
 	busy[nr_busy].what = xstrdup(what);
 	busy[nr_busy].pid = pid;
+	busy[nr_busy].late = false;
 	nr_busy++;
 }
 
@@ -80,55 +85,87 @@ static int result_of(int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
 }
 
-/* Wait for the end of a child. Return: whether it has ended, with @result set. */
-static bool wait_child(pid_t pid, u64 usec, int *result)
+/* Return: whether a child has ended, with @result set. */
+static bool has_ended(pid_t pid, int *result)
 {
-	struct pollfd ended = { .events = POLLIN };
 	int status;
 
-	ended.fd = syscall(SYS_pidfd_open, pid, 0);
-	if (ended.fd >= 0) {
-		poll(&ended, 1, usec / 1000);
-		close(ended.fd);
-	}
-	if (waitpid(pid, &status, ended.fd >= 0 ? WNOHANG : 0) != pid)
+	if (waitpid(pid, &status, WNOHANG) != pid)
 		return false;
 	*result = result_of(status);
 	return true;
 }
 
 /**
- * limited() - make a call that may never return
+ * limited_start() - make a call that may never return, as one of a stage
  * @what: the action, and its object: a text that only this call has
  * @call: makes it in a child; returns 0 or a positive errno
  * @arg: for @call
  *
  * While an earlier call of this text has not returned, no second one is made.
- *
- * Return: the result of @call, or EINPROGRESS.
  */
-int limited(const char *what, limited_call *call, const void *arg)
+void limited_start(const char *what, limited_call *call, const void *arg)
 {
 	struct busy_call *earlier = find_busy(what);
 	int result;
 	pid_t pid;
 
 	if (earlier) {
-		if (!wait_child(earlier->pid, 0, &result))
-			return EINPROGRESS;
-		remove_busy(earlier);
-		return result;
+		if (has_ended(earlier->pid, &result)) {
+			remove_busy(earlier);
+			done |= !result;
+		}
+		return;
 	}
 	pid = fork();
 	if (!pid)
 		_exit(call(arg));
-	if (pid < 0)
-		return errno;
-	if (wait_child(pid, time_left(), &result))
-		return result;
-	report(what, "takes long; going on without it");
-	add_busy(what, pid);
-	return EINPROGRESS;
+	if (pid > 0)
+		add_busy(what, pid);
+	else
+		report(what, "%s", strerror(errno));
+}
+
+/* Take the results of a stage. Return: whether all of its calls have returned. */
+static bool take_stage(void)
+{
+	size_t i = 0, waiting = 0;
+	int result;
+
+	while (i < nr_busy) {
+		if (busy[i].late || !has_ended(busy[i].pid, &result)) {
+			waiting += !busy[i].late;
+			i++;
+			continue;
+		}
+		remove_busy(&busy[i]);
+		done |= !result;
+	}
+	return !waiting;
+}
+
+/**
+ * limited_gather() - wait for the calls of a stage together
+ *
+ * Return: whether any of them has returned 0. Those that do not return in time are named, and
+ * left alone.
+ */
+bool limited_gather(void)
+{
+	u64 end = end_of_stage();
+	bool any;
+	size_t i;
+
+	while (!take_stage() && clock_now() < end)
+		clock_pause();
+	for (i = 0; i < nr_busy; i++) {
+		if (!busy[i].late)
+			report(busy[i].what, "takes long; going on without it");
+		busy[i].late = true;
+	}
+	any = done;
+	done = false;
+	return any;
 }
 
 /* Return: whether a call that had taken long has returned since. Its result counts no more. */
@@ -138,7 +175,7 @@ static bool take_one(void)
 	size_t i;
 
 	for (i = 0; i < nr_busy; i++) {
-		if (!wait_child(busy[i].pid, 0, &result))
+		if (!has_ended(busy[i].pid, &result))
 			continue;
 		remove_busy(&busy[i]);
 		return true;

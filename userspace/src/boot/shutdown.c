@@ -9,7 +9,8 @@
  * The program itself may lie on such a filesystem, so its memory is locked.
  *
  * A filesystem or an image may have a server or a disk that does not answer any more.
- * All calls that could wait for it are made by limited(); the rest goes on.
+ * All calls that could wait for it are made by limited_start(), those of a stage together; the
+ * rest goes on.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -35,7 +36,10 @@
 /* systemd ends the programs of system-shutdown after 90 seconds. */
 #define END_USEC	(75 * 1000000ULL)
 
-/* How long a slow call may take before devices are detached by force */
+/*
+ * How long slow calls may take before devices are detached by force. A last stage of unmounts
+ * and those of the flushes come between that and END_USEC, also if something hangs in each.
+ */
 #define FORCE_USEC	(30 * 1000000ULL)
 
 /* --- Filesystems --- */
@@ -106,38 +110,37 @@ static int change_one(const void *arg)
 	return c->change->change(c->point);
 }
 
-/* Return: whether the mount was changed. */
-static bool try_change(const struct mount_change *change, struct libmnt_fs *fs)
+static void start_change(const struct mount_change *change, struct libmnt_fs *fs)
 {
 	struct changing c = { .change = change, .point = mnt_fs_get_target(fs) };
 	const char *type = mnt_fs_get_fstype(fs);
 	char *what;
-	int err;
 
 	if (is_of_system(c.point) && !(change->system && !strcmp(c.point, "/")))
-		return false;
+		return;
 	/* To open an automount point would mount something. */
 	if (change->change == flush_filesystem && type && !strcmp(type, "autofs"))
-		return false;
+		return;
 	what = xasprintf("%s of %s", change->what, c.point);
-	err = limited(what, change_one, &c);
+	limited_start(what, change_one, &c);
 	free(what);
-	return !err;
 }
 
-/* Return: whether any mount was changed. The last mount comes first. */
+/*
+ * Return: whether any mount was changed. One that others are mounted on goes in a later pass
+ * than they do.
+ */
 static bool change_mounts(const struct mount_change *change)
 {
 	struct libmnt_table *table = mnt_new_table_from_file("/proc/self/mountinfo");
 	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_BACKWARD);
 	struct libmnt_fs *fs;
-	bool changed = false;
 
 	while (table && iter && !mnt_table_next_fs(table, iter, &fs))
-		changed |= try_change(change, fs);
+		start_change(change, fs);
 	mnt_free_iter(iter);
 	mnt_unref_table(table);
-	return changed;
+	return limited_gather();
 }
 
 static int stop_swap(const void *source)
@@ -151,18 +154,17 @@ static bool stop_swaps(void)
 	struct libmnt_table *table = mnt_new_table();
 	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_BACKWARD);
 	struct libmnt_fs *fs;
-	bool changed = false;
 	char *what;
 
 	if (table && iter && !mnt_table_parse_swaps(table, "/proc/swaps"))
 		while (!mnt_table_next_fs(table, iter, &fs)) {
 			what = xasprintf("swapoff of %s", mnt_fs_get_source(fs));
-			changed |= !limited(what, stop_swap, mnt_fs_get_source(fs));
+			limited_start(what, stop_swap, mnt_fs_get_source(fs));
 			free(what);
 		}
 	mnt_free_iter(iter);
 	mnt_unref_table(table);
-	return changed;
+	return limited_gather();
 }
 
 /* --- Devices --- */
@@ -201,15 +203,14 @@ static int detach_one(const void *arg)
 	return err;
 }
 
-/* Return: 0 or an errno. */
-static int detach(int control, int index, u32 flags)
+static void start_detach(int control, int index, u32 flags)
 {
 	const struct detaching d = { .control = control, .index = index, .flags = flags };
 	char what[64];
 
 	snprintf(what, sizeof(what), "%s of /dev/qcow%d",
 		 flags & QCOW_DETACH_FORCE ? "detach by force" : "detach", index);
-	return limited(what, detach_one, &d);
+	limited_start(what, detach_one, &d);
 }
 
 static int flush_node(const void *path)
@@ -247,24 +248,24 @@ static void flush_devices(void)
 			continue;
 		path = xasprintf("/dev/%s", d->d_name);
 		what = xasprintf("flush of %s", path);
-		limited(what, flush_node, path);
+		limited_start(what, flush_node, path);
 		free(what);
 		free(path);
 	}
 	if (dir)
 		closedir(dir);
+	limited_gather();
 }
 
 /* Return: whether any device that is not in use was detached. */
 static bool detach_unused(int control)
 {
 	int *devices, nr = sysfs_devices(&devices), i;
-	bool changed = false;
 
 	for (i = 0; i < nr; i++)
-		changed |= !detach(control, devices[i], 0);
+		start_detach(control, devices[i], 0);
 	free(devices);
-	return changed;
+	return limited_gather();
 }
 
 /*
@@ -291,7 +292,8 @@ static bool detach_last(int control, u64 *below)
 		return false;
 	snprintf(name, sizeof(name), "/dev/qcow%d", last);
 	report(name, "is still in use, detaching it by force");
-	if (detach(control, last, QCOW_DETACH_FORCE))
+	start_detach(control, last, QCOW_DETACH_FORCE);
+	if (!limited_gather())
 		*below = highest;
 	return true;
 }
@@ -322,7 +324,8 @@ static bool initramfs_follows(bool in_initramfs)
 
 /* --- Shutdown --- */
 
-static void clear(int control)
+/* Passes of unmounts and detaches, until one changes nothing, or the time @until. */
+static void clear(int control, u64 until)
 {
 	bool changed;
 
@@ -330,18 +333,22 @@ static void clear(int control)
 		changed = change_mounts(&unmounting);
 		changed |= stop_swaps();
 		changed |= detach_unused(control);
-	} while (changed && any_device());
+	} while (changed && any_device() && clock_now() < until);
 }
 
 /* As clear(), again each time that a slow call ends, until the time @until. */
 static void clear_until(int control, u64 until)
 {
 	do
-		clear(control);
+		clear(control, until);
 	while (any_device() && limited_wait(until));
 }
 
-static void clear_by_force(int control)
+/*
+ * Each device is flushed before it is detached by force, for LIMITED_MIN_USEC at least. Past
+ * @until none is detached: a flush that has not ended may still do so while the machine goes down.
+ */
+static void clear_by_force(int control, u64 until)
 {
 	u64 below = UINT64_MAX;
 
@@ -351,8 +358,8 @@ static void clear_by_force(int control)
 		flush_devices();
 		if (!detach_last(control, &below))
 			break;
-		clear(control);
-	} while (any_device());
+		clear(control, until);
+	} while (any_device() && clock_now() < until);
 }
 
 /*
@@ -397,7 +404,7 @@ int main(int argc, char **argv)
 	if (in_container() || (!any_device() && !in_initramfs))
 		return 0;
 	report_as("qcow-shutdown", NULL);
-	limited_end(began + END_USEC);
+	limited_end(began + FORCE_USEC);
 	/* It may have gone at its last close, and the filesystem of its image be there still. */
 	if (!any_device()) {
 		finish(false, began + END_USEC);
@@ -407,9 +414,10 @@ int main(int argc, char **argv)
 	if (control < 0)
 		return 1;
 	clear_until(control, began + FORCE_USEC);
+	limited_end(began + END_USEC);
 	follows = initramfs_follows(in_initramfs);
 	if (any_device() && !follows)
-		clear_by_force(control);
+		clear_by_force(control, began + END_USEC);
 	finish(!follows, began + END_USEC);
 	return any_device();
 }
