@@ -116,6 +116,17 @@ m "shared" 32 "top.qcow2: holds no filesystem" top.qcow2 dir -o ro
 expect "mount: shared: nothing is attached or detached" is "" "$(grep -E "^(at|de)tach " root/log 2>/dev/null)"
 fake_root
 
+# A device that shows a snapshot keeps the image.
+mkdir -p root/sys/block/qcow1/qcow
+echo qcow0 >root/sys/block/qcow1/qcow/parent
+echo monday >root/sys/block/qcow1/qcow/snapshot
+MOCK_BUSY=1000 run mounts top.qcow2 dir
+expect "mount: a snapshot is shown" is "32 mount.qcow2: top.qcow2: holds no filesystem; attach it with qcowctl attach, and make one with mkfs
+mount.qcow2: /dev/qcow0 is in use:
+  /dev/qcow1 shows its snapshot monday
+Its image is closed when the device with the snapshot is detached." "$code $(cat err)"
+fake_root
+
 # --- Keys ---
 
 echo -n secret >key

@@ -21,8 +21,8 @@
  * this one.
  * $MOCK_DETACH_ERRNO, $MOCK_MSG: how a detach fails. $MOCK_OLD_DETACH: the driver
  * knows of nothing but flags and index.
- * $MOCK_BUSY: how many detaches fail with EBUSY before one goes through, each after
- * $MOCK_BUSY_MS milliseconds.
+ * $MOCK_BUSY: how many detaches that are not lazy fail with EBUSY before one goes
+ * through, each after $MOCK_BUSY_MS milliseconds.
  * $MOCK_WAIT: a resize, or an operation on a snapshot, lasts until there is no such file.
  * $MOCK_JOB: bytes that it has to go through; it is half way until then. An older driver
  * does not say.
@@ -436,7 +436,7 @@ static int mock_detach(const struct qcow_ioc_detach *d)
 		mock_say(d->msg, d->msg_size);
 		return fail(atoi(getenv("MOCK_DETACH_ERRNO")));
 	}
-	if (tries++ >= atoi(env("MOCK_BUSY", "0")))
+	if (d->flags & QCOW_DETACH_LAZY || tries++ >= atoi(env("MOCK_BUSY", "0")))
 		return 0;
 	usleep(atoi(env("MOCK_BUSY_MS", "0")) * 1000);
 	return fail(EBUSY);

@@ -12,7 +12,6 @@
 
 #include "cmd/detach.h"
 #include "device/device.h"
-#include "device/in_use.h"
 #include "device/node.h"
 #include "device/ready.h"
 #include "device/sectors.h"
@@ -20,6 +19,7 @@
 #include "lib/clock.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
+#include "mount/closed.h"
 #include "mount/held.h"
 #include "mount/signals.h"
 
@@ -221,11 +221,6 @@ int held_attach(struct held *h, struct request *r)
 
 /* --- The end --- */
 
-static int attempt_detach(void *arg)
-{
-	return detach_once(arg, 0);
-}
-
 /**
  * held_release() - close the device
  * @h: the device
@@ -233,13 +228,11 @@ static int attempt_detach(void *arg)
  */
 void held_release(struct held *h, bool mounted)
 {
-	struct in_use users = { };
+	struct qcow_msg msg = { };
 
 	close(h->fd);
 	if (mounted || h->shared)
 		return;
 	/* udev may be looking at it; then it goes when udev is done. */
-	in_use_patiently(&users, h->device.index, attempt_detach, &h->device);
-	in_use_free(&users);
-	node_tidy();
+	closed_wait(&h->device, &msg);
 }

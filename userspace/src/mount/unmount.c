@@ -10,13 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cmd/detach.h"
-#include "device/device.h"
 #include "device/in_use.h"
-#include "device/node.h"
 #include "device/which.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
+#include "mount/closed.h"
 #include "mount/unmount.h"
 
 /**
@@ -63,37 +61,15 @@ static bool is_going(const struct unmount *u)
 					    u->device.index) || autoclear);
 }
 
-static int attempt(void *arg)
-{
-	struct unmount *u = arg;
-	struct qcow_ioc_detach ioc = {
-		.size = sizeof(ioc),
-		.index = u->device.index,
-		.msg = (uintptr_t)u->msg.text,
-		.msg_size = sizeof(u->msg.text),
-		.diskseq = u->device.diskseq,
-	};
-	int control = device_control_quiet();
-	int err = control < 0 ? -errno : detach_ioctl(control, &ioc);
-
-	if (control >= 0)
-		close(control);
-	report_from_driver(&u->msg);
-	return err;
-}
-
 /* Wait until the image is closed. Return: MNT_EX_*. */
 static int wait_closed(struct unmount *u)
 {
-	struct in_use users = { };
 	char name[32];
 	int err;
 
 	if (u->device.index < 0 || !is_going(u))
 		return MNT_EX_SUCCESS;
-	err = in_use_patiently(&users, u->device.index, attempt, u);
-	in_use_free(&users);
-	node_tidy();
+	err = closed_wait(&u->device, &u->msg);
 	snprintf(name, sizeof(name), "/dev/qcow%d", u->device.index);
 	if (err == -EIO)
 		report(name, "unmounted and detached, but what was written since the last flush is lost: see the kernel log, and check the image with qcowctl check");
