@@ -391,6 +391,19 @@ quickly "export: the tree may be locked" 8 flock -n root/sys/kernel/config/nvmet
 expect "unexport: another call hangs" accepts q unexport qcow0
 kill %% && wait %% 2>/dev/null
 expect "unexport: another call hangs: the end" is "$before" "$(tree)"
+# The target waits for the device: a pipe without a reader stands for that.
+q export --tcp 127.0.0.1 --allow-host $host qcow0 >/dev/null
+enable=$nvmet/subsystems/$nqn/namespaces/1/enable
+rm "$enable"
+mkfifo "$enable"
+expect "unexport: the device hangs" refuses 'unexport: takes long, as the kernel waits .*; it goes on in the background' \
+	q unexport qcow0
+timeout 20 cat "$enable" >/dev/null
+for ((n = 0; n < 400; n++)); do
+	[ "$(tree 2>/dev/null)" != "$before" ] || break
+	sleep 0.05
+done
+expect "unexport: the device hangs no more: the end" is "$before" "$(tree)"
 echo '31 22 240:1 / /mnt rw - ext4 /dev/qcow0p1 rw' >>root/proc/self/mountinfo
 expect "export: mounted, --force" accepts q export --force --tcp 127.0.0.1 --allow-host $host qcow0
 expect "detach: --force ends the export" accepts q detach --force qcow0

@@ -151,7 +151,7 @@ export_grows() {
 case_export() {
 	local nqn nqn2 nqn3 remote writer small other
 
-	mkdir -p $HERE/mnt /run
+	mkdir -p $HERE/mnt /run /etc
 	[ -s /etc/machine-id ] || echo 0123456789abcdef0123456789abcdef > /etc/machine-id
 	ip link set lo up
 	modprobe -a nvmet nvme-tcp

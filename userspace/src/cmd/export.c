@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
@@ -19,6 +20,7 @@
 #include "export/exports.h"
 #include "export/identity.h"
 #include "export/nqn.h"
+#include "lib/clock.h"
 #include "lib/progress.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
@@ -231,6 +233,9 @@ const struct command export_command = {
 
 /* --- unexport --- */
 
+/* How long to wait until the target has closed a device, in microseconds */
+#define UNEXPORT_USEC	(15 * 1000000ULL)
+
 /**
  * struct unexport - the arguments of the command line
  * @all: all exports
@@ -328,22 +333,53 @@ static int unexport_all(int *lock)
 	return err;
 }
 
+/* Return: the exit code. */
+static int unexport(const struct unexport *u, char **names)
+{
+	int lock = -1, err = 0;
+
+	if (u->all)
+		err = unexport_all(&lock);
+	for (; *names && !u->all; names++)
+		err |= unexport_named(u, *names, &lock);
+	if (lock >= 0)
+		tree_unlock(lock);
+	return err ? 1 : 0;
+}
+
+/*
+ * The target waits for the requests of a disk, and no signal ends that. Return: the exit code
+ * of the child that makes the change, or 1 after saying that it takes long.
+ */
+static int wait_unexport(pid_t pid)
+{
+	u64 end = clock_now() + UNEXPORT_USEC;
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		if (clock_now() > end) {
+			report("unexport", "takes long, as the kernel waits for requests of the device; it goes on in the background");
+			return 1;
+		}
+		clock_pause();
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
 static int run_unexport(void *options, int argc, char **argv)
 {
 	const struct unexport *u = options;
-	int lock = -1, err = 0;
+	pid_t pid;
 
 	if (u->all != !argc) {
 		report("unexport", "takes devices, images or --all; see qcowctl unexport --help");
 		return 1;
 	}
-	if (u->all)
-		err = unexport_all(&lock);
-	for (; *argv && !u->all; argv++)
-		err |= unexport_named(u, *argv, &lock);
-	if (lock >= 0)
-		tree_unlock(lock);
-	return err ? 1 : 0;
+	/* Without the target nothing is exported: the words are only looked at. */
+	pid = tree_is_there() ? fork() : -1;
+	if (!pid)
+		_exit(unexport(u, argv));
+	return pid < 0 ? unexport(u, argv) : wait_unexport(pid);
 }
 
 static const struct option_spec unexport_specs[] = {
