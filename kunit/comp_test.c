@@ -296,8 +296,7 @@ static int comp_test_init(struct kunit *test)
 	err = qcow_file_open(&x->f, x->m->file, QCOW_DIRECT_OFF, NULL);
 	if (err)
 		return err;
-	x->comp = qcow_comp_create(&x->f, &qcow_codec_zlib, CLUSTER_BITS, qtest_comp_wq,
-				   x->stats);
+	x->comp = qcow_comp_create(qtest_comp_wq, x->stats);
 	return x->comp ? 0 : -ENOMEM;
 }
 
@@ -335,8 +334,11 @@ static void reader_prepare(struct comp_fixture *x, struct reader *r, u32 nr,
 	r->bvec.bv_len = PAGE_SIZE;
 	r->subreq.io = &r->io;
 	r->subreq.host_offset = cluster * STRIDE;
+	r->subreq.codec = &qcow_codec_zlib;
 	r->subreq.csize = STRIDE;
+	r->subreq.cluster_bytes = CLUSTER;
 	r->subreq.in_cluster = in_cluster;
+	r->subreq.req.file = &x->f;
 	r->subreq.req.bvec = &r->bvec;
 	r->subreq.req.nr_bvec = 1;
 	r->subreq.req.len = len;

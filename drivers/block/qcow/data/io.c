@@ -78,10 +78,7 @@ static struct qcow_subreq *subreq_get(struct qcow_io *io)
 
 static void subreq_report(const struct qcow_subreq *subreq, int err)
 {
-	const struct qcow_file *file = subreq->csize ? &subreq->image->file :
-						       subreq->req.file;
-
-	if (err == -EIO && qcow_file_shrunk(file))
+	if (err == -EIO && qcow_file_shrunk(subreq->req.file))
 		qcow_image_damaged(subreq->image, subreq->io->guest_offset,
 				   "the image file became shorter");
 	else if (err == -EBADMSG && subreq->csize)
@@ -200,17 +197,16 @@ static void subreq_prepare(struct qcow_subreq *subreq, const struct qcow_io *io,
 	req->nowait = io->flags & QCOW_IO_NOWAIT;
 	req->sync = false;
 	subreq->image = ext->image;
+	req->file = ext->file;
 	if (ext->type == QCOW_EXTENT_COMPRESSED) {
-		u64 guest_offset = io->guest_offset + io->next;
-
+		subreq->codec = ext->codec;
 		subreq->host_offset = ext->host_offset;
 		subreq->csize = ext->csize;
-		subreq->in_cluster = guest_offset &
-				     ((1ULL << ext->image->layout.cluster_bits) - 1);
+		subreq->cluster_bytes = ext->cluster_bytes;
+		subreq->in_cluster = ext->in_cluster;
 		return;
 	}
 	subreq->csize = 0;
-	req->file = ext->file;
 	req->host_offset = ext->host_offset;
 	req->bytes_done = 0;
 	req->buffered = false;

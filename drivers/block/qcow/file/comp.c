@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Compressed clusters of an image, which data/io.c reads. A work item of its own
+ * Compressed clusters of an image, which data/io.c reads. Each has its own file, codec and
+ * size: those of qcow2 have the same, those of a map differ. A work item of its own
  * reads and decompresses each cluster, so that one request keeps all CPUs busy. The
  * cluster stays in memory for later reads, so that a sequential reader in small steps
  * pays once.
@@ -29,7 +30,7 @@
 #include "file/comp.h"
 #include "file/stats.h"
 
-/* Decompressed clusters to keep: most bytes, least and most clusters. */
+/* Decompressed clusters to keep: most bytes, unless they are few; and most clusters. */
 #define COMP_KEEP_BYTES		SZ_4M
 #define COMP_KEEP_MIN		4
 #define COMP_KEEP_MAX		32
@@ -45,8 +46,11 @@
  * @node: in comp->table
  * @lru: in comp->ready
  * @comp: the image's compressed clusters
- * @host_offset: host offset of the stored data, which identifies the cluster
+ * @file: the file of the stored data
+ * @codec: its codec
+ * @host_offset: host offset of the stored data
  * @csize: bytes stored, an upper bound
+ * @bytes: bytes of the decompressed cluster
  * @ref: one for being in the table, one for each task that copies from it
  * @ready: @data or @error is set; read under comp->lock, or after it was seen true
  * @error: 0 or a negative errno
@@ -60,8 +64,11 @@ struct dcluster {
 	struct hlist_node node;
 	struct list_head lru;
 	struct qcow_comp *comp;
+	struct qcow_file *file;
+	const struct qcow_codec *codec;
 	u64 host_offset;
 	u32 csize;
+	u32 bytes;
 	refcount_t ref;
 	bool ready;
 	int error;
@@ -74,18 +81,17 @@ struct dcluster {
 /**
  * struct comp_workspace - memory for one decompression, besides its output
  * @list: in comp->workspaces while unused
- * @scratch: memory for the codec
+ * @codec: the codec
+ * @scratch: its memory
  */
 struct comp_workspace {
 	struct list_head list;
+	const struct qcow_codec *codec;
 	void *scratch;
 };
 
 /**
  * struct qcow_comp - the compressed clusters of one image
- * @file: the file that stores them
- * @codec: their codec
- * @cluster_bits: log2 of the bytes of a decompressed cluster
  * @wq: queue of their work items
  * @stats: counters of the device
  * @room: where readers wait that found too many loading
@@ -93,15 +99,12 @@ struct comp_workspace {
  * @table: all clusters, by host offset
  * @ready: decompressed ones, most recently used first
  * @nr_ready: entries in @ready
+ * @ready_bytes: bytes of those
  * @nr_loading: entries of @table that are not in @ready
- * @keep: most entries of @ready
  * @workspaces: unused ones
  * @nr_workspaces: entries of @workspaces
  */
 struct qcow_comp {
-	struct qcow_file *file;
-	const struct qcow_codec *codec;
-	u32 cluster_bits;
 	struct workqueue_struct *wq;
 	struct qcow_stats __percpu *stats;
 	wait_queue_head_t room;
@@ -111,8 +114,8 @@ struct qcow_comp {
 	DECLARE_HASHTABLE(table, COMP_TABLE_BITS);
 	struct list_head ready;
 	u32 nr_ready;
+	u64 ready_bytes;
 	u32 nr_loading;
-	u32 keep;
 	struct list_head workspaces;
 	u32 nr_workspaces;
 };
@@ -142,33 +145,49 @@ static void workspace_free(struct comp_workspace *ws)
 	kfree(ws);
 }
 
-static struct comp_workspace *workspace_alloc(struct qcow_comp *comp)
+static struct comp_workspace *workspace_alloc(const struct qcow_codec *codec)
 {
 	struct comp_workspace *ws = kmalloc(sizeof(*ws), GFP_NOIO);
 
 	if (!ws)
 		return NULL;
-	ws->scratch = kvmalloc(comp->codec->workspace_size(), GFP_NOIO);
-	if (!ws->scratch) {
-		kfree(ws);
-		return NULL;
-	}
-	return ws;
+	ws->codec = codec;
+	ws->scratch = NULL;
+	if (!codec->workspace_size)
+		return ws;
+	ws->scratch = kvmalloc(codec->workspace_size(), GFP_NOIO);
+	if (ws->scratch)
+		return ws;
+	kfree(ws);
+	return NULL;
 }
 
-static struct comp_workspace *workspace_get(struct qcow_comp *comp)
+/* Take an unused workspace of a codec. Return: NULL: there is none. */
+static struct comp_workspace *__workspace_take(struct qcow_comp *comp,
+					       const struct qcow_codec *codec)
+{
+	struct comp_workspace *ws;
+
+	lockdep_assert_held(&comp->lock);
+	list_for_each_entry(ws, &comp->workspaces, list) {
+		if (ws->codec != codec)
+			continue;
+		list_del(&ws->list);
+		comp->nr_workspaces--;
+		return ws;
+	}
+	return NULL;
+}
+
+static struct comp_workspace *workspace_get(struct qcow_comp *comp,
+					    const struct qcow_codec *codec)
 {
 	struct comp_workspace *ws;
 
 	spin_lock(&comp->lock);
-	ws = list_first_entry_or_null(&comp->workspaces, struct comp_workspace,
-				      list);
-	if (ws) {
-		list_del(&ws->list);
-		comp->nr_workspaces--;
-	}
+	ws = __workspace_take(comp, codec);
 	spin_unlock(&comp->lock);
-	return ws ?: workspace_alloc(comp);
+	return ws ?: workspace_alloc(codec);
 }
 
 static void workspace_put(struct qcow_comp *comp, struct comp_workspace *ws)
@@ -202,27 +221,50 @@ static void __dcluster_unlink(struct qcow_comp *comp, struct dcluster *dc)
 	list_del_init(&dc->lru);
 }
 
-/* Take the least recently used ready cluster out, if there are too many. */
-static struct dcluster *__comp_evict(struct qcow_comp *comp)
+static bool __comp_is_full(const struct qcow_comp *comp)
 {
-	struct dcluster *dc;
-
-	lockdep_assert_held(&comp->lock);
-	if (comp->nr_ready <= comp->keep)
-		return NULL;
-	dc = list_last_entry(&comp->ready, struct dcluster, lru);
-	__dcluster_unlink(comp, dc);
-	comp->nr_ready--;
-	return dc;
+	return comp->nr_ready > COMP_KEEP_MAX ||
+	       (comp->nr_ready > COMP_KEEP_MIN && comp->ready_bytes > COMP_KEEP_BYTES);
 }
 
-static struct dcluster *__comp_find(struct qcow_comp *comp, u64 host_offset, u32 csize)
+/* Move the least recently used ready clusters to a list, as long as there are too many. */
+static void __comp_evict(struct qcow_comp *comp, struct list_head *evicted)
 {
 	struct dcluster *dc;
 
 	lockdep_assert_held(&comp->lock);
-	hash_for_each_possible(comp->table, dc, node, host_offset)
-		if (dc->host_offset == host_offset && dc->csize == csize)
+	while (__comp_is_full(comp)) {
+		dc = list_last_entry(&comp->ready, struct dcluster, lru);
+		__dcluster_unlink(comp, dc);
+		comp->nr_ready--;
+		comp->ready_bytes -= dc->bytes;
+		list_add(&dc->lru, evicted);
+	}
+}
+
+static void comp_drop(struct list_head *evicted)
+{
+	struct dcluster *dc, *next;
+
+	list_for_each_entry_safe(dc, next, evicted, lru)
+		dcluster_put(dc);
+}
+
+static bool dcluster_is_of(const struct dcluster *dc, const struct qcow_subreq *subreq)
+{
+	return dc->host_offset == subreq->host_offset && dc->file == subreq->req.file &&
+	       dc->csize == subreq->csize && dc->bytes == subreq->cluster_bytes &&
+	       dc->codec == subreq->codec;
+}
+
+static struct dcluster *__comp_find(struct qcow_comp *comp,
+				    const struct qcow_subreq *subreq)
+{
+	struct dcluster *dc;
+
+	lockdep_assert_held(&comp->lock);
+	hash_for_each_possible(comp->table, dc, node, subreq->host_offset)
+		if (dcluster_is_of(dc, subreq))
 			return dc;
 	return NULL;
 }
@@ -248,9 +290,9 @@ static void dcluster_serve(struct dcluster *dc, struct qcow_subreq *subreq)
 static void dcluster_finish(struct dcluster *dc, int err)
 {
 	struct qcow_comp *comp = dc->comp;
-	struct dcluster *evicted;
 	struct qcow_subreq *subreq, *next;
 	LIST_HEAD(waiters);
+	LIST_HEAD(evicted);
 
 	spin_lock(&comp->lock);
 	dc->error = err;
@@ -260,17 +302,17 @@ static void dcluster_finish(struct dcluster *dc, int err)
 	comp->nr_loading--;
 	if (err) {
 		__dcluster_unlink(comp, dc);
-		evicted = dc;
+		list_add(&dc->lru, &evicted);
 	} else {
 		list_add(&dc->lru, &comp->ready);
 		comp->nr_ready++;
-		evicted = __comp_evict(comp);
+		comp->ready_bytes += dc->bytes;
+		__comp_evict(comp, &evicted);
 	}
 	spin_unlock(&comp->lock);
 
 	wake_up(&comp->room);
-	if (evicted)
-		dcluster_put(evicted);
+	comp_drop(&evicted);
 	list_for_each_entry_safe(subreq, next, &waiters, waiter)
 		dcluster_serve(dc, subreq);
 	dcluster_put(dc);
@@ -279,33 +321,30 @@ static void dcluster_finish(struct dcluster *dc, int err)
 static int dcluster_decompress(struct dcluster *dc, const void *stored, u32 len)
 {
 	struct qcow_comp *comp = dc->comp;
-	struct comp_workspace *ws = workspace_get(comp);
+	struct comp_workspace *ws = workspace_get(comp, dc->codec);
 	int err;
 
 	if (!ws)
 		return -ENOMEM;
-	err = comp->codec->decompress(ws->scratch, dc->data,
-				      1UL << comp->cluster_bits, stored,
-				      len);
+	err = dc->codec->decompress(ws->scratch, dc->data, dc->bytes, stored, len);
 	workspace_put(comp, ws);
 	qcow_count(comp->stats, &comp->stats->decompressed, 1);
-	return err ? -EBADMSG : 0;
+	return err == -EIO ? -EBADMSG : err;
 }
 
 static int dcluster_load(struct dcluster *dc)
 {
-	struct qcow_comp *comp = dc->comp;
 	/* Zeros must not follow a stream that was cut off. */
-	u32 len = qcow_file_there(comp->file, dc->host_offset, dc->csize);
+	u32 len = qcow_file_there(dc->file, dc->host_offset, dc->csize);
 	void *stored;
 	int err = -ENOMEM;
 
 	if (!len)
 		return -EIO;
-	dc->data = kvmalloc(1UL << comp->cluster_bits, GFP_NOIO);
+	dc->data = kvmalloc(dc->bytes, GFP_NOIO);
 	stored = kvmalloc(len, GFP_NOIO);
 	if (dc->data && stored)
-		err = qcow_file_pread(comp->file, dc->host_offset, stored, len);
+		err = qcow_file_pread(dc->file, dc->host_offset, stored, len);
 	if (!err)
 		err = dcluster_decompress(dc, stored, len);
 	kvfree(stored);
@@ -330,8 +369,11 @@ static struct dcluster *dcluster_alloc(struct qcow_comp *comp,
 	if (!dc)
 		return NULL;
 	dc->comp = comp;
+	dc->file = subreq->req.file;
+	dc->codec = subreq->codec;
 	dc->host_offset = subreq->host_offset;
 	dc->csize = subreq->csize;
+	dc->bytes = subreq->cluster_bytes;
 	dc->bio = subreq->io->bio;
 	refcount_set(&dc->ref, 1);
 	INIT_LIST_HEAD(&dc->lru);
@@ -349,7 +391,7 @@ static bool comp_join(struct qcow_comp *comp, struct qcow_subreq *subreq)
 	bool known, ready;
 
 	spin_lock(&comp->lock);
-	dc = __comp_find(comp, subreq->host_offset, subreq->csize);
+	dc = __comp_find(comp, subreq);
 	known = dc;
 	ready = dc && dc->ready;
 	if (ready) {
@@ -378,7 +420,7 @@ static int comp_insert(struct qcow_comp *comp, struct dcluster *fresh,
 	int err = 0;
 
 	spin_lock(&comp->lock);
-	if (__comp_find(comp, fresh->host_offset, fresh->csize)) {
+	if (__comp_find(comp, subreq)) {
 		err = -EEXIST;
 	} else if (comp->nr_loading >= COMP_LOADING_MAX) {
 		err = -EAGAIN;
@@ -413,8 +455,8 @@ static int comp_start(struct qcow_comp *comp, struct qcow_subreq *subreq)
 /**
  * qcow_comp_read() - serve a sub-request from a compressed cluster
  * @comp: the image's compressed clusters
- * @subreq: the sub-request: host_offset, csize and in_cluster are set, and memory, len,
- *	nowait and end_io of req
+ * @subreq: the sub-request: its members of a compressed cluster are set, and file,
+ *	memory, len, nowait and end_io of req. The file stays open as long as @comp exists
  *
  * Context: a task. May sleep, unless @subreq->req.nowait.
  *
@@ -440,9 +482,6 @@ int qcow_comp_read(struct qcow_comp *comp, struct qcow_subreq *subreq)
 
 /**
  * qcow_comp_create() - set up an image's compressed clusters
- * @file: the file that stores them; stays open as long as the result exists
- * @codec: their codec
- * @cluster_bits: log2 of the bytes of a decompressed cluster
  * @wq: queue of their work items, with no other work
  * @stats: counters of the device
  *
@@ -452,19 +491,13 @@ int qcow_comp_read(struct qcow_comp *comp, struct qcow_subreq *subreq)
  *
  * Return: a pointer for qcow_comp_destroy(), or NULL without memory.
  */
-struct qcow_comp *qcow_comp_create(struct qcow_file *file,
-				   const struct qcow_codec *codec,
-				   u32 cluster_bits,
-				   struct workqueue_struct *wq,
+struct qcow_comp *qcow_comp_create(struct workqueue_struct *wq,
 				   struct qcow_stats __percpu *stats)
 {
 	struct qcow_comp *comp = kzalloc(sizeof(*comp), GFP_KERNEL);
 
 	if (!comp)
 		return NULL;
-	comp->file = file;
-	comp->codec = codec;
-	comp->cluster_bits = cluster_bits;
 	comp->wq = wq;
 	comp->stats = stats;
 	spin_lock_init(&comp->lock);
@@ -472,8 +505,6 @@ struct qcow_comp *qcow_comp_create(struct qcow_file *file,
 	hash_init(comp->table);
 	INIT_LIST_HEAD(&comp->ready);
 	INIT_LIST_HEAD(&comp->workspaces);
-	comp->keep = clamp_t(u32, COMP_KEEP_BYTES >> cluster_bits,
-			     COMP_KEEP_MIN, COMP_KEEP_MAX);
 	return comp;
 }
 
@@ -487,7 +518,7 @@ struct qcow_comp *qcow_comp_create(struct qcow_file *file,
  */
 u64 qcow_comp_used(const struct qcow_comp *comp)
 {
-	return (u64)READ_ONCE(comp->nr_ready) << comp->cluster_bits;
+	return READ_ONCE(comp->ready_bytes);
 }
 
 /**
@@ -497,12 +528,10 @@ u64 qcow_comp_used(const struct qcow_comp *comp)
 void qcow_comp_destroy(struct qcow_comp *comp)
 {
 	struct comp_workspace *ws, *next_ws;
-	struct dcluster *dc, *next;
 
 	if (!comp)
 		return;
-	list_for_each_entry_safe(dc, next, &comp->ready, lru)
-		dcluster_put(dc);
+	comp_drop(&comp->ready);
 	list_for_each_entry_safe(ws, next_ws, &comp->workspaces, list)
 		workspace_free(ws);
 	kfree(comp);

@@ -6,9 +6,10 @@
 
 /**
  * struct qcow_codec - a compression method
- * @workspace_size: bytes of scratch memory that decompress() needs
+ * @workspace_size: bytes of scratch memory that decompress() needs; NULL: none
  * @decompress: fill @dst with exactly @dst_len bytes from @src, of which the
- *	end may be unrelated data. Context: does not sleep. Return: 0 or -EIO
+ *	end may be unrelated data, but not of LZ4. Context: may sleep. Return: 0,
+ *	-EIO: the data is damaged; -ENOMEM
  */
 struct qcow_codec {
 	size_t (*workspace_size)(void);
@@ -25,10 +26,7 @@ const struct qcow_codec *qcow_comp_codec(u32 type);
 struct qcow_comp;
 struct qcow_stats;
 
-struct qcow_comp *qcow_comp_create(struct qcow_file *file,
-				   const struct qcow_codec *codec,
-				   u32 cluster_bits,
-				   struct workqueue_struct *wq,
+struct qcow_comp *qcow_comp_create(struct workqueue_struct *wq,
 				   struct qcow_stats __percpu *stats);
 void qcow_comp_destroy(struct qcow_comp *comp);
 u64 qcow_comp_used(const struct qcow_comp *comp);

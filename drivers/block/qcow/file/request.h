@@ -18,6 +18,7 @@
 
 #include "compat/compat.h"
 
+struct qcow_codec;
 struct qcow_file;
 struct qcow_image;
 struct qcow_io;
@@ -65,13 +66,15 @@ struct qcow_file_req {
 /**
  * struct qcow_subreq - a sub-request: the part of an I/O that one extent serves
  * @io: its I/O
- * @req: the transfer; of a compressed extent just its memory, @req.len bytes
- *	from @skip
+ * @req: the transfer; of a compressed extent just its file, and its memory, @req.len
+ *	bytes from @skip
  * @work: goes on in a worker, and decrypts data that was read
  * @waiter: in the list of waiters of a compressed cluster
  * @image: the image that has the cluster
+ * @codec: compressed: the codec
  * @host_offset: compressed: host offset of the stored data
- * @csize: compressed: bytes stored
+ * @csize: compressed: bytes stored, an upper bound; 0: not compressed
+ * @cluster_bytes: compressed: bytes of the decompressed cluster
  * @in_cluster: compressed: first byte of the decompressed cluster to read
  * @sector: encrypted: qcow_crypt_sector() of the first sector
  */
@@ -81,8 +84,10 @@ struct qcow_subreq {
 	struct work_struct work;
 	struct list_head waiter;
 	struct qcow_image *image;
+	const struct qcow_codec *codec;
 	u64 host_offset;
 	u32 csize;
+	u32 cluster_bytes;
 	u32 in_cluster;
 	u64 sector;
 };

@@ -146,9 +146,8 @@ static int fmt_open_cache(struct qcow_image *img,
 static int fmt_open_comp(struct qcow_image *img, const struct qcow_header *h,
 			 const struct qcow_params *params)
 {
-	img->comp = qcow_comp_create(&img->file, qcow_comp_codec(h->compression),
-				     h->cluster_bits, params->comp_wq,
-				     params->stats);
+	img->codec = qcow_comp_codec(h->compression);
+	img->comp = qcow_comp_create(params->comp_wq, params->stats);
 	return img->comp ? 0 : -ENOMEM;
 }
 

@@ -88,6 +88,15 @@ static int l2_unreadable(struct qcow_image *img, u64 guest_offset, u64 l2_host_o
 	return -EIO;
 }
 
+static void map_compressed(const struct qcow_image *img, u64 guest_offset,
+			   const struct qcow_entry *e, struct qcow_extent *ext)
+{
+	ext->codec = img->codec;
+	ext->csize = e->csize;
+	ext->cluster_bytes = 1U << img->layout.cluster_bits;
+	ext->in_cluster = guest_offset & (ext->cluster_bytes - 1);
+}
+
 /*
  * Decode entries of a slice from @index on, as long as they form one extent. A damaged
  * entry behind a good one only ends the extent.
@@ -126,10 +135,11 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 	ext->type = e.type;
 	ext->copied = e.copied;
 	ext->mapped = e.mapped;
-	ext->csize = e.csize;
 	ext->host_offset = e.host_offset;
 	ext->len = min(len, want->len);
 	ext->file = img->data;
+	if (e.type == QCOW_EXTENT_COMPRESSED)
+		map_compressed(img, guest_offset, &e, ext);
 	return 0;
 }
 

@@ -46,6 +46,7 @@ struct qcow_alloc;
 struct qcow_bitmap;
 struct qcow_bitmaps;
 struct qcow_cache;
+struct qcow_codec;
 struct qcow_comp;
 struct qcow_crypt;
 struct qcow_crypt_key;
@@ -55,21 +56,27 @@ struct qcow_crypt_key;
  * @type: its content
  * @copied: its cluster is not shared, it may be written in place
  * @mapped: it has a cluster, at @host_offset; holes and zeros may have one, too
- * @csize: compressed: bytes stored
  * @len: bytes of the disk; compressed: to the end of the cluster at most
  * @host_offset: data, or mapped: host offset; compressed: host offset of the stored data
- * @file: data: the file of @host_offset
+ * @file: data, compressed: the file of @host_offset
  * @image: the image of the chain that has it
+ * @codec: compressed: its codec
+ * @csize: compressed: bytes stored, an upper bound
+ * @cluster_bytes: compressed: bytes of the whole cluster
+ * @in_cluster: compressed: bytes into the cluster
  */
 struct qcow_extent {
 	enum qcow_extent_type type;
 	bool copied;
 	bool mapped;
-	u32 csize;
 	u64 len;
 	u64 host_offset;
 	struct qcow_file *file;
 	struct qcow_image *image;
+	const struct qcow_codec *codec;
+	u32 csize;
+	u32 cluster_bytes;
+	u32 in_cluster;
 };
 
 /**
@@ -177,6 +184,7 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @snapshot_l1: qcow2: host offset of the L1 table of the snapshot that it shows; or 0
  * @slice_entries: qcow, qcow2: L2 entries in a slice of @cache
  * @cache: qcow, qcow2: L2 slices
+ * @codec: qcow, qcow2: codec of compressed clusters
  * @comp: qcow, qcow2: compressed clusters
  * @alloc: qcow, qcow2: state of the image, if it is written
  * @bitmaps: qcow2, version 3: its bitmaps, if it is written
@@ -212,6 +220,7 @@ struct qcow_image {
 	u64 snapshot_l1;
 	u32 slice_entries;
 	struct qcow_cache *cache;
+	const struct qcow_codec *codec;
 	struct qcow_comp *comp;
 	struct qcow_alloc *alloc;
 	struct qcow_bitmaps *bitmaps;
