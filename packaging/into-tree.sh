@@ -31,7 +31,7 @@ place=drivers/block/qcow
 rm -rf "${tree:?}/$place"
 cp -r $place "$tree/$place"
 cp -r kunit "$tree/$place/kunit"
-cp include/uapi/linux/qcow.h "$tree/include/uapi/linux/"
+cp include/uapi/linux/qcow.h include/uapi/linux/qcow_map.h "$tree/include/uapi/linux/"
 cp Documentation/ABI/testing/sysfs-block-qcow "$tree/Documentation/ABI/testing/"
 # Objects of a build outside of the kernel's source
 find "$tree/$place" \( -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '.*.cmd' \) -delete

@@ -48,11 +48,15 @@
  * @QCOW_FORMAT_RAW: the disk's bytes and nothing else; never probed
  * @QCOW_FORMAT_QCOW: qcow version 1
  * @QCOW_FORMAT_QCOW2: qcow2, version 2 or 3
+ * @QCOW_FORMAT_MAP: any other format: a table of linux/qcow_map.h, which the caller made,
+ *	says where the disk's bytes are. It is attached read-only, or with
+ *	QCOW_ATTACH_TEMPORARY, or as a backing file
  */
 enum qcow_format {
 	QCOW_FORMAT_RAW		= 1,
 	QCOW_FORMAT_QCOW	= 2,
 	QCOW_FORMAT_QCOW2	= 3,
+	QCOW_FORMAT_MAP		= 4,
 };
 
 /**
@@ -109,6 +113,11 @@ enum qcow_msg_code {
  * @key_len: bytes at @key, up to QCOW_KEY_NAME_MAX
  * @cipher_len: bytes at @cipher, up to QCOW_CIPHER_MAX
  * @reserved: must be 0
+ * @files: QCOW_FORMAT_MAP: address of an array of __s32: descriptors of the files number
+ *	1 and on of the table, open for reading; file number 0 is @fd. 0: none
+ * @nr_files: entries in @files
+ * @table_fd: QCOW_FORMAT_MAP: the table. For other formats, @files, @nr_files and
+ *	@table_fd are 0
  */
 struct qcow_ioc_image {
 	__s32 fd;
@@ -120,6 +129,9 @@ struct qcow_ioc_image {
 	__u32 key_len;
 	__u32 cipher_len;
 	__u64 reserved[1];
+	__u64 files;
+	__u32 nr_files;
+	__s32 table_fd;
 };
 
 #define QCOW_IMAGE_SIZE_V1	48
@@ -631,7 +643,8 @@ enum qcow_file_op {
  * @fd: open: out: a descriptor, which the caller closes; find: the file, which may be
  *	open with O_PATH
  * @format: out: &enum qcow_format of that image
- * @pad: must be 0
+ * @number: of an image of QCOW_FORMAT_MAP: open: number of the file in its table; find:
+ *	out: the same. Else 0
  * @diskseq: open: as in &struct qcow_ioc_resize; out: the device's diskseq
  * @reserved: must be 0
  *
@@ -648,7 +661,7 @@ struct qcow_ioc_file {
 	__u32 flags;
 	__s32 fd;
 	__u32 format;
-	__u32 pad;
+	__u32 number;
 	__u64 diskseq;
 	__u64 reserved[3];
 };

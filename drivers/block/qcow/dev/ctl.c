@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/qcow.h>
+#include <uapi/linux/qcow_map.h>
 
 #include "dev/job.h"
 #include "dev/ctl.h"
@@ -114,6 +115,32 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 	return ctl_check_window(arg, msg);
 }
 
+/* Get the files of a map but its first one. */
+static int ctl_get_map_files(struct qcow_source *src, const struct qcow_ioc_image *image,
+			     struct qcow_msg *msg)
+{
+	const __s32 __user *from = u64_to_user_ptr(image->files);
+	__s32 fd;
+
+	if (image->nr_files >= QCOW_MAP_FILES_MAX || image->data_fd >= 0)
+		return qcow_fail(msg, -EINVAL, "has %u files, or a data file",
+				 image->nr_files);
+	src->table = fget(image->table_fd);
+	if (!src->table)
+		return -EBADF;
+	src->files = kvcalloc(image->nr_files, sizeof(*src->files), GFP_KERNEL_ACCOUNT);
+	if (!src->files)
+		return -ENOMEM;
+	for (; src->nr_files < image->nr_files; src->nr_files++) {
+		if (get_user(fd, from + src->nr_files))
+			return -EFAULT;
+		src->files[src->nr_files] = fget(fd);
+		if (!src->files[src->nr_files])
+			return -EBADF;
+	}
+	return 0;
+}
+
 static int ctl_get_source(struct qcow_source *src,
 			  const struct qcow_ioc_image *image,
 			  struct qcow_msg *msg)
@@ -131,6 +158,10 @@ static int ctl_get_source(struct qcow_source *src,
 	src->file = fget(image->fd);
 	if (!src->file)
 		return -EBADF;
+	if (image->format == QCOW_FORMAT_MAP)
+		return ctl_get_map_files(src, image, msg);
+	if (image->files || image->nr_files || image->table_fd)
+		return -EINVAL;
 	if (image->data_fd < 0)
 		return 0;
 	src->data_file = fget(image->data_fd);
@@ -159,15 +190,23 @@ static int ctl_get_sources(struct qcow_source *sources,
 	return 0;
 }
 
+static void ctl_put(struct file *file)
+{
+	if (file)
+		fput(file);
+}
+
 static void ctl_put_sources(struct qcow_source *sources, u32 nr)
 {
-	u32 i;
+	u32 i, k;
 
 	for (i = 0; i < nr; i++) {
-		if (sources[i].file)
-			fput(sources[i].file);
-		if (sources[i].data_file)
-			fput(sources[i].data_file);
+		ctl_put(sources[i].file);
+		ctl_put(sources[i].data_file);
+		ctl_put(sources[i].table);
+		for (k = 0; k < sources[i].nr_files; k++)
+			ctl_put(sources[i].files[k]);
+		kvfree(sources[i].files);
 		qcow_key_put(sources[i].key);
 	}
 	kvfree(sources);

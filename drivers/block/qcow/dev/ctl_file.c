@@ -22,9 +22,9 @@ static int ctl_check_file(const struct qcow_ioc_file *arg)
 		return -EINVAL;
 	if (arg->flags & (open ? ~QCOW_FILE_DATA : ~0U))
 		return -EINVAL;
-	if (!open && (arg->image || arg->diskseq))
+	if (!open && (arg->image || arg->number || arg->diskseq))
 		return -EINVAL;
-	if (arg->format || arg->pad ||
+	if (arg->format ||
 	    memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
 		return -EINVAL;
 	return 0;

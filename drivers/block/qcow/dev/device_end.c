@@ -80,14 +80,24 @@ int qcow_device_finish(struct qcow_device *dev)
 }
 
 /*
- * Return: true if the detach waits for a file of an image: for @file, or for any if
+ * Return: true if the detach waits for one file of an image: for @file, or for any if
  * that is NULL.
  */
+static bool detach_waits_for_one(const struct qcow_file *one, const struct qcow_file *file)
+{
+	return file ? file == one : atomic_read(&one->busy);
+}
+
+/* As detach_waits_for_one(), for any file of an image. */
 static bool detach_waits_for(const struct qcow_image *img, const struct qcow_file *file)
 {
-	if (file)
-		return file == &img->file || file == &img->data_file;
-	return atomic_read(&img->file.busy) || atomic_read(&img->data_file.busy);
+	u32 i;
+
+	for (i = 0; i < img->nr_files; i++)
+		if (detach_waits_for_one(&img->files[i], file))
+			return true;
+	return detach_waits_for_one(&img->file, file) ||
+	       detach_waits_for_one(&img->data_file, file);
 }
 
 /*

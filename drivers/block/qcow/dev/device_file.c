@@ -46,12 +46,17 @@ static struct qcow_image *device_image(struct qcow_device *dev, u32 number)
 	return img;
 }
 
-/* Return: the file of an image, or its external data file; or NULL. */
-static struct file *image_file(const struct qcow_image *img, bool data)
+/*
+ * Return: the external data file of an image, or its file with a number, of which only a
+ * map has more than one; or NULL.
+ */
+static struct file *image_file(struct qcow_image *img, bool data, u32 number)
 {
-	if (!img)
-		return NULL;
-	return data ? img->data_file.file : img->file.file;
+	struct qcow_file *f = img ? qcow_image_file(img, number) : NULL;
+
+	if (f && data)
+		f = number ? NULL : &img->data_file;
+	return f ? f->file : NULL;
 }
 
 static void tell(const struct device_look *look, struct qcow_device *dev,
@@ -79,8 +84,9 @@ static void tell(const struct device_look *look, struct qcow_device *dev,
 
 static int take_file(struct qcow_device *dev, struct device_look *look)
 {
-	const struct qcow_image *img = device_image(dev, look->arg->image);
-	struct file *file = image_file(img, look->arg->flags & QCOW_FILE_DATA);
+	struct qcow_image *img = device_image(dev, look->arg->image);
+	struct file *file = image_file(img, look->arg->flags & QCOW_FILE_DATA,
+				       look->arg->number);
 
 	if (!file)
 		return -ENOENT;
@@ -127,8 +133,8 @@ static struct file *open_taken(const struct device_look *look)
 
 /**
  * qcow_device_open_file() - open a file of a device anew, for reading
- * @arg: @index, @image, QCOW_FILE_DATA in @flags, and @diskseq give the file; the
- *	result
+ * @arg: @index, @image, QCOW_FILE_DATA in @flags, @number and @diskseq give the file;
+ *	the result
  * @by: as for qcow_device_get()
  *
  * Context: may sleep, as long as the filesystem takes to open the file.
@@ -168,32 +174,43 @@ static bool is_same_file(const struct file *attached, const struct file *file)
 	return inode == file_inode(attached) || file->f_mapping->host == host;
 }
 
-static int find_in_image(struct qcow_device *dev, struct device_look *look,
-			 const struct qcow_image *img, u32 number)
+/* Return: true if the looked-for file is a file of an image; that is told. */
+static bool tell_if_same(struct qcow_device *dev, struct device_look *look,
+			 struct qcow_image *img, bool data, u32 number)
 {
-	struct file *file;
-	int data;
+	struct file *file = image_file(img, data, number);
 
-	for (data = 0; data <= 1; data++) {
-		file = image_file(img, data);
-		if (!file || !is_same_file(file, look->file))
-			continue;
-		tell(look, dev, img, file);
-		look->arg->image = number;
-		return 1;
-	}
-	return 0;
+	if (!file || !is_same_file(file, look->file))
+		return false;
+	tell(look, dev, img, file);
+	look->arg->number = number;
+	return true;
+}
+
+static bool find_in_image(struct qcow_device *dev, struct device_look *look,
+			  struct qcow_image *img)
+{
+	u32 i;
+
+	for (i = 0; i <= img->nr_files; i++)
+		if (tell_if_same(dev, look, img, false, i))
+			return true;
+	return tell_if_same(dev, look, img, true, 0);
 }
 
 static int visit_to_find(struct qcow_device *dev, void *arg)
 {
-	const struct qcow_image *img;
-	u32 number = 0;
-	int found = 0;
+	struct device_look *look = arg;
+	struct qcow_image *img;
+	bool found = false;
+	u32 image = 0;
 
 	spin_lock(&dev->chain_lock);
-	for (img = dev->target.image; img && !found; img = img->backing)
-		found = find_in_image(dev, arg, img, number++);
+	for (img = dev->target.image; img && !found; img = img->backing, image++) {
+		found = find_in_image(dev, look, img);
+		if (found)
+			look->arg->image = image;
+	}
 	spin_unlock(&dev->chain_lock);
 	return found;
 }

@@ -74,7 +74,7 @@ static ssize_t parent_show(struct device *dev, struct device_attribute *attr,
 static DEVICE_ATTR_RO(parent);
 
 QCOW_ATTR(alias, "%s", to_text(dev->alias));
-QCOW_ATTR(format, "%s", qcow_device_image(dev)->ops->name);
+QCOW_ATTR(format, "%s", qcow_image_format_name(qcow_device_image(dev)));
 QCOW_ATTR(depth, "%u", READ_ONCE(dev->depth));
 QCOW_ATTR(direct_io, "%d", dev->target.image->file.direct);
 QCOW_ATTR(autoclear, "%d", READ_ONCE(dev->lazy));

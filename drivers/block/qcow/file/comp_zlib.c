@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Compression type 0: raw deflate with a window of 2^12 bytes.
+ * Deflate: as compression type 0 of qcow2, raw with a window of 2^12 bytes; and as maps
+ * have it, raw or with the header and the checksum of RFC 1950.
  */
 #include <linux/zlib.h>
 
 #include "file/comp.h"
 
-#define ZLIB_WINDOW_BITS	(-12) /* negative: no zlib header */
+/* log2 of the window's bytes; negative: no header and no checksum */
+#define ZLIB_WINDOW_QCOW2	(-12)
+#define ZLIB_WINDOW_DEFLATE	(-MAX_WBITS)
+#define ZLIB_WINDOW_STREAM	MAX_WBITS
 
 static size_t zlib_workspace_size(void)
 {
 	return zlib_inflate_workspacesize();
 }
 
-static int zlib_decompress(void *workspace, void *dst, size_t dst_len,
-			   const void *src, size_t src_len)
+static int zlib_inflate_all(int window_bits, void *workspace, void *dst, size_t dst_len,
+			    const void *src, size_t src_len)
 {
 	z_stream strm = {
 		.workspace = workspace,
@@ -25,7 +29,7 @@ static int zlib_decompress(void *workspace, void *dst, size_t dst_len,
 	};
 	int ret;
 
-	if (zlib_inflateInit2(&strm, ZLIB_WINDOW_BITS) != Z_OK)
+	if (zlib_inflateInit2(&strm, window_bits) != Z_OK)
 		return -EIO;
 	ret = zlib_inflate(&strm, Z_FINISH);
 	/* The stream may go on behind a full cluster. */
@@ -35,7 +39,35 @@ static int zlib_decompress(void *workspace, void *dst, size_t dst_len,
 	return -EIO;
 }
 
+static int zlib_decompress(void *workspace, void *dst, size_t dst_len,
+			   const void *src, size_t src_len)
+{
+	return zlib_inflate_all(ZLIB_WINDOW_QCOW2, workspace, dst, dst_len, src, src_len);
+}
+
 const struct qcow_codec qcow_codec_zlib = {
 	.workspace_size = zlib_workspace_size,
 	.decompress = zlib_decompress,
+};
+
+static int deflate_decompress(void *workspace, void *dst, size_t dst_len,
+			      const void *src, size_t src_len)
+{
+	return zlib_inflate_all(ZLIB_WINDOW_DEFLATE, workspace, dst, dst_len, src, src_len);
+}
+
+const struct qcow_codec qcow_codec_deflate = {
+	.workspace_size = zlib_workspace_size,
+	.decompress = deflate_decompress,
+};
+
+static int zlib_stream_decompress(void *workspace, void *dst, size_t dst_len,
+				  const void *src, size_t src_len)
+{
+	return zlib_inflate_all(ZLIB_WINDOW_STREAM, workspace, dst, dst_len, src, src_len);
+}
+
+const struct qcow_codec qcow_codec_zlib_stream = {
+	.workspace_size = zlib_workspace_size,
+	.decompress = zlib_stream_decompress,
 };

@@ -14,6 +14,7 @@ int __must_check qcow_fmt_open_reading(struct qcow_image *img,
 				       struct qcow_msg *msg);
 int __must_check qcow_fmt_finish(struct qcow_image *img);
 void qcow_fmt_close(struct qcow_image *img);
+const char *qcow_map_table_format(const struct qcow_image *img);
 int __must_check qcow_raw_sync(struct qcow_image *img);
 int __must_check qcow_raw_sync_anew(struct qcow_image *img);
 

@@ -10,6 +10,7 @@
 #include <uapi/linux/qcow.h>
 
 #include "file/space.h"
+#include "meta/fmt.h"
 #include "meta/image.h"
 
 static const struct qcow_format_ops *image_format(u32 format)
@@ -21,6 +22,8 @@ static const struct qcow_format_ops *image_format(u32 format)
 		return &qcow_fmt_v1;
 	case QCOW_FORMAT_QCOW2:
 		return &qcow_fmt_v2;
+	case QCOW_FORMAT_MAP:
+		return &qcow_fmt_map;
 	}
 	return NULL;
 }
@@ -71,6 +74,16 @@ int qcow_image_finish_chain(struct qcow_image *img)
 	return err;
 }
 
+static void image_close_map_files(struct qcow_image *img)
+{
+	u32 i;
+
+	for (i = 0; i < img->nr_files; i++)
+		qcow_file_close(&img->files[i]);
+	kvfree(img->files);
+	qcow_file_close(&img->table);
+}
+
 static int image_close(struct qcow_image *img)
 {
 	int err = image_finish(img);
@@ -78,6 +91,7 @@ static int image_close(struct qcow_image *img)
 	if (img->ops && img->ops->close)
 		img->ops->close(img);
 	qcow_crypt_close(img->crypt);
+	image_close_map_files(img);
 	qcow_file_close(&img->data_file);
 	qcow_file_close(&img->file);
 	kfree(img);
@@ -104,7 +118,11 @@ static int image_open_file(struct qcow_image *img, struct qcow_file *f,
 
 static void image_be_strict(struct qcow_image *img)
 {
+	u32 i;
+
 	qcow_file_be_strict(&img->file);
+	for (i = 0; i < img->nr_files; i++)
+		qcow_file_be_strict(&img->files[i]);
 	if (img->data_file.file)
 		qcow_file_be_strict(&img->data_file);
 }
@@ -119,6 +137,26 @@ static int image_open_data_file(struct qcow_image *img, struct file *file,
 			      params, msg);
 	if (!err && params->writable && !qcow_file_writable(file))
 		return qcow_advise(msg, -EROFS, "its data file is not open for writing; attach it read-only with -r");
+	return err;
+}
+
+/* Nobody else has the table, so there is no claim on it. */
+static int image_open_map_files(struct qcow_image *img, const struct qcow_source *src,
+				const struct qcow_params *params, struct qcow_msg *msg)
+{
+	int err = qcow_file_open(&img->table, src->table, QCOW_DIRECT_OFF, msg);
+	u32 i;
+
+	if (err || !src->nr_files)
+		return err;
+	img->files = kvcalloc(src->nr_files, sizeof(*img->files), GFP_KERNEL);
+	if (!img->files)
+		return -ENOMEM;
+	for (i = 0; !err && i < src->nr_files; i++) {
+		err = image_open_file(img, &img->files[i], src->files[i], NULL, params,
+				      msg);
+		img->nr_files++;
+	}
 	return err;
 }
 
@@ -148,6 +186,8 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	img->data = &img->file;
 	if (src->data_file)
 		err = image_open_data_file(img, src->data_file, params, msg);
+	if (!err && src->table)
+		err = image_open_map_files(img, src, params, msg);
 	if (err)
 		return err;
 	/* In a raw image, missing parts cannot be recognized. */
@@ -365,7 +405,38 @@ u32 qcow_image_format(const struct qcow_image *img)
 {
 	if (img->ops == &qcow_fmt_raw)
 		return QCOW_FORMAT_RAW;
+	if (img->ops == &qcow_fmt_map)
+		return QCOW_FORMAT_MAP;
 	return img->ops == &qcow_fmt_v1 ? QCOW_FORMAT_QCOW : QCOW_FORMAT_QCOW2;
+}
+
+/**
+ * qcow_image_format_name() - name the format of an image
+ * @img: the image
+ *
+ * Context: any.
+ *
+ * Return: the name in qemu-img; or the one that the table of a map gives.
+ */
+const char *qcow_image_format_name(const struct qcow_image *img)
+{
+	return img->ops == &qcow_fmt_map ? qcow_map_table_format(img) : img->ops->name;
+}
+
+/**
+ * qcow_image_file() - find a file that has data of an image
+ * @img: the image
+ * @number: 0: the image file; of a map: number of the file in its table
+ *
+ * Context: any.
+ *
+ * Return: the file or NULL.
+ */
+struct qcow_file *qcow_image_file(struct qcow_image *img, u32 number)
+{
+	if (!number)
+		return &img->file;
+	return number <= img->nr_files ? &img->files[number - 1] : NULL;
 }
 
 /**

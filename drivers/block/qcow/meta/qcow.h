@@ -50,6 +50,7 @@ struct qcow_codec;
 struct qcow_comp;
 struct qcow_crypt;
 struct qcow_crypt_key;
+struct qcow_map_table;
 
 /**
  * struct qcow_extent - the mapping of a piece of a disk; a value
@@ -154,6 +155,7 @@ struct qcow_format_ops {
 extern const struct qcow_format_ops qcow_fmt_raw;
 extern const struct qcow_format_ops qcow_fmt_v1;
 extern const struct qcow_format_ops qcow_fmt_v2;
+extern const struct qcow_format_ops qcow_fmt_map;
 
 /**
  * struct qcow_image - an opened image
@@ -167,6 +169,9 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @filled: bytes from the start of the disk that come from no backing file
  * @file: the image file
  * @data_file: the external data file, if any
+ * @table: map: the file of its table
+ * @files: map: further files that have its data
+ * @nr_files: map: entries of @files
  * @data: the file of guest data: @file or @data_file
  * @data_raw: @data_file has to read like the disk
  * @ctx: resources of the device that I/O of the image uses
@@ -183,9 +188,10 @@ extern const struct qcow_format_ops qcow_fmt_v2;
  * @l1_size: qcow, qcow2: entries in @l1
  * @snapshot_l1: qcow2: host offset of the L1 table of the snapshot that it shows; or 0
  * @slice_entries: qcow, qcow2: L2 entries in a slice of @cache
- * @cache: qcow, qcow2: L2 slices
+ * @cache: qcow, qcow2: L2 slices; map: pages of the table
  * @codec: qcow, qcow2: codec of compressed clusters
- * @comp: qcow, qcow2: compressed clusters
+ * @comp: qcow, qcow2, map: compressed clusters
+ * @map_table: map: the table
  * @alloc: qcow, qcow2: state of the image, if it is written
  * @bitmaps: qcow2, version 3: its bitmaps, if it is written
  * @tracking: the first bitmap that writes mark, or NULL
@@ -202,6 +208,9 @@ struct qcow_image {
 	u64 filled;
 	struct qcow_file file;
 	struct qcow_file data_file;
+	struct qcow_file table;
+	struct qcow_file *files;
+	u32 nr_files;
 	struct qcow_file *data;
 	bool data_raw;
 	const struct qcow_io_ctx *ctx;
@@ -222,6 +231,7 @@ struct qcow_image {
 	struct qcow_cache *cache;
 	const struct qcow_codec *codec;
 	struct qcow_comp *comp;
+	struct qcow_map_table *map_table;
 	struct qcow_alloc *alloc;
 	struct qcow_bitmaps *bitmaps;
 	struct qcow_bitmap *tracking;
