@@ -3,6 +3,8 @@
  * Compression, for images with compressed clusters.
  */
 #include <linux/errno.h>
+#include <linux/lz4.h>
+#include <linux/lzo.h>
 #include <linux/vmalloc.h>
 #include <linux/zlib.h>
 #include <linux/zstd.h>
@@ -15,6 +17,8 @@
 #define MAX_CLUSTER	(2U << 20)
 
 static void *deflate_workspace;
+static void *lz4_workspace;
+static void *lzo_workspace;
 static void *zstd_workspace;
 static size_t zstd_workspace_size;
 
@@ -34,6 +38,21 @@ size_t codec_deflate(void *dst, size_t dst_len, const void *src, size_t len)
 	if (zlib_deflate(&strm, Z_FINISH) != Z_STREAM_END)
 		return 0;
 	return strm.total_out;
+}
+
+size_t codec_lz4(void *dst, size_t dst_len, const void *src, size_t len)
+{
+	return LZ4_compress_default(src, dst, len, dst_len, lz4_workspace);
+}
+
+size_t codec_lzo(void *dst, size_t dst_len, const void *src, size_t len)
+{
+	size_t n = dst_len;
+
+	if (dst_len < lzo1x_worst_compress(len) ||
+	    lzo1x_1_compress(src, len, dst, &n, lzo_workspace) != LZO_E_OK)
+		return 0;
+	return n;
 }
 
 size_t codec_zstd(void *dst, size_t dst_len, const void *src, size_t len)
@@ -56,7 +75,9 @@ int codec_init(void)
 	zstd_workspace = vzalloc(zstd_workspace_size);
 	deflate_workspace = vzalloc(zlib_deflate_workspacesize(WINDOW_BITS,
 							       MEM_LEVEL));
-	if (zstd_workspace && deflate_workspace)
+	lz4_workspace = vzalloc(LZ4_MEM_COMPRESS);
+	lzo_workspace = vzalloc(LZO1X_MEM_COMPRESS);
+	if (zstd_workspace && deflate_workspace && lz4_workspace && lzo_workspace)
 		return 0;
 	codec_exit();
 	return -ENOMEM;
@@ -65,5 +86,7 @@ int codec_init(void)
 void codec_exit(void)
 {
 	vfree(deflate_workspace);
+	vfree(lz4_workspace);
+	vfree(lzo_workspace);
 	vfree(zstd_workspace);
 }

@@ -10,6 +10,8 @@
  * Return: bytes at @dst, or 0 if they do not fit.
  */
 size_t codec_deflate(void *dst, size_t dst_len, const void *src, size_t len);
+size_t codec_lz4(void *dst, size_t dst_len, const void *src, size_t len);
+size_t codec_lzo(void *dst, size_t dst_len, const void *src, size_t len);
 size_t codec_zstd(void *dst, size_t dst_len, const void *src, size_t len);
 
 int codec_init(void);
