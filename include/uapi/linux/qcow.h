@@ -165,6 +165,11 @@ struct qcow_ioc_image {
  *	UNTRUSTED, NO_PARTSCAN and SALVAGE are taken over from the parent, as are a window,
  *	a sector size and the choice of DIRECT or BUFFERED that are not given. Older drivers
  *	refuse it with EINVAL or E2BIG.
+ * AUTOCLEAR: The device goes at its last close, as after a lazy detach, but not before the
+ *	last descriptor of the open file of the control node is closed through which it was
+ *	attached. For programs that mount it: udev opens and closes it at once, and a program
+ *	that was killed leaves no device behind. Excludes HIDDEN. Older drivers refuse it with
+ *	EINVAL.
  */
 #define QCOW_ATTACH_RO		(1U << 0)
 #define QCOW_ATTACH_DIRECT	(1U << 1)
@@ -175,6 +180,7 @@ struct qcow_ioc_image {
 #define QCOW_ATTACH_SALVAGE	(1U << 6)
 #define QCOW_ATTACH_TEMPORARY	(1U << 7)
 #define QCOW_ATTACH_CHILD	(1U << 8)
+#define QCOW_ATTACH_AUTOCLEAR	(1U << 9)
 
 /**
  * struct qcow_ioc_attach - make a block device of an image

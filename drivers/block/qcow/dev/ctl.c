@@ -32,7 +32,7 @@
 			  QCOW_ATTACH_BUFFERED | QCOW_ATTACH_NO_PARTSCAN | \
 			  QCOW_ATTACH_UNTRUSTED | QCOW_ATTACH_HIDDEN |	\
 			  QCOW_ATTACH_SALVAGE | QCOW_ATTACH_TEMPORARY | \
-			  QCOW_ATTACH_CHILD)
+			  QCOW_ATTACH_CHILD | QCOW_ATTACH_AUTOCLEAR)
 
 #define CTL_CACHE_SIZE_MAX	SZ_1T
 
@@ -90,6 +90,8 @@ static int ctl_check_attach(const struct qcow_ioc_attach *arg,
 		return qcow_fail(msg, -EINVAL, "an untrusted image can only be attached read-only");
 	if ((flags & QCOW_ATTACH_SALVAGE) && !(flags & QCOW_ATTACH_RO))
 		return qcow_fail(msg, -EINVAL, "a damaged image can only be salvaged read-only");
+	if ((flags & QCOW_ATTACH_AUTOCLEAR) && (flags & QCOW_ATTACH_HIDDEN))
+		return qcow_fail(msg, -EINVAL, "a hidden device is not closed, and so does not detach itself");
 	if ((flags & QCOW_ATTACH_TEMPORARY) && (flags & QCOW_ATTACH_RO || arg->nr_images < 2))
 		return qcow_fail(msg, -EINVAL, "a temporary device is writable, and has an image below its overlay");
 	if ((flags & QCOW_ATTACH_DIRECT) && (flags & QCOW_ATTACH_BUFFERED))
@@ -299,6 +301,7 @@ static int ctl_do_attach(struct qcow_ioc_attach *arg, struct qcow_device *parent
 		.options = arg,
 		.parent = parent,
 		.owner = arg->flags & QCOW_ATTACH_HIDDEN ? file : NULL,
+		.holder = arg->flags & QCOW_ATTACH_AUTOCLEAR ? file : NULL,
 	};
 	char *snapshot, *alias;
 	int ret;
@@ -529,9 +532,13 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return -ENOTTY;
 }
 
-/* A hidden device goes with its open file, also when a program is killed. */
+/*
+ * Hidden devices go with their open file, and those that detach themselves are left to their
+ * users, also when a program is killed.
+ */
 static int ctl_release(struct inode *inode, struct file *file)
 {
+	qcow_device_let_go_held(file);
 	qcow_device_detach_owned(file);
 	return 0;
 }

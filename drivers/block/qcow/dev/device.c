@@ -341,32 +341,6 @@ static int device_open_chain(struct qcow_device *dev,
 	return 0;
 }
 
-/**
- * qcow_device_sectors() - size of a device, from the size of its image's disk
- * @dev: the device
- * @bytes: the size of that disk, larger than the device's offset
- *
- * Return: units of 512 bytes, as the block layer counts, in whole sectors of the
- * device.
- */
-sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes)
-{
-	bytes -= dev->target.guest_offset;
-	if (dev->options.size_limit)
-		bytes = min(bytes, dev->options.size_limit);
-	return round_down(bytes, dev->options.sector_size) >> SECTOR_SHIFT;
-}
-
-/* Return: bytes at the end of the device's window that make no whole sector. */
-static u32 device_tail(const struct qcow_device *dev)
-{
-	u64 bytes = dev->target.image->size - dev->target.guest_offset;
-
-	if (dev->options.size_limit && dev->options.size_limit <= bytes)
-		return 0;
-	return bytes & (dev->options.sector_size - 1);
-}
-
 /*
  * Return: true if the request's own pages reach a lower layer that needs them not to
  * change.
@@ -488,6 +462,7 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 	dev->format = a->sources[qcow_device_image_number(dev)].format;
 	dev->depth = a->options->nr_images;
 	dev->owner = a->owner;
+	dev->holder = a->holder;
 	INIT_WORK(&dev->remove_work, device_remove);
 	qcow_uevent_init_device(dev);
 	init_completion(&dev->removed);
@@ -532,7 +507,7 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 		goto free;
 	/* Once the device is live another task may detach it. */
 	index = dev->index;
-	tail = device_tail(dev);
+	tail = qcow_device_tail(dev);
 	*diskseq = dev->disk->diskseq;
 	*failed = 0;
 	err = device_go_live(dev, msg);
@@ -702,17 +677,33 @@ int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
 	return min(err, 0);
 }
 
+/* Return: whether the detach of a device that is to detach itself has begun. */
+static bool device_lets_go(struct qcow_device *dev)
+{
+	struct qcow_msg msg = { };
+	bool goes;
+
+	/* The task may be killed already, so a signal does not end the wait. */
+	mutex_lock(&dev->disk->open_mutex);
+	goes = !device_may_go(dev, QCOW_DETACH_LAZY, &msg);
+	WRITE_ONCE(dev->holder, NULL);
+	mutex_unlock(&dev->disk->open_mutex);
+	if (goes)
+		queue_work(remove_wq, &dev->remove_work);
+	return goes;
+}
+
 /*
- * Return: the first device of @owner with a number from @index on, for
+ * Return: the first device of an open file with a number from @index on, for
  * qcow_device_put(), and its number in @index; or NULL.
  */
-static struct qcow_device *device_next_owned(const struct file *owner, int *index)
+static struct qcow_device *device_next_of(const struct file *file, int *index)
 {
 	struct qcow_device *dev;
 
 	mutex_lock(&qcow_devices_lock);
 	idr_for_each_entry_continue(&devices, dev, *index)
-		if (dev->owner == owner)
+		if (dev->owner == file || dev->holder == file)
 			break;
 	if (dev)
 		kref_get(&dev->ref);
@@ -736,12 +727,34 @@ void qcow_device_detach_owned(const struct file *owner)
 	struct qcow_device *dev;
 	int index = 0, err;
 
-	while ((dev = device_next_owned(owner, &index))) {
+	while ((dev = device_next_of(owner, &index))) {
 		err = device_begin_detach(dev, 0, jiffies + DEVICE_DETACH_JIFFIES, &msg);
 		WARN_ON_ONCE(err == -EBUSY);
 		if (!err)
 			wait_for_completion_timeout(&dev->removed,
 						    DEVICE_DETACH_JIFFIES);
+		qcow_device_put(dev);
+		index++;
+	}
+}
+
+/**
+ * qcow_device_let_go_held() - let the devices that an open file keeps detach themselves
+ * @holder: an open file of the control node, through which no device can be attached any
+ *	more
+ *
+ * Those that are not open are detached, and waited for.
+ *
+ * Context: may sleep, up to ten seconds for each device.
+ */
+void qcow_device_let_go_held(const struct file *holder)
+{
+	struct qcow_device *dev;
+	int index = 0;
+
+	while ((dev = device_next_of(holder, &index))) {
+		if (dev->holder && device_lets_go(dev))
+			wait_for_completion_timeout(&dev->removed, DEVICE_DETACH_JIFFIES);
 		qcow_device_put(dev);
 		index++;
 	}

@@ -13,6 +13,7 @@
  * @alias: the name that the user gives the device; or NULL
  * @parent: the device whose snapshot is shown, the caller holds its job_mutex; or NULL
  * @owner: the open file of the control node that a hidden device belongs to, or NULL
+ * @holder: the open file that keeps a device which detaches itself, or NULL
  */
 struct qcow_attach {
 	const struct qcow_ioc_attach *options;
@@ -21,6 +22,7 @@ struct qcow_attach {
 	const char *alias;
 	struct qcow_device *parent;
 	const struct file *owner;
+	const struct file *holder;
 };
 
 struct qcow_ioc_status;
@@ -30,12 +32,12 @@ int __must_check qcow_device_attach(const struct qcow_attach *attach,
 int __must_check qcow_device_detach(int index, const struct file *by,
 				    u32 flags, u64 diskseq, struct qcow_msg *msg);
 void qcow_device_detach_owned(const struct file *owner);
+void qcow_device_let_go_held(const struct file *holder);
 struct qcow_device *qcow_device_get(int index, const struct file *by);
 void qcow_device_put(struct qcow_device *dev);
 int qcow_device_visit(int index,
 		      int (*visit)(struct qcow_device *dev, void *arg), void *arg);
 struct qcow_params qcow_device_params(struct qcow_device *dev);
-sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes);
 int __must_check qcow_device_status(int index, const struct file *by,
 				    struct qcow_ioc_status *st);
 

@@ -71,3 +71,34 @@ void qcow_device_set_limits(const struct qcow_device *dev, struct queue_limits *
 	if (!(dev->options.flags & QCOW_ATTACH_RO))
 		device_set_discard(dev, lim);
 }
+
+/**
+ * qcow_device_sectors() - size of a device, from the size of its image's disk
+ * @dev: the device
+ * @bytes: the size of that disk, larger than the device's offset
+ *
+ * Return: units of 512 bytes, as the block layer counts, in whole sectors of the
+ * device.
+ */
+sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes)
+{
+	bytes -= dev->target.guest_offset;
+	if (dev->options.size_limit)
+		bytes = min(bytes, dev->options.size_limit);
+	return round_down(bytes, dev->options.sector_size) >> SECTOR_SHIFT;
+}
+
+/**
+ * qcow_device_tail() - size of the rest of a disk that is no whole sector
+ * @dev: the device
+ *
+ * Return: bytes at the end of the device's window that make no whole sector.
+ */
+u32 qcow_device_tail(const struct qcow_device *dev)
+{
+	u64 bytes = dev->target.image->size - dev->target.guest_offset;
+
+	if (dev->options.size_limit && dev->options.size_limit <= bytes)
+		return 0;
+	return bytes & (dev->options.sector_size - 1);
+}

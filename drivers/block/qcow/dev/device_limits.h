@@ -7,5 +7,7 @@
 struct queue_limits;
 
 void qcow_device_set_limits(const struct qcow_device *dev, struct queue_limits *lim);
+sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes);
+u32 qcow_device_tail(const struct qcow_device *dev);
 
 #endif /* _QCOW_DEVICE_LIMITS_H */

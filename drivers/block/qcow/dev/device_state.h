@@ -60,6 +60,8 @@ enum qcow_device_state {
  * @leaked: a job that the detach ended early has leaked clusters of the image
  * @owner: the open file of the control node that a hidden device belongs to, or NULL;
  *	only compared
+ * @holder: the open file of the control node that keeps a device which is to detach itself
+ *	at its last close, until the file is closed; or NULL. Only compared
  * @commit: the commit into the backing file, or NULL; under @job_mutex
  * @committing: the commit has begun to write the backing file
  * @ending: QCOW_ENDING_*: jobs have to end early
@@ -96,6 +98,7 @@ struct qcow_device {
 	int remove_err;
 	bool leaked;
 	const struct file *owner;
+	const struct file *holder;
 	struct qcow_commit *commit;
 	bool committing;
 	unsigned long ending;

@@ -18,6 +18,7 @@
 #include "dev/job.h"
 #include "dev/child.h"
 #include "dev/device.h"
+#include "dev/device_limits.h"
 #include "jobs/resize.h"
 #include "jobs/snapshot_ops.h"
 #include "jobs/stream.h"
