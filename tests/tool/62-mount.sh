@@ -87,31 +87,36 @@ mount_asks()
 	m "$name" 32 "top.qcow2: holds no filesystem; .*mkfs" top.qcow2 dir "$@"
 	expect "mount: $name: request" is "$expected" "$(sed -n 's/^attach size=[0-9]* //p' root/log)"
 	expect "mount: $name: detaches itself, and is detached" is \
-		"detach flags=0x1 index=0,detach flags=0 index=0" "$(grep ^detach root/log | paste -sd,)"
+		"${MOCK_OLD_ATTACH:+detach flags=0x1 index=0,}detach flags=0 index=0" \
+		"$(grep ^detach root/log | paste -sd,)"
 }
 
 none="offset=0 limit=0 cache=0"
-mount_asks "plain" "flags=0 index=-1 $none"
-mount_asks "as mount(8) calls it" "flags=0x1 index=-1 $none" -n -v -o ro,nodev
-mount_asks "the last of two" "flags=0 index=-1 $none" -o ro -o rw
-mount_asks "window" "flags=0 index=-1 offset=1048576 limit=4096 cache=0" \
+mount_asks "plain" "flags=0x200 index=-1 $none"
+mount_asks "as mount(8) calls it" "flags=0x201 index=-1 $none" -n -v -o ro,nodev
+mount_asks "the last of two" "flags=0x200 index=-1 $none" -o ro -o rw
+mount_asks "window" "flags=0x200 index=-1 offset=1048576 limit=4096 cache=0" \
 	-o image-offset=1M,size-limit=4K
-mount_asks "cache, direct I/O" "flags=0x4 index=-1 offset=0 limit=0 cache=65536" \
+mount_asks "cache, direct I/O" "flags=0x204 index=-1 offset=0 limit=0 cache=65536" \
 	-o cache-size=64K,direct-io=off
 for options in snapshot=1,rw rw,snapshot=1; do
-	mount_asks "$options is read-only" "flags=0x1 index=-1 $none snapshot=1" -o $options
+	mount_asks "$options is read-only" "flags=0x201 index=-1 $none snapshot=1" -o $options
 done
-mount_asks "temporary" "flags=0x80 index=-1 $none" -o temporary
-mount_asks "temporary snapshot" "flags=0x80 index=-1 $none snapshot=1" -o temporary=dir,snapshot=1
+mount_asks "temporary" "flags=0x280 index=-1 $none" -o temporary
+mount_asks "temporary snapshot" "flags=0x280 index=-1 $none snapshot=1" -o temporary=dir,snapshot=1
 m "temporary and read-only" 32 "top.qcow2: --temporary is for writing; .*ro of a mount" top.qcow2 dir \
 	-o ro,temporary
-mount_asks "salvage" "flags=0x41 index=-1 $none" -o rw,salvage,rw
+mount_asks "salvage" "flags=0x241 index=-1 $none" -o rw,salvage,rw
+MOCK_OLD_ATTACH=1 mount_asks "an older driver" "flags=0x200 index=-1 $none
+flags=0 index=-1 $none"
 MOCK_ERRNO=5 MOCK_MSG="cannot be read" MOCK_CODE=2 m "the driver refuses" 32 \
 	"top.qcow2: cannot be read; see the kernel log" top.qcow2 dir
 expect "mount: nothing is detached then" is "" "$(grep ^detach root/log)"
 # Another mount of it: nothing is attached, and nothing detached.
 echo 1 >root/sys/block/qcow0/qcow/autoclear
 echo >root/sys/block/qcow0/qcow/snapshot
+mkdir -p root/sys/block/qcow0/queue
+echo 512 >root/sys/block/qcow0/queue/logical_block_size
 m "shared" 32 "top.qcow2: holds no filesystem" top.qcow2 dir -o ro
 expect "mount: shared: nothing is attached or detached" is "" "$(grep -E "^(at|de)tach " root/log 2>/dev/null)"
 fake_root

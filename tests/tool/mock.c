@@ -17,7 +17,7 @@
  * attach that does not fail keeps the open files, as the driver would, until the
  * process whose id is then in the file $MOCK_HOLD ends. $MOCK_FLAGS: the attach
  * flags that a status shows. $MOCK_FSYNC_ERRNO: how the sync of a device fails.
- * $MOCK_OLD_ATTACH: an attach does not tell the diskseq; $MOCK_ATTACH_DISKSEQ: it tells
+ * $MOCK_OLD_ATTACH: an attach does not tell the diskseq, and knows 8 flags; $MOCK_ATTACH_DISKSEQ: it tells
  * this one.
  * $MOCK_DETACH_ERRNO, $MOCK_MSG: how a detach fails. $MOCK_OLD_DETACH: the driver
  * knows of nothing but flags and index.
@@ -389,6 +389,8 @@ static int mock_attach(struct qcow_ioc_attach *a)
 			(const char *)(uintptr_t)a->alias);
 	if (a->sector_size)
 		fprintf(log, " sector=%u", a->sector_size);
+	if (a->flags & QCOW_ATTACH_CHILD)
+		fprintf(log, " parent=%d", a->parent);
 	fputc('\n', log);
 	for (i = 0; i < a->nr_images; i++) {
 		fprintf(log, "image format=%u", images[i].format);
@@ -404,6 +406,8 @@ static int mock_attach(struct qcow_ioc_attach *a)
 	a->msg_image = atoi(env("MOCK_MSG_IMAGE", "-1"));
 	if (getenv("MOCK_ERRNO"))
 		return fail(atoi(getenv("MOCK_ERRNO")));
+	if (getenv("MOCK_OLD_ATTACH") && a->flags & ~0xff)
+		return fail(EINVAL);
 	if (getenv("MOCK_HOLD"))
 		hold_images(images, a->nr_images);
 	for (i = 0; i < a->nr_images; i++) {

@@ -128,6 +128,7 @@ case_mount_choice() {
 	# The other partition of the same image, also if only one may write
 	accepts mount -t qcow2.minix -o ro disk.qcow2 other
 	is /dev/qcow0p3 "$(mounted_from other)"
+	is "0 1" "$(blockdev --getro /dev/qcow0p2) $(blockdev --getro /dev/qcow0p3)"
 	is qcow0 "$(ls /sys/block | grep qcow)"
 	accepts umount mnt
 	is qcow0 "$(ls /sys/block | grep qcow)"
@@ -142,6 +143,57 @@ case_mount_choice() {
 	cp "$IMAGES/extra/plain.qcow2" .
 	fails '^mount.qcow2: .*plain.qcow2: holds no filesystem; .*mkfs$' plain.qcow2 mnt
 	is 1 "$(wc -l < err)"
+}
+
+# second PATTERN OPTIONS IMAGE: a second mount is refused, and the first one stays.
+second() {
+	exits 32 "$1" mount -t qcow2 -o "$2" "$3" other
+	is /dev/qcow0p1 "$(mounted_from mnt)"
+}
+
+case_mount_shared() {
+	local option differs='is mounted from /dev/qcow0 with another value of'
+
+	several disk.qcow2
+	mkdir mnt other
+	qemu-img create -q -f qcow2 -b disk.qcow2 -F qcow2 over.qcow2
+	accepts mount -t qcow2 -o partition=1 over.qcow2 mnt
+	for option in sector-size=4096 salvage direct-io=off cache-size=1M backing=none; do
+		second "over.qcow2: $differs ${option%=*}; give" "partition=2,$option" over.qcow2
+	done
+	accepts mount -t qcow2 -o "ro,partition=2,format=qcow2,sector-size=512,backing=$PWD" over.qcow2 other
+	is /dev/qcow0p2 "$(mounted_from other)"
+	is "0 1" "$(blockdev --getro /dev/qcow0p1) $(blockdev --getro /dev/qcow0p2)"
+	exits 32 'qcow0p2 is mounted read-only already' mount -t qcow2 -o partition=2 over.qcow2 mnt
+	umount other
+	accepts mount -t qcow2 -o partition=2 over.qcow2 other
+	echo written > other/new
+	exits 32 'qcow0p2 is mounted writable already' mount -t qcow2 -o ro,partition=2 over.qcow2 mnt
+	umount other mnt
+	clean over.qcow2
+	# Those that only read have devices of their own.
+	accepts mount -t qcow2 -o ro,partition=1 over.qcow2 mnt
+	accepts mount -t qcow2 -o ro,partition=2,cache-size=1M over.qcow2 other
+	is /dev/qcow1p2 "$(mounted_from other)"
+	is written "$(cat other/new)"
+	umount other mnt
+	clean over.qcow2
+	# A throwaway mount, next to another
+	accepts mount -t qcow2 -o partition=1,temporary=. over.qcow2 mnt
+	accepts mount -t qcow2 -o ro,partition=1 over.qcow2 other
+	is /dev/qcow1p1 "$(mounted_from other)"
+	echo gone > mnt/later
+	[ ! -e other/later ] || fail "it shows a throwaway disk"
+	umount mnt other
+	clean over.qcow2
+	# Killed when the device is there, and nothing has opened it
+	for option in partition=1 partition=1,ro; do
+		run strace -o /dev/null -P /dev/qcow0 -e trace=openat \
+			-e inject=openat:signal=KILL:when=1 mount.qcow2 over.qcow2 mnt -o $option
+		is 137 "$code"
+		goes
+	done
+	clean over.qcow2
 }
 
 case_mount_read_only() {

@@ -377,8 +377,35 @@ static int attach_ioctl(int control, struct qcow_ioc_attach *ioc, struct qcow_ms
 	ioc->msg_size = sizeof(msg->text);
 	ioc->msg_image = -1;
 	err = ioctl(control, QCOW_IOC_ATTACH, ioc) ? -errno : 0;
+	/* Older drivers refuse the flag. */
+	if (err == -EINVAL && ioc->flags & QCOW_ATTACH_AUTOCLEAR) {
+		ioc->flags &= ~QCOW_ATTACH_AUTOCLEAR;
+		memset(msg, 0, sizeof(*msg));
+		err = ioctl(control, QCOW_IOC_ATTACH, ioc) ? -errno : 0;
+	}
 	report_from_driver(msg);
 	return err;
+}
+
+/* The control node, through which the device is attached; or -1. */
+static int begin_attach(struct attach *a)
+{
+	int control = device_control();
+
+	if (a->holder) {
+		*a->holder = -1;
+		a->ioc.flags |= QCOW_ATTACH_AUTOCLEAR;
+	}
+	return control;
+}
+
+/* Close the control node, unless it holds the device. */
+static void end_attach(struct attach *a, int control, bool attached)
+{
+	if (attached && a->ioc.flags & QCOW_ATTACH_AUTOCLEAR)
+		*a->holder = control;
+	else if (control >= 0)
+		close(control);
 }
 
 /* Hand the open files to the driver: the N of the new device, or -1. */
@@ -413,13 +440,13 @@ static int attach_unlocked(struct attach *a, int control, const struct chain *c)
 
 	if (!keys)
 		return -1;
-	fd = control < 0 ? device_control() : control;
+	fd = control < 0 ? begin_attach(a) : control;
 	if (fd >= 0 && a->before)
 		a->before();
 	if (fd >= 0)
 		index = attach_chain(fd, c, keys, &a->ioc);
-	if (fd >= 0 && fd != control)
-		close(fd);
+	if (fd != control)
+		end_attach(a, fd, index >= 0);
 	keys_close(keys, c->nr);
 	return index;
 }
@@ -508,14 +535,14 @@ static int attach_child(struct attach *a, const struct device *parent, const cha
 
 	if (check_child(a, name))
 		return -1;
-	control = device_control();
+	control = begin_attach(a);
 	if (control < 0)
 		return -1;
 	ioc->flags |= QCOW_ATTACH_CHILD;
 	ioc->parent = parent->index;
 	ioc->parent_diskseq = parent->diskseq;
 	err = attach_ioctl(control, ioc, &msg);
-	close(control);
+	end_attach(a, control, !err);
 	if (err)
 		report_no_child(name, err, &msg);
 	else if (msg.text[0])

@@ -15,6 +15,8 @@
  * @temporary: writes go to an overlay that is thrown away; excludes QCOW_ATTACH_RO in
  *	@ioc, unless a snapshot is shown
  * @overlay_folder: the folder for it; NULL: $TMPDIR or /var/tmp
+ * @holder: NULL; or the device detaches itself at its last close, but not before this
+ *	descriptor is closed, which is set then; -1: the driver is too old for that
  * @before: called before the driver is asked; NULL: nothing is called
  * @ioc: for the driver
  */
@@ -24,6 +26,7 @@ struct attach {
 	struct keys_options keys;
 	bool temporary;
 	const char *overlay_folder;
+	int *holder;
 	void (*before)(void);
 	struct qcow_ioc_attach ioc;
 };

@@ -140,22 +140,33 @@ static bool path_beneath(const char *path, const char *folder)
 	return !strncmp(path, folder, n) && path[n] == '/';
 }
 
+/**
+ * file_beneath() - whether a file is beneath a folder, by its path now
+ * @fd: the file
+ * @folder: real path of the folder
+ *
+ * Return: whether it is.
+ */
+bool file_beneath(int fd, const char *folder)
+{
+	char *path = file_real_path(fd);
+	bool is = path && path_beneath(path, folder);
+
+	free(path);
+	return is;
+}
+
 /* The policy, asked of the file itself and not of a name that may change. */
 static int file_check(const char *name, int fd, const struct stat *st,
 		      const struct file_role *role)
 {
 	const char *kind = file_kind(st->st_mode);
-	char *path;
-	bool ok;
 
 	if (kind)
 		return file_refuse_kind(name, fd, kind, role);
 	if (!role->beneath)
 		return 0;
-	path = file_real_path(fd);
-	ok = path && path_beneath(path, role->beneath);
-	free(path);
-	if (ok)
+	if (file_beneath(fd, role->beneath))
 		return 0;
 	return file_refuse(name, role, "is not beneath the folder that --backing allows",
 			   "name another folder, or use --backing auto if the image is trusted");

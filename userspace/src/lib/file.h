@@ -60,6 +60,7 @@ int file_read(const struct file *f, void *buf, size_t len, u64 offset,
 	      size_t *got);
 bool file_same(const struct file *a, const struct file *b);
 char *file_real_path(int fd);
+bool file_beneath(int fd, const char *folder);
 
 /* Bytes that a file's filesystem has allocated: stat(2) counts units of 512 bytes. */
 static inline u64 file_allocated(const struct file *f)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The device of an image that is to be mounted. From the moment that it is attached it is
- * one that goes at its last close, and this program has it open. So it goes whatever ends
- * this program, unless something of it is mounted by then.
+ * The device of an image that is to be mounted. It detaches itself at its last close, and
+ * until it is mounted this program keeps it: by the open file of the control node, and by
+ * its own node. So it goes whatever ends this program, unless something of it is mounted by
+ * then. A driver that does not know this takes two steps, with signals blocked.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -21,6 +22,7 @@
 #include "lib/sysfs.h"
 #include "mount/closed.h"
 #include "mount/held.h"
+#include "mount/share.h"
 #include "mount/signals.h"
 
 /* --- One at a time for each image --- */
@@ -72,58 +74,35 @@ static int open_node(const struct device *d)
 
 /* --- A device that is there --- */
 
-static bool attr_is(int index, const char *attr, const char *expected)
-{
-	char *value = sysfs_attr(index, attr);
-	bool is = value && !strcmp(value, expected);
-
-	free(value);
-	return is;
-}
-
-/* Return: true if a device detaches itself, and shows the disk that the mount asks for. */
-static bool is_fitting(const struct qcow_ioc_file *found, const struct request *r)
-{
-	const struct qcow_ioc_attach *ioc = &r->attach.ioc;
-	char offset[32];
-
-	snprintf(offset, sizeof(offset), "%llu", (unsigned long long)ioc->offset);
-	/* Each mount of a disk that is thrown away has one of its own. */
-	if (r->attach.temporary || found->flags & QCOW_FILE_TEMPORARY)
-		return false;
-	return attr_is(found->index, "autoclear", "1") && !ioc->size_limit &&
-	       attr_is(found->index, "offset", offset) &&
-	       attr_is(found->index, "snapshot",
-		       ioc->snapshot ? (const char *)(uintptr_t)ioc->snapshot : "") &&
-	       (request_read_only(r) || (found->flags & QCOW_FILE_WRITABLE));
-}
-
-static bool find_fitting(struct held *h, int image, const struct request *r)
-{
-	struct attached_search s;
-
-	h->fd = -1;
-	attached_begin(&s, image);
-	while (h->fd < 0 && attached_next(&s)) {
-		if (s.guess || !attached_as_image(&s) || !is_fitting(&s.found, r))
-			continue;
-		h->device = (struct device) {
-			.index = s.found.index, .diskseq = s.found.diskseq,
-		};
-		h->fd = open_node(&h->device);
-	}
-	attached_end(&s);
-	return h->fd >= 0;
-}
-
 /* Another partition of the image may be mounted. Return: whether it is. */
 static bool share(struct held *h, const struct request *r)
 {
+	struct attached_search s;
 	int image = open(r->image, O_PATH | O_CLOEXEC);
 
-	h->shared = image >= 0 && find_fitting(h, image, r);
-	if (image >= 0)
-		close(image);
+	h->fd = -1;
+	h->shared = false;
+	if (image < 0)
+		return false;
+	attached_begin(&s, image);
+	while (!h->shared && !h->refused && attached_next(&s)) {
+		h->device = (struct device) {
+			.index = s.found.index, .diskseq = s.found.diskseq,
+		};
+		switch (s.guess ? SHARE_OTHER : share_judge(&s, r)) {
+		case SHARE_FITS:
+			h->fd = open_node(&h->device);
+			h->shared = h->fd >= 0;
+			break;
+		case SHARE_REFUSED:
+			h->refused = true;
+			break;
+		default:
+			break;
+		}
+	}
+	attached_end(&s);
+	close(image);
 	return h->shared;
 }
 
@@ -151,21 +130,32 @@ static int set_autoclear(const struct device *d)
 	return detach_once(d, QCOW_DETACH_LAZY);
 }
 
+static void close_held(struct held *h)
+{
+	if (h->fd >= 0)
+		close(h->fd);
+	if (h->control >= 0)
+		close(h->control);
+	h->fd = -1;
+	h->control = -1;
+}
+
 static int hold(struct held *h, const struct request *r)
 {
+	bool detaches_itself = h->control >= 0;
 	int err;
 
 	h->fd = open_node(&h->device);
-	err = h->fd < 0 ? -errno : set_autoclear(&h->device);
+	err = h->fd < 0 ? -errno : 0;
+	if (!err && !detaches_itself)
+		err = set_autoclear(&h->device);
 	if (!err)
 		return 0;
-	if (h->fd >= 0)
-		close(h->fd);
-	h->fd = -1;
+	close_held(h);
 	report(r->image, "/dev/qcow%d cannot be held open for the mount: %s", h->device.index,
 	       strerror(-err));
 	/* udev may have it open: then it goes when that is done. */
-	if (set_autoclear(&h->device))
+	if (!detaches_itself && set_autoclear(&h->device))
 		detach_again(&h->device);
 	return -1;
 }
@@ -176,6 +166,7 @@ static int attach_new(struct held *h, struct request *r)
 
 	/* From before the attach until the device goes by itself. */
 	r->attach.before = signals_block;
+	r->attach.holder = &h->control;
 	err = attach_open(&h->device, &r->attach, r->image);
 	if (!err)
 		err = hold(h, r);
@@ -206,8 +197,9 @@ int held_attach(struct held *h, struct request *r)
 	int lock = lock_mounts(r->image), err = 0;
 	u64 began = clock_now();
 
+	h->control = -1;
 	if (!share(h, r))
-		err = attach_new(h, r);
+		err = h->refused ? -1 : attach_new(h, r);
 	unlock_mounts(lock);
 	if (err || h->shared)
 		return err;
@@ -230,7 +222,7 @@ void held_release(struct held *h, bool mounted)
 {
 	struct qcow_msg msg = { };
 
-	close(h->fd);
+	close_held(h);
 	if (mounted || h->shared)
 		return;
 	/* udev may be looking at it; then it goes when udev is done. */

@@ -8,12 +8,16 @@
  * struct held - a device that detaches itself, held open until it is mounted
  * @device: the device
  * @fd: its open node
+ * @control: the control node, which keeps the device until it is closed; or -1
  * @shared: it was there before, with other mounts
+ * @refused: it is attached with other options, which was said
  */
 struct held {
 	struct device device;
 	int fd;
+	int control;
 	bool shared;
+	bool refused;
 };
 
 int held_attach(struct held *h, struct request *r);

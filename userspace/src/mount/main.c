@@ -14,6 +14,7 @@
 #include "lib/report.h"
 #include "mount/held.h"
 #include "mount/perform.h"
+#include "mount/share.h"
 #include "mount/signals.h"
 #include "mount/unmount.h"
 
@@ -143,25 +144,32 @@ static int try_only(struct request *r)
 
 /* --- Mount --- */
 
+static int mount_picked(const struct held *h, const struct request *r, const struct pick *p)
+{
+	if (perform_done(r, p)) {
+		if (r->verbose)
+			report(r->dir, "the image is mounted there already");
+		return MNT_EX_SUCCESS;
+	}
+	if (h->shared && share_set_access(p, r))
+		return MNT_EX_FAIL;
+	return perform_mount(r, p);
+}
+
 static int mount_held(struct held *h, const struct request *r)
 {
 	int status = MNT_EX_FAIL;
 	struct pick p;
 
-	if (!pick_filesystem(&p, &h->device, r)) {
-		status = MNT_EX_SUCCESS;
-		if (!perform_done(r, &p))
-			status = perform_mount(r, &p);
-		else if (r->verbose)
-			report(r->dir, "the image is mounted there already");
-	}
+	if (!pick_filesystem(&p, &h->device, r))
+		status = mount_picked(h, r, &p);
 	pick_free(&p);
 	return status;
 }
 
 static int mount_image(struct request *r)
 {
-	struct held h;
+	struct held h = { };
 	int status;
 
 	if (held_attach(&h, r))
