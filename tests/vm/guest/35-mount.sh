@@ -210,6 +210,13 @@ case_mount_read_only() {
 	umount mnt
 	clean a.qcow2
 	fails 'a.qcow2: .*snapshot' -o snapshot=after a.qcow2 mnt
+	# A snapshot that can be written for a while
+	sha256sum a.qcow2 > sums
+	accepts mount -t qcow2 -o temporary=.,snapshot=before a.qcow2 mnt
+	[ ! -e mnt/later ] || fail "it is no snapshot"
+	echo gone > mnt/later
+	umount mnt
+	sha256sum --quiet -c sums || fail "the image was written"
 	# The same image twice
 	accepts mount -t qcow2 -o ro a.qcow2 mnt
 	accepts mount -t qcow2 -o ro a.qcow2 other

@@ -200,7 +200,9 @@ case_rmmod_busy() {
 }
 
 case_storm() {
-	qcowtest storm "${QCOW_STORM:-10}" "$IMAGES/extra/plain.qcow2" "$IMAGES/extra/plain.raw"
+	cp "$IMAGES/extra/plain.qcow2" .
+	qemu-img snapshot -c shown plain.qcow2
+	qcowtest storm "${QCOW_STORM:-10}" plain.qcow2 "$IMAGES/extra/plain.raw"
 }
 
 # As after a crash of a download: a read beyond the file's end fails, and gives no zeros.

@@ -129,13 +129,18 @@ static void abuse_fields(void)
 {
 	int i;
 
-	for (i = 8; i < 32; i++)
+	for (i = 10; i < 32; i++)
 		REFUSED(arg.a.flags |= 1U << i, EINVAL);
 	REFUSED(arg.a.flags = UINT_MAX, EINVAL);
 	REFUSED(arg.a.flags |= QCOW_ATTACH_DIRECT | QCOW_ATTACH_BUFFERED, EINVAL);
 	REFUSED(arg.a.flags |= QCOW_ATTACH_UNTRUSTED, EINVAL);
 	REFUSED(arg.a.flags |= QCOW_ATTACH_TEMPORARY, EINVAL);
 	REFUSED(arg.a.flags = QCOW_ATTACH_TEMPORARY, EINVAL);
+	REFUSED(arg.a.flags |= QCOW_ATTACH_AUTOCLEAR | QCOW_ATTACH_HIDDEN, EINVAL);
+	WORKS(arg.a.flags |= QCOW_ATTACH_AUTOCLEAR);
+	REFUSED(arg.a.parent = 1, EINVAL);
+	REFUSED(arg.a.parent_diskseq = 1, EINVAL);
+	REFUSED(arg.a.pad = 1, EINVAL);
 	REFUSED(arg.a.sector_size = 1, EINVAL);
 	REFUSED(arg.a.diskseq = 1, EINVAL);
 	REFUSED(arg.a.alias = 1, EINVAL);
@@ -460,6 +465,60 @@ static void abuse_hidden(void)
 	expect("detach", __LINE__, -detach_index(index[2], 0), 0);
 }
 
+#define CHILD(change, error)						\
+	REFUSED((arg.a.flags |= QCOW_ATTACH_CHILD, arg.a.nr_images = 0,		\
+		 arg.a.images = 0, arg.a.image_size = 0, arg.a.parent = index,	\
+		 arg.a.snapshot = (uintptr_t)"1", arg.a.snapshot_len = 1, change), error)
+
+/* The image of the parent has no snapshot. */
+static void abuse_child(void)
+{
+	int index = attach_fd(image_fd, QCOW_FORMAT_QCOW2, 0);
+
+	CHILD(arg.a.snapshot_len = 1, ENOENT);
+	CHILD(arg.a.nr_images = 1, EINVAL);
+	CHILD(arg.a.images = (uintptr_t)&image, EINVAL);
+	CHILD(arg.a.image_size = sizeof(image.i), EINVAL);
+	CHILD(arg.a.flags &= ~QCOW_ATTACH_RO, EINVAL);
+	CHILD(arg.a.flags |= QCOW_ATTACH_HIDDEN, EINVAL);
+	CHILD(arg.a.flags |= QCOW_ATTACH_TEMPORARY, EINVAL);
+	CHILD((arg.a.snapshot = 0, arg.a.snapshot_len = 0), EINVAL);
+	CHILD(arg.a.parent = -1, EINVAL);
+	CHILD(arg.a.parent = INT_MIN, EINVAL);
+	CHILD(arg.a.parent = INT_MAX, ENODEV);
+	CHILD(arg.a.parent = index + 1, ENODEV);
+	CHILD(arg.a.parent_diskseq = 1, ESTALE);
+	CHILD(arg.a.pad = 1, EINVAL);
+	CHILD(arg.a.sector_size = 1, EINVAL);
+	CHILD(arg.a.snapshot = KERNEL_ADDRESS, EFAULT);
+	expect("detach", __LINE__, -detach_index(index, 0), 0);
+}
+#undef CHILD
+
+/* Devices that detach themselves stay as long as their open file, or somebody has them open. */
+static void abuse_autoclear(void)
+{
+	int fd = open("/dev/" QCOW_CONTROL_NAME, O_RDWR);
+	int used, unused, user;
+
+	reset();
+	used = attach_through(fd, QCOW_ATTACH_AUTOCLEAR);
+	reset();
+	unused = attach_through(fd, QCOW_ATTACH_AUTOCLEAR);
+	reset();
+	user = open_device(unused, O_RDONLY);
+	close(user);
+	expect("opened and closed", __LINE__, is_there(unused), 1);
+	user = open_device(used, O_RDONLY);
+	close(fd);
+	expect("unused", __LINE__, is_there(unused), 0);
+	expect("in use", __LINE__, is_there(used), 1);
+	close(user);
+	/* Another detach waits for its end. */
+	detach_index(used, 0);
+	expect("not in use any more", __LINE__, is_there(used), 0);
+}
+
 /* The right to open the node is not enough. */
 static void abuse_rights(void)
 {
@@ -509,12 +568,14 @@ int abuse_main(int argc, char **argv)
 	WORKS();
 	abuse_sizes();
 	abuse_fields();
+	abuse_child();
 	abuse_keys();
 	abuse_pointers();
 	abuse_fds(argv[1]);
 	abuse_others();
 	abuse_snapshots();
 	abuse_hidden();
+	abuse_autoclear();
 	abuse_rights();
 	abuse_headers(argv[2]);
 	WORKS();

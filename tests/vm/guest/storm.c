@@ -45,6 +45,23 @@ static int attach_at(int fd, int index, uint32_t flags)
 	return ioctl(control_fd(), QCOW_IOC_ATTACH, &arg) ? -errno : arg.index;
 }
 
+/* Shows the snapshot of another device. */
+static int attach_child(int parent, int index)
+{
+	struct qcow_ioc_attach arg = {
+		.size = sizeof(arg),
+		.flags = QCOW_ATTACH_RO | QCOW_ATTACH_CHILD,
+		.index = index,
+		.snapshot = (uintptr_t)"1",
+		.snapshot_len = 1,
+		.parent = parent,
+	};
+	int err = ioctl(control_fd(), QCOW_IOC_ATTACH, &arg) ? -errno : 0;
+
+	/* There is no such device, or it is a child itself. */
+	return err == -ENODEV || err == -EINVAL ? -EBUSY : err;
+}
+
 /* Attaches and detaches. */
 static int attacher(struct rng *r)
 {
@@ -64,6 +81,9 @@ static int attacher(struct rng *r)
 			return unexpected("attach", err);
 		if (err >= 0)
 			__atomic_fetch_add(cycles, 1, __ATOMIC_RELAXED);
+		err = attach_child(rng_below(r, DEVICES), rng_below(r, DEVICES));
+		if (err && err != -EBUSY)
+			return unexpected("attach of a child", err);
 		err = detach_index(rng_below(r, DEVICES + 2),
 				   detach_flags[rng_below(r, ARRAY_SIZE(detach_flags))]);
 		if (err && err != -EBUSY && err != -ENODEV)
