@@ -10,8 +10,8 @@
 #include "writer.h"
 
 #define SECTOR		512
-#define LOADS		10
-#define STEPS		90
+#define LOADS		8
+#define STEPS		60
 #define SHOWN		4
 /* Slots of writes; slot 0 reads. */
 #define SLOTS		4
