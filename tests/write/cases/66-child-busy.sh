@@ -4,6 +4,8 @@
 # Snapshots that are shown while their disk is written, and the backups of
 # Documentation/backup.rst, which need that.
 
+. "$QCOW_TOP/tests/lib/guide.sh"
+
 make_child_busy() {
 	create image 16M -o cluster_size=4096
 	fill image.qcow2 'write -P 1 0 8M'
@@ -39,30 +41,13 @@ case_child_busy() {
 	echo "$n snapshots"
 }
 
-# guide N: the commands of the Nth block of the page "Back up a disk in use"
-guide() {
-	awk -v wanted="$1" '/^    # / { if (!inside) n++; inside = 1; if (n == wanted) print substr($0, 7) }
-		!/^    / { inside = 0 }' "$QCOW_TOP/Documentation/backup.rst"
-}
-
-# follow N [ASSIGNMENT...]: runs the commands of block N; ASSIGNMENTs replace its first line.
-follow() {
-	local text
-
-	text=$(guide "$1")
-	[ -n "$text" ] || fail "block $1 of the guide"
-	shift
-	[ $# -eq 0 ] || text=$(printf '%s\n' "$@" "$(sed 1d <<< "$text")")
-	eval "$text"
-}
-
 make_child_guide() {
 	create image 16M
 }
 
 # one_night NAME
 one_night() {
-	follow 2
+	follow backup 2
 	cp "$night" "$1.raw"
 }
 
@@ -77,27 +62,27 @@ case_child_guide() {
 	mkdir web backup
 	mount "$disk" web
 	cp -r /etc/init.d web/
-	follow 1 "disk=$dev dir=$PWD/web to=$PWD/backup"
+	follow backup 1 "disk=$dev dir=$PWD/web to=$PWD/backup"
 
 	one_night full
 	cp -r /etc/default web/
-	follow 3
+	follow backup 3
 	diff -r web/init.d backup/files/init.d || fail "files"
 	[ ! -e backup/files/default ] || fail "a file of later"
-	follow 4
-	follow 6
+	follow backup 4
+	follow backup 6
 	is "" "$(qcowctl snapshot list -J "$disk" | jq -r '.snapshots[].name')"
 
 	one_night monday
 	dd if=/dev/urandom of=web/data bs=64k count=20 status=none
 	rm -r web/init.d
-	follow 5 'last=full today=monday'
-	follow 6
+	follow backup 5 'last=full today=monday'
+	follow backup 6
 
 	one_night tuesday
 	dd if=/dev/urandom of=web/data bs=64k count=20 status=none
-	follow 5 'last=monday today=tuesday'
-	follow 6
+	follow backup 5 'last=monday today=tuesday'
+	follow backup 6
 	umount web
 	detach
 	[ "$(wc -l < backup/ranges)" -lt 20 ] || fail "$(wc -l < backup/ranges) ranges"
@@ -118,7 +103,7 @@ after_child_guide() {
 
 	check image.qcow2
 	same_backup full monday tuesday
-	follow 7
+	follow backup 7
 	[ ! -e backup/monday.qcow2 ] || fail "monday is left"
 	same_backup full tuesday
 }
