@@ -213,7 +213,7 @@ static int map_open_table(struct qcow_image *img, const struct qcow_params *para
 	map->nr_pages = DIV_ROUND_UP_ULL(map->header.nr_entries, MAP_PAGE_ENTRIES);
 	map->keys = kvmalloc_array(map->nr_pages, sizeof(*map->keys), GFP_KERNEL);
 	img->cache = qcow_cache_create(&img->table, MAP_PAGE_BITS, params->cache_bytes);
-	img->comp = qcow_comp_create(params->comp_wq, &params->stats->decompressed);
+	img->comp = qcow_comp_create(params->comp_wq, params->stats);
 	if (IS_ERR(img->cache)) {
 		err = PTR_ERR(img->cache);
 		img->cache = NULL;

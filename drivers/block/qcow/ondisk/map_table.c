@@ -62,7 +62,7 @@ int qcow_map_table_check_header(const struct qcow_map_header *h, struct qcow_msg
 				 h->version, QCOW_MAP_VERSION);
 	if (h->flags & ~QCOW_MAP_HAS_HOLES || h->pad)
 		return qcow_fail(msg, -EINVAL, "its table has unknown flags");
-	if (!h->disk_size || h->disk_size > S64_MAX || h->disk_size & (SZ_512 - 1))
+	if (!h->disk_size || h->disk_size > (u64)S64_MAX || h->disk_size & (SZ_512 - 1))
 		return qcow_fail(msg, -EINVAL, "its table has a disk of %llu bytes",
 				 (unsigned long long)h->disk_size);
 	if (!h->nr_entries ||
@@ -89,7 +89,7 @@ static const char *data_fault(const struct qcow_map_header *h,
 		return "data with members of compressed data";
 	if (e->file >= h->nr_files)
 		return "no such file";
-	if (e->host > S64_MAX - len)
+	if (e->host > (u64)S64_MAX - len)
 		return "host offset out of range";
 	return NULL;
 }
@@ -105,7 +105,7 @@ static const char *compressed_fault(const struct qcow_map_header *h,
 		return "stored bytes out of range";
 	if (e->plain > h->chunk_max || e->skip >= e->plain || len > e->plain - e->skip)
 		return "piece outside of its chunk";
-	if (e->host > S64_MAX - e->stored)
+	if (e->host > (u64)S64_MAX - e->stored)
 		return "host offset out of range";
 	return NULL;
 }
