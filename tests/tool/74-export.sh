@@ -39,7 +39,7 @@ e "no address" "takes --tcp ADDR" --allow-host $host qcow0
 e "no host" "takes --allow-host NQN for each host" --tcp 127.0.0.1 qcow0
 e "no such device" "/dev/qcow7: no such device" --tcp 127.0.0.1 --allow-host $host qcow7
 e "a partition" "is a partition; name its disk /dev/qcow0" --tcp 127.0.0.1 --allow-host $host /dev/qcow0p1
-e "an image that is not attached" "plain.qcow2: no such image or device" --tcp 127.0.0.1 --allow-host $host plain.qcow2
+e "an image that is not attached" "missing.qcow2: no such image or device" --tcp 127.0.0.1 --allow-host $host missing.qcow2
 e "list with more" "--list takes one device" --list --tcp 127.0.0.1
 for address in "" 1.2.3 1.2.3.4.5 1.2.3.256 host host:4420 1.2.3.4: 1.2.3.4:0 1.2.3.4:65536 \
 	1.2.3.4:x 1.2.3.4:-1 '[1.2.3.4]' '[::1' '[::1]4420' '[::1]:' : :4420 '::1]:4420' '::g' \

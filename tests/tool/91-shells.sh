@@ -117,7 +117,7 @@ expect "zsh: a name is quoted" has '= qcowctl snapshot delete --key-file x -v sn
 expect "shells: nothing of it is run" is "" "$(ls pwned 2>/dev/null)"
 
 # None of that comes from the shells themselves.
-mkdir -p empty
-expect "shells: without the file zsh offers nothing" is "= qcowctl at" "$(by_zsh empty <<<'qcowctl at')"
+mkdir -p nothing
+expect "shells: without the file zsh offers nothing" is "= qcowctl at" "$(by_zsh nothing <<<'qcowctl at')"
 expect "shells: without the file fish offers no command" is "" \
 	"$(by_fish /dev/null <<<'qcowctl at' | grep -x attach)"
