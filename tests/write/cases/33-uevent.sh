@@ -79,8 +79,8 @@ make_uevent_corrupt() {
 	cp "$cases_here/../../../userspace/udev/60-qcow.rules" .
 }
 
-# by_rules FILE: what udev's rules make of an event of the driver for this disk, on which a
-# filesystem was found before
+# by_rules FILE: prints the properties that udev's rules give to an event of the driver for
+# this disk, on which a filesystem was found before.
 by_rules() {
 	local name=${dev#/dev/} number rules=/run/udev/rules.d
 

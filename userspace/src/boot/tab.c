@@ -226,7 +226,7 @@ static bool list_has(const struct tab_list *list, const char *begin)
 
 static int take_address(struct tab_entry *e, const char *word, const char *value)
 {
-	struct address a;
+	struct address a = { 0 };
 
 	if (list_has(&e->export, "--tcp="))
 		return mistake(word, "is there already; an export has one address");

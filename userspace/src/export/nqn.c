@@ -75,7 +75,7 @@ static void uuid_of(const char *name, uuid_t uuid)
 char *nqn_of_text(const char *text)
 {
 	char printed[NQN_UUID_SIZE];
-	uuid_t uuid;
+	uuid_t uuid = { 0 };
 
 	uuid_of(text, uuid);
 	uuid_unparse_lower(uuid, printed);
@@ -89,7 +89,7 @@ char *nqn_of_text(const char *text)
  */
 void nqn_uuid(const char *text, char uuid[NQN_UUID_SIZE])
 {
-	uuid_t bytes;
+	uuid_t bytes = { 0 };
 
 	uuid_of(text, bytes);
 	uuid_unparse_lower(bytes, uuid);
@@ -102,7 +102,7 @@ void nqn_uuid(const char *text, char uuid[NQN_UUID_SIZE])
  */
 void nqn_serial(const char *text, char serial[NQN_SERIAL_SIZE])
 {
-	uuid_t bytes;
+	uuid_t bytes = { 0 };
 	size_t i;
 
 	uuid_of(text, bytes);
