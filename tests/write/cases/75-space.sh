@@ -64,9 +64,9 @@ make_discarded_space() {
 }
 
 # returned IMAGE: waits until the space of discarded clusters is given back, which the
-# driver does in the background.
+# driver does in the background. Space for the next writes stays allocated.
 returned() {
-	until [ $(($(stat -c %b "$1") * 512)) -lt $((4 << 20)) ]; do
+	until [ $(($(stat -c %b "$1") * 512)) -lt $((12 << 20)) ]; do
 		pause 0.05
 	done
 }
