@@ -421,17 +421,11 @@ static void map_damaged(struct kunit *test)
 	u32 i, opened = 0;
 
 	for (i = 0; i < qtest_images; i++) {
-		if (i % 20 == 0)
-			map_make(x, qtest_one_in(&rnd, 2), &rnd);
+		map_make(x, qtest_one_in(&rnd, 2), &rnd);
 		map_set_modes(x, &rnd);
 		map_damage(x, &rnd);
 		KUNIT_ASSERT_TRUE_MSG(test, map_try_damaged(x, &rnd, &opened), "%u (seed %lu)",
 				      i, qtest_seed);
-		if (i % 20 == 19)
-			continue;
-		/* Damage adds up; but nothing opens any more without a header. */
-		if (qcow_map_table_check_header(x->header, NULL))
-			map_make(x, qtest_one_in(&rnd, 2), &rnd);
 	}
 	kunit_info(test, "%u of %u were opened\n", opened, qtest_images);
 	KUNIT_EXPECT_GT(test, opened, 0);
@@ -468,6 +462,7 @@ static void map_make_two(struct map_fixture *x)
 	struct rnd_state rnd = qtest_rnd(7300);
 
 	map_make(x, false, &rnd);
+	memfile_set_data(x->m[0], x->data[0], MAP_FILE_BYTES, MAP_FILE_BYTES);
 	map_make_header(x, false);
 	x->header->disk_size = 1024;
 	x->header->nr_entries = 2;
