@@ -14,6 +14,7 @@
 #include "lib/text.h"
 #include "mount/fs_options.h"
 #include "mount/perform.h"
+#include "mount/share.h"
 #include "mount/signals.h"
 
 /* --- Mounts that are there --- */
@@ -212,6 +213,8 @@ int perform_remount(const struct request *r)
 	if (fs && is_of_image(fs, r)) {
 		p.path = xstrdup(mnt_fs_get_srcpath(fs));
 		p.type = xstrdup(mnt_fs_get_fstype(fs));
+		if (!request_read_only(r))
+			share_allow_writing(p.path);
 		status = perform_mount(r, &p);
 		pick_free(&p);
 	} else {

@@ -159,6 +159,23 @@ static int get_read_only(const char *path)
 }
 
 /**
+ * share_allow_writing() - make the node of a mount writable, if its device is
+ * @path: the node, which an earlier mount may have made read-only
+ *
+ * The mount that follows says whether that was possible.
+ */
+void share_allow_writing(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), read_only = 0;
+
+	if (fd < 0)
+		return;
+	/* The kernel refuses it for a partition of a disk that is read-only. */
+	ioctl(fd, BLKROSET, &read_only);
+	close(fd);
+}
+
+/**
  * share_set_access() - make the node of a filesystem read-only or writable, as the mount is
  * @p: the filesystem, on a device that is shared
  * @r: the request
@@ -175,9 +192,11 @@ int share_set_access(const struct pick *p, const struct request *r)
 	if (!!get_read_only(p->path) == read_only)
 		return 0;
 	err = set_read_only(p->path, read_only);
+	/* A filesystem that is mounted already replays no journal; the kernel decides. */
+	if (err == -EBUSY && read_only)
+		return 0;
 	if (err == -EBUSY)
-		report(r->image, "%s is mounted %s already; unmount that first", p->path,
-		       read_only ? "writable" : "read-only");
+		report(r->image, "%s is mounted read-only already; unmount that first", p->path);
 	else if (err)
 		report(r->image, "%s cannot be made %s: %s", p->path,
 		       read_only ? "read-only" : "writable", strerror(-err));

@@ -19,6 +19,7 @@ enum share {
 };
 
 enum share share_judge(const struct attached_search *s, const struct request *r);
+void share_allow_writing(const char *path);
 int share_set_access(const struct pick *p, const struct request *r);
 
 #endif /* _QCOWCTL_SHARE_H */
