@@ -28,7 +28,7 @@
 #define QCOW_MAP_STORED_MAX	(4U << 20)
 
 /* Files that entries refer to, at most. */
-#define QCOW_MAP_FILES_MAX	65536U
+#define QCOW_MAP_FILES_MAX	4096U
 
 /* The table has pieces of the kind QCOW_MAP_HOLE, so the image needs a backing file. */
 #define QCOW_MAP_HAS_HOLES	(1U << 0)

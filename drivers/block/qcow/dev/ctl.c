@@ -124,7 +124,8 @@ static int ctl_get_map_files(struct qcow_source *src, const struct qcow_ioc_imag
 	const __s32 __user *from = u64_to_user_ptr(image->files);
 	__s32 fd;
 
-	if (image->nr_files >= QCOW_MAP_FILES_MAX || image->data_fd >= 0)
+	if (image->nr_files >= QCOW_MAP_FILES_MAX || image->data_fd >= 0 ||
+	    !image->files != !image->nr_files)
 		return qcow_fail(msg, -EINVAL, "has %u files, or a data file",
 				 image->nr_files);
 	src->table = fget(image->table_fd);
@@ -183,6 +184,9 @@ static int ctl_get_sources(struct qcow_source *sources,
 		*failed = i;
 		err = copy_struct_from_user(&image, sizeof(image), from,
 					    arg->image_size);
+		/* A shorter structure would mean descriptor 0. */
+		if (!err && image.format == QCOW_FORMAT_MAP && arg->image_size < sizeof(image))
+			err = -EINVAL;
 		if (!err)
 			err = ctl_get_source(&sources[i], &image, msg);
 		if (err)
@@ -243,7 +247,7 @@ static int ctl_attach_sources(struct qcow_ioc_attach *arg,
 		return -ENOMEM;
 	attach->sources = sources;
 	if (attach->parent)
-		qcow_ctl_child_sources(attach->parent, sources);
+		ret = qcow_ctl_child_sources(attach->parent, sources);
 	else
 		ret = ctl_get_sources(sources, arg, msg, failed);
 	if (!ret)

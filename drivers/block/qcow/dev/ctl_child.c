@@ -6,6 +6,7 @@
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/slab.h>
 #include <uapi/linux/qcow.h>
 
 #include "dev/child.h"
@@ -92,24 +93,42 @@ struct qcow_device *qcow_ctl_child_begin(struct qcow_ioc_attach *arg,
 	return ERR_PTR(err);
 }
 
+/* The files of a map but its first one */
+static int child_map_files(const struct qcow_image *img, struct qcow_source *src)
+{
+	src->table = get_file(img->table.file);
+	src->files = kvcalloc(img->nr_files, sizeof(*src->files), GFP_KERNEL_ACCOUNT);
+	if (!src->files)
+		return -ENOMEM;
+	for (; src->nr_files < img->nr_files; src->nr_files++)
+		src->files[src->nr_files] = get_file(img->files[src->nr_files].file);
+	return 0;
+}
+
 /**
  * qcow_ctl_child_sources() - name the files of a child's images
  * @parent: from qcow_ctl_child_begin(), whose chain does not change meanwhile
  * @sources: zeroed; the result: as many as the parent has images, with references to
  *	their files
  *
- * Does not sleep.
+ * Context: may sleep.
+ *
+ * Return: 0 or -ENOMEM.
  */
-void qcow_ctl_child_sources(const struct qcow_device *parent, struct qcow_source *sources)
+int qcow_ctl_child_sources(const struct qcow_device *parent, struct qcow_source *sources)
 {
 	const struct qcow_image *img;
 	struct qcow_source *src;
+	int err = 0;
 
-	for (img = parent->target.image, src = sources; img; img = img->backing, src++) {
+	for (img = parent->target.image, src = sources; img && !err; img = img->backing, src++) {
 		src->file = get_file(img->file.file);
 		if (img->data_file.file)
 			src->data_file = get_file(img->data_file.file);
 		src->format = qcow_image_format(img);
 		src->same = img;
+		if (img->table.file)
+			err = child_map_files(img, src);
 	}
+	return err;
 }

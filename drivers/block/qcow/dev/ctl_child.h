@@ -10,6 +10,7 @@ struct qcow_source;
 
 struct qcow_device *qcow_ctl_child_begin(struct qcow_ioc_attach *arg,
 					 const struct file *by, struct qcow_msg *msg);
-void qcow_ctl_child_sources(const struct qcow_device *parent, struct qcow_source *sources);
+int __must_check qcow_ctl_child_sources(const struct qcow_device *parent,
+					struct qcow_source *sources);
 
 #endif /* _QCOW_CTL_CHILD_H */

@@ -97,7 +97,8 @@ static bool detach_waits_for(const struct qcow_image *img, const struct qcow_fil
 		if (detach_waits_for_one(&img->files[i], file))
 			return true;
 	return detach_waits_for_one(&img->file, file) ||
-	       detach_waits_for_one(&img->data_file, file);
+	       detach_waits_for_one(&img->data_file, file) ||
+	       detach_waits_for_one(&img->table, file);
 }
 
 /*

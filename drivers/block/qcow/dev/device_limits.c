@@ -14,6 +14,19 @@
 #define DEVICE_MAX_SECTORS	(SZ_4M >> SECTOR_SHIFT)
 #define DEVICE_MAX_ZERO_SECTORS	(SZ_1G >> SECTOR_SHIFT)
 
+/* Add the alignment that direct I/O to the files of an image needs. */
+static void add_alignment(const struct qcow_image *img, u32 *dio_mask, u32 *mem_mask)
+{
+	u32 i;
+
+	*dio_mask |= img->data->dio_mask;
+	*mem_mask |= img->data->mem_mask;
+	for (i = 0; i < img->nr_files; i++) {
+		*dio_mask |= img->files[i].dio_mask;
+		*mem_mask |= img->files[i].mem_mask;
+	}
+}
+
 /* The device prefers the alignment that direct I/O to all files of the chain needs. */
 static void device_set_alignment(const struct qcow_device *dev,
 				 struct queue_limits *lim)
@@ -21,10 +34,8 @@ static void device_set_alignment(const struct qcow_device *dev,
 	const struct qcow_image *img;
 	u32 dio_mask = SECTOR_SIZE - 1, mem_mask = SECTOR_SIZE - 1;
 
-	for (img = dev->target.image; img; img = img->backing) {
-		dio_mask |= img->data->dio_mask;
-		mem_mask |= img->data->mem_mask;
-	}
+	for (img = dev->target.image; img; img = img->backing)
+		add_alignment(img, &dio_mask, &mem_mask);
 	lim->physical_block_size = max(dio_mask + 1, dev->options.sector_size);
 	lim->dma_alignment = mem_mask;
 }

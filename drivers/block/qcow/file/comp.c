@@ -348,7 +348,8 @@ static int dcluster_load(struct dcluster *dc)
 	if (!err)
 		err = dcluster_decompress(dc, stored, len);
 	kvfree(stored);
-	return err;
+	/* The task may sleep; a caller would try again for ever. */
+	return err == -EAGAIN ? -EIO : err;
 }
 
 static void dcluster_work(struct work_struct *work)

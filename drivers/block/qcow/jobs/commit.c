@@ -122,6 +122,8 @@ int qcow_commit_check(const struct qcow_image *img, struct qcow_msg *msg)
 {
 	if (!img->backing)
 		return qcow_fail_as(msg, QCOW_MSG_NO_BACKING, -EINVAL, "has no backing file");
+	if (img->backing->ops == &qcow_fmt_map)
+		return qcow_advise(msg, -EOPNOTSUPP, "has a backing file of a format that is only read; use qcowctl stream, which leaves it out");
 	if (qcow_snapshot_nr(img))
 		return qcow_advise(msg, -EOPNOTSUPP, "has snapshots, which need the backing file as it is; delete them first");
 	if (img->layout.version == 1)

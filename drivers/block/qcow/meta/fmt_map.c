@@ -61,12 +61,14 @@ static struct qcow_file *map_file(struct qcow_image *img, u32 number)
 /**
  * struct map_check - the state of a check of the table
  * @img: the image
+ * @direct: the choice of the user between direct I/O and the page cache
  * @msg: says what is wrong
  * @number: entries that were read
  * @last: the last one of them, whose end is not known yet
  */
 struct map_check {
 	struct qcow_image *img;
+	enum qcow_direct direct;
 	struct qcow_msg *msg;
 	u64 number;
 	struct qcow_map_entry last;
@@ -89,10 +91,15 @@ static bool file_has(const struct qcow_file *f, u64 host_offset, u64 len)
  * Direct I/O can address few pieces of a file if one is not aligned like the disk. Then the
  * page cache serves all of them.
  */
-static void check_alignment(struct qcow_file *f, const struct qcow_map_entry *e)
+static int check_alignment(const struct map_check *c, struct qcow_file *f)
 {
-	if (f->direct && (e->host - e->start) & f->dio_mask)
-		qcow_file_use_cache(f);
+	if (!f->direct || !((c->last.host - c->last.start) & f->dio_mask))
+		return 0;
+	if (c->direct == QCOW_DIRECT_ON)
+		return qcow_fail(c->msg, -EOPNOTSUPP, "has data at host offset %#llx, which is not aligned for direct I/O",
+				 c->last.host);
+	qcow_file_use_cache(f);
+	return 0;
 }
 
 static int check_place(const struct map_check *c, u64 guest_end)
@@ -104,7 +111,7 @@ static int check_place(const struct map_check *c, u64 guest_end)
 		f = map_file(c->img, e->file);
 		if (!file_has(f, e->host, guest_end - e->start))
 			return check_fails(c, "past the end of its file");
-		check_alignment(f, e);
+		return check_alignment(c, f);
 	} else if (e->kind == QCOW_MAP_COMPRESSED) {
 		if (!map_codecs[e->codec])
 			return qcow_fail_as(c->msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "has chunks compressed with %s, for which the kernel was built without support",
@@ -158,10 +165,11 @@ static int check_pages(struct map_check *c, void *buf, u32 bytes)
 	return err ?: (fatal_signal_pending(current) ? -EINTR : 0);
 }
 
-static int map_check_all(struct qcow_image *img, struct qcow_msg *msg)
+static int map_check_all(struct qcow_image *img, enum qcow_direct direct,
+			 struct qcow_msg *msg)
 {
 	const struct qcow_map_header *h = &img->map_table->header;
-	struct map_check c = { .img = img, .msg = msg };
+	struct map_check c = { .img = img, .direct = direct, .msg = msg };
 	u32 bytes = MAP_READ_PAGES * MAP_PAGE_BYTES;
 	void *buf = kvmalloc(bytes, GFP_KERNEL);
 	int err = 0;
@@ -220,7 +228,7 @@ static int map_open_table(struct qcow_image *img, const struct qcow_params *para
 	}
 	if (err || !map->keys || !img->comp)
 		return err ?: -ENOMEM;
-	return map_check_all(img, msg);
+	return map_check_all(img, params->direct, msg);
 }
 
 static int map_open(struct qcow_image *img, const struct qcow_params *params,
@@ -232,6 +240,8 @@ static int map_open(struct qcow_image *img, const struct qcow_params *params,
 		return qcow_fail(msg, -EINVAL, "has no snapshots that the driver knows");
 	if (params->writable)
 		return qcow_advise(msg, -EROFS, "is of a format that is only read; attach it read-only with -r, or with --temporary");
+	if (params->untrusted && img->nr_files)
+		return qcow_fail(msg, -EPERM, "has more than one file, which an untrusted image must not have");
 	if (!img->table.file)
 		return qcow_fail(msg, -EINVAL, "was given no table");
 	img->map_table = kzalloc(sizeof(*img->map_table), GFP_KERNEL);

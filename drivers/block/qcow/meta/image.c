@@ -6,6 +6,7 @@
 #include <linux/ctype.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <uapi/linux/qcow.h>
 
@@ -145,6 +146,7 @@ static int image_open_map_files(struct qcow_image *img, const struct qcow_source
 				const struct qcow_params *params, struct qcow_msg *msg)
 {
 	int err = qcow_file_open(&img->table, src->table, QCOW_DIRECT_OFF, msg);
+	const struct qcow_image *same = params->same;
 	u32 i;
 
 	if (err || !src->nr_files)
@@ -153,9 +155,12 @@ static int image_open_map_files(struct qcow_image *img, const struct qcow_source
 	if (!img->files)
 		return -ENOMEM;
 	for (i = 0; !err && i < src->nr_files; i++) {
-		err = image_open_file(img, &img->files[i], src->files[i], NULL, params,
-				      msg);
+		err = image_open_file(img, &img->files[i], src->files[i],
+				      same ? &same->files[i] : NULL, params, msg);
 		img->nr_files++;
+		if (!err && fatal_signal_pending(current))
+			err = -EINTR;
+		cond_resched();
 	}
 	return err;
 }
