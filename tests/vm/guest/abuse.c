@@ -107,13 +107,13 @@ static void abuse_sizes(void)
 {
 	REFUSED(arg.a.size = 0, EINVAL);
 	REFUSED(arg.a.size = 4, EINVAL);
-	REFUSED(arg.a.size = sizeof(arg.a) - 1, EINVAL);
+	REFUSED(arg.a.size = QCOW_ATTACH_SIZE_V1 - 1, EINVAL);
 	REFUSED(arg.a.size = 1 << 20, EINVAL);
 	REFUSED(arg.a.size = UINT_MAX, EINVAL);
 	REFUSED((arg.a.size = sizeof(arg), arg.tail[3] = 1), E2BIG);
 	WORKS(arg.a.size = sizeof(arg));
 	REFUSED(arg.a.image_size = 0, EINVAL);
-	REFUSED(arg.a.image_size = sizeof(image.i) - 8, EINVAL);
+	REFUSED(arg.a.image_size = QCOW_IMAGE_SIZE_V1 - 8, EINVAL);
 	REFUSED(arg.a.image_size = UINT_MAX, EINVAL);
 	REFUSED((arg.a.image_size = sizeof(image), image.tail[0] = 1), E2BIG);
 	WORKS(arg.a.image_size = sizeof(image));
