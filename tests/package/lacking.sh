@@ -11,7 +11,7 @@ says() {
 
 	shift
 	out=$("$@" 2>&1) || code=$?
-	out=$(grep -v '^make: \*\*\*' <<< "$out") || true
+	out=$(grep -vE '^make(\[[0-9]+])?: \*\*\*' <<< "$out") || true
 	[ $code -ne 0 ] || echo "$*: no error"
 	[[ $(wc -l <<< "$out") -eq 1 && $out =~ $pattern ]] || echo "$*: $out; not: $pattern"
 }
