@@ -86,12 +86,18 @@ expect "qcowtab: the last value counts, as on the command line" is '"--backing=/
 	"$(unit qcow@beneath.service | grep -o '"--backing.*none"')"
 expect "qcowtab: no timeout" has TimeoutStartSec=infinity units/qcow@beneath.service
 
-# systemd itself looks at the units, with a program in them that is there.
-mkdir verified
-for file in units/*.service; do
-	sed "s|/usr/sbin/qcowctl|$Q|" "$file" >"verified/${file##*/}"
-done
-run limited env SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no verified/*.service
+# verify_units: systemd itself looks at the units, with a program in them that is there.
+verify_units()
+{
+	rm -rf verified
+	mkdir verified
+	for file in units/*.service; do
+		sed "s|/usr/sbin/qcowctl|$Q|" "$file" >"verified/${file##*/}"
+	done
+	run limited env SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no verified/*.service
+}
+
+verify_units
 expect "qcowtab: systemd takes the units" is "0 " "$code $(cat err)"
 sed -i 's/^Before=blockdev.*/Before=nothing/' verified/qcow@web.service
 run limited env SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no verified/qcow@web.service
@@ -140,12 +146,7 @@ expect "qcowtab: export: it starts with the attach" is '../qcow-export@we\x2db.s
 	"$(readlink 'units/qcow@we\x2db.service.wants/qcow-export@we\x2db.service')"
 expect "qcowtab: export: attach knows nothing of it" is 'qcowctl attach "--name=we-b" "--ask-password" -- "/srv/a"' \
 	"$(unit 'qcow@we\x2db.service' | sed -n 's|^ExecStart=/usr/sbin/||p')"
-rm -rf verified
-mkdir verified
-for file in units/*.service; do
-	sed "s|/usr/sbin/qcowctl|$Q|" "$file" >"verified/${file##*/}"
-done
-run limited env SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no verified/*.service
+verify_units
 expect "qcowtab: export: systemd takes the units" is "0 " "$code $(cat err)"
 generate "six /srv/a - export=[2001:db8::1]:4420,allow-host=$host"
 expect "qcowtab: export: IPv6" has ' "--tcp=\[2001:db8::1\]:4420" ' units/qcow-export@six.service

@@ -133,7 +133,7 @@ export_used() {
 	attach disk.qcow2
 	is "$nqn" "$(export_to 127.0.0.1:4420 "$dev")"
 	wait $writer || fail "the write failed"
-	echo 3 > /proc/sys/vm/drop_caches
+	drop_caches 3
 	fio --name=r --filename=$HERE/mnt/file --size=4M --bs=64k --rw=randwrite --direct=1 \
 		--verify_only --verify=crc32c --verify_fatal=1 > fio.log || fail "$(cat fio.log)"
 	is "before after" "$(cat $HERE/mnt/before $HERE/mnt/after | paste -sd ' ')"

@@ -180,19 +180,29 @@ static char *export_text(const char *tab, const struct tab_entry *e, const struc
 	return text;
 }
 
+/*
+ * Write a unit, and free its content; NULL: that could not be made. Return: 0, or -1 after
+ * printing the error.
+ */
+static int write_text(const char *folder, const char *unit, char *text)
+{
+	int err;
+
+	if (!text) {
+		report(unit, "%s", strerror(errno));
+		return -1;
+	}
+	err = unit_write(folder, unit, text);
+	free(text);
+	return err;
+}
+
 /* Return: 0, or -1 after printing the error. */
 static int write_export(const char *folder, const char *tab, const struct tab_entry *e,
 			const struct names *n)
 {
-	char *text = export_text(tab, e, n);
-	int err;
+	int err = write_text(folder, n->export, export_text(tab, e, n));
 
-	if (!text) {
-		report(n->export, "%s", strerror(errno));
-		return -1;
-	}
-	err = unit_write(folder, n->export, text);
-	free(text);
 	return err ? err : unit_link(folder, n->service, "wants", n->export);
 }
 
@@ -218,15 +228,8 @@ static int write_timeouts(const char *folder, const struct tab_entry *e,
 static int write_units(const char *folder, const char *tab, const struct tab_entry *e,
 		       const struct names *n)
 {
-	char *text = service_text(tab, e, n);
-	int err;
+	int err = write_text(folder, n->service, service_text(tab, e, n));
 
-	if (!text) {
-		report(n->service, "%s", strerror(errno));
-		return -1;
-	}
-	err = unit_write(folder, n->service, text);
-	free(text);
 	if (!err)
 		err = write_timeouts(folder, e, n);
 	if (!err && e->export.nr)

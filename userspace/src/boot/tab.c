@@ -170,14 +170,7 @@ static bool is_field(const char *name)
 
 static const struct option_spec *find_option(const char *name)
 {
-	const struct option_spec *spec;
-
-	if (is_field(name))
-		return NULL;
-	for (spec = attach_options; spec->name; spec++)
-		if (!strcmp(spec->name, name))
-			return spec;
-	return NULL;
+	return is_field(name) ? NULL : options_find(attach_options, name, strlen(name));
 }
 
 static int take_attach_option(struct tab_entry *e, const char *name, const char *word,

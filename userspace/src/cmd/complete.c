@@ -148,17 +148,6 @@ static void print_operands(const struct typed *t)
 
 /* --- Input --- */
 
-static const struct option_spec *by_name(const struct command *c, const char *name,
-					 size_t len)
-{
-	const struct option_spec *option;
-
-	for (option = c->options; option->name; option++)
-		if (strlen(option->name) == len && !memcmp(option->name, name, len))
-			return option;
-	return NULL;
-}
-
 static const struct option_spec *by_letter(const struct command *c, char letter)
 {
 	const struct option_spec *option;
@@ -176,7 +165,7 @@ static const struct option_spec *waits_for_value(const struct command *c, const 
 	const char *letter;
 
 	if (word[1] == '-') {
-		option = by_name(c, word + 2, strlen(word + 2));
+		option = options_find(c->options, word + 2, strlen(word + 2));
 		return option && option_needs_value(option) ? option : NULL;
 	}
 	for (letter = word + 1; *letter; letter++) {
@@ -208,7 +197,7 @@ static void complete_last(struct typed *t, const char *last)
 	} else if (t->only_operands || last[0] != '-') {
 		print_operands(t);
 	} else if (!strncmp(last, "--", 2) && equals) {
-		t->option = by_name(t->c, last + 2, equals - last - 2);
+		t->option = options_find(t->c->options, last + 2, equals - last - 2);
 		if (t->option)
 			print_values(t->option);
 	} else {

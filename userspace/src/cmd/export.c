@@ -23,7 +23,6 @@
 #include "lib/clock.h"
 #include "lib/progress.h"
 #include "lib/report.h"
-#include "lib/sysfs.h"
 
 /* --- export --- */
 
@@ -45,7 +44,7 @@ static int run_list(const struct export_run *e, int argc, char **argv)
 {
 	struct device d = { .index = -1 };
 
-	if (argc > 1 || e->how.given || e->how.nr_hosts || e->how.nqn || e->force) {
+	if (argc > 1 || *e->how.address.host || e->how.nr_hosts || e->how.nqn || e->force) {
 		report("export", "--list takes one device or image at most, and --json; see qcowctl export --help");
 		return 1;
 	}
@@ -166,7 +165,7 @@ static int run_export(void *options, int argc, char **argv)
 		return run_list(e, argc, argv);
 	if (argc != 1)
 		report("export", "takes one device or image, or --list; see qcowctl export --help");
-	else if (!e->how.given)
+	else if (!*e->how.address.host)
 		report("export", "takes --tcp ADDR[:PORT], an address of this host");
 	else if (!e->how.nr_hosts)
 		report("export", "takes --allow-host NQN for each host that may connect; it is in that host's file /etc/nvme/hostnqn");

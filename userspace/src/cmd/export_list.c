@@ -39,11 +39,6 @@ static char *port_text(const char *port)
 
 /* --- JSON --- */
 
-static void add_text(struct json_object *o, const char *key, const char *text)
-{
-	json_object_object_add(o, key, text ? json_text(text) : NULL);
-}
-
 /**
  * export_print_new() - print how other hosts connect to a new export
  * @index: the N of /dev/qcowN
@@ -59,10 +54,10 @@ void export_print_new(int index, const char *nqn, const struct address *address,
 
 	if (json) {
 		o = json_object_new_object();
-		add_text(o, "name", name);
-		add_text(o, "nqn", nqn);
-		add_text(o, "address", text);
-		add_text(o, "connect", line);
+		json_add_text(o, "name", name);
+		json_add_text(o, "nqn", nqn);
+		json_add_text(o, "address", text);
+		json_add_text(o, "connect", line);
 		json_print(o);
 	} else {
 		puts(line);
@@ -82,9 +77,9 @@ static struct json_object *json_of(const struct export *e)
 	char *text = name_of(e);
 	size_t i;
 
-	add_text(o, "name", text);
+	json_add_text(o, "name", text);
 	free(text);
-	add_text(o, "nqn", e->nqn);
+	json_add_text(o, "nqn", e->nqn);
 	for (i = 0; i < e->ports.nr; i++) {
 		text = port_text(e->ports.names[i]);
 		if (text)

@@ -21,7 +21,6 @@ int export_take_address(void *options, const char *arg)
 	struct export_options *o = options;
 	char *shown;
 
-	o->given = true;
 	if (address_parse(&o->address, arg))
 		return 0;
 	shown = text_escape(arg);

@@ -14,11 +14,6 @@
 #include "lib/sysfs.h"
 #include "lib/text.h"
 
-static void add_text(struct json_object *to, const char *key, const char *value)
-{
-	json_object_object_add(to, key, json_text(value));
-}
-
 static void add_number(struct json_object *to, const char *key, u64 value)
 {
 	json_object_object_add(to, key, json_object_new_uint64(value));
@@ -41,7 +36,7 @@ static void add_version_3(struct json_object *data, const struct image *img)
 	if (!image_has_data_file(img))
 		return;
 	if (img->data_name)
-		add_text(data, "data-file", img->data_name);
+		json_add_text(data, "data-file", img->data_name);
 	add_bool(data, "data-file-raw",
 		 h->autoclear & QCOW_DISK_AUTOCLEAR_DATA_RAW);
 }
@@ -51,9 +46,9 @@ static struct json_object *encryption(const struct image *img)
 	struct json_object *encrypt = json_object_new_object();
 	char *cipher = unlock_describe(img);
 
-	add_text(encrypt, "format", unlock_can_tell(img) ? "luks" : "aes");
+	json_add_text(encrypt, "format", unlock_can_tell(img) ? "luks" : "aes");
 	if (cipher)
-		add_text(encrypt, "cipher", cipher);
+		json_add_text(encrypt, "cipher", cipher);
 	free(cipher);
 	return encrypt;
 }
@@ -63,8 +58,8 @@ static struct json_object *format_data(const struct image *img)
 	struct json_object *data = json_object_new_object();
 	const struct qcow_header *h = &img->header;
 
-	add_text(data, "compat", h->version == 2 ? "0.10" : "1.1");
-	add_text(data, "compression-type", qcow_header_compression_name(h->compression));
+	json_add_text(data, "compat", h->version == 2 ? "0.10" : "1.1");
+	json_add_text(data, "compression-type", qcow_header_compression_name(h->compression));
 	add_number(data, "refcount-bits", 1U << h->refcount_order);
 	add_number(data, "snapshot-count", h->nr_snapshots);
 	if (h->version > 2)
@@ -80,13 +75,13 @@ static void add_backing(struct json_object *to, const struct image *img)
 
 	if (!img->backing)
 		return;
-	add_text(to, "backing-filename", img->backing);
+	json_add_text(to, "backing-filename", img->backing);
 	path = chain_backing_path(img);
 	if (path)
-		add_text(to, "full-backing-filename", path);
+		json_add_text(to, "full-backing-filename", path);
 	free(path);
 	if (img->header.backing_format[0])
-		add_text(to, "backing-filename-format", img->header.backing_format);
+		json_add_text(to, "backing-filename-format", img->header.backing_format);
 }
 
 /* Formats with a header and tables. */
@@ -104,7 +99,7 @@ static void add_specific(struct json_object *to, const struct image *img)
 {
 	struct json_object *specific = json_object_new_object();
 
-	add_text(specific, "type", "qcow2");
+	json_add_text(specific, "type", "qcow2");
 	json_object_object_add(specific, "data", format_data(img));
 	json_object_object_add(to, "format-specific", specific);
 }
@@ -131,8 +126,8 @@ struct json_object *info_json_image(const struct image *img)
 	struct json_object *o = json_object_new_object();
 	bool tables = image_has_tables(img);
 
-	add_text(o, "filename", img->file.name);
-	add_text(o, "format", image_format_name(img->format));
+	json_add_text(o, "filename", img->file.name);
+	json_add_text(o, "format", image_format_name(img->format));
 	add_number(o, "virtual-size", image_disk_size(img));
 	add_number(o, "actual-size", file_allocated(&img->file));
 	add_number(o, "file-length", img->file.size);
@@ -165,7 +160,7 @@ static void add_parent(struct json_object *to, int index)
 
 	if (parent) {
 		name = xasprintf("/dev/%s", parent);
-		add_text(to, "snapshot-of", name);
+		json_add_text(to, "snapshot-of", name);
 		free(name);
 	}
 	free(parent);
@@ -184,9 +179,9 @@ struct json_object *info_json_device(const struct qcow_ioc_status *status)
 	char name[32];
 
 	snprintf(name, sizeof(name), "/dev/qcow%d", status->index);
-	add_text(o, "name", name);
+	json_add_text(o, "name", name);
 	if (snapshot && snapshot[0])
-		add_text(o, "snapshot", snapshot);
+		json_add_text(o, "snapshot", snapshot);
 	free(snapshot);
 	add_parent(o, status->index);
 	add_number(o, "size", status->bytes);

@@ -123,14 +123,6 @@ static enum path_state path_state(const struct row *r, const char *path)
 	return state;
 }
 
-static bool is_temporary(const struct row *r)
-{
-	u64 temporary = 0;
-
-	return sysfs_read_u64(&temporary, "/sys/block/qcow%d/qcow/temporary", r->index) &&
-	       temporary;
-}
-
 static char *cell_image(const struct row *r)
 {
 	char *path = sysfs_attr(r->index, "image");
@@ -151,7 +143,7 @@ static char *cell_image(const struct row *r)
 	}
 	text = text_shown(path, false);
 	free(path);
-	path = xasprintf("%s%s%s", text, more, is_temporary(r) ? " (temporary)" : "");
+	path = xasprintf("%s%s%s", text, more, sysfs_temporary(r->index) ? " (temporary)" : "");
 	free(text);
 	return path;
 }

@@ -76,11 +76,28 @@ static size_t count(const struct option_spec *specs)
 	return nr;
 }
 
+/**
+ * options_find() - find an option by its long name
+ * @specs: the options
+ * @name: the name, which need not be terminated
+ * @len: bytes of it
+ *
+ * Return: the option, or NULL.
+ */
+const struct option_spec *options_find(const struct option_spec *specs, const char *name,
+				       size_t len)
+{
+	for (; specs->name; specs++)
+		if (strlen(specs->name) == len && !memcmp(specs->name, name, len))
+			return specs;
+	return NULL;
+}
+
 static int has_arg(const struct option_spec *spec)
 {
 	if (!spec->arg)
 		return no_argument;
-	return spec->arg[0] == '[' ? optional_argument : required_argument;
+	return option_needs_value(spec) ? required_argument : optional_argument;
 }
 
 static struct option long_option(const struct option_spec *spec, size_t i)

@@ -57,6 +57,8 @@ int option_progress(void *field, const char *arg);
 	  .help = "show progress as lines of JSON on standard error",	\
 	  .parse = option_progress }
 
+const struct option_spec *options_find(const struct option_spec *specs, const char *name,
+				       size_t len);
 int options_parse(const struct command *c, void *to, int argc, char **argv);
 void options_print_usage(const struct command *c, FILE *to);
 void options_print_words(const struct command *c, FILE *to);

@@ -170,10 +170,10 @@ static struct json_object *object_of(const struct counters *c)
 	size_t i;
 
 	snprintf(name, sizeof(name), "/dev/qcow%d", c->index);
-	json_object_object_add(o, "name", json_object_new_string(name));
+	json_add_text(o, "name", name);
 	if (parent) {
 		of = xasprintf("/dev/%s", parent);
-		json_object_object_add(o, "parent", json_object_new_string(of));
+		json_add_text(o, "parent", of);
 		free(of);
 	}
 	free(parent);

@@ -57,7 +57,7 @@ static void find_ports(struct export *e)
 	e->ports = all;
 }
 
-static void add_export(struct exports *all, const char *nqn, int index, char *path)
+static void add_export(struct exports *all, const char *nqn, int index, bool ours)
 {
 	struct export *e;
 
@@ -66,8 +66,7 @@ static void add_export(struct exports *all, const char *nqn, int index, char *pa
 	*e = (struct export) {
 		.nqn = xstrdup(nqn),
 		.index = index,
-		.path = path,
-		.ours = exports_made_here(nqn),
+		.ours = ours,
 	};
 	find_ports(e);
 	tree_list(&e->hosts, "subsystems/%s/allowed_hosts", nqn);
@@ -99,16 +98,15 @@ static void look_at_subsystem(struct exports *all, const char *nqn, int wanted)
 		path = sysfs_read(TREE "/subsystems/%s/namespaces/%s/device_path", nqn,
 				  spaces.names[i]);
 		index = index_of_path(path);
+		free(path);
 		added = index >= 0 && (wanted < 0 || index == wanted) &&
 			(ours || is_enabled(nqn, spaces.names[i]));
 		if (added)
-			add_export(all, nqn, index, path);
-		else
-			free(path);
+			add_export(all, nqn, index, ours);
 	}
 	tree_list_free(&spaces);
 	if (!added && wanted < 0 && ours)
-		add_export(all, nqn, -1, NULL);
+		add_export(all, nqn, -1, ours);
 }
 
 /**
@@ -140,7 +138,6 @@ void exports_free(struct exports *e)
 	while (e->nr) {
 		one = &e->list[--e->nr];
 		free(one->nqn);
-		free(one->path);
 		tree_list_free(&one->ports);
 		tree_list_free(&one->hosts);
 	}

@@ -20,7 +20,6 @@
  * struct export - a device that is exported to other hosts
  * @nqn: its name
  * @index: the N of /dev/qcowN; -1: the path leads to no device of ours
- * @path: of the device, as the kernel has it
  * @ours: made by this program
  * @ports: the numbers of the ports in configfs
  * @hosts: NQNs of the hosts that may connect
@@ -28,7 +27,6 @@
 struct export {
 	char *nqn;
 	int index;
-	char *path;
 	bool ours;
 	struct tree_names ports;
 	struct tree_names hosts;

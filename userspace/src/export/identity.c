@@ -156,9 +156,8 @@ static char *image_name(const char *image)
 static bool is_passing(int index, const char *image)
 {
 	size_t len = image ? strlen(image) : 0, end = strlen(DELETED);
-	u64 temporary = 0;
 
-	if (sysfs_read_u64(&temporary, "/sys/block/qcow%d/qcow/temporary", index) && temporary)
+	if (sysfs_temporary(index))
 		return true;
 	return len > end && !strcmp(image + len - end, DELETED);
 }

@@ -75,10 +75,8 @@ static void uuid_of(const char *name, uuid_t uuid)
 char *nqn_of_text(const char *text)
 {
 	char printed[NQN_UUID_SIZE];
-	uuid_t uuid = { 0 };
 
-	uuid_of(text, uuid);
-	uuid_unparse_lower(uuid, printed);
+	nqn_uuid(text, printed);
 	return xasprintf(NQN_UUID_PREFIX "%s", printed);
 }
 

@@ -24,6 +24,17 @@ struct json_object *json_text(const char *bytes)
 }
 
 /**
+ * json_add_text() - add a string to an object
+ * @to: the object
+ * @key: its key
+ * @bytes: as for json_text(); NULL: the value is null
+ */
+void json_add_text(struct json_object *to, const char *key, const char *bytes)
+{
+	json_object_object_add(to, key, bytes ? json_text(bytes) : NULL);
+}
+
+/**
  * json_print() - print JSON and put it
  * @o: the object or array
  *

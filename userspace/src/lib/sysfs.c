@@ -128,6 +128,20 @@ char *sysfs_parent(int index)
 	return NULL;
 }
 
+/**
+ * sysfs_temporary() - tell whether the first image of a device is thrown away
+ * @index: the N of /dev/qcowN
+ *
+ * Return: whether it is.
+ */
+bool sysfs_temporary(int index)
+{
+	u64 temporary = 0;
+
+	return sysfs_read_u64(&temporary, "/sys/block/qcow%d/qcow/temporary", index) &&
+	       temporary;
+}
+
 /* The N of a name qcowN, or -1. */
 static int name_index(const char *name)
 {

@@ -23,6 +23,7 @@ char *sysfs_read(const char *fmt, ...) __printf(1, 2);
 bool sysfs_read_u64(u64 *value, const char *fmt, ...) __printf(2, 3);
 char *sysfs_attr(int index, const char *attr);
 char *sysfs_parent(int index);
+bool sysfs_temporary(int index);
 bool sysfs_is_there(void);
 bool sysfs_missing(void);
 int sysfs_devices(int **list);

@@ -7,7 +7,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -19,7 +18,6 @@
 #include "device/still.h"
 #include "lib/clock.h"
 #include "lib/report.h"
-#include "lib/sysfs.h"
 #include "mount/closed.h"
 #include "mount/held.h"
 #include "mount/share.h"
@@ -109,11 +107,11 @@ static bool share(struct held *h, const struct request *r)
 /* --- A new device --- */
 
 /* Return: 0 or a negative errno. */
-static int detach_once(const struct device *d, u32 flags)
+static int set_autoclear(const struct device *d)
 {
 	struct qcow_ioc_detach ioc = {
 		.size = sizeof(ioc),
-		.flags = flags,
+		.flags = QCOW_DETACH_LAZY,
 		.index = d->index,
 		.diskseq = d->diskseq,
 	};
@@ -123,11 +121,6 @@ static int detach_once(const struct device *d, u32 flags)
 	if (control >= 0)
 		close(control);
 	return err;
-}
-
-static int set_autoclear(const struct device *d)
-{
-	return detach_once(d, QCOW_DETACH_LAZY);
 }
 
 static void close_held(struct held *h)

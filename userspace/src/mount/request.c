@@ -13,10 +13,7 @@
 
 static const struct option_spec *find(const struct option_spec *specs, const char *name)
 {
-	for (; specs->name; specs++)
-		if (!strcmp(specs->name, name))
-			return specs;
-	return NULL;
+	return options_find(specs, name, strlen(name));
 }
 
 /* mount(8) takes "offset=" for an option of loop devices. */

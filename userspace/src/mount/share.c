@@ -135,10 +135,13 @@ enum share share_judge(const struct attached_search *s, const struct request *r)
 
 /* --- Read-only and writable --- */
 
-/* Change it for one node, which nobody has mounted. Return: 0 or a negative errno. */
-static int set_read_only(const char *path, int read_only)
+/*
+ * Change it for one node; with O_EXCL in @flags only if nobody has it mounted. Return: 0 or a
+ * negative errno.
+ */
+static int set_read_only(const char *path, int flags, int read_only)
 {
-	int fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC), err;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | flags), err;
 
 	if (fd < 0)
 		return -errno;
@@ -151,10 +154,10 @@ static int get_read_only(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), read_only = 0;
 
-	if (fd >= 0)
+	if (fd >= 0) {
 		ioctl(fd, BLKROGET, &read_only);
-	if (fd >= 0)
 		close(fd);
+	}
 	return read_only;
 }
 
@@ -166,13 +169,8 @@ static int get_read_only(const char *path)
  */
 void share_allow_writing(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), read_only = 0;
-
-	if (fd < 0)
-		return;
 	/* The kernel refuses it for a partition of a disk that is read-only. */
-	ioctl(fd, BLKROSET, &read_only);
-	close(fd);
+	set_read_only(path, 0, false);
 }
 
 /**
@@ -191,7 +189,7 @@ int share_set_access(const struct pick *p, const struct request *r)
 
 	if (!!get_read_only(p->path) == read_only)
 		return 0;
-	err = set_read_only(p->path, read_only);
+	err = set_read_only(p->path, O_EXCL, read_only);
 	/* A filesystem that is mounted already replays no journal; the kernel decides. */
 	if (err == -EBUSY && read_only)
 		return 0;
