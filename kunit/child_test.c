@@ -73,22 +73,13 @@ static int wait_all(struct child_fixture *f)
 /* Each slot has a piece of the disk of its own. */
 static int start_write(struct child_fixture *f)
 {
-	u32 sectors = writer_top(&f->w)->size / SECTOR / SLOTS;
-	u32 slot = 1 + qtest_below(&f->rnd, SLOTS - 1), first, len;
+	u32 slot = 1 + qtest_below(&f->rnd, SLOTS - 1), first, sectors;
 	int err = wait_slot(f, slot);
 
-	if (err || !sectors)
+	if (err || !writer_draw_piece(&f->w, &f->rnd, slot, SLOTS, &first, &sectors))
 		return err;
-	first = qtest_below(&f->rnd, sectors);
-	len = min(1 + qtest_below(&f->rnd, 24), sectors - first);
-	first += slot * sectors;
 	f->busy |= BIT(slot);
-	if (qtest_one_in(&f->rnd, 4))
-		writer_submit_zero(&f->w, slot, (u64)first * SECTOR, len * SECTOR,
-				   QCOW_OP_ZERO + qtest_below(&f->rnd, 2));
-	else
-		writer_submit(&f->w, slot, (u64)first * SECTOR, len * SECTOR,
-			      qtest_one_in(&f->rnd, 3), NULL);
+	writer_submit_piece(&f->w, &f->rnd, slot, first, sectors);
 	return 0;
 }
 

@@ -100,27 +100,17 @@ static int wait_all(struct snapshot_fixture *f)
 /* Slots have pieces of the disk of their own, so the expected content is never in doubt. */
 static int start_write(struct snapshot_fixture *f)
 {
-	struct writer *w = &f->w;
-	u32 sectors = writer_top(w)->size / SECTOR / READER_PARALLEL;
-	u32 slot = qtest_below(&f->rnd, READER_PARALLEL), first, len;
+	u32 slot = qtest_below(&f->rnd, READER_PARALLEL), first, sectors;
 	int err = wait_slot(f, slot);
 
-	if (err || !sectors)
+	if (err || !writer_draw_piece(&f->w, &f->rnd, slot, READER_PARALLEL, &first, &sectors))
 		return err;
-	first = qtest_below(&f->rnd, sectors);
-	len = min(1 + qtest_below(&f->rnd, 24), sectors - first);
-	first += slot * sectors;
-	if (WARN_ON(first + len > MAX_SECTORS))
+	if (WARN_ON(first + sectors > MAX_SECTORS))
 		return -EINVAL;
 	f->first[slot] = first;
-	f->sectors[slot] = len;
+	f->sectors[slot] = sectors;
 	f->busy |= BIT(slot);
-	if (qtest_one_in(&f->rnd, 4))
-		writer_submit_zero(w, slot, (u64)first * SECTOR, len * SECTOR,
-				   QCOW_OP_ZERO + qtest_below(&f->rnd, 2));
-	else
-		writer_submit(w, slot, (u64)first * SECTOR, len * SECTOR,
-			      qtest_one_in(&f->rnd, 3), NULL);
+	writer_submit_piece(&f->w, &f->rnd, slot, first, sectors);
 	return 0;
 }
 

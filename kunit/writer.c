@@ -260,6 +260,32 @@ void writer_submit_zero(struct writer *w, u32 slot, u64 guest_offset, u32 len,
 	qcow_zero(io);
 }
 
+bool writer_draw_piece(struct writer *w, struct rnd_state *rnd, u32 slot, u32 nr, u32 *first,
+		       u32 *sectors)
+{
+	u32 all = writer_top(w)->size / SECTOR / nr;
+
+	if (!all)
+		return false;
+	*first = qtest_below(rnd, all);
+	*sectors = min(1 + qtest_below(rnd, 24), all - *first);
+	*first += slot * all;
+	return true;
+}
+
+void writer_submit_piece(struct writer *w, struct rnd_state *rnd, u32 slot, u32 first,
+			 u32 sectors)
+{
+	u64 guest_offset = (u64)first * SECTOR;
+
+	if (qtest_one_in(rnd, 4))
+		writer_submit_zero(w, slot, guest_offset, sectors * SECTOR,
+				   QCOW_OP_ZERO + qtest_below(rnd, 2));
+	else
+		writer_submit(w, slot, guest_offset, sectors * SECTOR,
+			      qtest_one_in(rnd, 3), NULL);
+}
+
 int writer_wait(struct writer *w, u32 slot)
 {
 	int verdict = writer_end(w, slot);

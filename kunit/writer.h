@@ -78,6 +78,15 @@ u32 writer_submit(struct writer *w, u32 slot, u64 guest_offset, u32 len, bool wo
 void writer_submit_zero(struct writer *w, u32 slot, u64 guest_offset, u32 len,
 			enum qcow_op op);
 /*
+ * Draws a piece of up to 24 sectors of the part of the disk that a slot of @nr has. Return:
+ * true; false: the disk is too small, and nothing was drawn.
+ */
+bool writer_draw_piece(struct writer *w, struct rnd_state *rnd, u32 slot, u32 nr, u32 *first,
+		       u32 *sectors);
+/* Starts a write there, or zeros it or discards it. */
+void writer_submit_piece(struct writer *w, struct rnd_state *rnd, u32 slot, u32 first,
+			 u32 sectors);
+/*
  * Waits for a slot, and changes the expected content of the disk if the operation ended
  * well. Return: 0, a negative errno, or READER_*.
  */

@@ -50,12 +50,6 @@ static const struct qcow_codec *const map_codecs[] = {
 	[QCOW_MAP_ZSTD] = &qcow_codec_zstd,
 };
 
-/* Return: the file of an entry that was checked. */
-static struct qcow_file *map_file(struct qcow_image *img, u32 number)
-{
-	return number ? &img->files[number - 1] : &img->file;
-}
-
 /* --- Checking the whole table --- */
 
 /**
@@ -108,7 +102,7 @@ static int check_place(const struct map_check *c, u64 guest_end)
 	struct qcow_file *f;
 
 	if (e->kind == QCOW_MAP_DATA) {
-		f = map_file(c->img, e->file);
+		f = qcow_image_file(c->img, e->file);
 		if (!file_has(f, e->host, guest_end - e->start))
 			return check_fails(c, "past the end of its file");
 		return check_alignment(c, f);
@@ -116,7 +110,7 @@ static int check_place(const struct map_check *c, u64 guest_end)
 		if (!map_codecs[e->codec])
 			return qcow_fail_as(c->msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "has chunks compressed with %s, for which the kernel was built without support",
 					    qcow_map_table_codec_name(e->codec));
-		if (!file_has(map_file(c->img, e->file), e->host, 1))
+		if (!file_has(qcow_image_file(c->img, e->file), e->host, 1))
 			return check_fails(c, "past the end of its file");
 	}
 	return 0;
@@ -319,11 +313,11 @@ static void map_to_extent(struct qcow_image *img, const struct qcow_map_entry *e
 		ext->type = QCOW_EXTENT_DATA;
 		ext->mapped = true;
 		ext->host_offset += in_piece;
-		ext->file = map_file(img, e->file);
+		ext->file = qcow_image_file(img, e->file);
 		break;
 	case QCOW_MAP_COMPRESSED:
 		ext->type = QCOW_EXTENT_COMPRESSED;
-		ext->file = map_file(img, e->file);
+		ext->file = qcow_image_file(img, e->file);
 		ext->codec = map_codecs[e->codec];
 		ext->csize = e->stored;
 		ext->cluster_bytes = e->plain;

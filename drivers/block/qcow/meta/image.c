@@ -429,22 +429,6 @@ const char *qcow_image_format_name(const struct qcow_image *img)
 }
 
 /**
- * qcow_image_file() - find a file that has data of an image
- * @img: the image
- * @number: 0: the image file; of a map: number of the file in its table
- *
- * Context: any.
- *
- * Return: the file or NULL.
- */
-struct qcow_file *qcow_image_file(struct qcow_image *img, u32 number)
-{
-	if (!number)
-		return &img->file;
-	return number <= img->nr_files ? &img->files[number - 1] : NULL;
-}
-
-/**
  * qcow_image_chain_damaged() - tell whether damage was met in an image or below it
  * @img: the top of the chain
  *

@@ -42,7 +42,6 @@ struct qcow_image *qcow_image_swap_backing(struct qcow_image *img,
 					   struct qcow_image *with);
 u32 qcow_image_format(const struct qcow_image *img);
 const char *qcow_image_format_name(const struct qcow_image *img);
-struct qcow_file *qcow_image_file(struct qcow_image *img, u32 number);
 bool qcow_image_chain_damaged(const struct qcow_image *img);
 int __must_check qcow_image_map(struct qcow_image *img, u64 guest_offset, u64 len,
 				unsigned int flags, struct qcow_extent *ext);

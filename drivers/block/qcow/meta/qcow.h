@@ -298,6 +298,16 @@ static inline void qcow_image_advance(const struct qcow_image *img, u64 bytes)
 		atomic64_add(bytes, &img->progress->done);
 }
 
+/*
+ * Return: the image file; of a map the file with a number in its table; NULL: there is none.
+ */
+static inline struct qcow_file *qcow_image_file(struct qcow_image *img, u32 number)
+{
+	if (!number)
+		return &img->file;
+	return number <= img->nr_files ? &img->files[number - 1] : NULL;
+}
+
 int qcow_image_interrupted(const struct qcow_image *img);
 bool qcow_image_overdue(const struct qcow_image *img, unsigned long begun);
 void qcow_image_unreadable(struct qcow_image *img, u64 guest_offset, const char *what);
