@@ -313,22 +313,12 @@ static int users_refuse(struct qcow_snapshot_users *users, u64 l1_host_offset,
 	return l1_host_offset == u->in_use ? qcow_fail(msg, -EBUSY, "is in use") : 0;
 }
 
-static int no_stop(struct qcow_pause *p)
-{
-	return 0;
-}
-
-static void no_go(struct qcow_pause *p)
-{
-}
-
 /* The snapshot that is in use, and no other, is not deleted, and nothing is written. */
 static void child_delete(struct kunit *test)
 {
 	struct child_fixture *f = test->priv;
 	struct test_users users = { .base.refuse = users_refuse };
-	struct qcow_pause pause = { .stop = no_stop, .go = no_go };
-	struct qcow_snapshot_request req = { .pause = &pause, .users = &users.base };
+	struct qcow_snapshot_request req = { .pause = &writer_no_pause, .users = &users.base };
 	struct shown *s = f->shown;
 	struct qcow_msg msg = { };
 	u64 sum;

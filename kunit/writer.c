@@ -326,11 +326,11 @@ static void no_go(struct qcow_pause *p)
 {
 }
 
-static struct qcow_pause no_pause = { .stop = no_stop, .go = no_go };
+struct qcow_pause writer_no_pause = { .stop = no_stop, .go = no_go };
 
 int writer_snapshot_create(struct writer *w, const char *name)
 {
-	struct qcow_snapshot_request req = { .name = name, .pause = &no_pause };
+	struct qcow_snapshot_request req = { .name = name, .pause = &writer_no_pause };
 
 	w->base.msg.text[0] = 0;
 	return qcow_snapshot_create(w->img, &req, &w->base.msg);
@@ -338,7 +338,7 @@ int writer_snapshot_create(struct writer *w, const char *name)
 
 int writer_snapshot_delete(struct writer *w, const char *name)
 {
-	struct qcow_snapshot_request req = { .name = name, .pause = &no_pause };
+	struct qcow_snapshot_request req = { .name = name, .pause = &writer_no_pause };
 
 	w->base.msg.text[0] = 0;
 	return qcow_snapshot_delete(w->img, &req, &w->base.msg);
@@ -346,7 +346,7 @@ int writer_snapshot_delete(struct writer *w, const char *name)
 
 int writer_snapshot_apply(struct writer *w, const char *name)
 {
-	struct qcow_snapshot_request req = { .name = name, .pause = &no_pause };
+	struct qcow_snapshot_request req = { .name = name, .pause = &writer_no_pause };
 
 	w->base.msg.text[0] = 0;
 	return qcow_snapshot_apply(w->img, &req, &w->base.msg);

@@ -102,6 +102,11 @@ int writer_read_back(struct writer *w);
 
 /* --- Snapshots, while no other operation is under way; @base.msg has the message --- */
 
+struct qcow_pause;
+
+/* Freezes nothing. */
+extern struct qcow_pause writer_no_pause;
+
 int writer_snapshot_create(struct writer *w, const char *name);
 int writer_snapshot_delete(struct writer *w, const char *name);
 int writer_snapshot_apply(struct writer *w, const char *name);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Devices that show a snapshot of an attached image: children of the device that has the
- * image, their parent. device.c, job.c and sysfs.c call this.
+ * image, their parent. device.c, ctl_child.c, job.c,
+ * device_file.c and sysfs.c call this.
  *
  * A child opens all images of the chain once more, with the parent's open files, and so
  * with their locks, and with caches of its own. The snapshot has a reference to each
@@ -87,24 +88,6 @@ void qcow_child_abandon(struct qcow_device *parent)
 	spin_unlock(&children_lock);
 }
 
-/**
- * qcow_child_any() - tell whether a device has children
- * @parent: the device
- *
- * Does not sleep.
- *
- * Return: whether it has.
- */
-bool qcow_child_any(struct qcow_device *parent)
-{
-	bool any;
-
-	spin_lock(&children_lock);
-	any = !list_empty(&parent->children);
-	spin_unlock(&children_lock);
-	return any;
-}
-
 /* Name a child that keeps the parent from being changed. Return: -EBUSY. */
 static int child_say(const struct qcow_device *child, struct qcow_msg *msg)
 {
@@ -115,7 +98,7 @@ static int child_say(const struct qcow_device *child, struct qcow_msg *msg)
 /**
  * qcow_child_refuse() - refuse what a device with children must not do
  * @parent: the device
- * @msg: names a child
+ * @msg: names a child; or NULL
  *
  * Does not sleep.
  *

@@ -10,7 +10,6 @@ struct qcow_msg;
 int __must_check qcow_child_join(struct qcow_device *child, struct qcow_device *parent);
 struct qcow_device *qcow_child_leave(struct qcow_device *child);
 void qcow_child_abandon(struct qcow_device *parent);
-bool qcow_child_any(struct qcow_device *parent);
 int __must_check qcow_child_refuse(struct qcow_device *parent, struct qcow_msg *msg);
 int __must_check qcow_child_refuse_change(struct qcow_device *parent, u64 snapshot_l1,
 					  struct qcow_msg *msg);

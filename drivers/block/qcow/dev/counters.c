@@ -19,11 +19,6 @@ struct counter {
 	size_t field;
 };
 
-static struct qcow_device *to_qcow(struct device *dev)
-{
-	return dev_to_disk(dev)->private_data;
-}
-
 static ssize_t counter_show(struct device *dev, struct device_attribute *attr,
 			    char *buf)
 {

@@ -4,7 +4,6 @@
  * ctl.c calls this; child.c has the relation of the two.
  */
 #include <linux/err.h>
-#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
 #include <uapi/linux/qcow.h>

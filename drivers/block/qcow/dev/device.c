@@ -202,7 +202,7 @@ static bool device_leave(struct qcow_device *dev)
 static void device_end_lazy(struct qcow_device *dev)
 {
 	lockdep_assert_held(&dev->disk->open_mutex);
-	if (dev->lazy && !disk_openers(dev->disk) && !qcow_child_any(dev) &&
+	if (dev->lazy && !disk_openers(dev->disk) && !qcow_child_refuse(dev, NULL) &&
 	    device_leave(dev))
 		queue_work(remove_wq, &dev->remove_work);
 }
@@ -301,7 +301,7 @@ struct qcow_params qcow_device_params(struct qcow_device *dev)
 		.salvage = dev->options.flags & QCOW_ATTACH_SALVAGE,
 		.snapshot = dev->snapshot,
 		.snapshot_of = qcow_device_image_number(dev),
-		.temporary = dev->options.flags & QCOW_ATTACH_TEMPORARY,
+		.temporary = qcow_device_is_temporary(dev),
 		.ending = &dev->ending,
 		.events = &dev->events,
 		.progress = &dev->progress,

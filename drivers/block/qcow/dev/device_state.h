@@ -68,8 +68,8 @@ enum qcow_device_state {
  * @progress: how far the job is, or the last one
  * @events: events that users are told of
  * @debugfs: its folder in debugfs; or NULL
- * @job_mutex: held by the one job on the device; detaching waits for it. Taken
- *	before disk->open_mutex
+ * @job_mutex: held by the one job on the device, or the attach of a child; detaching waits
+ *	for it. Taken before disk->open_mutex
  */
 struct qcow_device {
 	struct kref ref;
@@ -105,7 +105,7 @@ struct qcow_device {
 	struct qcow_progress progress;
 	struct qcow_events events;
 	struct dentry *debugfs;
-	/* Held by a job. */
+	/* Held by a job, or by the attach of a child. */
 	struct mutex job_mutex;
 };
 

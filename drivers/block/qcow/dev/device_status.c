@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The status of a device: its properties, its state, and its counters, for the ioctl
- * and sysfs. It changes nothing.
+ * The status of a device: its properties, its state, and its counters, for the ioctl,
+ * sysfs and debugfs. It changes nothing.
  */
 #include <linux/blkdev.h>
 #include <uapi/linux/qcow.h>

@@ -496,15 +496,30 @@ struct job_stream {
 	struct qcow_msg *msg;
 };
 
+/**
+ * qcow_job_refuse_temporary() - refuse a job that makes data of a device last
+ * @dev: the device
+ * @msg: says that it is temporary
+ *
+ * Context: any.
+ *
+ * Return: 0, or -EOPNOTSUPP.
+ */
+int qcow_job_refuse_temporary(const struct qcow_device *dev, struct qcow_msg *msg)
+{
+	if (!qcow_device_is_temporary(dev))
+		return 0;
+	return qcow_advise(msg, -EOPNOTSUPP, "is temporary: what is written goes when it is detached; copy its disk if you want to keep it");
+}
+
 static int stream_run(struct qcow_device *dev, struct qcow_job *base)
 {
 	struct job_stream *c = container_of(base, struct job_stream, base);
 	struct qcow_image *img = dev->target.image;
-	int err;
+	int err = qcow_job_refuse_temporary(dev, c->msg);
 
-	if (qcow_device_is_temporary(dev))
-		return qcow_advise(c->msg, -EOPNOTSUPP, "is temporary: what is written goes when it is detached; copy its disk if you want to keep it");
-	err = qcow_stream_check(img, c->msg);
+	if (!err)
+		err = qcow_stream_check(img, c->msg);
 	if (err)
 		return err;
 	err = qcow_stream_some(img, c->bytes);

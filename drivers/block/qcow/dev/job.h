@@ -54,6 +54,8 @@ int __must_check qcow_job_try_freeze(struct qcow_device *dev, unsigned int *flag
 void qcow_job_unfreeze(struct qcow_device *dev, unsigned int flags);
 void qcow_job_pause_init(struct qcow_job_pause *p, struct qcow_device *dev);
 
+int __must_check qcow_job_refuse_temporary(const struct qcow_device *dev,
+					   struct qcow_msg *msg);
 int __must_check qcow_job_size(const struct qcow_which *which, u64 bytes, u32 flags,
 			       struct qcow_msg *msg);
 int __must_check qcow_job_stream(const struct qcow_which *which, u64 bytes, u64 *done,

@@ -25,7 +25,6 @@ static struct qcow_image *open_below(struct qcow_device *dev,
 
 	params.writable = writable;
 	params.snapshot = NULL;
-	params.temporary = false;
 	req->src->format = qcow_image_format(old);
 	return qcow_image_open_again(old, req->src, &params, msg);
 }
@@ -95,9 +94,9 @@ int qcow_job_commit_open(struct qcow_device *dev, struct qcow_commit_request *re
 
 	if (dev->committing)
 		return -EALREADY;
-	if (qcow_device_is_temporary(dev))
-		return qcow_advise(msg, -EOPNOTSUPP, "is temporary: what is written goes when it is detached; copy its disk if you want to keep it");
-	err = qcow_commit_check(img, msg);
+	err = qcow_job_refuse_temporary(dev, msg);
+	if (!err)
+		err = qcow_commit_check(img, msg);
 	if (err)
 		return err;
 	req->below = true;

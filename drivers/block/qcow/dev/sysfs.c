@@ -15,11 +15,6 @@
 #include "dev/device_status.h"
 #include "dev/sysfs.h"
 
-static struct qcow_device *to_qcow(struct device *dev)
-{
-	return dev_to_disk(dev)->private_data;
-}
-
 /* A text that may be missing */
 static const char *to_text(const char *text)
 {

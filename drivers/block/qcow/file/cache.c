@@ -230,6 +230,7 @@ static int slice_load(struct qcow_slice *slice, bool fresh)
 		slice_failed(slice, err);
 		return err;
 	}
+	atomic_long_inc(&cache->loaded);
 	slice_loaded(slice);
 	list_lru_add_obj(&cache->lru, &slice->lru);
 	cache_make_room(cache);
@@ -282,8 +283,9 @@ static struct qcow_slice *cache_get(struct qcow_cache *cache, u64 host_offset, b
 
 	do {
 		slice = cache_lookup(cache, index);
-		atomic_long_inc(slice ? &cache->found : &cache->loaded);
-		if (!slice)
+		if (slice)
+			atomic_long_inc(&cache->found);
+		else
 			slice = cache_insert(cache, index, fresh);
 	} while (!slice);
 	if (IS_ERR(slice))

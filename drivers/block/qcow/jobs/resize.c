@@ -25,6 +25,7 @@
 #include "meta/l2.h"
 #include "meta/map.h"
 #include "meta/snapshot.h"
+#include "meta/tree.h"
 #include "meta/writeback.h"
 
 /* Most bytes that one I/O makes zeros. */
@@ -64,19 +65,13 @@ static s64 drop_some(struct qcow_image *img, u64 guest_offset, u64 len)
 	return err ? err : (s64)len;
 }
 
-/* Bytes of the disk that the L1 table has entries for. */
-static u64 covered_bytes(const struct qcow_image *img)
-{
-	return (u64)img->l1_size << qcow_layout_l1_shift(&img->layout);
-}
-
 /*
  * Make a hole from @guest_offset to @guest_end, or to the end of the L1 table. Return: 0;
  * as qcow_image_interrupted(), and a part is left; or another error.
  */
 static int drop_range(struct qcow_image *img, u64 guest_offset, u64 guest_end)
 {
-	u64 covered = covered_bytes(img);
+	u64 covered = qcow_tree_bytes(img->alloc, img->l1_size);
 	int err = 0;
 	s64 n;
 
@@ -219,7 +214,8 @@ static int grow(struct qcow_image *img, u64 size, struct qcow_resize_ops *ops,
  */
 static int drop_behind(struct qcow_image *img, struct qcow_msg *msg)
 {
-	u64 end = round_to_cluster(img, img->size), covered = covered_bytes(img);
+	u64 end = round_to_cluster(img, img->size);
+	u64 covered = qcow_tree_bytes(img->alloc, img->l1_size);
 	int err, ret = 0;
 
 	qcow_image_expect(img, covered > end ? covered - end : 0);

@@ -259,7 +259,7 @@ static int share_all(struct share *sh)
 	u32 i;
 
 	for (i = 0; !err && i < sh->size; i++) {
-		qcow_image_advance(a->img, qcow_tree_bytes(a, 1));
+		qcow_tree_advance(a);
 		if (!sh->l1[i])
 			continue;
 		mutex_lock(&a->l1.lock);

@@ -274,8 +274,13 @@ u64 qcow_tree_bytes(const struct qcow_alloc *a, u32 size)
 	return (u64)size << qcow_layout_l1_shift(&a->img->layout);
 }
 
-/* Say that a pass is through with an L1 entry. */
-static void tree_advance(const struct qcow_alloc *a)
+/**
+ * qcow_tree_advance() - say that a pass over an L1 table is through with an entry
+ * @a: of the image
+ *
+ * Context: any.
+ */
+void qcow_tree_advance(const struct qcow_alloc *a)
 {
 	qcow_image_advance(a->img, qcow_tree_bytes(a, 1));
 }
@@ -302,7 +307,7 @@ void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
 	for (i = 0; i < size; i++) {
 		if (!(i % 1024))
 			cond_resched();
-		tree_advance(a);
+		qcow_tree_advance(a);
 		if (qcow_entry_l1(&a->img->layout, l1[i], &l2_host_offset) ||
 		    !l2_host_offset)
 			continue;
@@ -312,8 +317,7 @@ void qcow_tree_lower(struct qcow_alloc *a, const u64 *l1, u32 size)
 			set_bit(QCOW_IMAGE_LEAKED, &a->img->flags);
 			return;
 		}
-		lower_table(a, l2_host_offset,
-			    (u64)i << qcow_layout_l1_shift(&a->img->layout));
+		lower_table(a, l2_host_offset, qcow_tree_bytes(a, i));
 		qcow_tree_breathe(a);
 	}
 }
@@ -333,7 +337,7 @@ int qcow_tree_raise(struct qcow_alloc *a, const u64 *l1, u32 size)
 	u32 i;
 
 	for (i = 0; i < size; i++) {
-		tree_advance(a);
+		qcow_tree_advance(a);
 		err = qcow_entry_l1(&a->img->layout, l1[i], &l2_host_offset);
 		if (err)
 			err = -EUCLEAN;
@@ -444,7 +448,7 @@ int qcow_tree_own(struct qcow_alloc *a)
 	u32 i;
 
 	for (i = 0; i < a->img->l1_size; i++) {
-		tree_advance(a);
+		qcow_tree_advance(a);
 		if (!(READ_ONCE(a->img->l1[i]) & QCOW_DISK_L1E_OFFSET_MASK))
 			continue;
 		if (tree_enough(a, begun))
