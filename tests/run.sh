@@ -11,7 +11,7 @@ cd "$QCOW_TOP" || exit 1
 # The longest tier comes first, so that no CPU waits at the end; fits() decides which
 # tiers run side by side.
 ALL=(build write-7 kunit tool vm-7 write-6.12 cut-7 write-6.1 bench vm-6.12 vm-6.1 fuzz
-	package check)
+	foreign package check)
 LOGS=$QCOW_CACHE/logs
 
 passed=0
@@ -25,6 +25,7 @@ tier_command() {
 	check)	echo tests/check/run.sh ;;
 	tool)	echo tests/tool/run.sh ;;
 	fuzz)	echo tests/fuzz/run.sh ;;
+	foreign) echo tests/foreign/run.sh ;;
 	package) echo tests/package/run.sh ;;
 	kunit)	echo tests/uml/kunit.sh ;;
 	vm-*)	echo "tests/vm/test.sh ${1#vm-}" ;;

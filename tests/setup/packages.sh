@@ -9,8 +9,8 @@ set -euo pipefail
 packages=(
 	# the module and the user-space tools
 	build-essential gcc-12 make pkg-config libblkid-dev libcryptsetup-dev
-	libjson-c-dev libkeyutils-dev libmount-dev libsmartcols-dev libudev-dev uuid-dev
-	libzstd-dev zlib1g-dev
+	libbz2-dev libjson-c-dev libkeyutils-dev libmount-dev libseccomp-dev libsmartcols-dev
+	libudev-dev libzstd-dev uuid-dev zlib1g-dev
 	# checkers and debuggers
 	clang cppcheck gdb libclang-rt-dev lld llvm shellcheck sparse strace
 	# kernels: to unpack Debian's, to build User-Mode Linux
@@ -22,6 +22,9 @@ packages=(
 	python3-zstandard qemu-system-x86 qemu-utils systemd udev util-linux xfsprogs
 	# the book; shells whose completion is tried
 	fish mandoc python3-myst-parser python3-sphinx zsh
+	# writers and readers of other programs' image formats
+	bochs bochs-term bximage cloop-utils libvhdi-utils libvmdk-utils mtools p7zip-full
+	python3-lz4 python3-lzo uml-utilities user-mode-linux
 	# Debian packages
 	debhelper dh-dkms dkms dpkg-dev lintian
 	# guides

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0
+# Helpers of run.sh. shellcheck shell=bash
+
+# build_foreign: makes the program $F of foreign.c.
+build_foreign()
+{
+	local user="$QCOW_TOP/userspace"
+
+	make -s -C "$user" || return 1
+	F=$T/foreign
+	${CC:-cc} -O1 -g -std=gnu11 -Wall -Wextra -D_FILE_OFFSET_BITS=64 -I"$user/src" \
+		-I"$QCOW_TOP/include/uapi" -I"$QCOW_TOP/drivers/block" \
+		-I"$QCOW_TOP/drivers/block/qcow" -o "$F" "$here/foreign.c" "$user/obj/qcow.a"
+}
+
+# disk_of FORMAT IMAGE OUT [PARENT]: writes the disk as a raw file, as our parser reads it.
+disk_of()
+{
+	"$here/foreign.py" "$F" "$@"
+}
+
+# same_disk FORMAT IMAGE [QEMU FORMAT]: ours and qemu-img read the same disk.
+same_disk()
+{
+	disk_of "$1" "$2" ours.raw && qemu-img convert -f "${3:-$1}" -O raw "$2" judge.raw &&
+		same_content judge.raw ours.raw
+}
+
+# foreign_says FORMAT IMAGE PATTERN: a line of the program matches.
+foreign_says()
+{
+	run "$F" "$1" "$2"
+	[ "$code" = 0 ] && [ ! -s err ] && has "$3" out
+}
+
+# foreign_refuses FORMAT IMAGE PATTERN: the parser refuses the image, with such a message.
+foreign_refuses()
+{
+	run "$F" "$1" "$2"
+	[ "$code" = 1 ] || fail "exit code $code: $(cat out err)" || return 1
+	has $'^error\t.*'"$3" out
+}

@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh [PART...]: tests the parsers of other programs' image formats, without the driver.
+# PART is the name of a file of the folder parts, without its ending; all of them if none is
+# given. Each part compares the disks that a parser shows with those that an independent
+# reader does. $QCOW_SEED draws the damaged images, $QCOW_COUNT is how many of each format.
+# Ends in a line "foreign: N passed, N failed".
+
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../lib/common.sh"
+T=$(mktemp -d "${TMPDIR:-/tmp}/qcow-foreign.XXXXXX") || exit 1
+trap 'rm -rf "$T"' EXIT
+export LC_ALL=C.UTF-8
+
+# shellcheck source=/dev/null
+. "$here/../lib/assert.sh"
+# shellcheck source=/dev/null
+. "$here/lib.sh"
+
+seed=${QCOW_SEED:-$((1 + SRANDOM % 1000000000))}
+count=${QCOW_COUNT:-60}
+export seed count
+echo "foreign: seed $seed"
+cd "$T" || exit 1
+build_foreign || exit 1
+
+for part in "${@:-*}"; do
+	for file in "$here"/parts/$part.sh; do
+		mkdir "$T/$(basename "$file" .sh)"
+		cd "$T/$(basename "$file" .sh)" || exit 1
+		# shellcheck source=/dev/null
+		. "$file"
+		cd "$T" && rm -rf "${T:?}/$(basename "$file" .sh)"
+	done
+done
+
+summary foreign

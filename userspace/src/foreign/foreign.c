@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The surroundings of a parser: memory, files and messages, so that a parser has nothing
+ * but arithmetic. The bytes that it reads are an attacker's.
+ */
+#include <stdlib.h>
+
+#include "foreign/foreign.h"
+
+/* Memory of a parser, in a list that foreign_close() frees. */
+struct foreign_memory {
+	struct foreign_memory *next;
+	u8 bytes[] __attribute__((aligned(16)));
+};
+
+/**
+ * foreign_fail() - refuse an image that is damaged
+ * @f: the image
+ * @fmt: printf format of the text: the fault, without advice
+ *
+ * Return: -EINVAL.
+ */
+int foreign_fail(struct foreign *f, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	qcow_msg_set(&f->msg, QCOW_MSG_DAMAGED, fmt, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+/**
+ * foreign_unsupported() - refuse an image with words of its own
+ * @f: the image
+ * @fmt: printf format of the text: the reason, a semicolon, and the remedy
+ *
+ * Return: -EOPNOTSUPP.
+ */
+int foreign_unsupported(struct foreign *f, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	qcow_msg_set(&f->msg, QCOW_MSG_COMPLETE, fmt, args);
+	va_end(args);
+	return -EOPNOTSUPP;
+}
+
+/**
+ * foreign_alloc() - memory for a parser, freed by foreign_close()
+ * @f: the image
+ * @nr: entries
+ * @size: bytes of an entry
+ *
+ * Return: zeroed memory, or NULL with a message: fail with -ENOMEM.
+ */
+void *foreign_alloc(struct foreign *f, size_t nr, size_t size)
+{
+	struct foreign_memory *m = NULL;
+	size_t bytes;
+
+	if (!__builtin_mul_overflow(nr, size, &bytes) && bytes <= f->memory_left)
+		m = calloc(1, sizeof(*m) + bytes);
+	if (!m) {
+		foreign_unsupported(f, "has tables of %llu bytes, which is too much; convert it with qemu-img convert -O qcow2",
+				    (unsigned long long)nr * size);
+		return NULL;
+	}
+	f->memory_left -= bytes;
+	m->next = f->memory;
+	f->memory = m;
+	return m->bytes;
+}
+
+static int add_file(struct foreign *f, u64 size, u32 *file)
+{
+	struct foreign_file *files;
+
+	if (f->nr_files == QCOW_MAP_FILES_MAX)
+		return foreign_unsupported(f, "has more than %u files; convert it with qemu-img convert -O qcow2",
+					   QCOW_MAP_FILES_MAX);
+	files = realloc(f->files, (f->nr_files + 1) * sizeof(*files));
+	if (!files)
+		return -ENOMEM;
+	f->files = files;
+	files[f->nr_files] = (struct foreign_file) { .size = size };
+	*file = f->nr_files++;
+	return 0;
+}
+
+static int fail_read(struct foreign *f, int err, u64 host_offset)
+{
+	qcow_fail(&f->msg, err, "cannot be read at offset %llu",
+		  (unsigned long long)host_offset);
+	return err;
+}
+
+static int read_some(struct foreign *f, u32 file, void *buf, size_t len, u64 host_offset,
+		     size_t *got)
+{
+	const struct foreign_file *from = &f->files[file];
+	int err;
+
+	*got = 0;
+	if (host_offset >= from->size)
+		return 0;
+	len = min(len, from->size - host_offset);
+	err = f->host->read(f->arg, file, buf, len, from->start + host_offset, got);
+	return err ? fail_read(f, err, host_offset) : 0;
+}
+
+/**
+ * foreign_read() - read bytes that have to be there
+ * @f: the image
+ * @file: number of the file
+ * @buf: for the bytes
+ * @len: how many
+ * @host_offset: of the first one, any number
+ *
+ * Return: 0, or a negative errno with a message, also if the file ends before.
+ */
+int foreign_read(struct foreign *f, u32 file, void *buf, size_t len, u64 host_offset)
+{
+	size_t got;
+	int err = read_some(f, file, buf, len, host_offset, &got);
+
+	if (err)
+		return err;
+	if (got < len) {
+		qcow_advise(&f->msg, -EINVAL, "ends at byte %llu, but has a table past it, so it is truncated; restore it from a copy",
+			    (unsigned long long)foreign_size(f, file));
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static bool window_has(const struct foreign_window *w, u32 file, u64 host_offset, size_t len)
+{
+	return w->len && w->file == file && host_offset >= w->host_offset &&
+	       host_offset - w->host_offset <= w->len &&
+	       w->len - (host_offset - w->host_offset) >= len;
+}
+
+static int window_move(struct foreign *f, struct foreign_window *w, u32 file, u64 host_offset)
+{
+	if (!w->bytes)
+		w->bytes = foreign_alloc(f, 1, FOREIGN_WINDOW_BYTES);
+	if (!w->bytes)
+		return -ENOMEM;
+	w->file = file;
+	w->host_offset = host_offset;
+	return read_some(f, file, w->bytes, FOREIGN_WINDOW_BYTES, host_offset, &w->len);
+}
+
+/**
+ * foreign_peek() - look at bytes of a table, of which a part stays in memory
+ * @f: the image
+ * @w: the part
+ * @file: number of the file
+ * @host_offset: of the first byte, any number
+ * @len: how many are needed, up to FOREIGN_PEEK_MAX
+ * @available: how many there are, at least @len; or NULL
+ *
+ * Return: the bytes, good until the next call with @w; or NULL with a message.
+ */
+const void *foreign_peek(struct foreign *f, struct foreign_window *w, u32 file,
+			 u64 host_offset, size_t len, size_t *available)
+{
+	if (!window_has(w, file, host_offset, len) && window_move(f, w, file, host_offset))
+		return NULL;
+	if (!window_has(w, file, host_offset, len)) {
+		qcow_advise(&f->msg, -EINVAL, "ends at byte %llu, but has a table past it, so it is truncated; restore it from a copy",
+			    (unsigned long long)foreign_size(f, file));
+		return NULL;
+	}
+	if (available)
+		*available = w->len - (host_offset - w->host_offset);
+	return w->bytes + (host_offset - w->host_offset);
+}
+
+/**
+ * foreign_open_extent() - open a file that holds a part of the image
+ * @f: the image
+ * @name: as the image has it, not escaped
+ * @file: set to the number of the file
+ *
+ * Return: 0, or a negative errno; the host has a message then.
+ */
+int foreign_open_extent(struct foreign *f, const char *name, u32 *file)
+{
+	u64 size;
+	int err = f->host->open(f->arg, FOREIGN_EXTENT, name, &size);
+
+	return err ? err : add_file(f, size, file);
+}
+
+/**
+ * foreign_scratch() - make a file for data that the driver cannot decompress
+ * @f: the image
+ * @file: set to the number of the file
+ *
+ * Return: 0, or a negative errno with a message.
+ */
+int foreign_scratch(struct foreign *f, u32 *file)
+{
+	int err = f->host->scratch(f->arg);
+
+	if (err) {
+		qcow_fail(&f->msg, err, "needs a file for data that is decompressed now");
+		return err;
+	}
+	return add_file(f, 0, file);
+}
+
+/**
+ * foreign_write() - write to a file of foreign_scratch()
+ * @f: the image
+ * @file: number of the file
+ * @buf: the bytes
+ * @len: how many
+ * @host_offset: of the first one
+ *
+ * Return: 0, or a negative errno with a message.
+ */
+int foreign_write(struct foreign *f, u32 file, const void *buf, size_t len, u64 host_offset)
+{
+	int err = f->host->write(f->arg, file, buf, len, host_offset);
+
+	if (err) {
+		qcow_fail(&f->msg, err, "has data that cannot be kept while it is attached");
+		return err;
+	}
+	if (f->files[file].size < host_offset + len)
+		f->files[file].size = host_offset + len;
+	return 0;
+}
+
+/**
+ * foreign_backing() - name the parent of an image
+ * @f: the image
+ * @name: as the image has it; the first that is there and has the right id is taken
+ */
+void foreign_backing(struct foreign *f, const char *name)
+{
+	f->disk.has_parent = true;
+	f->host->backing(f->arg, name);
+}
+
+/**
+ * foreign_tell() - tell a fact for people
+ * @f: the image
+ * @key: of &struct foreign_host
+ * @text: the fact, not escaped
+ */
+void foreign_tell(struct foreign *f, const char *key, const char *text)
+{
+	f->host->tell(f->arg, key, text, 0);
+}
+
+/**
+ * foreign_tell_number() - tell a number for people
+ * @f: the image
+ * @key: of &struct foreign_host
+ * @number: the number
+ */
+void foreign_tell_number(struct foreign *f, const char *key, s64 number)
+{
+	f->host->tell(f->arg, key, NULL, number);
+}
+
+/**
+ * foreign_fault() - report a fault that a check found, after which it goes on
+ * @f: the image
+ * @fmt: printf format of the text
+ */
+void foreign_fault(struct foreign *f, const char *fmt, ...)
+{
+	char text[sizeof(f->msg.text)];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	f->host->fault(f->arg, text);
+}
+
+static int check_disk(struct foreign *f)
+{
+	struct foreign_disk *d = &f->disk;
+
+	if (!d->sector_size)
+		d->sector_size = SZ_512;
+	if (!d->size || d->size > (u64)S64_MAX - SZ_512)
+		return foreign_fail(f, "its header has a disk of %llu bytes",
+				    (unsigned long long)d->size);
+	return 0;
+}
+
+/**
+ * foreign_open() - read the headers of an image
+ * @f: the result; foreign_close() it, after a failure too
+ * @format: its format
+ * @host: the way to files
+ * @arg: the first argument of @host's functions
+ * @size: bytes of the image's file
+ *
+ * Return: 0, or a negative errno with a message.
+ */
+int foreign_open(struct foreign *f, const struct foreign_format *format,
+		 const struct foreign_host *host, void *arg, u64 size)
+{
+	u32 file;
+	int err;
+
+	memset(f, 0, sizeof(*f));
+	f->format = format;
+	f->host = host;
+	f->arg = arg;
+	f->memory_left = FOREIGN_MEMORY_MAX;
+	err = add_file(f, size, &file);
+	if (!err)
+		err = format->open(f);
+	return err ? err : check_disk(f);
+}
+
+/**
+ * foreign_close() - free the memory of a parser
+ * @f: the image
+ */
+void foreign_close(struct foreign *f)
+{
+	struct foreign_memory *m;
+
+	while ((m = f->memory)) {
+		f->memory = m->next;
+		free(m);
+	}
+	free(f->files);
+	f->files = NULL;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The list of formats. A new one has a file of its own, and a line here.
+ */
+#include "foreign/formats.h"
+
+/* In the order in which they are tried. */
+static const struct foreign_format *const formats[] = {
+	&foreign_vdi,
+};
+
+/**
+ * foreign_format() - look up a format
+ * @name: as in QEMU
+ *
+ * Return: the format, or NULL.
+ */
+const struct foreign_format *foreign_format(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(formats); i++)
+		if (!strcmp(formats[i]->name, name))
+			return formats[i];
+	return NULL;
+}
+
+/**
+ * foreign_probe() - recognize the format of a file
+ * @s: bytes of the file
+ *
+ * Return: the format, or NULL.
+ */
+const struct foreign_format *foreign_probe(const struct foreign_sample *s)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(formats); i++)
+		if (formats[i]->probe && formats[i]->probe(s))
+			return formats[i];
+	return NULL;
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_FORMATS_H
+#define _QCOWCTL_FORMATS_H
+
+#include "foreign/foreign.h"
+
+extern const struct foreign_format foreign_vdi;
+
+#endif /* _QCOWCTL_FORMATS_H */
