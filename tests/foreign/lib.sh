@@ -13,6 +13,13 @@ build_foreign()
 		-I"$QCOW_TOP/drivers/block/qcow" -o "$F" "$here/foreign.c" "$user/obj/qcow.a"
 }
 
+# sample NAME: takes one of QEMU's sample images into the current folder, as a link
+sample()
+{
+	ln -s "$QCOW_CACHE/samples/$1" . && [ -e "$1" ] ||
+		fail "there is no image $1: tests/setup/samples.sh has to fetch it"
+}
+
 # disk_of FORMAT IMAGE OUT [PARENT]: writes the disk as a raw file, as our parser reads it.
 disk_of()
 {

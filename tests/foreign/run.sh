@@ -5,7 +5,8 @@
 # PART is the name of a file of the folder parts, without its ending; all of them if none is
 # given. Each part compares the disks that a parser shows with those that an independent
 # reader does. $QCOW_SEED draws the damaged images, $QCOW_COUNT is how many of each format.
-# Ends in a line "foreign: N passed, N failed".
+# Images of other programs come from tests/setup/samples.sh, once, and tests fail without
+# them. Ends in a line "foreign: N passed, N failed".
 
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib/common.sh"
@@ -24,6 +25,7 @@ export seed count
 echo "foreign: seed $seed"
 cd "$T" || exit 1
 build_foreign || exit 1
+"$QCOW_TOP/tests/setup/samples.sh"
 
 for part in "${@:-*}"; do
 	for file in "$here"/parts/$part.sh; do
