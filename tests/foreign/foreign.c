@@ -105,6 +105,12 @@ static void host_fault(void *arg, const char *text)
 	printf("fault\t%s\n", text);
 }
 
+static void host_leak(void *arg, const char *text)
+{
+	(void)arg;
+	printf("leak\t%s\n", text);
+}
+
 static void host_progress(void *arg, u64 bytes_done, u64 bytes_all)
 {
 	(void)arg;
@@ -120,6 +126,7 @@ static const struct foreign_host host = {
 	.backing = host_backing,
 	.tell = host_tell,
 	.fault = host_fault,
+	.leak = host_leak,
 	.progress = host_progress,
 };
 
@@ -134,8 +141,9 @@ static int put(void *arg, const struct qcow_map_entry *e)
 
 static int parse(const struct foreign_format *format, struct files *files, u64 size)
 {
+	const struct foreign_how how = { .size = size };
 	struct foreign f;
-	int err = foreign_open(&f, format, &host, files, size);
+	int err = foreign_open(&f, format, &host, files, &how);
 
 	if (!err) {
 		printf("size\t%llu\nsector\t%u\ncluster\t%u\ndirty\t%d\nid\t%s\nparent_id\t%s\n",

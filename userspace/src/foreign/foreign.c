@@ -285,6 +285,25 @@ void foreign_fault(struct foreign *f, const char *fmt, ...)
 	f->host->fault(f->arg, text);
 }
 
+/**
+ * foreign_leak() - report bytes of a file that nothing uses, which a check found
+ * @f: the image
+ * @fmt: printf format of the text
+ */
+void foreign_leak(struct foreign *f, const char *fmt, ...)
+{
+	char text[sizeof(f->msg.text)];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (f->host->leak)
+		f->host->leak(f->arg, text);
+	else
+		f->host->fault(f->arg, text);
+}
+
 static int check_disk(struct foreign *f)
 {
 	struct foreign_disk *d = &f->disk;
@@ -303,12 +322,12 @@ static int check_disk(struct foreign *f)
  * @format: its format
  * @host: the way to files
  * @arg: the first argument of @host's functions
- * @size: bytes of the image's file
+ * @how: the image that is opened, and the reason
  *
  * Return: 0, or a negative errno with a message.
  */
 int foreign_open(struct foreign *f, const struct foreign_format *format,
-		 const struct foreign_host *host, void *arg, u64 size)
+		 const struct foreign_host *host, void *arg, const struct foreign_how *how)
 {
 	u32 file;
 	int err;
@@ -317,8 +336,9 @@ int foreign_open(struct foreign *f, const struct foreign_format *format,
 	f->format = format;
 	f->host = host;
 	f->arg = arg;
+	f->how = *how;
 	f->memory_left = FOREIGN_MEMORY_MAX;
-	err = add_file(f, size, &file);
+	err = add_file(f, how->size, &file);
 	if (!err)
 		err = format->open(f);
 	return err ? err : check_disk(f);

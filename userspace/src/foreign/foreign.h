@@ -100,6 +100,7 @@ enum foreign_use {
  * @tell: a fact for people. @key: as in the output of qemu-img info --output=json, with
  *	points between the levels, such as extents.0.filename. @text: NULL: @number counts
  * @fault: check found a fault
+ * @leak: check found bytes that nothing uses, which does no harm; NULL: a fault
  * @progress: so much of a long operation is done
  *
  * Those that return an int return 0 or a negative errno.
@@ -112,7 +113,20 @@ struct foreign_host {
 	void (*backing)(void *arg, const char *name);
 	void (*tell)(void *arg, const char *key, const char *text, s64 number);
 	void (*fault)(void *arg, const char *text);
+	void (*leak)(void *arg, const char *text);
 	void (*progress)(void *arg, u64 bytes_done, u64 bytes_all);
+};
+
+/**
+ * struct foreign_how - the image that is opened, and the reason
+ * @size: bytes of its file
+ * @member: of an archive: name of the member that is the image; NULL: the only one
+ * @facts_only: nobody walks through the disk: data need not be decompressed
+ */
+struct foreign_how {
+	u64 size;
+	const char *member;
+	bool facts_only;
 };
 
 /**
@@ -156,6 +170,7 @@ struct foreign_file {
  * @format: its format
  * @host: the way to files
  * @arg: the first argument of @host's functions
+ * @how: the image that is opened, and the reason
  * @disk: set by the format's open()
  * @private: of the format; from foreign_alloc()
  * @files: by number; 0 is the image
@@ -168,6 +183,7 @@ struct foreign {
 	const struct foreign_format *format;
 	const struct foreign_host *host;
 	void *arg;
+	struct foreign_how how;
 	struct foreign_disk disk;
 	void *private;
 	struct foreign_file *files;
@@ -194,10 +210,12 @@ struct foreign_window {
 };
 
 const struct foreign_format *foreign_format(const char *name);
+const struct foreign_format *foreign_format_at(size_t number);
 const struct foreign_format *foreign_probe(const struct foreign_sample *s);
 
 int __must_check foreign_open(struct foreign *f, const struct foreign_format *format,
-			      const struct foreign_host *host, void *arg, u64 size);
+			      const struct foreign_host *host, void *arg,
+			      const struct foreign_how *how);
 int __must_check foreign_walk(struct foreign *f,
 			      int (*put)(void *arg, const struct qcow_map_entry *e), void *arg);
 void foreign_close(struct foreign *f);
@@ -218,6 +236,7 @@ void foreign_backing(struct foreign *f, const char *name);
 void foreign_tell(struct foreign *f, const char *key, const char *text);
 void foreign_tell_number(struct foreign *f, const char *key, s64 number);
 void foreign_fault(struct foreign *f, const char *fmt, ...) __printf(2, 3);
+void foreign_leak(struct foreign *f, const char *fmt, ...) __printf(2, 3);
 
 /* Bytes of a file of an image. */
 static inline u64 foreign_size(const struct foreign *f, u32 file)

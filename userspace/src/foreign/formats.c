@@ -26,6 +26,17 @@ const struct foreign_format *foreign_format(const char *name)
 }
 
 /**
+ * foreign_format_at() - a format by its number
+ * @number: from 0 on
+ *
+ * Return: the format, or NULL if there are not so many.
+ */
+const struct foreign_format *foreign_format_at(size_t number)
+{
+	return number < ARRAY_SIZE(formats) ? formats[number] : NULL;
+}
+
+/**
  * foreign_probe() - recognize the format of a file
  * @s: bytes of the file
  *
