@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * foreign FORMAT FILE: prints the table that the parser of a format makes of an image, with
- * its facts, without the driver and in this process. FORMAT may be "probe". Each line is
- * a word and values, with tabs between them; foreign.py reads them. The exit status is 1 if
- * the parser refuses the image; the last line is then "error" and its message.
+ * foreign FORMAT FILE [MEMBER]: prints the table that the parser of a format makes of an
+ * image, or of a member of an archive, with its facts, without the driver and in this
+ * process. FORMAT may be "probe". Each line is a word and values, with tabs between them;
+ * foreign.py reads them. The exit status is 1 if the parser refuses the image; the last line
+ * is then "error" and its message.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -139,9 +140,10 @@ static int put(void *arg, const struct qcow_map_entry *e)
 	return 0;
 }
 
-static int parse(const struct foreign_format *format, struct files *files, u64 size)
+static int parse(const struct foreign_format *format, struct files *files, u64 size,
+		 const char *member)
 {
-	const struct foreign_how how = { .size = size };
+	const struct foreign_how how = { .size = size, .member = member };
 	struct foreign f;
 	int err = foreign_open(&f, format, &host, files, &how);
 
@@ -181,8 +183,8 @@ int main(int argc, char **argv)
 	const struct foreign_format *format;
 	u64 size;
 
-	if (argc != 3) {
-		fputs("usage: foreign FORMAT FILE\n", stderr);
+	if (argc != 3 && argc != 4) {
+		fputs("usage: foreign FORMAT FILE [MEMBER]\n", stderr);
 		return 2;
 	}
 	files.folder = dirname(strdup(argv[2]));
@@ -196,5 +198,5 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	printf("format\t%s\n", format->name);
-	return parse(format, &files, size);
+	return parse(format, &files, size, argv[3]);
 }

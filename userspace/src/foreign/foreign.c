@@ -73,7 +73,7 @@ void *foreign_alloc(struct foreign *f, size_t nr, size_t size)
 	return m->bytes;
 }
 
-static int add_file(struct foreign *f, u64 size, u32 *file)
+static int add_file(struct foreign *f, const struct foreign_file *new, u32 *file)
 {
 	struct foreign_file *files;
 
@@ -84,9 +84,16 @@ static int add_file(struct foreign *f, u64 size, u32 *file)
 	if (!files)
 		return -ENOMEM;
 	f->files = files;
-	files[f->nr_files] = (struct foreign_file) { .size = size };
+	files[f->nr_files] = *new;
 	*file = f->nr_files++;
 	return 0;
+}
+
+static int add_opened_file(struct foreign *f, u64 size, u32 *file)
+{
+	const struct foreign_file new = { .size = size, .number = f->nr_opened++ };
+
+	return add_file(f, &new, file);
 }
 
 static int fail_read(struct foreign *f, int err, u64 host_offset)
@@ -106,7 +113,7 @@ static int read_some(struct foreign *f, u32 file, void *buf, size_t len, u64 hos
 	if (host_offset >= from->size)
 		return 0;
 	len = min(len, from->size - host_offset);
-	err = f->host->read(f->arg, file, buf, len, from->start + host_offset, got);
+	err = f->host->read(f->arg, from->number, buf, len, from->start + host_offset, got);
 	return err ? fail_read(f, err, host_offset) : 0;
 }
 
@@ -181,7 +188,7 @@ const void *foreign_peek(struct foreign *f, struct foreign_window *w, u32 file,
 
 /**
  * foreign_open_extent() - open a file that holds a part of the image
- * @f: the image
+ * @f: the image; if it is in an archive, the archive's members come before other files
  * @name: as the image has it, not escaped
  * @file: set to the number of the file
  *
@@ -189,10 +196,14 @@ const void *foreign_peek(struct foreign *f, struct foreign_window *w, u32 file,
  */
 int foreign_open_extent(struct foreign *f, const char *name, u32 *file)
 {
+	struct foreign_file member;
 	u64 size;
-	int err = f->host->open(f->arg, FOREIGN_EXTENT, name, &size);
+	int err;
 
-	return err ? err : add_file(f, size, file);
+	if (f->find_member && f->find_member(f, name, &member))
+		return add_file(f, &member, file);
+	err = f->host->open(f->arg, FOREIGN_EXTENT, name, &size);
+	return err ? err : add_opened_file(f, size, file);
 }
 
 /**
@@ -210,7 +221,7 @@ int foreign_scratch(struct foreign *f, u32 *file)
 		qcow_fail(&f->msg, err, "needs a file for data that is decompressed now");
 		return err;
 	}
-	return add_file(f, 0, file);
+	return add_opened_file(f, 0, file);
 }
 
 /**
@@ -225,7 +236,7 @@ int foreign_scratch(struct foreign *f, u32 *file)
  */
 int foreign_write(struct foreign *f, u32 file, const void *buf, size_t len, u64 host_offset)
 {
-	int err = f->host->write(f->arg, file, buf, len, host_offset);
+	int err = f->host->write(f->arg, f->files[file].number, buf, len, host_offset);
 
 	if (err) {
 		qcow_fail(&f->msg, err, "has data that cannot be kept while it is attached");
@@ -338,7 +349,7 @@ int foreign_open(struct foreign *f, const struct foreign_format *format,
 	f->arg = arg;
 	f->how = *how;
 	f->memory_left = FOREIGN_MEMORY_MAX;
-	err = add_file(f, how->size, &file);
+	err = add_opened_file(f, how->size, &file);
 	if (!err)
 		err = format->open(f);
 	return err ? err : check_disk(f);

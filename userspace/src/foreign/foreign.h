@@ -159,10 +159,12 @@ struct foreign_disk {
  * struct foreign_file - a file, or the part of one that an image has to itself
  * @start: host offset of the first byte
  * @size: bytes
+ * @number: of the file, in the order in which the host opened files
  */
 struct foreign_file {
 	u64 start;
 	u64 size;
+	u32 number;
 };
 
 /**
@@ -175,6 +177,10 @@ struct foreign_file {
  * @private: of the format; from foreign_alloc()
  * @files: by number; 0 is the image
  * @nr_files: of them
+ * @nr_opened: files that the host opened; fewer than @nr_files where an archive has several
+ * @find_member: look up a file that the image names in the archive that has the image: sets
+ *	it and returns true if it is there; NULL: the image is in no archive
+ * @archive: of @find_member
  * @memory: from foreign_alloc(), to be freed
  * @memory_left: bytes that it may give
  * @msg: the first failure
@@ -188,6 +194,9 @@ struct foreign {
 	void *private;
 	struct foreign_file *files;
 	u32 nr_files;
+	u32 nr_opened;
+	bool (*find_member)(struct foreign *f, const char *name, struct foreign_file *file);
+	void *archive;
 	struct foreign_memory *memory;
 	size_t memory_left;
 	struct qcow_msg msg;

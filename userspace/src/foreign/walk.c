@@ -69,7 +69,7 @@ static void fill_entry(const struct walk *w, u64 start, const struct foreign_pie
 		e->kind = QCOW_MAP_ZERO;
 	if (p->kind != QCOW_MAP_DATA && p->kind != QCOW_MAP_COMPRESSED)
 		return;
-	e->file = p->file;
+	e->file = w->f->files[p->file].number;
 	e->host = w->f->files[p->file].start + p->host_offset;
 	if (p->kind != QCOW_MAP_COMPRESSED)
 		return;
