@@ -5,15 +5,24 @@
  * process. FORMAT may be "probe". Each line is a word and values, with tabs between them;
  * foreign.py reads them. The exit status is 1 if the parser refuses the image; the last line
  * is then "error" and its message.
+ *
+ * foreign -: reads lines of FORMAT, FILE, and perhaps MEMBER, with tabs between them. Each
+ * image gets a process, and after its lines comes one with "end" and the exit status, or 128 and the signal's number. A
+ * process that takes more than LIMIT_SECONDS of processor time ends by SIGXCPU.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "foreign/foreign.h"
+
+#define LIMIT_SECONDS	10
 
 /* The files of an image, by number. */
 struct files {
@@ -177,26 +186,68 @@ static const struct foreign_format *probe(struct files *files, u64 size)
 	return foreign_probe(&s);
 }
 
-int main(int argc, char **argv)
+static int image(const char *name, const char *path, const char *member)
 {
 	static struct files files;
 	const struct foreign_format *format;
 	u64 size;
 
-	if (argc != 3 && argc != 4) {
-		fputs("usage: foreign FORMAT FILE [MEMBER]\n", stderr);
+	files.folder = dirname(strdup(path));
+	if (add(&files, open(path, O_RDONLY), path, &size)) {
+		perror(path);
 		return 2;
 	}
-	files.folder = dirname(strdup(argv[2]));
-	if (add(&files, open(argv[2], O_RDONLY), argv[2], &size)) {
-		perror(argv[2]);
-		return 2;
-	}
-	format = strcmp(argv[1], "probe") ? foreign_format(argv[1]) : probe(&files, size);
+	format = strcmp(name, "probe") ? foreign_format(name) : probe(&files, size);
 	if (!format) {
 		puts("error\tno such format");
 		return 1;
 	}
 	printf("format\t%s\n", format->name);
-	return parse(format, &files, size, argv[3]);
+	return parse(format, &files, size, member);
+}
+
+static void image_in_child(const char *name, const char *path, const char *member)
+{
+	const struct rlimit limit = { LIMIT_SECONDS, LIMIT_SECONDS + 1 };
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		setrlimit(RLIMIT_CPU, &limit);
+		status = image(name, path, member);
+		fflush(stdout);
+		_exit(status);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		exit(2);
+	printf("end\t%d\n", WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
+						   WEXITSTATUS(status));
+	fflush(stdout);
+}
+
+static int images(void)
+{
+	char line[2 * PATH_MAX], *name, *path;
+
+	while (fgets(line, sizeof(line), stdin)) {
+		name = strtok(line, "\t\n");
+		path = strtok(NULL, "\t\n");
+		if (!path)
+			return 2;
+		image_in_child(name, path, strtok(NULL, "\t\n"));
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "-"))
+		return images();
+	if (argc != 3 && argc != 4) {
+		fputs("usage: foreign FORMAT FILE [MEMBER]\n       foreign -\n", stderr);
+		return 2;
+	}
+	return image(argv[1], argv[2], argv[3]);
 }

@@ -47,3 +47,13 @@ foreign_refuses()
 	[ "$code" = 1 ] || fail "exit code $code: $(cat out err)" || return 1
 	has $'^error\t.*'"$3" out
 }
+
+# survives_damage FORMAT [damage.py option...] SEED...: $count damaged copies of small images,
+# beside a judge. Images that show a fault are kept in the cache.
+survives_damage()
+{
+	run "$here/damage.py" --count "$count" --seed "$seed" --keep "$QCOW_CACHE/runs" \
+		"$F" "$@"
+	cat out err >&3
+	[ "$code" = 0 ] || fail "exit code $code: $(cat out err)"
+}

@@ -23,6 +23,7 @@ seed=${QCOW_SEED:-$((1 + SRANDOM % 1000000000))}
 count=${QCOW_COUNT:-60}
 export seed count
 echo "foreign: seed $seed"
+exec 3>&1
 cd "$T" || exit 1
 build_foreign || exit 1
 "$QCOW_TOP/tests/setup/samples.sh"

@@ -13,3 +13,4 @@ expect "vdi: truncated" foreign_refuses vdi fixed.vdi "so it is truncated; resto
 cp some.vdi other.vdi
 printf '\2' | dd of=other.vdi bs=1 seek=70 conv=notrunc status=none
 expect "vdi: another version" foreign_refuses vdi other.vdi "VDI of version 2.1"
+expect "vdi: $count damaged ones" survives_damage vdi some.vdi
