@@ -57,3 +57,17 @@ survives_damage()
 	cat out err >&3
 	[ "$code" = 0 ] || fail "exit code $code: $(cat out err)"
 }
+
+# foreign_finds_nothing FORMAT IMAGE: a check finds neither faults nor leaks.
+foreign_finds_nothing()
+{
+	run "$F" "$1" "$2"
+	[ "$code" = 0 ] || fail "exit code $code: $(tail -n 1 out)" || return 1
+	is "" "$(grep -aE '^(fault|leak)' out)"
+}
+
+# same_map FORMAT IMAGE: qemu-img map has the same pieces. For sparse images of any size.
+same_map()
+{
+	qemu-img map --output=json -f "$1" "$2" > map.json && "$here/map.py" "$F" "$1" "$2" map.json
+}

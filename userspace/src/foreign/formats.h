@@ -5,5 +5,6 @@
 #include "foreign/foreign.h"
 
 extern const struct foreign_format foreign_vdi;
+extern const struct foreign_format foreign_vpc;
 
 #endif /* _QCOWCTL_FORMATS_H */
