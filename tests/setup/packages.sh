@@ -24,7 +24,7 @@ packages=(
 	fish mandoc python3-myst-parser python3-sphinx zsh
 	# writers and readers of other programs' image formats
 	bochs bochs-term bximage cloop-utils libvhdi-utils libvmdk-utils mtools p7zip-full
-	python3-libvhdi python3-lz4 python3-lzo uml-utilities user-mode-linux
+	python3-libvhdi python3-libvmdk python3-lz4 python3-lzo uml-utilities user-mode-linux
 	# Debian packages
 	debhelper dh-dkms dkms dpkg-dev lintian
 	# guides

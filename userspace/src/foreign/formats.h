@@ -5,6 +5,7 @@
 #include "foreign/foreign.h"
 
 extern const struct foreign_format foreign_vdi;
+extern const struct foreign_format foreign_vmdk;
 extern const struct foreign_format foreign_vpc;
 
 #endif /* _QCOWCTL_FORMATS_H */
