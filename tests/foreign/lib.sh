@@ -10,7 +10,8 @@ build_foreign()
 	F=$T/foreign
 	${CC:-cc} -O1 -g -std=gnu11 -Wall -Wextra -D_FILE_OFFSET_BITS=64 -I"$user/src" \
 		-I"$QCOW_TOP/include/uapi" -I"$QCOW_TOP/drivers/block" \
-		-I"$QCOW_TOP/drivers/block/qcow" -o "$F" "$here/foreign.c" "$user/obj/qcow.a"
+		-I"$QCOW_TOP/drivers/block/qcow" -o "$F" "$here/foreign.c" "$user/obj/qcow.a" \
+		-Wl,--as-needed -lz
 }
 
 # sample NAME: takes one of QEMU's sample images into the current folder, as a link

@@ -100,10 +100,39 @@ for kind in header footer rdonly; do
 done
 expect "vmdk: not closed" foreign_says vmdk sparse/disk.vmdk "^dirty.1$"
 
+# Checked: nothing to find, and damage of each kind.
+for image in twoGbMaxExtentSparse.vmdk stream.vmdk generated-stream.vmdk {footer,markers,several,sparse,SESPARSE}/disk.vmdk; do
+	"$F" vmdk "$image" > out
+	expect "vmdk: check: $image" is "" "$(grep -E $'^(fault|leak)\t' out)"
+done
+image=sparse/disk.vmdk
+gd=$(($(od -An -tu8 -j56 -N8 $image) * 512))
+gt=$(($(od -An -tu4 -j$gd -N4 $image) * 512))
+copy=$(($(od -An -tu8 -j48 -N8 $image) * 512))
+copy=$(($(od -An -tu4 -j$copy -N4 $image) * 512))
+# The first two entries with a grain, of all 512.
+mapfile -t grains < <(od -An -v -w4 -tu4 -j$gt -N2048 $image | awk '$1 > 1 { print NR - 1, $1 }')
+entry=$((gt + 4 * ${grains[0]% *}))
+vmdk_finds()
+{
+	cp "$1" changed.vmdk && "$here/vmdk.py" put changed.vmdk "$2" "$3" "$4" &&
+		foreign_says vmdk changed.vmdk "$5"
+}
+expect "vmdk: check: shared" vmdk_finds $image $entry 4 "${grains[1]#* }" "^fault.guest offsets .* share"
+expect "vmdk: check: in metadata" vmdk_finds $image $entry 4 2 "^fault.guest offset .* with metadata"
+expect "vmdk: check: copy" vmdk_finds $image $copy 4 0xffff "^fault.grain table 0, .* not the same"
+expect "vmdk: check: marker" vmdk_finds markers/disk.vmdk $((11 * 512 + 16)) 4 0 "^fault.*cannot be decompressed"
+sector=$(($(od -An -tu4 -j$((11 * 512)) -N4 header/disk.vmdk)))
+expect "vmdk: check: place" vmdk_finds header/disk.vmdk $((11 * 512)) 4 9 \
+	"^fault.the grain of guest offset $((sector * 512)) has a marker for sector 9$"
+cp $image changed.vmdk
+truncate -s +64K changed.vmdk
+expect "vmdk: check: leak" foreign_says vmdk changed.vmdk "^leak.65536 bytes belong to no grain"
+
 # Names of a parent that was moved.
 sed 's/parentFileNameHint=.*/parentFileNameHint="..\\vm\\base.vmdk"/' VMFSSPARSE/disk.vmdk > VMFSSPARSE/moved.vmdk
 "$F" vmdk VMFSSPARSE/moved.vmdk > out
-expect "vmdk: names of a parent" is "..\\vm\\base.vmdk ../vm/base.vmdk base.vmdk" \
+expect "vmdk: names of a parent" is "../vm/base.vmdk base.vmdk" \
 	"$(sed -n 's/^backing.//p' out | paste -sd ' ')"
 
 # Refused: headers. The offsets are those of the specification.
@@ -124,14 +153,12 @@ expect "vmdk: overhead" vmdk_changed $image 64 8 100000 "truncated; restore"
 expect "vmdk: compression" vmdk_changed $image 77 2 2 "compression 2"
 expect "vmdk: no compression" vmdk_changed $image 10 2 1 "without a compression"
 expect "vmdk: no descriptor" vmdk_changed $image 28 8 0 "without a descriptor; attach the VMDK"
+expect "vmdk: part of a split disk" foreign_refuses vmdk twoGbMaxExtentSparse-s001.vmdk "without a descriptor"
 expect "vmdk: descriptor outside" vmdk_changed $image 28 8 -1 "truncated; restore"
 expect "vmdk: large compressed grain" vmdk_changed header/disk.vmdk 20 8 8192 "compressed grains of 4194304"
 expect "vmdk: no magic" vmdk_changed $image 0 4 0 "no signature"
-# The first table: the header has 64 sectors of descriptor, and two directories.
-gd=$(($(od -An -tu8 -j56 -N8 $image) * 512))
-expect "vmdk: table outside" vmdk_changed $image $gd 4 0xffffffff "truncated; restore"
-gt=$(($(od -An -tu4 -j$gd -N4 $image) * 512))
-expect "vmdk: grain outside" vmdk_changed $image $gt 4 0xffffffff "guest offset 0 past the end"
+expect "vmdk: table outside" vmdk_changed $image "$gd" 4 0xffffffff "truncated; restore"
+expect "vmdk: grain outside" vmdk_changed $image "$gt" 4 0xffffffff "guest offset 0 past the end"
 for part in header footer markers; do
 	cp $part/disk.vmdk cut.vmdk
 	truncate -s -512 cut.vmdk

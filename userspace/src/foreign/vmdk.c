@@ -12,6 +12,7 @@
 
 #include "foreign/bytes.h"
 #include "foreign/formats.h"
+#include "foreign/parents.h"
 #include "foreign/vmdk.h"
 
 /* Longest key of a fact about an extent */
@@ -75,23 +76,17 @@ static void tell_text(struct foreign *f, const struct vmdk *v)
 		     "streamOptimized" : type);
 }
 
-/* Names of the parent: as it is, with Windows' separators, and beside this image. */
-static void name_parent(struct foreign *f, const char *hint)
+static int name_parent(struct foreign *f, const char *hint)
 {
-	size_t len = strlen(hint), base = len, i;
-	char *name = foreign_alloc(f, len + 1, 1);
+	struct parents *parents = foreign_alloc(f, 1, sizeof(*parents));
 
-	foreign_backing(f, hint);
-	if (!name)
-		return;
-	for (i = 0; i < len; i++)
-		name[i] = hint[i] == '\\' ? '/' : hint[i];
-	while (base && name[base - 1] != '/')
-		base--;
-	if (strcmp(name, hint))
-		foreign_backing(f, name);
-	if (base)
-		foreign_backing(f, name + base);
+	if (!parents)
+		return -ENOMEM;
+	parents_add_windows(parents, hint);
+	if (!parents->nr)
+		return foreign_fail(f, "its parentFileNameHint is no name of a file");
+	parents_tell(parents, f);
+	return 0;
 }
 
 /*
@@ -109,8 +104,7 @@ static int take_text(struct foreign *f, struct vmdk *v)
 		return foreign_fail(f, "its descriptor has the parentCID %08x, but no parentFileNameHint",
 				    t->parent_cid);
 	sprintf(f->disk.parent_id, "%08x", t->parent_cid);
-	name_parent(f, t->parent);
-	return 0;
+	return name_parent(f, t->parent);
 }
 
 /* Puts the name of an extent in front of a message about its file. */
@@ -289,6 +283,9 @@ static int open_single(struct foreign *f, struct vmdk *v)
 
 	if (err)
 		return err;
+	/* Parts of a split disk may have room for a descriptor. */
+	if (!v->text.nr_extents)
+		return fail_part(f);
 	if (v->text.nr_extents > 1)
 		return foreign_unsupported(f, "is a VMDK with a descriptor of %u extents inside of the first, which is not supported; convert it with VMware's tools",
 					   v->text.nr_extents);

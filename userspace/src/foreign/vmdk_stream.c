@@ -6,9 +6,8 @@
  *
  * VMware and QEMU write a directory, so the use of markers is from the specification alone.
  */
-#include <stdlib.h>
-
 #include "foreign/bytes.h"
+#include "foreign/sort.h"
 #include "foreign/vmdk.h"
 
 /* Bytes of a marker that is no grain's, without its padding */
@@ -106,7 +105,7 @@ static int sort_grains(struct foreign *f, struct vmdk_extent *e)
 {
 	size_t i;
 
-	qsort(e->grains, e->nr_grains, sizeof(*e->grains), compare_grains);
+	foreign_sort(e->grains, e->nr_grains, sizeof(*e->grains), compare_grains);
 	for (i = 1; i < e->nr_grains; i++)
 		if (e->grains[i].number == e->grains[i - 1].number)
 			return foreign_fail(f, "has two grains for offset %llu",
