@@ -9,7 +9,7 @@ data_disk data.raw 64M files
 vm_disk data.raw
 expect "boot" vm_boot
 step "a system that runs" <<'END'
-is running "$(systemctl is-system-running || systemctl --failed)"
+is running "$(systemctl is-system-running --wait || systemctl --failed)"
 END
 step "the module is loaded at boot" <<'END'
 grep -q '^qcow ' /proc/modules

@@ -247,7 +247,7 @@ has '^/dev/qcow[0-9]+p1$' <(findmnt -nro SOURCE /mnt)
 is "from the host" "$(cat /mnt/new)"
 is "from the guest by fstab" "$(cat /opt/file /opt/new | xargs)"
 is 2 "$(qcowctl list -n | wc -l)"
-is running "$(systemctl is-system-running || systemctl --failed)"
+is running "$(systemctl is-system-running --wait || systemctl --failed)"
 umount /opt
 is 1 "$(qcowctl list -n | wc -l)"
 END
@@ -287,7 +287,7 @@ step "the new module with the data of before" <<END
 is $NEXT "\$(cat /sys/module/qcow/version)"
 is "from the host" "\$(cat /mnt/new)"
 is "by fstab after the upgrade" "\$(cat /opt/new | xargs)"
-is running "\$(systemctl is-system-running || systemctl --failed)"
+is running "\$(systemctl is-system-running --wait || systemctl --failed)"
 umount /opt /mnt
 systemctl stop qcow@guest.service
 is "" "\$(qcowctl list -n)"
@@ -359,7 +359,7 @@ expect "the image in use at the purge" clean_image second "after all"
 expect "boot without the packages" vm_boot
 step "autopkgtest" <<'END'
 . /root/functions
-is running "$(systemctl is-system-running || systemctl --failed)"
+is running "$(systemctl is-system-running --wait || systemctl --failed)"
 : > /etc/apt/sources.list
 apt install --no-install-recommends /srv/autopkgtest/*.deb
 autopkgtest --no-built-binaries --ignore-restrictions=isolation-machine /srv/this/*.deb \
