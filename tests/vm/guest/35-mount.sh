@@ -289,6 +289,59 @@ case_mount_fstab() {
 	goes
 }
 
+# waits_or_ends PID: a mount waits for another one of its image, or has ended.
+waits_or_ends() {
+	for _ in $(seq 600); do
+		[ -d "/proc/$1" ] && ! grep -q -- '-> OFDLCK' /proc/locks || return 0
+		sleep 0.1
+	done
+	fail "process $1 does neither"
+}
+
+case_mount_together() {
+	local writer reader
+
+	several disk.qcow2
+	mkdir mnt other again
+	# Stops where the device is there, and nothing is mounted
+	cat > /sbin/mount.slow <<-'END'
+		#!/bin/sh
+		: > /tmp/case/begun
+		until [ -e /tmp/case/go ]; do sleep 0.1; done
+		exec mount -t ext4 "$1" "$2"
+	END
+	chmod +x /sbin/mount.slow
+	mount -t qcow2 -o partition=2 disk.qcow2 other
+	mount -t qcow2.slow -o partition=1 disk.qcow2 mnt 2> err.writer &
+	writer=$!
+	until [ -e begun ]; do sleep 0.1; done
+	mount -t qcow2 -v -o ro,partition=1 disk.qcow2 again 2> err.reader &
+	reader=$!
+	waits_or_ends $reader
+	: > go
+	wait $writer || fail "the writer: $(cat err.writer)"
+	is "" "$(cat err.writer)"
+	has ' /tmp/case/mnt rw' /proc/self/mountinfo
+	! wait $reader || fail "the reader has mounted"
+	has 'disk.qcow2: another mount of this image is not done yet; waiting for it' err.reader
+	has 'already mounted' err.reader
+	rm /sbin/mount.slow
+	umount mnt other
+	clean disk.qcow2
+}
+
+case_mount_forced_read_only() {
+	several disk.qcow2
+	mkdir mnt
+	# As the kernel answers for a medium such as a CD
+	run strace -o /dev/null -e trace=mount -e inject=mount:error=EACCES:when=1 \
+		mount.qcow2 disk.qcow2 mnt -o partition=1
+	is "0 mount.qcow2: mnt: WARNING: source write-protected, mounted read-only" "$code $(cat err)"
+	has ' /tmp/case/mnt ro' /proc/self/mountinfo
+	umount mnt
+	clean disk.qcow2
+}
+
 case_mount_key() {
 	cp /images/crypt/luks-2 luks
 	mkdir mnt

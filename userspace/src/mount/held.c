@@ -29,19 +29,24 @@ static const char lock_path[] = "/run/qcow-mount.lock";
 
 /*
  * Of two mounts of an image that begin together, one attaches it, and the other finds
- * it attached. Each image has a byte of one file. It is done without where there is no
- * such file. Return: a descriptor to close, or -1.
+ * it attached. The first one also mounts before the other one makes a partition read-only.
+ * Each image has a byte of one file. It is done without where there is no such file.
+ * Return: a descriptor to close, or -1.
  */
-static int lock_mounts(const char *image)
+static int lock_mounts(const struct request *r)
 {
 	int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
 	struct stat st;
 
-	if (fd < 0 || stat(image, &st))
+	if (fd < 0 || stat(r->image, &st))
 		return fd;
 	lock.l_start = (st.st_ino ^ (u64)st.st_dev << 32) & S64_MAX >> 1;
-	fcntl(fd, F_OFD_SETLKW, &lock);
+	if (fcntl(fd, F_OFD_SETLK, &lock)) {
+		if (r->verbose)
+			report(r->image, "another mount of this image is not done yet; waiting for it");
+		fcntl(fd, F_OFD_SETLKW, &lock);
+	}
 	return fd;
 }
 
@@ -183,19 +188,25 @@ static int wait_ready(const struct held *h, const struct request *r, u64 began)
  * @h: the result
  * @r: the request; it is read-only afterwards if the image cannot be written
  *
+ * Other mounts of the image wait until held_release().
+ *
  * Return: 0, or -1 after printing the error.
  */
 int held_attach(struct held *h, struct request *r)
 {
-	int lock = lock_mounts(r->image), err = 0;
-	u64 began = clock_now();
+	u64 began;
+	int err;
 
 	h->control = -1;
-	if (!share(h, r))
-		err = h->refused ? -1 : attach_new(h, r);
-	unlock_mounts(lock);
-	if (err || h->shared)
+	h->lock = lock_mounts(r);
+	if (share(h, r))
+		return 0;
+	began = clock_now();
+	err = h->refused ? -1 : attach_new(h, r);
+	if (err) {
+		unlock_mounts(h->lock);
 		return err;
+	}
 	err = wait_ready(h, r, began);
 	if (err)
 		held_release(h, false);
@@ -216,8 +227,8 @@ void held_release(struct held *h, bool mounted)
 	struct qcow_msg msg = { };
 
 	close_held(h);
-	if (mounted || h->shared)
-		return;
 	/* udev may be looking at it; then it goes when udev is done. */
-	closed_wait(&h->device, &msg);
+	if (!mounted && !h->shared)
+		closed_wait(&h->device, &msg);
+	unlock_mounts(h->lock);
 }

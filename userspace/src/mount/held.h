@@ -9,6 +9,7 @@
  * @device: the device
  * @fd: its open node
  * @control: the control node, which keeps the device until it is closed; or -1
+ * @lock: keeps other mounts of the image waiting until it is closed; or -1
  * @shared: it was there before, with other mounts
  * @refused: it is attached with other options, which was said
  */
@@ -16,6 +17,7 @@ struct held {
 	struct device device;
 	int fd;
 	int control;
+	int lock;
 	bool shared;
 	bool refused;
 };

@@ -107,9 +107,12 @@ static int check_dir(const struct request *r)
 {
 	struct stat st;
 
-	if (r->namespace || r->make_dir)
+	if (r->namespace)
 		return 0;
+	/* Automounts on the way to it are triggered now: they may be of the same image. */
 	if (stat(r->dir, &st)) {
+		if (r->make_dir)
+			return 0;
 		report(r->dir, "cannot be mounted on: %s; %s", strerror(errno),
 		       errno == ENOENT ? "make the directory with mkdir" : "name another directory");
 		return -1;

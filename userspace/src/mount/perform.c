@@ -123,16 +123,32 @@ static struct libmnt_context *context_of(const struct request *r, const struct p
 	return NULL;
 }
 
-/* Libmount's text may have several lines. */
+/* Libmount's text may have several lines. Return: one line of it, to free. */
+static char *one_line(char *text)
+{
+	char *line;
+
+	for (line = text; (line = strchr(line, '\n'));)
+		*line = ' ';
+	return text_escape(text);
+}
+
+/* The mount is done, but not as it was asked for: of a medium that is read-only, say. */
+static void report_warning(const struct request *r, char *text)
+{
+	char *shown = one_line(text);
+
+	if (shown[0])
+		report(r->dir, "%s", shown);
+	free(shown);
+}
+
 static void report_failure(const struct request *r, struct libmnt_context *c, char *text)
 {
 	bool unclean = request_read_only(r) && mnt_context_syscall_called(c) &&
 		       mnt_context_get_syscall_errno(c) == EROFS;
-	char *line, *shown;
+	char *shown = one_line(text);
 
-	for (line = text; (line = strchr(line, '\n'));)
-		*line = ' ';
-	shown = text_escape(text);
 	report(r->dir, "%s%s", shown[0] ? shown : "mount failed", unclean ?
 	       " (a filesystem that was not unmounted cleanly needs noload if it is ext4, norecovery if it is XFS or Btrfs)" : "");
 	free(shown);
@@ -153,8 +169,10 @@ static int mount_with(const struct request *r, const struct pick *p, const char 
 	status = mnt_context_get_excode(c, mnt_context_mount(c), text, sizeof(text));
 	if (!helper)
 		signals_unblock();
-	if (status && !mnt_context_helper_executed(c) &&
-	    !fs_options_report(r, p, kernel_type(p->type, helper)))
+	if (!status)
+		report_warning(r, text);
+	else if (!mnt_context_helper_executed(c) &&
+		 !fs_options_report(r, p, kernel_type(p->type, helper)))
 		report_failure(r, c, text);
 	mnt_free_context(c);
 	return status;
