@@ -41,7 +41,7 @@ if [ "$1" = old ]; then
 	closed /dev/host/srv
 	closed /dev/disk/by-id/virtio-disk1
 fi
-mkdir -p /srv /net /mnt/{plain,dm,lvm,nfs}
+mkdir -p /srv /net /mnt/{plain,dm,lvm,nfs,mounted}
 mount /dev/host/srv /srv
 mount /dev/disk/by-id/virtio-disk1 /export
 systemctl start nfs-server
@@ -54,6 +54,17 @@ for image in /srv/{plain,dm,lvm,target}.qcow2 /net/nfs.qcow2; do
 	fi
 	qcowctl attach --name "$(basename $image .qcow2)" $image
 done
+image=/net/mounted.qcow2
+if [ "$1" = new ]; then
+	qcowctl create $image 40M
+	device=$(qcowctl attach $image)
+	mkfs.ext4 -q $device
+else
+	qcowctl check $image > check.log || { cat check.log; exit 1; }
+	device=$(qcowctl attach -r $image)
+	closed $device
+fi
+qcowctl detach $device
 dmsetup create upper --table "0 81920 linear /dev/qcow/dm 0"
 if [ "$1" = new ]; then
 	pvcreate -q /dev/qcow/lvm
@@ -74,7 +85,9 @@ mount /dev/mapper/upper /mnt/dm
 mount /dev/inner/disk /mnt/lvm
 # Without that systemd takes it for a local filesystem, which outlives the network.
 mount -o _netdev /dev/qcow/nfs /mnt/nfs
-for i in plain dm lvm nfs; do
+# That adds the option itself.
+mount -t qcow2 $image /mnt/mounted
+for i in plain dm lvm nfs mounted; do
 	[ "$1" = new ] || [ "$(cat /mnt/$i/file)" = before ]
 	dd if=/dev/urandom of=/mnt/$i/data bs=64k count=100 status=none
 	echo before > /mnt/$i/file
@@ -140,6 +153,8 @@ expect "poweroff: the target's device was detached by force" \
 expect "poweroff: the disk of the NFS server" clean_ext4 export.raw
 take export.raw /nfs.qcow2 nfs.qcow2
 expect "poweroff: the image on NFS" qemu-img check -q nfs.qcow2
+take export.raw /mounted.qcow2 mounted.qcow2
+expect "poweroff: an image on NFS that mount attached" qemu-img check -q mounted.qcow2
 expect "boot" vm_boot
 step "poweroff: all is clean" <<'END'
 e2fsck -fn /dev/host/srv

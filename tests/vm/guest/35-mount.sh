@@ -342,6 +342,36 @@ case_mount_forced_read_only() {
 	clean disk.qcow2
 }
 
+# netdev yes|no IMAGE [OPTIONS]: whether a mount of the image is noted to need the network
+netdev() {
+	local noted=no
+
+	accepts mount -t qcow2 ${3+-o "$3"} "$2" mnt
+	! grep -q ' TARGET=/tmp/case/mnt .*_netdev' /run/mount/utab || noted=yes
+	is "$1" "$noted"
+	umount mnt
+	clean "$2"
+}
+
+case_mount_netdev() {
+	mkdir mnt net
+	mount -t tmpfs -o _netdev tmpfs net
+	cp "$IMAGES/extra/gpt.qcow2" local.qcow2
+	cp local.qcow2 net/far.qcow2
+	qemu-img create -q -f qcow2 -b net/far.qcow2 -F qcow2 over.qcow2
+	qemu-img create -q -f qcow2 -b over.qcow2 -F qcow2 top.qcow2
+	netdev no local.qcow2
+	netdev yes local.qcow2 _netdev
+	netdev yes net/far.qcow2
+	netdev yes net/far.qcow2 ro
+	netdev yes top.qcow2
+	mount -t qcow2 net/far.qcow2 mnt
+	mount -o remount,ro mnt
+	has ' TARGET=/tmp/case/mnt .*_netdev' /run/mount/utab
+	umount mnt
+	umount net
+}
+
 case_mount_key() {
 	cp /images/crypt/luks-2 luks
 	mkdir mnt

@@ -161,6 +161,26 @@ static int open_refused(const struct device *d, int err)
 	return -1;
 }
 
+/* Return: 0 or a negative errno; -ENOENT: there is no such file. */
+static int ask_open(int *fd, u32 *format, int control, const struct device *d, u32 image,
+		    u32 flags)
+{
+	struct qcow_ioc_file ioc = {
+		.size = sizeof(ioc),
+		.op = QCOW_FILE_OPEN,
+		.index = d->index,
+		.image = image,
+		.flags = flags,
+		.diskseq = d->diskseq,
+	};
+
+	if (ioctl(control, QCOW_IOC_FILE, &ioc))
+		return -errno;
+	*fd = ioc.fd;
+	*format = ioc.format;
+	return 0;
+}
+
 /**
  * attached_open() - open a file of a device for reading: the very file, not its name
  * @f: the result; file_close() it, after a failure too
@@ -175,18 +195,13 @@ static int open_refused(const struct device *d, int err)
 int attached_open(struct file *f, u32 *format, int control,
 		  const struct device *d, u32 image, u32 flags)
 {
-	struct qcow_ioc_file ioc = {
-		.size = sizeof(ioc),
-		.op = QCOW_FILE_OPEN,
-		.index = d->index,
-		.image = image,
-		.flags = flags,
-		.diskseq = d->diskseq,
-	};
-	int fd = control < 0 ? device_control_quiet() : control;
-	int err = fd < 0 || ioctl(fd, QCOW_IOC_FILE, &ioc) ? -errno : 0;
+	int fd = control < 0 ? device_control_quiet() : control, opened;
+	int err = fd < 0 ? -errno : 0;
+	u32 found;
 
 	*f = (struct file) { .fd = -1 };
+	if (!err)
+		err = ask_open(&opened, &found, fd, d, image, flags);
 	if (fd >= 0 && fd != control)
 		close(fd);
 	if (err == -ENOENT && fd >= 0)
@@ -194,6 +209,63 @@ int attached_open(struct file *f, u32 *format, int control,
 	if (err)
 		return open_refused(d, err);
 	if (format)
-		*format = ioc.format;
-	return file_adopt(f, ioc.fd);
+		*format = found;
+	return file_adopt(f, opened);
+}
+
+/**
+ * struct acceptance - a question about files of a device
+ * @control: the driver's control node
+ * @device: the device
+ * @accept: whether a file is accepted
+ * @arg: its second argument
+ */
+struct acceptance {
+	int control;
+	const struct device *device;
+	bool (*accept)(int fd, void *arg);
+	void *arg;
+};
+
+/* Return: whether a file is accepted, or is not there, which sets @end. */
+static bool accepts(const struct acceptance *a, u32 image, u32 flags, bool *end)
+{
+	bool accepted;
+	u32 format;
+	int fd;
+	int err = ask_open(&fd, &format, a->control, a->device, image, flags);
+
+	*end = err == -ENOENT;
+	if (err)
+		return *end;
+	accepted = a->accept(fd, a->arg);
+	close(fd);
+	return accepted;
+}
+
+/**
+ * attached_all() - tell whether all backing and data files of a device are accepted
+ * @d: the device
+ * @accept: tells whether an open file is
+ * @arg: its second argument
+ *
+ * Return: whether they are; also not if the driver does not open one.
+ */
+bool attached_all(const struct device *d, bool (*accept)(int fd, void *arg), void *arg)
+{
+	struct acceptance a = {
+		.control = device_control_quiet(),
+		.device = d,
+		.accept = accept,
+		.arg = arg,
+	};
+	bool all = a.control >= 0, end = false, no_data;
+	u32 image;
+
+	for (image = 0; all && !end; image++)
+		all = accepts(&a, image, QCOW_FILE_DATA, &no_data) &&
+		      accepts(&a, image + 1, 0, &end);
+	if (a.control >= 0)
+		close(a.control);
+	return all;
 }

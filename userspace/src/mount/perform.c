@@ -13,6 +13,7 @@
 #include "lib/sysfs.h"
 #include "lib/text.h"
 #include "mount/fs_options.h"
+#include "mount/network.h"
 #include "mount/perform.h"
 #include "mount/share.h"
 #include "mount/signals.h"
@@ -86,13 +87,26 @@ static const char *kernel_type(const char *type, bool helper)
 	return helper || strcmp(type, "ntfs") ? type : "ntfs3";
 }
 
-static char *options_of(const struct request *r, bool helper)
+/* systemd unmounts the filesystem before the network goes then. */
+static int add_netdev(char **options, const struct request *r, const struct pick *p)
+{
+	if (!mnt_optstr_get_option(*options, "_netdev", NULL, NULL) ||
+	    !network_beneath(r->image, p->path))
+		return 0;
+	if (r->verbose)
+		report(r->image, "needs the network, so it is mounted with -o _netdev");
+	return mnt_optstr_append_option(options, "_netdev", NULL);
+}
+
+static char *options_of(const struct request *r, const struct pick *p, bool helper)
 {
 	char *options = r->options ? xstrdup(r->options) : NULL;
 	int err = 0;
 
 	if (request_read_only(r))
 		err = mnt_optstr_append_option(&options, "ro", NULL);
+	if (!err && !helper)
+		err = add_netdev(&options, r, p);
 	if (!err && !helper)
 		err = mnt_optstr_append_option(&options, "helper", "qcow2");
 	if (err)
@@ -188,7 +202,7 @@ static int mount_with(const struct request *r, const struct pick *p, const char 
 int perform_mount(const struct request *r, const struct pick *p)
 {
 	bool helper = has_helper(p->type);
-	char *options = options_of(r, helper);
+	char *options = options_of(r, p, helper);
 	int status = mount_with(r, p, options, helper);
 
 	free(options);

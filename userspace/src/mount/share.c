@@ -28,29 +28,18 @@ static bool attr_is(int index, const char *attr, const char *expected)
 /* --- Options --- */
 
 /* Whether a file is allowed as a backing or data file. */
-static bool is_allowed(const struct file *f, const struct chain_options *o)
+static bool is_allowed(int fd, void *arg)
 {
-	return o->backing == CHAIN_BACKING_BENEATH && file_beneath(f->fd, o->beneath);
+	const struct chain_options *o = arg;
+
+	return o->backing == CHAIN_BACKING_BENEATH && file_beneath(fd, o->beneath);
 }
 
 /* Whether all files of a device, but its image, are allowed. */
 static bool backing_fits(const struct device *d, const struct chain_options *o)
 {
-	bool fits = true, data = true;
-	struct file f;
-	u32 i = 0;
-	int ret;
-
-	while (fits && o->backing != CHAIN_BACKING_AUTO) {
-		ret = attached_open(&f, NULL, -1, d, i, data ? QCOW_FILE_DATA : 0);
-		fits = ret >= 0 && (ret || is_allowed(&f, o));
-		file_close(&f);
-		if (ret && !data)
-			break;
-		i += data;
-		data = !data;
-	}
-	return fits;
+	return o->backing == CHAIN_BACKING_AUTO ||
+	       attached_all(d, is_allowed, (struct chain_options *)o);
 }
 
 static bool sectors_fit(int index, u32 wanted)
