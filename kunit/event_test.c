@@ -58,7 +58,7 @@ static u32 told(struct event_fixture *x, enum qcow_event event)
 /* As if an event had been told long ago. */
 static void forget_time(struct event_fixture *x, enum qcow_event event)
 {
-	WRITE_ONCE(x->e.earliest[event], jiffies - 1);
+	WRITE_ONCE(x->e.earliest[event], get_jiffies_64() - 1);
 }
 
 static void event_once(struct kunit *test)
@@ -114,7 +114,7 @@ static void event_full_again(struct kunit *test)
 	forget_time(x, QCOW_EVENT_FULL);
 	qcow_event_raise(&x->e, QCOW_EVENT_FULL);
 	KUNIT_EXPECT_EQ(test, told(x, QCOW_EVENT_FULL), 1);
-	x->e.full_at -= (QCOW_EVENT_FULL_TIME + 1) * HZ;
+	atomic64_sub((QCOW_EVENT_FULL_TIME + 1) * HZ, &x->e.full_at);
 	qcow_event_raise(&x->e, QCOW_EVENT_FULL);
 	KUNIT_EXPECT_EQ(test, told(x, QCOW_EVENT_FULL), 2);
 }

@@ -19,11 +19,11 @@
  */
 static unsigned long event_tell(struct qcow_events *e, enum qcow_event event)
 {
-	unsigned long earliest = e->earliest[event];
+	u64 now = get_jiffies_64();
 
-	if (time_before(jiffies, earliest))
-		return max(earliest - jiffies, 1UL);
-	e->earliest[event] = jiffies + QCOW_EVENT_PAUSE * HZ;
+	if (time_before64(now, e->earliest[event]))
+		return e->earliest[event] - now;
+	e->earliest[event] = now + QCOW_EVENT_PAUSE * HZ;
 	clear_bit(event, &e->untold);
 	/* Pairs with qcow_event_raise(): an event that comes now is told later. */
 	smp_mb__after_atomic();
@@ -48,6 +48,14 @@ static void events_work(struct work_struct *work)
 		queue_delayed_work(e->wq, &e->work, least);
 }
 
+/* A raw image does not tell when it has space again. Return: whether no write failed for long. */
+static bool event_full_lapsed(struct qcow_events *e)
+{
+	u64 now = get_jiffies_64(), before = atomic64_xchg(&e->full_at, now);
+
+	return time_after64(now, before + QCOW_EVENT_FULL_TIME * HZ);
+}
+
 /**
  * qcow_event_raise() - note that a device has come into a state
  * @e: the device's events; or NULL
@@ -63,11 +71,7 @@ void qcow_event_raise(struct qcow_events *e, enum qcow_event event)
 
 	if (!e)
 		return;
-	/* A raw image does not tell when it has space again. */
-	lapsed = event == QCOW_EVENT_FULL &&
-		 time_after(jiffies, READ_ONCE(e->full_at) + QCOW_EVENT_FULL_TIME * HZ);
-	if (event == QCOW_EVENT_FULL)
-		WRITE_ONCE(e->full_at, jiffies);
+	lapsed = event == QCOW_EVENT_FULL && event_full_lapsed(e);
 	if (test_and_set_bit(event, &e->state) && !lapsed)
 		return;
 	set_bit(event, &e->untold);
@@ -119,8 +123,8 @@ void qcow_events_init(struct qcow_events *e, struct workqueue_struct *wq,
 	unsigned int i;
 
 	for (i = 0; i < QCOW_EVENTS; i++)
-		e->earliest[i] = jiffies;
-	e->full_at = jiffies;
+		e->earliest[i] = get_jiffies_64();
+	atomic64_set(&e->full_at, get_jiffies_64());
 	e->tell = tell;
 	e->wq = wq;
 	INIT_DELAYED_WORK(&e->work, events_work);

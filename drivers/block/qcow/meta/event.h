@@ -37,8 +37,9 @@ enum qcow_event {
  * @state: the states that the device is in, a bit for each &enum qcow_event
  * @untold: events that have to be told
  * @open: events may be told
- * @full_at: jiffies of the last failed write
- * @earliest: jiffies at which each event may be told again
+ * @full_at: time of the last failed write, as of get_jiffies_64(): jiffies of 32 bits would
+ *	take it for a time to come after 25 days
+ * @earliest: time, as of get_jiffies_64(), at which each event may be told again
  * @tell: tells one event. May sleep
  * @wq: the queue of @work
  * @work: tells the events
@@ -47,8 +48,8 @@ struct qcow_events {
 	unsigned long state;
 	unsigned long untold;
 	bool open;
-	unsigned long full_at;
-	unsigned long earliest[QCOW_EVENTS];
+	atomic64_t full_at;
+	u64 earliest[QCOW_EVENTS];
 	void (*tell)(struct qcow_events *e, enum qcow_event event);
 	struct workqueue_struct *wq;
 	struct delayed_work work;
