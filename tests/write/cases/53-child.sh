@@ -114,13 +114,17 @@ make_child_forced() {
 }
 
 case_child_forced() {
-	local parent one window
+	local parent one window bytes
 
 	attach image.qcow2
 	parent=$dev
+	operate "$parent" 'write 0 64k 2'
 	one=$(child_of one "$parent")
-	operate "$parent" 'write 0 1m 2'
+	bytes=$(stat -c %s image.qcow2)
+	operate "$parent" 'write 64k 64k 2' flush
 	qcowctl detach --force "$parent"
+	# A shorter file would be damaged for the child.
+	[ "$(stat -c %s image.qcow2)" -ge "$bytes" ] || fail "the file was cut off"
 	is "" "$(attribute "$one" parent)"
 	operate "$one" 'read 0 8m 1'
 	# Nobody writes the image, as long as the snapshot is shown.

@@ -229,6 +229,8 @@ static void device_remove(struct work_struct *work)
 	/* A running job ends, and none begins any more. */
 	mutex_lock(&dev->job_mutex);
 	mutex_unlock(&dev->job_mutex);
+	if (qcow_child_refuse(dev, NULL))
+		set_bit(QCOW_IMAGE_SHARED, &dev->target.image->flags);
 	dev->leaked = test_bit(QCOW_IMAGE_LEAKED, &dev->target.image->flags);
 	err = qcow_device_finish(dev);
 	qcow_events_close(&dev->events);

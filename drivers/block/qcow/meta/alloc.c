@@ -116,6 +116,9 @@ void qcow_alloc_trim(struct qcow_alloc *a)
 
 	if (a->reserve.file_end == U64_MAX || host_end <= before)
 		return;
+	/* To them a shorter file would be damaged. */
+	if (test_bit(QCOW_IMAGE_SHARED, &a->img->flags))
+		return;
 	/* With strays, refcounts do not tell which clusters are in use. */
 	if (qcow_stray_any(a))
 		return;

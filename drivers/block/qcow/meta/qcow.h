@@ -244,6 +244,7 @@ struct qcow_image {
 #define QCOW_IMAGE_FINISHED	2 /* it was flushed for the last time */
 #define QCOW_IMAGE_UNSYNCED	3 /* raw: a sync failed, and all flushes fail from then on */
 #define QCOW_IMAGE_LEAKED	4 /* clusters of a deleted table were leaked */
+#define QCOW_IMAGE_SHARED	5 /* other devices go on to read its file */
 
 /* Bits of *qcow_image.ending. */
 #define QCOW_ENDING_INTERRUPTED	0 /* the caller of a job wants it to end */
