@@ -52,6 +52,12 @@ shows "snapshot create" Creating snapshot create qcow0 one
 shows "snapshot delete" Deleting snapshot delete qcow0 one
 MOCK_OPENERS=0 shows "snapshot apply" Applying snapshot apply qcow0 one
 
+# Another program's operation, which this one waits for
+MOCK_JOB=1000 MOCK_JOB_OWNER=2 run with_driver qcowctl resize --progress=json qcow0 2G
+expect "progress: of another program" is "0 " "$code $(cat out err)"
+MOCK_JOB=1000 MOCK_JOB_OWNER=1 run with_driver qcowctl resize --progress=json qcow0 2G
+expect "progress: of this one" is '{"what":"Resizing","done":1000,"total":1000}' "$(tail -n 1 err)"
+
 # An older driver does not say how far it is, and a failure is not the end.
 run with_driver qcowctl resize --progress=json qcow0 2G
 expect "progress: an older driver" is "0 " "$code $(cat out err)"

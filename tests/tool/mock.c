@@ -568,6 +568,7 @@ static int mock_status(struct qcow_ioc_status *s)
 	s->diskseq = diskseq_now(s->index);
 	s->job_total = strtoull(env("MOCK_JOB", "0"), NULL, 0);
 	s->job_done = waiting() ? s->job_total / 2 : s->job_total;
+	s->job_owner = atoi(env("MOCK_JOB_OWNER", "0"));
 	/* From the second question on */
 	if (asked++ && getenv("MOCK_REPLACED"))
 		s->diskseq++;

@@ -426,6 +426,19 @@ struct qcow_ioc_commit {
 #define QCOW_STATE_GOING	(1U << 4) /* the device is being detached */
 
 /**
+ * enum qcow_job_owner - the open file of the control node that an operation came by
+ * @QCOW_JOB_UNKNOWN: there was no operation, or the driver is too old to tell
+ * @QCOW_JOB_OURS: the one that asks for the status
+ * @QCOW_JOB_OTHERS: another one: an operation that was asked for by this one has not begun,
+ *	or another one began after it
+ */
+enum qcow_job_owner {
+	QCOW_JOB_UNKNOWN	= 0,
+	QCOW_JOB_OURS		= 1,
+	QCOW_JOB_OTHERS		= 2,
+};
+
+/**
  * struct qcow_ioc_status - properties and counters of a device
  * @size: sizeof(struct qcow_ioc_status)
  * @flags: out: QCOW_ATTACH_* of the attach
@@ -452,7 +465,8 @@ struct qcow_ioc_commit {
  *	last one: bytes of the disk that it is through with
  * @job_total: out: bytes of the disk that it goes through, some perhaps several times;
  *	0: it does not say, or the driver is too old to tell
- * @reserved: out: 0
+ * @job_owner: out: &enum qcow_job_owner of that operation
+ * @pad: out: 0
  */
 struct qcow_ioc_status {
 	__u32 size;
@@ -476,7 +490,8 @@ struct qcow_ioc_status {
 	__u64 diskseq;
 	__u64 job_done;
 	__u64 job_total;
-	__u64 reserved[1];
+	__u32 job_owner;
+	__u32 pad;
 };
 
 #define QCOW_STATUS_SIZE_V1	144

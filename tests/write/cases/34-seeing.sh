@@ -242,3 +242,33 @@ after_seeing_progress() {
 	check image.qcow2
 	holds qcow2 image.qcow2 'read -P 1 0 2M' 'read -P 2 40M 1M'
 }
+
+make_seeing_owner() {
+	create image 8M
+}
+
+# job_owners INDEX: prints the owner of the last operation as a program sees it that asked for
+# none, and after it has asked for one, and as another program sees it then.
+job_owners() {
+	/usr/bin/python3 -B - "$1" <<-'PYTHON'
+		import fcntl, struct, sys
+		def owner(control):
+		    status = bytearray(144)
+		    struct.pack_into("IIi", status, 0, len(status), 0, int(sys.argv[1]))
+		    fcntl.ioctl(control, 0xfb02, status)
+		    return struct.unpack_from("I", status, 136)[0]
+		control, other = (open("/dev/qcow-control", "rb+", 0) for _ in range(2))
+		before = owner(control)
+		fcntl.ioctl(control, 0xfb03, bytearray(struct.pack("IIiIQQQ", 40, 0,
+		    int(sys.argv[1]), 0, 0, 8 << 20, 0)))
+		print(before, owner(control), owner(other))
+	PYTHON
+}
+
+case_seeing_owner() {
+	attach image.qcow2
+	is "0 1 2" "$(job_owners "${dev#/dev/qcow}")"
+	qcowctl resize "$dev" 8M
+	is "2 1 2" "$(job_owners "${dev#/dev/qcow}")"
+	detach
+}

@@ -39,7 +39,9 @@ static void watch_show(const struct watch *w, bool ended)
 {
 	struct qcow_ioc_status status;
 
-	if (!device_status(w->control, w->index, &status))
+	/* Another program's work comes first, or has begun since. */
+	if (!device_status(w->control, w->index, &status) &&
+	    status.job_owner != QCOW_JOB_OTHERS)
 		progress(w->what, ended ? status.job_total : status.job_done,
 			 status.job_total);
 }

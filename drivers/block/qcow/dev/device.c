@@ -782,7 +782,7 @@ int qcow_device_status(int index, const struct file *by,
 	mutex_lock(&qcow_devices_lock);
 	dev = __device_find(index, by);
 	if (dev)
-		qcow_device_fill_status(dev, st);
+		qcow_device_fill_status(dev, by, st);
 	mutex_unlock(&qcow_devices_lock);
 	return dev ? 0 : -ENODEV;
 }

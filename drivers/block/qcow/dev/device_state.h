@@ -66,6 +66,7 @@ enum qcow_device_state {
  * @committing: the commit has begun to write the backing file
  * @ending: QCOW_ENDING_*: jobs have to end early
  * @progress: how far the job is, or the last one
+ * @job_by: the open file of the control node that asked for that job, or NULL. Only compared
  * @events: events that users are told of
  * @debugfs: its folder in debugfs; or NULL
  * @job_mutex: held by the one job on the device, or the attach of a child; detaching waits
@@ -103,6 +104,7 @@ struct qcow_device {
 	bool committing;
 	unsigned long ending;
 	struct qcow_progress progress;
+	const struct file *job_by;
 	struct qcow_events events;
 	struct dentry *debugfs;
 	/* Held by a job, or by the attach of a child. */

@@ -129,12 +129,16 @@ static u64 device_cache_used(struct qcow_device *dev)
 /**
  * qcow_device_fill_status() - describe a device and count its work
  * @dev: the device, which the caller keeps from being taken apart
+ * @by: the open file of the control node that asks
  * @st: zeroed; the result
  *
  * Does not sleep.
  */
-void qcow_device_fill_status(struct qcow_device *dev, struct qcow_ioc_status *st)
+void qcow_device_fill_status(struct qcow_device *dev, const struct file *by,
+			     struct qcow_ioc_status *st)
 {
+	/* Pairs with job_hold(). */
+	const struct file *job_by = smp_load_acquire(&dev->job_by);
 	const struct qcow_image *img = qcow_device_image(dev);
 
 	st->flags = dev->options.flags;
@@ -157,6 +161,8 @@ void qcow_device_fill_status(struct qcow_device *dev, struct qcow_ioc_status *st
 		st->state |= QCOW_STATE_ENCRYPTED;
 	if (qcow_device_damaged(dev))
 		st->state |= QCOW_STATE_CORRUPT;
+	if (job_by)
+		st->job_owner = job_by == by ? QCOW_JOB_OURS : QCOW_JOB_OTHERS;
 	st->job_total = atomic64_read(&dev->progress.total);
 	st->job_done = min_t(u64, atomic64_read(&dev->progress.done), st->job_total);
 	st->cache_used = device_cache_used(dev);
