@@ -495,6 +495,13 @@ static void abuse_child(void)
 }
 #undef CHILD
 
+static int detaches_itself(int index)
+{
+	struct qcow_ioc_status st = { .size = sizeof(st), .index = index };
+
+	return !do_ioctl(QCOW_IOC_STATUS, &st) && st.state & QCOW_STATE_LAZY;
+}
+
 /* Devices that detach themselves stay as long as their open file, or somebody has them open. */
 static void abuse_autoclear(void)
 {
@@ -509,6 +516,7 @@ static void abuse_autoclear(void)
 	user = open_device(unused, O_RDONLY);
 	close(user);
 	expect("opened and closed", __LINE__, is_there(unused), 1);
+	expect("status", __LINE__, detaches_itself(unused), 1);
 	user = open_device(used, O_RDONLY);
 	close(fd);
 	expect("unused", __LINE__, is_there(unused), 0);

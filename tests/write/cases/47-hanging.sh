@@ -241,3 +241,62 @@ case_list_hangs() {
 	umount $HERE/mnt
 	hanging_disk_end
 }
+
+make_close_hangs() {
+	create image 8M -o cluster_size=65536
+	fill image.qcow2 'write -q -P 1 0 1M'
+}
+
+# keep_attached IMAGE: attaches it to detach itself, prints the number of the device, and keeps
+# the control node open. It does not open the device.
+keep_attached() {
+	exec /usr/bin/python3 -B - "$1" <<-'PYTHON'
+		import ctypes, fcntl, os, struct, sys, time
+		control = open("/dev/qcow-control", "rb+", 0)
+		image = ctypes.create_string_buffer(struct.pack("iiIIQQIIQ",
+		    os.open(sys.argv[1], os.O_RDWR), -1, 3, 0, 0, 0, 0, 0, 0))
+		arg = bytearray(struct.pack("IIiIQIIQiIQQQQIIQQ", 104, 1 << 9, -1, 1,
+		    ctypes.addressof(image), 48, 0, 0, *(10 * [0])))
+		fcntl.ioctl(control, 0xfb00, arg)
+		print(struct.unpack_from("i", arg, 8)[0], flush=True)
+		time.sleep(3600)
+	PYTHON
+}
+
+# A program that keeps a device is killed while the block layer has the device's mutex, and
+# waits for a disk that does not answer. The program ends all the same; the device goes later.
+case_close_hangs() {
+	local keeper reader reads i
+
+	hanging_disk
+	dd if=image.qcow2 of="/dev/mapper/$hanging" bs=64k conv=fsync status=none
+	keep_attached "/dev/mapper/$hanging" > number &
+	keeper=$!
+	until [ -s number ]; do
+		runs $keeper || fail "not attached"
+		pause 0.05
+	done
+	dev=/dev/qcow$(< number)
+	read -r disk < "/sys/block/${dev#/dev/}/diskseq"
+	list_says lazy
+	hang
+	blockdev --rereadpt "$dev" 2> read.err &
+	reader=$!
+	until read -r reads _ < "/sys/block/${dev#/dev/}/inflight" && [ "$reads" -gt 0 ]; do
+		runs $reader || fail "the table was read"
+		pause 0.05
+	done
+	kill -KILL $keeper
+	for ((i = 0; i < 600; i++)); do
+		runs $keeper || break
+		pause 0.1
+	done
+	! runs $keeper || { answer; fail "the program does not end"; }
+	stays || fail "it is gone"
+	list_says lazy
+	answer
+	wait $reader || true
+	goes
+	wait $keeper || true
+	hanging_disk_end
+}

@@ -31,8 +31,6 @@
 #include "dev/sysfs.h"
 #include "dev/uevent.h"
 
-#define DEVICE_QUEUE_DEPTH	128
-
 /* Time that a detach waits for the files below. */
 #define DEVICE_DETACH_JIFFIES	(10 * HZ)
 
@@ -207,6 +205,24 @@ static void device_end_lazy(struct qcow_device *dev)
 		queue_work(remove_wq, &dev->remove_work);
 }
 
+/* Have a device detach itself from now on, unless it is kept by somebody else. */
+static void device_be_lazy(struct qcow_device *dev)
+{
+	WRITE_ONCE(dev->lazy, true);
+	WRITE_ONCE(dev->holder, NULL);
+	device_end_lazy(dev);
+}
+
+static void device_let_go_work(struct work_struct *work)
+{
+	struct qcow_device *dev = container_of(work, struct qcow_device, let_go_work);
+
+	mutex_lock(&dev->disk->open_mutex);
+	device_be_lazy(dev);
+	mutex_unlock(&dev->disk->open_mutex);
+	qcow_device_put(dev);
+}
+
 /* Drop the reference of a child that is gone. @parent: or NULL */
 static void device_let_go(struct qcow_device *parent)
 {
@@ -343,31 +359,6 @@ static int device_open_chain(struct qcow_device *dev,
 	return 0;
 }
 
-/*
- * Return: true if the request's own pages reach a lower layer that needs them not to
- * change.
- */
-static bool device_stable_writes(const struct qcow_device *dev)
-{
-	const struct qcow_image *img = dev->target.image;
-
-	return !dev->target.readonly && img->data->stable && !img->crypt;
-}
-
-static int device_alloc_tags(struct qcow_device *dev)
-{
-	struct blk_mq_tag_set *set = &dev->tag_set;
-
-	set->ops = &qcow_cmd_mq_ops;
-	set->nr_hw_queues = nr_cpu_ids;
-	set->queue_depth = DEVICE_QUEUE_DEPTH;
-	set->numa_node = NUMA_NO_NODE;
-	set->cmd_size = sizeof(struct qcow_cmd);
-	set->flags = BLK_MQ_F_BLOCKING | BLK_MQ_F_NO_SCHED_BY_DEFAULT |
-		     QCOW_COMPAT_MQ_MERGE | QCOW_COMPAT_MQ_STACKING;
-	return blk_mq_alloc_tag_set(set);
-}
-
 static void device_set_up_disk(struct qcow_device *dev, struct gendisk *disk)
 {
 	disk->fops = &device_fops;
@@ -391,13 +382,13 @@ static int device_alloc_disk(struct qcow_device *dev)
 	struct gendisk *disk;
 	int err;
 
-	err = device_alloc_tags(dev);
+	err = qcow_device_alloc_tags(dev);
 	if (err)
 		return err;
 	qcow_device_set_limits(dev, &lim);
 	disk = qcow_compat_alloc_disk(&dev->tag_set, &lim, &dev->target,
 				      !dev->target.readonly,
-				      device_stable_writes(dev));
+				      qcow_device_stable_writes(dev));
 	if (IS_ERR(disk)) {
 		blk_mq_free_tag_set(&dev->tag_set);
 		return PTR_ERR(disk);
@@ -466,6 +457,7 @@ static struct qcow_device *device_alloc(const struct qcow_attach *a)
 	dev->owner = a->owner;
 	dev->holder = a->holder;
 	INIT_WORK(&dev->remove_work, device_remove);
+	INIT_WORK(&dev->let_go_work, device_let_go_work);
 	qcow_uevent_init_device(dev);
 	init_completion(&dev->removed);
 	mutex_init(&dev->job_mutex);
@@ -539,20 +531,21 @@ static int device_may_go(struct qcow_device *dev, u32 flags, struct qcow_msg *ms
 		if (!(flags & QCOW_DETACH_LAZY))
 			return -EBUSY;
 		msg->text[0] = 0;
-		dev->lazy = true;
+		WRITE_ONCE(dev->lazy, true);
 		return 1;
 	}
 	return device_leave(dev) ? 0 : -ENODEV;
 }
 
 /*
- * The block layer holds disk->open_mutex while it writes dirty pages at the last close,
- * which may take long. Return: 0, -EBUSY after the time @until, or -EINTR.
+ * The block layer holds disk->open_mutex while it writes dirty pages at the last close, or
+ * reads a partition table, which may take long. Return: 0, -EBUSY after the time @until, or
+ * -EINTR.
  */
-static int device_lock_open(struct qcow_device *dev, unsigned long until)
+static int device_lock_open(struct qcow_device *dev, unsigned long until, bool killable)
 {
 	while (!mutex_trylock(&dev->disk->open_mutex)) {
-		if (fatal_signal_pending(current))
+		if (killable && fatal_signal_pending(current))
 			return -EINTR;
 		if (time_after(jiffies, until))
 			return -EBUSY;
@@ -577,7 +570,7 @@ static int device_begin_detach(struct qcow_device *dev, u32 flags, unsigned long
 		dev->forced = true;
 		WRITE_ONCE(dev->target.dead, true);
 	} else {
-		err = device_lock_open(dev, until);
+		err = device_lock_open(dev, until, true);
 		if (err)
 			return err;
 		err = device_may_go(dev, flags, msg);
@@ -679,20 +672,24 @@ int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
 	return min(err, 0);
 }
 
-/* Return: whether the detach of a device that is to detach itself has begun. */
-static bool device_lets_go(struct qcow_device *dev)
+/*
+ * Have a device detach itself that its open file kept. If a file below does not answer, a
+ * worker goes on, and the task that closes the control node does not wait. Return: whether
+ * the detach has begun.
+ */
+static bool device_let_go_held(struct qcow_device *dev)
 {
-	struct qcow_msg msg = { };
-	bool goes;
-
 	/* The task may be killed already, so a signal does not end the wait. */
-	mutex_lock(&dev->disk->open_mutex);
-	goes = !device_may_go(dev, QCOW_DETACH_LAZY, &msg);
-	WRITE_ONCE(dev->holder, NULL);
-	mutex_unlock(&dev->disk->open_mutex);
-	if (goes)
-		queue_work(remove_wq, &dev->remove_work);
-	return goes;
+	if (!device_lock_open(dev, jiffies + DEVICE_DETACH_JIFFIES, false)) {
+		device_be_lazy(dev);
+		mutex_unlock(&dev->disk->open_mutex);
+		return READ_ONCE(dev->state) == QCOW_DEVICE_GOING;
+	}
+	/* Another open file may get the address of this one. */
+	WRITE_ONCE(dev->holder, ERR_PTR(-EBUSY));
+	kref_get(&dev->ref);
+	queue_work(remove_wq, &dev->let_go_work);
+	return false;
 }
 
 /*
@@ -747,7 +744,7 @@ void qcow_device_detach_owned(const struct file *owner)
  *
  * Those that are not open are detached, and waited for.
  *
- * Context: may sleep, up to ten seconds for each device.
+ * Context: may sleep, up to twenty seconds for each device.
  */
 void qcow_device_let_go_held(const struct file *holder)
 {
@@ -755,7 +752,7 @@ void qcow_device_let_go_held(const struct file *holder)
 	int index = 0;
 
 	while ((dev = device_next_of(holder, &index))) {
-		if (dev->holder && device_lets_go(dev))
+		if (dev->holder && device_let_go_held(dev))
 			wait_for_completion_timeout(&dev->removed, DEVICE_DETACH_JIFFIES);
 		qcow_device_put(dev);
 		index++;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The limits of a device's queue: sector and cluster sizes, alignment, and the largest
- * requests. They follow from the options of the attach and from the images. device.c
+ * The limits of a device's queue: sector and cluster sizes, alignment, the largest requests
+ * and their number. They follow from the options of the attach and from the images. device.c
  * sets them once, before the disk appears.
  */
 #include <linux/blkdev.h>
@@ -9,8 +9,10 @@
 #include <uapi/linux/qcow.h>
 
 #include "compat/compat_blk.h"
+#include "dev/cmd.h"
 #include "dev/device_limits.h"
 
+#define DEVICE_QUEUE_DEPTH	128
 #define DEVICE_MAX_SECTORS	(SZ_4M >> SECTOR_SHIFT)
 #define DEVICE_MAX_ZERO_SECTORS	(SZ_1G >> SECTOR_SHIFT)
 
@@ -81,6 +83,43 @@ void qcow_device_set_limits(const struct qcow_device *dev, struct queue_limits *
 	lim->max_segment_size = UINT_MAX;
 	if (!(dev->options.flags & QCOW_ATTACH_RO))
 		device_set_discard(dev, lim);
+}
+
+/**
+ * qcow_device_stable_writes() - tell whether pages must not change while they are written
+ * @dev: the device: its images are open
+ *
+ * Context: any.
+ *
+ * Return: true if the request's own pages reach a lower layer that needs them not to change.
+ */
+bool qcow_device_stable_writes(const struct qcow_device *dev)
+{
+	const struct qcow_image *img = dev->target.image;
+
+	return !dev->target.readonly && img->data->stable && !img->crypt;
+}
+
+/**
+ * qcow_device_alloc_tags() - allocate the requests of a device
+ * @dev: the device
+ *
+ * Context: may sleep.
+ *
+ * Return: 0 or a negative errno.
+ */
+int qcow_device_alloc_tags(struct qcow_device *dev)
+{
+	struct blk_mq_tag_set *set = &dev->tag_set;
+
+	set->ops = &qcow_cmd_mq_ops;
+	set->nr_hw_queues = nr_cpu_ids;
+	set->queue_depth = DEVICE_QUEUE_DEPTH;
+	set->numa_node = NUMA_NO_NODE;
+	set->cmd_size = sizeof(struct qcow_cmd);
+	set->flags = BLK_MQ_F_BLOCKING | BLK_MQ_F_NO_SCHED_BY_DEFAULT |
+		     QCOW_COMPAT_MQ_MERGE | QCOW_COMPAT_MQ_STACKING;
+	return blk_mq_alloc_tag_set(set);
 }
 
 /**

@@ -7,6 +7,8 @@
 struct queue_limits;
 
 void qcow_device_set_limits(const struct qcow_device *dev, struct queue_limits *lim);
+bool qcow_device_stable_writes(const struct qcow_device *dev);
+int __must_check qcow_device_alloc_tags(struct qcow_device *dev);
 sector_t qcow_device_sectors(const struct qcow_device *dev, u64 bytes);
 u32 qcow_device_tail(const struct qcow_device *dev);
 

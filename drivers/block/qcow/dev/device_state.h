@@ -55,13 +55,15 @@ enum qcow_device_state {
  * @chain_lock: protects the backing files in the chain and @depth for readers other
  *	than requests
  * @remove_work: detaches the device
+ * @let_go_work: lets it detach itself when its open file was closed
  * @removed: completed when the device is detached
  * @remove_err: result of the detach: 0, or -EIO: writes since the last flush are lost
  * @leaked: a job that the detach ended early has leaked clusters of the image
  * @owner: the open file of the control node that a hidden device belongs to, or NULL;
  *	only compared
  * @holder: the open file of the control node that keeps a device which is to detach itself
- *	at its last close, until the file is closed; or NULL. Only compared
+ *	at its last close, until the file is closed; an ERR_PTR until @let_go_work has let go
+ *	of it; or NULL. Only compared
  * @commit: the commit into the backing file, or NULL; under @job_mutex
  * @committing: the commit has begun to write the backing file
  * @ending: QCOW_ENDING_*: jobs have to end early
@@ -95,6 +97,7 @@ struct qcow_device {
 	/* Protects the chain behind the first image, and depth. */
 	spinlock_t chain_lock;
 	struct work_struct remove_work;
+	struct work_struct let_go_work;
 	struct completion removed;
 	int remove_err;
 	bool leaked;
@@ -110,6 +113,12 @@ struct qcow_device {
 	/* Held by a job, or by the attach of a child. */
 	struct mutex job_mutex;
 };
+
+/* Whether it is detached at its last close, now or when a program has let go of it. */
+static inline bool qcow_device_detaches_itself(const struct qcow_device *dev)
+{
+	return READ_ONCE(dev->lazy) || READ_ONCE(dev->holder);
+}
 
 /* Whether its first image is an overlay that goes with it. */
 static inline bool qcow_device_is_temporary(const struct qcow_device *dev)

@@ -151,7 +151,7 @@ void qcow_device_fill_status(struct qcow_device *dev, const struct file *by,
 	if (img->layout.cluster_bits)
 		st->cluster_size = 1ULL << img->layout.cluster_bits;
 	st->cache_size = dev->options.cache_size;
-	if (dev->lazy)
+	if (qcow_device_detaches_itself(dev))
 		st->state |= QCOW_STATE_LAZY;
 	if (READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
 		st->state |= QCOW_STATE_GOING;

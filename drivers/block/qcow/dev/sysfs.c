@@ -72,7 +72,7 @@ QCOW_ATTR(alias, "%s", to_text(dev->alias));
 QCOW_ATTR(format, "%s", qcow_image_format_name(qcow_device_image(dev)));
 QCOW_ATTR(depth, "%u", READ_ONCE(dev->depth));
 QCOW_ATTR(direct_io, "%d", dev->target.image->file.direct);
-QCOW_ATTR(autoclear, "%d", READ_ONCE(dev->lazy) || READ_ONCE(dev->holder));
+QCOW_ATTR(autoclear, "%d", qcow_device_detaches_itself(dev));
 QCOW_ATTR(openers, "%u", disk_openers(dev->disk));
 QCOW_ATTR(corrupt, "%d", qcow_device_damaged(dev));
 QCOW_ATTR(offset, "%llu", dev->target.guest_offset);
