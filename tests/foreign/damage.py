@@ -19,6 +19,8 @@ opens are damaged.
                 known(path, lines) returns the reason for which the judge is wrong about an
                 image, or None
 --keep FOLDER   for images that show a fault
+--pack FOLDER   damage nothing, but write inputs of tests/fuzz/foreign.c there, without the data
+                of the disk; the file .formats there has the names of formats by number
 """
 
 import argparse
@@ -28,6 +30,7 @@ import os
 import random
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -36,6 +39,8 @@ HOLE, ZERO, DATA, COMPRESSED = range(4)
 WIDTHS = (1, 2, 4, 4, 4, 8, 8)
 JUDGE_SECONDS = 20
 PAGE = 1 << 16
+MAX_RECORD = 32 << 10
+MAX_PACKED = 64 << 10
 MAX_FAULTS = 5
 
 
@@ -409,6 +414,43 @@ class Run:
         return 1 if self.faults else 0
 
 
+def record(file, size, sector, data=b""):
+    """A record of an input of the fuzzer."""
+    return struct.pack("<BBHI", file, size, len(data) or sector % 512,
+                       sector // 512 if size else sector) + data
+
+
+def pack_file(number_of_file, content):
+    """The records of a file: its size, and its metadata."""
+    data = content.data
+    yield record(number_of_file, 1, len(data))
+    sectors = sorted({s for a, b in content.free for s in range(a // 512, (b + 511) // 512)
+                      if any(data[s * 512:s * 512 + 512])})
+    while sectors:
+        nr = next((i for i, s in enumerate(sectors[:MAX_RECORD // 512])
+                   if s != sectors[0] + i), min(len(sectors), MAX_RECORD // 512))
+        yield record(number_of_file, 0, sectors[0],
+                     data[sectors[0] * 512:(sectors[0] + nr) * 512])
+        sectors = sectors[nr:]
+
+
+def pack(args, seeds):
+    """Write inputs of the fuzzer."""
+    with open(os.path.join(args.pack, ".formats"), encoding="ascii") as f:
+        formats = f.read().split()
+    for i, seed in enumerate(seeds):
+        words = bytes([formats.index(args.format), 2 if args.member else 0])
+        words += b"".join(r for n, content in enumerate(seed.files.values())
+                          for r in pack_file(n, content))
+        name = f"{args.format}-{os.path.basename(seed.path)}-{i}"
+        if len(words) <= MAX_PACKED:
+            with open(os.path.join(args.pack, name), "wb") as f:
+                f.write(words)
+        else:
+            print(f"damage: {name} is too long for the fuzzer")
+    return 0
+
+
 def load(path):
     """A module of Python by its path."""
     spec = importlib.util.spec_from_file_location(os.path.basename(path)[:-3], path)
@@ -431,12 +473,14 @@ def main():
     parser.add_argument("--parent")
     parser.add_argument("--module")
     parser.add_argument("--keep")
+    parser.add_argument("--pack")
     args = parser.parse_args()
     if args.judge is None:
         args.judge = f"qemu-img convert -f {args.format} -O raw IMAGE OUT"
     sys.dont_write_bytecode = True
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as work:
-        return Run(args, work).run()
+        run = Run(args, work)
+        return pack(args, run.seeds) if args.pack else run.run()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 # PART is the name of a file of the folder parts, without its ending; all of them if none is
 # given. Each part compares the disks that a parser shows with those that an independent
 # reader does. $QCOW_SEED draws the damaged images, $QCOW_COUNT is how many of each format.
+# With QCOW_PACK=FOLDER, it only writes inputs of tests/fuzz there.
 # Images of other programs come from tests/setup/samples.sh, once, and tests fail without
 # them. Ends in a line "foreign: N passed, N failed".
 

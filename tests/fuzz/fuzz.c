@@ -309,6 +309,7 @@ static const struct {
 	{ "broken-leak", broken_leak },
 	{ "pure", fuzz_pure },
 	{ "counts", fuzz_counts },
+	{ "foreign", fuzz_foreign },
 	{ "check", fuzz_check },
 	{ "repair", fuzz_repair },
 	{ "map", fuzz_map },
@@ -334,6 +335,11 @@ int __wrap_sysfs_devices(int **list)
 }
 
 /* --- libFuzzer --- */
+
+bool fuzz_runs(const char *name)
+{
+	return !strcmp(getenv("FUZZ_TARGET"), name);
+}
 
 static void too_slow(int signal)
 {
@@ -362,6 +368,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	for (i = 0; name && i < sizeof(targets) / sizeof(targets[0]); i++)
 		if (!strcmp(name, targets[i].name))
 			target = targets[i].run;
+	if (name && !strcmp(name, "formats")) {
+		fuzz_print_formats();
+		exit(0);
+	}
 	image_fd = open(IMAGE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	real_stderr = dup(STDERR_FILENO);
 	if (!target || image_fd < 0 || real_stderr < 0) {

@@ -18,6 +18,16 @@ void fuzz_pure(const uint8_t *data, size_t size);
 /* counts.c: the counters of a check. */
 void fuzz_counts(const uint8_t *data, size_t size);
 
+/* foreign.c: the parsers of other programs' formats. */
+void fuzz_foreign(const uint8_t *data, size_t size);
+void fuzz_print_formats(void);
+
+/* mutate_foreign.c: changes inputs of fuzz_foreign(). */
+size_t mutate_foreign(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
+
+/* fuzz.c: whether a target runs. */
+bool fuzz_runs(const char *target);
+
 /* mutate.c, called by libFuzzer. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
 			       unsigned int seed);

@@ -345,6 +345,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
 	unsigned int changes, bits;
 	struct field f;
 
+	if (fuzz_runs("foreign"))
+		return mutate_foreign(data, size, max_size, seed);
 	if (!below(&p, 5) || size < 48)
 		return LLVMFuzzerMutate(data, size, max_size);
 	bits = get(&p, 4, 4) == 1 ? p.data[32] : get(&p, 20, 4);

@@ -3,9 +3,10 @@
 #
 # run.sh [TARGET...] [INPUT...]: runs commands of qcowctl on damaged images, under
 # libFuzzer with AddressSanitizer, UndefinedBehaviorSanitizer and leak detection. TARGET
-# is pure, counts, check, repair, map, info or lists; with an INPUT, the targets get that
-# image and no other.
+# is pure, counts, check, repair, map, info, lists or foreign; with an INPUT, the targets get
+# that image and no other. Inputs of foreign have a form of their own: see foreign.c.
 #
+# FUZZ_FORMAT=vdi        foreign: this format only
 # QCOW_FUZZ_SECONDS=40   for all targets together
 # QCOW_SEED=1            seed of all random choices; drawn if not given. The same seed
 #                        does the same only with the same program on the same machine.
@@ -17,8 +18,9 @@ set -uo pipefail
 
 # Of the time, so many parts go to each target; a repair takes ten times as long as a
 # check.
-declare -A parts=([pure]=1 [counts]=1 [check]=2 [repair]=4 [map]=2 [info]=1 [lists]=2)
-ALL=(pure counts check repair map info lists)
+declare -A parts=([pure]=1 [counts]=1 [check]=2 [repair]=4 [map]=2 [info]=1 [lists]=2
+	[foreign]=2)
+ALL=(pure counts check repair map info lists foreign)
 # Faults that the fuzzer has to find, and the words by which it reports each
 declare -A broken=([promise]="this fault was made" [read]=heap-buffer-overflow
 	[undefined]="shift exponent" [leak]="detected memory leaks")
@@ -26,6 +28,8 @@ declare -A broken=([promise]="this fault was made" [read]=heap-buffer-overflow
 # Bytes of an input, and MB of memory that it may take
 MAX_BYTES=65536
 MAX_MB=512
+# A parser stops at 512 MB by itself.
+FOREIGN_MAX_MB=1024
 # Seconds by the clock for one input; fuzz.c limits the processor time.
 MAX_SECONDS=300
 
@@ -56,9 +60,38 @@ make_work() {
 	"$here/seeds.sh" "$work" || die "cannot make the seeds"
 }
 
+# make_foreign_seeds: makes inputs of the images of tests/foreign in $work/foreign, once for
+# each state of these tests.
+make_foreign_seeds() {
+	local state made
+
+	FUZZ_TARGET=formats "$work/qcow-fuzz" > "$work/formats"
+	state=$(cat "$work/formats" "$here"/../foreign/*.* "$here"/../foreign/parts/* | sha256sum)
+	made=$out/foreign-${state:0:16}
+	(only_one fuzz-foreign-seeds
+	[ ! -d "$made" ] || exit 0
+	rm -rf "$out"/foreign-*
+	mkdir "$work/pack"
+	cp "$work/formats" "$work/pack/.formats"
+	QCOW_PACK=$work/pack "$here/../foreign/run.sh" && cp -r "$work/pack" "$made"
+	) > "$work/log" 2>&1 || die "cannot make the seeds of foreign: $(cat "$work/log")"
+	cp -r "$made" "$work/foreign"
+}
+
+# seeds_of TARGET: prints the folder with the first inputs of a target.
+seeds_of() {
+	case $1 in
+	foreign) echo "$work/foreign" ;;
+	*)	echo "$work/seeds" ;;
+	esac
+}
+
 # fuzz TARGET ARGUMENT...: libFuzzer with these arguments
 fuzz() {
-	(cd "$work/files" && FUZZ_TARGET=$1 nice "$work/qcow-fuzz" -rss_limit_mb=$MAX_MB \
+	local mb=$MAX_MB
+
+	[ "$1" != foreign ] || mb=$FOREIGN_MAX_MB
+	(cd "$work/files" && FUZZ_TARGET=$1 nice "$work/qcow-fuzz" -rss_limit_mb=$mb \
 		-timeout=$MAX_SECONDS -artifact_prefix="$QCOW_CACHE/runs/fuzz-$1-" "${@:2}") 2>&1
 }
 
@@ -101,8 +134,9 @@ try_target() {
 
 	seconds=$(((${QCOW_FUZZ_SECONDS:-40} * parts[$target] + all_parts - 1) / all_parts))
 	mkdir "$work/corpus"
+	[ "$target" != foreign ] || make_foreign_seeds
 	if fuzz "$target" -seed="$seed" -max_len=$MAX_BYTES -max_total_time="$seconds" \
-		"$work/corpus" "$work/seeds" > "$log" &&
+		"$work/corpus" "$(seeds_of "$target")" > "$log" &&
 		runs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log") && [ "${runs:-0}" -gt 1 ]
 	then
 		pass "$target: $runs runs in $seconds s"
