@@ -45,6 +45,9 @@ def decompress(codec, data, plain):
     elif codec == LZ4:
         import lz4.block  # pylint: disable=import-outside-toplevel
         out = lz4.block.decompress(data, uncompressed_size=plain)
+    elif codec == LZO:
+        import lzo  # pylint: disable=import-outside-toplevel
+        out = lzo.decompress(data, False, plain)
     elif codec == ZSTD:
         import zstandard  # pylint: disable=import-outside-toplevel
         out = zstandard.ZstdDecompressor().decompressobj().decompress(data)

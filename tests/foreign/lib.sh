@@ -8,10 +8,11 @@ build_foreign()
 
 	make -s -C "$user" || return 1
 	F=$T/foreign
+	# shellcheck disable=SC2046 # the words of the libraries
 	${CC:-cc} -O1 -g -std=gnu11 -Wall -Wextra -D_FILE_OFFSET_BITS=64 -I"$user/src" \
 		-I"$QCOW_TOP/include/uapi" -I"$QCOW_TOP/drivers/block" \
 		-I"$QCOW_TOP/drivers/block/qcow" -o "$F" "$here/foreign.c" "$user/obj/qcow.a" \
-		-Wl,--as-needed -lz
+		$(pkg-config --libs zlib liblzma expat) -lbz2
 }
 
 # sample NAME: takes one of QEMU's sample images into the current folder, as a link

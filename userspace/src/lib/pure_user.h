@@ -35,6 +35,7 @@ typedef int64_t s64;
 #define S64_MAX			INT64_MAX
 #define SZ_512			0x200
 #define SZ_1K			0x400
+#define SZ_2K			0x800
 #define SZ_4K			0x1000
 #define SZ_16K			0x4000
 #define SZ_64K			0x10000
@@ -43,6 +44,7 @@ typedef int64_t s64;
 #define SZ_16M			0x1000000
 #define SZ_32M			0x2000000
 #define SZ_64M			0x4000000
+#define SZ_128M			0x8000000
 #define SZ_512M			0x20000000
 #define SZ_1G			0x40000000
 #define BIT(n)			(1UL << (n))
@@ -55,6 +57,7 @@ typedef int64_t s64;
 #define ROUND_UP(n, to)		(((n) + (to) - 1) & ~((typeof(n))(to) - 1))
 #define DIV_ROUND_UP_ULL(n, d)	(((n) + (d) - 1) / (d))
 #define min(a, b)		((a) < (b) ? (a) : (b))
+#define max(a, b)		((a) > (b) ? (a) : (b))
 #define check_add_overflow(a, b, d) __builtin_add_overflow(a, b, d)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
 
