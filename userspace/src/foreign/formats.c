@@ -10,6 +10,7 @@ static const struct foreign_format *const formats[] = {
 	&foreign_vmdk,
 	&foreign_vpc,
 	&foreign_cloop,
+	&foreign_dmg,
 };
 
 /**

@@ -5,6 +5,7 @@
 #include "foreign/foreign.h"
 
 extern const struct foreign_format foreign_cloop;
+extern const struct foreign_format foreign_dmg;
 extern const struct foreign_format foreign_vdi;
 extern const struct foreign_format foreign_vmdk;
 extern const struct foreign_format foreign_vpc;
