@@ -150,9 +150,9 @@ static int put(void *arg, const struct qcow_map_entry *e)
 }
 
 static int parse(const struct foreign_format *format, struct files *files, u64 size,
-		 const char *member)
+		 const char *name, const char *member)
 {
-	const struct foreign_how how = { .size = size, .member = member };
+	const struct foreign_how how = { .size = size, .name = name, .member = member };
 	struct foreign f;
 	int err = foreign_open(&f, format, &host, files, &how);
 
@@ -160,8 +160,10 @@ static int parse(const struct foreign_format *format, struct files *files, u64 s
 		printf("size\t%llu\nsector\t%u\ncluster\t%u\ndirty\t%d\nid\t%s\nparent_id\t%s\n",
 		       (unsigned long long)f.disk.size, f.disk.sector_size, f.disk.cluster_size,
 		       f.disk.dirty, f.disk.id, f.disk.parent_id);
-		printf("parent\t%d\t%s\t%llu\t%lld\n", f.disk.has_parent, f.disk.parent_format,
-		       (unsigned long long)f.disk.parent_size, (long long)f.disk.parent_mtime);
+		printf("parent\t%d\t%s\t%llu\t%lld\t%#x\t%d\n", f.disk.has_parent,
+		       f.disk.parent_format, (unsigned long long)f.disk.parent_size,
+		       (long long)f.disk.parent_mtime, f.disk.parent_fat_time,
+		       f.disk.parent_optional);
 		err = foreign_walk(&f, put, NULL);
 	}
 	if (!err && format->check)
@@ -203,7 +205,8 @@ static int image(const char *name, const char *path, const char *member)
 		return 1;
 	}
 	printf("format\t%s\n", format->name);
-	return parse(format, &files, size, member);
+	return parse(format, &files, size, strrchr(path, '/') ? strrchr(path, '/') + 1 : path,
+		     member);
 }
 
 static void image_in_child(const char *name, const char *path, const char *member)

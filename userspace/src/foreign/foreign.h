@@ -120,11 +120,14 @@ struct foreign_host {
 /**
  * struct foreign_how - the image that is opened, and the reason
  * @size: bytes of its file
+ * @name: last part of the path of its file, by which some formats find parents; NULL: it is
+ *	not known
  * @member: of an archive: name of the member that is the image; NULL: the only one
  * @facts_only: nobody walks through the disk: data need not be decompressed
  */
 struct foreign_how {
 	u64 size;
+	const char *name;
 	const char *member;
 	bool facts_only;
 };
@@ -140,6 +143,9 @@ struct foreign_how {
  * @parent_id: identifier of the parent; empty: it is not checked
  * @parent_size: bytes of the parent's file; 0: not checked
  * @parent_mtime: time of its last change, in seconds since 1970; 0: not checked
+ * @parent_fat_time: the same time as FAT has it, in local time, with the date in the upper 16
+ *	bits; 0: not checked
+ * @parent_optional: if no file has one of the parent's names, there is no parent
  * @parent_format: name of the parent's format; empty: the same as this one's
  */
 struct foreign_disk {
@@ -152,6 +158,8 @@ struct foreign_disk {
 	char parent_id[FOREIGN_ID_SIZE];
 	u64 parent_size;
 	s64 parent_mtime;
+	u32 parent_fat_time;
+	bool parent_optional;
 	char parent_format[16];
 };
 

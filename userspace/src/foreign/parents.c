@@ -7,7 +7,12 @@
 #include "foreign/parents.h"
 #include "foreign/utf16.h"
 
-static void add(struct parents *parents, const char *name)
+/**
+ * parents_add() - add a path
+ * @parents: the names
+ * @name: it, relative to the folder of the image, or absolute
+ */
+void parents_add(struct parents *parents, const char *name)
 {
 	size_t len = strlen(name);
 	u32 i;
@@ -53,7 +58,7 @@ void parents_add_windows(struct parents *parents, const char *path)
 		start = strrchr(name, '/') ? strrchr(name, '/') + 1 : name + 2;
 	while (!strncmp(start, "./", 2))
 		start += 2;
-	add(parents, start);
+	parents_add(parents, start);
 }
 
 /**
@@ -111,7 +116,7 @@ void parents_add_url(struct parents *parents, const char *url)
 	if (!url || *url)
 		return;
 	name[len] = '\0';
-	add(parents, name);
+	parents_add(parents, name);
 }
 
 /**
@@ -124,7 +129,7 @@ void parents_tell(struct parents *parents, struct foreign *f)
 	u32 i, nr = parents->nr;
 
 	for (i = 0; i < nr; i++)
-		add(parents, base_name(parents->names[i]));
+		parents_add(parents, base_name(parents->names[i]));
 	for (i = 0; i < parents->nr; i++)
 		foreign_backing(f, parents->names[i]);
 }

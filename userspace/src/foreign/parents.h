@@ -18,6 +18,7 @@ struct parents {
 	u32 nr;
 };
 
+void parents_add(struct parents *parents, const char *name);
 void parents_add_windows(struct parents *parents, const char *path);
 void parents_add_utf16(struct parents *parents, const u8 *path, size_t bytes,
 		       bool big_endian);
