@@ -23,8 +23,9 @@ packages=(
 	# the book; shells whose completion is tried
 	fish mandoc python3-myst-parser python3-sphinx zsh
 	# writers and readers of other programs' image formats
-	bochs bochs-term bximage cloop-utils libvhdi-utils libvmdk-utils mtools p7zip-full
+	bochs bochs-term bochsbios bximage cloop-utils libvhdi-utils libvmdk-utils mtools p7zip-full
 	python3-libvhdi python3-libvmdk python3-lz4 python3-lzo uml-utilities user-mode-linux
+	vgabios
 	# Debian packages
 	debhelper dh-dkms dkms dpkg-dev lintian
 	# guides
