@@ -7,6 +7,7 @@
 /* In the order in which they are tried. */
 static const struct foreign_format *const formats[] = {
 	&foreign_bochs,
+	&foreign_cow,
 	&foreign_vdi,
 	&foreign_vmdk,
 	&foreign_vpc,
