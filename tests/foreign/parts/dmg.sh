@@ -112,7 +112,8 @@ expect "dmg: data past the end" dmg_refuses "past the end of a file" codec=raw \
 	"runs=[runs[0][:3] + [1 << 40, 262144]] + runs[1:]"
 for codec in bzip2 lzfse xz64; do
 	dmg_of codec=$codec
-	put_bytes disk.dmg 100 '\377\376\375'
+	# The first bytes of the first chunk
+	put_bytes disk.dmg 5 '\377\376\375\374'
 	expect "dmg: damaged chunk, $codec" foreign_refuses dmg disk.dmg "cannot be decompressed to 262144"
 done
 dmg_of codec=zlib

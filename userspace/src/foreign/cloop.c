@@ -221,6 +221,7 @@ static int expand_blocks(struct foreign *f, struct cloop *c)
 		if (!err && needs_expansion(&chunk))
 			err = expand_to_file(f, &c->expand, &chunk, &c->expanded[number]);
 	}
+	expand_free(&c->expand);
 	return err;
 }
 
@@ -314,6 +315,7 @@ static int cloop_check(struct foreign *f)
 		if (chunk.codec != UNPACK_NONE)
 			err = expand_check(f, &c->expand, &chunk);
 	}
+	expand_free(&c->expand);
 	return err;
 }
 

@@ -278,12 +278,12 @@ static int expand_run(struct foreign *f, struct dmg *d, struct dmg_run *r)
 static int expand_runs(struct foreign *f, struct dmg *d)
 {
 	u32 i;
-	int err;
+	int err = 0;
 
 	for (i = 0; i < d->nr_runs; i++)
 		if (is_compressed(&d->runs[i]))
 			d->expand.bytes_all += d->runs[i].sectors * SZ_512;
-	for (i = 0; i < d->nr_runs; i++) {
+	for (i = 0; i < d->nr_runs && !err; i++) {
 		struct dmg_run *r = &d->runs[i];
 
 		err = must_expand(f, r);
@@ -291,10 +291,9 @@ static int expand_runs(struct foreign *f, struct dmg *d)
 			d->expand.bytes_done += r->sectors * SZ_512;
 		else if (err > 0)
 			err = expand_run(f, d, r);
-		if (err)
-			return err;
 	}
-	return 0;
+	expand_free(&d->expand);
+	return err;
 }
 
 /* The codecs, in the order of their types: "zlib, bzip2" */

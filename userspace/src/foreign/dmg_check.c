@@ -137,6 +137,7 @@ int dmg_check(struct foreign *f)
 	};
 	int err = dmg_read_tables(&t);
 
+	expand_free(&d->expand);
 	if (err)
 		return err;
 	if (d->trailer.has_master_crc && c.master_crc != d->trailer.master_crc)

@@ -3,20 +3,24 @@
  * Decompression of chunks when an image is opened, because the driver cannot decompress
  * them, and when it is checked.
  */
+#include <stdlib.h>
+
 #include "foreign/expand.h"
 
-/*
- * Memory for so many bytes. The memory before it is freed with the parser's only, so it grows
- * to the double at least.
- */
+static int fail_memory(struct foreign *f)
+{
+	return foreign_unsupported(f, "cannot be decompressed, as there is too little memory; convert it with another program");
+}
+
+/* Memory for so many bytes, without those that were there before */
 static int make_room(struct foreign *f, u8 **memory, size_t *have, size_t size)
 {
 	if (size <= *have)
 		return 0;
-	size = max(ROUND_UP(size, (size_t)SZ_64K), 2 * *have);
-	*memory = foreign_alloc(f, 1, size);
+	free(*memory);
+	*memory = malloc(size);
 	*have = *memory ? size : 0;
-	return *memory ? 0 : -ENOMEM;
+	return *memory ? 0 : fail_memory(f);
 }
 
 static int check_sizes(struct foreign *f, const struct expand_chunk *c)
@@ -62,7 +66,7 @@ int expand_chunk(struct foreign *f, struct expand *x, const struct expand_chunk 
 	};
 	err = unpack_chunk(c->codec, &u);
 	if (err == -ENOMEM)
-		return foreign_unsupported(f, "cannot be decompressed, as there is too little memory; convert it with another program");
+		return fail_memory(f);
 	return err || u.out != u.out_end ? fail_chunk(f, c) : 0;
 }
 
@@ -115,6 +119,20 @@ int expand_to_file(struct foreign *f, struct expand *x, const struct expand_chun
 	*host_offset = x->file_end;
 	x->file_end += c->plain;
 	return foreign_write(f, x->file, x->plain, c->plain, *host_offset);
+}
+
+/**
+ * expand_free() - free the memory for chunks
+ * @x: the decompression, whose file goes on to be
+ */
+void expand_free(struct expand *x)
+{
+	free(x->stored);
+	free(x->plain);
+	x->stored = NULL;
+	x->plain = NULL;
+	x->stored_size = 0;
+	x->plain_size = 0;
 }
 
 /**

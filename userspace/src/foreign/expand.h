@@ -32,7 +32,7 @@ struct expand_chunk {
  * @faults: chunks that a check could not decompress
  *
  * All zeros at first, but for @bytes_all. expand_chunk() needs nothing else, and
- * expand_to_file() also @file from foreign_scratch().
+ * expand_to_file() also @file from foreign_scratch(). expand_free() it at the end.
  */
 struct expand {
 	u8 *stored;
@@ -55,6 +55,7 @@ int __must_check expand_check(struct foreign *f, struct expand *x,
 			      const struct expand_chunk *c);
 int __must_check expand_to_file(struct foreign *f, struct expand *x,
 				const struct expand_chunk *c, u64 *host_offset);
+void expand_free(struct expand *x);
 bool expand_driver_reads_xz(const u8 *in, size_t len);
 
 #endif /* _QCOWCTL_EXPAND_H */
