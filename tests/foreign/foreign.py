@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """foreign.py PROGRAM FORMAT IMAGE OUT: writes the disk of an image as a raw file, by the
 table that tests/foreign/foreign.c prints. Holes are zeros, unless a fifth argument names a raw
-file of the parent's disk. As a module: disk()."""
+file of the parent's disk. A sixth one is the member of an archive. As a module: disk()."""
 
 import subprocess
 import sys
@@ -17,9 +17,9 @@ class Refused(Exception):
     """The parser's message."""
 
 
-def lines(program, kind, image):
+def lines(program, kind, image, *member):
     """The lines of the program, each a list of words."""
-    run = subprocess.run([program, kind, image], stdout=subprocess.PIPE,
+    run = subprocess.run([program, kind, image, *member], stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, check=False)
     out = [line.split("\t") for line in
            run.stdout.decode(errors="surrogateescape").splitlines()]
@@ -63,9 +63,9 @@ def read_at(files, number, host_offset, length):
         return f.read(length)
 
 
-def disk(program, kind, image, parent=b""):
+def disk(program, kind, image, parent=b"", *member):
     """The bytes of the disk of a small image, and the lines."""
-    out = lines(program, kind, image)
+    out = lines(program, kind, image, *member)
     files = {int(l[1]): l[2] for l in out if l[0] == "file"}
     size = next(int(l[1]) for l in out if l[0] == "size")
     size += -size % 512
@@ -88,9 +88,9 @@ def disk(program, kind, image, parent=b""):
 
 
 if __name__ == "__main__":
-    below = open(sys.argv[5], "rb").read() if len(sys.argv) > 5 else b""
+    below = open(sys.argv[5], "rb").read() if "".join(sys.argv[5:6]) else b""
     try:
-        content, _ = disk(*sys.argv[1:4], below)
+        content, _ = disk(*sys.argv[1:4], below, *sys.argv[6:])
     except Refused as refused:
         sys.exit(f"{sys.argv[3]}: {refused}")
     with open(sys.argv[4], "wb") as output:

@@ -188,7 +188,7 @@ const void *foreign_peek(struct foreign *f, struct foreign_window *w, u32 file,
 
 /**
  * foreign_open_extent() - open a file that holds a part of the image
- * @f: the image; if it is in an archive, the archive's members come before other files
+ * @f: the image; if it is in an archive, the file has to be there too
  * @name: as the image has it, not escaped
  * @file: set to the number of the file
  *
@@ -202,6 +202,8 @@ int foreign_open_extent(struct foreign *f, const char *name, u32 *file)
 
 	if (f->find_member && f->find_member(f, name, &member))
 		return add_file(f, &member, file);
+	if (f->find_member)
+		return foreign_fail(f, "names a file %.80s, which is not in the archive", name);
 	err = f->host->open(f->arg, FOREIGN_EXTENT, name, &size);
 	return err ? err : add_opened_file(f, size, file);
 }

@@ -186,8 +186,9 @@ struct foreign_file {
  * @files: by number; 0 is the image
  * @nr_files: of them
  * @nr_opened: files that the host opened; fewer than @nr_files where an archive has several
- * @find_member: look up a file that the image names in the archive that has the image: sets
- *	it and returns true if it is there; NULL: the image is in no archive
+ * @find_member: look up a file that the image names in the archive that has the image, as no
+ *	other file is opened then: sets it and returns true if it is there; NULL: the image is
+ *	in no archive
  * @archive: of @find_member
  * @memory: from foreign_alloc(), to be freed
  * @memory_left: bytes that it may give

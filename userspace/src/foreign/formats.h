@@ -9,6 +9,7 @@ extern const struct foreign_format foreign_dmg;
 extern const struct foreign_format foreign_bochs;
 extern const struct foreign_format foreign_cow;
 extern const struct foreign_format foreign_vdi;
+extern const struct foreign_format foreign_ova;
 extern const struct foreign_format foreign_vmdk;
 extern const struct foreign_format foreign_vpc;
 

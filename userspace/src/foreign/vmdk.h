@@ -18,6 +18,9 @@
 /* Offset of a grain directory: it is told at the end of the file */
 #define VMDK_GD_AT_END		(~0ULL)
 
+/* In a header of the kind KDMV: the first sector of the descriptor */
+#define VMDK_TEXT_AT		28
+
 /* First bytes of sparse extents, as little-endian numbers */
 #define VMDK_MAGIC_KDMV		0x564d444b
 #define VMDK_MAGIC_COWD		0x44574f43

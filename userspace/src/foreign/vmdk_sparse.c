@@ -214,7 +214,7 @@ static int kdmv_open(struct foreign *f, struct vmdk_extent *e, const u8 *h)
 	int err = kdmv_check_newlines(f, h);
 
 	kdmv_parse(&k, h);
-	e->text_host_offset = sector_bytes(get_le64(h + 28));
+	e->text_host_offset = sector_bytes(get_le64(h + VMDK_TEXT_AT));
 	e->text_bytes = e->text_host_offset ? sector_bytes(get_le64(h + 36)) : 0;
 	if (err || (!k.capacity && e->text_bytes))
 		return err;
