@@ -68,10 +68,28 @@ foreign_finds_nothing()
 	is "" "$(grep -aE '^(fault|leak)' out)"
 }
 
-# same_map FORMAT IMAGE: qemu-img map has the same pieces. For sparse images of any size.
-same_map()
+# same_sparse FORMAT IMAGE [JUDGE...]: ours and a judge, to whose words the image and the name
+# of a raw file are added, read the same disk, of any size. The judge is qemu-img convert.
+same_sparse()
 {
-	qemu-img map --output=json -f "$1" "$2" > map.json && "$here/map.py" "$F" "$1" "$2" map.json
+	local format=$1 image=$2
+
+	shift 2
+	[ $# -gt 0 ] || set -- qemu-img convert -f "$format" -O raw
+	rm -f judge.raw && "$@" "$image" judge.raw && "$here/sparse.py" "$F" "$format" "$image" judge.raw
+}
+
+# same_as_vhdi FORMAT PARENT_RAW IMAGE...: a chain, the child first, which libvhdi reads, too
+same_as_vhdi()
+{
+	disk_of "$1" "$3" ours.raw "$2" && "$here/vhdi.py" judge.raw "${@:3}" &&
+		same_content judge.raw ours.raw
+}
+
+# same_as_7z IMAGE: 7z, which finds parents by itself, reads the same as is in ours.raw.
+same_as_7z()
+{
+	rm -rf 7z && 7z x -y -o7z "$1" > 7z.log && same_content "$(echo 7z/*)" ours.raw
 }
 
 # For the fuzzer: other assertions may make images, but are not its concern.

@@ -13,19 +13,6 @@ vpc_field()
 	cp "$1" bad.vhd && vhd field bad.vhd "${@:2}"
 }
 
-# same_as_vhdi FORMAT PARENT_RAW IMAGE...: a chain, the child first, which libvhdi reads, too
-same_as_vhdi()
-{
-	disk_of "$1" "$3" ours.raw "$2" && "$here/vhdi.py" judge.raw "${@:3}" &&
-		same_content judge.raw ours.raw
-}
-
-# same_as_7z IMAGE: 7z, which finds parents by itself, reads the same as is in ours.raw.
-same_as_7z()
-{
-	rm -rf 7z && 7z x -y -o7z "$1" > 7z.log && same_content "$(echo 7z/*)" ours.raw
-}
-
 # QEMU writes dynamic disks, with the size by the geometry or in the footer, and fixed ones.
 qemu-img create -q -f vpc some.vhd 9728k
 qemu-io -f vpc -c 'write -q -P 1 0 64k' -c 'write -q -P 2 3M 2M' -c 'write -q -P 3 8M 512' some.vhd
@@ -80,7 +67,7 @@ expect "vpc: two footers" foreign_refuses vpc bad.vhd "footer that differs from 
 # Samples of other programs
 for image in virtualpc-dynamic hyperv2012r2-dynamic d2v-zerofilled; do
 	sample $image.vhd
-	expect "vpc: $image" same_map vpc $image.vhd
+	expect "vpc: $image" same_sparse vpc $image.vhd
 	expect "vpc: $image: no faults" foreign_finds_nothing vpc $image.vhd
 done
 
@@ -167,5 +154,5 @@ expect "vpc: block in the table" foreign_says vpc bad.vhd '^fault.block 1 is in 
 qemu-img create -q -f vpc -o force_size=on seed.vhd 5M
 qemu-io -f vpc -c 'write -q -P 1 1k 2k' -c 'write -q -P 2 4M 1k' seed.vhd
 expect "vpc: $count damaged ones" survives_damage vpc --module "$here/vhd_damage.py" seed.vhd
-expect "vpc: damaged children" survives_damage vpc --judge none \
+expect "vpc: damaged children" survives_damage vpc --count $((count / 3)) --judge none \
 	--module "$here/vhd_damage.py" aligned.vhd

@@ -11,6 +11,7 @@ static const struct foreign_format *const formats[] = {
 	&foreign_vdi,
 	&foreign_ova,
 	&foreign_vmdk,
+	&foreign_vhdx,
 	&foreign_vpc,
 	&foreign_cloop,
 	&foreign_dmg,

@@ -11,6 +11,7 @@ extern const struct foreign_format foreign_cow;
 extern const struct foreign_format foreign_vdi;
 extern const struct foreign_format foreign_ova;
 extern const struct foreign_format foreign_vmdk;
+extern const struct foreign_format foreign_vhdx;
 extern const struct foreign_format foreign_vpc;
 
 #endif /* _QCOWCTL_FORMATS_H */
