@@ -37,7 +37,7 @@ vm_args() {
 		-device virtserialport,chardev=agent,name=host \
 		-chardev pipe,id=console,path=console -serial chardev:console \
 		-kernel "${vm_kernel:-$vm_image/vmlinuz}" -initrd "${vm_initrd:-$vm_image/initrd.img}" \
-		-append "console=ttyS0 root=/dev/vda panic=-1 ${vm_append-}" -no-reboot \
+		-append "console=ttyS0 root=/dev/vda panic=-1 $quicker ${vm_append-}" -no-reboot \
 		-drive "file=system.qcow2,if=none,id=system,format=qcow2,cache=unsafe,discard=unmap,aio=$aio" \
 		-device virtio-blk-pci,drive=system
 	for disk in "${vm_disks[@]}"; do

@@ -81,10 +81,6 @@ hidden_places() {
 		     }'
 }
 
-# Kernel arguments that make an emulated guest faster and hide nothing. With addresses that
-# stay, code that was translated once is met again.
-quicker='norandmaps init_on_alloc=0 randomize_kstack_offset=off lsm='
-
 # Files that the guest's init and then its shell read
 write_job() {
 	local name
@@ -203,7 +199,7 @@ run_shared() {
 	mapfile -t args < <(accel_args "$kernel"; share_args)
 	write_job
 	# QEMU opens its standard output anew, which a pipe always bears.
-	append="$quicker $append"
+	append="$quicker lsm= $append"
 	boot_stock "${args[@]}"
 	if ! booted; then
 		say "the guest did not boot; its log ends:"
