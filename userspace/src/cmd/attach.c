@@ -29,6 +29,7 @@
 #include "lib/clock.h"
 #include "lib/report.h"
 #include "lib/text.h"
+#include "lib/unnamed.h"
 
 static int option_refused(const char *name, const char *arg, const char *what)
 {
@@ -498,7 +499,7 @@ static int add_overlay(struct attach *a, struct chain *chain)
 	a->ioc.flags = (a->ioc.flags & ~QCOW_ATTACH_RO) | QCOW_ATTACH_TEMPORARY;
 	if (shown_size(a, chain->images, &size))
 		return -1;
-	return overlay_add(chain, overlay_folder(a->overlay_folder), size);
+	return overlay_add(chain, unnamed_folder(a->overlay_folder), size);
 }
 
 /* --- A snapshot of an image that is attached --- */

@@ -13,10 +13,10 @@
 #include "create/new_file.h"
 #include "image/lock.h"
 #include "lib/report.h"
+#include "lib/unnamed.h"
 
-/* The mode of a new image, which the umask reduces; of an unnamed one. */
+/* The mode of a new image, which the umask reduces. */
 #define NEW_MODE	0644
-#define UNNAMED_MODE	0600
 
 static int refuse_errno(const char *name, const char *what, const char *advice)
 {
@@ -124,14 +124,14 @@ static int choose_path(struct new_file *f, const char *name, bool force)
 }
 
 /* On a filesystem that has no files without a name. */
-static int open_temporary(struct new_file *f, const char *folder, mode_t mode)
+static int open_temporary(struct new_file *f, const char *folder)
 {
 	mode_t mask = umask(0);
 
 	umask(mask);
 	f->temporary = xasprintf("%s/.qcowctl.XXXXXX", folder);
 	f->fd = mkostemp(f->temporary, O_CLOEXEC);
-	if (f->fd >= 0 && !fchmod(f->fd, mode & ~mask))
+	if (f->fd >= 0 && !fchmod(f->fd, NEW_MODE & ~mask))
 		return 0;
 	if (f->fd < 0) {
 		free(f->temporary);
@@ -140,13 +140,13 @@ static int open_temporary(struct new_file *f, const char *folder, mode_t mode)
 	return -1;
 }
 
-static int open_in_folder(struct new_file *f, const char *folder, mode_t mode)
+static int open_in_folder(struct new_file *f, const char *folder)
 {
-	f->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+	f->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, NEW_MODE);
 	if (f->fd >= 0)
 		return 0;
 	if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)
-		return open_temporary(f, folder, mode);
+		return open_temporary(f, folder);
 	return -1;
 }
 
@@ -167,7 +167,7 @@ int new_file_open(struct new_file *f, const char *name, bool force)
 	if (choose_path(f, name, force))
 		return -1;
 	folder = folder_of(f->path);
-	err = open_in_folder(f, folder, NEW_MODE);
+	err = open_in_folder(f, folder);
 	if (err)
 		refuse_errno(name, "cannot be made", advise(errno));
 	free(folder);
@@ -184,13 +184,10 @@ int new_file_open(struct new_file *f, const char *name, bool force)
 int new_file_open_unnamed(struct new_file *f, const char *folder)
 {
 	*f = (struct new_file) { .fd = -1, .replaced.fd = -1, .name = xstrdup(folder) };
-	if (open_in_folder(f, folder, UNNAMED_MODE))
-		return refuse_errno(folder, "cannot hold a temporary file", advise(errno));
-	if (f->temporary)
-		unlink(f->temporary);
-	free(f->temporary);
-	f->temporary = NULL;
-	return 0;
+	f->fd = unnamed_open(folder);
+	if (f->fd >= 0)
+		return 0;
+	return refuse_errno(folder, "cannot hold a temporary file", advise(errno));
 }
 
 /* --- Publishing --- */

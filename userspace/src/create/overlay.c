@@ -13,22 +13,6 @@
 #include "image/unlock.h"
 #include "lib/report.h"
 
-/* A file may become large, and /tmp is often in memory. */
-#define DEFAULT_FOLDER	"/var/tmp"
-
-/**
- * overlay_folder() - the folder for an overlay's file
- * @wanted: the folder that was asked for, or NULL
- *
- * Return: its path.
- */
-const char *overlay_folder(const char *wanted)
-{
-	const char *folder = wanted ? wanted : getenv("TMPDIR");
-
-	return folder && *folder ? folder : DEFAULT_FOLDER;
-}
-
 /* The overlay of an encrypted image is encrypted as well. */
 static bool is_encrypted(const struct chain *c)
 {

@@ -4,7 +4,6 @@
 
 #include "image/chain.h"
 
-const char *overlay_folder(const char *wanted);
 int overlay_add(struct chain *c, const char *folder, u64 size);
 
 #endif /* _QCOWCTL_OVERLAY_H */
