@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The trusted side of a parser: it starts the child, gives it files, and checks all that
+ * comes back. The image's bytes are only looked at in the child.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "foreign/parse.h"
+#include "foreign/wire.h"
+#include "lib/child.h"
+#include "lib/progress.h"
+#include "lib/report.h"
+#include "lib/text.h"
+#include "lib/unnamed.h"
+#include "qcow/ondisk/map_table.h"
+
+/* The child may say so much about an image. */
+#define PARENTS_MAX	1024
+#define FACTS_MAX	(8 * QCOW_MAP_FILES_MAX)
+/* One file for data of the log, and one for decompressed data, and some more. */
+#define SCRATCH_MAX	4
+
+/* Memory of the parser, and of a library that decompresses. */
+#define CHILD_MEMORY	((u64)SZ_1G)
+/* Seconds of processor time that no image needs which is not made for that. */
+#define CHILD_CPU	120
+/* Bytes that the slowest codec decompresses in a second, at least. */
+#define CHILD_EXPAND_RATE	(2ULL * SZ_1M)
+
+#define OTHER_WAY	"convert it with qemu-img convert -O qcow2"
+
+/**
+ * struct parse - a child at work
+ * @p: the result
+ * @how: the work
+ * @limits: resources of the child
+ * @pid: the child
+ * @sock: to it
+ * @sizes: bytes of each file that it was given
+ * @scratch: descriptors of files whose bytes are known at the end; -1: others
+ * @nr_files: of them
+ * @nr_scratch: files for decompressed data
+ * @entries: of the table, as the child says
+ * @said: an error was printed
+ * @ended: the child has sent its last message
+ * @w: the message that is sent or received
+ */
+struct parse {
+	struct parsed *p;
+	const struct parse_how *how;
+	struct confine_limits limits;
+	pid_t pid;
+	int sock;
+	u64 *sizes;
+	int *scratch;
+	u32 nr_files;
+	u32 nr_scratch;
+	u64 entries;
+	bool said;
+	bool ended;
+	struct wire w;
+};
+
+static int refuse(struct parse *s, const char *fmt, ...) __printf(2, 3);
+
+/* Print one line, unless one was printed. Return: -1. */
+static int refuse(struct parse *s, const char *fmt, ...)
+{
+	va_list args;
+	char *text;
+
+	if (!s->said && !s->how->quiet) {
+		va_start(args, fmt);
+		text = xvasprintf(fmt, args);
+		va_end(args);
+		report(s->how->file->name, "%s", text);
+		free(text);
+	}
+	s->said = true;
+	return -1;
+}
+
+/* --- The table --- */
+
+/* A file in memory. The child cannot make it longer. */
+static int table_in_memory(struct parse *s)
+{
+	struct table *t = &s->p->table;
+
+	t->fd = memfd_create("qcow-map", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (t->fd >= 0 && !ftruncate(t->fd, CHILD_TABLE_MEMORY) &&
+	    !fcntl(t->fd, F_ADD_SEALS, F_SEAL_GROW))
+		return 0;
+	return refuse(s, "its table cannot be kept in memory: %s; free some memory",
+		      strerror(errno));
+}
+
+/* Return: 0 or a negative errno. */
+static int copy_table(int to, int from, u64 bytes)
+{
+	off_t at = 0;
+	ssize_t n;
+
+	while ((u64)at < bytes) {
+		n = sendfile(to, from, &at, bytes - at);
+		if (n <= 0)
+			return n ? -errno : -EIO;
+	}
+	return 0;
+}
+
+/* The table becomes larger than the memory that it may have. */
+static int table_on_disk(struct parse *s, u64 bytes, int *fd)
+{
+	const char *folder = unnamed_folder(NULL);
+	struct table *t = &s->p->table;
+	int err;
+
+	if (bytes > CHILD_TABLE_MEMORY || t->fd < 0)
+		return -EPROTO;
+	*fd = unnamed_open(folder);
+	err = *fd < 0 ? -errno : copy_table(*fd, t->fd, bytes);
+	if (err) {
+		refuse(s, "its table cannot be kept in %s: %s; make room there, or name another folder with TMPDIR",
+		       folder, strerror(-err));
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
+		return err;
+	}
+	close(t->fd);
+	t->fd = *fd;
+	return 0;
+}
+
+static void fill_header(struct parse *s)
+{
+	const struct foreign_disk *d = &s->p->disk;
+	struct qcow_map_header *h = &s->p->table.header;
+
+	memcpy(h->magic, QCOW_MAP_MAGIC, sizeof(h->magic));
+	h->version = QCOW_MAP_VERSION;
+	h->flags = d->has_parent ? QCOW_MAP_HAS_HOLES : 0;
+	h->disk_size = ROUND_UP(d->size, (u64)SZ_512);
+	h->nr_entries = s->entries;
+	h->nr_files = s->nr_files;
+	h->sector_size = d->sector_size;
+	snprintf(h->format, sizeof(h->format), "%s", s->p->format->name);
+}
+
+/* The sizes of files that were written meanwhile. */
+static int look_at_scratch(struct parse *s)
+{
+	struct stat st;
+	u32 i;
+
+	for (i = 0; i < s->nr_files; i++) {
+		if (s->scratch[i] < 0)
+			continue;
+		if (fstat(s->scratch[i], &st))
+			return refuse(s, "a file of decompressed data is gone: %s; do it again",
+				      strerror(errno));
+		s->sizes[i] = st.st_size;
+	}
+	return 0;
+}
+
+static int refuse_table(struct parse *s, const char *fault)
+{
+	return refuse(s, "its parser made a table that is not valid (%s), which is an error of this program; "
+		      OTHER_WAY, fault);
+}
+
+/* The driver gets a table that nobody can change any more. */
+static int seal_table(struct parse *s)
+{
+	struct table *t = &s->p->table;
+	u64 bytes = QCOW_MAP_HEADER_BYTES + t->header.nr_entries * sizeof(struct qcow_map_entry);
+	int err = table_write_header(t);
+
+	if (err || ftruncate(t->fd, bytes))
+		return refuse(s, "its table cannot be completed: %s; do it again",
+			      strerror(err ? -err : errno));
+	/* A file on disk has no seals. */
+	(void)fcntl(t->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_SEAL);
+	return 0;
+}
+
+static int finish_table(struct parse *s)
+{
+	struct table *t = &s->p->table;
+	struct qcow_msg msg = { };
+	const char *fault;
+
+	fill_header(s);
+	if (qcow_map_table_check_header(&t->header, &msg))
+		return refuse_table(s, msg.text);
+	if (look_at_scratch(s))
+		return -1;
+	fault = table_check(t, s->sizes);
+	return fault ? refuse_table(s, fault) : seal_table(s);
+}
+
+/* --- Files --- */
+
+static void add_file(struct parse *s, u64 size, int scratch)
+{
+	s->sizes = xrealloc(s->sizes, (s->nr_files + 1) * sizeof(*s->sizes));
+	s->scratch = xrealloc(s->scratch, (s->nr_files + 1) * sizeof(*s->scratch));
+	s->sizes[s->nr_files] = size;
+	s->scratch[s->nr_files++] = scratch;
+}
+
+/* Send the answer to the message that was received. Return: 0; -1: the child has gone. */
+static int answer(struct parse *s, int err, u64 number, int fd)
+{
+	s->w = (struct wire) { .kind = s->w.kind, .err = err, .number = number };
+	return wire_send(s->sock, &s->w, err ? -1 : fd) ? -1 : 0;
+}
+
+/* The callback has printed the error. */
+static int answer_failed(struct parse *s)
+{
+	s->said = true;
+	return answer(s, -EPERM, 0, -1);
+}
+
+static int do_open(struct parse *s)
+{
+	u64 size = 0;
+	int fd;
+
+	if (s->nr_files == QCOW_MAP_FILES_MAX || strlen(s->w.text) != s->w.len)
+		return answer(s, -EINVAL, 0, -1);
+	if (!s->how->host)
+		return answer(s, -EPERM, 0, -1);
+	fd = s->how->host->open(s->how->arg, s->w.text, &size);
+	if (fd < 0)
+		return answer_failed(s);
+	add_file(s, size, -1);
+	return answer(s, 0, size, fd);
+}
+
+/* To decompress takes time. */
+static void allow_time(const struct parse *s)
+{
+	const struct rlimit more = {
+		.rlim_cur = s->limits.cpu_expand, .rlim_max = s->limits.cpu_expand,
+	};
+
+	(void)prlimit(s->pid, RLIMIT_CPU, &more, NULL);
+}
+
+static int do_scratch(struct parse *s)
+{
+	int fd;
+
+	if (s->nr_scratch == SCRATCH_MAX || s->nr_files == QCOW_MAP_FILES_MAX)
+		return answer(s, -EMFILE, 0, -1);
+	if (!s->how->host)
+		return answer(s, -EPERM, 0, -1);
+	fd = s->how->host->scratch(s->how->arg);
+	if (fd < 0)
+		return answer_failed(s);
+	s->nr_scratch++;
+	add_file(s, 0, fd);
+	allow_time(s);
+	return answer(s, 0, 0, fd);
+}
+
+static int do_spill(struct parse *s)
+{
+	int fd = -1;
+	int err = table_on_disk(s, s->w.number, &fd);
+
+	return answer(s, err, 0, fd);
+}
+
+/* --- What the child says --- */
+
+static int refuse_protocol(struct parse *s)
+{
+	return refuse(s, "its parser sent something that makes no sense, as if the image had taken it over; do not use the image");
+}
+
+/* A name is text without a NUL. */
+static bool is_text(const struct parse *s)
+{
+	return s->w.len && strlen(s->w.text) == s->w.len;
+}
+
+static int add_parent(struct parse *s)
+{
+	struct parsed *p = s->p;
+
+	if (!is_text(s) || p->nr_parents == PARENTS_MAX)
+		return refuse_protocol(s);
+	p->parents = xrealloc(p->parents, (p->nr_parents + 1) * sizeof(*p->parents));
+	p->parents[p->nr_parents++] = xstrdup(s->w.text);
+	return 0;
+}
+
+static bool is_key(const char *key)
+{
+	size_t len = strlen(key);
+
+	return len && strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789.-_") == len;
+}
+
+static int add_fact(struct parse *s, bool text)
+{
+	struct parsed *p = s->p;
+	struct parsed_fact *f;
+
+	if (!is_key(s->w.key) || p->nr_facts == FACTS_MAX)
+		return refuse_protocol(s);
+	p->facts = xrealloc(p->facts, (p->nr_facts + 1) * sizeof(*p->facts));
+	f = &p->facts[p->nr_facts++];
+	*f = (struct parsed_fact) { .key = xstrdup(s->w.key), .number = s->w.number };
+	if (text)
+		f->text = xstrdup(s->w.text);
+	return 0;
+}
+
+static int add_fault(struct parse *s, bool leak)
+{
+	const struct parse_host *host = s->how->host;
+
+	if (host && host->fault)
+		host->fault(s->how->arg, leak, s->w.text);
+	return 0;
+}
+
+static bool is_terminated(const char *text, size_t size)
+{
+	return memchr(text, '\0', size);
+}
+
+static bool is_sector_size(u32 bytes)
+{
+	return bytes >= QCOW_SECTOR_SIZE_MIN && bytes <= QCOW_SECTOR_SIZE_MAX &&
+	       !(bytes & (bytes - 1));
+}
+
+static int set_disk(struct parse *s)
+{
+	struct foreign_disk *d = &s->p->disk;
+
+	if (s->w.len != sizeof(*d))
+		return refuse_protocol(s);
+	memcpy(d, s->w.text, sizeof(*d));
+	d->has_parent = s->w.text[offsetof(struct foreign_disk, has_parent)];
+	d->dirty = s->w.text[offsetof(struct foreign_disk, dirty)];
+	if (!d->size || d->size > (u64)S64_MAX - SZ_512 || !is_sector_size(d->sector_size) ||
+	    !is_terminated(d->id, sizeof(d->id)) ||
+	    !is_terminated(d->parent_id, sizeof(d->parent_id)) ||
+	    !is_terminated(d->parent_format, sizeof(d->parent_format)))
+		return refuse_protocol(s);
+	return 0;
+}
+
+static int check_confined(struct parse *s)
+{
+	if (!s->w.err)
+		return 0;
+	return refuse(s, "its parser cannot be confined (%s: %s), so the image is not looked at; use a kernel with seccomp, or convert it elsewhere with qemu-img convert -O qcow2",
+		      s->w.text, strerror(-s->w.err));
+}
+
+/* The parser refused the image. */
+static int refuse_image(struct parse *s)
+{
+	struct qcow_msg msg = { .code = s->w.number };
+
+	if (s->said || s->how->quiet)
+		return -1;
+	s->said = true;
+	if (msg.code > QCOW_MSG_READ_ONLY)
+		msg.code = QCOW_MSG_ERRNO;
+	snprintf(msg.text, sizeof(msg.text), "%.*s", (int)sizeof(msg.text) - 1, s->w.text);
+	report_msg(s->how->file->name, s->w.err, &msg);
+	return -1;
+}
+
+static int do_end(struct parse *s)
+{
+	if (s->w.err < -4095 || s->w.err > 0)
+		return refuse_protocol(s);
+	s->ended = true;
+	if (s->w.err)
+		return refuse_image(s);
+	if (!s->p->disk.size)
+		return refuse_protocol(s);
+	s->entries = s->w.total;
+	return 0;
+}
+
+/* Return: 0; or -1 after printing the error, or if the child has gone. */
+static int handle(struct parse *s)
+{
+	switch (s->w.kind) {
+	case WIRE_OPEN:
+		return do_open(s);
+	case WIRE_SCRATCH:
+		return do_scratch(s);
+	case WIRE_SPILL:
+		return do_spill(s);
+	case WIRE_BACKING:
+		return add_parent(s);
+	case WIRE_FACT:
+	case WIRE_NUMBER:
+		return add_fact(s, s->w.kind == WIRE_FACT);
+	case WIRE_FAULT:
+	case WIRE_LEAK:
+		return add_fault(s, s->w.kind == WIRE_LEAK);
+	case WIRE_PROGRESS:
+		progress("Decompressing", s->w.number, s->w.total);
+		return 0;
+	case WIRE_DISK:
+		return set_disk(s);
+	case WIRE_CONFINED:
+		return check_confined(s);
+	case WIRE_END:
+		return do_end(s);
+	}
+	return refuse_protocol(s);
+}
+
+/* --- The child --- */
+
+static int send_file(struct parse *s, enum wire_kind kind, int fd)
+{
+	s->w = (struct wire) { .kind = kind };
+	return wire_send(s->sock, &s->w, fd);
+}
+
+static int talk(struct parse *s)
+{
+	int err = send_file(s, WIRE_START, s->how->file->fd);
+
+	if (!err && s->how->want == PARSE_TABLE)
+		err = send_file(s, WIRE_SPILL, s->p->table.fd);
+	while (!err && !s->ended) {
+		err = wire_receive(s->sock, &s->w, NULL);
+		if (err == -EPROTO)
+			return refuse_protocol(s);
+		if (!err)
+			err = handle(s);
+	}
+	progress_end();
+	return err ? -1 : 0;
+}
+
+/* The child ended before it had said so. */
+static int refuse_ended(struct parse *s, int status)
+{
+	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+	switch (signal) {
+	case SIGXCPU:
+		return refuse(s, "its parser had not ended after %u seconds of work, as if the image were made for that; "
+			      OTHER_WAY, s->limits.cpu);
+	case SIGSYS:
+		return refuse(s, "its parser tried what it is not allowed, as if the image had taken it over; do not use the image");
+	case SIGINT:
+	case SIGTERM:
+	case SIGHUP:
+		return refuse(s, "interrupted");
+	case SIGKILL:
+		return refuse(s, "its parser was killed, perhaps for lack of memory; free some memory, then do it again");
+	case 0:
+		return refuse(s, "its parser ended early; see the kernel log");
+	}
+	return refuse(s, "its parser failed (%s), which is an error of this program; " OTHER_WAY,
+		      strsignal(signal));
+}
+
+/* A child that is not needed any more is ended. Return: its status. */
+static int end_child(struct parse *s)
+{
+	int status = 0;
+
+	close(s->sock);
+	if (!s->ended && s->said)
+		kill(s->pid, SIGKILL);
+	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+static int start_child(struct parse *s, const struct child_how *how)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return refuse(s, "its parser cannot be started: %s; close some programs",
+			      strerror(errno));
+	s->pid = child_fork(pair[1]);
+	if (!s->pid)
+		child_run(pair[1], how);
+	close(pair[1]);
+	s->sock = pair[0];
+	if (s->pid > 0)
+		return 0;
+	close(s->sock);
+	return refuse(s, "its parser cannot be started: %s; close some programs", strerror(errno));
+}
+
+static int run_child(struct parse *s)
+{
+	const struct child_how how = {
+		.format = s->how->format,
+		.want = s->how->want,
+		.how = {
+			.size = s->how->file->size,
+			.member = s->how->member,
+			.facts_only = s->how->want == PARSE_FACTS,
+		},
+		.expand_max = s->how->expand_max ? s->how->expand_max : PARSE_EXPAND_MAX,
+		.limits = s->limits,
+	};
+	int err = start_child(s, &how), status;
+
+	if (err)
+		return err;
+	err = talk(s);
+	status = end_child(s);
+	return err && !s->ended ? refuse_ended(s, status) : err;
+}
+
+static struct confine_limits choose_limits(const struct parse_how *how)
+{
+	u64 expand = how->expand_max ? how->expand_max : PARSE_EXPAND_MAX;
+	u64 table = QCOW_MAP_HEADER_BYTES + QCOW_MAP_ENTRIES_BYTES_MAX;
+
+	if (how->limits)
+		return *how->limits;
+	return (struct confine_limits) {
+		.memory = CHILD_MEMORY,
+		.file = expand > table ? expand : table,
+		.cpu = CHILD_CPU,
+		.cpu_expand = CHILD_CPU + min(expand / CHILD_EXPAND_RATE, 86400ULL),
+		.files = QCOW_MAP_FILES_MAX + 16,
+	};
+}
+
+/* An image of many files needs as many descriptors. */
+static void allow_files(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur >= 2 * QCOW_MAP_FILES_MAX)
+		return;
+	l.rlim_cur = min(l.rlim_max, 2ULL * QCOW_MAP_FILES_MAX);
+	(void)setrlimit(RLIMIT_NOFILE, &l);
+}
+
+/**
+ * parse_image() - have an image of a foreign format parsed
+ * @p: the result; parsed_free() it, after a failure too
+ * @how: the image, and the reason
+ *
+ * Return: 0, or -1 after printing the error.
+ */
+int parse_image(struct parsed *p, const struct parse_how *how)
+{
+	struct parse s = { .p = p, .how = how, .limits = choose_limits(how) };
+	int err = 0;
+
+	*p = (struct parsed) { .format = how->format, .table.fd = -1 };
+	allow_files();
+	add_file(&s, how->file->size, -1);
+	if (how->want == PARSE_TABLE)
+		err = table_in_memory(&s);
+	if (!err)
+		err = run_child(&s);
+	if (!err && how->want == PARSE_TABLE)
+		err = finish_table(&s);
+	free(s.sizes);
+	free(s.scratch);
+	return err;
+}
+
+/**
+ * parsed_free() - free the findings of a parser
+ * @p: they
+ */
+void parsed_free(struct parsed *p)
+{
+	u32 i;
+
+	for (i = 0; i < p->nr_parents; i++)
+		free(p->parents[i]);
+	for (i = 0; i < p->nr_facts; i++) {
+		free(p->facts[i].key);
+		free(p->facts[i].text);
+	}
+	free(p->parents);
+	free(p->facts);
+	table_free(&p->table);
+}
