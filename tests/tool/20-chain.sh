@@ -96,7 +96,7 @@ expect "backing: a name of escape codes: JSON" is "$(printf 'a\033[31m\nb\xef\xb
 	"$(python3 -c 'import json; print(json.load(open("out"))["backing-filename"])')"
 
 # Formats.
-for format in vmdk vdi vhdx vpc qed luks bochs QCOW2 qcow3 'qcow2 ' 'raw;x'; do
+for format in luks amiga QCOW2 qcow3 'qcow2 ' 'raw;x'; do
 	image top.qcow2
 	backing top.qcow2 base.qcow2 raw
 	python3 - "$format" <<'END'
@@ -162,16 +162,10 @@ expect "no format: probed, and names a backing file" refuses \
 image middle.qcow2 -o data_file=data.raw
 expect "no format: probed, and names a data file" refuses \
 	"middle.qcow2: its data file .*does not say" qcowctl info --chain top.qcow2
-printf 'KDMV%0600d' 0 >disk.vmdk
-no_format top.qcow2 disk.vmdk
-expect "no format: a format that QEMU would know" refuses "seems to be a vmdk image" \
+printf 'LUKS\xba\xbe%0600d' 0 >foreign.img
+no_format top.qcow2 foreign.img
+expect "no format: a format that QEMU would know" refuses "seems to be a luks image" \
 	qcowctl attach top.qcow2
-for format in vmdk vdi vhdx vpc; do
-	qemu-img create -q -f $format foreign.img 8M
-	expect "attach: $format" refuses "foreign.img: not a qcow2 image: it seems to be a $format image.*convert it with qemu-img" \
-		qcowctl attach foreign.img
-	expect "attach: $format: not as raw" is "" "$(grep -- '-f raw' err)"
-done
 printf 'LUKS\xba\xbe%0600d' 0 >foreign.img
 expect "attach: luks" refuses "foreign.img: not a qcow2 image: it seems to be a luks image" \
 	qcowctl attach foreign.img

@@ -55,8 +55,8 @@ expect "guessed: qcow version 1: -f qcow" attaches -f qcow one.img
 # One that names nothing needs no -f.
 image alone.img
 expect "guessed: it names no file" attaches alone.img
-expect "guessed: -f of stream" refuses "bad value \"vmdk\"" with_driver qcowctl stream -f vmdk alone.img
-expect "guessed: -f of snapshot" refuses "bad value \"vmdk\"" \
-	with_driver qcowctl snapshot create -f vmdk alone.img x
+expect "guessed: -f of stream" refuses "bad value \"vmx\"" with_driver qcowctl stream -f vmx alone.img
+expect "guessed: -f of snapshot" refuses "bad value \"vmx\"" \
+	with_driver qcowctl snapshot create -f vmx alone.img x
 
 rm -f guest.* linked.qcow2 real.qcow2 link.raw data.img secret.* one.img alone.img

@@ -87,7 +87,7 @@ for text in 511 1 1000 1KB; do
 done
 expect "--direct-io maybe" refuses "bad value .*on, off or auto" \
 	qcowctl attach --direct-io maybe top.qcow2
-expect "-f vmdk" refuses "bad value .*qcow2, qcow or raw" qcowctl attach -f vmdk top.qcow2
+expect "-f vmx" refuses "bad value .*qcow2, qcow, raw" qcowctl attach -f vmx top.qcow2
 expect "-f file" refuses "bad value" qcowctl attach -f file top.qcow2
 attach_asks "--snapshot" "flags=0x1 index=-1 $none snapshot=before update" \
 	--snapshot "before update" base.qcow2

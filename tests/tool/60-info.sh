@@ -76,6 +76,6 @@ run qcowctl info info.raw
 expect "info: raw: whole sectors" has "virtual size: .*\(1000448 bytes\)" out
 run qcowctl info -f raw base.qcow2
 expect "info: -f raw" has "file format: raw" out
-expect "info: -f vmdk" refuses "give qcow2, qcow or raw" qcowctl info -f vmdk base.qcow2
+expect "info: -f vmx" refuses "give qcow2, qcow, raw" qcowctl info -f vmx base.qcow2
 expect "info: nothing named" refuses "takes one image or device" qcowctl info
 expect "info: two images" refuses "takes one image or device" qcowctl info base.qcow2 info.qcow2

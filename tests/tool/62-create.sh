@@ -99,8 +99,8 @@ r "too many" "takes the name of the image" a 1M b
 r "no size" "^qcowctl: a: needs a size, such as 20G" a
 r "a bad size" "bad size \"x\"; give bytes" a x
 r "the size twice" "takes the size once" -o size=1M a 1M
-r "qcow" "qcow images are not made any more" -f qcow a 1M
-r "vmdk" "bad value \"vmdk\"" -f vmdk a 1M
+r "qcow" "qcow images are not made" -f qcow a 1M
+r "vmx" "bad value \"vmx\"" -f vmx a 1M
 r "unknown option" "unknown option \"foo=1\"; see qcowctl create -o help" -o foo=1 a 1M
 r "a bad value" "bad value in \"cluster_size=x\"; give a size" -o cluster_size=x a 1M
 r "a bad option after a good one" "bad value in \"compat=7\"; give 1.1 or 0.10" \
@@ -116,7 +116,7 @@ r "its own data file" "would be its own data file" -o data_file=a a 1M
 r "data file at a URL" "is a URL, not the name of a file" -o data_file=nbd:x a 1M
 r "no format" "a: the format of a backing file has to be given; it seems to be qcow2: use -F qcow2" \
 	-b base.qcow2 a
-r "unknown format" "backing-format: is qcow2, qcow or raw" -b base.qcow2 -F vmdk a
+r "unknown format" "backing-format: is qcow2, qcow, raw" -b base.qcow2 -F vmx a
 r "missing base" "nix.qcow2: No such file or directory" -b nix.qcow2 -F qcow2 a
 r "wrong format" "old.qcow2: " -b old.qcow2 -F qcow2 a
 r "base at a URL" "is a URL, not the name of a file" -b nbd://x/y -F raw a 1M

@@ -50,7 +50,7 @@ for option in partition image-offset snapshot key-file; do
 done
 m "salvage with a value" 1 "salvage: takes no value" top.qcow2 dir -o salvage=1
 m "a bad value" 1 "-o image-offset=: bad value \"7\"; give bytes" top.qcow2 dir -o image-offset=7
-m "a bad format" 1 ".*bad value \"vmdk\"" top.qcow2 dir -o format=vmdk
+m "a bad format" 1 ".*bad value \"vmx\"" top.qcow2 dir -o format=vmx
 for option in loop offset=1 sizelimit=1 bind rbind move encryption=aes; do
 	m "$option" 1 "${option%=*}: is no option for an image; [a-z]" top.qcow2 dir -o "$option"
 done
@@ -104,7 +104,7 @@ for options in snapshot=1,rw rw,snapshot=1; do
 done
 mount_asks "temporary" "flags=0x280 index=-1 $none" -o temporary
 mount_asks "temporary snapshot" "flags=0x280 index=-1 $none snapshot=1" -o temporary=dir,snapshot=1
-m "temporary and read-only" 32 "top.qcow2: --temporary is for writing; .*ro of a mount" top.qcow2 dir \
+m "temporary and read-only" 32 "top.qcow2: -o temporary is for writing; .*ro of a mount" top.qcow2 dir \
 	-o ro,temporary
 mount_asks "salvage" "flags=0x241 index=-1 $none" -o rw,salvage,rw
 MOCK_OLD_ATTACH=1 mount_asks "an older driver" "flags=0x200 index=-1 $none

@@ -190,7 +190,7 @@ mistake "relative folder" 'a /x - backing=base' 'backing=base: is not an absolut
 mistake "time" 'a /x - timeout=soon' 'timeout=soon: takes a time, such as 30 or 5min'
 mistake "time that is a setting" 'a /x - timeout=1\012X' 'timeout=1\012X: takes a time, such as 30 or 5min'
 mistake "offset" 'a /x - ro,offset=77' '--offset: bad value "77"; give bytes, a multiple of 512, such as 1M'
-mistake "format" 'a /x - format=vmdk' '--format: bad value "vmdk"; give qcow2, qcow or raw'
+mistake "format" 'a /x - format=vmx' "--format: bad value \"vmx\"; $("$Q" attach -f vmx x 2>&1 | sed 's/.*; //')"
 an_address='takes an IP address of this host, and perhaps a port, such as 192.0.2.1:4420 or [2001:db8::1]:4420'
 an_nqn='takes an NQN, such as nqn.2014-08.org.nvmexpress:uuid:... in /etc/nvme/hostnqn'
 mistake "export to nowhere" "a /x - export,allow-host=$host" "export: $an_address"
@@ -226,7 +226,7 @@ expect "qcowtab: the folder is not there" is "1 qcow-generator: $T/tab:1: missin
 # Each option of attach is one of qcowtab, but for those that are fields of the line.
 for option in $(qcowctl --completion attach | sed 's/^--//; s/ .*//' | grep -vx -e help -e name= -e ask-password); do
 	case $option in
-	*size*=|offset=) value=64K ;;
+	*size*=|offset=|expand-max=) value=64K ;;
 	*=)	value=$(qcowctl --completion attach | sed -n "s/^--$option[^ ]*\( -[^ ]*\)* \([^ ]*\).*/\2/p") ;;
 	*)	value= ;;
 	esac

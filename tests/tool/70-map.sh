@@ -113,7 +113,7 @@ expect "map: one table used for everything: exit code" is 1 $code
 expect "map: one table used for everything" has "loop.qcow2: damaged .*more tables than" err
 expect "map: nothing named" refuses "takes one image or device" qcowctl map
 expect "map: two images" refuses "takes one image or device" qcowctl map base.qcow2 top.qcow2
-expect "map: -f vmdk" refuses "give qcow2, qcow or raw" qcowctl map -f vmdk base.qcow2
+expect "map: -f vmx" refuses "give qcow2, qcow, raw" qcowctl map -f vmx base.qcow2
 expect "map: no such file" refuses "nothing.qcow2: No such file" qcowctl map nothing.qcow2
 if [ -e /dev/full ]; then
 	"$Q" map base.qcow2 >/dev/full 2>err

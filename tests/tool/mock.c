@@ -69,6 +69,7 @@
 
 #include <linux/keyctl.h>
 #include <linux/qcow.h>
+#include <linux/qcow_map.h>
 
 #include "mock.h"
 
@@ -172,6 +173,25 @@ static void hold_images(const struct qcow_ioc_image *images, unsigned int nr)
 }
 
 /* The key's bytes are nowhere but in the kernel: is it there? */
+/* The table of an image of another format, and its files but the first. */
+static void log_table(FILE *log, const struct qcow_ioc_image *image)
+{
+	const int32_t *files = (void *)(uintptr_t)image->files;
+	struct qcow_map_header h;
+	unsigned int i;
+
+	if (image->format != QCOW_FORMAT_MAP)
+		return;
+	for (i = 0; i < image->nr_files; i++)
+		log_fd(log, "file", files[i]);
+	if (pread(image->table_fd, &h, sizeof(h), 0) != sizeof(h))
+		fputs(" no table", log);
+	else
+		fprintf(log, " table=%.16s,%llu,%llu,%u", h.format,
+			(unsigned long long)h.disk_size, (unsigned long long)h.nr_entries,
+			h.flags);
+}
+
 static void log_key(FILE *log, const struct qcow_ioc_image *image)
 {
 	char name[QCOW_KEY_NAME_MAX + 1];
@@ -296,6 +316,8 @@ static int mock_file_open(struct qcow_ioc_file *q)
 	struct mock_file file;
 	int nr;
 
+	if (q->number)
+		return fail(ENOENT);
 	for (nr = 0; file_of_device(q->index, nr, &file); nr++)
 		if (file.image == q->image && file.flags == q->flags)
 			break;
@@ -397,6 +419,7 @@ static int mock_attach(struct qcow_ioc_attach *a)
 		log_fd(log, "fd", images[i].fd);
 		log_fd(log, "data", images[i].data_fd);
 		log_key(log, &images[i]);
+		log_table(log, &images[i]);
 		fputc('\n', log);
 	}
 	fclose(log);

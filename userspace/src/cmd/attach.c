@@ -11,13 +11,13 @@
 #include <unistd.h>
 
 #include "cmd/attach.h"
+#include "cmd/attach_users.h"
 #include "cmd/command.h"
 #include "cmd/detach.h"
 #include "cmd/image_options.h"
 #include "create/overlay.h"
 #include "device/alias.h"
 #include "device/device.h"
-#include "device/in_use.h"
 #include "device/node.h"
 #include "device/ready.h"
 #include "device/sectors.h"
@@ -198,8 +198,8 @@ const struct option_spec attach_options[] = {
 		.parse = parse_read_only,
 	},
 	OPTION_FORMAT(struct attach, chain.format,
-		      "the image is qcow2, qcow or raw; probe it for qcow2\n"
-		      "or qcow if not given"),
+		      "the format of the image, such as qcow2, raw or vmdk;\n"
+		      "probe it if not given"),
 	{
 		.name = "name", .arg = " NAME",
 		.help = "udev makes a link /dev/qcow/NAME to the device, and\n"
@@ -243,6 +243,8 @@ const struct option_spec attach_options[] = {
 			"names), none, or a folder that has to hold them",
 		.parse = parse_backing,
 	},
+	OPTION_ALLOW_PARENT_MISMATCH(struct attach, chain.allow_mismatch),
+	OPTION_EXPAND_MAX(struct attach, chain.expand_max),
 	{
 		.name = "untrusted",
 		.help = "a stranger's image: read-only, no backing or data\n"
@@ -282,70 +284,37 @@ const struct option_spec attach_options[] = {
 	{ }
 };
 
+/* The table of an image of a foreign format, and the files that it refers to. */
+static void set_files(struct qcow_ioc_image *to, const struct image *img)
+{
+	__s32 *fds;
+	u32 i;
+
+	if (!img->foreign)
+		return;
+	to->table_fd = img->foreign->parsed.table.fd;
+	to->nr_files = img->foreign->nr_files;
+	if (!to->nr_files)
+		return;
+	fds = xcalloc(to->nr_files, sizeof(*fds));
+	for (i = 0; i < to->nr_files; i++)
+		fds[i] = img->foreign->files[i].fd;
+	to->files = (uintptr_t)fds;
+}
+
 static void set_image(struct qcow_ioc_image *to, const struct image *img,
 		      const struct key_slot *key)
 {
 	to->fd = img->file.fd;
 	to->data_fd = image_has_data_file(img) ? img->data.fd : -1;
 	to->format = img->format;
+	set_files(to, img);
 	if (!key->cipher[0])
 		return;
 	to->key = (uintptr_t)key->name;
 	to->key_len = strlen(key->name);
 	to->cipher = (uintptr_t)key->cipher;
 	to->cipher_len = strlen(key->cipher);
-}
-
-/* Name the users of a block device that is to be written. Return: whether any is known. */
-static bool report_users(const struct file *f)
-{
-	struct in_use u;
-	bool known;
-	char *shown;
-	size_t i;
-
-	if (f->fd < 0 || !S_ISBLK(f->stat.st_mode))
-		return false;
-	in_use_find_below(&u, f->stat.st_rdev, true);
-	known = u.nr;
-	if (known) {
-		shown = text_escape(f->name);
-		fprintf(stderr, "%s: %s is in use:\n", report_program(), shown);
-		for (i = 0; i < u.nr; i++)
-			fprintf(stderr, "  %s\n", u.lines[i]);
-		fputs("Stop that first, or attach it read-only with -r.\n", stderr);
-		free(shown);
-	}
-	in_use_free(&u);
-	return known;
-}
-
-/* Reading a block device does not keep others from writing it. */
-static void note_users(const struct file *f)
-{
-	struct in_use u;
-
-	if (f->fd < 0 || f->writable || !S_ISBLK(f->stat.st_mode))
-		return;
-	in_use_find_below(&u, f->stat.st_rdev, false);
-	if (u.nr)
-		report(f->name, "is in use (%s%s), so what is read of it may change",
-		       u.lines[0], u.nr > 1 ? " and others" : "");
-	in_use_free(&u);
-}
-
-/* Print notes about a chain that is attached all the same. */
-static void note_chain(const struct chain *c)
-{
-	const struct image *img;
-
-	chain_note_truncated(c);
-
-	for (img = c->images; img < c->images + c->nr; img++) {
-		note_users(&img->file);
-		if (image_has_data_file(img))
-			note_users(&img->data);
-	}
 }
 
 /* Say why the driver refused, of the image that it names. */
@@ -360,9 +329,13 @@ static void report_refusal(const struct chain *c,
 		report(c->images[0].file.name, "only root may attach images (it takes CAP_SYS_ADMIN); use sudo");
 		return;
 	}
+	if (err == -E2BIG && !msg->text[0]) {
+		report(c->images[0].file.name, "the driver is too old for images of this format; load the one that belongs to this qcowctl");
+		return;
+	}
 	if (err == -EBUSY && i < c->nr &&
-	    (report_users(&img->file) ||
-	     (image_has_data_file(img) && report_users(&img->data))))
+	    (attach_report_users(&img->file) ||
+	     (image_has_data_file(img) && attach_report_users(&img->data))))
 		return;
 	report_msg(img->file.name, err, msg);
 }
@@ -429,6 +402,8 @@ static int attach_chain(int control, const struct chain *c,
 		report_refusal(c, ioc, err, &msg);
 	else if (msg.text[0])
 		report_msg(c->images[0].file.name, 0, &msg);
+	for (i = 0; i < c->nr; i++)
+		free((void *)(uintptr_t)images[i].files);
 	free(images);
 	return err ? -1 : ioc->index;
 }
@@ -578,6 +553,19 @@ static int attach_open_child(struct device *d, struct attach *a, const char *nam
 	return index < 0 ? -1 : 0;
 }
 
+/* The sectors of the disk, which only images of foreign formats tell. */
+static void choose_sectors(struct attach *a, const struct chain *c)
+{
+	const struct image *img;
+	u32 bytes;
+
+	for (img = c->images; !a->ioc.sector_size && img < c->images + c->nr; img++) {
+		bytes = img->foreign ? img->foreign->parsed.disk.sector_size : SZ_512;
+		if (bytes != SZ_512)
+			a->ioc.sector_size = bytes;
+	}
+}
+
 /**
  * attach_open() - attach an image, read-only if it cannot be written
  * @d: the result
@@ -590,15 +578,18 @@ static int attach_open_child(struct device *d, struct attach *a, const char *nam
  */
 int attach_open(struct device *d, struct attach *a, const char *name)
 {
+	bool writable = !(a->ioc.flags & QCOW_ATTACH_RO) && !a->temporary;
 	struct chain chain = { };
 	int index = -1;
 
 	if (is_of_device(a, name))
 		return attach_open_child(d, a, name);
 	a->chain.lock = true;
-	a->chain.write = !(a->ioc.flags & QCOW_ATTACH_RO) && !a->temporary;
+	a->chain.write = writable;
+	a->chain.want = PARSE_TABLE;
 	if (!check_temporary(a, name) && !chain_open(&chain, name, &a->chain) &&
 	    !chain_check(&chain) && !add_overlay(a, &chain)) {
+		choose_sectors(a, &chain);
 		if (!chain_writable(&chain))
 			a->ioc.flags |= QCOW_ATTACH_RO;
 		index = attach_unlocked(a, -1, &chain);
@@ -606,8 +597,11 @@ int attach_open(struct device *d, struct attach *a, const char *name)
 	/* Said only now, so that an attach that fails says one line. */
 	if (index >= 0 && chain.unwritable)
 		report(chain.unwritable, "cannot be opened for writing, attaching it read-only");
+	if (index >= 0 && writable && chain.images->foreign)
+		report(name, "attached read-only, as %s images are not written; --temporary, or an overlay that qcowctl create -b makes, makes it writable",
+		       image_own_format_name(chain.images));
 	if (index >= 0)
-		note_chain(&chain);
+		attach_note_users(&chain);
 	chain_close(&chain);
 	*d = (struct device) { .index = index, .diskseq = a->ioc.diskseq };
 	return index < 0 ? -1 : 0;
@@ -630,7 +624,9 @@ int attach_to_change(struct device *d, int control, const char *name, u32 format
 		     const struct keys_options *keys)
 {
 	struct attach a = {
-		.chain = { .format = format, .lock = true, .write = true },
+		.chain = {
+			.format = format, .lock = true, .write = true, .want = PARSE_TABLE,
+		},
 		.keys = *keys,
 		.ioc.flags = QCOW_ATTACH_HIDDEN | QCOW_ATTACH_NO_PARTSCAN,
 	};
@@ -640,6 +636,9 @@ int attach_to_change(struct device *d, int control, const char *name, u32 format
 	if (!chain_open(&chain, name, &a.chain) && !chain_check(&chain)) {
 		if (chain_writable(&chain))
 			index = attach_unlocked(&a, control, &chain);
+		else if (chain.images->foreign)
+			report(name, "is a %s image, which is only read; make a qcow2 image of it with qemu-img convert -O qcow2, or an overlay with qcowctl create -b, and change that",
+			       image_own_format_name(chain.images));
 		else
 			report(chain.unwritable ? chain.unwritable : name,
 			       "cannot be opened for writing");

@@ -9,7 +9,7 @@
 #include "cmd/bitmap.h"
 #include "device/device.h"
 #include "device/which.h"
-#include "image/chain.h"
+#include "image/chain_device.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 #include "qcow/ondisk/bitdir.h"
@@ -285,8 +285,9 @@ static int bitmaps_query(struct bitmaps *all, const struct device *d,
 static int of_device_file(struct bitmaps *all, const struct device *d,
 			  const char *name)
 {
+	const struct chain_options wanted = { .top_only = true };
 	struct chain chain;
-	int err = chain_open_device(&chain, -1, d, true);
+	int err = chain_open_device(&chain, -1, d, &wanted);
 
 	if (!err)
 		err = bitmaps_read(all, &chain.images[0], name);

@@ -42,9 +42,9 @@ static int parse_format(void *options, const char *arg)
 
 	if (image_parse_format(&c->format, arg))
 		return -1;
-	if (c->format != QCOW_FORMAT_QCOW)
+	if (c->format == QCOW_FORMAT_QCOW2 || c->format == QCOW_FORMAT_RAW)
 		return 0;
-	report("--format", "qcow images are not made any more; use qcow2 or raw");
+	report("--format", "%s images are not made; use qcow2 or raw", arg);
 	return -1;
 }
 
@@ -89,7 +89,7 @@ static const struct option_spec options[] = {
 	{
 		.name = "backing-format", .letter = 'F', .arg = " FORMAT",
 		.values = "qcow2 qcow raw",
-		.help = "the format of BASE: qcow2, qcow or raw",
+		.help = "the format of BASE, such as qcow2, raw or vmdk",
 		.parse = parse_backing_format,
 	},
 	{
@@ -127,7 +127,7 @@ static int refuse_no_format(const char *name, const char *path)
 	const char *seems;
 
 	if (!chain_open(&chain, path, &o)) {
-		seems = image_format_name(chain.images->format);
+		seems = image_own_format_name(chain.images);
 		report(name, "the format of a backing file has to be given; it seems to be %s: use -F %s",
 		       seems, seems);
 	}
@@ -135,9 +135,19 @@ static int refuse_no_format(const char *name, const char *path)
 	return -1;
 }
 
-static bool is_file(const struct file *f, const struct stat *st)
+static bool is_same(const struct file *f, const struct stat *st)
 {
 	return f->fd >= 0 && f->stat.st_dev == st->st_dev && f->stat.st_ino == st->st_ino;
+}
+
+static bool has_file(const struct image *img, const struct stat *st)
+{
+	u32 i;
+
+	for (i = 0; i < image_nr_files(img); i++)
+		if (is_same(image_file(img, i), st))
+			return true;
+	return image_has_data_file(img) && is_same(&img->data, st);
 }
 
 /* Making the image would remove a file that it needs. */
@@ -149,8 +159,7 @@ static int check_not_itself(const char *name, const struct chain *chain)
 	if (stat(name, &st))
 		return 0;
 	for (img = chain->images; img < chain->images + chain->nr; img++) {
-		if (!is_file(&img->file, &st) &&
-		    !(image_has_data_file(img) && is_file(&img->data, &st)))
+		if (!has_file(img, &st))
 			continue;
 		report(name, "is a file of its own backing chain; choose another name");
 		return -1;
@@ -182,6 +191,7 @@ static int check_backing_chain(struct create *c, const char *name, const char *p
 static int check_backing_name(struct create *c, const char *name, const char *path)
 {
 	const struct create_params *p = &c->words.p;
+	char *formats;
 
 	if (!p->backing_format && c->unsafe) {
 		report(name, "the format of a backing file has to be given with -F");
@@ -190,7 +200,9 @@ static int check_backing_name(struct create *c, const char *name, const char *pa
 	if (!p->backing_format)
 		return refuse_no_format(name, path);
 	if (!image_format(p->backing_format)) {
-		report("--backing-format", "is qcow2, qcow or raw");
+		formats = image_list_formats();
+		report("--backing-format", "is %s", formats);
+		free(formats);
 		return -1;
 	}
 	return c->unsafe ? 0 : check_backing_chain(c, name, path);

@@ -2,9 +2,12 @@
 /*
  * Options that say how an image is opened.
  */
+#include <stdlib.h>
+
 #include "cmd/image_options.h"
-#include "image/image.h"
 #include "image/keys.h"
+#include "lib/report.h"
+#include "lib/text.h"
 
 /**
  * option_format() - store the format of an image
@@ -28,4 +31,26 @@ int option_format(void *field, const char *arg)
 int option_key_file(void *field, const char *arg)
 {
 	return keys_add_file(field, arg);
+}
+
+/**
+ * option_expand_max() - store the most bytes that are decompressed
+ * @field: a u64
+ * @arg: bytes, with a suffix or without one
+ *
+ * Return: 0, or -1 after printing the error.
+ */
+int option_expand_max(void *field, const char *arg)
+{
+	char *shown;
+	u64 bytes;
+
+	if (!text_parse_size(arg, &bytes) && bytes) {
+		*(u64 *)field = bytes;
+		return 0;
+	}
+	shown = text_escape(arg);
+	report("--expand-max", "bad value \"%s\"; give a size, such as 20G", shown);
+	free(shown);
+	return -1;
 }

@@ -10,7 +10,7 @@
 #include "cmd/info.h"
 #include "device/device.h"
 #include "device/which.h"
-#include "image/chain.h"
+#include "image/chain_device.h"
 #include "lib/json.h"
 #include "lib/report.h"
 #include "lib/text.h"
@@ -72,6 +72,7 @@ static int info_image(const struct info *o, const char *name)
 		.format = o->format,
 		.guess_raw = true,
 		.top_only = !o->chain,
+		.allow_mismatch = true,
 	};
 	struct chain chain;
 	int err = chain_open(&chain, name, &wanted);
@@ -84,6 +85,7 @@ static int info_image(const struct info *o, const char *name)
 
 static int info_device(const struct info *o, int index)
 {
+	const struct chain_options wanted = { .top_only = !o->chain };
 	struct qcow_ioc_status status;
 	struct device d;
 	struct chain chain;
@@ -92,7 +94,7 @@ static int info_device(const struct info *o, int index)
 	if (device_query(index, &status))
 		return 1;
 	d = (struct device) { .index = index, .diskseq = status.diskseq };
-	err = chain_open_device(&chain, -1, &d, !o->chain);
+	err = chain_open_device(&chain, -1, &d, &wanted);
 	if (!err)
 		print_chain(o, &chain, &status);
 	else if (!o->json)
@@ -121,7 +123,7 @@ static const struct option_spec options[] = {
 	},
 	OPTION_JSON(struct info, json, "print JSON, with the keys of qemu-img info"),
 	OPTION_FORMAT(struct info, format,
-		      "the image is qcow2, qcow or raw; probe it if not given"),
+		      "the format of the image; probe it if not given"),
 	{ }
 };
 

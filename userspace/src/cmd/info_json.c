@@ -127,7 +127,7 @@ struct json_object *info_json_image(const struct image *img)
 	bool tables = image_has_tables(img);
 
 	json_add_text(o, "filename", img->file.name);
-	json_add_text(o, "format", image_format_name(img->format));
+	json_add_text(o, "format", image_own_format_name(img));
 	add_number(o, "virtual-size", image_disk_size(img));
 	add_number(o, "actual-size", file_allocated(&img->file));
 	add_number(o, "file-length", img->file.size);

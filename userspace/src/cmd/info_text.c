@@ -133,7 +133,7 @@ void info_print_image(const struct image *img)
 	bool tables = image_has_tables(img);
 
 	print_name("image", img->file.name);
-	printf("file format: %s\n", image_format_name(img->format));
+	printf("file format: %s\n", image_own_format_name(img));
 	print_size_exact("virtual size", image_disk_size(img));
 	print_size_exact("file length", img->file.size);
 	print_size("disk size", file_allocated(&img->file));

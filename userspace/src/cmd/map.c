@@ -14,6 +14,8 @@
 #include "cmd/map.h"
 #include "cmd/plot.h"
 #include "device/which.h"
+#include "image/chain_device.h"
+#include "lib/json.h"
 #include "lib/progress.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
@@ -35,6 +37,8 @@ struct entry {
  * struct map - the arguments of the command line, and the map as it is made
  * @json: print JSON
  * @format: &enum qcow_format, 0: probe
+ * @allow_mismatch: as of &struct chain_options
+ * @expand_max: as of &struct chain_options
  * @bitmap: name of the bitmap to show, or NULL
  * @drawn: draw a picture
  * @svg: the file of the picture; NULL: draw it on standard output
@@ -48,6 +52,8 @@ struct entry {
 struct map {
 	bool json;
 	u32 format;
+	bool allow_mismatch;
+	u64 expand_max;
 	const char *bitmap;
 	bool drawn;
 	const char *svg;
@@ -75,6 +81,15 @@ static const char *true_false(bool b)
 	return b ? "true" : "false";
 }
 
+/* Unlike qemu-img map, as the data of such an image may lie in any of several files. */
+static void print_json_file(const struct file *f)
+{
+	struct json_object *name = json_text(f->name);
+
+	printf(", \"filename\": %s", json_object_to_json_string(name));
+	json_object_put(name);
+}
+
 static void print_json(const struct map *m, const struct entry *n)
 {
 	printf("%s{ \"start\": %llu, \"length\": %llu, \"depth\": %u, \"present\": %s, \"zero\": %s, \"data\": %s",
@@ -84,19 +99,20 @@ static void print_json(const struct map *m, const struct entry *n)
 	       true_false(n->e.data));
 	if (n->e.mapped)
 		printf(", \"offset\": %llu", (unsigned long long)n->e.offset);
+	if (n->e.data && map_layer_has_files(map_layer_at(m->layers, n->depth)))
+		print_json_file(n->e.file);
 	putchar('}');
 }
 
 static void print_line(const struct map *m, const struct entry *n)
 {
-	const struct file *f = map_layer_file(map_layer_at(m->layers, n->depth));
 	char *name;
 
 	printf("%*llu %*llu %5u %-10s", m->digits,
 	       (unsigned long long)n->e.start, m->digits,
 	       (unsigned long long)n->e.length, n->depth, kind_of(n));
 	if (n->e.mapped) {
-		name = text_escape(f->name);
+		name = text_escape(n->e.file->name);
 		printf(" %*llu %s", m->digits, (unsigned long long)n->e.offset,
 		       name);
 		free(name);
@@ -134,8 +150,8 @@ static int count_digits(const struct map *m)
 	u32 i;
 
 	for (i = 0; i < m->chain.nr; i++)
-		if (map_layer_file(map_layer_at(m->layers, i))->size > most)
-			most = map_layer_file(map_layer_at(m->layers, i))->size;
+		if (map_layer_longest(map_layer_at(m->layers, i)) > most)
+			most = map_layer_longest(map_layer_at(m->layers, i));
 	while (digits < 20 && most >= 1000000) {
 		most /= 10;
 		digits++;
@@ -185,6 +201,7 @@ static bool entry_continues(const struct entry *a, const struct entry *b)
 	       a->e.data == b->e.data && a->e.zero == b->e.zero &&
 	       a->e.compressed == b->e.compressed &&
 	       a->e.mapped == b->e.mapped &&
+	       a->e.file == b->e.file &&
 	       (!a->e.mapped || a->e.offset + a->e.length == b->e.offset);
 }
 
@@ -258,6 +275,9 @@ static int map_image(struct map *m, const char *name)
 	const struct chain_options wanted = {
 		.format = m->format,
 		.guess_raw = true,
+		.allow_mismatch = m->allow_mismatch,
+		.want = PARSE_TABLE,
+		.expand_max = m->expand_max,
 	};
 
 	if (!chain_open(&m->chain, name, &wanted))
@@ -300,11 +320,12 @@ static int check_current(int index)
 
 static int map_device(struct map *m, const char *name)
 {
+	const struct chain_options wanted = { .want = PARSE_TABLE };
 	struct device d;
 
 	if (which_device(&d, name) || check_current(d.index) || sync_device(d.index))
 		return 1;
-	if (!chain_open_device(&m->chain, -1, &d, false))
+	if (!chain_open_device(&m->chain, -1, &d, &wanted))
 		return map_chain(m);
 	chain_close(&m->chain);
 	return 1;
@@ -354,7 +375,9 @@ static const struct option_spec options[] = {
 		.parse = parse_plot,
 	},
 	OPTION_FORMAT(struct map, format,
-		      "the image is qcow2, qcow or raw; probe it if not given"),
+		      "the format of the image; probe it if not given"),
+	OPTION_ALLOW_PARENT_MISMATCH(struct map, allow_mismatch),
+	OPTION_EXPAND_MAX(struct map, expand_max),
 	OPTION_PROGRESS,
 	{ }
 };

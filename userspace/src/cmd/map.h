@@ -17,6 +17,7 @@
  * @compressed: stored compressed
  * @mapped: has a place in a file
  * @offset: of that, bytes into the file; 0 if there is none
+ * @file: the file, if @data or @mapped
  *
  * Neither @data nor @zero: the image does not hold it.
  */
@@ -28,6 +29,7 @@ struct map_extent {
 	bool compressed;
 	bool mapped;
 	u64 offset;
+	const struct file *file;
 };
 
 struct map_layer;
@@ -36,7 +38,8 @@ struct map_layer *map_layers_new(const struct chain *c);
 void map_layers_free(struct map_layer *layers, u32 nr);
 struct map_layer *map_layer_at(struct map_layer *layers, u32 depth);
 u64 map_layer_size(const struct map_layer *l);
-const struct file *map_layer_file(const struct map_layer *l);
+u64 map_layer_longest(const struct map_layer *l);
+bool map_layer_has_files(const struct map_layer *l);
 int map_layer_find(struct map_layer *l, u64 start, struct map_extent *e);
 
 #endif /* _QCOWCTL_MAP_H */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cmd/map.h"
+#include "image/foreign_image.h"
 #include "lib/report.h"
 #include "qcow/ondisk/entry.h"
 
@@ -42,6 +43,7 @@ struct range {
  * @range: of the file that holds its data
  * @looked: whether @preallocated is known
  * @preallocated: see is_preallocated()
+ * @number: of an image of a foreign format: the latest entry of its table
  */
 struct map_layer {
 	const struct image *img;
@@ -55,6 +57,7 @@ struct map_layer {
 	struct range range;
 	bool looked;
 	bool preallocated;
+	u64 number;
 };
 
 /* QEMU counts disks in sectors. */
@@ -67,6 +70,8 @@ static void layer_init(struct map_layer *l, const struct image *img)
 {
 	l->img = img;
 	l->size = whole_sectors(img->file.size);
+	if (img->foreign)
+		l->size = image_disk_size(img);
 	if (!image_has_tables(img))
 		return;
 	qcow_layout_init(&l->layout, &img->header);
@@ -129,15 +134,38 @@ u64 map_layer_size(const struct map_layer *l)
 	return l->size;
 }
 
-/**
- * map_layer_file() - the file that holds an image's uncompressed data
- * @l: the layer
- *
- * Return: the file, which struct map_extent's offset counts in.
- */
-const struct file *map_layer_file(const struct map_layer *l)
+/* The file that holds an image's uncompressed data, unless its format is a foreign one. */
+static const struct file *data_file(const struct map_layer *l)
 {
 	return image_has_data_file(l->img) ? &l->img->data : &l->img->file;
+}
+
+/**
+ * map_layer_longest() - the size of the longest file of an image
+ * @l: the layer
+ *
+ * Return: bytes.
+ */
+u64 map_layer_longest(const struct map_layer *l)
+{
+	u64 most = data_file(l)->size;
+	u32 i;
+
+	for (i = 0; i < image_nr_files(l->img); i++)
+		if (image_file(l->img, i)->size > most)
+			most = image_file(l->img, i)->size;
+	return most;
+}
+
+/**
+ * map_layer_has_files() - whether the data of an image may lie in several files
+ * @l: the layer
+ *
+ * Return: whether it may.
+ */
+bool map_layer_has_files(const struct map_layer *l)
+{
+	return l->img->foreign;
 }
 
 /* --- Holes of a file --- */
@@ -247,7 +275,7 @@ static void look_into_file(struct map_layer *l, struct map_extent *e)
 	l->looked = true;
 	if (!l->preallocated)
 		return;
-	find_range(map_layer_file(l), e->offset, &l->range);
+	find_range(data_file(l), e->offset, &l->range);
 	e->zero = l->range.hole;
 	e->length = min(e->length, l->range.end - e->offset);
 }
@@ -421,6 +449,70 @@ static int find_mapped(struct map_layer *l, u64 start, struct map_extent *e)
 	return 0;
 }
 
+/* --- Images of foreign formats --- */
+
+/* The number of the entry of a guest offset, by that of the one before if that is near. */
+static int find_number(struct map_layer *l, struct table *t, u64 start)
+{
+	struct qcow_map_entry e;
+	u64 end;
+	int err = 0;
+
+	for (; !err && l->number + 1 < t->header.nr_entries; l->number++) {
+		err = table_get(t, l->number, &e, &end);
+		if (err || (start >= e.start && start < end))
+			break;
+		if (start < e.start || start - end > SZ_64M)
+			return table_find(t, start, &l->number);
+	}
+	return err;
+}
+
+static void from_entry(struct map_layer *l, const struct qcow_map_entry *found, u64 end,
+		       struct map_extent *e)
+{
+	u64 skip = e->start - found->start;
+
+	e->length = end - e->start;
+	e->zero = found->kind == QCOW_MAP_ZERO;
+	e->compressed = found->kind == QCOW_MAP_COMPRESSED;
+	e->mapped = found->kind == QCOW_MAP_DATA;
+	e->data = e->mapped || e->compressed;
+	if (e->data)
+		e->file = image_file(l->img, found->file);
+	if (e->mapped)
+		e->offset = found->host + skip;
+}
+
+static int find_foreign(struct map_layer *l, u64 start, struct map_extent *e)
+{
+	struct table *t = &l->img->foreign->parsed.table;
+	struct qcow_map_entry found;
+	u64 end;
+	int err = find_number(l, t, start);
+
+	if (!err)
+		err = table_get(t, l->number, &found, &end);
+	if (err) {
+		report(l->img->file.name, "its table cannot be read: %s; do it again",
+		       strerror(-err));
+		return -1;
+	}
+	from_entry(l, &found, end, e);
+	return 0;
+}
+
+static int find_extent(struct map_layer *l, u64 start, struct map_extent *e)
+{
+	if (l->img->foreign)
+		return find_foreign(l, start, e);
+	e->file = data_file(l);
+	if (image_has_tables(l->img))
+		return find_mapped(l, start, e);
+	find_raw(l, start, e);
+	return 0;
+}
+
 /**
  * map_layer_find() - find the extent of a byte of the disk
  * @l: the layer
@@ -437,9 +529,7 @@ int map_layer_find(struct map_layer *l, u64 start, struct map_extent *e)
 	if (start < last->start || skip >= last->length) {
 		memset(last, 0, sizeof(*last));
 		last->start = start;
-		if (!image_has_tables(l->img))
-			find_raw(l, start, last);
-		else if (find_mapped(l, start, last))
+		if (find_extent(l, start, last))
 			return -1;
 		skip = 0;
 	}

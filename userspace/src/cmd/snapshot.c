@@ -18,7 +18,7 @@
 #include "device/node.h"
 #include "device/watch.h"
 #include "device/which.h"
-#include "image/chain.h"
+#include "image/chain_device.h"
 #include "lib/json.h"
 #include "lib/progress.h"
 #include "lib/report.h"
@@ -198,7 +198,7 @@ static int list_open(struct chain *c, const struct snapshot_args *a)
 		return -1;
 	if (index < 0)
 		return chain_open(c, a->target, &wanted);
-	return which_device(&d, a->target) ? -1 : chain_open_device(c, -1, &d, true);
+	return which_device(&d, a->target) ? -1 : chain_open_device(c, -1, &d, &wanted);
 }
 
 static int list(const struct snapshot_args *a)

@@ -40,7 +40,7 @@ static int write_overlay(const struct chain *c, int fd, u64 size)
 
 	p.size = size;
 	p.backing = backing_name(path);
-	p.backing_format = image_format_name(below->format);
+	p.backing_format = image_own_format_name(below);
 	if (is_encrypted(c))
 		p.crypt_method = QCOW_DISK_CRYPT_LUKS;
 	err = create_params_check(below->file.name, &p);
@@ -62,7 +62,7 @@ static int put_first(struct chain *c, int fd)
 	if (file_adopt(&top->file, fd))
 		return -1;
 	top->file.writable = true;
-	return image_load(top, QCOW_FORMAT_QCOW2, IMAGE_GUESS_NONE);
+	return image_load(top, QCOW_FORMAT_QCOW2, IMAGE_GUESS_NONE, NULL);
 }
 
 /**

@@ -5,6 +5,7 @@
  * in_use.c and which.c call this, and so do image/ and commands that must not touch the file
  * of a device.
  */
+#include <linux/qcow_map.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -162,23 +163,28 @@ static int open_refused(const struct device *d, int err)
 }
 
 /* Return: 0 or a negative errno; -ENOENT: there is no such file. */
-static int ask_open(int *fd, u32 *format, int control, const struct device *d, u32 image,
-		    u32 flags)
+static int ask_open(struct qcow_ioc_file *ioc, int control, const struct device *d)
 {
-	struct qcow_ioc_file ioc = {
-		.size = sizeof(ioc),
-		.op = QCOW_FILE_OPEN,
-		.index = d->index,
-		.image = image,
-		.flags = flags,
-		.diskseq = d->diskseq,
-	};
+	ioc->size = sizeof(*ioc);
+	ioc->op = QCOW_FILE_OPEN;
+	ioc->index = d->index;
+	ioc->diskseq = d->diskseq;
+	return ioctl(control, QCOW_IOC_FILE, ioc) ? -errno : 0;
+}
 
-	if (ioctl(control, QCOW_IOC_FILE, &ioc))
-		return -errno;
-	*fd = ioc.fd;
-	*format = ioc.format;
-	return 0;
+/* Return: as attached_open(). */
+static int open_file(struct file *f, struct qcow_ioc_file *ioc, int control,
+		     const struct device *d)
+{
+	int fd = control < 0 ? device_control_quiet() : control;
+	int err = fd < 0 ? -errno : ask_open(ioc, fd, d);
+
+	*f = (struct file) { .fd = -1 };
+	if (fd >= 0 && fd != control)
+		close(fd);
+	if (err == -ENOENT && fd >= 0)
+		return 1;
+	return err ? open_refused(d, err) : file_adopt(f, ioc->fd);
 }
 
 /**
@@ -195,22 +201,30 @@ static int ask_open(int *fd, u32 *format, int control, const struct device *d, u
 int attached_open(struct file *f, u32 *format, int control,
 		  const struct device *d, u32 image, u32 flags)
 {
-	int fd = control < 0 ? device_control_quiet() : control, opened;
-	int err = fd < 0 ? -errno : 0;
-	u32 found;
+	struct qcow_ioc_file ioc = { .image = image, .flags = flags };
+	int ret = open_file(f, &ioc, control, d);
 
-	*f = (struct file) { .fd = -1 };
-	if (!err)
-		err = ask_open(&opened, &found, fd, d, image, flags);
-	if (fd >= 0 && fd != control)
-		close(fd);
-	if (err == -ENOENT && fd >= 0)
-		return 1;
-	if (err)
-		return open_refused(d, err);
-	if (format)
-		*format = found;
-	return file_adopt(f, opened);
+	if (!ret && format)
+		*format = ioc.format;
+	return ret;
+}
+
+/**
+ * attached_open_part() - open an extent of an image of a foreign format
+ * @f: the result; file_close() it, after a failure too
+ * @control: the driver's control node, or -1: open it
+ * @d: the device
+ * @image: the number of the image in the chain
+ * @number: of the file in the image's table
+ *
+ * Return: 0; 1: there is no such file; or -1 after printing the error.
+ */
+int attached_open_part(struct file *f, int control, const struct device *d, u32 image,
+		       u32 number)
+{
+	struct qcow_ioc_file ioc = { .image = image, .number = number };
+
+	return open_file(f, &ioc, control, d);
 }
 
 /**
@@ -228,23 +242,49 @@ struct acceptance {
 };
 
 /* Return: whether a file is accepted, or is not there, which sets @end. */
-static bool accepts(const struct acceptance *a, u32 image, u32 flags, bool *end)
+static bool accepts(const struct acceptance *a, struct qcow_ioc_file *ioc, bool *end)
 {
 	bool accepted;
-	u32 format;
-	int fd;
-	int err = ask_open(&fd, &format, a->control, a->device, image, flags);
+	int err = ask_open(ioc, a->control, a->device);
 
-	*end = err == -ENOENT;
+	/* Older drivers know no images of several files, nor the member for the number. */
+	*end = err == -ENOENT || (err == -EINVAL && ioc->number);
 	if (err)
 		return *end;
-	accepted = a->accept(fd, a->arg);
-	close(fd);
+	accepted = a->accept(ioc->fd, a->arg);
+	close(ioc->fd);
 	return accepted;
 }
 
+/* Whether the extents of an image are accepted. */
+static bool accepts_parts(const struct acceptance *a, u32 image)
+{
+	struct qcow_ioc_file ioc;
+	bool all = true, end = false;
+	u32 number;
+
+	for (number = 1; all && !end && number < QCOW_MAP_FILES_MAX; number++) {
+		ioc = (struct qcow_ioc_file) { .image = image, .number = number };
+		all = accepts(a, &ioc, &end);
+	}
+	return all;
+}
+
+/* Whether the data file and the extents of an image are, and the next image, if any. */
+static bool accepts_image(const struct acceptance *a, u32 image, bool *end)
+{
+	struct qcow_ioc_file data = { .image = image, .flags = QCOW_FILE_DATA };
+	struct qcow_ioc_file next = { .image = image + 1 };
+	bool no_data;
+
+	if (!accepts(a, &data, &no_data) || !accepts_parts(a, image))
+		return false;
+	return accepts(a, &next, end);
+}
+
 /**
- * attached_all() - tell whether all backing and data files of a device are accepted
+ * attached_all() - tell whether all backing and data files, and extents, of a device are
+ *	accepted
  * @d: the device
  * @accept: tells whether an open file is
  * @arg: its second argument
@@ -259,12 +299,11 @@ bool attached_all(const struct device *d, bool (*accept)(int fd, void *arg), voi
 		.accept = accept,
 		.arg = arg,
 	};
-	bool all = a.control >= 0, end = false, no_data;
+	bool all = a.control >= 0, end = false;
 	u32 image;
 
 	for (image = 0; all && !end; image++)
-		all = accepts(&a, image, QCOW_FILE_DATA, &no_data) &&
-		      accepts(&a, image + 1, 0, &end);
+		all = accepts_image(&a, image, &end);
 	if (a.control >= 0)
 		close(a.control);
 	return all;

@@ -43,6 +43,8 @@ bool attached_as_image(const struct attached_search *s);
 bool attached_is_image(int index, int fd, bool *known);
 int attached_open(struct file *f, u32 *format, int control,
 		  const struct device *d, u32 image, u32 flags);
+int attached_open_part(struct file *f, int control, const struct device *d, u32 image,
+		       u32 number);
 bool attached_all(const struct device *d, bool (*accept)(int fd, void *arg), void *arg);
 
 #endif /* _QCOWCTL_ATTACHED_H */

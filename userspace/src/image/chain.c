@@ -7,128 +7,14 @@
 #include <unistd.h>
 
 #include "image/chain.h"
+#include "image/foreign_image.h"
+#include "image/link.h"
 #include "image/lock.h"
+#include "image/parents.h"
 #include "image/truncated.h"
 #include "lib/name.h"
 #include "lib/report.h"
 #include "lib/text.h"
-
-/* A file to open: by two names if the image that names it is a symlink. */
-struct link {
-	char *name;
-	char *fallback;
-	u32 format;
-};
-
-static void link_free(struct link *l)
-{
-	free(l->name);
-	free(l->fallback);
-	memset(l, 0, sizeof(*l));
-}
-
-/* Report something about a name that an image holds. */
-static int refuse_field(const struct image *img, const char *field,
-			const char *written, const char *wrong)
-{
-	char *shown = text_escape(written);
-
-	report(img->file.name, "its %s \"%s\" %s", field, shown, wrong);
-	free(shown);
-	return -1;
-}
-
-static int refuse_name(const struct image *img, enum file_use use,
-		       const char *written, const char *wrong)
-{
-	return refuse_field(img, file_use_name(use), written, wrong);
-}
-
-/*
- * How a local file that an image names in JSON is named from the image's folder. QEMU
- * looks a relative name up in its working folder, unlike one that is not in JSON.
- */
-static char *name_from_folder(const struct image *img, const char *path)
-{
-	char *beside = name_resolve(img->file.name, path);
-	char *full = path[0] == '/' ? NULL : realpath(path, NULL);
-
-	if (full && !access(beside, F_OK)) {
-		free(full);
-		full = NULL;
-	}
-	free(beside);
-	return full ? full : xstrdup(path);
-}
-
-/* The format that the header gives for the backing file goes before that of its name. */
-static const char *local_format(const struct image *img, const struct name_local *local)
-{
-	u32 format = image_format(img->header.backing_format);
-
-	if (format)
-		return image_format_name(format);
-	return local->format ? local->format : "FORMAT";
-}
-
-/* The command that puts a plain name in place of one in JSON. */
-static char *rename_command(const struct image *img, enum file_use use,
-			    const struct name_local *local)
-{
-	char *name = name_from_folder(img, local->path);
-	char *word = text_shell(name), *image = text_shell(img->file.name);
-	char *command;
-
-	if (use != FILE_BACKING)
-		command = xasprintf("qemu-img amend -f qcow2 -o data_file=%s %s", word, image);
-	else
-		command = xasprintf("qemu-img rebase -u -b %s -F %s %s", word,
-				    local_format(img, local), image);
-	free(name);
-	free(word);
-	free(image);
-	return command;
-}
-
-/* Refuse a name that is not that of a file. */
-static int refuse_no_name(const struct image *img, enum file_use use,
-			  const char *written, const char *refused)
-{
-	bool backing = use == FILE_BACKING;
-	struct name_local local;
-	char *wrong, *command;
-
-	if (name_from_json(&local, written)) {
-		command = rename_command(img, use, &local);
-		wrong = xasprintf("is %s of a local file; name the file itself with %s",
-				  refused, command);
-		free(command);
-	} else {
-		wrong = xasprintf("is %s, not a file's name; copy it to a local file and name that%s",
-				  refused, backing ? " with qemu-img rebase -u" : "");
-	}
-	free(local.path);
-	refuse_name(img, use, written, wrong);
-	free(wrong);
-	return -1;
-}
-
-/* Turn a name that an image holds into paths. */
-static int link_resolve(struct link *l, const struct image *img,
-			enum file_use use, const char *written)
-{
-	const char *refused = name_refused(written);
-	char *path;
-
-	if (refused)
-		return refuse_no_name(img, use, written, refused);
-	l->name = name_resolve(img->file.name, written);
-	path = file_real_path(img->file.fd);
-	if (path)
-		l->fallback = name_resolve(path, written);
-	free(path);
-	return 0;
-}
 
 /* Whether a file is a raw disk by its kind, or by a name that leads to it. */
 static bool suggests_raw(const struct file *f)
@@ -152,10 +38,10 @@ static int refuse_guessed(const struct image *img, enum file_use use,
 			  const char *written)
 {
 	char *wrong = xasprintf("is not opened, as the image's format was only guessed, and a raw disk whose guest wrote such a header looks the same; use -f %s if it is a %s image, or -f raw if it is a raw disk",
-				image_format_name(img->format),
-				image_format_name(img->format));
+				image_own_format_name(img),
+				image_own_format_name(img));
 
-	refuse_name(img, use, written, wrong);
+	link_refuse(img, use, written, wrong);
 	free(wrong);
 	return -1;
 }
@@ -166,14 +52,14 @@ static int check_allowed(const struct chain *c, const struct image *img,
 			 const struct chain_options *o)
 {
 	if (o->untrusted)
-		return refuse_name(img, use, written, "is not opened for an untrusted image; attach it without --untrusted if you trust it");
+		return link_refuse(img, use, written, "is not opened for an untrusted image; attach it without --untrusted if you trust it");
 	if (o->backing == CHAIN_BACKING_NONE)
-		return refuse_name(img, use, written, "is not allowed by --backing none; use --backing auto or --backing DIR if you trust the image");
+		return link_refuse(img, use, written, "is not allowed by --backing none; use --backing auto or --backing DIR if you trust the image");
 	/* Nobody said that this image is not raw. */
 	if (img->probed && img == c->images && suggests_raw(&img->file))
 		return refuse_guessed(img, use, written);
 	if (img->probed && img != c->images)
-		return refuse_name(img, use, written, img[-1].format == QCOW_FORMAT_QCOW ?
+		return link_refuse(img, use, written, img[-1].format == QCOW_FORMAT_QCOW ?
 				   "is not opened, as the image above does not say this one's format, being qcow version 1; convert that one with qemu-img convert -O qcow2 -B FILE -F qcow2" :
 				   "is not opened, as the image above does not say this one's format; set it there with qemu-img rebase -u -b FILE -F qcow2");
 	return 0;
@@ -190,7 +76,10 @@ static int refuse_cycle(const struct file *f, enum file_use use,
 	return -1;
 }
 
-/* A chain has each file once, and a file that is written has one role. */
+/*
+ * A chain has each image once, and a file that is written has one role. An extent may be
+ * the image itself, or have several parts of the disk.
+ */
 static int check_no_cycle(const struct chain *c, const struct file *f,
 			  enum file_use use)
 {
@@ -198,7 +87,8 @@ static int check_no_cycle(const struct chain *c, const struct file *f,
 	const struct image *img;
 
 	for (img = c->images; img < c->images + c->nr; img++)
-		if (f != &img->file && file_same(f, &img->file))
+		if (f != &img->file && (use != FILE_EXTENT || img->file.writable) &&
+		    file_same(f, &img->file))
 			return refuse_cycle(f, use, &img->file);
 	if (data->writable && f != data && file_same(f, data))
 		return refuse_cycle(f, use, data);
@@ -258,6 +148,116 @@ static int open_data_file(const struct chain *c, struct image *img,
 	return err;
 }
 
+/* --- Images of foreign formats --- */
+
+/* The folder that has to hold the files which images name, or NULL. */
+static const char *allowed_folder(const struct chain_options *o)
+{
+	return o->backing == CHAIN_BACKING_BENEATH ? o->beneath : NULL;
+}
+
+/* The chain to which an image is being added, for the functions of its parser. */
+struct loading {
+	const struct chain *c;
+	const struct chain_options *o;
+};
+
+/* Open an extent of the last image of a chain. */
+static int open_extent(void *arg, struct file *f, const char *name)
+{
+	const enum file_use use = FILE_EXTENT;
+	const struct loading *loading = arg;
+	const struct chain *c = loading->c;
+	const struct image *img = &c->images[c->nr - 1];
+	struct link l = { };
+	int err = check_allowed(c, img, use, name, loading->o);
+
+	if (!err)
+		err = link_resolve(&l, img, use, name);
+	if (!err)
+		err = open_linked(c, f, &l, img, use, loading->o);
+	link_free(&l);
+	return err;
+}
+
+static void tell_fault(void *arg, bool leak, const char *text)
+{
+	const struct loading *loading = arg;
+
+	loading->o->fault(loading->o->arg, leak, text);
+}
+
+static int load_image(struct chain *c, struct image *img, u32 format, enum image_guess guess,
+		      const struct chain_options *o)
+{
+	struct loading loading = { .c = c, .o = o };
+	const struct foreign_image_how how = {
+		.want = o->want,
+		.member = img == c->images ? c->member : NULL,
+		.expand_max = o->expand_max,
+		.open = open_extent,
+		.fault = o->fault ? tell_fault : NULL,
+		.arg = &loading,
+	};
+
+	return image_load(img, format, guess, &how);
+}
+
+/* The link to the parent of an image. */
+static int next_parent(const struct chain *c, struct image *img, struct link *l,
+		       const struct chain_options *o)
+{
+	const struct parsed *p = &img->foreign->parsed;
+
+	if (!p->disk.has_parent)
+		return 0;
+	if (!p->nr_parents) {
+		report(img->file.name, "shows another image where it has no data, but does not name that; convert it where that image is");
+		return -1;
+	}
+	if (check_allowed(c, img, FILE_BACKING, p->parents[0], o))
+		return -1;
+	l->format = parents_format(img);
+	if (!l->format && strcmp(p->disk.parent_format, "probe"))
+		return link_refuse_field(img, "backing file's format", p->disk.parent_format,
+					 "is not supported; convert that file with qemu-img convert -O qcow2");
+	return parents_next(l, img, allowed_folder(o)) ? parents_refuse_missing(img) : 0;
+}
+
+/* Take the image out of the chain that was added last. */
+static void drop_image(struct chain *c)
+{
+	struct image *img = &c->images[--c->nr];
+
+	image_close(img);
+	memset(img, 0, sizeof(*img));
+}
+
+/*
+ * Whether an image is the parent of the one above, which is of a foreign format. Return:
+ * 0; 1: it is not, and @l leads to another that may be; or -1 after printing the error.
+ */
+static int accept_parent(struct chain *c, struct image *img, struct link *l,
+			 const struct chain_options *o)
+{
+	struct link next = { .format = l->format, .candidate = l->candidate };
+
+	if (!parents_mismatch(img - 1, img))
+		return 0;
+	if (o->allow_mismatch) {
+		parents_note_mismatch(img - 1, img);
+		return 0;
+	}
+	if (parents_next(&next, img - 1, allowed_folder(o)))
+		return parents_refuse_mismatch(img - 1, img);
+	drop_image(c);
+	link_free(l);
+	*l = next;
+	return 1;
+}
+
+/* --- The chain --- */
+
 /* The link to an image's backing file; none if it has no backing file. */
 static int next_link(const struct chain *c, struct image *img, struct link *l,
 		     const struct chain_options *o)
@@ -265,6 +265,8 @@ static int next_link(const struct chain *c, struct image *img, struct link *l,
 	const enum file_use use = FILE_BACKING;
 	const char *format = img->header.backing_format;
 
+	if (img->foreign)
+		return next_parent(c, img, l, o);
 	if (!img->backing)
 		return 0;
 	if (check_allowed(c, img, use, img->backing, o) ||
@@ -274,7 +276,7 @@ static int next_link(const struct chain *c, struct image *img, struct link *l,
 		return 0;
 	l->format = image_format(format);
 	return l->format ? 0 :
-	       refuse_field(img, "backing file's format", format,
+	       link_refuse_field(img, "backing file's format", format,
 			    "is not supported; convert that file with qemu-img convert -O qcow2");
 }
 
@@ -285,7 +287,7 @@ static int chain_load(struct chain *c, struct image *img, const struct link *l,
 				 o->guess_raw ? IMAGE_GUESS_RAW : IMAGE_GUESS_NONE;
 
 	img->salvage = o->salvage;
-	if (image_load(img, l->format, guess))
+	if (load_image(c, img, l->format, guess, o))
 		return -1;
 	return !o->top_only && image_has_data_file(img) ?
 	       open_data_file(c, img, o) : 0;
@@ -308,16 +310,40 @@ static int chain_add(struct chain *c, struct link *l,
 			  FILE_BACKING, o);
 	if (!err)
 		err = chain_load(c, img, l, o);
+	if (!err && img != c->images && img[-1].foreign)
+		err = accept_parent(c, img, l, o);
+	if (err > 0)
+		return 0;
 	link_free(l);
 	if (err || o->top_only)
 		return err;
 	return next_link(c, img, l, o);
 }
 
+/*
+ * The name of the first image: ARCHIVE:MEMBER is that of an archive, unless a file has all
+ * of the name.
+ */
+static char *choose_name(struct chain *c, const char *name)
+{
+	const char *colon = strrchr(name, ':');
+	char *archive;
+
+	if (!colon || !colon[1] || !access(name, F_OK))
+		return xstrdup(name);
+	archive = xstrndup(name, colon - name);
+	if (access(archive, F_OK)) {
+		free(archive);
+		return xstrdup(name);
+	}
+	c->member = xstrdup(colon + 1);
+	return archive;
+}
+
 static int chain_walk(struct chain *c, const char *name,
 		      const struct chain_options *o)
 {
-	struct link l = { .name = xstrdup(name), .format = o->format };
+	struct link l = { .name = choose_name(c, name), .format = o->format };
 	int err = 0;
 
 	c->images = xcalloc(QCOW_MAX_IMAGES, sizeof(*c->images));
@@ -338,6 +364,32 @@ static const char *find_unwritable(const struct chain *c)
 	       img->data.name : NULL;
 }
 
+/* Whether the first image is of a format that is only read. No error is printed yet. */
+static bool is_only_read(const char *name, const struct chain_options *o)
+{
+	const struct file_role role = { .use = FILE_NAMED, .quiet = true };
+	struct chain c = { };
+	char *path;
+	struct file f;
+	bool is = o->format >= IMAGE_FORMAT_FOREIGN;
+
+	if (o->format)
+		return is;
+	path = choose_name(&c, name);
+	if (!file_open(&f, path, NULL, &role))
+		is = image_is_foreign(&f);
+	file_close(&f);
+	free(path);
+	free(c.member);
+	return is;
+}
+
+static int open_as(struct chain *c, const char *name, const struct chain_options *o)
+{
+	memset(c, 0, sizeof(*c));
+	return chain_walk(c, name, o);
+}
+
 /**
  * chain_open() - open an image and all that it is made of
  * @c: the result; chain_close() it, after a failure too
@@ -345,7 +397,7 @@ static const char *find_unwritable(const struct chain *c)
  * @o: how to open it
  *
  * A file that is to be written but can only be read is opened for reading, and so is all
- * the rest; @c->unwritable is then set.
+ * the rest; @c->unwritable is then set. An image of a foreign format is opened for reading.
  *
  * Return: 0, or -1 after printing the error.
  */
@@ -357,93 +409,19 @@ int chain_open(struct chain *c, const char *name,
 	char *kept;
 	int err;
 
-	memset(c, 0, sizeof(*c));
-	err = chain_walk(c, name, o);
+	reading.write = false;
+	if (o->write && is_only_read(name, o))
+		o = &reading;
+	err = open_as(c, name, o);
 	unwritable = err || !o->write ? NULL : find_unwritable(c);
 	if (!unwritable)
 		return err;
 	/* All of it anew: to read takes other locks than to write. */
 	kept = xstrdup(unwritable);
 	chain_close(c);
-	reading.write = false;
-	err = chain_walk(c, name, &reading);
+	err = open_as(c, name, &reading);
 	c->unwritable = kept;
 	return err;
-}
-
-/* --- The chain of a device --- */
-
-/* The data file of the image of a number, if that has one. */
-static int open_device_data(struct image *img, int control,
-			    const struct device *d, u32 number)
-{
-	int ret;
-
-	if (!image_has_data_file(img))
-		return 0;
-	ret = attached_open(&img->data, NULL, control, d, number, QCOW_FILE_DATA);
-	if (ret > 0)
-		report(img->file.name, "has become another image meanwhile; do it again");
-	return ret ? -1 : 0;
-}
-
-/* Return: 0; 1: the chain has ended; or -1 after printing the error. */
-static int add_device_image(struct chain *c, int control, const struct device *d,
-			    bool top_only)
-{
-	struct image *img = &c->images[c->nr];
-	u32 format;
-	int ret = attached_open(&img->file, &format, control, d, c->nr, 0);
-
-	if (ret > 0)
-		return 1;
-	c->nr++;
-	if (ret || image_load(img, format, IMAGE_GUESS_NONE))
-		return -1;
-	if (c->nr > 1)
-		img[-1].backing_path = xstrdup(img->file.name);
-	return top_only ? 0 : open_device_data(img, control, d, c->nr - 1);
-}
-
-/* The path of the backing file, which is not opened otherwise. */
-static int name_device_backing(struct image *img, int control,
-			       const struct device *d)
-{
-	struct file f;
-	int ret = img->backing ? attached_open(&f, NULL, control, d, 1, 0) : 1;
-
-	if (!ret)
-		img->backing_path = xstrdup(f.name);
-	if (img->backing)
-		file_close(&f);
-	return ret < 0 ? -1 : 0;
-}
-
-/**
- * chain_open_device() - open the files of a device for reading
- * @c: the result; chain_close() it, after a failure too
- * @control: the driver's control node, or -1: open it
- * @d: the device
- * @top_only: its image alone
- *
- * These are the files that are attached, whatever has their names by now. They are not
- * locked.
- *
- * Return: 0, or -1 after printing the error.
- */
-int chain_open_device(struct chain *c, int control, const struct device *d,
-		      bool top_only)
-{
-	int ret;
-
-	memset(c, 0, sizeof(*c));
-	c->images = xcalloc(QCOW_MAX_IMAGES, sizeof(*c->images));
-	do
-		ret = add_device_image(c, control, d, top_only);
-	while (!ret && !top_only && c->nr < QCOW_MAX_IMAGES);
-	if (!ret && top_only)
-		ret = name_device_backing(c->images, control, d);
-	return ret < 0 || !c->nr ? -1 : 0;
 }
 
 /**
@@ -454,7 +432,7 @@ int chain_open_device(struct chain *c, int control, const struct device *d,
  */
 bool chain_writable(const struct chain *c)
 {
-	return c->images->file.writable;
+	return c->images->file.writable && !c->images->foreign;
 }
 
 /**
@@ -547,9 +525,11 @@ void chain_note_truncated(const struct chain *c)
 void chain_show_holder(const struct chain *c)
 {
 	const struct image *img;
+	u32 i;
 
 	for (img = c->images; img < c->images + c->nr; img++) {
-		file_show_holder(&img->file);
+		for (i = 0; i < image_nr_files(img); i++)
+			file_show_holder(image_file(img, i));
 		if (image_has_data_file(img))
 			file_show_holder(&img->data);
 	}
@@ -567,5 +547,6 @@ void chain_close(struct chain *c)
 		image_close(&c->images[i]);
 	free(c->images);
 	free(c->unwritable);
+	free(c->member);
 	memset(c, 0, sizeof(*c));
 }

@@ -2,7 +2,7 @@
 #ifndef _QCOWCTL_CHAIN_H
 #define _QCOWCTL_CHAIN_H
 
-#include "device/attached.h"
+#include "image/foreign_image.h"
 #include "image/image.h"
 
 /**
@@ -11,11 +11,13 @@
  * @nr: how many
  * @unwritable: name of the file that kept the chain from being opened for
  *	writing, or NULL
+ * @member: the member of an archive that is the first image, or NULL
  */
 struct chain {
 	struct image *images;
 	u32 nr;
 	char *unwritable;
+	char *member;
 };
 
 enum chain_backing {
@@ -26,7 +28,7 @@ enum chain_backing {
 
 /**
  * struct chain_options - how to open a chain
- * @format: of the first image; 0: probe
+ * @format: of the first image, from image_format(); 0: probe
  * @backing: which backing and data files are allowed
  * @beneath: real path of the folder for CHAIN_BACKING_BENEATH
  * @untrusted: a stranger's image: no backing or data file
@@ -35,6 +37,11 @@ enum chain_backing {
  * @lock: take QEMU's locks
  * @guess_raw: an image of no known format is raw, rather than refused
  * @top_only: leave backing and data files closed, unlooked at
+ * @allow_mismatch: a parent need not have the id that its child gives
+ * @want: the reason why images of foreign formats are parsed
+ * @expand_max: bytes of decompressed data that may be kept of each; 0: the usual limit
+ * @fault: takes the findings of a check; may be NULL
+ * @arg: its first argument
  */
 struct chain_options {
 	u32 format;
@@ -46,12 +53,15 @@ struct chain_options {
 	bool lock;
 	bool guess_raw;
 	bool top_only;
+	bool allow_mismatch;
+	enum parse_want want;
+	u64 expand_max;
+	void (*fault)(void *arg, bool leak, const char *text);
+	void *arg;
 };
 
 int chain_open(struct chain *c, const char *name,
 	       const struct chain_options *o);
-int chain_open_device(struct chain *c, int control, const struct device *d,
-		      bool top_only);
 bool chain_writable(const struct chain *c);
 int chain_check(const struct chain *c);
 void chain_note_truncated(const struct chain *c);

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "image/foreign_image.h"
 #include "image/image.h"
 #include "image/seems.h"
 #include "lib/report.h"
@@ -28,16 +29,54 @@ static const struct {
  * image_format() - look up a format
  * @name: as in a header's backing format
  *
- * Return: &enum qcow_format, 0 if it is not one that we know.
+ * Return: &enum qcow_format, or a number from IMAGE_FORMAT_FOREIGN on; 0 if it is not one
+ *	that we know.
  */
 u32 image_format(const char *name)
 {
-	size_t i;
+	const struct foreign_format *format;
+	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(formats); i++)
 		if (!strcmp(name, formats[i].name))
 			return formats[i].format;
+	for (i = 0; (format = foreign_format_at(i)); i++)
+		if (!strcmp(name, format->name))
+			return IMAGE_FORMAT_FOREIGN + i;
 	return 0;
+}
+
+/**
+ * image_print_formats() - print the formats that only parsers know, for the completion
+ * @to: where to
+ */
+void image_print_formats(FILE *to)
+{
+	const struct foreign_format *format;
+	u32 i;
+
+	for (i = 0; (format = foreign_format_at(i)); i++)
+		fprintf(to, " %s", format->name);
+}
+
+/**
+ * image_list_formats() - name all formats, for a message
+ *
+ * Return: the names, to be freed.
+ */
+char *image_list_formats(void)
+{
+	char *list = xstrdup("qcow2, qcow, raw"), *longer;
+	const struct foreign_format *format;
+	u32 i;
+
+	for (i = 0; (format = foreign_format_at(i)); i++) {
+		longer = xasprintf("%s%s%s", list, foreign_format_at(i + 1) ? ", " : " or ",
+				   format->name);
+		free(list);
+		list = longer;
+	}
+	return list;
 }
 
 /**
@@ -49,7 +88,7 @@ u32 image_format(const char *name)
  */
 int image_parse_format(u32 *format, const char *arg)
 {
-	char *shown;
+	char *shown, *names;
 
 	if (strcmp(arg, "file") && strcmp(arg, "host_device")) {
 		*format = image_format(arg);
@@ -57,14 +96,16 @@ int image_parse_format(u32 *format, const char *arg)
 			return 0;
 	}
 	shown = text_escape(arg);
-	report("--format", "bad value \"%s\"; give qcow2, qcow or raw", shown);
+	names = image_list_formats();
+	report("--format", "bad value \"%s\"; give %s", shown, names);
+	free(names);
 	free(shown);
 	return -1;
 }
 
 /**
  * image_format_name() - name of a format
- * @format: &enum qcow_format
+ * @format: from image_format()
  *
  * Return: its name.
  */
@@ -72,10 +113,24 @@ const char *image_format_name(u32 format)
 {
 	size_t i;
 
+	if (format >= IMAGE_FORMAT_FOREIGN)
+		return foreign_format_at(format - IMAGE_FORMAT_FOREIGN)->name;
 	for (i = 0; i < ARRAY_SIZE(formats); i++)
 		if (formats[i].format == format)
 			return formats[i].name;
 	return "unknown";
+}
+
+/**
+ * image_own_format_name() - name of the format of an image
+ * @img: loaded, or at least its format is known
+ *
+ * Return: its name.
+ */
+const char *image_own_format_name(const struct image *img)
+{
+	return img->foreign ? img->foreign->parsed.format->name :
+			      image_format_name(img->format);
 }
 
 /* Reasons to take a file for a raw disk. */
@@ -129,10 +184,32 @@ static int take_for_raw(struct image *img, enum image_guess guess)
 	return 0;
 }
 
-/* The format of a file by its magic. */
-static int image_probe(struct image *img, const u8 *start, size_t len,
-		       enum image_guess guess)
+/* A pattern of names is no name of a parent. */
+static void keep_parent(struct image *img)
 {
+	const struct parsed *p = &img->foreign->parsed;
+
+	if (p->nr_parents && p->parents[0][0] != '*')
+		img->backing = xstrdup(p->parents[0]);
+}
+
+static int load_foreign(struct image *img, const struct foreign_format *format,
+			const struct foreign_image_how *how)
+{
+	int err;
+
+	img->format = QCOW_FORMAT_MAP;
+	err = foreign_image_load(&img->foreign, &img->file, format, how);
+	if (!err)
+		keep_parent(img);
+	return err;
+}
+
+/* The format of a file by its magic; of others than ours it is loaded at once. */
+static int image_probe(struct image *img, const u8 *start, size_t len,
+		       enum image_guess guess, const struct foreign_image_how *how)
+{
+	const struct foreign_format *format;
 	u32 version = qcow_header_probe(start, len);
 	struct qcow_msg msg = { };
 
@@ -140,6 +217,11 @@ static int image_probe(struct image *img, const u8 *start, size_t len,
 		img->format = version == 1 ? QCOW_FORMAT_QCOW : QCOW_FORMAT_QCOW2;
 		img->probed = true;
 		return 0;
+	}
+	format = how ? foreign_image_probe(&img->file) : NULL;
+	if (format) {
+		img->probed = true;
+		return load_foreign(img, format, how);
 	}
 	if (guess == IMAGE_GUESS_NONE)
 		return refuse(img, guess, qcow_header_cluster_size(start, len, &msg), &msg);
@@ -194,30 +276,13 @@ static int image_parse(struct image *img, size_t cluster, enum image_guess guess
 	return err;
 }
 
-/**
- * image_load() - find out an image's format and read its header
- * @img: the image, its file open
- * @format: &enum qcow_format if it is known, else 0
- * @guess: how to choose it if it is neither known nor in the file
- *
- * Return: 0, or -1 after printing the error.
- */
-int image_load(struct image *img, u32 format, enum image_guess guess)
+/* An image with a header that we parse. */
+static int load_qcow(struct image *img, u32 format, enum image_guess guess,
+		     const u8 *start, size_t len)
 {
 	struct qcow_msg msg = { };
-	u8 start[START_BYTES];
-	size_t len;
 	int size;
 
-	img->format = format;
-	if (format == QCOW_FORMAT_RAW)
-		return 0;
-	if (file_read(&img->file, start, sizeof(start), 0, &len))
-		return -1;
-	if (!format && image_probe(img, start, len, guess))
-		return -1;
-	if (img->format == QCOW_FORMAT_RAW)
-		return 0;
 	if (format == QCOW_FORMAT_QCOW && qcow_header_probe(start, len) != 1) {
 		report(img->file.name, "not a qcow version 1 image; use -f qcow2 or -f raw");
 		return -1;
@@ -233,16 +298,61 @@ int image_load(struct image *img, u32 format, enum image_guess guess)
 }
 
 /**
+ * image_is_foreign() - whether a file is probed as an image of a foreign format
+ * @f: the file
+ *
+ * Return: whether it is; false if it cannot be read.
+ */
+bool image_is_foreign(const struct file *f)
+{
+	u8 start[START_BYTES];
+	size_t len;
+
+	return !file_read(f, start, sizeof(start), 0, &len) &&
+	       !qcow_header_probe(start, len) && foreign_image_probe(f);
+}
+
+/**
+ * image_load() - find out an image's format and read its header
+ * @img: the image, its file open
+ * @format: from image_format() if it is known, else 0
+ * @guess: how to choose it if it is neither known nor in the file
+ * @how: the way to load an image of a foreign format; NULL: it is none
+ *
+ * Return: 0, or -1 after printing the error.
+ */
+int image_load(struct image *img, u32 format, enum image_guess guess,
+	       const struct foreign_image_how *how)
+{
+	u8 start[START_BYTES];
+	size_t len;
+
+	if (format >= IMAGE_FORMAT_FOREIGN && how)
+		return load_foreign(img, foreign_format_at(format - IMAGE_FORMAT_FOREIGN), how);
+	img->format = format;
+	if (format == QCOW_FORMAT_RAW)
+		return 0;
+	if (file_read(&img->file, start, sizeof(start), 0, &len))
+		return -1;
+	if (!format && image_probe(img, start, len, guess, how))
+		return -1;
+	if (!image_has_tables(img))
+		return 0;
+	return load_qcow(img, format, guess, start, len);
+}
+
+/**
  * image_disk_size() - the size of the disk that an image holds
  * @img: loaded
  *
- * Return: bytes. Of a raw image whole sectors, the last of which zeros fill up.
+ * Return: bytes. Of images without tables whole sectors, the last of which zeros fill up.
  */
 u64 image_disk_size(const struct image *img)
 {
 	if (image_has_tables(img))
 		return img->header.size;
-	return ROUND_UP(img->file.size, SZ_512);
+	return ROUND_UP(img->foreign ? img->foreign->parsed.disk.size : img->file.size,
+			(u64)SZ_512);
 }
 
 /**
@@ -258,6 +368,29 @@ bool image_has_data_file(const struct image *img)
 }
 
 /**
+ * image_file() - a file of an image, by its number in a table
+ * @img: loaded
+ * @number: 0: the image; others only if its format is a foreign one
+ *
+ * Return: the file.
+ */
+const struct file *image_file(const struct image *img, u32 number)
+{
+	return number ? &img->foreign->files[number - 1] : &img->file;
+}
+
+/**
+ * image_nr_files() - the number of files of an image, without an external data file
+ * @img: loaded
+ *
+ * Return: it, at least 1.
+ */
+u32 image_nr_files(const struct image *img)
+{
+	return img->foreign ? img->foreign->nr_files + 1 : 1;
+}
+
+/**
  * image_close() - free the resources of an image
  * @img: the image
  */
@@ -265,6 +398,7 @@ void image_close(struct image *img)
 {
 	file_close(&img->file);
 	file_close(&img->data);
+	foreign_image_free(img->foreign);
 	free(img->backing);
 	free(img->data_name);
 	free(img->backing_path);

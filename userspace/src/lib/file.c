@@ -20,13 +20,20 @@
 
 /**
  * file_use_name() - the use of a file, for messages
- * @use: FILE_BACKING or FILE_DATA
+ * @use: any but FILE_NAMED
  *
  * Return: its name.
  */
 const char *file_use_name(enum file_use use)
 {
-	return use == FILE_BACKING ? "backing file" : "data file";
+	switch (use) {
+	case FILE_BACKING:
+		return "backing file";
+	case FILE_EXTENT:
+		return "extent";
+	default:
+		return "data file";
+	}
 }
 
 /* Print one line: the error, the image that needs the file, and the next step. */
@@ -35,6 +42,8 @@ static int file_refuse(const char *name, const struct file_role *role,
 {
 	char *of;
 
+	if (role->quiet)
+		return -1;
 	if (role->use == FILE_NAMED) {
 		report(name, "%s; %s", wrong, advice);
 		return -1;
@@ -61,7 +70,7 @@ static int file_refuse_errno(const char *name, const struct file_role *role)
 	case ENOTDIR:
 		if (role->use == FILE_BACKING)
 			advice = "put it back, or name another with qemu-img rebase -u";
-		else if (role->use == FILE_DATA)
+		else if (role->use != FILE_NAMED)
 			advice = "put it back";
 		break;
 	case EMFILE:

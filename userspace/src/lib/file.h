@@ -27,11 +27,13 @@ struct file {
  * @FILE_NAMED: the user named it
  * @FILE_BACKING: it is the backing file of an image
  * @FILE_DATA: it is the external data file of an image
+ * @FILE_EXTENT: it holds a part of an image of a foreign format
  */
 enum file_use {
 	FILE_NAMED,
 	FILE_BACKING,
 	FILE_DATA,
+	FILE_EXTENT,
 };
 
 /**
@@ -40,12 +42,14 @@ enum file_use {
  * @of: name of the image that names it
  * @beneath: real path of a folder that has to hold it, or NULL
  * @write: for writing, if that can be
+ * @quiet: print no error
  */
 struct file_role {
 	enum file_use use;
 	const char *of;
 	const char *beneath;
 	bool write;
+	bool quiet;
 };
 
 const char *file_use_name(enum file_use use);

@@ -21,12 +21,16 @@
 /* Options of qcowctl in messages, as they are spelled here; a longer one first. */
 static const struct report_words words[] = {
 	{ "attach it read-only with -r", "mount it read-only with -o ro" },
+	{ "attached read-only, as ", "mounted read-only, as " },
 	{ "attaching it read-only", "mounting it read-only" },
 	{ "attach what is left with -r --salvage", "mount what is left with -o salvage" },
 	{ "detach it, then attach it with --sector-size ", "mount it with -o sector-size=" },
 	{ "give it with --key-file", "give it with -o key-file=FILE" },
 	{ "-f ", "-o format=" },
 	{ "--offset", "-o image-offset=" },
+	{ "--allow-parent-mismatch", "-o allow-parent-mismatch" },
+	{ "--expand-max", "-o expand-max=" },
+	{ "--temporary", "-o temporary" },
 	{ "--backing ", "-o backing=" },
 	{ "--backing", "-o backing=" },
 	{ "--direct-io ", "-o direct-io=" },

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An image of a format that the driver does not parse: the files that it consists of, and
+ * its table, for the driver.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "image/foreign_image.h"
+#include "lib/report.h"
+#include "lib/unnamed.h"
+
+/* An image that is being loaded. */
+struct load {
+	struct foreign_image *foreign;
+	const struct file *file;
+	const struct foreign_image_how *how;
+};
+
+/**
+ * foreign_image_probe() - recognize the format of a file
+ * @f: the file
+ *
+ * Return: the format; or NULL, also if the file cannot be read.
+ */
+const struct foreign_format *foreign_image_probe(const struct file *f)
+{
+	struct foreign_sample *s = xcalloc(1, sizeof(*s));
+	const struct foreign_format *format = NULL;
+	size_t footer = min(f->size, (u64)sizeof(s->footer));
+
+	s->size = f->size;
+	if (!file_read(f, s->start, sizeof(s->start), 0, NULL) &&
+	    !file_read(f, s->footer + sizeof(s->footer) - footer, footer, f->size - footer, NULL))
+		format = foreign_probe(s);
+	free(s);
+	return format;
+}
+
+static struct file *add_file(struct foreign_image *foreign)
+{
+	struct file *f;
+
+	foreign->files = xrealloc(foreign->files,
+				  (foreign->nr_files + 1) * sizeof(*foreign->files));
+	f = &foreign->files[foreign->nr_files++];
+	*f = (struct file) { .fd = -1 };
+	return f;
+}
+
+static int open_part(void *arg, const char *name, u64 *size)
+{
+	struct load *load = arg;
+	struct file *f = add_file(load->foreign);
+
+	if (load->how->open(load->how->arg, f, name))
+		return -1;
+	*size = f->size;
+	return f->fd;
+}
+
+static int open_scratch(void *arg)
+{
+	const char *folder = unnamed_folder(NULL);
+	struct load *load = arg;
+	struct file *f = add_file(load->foreign);
+	int fd = unnamed_open(folder);
+
+	if (fd >= 0)
+		return file_adopt(f, fd) ? -1 : fd;
+	report(load->file->name, "its data has to be decompressed, but %s cannot hold a temporary file: %s; name another folder with TMPDIR",
+	       folder, strerror(errno));
+	return -1;
+}
+
+static void tell_fault(void *arg, bool leak, const char *text)
+{
+	struct load *load = arg;
+
+	if (load->how->fault)
+		load->how->fault(load->how->arg, leak, text);
+}
+
+static const struct parse_host host = {
+	.open = open_part,
+	.scratch = open_scratch,
+	.fault = tell_fault,
+};
+
+/**
+ * foreign_image_load() - parse an image
+ * @result: the image, to foreign_image_free(), also after a failure
+ * @file: its file, open
+ * @format: its format
+ * @how: the reason, and the way to its other files
+ *
+ * Return: 0, or -1 after printing the error.
+ */
+int foreign_image_load(struct foreign_image **result, const struct file *file,
+		       const struct foreign_format *format,
+		       const struct foreign_image_how *how)
+{
+	struct load load = {
+		.foreign = xcalloc(1, sizeof(**result)), .file = file, .how = how,
+	};
+	const struct parse_how parse_how = {
+		.format = format,
+		.file = file,
+		.member = how->member,
+		.want = how->want,
+		.expand_max = how->expand_max,
+		.host = &host,
+		.arg = &load,
+	};
+
+	*result = load.foreign;
+	return parse_image(&load.foreign->parsed, &parse_how);
+}
+
+/**
+ * foreign_image_free() - free the findings about an image
+ * @foreign: the image, or NULL
+ */
+void foreign_image_free(struct foreign_image *foreign)
+{
+	u32 i;
+
+	if (!foreign)
+		return;
+	for (i = 0; i < foreign->nr_files; i++)
+		file_close(&foreign->files[i]);
+	free(foreign->files);
+	parsed_free(&foreign->parsed);
+	free(foreign);
+}

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The parent of an image of a foreign format: it may have several names, of which some are
+ * out of date, or none but an identifier.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "image/foreign_image.h"
+#include "image/parents.h"
+#include "lib/name.h"
+#include "lib/report.h"
+#include "lib/text.h"
+
+/* Files of a folder that are looked at for an identifier. */
+#define SEARCH_MAX	1000
+
+/**
+ * parents_format() - the format of the parent of an image
+ * @child: the image
+ *
+ * Return: from image_format(); 0: it is probed, or not known: parent_format tells.
+ */
+u32 parents_format(const struct image *child)
+{
+	const struct parsed *p = &child->foreign->parsed;
+	const char *name = p->disk.parent_format;
+
+	return image_format(name[0] ? name : p->format->name);
+}
+
+/* --- By an identifier --- */
+
+/**
+ * struct search - a search for the parent that has an identifier
+ * @child: the image
+ * @ending: of the names of files that are looked at
+ * @beneath: real path of a folder that has to hold it, or NULL
+ * @left: files that may still be looked at
+ */
+struct search {
+	const struct image *child;
+	const char *ending;
+	const char *beneath;
+	u32 left;
+};
+
+/* Whether a file is the parent. No error is printed: others of its folder may be damaged. */
+static bool has_id(const struct search *s, const struct file *f)
+{
+	const struct parsed *child = &s->child->foreign->parsed;
+	const struct parse_how how = {
+		.format = child->format, .file = f, .want = PARSE_FACTS, .quiet = true,
+	};
+	struct parsed p;
+	bool has = false;
+
+	if (file_same(f, &s->child->file) || foreign_image_probe(f) != child->format)
+		return false;
+	if (!parse_image(&p, &how))
+		has = !strcmp(p.disk.id, child->disk.parent_id);
+	parsed_free(&p);
+	return has;
+}
+
+static bool is_parent(const struct search *s, const char *path)
+{
+	const struct file_role role = {
+		.use = FILE_BACKING, .of = s->child->file.name, .beneath = s->beneath, .quiet = true,
+	};
+	struct file f;
+	bool is = !file_open(&f, path, NULL, &role) && has_id(s, &f);
+
+	file_close(&f);
+	return is;
+}
+
+static bool has_ending(const char *name, const char *ending)
+{
+	size_t len = strlen(name), n = strlen(ending);
+
+	return len > n && !strcasecmp(name + len - n, ending);
+}
+
+static char *look_at(struct search *s, const char *folder, const char *name)
+{
+	char *path;
+
+	if (!has_ending(name, s->ending) || !s->left)
+		return NULL;
+	s->left--;
+	path = xasprintf("%s/%s", folder, name);
+	if (is_parent(s, path))
+		return path;
+	free(path);
+	return NULL;
+}
+
+/* Return: the path of the parent, to be freed; or NULL. */
+static char *search_folder(struct search *s, const char *folder)
+{
+	struct dirent **list;
+	char *found = NULL;
+	int nr = scandir(folder, &list, NULL, alphasort), i;
+
+	for (i = 0; i < nr; i++) {
+		if (!found)
+			found = look_at(s, folder, list[i]->d_name);
+		free(list[i]);
+	}
+	if (nr >= 0)
+		free(list);
+	return found;
+}
+
+/* The folder of the image, the one above, and that of its snapshots. */
+static char *search(const struct image *child, const char *pattern, const char *beneath)
+{
+	static const char *const places[] = { "", "/..", "/Snapshots" };
+	struct search s = {
+		.child = child, .ending = pattern + 1, .beneath = beneath, .left = SEARCH_MAX,
+	};
+	char *path = file_real_path(child->file.fd), *slash, *folder, *found = NULL;
+	size_t i;
+
+	slash = path ? strrchr(path, '/') : NULL;
+	if (slash)
+		*slash = '\0';
+	for (i = 0; slash && !found && i < ARRAY_SIZE(places); i++) {
+		folder = xasprintf("%s%s", path, places[i]);
+		found = search_folder(&s, folder);
+		free(folder);
+	}
+	free(path);
+	return found;
+}
+
+/* --- By names --- */
+
+static bool is_beneath(const char *path, const char *beneath)
+{
+	char *real = realpath(path, NULL);
+	size_t len = strlen(beneath);
+	bool is;
+
+	len -= len && beneath[len - 1] == '/';
+	is = real && !strncmp(real, beneath, len) && real[len] == '/';
+	free(real);
+	return is;
+}
+
+static bool is_there(const char *path, const char *beneath)
+{
+	return path && !access(path, F_OK) && (!beneath || is_beneath(path, beneath));
+}
+
+/* Try a name. Whether there is such a file is asked again when it is opened. */
+static bool try_name(struct link *l, const struct image *child, const char *name,
+		     const char *beneath)
+{
+	struct link found = { .format = l->format, .candidate = l->candidate };
+
+	if (name[0] == '*') {
+		l->name = search(child, name, beneath);
+		return l->name;
+	}
+	if (name_refused(name) || link_resolve(&found, child, FILE_BACKING, name))
+		return false;
+	if (is_there(found.name, beneath) || is_there(found.fallback, beneath)) {
+		*l = found;
+		return true;
+	}
+	link_free(&found);
+	return false;
+}
+
+/**
+ * parents_next() - find the next file that may be the parent of an image
+ * @l: the result; its candidate is the number of the first name to try, and afterwards that
+ *	of the next one
+ * @child: the image
+ * @beneath: real path of a folder that has to hold it, or NULL
+ *
+ * Return: 0; -1: there is none.
+ */
+int parents_next(struct link *l, const struct image *child, const char *beneath)
+{
+	const struct parsed *p = &child->foreign->parsed;
+
+	while (l->candidate < p->nr_parents)
+		if (try_name(l, child, p->parents[l->candidate++], beneath))
+			return 0;
+	return -1;
+}
+
+/* Names as a list, of which a long one is cut off; to be freed. */
+static char *list_names(const struct parsed *p)
+{
+	char *list = xstrdup(""), *longer, *shown;
+	u32 i;
+
+	for (i = 0; i < p->nr_parents && i < 4; i++) {
+		shown = text_escape(p->parents[i]);
+		longer = xasprintf("%s%s\"%s\"", list, i ? ", " : "", shown);
+		free(shown);
+		free(list);
+		list = longer;
+	}
+	return list;
+}
+
+/**
+ * parents_refuse_missing() - report that none of the files is there
+ * @child: the image
+ *
+ * Return: -1.
+ */
+int parents_refuse_missing(const struct image *child)
+{
+	const struct parsed *p = &child->foreign->parsed;
+	char *names = list_names(p), *id = text_escape(p->disk.parent_id);
+
+	if (p->parents[0][0] == '*')
+		report(child->file.name, "its backing file with the id %s is not among the files %s of its folder, the one above and Snapshots, or is not allowed; put it beside the image",
+		       id, names);
+	else
+		report(child->file.name, "its backing file %s is not there, or is not allowed; put it beside the image",
+		       names);
+	free(names);
+	free(id);
+	return -1;
+}
+
+/* --- The right one --- */
+
+static const char *own_id(const struct image *img)
+{
+	return img->foreign ? img->foreign->parsed.disk.id : "";
+}
+
+/* Times of FAT count every other second. */
+static bool differs_in_time(const struct foreign_disk *child, const struct image *parent)
+{
+	s64 mtime = parent->file.stat.st_mtim.tv_sec;
+
+	return child->parent_mtime && mtime != child->parent_mtime &&
+	       mtime != child->parent_mtime + 1;
+}
+
+static bool differs_in_size(const struct foreign_disk *child, const struct image *parent)
+{
+	return child->parent_size && child->parent_size != parent->file.size;
+}
+
+/**
+ * parents_mismatch() - whether an image is another than the one that a child was made over
+ * @child: the child, of a foreign format
+ * @parent: the image
+ *
+ * Return: whether it is.
+ */
+bool parents_mismatch(const struct image *child, const struct image *parent)
+{
+	const struct foreign_disk *d = &child->foreign->parsed.disk;
+
+	return (d->parent_id[0] && strcmp(d->parent_id, own_id(parent))) ||
+	       differs_in_time(d, parent) || differs_in_size(d, parent);
+}
+
+/* The difference in words, to be freed. */
+static char *describe_mismatch(const struct image *child, const struct image *parent)
+{
+	const struct foreign_disk *d = &child->foreign->parsed.disk;
+	char *name = text_escape(parent->file.name), *text, *is, *wanted;
+
+	is = text_escape(own_id(parent));
+	wanted = text_escape(d->parent_id);
+	if (d->parent_id[0] && strcmp(d->parent_id, own_id(parent)))
+		text = xasprintf("its backing file %s has the id %s, but it was made over %s",
+				 name, is[0] ? is : "(none)", wanted);
+	else if (differs_in_size(d, parent))
+		text = xasprintf("its backing file %s has %llu bytes, but it was made over one of %llu",
+				 name, (unsigned long long)parent->file.size,
+				 (unsigned long long)d->parent_size);
+	else
+		text = xasprintf("its backing file %s was changed at %lld, but it was made over one that was changed at %lld (seconds since 1970)",
+				 name, (long long)parent->file.stat.st_mtim.tv_sec,
+				 (long long)d->parent_mtime);
+	free(name);
+	free(is);
+	free(wanted);
+	return text;
+}
+
+/**
+ * parents_note_mismatch() - report a parent that is not the right one, but allowed
+ * @child: the image
+ * @parent: its parent
+ */
+void parents_note_mismatch(const struct image *child, const struct image *parent)
+{
+	char *text = describe_mismatch(child, parent);
+
+	report(child->file.name, "%s; what it shows of that may be wrong", text);
+	free(text);
+}
+
+/**
+ * parents_refuse_mismatch() - refuse a parent that is not the right one
+ * @child: the image
+ * @parent: its parent
+ *
+ * Return: -1.
+ */
+int parents_refuse_mismatch(const struct image *child, const struct image *parent)
+{
+	char *text = describe_mismatch(child, parent);
+
+	report(child->file.name, "%s; restore that, or take this one with --allow-parent-mismatch",
+	       text);
+	free(text);
+	return -1;
+}
