@@ -7,6 +7,7 @@
 
 #include "fuzz.h"
 #include "qcow/ondisk/bitdir.h"
+#include "qcow/ondisk/map_table.h"
 
 /* An entry of a snapshot or bitmap is at most so long: see its 16-bit lengths. */
 #define ENTRY_BYTES	(256U << 10)
@@ -100,6 +101,39 @@ static void pure_bitmaps(const struct qcow_layout *lay, u64 disk_size,
 		qcow_bitdir_put_extension(&disk, &dir);
 }
 
+/* A table whose header and entries pass has its pieces in order, in the disk. */
+static void pure_map(const u8 *data, size_t size)
+{
+	struct qcow_map_entry e, next;
+	struct qcow_map_header h;
+	struct qcow_msg msg = { };
+	u64 end;
+
+	take(&h, sizeof(h), &data, &size);
+	if (qcow_map_table_check_header(&h, &msg)) {
+		promise(msg.text[0], "a table is refused without a reason");
+		/* So that entries are reached. */
+		h = (struct qcow_map_header) { .disk_size = SZ_1G, .nr_entries = 1, .nr_files = 3,
+					       .chunk_max = SZ_64K, .sector_size = SZ_512 };
+	}
+	take(&e, sizeof(e), &data, &size);
+	while (size) {
+		take(&next, sizeof(next), &data, &size);
+		end = size ? next.start : h.disk_size;
+		if (!qcow_map_table_fault(&h, &e, end)) {
+			promise(e.start < end && end <= h.disk_size, "a piece is not in the disk");
+			promise(e.kind != QCOW_MAP_COMPRESSED ||
+				(qcow_map_table_codec_name(e.codec) &&
+				 e.skip + (end - e.start) <= e.plain && e.plain <= h.chunk_max),
+				"a piece is not in its chunk");
+			promise(e.kind != QCOW_MAP_DATA ||
+				(e.file < h.nr_files && e.host <= S64_MAX - (end - e.start)),
+				"a piece is not in a file");
+		}
+		e = next;
+	}
+}
+
 static void pure_refcounts(const u8 *data, size_t size)
 {
 	u8 block[512];
@@ -117,7 +151,7 @@ static void pure_refcounts(const u8 *data, size_t size)
 	}
 }
 
-void fuzz_pure(const uint8_t *data, size_t size)
+static void pure_image(const u8 *data, size_t size)
 {
 	struct qcow_msg msg = { };
 	struct qcow_layout lay;
@@ -143,4 +177,10 @@ void fuzz_pure(const uint8_t *data, size_t size)
 	pure_snapshot(&lay, data + used, size - used);
 	pure_bitmaps(&lay, h.size, data + used, min(size - used, 4096U));
 	pure_refcounts(data + used, size - used);
+}
+
+void fuzz_pure(const uint8_t *data, size_t size)
+{
+	pure_image(data, size);
+	pure_map(data, min(size, 4096U));
 }

@@ -132,7 +132,7 @@ try_input() {
 try_target() {
 	local target=$1 seconds log=$work/log runs
 
-	seconds=$(((${QCOW_FUZZ_SECONDS:-40} * parts[$target] + all_parts - 1) / all_parts))
+	seconds=$(((${QCOW_FUZZ_SECONDS:-60} * parts[$target] + all_parts - 1) / all_parts))
 	mkdir "$work/corpus"
 	[ "$target" != foreign ] || make_foreign_seeds
 	if fuzz "$target" -seed="$seed" -max_len=$MAX_BYTES -max_total_time="$seconds" \

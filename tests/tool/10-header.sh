@@ -47,7 +47,7 @@ done <<'END'
 48|8|0x7fffffffffff0000|refcount table
 48|8|0xffffffffffff0000|refcount table .*out of range
 48|8|0x100000000|refcount table .*past its end
-56|4|0|no refcount table
+56|4|0|no refcount table; repair it with qcowctl check --repair=all
 56|4|129|refcount table is too large
 56|4|0xffffffff|refcount table is too large
 60|4|65537|too many snapshots

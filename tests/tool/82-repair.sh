@@ -248,6 +248,10 @@ image none.qcow2 -o cluster_size=4096
 qemu-io -f qcow2 -c 'write -q -P 1 0 64k' none.qcow2
 qemu-img convert -f qcow2 -O raw none.qcow2 before.raw
 poke none.qcow2 56 4 0
+for command in info map; do
+	expect "no refcount table: $command" refuses \
+		"no refcount table; repair it with qcowctl check --repair=all" qcowctl $command none.qcow2
+done
 expect "no refcount table" exits 2 "refcount 0, but 1 references" qcowctl check none.qcow2
 mended "no refcount table" none.qcow2
 

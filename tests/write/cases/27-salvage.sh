@@ -75,7 +75,7 @@ case_salvage_cut() {
 		truncate -s $cut $file
 		refuses 'truncated.*-r --salvage' qcowctl attach -r $name
 		salvages $name $image 0
-		grep -q "$file: file is truncated: $cut bytes.*what is missing fails with EIO" err ||
+		grep -q "$file: file is truncated: $cut bytes.*missing parts fail with EIO" err ||
 			fail "$name: $cut: it says $(cat err)"
 		[ "$right" -lt 4096 ] || fail "$name: $cut: nothing is missing"
 		case $image in

@@ -47,7 +47,7 @@ case_claim_disk() {
 	# To look at a disk that others use
 	for node in "$loop" "${loop}p1"; do
 		attach -r -f raw "$node" 2> err
-		grep -q "$node: is in use (${loop}p1 mounted on $HERE/mnt), so what is read of it may change" err ||
+		grep -q "$node: is in use (${loop}p1 mounted on $HERE/mnt), so its data may change while it is read" err ||
 			fail "it says $(cat err)"
 		detach
 	done

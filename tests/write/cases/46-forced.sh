@@ -28,7 +28,7 @@ case_forced_delete() {
 	pid=$!
 	pause 1
 	qcowctl detach --force "$dev" 2> log || fail "$(cat log)"
-	grep -qx "qcowctl: $dev: is detached, but space of what was being deleted is $have" log ||
+	grep -qx "qcowctl: $dev: is detached, but the space that it was giving back is $have" log ||
 		fail "detach says '$(cat log)'"
 	wait $pid || fail "$(cat deleted)"
 	grep -q "the snapshot is deleted, but space that only it had is $have" deleted ||

@@ -127,7 +127,7 @@ static int header_check_refcounts(const struct qcow_header *h, u64 file_size,
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED_TABLE, -EINVAL, "damaged header: refcount order %u is above %u",
 				    h->refcount_order, QCOW_DISK_MAX_REFCOUNT_ORDER);
 	if (!h->refcount_table_clusters)
-		return qcow_fail_as(msg, QCOW_MSG_DAMAGED_TABLE, -EINVAL, "damaged header: the image has no refcount table");
+		return qcow_advise(msg, -EINVAL, "damaged header: the image has no refcount table; repair it with qcowctl check --repair=all, or attach it with -r --salvage");
 	if (bytes > QCOW_DISK_MAX_REFTABLE_BYTES)
 		return qcow_fail_as(msg, QCOW_MSG_DAMAGED_TABLE, -EFBIG, "damaged header: refcount table is too large (%llu bytes)",
 				    (unsigned long long)bytes);
