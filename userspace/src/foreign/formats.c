@@ -9,6 +9,7 @@ static const struct foreign_format *const formats[] = {
 	&foreign_bochs,
 	&foreign_cow,
 	&foreign_vdi,
+	&foreign_qed,
 	&foreign_ova,
 	&foreign_vmdk,
 	&foreign_vhdx,
