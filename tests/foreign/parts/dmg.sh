@@ -120,6 +120,9 @@ dmg_of codec=zlib
 put_bytes disk.dmg 100 '\377\376\375'
 expect "dmg: check finds a damaged chunk" foreign_says dmg disk.dmg "^fault.*cannot be decompressed"
 expect "dmg: check finds wrong stored data" foreign_says dmg disk.dmg "^fault.the stored data has"
+dmg_of codec=raw "runs=runs[:-1] + [runs[-1][:3] + [runs[-1][3] + 1000, runs[-1][4]]]"
+expect "dmg: check finds data in the tables" foreign_says dmg disk.dmg \
+	"^fault.the run of sector 1024 is not in the data fork"
 dmg_of codec=raw
 put_bytes disk.dmg 100 '\377\376\375'
 expect "dmg: check finds wrong data" foreign_says dmg disk.dmg "^fault.the data of block table 0 has"

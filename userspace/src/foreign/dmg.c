@@ -246,10 +246,12 @@ static int must_expand(struct foreign *f, const struct dmg_run *r)
 	if (!is_compressed(r))
 		return 0;
 	if (!dmg_codecs[r->kind].map || r->sectors > QCOW_MAP_CHUNK_MAX / SZ_512 ||
-	    r->stored > QCOW_MAP_STORED_MAX || r->stored < sizeof(start))
+	    r->stored > QCOW_MAP_STORED_MAX)
 		return 1;
 	if (r->kind != DMG_XZ)
 		return 0;
+	if (r->stored < sizeof(start))
+		return 1;
 	err = foreign_read(f, 0, start, sizeof(start), r->host_offset);
 	return err ? err : !expand_driver_reads_xz(start, sizeof(start));
 }

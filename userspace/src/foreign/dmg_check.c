@@ -61,6 +61,20 @@ static int crc_file(struct check *c, u32 *crc, u64 host_offset, u64 bytes)
 	return 0;
 }
 
+/* Some writers do not tell the bytes of the data fork. */
+static void check_place(struct check *c, const struct dmg_run *r)
+{
+	const struct dmg_trailer *t = &c->d->trailer;
+	u64 bytes = r->kind == DMG_RAW ? r->sectors * SZ_512 : r->stored, in_fork;
+
+	if (r->kind == DMG_ZERO || r->kind == DMG_IGNORED || !t->data_bytes)
+		return;
+	in_fork = r->host_offset - t->data_host_offset;
+	if (in_fork > t->data_bytes || bytes > t->data_bytes - in_fork)
+		foreign_fault(c->f, "the run of sector %llu is not in the data fork",
+			      (unsigned long long)r->sector);
+}
+
 static int check_run(void *arg, const struct dmg_run *r)
 {
 	struct check *c = arg;
@@ -68,6 +82,7 @@ static int check_run(void *arg, const struct dmg_run *r)
 	u64 bytes = r->sectors * SZ_512;
 	int err = 0;
 
+	check_place(c, r);
 	if (r->kind == DMG_ZERO) {
 		c->table_crc = crc_zeros(c->table_crc, bytes);
 	} else if (r->kind == DMG_RAW) {
