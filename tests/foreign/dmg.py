@@ -5,7 +5,7 @@ codec=  zlib, bzip2, lzfse, fse, lzvn, plain, xz, xz64, adc, raw, or mixed (defa
 chunk=  sectors of a chunk (512); zero=1: chunks of zeros are not stored
 tables= number of block tables (1); order=1: from the last to the first, with gaps in the file
 fork=1  a resource fork in place of a property list; tail= bytes behind the trailer
-segments= of the trailer; seed= of all choices; edit=OLD:NEW in the property list
+crc=0   no checksums; segments= of the trailer; seed= of all choices; edit=OLD:NEW in the property list
 runs= a Python expression that changes the list of runs [type, sector, sectors, offset, length]"""
 
 import base64
@@ -45,9 +45,10 @@ def compress(rnd, codec, data):
     return TYPES[codec], out
 
 
-def checksum(crc):
+def checksum(options, crc):
     """The checksum of a trailer or table."""
-    return struct.pack(">III", 2, 32, crc) + bytes(124)
+    return struct.pack(">III", *(2, 32, crc) if options.get("crc") != "0" else (0, 0, 0)) \
+        + bytes(124)
 
 
 class Image:
@@ -82,7 +83,7 @@ class Image:
             runs = eval(self.options["runs"], {"runs": runs})  # pylint: disable=eval-used
         runs += [[0x7ffffffe, first + sectors, 0, 0, 0], [0xffffffff, first + sectors, 0, 0, 0]]
         head = struct.pack(">4sIQQQII24x", b"mish", 1, first, sectors, 5, 2056, 0)
-        head += checksum(crc) + struct.pack(">I", len(runs))
+        head += checksum(self.options, crc) + struct.pack(">I", len(runs))
         return head + b"".join(struct.pack(">IIQQQQ", k, 0, at - first, n, max(o - 5, 0), length)
                                for k, at, n, o, length in runs)
 
@@ -131,8 +132,8 @@ class Image:
         crc = zlib.crc32(b"".join(struct.pack(">I", c) for c in self.crcs))
         trailer = struct.pack(">4sIII5QII16x", b"koly", 4, 512, 1, 0, 0, len(self.data),
                               *(places if old else (0, 0)), 1, int(opt.get("segments", "1")))
-        trailer += checksum(zlib.crc32(self.data)) \
-            + struct.pack(">QQ120x", *((0, 0) if old else places)) + checksum(crc) \
+        trailer += checksum(opt, zlib.crc32(self.data)) \
+            + struct.pack(">QQ120x", *((0, 0) if old else places)) + checksum(opt, crc) \
             + struct.pack(">IQ12x", 1, len(self.raw) // 512)
         assert len(trailer) == 512
         return bytes(self.data) + index + trailer + bytes(int(opt.get("tail", "0")))

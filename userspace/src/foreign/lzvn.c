@@ -22,39 +22,37 @@ struct lzvn_step {
 };
 
 /* Matches of the last distance, or literals alone, up to 15 or 16 to 271 of them */
-static bool lzvn_long(const u8 *in, struct lzvn_step *s)
+static bool lzvn_long(u8 code, u16 word, struct lzvn_step *s)
 {
-	u32 count = in[0] & 15;
+	u32 count = code & 15;
 
 	s->bytes = count ? 1 : 2;
 	if (!count)
-		count = in[1] + 16;
-	if (in[0] < 0xf0)
+		count = (word & 0xff) + 16;
+	if (code < 0xf0)
 		s->literals = count;
 	else
 		s->length = count;
 	return true;
 }
 
-static bool lzvn_medium(const u8 *in, struct lzvn_step *s)
+static bool lzvn_medium(u8 code, u16 word, struct lzvn_step *s)
 {
-	u16 word = get_le16(in + 1);
-
 	s->bytes = 3;
-	s->literals = (in[0] >> 3) & 3;
-	s->length = ((in[0] & 7) << 2 | (word & 3)) + 3;
+	s->literals = (code >> 3) & 3;
+	s->length = ((code & 7) << 2 | (word & 3)) + 3;
 	s->distance = word >> 2;
 	return s->distance;
 }
 
-static bool lzvn_short(const u8 *in, struct lzvn_step *s)
+static bool lzvn_short(u8 code, u16 word, struct lzvn_step *s)
 {
-	s->literals = in[0] >> 6;
-	s->length = ((in[0] >> 3) & 7) + 3;
-	switch (in[0] & 7) {
+	s->literals = code >> 6;
+	s->length = ((code >> 3) & 7) + 3;
+	switch (code & 7) {
 	case 7:
 		s->bytes = 3;
-		s->distance = get_le16(in + 1);
+		s->distance = word;
 		return s->distance;
 	case 6:
 		s->bytes = 1;
@@ -62,36 +60,36 @@ static bool lzvn_short(const u8 *in, struct lzvn_step *s)
 		return s->literals;
 	default:
 		s->bytes = 2;
-		s->distance = (in[0] & 7) << 8 | in[1];
+		s->distance = (code & 7) << 8 | (word & 0xff);
 		return s->distance;
 	}
 }
 
-/* Whether the instruction is one; @in has three bytes. */
-static bool lzvn_decode(const u8 *in, struct lzvn_step *s)
+/* Whether the instruction is one; @word has the two bytes behind its first one. */
+static bool lzvn_decode(u8 code, u16 word, struct lzvn_step *s)
 {
 	memset(s, 0, sizeof(*s));
-	if (in[0] >= 0xe0)
-		return lzvn_long(in, s);
-	if ((in[0] & 0xe0) == 0xa0)
-		return lzvn_medium(in, s);
-	if ((in[0] & 0xf0) == 0x70 || (in[0] & 0xf0) == 0xd0)
+	if (code >= 0xe0)
+		return lzvn_long(code, word, s);
+	if ((code & 0xe0) == 0xa0)
+		return lzvn_medium(code, word, s);
+	if ((code & 0xf0) == 0x70 || (code & 0xf0) == 0xd0)
 		return false;
 	/* No operation */
-	if (in[0] == 0x0e || in[0] == 0x16) {
+	if (code == 0x0e || code == 0x16) {
 		s->bytes = 1;
 		return true;
 	}
-	return lzvn_short(in, s);
+	return lzvn_short(code, word, s);
 }
 
 static bool lzvn_step(struct unpack *u, u32 *last_distance)
 {
-	u8 in[3] = { };
+	size_t left = unpack_in_left(u);
+	u16 word = left > 2 ? get_le16(u->in + 1) : left > 1 ? u->in[1] : 0;
 	struct lzvn_step s;
 
-	memcpy(in, u->in, min(unpack_in_left(u), sizeof(in)));
-	if (!lzvn_decode(in, &s) || s.bytes > unpack_in_left(u))
+	if (!lzvn_decode(*u->in, word, &s) || s.bytes > left)
 		return false;
 	u->in += s.bytes;
 	if (s.distance)
