@@ -18,6 +18,10 @@
 #include "dev/child.h"
 #include "dev/device.h"
 #include "dev/device_file.h"
+#include "file/claim.h"
+
+/* Files that are compared under one hold of a device's chain_lock */
+#define LOOK_FILES	256
 
 /**
  * struct device_look - a search for a file or a device
@@ -26,6 +30,9 @@
  * @file: find: the file to look for
  * @path: open: path of the file that was found, referenced
  * @host: open: the inode that has the file's data, referenced
+ * @image: find: number in the chain of the image that is looked at
+ * @at: find: that image; NULL: the first one, whichever that is
+ * @number: find: the next of its files
  */
 struct device_look {
 	struct qcow_ioc_file *arg;
@@ -33,6 +40,9 @@ struct device_look {
 	const struct file *file;
 	struct path path;
 	struct inode *host;
+	u32 image;
+	const struct qcow_image *at;
+	u32 number;
 };
 
 /* The image with a number in the chain. Under dev->chain_lock. */
@@ -187,32 +197,63 @@ static bool tell_if_same(struct qcow_device *dev, struct device_look *look,
 	return true;
 }
 
+/*
+ * Look at the next files of an image, @left of them at most. Return: whether the file is
+ * one of them.
+ */
 static bool find_in_image(struct qcow_device *dev, struct device_look *look,
-			  struct qcow_image *img)
+			  struct qcow_image *img, u32 *left)
 {
-	u32 i;
-
-	for (i = 0; i <= img->nr_files; i++)
-		if (tell_if_same(dev, look, img, false, i))
+	if (!look->number && tell_if_same(dev, look, img, true, 0))
+		return true;
+	for (; look->number <= img->nr_files && *left; look->number++, --*left)
+		if (tell_if_same(dev, look, img, false, look->number))
 			return true;
-	return tell_if_same(dev, look, img, true, 0);
+	return false;
+}
+
+/*
+ * Look at the next files of a device. Return: 1: it has the file; 0: it has not; -EAGAIN:
+ * there are more to look at.
+ */
+static int find_next(struct qcow_device *dev, struct device_look *look)
+{
+	struct qcow_image *img = device_image(dev, look->image);
+	u32 left = LOOK_FILES;
+
+	/* Another chain: a job has ended meanwhile. */
+	if (look->at && look->at != img) {
+		look->image = 0;
+		look->number = 0;
+		img = dev->target.image;
+	}
+	for (; img; img = img->backing, look->image++, look->number = 0) {
+		look->at = img;
+		if (find_in_image(dev, look, img, &left)) {
+			look->arg->image = look->image;
+			return 1;
+		}
+		if (look->number <= img->nr_files)
+			return -EAGAIN;
+	}
+	return 0;
 }
 
 static int visit_to_find(struct qcow_device *dev, void *arg)
 {
 	struct device_look *look = arg;
-	struct qcow_image *img;
-	bool found = false;
-	u32 image = 0;
+	int ret;
 
-	spin_lock(&dev->chain_lock);
-	for (img = dev->target.image; img && !found; img = img->backing, image++) {
-		found = find_in_image(dev, look, img);
-		if (found)
-			look->arg->image = image;
-	}
-	spin_unlock(&dev->chain_lock);
-	return found;
+	look->image = 0;
+	look->at = NULL;
+	look->number = 0;
+	do {
+		spin_lock(&dev->chain_lock);
+		ret = find_next(dev, look);
+		spin_unlock(&dev->chain_lock);
+		cond_resched();
+	} while (ret == -EAGAIN);
+	return ret;
 }
 
 /**
@@ -231,5 +272,7 @@ int qcow_device_find_file(struct qcow_ioc_file *arg, const struct file *by,
 {
 	struct device_look look = { .arg = arg, .by = by, .file = file };
 
+	if (!qcow_claim_known(file))
+		return -ENOENT;
 	return qcow_device_visit(arg->index, visit_to_find, &look) ? 0 : -ENOENT;
 }

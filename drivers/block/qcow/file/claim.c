@@ -13,13 +13,20 @@
  */
 #include <linux/blkdev.h>
 #include <linux/fs.h>
+#include <linux/hashtable.h>
 #include <linux/mutex.h>
 
 #include "compat/compat.h"
 #include "file/claim.h"
 
-static LIST_HEAD(claims);
-/* Protects the list. */
+/*
+ * The table of all claims. Its keys are addresses of inodes and disks: claims that conflict
+ * share one. An image may have thousands of files, so the search for conflicts must not walk
+ * all claims.
+ */
+#define CLAIM_TABLE_BITS	10
+static DEFINE_HASHTABLE(claims, CLAIM_TABLE_BITS);
+/* Protects the table. */
 static DEFINE_MUTEX(claims_lock);
 
 /* The holder of all claims, for the kernel. */
@@ -46,37 +53,85 @@ static bool claim_overlaps(const struct qcow_claim *a, const struct qcow_claim *
 	       (!bdev_is_partition(a->bdev) || !bdev_is_partition(b->bdev));
 }
 
+/* Addresses are even. */
+static unsigned long claim_key(const void *common, bool write)
+{
+	return (unsigned long)common | write;
+}
+
 /*
- * Add a claim to the list. @shared: the result: another device of this driver reads
+ * Set what a claim is found by: claims that overlap have one of these in common, as
+ * claim_overlaps() compares nothing else.
+ */
+static void claim_set_keys(struct qcow_claim *c)
+{
+	const struct inode *host = c->file->f_mapping->host;
+	const struct inode *inode = file_inode(c->file);
+
+	c->keys[0].key = claim_key(c->bdev ? (void *)c->bdev->bd_disk : (void *)host, c->write);
+	c->keys[1].key = c->bdev || inode == host ? 0 : claim_key(inode, c->write);
+}
+
+/* Return: a claim that overlaps this one, is not @beside, and is for writing or is not. */
+static const struct qcow_claim *__claim_find(const struct qcow_claim *c, bool write,
+					     const struct qcow_claim *beside)
+{
+	const struct qcow_claim_key *k;
+	unsigned long key;
+	u32 i;
+
+	lockdep_assert_held(&claims_lock);
+	for (i = 0; i < ARRAY_SIZE(c->keys) && c->keys[i].key; i++) {
+		key = (c->keys[i].key & ~1UL) | write;
+		hash_for_each_possible(claims, k, node, key)
+			if (k->key == key && k->claim != beside && claim_overlaps(c, k->claim))
+				return k->claim;
+	}
+	return NULL;
+}
+
+static void __claim_insert(struct qcow_claim *c)
+{
+	u32 i;
+
+	lockdep_assert_held(&claims_lock);
+	for (i = 0; i < ARRAY_SIZE(c->keys) && c->keys[i].key; i++) {
+		c->keys[i].claim = c;
+		hash_add(claims, &c->keys[i].node, c->keys[i].key);
+	}
+}
+
+/*
+ * Add a claim to the table. @shared: the result: another device of this driver reads
  * some of the same sectors.
  */
 static int claim_add(struct qcow_claim *c, const struct qcow_claim *beside,
 		     bool *shared, struct qcow_msg *msg)
 {
-	const struct qcow_claim *other;
+	const struct qcow_claim *writer, *reader;
 	int err = 0;
 
+	claim_set_keys(c);
 	mutex_lock(&claims_lock);
-	list_for_each_entry(other, &claims, list) {
-		if (other == beside || !claim_overlaps(c, other))
-			continue;
-		if (c->write || other->write) {
-			err = qcow_advise(msg, -EBUSY, "is in use by /dev/%s; detach that, or use a copy of the image",
-					  other->device);
-			break;
-		}
-		*shared = true;
-	}
-	if (!err)
-		list_add(&c->list, &claims);
+	writer = __claim_find(c, true, beside);
+	reader = __claim_find(c, false, beside);
+	if (writer || (reader && c->write))
+		err = qcow_advise(msg, -EBUSY, "is in use by /dev/%s; detach that, or use a copy of the image",
+				  (writer ?: reader)->device);
+	else
+		__claim_insert(c);
+	*shared = *shared || reader;
 	mutex_unlock(&claims_lock);
 	return err;
 }
 
 static void claim_remove(struct qcow_claim *c)
 {
+	u32 i;
+
 	mutex_lock(&claims_lock);
-	list_del(&c->list);
+	for (i = 0; i < ARRAY_SIZE(c->keys) && c->keys[i].key; i++)
+		hash_del(&c->keys[i].node);
 	mutex_unlock(&claims_lock);
 	c->file = NULL;
 	c->bdev = NULL;
@@ -162,4 +217,29 @@ void qcow_claim_drop(struct qcow_claim *c)
 		qcow_compat_unclaim(c->held, (void *)claim_holder);
 	c->held = NULL;
 	claim_remove(c);
+}
+
+/**
+ * qcow_claim_known() - tell whether there is a claim on a regular file
+ * @file: the file, opened in any way
+ *
+ * Takes as long for one claim as for thousands.
+ *
+ * Context: may sleep.
+ *
+ * Return: false if no image has the file; true if one has it, or may have it, because the
+ * file is no regular file.
+ */
+bool qcow_claim_known(const struct file *file)
+{
+	struct qcow_claim c = { .file = file };
+	bool known;
+
+	if (!S_ISREG(file_inode(file)->i_mode))
+		return true;
+	claim_set_keys(&c);
+	mutex_lock(&claims_lock);
+	known = __claim_find(&c, false, NULL) || __claim_find(&c, true, NULL);
+	mutex_unlock(&claims_lock);
+	return known;
 }

@@ -343,12 +343,7 @@ static ssize_t file_bounce_write(struct qcow_file *f, const struct file_bounce *
 	return err ?: (ssize_t)len;
 }
 
-static size_t file_bounce_bytes(const struct qcow_file *f)
-{
-	return max_t(size_t, f->dio_mask + 1, PAGE_SIZE);
-}
-
-/* As file_bounced(), by pieces that f->bounce has room for. */
+/* As file_bounced(), by pieces that f->bounce has room for. Under its lock. */
 static ssize_t file_bounced_slowly(struct qcow_file *f, u64 host_offset, void *buf,
 				   size_t len, bool write)
 {
@@ -356,11 +351,12 @@ static ssize_t file_bounced_slowly(struct qcow_file *f, u64 host_offset, void *b
 	struct file_bounce b;
 	ssize_t n;
 
+	lockdep_assert_held(&f->bounce->lock);
 	do {
-		step = file_bounce_bytes(f) - ((host_offset + bytes_done) & f->dio_mask);
+		step = f->bounce->bytes - ((host_offset + bytes_done) & f->dio_mask);
 		step = min(step, len - bytes_done);
 		file_bounce_init(f, &b, host_offset + bytes_done, step);
-		b.buf = f->bounce;
+		b.buf = f->bounce->mem;
 		n = write ? file_bounce_write(f, &b, buf + bytes_done, step) :
 			    file_bounce_read(f, &b, buf + bytes_done, step);
 		if (n > 0)
@@ -383,9 +379,9 @@ static ssize_t file_bounced(struct qcow_file *f, u64 host_offset, void *buf, siz
 	file_bounce_init(f, &b, host_offset, len);
 	b.buf = kvmalloc(max_t(size_t, b.size, PAGE_SIZE), GFP_NOIO);
 	if (unlikely(!b.buf)) {
-		mutex_lock(&f->bounce_lock);
+		mutex_lock(&f->bounce->lock);
 		n = file_bounced_slowly(f, host_offset, buf, len, write);
-		mutex_unlock(&f->bounce_lock);
+		mutex_unlock(&f->bounce->lock);
 		return n;
 	}
 	n = write ? file_bounce_write(f, &b, buf, len) :
@@ -567,9 +563,9 @@ int qcow_file_sync(struct qcow_file *f)
 	return err;
 }
 
-static void file_free_bounce(struct qcow_file *f)
+static void file_put_bounce(struct qcow_file *f)
 {
-	free_pages((unsigned long)f->bounce, get_order(file_bounce_bytes(f)));
+	qcow_bounce_put(f->bounce);
 	f->bounce = NULL;
 }
 
@@ -579,16 +575,16 @@ static void file_free_bounce(struct qcow_file *f)
  */
 static int file_try_direct(struct qcow_file *f)
 {
-	size_t len = file_bounce_bytes(f);
+	size_t len = max_t(size_t, f->dio_mask + 1, PAGE_SIZE);
 	ssize_t n;
 
-	f->bounce = (void *)__get_free_pages(GFP_KERNEL, get_order(len));
+	f->bounce = qcow_bounce_create(len);
 	if (!f->bounce)
 		return -ENOMEM;
-	n = file_direct(f, 0, f->bounce, len, false);
+	n = file_direct(f, 0, f->bounce->mem, len, false);
 	if (n >= 0 || !qcow_file_direct_refused(n))
 		return 0;
-	file_free_bounce(f);
+	file_put_bounce(f);
 	return -EOPNOTSUPP;
 }
 
@@ -692,7 +688,6 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 	if (!(file->f_mode & FMODE_READ) || !file->f_op->read_iter)
 		return qcow_fail(msg, -EBADF, "is not open for reading");
 	memset(f, 0, sizeof(*f));
-	mutex_init(&f->bounce_lock);
 	f->file = get_file(file);
 	qcow_file_measure(f);
 	f->nowait = file_nowait(file);
@@ -738,7 +733,7 @@ void qcow_file_be_strict(struct qcow_file *f)
  */
 void qcow_file_use_cache(struct qcow_file *f)
 {
-	file_free_bounce(f);
+	file_put_bounce(f);
 	f->direct = false;
 	f->overwrites = false;
 	f->stable = false;
@@ -777,7 +772,7 @@ bool qcow_file_shrunk(const struct qcow_file *f)
 void qcow_file_close(struct qcow_file *f)
 {
 	qcow_claim_drop(&f->claim);
-	file_free_bounce(f);
+	file_put_bounce(f);
 	if (f->file && current->flags & PF_KTHREAD)
 		__fput_sync(f->file);
 	else if (f->file)

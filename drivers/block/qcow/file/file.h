@@ -2,6 +2,7 @@
 #ifndef _QCOW_FILE_H
 #define _QCOW_FILE_H
 
+#include "file/bounce.h"
 #include "file/claim.h"
 #include "file/request.h"
 #include "ondisk/pure.h"
@@ -29,9 +30,8 @@ enum qcow_direct {
  * @overwrites: the filesystem writes allocated space in place, and changes nothing else
  * @stable: direct writes want memory that does not change meanwhile
  * @nowait: reads and writes may be started in contexts that must not sleep
- * @bounce: a page, or a block of direct I/O if that is larger: a bounce buffer for when
- *	there is no memory for one; NULL without direct I/O
- * @bounce_lock: held by the user of @bounce
+ * @bounce: has room for a block of direct I/O; other files of the image may use it, too;
+ *	NULL without direct I/O
  * @busy: calls of the filesystem that have not returned, for metadata, syncs and space
  */
 struct qcow_file {
@@ -48,9 +48,7 @@ struct qcow_file {
 	bool overwrites;
 	bool stable;
 	bool nowait;
-	void *bounce;
-	/* Held by the user of @bounce. */
-	struct mutex bounce_lock;
+	struct qcow_bounce *bounce;
 	atomic_t busy;
 };
 

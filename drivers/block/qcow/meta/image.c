@@ -147,16 +147,19 @@ static int image_open_map_files(struct qcow_image *img, const struct qcow_source
 {
 	int err = qcow_file_open(&img->table, src->table, QCOW_DIRECT_OFF, msg);
 	const struct qcow_image *same = params->same;
+	struct qcow_bounce *largest = NULL;
 	u32 i;
 
 	if (err || !src->nr_files)
 		return err;
+	qcow_bounce_share(&img->file.bounce, &largest);
 	img->files = kvcalloc(src->nr_files, sizeof(*img->files), GFP_KERNEL);
 	if (!img->files)
 		return -ENOMEM;
 	for (i = 0; !err && i < src->nr_files; i++) {
 		err = image_open_file(img, &img->files[i], src->files[i],
 				      same ? &same->files[i] : NULL, params, msg);
+		qcow_bounce_share(&img->files[i].bounce, &largest);
 		img->nr_files++;
 		if (!err && fatal_signal_pending(current))
 			err = -EINTR;
