@@ -196,8 +196,9 @@ struct qcow_ioc_image {
  *	why an attach failed, NUL-terminated; may be 0
  * @msg_image: out: the entry of @images that @msg is about, or -1
  * @sector_size: bytes of a logical sector of the device: a power of two from
- *	QCOW_SECTOR_SIZE_MIN to QCOW_SECTOR_SIZE_MAX; 0: the smallest. Older drivers
- *	refuse all but 0 with EINVAL
+ *	QCOW_SECTOR_SIZE_MIN to QCOW_SECTOR_SIZE_MAX; 0: the size that the table of the
+ *	first map in the chain asks for, or the smallest. Older drivers refuse all but 0
+ *	with EINVAL
  * @offset: first byte of the image's disk that the device shows; a multiple of
  *	the sector size
  * @size_limit: bytes of the disk that the device shows at most, a multiple of

@@ -42,7 +42,7 @@
  * @nr_entries: entries, at least 1
  * @nr_files: files that entries refer to, 1 to QCOW_MAP_FILES_MAX
  * @sector_size: bytes of a logical sector of the disk, a power of two from 512 to 4096.
- *	The program that attaches the image gives the device such sectors
+ *	The device has such sectors, unless the attach asks for others
  * @chunk_max: bytes of the largest chunk, decompressed; 0: none is compressed
  * @pad: must be 0
  * @format: name of the image's format for people, NUL-terminated: lower case letters,

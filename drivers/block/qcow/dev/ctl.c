@@ -41,17 +41,18 @@
 /* Put defaults in place of 0. */
 static void ctl_set_defaults(struct qcow_ioc_attach *arg)
 {
-	if (!arg->sector_size)
-		arg->sector_size = QCOW_SECTOR_SIZE_MIN;
 	if (!arg->cache_size)
 		arg->cache_size = QCOW_CACHE_SIZE_DEFAULT;
 }
 
-/* Check the device's sector size, and its window, which consists of whole sectors. */
+/*
+ * Check the device's sector size, and its window, which consists of whole sectors. Images
+ * may ask for larger sectors if the caller gives no size; device.c checks again then.
+ */
 static int ctl_check_window(const struct qcow_ioc_attach *arg,
 			    struct qcow_msg *msg)
 {
-	u32 sector_size = arg->sector_size;
+	u32 sector_size = arg->sector_size ?: QCOW_SECTOR_SIZE_MIN;
 
 	if (sector_size < QCOW_SECTOR_SIZE_MIN ||
 	    sector_size > QCOW_SECTOR_SIZE_MAX || !is_power_of_2(sector_size))

@@ -348,15 +348,7 @@ static int device_open_chain(struct qcow_device *dev,
 		return PTR_ERR(img);
 	dev->target.image = img;
 	dev->snapshot_l1 = img->snapshot_l1;
-	dev->target.guest_offset = options->offset;
-	if (options->offset && options->offset >= img->size)
-		return qcow_fail(msg, -EINVAL, "offset %llu is not inside its disk of %llu bytes",
-				 options->offset, img->size);
-	if (options->sector_size > SECTOR_SIZE && img->size &&
-	    img->size - options->offset < options->sector_size)
-		return qcow_fail(msg, -EINVAL, "its disk of %llu bytes has no whole sector of %u bytes to show",
-				 img->size, options->sector_size);
-	return 0;
+	return qcow_device_set_window(dev, msg);
 }
 
 static void device_set_up_disk(struct qcow_device *dev, struct gendisk *disk)
@@ -507,7 +499,7 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 	err = device_go_live(dev, msg);
 	if (!err && tail)
 		qcow_fail(msg, 0, "its disk ends inside a sector of %u bytes: the last %u bytes are not shown",
-			  attach->options->sector_size, tail);
+			  dev->options.sector_size, tail);
 	if (!err)
 		return index;
 free:

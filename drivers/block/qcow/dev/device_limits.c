@@ -16,6 +16,47 @@
 #define DEVICE_MAX_SECTORS	(SZ_4M >> SECTOR_SHIFT)
 #define DEVICE_MAX_ZERO_SECTORS	(SZ_1G >> SECTOR_SHIFT)
 
+/* Return: bytes of a sector that the first map of the chain asks for, or the default. */
+static u32 chain_sector_size(const struct qcow_image *img)
+{
+	for (; img; img = img->backing)
+		if (img->sector_size)
+			return img->sector_size;
+	return QCOW_SECTOR_SIZE_MIN;
+}
+
+/**
+ * qcow_device_set_window() - set the sector size and the part of the disk to show
+ * @dev: the device: its options are set, and its images are open
+ * @msg: says why it failed
+ *
+ * A sector size that the caller of the attach did not give comes from the images.
+ *
+ * Context: any.
+ *
+ * Return: 0, or -EINVAL if the window does not fit to the sector size or to the disk.
+ */
+int qcow_device_set_window(struct qcow_device *dev, struct qcow_msg *msg)
+{
+	struct qcow_ioc_attach *options = &dev->options;
+	const struct qcow_image *img = dev->target.image;
+
+	if (!options->sector_size)
+		options->sector_size = chain_sector_size(img);
+	dev->target.guest_offset = options->offset;
+	if ((options->offset | options->size_limit) & (options->sector_size - 1))
+		return qcow_fail(msg, -EINVAL, "offset and size limit must be multiples of %u",
+				 options->sector_size);
+	if (options->offset && options->offset >= img->size)
+		return qcow_fail(msg, -EINVAL, "offset %llu is not inside its disk of %llu bytes",
+				 options->offset, img->size);
+	if (options->sector_size > SECTOR_SIZE && img->size &&
+	    img->size - options->offset < options->sector_size)
+		return qcow_fail(msg, -EINVAL, "its disk of %llu bytes has no whole sector of %u bytes to show",
+				 img->size, options->sector_size);
+	return 0;
+}
+
 /* Add the alignment that direct I/O to the files of an image needs. */
 static void add_alignment(const struct qcow_image *img, u32 *dio_mask, u32 *mem_mask)
 {

@@ -6,6 +6,7 @@
 
 struct queue_limits;
 
+int __must_check qcow_device_set_window(struct qcow_device *dev, struct qcow_msg *msg);
 void qcow_device_set_limits(const struct qcow_device *dev, struct queue_limits *lim);
 bool qcow_device_stable_writes(const struct qcow_device *dev);
 int __must_check qcow_device_alloc_tags(struct qcow_device *dev);

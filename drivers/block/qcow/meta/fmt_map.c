@@ -243,6 +243,7 @@ static int map_open(struct qcow_image *img, const struct qcow_params *params,
 		return -ENOMEM;
 	err = map_open_table(img, params, msg);
 	img->size = img->map_table->header.disk_size;
+	img->sector_size = img->map_table->header.sector_size;
 	img->wants_backing = img->map_table->header.flags & QCOW_MAP_HAS_HOLES;
 	return err;
 }

@@ -163,6 +163,7 @@ extern const struct qcow_format_ops qcow_fmt_map;
  * @backing: the next image of the chain, owned, or NULL
  * @wants_backing: its header names a backing file
  * @size: bytes of its disk
+ * @sector_size: map: bytes of a sector that the device should have; 0: any
  * @seen: bytes of its disk that the image above reads; less than @size while the disk
  *	grows
  * @sync_lock: raw: one sync at a time, for the file reports a failure to one only
@@ -202,6 +203,7 @@ struct qcow_image {
 	struct qcow_image *backing;
 	bool wants_backing;
 	u64 size;
+	u32 sector_size;
 	u64 seen;
 	/* Held while a raw image is synced. */
 	struct mutex sync_lock;
