@@ -76,20 +76,33 @@ static struct qcow_subreq *subreq_get(struct qcow_io *io)
 	return subreq;
 }
 
+/* Report the error of a file. A map's further files have numbers, as for QCOW_IOC_FILE. */
+static void subreq_report_file(const struct qcow_subreq *subreq, int err)
+{
+	u32 number = qcow_image_file_number(subreq->image, subreq->req.file);
+	const char *what = subreq->req.write ? "write" : "read";
+	u64 host_offset = subreq->csize ? subreq->host_offset : subreq->req.host_offset;
+
+	if (number)
+		qcow_img_err_ratelimited(subreq->image, "%s of %u bytes at offset %#llx of its file number %u failed: error %d\n",
+					 what, subreq->req.len, host_offset, number, err);
+	else
+		qcow_img_err_ratelimited(subreq->image, "%s of %u bytes at offset %#llx of the file failed: error %d\n",
+					 what, subreq->req.len, host_offset, err);
+}
+
 static void subreq_report(const struct qcow_subreq *subreq, int err)
 {
 	if (err == -EIO && qcow_file_shrunk(subreq->req.file))
 		qcow_image_damaged(subreq->image, subreq->io->guest_offset,
+				   qcow_image_file_number(subreq->image, subreq->req.file) ?
+				   "one of its other files became shorter" :
 				   "the image file became shorter");
 	else if (err == -EBADMSG && subreq->csize)
 		qcow_image_unreadable(subreq->image, subreq->io->guest_offset,
 				      "compressed cluster cannot be decompressed");
 	else
-		qcow_img_err_ratelimited(subreq->image, "%s of %u bytes at offset %#llx of the file failed: error %d\n",
-					 subreq->req.write ? "write" : "read",
-					 subreq->req.len, subreq->csize ?
-					 subreq->host_offset : subreq->req.host_offset,
-					 err);
+		subreq_report_file(subreq, err);
 }
 
 /* End a sub-request: report an error, and give it back. Any context. */

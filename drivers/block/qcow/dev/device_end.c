@@ -79,26 +79,22 @@ int qcow_device_finish(struct qcow_device *dev)
 	return dev->commit ? 0 : qcow_image_finish_chain(dev->target.image);
 }
 
-/*
- * Return: true if the detach waits for one file of an image: for @file, or for any if
- * that is NULL.
- */
-static bool detach_waits_for_one(const struct qcow_file *one, const struct qcow_file *file)
+/* Return: true if a file is one of an image's. */
+static bool image_has(const struct qcow_image *img, const struct qcow_file *file)
 {
-	return file ? file == one : atomic_read(&one->busy);
+	return file == &img->file || file == &img->data_file || file == &img->table ||
+	       qcow_image_file_number(img, file);
 }
 
-/* As detach_waits_for_one(), for any file of an image. */
-static bool detach_waits_for(const struct qcow_image *img, const struct qcow_file *file)
+static bool image_is_busy(const struct qcow_image *img)
 {
 	u32 i;
 
 	for (i = 0; i < img->nr_files; i++)
-		if (detach_waits_for_one(&img->files[i], file))
+		if (atomic_read(&img->files[i].busy))
 			return true;
-	return detach_waits_for_one(&img->file, file) ||
-	       detach_waits_for_one(&img->data_file, file) ||
-	       detach_waits_for_one(&img->table, file);
+	return atomic_read(&img->file.busy) || atomic_read(&img->data_file.busy) ||
+	       atomic_read(&img->table.busy);
 }
 
 /*
@@ -112,7 +108,7 @@ static bool detach_label(struct qcow_device *dev, const struct qcow_file *file,
 
 	spin_lock(&dev->chain_lock);
 	for (img = dev->target.image; img; img = img->backing)
-		if (detach_waits_for(img, file))
+		if (file ? image_has(img, file) : image_is_busy(img))
 			break;
 	if (img)
 		strscpy(label, img->label, size);

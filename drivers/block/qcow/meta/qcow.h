@@ -311,6 +311,13 @@ static inline struct qcow_file *qcow_image_file(struct qcow_image *img, u32 numb
 	return number <= img->nr_files ? &img->files[number - 1] : NULL;
 }
 
+/* Return: number of one of the files that qcow_image_file() gives; 0 for other files. */
+static inline u32 qcow_image_file_number(const struct qcow_image *img,
+					 const struct qcow_file *f)
+{
+	return f >= img->files && f < img->files + img->nr_files ? f - img->files + 1 : 0;
+}
+
 int qcow_image_interrupted(const struct qcow_image *img);
 bool qcow_image_overdue(const struct qcow_image *img, unsigned long begun);
 void qcow_image_unreadable(struct qcow_image *img, u64 guest_offset, const char *what);
