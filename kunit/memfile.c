@@ -227,6 +227,16 @@ static bool memfile_refused(const struct memfile *m, int err)
 	return err == -EINVAL || (err == -EAGAIN && !m->mode.eagain_late);
 }
 
+static void memfile_sleep(struct memfile *m)
+{
+	int inside = atomic_inc_return(&m->inside);
+
+	if (inside > atomic_read(&m->most_inside))
+		atomic_set(&m->most_inside, inside);
+	msleep(m->mode.sleep_ms);
+	atomic_dec(&m->inside);
+}
+
 static ssize_t memfile_read_iter(struct kiocb *iocb, struct iov_iter *iter)
 {
 	struct memfile *m = iocb->ki_filp->private_data;
@@ -239,7 +249,7 @@ static ssize_t memfile_read_iter(struct kiocb *iocb, struct iov_iter *iter)
 	if (m->mode.async && !is_sync_kiocb(iocb))
 		return memfile_queue(m, iocb, iter, err);
 	if (m->mode.sleep_ms)
-		msleep(m->mode.sleep_ms);
+		memfile_sleep(m);
 	return err ?: memfile_copy(m, iocb, iter);
 }
 
@@ -519,6 +529,7 @@ void memfile_set_mode(struct memfile *m, const struct memfile_mode *mode)
 	atomic_set(&m->directs, 0);
 	atomic_set(&m->misaligned, 0);
 	atomic_set(&m->injected, 0);
+	atomic_set(&m->most_inside, 0);
 }
 
 int memfile_init(void)

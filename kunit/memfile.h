@@ -83,6 +83,8 @@ struct memfile_mode {
  * @directs: reads and writes with IOCB_DIRECT
  * @misaligned: direct reads and writes that a disk cannot do
  * @injected: operations that failed by @mode.fail_at
+ * @inside: synchronous reads that sleep by @mode.sleep_ms
+ * @most_inside: the most of them at a time
  * @fops: of the file that it is made of
  * @iops: of its inode
  */
@@ -101,6 +103,8 @@ struct memfile {
 	atomic_t directs;
 	atomic_t misaligned;
 	atomic_t injected;
+	atomic_t inside;
+	atomic_t most_inside;
 	const struct file_operations *fops;
 	const struct inode_operations *iops;
 };
