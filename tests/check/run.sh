@@ -354,6 +354,12 @@ check_offsets() {
 		xargs python3 tests/check/offsets.py 2>&1
 }
 
+# The documented bytes of the tables of maps are those of the header.
+check_abi_table() {
+	python3 -B tests/check/abi_table.py Documentation/abi.rst |
+		gcc-12 -fsyntax-only -Iinclude/uapi -x c - 2>&1 | grep error
+}
+
 # A file's name has one meaning in the driver: no two folders have headers of one name.
 check_file_names() {
 	git ls-files -co --exclude-standard -- 'drivers/*.h' | while read -r file; do
@@ -497,7 +503,7 @@ run_check() {
 
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
      shellcheck twice headless circles floors owners no_blk_mq_below_dev versions_in_compat_only
-     userspace_includes attributes advice offsets file_names kernel_tree guides book manuals no_bug file_size
+     userspace_includes attributes advice offsets abi_table file_names kernel_tree guides book manuals no_bug file_size
      function_size spdx address clean_tree)
 
 mkdir -p "$CLEAN"
