@@ -23,6 +23,9 @@ static const struct command commands[] = {
 	{ "mixed", mixed_main, "MILLISECONDS BATCH FILE..." },
 	{ "scatter", scatter_main, "FILE MIB" },
 	{ "waits", waits_main, "DEVICE CONTROL keep|open|small COMMAND..." },
+	{ "map", map_main, "[-r] [-t] [-B] [-D] [-T] [-R] [-s SECTOR] [-o OFFSET] [-a OVERLAY] [-b BELOW] TABLE FILE..." },
+	{ "table", table_main, "TEXT FILE" },
+	{ "file", file_main, "FILE|DEVICE IMAGE NUMBER" },
 };
 
 int main(int argc, char **argv)

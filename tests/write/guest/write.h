@@ -85,5 +85,8 @@ int left_main(int argc, char **argv);
 int mixed_main(int argc, char **argv);
 int scatter_main(int argc, char **argv);
 int waits_main(int argc, char **argv);
+int table_main(int argc, char **argv);
+int map_main(int argc, char **argv);
+int file_main(int argc, char **argv);
 
 #endif /* WRITE_H */
