@@ -26,7 +26,7 @@ static int read_header(struct foreign *f, struct vhdx *v, u32 number, u8 *h, u32
 	int err = foreign_read(f, 0, h, VHDX_HEADER_BYTES, VHDX_HEADER_HOST_OFFSET(number));
 
 	if (err || memcmp(h, "head", 4) ||
-	    crc32c_without(h, VHDX_HEADER_BYTES, 4) != get_le32(h + 4))
+	    (!FOREIGN_FUZZED && crc32c_without(h, VHDX_HEADER_BYTES, 4) != get_le32(h + 4)))
 		return err;
 	*version = get_le16(h + 66);
 	v->headers_valid[number] = *version == 1;

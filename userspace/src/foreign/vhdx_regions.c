@@ -36,7 +36,8 @@ int vhdx_read_regions(struct foreign *f, struct vhdx *v, u32 number, u8 *table, 
 	int err = vhdx_read(f, v, table, VHDX_TABLE_BYTES, VHDX_REGIONS_HOST_OFFSET(number));
 
 	*valid = !err && !memcmp(table, "regi", 4) &&
-		 crc32c_without(table, VHDX_TABLE_BYTES, 4) == get_le32(table + 4);
+		 (FOREIGN_FUZZED ||
+		  crc32c_without(table, VHDX_TABLE_BYTES, 4) == get_le32(table + 4));
 	return err;
 }
 
