@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 headless.py FILE...: prints "FILE:LINE: WORDS" for each "what", "who" or "whoever" in a
-comment or document that stands in place of a noun, as in "What is dirty is written". Such a
+comment, message or document that stands in place of a noun, as in "What is dirty is written". Such a
 sentence hides its subject; "Dirty slices are written" names it.
 
 Questions are fine, and so are indirect ones ("decides what a name means") and relative
 clauses ("the task who..."): only the beginning of a sentence is looked at, and a "what" or
 "who" behind a word that does not lead to a question.
 """
+import itertools
 import re
 import sys
 
@@ -36,6 +37,23 @@ def c_comments(text):
         for i, row in enumerate(m.group().split('\n')):
             yield line + i, re.sub(r'^\s*(/\*+|\*/|\*|//)|\*/$', '', row.strip()).strip()
         yield 0, ''
+
+
+def c_strings(text):
+    """Yields line and text of each string, of pieces that follow each other."""
+    text = re.sub(r'/\*.*?\*/', lambda m: re.sub(r'[^\n]', ' ', m.group()), text, flags=re.S)
+    for m in re.finditer(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*', text):
+        words = re.sub(r'"\s*"|\\n', ' ', m.group()[1:-1])
+        if ' ' in words.strip():
+            yield text.count('\n', 0, m.start()) + 1, re.sub(r'\s+', ' ', words).strip()
+        yield 0, ''
+
+
+def manual(text):
+    """Yields the text of a manual page, with its macros in sentences taken as words."""
+    for i, row in enumerate(text.split('\n'), 1):
+        m = re.match(r'\.(Ar|Cm|Nm|Fl|Pa|Ev|Xr|Dv|Ic)\b(.*)', row)
+        yield i, 'X' + m.group(2) if m else '' if row.startswith('.') else row.strip()
 
 
 def hash_comments(text):
@@ -73,9 +91,11 @@ def main():
         with open(name, encoding='utf-8') as file:
             text = file.read()
         if re.search(r'\.[ch]$', name):
-            rows = c_comments(text)
+            rows = itertools.chain(c_comments(text), c_strings(text))
         elif re.search(r'\.(rst|md)$', name):
             rows = all_lines(text)
+        elif re.search(r'\.[1-8]$', name):
+            rows = manual(text)
         else:
             rows = hash_comments(text)
         for line, words in paragraphs(rows):

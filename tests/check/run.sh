@@ -200,7 +200,7 @@ check_twice() {
 
 # Sentences that begin with "what" or "who" in place of the thing that they are about.
 check_headless() {
-	git ls-files -co --exclude-standard -- '*.[ch]' '*.rst' '*.md' '*.sh' '*Kbuild*' |
+	git ls-files -co --exclude-standard -- '*.[ch]' '*.rst' '*.md' '*.sh' '*Kbuild*' 'userspace/man/*' |
 		xargs python3 tests/check/headless.py
 }
 
@@ -262,6 +262,8 @@ check_floors() {
 		!($1 in place) || !($2 in place) { next }
 		place[$2] > place[$1] { print $1 " includes the higher " $2 ".h" }' \
 		<(file_order) <(includes drivers/block/qcow)
+	grep -n '^#include "[^/]*"' drivers/block/qcow/*/*.[ch] userspace/src/*/*.[ch] |
+		grep -v 'define_trace' | sed 's/$/: the folder of the header lacks/'
 	comm -3 <(file_order | sort) \
 		<(cd drivers/block/qcow && ls -- */*.c | sed 's/\.c$//' | sort) |
 		sed 's/^[[:space:]]*//; s/$/: is a file or in Kbuild.include, but not both/'
@@ -312,9 +314,6 @@ check_attributes() {
 		drivers/block/qcow/dev/sysfs.c | sort) | sed 's/$/ is not in qcow_attrs[]/'
 	comm -13 <(echo "$defined") <(sed -n 's|.*attr = "qcow/\(.*\)".*|\1|p' \
 		userspace/src/cmd/list_columns.c | sort) | sed 's/$/ is shown by list, and no attribute/'
-	comm -3 <(echo "$defined") <(awk '/^\.(It|El)/ { on = /\/qcow\/$/ } on && /^\.Pa/ { print $2 }' \
-		userspace/man/qcow.4 | sort) |
-		sed 's/^\t*//; s/$/ is an attribute or in qcow(4), but not both/'
 	check_counters $described
 }
 

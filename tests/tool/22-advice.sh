@@ -78,7 +78,7 @@ expect "advice: empty" refuses "not a qcow2 image: it seems to be empty, perhaps
 	qcowctl attach empty.qcow2
 expect "advice: empty: info" accepts qcowctl info empty.qcow2
 echo "Moved to the archive." >note.qcow2
-expect "advice: text" refuses "seems to be a text file; look at what it says$insist" \
+expect "advice: text" refuses "seems to be a text file; read it$insist" \
 	qcowctl attach note.qcow2
 expect "advice: text: info" accepts qcowctl info note.qcow2
 while read -r file offset bytes what; do

@@ -45,7 +45,7 @@ image full.qcow2
 qemu-io -f qcow2 -c 'write -P 1 0 4M' full.qcow2 >/dev/null
 length=$(length_of full.qcow2)
 cut_at full.qcow2 $((length - 65536))
-expect "the numbers" refuses "cut.qcow2: file is truncated: $((length - 65536)) bytes, but the image uses $length; restore it from a copy, or attach what is left with -r --salvage" \
+expect "the numbers" refuses "cut.qcow2: file is truncated: $((length - 65536)) bytes, but the image uses $length; restore it from a copy, or attach the rest with -r --salvage" \
 	qcowctl attach cut.qcow2
 
 # At every length, down to nothing: refused, and in one line.

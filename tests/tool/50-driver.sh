@@ -142,9 +142,9 @@ while read -r errno code text; do
 done <<'END'
 22 3 tells of a cause; use -f raw if it is a raw image
 22 4 tells of a cause; restore it from a copy
-22 5 tells of a cause; restore it from a copy, or attach what is left with -r --salvage
+22 5 tells of a cause; restore it from a copy, or attach the rest with -r --salvage
 22 6 tells of a cause; restore it from a copy
-22 7 tells of a cause; restore it from a copy, or attach what is left with -r --salvage
+22 7 tells of a cause; restore it from a copy, or attach the rest with -r --salvage
 95 8 tells of a cause; convert it with qemu-img convert -O qcow2
 95 8 names "a;b", an image's own word; convert it with qemu-img convert -O qcow2
 2 9 tells of a cause; see qcowctl snapshot list

@@ -39,6 +39,6 @@ not_loaded "many lines" "modprobe: ERROR: first
 $(yes 'modprobe: ERROR: more' | head -n 10000)" "; modprobe qcow: first; see the kernel log"
 not_loaded "a long line" "$(printf '%9999s' '' | tr ' ' x)" "; modprobe qcow: x+; see the kernel log"
 not_loaded "control characters" $'modprobe: ERROR: \e[31mred' '; modprobe qcow: \\x1b\[31mred; see the kernel log'
-not_loaded "no word of modprobe" "" "; see what modprobe qcow says"
-expect "module: no modprobe" refuses "not loaded; see what modprobe qcow says" \
+not_loaded "no word of modprobe" "" "; see the output of modprobe qcow"
+expect "module: no modprobe" refuses "not loaded; see the output of modprobe qcow" \
 	with_driver env MOCK_EUID=0 PATH=/nowhere "$Q" attach top.qcow2

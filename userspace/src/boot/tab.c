@@ -391,7 +391,9 @@ struct reading {
 };
 
 /*
- * Note a name that may be there once. @what: the kind of thing that has it. Return: 0, or -1 after printing the error.
+ * Note a name that may be there once. @what: the kind of thing that has it.
+ *
+ * Return: 0, or -1 after printing the error.
  */
 static int note_once(struct tab_list *list, unsigned int **lines, unsigned int line,
 		     const char *word, const char *what)

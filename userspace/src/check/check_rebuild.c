@@ -37,7 +37,7 @@ struct rebuild {
 
 static int rebuild_refuse(const struct check *c, const char *why)
 {
-	report(c->file->name, "refcounts cannot be rebuilt: %s; save what can be read with qemu-img convert, or restore the image from a copy",
+	report(c->file->name, "refcounts cannot be rebuilt: %s; save the readable data with qemu-img convert, or restore the image from a copy",
 	       why);
 	return 0;
 }
@@ -193,7 +193,7 @@ int check_rebuild(struct check *old)
 	int err;
 
 	if (old->beyond)
-		return rebuild_refuse(old, "entries refer to what is past the end of the file");
+		return rebuild_refuse(old, "entries refer to places past the end of the file");
 	if (S_ISBLK(old->file->stat.st_mode))
 		return rebuild_refuse(old, "a block device has no room behind its end");
 	err = check_init(&c, old->file, &old->h, old->start, old->start_len);

@@ -273,9 +273,9 @@ static int repair_in_place(struct check *c)
 	if (fix_copied(c, false, keep))
 		return -1;
 	if (c->damaged && c->res.leaks)
-		not_yet(c, "leaked clusters are not freed, as damaged entries may have referred to them; restore the image from a copy, or save what can be read with qemu-img convert");
+		not_yet(c, "leaked clusters are not freed, as damaged entries may have referred to them; restore the image from a copy, or save the readable data with qemu-img convert");
 	else if (keep && c->res.leaks)
-		not_yet(c, "leaked clusters are not freed, as a table shares its cluster with something else, and the right one of the two may be among them; restore the image from a copy, or save what can be read with qemu-img convert");
+		not_yet(c, "leaked clusters are not freed, as a table shares its cluster with something else, and the right one of the two may be among them; restore the image from a copy, or save the readable data with qemu-img convert");
 	else if (c->res.leaks && check_lower(c))
 		return -1;
 	return fix_copied(c, true, keep);

@@ -254,7 +254,7 @@ const struct option_spec attach_options[] = {
 	{
 		.name = "salvage",
 		.help = "a damaged image, or one that was cut off: read-only,\n"
-			"what is missing fails with an I/O error, the rest reads",
+			"missing parts fail with an I/O error, the rest reads",
 		.parse = parse_salvage,
 	},
 	{
@@ -265,13 +265,13 @@ const struct option_spec attach_options[] = {
 	},
 	{
 		.name = "temporary", .arg = "[=DIR]", .values = VALUE_FOLDER,
-		.help = "throw away what is written when the device is detached;\n"
+		.help = "throw the writes away when the device is detached;\n"
 			"until then it is in DIR, or in $TMPDIR or /var/tmp. The\n"
 			"image is only read",
 		.parse = parse_temporary,
 	},
 	OPTION_KEY_FILE_AS(struct attach, keys,
-			   "the passphrase of an encrypted image is what FILE holds,\n"
+			   "the passphrase of an encrypted image is in FILE,\n"
 			   "every byte of it; -: standard input. Again for each\n"
 			   "further encrypted image of the chain; the last is for\n"
 			   "the rest, too. Without it the terminal is asked"),

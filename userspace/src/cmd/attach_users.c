@@ -47,7 +47,7 @@ static void note_users(const struct file *f)
 		return;
 	in_use_find_below(&u, f->stat.st_rdev, false);
 	if (u.nr)
-		report(f->name, "is in use (%s%s), so what is read of it may change",
+		report(f->name, "is in use (%s%s), so its data may change while it is read",
 		       u.lines[0], u.nr > 1 ? " and others" : "");
 	in_use_free(&u);
 }

@@ -232,13 +232,13 @@ static const struct option_spec options[] = {
 
 const struct command bitmap_command = {
 	.name = "bitmap",
-	.summary = "show and change what tracks an image's writes",
+	.summary = "show and change the bitmaps that track an image's writes",
 	.usage =
 		"Usage: qcowctl bitmap list [options] IMAGE|DEVICE\n"
 		"       qcowctl bitmap add [options] IMAGE|DEVICE NAME\n"
 		"       qcowctl bitmap remove|enable|disable|clear [options] IMAGE|DEVICE NAME\n"
 		"\n"
-		"Bitmaps are kept in qcow2 images and say what of the disk was written since they\n"
+		"Bitmaps are kept in qcow2 images and say which parts of the disk were written since they\n"
 		"were added or cleared; see qcowctl map --bitmap.\n",
 	.operations = "list add remove enable disable clear",
 	.options = options,

@@ -62,7 +62,7 @@ static int refuse_not_committed(const struct operand *o)
 	if (operand_status(o, &status))
 		return -1;
 	if (status.flags & QCOW_ATTACH_TEMPORARY) {
-		report(o->name, "is temporary: what is written goes when it is detached; copy its disk if you want to keep it");
+		report(o->name, "is temporary: its writes go when it is detached; copy its disk if you want to keep it");
 		return -1;
 	}
 	if (status.format != QCOW_FORMAT_RAW)
@@ -264,7 +264,7 @@ const struct command commit_command = {
 	.usage =
 		"Usage: qcowctl commit [options] DEVICE|IMAGE\n"
 		"\n"
-		"Write what an image has into its backing file, also while it is in use. The image\n"
+		"Write the data of an image into its backing file, also while it is in use. The image\n"
 		"is empty then, and goes on to be used over the backing file. Interrupted, it\n"
 		"leaves a disk that reads the same; started anew, it goes on.\n",
 	.takes_device = true,

@@ -82,7 +82,7 @@ static const struct option_spec options[] = {
 	},
 	{
 		.name = "backing-file", .letter = 'b', .arg = " BASE", .values = VALUE_FILE,
-		.help = "the image shows BASE, and keeps what is written; a name\n"
+		.help = "the image shows BASE, and keeps the writes; a name\n"
 			"that is relative is looked up in the image's folder",
 		.parse = parse_backing,
 	},
@@ -110,8 +110,8 @@ static const struct option_spec options[] = {
 		.parse = option_true, .field = offsetof(struct create, force),
 	},
 	OPTION_KEY_FILE_AS(struct create, keys,
-			   "the passphrase for an encrypted image is what FILE\n"
-			   "holds, every byte of it; -: standard input. Without it\n"
+			   "the passphrase for an encrypted image is the content of\n"
+			   "FILE, every byte of it; -: standard input. Without it\n"
 			   "the terminal is asked"),
 	OPTION_PROGRESS,
 	{ }

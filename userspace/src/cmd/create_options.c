@@ -423,7 +423,7 @@ void create_options_print(FILE *to)
 	size_t i;
 	int n;
 
-	fputs("Options of -o, and what they are if not given:\n", to);
+	fputs("Options of -o, and their values if not given:\n", to);
 	for (i = 0; i < ARRAY_SIZE(words); i++) {
 		if (!words[i].help)
 			continue;

@@ -147,7 +147,7 @@ static int detach_result(const struct attempt *a, int err,
 		report(name, "only root may detach it (it takes CAP_SYS_ADMIN); use sudo");
 		break;
 	case -EIO:
-		report(name, "detached, but what was written since the last flush, or its bitmaps, are lost: see the kernel log, and check the image with qcowctl check");
+		report(name, "detached, but the writes since the last flush, or its bitmaps, are lost: see the kernel log, and check the image with qcowctl check");
 		break;
 	case -EINPROGRESS:
 	case -ESTALE:

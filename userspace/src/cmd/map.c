@@ -366,7 +366,7 @@ static const struct option_spec options[] = {
 	OPTION_JSON(struct map, json, "print JSON, equal to that of qemu-img map"),
 	{
 		.name = "bitmap", .arg = " NAME",
-		.help = "show instead what a bitmap says was written",
+		.help = "show the parts that a bitmap says were written",
 		.parse = option_text, .field = offsetof(struct map, bitmap),
 	},
 	{

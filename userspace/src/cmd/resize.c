@@ -92,7 +92,7 @@ static int resize_ioctl(void *arg)
 static void report_users(const struct in_use *users, const struct operand *o)
 {
 	in_use_report(users, o->index, device_openers(o->control, o->index),
-		      "A smaller disk would lose what they may have at its end; --force does it all the same.");
+		      "A smaller disk would lose their data at its end; --force does it all the same.");
 }
 
 /* The new size, or 0 after printing the error. */

@@ -270,7 +270,7 @@ static const struct option_spec options[] = {
 	OPTION_JSON(struct snapshot_args, json, "print JSON"),
 	{
 		.name = "verbose", .letter = 'v',
-		.help = "say what was done, and how long the device was held up",
+		.help = "print the result, and how long the device was held up",
 		.parse = option_true, .field = offsetof(struct snapshot_args, verbose),
 	},
 	OPTION_FORMAT(struct snapshot_args, format,
@@ -289,7 +289,7 @@ const struct command snapshot_command = {
 		"\n"
 		"List, make, delete and apply the internal snapshots of a qcow2 image. NAME is an\n"
 		"id or a name; an id goes first. A device may be in use, but not to apply one:\n"
-		"what its disk is now is then lost.\n",
+		"the present content of the disk is then lost.\n",
 	.operations = "list create delete apply",
 	.complete_name = complete_name,
 	.options = options,

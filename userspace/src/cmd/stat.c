@@ -308,7 +308,7 @@ const struct command stat_command = {
 	.usage =
 		"Usage: qcowctl stat [options] [DEVICE|IMAGE...]\n"
 		"\n"
-		"Show what attached devices have done since they were attached: requests, how\n"
+		"Show the work of attached devices since they were attached: requests, how\n"
 		"they were served, and the memory that is held for them.\n",
 	.takes_device = true,
 	.options = options,

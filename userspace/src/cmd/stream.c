@@ -50,7 +50,7 @@ const struct command stream_command = {
 	.usage =
 		"Usage: qcowctl stream [options] DEVICE|IMAGE\n"
 		"\n"
-		"Copy what the backing files of an image have into the image, also while it is in\n"
+		"Copy the data of an image's backing files into the image, also while it is in\n"
 		"use, and have it name no backing file any more. Interrupted, it leaves an image\n"
 		"that reads the same; started anew, it goes on.\n",
 	.takes_device = true,

@@ -56,5 +56,5 @@ void module_report(const char *name, const char *reason)
 		report(name, NOT_LOADED "; modprobe qcow: %s; see the kernel log" ON_HOST,
 		       reason);
 	else
-		report(name, NOT_LOADED "; see what modprobe qcow says" ON_HOST);
+		report(name, NOT_LOADED "; see the output of modprobe qcow" ON_HOST);
 }

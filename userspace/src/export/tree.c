@@ -57,7 +57,7 @@ static void report_missing(const char *reason)
 		report(TREE, NO_TARGET "; modprobe nvmet: %s; it takes a kernel with CONFIG_NVME_TARGET_TCP",
 		       reason);
 	else
-		report(TREE, NO_TARGET "; see what modprobe nvmet says");
+		report(TREE, NO_TARGET "; see the output of modprobe nvmet");
 }
 
 /* Have the module of the target loaded. Return: whether it is, else after printing why not. */

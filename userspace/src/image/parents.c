@@ -304,7 +304,7 @@ void parents_note_mismatch(const struct image *child, const struct image *parent
 {
 	char *text = describe_mismatch(child, parent);
 
-	report(child->file.name, "%s; what it shows of that may be wrong", text);
+	report(child->file.name, "%s; its content there may be wrong", text);
 	free(text);
 }
 

@@ -188,7 +188,7 @@ static const struct kind *find_kind(const struct file *f, const struct sample *s
 		.next = "connect it, or load its medium",
 	};
 	static const struct kind plain_text = {
-		.scope = SEEMS_FILES, .what = "a text file", .next = "look at what it says",
+		.scope = SEEMS_FILES, .what = "a text file", .next = "read it",
 	};
 	size_t i;
 

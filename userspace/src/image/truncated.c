@@ -124,8 +124,8 @@ static enum verdict look_at_refcounts(struct walk *w)
 
 static int refuse(const struct walk *w, const struct file *f, u64 end)
 {
-	const char *advice = w->img->salvage ? "what is missing fails with EIO" :
-			     "restore it from a copy, or attach what is left with -r --salvage";
+	const char *advice = w->img->salvage ? "missing parts fail with EIO" :
+			     "restore it from a copy, or attach the rest with -r --salvage";
 
 	report(f->name, "file is truncated: %llu bytes, but the image uses %llu; %s",
 	       (unsigned long long)f->size,

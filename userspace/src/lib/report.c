@@ -132,9 +132,9 @@ static const struct {
 } advice[] = {
 	{ QCOW_MSG_FOREIGN, 0, "use -f raw if it is a raw image" },
 	{ QCOW_MSG_DAMAGED, 0, "restore it from a copy" },
-	{ QCOW_MSG_DAMAGED_TABLE, 0, "restore it from a copy, or attach what is left with -r --salvage" },
+	{ QCOW_MSG_DAMAGED_TABLE, 0, "restore it from a copy, or attach the rest with -r --salvage" },
 	{ QCOW_MSG_TRUNCATED, 0, "restore it from a copy" },
-	{ QCOW_MSG_TRUNCATED_TABLE, 0, "restore it from a copy, or attach what is left with -r --salvage" },
+	{ QCOW_MSG_TRUNCATED_TABLE, 0, "restore it from a copy, or attach the rest with -r --salvage" },
 	{ QCOW_MSG_UNSUPPORTED, 0, "convert it with qemu-img convert -O qcow2" },
 	{ QCOW_MSG_NO_SNAPSHOT, 0, "see qcowctl snapshot list" },
 	{ QCOW_MSG_NO_BACKING, 0, "see qcowctl info" },

@@ -23,7 +23,7 @@ static const struct report_words words[] = {
 	{ "attach it read-only with -r", "mount it read-only with -o ro" },
 	{ "attached read-only, as ", "mounted read-only, as " },
 	{ "attaching it read-only", "mounting it read-only" },
-	{ "attach what is left with -r --salvage", "mount what is left with -o salvage" },
+	{ "attach the rest with -r --salvage", "mount the rest with -o salvage" },
 	{ "detach it, then attach it with --sector-size ", "mount it with -o sector-size=" },
 	{ "give it with --key-file", "give it with -o key-file=FILE" },
 	{ "-f ", "-o format=" },

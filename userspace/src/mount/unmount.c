@@ -72,7 +72,7 @@ static int wait_closed(struct unmount *u)
 	err = closed_wait(&u->device, &u->msg);
 	snprintf(name, sizeof(name), "/dev/qcow%d", u->device.index);
 	if (err == -EIO)
-		report(name, "unmounted and detached, but what was written since the last flush is lost: see the kernel log, and check the image with qcowctl check");
+		report(name, "unmounted and detached, but the writes since the last flush are lost: see the kernel log, and check the image with qcowctl check");
 	else if (err == -EINPROGRESS)
 		report_msg(name, err, &u->msg);
 	return err == -EIO || err == -EINPROGRESS ? MNT_EX_FAIL : MNT_EX_SUCCESS;

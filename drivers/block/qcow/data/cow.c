@@ -382,8 +382,8 @@ static ssize_t cow_data(struct cow *p, struct qcow_extent *ext)
  * @guest_offset: guest offset of the piece, inside @io
  * @len: bytes, at least 1
  *
- * Context: a worker of the device's write_wq, or another that its wq does not wait for.
- * May sleep.
+ * Context: a worker of the device's write_wq, or another that its wq does not wait for. May
+ * sleep.
  *
  * Return: bytes written; 0: another write has allocated it, map again; or a negative
  * errno.

@@ -56,7 +56,7 @@ int qcow_child_join(struct qcow_device *child, struct qcow_device *parent)
  * qcow_child_leave() - end the relation of a device to its parent
  * @child: has closed its images; or no child
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: the parent, whose reference is the caller's now; or NULL.
  */
@@ -76,7 +76,7 @@ struct qcow_device *qcow_child_leave(struct qcow_device *child)
  * qcow_child_abandon() - let the children of a device be devices of their own
  * @parent: is gone, and its number is about to be free
  *
- * Does not sleep.
+ * Context: any.
  */
 void qcow_child_abandon(struct qcow_device *parent)
 {
@@ -100,7 +100,7 @@ static int child_say(const struct qcow_device *child, struct qcow_msg *msg)
  * @parent: the device
  * @msg: names a child; or NULL
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: 0: it has no children; or -EBUSY.
  */
@@ -149,7 +149,7 @@ int qcow_child_refuse_change(struct qcow_device *parent, u64 snapshot_l1,
  * qcow_child_parent() - number of the device whose snapshot a device shows
  * @child: the device
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: the number; or -1: it shows no snapshot of another device, or that is gone.
  */

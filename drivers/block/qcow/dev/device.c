@@ -595,7 +595,7 @@ static int device_say_removed(const struct qcow_device *dev, struct qcow_msg *ms
 {
 	if (!dev->leaked || dev->remove_err)
 		return dev->remove_err;
-	return qcow_advise(msg, 0, "is detached, but space of what was being deleted is leaked; have it back with qcowctl check --repair=leaks IMAGE");
+	return qcow_advise(msg, 0, "is detached, but the space that it was giving back is leaked; have it back with qcowctl check --repair=leaks IMAGE");
 }
 
 /* Return: the result of the detach; or -EINPROGRESS or -EINTR. */

@@ -15,7 +15,7 @@
  * qcow_device_damaged() - tell whether damage was met in any image of a device's chain
  * @dev: the device
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: whether damage was met.
  */
@@ -34,7 +34,7 @@ bool qcow_device_damaged(struct qcow_device *dev)
  * @dev: the device
  * @field: place of the counter in &struct qcow_stats
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: the sum.
  */
@@ -52,7 +52,7 @@ u64 qcow_device_count(const struct qcow_device *dev, size_t field)
  * qcow_device_fast() - count requests that no worker did
  * @dev: the device
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: how many there were.
  */
@@ -86,7 +86,7 @@ static u64 image_memory(const struct qcow_image *img)
  * qcow_device_memory() - add up the memory that the images of a device hold
  * @dev: the device
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: bytes of tables and of decompressed clusters.
  */
@@ -132,7 +132,7 @@ static u64 device_cache_used(struct qcow_device *dev)
  * @by: the open file of the control node that asks
  * @st: zeroed; the result
  *
- * Does not sleep.
+ * Context: any.
  */
 void qcow_device_fill_status(struct qcow_device *dev, const struct file *by,
 			     struct qcow_ioc_status *st)

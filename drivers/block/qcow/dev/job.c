@@ -518,7 +518,7 @@ int qcow_job_refuse_temporary(const struct qcow_device *dev, struct qcow_msg *ms
 {
 	if (!qcow_device_is_temporary(dev))
 		return 0;
-	return qcow_advise(msg, -EOPNOTSUPP, "is temporary: what is written goes when it is detached; copy its disk if you want to keep it");
+	return qcow_advise(msg, -EOPNOTSUPP, "is temporary: its writes go when it is detached; copy its disk if you want to keep it");
 }
 
 static int stream_run(struct qcow_device *dev, struct qcow_job *base)

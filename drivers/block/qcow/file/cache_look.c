@@ -20,7 +20,7 @@ static bool slice_pinned(const struct qcow_slice *slice)
  * @most: most slices to look at
  * @pinned: increased by those in use
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: whether there are more slices to look at.
  */

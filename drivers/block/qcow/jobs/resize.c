@@ -340,7 +340,7 @@ static int resize_raw(struct qcow_image *img, u64 size, struct qcow_resize_ops *
  * @size: the result, in bytes
  * @msg: says why it failed
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: 0, -EOPNOTSUPP: the image is not raw; or -EINVAL: the file is empty.
  */

@@ -92,7 +92,7 @@ static bool image_ending(const struct qcow_image *img, unsigned int bit)
  * qcow_image_interrupted() - check that a long operation may go on
  * @img: any image of the operation's chain
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: 0; -ENODEV: the device is being detached; -EINTR: the caller of the operation
  * got a signal, or the current task is to be killed.
@@ -112,7 +112,7 @@ int qcow_image_interrupted(const struct qcow_image *img)
  * @img: any image of the clean-up's chain
  * @begun: jiffies when it began
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: whether qcow_image_interrupted(), and the clean-up has taken the time that it
  * may take then.

@@ -15,7 +15,7 @@
  * @len: bytes at @disk
  * @dir: the result
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: 0, or -EUCLEAN if it is damaged.
  */
@@ -41,7 +41,7 @@ int qcow_bitdir_extension(const struct qcow_layout *lay,
  * @disk: the result
  * @dir: the directory
  *
- * Does not sleep.
+ * Context: any.
  */
 void qcow_bitdir_put_extension(struct qcow_disk_bitmaps *disk,
 			       const struct qcow_bitmap_dir *dir)
@@ -78,7 +78,7 @@ static bool entry_valid(const struct qcow_layout *lay, u64 size,
  * @left: bytes of the directory from there on
  * @e: the result; its name is inside the entry at @at
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: 0, or -EUCLEAN if it is damaged.
  */
@@ -108,7 +108,7 @@ int qcow_bitdir_entry(const struct qcow_layout *lay, u64 size, const void *at,
  * @at: memory for qcow_bitdir_entry_bytes()
  * @e: the entry; its @bytes is not used
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: bytes written.
  */
@@ -135,7 +135,7 @@ u32 qcow_bitdir_put_entry(void *at, const struct qcow_bitmap_entry *e)
  * @host_offset: out: host offset of a cluster of the bitmap; 0: it has none
  * @ones: out: without a cluster, whether the bits are all ones, not all zeros
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: 0, or -EUCLEAN if it is damaged.
  */

@@ -31,7 +31,7 @@ static int v1_check_geometry(const struct qcow_disk_v1_header *d,
  * @len: bytes at @buf
  * @msg: says why it failed
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: bytes, or -EINVAL.
  */
@@ -134,7 +134,7 @@ static int v1_check_l1(const struct qcow_header *h, u64 file_size,
  * @file_size: size of the file in bytes
  * @msg: says why it failed
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: as qcow_header_parse().
  */

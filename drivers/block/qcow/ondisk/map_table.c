@@ -18,7 +18,7 @@ static const char *const codec_names[] = {
  * qcow_map_table_codec_name() - name a codec
  * @codec: &enum qcow_map_codec, or any number
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: its name, or NULL if there is no such codec.
  */
@@ -49,7 +49,7 @@ static bool sector_size_valid(u32 bytes)
  * @h: the header
  * @msg: says what is wrong
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: 0 or -EINVAL.
  */
@@ -123,7 +123,7 @@ static const char *empty_fault(const struct qcow_map_entry *e)
  * @guest_end: guest offset of the end of its piece: the start of the next entry, or the
  *	disk's size
  *
- * Does not sleep.
+ * Context: any.
  *
  * Return: NULL, or the fault of the entry in words.
  */
