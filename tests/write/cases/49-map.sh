@@ -7,7 +7,6 @@
 # map ARGUMENTS...: attaches, and sets dev
 map() {
 	dev=$(qcowwrite map "$@") || fail "map $*"
-	read -r disk < "/sys/block/${dev#/dev/}/diskseq"
 }
 
 # refuses_map PATTERN ARGUMENTS...
@@ -31,11 +30,11 @@ open_files() {
 
 # All files that a map may have, each with a sector of the disk
 case_map_files() {
-	local before i
+	local before i same
 
 	mkdir "$HERE/mnt"
 	mount -t tmpfs tmpfs "$HERE/mnt"
-	cd "$HERE/mnt"
+	cd "$HERE/mnt" || fail "no folder"
 	dd if=/dev/urandom of=whole bs=1M count=2 status=none
 	split -b 512 -d -a 4 whole f.
 	{ echo "size 2097152"; awk 'BEGIN { for (i = 0; i < 4096; i++) print i * 512, "data", i }'; } > table
@@ -64,7 +63,8 @@ case_map_files() {
 	attach -f raw f.4095
 	detach
 	# One file may be there any number of times.
-	map -r table $(yes f.0000 | head -n 4096)
+	mapfile -t same < <(yes f.0000 | head -n 4096)
+	map -r table "${same[@]}"
 	cmp -n 512 f.0000 "$dev"
 	cmp -n 512 -i 0:2096640 f.0000 "$dev"
 	detach
