@@ -208,7 +208,7 @@ check_headless() {
 
 # From the top down; Documentation/design.rst has their picture.
 FLOORS="dev jobs data meta file ondisk"
-TOOL_FLOORS="boot mount cmd check create image foreign device export lib"
+TOOL_FLOORS="boot mount cmd check create image vvfat foreign device export lib"
 
 # The driver's files without their endings: those that are compiled, from the bottom up.
 # Kbuild.include has the one list of their order.
