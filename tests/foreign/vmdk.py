@@ -198,7 +198,9 @@ def rdonly():
 def delta(kind):
     """A link of a chain: a descriptor that names a file of grains, and a parent."""
     name = "disk-delta.vmdk"
-    disk = Disk(20480, 1 if kind == "VMFSSPARSE" else 8)
+    # Two tables for VMFSSPARSE, and for seSparse if it is large.
+    disk = Disk(40000 if kind == "large" else 5000, 1 if kind == "VMFSSPARSE" else 8)
+    kind = "SESPARSE" if kind == "large" else kind
     words = text("vmfsSparse" if kind == "VMFSSPARSE" else "seSparse",
                  [f'RW {disk.sectors} {kind} "{name}"'], parent="base.vmdk",
                  parent_cid=0x89abcdef)
@@ -222,12 +224,21 @@ def container():
     return {"disk.vmdk": kdmv(0, 0, 0, 0, words=words), "flat": flat}, flat
 
 
+def loop(folder):
+    """A directory of 4 Mi entries for the same table, in disk.vmdk."""
+    count, words = 1 << 22, text("monolithicSparse", ['RW 1 SPARSE "disk.vmdk"'])
+    with open(os.path.join(folder, "disk.vmdk"), "wb") as out:
+        out.write(kdmv(count * 512, 32, 32, 0, words=words, grain=1))
+        out.seek(32 * SECTOR)
+        out.write(struct.pack("<I", 32 + count * 4 // SECTOR) * count + bytes(4 * SECTOR))
+
+
 def image(kind):
     """The files and the disk of a kind."""
     disk = Disk(GRAIN * 1200 + 5, GRAIN)
     if kind in ("header", "footer", "markers"):
         return {"disk.vmdk": stream("disk.vmdk", disk, kind)}, disk.raw()
-    if kind in ("VMFSSPARSE", "SESPARSE"):
+    if kind in ("VMFSSPARSE", "SESPARSE", "large"):
         return delta(kind)
     if kind == "several":
         return several()
@@ -298,4 +309,4 @@ def beside(program, name, kind="vmdk"):
 
 
 if __name__ == "__main__":
-    {"make": make, "beside": beside, "put": put}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "loop": loop, "beside": beside, "put": put}[sys.argv[1]](*sys.argv[2:])

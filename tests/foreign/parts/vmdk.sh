@@ -91,7 +91,8 @@ for kind in header footer markers several rdonly container sparse; do
 done
 expect "vmdk: crafted: VMFSSPARSE" vmdk_crafted VMFSSPARSE base-flat.vmdk
 expect "vmdk: crafted: SESPARSE" vmdk_crafted SESPARSE base-flat.vmdk
-for kind in header footer container sparse VMFSSPARSE SESPARSE; do
+expect "vmdk: crafted: SESPARSE, large" vmdk_crafted large base-flat.vmdk
+for kind in header footer container sparse VMFSSPARSE SESPARSE large; do
 	qemu-img convert -f vmdk -O raw $kind/disk.vmdk judge.raw
 	expect "vmdk: crafted: $kind: qemu-img" same_content judge.raw $kind/disk.raw
 done
@@ -159,6 +160,10 @@ expect "vmdk: large compressed grain" vmdk_changed header/disk.vmdk 20 8 8192 "c
 expect "vmdk: no magic" vmdk_changed $image 0 4 0 "no signature"
 expect "vmdk: table outside" vmdk_changed $image "$gd" 4 0xffffffff "truncated; restore"
 expect "vmdk: grain outside" vmdk_changed $image "$gt" 4 0xffffffff "guest offset 0 past the end"
+mkdir loop
+"$here/vmdk.py" loop loop
+expect "vmdk: one table for all" foreign_refuses vmdk loop/disk.vmdk "directory has tables that overlap"
+rm loop/disk.vmdk
 for part in header footer markers; do
 	cp $part/disk.vmdk cut.vmdk
 	truncate -s -512 cut.vmdk
@@ -167,6 +172,11 @@ for part in header footer markers; do
 	expect "vmdk: $part: cut" foreign_refuses vmdk cut.vmdk "truncated; restore"
 done
 expect "vmdk: marker" vmdk_changed markers/disk.vmdk $((11 * 512)) 8 3 "marker at host offset 5632"
+
+for kind in VMFSSPARSE SESPARSE; do
+	count=$((count / 4 + 1)) expect "vmdk: damaged: $kind" survives_damage vmdk \
+		--parent $kind/base-flat.vmdk $kind/disk.vmdk
+done
 
 # Refused: deltas. Messages name the extent.
 delta()
@@ -217,6 +227,7 @@ expect "vmdk: short file" vmdk_text "extent text.vmdk of .* too short.*; restore
 expect "vmdk: itself" vmdk_text "extent text.vmdk: .*no signature|truncated" 'RW 9 SPARSE "text.vmdk"'
 expect "vmdk: CID" vmdk_text "a CID of 'xyz'" CID=xyz 'RW 1 ZERO'
 expect "vmdk: no hint" vmdk_text "parentCID 00000005, but no parentFileNameHint" CID=1 parentCID=5 'RW 1 ZERO'
+expect "vmdk: capitals" vmdk_text "parentCID 00000005, but no parentFileNameHint" parentCID=5 'PARENTfilenamehint="x"' 'RW 1 ZERO'
 expect "vmdk: nothing" vmdk_text "disk of 0 bytes" 'RW 0 ZERO'
 
 expect "vmdk: $count damaged ones" survives_damage vmdk renamed.vmdk stream.vmdk \

@@ -488,6 +488,25 @@ static int find_in_gt(struct foreign *f, struct vmdk *v, const struct vmdk_exten
 	return add_grains(f, e, entry, nr, p);
 }
 
+/*
+ * Refuses more grain tables than have room in the file. A directory of few bytes that names one
+ * table again and again would make a walk long.
+ */
+static int visit_gt(struct foreign *f, struct vmdk *v, const struct vmdk_extent *e, u64 number)
+{
+	u64 bytes = e->gt_entries * vmdk_entry_bytes(e);
+
+	if (v->visited_extent != e || number < v->visited_last)
+		v->visited = 0;
+	else if (number == v->visited_last)
+		return 0;
+	v->visited_extent = e;
+	v->visited_last = number;
+	if (++v->visited <= foreign_size(f, e->file) / bytes + 1)
+		return 0;
+	return foreign_fail(f, "its grain directory has tables that overlap");
+}
+
 /**
  * vmdk_find_grain() - look up a part of a sparse extent
  * @f: the image
@@ -506,8 +525,10 @@ int vmdk_find_grain(struct foreign *f, struct vmdk *v, const struct vmdk_extent 
 
 	if (err)
 		return err;
-	if (gt_host_offset)
-		return find_in_gt(f, v, e, gt_host_offset, in_extent, p);
+	if (gt_host_offset) {
+		err = visit_gt(f, v, e, in_extent / span);
+		return err ? err : find_in_gt(f, v, e, gt_host_offset, in_extent, p);
+	}
 	p->kind = QCOW_MAP_HOLE;
 	p->length = span - in_extent % span;
 	return 0;

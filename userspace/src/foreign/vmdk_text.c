@@ -100,23 +100,26 @@ static bool tells_encryption(const char *key, const char *value)
 	return !strcasecmp(key, "ddb.iofilters") && strstr(value, "crypt");
 }
 
-/* The first line with a key counts, as in QEMU. */
+/*
+ * The first line with a key counts, and capitals matter, as in QEMU: a parent that QEMU does not
+ * see must not be seen here.
+ */
 static int parse_value(struct foreign *f, struct vmdk_text *t, const char *key, const char *value,
 		       bool *seen)
 {
 	if (tells_encryption(key, value))
 		t->encrypted = true;
-	if (!strcasecmp(key, "version") && !t->version)
+	if (!strcmp(key, "version") && !t->version)
 		return set_version(f, value, &t->version);
-	if (!strcasecmp(key, "createType") && !t->create_type)
+	if (!strcmp(key, "createType") && !t->create_type)
 		t->create_type = value;
-	if (!strcasecmp(key, "parentFileNameHint") && !t->parent && *value)
+	if (!strcmp(key, "parentFileNameHint") && !t->parent && *value)
 		t->parent = value;
-	if (!strcasecmp(key, "CID") && !seen[0]) {
+	if (!strcmp(key, "CID") && !seen[0]) {
 		seen[0] = true;
 		return set_cid(f, key, value, &t->cid);
 	}
-	if (!strcasecmp(key, "parentCID") && !seen[1]) {
+	if (!strcmp(key, "parentCID") && !seen[1]) {
 		seen[1] = true;
 		return set_cid(f, key, value, &t->parent_cid);
 	}
