@@ -11,8 +11,8 @@ Keys: seed, block and sector (bytes), empty (states of blocks of zeros), states 
 child), align (sectors of runs in bitmaps); names of the parent: relative_path, volume_path,
 absolute_win32_path, parent_linkage; for a log that is not replayed: log (entries), most (changes
 in an entry), first (sector of the ring where they begin), flushed (entries that are in the file
-already), tail=wrong, torn=1 (another entry that is not whole), short=1 (the log makes the file
-longer).
+already), tail=wrong, torn=1 (another entry that is not whole, and a whole one behind it), short=1
+(the log makes the file longer).
 """
 
 import random
@@ -290,11 +290,15 @@ class Log:
         for entry in entries:
             self.put(file, entry)
         if options.get("torn"):
-            self.out = self.out[:]
-            torn = self.entry((1 << 32) - 2 + count, [(BLOCKS, SECTOR, "zero")], self.tail(tail),
-                              end)
-            self.put(file, torn[:-1] + b"x")
+            self.tear(file, (1 << 32) - 2 + count, tail)
         return file[:end]
+
+    def tear(self, file, sequence, tail):
+        """An entry that is not whole, and one behind it: both do not count."""
+        self.out = self.out[:]
+        for n in range(2):
+            entry = self.entry(sequence + n, [(BLOCKS, SECTOR, "zero")], self.tail(tail), len(file))
+            self.put(file, entry if n else entry[:-1] + b"x")
 
     def shorten(self):
         """The last block is cut off, and empty but for what the log has."""

@@ -59,8 +59,8 @@ expect "vhdx: iotest-dirtylog" same_sparse vhdx iotest-dirtylog-10G-4M.vhdx "$he
 expect "vhdx: iotest-dirtylog: dirty" foreign_says vhdx iotest-dirtylog-10G-4M.vhdx '^dirty.1$'
 
 # Logs, crafted, with data of blocks in them. QEMU replays only a part of a log that goes around
-# the end of the ring, misreads entries with more than 126 changes, and does not always make
-# the file longer.
+# the end of the ring, misreads entries with more than 126 changes, does not always make the file
+# longer, and takes a whole entry behind a torn one for the log.
 qemu-img create -q -f raw base.raw 6M
 qemu-io -f raw -c 'write -q -P 1 0 64k' -c 'write -q -P 2 3M 1536k' -c 'write -q -P 3 5M 512' base.raw
 crafted "no log" sector=512
@@ -75,7 +75,6 @@ expect "vhdx: log with a wrong tail: QEMU's replay" same_replayed
 crafted "log that is flushed in part" log=5 flushed=2 first=3 most=8
 expect "vhdx: log that is flushed in part: QEMU's replay" same_replayed
 crafted "log with a torn entry" log=3 torn=1 first=100 most=8
-expect "vhdx: log with a torn entry: QEMU's replay" same_replayed
 crafted "log around the end of the ring" log=6 first=250
 crafted "log of many changes" log=2 most=100
 crafted "log of 300 changes" log=1 most=300
@@ -215,6 +214,6 @@ qemu-img create -q -f raw small.raw 2M
 qemu-io -f raw -c 'write -q -P 1 1M 64k' small.raw
 craft make plain.vhdx small.raw seed="$seed" sector=512
 expect "vhdx: $count damaged ones" survives_damage vhdx --module "$here/vhdx_damage.py" plain.vhdx
-craft make dirty.vhdx small.raw seed="$seed" log=2 most=3
+craft make dirty.vhdx small.raw seed="$seed" log=1 most=3
 expect "vhdx: damaged logs" survives_damage vhdx --module "$here/vhdx_damage.py" \
 	--count $((count / 3)) --judge "$here/vhdx_replay.sh IMAGE OUT" dirty.vhdx

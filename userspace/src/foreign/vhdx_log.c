@@ -260,7 +260,10 @@ static u32 run_start(const struct replay *r, const struct log_entry *e, bool *ri
 	return *right ? tail : e->first;
 }
 
-/* The first entry of the run that counts: with a right tail rather, and the newest. */
+/*
+ * The first entry of the run that counts: with a right tail rather, and the newest. A whole
+ * entry behind a torn one does not count: its writer was not told yet that both are there.
+ */
 static u32 choose_run(struct replay *r)
 {
 	u32 i, start, best = NO_ENTRY;
