@@ -81,24 +81,27 @@ static int check_table(struct foreign *f, const struct vhdx *v)
 	return 0;
 }
 
-static void tell_facts(struct foreign *f, const struct vhdx *v, const u8 *start)
+static int tell_facts(struct foreign *f, const struct vhdx *v)
 {
 	char creator[1024];
+	u8 text[512];
+	int err = foreign_read(f, 0, text, sizeof(text), sizeof(magic));
 
-	if (utf16_to_utf8(creator, sizeof(creator), start + 8, 512, false) > 0)
+	if (err)
+		return err;
+	if (utf16_to_utf8(creator, sizeof(creator), text, sizeof(text), false) > 0)
 		foreign_tell(f, "creator", creator);
 	foreign_tell(f, "type", v->has_parent ? "differencing" : "dynamic");
 	foreign_tell(f, "data-write-guid", f->disk.id);
 	foreign_tell(f, "log", f->disk.dirty ? "replayed in memory" : "empty");
+	return 0;
 }
 
-static int vhdx_open(struct foreign *f)
+static int read_file(struct foreign *f, struct vhdx *v)
 {
-	struct vhdx *v = foreign_alloc(f, 1, sizeof(*v));
-	u8 start[8 + 512];
-	int err = v ? foreign_read(f, 0, start, sizeof(start), 0) : -ENOMEM;
+	u8 start[sizeof(magic)];
+	int err = foreign_read(f, 0, start, sizeof(start), 0);
 
-	f->private = v;
 	if (err)
 		return err;
 	if (memcmp(start, magic, sizeof(magic)))
@@ -109,13 +112,23 @@ static int vhdx_open(struct foreign *f)
 		err = vhdx_replay(f, v);
 	if (!err)
 		err = vhdx_find_regions(f, v);
-	if (!err)
-		err = vhdx_read_metadata(f, v);
+	return err ? err : vhdx_read_metadata(f, v);
+}
+
+static int vhdx_open(struct foreign *f)
+{
+	struct vhdx *v = foreign_alloc(f, 1, sizeof(*v));
+	int err;
+
+	f->private = v;
+	if (!v)
+		return -ENOMEM;
+	err = read_file(f, v);
 	if (err)
 		return err;
 	guid_text(f->disk.id, v->header + 32, true);
-	tell_facts(f, v, start);
-	return check_table(f, v);
+	err = tell_facts(f, v);
+	return err ? err : check_table(f, v);
 }
 
 /* Whether a block, of which so many bytes are used, may be at a place in the file. */

@@ -231,18 +231,17 @@ static int read_text(struct metadata *m, const struct locator *l, u64 in_item, u
 	return vhdx_read(m->f, m->v, text, bytes, l->item.host_offset + in_item);
 }
 
-/* Whether a pair has a key; a negative errno with a message otherwise. */
-static int has_key(struct metadata *m, const struct locator *l, const u8 *pair,
+/* Whether there is a key at a place; a negative errno with a message otherwise. */
+static int has_key(struct metadata *m, const struct locator *l, u32 in_item, u32 bytes,
 		   const char *key)
 {
 	char name[KEY_BYTES_MAX * 2];
 	u8 text[KEY_BYTES_MAX];
-	u32 bytes = get_le16(pair + 8);
 	int err;
 
 	if (bytes > KEY_BYTES_MAX)
 		return 0;
-	err = read_text(m, l, get_le32(pair), bytes, text);
+	err = read_text(m, l, in_item, bytes, text);
 	if (err)
 		return err;
 	return utf16_to_utf8(name, sizeof(name), text, bytes, false) > 0 && !strcmp(name, key);
@@ -252,19 +251,22 @@ static int has_key(struct metadata *m, const struct locator *l, const u8 *pair,
 static int find_value(struct metadata *m, struct locator *l, const char *key, u32 *bytes)
 {
 	u8 pair[12];
-	int found = 0;
+	int found;
 	u32 i;
 
 	*bytes = 0;
-	for (i = 0; !found && i < l->pairs; i++) {
+	for (i = 0; i < l->pairs; i++) {
 		found = read_text(m, l, 20 + i * sizeof(pair), sizeof(pair), pair);
 		if (!found)
-			found = has_key(m, l, pair, key);
+			found = has_key(m, l, get_le32(pair), get_le16(pair + 8), key);
+		if (found < 0)
+			return found;
+		if (!found)
+			continue;
+		*bytes = get_le16(pair + 10);
+		return read_text(m, l, get_le32(pair + 4), *bytes, l->value);
 	}
-	if (found <= 0)
-		return found;
-	*bytes = get_le16(pair + 10);
-	return read_text(m, l, get_le32(pair + 4), *bytes, l->value);
+	return 0;
 }
 
 /* An identifier as text in braces, without them and in lower case. */
