@@ -221,3 +221,49 @@ case_map_lower() {
 	detach
 	null_disk_end $lower
 }
+
+after_map_waits() {
+	:
+}
+
+# A table lies on a disk that does not answer. The attach that checks it holds nobody up, and
+# ends when its task is killed.
+case_map_waits() {
+	local lower=nullw$$ name=mapw$$ pid i
+
+	truncate -s 64k file
+	printf '%s\n' "size 33554432" "fill 512 65536" > text
+	null_disk $lower size=16
+	mapped $name "0 32768 linear /dev/$lower 0"
+	mkfs.ext4 -q -O ^has_journal /dev/mapper/$name
+	mkdir "$HERE/mnt"
+	mount -o noatime /dev/mapper/$name "$HERE/mnt"
+	qcowwrite table text "$HERE/mnt/table"
+	dmsetup suspend --noflush --nolockfs $name
+	: > out
+	qcowwrite map -r -R -T "$HERE/mnt/table" file > out 2>&1 &
+	pid=$!
+	until grep -q begun out; do
+		pause 0.01
+	done
+	attach -f raw -r file
+	detach
+	is begun "$(< out)"
+	kill -KILL $pid
+	for ((i = 0; i < 100; i++)); do
+		runs $pid || break
+		pause 0.1
+	done
+	[ $i -lt 100 ] || fail "it cannot be killed"
+	wait $pid || true
+	is begun "$(< out)"
+	dmsetup resume --noudevsync $name
+	is "No such file or directory" "$(qcowwrite file file)"
+	map -r -R "$HERE/mnt/table" file
+	is 33554432 "$(blockdev --getsize64 "$dev")"
+	same_content <(head -c 64k /dev/zero) <(dd if="$dev" bs=64k count=1 skip=300 status=none)
+	detach
+	umount "$HERE/mnt"
+	dmsetup remove --noudevsync --retry $name
+	null_disk_end $lower
+}
