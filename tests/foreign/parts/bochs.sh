@@ -1,6 +1,8 @@
 # Bochs, beside qemu-img, bximage and Bochs itself. shellcheck shell=bash
 
 
+qcowctl=$QCOW_TOP/userspace/qcowctl
+
 image()
 {
 	"$here/bochs.py" "$@"
@@ -101,6 +103,17 @@ expect "bochs: sparse with a parent: named" foreign_says bochs s1 $'^backing\ts0
 by_bximage flat s1 judge.raw
 disk_of bochs s1 ours.raw base.raw
 expect "bochs: sparse with a parent" same_content judge.raw ours.raw
+
+# The same by the tool, which looks for the parents
+cp -p base.before base.raw
+TZ=Europe/Berlin expect "bochs: tool: undoable" accepts "$qcowctl" info --chain base.raw.redolog
+TZ=Asia/Tokyo run "$qcowctl" info --chain base.raw.redolog
+expect "bochs: tool: a base with another time" has "was changed since it was made over" err
+cp sparse0 alone1
+expect "bochs: tool: sparse without the parent that it may have" accepts "$qcowctl" map alone1
+expect "bochs: tool: all of it is there" is "" "$(awk 'NR > 1 && $3 != 0' out)"
+expect "bochs: tool: sparse with a parent" accepts "$qcowctl" info --chain s1
+expect "bochs: tool: the parent is named" has "^image: s0$" out
 
 # Bad ones
 field growing.img 64 4 0x30000

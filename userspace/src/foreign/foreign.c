@@ -256,6 +256,8 @@ int foreign_write(struct foreign *f, u32 file, const void *buf, size_t len, u64 
  */
 void foreign_backing(struct foreign *f, const char *name)
 {
+	if (f->how.alone)
+		return;
 	f->disk.has_parent = true;
 	f->host->backing(f->arg, name);
 }

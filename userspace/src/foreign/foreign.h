@@ -130,12 +130,14 @@ struct foreign_host {
  * @name: last part of the path of its file, by which some formats find parents; NULL: it is
  *	not known
  * @member: of an archive: name of the member that is the image; NULL: the only one
+ * @alone: its parent need not be there, and is not: holes are zeros
  * @facts_only: nobody walks through the disk: data need not be decompressed
  */
 struct foreign_how {
 	u64 size;
 	const char *name;
 	const char *member;
+	bool alone;
 	bool facts_only;
 };
 

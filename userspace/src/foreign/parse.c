@@ -360,6 +360,7 @@ static int set_disk(struct parse *s)
 	memcpy(d, s->w.text, sizeof(*d));
 	d->has_parent = s->w.text[offsetof(struct foreign_disk, has_parent)];
 	d->dirty = s->w.text[offsetof(struct foreign_disk, dirty)];
+	d->parent_optional = s->w.text[offsetof(struct foreign_disk, parent_optional)];
 	if (!d->size || d->size > (u64)S64_MAX - SZ_512 || !is_sector_size(d->sector_size) ||
 	    !is_terminated(d->id, sizeof(d->id)) ||
 	    !is_terminated(d->parent_id, sizeof(d->parent_id)) ||
@@ -517,11 +518,14 @@ static int start_child(struct parse *s, const struct child_how *how)
 
 static int run_child(struct parse *s)
 {
+	const char *slash = strrchr(s->how->file->name, '/');
 	const struct child_how how = {
 		.format = s->how->format,
 		.want = s->how->want,
 		.how = {
 			.size = s->how->file->size,
+			.name = slash ? slash + 1 : s->how->file->name,
+			.alone = s->how->alone,
 			.member = s->how->member,
 			.facts_only = s->how->want == PARSE_FACTS,
 		},

@@ -29,6 +29,7 @@ struct parse_host {
  * @format: of the image
  * @file: its file
  * @member: of foreign_open()
+ * @alone: of foreign_open()
  * @want: the reason
  * @expand_max: bytes of decompressed data that may be kept; 0: PARSE_EXPAND_MAX
  * @quiet: print no error
@@ -40,6 +41,7 @@ struct parse_how {
 	const struct foreign_format *format;
 	const struct file *file;
 	const char *member;
+	bool alone;
 	enum parse_want want;
 	u64 expand_max;
 	bool quiet;

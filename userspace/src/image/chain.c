@@ -187,28 +187,58 @@ static void tell_fault(void *arg, bool leak, const char *text)
 	loading->o->fault(loading->o->arg, leak, text);
 }
 
+static struct foreign_image_how foreign_how(struct loading *loading, const struct image *img)
+{
+	const struct chain_options *o = loading->o;
+
+	return (struct foreign_image_how) {
+		.want = o->want,
+		.member = img == loading->c->images ? loading->c->member : NULL,
+		.expand_max = o->expand_max,
+		.open = open_extent,
+		.fault = o->fault ? tell_fault : NULL,
+		.arg = loading,
+	};
+}
+
 static int load_image(struct chain *c, struct image *img, u32 format, enum image_guess guess,
 		      const struct chain_options *o)
 {
 	struct loading loading = { .c = c, .o = o };
-	const struct foreign_image_how how = {
-		.want = o->want,
-		.member = img == c->images ? c->member : NULL,
-		.expand_max = o->expand_max,
-		.open = open_extent,
-		.fault = o->fault ? tell_fault : NULL,
-		.arg = &loading,
-	};
+	const struct foreign_image_how how = foreign_how(&loading, img);
 
 	return image_load(img, format, guess, &how);
+}
+
+/* Load an image again if no file may be its parent, and none need be: it has none then. */
+static int leave_parent(const struct chain *c, struct image *img,
+			const struct chain_options *o)
+{
+	const struct foreign_format *format = img->foreign->parsed.format;
+	struct loading loading = { .c = c, .o = o };
+	struct foreign_image_how how = foreign_how(&loading, img);
+	struct link l = { };
+
+	if (!parents_next(&l, img, allowed_folder(o))) {
+		link_free(&l);
+		return 0;
+	}
+	how.alone = true;
+	foreign_image_free(img->foreign);
+	free(img->backing);
+	img->backing = NULL;
+	return foreign_image_load(&img->foreign, &img->file, format, &how);
 }
 
 /* The link to the parent of an image. */
 static int next_parent(const struct chain *c, struct image *img, struct link *l,
 		       const struct chain_options *o)
 {
-	const struct parsed *p = &img->foreign->parsed;
+	const struct parsed *p;
 
+	if (img->foreign->parsed.disk.parent_optional && leave_parent(c, img, o))
+		return -1;
+	p = &img->foreign->parsed;
 	if (!p->disk.has_parent)
 		return 0;
 	if (!p->nr_parents) {

@@ -19,6 +19,7 @@ struct foreign_image {
 /**
  * struct foreign_image_how - the way to load such an image
  * @want: the reason
+ * @alone: it has no parent, although it may
  * @member: of an archive: the member that is the image, or NULL
  * @expand_max: bytes of decompressed data that may be kept; 0: the usual limit
  * @open: open a file that the image names as a part of it. Return: 0, or -1 after printing
@@ -28,6 +29,7 @@ struct foreign_image {
  */
 struct foreign_image_how {
 	enum parse_want want;
+	bool alone;
 	const char *member;
 	u64 expand_max;
 	int (*open)(void *arg, struct file *f, const char *name);

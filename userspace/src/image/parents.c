@@ -11,6 +11,7 @@
 
 #include "image/foreign_image.h"
 #include "image/parents.h"
+#include "lib/fat_time.h"
 #include "lib/name.h"
 #include "lib/report.h"
 #include "lib/text.h"
@@ -241,13 +242,12 @@ static const char *own_id(const struct image *img)
 	return img->foreign ? img->foreign->parsed.disk.id : "";
 }
 
-/* Times of FAT count every other second. */
 static bool differs_in_time(const struct foreign_disk *child, const struct image *parent)
 {
 	s64 mtime = parent->file.stat.st_mtim.tv_sec;
 
-	return child->parent_mtime && mtime != child->parent_mtime &&
-	       mtime != child->parent_mtime + 1;
+	return (child->parent_mtime && mtime != child->parent_mtime) ||
+	       (child->parent_fat_time && fat_time(mtime) != child->parent_fat_time);
 }
 
 static bool differs_in_size(const struct foreign_disk *child, const struct image *parent)
@@ -285,6 +285,8 @@ static char *describe_mismatch(const struct image *child, const struct image *pa
 		text = xasprintf("its backing file %s has %llu bytes, but it was made over one of %llu",
 				 name, (unsigned long long)parent->file.size,
 				 (unsigned long long)d->parent_size);
+	else if (d->parent_fat_time)
+		text = xasprintf("its backing file %s was changed since it was made over that", name);
 	else
 		text = xasprintf("its backing file %s was changed at %lld, but it was made over one that was changed at %lld (seconds since 1970)",
 				 name, (long long)parent->file.stat.st_mtim.tv_sec,
