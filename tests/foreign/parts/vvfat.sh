@@ -178,4 +178,12 @@ expect "vvfat: a directory that is too large" refuses_folder "full: has more fil
 rm -rf full
 expect "vvfat: no folder" refuses_folder "No such file or directory" nowhere
 expect "vvfat: a label that is too long" refuses_folder "more than 11 characters" far label=abcdefghijkl
+
+# The same by the tool
+qcowctl=$QCOW_TOP/userspace/qcowctl
+expect "vvfat: tool: info" accepts "$qcowctl" info -f vvfat far
+expect "vvfat: tool: size" has "^virtual size: 512 MiB" out
+expect "vvfat: tool: map" accepts "$qcowctl" map -f vvfat tree
+expect "vvfat: tool: files of the map" has "tree/sub/100000.bin$|tree/hard-link$" out
+expect "vvfat: tool: a file" refuses "is no folder, and vvfat shows" "$qcowctl" map -f vvfat first.img
 unset TZ MTOOLS_SKIP_CHECK

@@ -12,6 +12,7 @@ static const struct foreign_format *const formats[] = {
 	&foreign_qed,
 	&foreign_ova,
 	&foreign_vmdk,
+	&foreign_vvfat,
 	&foreign_vhdx,
 	&foreign_vpc,
 	&foreign_cloop,

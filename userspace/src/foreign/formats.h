@@ -12,6 +12,7 @@ extern const struct foreign_format foreign_qed;
 extern const struct foreign_format foreign_vdi;
 extern const struct foreign_format foreign_ova;
 extern const struct foreign_format foreign_vmdk;
+extern const struct foreign_format foreign_vvfat;
 extern const struct foreign_format foreign_vhdx;
 extern const struct foreign_format foreign_vpc;
 

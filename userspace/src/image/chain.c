@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "image/chain.h"
+#include "image/folder_image.h"
 #include "image/foreign_image.h"
 #include "image/link.h"
 #include "image/lock.h"
@@ -323,6 +324,17 @@ static int chain_load(struct chain *c, struct image *img, const struct link *l,
 	       open_data_file(c, img, o) : 0;
 }
 
+/* A folder is the only image of its chain. */
+static int load_folder(struct image *img, const char *name, const struct chain_options *o)
+{
+	int err = folder_image_load(img, name);
+	u32 i;
+
+	for (i = 0; !err && o->lock && i < image_nr_files(img); i++)
+		err = lock_file(image_file(img, i), false);
+	return err;
+}
+
 /* Add the image that @l leads to; @l then leads to the next. */
 static int chain_add(struct chain *c, struct link *l,
 		     const struct chain_options *o)
@@ -336,10 +348,14 @@ static int chain_add(struct chain *c, struct link *l,
 		return -1;
 	}
 	c->nr++;
-	err = open_linked(c, &img->file, l, img == c->images ? NULL : img - 1,
-			  FILE_BACKING, o);
-	if (!err)
-		err = chain_load(c, img, l, o);
+	if (img == c->images && folder_image_wanted(l->format)) {
+		err = load_folder(img, l->name, o);
+	} else {
+		err = open_linked(c, &img->file, l, img == c->images ? NULL : img - 1,
+				  FILE_BACKING, o);
+		if (!err)
+			err = chain_load(c, img, l, o);
+	}
 	if (!err && img != c->images && img[-1].foreign)
 		err = accept_parent(c, img, l, o);
 	if (err > 0)

@@ -336,6 +336,10 @@ int tree_scan(struct tree *t, const char *folder)
 	memset(t, 0, sizeof(*t));
 	t->name = folder;
 	t->fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (t->fd < 0 && errno == ENOTDIR) {
+		report(folder, "is no folder, and vvfat shows a folder as a disk; name a folder, or give another format");
+		return -1;
+	}
 	if (t->fd < 0 || fstat(t->fd, &st)) {
 		report(folder, "%s", strerror(errno));
 		return -1;
