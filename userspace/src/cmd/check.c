@@ -8,8 +8,9 @@
 #include "check/check_print.h"
 #include "check/check_repair.h"
 #include "check/check_run.h"
+#include "cmd/check_foreign.h"
 #include "cmd/command.h"
-#include "cmd/options.h"
+#include "cmd/image_options.h"
 #include "device/device.h"
 #include "device/which.h"
 #include "image/lock.h"
@@ -24,10 +25,12 @@
 
 /**
  * struct check_options - the arguments of the command line
+ * @format: from image_format(); 0: probe
  * @repair: which findings to repair
  * @json: print JSON
  */
 struct check_options {
+	u32 format;
 	enum check_repair repair;
 	bool json;
 };
@@ -219,20 +222,19 @@ static int open_read_only(struct file *f, const char *name, const struct device 
 
 /* The image of a device that writes nothing; the tables of others are in memory. */
 static int open_device(struct file *f, const struct check_options *o,
-		       const char *name)
+		       const char *name, struct device *d)
 {
 	struct qcow_ioc_status status;
-	struct device d;
 
-	if (which_device(&d, name))
+	if (which_device(d, name))
 		return -1;
 	if (o->repair != CHECK_REPAIR_NONE)
-		return refuse_device(name, "is a device, which cannot be repaired", d.index);
-	if (device_query(d.index, &status))
+		return refuse_device(name, "is a device, which cannot be repaired", d->index);
+	if (device_query(d->index, &status))
 		return -1;
 	if (!(status.flags & QCOW_ATTACH_RO))
-		return refuse_device(name, "is a device that is written", d.index);
-	return open_read_only(f, name, &d);
+		return refuse_device(name, "is a device that is written", d->index);
+	return open_read_only(f, name, d);
 }
 
 static int open_image(struct file *f, const struct check_options *o,
@@ -246,16 +248,17 @@ static int open_image(struct file *f, const struct check_options *o,
 	       -1 : 0;
 }
 
+/* @d: set to the device, whose index is -1 if it is an image. */
 static int open_named(struct file *f, const struct check_options *o,
-		      const char *name)
+		      const char *name, struct device *d)
 {
 	int index;
 
 	*f = (struct file) { .fd = -1 };
 	if (which_or_image(name, &index))
 		return -1;
-	return index >= 0 && device_exists(index) ? open_device(f, o, name) :
-						    open_image(f, o, name);
+	d->index = index >= 0 && device_exists(index) ? index : -1;
+	return d->index >= 0 ? open_device(f, o, name, d) : open_image(f, o, name);
 }
 
 /* A repair asks the driver, too: a write to an attached image would destroy it. */
@@ -268,9 +271,20 @@ static int lock_image(struct file *f, const struct check_options *o)
 	return file_look_again(f);
 }
 
+/* An image of a format that only its parser knows. */
+static int check_other(const struct check_options *o, const char *name,
+		       const struct device *d)
+{
+	if (o->repair == CHECK_REPAIR_NONE)
+		return check_foreign(name, d->index >= 0 ? d : NULL, o->format, o->json);
+	report(name, "images of this format are not repaired; check it without --repair, or repair it with the program that made it");
+	return CHECK_UNSUPPORTED;
+}
+
 static int check_image(const struct check_options *o, const char *name)
 {
 	int status = CHECK_FAILED;
+	struct device d;
 	struct file f;
 
 	progress_catch_signals();
@@ -279,8 +293,12 @@ static int check_image(const struct check_options *o, const char *name)
 		signal(SIGXFSZ, SIG_IGN);
 		signal(SIGPIPE, SIG_IGN);
 	}
-	if (!open_named(&f, o, name) && !lock_image(&f, o))
-		status = check_file(o, &f);
+	if (!open_named(&f, o, name, &d)) {
+		if (check_is_foreign(&f, o->format))
+			status = check_other(o, name, &d);
+		else if (!lock_image(&f, o))
+			status = check_file(o, &f);
+	}
 	file_close(&f);
 	return status;
 }
@@ -317,6 +335,8 @@ static const struct option_spec options[] = {
 		.help = "repair leaks, or all that can be",
 		.parse = parse_repair, .field = offsetof(struct check_options, repair),
 	},
+	OPTION_FORMAT(struct check_options, format,
+		      "the format of the image; probe it if not given"),
 	OPTION_JSON(struct check_options, json, "print JSON, with the keys of qemu-img check"),
 	OPTION_PROGRESS,
 	{ }
@@ -328,8 +348,8 @@ const struct command check_command = {
 	.usage =
 		"Usage: qcowctl check [options] IMAGE|DEVICE\n"
 		"\n"
-		"Check the metadata of a qcow2 image that is not written by others, or of a device\n"
-		"that is attached read-only.\n",
+		"Check the metadata of an image that is not written by others, or of a device that is\n"
+		"attached read-only. Only qcow2 images are repaired.\n",
 	.options = options,
 	.print_more = print_exit_codes,
 	.size = sizeof(struct check_options),

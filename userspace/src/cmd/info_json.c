@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cmd/info.h"
+#include "cmd/info_facts.h"
 #include "cmd/snapshot.h"
 #include "export/exports.h"
 #include "image/chain.h"
@@ -115,6 +116,25 @@ static void add_snapshots(struct json_object *to, const struct image *img)
 		json_object_object_add(to, "snapshots", array);
 }
 
+/* A format that only a parser knows. */
+static void add_foreign(struct json_object *to, const struct image *img)
+{
+	const struct parsed *p = &img->foreign->parsed;
+	struct json_object *specific;
+
+	if (p->disk.cluster_size)
+		add_number(to, "cluster-size", p->disk.cluster_size);
+	if (p->disk.sector_size != SZ_512)
+		add_number(to, "sector-size", p->disk.sector_size);
+	add_backing(to, img);
+	if (!p->nr_facts)
+		return;
+	specific = json_object_new_object();
+	json_add_text(specific, "type", p->format->name);
+	json_object_object_add(specific, "data", info_facts_json(p));
+	json_object_object_add(to, "format-specific", specific);
+}
+
 /**
  * info_json_image() - describe an image
  * @img: a loaded image
@@ -131,13 +151,16 @@ struct json_object *info_json_image(const struct image *img)
 	add_number(o, "virtual-size", image_disk_size(img));
 	add_number(o, "actual-size", file_allocated(&img->file));
 	add_number(o, "file-length", img->file.size);
-	add_bool(o, "dirty-flag", img->header.incompatible & QCOW_DISK_INCOMPAT_DIRTY);
+	add_bool(o, "dirty-flag", img->foreign ? img->foreign->parsed.disk.dirty :
+		 img->header.incompatible & QCOW_DISK_INCOMPAT_DIRTY);
 	if (tables)
 		add_header(o, img);
 	if (img->format == QCOW_FORMAT_QCOW2) {
 		add_snapshots(o, img);
 		add_specific(o, img);
 	}
+	if (img->foreign)
+		add_foreign(o, img);
 	return o;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cmd/info.h"
+#include "cmd/info_facts.h"
 #include "export/exports.h"
 #include "image/chain.h"
 #include "image/unlock.h"
@@ -124,6 +125,21 @@ static void print_qcow(const struct image *img)
 	print_backing(img);
 }
 
+static void print_foreign(const struct image *img)
+{
+	const struct parsed *p = &img->foreign->parsed;
+
+	if (p->disk.dirty)
+		puts("cleanly shut down: no");
+	if (p->disk.sector_size != SZ_512)
+		printf("sector size: %u\n", p->disk.sector_size);
+	if (p->disk.cluster_size)
+		printf("cluster_size: %u\n", p->disk.cluster_size);
+	print_backing(img);
+	if (p->nr_facts)
+		info_facts_print(p);
+}
+
 /**
  * info_print_image() - describe an image
  * @img: a loaded image
@@ -141,6 +157,8 @@ void info_print_image(const struct image *img)
 		print_qcow2(img);
 	else if (tables)
 		print_qcow(img);
+	else if (img->foreign)
+		print_foreign(img);
 }
 
 static void print_count(const char *label, u64 n)

@@ -392,6 +392,8 @@ static int chain_walk(struct chain *c, const char *name,
 	struct link l = { .name = choose_name(c, name), .format = o->format };
 	int err = 0;
 
+	if (c->member && !l.format)
+		l.format = image_format("ova");
 	c->images = xcalloc(QCOW_MAX_IMAGES, sizeof(*c->images));
 	while (!err && l.name)
 		err = chain_add(c, &l, o);
@@ -416,13 +418,15 @@ static bool is_only_read(const char *name, const struct chain_options *o)
 	const struct file_role role = { .use = FILE_NAMED, .quiet = true };
 	struct chain c = { };
 	char *path;
-	struct file f;
+	struct file f = { .fd = -1 };
 	bool is = o->format >= IMAGE_FORMAT_FOREIGN;
 
 	if (o->format)
 		return is;
 	path = choose_name(&c, name);
-	if (!file_open(&f, path, NULL, &role))
+	if (c.member)
+		is = true;
+	else if (!file_open(&f, path, NULL, &role))
 		is = image_is_foreign(&f);
 	file_close(&f);
 	free(path);

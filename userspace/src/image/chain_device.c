@@ -29,6 +29,7 @@ struct part {
 	const struct device *d;
 	u32 image;
 	u32 number;
+	const struct chain_options *o;
 };
 
 /* The parser asks for extents in the order that it had when the image was attached. */
@@ -40,6 +41,13 @@ static int open_part(void *arg, struct file *f, const char *name)
 	if (ret > 0)
 		report(name, "is not attached as an extent of the image, which has changed meanwhile; attach it anew");
 	return ret ? -1 : 0;
+}
+
+static void tell_fault(void *arg, bool leak, const char *text)
+{
+	const struct part *part = arg;
+
+	part->o->fault(part->o->arg, leak, text);
 }
 
 /* The name of the format of an image of a foreign format, as far as it can be told. */
@@ -64,11 +72,14 @@ static u32 foreign_format_of(const struct chain *c, const struct image *img,
 static int load_device_image(struct chain *c, struct image *img, u32 format, int control,
 			     const struct device *d, const struct chain_options *o)
 {
-	struct part part = { .control = control, .d = d, .image = img - c->images };
+	struct part part = {
+		.control = control, .d = d, .image = img - c->images, .o = o,
+	};
 	const struct foreign_image_how how = {
 		.want = o->want,
 		.expand_max = o->expand_max,
 		.open = open_part,
+		.fault = o->fault ? tell_fault : NULL,
 		.arg = &part,
 	};
 

@@ -1,0 +1,49 @@
+# The child of a parser, with parsers that do not keep to the rules. shellcheck shell=bash
+
+user=$QCOW_TOP/userspace
+# shellcheck disable=SC2046 # the words of the libraries
+${CC:-cc} -O1 -g -std=gnu11 -Wall -Wextra -D_FILE_OFFSET_BITS=64 -I"$user/src" \
+	-I"$QCOW_TOP/include/uapi" -I"$QCOW_TOP/drivers/block" -I"$QCOW_TOP/drivers/block/qcow" \
+	-o sandbox "$here/sandbox.c" "$user/obj/qcow.a" -Wl,--as-needed \
+	$(pkg-config --libs json-c libseccomp zlib liblzma expat) -lbz2 ||
+	failure "sandbox: the program is built"
+head -c 64K /dev/urandom >image
+cp image copy
+
+# caught PARSER PATTERN: the parser is refused, with one such line.
+caught()
+{
+	run timeout 60 ./sandbox "$1" image
+	[ "$code" = 1 ] || fail "exit code $code: $(cat out err)" || return 1
+	is 1 "$(wc -l <err)" && has "qcowctl: image: .*$2" err
+}
+
+# works PARSER: there is a table of one entry.
+works()
+{
+	run timeout 60 ./sandbox "$1" image
+	is "0 1 entries" "$code $(cat out)" && is "" "$(cat err)"
+}
+
+expect "sandbox: a parser that keeps to the rules" works well
+forbidden="tried what it is not allowed"
+for parser in file fork socket kill code; do
+	expect "sandbox: a parser that does: $parser" caught $parser "$forbidden"
+done
+expect "sandbox: memory" caught memory "has tables of .* bytes, which is too much"
+expect "sandbox: a loop" caught loop "had not ended after 1 seconds of work"
+expect "sandbox: a crash" caught null "its parser failed .Segmentation fault."
+expect "sandbox: a signal to itself" caught raise "$forbidden"
+expect "sandbox: an early end" caught end "ended early"
+expect "sandbox: writes to the image, and into the table's header" works write
+expect "sandbox: the image is the same" cmp image copy
+expect "sandbox: a table that is filled up" works fill
+expect "sandbox: decompressed data has a limit" caught scratch "has data that cannot be kept"
+for parser in unknown key short facts huge; do
+	expect "sandbox: a message: $parser" caught $parser "sent something that makes no sense"
+done
+expect "sandbox: a text with escape codes" caught text 'has \\x1b\[31m red text'
+expect "sandbox: no entries" caught early "made a table that is not valid"
+expect "sandbox: data past the end of its file" caught past "not valid .past the end of a file."
+expect "sandbox: a hole without a parent" caught hole "not valid .a hole in a table without holes."
+expect "sandbox: no such file" caught number "not valid .no such file."

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QCOWCTL_INFO_FACTS_H
+#define _QCOWCTL_INFO_FACTS_H
+
+#include "image/foreign_image.h"
+
+struct json_object;
+
+struct json_object *info_facts_json(const struct parsed *p);
+void info_facts_print(const struct parsed *p);
+
+#endif /* _QCOWCTL_INFO_FACTS_H */
