@@ -4,7 +4,7 @@
 codec=  zlib, bzip2, lzfse, fse, lzvn, plain, xz, xz64, adc, raw, or mixed (default)
 chunk=  sectors of a chunk (512); zero=1: chunks of zeros are not stored
 tables= number of block tables (1); order=1: from the last to the first, with gaps in the file
-fork=1  a resource fork in place of a property list; tail= bytes behind the trailer
+fork=1  a resource fork in place of a property list; tail= bytes behind the trailer; front=1: it is at the start
 crc=0   no checksums; segments= of the trailer; seed= of all choices; edit=OLD:NEW in the property list
 runs= a Python expression that changes the list of runs [type, sector, sectors, offset, length]"""
 
@@ -128,14 +128,17 @@ class Image:
         tables, opt = self.tables(), self.options
         old = bool(opt.get("fork"))
         index = self.fork(tables) if old else self.plist(tables)
-        places = (len(self.data), len(index))
+        start = 512 if opt.get("front") else 0
+        places = (start + len(self.data), len(index))
         crc = zlib.crc32(b"".join(struct.pack(">I", c) for c in self.crcs))
-        trailer = struct.pack(">4sIII5QII16x", b"koly", 4, 512, 1, 0, 0, len(self.data),
+        trailer = struct.pack(">4sIII5QII16x", b"koly", 4, 512, 1, 0, start, len(self.data),
                               *(places if old else (0, 0)), 1, int(opt.get("segments", "1")))
         trailer += checksum(opt, zlib.crc32(self.data)) \
             + struct.pack(">QQ120x", *((0, 0) if old else places)) + checksum(opt, crc) \
             + struct.pack(">IQ12x", 1, len(self.raw) // 512)
         assert len(trailer) == 512
+        if start:
+            return trailer + bytes(self.data) + index
         return bytes(self.data) + index + trailer + bytes(int(opt.get("tail", "0")))
 
 

@@ -66,6 +66,7 @@ expect "dmg: zlib, beside qemu-img" crafted_as_qemu codec=zlib chunk=99 zero=1 t
 expect "dmg: raw in a resource fork, beside qemu-img" crafted_as_qemu codec=raw chunk=99 fork=1
 dmg_of chunk=100 tail=511
 expect "dmg: bytes behind the trailer" ours_is_disk
+expect "dmg: trailer in front" crafted_as_7z front=1
 # Both judges want the order that writers keep.
 dmg_of chunk=37 tables=4 order=1
 expect "dmg: tables in the other order" ours_is_disk

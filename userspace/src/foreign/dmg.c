@@ -41,6 +41,12 @@ static const u8 *find_trailer(const u8 *bytes, size_t len)
 	return NULL;
 }
 
+/* Some images have the trailer in front of all else; 7-Zip knows them, QEMU does not. */
+static bool is_front_trailer(const u8 *h)
+{
+	return is_trailer(h) && get_be64(h + 24) == DMG_TRAILER_BYTES;
+}
+
 /* Encrypted and sparse images are known too, to tell that they cannot be read. */
 static bool dmg_probe(const struct foreign_sample *s)
 {
@@ -48,7 +54,7 @@ static bool dmg_probe(const struct foreign_sample *s)
 	       !memcmp(s->footer + FOREIGN_FOOTER_BYTES - MAGIC_BYTES, END_ENCRYPTED,
 		       MAGIC_BYTES) ||
 	       (!memcmp(s->start, START_SPARSE, 4) && get_be32(s->start + 4) <= 3) ||
-	       find_trailer(s->footer, FOREIGN_FOOTER_BYTES);
+	       find_trailer(s->footer, FOREIGN_FOOTER_BYTES) || is_front_trailer(s->start);
 }
 
 static int refuse_encrypted(struct foreign *f)
@@ -92,19 +98,10 @@ static int check_trailer(struct foreign *f, const struct dmg_trailer *t, u32 seg
 	return 0;
 }
 
-static int read_trailer(struct foreign *f, struct dmg *d)
+static int take_trailer(struct foreign *f, struct dmg *d, const u8 *h)
 {
 	struct dmg_trailer *t = &d->trailer;
-	size_t len;
-	const u8 *h = peek_end(f, d, &len);
 
-	if (!h)
-		return -EINVAL;
-	if (!memcmp(h + len - MAGIC_BYTES, END_ENCRYPTED, MAGIC_BYTES))
-		return refuse_encrypted(f);
-	h = find_trailer(h, len);
-	if (!h)
-		return foreign_unsupported(f, "has no trailer of dmg; a read/write image or a .cdr of macOS is a raw one: use --format raw");
 	t->data_host_offset = get_be64(h + 24);
 	t->data_bytes = get_be64(h + 32);
 	t->fork_host_offset = get_be64(h + 40);
@@ -121,6 +118,27 @@ static int read_trailer(struct foreign *f, struct dmg *d)
 				    (unsigned long long)t->sectors);
 	guid_text(f->disk.id, h + 64, false);
 	return check_trailer(f, t, get_be32(h + 60));
+}
+
+static int read_trailer(struct foreign *f, struct dmg *d)
+{
+	size_t len;
+	const u8 *h = peek_end(f, d, &len);
+
+	if (!h)
+		return -EINVAL;
+	if (!memcmp(h + len - MAGIC_BYTES, END_ENCRYPTED, MAGIC_BYTES))
+		return refuse_encrypted(f);
+	h = find_trailer(h, len);
+	if (!h) {
+		h = foreign_peek(f, &d->window, 0, 0, DMG_TRAILER_BYTES, NULL);
+		if (!h)
+			return -EINVAL;
+		if (is_front_trailer(h))
+			return take_trailer(f, d, h);
+		return foreign_unsupported(f, "has no trailer of dmg; a read/write image or a .cdr of macOS is a raw one: use --format raw");
+	}
+	return take_trailer(f, d, h);
 }
 
 static int take_run(void *arg, const struct dmg_run *r)
