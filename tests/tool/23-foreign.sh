@@ -36,6 +36,15 @@ expect "foreign: resize" refuses "some.vdi: is a vdi image, which is only read; 
 cp some.vdi guest.img
 expect "foreign: a raw disk whose guest wrote a header" attaches -r guest.img
 
+# A folder as a disk: one file is large enough to be in the table.
+mkdir folder && head -c 3000 /dev/urandom >folder/data && echo small >folder/small
+expect "foreign: a folder" attaches -r -f vvfat folder
+expect "foreign: a folder: the table, and one more file" \
+	has "^image format=4 .* data=-1 file=ro:folder/data table=vvfat,536870912,[0-9]*,0\$" <(attached)
+expect "foreign: a folder: --temporary" attaches --temporary=. -f vvfat folder
+expect "foreign: a folder below an overlay" refuses "is no folder, and vvfat shows a folder" \
+	qcowctl create -b some.vdi -F vvfat new.qcow2
+
 # Below an overlay
 expect "foreign: an overlay" accepts qcowctl create -b some.vdi -F vdi top.qcow2
 expect "foreign: an overlay is attached" attaches top.qcow2

@@ -7,7 +7,7 @@
 
 static int vvfat_open(struct foreign *f)
 {
-	return foreign_unsupported(f, "is a folder for its image, which is only possible for the image that is named; convert it with qemu-img convert -O qcow2");
+	return foreign_unsupported(f, "is named as a folder (vvfat), and only the image that is attached can be one; convert it with qemu-img convert -O qcow2");
 }
 
 static int vvfat_find(struct foreign *f, u64 guest_offset, struct foreign_piece *p)

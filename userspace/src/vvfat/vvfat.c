@@ -506,7 +506,7 @@ static int open_files(struct make *m)
 	for (i = 0; i < v->nr_files; i++)
 		v->files[i].fd = -1;
 	v->files[0].path = xstrdup(m->tree.name);
-	v->files[0].fd = memfd_create("qcow-vvfat", MFD_CLOEXEC);
+	v->files[0].fd = memfd_create("qcow-vvfat", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (v->files[0].fd < 0) {
 		report(m->tree.name, "the sectors of the disk cannot be kept: %s", strerror(errno));
 		return -1;
@@ -530,6 +530,7 @@ static int make_disk(struct make *m)
 		report(m->tree.name, "the sectors of the disk cannot be kept: %s", strerror(errno));
 		return -1;
 	}
+	(void)fcntl(m->v->files[0].fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_SEAL);
 	return 0;
 }
 
