@@ -51,12 +51,11 @@ END
 
 # Other formats
 qemu-img create -q -f vpc -o subformat=fixed,force_size=on fixed.vhd 8M
-advises "fixed VHD" "a fixed VHD, a raw disk with a footer; convert it with qemu-img convert -f vpc -O qcow2 fixed.vhd NEW.qcow2" fixed.vhd
-rm -f new.qcow2
-run qcowctl info fixed.vhd
-run_advice
-run qcowctl info -f qcow2 new.qcow2
+advises "fixed VHD" "a fixed VHD, a raw disk with a footer; use -f vpc" fixed.vhd
+run qcowctl info -f vpc fixed.vhd
 expect "advice: fixed VHD: followed" has "virtual size: 8 MiB" out
+tar -cf box.ova whole.qcow2
+advises "OVA" "a tar archive, such as an OVA; use -f ova, or unpack it with tar -xf box.ova" box.ova
 python3 -c 'import zipfile; zipfile.ZipFile("box.zip", "w").write("whole.qcow2")'
 advises "zip" "a zip archive; unpack it with unzip box.zip" box.zip
 

@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "image/foreign_image.h"
 #include "image/seems.h"
 #include "lib/report.h"
 #include "lib/text.h"
@@ -55,12 +56,8 @@ struct kind {
 
 /* The first that fits is it. */
 static const struct kind kinds[] = {
-	{ SEEMS_FORMATS, "a vmdk image", CONVERT, AT(0, "KDMV") },
-	{ SEEMS_FORMATS, "a vmdk image", CONVERT, AT(0, "COWD") },
 	{ SEEMS_FORMATS, "a vmdk image", CONVERT, AT(0, "# Disk DescriptorFile") },
-	{ SEEMS_FORMATS, "a vhdx image", CONVERT, AT(0, "vhdxfile") },
 	{ SEEMS_FORMATS, "a vpc image (VHD)", CONVERT, AT(0, "conectix") },
-	{ SEEMS_FORMATS, "a vdi image", CONVERT, AT(64, "\x7f\x10\xda\xbe") },
 	{ SEEMS_FORMATS, "a qed image", CONVERT, AT(0, "QED\0") },
 	{ SEEMS_FORMATS, "a parallels image", CONVERT, AT(0, "WithoutFreeSpace") },
 	{ SEEMS_FORMATS, "a parallels image", CONVERT, AT(0, "WithouFreSpacExt") },
@@ -83,7 +80,7 @@ static const struct kind kinds[] = {
 	  AT(0, "7z\xbc\xaf\x27\x1c") },
 	{ SEEMS_FILES, "a zip archive", "unpack it with unzip FILE", AT(0, "PK\3\4") },
 	{ SEEMS_FILES, "a rar archive", "unpack it with unrar x FILE", AT(0, "Rar!\x1a\7") },
-	{ SEEMS_FILES, "a tar archive, such as an OVA", "unpack it with tar -xf FILE",
+	{ SEEMS_FILES, "a tar archive, such as an OVA", "use -f ova, or unpack it with tar -xf FILE",
 	  AT(257, "ustar") },
 	{ SEEMS_FILES, "a pointer of Git LFS", "get the file itself with git lfs pull",
 	  AT(0, "version https://git-lfs.github.com/spec/") },
@@ -95,7 +92,7 @@ static const struct kind kinds[] = {
 	  TEXT("<html") },
 	{ SEEMS_FILES, "an XML file, no disk, perhaps the error message of a download", AGAIN,
 	  TEXT("<?xml") },
-	{ SEEMS_FILES, "a fixed VHD, a raw disk with a footer", CONVERT_FROM("vpc"),
+	{ SEEMS_FILES, "a fixed VHD, a raw disk with a footer", "use -f vpc",
 	  AT(-512, "conectix") },
 	{ SEEMS_FILES, "a macOS disk image (UDIF)", CONVERT_FROM("dmg"), AT(-512, "koly") },
 	{ SEEMS_FILES, "an encrypted macOS disk image",
@@ -103,7 +100,6 @@ static const struct kind kinds[] = {
 	{ SEEMS_FILES, "a macOS sparse image",
 	  "on a Mac make a raw image of it with hdiutil convert FILE -format UDTO -o NEW",
 	  AT(0, "sprs") },
-	{ SEEMS_FILES, "a bochs image", CONVERT_FROM("bochs"), AT(0, "Bochs Virtual HD Image") },
 	{ SEEMS_FILES, "a cloop image", CONVERT_FROM("cloop"), AT(0, "#!/bin/sh\n#V2.0 Format") },
 	{ SEEMS_FILES, "a COW file of User-Mode Linux", "make a raw image of it with uml_moo FILE NEW.img",
 	  AT(0, "OOOM") },
@@ -269,10 +265,16 @@ static int read_sample(const struct file *f, struct sample *s)
 char *seems_describe(const struct file *f, enum seems_scope scope,
 		     const char *as_raw)
 {
-	struct sample *s = xcalloc(1, sizeof(*s));
-	const struct kind *k = read_sample(f, s) ? NULL : find_kind(f, s, scope);
-	char *text = k ? describe(k, f->name, as_raw) : NULL;
+	const struct foreign_format *format = foreign_image_probe(f);
+	struct sample *s;
+	const struct kind *k;
+	char *text;
 
+	if (format)
+		return xasprintf("it seems to be a %s image; give that format", format->name);
+	s = xcalloc(1, sizeof(*s));
+	k = read_sample(f, s) ? NULL : find_kind(f, s, scope);
+	text = k ? describe(k, f->name, as_raw) : NULL;
 	free(s);
 	return text;
 }
