@@ -70,6 +70,65 @@ qcowctl map --json top.qcow2 | sed 's/, "filename": "some.vdi"//' >ours
 qemu-img map --output=json top.qcow2 >judge
 expect "foreign: map of an overlay" same_content judge ours
 
+# Parents
+qemu-img create -q -f vmdk base.vmdk 4M
+qemu-io -f vmdk -c 'write -q -P 7 1M 64k' base.vmdk
+qemu-img create -q -f vmdk -b base.vmdk -F vmdk child.vmdk
+expect "foreign: parent" attaches -r child.vmdk
+expect "foreign: parent: two tables, the first with holes" \
+	is "1 0" "$(attached | sed 's/.*,//' | paste -sd ' ')"
+# A table does not tell a part without a place from one of zeros.
+qemu-img map --output=json child.vmdk | sed 's/"present": [a-z]*, //' >judge
+qcowctl map --json child.vmdk | sed 's/, "filename": "[^"]*"//; s/"present": [a-z]*, //' >ours
+expect "foreign: parent: map" same_content judge ours
+mkdir moved
+mv base.vmdk child.vmdk moved
+expect "foreign: both were moved" attaches -r moved/child.vmdk
+expect "foreign: --backing DIR" attaches -r --backing moved moved/child.vmdk
+mkdir other
+expect "foreign: --backing another DIR" refuses 'its backing file "base.vmdk" is not there, or is not allowed' \
+	with_driver qcowctl attach -r --backing other moved/child.vmdk
+expect "foreign: --backing none" refuses 'its backing file "base.vmdk" is not allowed by --backing none' \
+	with_driver qcowctl attach -r --backing none moved/child.vmdk
+expect "foreign: parent of an untrusted image" refuses 'its backing file "base.vmdk" is not opened for an untrusted' \
+	with_driver qcowctl attach --untrusted moved/child.vmdk
+qemu-img create -q -f vmdk moved/base.vmdk 4M
+expect "foreign: another parent" refuses "backing file moved/base.vmdk has the id .*, but it was made over .*--allow-parent-mismatch" \
+	with_driver qcowctl attach -r moved/child.vmdk
+run with_driver qcowctl attach -r --allow-parent-mismatch moved/child.vmdk
+expect "foreign: another parent is allowed" is "/dev/qcow0 0" "$(cat out) $code"
+expect "foreign: another parent is allowed: a note" has "its content there may be wrong" err
+rm moved/base.vmdk
+expect "foreign: no parent" refuses "moved/child.vmdk: its backing file .base.vmdk. is not there.*; put it beside" \
+	with_driver qcowctl attach -r moved/child.vmdk
+
+# Extents
+qemu-img create -q -f vmdk -o subformat=monolithicFlat flat.vmdk 1M
+expect "foreign: extent" attaches -r flat.vmdk
+expect "foreign: extent: its file" has "file=ro:flat-flat.vmdk table=vmdk" <(attached)
+expect "foreign: extent: --backing none" refuses 'its extent "flat-flat.vmdk" is not allowed by --backing none' \
+	with_driver qcowctl attach -r --backing none flat.vmdk
+expect "foreign: extent: outside of --backing DIR" refuses "flat-flat.vmdk: is not beneath the folder that --backing allows .extent of flat.vmdk" \
+	with_driver qcowctl attach -r --backing other flat.vmdk
+expect "foreign: extent: untrusted" refuses 'its extent "flat-flat.vmdk" is not opened for an untrusted image' \
+	with_driver qcowctl attach --untrusted flat.vmdk
+cp flat.vmdk guest.img
+expect "foreign: extent: a raw disk whose guest wrote a descriptor" \
+	refuses "guest.img: its extent .* is not opened, as the image's format was only guessed.*-f vmdk if it is a vmdk image" \
+	with_driver qcowctl attach -r guest.img
+rm flat-flat.vmdk
+expect "foreign: extent: missing" refuses "flat-flat.vmdk: No such file or directory .extent of flat.vmdk.; put it back" \
+	with_driver qcowctl attach -r flat.vmdk
+mkfifo flat-flat.vmdk
+expect "foreign: extent: a FIFO" refuses "flat-flat.vmdk: is a FIFO .extent of flat.vmdk" \
+	with_driver qcowctl attach -r flat.vmdk
+rm -rf moved other flat* guest.img
+
+# Check
+expect "foreign: check" says "No errors were found." "" 0 qcowctl check some.vdi
+expect "foreign: check: repair" exits 63 "some.vdi: images of this format are not repaired" \
+	qcowctl check --repair=all some.vdi
+
 # Damage
 truncate -s 1M some.vdi
 expect "foreign: truncated" refuses "some.vdi: .*so it is truncated; restore it from a copy" \
