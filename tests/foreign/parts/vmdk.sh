@@ -136,6 +136,13 @@ sed 's/parentFileNameHint=.*/parentFileNameHint="..\\vm\\base.vmdk"/' VMFSSPARSE
 expect "vmdk: names of a parent" is "../vm/base.vmdk base.vmdk" \
 	"$(sed -n 's/^backing.//p' out | paste -sd ' ')"
 
+# Names in the code page of a Windows machine: the euro sign, and a letter of ISO 8859-1.
+head -c 512 twoGbMaxExtentFlat-f001.vmdk > $'\u20ac B\u00fcro.vmdk'
+printf '%s\n' "# Disk DescriptorFile" version=1 'encoding="windows-1252"' CID=1 parentCID=2 \
+	$'parentFileNameHint="B\xfcro\\\x80.vmdk"' $'RW 1 FLAT "\x80 B\xfcro.vmdk" 0' > page.vmdk
+expect "vmdk: code page" foreign_says vmdk page.vmdk $'^file.1.*\u20ac B\u00fcro.vmdk$'
+expect "vmdk: code page: parent" has $'^backing.B\u00fcro/\u20ac.vmdk$' out
+
 # Refused: headers. The offsets are those of the specification.
 image=sparse/disk.vmdk
 expect "vmdk: version" vmdk_changed $image 4 4 4 "VMDK of version 4.*; convert"

@@ -76,11 +76,12 @@ static void tell_text(struct foreign *f, const struct vmdk *v)
 		     "streamOptimized" : type);
 }
 
-static int name_parent(struct foreign *f, const char *hint)
+static int name_parent(struct foreign *f, const struct vmdk_text *t)
 {
 	struct parents *parents = foreign_alloc(f, 1, sizeof(*parents));
+	const char *hint = vmdk_name(f, t, t->parent);
 
-	if (!parents)
+	if (!parents || !hint)
 		return -ENOMEM;
 	parents_add_windows(parents, hint);
 	if (!parents->nr)
@@ -104,7 +105,7 @@ static int take_text(struct foreign *f, struct vmdk *v)
 		return foreign_fail(f, "its descriptor has the parentCID %08x, but no parentFileNameHint",
 				    t->parent_cid);
 	sprintf(f->disk.parent_id, "%08x", t->parent_cid);
-	return name_parent(f, t->parent);
+	return name_parent(f, t);
 }
 
 /* Puts the name of an extent in front of a message about its file. */
@@ -118,12 +119,16 @@ static void name_extent(struct foreign *f, const char *name)
 }
 
 /* Extents of one file mostly follow one another. */
-static int open_file(struct foreign *f, const char *name, struct vmdk_file *last)
+static int open_file(struct foreign *f, const struct vmdk_text *t, const char *name,
+		     struct vmdk_file *last)
 {
 	int err;
 
 	if (!name)
 		return foreign_fail(f, "its descriptor has an extent without a file");
+	name = vmdk_name(f, t, name);
+	if (!name)
+		return -ENOMEM;
 	if (last->name && !strcmp(last->name, name))
 		return 0;
 	err = foreign_open_extent(f, name, &last->number);
@@ -192,7 +197,7 @@ static int open_extent(struct foreign *f, struct vmdk *v, u32 n, const struct vm
 	}
 	if (!is_type(line->type, flat) && !is_type(line->type, sparse))
 		return refuse_type(f, line->type);
-	err = open_file(f, line->name, last);
+	err = open_file(f, &v->text, line->name, last);
 	if (err)
 		return err;
 	e->file = last->number;

@@ -42,6 +42,7 @@
  * @parent_cid: the CID that the parent has to have; VMDK_CID_NONE: there is no parent
  * @create_type: kind of the disk, for people; NULL: not there
  * @parent: name of the parent; NULL: none
+ * @encoding: of names; NULL: not there
  * @encrypted: it says that the disk is encrypted
  * @extents: lines about extents
  * @nr_extents: of them
@@ -54,6 +55,7 @@ struct vmdk_text {
 	u32 parent_cid;
 	const char *create_type;
 	const char *parent;
+	const char *encoding;
 	bool encrypted;
 	char **extents;
 	u32 nr_extents;
@@ -177,6 +179,8 @@ int __must_check vmdk_read_text(struct foreign *f, struct vmdk_text *t, u32 file
 				u64 host_offset, u64 bytes);
 int __must_check vmdk_parse_extent(struct foreign *f, struct vmdk_text *t, u32 number,
 				   struct vmdk_line *line);
+const char *__must_check vmdk_name(struct foreign *f, const struct vmdk_text *t,
+				   const char *name);
 bool vmdk_text_seems(const u8 *start, size_t len);
 
 int __must_check vmdk_open_sparse(struct foreign *f, struct vmdk *v, struct vmdk_extent *e);

@@ -113,6 +113,8 @@ static int parse_value(struct foreign *f, struct vmdk_text *t, const char *key, 
 		return set_version(f, value, &t->version);
 	if (!strcmp(key, "createType") && !t->create_type)
 		t->create_type = value;
+	if (!strcmp(key, "encoding") && !t->encoding)
+		t->encoding = value;
 	if (!strcmp(key, "parentFileNameHint") && !t->parent && *value)
 		t->parent = value;
 	if (!strcmp(key, "CID") && !seen[0]) {
