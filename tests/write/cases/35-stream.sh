@@ -150,3 +150,59 @@ case_stream_refused() {
 after_stream_refused() {
 	unchanged
 }
+
+# --- Conversion ---
+
+make_convert() {
+	create deep 6M -o cluster_size=4k
+	fill deep.qcow2 'write -P 1 0 6M'
+	create middle 5M -b deep.qcow2 -F qcow2
+	fill middle.qcow2 'write -P 2 1M 300k' 'write -z 2M 64k'
+	qemu-img convert -c -f qcow2 -O qcow2 middle.qcow2 packed.qcow2
+	truncate -s 20M sparse.raw
+	io_does -f raw sparse.raw -- 'write -P 3 3M 200k' 'write -P 4 19M 64k'
+	qemu-img convert -f qcow2 -O vmdk middle.qcow2 disk.vmdk
+	head -c 96M /dev/zero | tr '\0' x > long.raw
+}
+
+# converted SOURCE FORMAT
+converted() {
+	qcowctl convert -f "$2" "$1" "$1.qcow2"
+	qemu-img compare -f qcow2 -F "$2" "$1.qcow2" "$1"
+	is null "$(qemu-img info -f qcow2 --output=json "$1.qcow2" | jq '."backing-filename"')"
+}
+
+case_convert() {
+	local pid
+
+	converted middle.qcow2 qcow2
+	converted packed.qcow2 qcow2
+	converted disk.vmdk vmdk
+	converted sparse.raw raw
+	# The clusters of the two pieces, and no other
+	is 5 "$(qemu-img map -f qcow2 --output=json sparse.raw.qcow2 |
+		jq '[.[] | select(.data) | .length] | add / 65536')"
+	# One that is ended in the middle goes on, and reads the same before.
+	qcowctl convert -f raw long.raw long.qcow2 &
+	pid=$!
+	until [ "$(stat -c %s long.qcow2 2> /dev/null || echo 0)" -gt 4194304 ]; do
+		kill -0 $pid || fail "it ended early"
+	done
+	kill -KILL $pid
+	wait $pid || true
+	qemu-img info -f qcow2 long.qcow2 | grep -q '^backing file: ' || fail "it was too fast to be ended"
+	qemu-img compare -f qcow2 -F raw long.qcow2 long.raw
+	qcowctl convert -f raw long.raw long.qcow2
+	stands_alone long.qcow2
+	refuses "is there, and is no conversion" qcowctl convert -f raw long.raw long.qcow2
+}
+
+after_convert() {
+	local name
+
+	for name in middle.qcow2 packed.qcow2 disk.vmdk sparse.raw; do
+		check "$name.qcow2"
+	done
+	check long.qcow2
+	qemu-img compare -f qcow2 -F raw long.qcow2 long.raw
+}

@@ -50,6 +50,7 @@ extern const struct command attach_command;
 extern const struct command bitmap_command;
 extern const struct command check_command;
 extern const struct command commit_command;
+extern const struct command convert_command;
 extern const struct command create_command;
 extern const struct command detach_command;
 extern const struct command export_command;

@@ -24,6 +24,7 @@ static const struct command *const commands[] = {
 	&bitmap_command,
 	&snapshot_command,
 	&resize_command,
+	&convert_command,
 	&stream_command,
 	&commit_command,
 	&check_command,

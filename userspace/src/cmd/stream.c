@@ -6,7 +6,7 @@
 #include <sys/ioctl.h>
 
 #include "cmd/command.h"
-#include "cmd/work.h"
+#include "cmd/stream.h"
 #include "device/device.h"
 #include "lib/report.h"
 
@@ -32,7 +32,7 @@ static int stream_step(const struct operand *o, u64 *done, u64 *total)
 	return err;
 }
 
-static const struct work stream_work = {
+const struct work stream_work = {
 	.what = "Copying",
 	.interrupted = "it reads the same as before, and its backing file is still needed: to go on, start it anew",
 	.step = stream_step,

@@ -401,7 +401,36 @@ ssize_t qcow_cow_write(struct qcow_io *io, u64 guest_offset, u32 len)
 	return n;
 }
 
-/* Copy up one extent, if it is a hole. */
+/* Bytes of a copy from @from to the end of the cluster that they are of. */
+static u32 cow_copy_piece(const struct cow *p, u32 from)
+{
+	u64 cluster = 1ULL << p->io->image->layout.cluster_bits;
+
+	return min_t(u64, p->len - from, cluster - ((p->guest_offset + from) & (cluster - 1)));
+}
+
+static bool cow_copy_is_zero(const struct cow *p, u32 from)
+{
+	return !memchr_inv((char *)p->copy + from, 0, cow_copy_piece(p, from));
+}
+
+/* Cut a copy off where clusters of zeros begin or end. Return: whether it is zeros. */
+static bool cow_copy_cut(struct cow *p)
+{
+	bool zero = cow_copy_is_zero(p, 0);
+	u32 n = cow_copy_piece(p, 0);
+
+	while (n < p->len && cow_copy_is_zero(p, n) == zero)
+		n += cow_copy_piece(p, n);
+	p->len = n;
+	p->range.last = (p->guest_offset + n - 1) >> p->io->image->layout.cluster_bits;
+	return zero;
+}
+
+/*
+ * Copy up one extent, if it is a hole. One that reads as zeros stays a hole: it reads the
+ * same without a backing file.
+ */
 static ssize_t cow_copy_up(struct cow *p, struct qcow_extent *ext)
 {
 	int err;
@@ -409,7 +438,9 @@ static ssize_t cow_copy_up(struct cow *p, struct qcow_extent *ext)
 	if (ext->type != QCOW_EXTENT_HOLE)
 		return p->len;
 	err = qcow_read_sync(p->io->image, p->io->bio, p->guest_offset, p->copy, p->len);
-	return err ?: cow_fill(p, ext);
+	if (err)
+		return err;
+	return cow_copy_cut(p) ? p->len : cow_fill(p, ext);
 }
 
 /**
@@ -419,7 +450,7 @@ static ssize_t cow_copy_up(struct cow *p, struct qcow_extent *ext)
  * @len: bytes, at least 1
  * @buf: memory for the data
  *
- * Extents that are no holes stay unchanged.
+ * Extents that are no holes stay unchanged, and so do holes over zeros.
  *
  * Context: as qcow_cow_write().
  *

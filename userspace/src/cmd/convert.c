@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qcowctl convert: make a qcow2 image of any image: an overlay over it, which a stream makes
+ * independent of it. So the driver does the work, and an interrupted one goes on.
+ */
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cmd/command.h"
+#include "cmd/image_options.h"
+#include "cmd/stream.h"
+#include "create/create.h"
+#include "create/new_file.h"
+#include "image/chain.h"
+#include "lib/progress.h"
+#include "lib/report.h"
+
+static const struct option_spec options[] = {
+	OPTION_FORMAT(struct work_options, format, "the format of SOURCE; probe it if not given"),
+	OPTION_KEY_FILE(struct work_options, keys),
+	OPTION_PROGRESS,
+	{ }
+};
+
+/* The new image names its source until it has all of the data. */
+static int make_overlay(struct new_file *f, const char *name, const struct image *source,
+			const char *path)
+{
+	const struct create_fds fds = { .image = f->fd, .data = -1 };
+	struct create_params p = CREATE_DEFAULTS;
+
+	p.size = image_disk_size(source);
+	p.backing = path;
+	p.backing_format = image_own_format_name(source);
+	return create_params_check(name, &p) || create_write(name, &p, &fds, NULL) ? -1 :
+	       new_file_publish(f);
+}
+
+static int begin(const char *name, const struct image *source, const char *path)
+{
+	struct new_file f;
+	int err = new_file_open(&f, name, false);
+
+	if (!err)
+		err = make_overlay(&f, name, source, path);
+	new_file_close(&f);
+	return err;
+}
+
+static int refuse_other(const char *name)
+{
+	report(name, "is there, and is no conversion of this source that was interrupted; choose another name");
+	return -1;
+}
+
+/* Whether an image that is there names the source still. */
+static int check_begun(const char *name, const struct image *source)
+{
+	const struct chain_options o = { .format = QCOW_FORMAT_QCOW2, .top_only = true };
+	struct chain c;
+	struct stat st;
+	char *below;
+	int err;
+
+	err = chain_open(&c, name, &o);
+	if (err)
+		goto out;
+	below = chain_backing_path(c.images);
+	if (!below || stat(below, &st) || st.st_dev != source->file.stat.st_dev ||
+	    st.st_ino != source->file.stat.st_ino || c.images->header.nr_snapshots)
+		err = refuse_other(name);
+	free(below);
+out:
+	chain_close(&c);
+	return err;
+}
+
+static int check_source(const struct chain *c)
+{
+	const struct image *source = c->images;
+
+	if (c->member) {
+		report(source->file.name, "is a disk of an archive, which an image cannot name; take it out with tar -xf, and convert that");
+		return -1;
+	}
+	return chain_check(c);
+}
+
+/* Make the image, or find the one of an earlier call. */
+static int prepare(const struct work_options *wanted, const char *from, const char *to)
+{
+	const struct chain_options o = { .format = wanted->format, .guess_raw = false };
+	char *path = NULL;
+	struct chain c;
+	int err;
+
+	err = chain_open(&c, from, &o);
+	if (!err)
+		err = check_source(&c);
+	if (!err) {
+		path = file_real_path(c.images->file.fd);
+		err = path ? 0 : -1;
+	}
+	if (!err)
+		err = access(to, F_OK) ? begin(to, c.images, path) : check_begun(to, c.images);
+	free(path);
+	chain_close(&c);
+	return err;
+}
+
+static int run_convert(void *options, int argc, char **argv)
+{
+	struct work_options *wanted = options;
+
+	if (argc != 2) {
+		report("convert", "takes an image, and the name of a new one; see qcowctl convert --help");
+		return 1;
+	}
+	progress_catch_signals();
+	if (prepare(wanted, argv[0], argv[1]))
+		return 1;
+	wanted->format = QCOW_FORMAT_QCOW2;
+	return work_run(&stream_work, wanted, argv[1]);
+}
+
+const struct command convert_command = {
+	.name = "convert",
+	.summary = "make a qcow2 image of any image",
+	.usage =
+		"Usage: qcowctl convert [options] SOURCE IMAGE\n"
+		"\n"
+		"Make a qcow2 image that has the disk of SOURCE, an image of any format that can be\n"
+		"attached, and of its backing files. Zeros take no space. Interrupted, it leaves an\n"
+		"image that reads the same, and needs SOURCE; started anew, it goes on.\n",
+	.options = options,
+	.size = sizeof(struct work_options),
+	.run = run_convert,
+	.release = work_release,
+};
