@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# initramfs.sh KERNEL DISK IMAGE [MODULE]: makes a self-contained initramfs IMAGE
+# initramfs.sh KERNEL DISK IMAGE [MODULE QCOWWRITE]: makes a self-contained initramfs IMAGE
 # that runs tests/bench/init, with the file system DISK inside. Our own tool and
-# MODULE, qcow.ko, are there only if it is named, so that the other targets'
+# MODULE, qcow.ko, and QCOWWRITE, which attaches maps, are there only if it is named, so that the other targets'
 # figures do not change with every change of ours, not even in the last digit.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 . "$here/../lib/common.sh"
 . "$here/../lib/initramfs.sh"
 
-[ $# -ge 3 ] || die "usage: initramfs.sh KERNEL DISK IMAGE [MODULE]"
-kernel=$1 disk=$2 image=$3 driver=${4:-}
+[ $# -ge 3 ] || die "usage: initramfs.sh KERNEL DISK IMAGE [MODULE QCOWWRITE]"
+kernel=$1 disk=$2 image=$3 driver=${4:-} qcowwrite=${5:-}
 qcowctl=$QCOW_TOP/userspace/qcowctl
 
 # The kernel's modules that the driver needs are put in before it.
@@ -23,6 +23,7 @@ add_driver() {
 	initramfs_file "$driver" /modules/qcow/999-qcow.ko
 	initramfs_program "$qcowctl"
 	ln -s "$qcowctl" "$initramfs/bin/qcowctl"
+	initramfs_file "$qcowwrite" /bin/qcowwrite
 }
 
 kernel_info "$kernel"

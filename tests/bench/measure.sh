@@ -63,6 +63,19 @@ cold() {
 	report "$name" "$count" "$short" "$long"
 }
 
+# map_attach WORKLOAD FILE...: the attach of a map of these files
+map_attach() {
+	local name=$1 time
+
+	shift
+	read -r time dev <<-EOF
+		$(qcowwrite map -r -T /tmp/table "$@" | tail -n 1)
+	EOF
+	[ "$dev" ] || fail "cannot attach a map of $# files"
+	"detach_$target"
+	echo "$name $time"
+}
+
 # --- Places for images that are written to ---
 
 # A place is one of

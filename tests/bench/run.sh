@@ -64,7 +64,8 @@ prepare() {
 	folder=$("$here/../lib/build.sh" "$kernel" 2> "$work/build.log") ||
 		die "the module does not build:" "$(tail -n 20 "$work/build.log")"
 	make -s -C "$QCOW_TOP/userspace" qcowctl
-	"$here/initramfs.sh" "$kernel" "$disk" "$work/qcow.cpio" "$folder/qcow.ko"
+	make -s -C "$QCOW_TOP/tests/write/guest" BUILD="$work"
+	"$here/initramfs.sh" "$kernel" "$disk" "$work/qcow.cpio" "$folder/qcow.ko" "$work/qcowwrite"
 }
 
 # Figures of other targets depend on the guest's system and on the machine. measure()
@@ -202,6 +203,22 @@ promise_at_least() {
 	verdict "$1" $kept "$2: ${ours:-nothing}, less than $3 % of ${theirs:-nothing} of $4"
 }
 
+# promise_beside GROUP NAME PERCENT OTHER: a figure of qcow is at most so much of another one.
+promise_beside() {
+	local ours other kept=no
+
+	ours=$(figure qcow "$2") other=$(figure qcow "$4")
+	[ -z "$ours" ] || [ -z "$other" ] || [ $((ours * 100)) -gt $((other * $3)) ] || kept=yes
+	verdict "$1" $kept "$2: ${ours:-nothing}, more than $3 % of ${other:-nothing} of $4"
+}
+
+# Maps cost what qcow2 images do, and files of a map the same however many there are.
+map_promises() {
+	promise_beside read map-random-4k-depth-1 105 random-4k-depth-1
+	promise_beside read map-random-4k-depth-16 105 random-4k-depth-16
+	promise_beside read map-attach-4096-files 850 map-attach-512-files
+}
+
 read_promises() {
 	promise read random-4k-depth-1 145 file
 	promise read random-4k-depth-16 145 file
@@ -265,6 +282,7 @@ readme_promise() {
 
 check_promises() {
 	read_promises
+	map_promises
 	write_promises
 	allocate_promises
 	below_promises

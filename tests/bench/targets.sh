@@ -72,7 +72,12 @@ detach_nbd() {
 	wait
 }
 
+# "map" is a map of flat.raw.
 attach_qcow() {
+	if [ "$1" = map ]; then
+		dev=$(qcowwrite map -r /tmp/table flat.raw)
+		return
+	fi
 	dev=$(printf bench | qcowctl attach ${readonly:+-r} \
 		$([ "$1" != luks ] || echo --key-file -) "$1.qcow2" | grep -o '/dev/qcow[0-9]*')
 }
