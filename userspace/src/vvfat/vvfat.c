@@ -14,6 +14,7 @@
 
 #include "lib/report.h"
 #include "lib/text.h"
+#include "lib/unnamed.h"
 #include "vvfat/dir.h"
 #include "vvfat/names.h"
 #include "vvfat/vvfat.h"
@@ -27,6 +28,9 @@
 
 #define BUFFER_BYTES	SZ_64K
 
+/* Bytes of the filesystem's own sectors that are kept in memory; more go to a file on disk. */
+#define MEMORY_MAX	(64ULL * SZ_1M)
+
 /**
  * struct make - the disk that is made
  * @v: the result
@@ -35,6 +39,7 @@
  * @fat: the filesystem
  * @nodes: files and folders in the order of their clusters
  * @nr_nodes: of them
+ * @copied: bytes of files that are copied as a whole
  * @end: bytes of the file with the filesystem's own sectors, a multiple of 512
  * @guest_end: end of the last entry of the table
  * @kind: of the last entry; file and host offset that would continue it
@@ -49,6 +54,7 @@ struct make {
 	struct fat fat;
 	struct node **nodes;
 	u32 nr_nodes;
+	u64 copied;
 	u64 end;
 	u64 guest_end;
 	u8 kind;
@@ -429,6 +435,7 @@ static int number_files(struct make *m)
 			copied += files[i]->size;
 	}
 	free(files);
+	m->copied = copied;
 	if (copied <= most)
 		return 0;
 	report(m->tree.name, "has more than %u files, and the smaller ones with %llu bytes are too much to copy; take a smaller folder",
@@ -497,6 +504,13 @@ static int plan(struct make *m)
 	return number_files(m);
 }
 
+static int open_sectors(const struct make *m)
+{
+	if (m->copied + (u64)m->fat.next * (m->fat.bits / 8) > MEMORY_MAX)
+		return unnamed_open(unnamed_folder(NULL));
+	return memfd_create("qcow-vvfat", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
+
 static int open_files(struct make *m)
 {
 	struct vvfat *v = m->v;
@@ -506,7 +520,7 @@ static int open_files(struct make *m)
 	for (i = 0; i < v->nr_files; i++)
 		v->files[i].fd = -1;
 	v->files[0].path = xstrdup(m->tree.name);
-	v->files[0].fd = memfd_create("qcow-vvfat", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	v->files[0].fd = open_sectors(m);
 	if (v->files[0].fd < 0) {
 		report(m->tree.name, "the sectors of the disk cannot be kept: %s", strerror(errno));
 		return -1;
