@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd/info_facts.h"
 #include "lib/json.h"
@@ -14,8 +15,18 @@
 /* Levels of the JSON, at most: a key is short, and made by a parser. */
 #define LEVELS_MAX	8
 
+/* Whether an extent is compressed is a truth value for qemu-img, and told as text here. */
+static bool is_truth(const struct parsed_fact *f)
+{
+	const char *point = strrchr(f->key, '.');
+
+	return f->text && point && !strcmp(point, ".compressed");
+}
+
 static struct json_object *value_of(const struct parsed_fact *f)
 {
+	if (is_truth(f))
+		return json_object_new_boolean(!strcmp(f->text, "true"));
 	return f->text ? json_text(f->text) : json_object_new_int64(f->number);
 }
 
