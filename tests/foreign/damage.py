@@ -41,6 +41,7 @@ JUDGE_SECONDS = 20
 PAGE = 1 << 16
 MAX_RECORD = 32 << 10
 MAX_PACKED = 64 << 10
+MAX_SECTORS = 100
 MAX_FAULTS = 5
 
 
@@ -426,6 +427,9 @@ def pack_file(number_of_file, content):
     yield record(number_of_file, 1, len(data))
     sectors = sorted({s for a, b in content.free for s in range(a // 512, (b + 511) // 512)
                       if any(data[s * 512:s * 512 + 512])})
+    if len(sectors) > MAX_SECTORS:
+        # Data without a use, as tables are at the start or at the end.
+        sectors = sectors[:MAX_SECTORS // 2] + sectors[-MAX_SECTORS // 2:]
     while sectors:
         nr = next((i for i, s in enumerate(sectors[:MAX_RECORD // 512])
                    if s != sectors[0] + i), min(len(sectors), MAX_RECORD // 512))

@@ -5,10 +5,9 @@
  * parts and keeps none of it; it opens no files, and entities are refused.
  */
 #include <stdlib.h>
-#include <expat.h>
-#include <sys/auxv.h>
 
 #include "foreign/dmg.h"
+#include "foreign/xml.h"
 
 /* Bytes of a tag, a comment or another piece of XML that expat has to see at once */
 #define TOKEN_MAX		SZ_1M
@@ -174,17 +173,6 @@ static void plist_entity(void *arg, const char *name, int is_parameter, const ch
 	plist_stop(p, foreign_fail(p->t->f, "has a property list that declares entities"));
 }
 
-/* Expat would open a file for random numbers, which the process may not do. */
-static unsigned long salt(void)
-{
-	const void *random = (const void *)getauxval(AT_RANDOM);
-	unsigned long n = 1;
-
-	if (random)
-		memcpy(&n, random, sizeof(n));
-	return n ? n : 1;
-}
-
 static int fail_xml(struct plist *p)
 {
 	return foreign_fail(p->t->f, "has a property list with wrong XML in line %lu: %s",
@@ -238,12 +226,11 @@ static int parse(struct plist *p, u64 host_offset, u64 bytes)
  */
 int dmg_read_plist(struct dmg_tables *t)
 {
-	struct plist p = { .t = t, .parser = XML_ParserCreate(NULL) };
+	struct plist p = { .t = t, .parser = foreign_xml_parser() };
 	int err;
 
 	if (!p.parser)
 		return -ENOMEM;
-	XML_SetHashSalt(p.parser, salt());
 	XML_SetUserData(p.parser, &p);
 	XML_SetElementHandler(p.parser, plist_start, plist_element_end);
 	XML_SetCharacterDataHandler(p.parser, plist_text);

@@ -10,6 +10,7 @@ static const struct foreign_format *const formats[] = {
 	&foreign_cow,
 	&foreign_vdi,
 	&foreign_qed,
+	&foreign_parallels,
 	&foreign_ova,
 	&foreign_vmdk,
 	&foreign_vvfat,

@@ -8,6 +8,7 @@ extern const struct foreign_format foreign_cloop;
 extern const struct foreign_format foreign_dmg;
 extern const struct foreign_format foreign_bochs;
 extern const struct foreign_format foreign_cow;
+extern const struct foreign_format foreign_parallels;
 extern const struct foreign_format foreign_qed;
 extern const struct foreign_format foreign_vdi;
 extern const struct foreign_format foreign_ova;

@@ -169,20 +169,21 @@ static int qed_check_l1(struct foreign *f, struct qed *q)
 static int qed_open(struct foreign *f)
 {
 	struct qed *q = foreign_alloc(f, 1, sizeof(*q));
-	u8 h[QED_HEADER_BYTES];
-	const u8 *start;
+	u32 name_host_offset, name_bytes;
+	const u8 *h;
 	int err;
 
 	f->private = q;
-	start = q ? foreign_peek(f, &q->l1, 0, 0, sizeof(h), NULL) : NULL;
-	if (!start)
+	h = q ? foreign_peek(f, &q->l1, 0, 0, QED_HEADER_BYTES, NULL) : NULL;
+	if (!h)
 		return -EINVAL;
-	memcpy(h, start, sizeof(h));
+	name_host_offset = get_le32(h + 56);
+	name_bytes = get_le32(h + 60);
 	err = qed_check_header(f, q, h);
 	if (!err)
 		err = qed_check_l1(f, q);
 	if (!err && q->features & QED_BACKING)
-		err = qed_open_backing(f, q, get_le32(h + 56), get_le32(h + 60));
+		err = qed_open_backing(f, q, name_host_offset, name_bytes);
 	return err;
 }
 
@@ -224,7 +225,7 @@ static int qed_check(struct foreign *f)
 	struct qed *q = f->private;
 	u64 nr = DIV_ROUND_UP_ULL(f->disk.size, qed_span(q)), i, l2_host_offset;
 	struct units u;
-	int err = units_init(&u, f, 0, q->cluster);
+	int err = units_init(&u, f, 0, 0, q->cluster);
 
 	if (err)
 		return err;

@@ -14,18 +14,20 @@ enum {
 /**
  * units_init() - begin a check
  * @u: the units
- * @f: the image, whose file 0 has them
+ * @f: the image
+ * @file: number of the file that has them
  * @first: host offset of the first unit
  * @bytes: of a unit
  *
  * Return: 0, or a negative errno with a message.
  */
-int units_init(struct units *u, struct foreign *f, u64 first, u64 bytes)
+int units_init(struct units *u, struct foreign *f, u32 file, u64 first, u64 bytes)
 {
-	u64 size = foreign_size(f, 0);
+	u64 size = foreign_size(f, file);
 
 	memset(u, 0, sizeof(*u));
 	u->f = f;
+	u->file = file;
 	u->bytes = bytes;
 	u->first = first;
 	u->nr = size > first ? DIV_ROUND_UP_ULL(size - first, bytes) : 0;
@@ -126,7 +128,7 @@ void units_tell_free(struct units *u, const char *name)
 	/* A part of a unit at the end of the file is no room for data. */
 	for (i = 0; i < u->nr; i++)
 		if (u->use[i] == UNIT_FREE &&
-		    u->first + (i + 1) * u->bytes <= foreign_size(u->f, 0))
+		    u->first + (i + 1) * u->bytes <= foreign_size(u->f, u->file))
 			nr++;
 	if (nr)
 		foreign_leak(u->f, "%llu %s of the file have no use", (unsigned long long)nr,

@@ -217,7 +217,7 @@ static int vdi_check(struct foreign *f)
 {
 	struct vdi *v = f->private;
 	struct units u;
-	int err = units_init(&u, f, v->data_host_offset, (u64)v->block + v->extra);
+	int err = units_init(&u, f, 0, v->data_host_offset, (u64)v->block + v->extra);
 
 	if (err)
 		return err;
