@@ -45,6 +45,8 @@ for options in subformat=fixed block_size=256M block_size=8M,log_size=3M \
 	block_size=2M,block_state_zero=off; do
 	qemu-img convert -O vhdx -o $options some.vhdx other.vhdx
 	expect "vhdx: $options" same_disk vhdx other.vhdx
+	[ $options != subformat=fixed ] ||
+		expect "vhdx: fixed: type" foreign_says vhdx other.vhdx "^tell.type.fixed$"
 done
 rm other.vhdx
 

@@ -91,7 +91,8 @@ static int tell_facts(struct foreign *f, const struct vhdx *v)
 		return err;
 	if (utf16_to_utf8(creator, sizeof(creator), text, sizeof(text), false) > 0)
 		foreign_tell(f, "creator", creator);
-	foreign_tell(f, "type", v->has_parent ? "differencing" : "dynamic");
+	foreign_tell(f, "type",
+		     v->has_parent ? "differencing" : v->is_fixed ? "fixed" : "dynamic");
 	foreign_tell(f, "data-write-guid", f->disk.id);
 	foreign_tell(f, "log", f->disk.dirty ? "replayed in memory" : "empty");
 	return 0;

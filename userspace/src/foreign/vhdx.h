@@ -70,6 +70,7 @@ struct vhdx_patch {
  * @block: bytes of a block
  * @ratio: blocks whose sectors have their bits in one bitmap
  * @has_parent: it is a differencing disk
+ * @is_fixed: blocks keep their places
  * @table_window: the part of the table that is in memory
  * @bitmap_window: the part of a bitmap that is in memory
  */
@@ -87,6 +88,7 @@ struct vhdx {
 	u32 block;
 	u32 ratio;
 	bool has_parent;
+	bool is_fixed;
 	struct foreign_window table_window;
 	struct foreign_window bitmap_window;
 };

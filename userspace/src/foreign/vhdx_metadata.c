@@ -15,6 +15,8 @@
 #define BLOCK_MAX		(256U * SZ_1M)
 #define SIZE_MAX_BYTES		(64ULL << 40)
 
+/* Flags of the parameters */
+#define IS_FIXED		1
 #define HAS_PARENT		2
 
 /* Sectors that have their bits in one bitmap */
@@ -171,6 +173,7 @@ static int read_sizes(struct metadata *m)
 		return err;
 	m->v->block = (u32)parameters;
 	m->v->has_parent = parameters >> 32 & HAS_PARENT;
+	m->v->is_fixed = parameters >> 32 & IS_FIXED;
 	f->disk.cluster_size = m->v->block;
 	if (sector != SZ_512 && sector != SZ_4K)
 		return foreign_fail(f, "its metadata has sectors of %llu bytes",
