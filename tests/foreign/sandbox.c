@@ -311,9 +311,9 @@ static int host_scratch(void *arg)
 
 static const struct parse_host host = { .open = host_open, .scratch = host_scratch };
 
-static int run(const struct foreign_format *parser, const char *name)
+static int run(const struct foreign_format *parser, const char *name, bool write)
 {
-	const struct file_role role = { .use = FILE_NAMED, .write = true };
+	const struct file_role role = { .use = FILE_NAMED, .write = write };
 	struct parse_how how = {
 		.format = parser, .want = PARSE_TABLE, .limits = &limits, .host = &host,
 		.expand_max = SZ_8M,
@@ -324,9 +324,6 @@ static int run(const struct foreign_format *parser, const char *name)
 
 	if (file_open(&f, name, NULL, &role))
 		return 2;
-	/* The child gets a descriptor for reading, as from qcowctl. */
-	close(f.fd);
-	f.fd = open(name, O_RDONLY);
 	how.file = &f;
 	err = parse_image(&p, &how);
 	if (!err)
@@ -340,9 +337,9 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
-	for (i = 0; argc == 3 && i < ARRAY_SIZE(parsers); i++)
+	for (i = 0; (argc == 3 || argc == 4) && i < ARRAY_SIZE(parsers); i++)
 		if (!strcmp(parsers[i].name, argv[1]))
-			return run(&parsers[i], argv[2]);
-	fputs("usage: sandbox PARSER FILE\n", stderr);
+			return run(&parsers[i], argv[2], argc == 4);
+	fputs("usage: sandbox PARSER FILE [write]\n", stderr);
 	return 2;
 }

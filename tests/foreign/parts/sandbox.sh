@@ -10,10 +10,11 @@ ${CC:-cc} -O1 -g -std=gnu11 -Wall -Wextra -D_FILE_OFFSET_BITS=64 -I"$user/src" \
 head -c 64K /dev/urandom >image
 cp image copy
 
-# caught PARSER PATTERN: the parser is refused, with one such line.
+# caught PARSER PATTERN [write]: the parser is refused, with one such line. With the last word,
+# the image is open for writing.
 caught()
 {
-	run timeout 60 ./sandbox "$1" image
+	run timeout 60 ./sandbox "$1" image "${@:3}"
 	[ "$code" = 1 ] || fail "exit code $code: $(cat out err)" || return 1
 	is 1 "$(wc -l <err)" && has "qcowctl: image: .*$2" err
 }
@@ -36,6 +37,7 @@ expect "sandbox: a crash" caught null "its parser failed .Segmentation fault."
 expect "sandbox: a signal to itself" caught raise "$forbidden"
 expect "sandbox: an early end" caught end "ended early"
 expect "sandbox: writes to the image, and into the table's header" works write
+expect "sandbox: an image that is open for writing" caught write "has changed meanwhile; do it again" write
 expect "sandbox: the image is the same" cmp image copy
 expect "sandbox: a table that is filled up" works fill
 expect "sandbox: decompressed data has a limit" caught scratch "has data that cannot be kept"

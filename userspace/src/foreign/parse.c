@@ -581,6 +581,9 @@ int parse_image(struct parsed *p, const struct parse_how *how)
 	int err = 0;
 
 	*p = (struct parsed) { .format = how->format, .table.fd = -1 };
+	/* A child that was taken over must not write. The image had another format before. */
+	if (how->file->writable)
+		return refuse(&s, "has changed meanwhile; do it again");
 	allow_files();
 	add_file(&s, how->file->size, -1);
 	if (how->want == PARSE_TABLE)
