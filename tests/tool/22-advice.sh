@@ -116,8 +116,8 @@ for command in attach info map check; do
 	run qcowctl $command mac.sparsebundle
 	expect "advice: sparse bundle: $command" has "is a directory, and seems to be a macOS sparse bundle; .*hdiutil convert" err
 done
-expect "advice: Parallels" refuses "is a directory, and seems to be a disk of Parallels; .*qemu-img convert -f parallels" \
-	qcowctl attach disk.hdd
+expect "advice: Parallels" refuses "is a directory, and seems to be a disk of Parallels; .*use -f parallels" \
+	qcowctl attach -f qcow2 disk.hdd
 expect "advice: a folder" refuses ": is a directory; an image is a regular file" \
 	qcowctl attach mac.sparsebundle/bands
 

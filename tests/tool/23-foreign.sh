@@ -102,6 +102,78 @@ rm moved/base.vmdk
 expect "foreign: no parent" refuses "moved/child.vmdk: its backing file .base.vmdk. is not there.*; put it beside" \
 	with_driver qcowctl attach -r moved/child.vmdk
 
+# Cycles of parents
+qemu-img create -q -f vmdk one.vmdk 1M
+qemu-img create -q -f vmdk -u -b one.vmdk -F vmdk two.vmdk 1M
+expect "foreign: a cycle: without it" attaches -r two.vmdk
+for id in parentCID CID; do
+	sed -i "s/^$id=[0-9a-f]*/$id=12345678/" two.vmdk
+done
+cp two.vmdk one.vmdk
+expect "foreign: a parent that names itself" \
+	refuses "one.vmdk: is a backing file of itself .as .*one.vmdk.; restore the chain" \
+	with_driver qcowctl attach -r two.vmdk
+expect "foreign: an image that names itself" \
+	refuses "one.vmdk: is a backing file of itself .as .*one.vmdk.; restore the chain" \
+	with_driver qcowctl attach -r one.vmdk
+sed -i 's/^parentFileNameHint="one/parentFileNameHint="two/' one.vmdk
+for name in one two; do
+	expect "foreign: two that name each other: $name" \
+		refuses "$name.vmdk: is a backing file of itself .as .*$name.vmdk.; restore the chain" \
+		with_driver qcowctl attach -r $name.vmdk
+	expect "foreign: two that name each other: info: $name" \
+		refuses "$name.vmdk: is a backing file of itself" qcowctl info --chain $name.vmdk
+	expect "foreign: two that name each other: --allow-parent-mismatch: $name" \
+		refuses "$name.vmdk: is a backing file of itself" \
+		with_driver qcowctl attach -r --allow-parent-mismatch $name.vmdk
+done
+rm one.vmdk two.vmdk
+
+# Folders of Parallels
+mkdir box.hdd
+qemu-img create -q -f parallels box.hdd/disk.hds 4M
+qemu-io -f parallels -c 'write -q -P 5 1M 1M' box.hdd/disk.hds
+top={5fbaabe3-6958-40ff-92a7-860e329aab41}
+"$here/../foreign/prl.py" 8192 "8192:$top=Compressed:disk.hds" -- >box.hdd/DiskDescriptor.xml
+has_disk="file=ro:box.hdd/disk.hds table=parallels,4194304,"
+for name in box.hdd box.hdd/ box.hdd/DiskDescriptor.xml; do
+	expect "foreign: Parallels: $name" attaches -r $name
+	expect "foreign: Parallels: $name: the chain" \
+		has "^image format=4 fd=ro:box.hdd/DiskDescriptor.xml data=-1 $has_disk" <(attached)
+done
+expect "foreign: Parallels: -f" attaches -r -f parallels box.hdd
+run with_driver qcowctl attach box.hdd
+expect "foreign: Parallels: it is attached read-only" \
+	has "as parallels images are not written" err
+expect "foreign: Parallels: --temporary" attaches --temporary=. box.hdd
+expect "foreign: Parallels: --untrusted" refuses "extent .disk.hds. is not opened for an untrusted image" \
+	with_driver qcowctl attach --untrusted box.hdd
+expect "foreign: Parallels: --backing DIR" attaches -r --backing box.hdd box.hdd
+expect "foreign: Parallels: another format" \
+	refuses "box.hdd: is a directory, and seems to be a disk of Parallels; its format is parallels" \
+	with_driver qcowctl attach -r -f raw box.hdd
+expect "foreign: Parallels: map" same_content <(qemu-img map --output=json box.hdd/disk.hds |
+	jq -c '.[] | [.start, .length, .zero]') \
+	<(qcowctl map --json box.hdd | jq -c '.[] | [.start, .length, .zero]')
+expect "foreign: Parallels: info" accepts qcowctl info box.hdd
+expect "foreign: Parallels: info: format" has '^file format: parallels$' out
+expect "foreign: Parallels: check" says "No errors were found." "" 0 qcowctl check box.hdd
+expect "foreign: Parallels: an overlay" accepts qcowctl create -b box.hdd -F parallels over.qcow2
+expect "foreign: Parallels: an overlay is attached" attaches over.qcow2
+expect "foreign: Parallels: an overlay: the chain" has "fd=ro:box.hdd/DiskDescriptor.xml .*$has_disk" <(attached)
+expect "foreign: Parallels: an overlay without the format" refuses "it seems to be parallels: use -F parallels" \
+	qcowctl create -b box.hdd new.qcow2
+mkdir links
+ln -s ../over.qcow2 links/over.qcow2
+expect "foreign: Parallels: an overlay by a symbolic link" attaches -r links/over.qcow2
+head -c 64k /dev/zero >box.hdd/DiskDescriptor.xml
+expect "foreign: Parallels: another file of that name" refuses "DiskDescriptor.xml: .*no magic of Parallels" \
+	with_driver qcowctl attach box.hdd
+rm box.hdd/DiskDescriptor.xml
+expect "foreign: Parallels: no descriptor" refuses "box.hdd: is a directory; an image is" \
+	with_driver qcowctl attach box.hdd
+rm -rf box.hdd over.qcow2 links
+
 # Extents
 qemu-img create -q -f vmdk -o subformat=monolithicFlat flat.vmdk 1M
 expect "foreign: extent" attaches -r flat.vmdk

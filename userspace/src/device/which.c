@@ -14,6 +14,7 @@
 
 #include "device/device.h"
 #include "device/which.h"
+#include "lib/folder.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 
@@ -66,7 +67,7 @@ bool which_is(int index, const char *arg)
 
 	if (named >= 0 && device_exists(named))
 		return named == index;
-	fd = open(arg, O_PATH | O_CLOEXEC);
+	fd = folder_open_path(arg);
 	if (fd < 0)
 		return false;
 	same = attached_is_image(index, fd, &known);
@@ -104,7 +105,7 @@ static int find_image(struct device *d, int fd, bool *old)
  */
 int which_of_image(struct device *d, const char *arg)
 {
-	int fd = open(arg, O_PATH | O_CLOEXEC);
+	int fd = folder_open_path(arg);
 	bool old;
 	int nr;
 

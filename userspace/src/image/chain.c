@@ -13,6 +13,7 @@
 #include "image/lock.h"
 #include "image/parents.h"
 #include "image/truncated.h"
+#include "lib/folder.h"
 #include "lib/name.h"
 #include "lib/report.h"
 #include "lib/text.h"
@@ -324,6 +325,27 @@ static int chain_load(struct chain *c, struct image *img, const struct link *l,
 	       open_data_file(c, img, o) : 0;
 }
 
+/*
+ * A disk of Parallels is a folder: let the link lead to the descriptor in it. No other format
+ * has a file of that name, so the format need not be given.
+ */
+static void enter_folder(struct link *l)
+{
+	const u32 parallels = image_format("parallels");
+	char *descriptor;
+
+	if (l->format && l->format != parallels)
+		return;
+	descriptor = folder_descriptor(l->name);
+	if (!descriptor && l->fallback && access(l->name, F_OK))
+		descriptor = folder_descriptor(l->fallback);
+	if (!descriptor)
+		return;
+	free(l->name);
+	l->name = descriptor;
+	l->format = parallels;
+}
+
 /* A folder is the only image of its chain. */
 static int load_folder(struct image *img, const char *name, const struct chain_options *o)
 {
@@ -348,6 +370,7 @@ static int chain_add(struct chain *c, struct link *l,
 		return -1;
 	}
 	c->nr++;
+	enter_folder(l);
 	if (img == c->images && folder_image_wanted(l->format)) {
 		err = load_folder(img, l->name, o);
 	} else {
@@ -417,19 +440,20 @@ static bool is_only_read(const char *name, const struct chain_options *o)
 {
 	const struct file_role role = { .use = FILE_NAMED, .quiet = true };
 	struct chain c = { };
-	char *path;
+	struct link l = { };
 	struct file f = { .fd = -1 };
 	bool is = o->format >= IMAGE_FORMAT_FOREIGN;
 
 	if (o->format)
 		return is;
-	path = choose_name(&c, name);
-	if (c.member)
+	l.name = choose_name(&c, name);
+	enter_folder(&l);
+	if (c.member || l.format)
 		is = true;
-	else if (!file_open(&f, path, NULL, &role))
+	else if (!file_open(&f, l.name, NULL, &role))
 		is = image_is_foreign(&f);
 	file_close(&f);
-	free(path);
+	link_free(&l);
 	free(c.member);
 	return is;
 }

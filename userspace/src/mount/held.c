@@ -17,6 +17,7 @@
 #include "device/sectors.h"
 #include "device/still.h"
 #include "lib/clock.h"
+#include "lib/folder.h"
 #include "lib/report.h"
 #include "mount/closed.h"
 #include "mount/held.h"
@@ -81,7 +82,7 @@ static int open_node(const struct device *d)
 static bool share(struct held *h, const struct request *r)
 {
 	struct attached_search s;
-	int image = open(r->image, O_PATH | O_CLOEXEC);
+	int image = folder_open_path(r->image);
 
 	h->fd = -1;
 	h->shared = false;

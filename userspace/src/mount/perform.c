@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/folder.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 #include "lib/text.h"
@@ -215,7 +216,7 @@ int perform_mount(const struct request *r, const struct pick *p)
 
 static bool is_of_image(struct libmnt_fs *fs, const struct request *r)
 {
-	int fd = open(r->image, O_PATH | O_CLOEXEC);
+	int fd = folder_open_path(r->image);
 	const char *path = mnt_fs_get_srcpath(fs);
 	bool partition, known, is = false;
 	struct stat st;
