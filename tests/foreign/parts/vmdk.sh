@@ -51,17 +51,6 @@ expect "vmdk: stream" same_disk vmdk stream.vmdk
 expect "vmdk: stream: libvmdk" vmdk_beside stream.vmdk
 expect "vmdk: stream: compressed" foreign_says vmdk stream.vmdk "^entry.*1$"
 
-# vmdk_info COMMAND...: the facts that it prints of an image, but the names of files, which
-# are paths for qemu-img
-vmdk_info()
-{
-	"$@" | jq -S '."format-specific".data | del(.extents[].filename)'
-}
-for kind in monolithicSparse monolithicFlat twoGbMaxExtentSparse stream; do
-	expect "vmdk: info: $kind" is "$(vmdk_info qemu-img info --output=json $kind.vmdk)" \
-		"$(vmdk_info "$QCOW_TOP/userspace/qcowctl" info --json $kind.vmdk)"
-done
-
 # Grains of zeros, and disks of several files.
 qemu-img create -q -f vmdk -o zeroed_grain=on zeros.vmdk 4M
 qemu-io -f vmdk -c 'write -q -P 1 0 2M' -c 'write -q -z 512k 1M' zeros.vmdk

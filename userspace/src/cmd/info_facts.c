@@ -8,25 +8,42 @@
 #include <string.h>
 
 #include "cmd/info_facts.h"
+#include "image/foreign_image.h"
 #include "lib/json.h"
 #include "lib/memory.h"
+#include "lib/name.h"
 #include "lib/text.h"
 
 /* Levels of the JSON, at most: a key is short, and made by a parser. */
 #define LEVELS_MAX	8
 
-/* Whether an extent is compressed is a truth value for qemu-img, and told as text here. */
-static bool is_truth(const struct parsed_fact *f)
+static bool key_ends(const struct parsed_fact *f, const char *ending)
 {
 	const char *point = strrchr(f->key, '.');
 
-	return f->text && point && !strcmp(point, ".compressed");
+	return f->text && point && !strcmp(point, ending);
 }
 
-static struct json_object *value_of(const struct parsed_fact *f)
+/* The path of an extent, as qemu-img shows it. */
+static struct json_object *path_of(const char *image, const char *written)
 {
-	if (is_truth(f))
+	char *path = name_resolve(image, written);
+	struct json_object *o = json_text(path);
+
+	free(path);
+	return o;
+}
+
+/*
+ * A truth value for qemu-img is told as text here. @image: its own path; NULL: names in it are
+ * none of files
+ */
+static struct json_object *value_of(const struct parsed_fact *f, const char *image)
+{
+	if (key_ends(f, ".compressed"))
 		return json_object_new_boolean(!strcmp(f->text, "true"));
+	if (image && key_ends(f, ".filename"))
+		return path_of(image, f->text);
 	return f->text ? json_text(f->text) : json_object_new_int64(f->number);
 }
 
@@ -53,15 +70,15 @@ static struct json_object *descend(struct json_object *o, const char *key, bool 
 	return next;
 }
 
-static void add_value(struct json_object *o, const char *key, const struct parsed_fact *f)
+static void add_value(struct json_object *o, const char *key, struct json_object *value)
 {
 	if (json_object_is_type(o, json_type_array))
-		json_object_array_add(o, value_of(f));
+		json_object_array_add(o, value);
 	else
-		json_object_object_add(o, key, value_of(f));
+		json_object_object_add(o, key, value);
 }
 
-static void add_fact(struct json_object *o, const struct parsed_fact *f)
+static void add_fact(struct json_object *o, const struct parsed_fact *f, const char *image)
 {
 	char *keys = xstrdup(f->key), *key = keys, *point;
 	int level;
@@ -72,23 +89,25 @@ static void add_fact(struct json_object *o, const struct parsed_fact *f)
 		key = point + 1;
 	}
 	if (o)
-		add_value(o, key, f);
+		add_value(o, key, value_of(f, image));
 	free(keys);
 }
 
 /**
  * info_facts_json() - the facts as JSON
- * @p: the findings of a parser
+ * @img: loaded, of a foreign format
  *
  * Return: an object to put.
  */
-struct json_object *info_facts_json(const struct parsed *p)
+struct json_object *info_facts_json(const struct image *img)
 {
+	const struct parsed *p = &img->foreign->parsed;
+	const char *image = strcmp(p->format->name, "ova") ? img->file.name : NULL;
 	struct json_object *o = json_object_new_object();
 	u32 i;
 
 	for (i = 0; i < p->nr_facts; i++)
-		add_fact(o, &p->facts[i]);
+		add_fact(o, &p->facts[i], image);
 	return o;
 }
 
@@ -141,11 +160,11 @@ static void print_value(const char *label, struct json_object *value, int indent
 
 /**
  * info_facts_print() - print the facts, much as qemu-img info does
- * @p: the findings of a parser
+ * @img: loaded, of a foreign format
  */
-void info_facts_print(const struct parsed *p)
+void info_facts_print(const struct image *img)
 {
-	struct json_object *o = info_facts_json(p);
+	struct json_object *o = info_facts_json(img);
 
 	puts("Format specific information:");
 	print_object(o, 4);

@@ -2,11 +2,11 @@
 #ifndef _QCOWCTL_INFO_FACTS_H
 #define _QCOWCTL_INFO_FACTS_H
 
-#include "image/foreign_image.h"
+#include "image/image.h"
 
 struct json_object;
 
-struct json_object *info_facts_json(const struct parsed *p);
-void info_facts_print(const struct parsed *p);
+struct json_object *info_facts_json(const struct image *img);
+void info_facts_print(const struct image *img);
 
 #endif /* _QCOWCTL_INFO_FACTS_H */

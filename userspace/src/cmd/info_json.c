@@ -81,8 +81,8 @@ static void add_backing(struct json_object *to, const struct image *img)
 	if (path)
 		json_add_text(to, "full-backing-filename", path);
 	free(path);
-	if (img->header.backing_format[0])
-		json_add_text(to, "backing-filename-format", img->header.backing_format);
+	if (image_backing_format(img)[0])
+		json_add_text(to, "backing-filename-format", image_backing_format(img));
 }
 
 /* Formats with a header and tables. */
@@ -131,7 +131,7 @@ static void add_foreign(struct json_object *to, const struct image *img)
 		return;
 	specific = json_object_new_object();
 	json_add_text(specific, "type", p->format->name);
-	json_object_object_add(specific, "data", info_facts_json(p));
+	json_object_object_add(specific, "data", info_facts_json(img));
 	json_object_object_add(to, "format-specific", specific);
 }
 

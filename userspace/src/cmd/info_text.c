@@ -60,8 +60,8 @@ static void print_backing(const struct image *img)
 		printf("backing file: %s (actual path: %s)\n", shown, shown_path);
 	else
 		printf("backing file: %s\n", shown);
-	if (img->header.backing_format[0])
-		print_name("backing file format", img->header.backing_format);
+	if (image_backing_format(img)[0])
+		print_name("backing file format", image_backing_format(img));
 	free(shown);
 	free(path);
 	free(shown_path);
@@ -137,7 +137,7 @@ static void print_foreign(const struct image *img)
 		printf("cluster_size: %u\n", p->disk.cluster_size);
 	print_backing(img);
 	if (p->nr_facts)
-		info_facts_print(p);
+		info_facts_print(img);
 }
 
 /**

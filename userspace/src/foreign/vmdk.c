@@ -56,8 +56,10 @@ static void tell_extent_text(struct foreign *f, u32 n, const char *what, const c
 static void tell_extent(struct foreign *f, u32 n, const struct vmdk_extent *e,
 			const struct vmdk_line *line)
 {
-	if (line && line->name)
-		tell_extent_text(f, n, "filename", line->name);
+	const char *name = line && line->name ? line->name : f->how.name;
+
+	if (name)
+		tell_extent_text(f, n, "filename", name);
 	tell_extent_text(f, n, "format", line ? line->type : "");
 	tell_extent_number(f, n, "virtual-size", e->size);
 	if (e->grain)

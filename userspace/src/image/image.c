@@ -356,6 +356,24 @@ u64 image_disk_size(const struct image *img)
 }
 
 /**
+ * image_backing_format() - the format that an image gives its backing file
+ * @img: loaded
+ *
+ * Return: its name; empty if the image does not tell it, or has no backing file.
+ */
+const char *image_backing_format(const struct image *img)
+{
+	const char *format;
+
+	if (!img->foreign)
+		return img->header.backing_format;
+	format = img->foreign->parsed.disk.parent_format;
+	if (!img->backing || !strcmp(format, "probe"))
+		return "";
+	return format[0] ? format : image_own_format_name(img);
+}
+
+/**
  * image_has_data_file() - whether the guest's data is in a file of its own
  * @img: a loaded image
  *

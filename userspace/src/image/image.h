@@ -56,6 +56,7 @@ int image_load(struct image *img, u32 format, enum image_guess guess,
 void image_close(struct image *img);
 bool image_is_foreign(const struct file *f);
 u64 image_disk_size(const struct image *img);
+const char *image_backing_format(const struct image *img);
 bool image_has_data_file(const struct image *img);
 const struct file *image_file(const struct image *img, u32 number);
 u32 image_nr_files(const struct image *img);
