@@ -41,6 +41,11 @@ make_foreign() {
 	for format in vmdk vdi vhdx vpc qed cloop dmg; do
 		alike $format disk.$format
 	done
+	mkdir box.hdd
+	qemu-img convert -f raw -O parallels disk.raw box.hdd/disk.hds
+	alike parallels box.hdd/disk.hds
+	/usr/bin/python3 -B "$cases_here/../../foreign/prl.py" 12288 \
+		"12288:{5fbaabe3-6958-40ff-92a7-860e329aab41}=Compressed:disk.hds" -- > box.hdd/DiskDescriptor.xml
 	qemu-img convert -f raw -O vmdk -o subformat=streamOptimized disk.raw stream.vmdk
 	alike vmdk stream.vmdk
 	echo '<Envelope/>' > box.ovf
@@ -49,7 +54,7 @@ make_foreign() {
 	echo "in the folder" > folder/small
 	qemu-img create -q -f qcow2 -b disk.vmdk -F vmdk overlay.qcow2
 	rm -r part stream.vmdk box.ovf
-	remember disk.* below.qcow2 folder/small folder/deep/data
+	remember disk.* below.qcow2 box.hdd/* folder/small folder/deep/data
 }
 
 # read_only: nobody writes the device.
@@ -84,7 +89,7 @@ written_and_streamed() {
 }
 
 case_foreign() {
-	local format vmdk
+	local format image vmdk
 
 	mkdir "$HERE/mnt"
 	cp "$QCOW_TOP/userspace/mount.qcow2" /sbin/
@@ -107,9 +112,16 @@ case_foreign() {
 	same_content files/data "$HERE/mnt/deep/data"
 	umount "$HERE/mnt"
 	detach
-	mount -t qcow2 -o ro disk.vmdk "$HERE/mnt"
-	holds_files "$HERE/mnt"
-	umount "$HERE/mnt"
+	for image in disk.vmdk box.hdd; do
+		mount -t qcow2 -o ro $image "$HERE/mnt"
+		holds_files "$HERE/mnt"
+		mount -t qcow2 -o remount,ro,noatime $image "$HERE/mnt"
+		umount "$HERE/mnt"
+	done
+	attach -r box.hdd
+	same_content disk.raw "$dev"
+	qcowctl detach box.hdd
+	! stays || fail "it is attached still"
 	attach --temporary=. disk.vmdk
 	operate "$dev" 'write 1m 64k 9' 'read 1m 64k 9' 'flush'
 	same_content <(head -c 1M disk.raw) <(head -c 1M "$dev")
