@@ -174,6 +174,24 @@ expect "foreign: Parallels: no descriptor" refuses "box.hdd: is a directory; an 
 	with_driver qcowctl attach box.hdd
 rm -rf box.hdd over.qcow2 links
 
+# Members of archives
+echo '<Envelope/>' >box.ovf
+echo old >disk.img && truncate -s 1M disk.img
+for format in "" "-f raw" "-f vdi"; do
+	# shellcheck disable=SC2086
+	expect "foreign: member: a file with a colon that is gone: $format" \
+		refuses "disk.img:old: No such file" with_driver qcowctl attach $format disk.img:old
+done
+expect "foreign: member: a file with a colon that is gone: resize" \
+	refuses "disk.img:old: No such file" with_driver qcowctl resize -f raw disk.img:old 2M
+qemu-img create -q -f vmdk base.vmdk 4M
+tar -cf box.ova box.ovf base.vmdk some.vdi
+expect "foreign: member: a file that is none" refuses "has no member x" \
+	with_driver qcowctl attach -r box.ova:x
+expect "foreign: member: one of two" attaches -r box.ova:some.vdi
+expect "foreign: member: one of two: -f" attaches -r -f ova box.ova:some.vdi
+rm -f box.ov[fa] base.vmdk disk.img
+
 # Extents
 qemu-img create -q -f vmdk -o subformat=monolithicFlat flat.vmdk 1M
 expect "foreign: extent" attaches -r flat.vmdk

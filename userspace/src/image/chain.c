@@ -389,11 +389,27 @@ static int chain_add(struct chain *c, struct link *l,
 	return next_link(c, img, l, o);
 }
 
+/* Whether a file is an archive, by its format if that is given, else by its content. */
+static bool is_archive(const char *name, u32 format)
+{
+	const struct file_role role = { .use = FILE_NAMED, .quiet = true };
+	const u32 ova = image_format("ova");
+	struct file f;
+	bool is;
+
+	if (format)
+		return format == ova && !access(name, F_OK);
+	is = !file_open(&f, name, NULL, &role) &&
+	     foreign_image_probe(&f) == foreign_format_at(ova - IMAGE_FORMAT_FOREIGN);
+	file_close(&f);
+	return is;
+}
+
 /*
  * The name of the first image: ARCHIVE:MEMBER is that of an archive, unless a file has all
- * of the name.
+ * of the name. No other file is taken for the one that was named.
  */
-static char *choose_name(struct chain *c, const char *name)
+static char *choose_name(struct chain *c, const char *name, u32 format)
 {
 	const char *colon = strrchr(name, ':');
 	char *archive;
@@ -401,7 +417,7 @@ static char *choose_name(struct chain *c, const char *name)
 	if (!colon || !colon[1] || !access(name, F_OK))
 		return xstrdup(name);
 	archive = xstrndup(name, colon - name);
-	if (access(archive, F_OK)) {
+	if (!is_archive(archive, format)) {
 		free(archive);
 		return xstrdup(name);
 	}
@@ -412,7 +428,7 @@ static char *choose_name(struct chain *c, const char *name)
 static int chain_walk(struct chain *c, const char *name,
 		      const struct chain_options *o)
 {
-	struct link l = { .name = choose_name(c, name), .format = o->format };
+	struct link l = { .name = choose_name(c, name, o->format), .format = o->format };
 	int err = 0;
 
 	if (c->member && !l.format)
@@ -446,7 +462,7 @@ static bool is_only_read(const char *name, const struct chain_options *o)
 
 	if (o->format)
 		return is;
-	l.name = choose_name(&c, name);
+	l.name = choose_name(&c, name, o->format);
 	enter_folder(&l);
 	if (c.member || l.format)
 		is = true;
