@@ -174,6 +174,59 @@ expect "foreign: Parallels: no descriptor" refuses "box.hdd: is a directory; an 
 	with_driver qcowctl attach box.hdd
 rm -rf box.hdd over.qcow2 links
 
+# Parents of several names: a wrong one never hides the right one.
+mkdir kin
+qemu-img create -q -f vmdk kin/base.vmdk 4M
+qemu-img create -q -f vmdk -b kin/base.vmdk -F vmdk child.vmdk
+cp kin/base.vmdk base.vmdk
+qemu-img create -q -f vmdk other.vmdk 4M
+
+# takes NAME PARENT ARGUMENTS...: attach takes the parent, and prints no note.
+takes()
+{
+	local name=$1 parent=$2
+
+	shift 2
+	expect "foreign: parents: $name" attaches -r "$@"
+	expect "foreign: parents: $name: it is the right one" \
+		is "fd=ro:$parent" "$(attached | sed -n '2s/.* \(fd=[^ ]*\) .*/\1/p')"
+	expect "foreign: parents: $name: no note" is "" "$(cat err)"
+}
+
+cp other.vmdk kin/base.vmdk
+takes "the first one is another" base.vmdk child.vmdk
+takes "the first one is another, which is allowed" base.vmdk --allow-parent-mismatch child.vmdk
+expect "foreign: parents: the first one is another: info" accepts qcowctl info --chain child.vmdk
+expect "foreign: parents: the first one is another: info takes the right one" \
+	has '^image: base.vmdk$' out
+expect "foreign: parents: the first one is another: info: no note" is "" "$(cat err)"
+head -c 64k /dev/urandom >kin/base.vmdk
+takes "the first one is damaged" base.vmdk child.vmdk
+takes "the first one is damaged, and another is allowed" base.vmdk --allow-parent-mismatch child.vmdk
+rm kin/base.vmdk && mkdir kin/base.vmdk
+takes "the first one is a folder" base.vmdk child.vmdk
+rmdir kin/base.vmdk && ln -s ../child.vmdk kin/base.vmdk
+takes "the first one is the image itself" base.vmdk child.vmdk
+rm kin/base.vmdk
+head -c 64k /dev/urandom >kin/base.vmdk
+cp other.vmdk base.vmdk
+expect "foreign: parents: one damaged, one of another id" \
+	refuses "child.vmdk: its backing file base.vmdk has the id .*--allow-parent-mismatch" \
+	with_driver qcowctl attach -r child.vmdk
+mv kin/base.vmdk bad.vmdk && mv base.vmdk kin/base.vmdk && mv bad.vmdk base.vmdk
+expect "foreign: parents: one of another id, one damaged" \
+	refuses "child.vmdk: its backing file kin/base.vmdk has the id .*--allow-parent-mismatch" \
+	with_driver qcowctl attach -r child.vmdk
+run with_driver qcowctl attach -r --allow-parent-mismatch child.vmdk
+expect "foreign: parents: one of another id is allowed" is "/dev/qcow0 0" "$(cat out) $code"
+expect "foreign: parents: one of another id is allowed: a note" \
+	has "backing file kin/base.vmdk has the id .*its content there may be wrong" err
+cp base.vmdk kin/base.vmdk
+expect "foreign: parents: both are damaged" refuses "kin/base.vmdk: " \
+	with_driver qcowctl attach -r child.vmdk
+expect "foreign: parents: both are damaged: one line" is 1 "$(wc -l <err)"
+rm -r kin base.vmdk child.vmdk other.vmdk
+
 # Members of archives
 echo '<Envelope/>' >box.ovf
 echo old >disk.img && truncate -s 1M disk.img

@@ -212,6 +212,19 @@ static int load_image(struct chain *c, struct image *img, u32 format, enum image
 	return image_load(img, format, guess, &how);
 }
 
+static int chain_load(struct chain *c, struct image *img, const struct link *l,
+		      const struct chain_options *o)
+{
+	enum image_guess guess = img != c->images ? IMAGE_GUESS_BACKING :
+				 o->guess_raw ? IMAGE_GUESS_RAW : IMAGE_GUESS_NONE;
+
+	img->salvage = o->salvage;
+	if (load_image(c, img, l->format, guess, o))
+		return -1;
+	return !o->top_only && image_has_data_file(img) ?
+	       open_data_file(c, img, o) : 0;
+}
+
 /* Load an image again if no file may be its parent, and none need be: it has none then. */
 static int leave_parent(const struct chain *c, struct image *img,
 			const struct chain_options *o)
@@ -230,99 +243,6 @@ static int leave_parent(const struct chain *c, struct image *img,
 	free(img->backing);
 	img->backing = NULL;
 	return foreign_image_load(&img->foreign, &img->file, format, &how);
-}
-
-/* The link to the parent of an image. */
-static int next_parent(const struct chain *c, struct image *img, struct link *l,
-		       const struct chain_options *o)
-{
-	const struct parsed *p;
-
-	if (img->foreign->parsed.disk.parent_optional && leave_parent(c, img, o))
-		return -1;
-	p = &img->foreign->parsed;
-	if (!p->disk.has_parent)
-		return 0;
-	if (!p->nr_parents) {
-		report(img->file.name, "shows another image where it has no data, but does not name that; convert it where that image is");
-		return -1;
-	}
-	if (check_allowed(c, img, FILE_BACKING, p->parents[0], o))
-		return -1;
-	l->format = parents_format(img);
-	if (!l->format && strcmp(p->disk.parent_format, "probe"))
-		return link_refuse_field(img, "backing file's format", p->disk.parent_format,
-					 "is not supported; convert that file with qemu-img convert -O qcow2");
-	return parents_next(l, img, allowed_folder(o)) ? parents_refuse_missing(img) : 0;
-}
-
-/* Take the image out of the chain that was added last. */
-static void drop_image(struct chain *c)
-{
-	struct image *img = &c->images[--c->nr];
-
-	image_close(img);
-	memset(img, 0, sizeof(*img));
-}
-
-/*
- * Whether an image is the parent of the one above, which is of a foreign format. Return:
- * 0; 1: it is not, and @l leads to another that may be; or -1 after printing the error.
- */
-static int accept_parent(struct chain *c, struct image *img, struct link *l,
-			 const struct chain_options *o)
-{
-	struct link next = { .format = l->format, .candidate = l->candidate };
-
-	if (!parents_mismatch(img - 1, img))
-		return 0;
-	if (o->allow_mismatch) {
-		parents_note_mismatch(img - 1, img);
-		return 0;
-	}
-	if (parents_next(&next, img - 1, allowed_folder(o)))
-		return parents_refuse_mismatch(img - 1, img);
-	drop_image(c);
-	link_free(l);
-	*l = next;
-	return 1;
-}
-
-/* --- The chain --- */
-
-/* The link to an image's backing file; none if it has no backing file. */
-static int next_link(const struct chain *c, struct image *img, struct link *l,
-		     const struct chain_options *o)
-{
-	const enum file_use use = FILE_BACKING;
-	const char *format = img->header.backing_format;
-
-	if (img->foreign)
-		return next_parent(c, img, l, o);
-	if (!img->backing)
-		return 0;
-	if (check_allowed(c, img, use, img->backing, o) ||
-	    link_resolve(l, img, use, img->backing))
-		return -1;
-	if (!format[0])
-		return 0;
-	l->format = image_format(format);
-	return l->format ? 0 :
-	       link_refuse_field(img, "backing file's format", format,
-			    "is not supported; convert that file with qemu-img convert -O qcow2");
-}
-
-static int chain_load(struct chain *c, struct image *img, const struct link *l,
-		      const struct chain_options *o)
-{
-	enum image_guess guess = img != c->images ? IMAGE_GUESS_BACKING :
-				 o->guess_raw ? IMAGE_GUESS_RAW : IMAGE_GUESS_NONE;
-
-	img->salvage = o->salvage;
-	if (load_image(c, img, l->format, guess, o))
-		return -1;
-	return !o->top_only && image_has_data_file(img) ?
-	       open_data_file(c, img, o) : 0;
 }
 
 /*
@@ -344,6 +264,161 @@ static void enter_folder(struct link *l)
 	free(l->name);
 	l->name = descriptor;
 	l->format = parallels;
+}
+
+/* --- The parent of an image of a foreign format --- */
+
+/*
+ * Fitness of a file to be the parent of an image, worst first. A file whose headers cannot be
+ * parsed comes before one that leads back into the chain, as more can be said about it.
+ */
+enum fitness {
+	FIT_NOT_OPENED,
+	FIT_CYCLE,
+	FIT_DAMAGED,
+	FIT_ANOTHER,
+	FIT_RIGHT,
+};
+
+/* Load the headers of a file as the last image of the chain. */
+static enum fitness try_last(struct chain *c, const struct link *l,
+			     const struct chain_options *o)
+{
+	struct image *img = &c->images[c->nr - 1];
+
+	if (open_linked(c, &img->file, l, img - 1, FILE_BACKING, o))
+		return img->file.fd < 0 ? FIT_NOT_OPENED : FIT_CYCLE;
+	if (chain_load(c, img, l, o))
+		return FIT_DAMAGED;
+	return parents_mismatch(img - 1, img) ? FIT_ANOTHER : FIT_RIGHT;
+}
+
+/* Take the image out of the chain that was added last. */
+static void drop_image(struct chain *c)
+{
+	struct image *img = &c->images[--c->nr];
+
+	image_close(img);
+	memset(img, 0, sizeof(*img));
+}
+
+/* Look at a file that may be the parent of the chain's last image. No error is printed. */
+static enum fitness try_parent(struct chain *c, struct link *l, const struct chain_options *o)
+{
+	struct chain_options facts = *o;
+	enum fitness fitness;
+
+	facts.want = PARSE_FACTS;
+	facts.fault = NULL;
+	facts.lock = false;
+	facts.top_only = true;
+	enter_folder(l);
+	c->nr++;
+	report_mute(true);
+	fitness = try_last(c, l, &facts);
+	report_mute(false);
+	drop_image(c);
+	return fitness;
+}
+
+/* The next file that may be the parent, after those of lower numbers. */
+static bool next_candidate(struct link *l, const struct image *img, u32 candidate,
+			   const struct chain_options *o)
+{
+	link_free(l);
+	*l = (struct link) { .format = parents_format(img), .candidate = candidate };
+	return !parents_next(l, img, allowed_folder(o));
+}
+
+/*
+ * The link to the right parent, or else to the file that is the least wrong, whose errors are
+ * printed when it is opened. A single file need not be tried.
+ */
+static int choose_parent(struct chain *c, struct image *img, struct link *l,
+			 const struct chain_options *o)
+{
+	struct link next = { }, worse;
+	enum fitness best, fitness;
+	u32 candidate;
+
+	if (!next_candidate(l, img, 0, o))
+		return parents_refuse_missing(img);
+	if (c->nr == QCOW_MAX_IMAGES || !next_candidate(&next, img, l->candidate, o))
+		return 0;
+	best = try_parent(c, l, o);
+	while (best != FIT_RIGHT && next.name) {
+		candidate = next.candidate;
+		fitness = try_parent(c, &next, o);
+		if (fitness > best) {
+			best = fitness;
+			worse = *l;
+			*l = next;
+			next = worse;
+		}
+		next_candidate(&next, img, candidate, o);
+	}
+	link_free(&next);
+	return 0;
+}
+
+/* The link to the parent of an image. */
+static int next_parent(struct chain *c, struct image *img, struct link *l,
+		       const struct chain_options *o)
+{
+	const struct parsed *p;
+
+	if (img->foreign->parsed.disk.parent_optional && leave_parent(c, img, o))
+		return -1;
+	p = &img->foreign->parsed;
+	if (!p->disk.has_parent)
+		return 0;
+	if (!p->nr_parents) {
+		report(img->file.name, "shows another image where it has no data, but does not name that; convert it where that image is");
+		return -1;
+	}
+	if (check_allowed(c, img, FILE_BACKING, p->parents[0], o))
+		return -1;
+	l->format = parents_format(img);
+	if (!l->format && strcmp(p->disk.parent_format, "probe"))
+		return link_refuse_field(img, "backing file's format", p->disk.parent_format,
+					 "is not supported; convert that file with qemu-img convert -O qcow2");
+	return choose_parent(c, img, l, o);
+}
+
+/* Take or refuse the file that was chosen. */
+static int accept_parent(const struct image *child, const struct image *img,
+			 const struct chain_options *o)
+{
+	if (!parents_mismatch(child, img))
+		return 0;
+	if (!o->allow_mismatch)
+		return parents_refuse_mismatch(child, img);
+	parents_note_mismatch(child, img);
+	return 0;
+}
+
+/* --- The chain --- */
+
+/* The link to an image's backing file; none if it has no backing file. */
+static int next_link(struct chain *c, struct image *img, struct link *l,
+		     const struct chain_options *o)
+{
+	const enum file_use use = FILE_BACKING;
+	const char *format = img->header.backing_format;
+
+	if (img->foreign)
+		return next_parent(c, img, l, o);
+	if (!img->backing)
+		return 0;
+	if (check_allowed(c, img, use, img->backing, o) ||
+	    link_resolve(l, img, use, img->backing))
+		return -1;
+	if (!format[0])
+		return 0;
+	l->format = image_format(format);
+	return l->format ? 0 :
+	       link_refuse_field(img, "backing file's format", format,
+			    "is not supported; convert that file with qemu-img convert -O qcow2");
 }
 
 /* A folder is the only image of its chain. */
@@ -380,9 +455,7 @@ static int chain_add(struct chain *c, struct link *l,
 			err = chain_load(c, img, l, o);
 	}
 	if (!err && img != c->images && img[-1].foreign)
-		err = accept_parent(c, img, l, o);
-	if (err > 0)
-		return 0;
+		err = accept_parent(img - 1, img, o);
 	link_free(l);
 	if (err || o->top_only)
 		return err;

@@ -19,6 +19,9 @@ static const struct report_words *own_words;
 /* Called before a line is printed, or NULL. */
 static void (*before_line)(void);
 
+/* No line is printed. */
+static bool muted;
+
 /**
  * report_open_files() - open the standard files that are closed
  *
@@ -66,6 +69,15 @@ void report_before(void (*hook)(void))
 	before_line = hook;
 }
 
+/**
+ * report_mute() - print no lines for a while
+ * @mute: true: from now on; false: print them again
+ */
+void report_mute(bool mute)
+{
+	muted = mute;
+}
+
 static const struct report_words *words_at(const char *text)
 {
 	const struct report_words *w;
@@ -99,10 +111,12 @@ static void print_text(const char *text)
  */
 void report(const char *name, const char *fmt, ...)
 {
-	char *shown = text_escape(name[0] ? name : "\"\"");
-	char *text;
+	char *shown, *text;
 	va_list args;
 
+	if (muted)
+		return;
+	shown = text_escape(name[0] ? name : "\"\"");
 	va_start(args, fmt);
 	text = xvasprintf(fmt, args);
 	va_end(args);

@@ -22,6 +22,7 @@ int report_open_files(void);
 void report_as(const char *name, const struct report_words *words);
 const char *report_program(void);
 void report_before(void (*hook)(void));
+void report_mute(bool mute);
 void report(const char *name, const char *fmt, ...) __printf(2, 3);
 void report_from_driver(struct qcow_msg *msg);
 void report_msg(const char *name, int err, const struct qcow_msg *msg);
