@@ -43,6 +43,24 @@ static int add(struct files *files, int fd, const char *name, u64 *size)
 	return 0;
 }
 
+/*
+ * The file changes meanwhile: $RACE is "HOST_OFFSET:SKIP:NUMBER", and all reads that begin at
+ * HOST_OFFSET but the first one find NUMBER, of 32 bits, behind SKIP bytes.
+ */
+static void change(u8 *bytes, size_t len, u64 host_offset)
+{
+	const char *race = getenv("RACE");
+	unsigned long long where;
+	static u32 reads;
+	u32 skip, number;
+
+	if (!race || sscanf(race, "%llu:%u:%u", &where, &skip, &number) != 3 ||
+	    host_offset != where || skip + sizeof(number) > len || !reads++)
+		return;
+	number = htole32(number);
+	memcpy(bytes + skip, &number, sizeof(number));
+}
+
 static int host_read(void *arg, u32 file, void *buf, size_t len, u64 host_offset, size_t *got)
 {
 	struct files *files = arg;
@@ -55,6 +73,7 @@ static int host_read(void *arg, u32 file, void *buf, size_t len, u64 host_offset
 		if (!n)
 			break;
 	}
+	change(buf, *got, host_offset);
 	return 0;
 }
 

@@ -224,6 +224,17 @@ def container():
     return {"disk.vmdk": kdmv(0, 0, 0, 0, words=words), "flat": flat}, flat
 
 
+def far():
+    """A stream of grains of a sector, one of them for a sector above 2^32."""
+    sectors, packed = 1 << 33, zlib.compress(b"x" * SECTOR)
+    words = pad(text("streamOptimized", [f'RDONLY {sectors} SPARSE "disk.vmdk"']), 10 * SECTOR)
+    start = 1 + len(words) // SECTOR
+    head = kdmv(sectors, AT_END, start, FLAG_COMPRESSED | FLAG_MARKERS, version=3, words=words,
+                compression=1, grain=1)
+    body = pad(struct.pack("<QI", (1 << 32) + 5, len(packed)) + packed)
+    return {"disk.vmdk": head + body + marker(0, 0)}, b""
+
+
 def loop(folder):
     """A directory of 4 Mi entries for the same table, in disk.vmdk."""
     count, words = 1 << 22, text("monolithicSparse", ['RW 1 SPARSE "disk.vmdk"'])
@@ -246,6 +257,8 @@ def image(kind):
         return rdonly()
     if kind == "container":
         return container()
+    if kind == "far":
+        return far()
     return {"disk.vmdk": sparse("another.vmdk", disk, unclean=1)}, disk.raw()
 
 

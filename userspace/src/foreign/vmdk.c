@@ -161,6 +161,9 @@ static int open_sparse(struct foreign *f, struct vmdk *v, u32 n, const struct vm
 		name_extent(f, line->name);
 		return err;
 	}
+	if (e->kind == VMDK_ZERO)
+		return foreign_fail(f, "has an extent %.80s, which only has a descriptor, and no data",
+				    line->name);
 	if (e->size != line->sectors * SZ_512 && n + 1 < v->text.nr_extents)
 		return foreign_fail(f, "its descriptor has an extent %.80s of %llu bytes, but its header says %llu",
 				    line->name, (unsigned long long)line->sectors * SZ_512,

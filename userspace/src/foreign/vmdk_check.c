@@ -284,8 +284,10 @@ static int check_grain(struct foreign *f, const struct vmdk_extent *e, u64 guest
 {
 	u32 before = e->markers ? VMDK_MARKER_BYTES : 0, len = p->stored;
 	u64 sector = (guest_offset - e->guest_offset) / SZ_512;
-	int err = foreign_read(f, e->file, b->stored, before + len, p->host_offset - before);
+	int err = before + (u64)len > 2 * e->grain ? -EINVAL : 0;
 
+	if (!err)
+		err = foreign_read(f, e->file, b->stored, before + len, p->host_offset - before);
 	if (err)
 		return err;
 	if (before && get_le64(b->stored) != sector) {

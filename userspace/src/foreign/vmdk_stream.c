@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Streams of VMDK: their grains are compressed, and each has a marker with its place in the
- * disk, by which it is found if there is no grain directory. A marker that is no grain's is a sector of its own, before a grain table, a grain
- * directory or a footer, or at the end.
+ * disk, by which it is found if there is no grain directory. A marker that is no grain's is a
+ * sector of its own, before a grain table, a grain directory or a footer, or at the end.
  *
  * VMware and QEMU write a directory, so the use of markers is from the specification alone.
  */
@@ -12,6 +12,9 @@
 
 /* Bytes of a marker that is no grain's, without its padding */
 #define MARKER_BYTES		16
+
+/* Grains of a disk that numbers of the index can tell apart */
+#define GRAINS_MAX		(1ULL << 32)
 
 /* Grains for which there is memory at first */
 #define INDEX_MIN		1024
@@ -122,7 +125,7 @@ static int sort_grains(struct foreign *f, struct vmdk_extent *e)
  */
 int vmdk_index_stream(struct foreign *f, struct vmdk_extent *e)
 {
-	u64 size = foreign_size(f, e->file), host_offset, next = e->overhead;
+	u64 size = foreign_size(f, e->file), host_offset, next = e->overhead, grains;
 	u8 m[MARKER_BYTES];
 	size_t room = 0;
 	int err;
@@ -130,6 +133,10 @@ int vmdk_index_stream(struct foreign *f, struct vmdk_extent *e)
 	e->kind = VMDK_STREAM;
 	if (!next)
 		return foreign_fail(f, "its header has no overhead");
+	grains = DIV_ROUND_UP_ULL(e->size, e->grain);
+	if (grains > GRAINS_MAX)
+		return foreign_unsupported(f, "is a stream of %llu grains, which is too many; convert it with VMware's tools",
+					   (unsigned long long)grains);
 	do {
 		host_offset = next;
 		err = foreign_read(f, e->file, m, sizeof(m), host_offset);
@@ -185,7 +192,7 @@ int vmdk_find_in_stream(struct foreign *f, const struct vmdk_extent *e, u64 in_e
 	if (err)
 		return err;
 	/* The file may change, so this is not what the index saw for certain. */
-	if (!get_le32(marker + 8) || get_le32(marker + 8) > 2 * e->grain)
+	if (!get_le32(marker + 8) || get_le32(marker + 8) > 2 * e->grain - VMDK_MARKER_BYTES)
 		return fail_marker(f, host_offset);
 	vmdk_set_compressed(e, host_offset + VMDK_MARKER_BYTES, get_le32(marker + 8), in_extent, p);
 	return 0;
