@@ -26,3 +26,33 @@ RACE=$((11 * 512)):8:16373
 expect "hostile: vmdk: a marker that is too long" foreign_refuses vmdk markers/disk.vmdk \
 	"marker at host offset 5632 that is not valid"
 unset RACE
+
+# All blocks in one place, with a bitmap of sectors
+qemu-img create -q -f vpc -o force_size=on base.vhd 6M
+truncate -s 6M base.raw
+"$here/vhd.py" child base.vhd child.vhd base.raw seed=1 block=65536 name=base.vhd
+expect "hostile: vpc: blocks" foreign_says vpc child.vhd "^parent.1"
+"$here/repeat.py" child.vhd 1536 4 96 min
+expect "hostile: vpc: blocks in one place" foreign_refuses vpc child.vhd \
+	"more blocks than the file has room for"
+
+truncate -s 32M large.raw
+cp large.raw raw
+"$here/vhdx.py" make base.vhdx large.raw
+"$here/vhdx.py" child base.vhdx child.vhdx raw seed=1 states=2227 relative_path=base.vhdx
+expect "hostile: vhdx: blocks" foreign_says vhdx child.vhdx "^parent.1"
+"$here/repeat.py" child.vhdx 0x300000 8 32 max
+expect "hostile: vhdx: blocks in one place" foreign_refuses vhdx child.vhdx \
+	"more blocks than the file has room for"
+rm -f ./*.vhdx ./*raw
+
+truncate -s 8257536 some.raw
+for at in 0 100000 3000000; do
+	"$here/put.py" some.raw $at 8 1
+done
+rm -f some.bochs
+bximage -q -func=convert -imgmode=growing some.raw some.bochs > bximage.log 2>&1
+expect "hostile: bochs: units" foreign_says bochs some.bochs "^size"
+"$here/repeat.py" some.bochs 512 4 "$(od -An -tu4 -j72 -N4 some.bochs | tr -d ' ')" min
+expect "hostile: bochs: units in one place" foreign_refuses bochs some.bochs \
+	"more extents than the file has room for"

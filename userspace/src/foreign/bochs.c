@@ -42,6 +42,7 @@
  * @index: the part of the index that is in memory
  * @in_memory: number of the unit whose bitmap is in memory, or UNIT_NONE
  * @bits: that bitmap
+ * @visited: units of the file that a walk has looked at
  */
 struct bochs {
 	u32 unit;
@@ -52,6 +53,7 @@ struct bochs {
 	struct foreign_window index;
 	u32 in_memory;
 	u8 bits[REDOLOG_EXTENT_MAX / SZ_512 / 8];
+	struct foreign_visits visited;
 };
 
 static bool is_redolog(const u8 *header)
@@ -284,6 +286,8 @@ static int bochs_find(struct foreign *f, u64 guest_offset, struct foreign_piece 
 	p->kind = QCOW_MAP_HOLE;
 	if (place == UNIT_NONE)
 		return 0;
+	if (!foreign_visit(&b->visited, unit, stride(b), foreign_size(f, 0)))
+		return foreign_fail(f, "its index has more extents than the file has room for");
 	host_offset = b->data_host_offset + place * stride(b);
 	if (b->bitmap)
 		return find_sector(f, place, host_offset, skip, p);

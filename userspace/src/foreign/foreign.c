@@ -187,6 +187,27 @@ const void *foreign_peek(struct foreign *f, struct foreign_window *w, u32 file,
 }
 
 /**
+ * foreign_visit() - count the blocks of a file that a walk looks at
+ * @v: those so far
+ * @number: of the block, in the order of the disk; the last one may come again
+ * @bytes: of a block
+ * @size: bytes of the file
+ *
+ * A few bytes that name one block again and again would make a walk and its table long.
+ *
+ * Return: whether the file has room for so many.
+ */
+bool foreign_visit(struct foreign_visits *v, u64 number, u64 bytes, u64 size)
+{
+	if (v->nr && number == v->last)
+		return true;
+	if (number < v->last)
+		v->nr = 0;
+	v->last = number;
+	return ++v->nr <= size / bytes + 1;
+}
+
+/**
  * foreign_open_extent() - open a file that holds a part of the image
  * @f: the image; if it is in an archive, the file has to be there too
  * @name: as the image has it, not escaped

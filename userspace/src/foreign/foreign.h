@@ -236,6 +236,16 @@ struct foreign_window {
 	size_t len;
 };
 
+/**
+ * struct foreign_visits - the blocks of a file that a walk has looked at
+ * @nr: how many; all zeros at first
+ * @last: number of the last one
+ */
+struct foreign_visits {
+	u64 nr;
+	u64 last;
+};
+
 const struct foreign_format *foreign_format(const char *name);
 const struct foreign_format *foreign_format_at(size_t number);
 const struct foreign_format *foreign_probe(const struct foreign_sample *s);
@@ -255,6 +265,7 @@ int __must_check foreign_read(struct foreign *f, u32 file, void *buf, size_t len
 			      u64 host_offset);
 const void *__must_check foreign_peek(struct foreign *f, struct foreign_window *w, u32 file,
 				      u64 host_offset, size_t len, size_t *available);
+bool __must_check foreign_visit(struct foreign_visits *v, u64 number, u64 bytes, u64 size);
 int __must_check foreign_open_extent(struct foreign *f, const char *name, u32 *file);
 int __must_check foreign_scratch(struct foreign *f, u32 *file);
 int __must_check foreign_write(struct foreign *f, u32 file, const void *buf, size_t len,

@@ -180,6 +180,8 @@ static int place_block(struct foreign *f, struct vhdx *v, u64 guest_offset, u64 
 	bool here = true;
 	int err = check_place(f, v, host_offset, used);
 
+	if (!foreign_visit(&v->visited, guest_offset / v->block, v->block, v->size))
+		return foreign_fail(f, "its table has more blocks than the file has room for");
 	if (!err && vhdx_entry_state(entry) == VHDX_PARTIAL)
 		err = find_sectors(f, v, guest_offset, p, &here);
 	if (err || !here)

@@ -73,6 +73,7 @@ struct vhdx_patch {
  * @is_fixed: blocks keep their places
  * @table_window: the part of the table that is in memory
  * @bitmap_window: the part of a bitmap that is in memory
+ * @visited: blocks of the file that a walk has looked at
  */
 struct vhdx {
 	u8 header[VHDX_HEADER_BYTES];
@@ -91,6 +92,7 @@ struct vhdx {
 	bool is_fixed;
 	struct foreign_window table_window;
 	struct foreign_window bitmap_window;
+	struct foreign_visits visited;
 };
 
 /* vhdx_log.c */

@@ -158,7 +158,6 @@ struct vmdk_extent {
  * @current: number of the extent that was asked for last
  * @text: the descriptor
  * @visited_extent: the extent of @visited
- * @visited_last: number of the grain table that was looked at last
  * @visited: grain tables of an extent that a walk has looked at
  * @gd: the part of a grain directory that is in memory
  * @gt: the part of a grain table that is in memory
@@ -169,8 +168,7 @@ struct vmdk {
 	u32 current;
 	struct vmdk_text text;
 	const struct vmdk_extent *visited_extent;
-	u64 visited_last;
-	u64 visited;
+	struct foreign_visits visited;
 	struct foreign_window gd;
 	struct foreign_window gt;
 };

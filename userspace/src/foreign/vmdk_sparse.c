@@ -488,21 +488,15 @@ static int find_in_gt(struct foreign *f, struct vmdk *v, const struct vmdk_exten
 	return add_grains(f, e, entry, nr, p);
 }
 
-/*
- * Refuses more grain tables than have room in the file. A directory of few bytes that names one
- * table again and again would make a walk long.
- */
+/* Refuses more grain tables than have room in the file. */
 static int visit_gt(struct foreign *f, struct vmdk *v, const struct vmdk_extent *e, u64 number)
 {
 	u64 bytes = e->gt_entries * vmdk_entry_bytes(e);
 
-	if (v->visited_extent != e || number < v->visited_last)
-		v->visited = 0;
-	else if (number == v->visited_last)
-		return 0;
+	if (v->visited_extent != e)
+		v->visited = (struct foreign_visits) { };
 	v->visited_extent = e;
-	v->visited_last = number;
-	if (++v->visited <= foreign_size(f, e->file) / bytes + 1)
+	if (foreign_visit(&v->visited, number, bytes, foreign_size(f, e->file)))
 		return 0;
 	return foreign_fail(f, "its grain directory has tables that overlap");
 }

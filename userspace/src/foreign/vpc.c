@@ -318,6 +318,13 @@ static int find_sectors(struct foreign *f, u64 bitmap_host_offset, u32 skip,
 	return 0;
 }
 
+static int visit_block(struct foreign *f, struct vpc *v, u64 block)
+{
+	if (foreign_visit(&v->visited, block, (u64)v->bitmap_bytes + v->block, foreign_size(f, 0)))
+		return 0;
+	return foreign_fail(f, "its table has more blocks than the file has room for");
+}
+
 static int vpc_find(struct foreign *f, u64 guest_offset, struct foreign_piece *p)
 {
 	struct vpc *v = f->private;
@@ -337,6 +344,8 @@ static int vpc_find(struct foreign *f, u64 guest_offset, struct foreign_piece *p
 	p->kind = sector == VPC_NONE ? QCOW_MAP_HOLE : QCOW_MAP_DATA;
 	host_offset = (u64)sector * SZ_512;
 	p->host_offset = host_offset + v->bitmap_bytes + skip;
+	if (sector != VPC_NONE && visit_block(f, v, guest_offset / v->block))
+		return -EINVAL;
 	if (sector != VPC_NONE && v->type == VPC_DIFFERENCING)
 		return find_sectors(f, host_offset, skip, p);
 	return 0;

@@ -47,6 +47,7 @@
  * @blocks: entries of the table
  * @bitmap_bytes: bytes before the data of a block
  * @table: the part of the table that is in memory
+ * @visited: blocks of the file that a walk has looked at
  * @part: part of a block's bitmap
  * @part_host_offset: of @part
  * @part_bits: bits of it; 0: there is none
@@ -64,6 +65,7 @@ struct vpc {
 	u32 blocks;
 	u32 bitmap_bytes;
 	struct foreign_window table;
+	struct foreign_visits visited;
 	u8 part[VPC_BITMAP_PART];
 	u64 part_host_offset;
 	u32 part_bits;
