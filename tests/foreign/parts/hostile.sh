@@ -56,3 +56,18 @@ expect "hostile: bochs: units" foreign_says bochs some.bochs "^size"
 "$here/repeat.py" some.bochs 512 4 "$(od -An -tu4 -j72 -N4 some.bochs | tr -d ' ')" min
 expect "hostile: bochs: units in one place" foreign_refuses bochs some.bochs \
 	"more extents than the file has room for"
+
+# A guest's text before the first cluster is no descriptor.
+qemu-img create -q -f parallels some.hds 4M
+qemu-io -f parallels -c 'write -q -P 1 0 64k' some.hds
+printf '<Parallels_disk_image' | dd of=some.hds bs=1 seek=4096 conv=notrunc status=none
+expect "hostile: parallels: text in a file of clusters" same_disk parallels some.hds
+printf 'text <Parallels_disk_image' > text.hds
+truncate -s 64k text.hds
+expect "hostile: parallels: text in another file" foreign_refuses parallels text.hds "no magic of Parallels"
+"$here/prl.py" 8192 "8192:{5fbaabe3-6958-40ff-92a7-860e329aab41}=Compressed:some.hds" -- > plain.xml
+{
+	printf '\xef\xbb\xbf\n'
+	sed 1d plain.xml
+} > mark.xml
+expect "hostile: parallels: a descriptor after a byte order mark" foreign_says probe mark.xml "^format.parallels$"

@@ -15,15 +15,21 @@
 #include "foreign/parallels.h"
 #include "foreign/units.h"
 
+/* Whether a file is XML of Parallels. The content of a disk may well have such text. */
 static bool is_descriptor(const u8 *start, size_t len)
 {
-	return memmem(start, len, "<Parallels_disk_image", 21);
+	static const u8 mark[] = { 0xef, 0xbb, 0xbf };
+	size_t i = len >= sizeof(mark) && !memcmp(start, mark, sizeof(mark)) ? sizeof(mark) : 0;
+
+	while (i < len && start[i] && strchr(" \t\r\n", start[i]))
+		i++;
+	return i < len && start[i] == '<' && memmem(start, len, "<Parallels_disk_image", 21);
 }
 
 static bool parallels_probe(const struct foreign_sample *s)
 {
 	return parallels_has_magic(s->start) ||
-	       (s->start[0] == '<' && is_descriptor(s->start, sizeof(s->start)));
+	       is_descriptor(s->start, sizeof(s->start));
 }
 
 /* Sets @p to the content in an image, or makes its length end where that of the image may. */
@@ -125,7 +131,8 @@ static int parallels_open(struct foreign *f)
 	h = p ? foreign_peek(f, &w, 0, 0, PARALLELS_HEADER_BYTES, &len) : NULL;
 	if (!h)
 		return -EINVAL;
-	err = is_descriptor(h, len) ? parallels_open_descriptor(f, p) : open_single(f, p);
+	err = !parallels_has_magic(h) && is_descriptor(h, len) ? parallels_open_descriptor(f, p) :
+								   open_single(f, p);
 	if (err)
 		return err;
 	last = &p->parts[p->nr_parts - 1];
