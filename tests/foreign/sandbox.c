@@ -156,6 +156,39 @@ static int open_scratch(struct foreign *f)
 	return err ? err : open_well(f);
 }
 
+/* It takes the time that it has to decompress data. */
+static int open_scratch_loop(struct foreign *f)
+{
+	u32 file;
+	int err = foreign_scratch(f, &file);
+
+	return err ? err : open_loop(f);
+}
+
+/* The file for decompressed data has no room. */
+static int open_full(struct foreign *f)
+{
+	u32 file;
+	int err = foreign_scratch(f, &file);
+
+	return err ? err : foreign_write(f, file, "x", 1, 0);
+}
+
+/* A disk of many pieces. */
+static int open_pieces(struct foreign *f)
+{
+	f->disk.size = SZ_64M;
+	return 0;
+}
+
+static int find_pieces(struct foreign *f, u64 guest_offset, struct foreign_piece *p)
+{
+	(void)f;
+	p->length = SZ_512;
+	p->kind = guest_offset / SZ_512 % 2 ? QCOW_MAP_ZERO : QCOW_MAP_DATA;
+	return 0;
+}
+
 /* --- Messages --- */
 
 static struct wire message;
@@ -283,6 +316,9 @@ static const struct foreign_format parsers[] = {
 	{ .name = "write", .open = open_write_image, .find = find_zeros },
 	{ .name = "fill", .open = open_fill, .find = find_zeros },
 	{ .name = "scratch", .open = open_scratch, .find = find_zeros },
+	{ .name = "scratch_loop", .open = open_scratch_loop, .find = find_zeros },
+	{ .name = "full", .open = open_full, .find = find_zeros },
+	{ .name = "pieces", .open = open_pieces, .find = find_pieces },
 	{ .name = "unknown", .open = open_unknown_message, .find = find_zeros },
 	{ .name = "key", .open = open_bad_key, .find = find_zeros },
 	{ .name = "short", .open = open_short_message, .find = find_zeros },
@@ -303,9 +339,11 @@ static int host_open(void *arg, const char *name, u64 *size)
 	return -1;
 }
 
+/* @arg: the parser's name */
 static int host_scratch(void *arg)
 {
-	(void)arg;
+	if (!strcmp(arg, "full"))
+		return open("/dev/full", O_RDWR | O_CLOEXEC);
 	return memfd_create("scratch", MFD_CLOEXEC);
 }
 
@@ -316,7 +354,7 @@ static int run(const struct foreign_format *parser, const char *name, bool write
 	const struct file_role role = { .use = FILE_NAMED, .write = write };
 	struct parse_how how = {
 		.format = parser, .want = PARSE_TABLE, .limits = &limits, .host = &host,
-		.expand_max = SZ_8M,
+		.expand_max = SZ_8M, .arg = (void *)parser->name,
 	};
 	struct parsed p = { };
 	struct file f;

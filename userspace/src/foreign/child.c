@@ -241,15 +241,24 @@ static void say_disk(struct child *c, const struct foreign_disk *d)
 	say(c);
 }
 
+/* @err: -EFBIG: the table is larger than the driver takes. */
+static int fail_table(struct foreign *f, int err)
+{
+	if (err == -EFBIG)
+		return qcow_advise(&f->msg, err, "has too many pieces for a table; convert it with qemu-img convert -O qcow2");
+	if (err == -ENOSPC || err == -EDQUOT)
+		return qcow_advise(&f->msg, err, "has a table for which there is no room in the folder of temporary files; make room there, or name another folder with TMPDIR");
+	qcow_fail(&f->msg, err, "has a table that cannot be kept while it is attached");
+	return err;
+}
+
 static int make_table(struct child *c, struct foreign *f)
 {
 	int err = foreign_walk(f, put_entry, c);
 
 	if (!err && c->nr_entries)
 		err = flush_entries(c);
-	if (err)
-		qcow_fail(&f->msg, err, "has a table that cannot be kept while it is attached");
-	return err;
+	return err ? fail_table(f, err) : 0;
 }
 
 static int ignore_entry(void *arg, const struct qcow_map_entry *e)

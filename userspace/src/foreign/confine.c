@@ -88,6 +88,17 @@ static int limit(int resource, u64 soft, u64 hard)
 	return setrlimit(resource, &wanted) ? -errno : 0;
 }
 
+/* The soft limit is below the hard one, as the kernel kills without a reason at that. */
+static int limit_cpu(const struct confine_limits *l)
+{
+	struct rlimit now;
+
+	if (getrlimit(RLIMIT_CPU, &now))
+		return -errno;
+	now.rlim_max = min((u64)now.rlim_max, l->cpu_expand + 1ULL);
+	return limit(RLIMIT_CPU, min((u64)l->cpu, now.rlim_max - 1ULL), now.rlim_max);
+}
+
 static int limit_resources(const struct confine_limits *l)
 {
 	int err = limit(RLIMIT_AS, l->memory, l->memory);
@@ -95,7 +106,7 @@ static int limit_resources(const struct confine_limits *l)
 	if (!err)
 		err = limit(RLIMIT_FSIZE, l->file, l->file);
 	if (!err)
-		err = limit(RLIMIT_CPU, l->cpu, l->cpu_expand);
+		err = limit_cpu(l);
 	if (!err)
 		err = limit(RLIMIT_NOFILE, l->files, l->files);
 	if (!err)

@@ -247,6 +247,17 @@ int foreign_scratch(struct foreign *f, u32 *file)
 	return add_opened_file(f, 0, file);
 }
 
+/* @err: -EFBIG: the host allows no more. */
+static int fail_write(struct foreign *f, int err)
+{
+	if (err == -EFBIG)
+		return qcow_advise(&f->msg, err, "has data that has to be decompressed, and more than may be kept; allow more with --expand-max");
+	if (err == -ENOSPC || err == -EDQUOT)
+		return qcow_advise(&f->msg, err, "has data that has to be decompressed, for which there is no room in the folder of temporary files; make room there, or name another folder with TMPDIR");
+	qcow_fail(&f->msg, err, "has data that cannot be kept while it is attached");
+	return err;
+}
+
 /**
  * foreign_write() - write to a file of foreign_scratch()
  * @f: the image
@@ -261,10 +272,8 @@ int foreign_write(struct foreign *f, u32 file, const void *buf, size_t len, u64 
 {
 	int err = f->host->write(f->arg, f->files[file].number, buf, len, host_offset);
 
-	if (err) {
-		qcow_fail(&f->msg, err, "has data that cannot be kept while it is attached");
-		return err;
-	}
+	if (err)
+		return fail_write(f, err);
 	if (f->files[file].size < host_offset + len)
 		f->files[file].size = host_offset + len;
 	return 0;

@@ -250,14 +250,16 @@ static int do_open(struct parse *s)
 	return answer(s, 0, size, fd);
 }
 
-/* To decompress takes time. */
-static void allow_time(const struct parse *s)
+/* To decompress takes time. The child has a hard limit above that. */
+static void allow_time(struct parse *s)
 {
-	const struct rlimit more = {
-		.rlim_cur = s->limits.cpu_expand, .rlim_max = s->limits.cpu_expand,
-	};
+	struct rlimit l;
 
-	(void)prlimit(s->pid, RLIMIT_CPU, &more, NULL);
+	if (prlimit(s->pid, RLIMIT_CPU, NULL, &l))
+		return;
+	l.rlim_cur = min((u64)s->limits.cpu_expand, l.rlim_max - 1ULL);
+	if (!prlimit(s->pid, RLIMIT_CPU, &l, NULL))
+		s->limits.cpu = l.rlim_cur;
 }
 
 static int do_scratch(struct parse *s)
