@@ -246,6 +246,15 @@ static int open_control_text(struct foreign *f)
 	return foreign_fail(f, "has \033[31m red text\n");
 }
 
+/* It was confined before. */
+static int open_confined_again(struct foreign *f)
+{
+	message = (struct wire) { .kind = WIRE_CONFINED, .err = -EPERM };
+	wire_set_text(&message, "\033[31m");
+	on_each_descriptor(send_message);
+	return open_well(f);
+}
+
 static int open_huge_disk(struct foreign *f)
 {
 	struct foreign_disk d = { .size = ~0ULL, .sector_size = 512 };
@@ -319,6 +328,7 @@ static const struct foreign_format parsers[] = {
 	{ .name = "scratch_loop", .open = open_scratch_loop, .find = find_zeros },
 	{ .name = "full", .open = open_full, .find = find_zeros },
 	{ .name = "pieces", .open = open_pieces, .find = find_pieces },
+	{ .name = "confined", .open = open_confined_again, .find = find_zeros },
 	{ .name = "unknown", .open = open_unknown_message, .find = find_zeros },
 	{ .name = "key", .open = open_bad_key, .find = find_zeros },
 	{ .name = "short", .open = open_short_message, .find = find_zeros },

@@ -47,7 +47,7 @@ expect "sandbox: a table has a limit" caught pieces "too many pieces.*; convert 
 raised=$((0x$(sed -n 's/^CapEff:\t//p' /proc/self/status) >> 24 & 1))
 [ "$(id -u)" != 0 ] || [ $raised = 1 ] && seconds=2 || seconds=1
 expect "sandbox: a loop with decompressed data" caught scratch_loop "had not ended after $seconds seconds of work"
-for parser in unknown key short facts huge; do
+for parser in unknown key short facts huge confined; do
 	expect "sandbox: a message: $parser" caught $parser "sent something that makes no sense"
 done
 expect "sandbox: a text with escape codes" caught text 'has \\x1b\[31m red text'

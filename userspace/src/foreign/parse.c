@@ -50,6 +50,7 @@
  * @nr_files: of them
  * @nr_scratch: files for decompressed data
  * @entries: of the table, as the child says
+ * @confined: the child has said that it is
  * @said: an error was printed
  * @ended: the child has sent its last message
  * @w: the message that is sent or received
@@ -65,6 +66,7 @@ struct parse {
 	u32 nr_files;
 	u32 nr_scratch;
 	u64 entries;
+	bool confined;
 	bool said;
 	bool ended;
 	struct wire w;
@@ -373,10 +375,16 @@ static int set_disk(struct parse *s)
 
 static int check_confined(struct parse *s)
 {
+	char *step;
+
+	s->confined = true;
 	if (!s->w.err)
 		return 0;
-	return refuse(s, "its parser cannot be confined (%s: %s), so the image is not looked at; use a kernel with seccomp, or convert it elsewhere with qemu-img convert -O qcow2",
-		      s->w.text, strerror(-s->w.err));
+	step = text_escape(s->w.text);
+	refuse(s, "its parser cannot be confined (%s: %s), so the image is not looked at; use a kernel with seccomp, or convert it elsewhere with qemu-img convert -O qcow2",
+	       step, strerror(-s->w.err));
+	free(step);
+	return -1;
 }
 
 /* The parser refused the image. */
@@ -410,6 +418,9 @@ static int do_end(struct parse *s)
 /* Return: 0; or -1 after printing the error, or if the child has gone. */
 static int handle(struct parse *s)
 {
+	/* The first message, and no other, tells whether the child is confined. */
+	if (s->confined == (s->w.kind == WIRE_CONFINED))
+		return refuse_protocol(s);
 	switch (s->w.kind) {
 	case WIRE_OPEN:
 		return do_open(s);
