@@ -60,3 +60,30 @@ expect "guessed: -f of snapshot" refuses "bad value \"vmx\"" \
 	with_driver qcowctl snapshot create -f vmx alone.img x
 
 rm -f guest.* linked.qcow2 real.qcow2 link.raw data.img secret.* one.img alone.img
+
+# A raw backing file whose guest wrote what only this tool, and not QEMU, takes for an image
+truncate -s 1M base
+qemu-img create -q -f qcow -b base -F raw over.qcow 1M
+for magic in OOOM '\xce\x8a\x46\x02\x01' 'Bochs Virtual HD Image\0\0\0\0\0\0\0\0\0\0Redolog\0\0\0\0\0\0\0\0\0Undoable' \
+	'<?xml version="1.0"?><Parallels_disk_image>' 'sprs\0\0\0\3' encrcdsa; do
+	head -c 4096 /dev/zero | dd of=base conv=notrunc status=none
+	printf '%b' "$magic" | dd of=base conv=notrunc status=none
+	expect "guessed: backing file: $magic" attaches -r over.qcow
+	expect "guessed: backing file: $magic: raw" has "^image format=1 fd=ro:base " <(attached)
+done
+truncate -s 0 base && truncate -s 1M base
+# The trailer of a dmg: its magic, version and size
+poke base 0xffe00 12 0x6b6f6c790000000400000200
+expect "guessed: backing file: trailer of a dmg" attaches -r over.qcow
+expect "guessed: backing file: trailer of a dmg: raw" has "^image format=1 fd=ro:base " <(attached)
+cp base base.dmg
+qemu-img create -q -f qcow -b base.dmg -F raw over.qcow 1M
+expect "guessed: backing file: named .dmg" refuses "base.dmg: " with_driver qcowctl attach -r over.qcow
+for format in vdi vpc vmdk vhdx qed parallels; do
+	rm -f base
+	qemu-img create -q -f $format base 1M
+	qemu-img create -q -f qcow -b base -F raw over.qcow 1M
+	expect "guessed: backing file: $format" attaches -r over.qcow
+	expect "guessed: backing file: $format: no raw disk" has "^image format=4 .*table=$format," <(attached)
+done
+rm -f base base.dmg over.qcow

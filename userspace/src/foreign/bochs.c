@@ -66,6 +66,16 @@ static bool bochs_probe(const struct foreign_sample *s)
 	return is_redolog(s->start) || get_le32(s->start) == SPARSE_MAGIC;
 }
 
+/* QEMU knows growing images alone. */
+static bool bochs_probe_backing(const struct foreign_sample *s)
+{
+	u32 version = get_le32(s->start + 64);
+
+	return is_redolog(s->start) && !strncmp((const char *)s->start + 32, REDOLOG_TYPE, 16) &&
+	       !strncmp((const char *)s->start + 48, "Growing", 16) &&
+	       (version == VERSION_1 || version == VERSION_2);
+}
+
 static u64 stride(const struct bochs *b)
 {
 	return (u64)b->bitmap + b->unit;
@@ -339,6 +349,7 @@ const struct foreign_format foreign_bochs = {
 	.name = "bochs",
 	.title = "Bochs",
 	.probe = bochs_probe,
+	.probe_backing = bochs_probe_backing,
 	.open = bochs_open,
 	.find = bochs_find,
 	.check = bochs_check,

@@ -57,14 +57,22 @@ static const struct cloop_codec {
 };
 
 /* QEMU knows all of the script of version 2; the end of that of version 4 is not fixed. */
+/* The whole preamble, as in QEMU */
+static const char v2[] = "#!/bin/sh\n#V2.0 Format\n"
+	"modprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n";
+
+/* QEMU knows an image of version 2.0 by its start alone. */
+static bool cloop_probe_backing(const struct foreign_sample *s)
+{
+	return !memcmp(s->start, v2, strlen(v2));
+}
+
 static bool cloop_probe(const struct foreign_sample *s)
 {
-	static const char v2[] = "#!/bin/sh\n#V2.0 Format\n"
-		"modprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n";
 	static const char v4[] = "#!/bin/sh\n#V4.0 Format\n";
 	const u8 *last = s->footer + FOREIGN_FOOTER_BYTES - CLOOP_HEADER_BYTES;
 
-	return !memcmp(s->start, v2, strlen(v2)) || !memcmp(s->start, v4, strlen(v4)) ||
+	return cloop_probe_backing(s) || !memcmp(s->start, v4, strlen(v4)) ||
 	       !memcmp(last, v4, strlen(v4)) || !memcmp(last, v2, strlen(v2));
 }
 
@@ -323,6 +331,7 @@ const struct foreign_format foreign_cloop = {
 	.name = "cloop",
 	.title = "cloop",
 	.probe = cloop_probe,
+	.probe_backing = cloop_probe_backing,
 	.open = cloop_open,
 	.find = cloop_find,
 	.check = cloop_check,

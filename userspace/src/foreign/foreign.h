@@ -68,6 +68,8 @@ struct foreign;
  * @name: as in QEMU, for --format
  * @title: for people
  * @probe: whether a file is such an image; NULL: only --format tells
+ * @probe_backing: whether QEMU takes a file for such an image when nothing tells the format,
+ *	by the same bytes: a backing file is then no raw disk; NULL: never
  * @open: read and check the headers: sets @disk and @private of the image, opens the files
  *	that it names, tells its facts
  * @find: the part of the disk from a guest offset, below disk_size; a walk asks for
@@ -81,6 +83,7 @@ struct foreign_format {
 	const char *name;
 	const char *title;
 	bool (*probe)(const struct foreign_sample *s);
+	bool (*probe_backing)(const struct foreign_sample *s);
 	int (*open)(struct foreign *f);
 	int (*find)(struct foreign *f, u64 guest_offset, struct foreign_piece *p);
 	int (*check)(struct foreign *f);
@@ -249,6 +252,7 @@ struct foreign_visits {
 const struct foreign_format *foreign_format(const char *name);
 const struct foreign_format *foreign_format_at(size_t number);
 const struct foreign_format *foreign_probe(const struct foreign_sample *s);
+const struct foreign_format *foreign_probe_backing(const struct foreign_sample *s);
 
 int __must_check foreign_open(struct foreign *f, const struct foreign_format *format,
 			      const struct foreign_host *host, void *arg,

@@ -62,3 +62,22 @@ const struct foreign_format *foreign_probe(const struct foreign_sample *s)
 			return formats[i];
 	return NULL;
 }
+
+/**
+ * foreign_probe_backing() - recognize the format of a backing file whose format is not told
+ * @s: bytes of the file
+ *
+ * Programs that wrote the chain took the file for a raw disk unless QEMU recognizes it, and
+ * the guest of a raw disk can write the magic of any other format.
+ *
+ * Return: the format, or NULL.
+ */
+const struct foreign_format *foreign_probe_backing(const struct foreign_sample *s)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(formats); i++)
+		if (formats[i]->probe_backing && formats[i]->probe_backing(s))
+			return formats[i];
+	return NULL;
+}

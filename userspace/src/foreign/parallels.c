@@ -11,6 +11,7 @@
  * are from the specification alone, for QEMU reads neither.
  */
 #define _GNU_SOURCE
+#include "foreign/bytes.h"
 #include "foreign/formats.h"
 #include "foreign/parallels.h"
 #include "foreign/units.h"
@@ -24,6 +25,12 @@ static bool is_descriptor(const u8 *start, size_t len)
 	while (i < len && start[i] && strchr(" \t\r\n", start[i]))
 		i++;
 	return i < len && start[i] == '<' && memmem(start, len, "<Parallels_disk_image", 21);
+}
+
+/* QEMU reads no descriptors. */
+static bool parallels_probe_backing(const struct foreign_sample *s)
+{
+	return parallels_has_magic(s->start) && get_le32(s->start + 16) == PARALLELS_VERSION;
 }
 
 static bool parallels_probe(const struct foreign_sample *s)
@@ -184,6 +191,7 @@ const struct foreign_format foreign_parallels = {
 	.name = "parallels",
 	.title = "Parallels",
 	.probe = parallels_probe,
+	.probe_backing = parallels_probe_backing,
 	.open = parallels_open,
 	.find = parallels_find,
 	.check = parallels_check,

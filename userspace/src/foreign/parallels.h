@@ -7,6 +7,9 @@
 /* Bytes of a file before its table */
 #define PARALLELS_HEADER_BYTES	64U
 
+/* The version in the header, at byte 16 */
+#define PARALLELS_VERSION	2
+
 /* Images of a part of the disk, from its newest snapshot to the first one */
 #define PARALLELS_LEVELS_MAX	64U
 

@@ -9,7 +9,6 @@
 #define PARALLELS_OLD		"WithoutFreeSpace"
 #define PARALLELS_EXT		"WithouFreSpacExt"
 #define PARALLELS_MAGIC_BYTES	16
-#define PARALLELS_VERSION	2
 #define PARALLELS_OPEN		0x746f6e59
 
 /* Sectors of a cluster, at most */

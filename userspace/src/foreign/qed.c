@@ -248,6 +248,7 @@ const struct foreign_format foreign_qed = {
 	.name = "qed",
 	.title = "QED",
 	.probe = qed_probe,
+	.probe_backing = qed_probe,
 	.open = qed_open,
 	.find = qed_find,
 	.check = qed_check,

@@ -234,6 +234,7 @@ const struct foreign_format foreign_vdi = {
 	.name = "vdi",
 	.title = "VDI",
 	.probe = vdi_probe,
+	.probe_backing = vdi_probe,
 	.open = vdi_open,
 	.find = vdi_find,
 	.check = vdi_check,

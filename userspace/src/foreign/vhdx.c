@@ -219,6 +219,7 @@ const struct foreign_format foreign_vhdx = {
 	.name = "vhdx",
 	.title = "VHDX",
 	.probe = vhdx_probe,
+	.probe_backing = vhdx_probe,
 	.open = vhdx_open,
 	.find = vhdx_find,
 	.check = vhdx_check,

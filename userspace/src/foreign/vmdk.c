@@ -418,6 +418,7 @@ const struct foreign_format foreign_vmdk = {
 	.name = "vmdk",
 	.title = "VMDK",
 	.probe = vmdk_probe,
+	.probe_backing = vmdk_probe,
 	.open = vmdk_open,
 	.find = vmdk_find,
 	.check = vmdk_check,

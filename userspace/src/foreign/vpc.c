@@ -355,6 +355,7 @@ const struct foreign_format foreign_vpc = {
 	.name = "vpc",
 	.title = "VHD",
 	.probe = vpc_probe,
+	.probe_backing = vpc_probe,
 	.open = vpc_open,
 	.find = vpc_find,
 	.check = vpc_check,

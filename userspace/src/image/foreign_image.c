@@ -17,13 +17,8 @@ struct load {
 	const struct foreign_image_how *how;
 };
 
-/**
- * foreign_image_probe() - recognize the format of a file
- * @f: the file
- *
- * Return: the format; or NULL, also if the file cannot be read.
- */
-const struct foreign_format *foreign_image_probe(const struct file *f)
+static const struct foreign_format *probe(const struct file *f,
+					  const struct foreign_format *(*by)(const struct foreign_sample *))
 {
 	struct foreign_sample *s = xcalloc(1, sizeof(*s));
 	const struct foreign_format *format = NULL;
@@ -32,9 +27,41 @@ const struct foreign_format *foreign_image_probe(const struct file *f)
 	s->size = f->size;
 	if (!file_read(f, s->start, sizeof(s->start), 0, NULL) &&
 	    !file_read(f, s->footer + sizeof(s->footer) - footer, footer, f->size - footer, NULL))
-		format = foreign_probe(s);
+		format = by(s);
 	free(s);
 	return format;
+}
+
+/**
+ * foreign_image_probe() - recognize the format of a file
+ * @f: the file
+ *
+ * Return: the format; or NULL, also if the file cannot be read.
+ */
+const struct foreign_format *foreign_image_probe(const struct file *f)
+{
+	return probe(f, foreign_probe);
+}
+
+/* QEMU recognizes a dmg by its name, which no guest can write. */
+static bool is_named_dmg(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > strlen(".dmg") && !strcmp(name + len - strlen(".dmg"), ".dmg");
+}
+
+/**
+ * foreign_image_probe_backing() - recognize the format of a backing file as QEMU does
+ * @f: the file
+ *
+ * Return: the format; or NULL, also if the file cannot be read: it is a raw disk.
+ */
+const struct foreign_format *foreign_image_probe_backing(const struct file *f)
+{
+	const struct foreign_format *format = probe(f, foreign_probe_backing);
+
+	return format || !is_named_dmg(f->name) ? format : foreign_image_probe(f);
 }
 
 static struct file *add_file(struct foreign_image *foreign)

@@ -209,7 +209,7 @@ static int load_foreign(struct image *img, const struct foreign_format *format,
 static int image_probe(struct image *img, const u8 *start, size_t len,
 		       enum image_guess guess, const struct foreign_image_how *how)
 {
-	const struct foreign_format *format;
+	const struct foreign_format *format = NULL;
 	u32 version = qcow_header_probe(start, len);
 	struct qcow_msg msg = { };
 
@@ -218,7 +218,9 @@ static int image_probe(struct image *img, const u8 *start, size_t len,
 		img->probed = true;
 		return 0;
 	}
-	format = how ? foreign_image_probe(&img->file) : NULL;
+	if (how)
+		format = guess == IMAGE_GUESS_BACKING ? foreign_image_probe_backing(&img->file) :
+							foreign_image_probe(&img->file);
 	if (format) {
 		img->probed = true;
 		return load_foreign(img, format, how);

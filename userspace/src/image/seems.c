@@ -265,7 +265,8 @@ static int read_sample(const struct file *f, struct sample *s)
 char *seems_describe(const struct file *f, enum seems_scope scope,
 		     const char *as_raw)
 {
-	const struct foreign_format *format = foreign_image_probe(f);
+	const struct foreign_format *format = scope == SEEMS_FORMATS ?
+			foreign_image_probe_backing(f) : foreign_image_probe(f);
 	struct sample *s;
 	const struct kind *k;
 	char *text;
