@@ -57,6 +57,13 @@ expect "hostile: bochs: units" foreign_says bochs some.bochs "^size"
 expect "hostile: bochs: units in one place" foreign_refuses bochs some.bochs \
 	"more extents than the file has room for"
 
+# A map of nothing but holes of the file names block 0.
+qemu-img create -q -f vdi some.vdi 1G
+dd if=/dev/zero of=some.vdi bs=512 seek=1 count=8 conv=notrunc status=none
+truncate -s +1M some.vdi
+expect "hostile: vdi: blocks in one place" foreign_refuses vdi some.vdi \
+	"more blocks than the file has room for"
+
 # A guest's text before the first cluster is no descriptor.
 qemu-img create -q -f parallels some.hds 4M
 qemu-io -f parallels -c 'write -q -P 1 0 64k' some.hds

@@ -50,6 +50,7 @@
  * @map_host_offset: of the map
  * @data_host_offset: of block 0
  * @map: the part of the map that is in memory
+ * @visited: blocks of the file that a walk has looked at
  */
 struct vdi {
 	u32 block;
@@ -59,6 +60,7 @@ struct vdi {
 	u32 map_host_offset;
 	u32 data_host_offset;
 	struct foreign_window map;
+	struct foreign_visits visited;
 };
 
 static bool vdi_probe(const struct foreign_sample *s)
@@ -182,6 +184,8 @@ static int vdi_find(struct foreign *f, u64 guest_offset, struct foreign_piece *p
 		p->kind = n == VDI_BLOCK_ZERO ? QCOW_MAP_ZERO : QCOW_MAP_HOLE;
 		return 0;
 	}
+	if (!foreign_visit(&v->visited, block, (u64)v->block + v->extra, foreign_size(f, 0)))
+		return foreign_fail(f, "its map has more blocks than the file has room for");
 	p->kind = QCOW_MAP_DATA;
 	p->host_offset = v->data_host_offset + n * ((u64)v->block + v->extra) + v->extra + skip;
 	return 0;
