@@ -46,6 +46,7 @@ expect "foreign: a folder below an overlay" refuses "is no folder, and vvfat sho
 	qcowctl create -b some.vdi -F vvfat new.qcow2
 
 # Below an overlay
+rm -f top.qcow2
 expect "foreign: an overlay" accepts qcowctl create -b some.vdi -F vdi top.qcow2
 expect "foreign: an overlay is attached" attaches top.qcow2
 expect "foreign: an overlay: the chain" has "^image format=4 fd=ro:some.vdi .*table=vdi," <(attached)

@@ -52,6 +52,68 @@ expect "guessed: qcow version 1" refuses "one.img: its backing file .*use -f qco
 	with_driver qcowctl attach one.img
 expect "guessed: qcow version 1: -f qcow" attaches -f qcow one.img
 
+# Headers of other formats, and a fixed VHD, which only its end tells from one
+qemu-img create -q -f qed -b "$T/secret.conf" -F raw evil.qed 1M
+image evil.qcow2
+backing evil.qcow2 "$T/secret.conf" raw
+qemu-img create -q -f vpc -o subformat=fixed,force_size=on plain.vhd 4M
+cp plain.vhd disk.vhd
+dd if=evil.qed of=disk.vhd conv=notrunc status=none
+for command in "attach -r" attach "info --chain" info map; do
+	# shellcheck disable=SC2086
+	expect "guessed: fixed VHD: QED: $command" refuses "disk.vhd: .*it seems to be a fixed VHD.*-f vpc" \
+		with_driver qcowctl $command disk.vhd
+done
+head -c -1 disk.vhd >old.vhd
+expect "guessed: fixed VHD: 511 bytes" refuses "old.vhd: .*it seems to be a fixed VHD.*-f vpc" \
+	with_driver qcowctl attach -r old.vhd
+expect "guessed: fixed VHD: -f vpc" attaches -r -f vpc disk.vhd
+expect "guessed: fixed VHD: -f vpc: one file" is 1 "$(attached | wc -l)"
+expect "guessed: fixed VHD: -f qed" attaches -r -f qed disk.vhd
+cp plain.vhd two.vhd
+dd if=evil.qcow2 of=two.vhd conv=notrunc status=none
+expect "guessed: fixed VHD: qcow2" \
+	refuses "two.vhd: its backing file .* is not opened, .*use -f qcow2 .*or -f vpc if it is a fixed VHD" \
+	with_driver qcowctl attach -r two.vhd
+expect "guessed: fixed VHD: qcow2: -f vpc" attaches -r -f vpc two.vhd
+
+# A descriptor of VMDK in the raw part of another
+qemu-img create -q -f vmdk -o subformat=monolithicFlat some.vmdk 1M
+sed "s|some-flat.vmdk|$T/secret.conf|" some.vmdk >descriptor
+truncate -s 1M descriptor
+for name in x-flat.vmdk X-FLAT.VMDK x-f001.vmdk x-rdm.vmdk x-rdmp.vmdk x.cdr x.hds x.hdd; do
+	cp descriptor $name
+	expect "guessed: $name" refuses "$name: its extent .* is not opened, .*use -f vmdk .*or -f raw" \
+		with_driver qcowctl attach -r $name
+	expect "guessed: $name: -f vmdk" attaches -r -f vmdk $name
+	rm $name
+done
+for name in x.vmdk flat.vmdk x-fab.vmdk x-f.vmdk; do
+	cp descriptor $name
+	expect "guessed: $name" attaches -r $name
+	rm $name
+done
+
+# The same in an archive
+echo '<Envelope/>' >box.ovf
+tar -cf vhd.ova box.ovf disk.vhd
+expect "guessed: a fixed VHD in an OVA" attaches -r vhd.ova
+expect "guessed: a fixed VHD in an OVA: one file" is 1 "$(attached | wc -l)"
+expect "guessed: a fixed VHD in an OVA: it is read as such" accepts qcowctl info vhd.ova
+expect "guessed: a fixed VHD in an OVA: its size" has '^virtual size: 4 MiB' out
+cp evil.qed disk.img
+cp some.vmdk x-flat.vmdk
+tar -cf raw.ova box.ovf disk.img x-flat.vmdk some-flat.vmdk
+for name in disk.img x-flat.vmdk; do
+	for format in "" "-f ova"; do
+		# shellcheck disable=SC2086
+		expect "guessed: a raw disk in an OVA: $name $format" \
+			refuses "raw.ova: its member $name .*names another file.*guessed.*tar" \
+			with_driver qcowctl attach -r $format raw.ova:$name
+	done
+done
+rm -f evil.* plain.vhd disk.* old.vhd two.vhd some*.vmdk descriptor box.ovf *.ova x-flat.vmdk
+
 # One that names nothing needs no -f.
 image alone.img
 expect "guessed: it names no file" attaches alone.img

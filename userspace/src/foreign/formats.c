@@ -3,6 +3,7 @@
  * The list of formats. A new one has a file of its own, and a line here.
  */
 #include "foreign/formats.h"
+#include "foreign/vpc_footer.h"
 
 /* In the order in which they are tried. */
 static const struct foreign_format *const formats[] = {
@@ -51,12 +52,17 @@ const struct foreign_format *foreign_format_at(size_t number)
  * foreign_probe() - recognize the format of a file
  * @s: bytes of the file
  *
+ * The guest of a fixed VHD can write the header of any format, in which it names files of the
+ * host, so such a disk is of no format, whatever its start looks like.
+ *
  * Return: the format, or NULL.
  */
 const struct foreign_format *foreign_probe(const struct foreign_sample *s)
 {
 	size_t i;
 
+	if (vpc_is_fixed(s))
+		return NULL;
 	for (i = 0; i < ARRAY_SIZE(formats); i++)
 		if (formats[i]->probe && formats[i]->probe(s))
 			return formats[i];

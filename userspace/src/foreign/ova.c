@@ -10,6 +10,7 @@
 #include "foreign/formats.h"
 #include "foreign/tar.h"
 #include "foreign/vmdk.h"
+#include "lib/name.h"
 
 /* Members that an archive may have */
 #define OVA_MEMBERS_MAX		4096
@@ -26,11 +27,13 @@
  * @members: regular files
  * @nr: of them
  * @chosen: the image
+ * @opened: it has named another member
  */
 struct ova {
 	struct tar_member members[OVA_MEMBERS_MAX];
 	u32 nr;
 	const struct tar_member *chosen;
+	bool opened;
 };
 
 static bool ova_probe(const struct foreign_sample *s)
@@ -233,7 +236,7 @@ static size_t folder_len(const char *name)
 /* A file that the image names, which is relative to the image's folder. */
 static bool ova_find_member(struct foreign *f, const char *name, struct foreign_file *file)
 {
-	const struct ova *o = f->archive;
+	struct ova *o = f->archive;
 	const char *folder = o->chosen->name;
 	size_t len = folder_len(folder);
 	u32 i;
@@ -244,6 +247,7 @@ static bool ova_find_member(struct foreign *f, const char *name, struct foreign_
 			break;
 	if (i == (u32)-1 || o->members[i].is_sparse)
 		return false;
+	o->opened = true;
 	*file = (struct foreign_file) {
 		.start = o->members[i].host_offset,
 		.size = o->members[i].size,
@@ -261,6 +265,20 @@ static int refuse_member(struct foreign *f, const struct tar_member *m,
 	else if (is_qcow2(s))
 		reason = "is a qcow2 image, which is not read in place";
 	return foreign_unsupported(f, "its member %.80s %s; unpack it with tar", m->name, reason);
+}
+
+/*
+ * The format of a member is always guessed. The guest of a raw disk can write a header to it,
+ * and in the header the name of any file.
+ */
+static int check_names(struct foreign *f, const struct ova *o)
+{
+	const char *name = o->chosen->name;
+
+	if (!name_suggests_raw(name) || (!f->disk.has_parent && !o->opened))
+		return 0;
+	return foreign_unsupported(f, "its member %.80s is named like a raw disk, but names another file, and its format is only guessed; unpack it with tar, and give the format with -f",
+				   name);
 }
 
 static int open_member(struct foreign *f, const struct tar_member *m)
@@ -284,7 +302,8 @@ static int open_member(struct foreign *f, const struct tar_member *m)
 	f->how.name = m->name + folder_len(m->name);
 	f->find_member = ova_find_member;
 	f->format = format;
-	return format->open(f);
+	err = format->open(f);
+	return err ? err : check_names(f, f->archive);
 }
 
 static int ova_open(struct foreign *f)

@@ -13,45 +13,10 @@
  */
 #include "foreign/vpc.h"
 
-static const char magic[8] = "conectix";
-
-/* Whether the bytes have a checksum that counts the place where it is as zeros. */
-static bool has_checksum(const u8 *bytes, size_t len, size_t place)
-{
-	u32 sum = 0;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if (i < place || i >= place + 4)
-			sum += bytes[i];
-	return FOREIGN_FUZZED || get_be32(bytes + place) == ~sum;
-}
-
-static bool footer_is_valid(const u8 *footer)
-{
-	return !memcmp(footer, magic, sizeof(magic)) &&
-	       has_checksum(footer, VPC_FOOTER_BYTES, 64);
-}
-
-static bool footer_is_fixed(const u8 *footer)
-{
-	return get_be32(footer + 60) == VPC_FIXED;
-}
-
-/*
- * A fixed disk may begin with anything that its guest wrote, so only the end of the file
- * tells one from a dynamic disk. It is never taken for VHD without being asked for.
- */
+/* A fixed disk is never taken for VHD without being asked for. */
 static bool vpc_probe(const struct foreign_sample *s)
 {
-	const u8 *end = s->footer + FOREIGN_FOOTER_BYTES;
-	u8 old[VPC_FOOTER_BYTES] = { };
-
-	memcpy(old, end - VPC_OLD_FOOTER_BYTES, VPC_OLD_FOOTER_BYTES);
-	return !memcmp(s->start, magic, sizeof(magic)) &&
-	       !(footer_is_valid(end - VPC_FOOTER_BYTES) &&
-		 footer_is_fixed(end - VPC_FOOTER_BYTES)) &&
-	       !(footer_is_valid(old) && footer_is_fixed(old));
+	return vpc_has_magic(s->start) && !vpc_is_fixed(s);
 }
 
 /* Virtual PC before 2004 wrote one byte less. */
@@ -62,7 +27,7 @@ static int read_last_footer(struct foreign *f, struct vpc *v)
 
 	v->footer_host_offset = size - VPC_FOOTER_BYTES;
 	err = foreign_read(f, 0, v->footer, VPC_FOOTER_BYTES, v->footer_host_offset);
-	if (err || footer_is_valid(v->footer) || size % SZ_512 != VPC_OLD_FOOTER_BYTES)
+	if (err || vpc_footer_is_valid(v->footer) || size % SZ_512 != VPC_OLD_FOOTER_BYTES)
 		return err;
 	v->footer_host_offset = size - VPC_OLD_FOOTER_BYTES;
 	memset(v->footer, 0, sizeof(v->footer));
@@ -80,14 +45,14 @@ static int choose_footer(struct foreign *f, struct vpc *v)
 {
 	u8 *first = v->first_footer, *last = v->footer;
 
-	v->last_is_valid = footer_is_valid(last);
-	v->first_is_valid = footer_is_valid(first);
-	if (v->last_is_valid && (footer_is_fixed(last) || !v->first_is_valid))
+	v->last_is_valid = vpc_footer_is_valid(last);
+	v->first_is_valid = vpc_footer_is_valid(first);
+	if (v->last_is_valid && (vpc_footer_is_fixed(last) || !v->first_is_valid))
 		return 0;
 	if (v->last_is_valid && !footers_agree(first, last))
 		return foreign_fail(f, "has a footer that differs from its copy at the start");
 	if (!v->last_is_valid && v->first_is_valid) {
-		if (footer_is_fixed(first))
+		if (vpc_footer_is_fixed(first))
 			return foreign_fail(f, "has a copy of the footer of a fixed disk at its start");
 		v->footer_host_offset = foreign_size(f, 0);
 		memcpy(last, first, VPC_FOOTER_BYTES);
@@ -95,7 +60,7 @@ static int choose_footer(struct foreign *f, struct vpc *v)
 	}
 	if (v->last_is_valid)
 		return 0;
-	if (!memcmp(first, magic, sizeof(magic)) || !memcmp(last, magic, sizeof(magic)))
+	if (vpc_has_magic(first) || vpc_has_magic(last))
 		return foreign_fail(f, "has a footer with a wrong checksum");
 	return foreign_fail(f, "has no footer of VHD, neither at its end nor a copy at its start");
 }
@@ -167,7 +132,7 @@ static int check_header(struct foreign *f, const struct vpc *v, const u8 *h)
 {
 	if (memcmp(h, "cxsparse", 8))
 		return foreign_fail(f, "its footer names a header of a dynamic disk that is none");
-	if (!has_checksum(h, VPC_HEADER_BYTES, 36))
+	if (!vpc_has_checksum(h, VPC_HEADER_BYTES, 36))
 		return foreign_fail(f, "its header has a wrong checksum");
 	if (get_be32(h + 24) >> 16 != 1)
 		return foreign_unsupported(f, "has a header of version %u, which is not supported; convert it in Hyper-V with Convert-VHD",

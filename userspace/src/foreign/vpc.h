@@ -6,15 +6,9 @@
 #include "foreign/bytes.h"
 #include "foreign/formats.h"
 #include "foreign/parents.h"
+#include "foreign/vpc_footer.h"
 
-#define VPC_FOOTER_BYTES	SZ_512
-#define VPC_OLD_FOOTER_BYTES	511
 #define VPC_HEADER_BYTES	SZ_1K
-
-/* Types of disks */
-#define VPC_FIXED		2
-#define VPC_DYNAMIC		3
-#define VPC_DIFFERENCING	4
 
 /* The largest geometry, and the largest disk */
 #define VPC_GEOMETRY_MAX	(65535ULL * 16 * 255 * SZ_512)

@@ -18,13 +18,13 @@
 #include "lib/report.h"
 #include "lib/text.h"
 
-/* Whether a file is a raw disk by its kind, or by a name that leads to it. */
+/* Whether a file is a raw disk by its kind, its end, or a name that leads to it. */
 static bool suggests_raw(const struct file *f)
 {
 	char *path;
 	bool raw;
 
-	if (S_ISBLK(f->stat.st_mode) || name_suggests_raw(f->name))
+	if (S_ISBLK(f->stat.st_mode) || name_suggests_raw(f->name) || foreign_image_is_fixed(f))
 		return true;
 	path = file_real_path(f->fd);
 	raw = path && name_suggests_raw(path);
@@ -39,9 +39,10 @@ static bool suggests_raw(const struct file *f)
 static int refuse_guessed(const struct image *img, enum file_use use,
 			  const char *written)
 {
-	char *wrong = xasprintf("is not opened, as the image's format was only guessed, and a raw disk whose guest wrote such a header looks the same; use -f %s if it is a %s image, or -f raw if it is a raw disk",
-				image_own_format_name(img),
-				image_own_format_name(img));
+	bool fixed = foreign_image_is_fixed(&img->file);
+	char *wrong = xasprintf("is not opened, as the image's format was only guessed, and a raw disk whose guest wrote such a header looks the same; use -f %s if it is a %s image, or -f %s if it is a %s",
+				image_own_format_name(img), image_own_format_name(img),
+				fixed ? "vpc" : "raw", fixed ? "fixed VHD" : "raw disk");
 
 	link_refuse(img, use, written, wrong);
 	free(wrong);

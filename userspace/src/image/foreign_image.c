@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "foreign/vpc_footer.h"
 #include "image/foreign_image.h"
 #include "lib/report.h"
 #include "lib/unnamed.h"
@@ -17,17 +18,26 @@ struct load {
 	const struct foreign_image_how *how;
 };
 
-static const struct foreign_format *probe(const struct file *f,
-					  const struct foreign_format *(*by)(const struct foreign_sample *))
+/* Return: bytes of a file, to be freed; NULL: it cannot be read. */
+static struct foreign_sample *read_sample(const struct file *f)
 {
 	struct foreign_sample *s = xcalloc(1, sizeof(*s));
-	const struct foreign_format *format = NULL;
 	size_t footer = min(f->size, (u64)sizeof(s->footer));
 
 	s->size = f->size;
 	if (!file_read(f, s->start, sizeof(s->start), 0, NULL) &&
 	    !file_read(f, s->footer + sizeof(s->footer) - footer, footer, f->size - footer, NULL))
-		format = by(s);
+		return s;
+	free(s);
+	return NULL;
+}
+
+static const struct foreign_format *probe(const struct file *f,
+					  const struct foreign_format *(*by)(const struct foreign_sample *))
+{
+	struct foreign_sample *s = read_sample(f);
+	const struct foreign_format *format = s ? by(s) : NULL;
+
 	free(s);
 	return format;
 }
@@ -62,6 +72,21 @@ const struct foreign_format *foreign_image_probe_backing(const struct file *f)
 	const struct foreign_format *format = probe(f, foreign_probe_backing);
 
 	return format || !is_named_dmg(f->name) ? format : foreign_image_probe(f);
+}
+
+/**
+ * foreign_image_is_fixed() - whether a file ends as a fixed VHD does
+ * @f: the file
+ *
+ * Return: whether it does, so that its guest decides how it begins.
+ */
+bool foreign_image_is_fixed(const struct file *f)
+{
+	struct foreign_sample *s = read_sample(f);
+	bool fixed = s && vpc_is_fixed(s);
+
+	free(s);
+	return fixed;
 }
 
 static struct file *add_file(struct foreign_image *foreign)

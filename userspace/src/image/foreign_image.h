@@ -39,6 +39,7 @@ struct foreign_image_how {
 
 const struct foreign_format *foreign_image_probe(const struct file *f);
 const struct foreign_format *foreign_image_probe_backing(const struct file *f);
+bool foreign_image_is_fixed(const struct file *f);
 int foreign_image_load(struct foreign_image **result, const struct file *file,
 		       const struct foreign_format *format,
 		       const struct foreign_image_how *how);

@@ -56,6 +56,11 @@ struct kind {
 
 /* The first that fits is it. */
 static const struct kind kinds[] = {
+	/* Its guest decides how it begins. */
+	{ SEEMS_FILES, "a fixed VHD, a raw disk with a footer", "use -f vpc",
+	  AT(-512, "conectix") },
+	{ SEEMS_FILES, "a fixed VHD, a raw disk with a footer", "use -f vpc",
+	  AT(-511, "conectix") },
 	{ SEEMS_FORMATS, "a vmdk image", CONVERT, AT(0, "# Disk DescriptorFile") },
 	{ SEEMS_FORMATS, "a vpc image (VHD)", CONVERT, AT(0, "conectix") },
 	{ SEEMS_FORMATS, "a qed image", CONVERT, AT(0, "QED\0") },
@@ -92,8 +97,6 @@ static const struct kind kinds[] = {
 	  TEXT("<html") },
 	{ SEEMS_FILES, "an XML file, no disk, perhaps the error message of a download", AGAIN,
 	  TEXT("<?xml") },
-	{ SEEMS_FILES, "a fixed VHD, a raw disk with a footer", "use -f vpc",
-	  AT(-512, "conectix") },
 	{ SEEMS_FILES, "a macOS disk image (UDIF)", CONVERT_FROM("dmg"), AT(-512, "koly") },
 	{ SEEMS_FILES, "an encrypted macOS disk image",
 	  "on a Mac decrypt it with hdiutil convert FILE -format UDTO -o NEW", AT(0, "encrcdsa") },

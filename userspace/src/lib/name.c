@@ -73,23 +73,45 @@ const char *name_url_advice(const char *name)
 	return strstr(name, "://") ? "copy it to a local file" : NULL;
 }
 
+static bool has_ending(const char *path, const char *ending)
+{
+	size_t len = strlen(path), n = strlen(ending);
+
+	return len >= n && !strcasecmp(path + len - n, ending);
+}
+
+/* A flat part of a disk that VMware has split: disk-f001.vmdk. */
+static bool is_flat_part(const char *path)
+{
+	const char *part = strrchr(path, '-');
+	size_t digits;
+
+	if (!part || strncasecmp(part, "-f", 2))
+		return false;
+	digits = strspn(part + 2, "0123456789");
+	return digits && !strcasecmp(part + 2 + digits, ".vmdk");
+}
+
 /**
  * name_suggests_raw() - whether a file has a name that raw disks usually have
  * @path: of the file
+ *
+ * The raw parts of disks of VMware and Parallels count as well.
  *
  * Return: whether its name ends so, in upper or lower case.
  */
 bool name_suggests_raw(const char *path)
 {
-	static const char *const endings[] = { ".raw", ".img", ".dd", ".bin", ".iso" };
-	size_t len = strlen(path), i, n;
+	static const char *const endings[] = {
+		".raw", ".img", ".dd", ".bin", ".iso", ".cdr", ".hds", ".hdd",
+		"-flat.vmdk", "-rdm.vmdk", "-rdmp.vmdk",
+	};
+	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(endings); i++) {
-		n = strlen(endings[i]);
-		if (len >= n && !strcasecmp(path + len - n, endings[i]))
+	for (i = 0; i < ARRAY_SIZE(endings); i++)
+		if (has_ending(path, endings[i]))
 			return true;
-	}
-	return false;
+	return is_flat_part(path);
 }
 
 /**
