@@ -103,6 +103,72 @@ rm moved/base.vmdk
 expect "foreign: no parent" refuses "moved/child.vmdk: its backing file .base.vmdk. is not there.*; put it beside" \
 	with_driver qcowctl attach -r moved/child.vmdk
 
+# Parents that an identifier tells: twins have the same, and other changes.
+mkdir ids
+qemu-img create -q -f vdi ids/one.vdi 1M
+cp ids/one.vdi ids/child.vdi
+put="$here/../foreign/put.py"
+"$put" ids/child.vdi 76 4 4 392 8 0x1122334455667788 408 8 0x99 \
+	--copy ids/one.vdi 392 424 16 --copy ids/one.vdi 408 440 16
+expect "foreign: by id" attaches -r ids/child.vdi
+cp ids/one.vdi ids/a-twin.vdi
+"$put" ids/a-twin.vdi 408 8 0x1234
+ln ids/one.vdi ids/same.vdi
+expect "foreign: by id: a twin that was changed" attaches -r ids/child.vdi
+expect "foreign: by id: a twin that was changed: the other" \
+	has "^image format=4 fd=ro:ids/one.vdi " <(attached)
+rm ids/same.vdi
+cp ids/one.vdi ids/two.vdi
+expect "foreign: by id: two that are right" \
+	refuses "ids/child.vdi: .*, and so have .*/one.vdi and .*/two.vdi; move all but" \
+	with_driver qcowctl attach -r ids/child.vdi
+expect "foreign: by id: two that are right: --allow-parent-mismatch" refuses "and so have" \
+	with_driver qcowctl attach -r --allow-parent-mismatch ids/child.vdi
+rm ids/one.vdi ids/two.vdi
+expect "foreign: by id: one that was changed" \
+	refuses "ids/child.vdi: .*a-twin.vdi was changed .*: the last change is .*--allow-parent-mismatch" \
+	with_driver qcowctl attach -r ids/child.vdi
+run with_driver qcowctl attach -r --allow-parent-mismatch ids/child.vdi
+expect "foreign: by id: one that was changed: --allow-parent-mismatch" is "/dev/qcow0 0" "$(cat out) $code"
+rm ids/a-twin.vdi
+expect "foreign: by id: none" refuses "id .* is not among the files \"\*.vdi\"" \
+	with_driver qcowctl attach -r ids/child.vdi
+truncate -s 1M 'ids/*'
+qemu-img create -q -f qed -u -b '*' -F raw ids/star.qed 1M
+expect "foreign: a parent with the name *" attaches -r ids/star.qed
+expect "foreign: a parent with the name *: it" has '^image format=1 fd=ro:ids/\* ' <(attached)
+
+# sparse_bochs NAME...: an empty sparse image, which may have a parent
+sparse_bochs()
+{
+	python3 -c 'import struct, sys
+for name in sys.argv[1:]:
+    with open(name, "wb") as f:
+        f.write(struct.pack("<4IQ", 0x02468ace, 2, 65536, 16, 1 << 20).ljust(256, b"\0"))
+        f.write((b"\xff" * 64).ljust(65536 - 256, b"\0"))' "$@"
+}
+
+mkdir ids/other
+sparse_bochs ids/d0 ids/d1 ids/alone1 ids/x:0 ids/x:1 ids/y:1 ids/gone1
+ln -s nothing ids/gone0
+expect "foreign: optional parent" attaches -r -f bochs ids/d1
+expect "foreign: optional parent: two images" is 2 "$(attached | wc -l)"
+expect "foreign: optional parent: outside of --backing DIR" \
+	refuses 'ids/d1: its backing file "d0" is not there, or is not allowed' \
+	with_driver qcowctl attach -r -f bochs --backing ids/other ids/d1
+expect "foreign: optional parent: with the name of a URL" \
+	refuses 'ids/x:1: its backing file "x:0" is not there, or is not allowed' \
+	with_driver qcowctl attach -r -f bochs ids/x:1
+expect "foreign: optional parent: a broken link" \
+	refuses 'ids/gone1: its backing file "gone0" is not there' \
+	with_driver qcowctl attach -r -f bochs ids/gone1
+for name in alone1 y:1; do
+	expect "foreign: optional parent: none: $name" attaches -r -f bochs ids/$name
+	expect "foreign: optional parent: none: $name: with --backing DIR" \
+		attaches -r -f bochs --backing ids/other ids/$name
+done
+rm -r ids
+
 # Cycles of parents
 qemu-img create -q -f vmdk one.vmdk 1M
 qemu-img create -q -f vmdk -u -b one.vmdk -F vmdk two.vmdk 1M

@@ -153,6 +153,10 @@ struct foreign_how {
  * @dirty: it was not closed
  * @id: identifier of this image, which its children name; empty: none
  * @parent_id: identifier of the parent; empty: it is not checked
+ * @change_id: identifier of this image's last change; empty: none
+ * @parent_change_id: identifier of the parent's last change; empty: it is not checked
+ * @parent_by_id: the parent has no name: it is any file with @parent_id, and foreign_backing()
+ *	tells a pattern such as "*.vdi"
  * @parent_size: bytes of the parent's file; 0: not checked
  * @parent_mtime: time of its last change, in seconds since 1970; 0: not checked
  * @parent_fat_time: the same time as FAT has it, in local time, with the date in the upper 16
@@ -168,6 +172,9 @@ struct foreign_disk {
 	bool dirty;
 	char id[FOREIGN_ID_SIZE];
 	char parent_id[FOREIGN_ID_SIZE];
+	char change_id[FOREIGN_ID_SIZE];
+	char parent_change_id[FOREIGN_ID_SIZE];
+	bool parent_by_id;
 	u64 parent_size;
 	s64 parent_mtime;
 	u32 parent_fat_time;

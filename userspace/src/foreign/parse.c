@@ -364,10 +364,14 @@ static int set_disk(struct parse *s)
 	memcpy(d, s->w.text, sizeof(*d));
 	d->has_parent = s->w.text[offsetof(struct foreign_disk, has_parent)];
 	d->dirty = s->w.text[offsetof(struct foreign_disk, dirty)];
+	d->parent_by_id = s->w.text[offsetof(struct foreign_disk, parent_by_id)];
 	d->parent_optional = s->w.text[offsetof(struct foreign_disk, parent_optional)];
 	if (!d->size || d->size > (u64)S64_MAX - SZ_512 || !is_sector_size(d->sector_size) ||
 	    !is_terminated(d->id, sizeof(d->id)) ||
 	    !is_terminated(d->parent_id, sizeof(d->parent_id)) ||
+	    !is_terminated(d->change_id, sizeof(d->change_id)) ||
+	    !is_terminated(d->parent_change_id, sizeof(d->parent_change_id)) ||
+	    (d->parent_by_id && !d->parent_id[0]) ||
 	    !is_terminated(d->parent_format, sizeof(d->parent_format)))
 		return refuse_protocol(s);
 	return 0;

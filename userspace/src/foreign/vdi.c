@@ -23,7 +23,7 @@
 #define VDI_UNDO		3
 #define VDI_DIFFERENCING	4
 
-/* A name that asks the caller to search for the parent by its identifier */
+/* The files among which the caller searches for the parent by its identifier */
 #define VDI_ANY			"*.vdi"
 
 /* Fields of the header */
@@ -130,6 +130,13 @@ static void vdi_tell(struct foreign *f, const u8 *h)
 		foreign_tell(f, "comment", comment);
 }
 
+static void vdi_take_uuid(char *text, const u8 *guid)
+{
+	guid_text(text, guid, true);
+	if (guid_is_null(text))
+		text[0] = '\0';
+}
+
 static void vdi_take_header(struct foreign *f, struct vdi *v, const u8 *h)
 {
 	v->map_host_offset = get_le32(h + 340);
@@ -141,9 +148,9 @@ static void vdi_take_header(struct foreign *f, struct vdi *v, const u8 *h)
 	f->disk.size = get_le64(h + 368);
 	f->disk.cluster_size = v->block;
 	guid_text(f->disk.id, h + VDI_IMAGE_AT, true);
-	guid_text(f->disk.parent_id, h + VDI_PARENT_AT, true);
-	if (guid_is_null(f->disk.parent_id))
-		f->disk.parent_id[0] = '\0';
+	vdi_take_uuid(f->disk.parent_id, h + VDI_PARENT_AT);
+	vdi_take_uuid(f->disk.change_id, h + VDI_CHANGE_AT);
+	vdi_take_uuid(f->disk.parent_change_id, h + VDI_PARENT_CHANGE_AT);
 }
 
 static int vdi_open(struct foreign *f)
@@ -164,7 +171,8 @@ static int vdi_open(struct foreign *f)
 		return err;
 	vdi_tell(f, h);
 	/* Whatever its type: absent blocks are the parent's, and not zeros. */
-	if (f->disk.parent_id[0])
+	f->disk.parent_by_id = f->disk.parent_id[0];
+	if (f->disk.parent_by_id)
 		foreign_backing(f, VDI_ANY);
 	return 0;
 }

@@ -226,19 +226,16 @@ static int chain_load(struct chain *c, struct image *img, const struct link *l,
 	       open_data_file(c, img, o) : 0;
 }
 
-/* Load an image again if no file may be its parent, and none need be: it has none then. */
+/* Load an image again if its parent is not there, and need not be: it has none then. */
 static int leave_parent(const struct chain *c, struct image *img,
 			const struct chain_options *o)
 {
 	const struct foreign_format *format = img->foreign->parsed.format;
 	struct loading loading = { .c = c, .o = o };
 	struct foreign_image_how how = foreign_how(&loading, img);
-	struct link l = { };
 
-	if (!parents_next(&l, img, allowed_folder(o))) {
-		link_free(&l);
+	if (!parents_absent(img))
 		return 0;
-	}
 	how.alone = true;
 	foreign_image_free(img->foreign);
 	free(img->backing);
@@ -343,7 +340,7 @@ static int choose_parent(struct chain *c, struct image *img, struct link *l,
 	u32 candidate;
 
 	if (!next_candidate(l, img, 0, o))
-		return parents_refuse_missing(img);
+		return parents_refuse_missing(img, allowed_folder(o));
 	if (c->nr == QCOW_MAX_IMAGES || !next_candidate(&next, img, l->candidate, o))
 		return 0;
 	best = try_parent(c, l, o);

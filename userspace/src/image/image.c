@@ -184,12 +184,11 @@ static int take_for_raw(struct image *img, enum image_guess guess)
 	return 0;
 }
 
-/* A pattern of names is no name of a parent. */
 static void keep_parent(struct image *img)
 {
 	const struct parsed *p = &img->foreign->parsed;
 
-	if (p->nr_parents && p->parents[0][0] != '*')
+	if (p->nr_parents && !p->disk.parent_by_id)
 		img->backing = xstrdup(p->parents[0]);
 }
 

@@ -18,6 +18,8 @@
 
 /* Files of a folder that are looked at for an identifier. */
 #define SEARCH_MAX	1000
+/* Of them, those with the identifier that are kept: more than two are not named */
+#define SEARCH_FOUND_MAX	3
 
 /**
  * parents_format() - the format of the parent of an image
@@ -36,21 +38,46 @@ u32 parents_format(const struct image *child)
 /* --- By an identifier --- */
 
 /**
+ * struct found - a file that may be the parent
+ * @path: of it
+ * @stat: of it
+ */
+struct found {
+	char *path;
+	struct stat stat;
+};
+
+/**
  * struct search - a search for the parent that has an identifier
  * @child: the image
  * @ending: of the names of files that are looked at
  * @beneath: real path of a folder that has to hold it, or NULL
  * @left: files that may still be looked at
+ * @found: files with the identifier
+ * @nr: of them
+ * @right: they have the right last change, too
  */
 struct search {
 	const struct image *child;
 	const char *ending;
 	const char *beneath;
 	u32 left;
+	struct found found[SEARCH_FOUND_MAX];
+	u32 nr;
+	bool right;
 };
 
-/* Whether a file is the parent. No error is printed: others of its folder may be damaged. */
-static bool has_id(const struct search *s, const struct file *f)
+static bool has_change(const struct foreign_disk *child, const struct foreign_disk *parent)
+{
+	return !child->parent_change_id[0] ||
+	       !strcmp(child->parent_change_id, parent->change_id);
+}
+
+/*
+ * Whether a file has the identifier, and the last change. No error is printed: others of its
+ * folder may be damaged.
+ */
+static bool has_id(const struct search *s, const struct file *f, bool *right)
 {
 	const struct parsed *child = &s->child->foreign->parsed;
 	const struct parse_how how = {
@@ -61,22 +88,40 @@ static bool has_id(const struct search *s, const struct file *f)
 
 	if (file_same(f, &s->child->file) || foreign_image_probe(f) != child->format)
 		return false;
-	if (!parse_image(&p, &how))
+	if (!parse_image(&p, &how)) {
 		has = !strcmp(p.disk.id, child->disk.parent_id);
+		*right = has_change(&child->disk, &p.disk);
+	}
 	parsed_free(&p);
 	return has;
 }
 
-static bool is_parent(const struct search *s, const char *path)
+static void forget_found(struct search *s)
 {
-	const struct file_role role = {
-		.use = FILE_BACKING, .of = s->child->file.name, .beneath = s->beneath, .quiet = true,
-	};
-	struct file f;
-	bool is = !file_open(&f, path, NULL, &role) && has_id(s, &f);
+	while (s->nr)
+		free(s->found[--s->nr].path);
+}
 
-	file_close(&f);
-	return is;
+static bool is_found(const struct search *s, const struct stat *stat)
+{
+	u32 i;
+
+	for (i = 0; i < s->nr; i++)
+		if (s->found[i].stat.st_dev == stat->st_dev &&
+		    s->found[i].stat.st_ino == stat->st_ino)
+			return true;
+	return false;
+}
+
+/* Keep a file with the identifier: one with the right last change goes before all others. */
+static void add_found(struct search *s, const char *path, const struct stat *stat, bool right)
+{
+	if (right && !s->right)
+		forget_found(s);
+	s->right |= right;
+	if (s->right != right || s->nr == SEARCH_FOUND_MAX || is_found(s, stat))
+		return;
+	s->found[s->nr++] = (struct found) { .path = xstrdup(path), .stat = *stat };
 }
 
 static bool has_ending(const char *name, const char *ending)
@@ -86,57 +131,72 @@ static bool has_ending(const char *name, const char *ending)
 	return len > n && !strcasecmp(name + len - n, ending);
 }
 
-static char *look_at(struct search *s, const char *folder, const char *name)
+static void look_at(struct search *s, const char *folder, const char *name)
 {
+	const struct file_role role = {
+		.use = FILE_BACKING, .of = s->child->file.name, .beneath = s->beneath, .quiet = true,
+	};
+	bool right = false;
+	struct file f;
 	char *path;
 
 	if (!has_ending(name, s->ending) || !s->left)
-		return NULL;
+		return;
 	s->left--;
 	path = xasprintf("%s/%s", folder, name);
-	if (is_parent(s, path))
-		return path;
+	if (!file_open(&f, path, NULL, &role) && has_id(s, &f, &right))
+		add_found(s, path, &f.stat, right);
+	file_close(&f);
 	free(path);
-	return NULL;
 }
 
-/* Return: the path of the parent, to be freed; or NULL. */
-static char *search_folder(struct search *s, const char *folder)
+static void search_folder(struct search *s, const char *folder)
 {
 	struct dirent **list;
-	char *found = NULL;
 	int nr = scandir(folder, &list, NULL, alphasort), i;
 
 	for (i = 0; i < nr; i++) {
-		if (!found)
-			found = look_at(s, folder, list[i]->d_name);
+		look_at(s, folder, list[i]->d_name);
 		free(list[i]);
 	}
 	if (nr >= 0)
 		free(list);
-	return found;
 }
 
-/* The folder of the image, the one above, and that of its snapshots. */
-static char *search(const struct image *child, const char *pattern, const char *beneath)
+/* The folder of the image, the one above, and that of its snapshots; forget_found() then. */
+static void search(struct search *s, const struct image *child, const char *pattern,
+		   const char *beneath)
 {
 	static const char *const places[] = { "", "/..", "/Snapshots" };
-	struct search s = {
-		.child = child, .ending = pattern + 1, .beneath = beneath, .left = SEARCH_MAX,
-	};
-	char *path = file_real_path(child->file.fd), *slash, *folder, *found = NULL;
+	char *path = file_real_path(child->file.fd), *slash, *folder;
 	size_t i;
 
+	*s = (struct search) {
+		.child = child, .ending = pattern + (pattern[0] == '*'), .beneath = beneath,
+		.left = SEARCH_MAX,
+	};
 	slash = path ? strrchr(path, '/') : NULL;
 	if (slash)
 		*slash = '\0';
-	for (i = 0; slash && !found && i < ARRAY_SIZE(places); i++) {
+	for (i = 0; slash && i < ARRAY_SIZE(places); i++) {
 		folder = xasprintf("%s%s", path, places[i]);
-		found = search_folder(&s, folder);
+		search_folder(s, folder);
 		free(folder);
 	}
 	free(path);
-	return found;
+}
+
+/* The path of the only file that is found, to be freed; or NULL. */
+static char *search_one(const struct image *child, const char *pattern, const char *beneath)
+{
+	char *path = NULL;
+	struct search s;
+
+	search(&s, child, pattern, beneath);
+	if (s.nr == 1)
+		path = xstrdup(s.found[0].path);
+	forget_found(&s);
+	return path;
 }
 
 /* --- By names --- */
@@ -164,8 +224,8 @@ static bool try_name(struct link *l, const struct image *child, const char *name
 {
 	struct link found = { .format = l->format, .candidate = l->candidate };
 
-	if (name[0] == '*') {
-		l->name = search(child, name, beneath);
+	if (child->foreign->parsed.disk.parent_by_id) {
+		l->name = search_one(child, name, beneath);
 		return l->name;
 	}
 	if (name_refused(name) || link_resolve(&found, child, FILE_BACKING, name))
@@ -197,6 +257,41 @@ int parents_next(struct link *l, const struct image *child, const char *beneath)
 	return -1;
 }
 
+/* Whether there is no such file, whatever may be opened and may not. */
+static bool is_absent(const char *image, const char *name)
+{
+	char *plain = xasprintf("%s%s", name[0] == '/' ? "" : "./", name);
+	char *path = name_resolve(image, plain);
+	struct stat st;
+	bool absent = lstat(path, &st) && errno == ENOENT;
+
+	free(path);
+	free(plain);
+	return absent;
+}
+
+/**
+ * parents_absent() - whether no file has one of the names of an image's parent
+ * @child: the image
+ *
+ * A file that may not be opened is there all the same.
+ *
+ * Return: whether there is none; false if that cannot be told.
+ */
+bool parents_absent(const struct image *child)
+{
+	const struct parsed *p = &child->foreign->parsed;
+	char *path = file_real_path(child->file.fd);
+	bool absent = path;
+	u32 i;
+
+	for (i = 0; absent && i < p->nr_parents; i++)
+		absent = is_absent(child->file.name, p->parents[i]) &&
+			 is_absent(path, p->parents[i]);
+	free(path);
+	return absent;
+}
+
 /* Names as a list, of which a long one is cut off; to be freed. */
 static char *list_names(const struct parsed *p)
 {
@@ -213,25 +308,50 @@ static char *list_names(const struct parsed *p)
 	return list;
 }
 
+/* Report that no file, or more than one, has the identifier. */
+static void report_search(const struct image *child, const char *beneath)
+{
+	const struct parsed *p = &child->foreign->parsed;
+	char *id = text_escape(p->disk.parent_id), *names = NULL, *last = NULL;
+	struct search s;
+
+	search(&s, child, p->parents[0], beneath);
+	if (s.nr > 1) {
+		names = text_escape(s.found[0].path);
+		last = text_escape(s.found[1].path);
+		report(child->file.name, "its backing file has the id %s, and so have %s and %s%s; move all but the right one to another folder",
+		       id, names, last, s.nr > 2 ? " and others" : "");
+	} else {
+		names = list_names(p);
+		report(child->file.name, "its backing file with the id %s is not among the files %s of its folder, the one above and Snapshots, or is not allowed; put it beside the image",
+		       id, names);
+	}
+	forget_found(&s);
+	free(last);
+	free(names);
+	free(id);
+}
+
 /**
- * parents_refuse_missing() - report that none of the files is there
+ * parents_refuse_missing() - report that none of the files is there, or that several are
  * @child: the image
+ * @beneath: real path of a folder that has to hold it, or NULL
  *
  * Return: -1.
  */
-int parents_refuse_missing(const struct image *child)
+int parents_refuse_missing(const struct image *child, const char *beneath)
 {
 	const struct parsed *p = &child->foreign->parsed;
-	char *names = list_names(p), *id = text_escape(p->disk.parent_id);
+	char *names;
 
-	if (p->parents[0][0] == '*')
-		report(child->file.name, "its backing file with the id %s is not among the files %s of its folder, the one above and Snapshots, or is not allowed; put it beside the image",
-		       id, names);
-	else
-		report(child->file.name, "its backing file %s is not there, or is not allowed; put it beside the image",
-		       names);
+	if (p->disk.parent_by_id) {
+		report_search(child, beneath);
+		return -1;
+	}
+	names = list_names(p);
+	report(child->file.name, "its backing file %s is not there, or is not allowed; put it beside the image",
+	       names);
 	free(names);
-	free(id);
 	return -1;
 }
 
@@ -240,6 +360,22 @@ int parents_refuse_missing(const struct image *child)
 static const char *own_id(const struct image *img)
 {
 	return img->foreign ? img->foreign->parsed.disk.id : "";
+}
+
+static bool differs_in_id(const struct foreign_disk *child, const struct image *parent)
+{
+	return child->parent_id[0] && strcmp(child->parent_id, own_id(parent));
+}
+
+static const char *own_change(const struct image *img)
+{
+	return img->foreign ? img->foreign->parsed.disk.change_id : "";
+}
+
+static bool differs_in_change(const struct foreign_disk *child, const struct image *parent)
+{
+	return child->parent_change_id[0] &&
+	       strcmp(child->parent_change_id, own_change(parent));
 }
 
 static bool differs_in_time(const struct foreign_disk *child, const struct image *parent)
@@ -266,8 +402,20 @@ bool parents_mismatch(const struct image *child, const struct image *parent)
 {
 	const struct foreign_disk *d = &child->foreign->parsed.disk;
 
-	return (d->parent_id[0] && strcmp(d->parent_id, own_id(parent))) ||
+	return differs_in_id(d, parent) || differs_in_change(d, parent) ||
 	       differs_in_time(d, parent) || differs_in_size(d, parent);
+}
+
+static char *describe_change(const char *name, const struct foreign_disk *child,
+			     const struct image *parent)
+{
+	char *is = text_escape(own_change(parent)), *wanted = text_escape(child->parent_change_id);
+	char *text = xasprintf("its backing file %s was changed since it was made over that: the last change is %s, not %s",
+			       name, is[0] ? is : "(none)", wanted);
+
+	free(is);
+	free(wanted);
+	return text;
 }
 
 /* The difference in words, to be freed. */
@@ -278,9 +426,11 @@ static char *describe_mismatch(const struct image *child, const struct image *pa
 
 	is = text_escape(own_id(parent));
 	wanted = text_escape(d->parent_id);
-	if (d->parent_id[0] && strcmp(d->parent_id, own_id(parent)))
+	if (differs_in_id(d, parent))
 		text = xasprintf("its backing file %s has the id %s, but it was made over %s",
 				 name, is[0] ? is : "(none)", wanted);
+	else if (differs_in_change(d, parent))
+		text = describe_change(name, d, parent);
 	else if (differs_in_size(d, parent))
 		text = xasprintf("its backing file %s has %llu bytes, but it was made over one of %llu",
 				 name, (unsigned long long)parent->file.size,
