@@ -12,9 +12,9 @@ converted()
 	local name=$1 source=$2 format=$3 bytes=$4 time
 
 	shift 4
-	for time in once again; do
+	for time in '' --resume; do
 		expect "convert: $name: $time" refuses "$name.new: Inappropriate ioctl" \
-			with_driver qcowctl convert "$@" "$source" "$name.new"
+			with_driver qcowctl convert $time "$@" "$source" "$name.new"
 		expect "convert: $name: $time: attached" has "fd=rw:$T/$name.new" root/log
 		expect "convert: $name: $time: over its source" has "fd=ro:$T/$source" root/log
 	done
@@ -27,12 +27,20 @@ converted qcow2 convert-base.qcow2 qcow2 3145728
 converted vmdk convert.vmdk vmdk 2097152
 converted raw convert.raw raw 1048576 -f raw
 
-expect "convert: another source" refuses "qcow2.new: is there, and is no conversion of this source" \
-	with_driver qcowctl convert convert.vmdk qcow2.new
-expect "convert: another image" refuses "is there, and is no conversion" \
-	with_driver qcowctl convert convert.vmdk convert-base.qcow2
-expect "convert: itself" refuses "is there, and is no conversion" \
+expect "convert: an image that is there" refuses "qcow2.new: is there; choose another name, or go on with --resume" \
+	with_driver qcowctl convert convert-base.qcow2 qcow2.new
+expect "convert: another source" refuses "qcow2.new: is no conversion of this source" \
+	with_driver qcowctl convert --resume convert.vmdk qcow2.new
+expect "convert: another image" refuses "is no conversion of this source" \
+	with_driver qcowctl convert --resume convert.vmdk convert-base.qcow2
+expect "convert: itself" refuses "is there; choose another name" \
 	with_driver qcowctl convert convert-base.qcow2 convert-base.qcow2
+cp convert-base.qcow2 convert-guess.img
+expect "convert: a format that a guest may have chosen" refuses "give its format with -f" \
+	with_driver qcowctl convert convert-guess.img none.qcow2
+mkdir convert.folder
+expect "convert: a folder" refuses "has no name that an image can name" \
+	with_driver qcowctl convert -f vvfat convert.folder none.qcow2
 expect "convert: a raw source that is not said to be raw" refuses "not a qcow2 image" \
 	with_driver qcowctl convert convert.raw none.qcow2
 expect "convert: nothing was made" is "" "$(ls none.qcow2 2>/dev/null)"
@@ -41,4 +49,4 @@ echo '<Envelope/>' >convert.ovf
 tar -cf convert.ova convert.ovf convert.vmdk
 expect "convert: a member" refuses "is a disk of an archive, which an image cannot name" \
 	with_driver qcowctl convert convert.ova:convert.vmdk member.qcow2
-rm -f convert* ./*.new
+rm -rf convert* ./*.new

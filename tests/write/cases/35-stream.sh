@@ -192,9 +192,10 @@ case_convert() {
 	wait $pid || true
 	qemu-img info -f qcow2 long.qcow2 | grep -q '^backing file: ' || fail "it was too fast to be ended"
 	qemu-img compare -f qcow2 -F raw long.qcow2 long.raw
-	qcowctl convert -f raw long.raw long.qcow2
+	refuses "is there; choose another name" qcowctl convert -f raw long.raw long.qcow2
+	qcowctl convert --resume -f raw long.raw long.qcow2
 	stands_alone long.qcow2
-	refuses "is there, and is no conversion" qcowctl convert -f raw long.raw long.qcow2
+	refuses "is no conversion of this source" qcowctl convert --resume -f raw long.raw long.qcow2
 }
 
 after_convert() {

@@ -13,12 +13,28 @@
 #include "create/create.h"
 #include "create/new_file.h"
 #include "image/chain.h"
+#include "lib/name.h"
 #include "lib/progress.h"
 #include "lib/report.h"
 
+/**
+ * struct convert - the arguments of the command line
+ * @work: the format and the keys of the source
+ * @resume: the image is there, from a conversion that was interrupted
+ */
+struct convert {
+	struct work_options work;
+	bool resume;
+};
+
 static const struct option_spec options[] = {
-	OPTION_FORMAT(struct work_options, format, "the format of SOURCE; probe it if not given"),
-	OPTION_KEY_FILE(struct work_options, keys),
+	OPTION_FORMAT(struct convert, work.format, "the format of SOURCE; probe it if not given"),
+	{
+		.name = "resume",
+		.help = "go on with a conversion that was interrupted",
+		.parse = option_true, .field = offsetof(struct convert, resume),
+	},
+	OPTION_KEY_FILE(struct convert, work.keys),
 	OPTION_PROGRESS,
 	{ }
 };
@@ -50,7 +66,7 @@ static int begin(const char *name, const struct image *source, const char *path)
 
 static int refuse_other(const char *name)
 {
-	report(name, "is there, and is no conversion of this source that was interrupted; choose another name");
+	report(name, "is no conversion of this source that was interrupted; choose another name, and leave out --resume");
 	return -1;
 }
 
@@ -76,34 +92,51 @@ out:
 	return err;
 }
 
-static int check_source(const struct chain *c)
+/* The new image names the source with its format, so the format must not be a guess. */
+static int check_source(const struct chain *c, const char *path)
 {
 	const struct image *source = c->images;
+	const char *name = source->file.name;
+	struct stat st;
 
-	if (c->member) {
-		report(source->file.name, "is a disk of an archive, which an image cannot name; take it out with tar -xf, and convert that");
-		return -1;
-	}
-	return chain_check(c);
+	if (c->member)
+		report(name, "is a disk of an archive, which an image cannot name; take it out with tar -xf, and convert that");
+	else if (!path || stat(path, &st) || st.st_ino != source->file.stat.st_ino ||
+		 st.st_dev != source->file.stat.st_dev)
+		report(name, "has no name that an image can name; attach it, and copy the disk");
+	else if (source->probed && (name_suggests_raw(path) || S_ISBLK(st.st_mode)))
+		report(name, "may be a raw disk whose guest wrote the header of an image; give its format with -f");
+	else
+		return chain_check(c);
+	return -1;
+}
+
+static int find_image(const struct convert *wanted, const char *name,
+		      const struct image *source, const char *path)
+{
+	if (wanted->resume)
+		return check_begun(name, source);
+	if (access(name, F_OK))
+		return begin(name, source, path);
+	report(name, "is there; choose another name, or go on with --resume if its conversion was interrupted");
+	return -1;
 }
 
 /* Make the image, or find the one of an earlier call. */
-static int prepare(const struct work_options *wanted, const char *from, const char *to)
+static int prepare(const struct convert *wanted, const char *from, const char *to)
 {
-	const struct chain_options o = { .format = wanted->format, .guess_raw = false };
+	const struct chain_options o = { .format = wanted->work.format, .lock = true };
 	char *path = NULL;
 	struct chain c;
 	int err;
 
 	err = chain_open(&c, from, &o);
-	if (!err)
-		err = check_source(&c);
 	if (!err) {
 		path = file_real_path(c.images->file.fd);
-		err = path ? 0 : -1;
+		err = check_source(&c, path);
 	}
 	if (!err)
-		err = access(to, F_OK) ? begin(to, c.images, path) : check_begun(to, c.images);
+		err = find_image(wanted, to, c.images, path);
 	free(path);
 	chain_close(&c);
 	return err;
@@ -111,7 +144,8 @@ static int prepare(const struct work_options *wanted, const char *from, const ch
 
 static int run_convert(void *options, int argc, char **argv)
 {
-	struct work_options *wanted = options;
+	struct work work = stream_work;
+	struct convert *wanted = options;
 
 	if (argc != 2) {
 		report("convert", "takes an image, and the name of a new one; see qcowctl convert --help");
@@ -120,8 +154,9 @@ static int run_convert(void *options, int argc, char **argv)
 	progress_catch_signals();
 	if (prepare(wanted, argv[0], argv[1]))
 		return 1;
-	wanted->format = QCOW_FORMAT_QCOW2;
-	return work_run(&stream_work, wanted, argv[1]);
+	wanted->work.format = QCOW_FORMAT_QCOW2;
+	work.interrupted = "it reads the same as its source, which it still needs: to go on, add --resume";
+	return work_run(&work, &wanted->work, argv[1]);
 }
 
 const struct command convert_command = {
@@ -132,9 +167,9 @@ const struct command convert_command = {
 		"\n"
 		"Make a qcow2 image that has the disk of SOURCE, an image of any format that can be\n"
 		"attached, and of its backing files. Zeros take no space. Interrupted, it leaves an\n"
-		"image that reads the same, and needs SOURCE; started anew, it goes on.\n",
+		"image that reads the same, and needs SOURCE; --resume goes on.\n",
 	.options = options,
-	.size = sizeof(struct work_options),
+	.size = sizeof(struct convert),
 	.run = run_convert,
 	.release = work_release,
 };
