@@ -401,17 +401,17 @@ ssize_t qcow_cow_write(struct qcow_io *io, u64 guest_offset, u32 len)
 	return n;
 }
 
-/* Bytes of a copy from @from to the end of the cluster that they are of. */
-static u32 cow_copy_piece(const struct cow *p, u32 from)
+/* Bytes of a copy after the first @skip, to the end of a cluster. */
+static u32 cow_copy_piece(const struct cow *p, u32 skip)
 {
 	u64 cluster = 1ULL << p->io->image->layout.cluster_bits;
 
-	return min_t(u64, p->len - from, cluster - ((p->guest_offset + from) & (cluster - 1)));
+	return min_t(u64, p->len - skip, cluster - ((p->guest_offset + skip) & (cluster - 1)));
 }
 
-static bool cow_copy_is_zero(const struct cow *p, u32 from)
+static bool cow_copy_is_zero(const struct cow *p, u32 skip)
 {
-	return !memchr_inv((char *)p->copy + from, 0, cow_copy_piece(p, from));
+	return !memchr_inv((char *)p->copy + skip, 0, cow_copy_piece(p, skip));
 }
 
 /* Cut a copy off where clusters of zeros begin or end. Return: whether it is zeros. */

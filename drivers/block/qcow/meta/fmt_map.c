@@ -297,6 +297,12 @@ static u32 map_entry_of(const struct qcow_map_entry *entries, const struct map_w
 	return low;
 }
 
+/* Bytes of a chunk that the file had at the attach: zeros must not follow a cut stream. */
+static u32 map_stored(const struct qcow_file *f, const struct qcow_map_entry *e)
+{
+	return e->host < f->size ? min_t(u64, e->stored, f->size - e->host) : e->stored;
+}
+
 static void map_to_extent(struct qcow_image *img, const struct qcow_map_entry *e,
 			  u64 in_piece, struct qcow_extent *ext)
 {
@@ -320,7 +326,7 @@ static void map_to_extent(struct qcow_image *img, const struct qcow_map_entry *e
 		ext->type = QCOW_EXTENT_COMPRESSED;
 		ext->file = qcow_image_file(img, e->file);
 		ext->codec = map_codecs[e->codec];
-		ext->csize = e->stored;
+		ext->csize = map_stored(ext->file, e);
 		ext->cluster_bytes = e->plain;
 		ext->in_cluster = e->skip + in_piece;
 		break;

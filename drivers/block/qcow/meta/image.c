@@ -168,6 +168,16 @@ static int image_open_map_files(struct qcow_image *img, const struct qcow_source
 	return err;
 }
 
+/* Parts of the device that the image refers to */
+static void image_set_device(struct qcow_image *img, const struct qcow_params *params)
+{
+	img->ctx = params->ctx;
+	img->stats = params->stats;
+	img->ending = params->ending;
+	img->events = params->events;
+	img->progress = params->progress;
+}
+
 static int image_open(struct qcow_image *img, const struct qcow_source *src,
 		      const struct qcow_params *params, struct qcow_msg *msg)
 {
@@ -178,11 +188,7 @@ static int image_open(struct qcow_image *img, const struct qcow_source *src,
 	if (!ops)
 		return qcow_fail_as(msg, QCOW_MSG_UNSUPPORTED, -EOPNOTSUPP, "image format %u is not supported",
 				    src->format);
-	img->ctx = params->ctx;
-	img->stats = params->stats;
-	img->ending = params->ending;
-	img->events = params->events;
-	img->progress = params->progress;
+	image_set_device(img, params);
 	image_set_label(img, src->file, params->device);
 	err = image_open_file(img, &img->file, src->file, old ? &old->file : NULL,
 			      params, msg);

@@ -88,9 +88,17 @@ static int l2_unreadable(struct qcow_image *img, u64 guest_offset, u64 l2_host_o
 	return -EIO;
 }
 
-static void map_compressed(const struct qcow_image *img, u64 guest_offset,
-			   const struct qcow_entry *e, struct qcow_extent *ext)
+/* Of all but the length */
+static void map_entry(const struct qcow_image *img, u64 guest_offset,
+		      const struct qcow_entry *e, struct qcow_extent *ext)
 {
+	ext->type = e->type;
+	ext->copied = e->copied;
+	ext->mapped = e->mapped;
+	ext->host_offset = e->host_offset;
+	ext->file = img->data;
+	if (e->type != QCOW_EXTENT_COMPRESSED)
+		return;
 	ext->codec = img->codec;
 	ext->csize = e->csize;
 	ext->cluster_bytes = 1U << img->layout.cluster_bits;
@@ -132,14 +140,8 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 			break;
 		len += 1ULL << lay->grain_bits;
 	}
-	ext->type = e.type;
-	ext->copied = e.copied;
-	ext->mapped = e.mapped;
-	ext->host_offset = e.host_offset;
+	map_entry(img, guest_offset, &e, ext);
 	ext->len = min(len, want->len);
-	ext->file = img->data;
-	if (e.type == QCOW_EXTENT_COMPRESSED)
-		map_compressed(img, guest_offset, &e, ext);
 	return 0;
 }
 
