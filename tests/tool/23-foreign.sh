@@ -2,6 +2,9 @@
 # Images of formats that a parser reads: attach, info, map and create. tests/foreign looks at
 # the parsers themselves. shellcheck shell=bash
 
+# Files of other parts would be in the way.
+find . -maxdepth 1 -type f ! -name mock.so -delete
+rm -rf other moved
 fake_root
 
 # vdi_image NAME: a disk of 4 MiB with two blocks of data.

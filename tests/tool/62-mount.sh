@@ -36,6 +36,7 @@ expect "mount: the manual has the options" is "" \
 	"$(comm -23 words <(sort -u described attach.words); comm -13 words described)"
 expect "mount: the usage has the options" is "$(cat words)" \
 	"$("$M" -h | sed -n 's/^  \([a-z][a-z-]*\)[= [].*/\1/p' | sort)"
+rm -f words described attach.words
 expect "mount: version" is "mount.qcow2 $("$Q" --version | cut -d' ' -f2)" "$("$M" -V)"
 
 # --- The command line ---

@@ -69,6 +69,6 @@ expect "temporary: list says so" has "top.qcow2 \(temporary\)" <(with_driver qco
 expect "temporary: a column" is 1 "$(with_driver qcowctl list -n -O TEMPORARY | xargs)"
 expect "temporary: info says so" has "temporary: true" \
 	<(MOCK_FLAGS=0x80 with_driver qcowctl info /dev/qcow0)
-expect "temporary: no commit" refuses "is temporary: what is written goes" \
+expect "temporary: no commit" refuses "is temporary: its writes go" \
 	env MOCK_FLAGS=0x80 MOCK_ROOT="$T/root" LD_PRELOAD="$T/mock.so" "$Q" commit /dev/qcow0
 rm -rf overlays

@@ -378,7 +378,7 @@ expect "detach: --force: it lasts: no port" is '[]' "$(q export -lJ | jq -c '[.q
 expect "unexport: its name, later" accepts q unexport "$nqn"
 expect "unexport: its name, later: the end" is "$before" "$(tree)"
 q export --tcp 127.0.0.1 --allow-host $host qcow0 >/dev/null
-expect "detach: --force: writes are lost" exits 1 'detached, but what was written' \
+expect "detach: --force: writes are lost" exits 1 'detached, but the writes since the last flush' \
 	env MOCK_DETACH_ERRNO=5 MOCK_ROOT="$T/root" LD_PRELOAD="$T/mock.so" "$Q" detach --force qcow0
 expect "detach: --force: writes are lost: the export ends" is "$before" "$(tree)"
 # A call that hangs, with the lock: others go on after a while.

@@ -88,7 +88,7 @@ case_keys_header_is_no_data() {
 	cp luks before
 	dev=$(qcowctl attach --key-file $C/key luks)
 	dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct status=none && fail "it was written"
-	refuses "detached, but what was written" qcowctl detach "$dev"
+	refuses "detached, but the writes since the last flush" qcowctl detach "$dev"
 	cmp -i "$header" -n 2097152 before luks || fail "the LUKS header was written"
 	dmesg > log
 	grep -q "guest data would be written over metadata" log || fail "nothing is said"

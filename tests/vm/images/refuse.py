@@ -93,7 +93,7 @@ BACKINGS = [
     ("missing.qcow2", "qcow2", "missing.qcow2", "No such file"),
     (".", "raw", ".", "is a directory"),
     ("/dev/null", "raw", "/dev/null", "character device"),
-    ("base.qcow2", "vmdk", "-", "vmdk"),
+    ("base.qcow2", "vmdk", "base.qcow2", "no signature of VMDK"),
     ("base.qcow2", "teleport", "-", "teleport"),
     ("text", "qcow2", "text", "not a qcow2 image"),
     ("self", "qcow2", "self", "itself"),
@@ -171,7 +171,7 @@ def not_images(lines):
     for fmt in ("vmdk", "vdi", "vpc", "qed"):
         qemu_img("create", "-q", "-f", fmt, "x." + fmt, "1M")
         lines.append(("format-" + fmt, "x." + fmt, "-",
-                      "not a qcow2 image", "-"))
+                      "not a qcow2 image", "-f qcow2"))
     qemu_img("create", "-q", "-f", "qcow", "x.qcow", "1M")
     lines.append(("format-qcow-as-qcow2", "x.qcow", "-", "qcow version 1", "-f qcow2"))
 
@@ -243,7 +243,8 @@ def options(lines):
             ("--cache-size 1K", "--cache-size", "64K"),
             ("--cache-size lots", "--cache-size", "."),
             ("--direct-io maybe", "--direct-io", "on, off or auto"),
-            ("-f vmdk", "--format", "."),
+            ("-f vmdk", "-", "no signature of VMDK"),
+            ("-f vmx", "--format", "."),
             ("--no-such-option", "attach", "."),
             ("--backing none --backing /nowhere", "--backing", "."),
             ("-f qcow", "-", "version 1")]):

@@ -155,7 +155,9 @@ static void aio_do(aio_context_t ctx, const struct mixed_op *ops, int n)
 	if (syscall(SYS_io_submit, ctx, (long)n, list) != n)
 		die("io_submit: %s", strerror(errno));
 	for (; done < n; done += got) {
-		got = syscall(SYS_io_getevents, ctx, 1L, (long)n, ev, NULL);
+		do {
+			got = syscall(SYS_io_getevents, ctx, 1L, (long)n, ev, NULL);
+		} while (got < 0 && errno == EINTR);
 		if (got < 1)
 			die("io_getevents: %s", strerror(errno));
 		for (i = 0; i < got; i++)
