@@ -176,6 +176,55 @@ mkdir full && (cd full && for ((i = 0; i < 3130; i++)); do
 done)
 expect "vvfat: a directory that is too large" refuses_folder "full: has more files than a dir" full
 rm -rf full
+# Many names that FAT does not tell from each other, also if a number leaves out their difference
+case_names()
+{
+	local prefix=$1 i bit name
+
+	for ((i = 0; i < $2; i++)); do
+		name=$prefix
+		for ((bit = 0; bit < 14; bit++)); do
+			((i >> bit & 1)) && name+=a || name+=A
+		done
+		echo "$name"
+	done
+}
+
+mkdir alike && (cd alike && case_names name- 300 | xargs touch &&
+	case_names "$(printf '%0241d' 0)" 40 | xargs touch)
+expect "vvfat: names that differ by case only" shows alike
+7z l -ba disk.img.fs > 7z.log
+expect "vvfat: all of them are there" is 340 "$(grep -c -- 'name-\|0000' 7z.log)"
+expect "vvfat: they have different names" is 340 "$(awk '{ print tolower($NF) }' 7z.log | sort -u | wc -l)"
+rm -rf alike && mkdir alike && (cd alike && case_names x 12000 | xargs touch)
+# limited COMMAND...: with 8 seconds of processor time
+limited()
+{
+	(ulimit -t 8 && exec "$@")
+}
+run limited "$V" alike disk.img
+expect "vvfat: 12,000 of them take no time" is 0 "$code"
+(cd alike && seq 1 53600 | xargs touch)
+expect "vvfat: too many files have no names" refuses_folder "alike: has more files than a dir" alike
+rm -rf alike
+
+# Links that lead from folder to folder
+mkdir links && for ((i = 0; i < 140; i++)); do
+	mkdir links/$i && ln -s "$PWD/links/$((i + 1))" links/$i/next
+done
+run "$V" links disk.img
+expect "vvfat: a folder in too many others" is 0 "$code"
+expect "vvfat: a note on it" has "^qcowctl: links/129: is left out, as it is a folder in too" err
+rm -rf links
+
+# Sectors of 140,000 files are too many for memory: they go to a folder for temporary files.
+mkdir -p tiny/0 && (cd tiny/0 && seq 1 400 | while read -r i; do echo > $i; done)
+for ((i = 1; i < 350; i++)); do
+	ln -s 0 tiny/$i
+done
+expect "vvfat: many small files are not kept in memory" refuses "nowhere|cannot be kept: No such" \
+	env TMPDIR=nowhere "$V" tiny disk.img
+rm -rf tiny
 expect "vvfat: no folder" refuses_folder "No such file or directory" nowhere
 expect "vvfat: a label that is too long" refuses_folder "more than 11 characters" far label=abcdefghijkl
 

@@ -16,23 +16,43 @@
 
 #define NUMBER_HINTS	256
 
+/* The largest number that short names with the same 6 characters count by themselves */
+#define OWN_NUMBERS_MAX	9
+
+/* The number with the most digits, which leaves the least room for a name */
+#define LARGEST_NUMBER	9999999
+
 /**
  * struct names - the names that a directory has so far
  * @longs: names in capitals, a tree of struct long_key
  * @shorts: short names, a tree of them
+ * @long_numbers: the last numbers of long names, a tree of struct long_number
  * @numbers: of short names with a number: the last ones, by a checksum of the rest
+ * @more_numbers: the same above OWN_NUMBERS_MAX, by fewer characters
  * @locale: knows capitals; 0: only those of ASCII are known
  */
 struct names {
 	void *longs;
 	void *shorts;
+	void *long_numbers;
 	u32 numbers[NUMBER_HINTS];
+	u32 more_numbers[NUMBER_HINTS];
 	locale_t locale;
 };
 
 struct long_key {
 	u32 len;
 	u16 chars[LONG_NAME_MAX];
+};
+
+/**
+ * struct long_number - the numbers of long names that are the same without them
+ * @key: the name with LARGEST_NUMBER; the first member, for compare_longs()
+ * @last: the last number that was tried
+ */
+struct long_number {
+	struct long_key key;
+	u32 last;
 };
 
 static int compare_longs(const void *a, const void *b)
@@ -49,19 +69,30 @@ static int compare_shorts(const void *a, const void *b)
 	return memcmp(a, b, SHORT_NAME_SIZE);
 }
 
-/* Add a key to a tree. Return: whether it was not there yet. */
-static bool add_key(void **tree, const void *key, size_t size,
-		    int (*compare)(const void *a, const void *b))
+/* Find a key in a tree, or add it. Return: that of the tree; @added: it was not there yet. */
+static void *find_key(void **tree, const void *key, size_t size,
+		      int (*compare)(const void *a, const void *b), bool *added)
 {
-	void *copy;
+	void **found = tfind(key, tree, compare), *copy;
 
-	if (tfind(key, tree, compare))
-		return false;
+	*added = !found;
+	if (found)
+		return *found;
 	copy = xcalloc(1, size);
 	memcpy(copy, key, size);
 	if (!tsearch(copy, tree, compare))
 		abort();
-	return true;
+	return copy;
+}
+
+/* Add a key to a tree. Return: whether it was not there yet. */
+static bool add_key(void **tree, const void *key, size_t size,
+		    int (*compare)(const void *a, const void *b))
+{
+	bool added;
+
+	find_key(tree, key, size, compare, &added);
+	return added;
 }
 
 /* --- Long names --- */
@@ -139,13 +170,20 @@ static u16 capital(const struct names *names, u16 c)
 	return w < 0x10000 ? w : c;
 }
 
-static bool add_long(struct names *names, const struct node *n)
+static void make_key(const struct names *names, const struct node *n, struct long_key *key)
 {
-	struct long_key key = { .len = n->long_len };
 	u32 i;
 
+	key->len = n->long_len;
 	for (i = 0; i < n->long_len; i++)
-		key.chars[i] = capital(names, n->long_name[i]);
+		key->chars[i] = capital(names, n->long_name[i]);
+}
+
+static bool add_long(struct names *names, const struct node *n)
+{
+	struct long_key key = { };
+
+	make_key(names, n, &key);
 	return add_key(&names->longs, &key, sizeof(key), compare_longs);
 }
 
@@ -190,16 +228,30 @@ static void note_name(struct tree *t, const struct node *n, const char *why)
 	free(shown);
 }
 
+/* The last number of the names that are the same as this one but for a number. */
+static u32 *last_number(struct names *names, struct node *n, const u16 *name, u32 len)
+{
+	struct long_number number = { .last = 1 }, *found;
+	bool added;
+
+	put_number(n, name, len, LARGEST_NUMBER);
+	make_key(names, n, &number.key);
+	found = find_key(&names->long_numbers, &number, sizeof(number), compare_longs, &added);
+	return &found->last;
+}
+
 static void choose_long(struct tree *t, struct names *names, struct node *n)
 {
-	bool changed = to_utf16(n), twice = false;
+	bool changed = to_utf16(n), twice = !add_long(names, n);
+	u32 len = n->long_len, *number;
 	u16 name[LONG_NAME_MAX];
-	u32 len = n->long_len, number = 1;
 
 	memcpy(name, n->long_name, len * sizeof(u16));
-	while (!add_long(names, n)) {
-		twice = true;
-		put_number(n, name, len, ++number);
+	if (twice) {
+		number = last_number(names, n, name, len);
+		do
+			put_number(n, name, len, ++*number);
+		while (!add_long(names, n));
 	}
 	n->long_name = xrealloc(n->long_name, n->long_len * sizeof(u16));
 	if (twice)
@@ -259,26 +311,42 @@ static bool short_of(const struct node *n, u8 *name)
 	return all && len;
 }
 
-static u32 hint_of(const u8 *name)
+/* A checksum of the first characters and of the ending */
+static u32 hint_of(const u8 *name, u32 first)
 {
 	u32 i, sum = 0;
 
 	for (i = 0; i < SHORT_NAME_SIZE; i++)
-		if (i < 6 || i >= 8)
+		if (i < first || i >= 8)
 			sum = sum * 31 + name[i];
 	return sum % NUMBER_HINTS;
 }
 
-/* A short name with the first number that makes it the only one. */
+/*
+ * The last number of such short names. A large number leaves little of a name: those that are
+ * the same then are counted together, for each of them to find a free one soon.
+ */
+static u32 *last_short_number(struct names *names, const u8 *base)
+{
+	u32 *number = &names->numbers[hint_of(base, 6)];
+
+	if (*number < OWN_NUMBERS_MAX)
+		return number;
+	number = &names->more_numbers[hint_of(base, 2)];
+	*number = max(*number, (u32)OWN_NUMBERS_MAX);
+	return number;
+}
+
+/* A short name with a number that makes it the only one. */
 static void choose_number(struct names *names, struct node *n, const u8 *base)
 {
-	u32 *number = &names->numbers[hint_of(base)], len, digits;
+	u32 len, digits;
 	char text[16];
 
 	for (len = 0; len < 8 && base[len] != ' ';)
 		len++;
 	do {
-		digits = snprintf(text, sizeof(text), "~%u", ++*number);
+		digits = snprintf(text, sizeof(text), "~%u", ++*last_short_number(names, base));
 		memcpy(n->short_name, base, SHORT_NAME_SIZE);
 		memcpy(n->short_name + min(len, 8 - digits), text, digits);
 	} while (!add_key(&names->shorts, n->short_name, SHORT_NAME_SIZE, compare_shorts));
@@ -333,6 +401,7 @@ void names_choose(struct tree *t, struct node *folder)
 	choose_shorts(&names, folder, false);
 	tdestroy(names.longs, free);
 	tdestroy(names.shorts, free);
+	tdestroy(names.long_numbers, free);
 	if (names.locale)
 		freelocale(names.locale);
 }

@@ -256,12 +256,17 @@ static int add_child(struct tree *t, struct node *parent, const char *name)
 
 	n->name = xstrdup(name);
 	n->parent = parent;
+	n->depth = parent->depth + 1;
 	err = look_up(t, n, &st);
 	if (err) {
 		skip(t, n, reason_to_skip(err));
 		return 0;
 	}
 	fill(n, &st);
+	if (n->is_folder && n->depth > TREE_DEPTH_MAX) {
+		skip(t, n, "it is a folder in too many others");
+		return 0;
+	}
 	if (n->is_folder && is_above(n, &st)) {
 		skip(t, n, "it is a link to a folder that it is in");
 		return 0;

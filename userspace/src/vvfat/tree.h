@@ -10,6 +10,9 @@
 /* Files and folders that a tree may have. */
 #define TREE_NODES_MAX	SZ_1M
 
+/* Folders above a file, at most. Functions call themselves for each. */
+#define TREE_DEPTH_MAX	128
+
 /* Characters of a name, in UTF-16, and bytes of a short one. */
 #define LONG_NAME_MAX	255
 #define SHORT_NAME_SIZE	11
@@ -19,6 +22,7 @@
  * @name: in its folder
  * @target: path below the whole folder, if it is not by @parent and @name; or NULL
  * @parent: NULL: the whole folder
+ * @depth: folders above it, with those that links lead through
  * @children: of a folder, sorted by names
  * @nr_children: of them
  * @is_folder: whether it is one
@@ -39,6 +43,7 @@ struct node {
 	char *name;
 	char *target;
 	struct node *parent;
+	u32 depth;
 	struct node **children;
 	u32 nr_children;
 	bool is_folder;

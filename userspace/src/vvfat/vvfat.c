@@ -28,6 +28,8 @@
 
 #define BUFFER_BYTES	SZ_64K
 
+#define DIR_ENTRIES_MAX	(FAT_DIR_BYTES_MAX / FAT_ENTRY_BYTES)
+
 /* Bytes of the filesystem's own sectors that are kept in memory; more go to a file on disk. */
 #define MEMORY_MAX	(64ULL * SZ_1M)
 
@@ -39,7 +41,6 @@
  * @fat: the filesystem
  * @nodes: files and folders in the order of their clusters
  * @nr_nodes: of them
- * @copied: bytes of files that are copied as a whole
  * @end: bytes of the file with the filesystem's own sectors, a multiple of 512
  * @guest_end: end of the last entry of the table
  * @kind: of the last entry; file and host offset that would continue it
@@ -54,7 +55,6 @@ struct make {
 	struct fat fat;
 	struct node **nodes;
 	u32 nr_nodes;
-	u64 copied;
 	u64 end;
 	u64 guest_end;
 	u8 kind;
@@ -299,9 +299,13 @@ static int name_folder(struct make *m, struct node *folder)
 	u32 i, entries;
 	int err = 0;
 
-	names_choose(&m->tree, folder);
-	entries = dir_entries(folder);
-	if (entries > FAT_DIR_BYTES_MAX / FAT_ENTRY_BYTES)
+	/* Names of too many files need not be chosen. */
+	entries = folder->nr_children;
+	if (entries <= DIR_ENTRIES_MAX) {
+		names_choose(&m->tree, folder);
+		entries = dir_entries(folder);
+	}
+	if (entries > DIR_ENTRIES_MAX)
 		return fail_node(m, folder, "has more files than a directory of FAT can have; move some of them to other folders");
 	folder->dir_size = entries * FAT_ENTRY_BYTES;
 	for (i = 0; !err && i < folder->nr_children; i++) {
@@ -435,7 +439,6 @@ static int number_files(struct make *m)
 			copied += files[i]->size;
 	}
 	free(files);
-	m->copied = copied;
 	if (copied <= most)
 		return 0;
 	report(m->tree.name, "has more than %u files, and the smaller ones with %llu bytes are too much to copy; take a smaller folder",
@@ -504,9 +507,22 @@ static int plan(struct make *m)
 	return number_files(m);
 }
 
+/* Bytes of a file or directory that the table's file for sectors gets. */
+static u64 kept_bytes(const struct node *n)
+{
+	u64 bytes = n->file ? n->size % SZ_512 : bytes_of(n);
+
+	return ROUND_UP(bytes, (u64)SZ_512);
+}
+
 static int open_sectors(const struct make *m)
 {
-	if (m->copied + (u64)m->fat.next * (m->fat.bits / 8) > MEMORY_MAX)
+	u64 bytes = (u64)m->fat.next * (m->fat.bits / 8);
+	u32 i;
+
+	for (i = 0; i < m->nr_nodes; i++)
+		bytes += kept_bytes(m->nodes[i]);
+	if (bytes > MEMORY_MAX)
 		return unnamed_open(unnamed_folder(NULL));
 	return memfd_create("qcow-vvfat", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 }
