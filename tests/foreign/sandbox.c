@@ -381,13 +381,25 @@ static int run(const struct foreign_format *parser, const char *name, bool write
 	return err ? 1 : 0;
 }
 
+/* The seconds of processor time that the check of a file of so many bytes has */
+static int print_limit(const char *size)
+{
+	const struct file f = { .size = strtoull(size, NULL, 10) };
+	const struct parse_how how = { .file = &f, .want = PARSE_CHECK };
+
+	printf("%u seconds\n", parse_limits(&how).cpu);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
 
+	if (argc == 3 && !strcmp(argv[1], "check-limit"))
+		return print_limit(argv[2]);
 	for (i = 0; (argc == 3 || argc == 4) && i < ARRAY_SIZE(parsers); i++)
 		if (!strcmp(parsers[i].name, argv[1]))
 			return run(&parsers[i], argv[2], argc == 4);
-	fputs("usage: sandbox PARSER FILE [write]\n", stderr);
+	fputs("usage: sandbox PARSER FILE [write]\n       sandbox check-limit BYTES\n", stderr);
 	return 2;
 }

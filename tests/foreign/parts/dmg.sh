@@ -134,6 +134,21 @@ dmg_of codec=zlib
 truncate -s -1 disk.dmg
 expect "dmg: cut off" foreign_refuses dmg disk.dmg "has no trailer of dmg"
 
+# The tool: chunks of zeros count, and a check keeps no data
+qcowctl=$QCOW_TOP/userspace/qcowctl
+truncate -s 2M zeros.raw
+"$here/dmg.py" zeros.raw zeros.dmg codec=bzip2
+expect "dmg: zeros are more than may be decompressed" refuses \
+	"has more than 1048576 bytes .* beforehand, .* allow more with --expand-max" \
+	"$qcowctl" map --expand-max 1M -f dmg zeros.dmg
+expect "dmg: zeros are as much as may be decompressed" accepts \
+	"$qcowctl" map --expand-max 2M -f dmg zeros.dmg
+dmg_of codec=bzip2
+expect "dmg: a check needs no room" env TMPDIR=nowhere "$qcowctl" check -f dmg disk.dmg
+put_bytes disk.dmg 5 '\377\376\375\374'
+run "$qcowctl" check -f dmg disk.dmg
+expect "dmg: a check goes on after a damaged chunk" has "cannot be decompressed to 262144" err
+
 head -c 40K disk.raw > some.raw
 "$here/dmg.py" some.raw damaged.dmg codec=zlib chunk=20 fork=1 zero=1
 expect "dmg: survives damage" survives_damage dmg damaged.dmg

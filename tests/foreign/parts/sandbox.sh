@@ -33,6 +33,10 @@ for parser in file fork socket kill code; do
 done
 expect "sandbox: memory" caught memory "has tables of .* bytes, which is too much"
 expect "sandbox: a loop" caught loop "had not ended after 1 seconds of work"
+expect "sandbox: the check of a small image has as much time" is "120 seconds" \
+	"$(./sandbox check-limit 1000)"
+expect "sandbox: the check of a large image has more" is "4216 seconds" \
+	"$(./sandbox check-limit $((4 << 30)))"
 expect "sandbox: a crash" caught null "its parser failed .Segmentation fault."
 expect "sandbox: a signal to itself" caught raise "$forbidden"
 expect "sandbox: an early end" caught end "ended early"

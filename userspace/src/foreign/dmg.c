@@ -294,7 +294,7 @@ static int expand_run(struct foreign *f, struct dmg *d, struct dmg_run *r)
 	return 0;
 }
 
-/* Decompresses the runs that the driver cannot decompress. */
+/* Decompresses the runs that the driver cannot decompress. A check does so without this. */
 static int expand_runs(struct foreign *f, struct dmg *d)
 {
 	u32 i;
@@ -307,10 +307,14 @@ static int expand_runs(struct foreign *f, struct dmg *d)
 		struct dmg_run *r = &d->runs[i];
 
 		err = must_expand(f, r);
-		if (!err && is_compressed(r))
+		if (err > 0 && f->how.check_only) {
+			r->kind = DMG_ZERO;
+			err = 0;
+		} else if (!err && is_compressed(r)) {
 			d->expand.bytes_done += r->sectors * SZ_512;
-		else if (err > 0)
+		} else if (err > 0) {
 			err = expand_run(f, d, r);
+		}
 	}
 	expand_free(&d->expand);
 	return err;

@@ -27,6 +27,7 @@ struct expand_chunk {
  * @plain_size: bytes of that memory
  * @file: number of the file that has the decompressed bytes of all chunks
  * @file_end: bytes of that file
+ * @bytes_expanded: bytes of all chunks that expand_to_file() was called for
  * @bytes_done: bytes that were decompressed
  * @bytes_all: that will be decompressed
  * @faults: chunks that a check could not decompress
@@ -41,6 +42,7 @@ struct expand {
 	size_t plain_size;
 	u32 file;
 	u64 file_end;
+	u64 bytes_expanded;
 	u64 bytes_done;
 	u64 bytes_all;
 	u64 faults;

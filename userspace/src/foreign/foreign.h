@@ -134,14 +134,19 @@ struct foreign_host {
  *	not known
  * @member: of an archive: name of the member that is the image; NULL: the only one
  * @alone: its parent need not be there, and is not: holes are zeros
+ * @expand_max: bytes that may be decompressed when it is opened, with those of zeros, which
+ *	are not kept; 0: any number
  * @facts_only: nobody walks through the disk: data need not be decompressed
+ * @check_only: nobody reads the disk: data that check() decompresses need not be kept
  */
 struct foreign_how {
 	u64 size;
 	const char *name;
 	const char *member;
 	bool alone;
+	u64 expand_max;
 	bool facts_only;
+	bool check_only;
 };
 
 /**

@@ -33,6 +33,10 @@
 #define CHILD_MEMORY	((u64)SZ_1G)
 /* Seconds of processor time that no image needs which is not made for that. */
 #define CHILD_CPU	120
+/* Bytes of a file that are decompressed and compared in a second, at least. */
+#define CHILD_CHECK_RATE	((u64)SZ_1M)
+/* Seconds of processor time that no work may take. */
+#define CHILD_CPU_MAX		(CHILD_CPU + 86400ULL)
 /* Bytes that the slowest codec decompresses in a second, at least. */
 #define CHILD_EXPAND_RATE	(2ULL * SZ_1M)
 
@@ -536,6 +540,7 @@ static int start_child(struct parse *s, const struct child_how *how)
 static int run_child(struct parse *s)
 {
 	const char *slash = strrchr(s->how->file->name, '/');
+	u64 expand_max = s->how->expand_max ? s->how->expand_max : PARSE_EXPAND_MAX;
 	const struct child_how how = {
 		.format = s->how->format,
 		.want = s->how->want,
@@ -544,9 +549,11 @@ static int run_child(struct parse *s)
 			.name = slash ? slash + 1 : s->how->file->name,
 			.alone = s->how->alone,
 			.member = s->how->member,
+			.expand_max = expand_max,
 			.facts_only = s->how->want == PARSE_FACTS,
+			.check_only = s->how->want == PARSE_CHECK,
 		},
-		.expand_max = s->how->expand_max ? s->how->expand_max : PARSE_EXPAND_MAX,
+		.expand_max = expand_max,
 		.limits = s->limits,
 	};
 	int err = start_child(s, &how), status;
@@ -558,7 +565,21 @@ static int run_child(struct parse *s)
 	return err && !s->ended ? refuse_ended(s, status) : err;
 }
 
-static struct confine_limits choose_limits(const struct parse_how *how)
+/* A check decompresses all of an image. */
+static u32 choose_cpu(const struct parse_how *how)
+{
+	u64 size = how->want == PARSE_CHECK ? how->file->size : 0;
+
+	return min(CHILD_CPU + size / CHILD_CHECK_RATE, CHILD_CPU_MAX);
+}
+
+/**
+ * parse_limits() - choose the resources that a parser may have
+ * @how: the image, and the reason why it is parsed
+ *
+ * Return: they.
+ */
+struct confine_limits parse_limits(const struct parse_how *how)
 {
 	u64 expand = how->expand_max ? how->expand_max : PARSE_EXPAND_MAX;
 	u64 table = QCOW_MAP_HEADER_BYTES + QCOW_MAP_ENTRIES_BYTES_MAX;
@@ -568,8 +589,8 @@ static struct confine_limits choose_limits(const struct parse_how *how)
 	return (struct confine_limits) {
 		.memory = CHILD_MEMORY,
 		.file = expand > table ? expand : table,
-		.cpu = CHILD_CPU,
-		.cpu_expand = CHILD_CPU + min(expand / CHILD_EXPAND_RATE, 86400ULL),
+		.cpu = choose_cpu(how),
+		.cpu_expand = min(choose_cpu(how) + expand / CHILD_EXPAND_RATE, CHILD_CPU_MAX),
 		.files = QCOW_MAP_FILES_MAX + 16,
 	};
 }
@@ -594,7 +615,7 @@ static void allow_files(void)
  */
 int parse_image(struct parsed *p, const struct parse_how *how)
 {
-	struct parse s = { .p = p, .how = how, .limits = choose_limits(how) };
+	struct parse s = { .p = p, .how = how, .limits = parse_limits(how) };
 	int err = 0;
 
 	*p = (struct parsed) { .format = how->format, .table.fd = -1 };

@@ -82,6 +82,7 @@ struct parsed {
 	struct table table;
 };
 
+struct confine_limits parse_limits(const struct parse_how *how);
 int parse_image(struct parsed *p, const struct parse_how *how);
 void parsed_free(struct parsed *p);
 
