@@ -34,12 +34,21 @@ def lines(program, kind, image, *member):
     return out
 
 
+def inflate(window, data, plain):
+    """The plain bytes of a whole stream, which the driver wants too."""
+    stream = zlib.decompressobj(window)
+    out = stream.decompress(data, plain + 1)
+    if len(out) != plain or not stream.eof:
+        raise zlib.error(f"a stream of other than {plain} bytes")
+    return out
+
+
 def decompress(codec, data, plain):
     """The chunk, padded to its size."""
     if codec == ZLIB:
-        out = zlib.decompressobj().decompress(data, plain)
+        out = inflate(15, data, plain)
     elif codec == DEFLATE:
-        out = zlib.decompressobj(-15).decompress(data, plain)
+        out = inflate(-15, data, plain)
     elif codec == XZ:
         out = lzma.LZMADecompressor().decompress(data, plain)
     elif codec == LZ4:

@@ -109,7 +109,8 @@ def marker(kind, sectors):
 
 
 def stream(name, disk, where):
-    """A stream, its grain directory told by the header or the footer, or without one."""
+    """A stream, its grain directory told by the header or the footer, or without one. With
+    "whole", the last grain goes on behind the end of the disk."""
     words = text("streamOptimized", [f'RDONLY {disk.sectors} SPARSE "{name}"'])
     words = pad(words, 10 * SECTOR)
     start = 1 + len(words) // SECTOR
@@ -120,7 +121,7 @@ def stream(name, disk, where):
             continue
         places[i] = start + len(body) // SECTOR
         # Of the last grain only what belongs to the disk is there.
-        left = (disk.sectors - i * disk.grain) * SECTOR
+        left = (disk.sectors - i * disk.grain) * SECTOR if where != "whole" else None
         packed = zlib.compress(grain[:left])
         body += pad(struct.pack("<QI", i * disk.grain, len(packed)) + packed)
     flags = FLAG_COMPRESSED | FLAG_MARKERS
@@ -131,7 +132,7 @@ def stream(name, disk, where):
     if where == "footer":
         body += marker(MARKER_FOOTER, 1)
         body += kdmv(disk.sectors, gd, start, flags, version=3, compression=1, grain=disk.grain)
-    head = kdmv(disk.sectors, gd if where == "header" else AT_END, start, flags, version=3,
+    head = kdmv(disk.sectors, gd if where in ("header", "whole", "part") else AT_END, start, flags, version=3,
                 words=words, compression=1, grain=disk.grain)
     return head + body + marker(0, 0)
 
@@ -246,8 +247,8 @@ def loop(folder):
 
 def image(kind):
     """The files and the disk of a kind."""
-    disk = Disk(GRAIN * 1200 + 5, GRAIN)
-    if kind in ("header", "footer", "markers"):
+    disk = Disk(GRAIN * 1200 + (6 if kind in ("whole", "part") else 5), GRAIN)
+    if kind in ("header", "whole", "part", "footer", "markers"):
         return {"disk.vmdk": stream("disk.vmdk", disk, kind)}, disk.raw()
     if kind in ("VMFSSPARSE", "SESPARSE", "large"):
         return delta(kind)

@@ -86,13 +86,13 @@ expect "vmdk: child: has a parent" has "^parent.1" child.txt
 
 # Crafted: streams in their three forms, all kinds of extents in their places, deltas, a
 # header that only has the descriptor, grains in any order.
-for kind in header footer markers several rdonly container sparse; do
+for kind in header whole part footer markers several rdonly container sparse; do
 	expect "vmdk: crafted: $kind" vmdk_crafted $kind
 done
 expect "vmdk: crafted: VMFSSPARSE" vmdk_crafted VMFSSPARSE base-flat.vmdk
 expect "vmdk: crafted: SESPARSE" vmdk_crafted SESPARSE base-flat.vmdk
 expect "vmdk: crafted: SESPARSE, large" vmdk_crafted large base-flat.vmdk
-for kind in header footer container sparse VMFSSPARSE SESPARSE large; do
+for kind in header whole part footer container sparse VMFSSPARSE SESPARSE large; do
 	qemu-img convert -f vmdk -O raw $kind/disk.vmdk judge.raw
 	expect "vmdk: crafted: $kind: qemu-img" same_content judge.raw $kind/disk.raw
 done

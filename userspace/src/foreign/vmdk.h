@@ -189,8 +189,9 @@ u64 vmdk_gd_entries(const struct vmdk_extent *e);
 int __must_check vmdk_find_gt(struct foreign *f, struct vmdk *v, const struct vmdk_extent *e,
 			      u64 gd_host_offset, u64 number, u64 *host_offset);
 
-void vmdk_set_compressed(const struct vmdk_extent *e, u64 host_offset, u32 stored, u64 in_extent,
-			 struct foreign_piece *p);
+int __must_check vmdk_set_compressed(struct foreign *f, const struct vmdk_extent *e,
+				     u64 host_offset, u32 stored, u64 in_extent,
+				     struct foreign_piece *p);
 int __must_check vmdk_index_stream(struct foreign *f, struct vmdk_extent *e);
 int __must_check vmdk_find_in_stream(struct foreign *f, const struct vmdk_extent *e,
 				     u64 in_extent, struct foreign_piece *p);

@@ -464,8 +464,7 @@ static int set_compressed(struct foreign *f, const struct vmdk_extent *e, const 
 		return foreign_fail(f, "has a compressed grain of %llu bytes at host offset %llu",
 				    (unsigned long long)stored,
 				    (unsigned long long)p->host_offset);
-	vmdk_set_compressed(e, p->host_offset + marker, stored - marker, in_extent, p);
-	return 0;
+	return vmdk_set_compressed(f, e, p->host_offset + marker, stored - marker, in_extent, p);
 }
 
 static int find_in_gt(struct foreign *f, struct vmdk *v, const struct vmdk_extent *e,

@@ -6,6 +6,9 @@
  *
  * VMware and QEMU write a directory, so the use of markers is from the specification alone.
  */
+#include <stdlib.h>
+#include <zlib.h>
+
 #include "foreign/bytes.h"
 #include "foreign/sort.h"
 #include "foreign/vmdk.h"
@@ -19,16 +22,37 @@
 /* Grains for which there is memory at first */
 #define INDEX_MIN		1024
 
+/* Set @p->plain to the bytes of the stream, if they are more, up to a grain. */
+static int inflate_last(struct foreign *f, const struct vmdk_extent *e, struct foreign_piece *p)
+{
+	u8 *stored = malloc(p->stored), *plain = malloc(e->grain);
+	uLongf got = e->grain;
+	int err = -ENOMEM;
+
+	if (stored && plain)
+		err = foreign_read(f, e->file, stored, p->stored, p->host_offset);
+	if (!err && uncompress(plain, &got, stored, p->stored) == Z_OK && got > p->plain)
+		p->plain = got;
+	free(stored);
+	free(plain);
+	return err;
+}
+
 /**
  * vmdk_set_compressed() - make a piece of a compressed grain
+ * @f: the image
  * @e: the extent
  * @host_offset: of the compressed data
  * @stored: bytes of it, at most
  * @in_extent: offset in the extent that the piece begins with
  * @p: the piece
+ *
+ * The driver wants the bytes of the whole stream. The last grain may end with the disk, or not.
+ *
+ * Return: 0, or a negative errno with a message.
  */
-void vmdk_set_compressed(const struct vmdk_extent *e, u64 host_offset, u32 stored, u64 in_extent,
-			 struct foreign_piece *p)
+int vmdk_set_compressed(struct foreign *f, const struct vmdk_extent *e, u64 host_offset,
+			u32 stored, u64 in_extent, struct foreign_piece *p)
 {
 	u64 skip = in_extent % e->grain;
 
@@ -36,10 +60,10 @@ void vmdk_set_compressed(const struct vmdk_extent *e, u64 host_offset, u32 store
 	p->codec = QCOW_MAP_ZLIB;
 	p->host_offset = host_offset;
 	p->stored = stored;
-	/* The last grain need not be longer than the disk. */
 	p->plain = min(e->grain, e->size - (in_extent - skip));
 	p->skip = skip;
 	p->length = e->grain - skip;
+	return p->plain < e->grain ? inflate_last(f, e, p) : 0;
 }
 
 static int fail_marker(struct foreign *f, u64 host_offset)
@@ -194,6 +218,6 @@ int vmdk_find_in_stream(struct foreign *f, const struct vmdk_extent *e, u64 in_e
 	/* The file may change, so this is not what the index saw for certain. */
 	if (!get_le32(marker + 8) || get_le32(marker + 8) > 2 * e->grain - VMDK_MARKER_BYTES)
 		return fail_marker(f, host_offset);
-	vmdk_set_compressed(e, host_offset + VMDK_MARKER_BYTES, get_le32(marker + 8), in_extent, p);
-	return 0;
+	return vmdk_set_compressed(f, e, host_offset + VMDK_MARKER_BYTES, get_le32(marker + 8),
+				   in_extent, p);
 }
