@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include <linux/zutil.h>
 
 #include "codec.h"
 #include "file/comp.h"
@@ -96,6 +97,55 @@ static void comp_too_long(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, vector_right(dst, 2048));
 	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zstd, dst, 2048,
 					 vector_zstd_4096, sizeof(vector_zstd_4096)), -EIO);
+}
+
+/* The stream of @vector_zlib_4096 with the header and the checksum of RFC 1950 */
+static u32 make_stream(u8 *stored)
+{
+	u8 *plain = kmalloc(4096, GFP_KERNEL);
+	u32 i, len = sizeof(vector_zlib_4096);
+	__be32 sum;
+
+	for (i = 0; plain && i < 4096; i++)
+		plain[i] = vector_byte(i);
+	stored[0] = 0x78;
+	stored[1] = 0x01;
+	memcpy(stored + 2, vector_zlib_4096, len);
+	sum = cpu_to_be32(plain ? zlib_adler32(1, plain, 4096) : 0);
+	memcpy(stored + 2 + len, &sum, sizeof(sum));
+	kfree(plain);
+	return len + 6;
+}
+
+/* A chunk of a map is a whole stream, with the right checksum. */
+static void comp_whole_stream(struct kunit *test)
+{
+	u8 *stored = kunit_kzalloc(test, sizeof(vector_zlib_4096) + 6 + 700, GFP_KERNEL);
+	u8 *dst = kunit_kzalloc(test, 4608, GFP_KERNEL);
+	u32 len;
+
+	KUNIT_ASSERT_NOT_NULL(test, stored);
+	KUNIT_ASSERT_NOT_NULL(test, dst);
+	len = make_stream(stored);
+	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zlib_stream, dst, 4096, stored, len), 0);
+	KUNIT_EXPECT_TRUE(test, vector_right(dst, 4096));
+	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zlib_stream, dst, 4096, stored,
+					 len + 700), 0);
+	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_deflate, dst, 4096,
+					 vector_zlib_4096, sizeof(vector_zlib_4096)), 0);
+	/* A stream that is longer or shorter than the chunk */
+	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zlib_stream, dst, 2048, stored, len),
+			-EIO);
+	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zlib_stream, dst, 4608, stored, len),
+			-EIO);
+	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_deflate, dst, 2048,
+					 vector_zlib_4096, sizeof(vector_zlib_4096)), -EIO);
+	/* A checksum that is cut off, or another one */
+	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zlib_stream, dst, 4096, stored, len - 1),
+			-EIO);
+	stored[len - 1] ^= 1;
+	KUNIT_EXPECT_EQ(test, decompress(test, &qcow_codec_zlib_stream, dst, 4096, stored, len),
+			-EIO);
 }
 
 /* zstd: a cluster may be several frames, also skippable ones. */
@@ -531,6 +581,7 @@ static struct kunit_case codec_test_cases[] = {
 	KUNIT_CASE(comp_codec_of_type),
 	KUNIT_CASE_PARAM(comp_vectors, vector_gen_params),
 	KUNIT_CASE(comp_too_long),
+	KUNIT_CASE(comp_whole_stream),
 	KUNIT_CASE(comp_frames),
 	KUNIT_CASE_PARAM(comp_round_trip, codec_gen_params),
 	KUNIT_CASE_PARAM(comp_damaged, codec_gen_params),

@@ -17,8 +17,9 @@ static size_t zlib_workspace_size(void)
 	return zlib_inflate_workspacesize();
 }
 
-static int zlib_inflate_all(int window_bits, void *workspace, void *dst, size_t dst_len,
-			    const void *src, size_t src_len)
+/* Return: that of zlib_inflate() for all of the output; Z_ERRNO if it is not full. */
+static int zlib_fill(int window_bits, void *workspace, void *dst, size_t dst_len,
+		     const void *src, size_t src_len)
 {
 	z_stream strm = {
 		.workspace = workspace,
@@ -30,19 +31,18 @@ static int zlib_inflate_all(int window_bits, void *workspace, void *dst, size_t 
 	int ret;
 
 	if (zlib_inflateInit2(&strm, window_bits) != Z_OK)
-		return -EIO;
+		return Z_ERRNO;
 	ret = zlib_inflate(&strm, Z_FINISH);
-	/* The stream may go on behind a full cluster. */
-	if ((ret == Z_STREAM_END || ret == Z_BUF_ERROR || ret == Z_OK) &&
-	    !strm.avail_out)
-		return 0;
-	return -EIO;
+	return strm.avail_out ? Z_ERRNO : ret;
 }
 
 static int zlib_decompress(void *workspace, void *dst, size_t dst_len,
 			   const void *src, size_t src_len)
 {
-	return zlib_inflate_all(ZLIB_WINDOW_QCOW2, workspace, dst, dst_len, src, src_len);
+	int ret = zlib_fill(ZLIB_WINDOW_QCOW2, workspace, dst, dst_len, src, src_len);
+
+	/* The stream may go on behind a full cluster. */
+	return ret == Z_STREAM_END || ret == Z_BUF_ERROR || ret == Z_OK ? 0 : -EIO;
 }
 
 const struct qcow_codec qcow_codec_zlib = {
@@ -50,10 +50,19 @@ const struct qcow_codec qcow_codec_zlib = {
 	.decompress = zlib_decompress,
 };
 
+/* A chunk of a map is a whole stream, so that a checksum behind it is compared. */
+static int zlib_chunk(int window_bits, void *workspace, void *dst, size_t dst_len,
+		      const void *src, size_t src_len)
+{
+	int ret = zlib_fill(window_bits, workspace, dst, dst_len, src, src_len);
+
+	return ret == Z_STREAM_END ? 0 : -EIO;
+}
+
 static int deflate_decompress(void *workspace, void *dst, size_t dst_len,
 			      const void *src, size_t src_len)
 {
-	return zlib_inflate_all(ZLIB_WINDOW_DEFLATE, workspace, dst, dst_len, src, src_len);
+	return zlib_chunk(ZLIB_WINDOW_DEFLATE, workspace, dst, dst_len, src, src_len);
 }
 
 const struct qcow_codec qcow_codec_deflate = {
@@ -64,7 +73,7 @@ const struct qcow_codec qcow_codec_deflate = {
 static int zlib_stream_decompress(void *workspace, void *dst, size_t dst_len,
 				  const void *src, size_t src_len)
 {
-	return zlib_inflate_all(ZLIB_WINDOW_STREAM, workspace, dst, dst_len, src, src_len);
+	return zlib_chunk(ZLIB_WINDOW_STREAM, workspace, dst, dst_len, src, src_len);
 }
 
 const struct qcow_codec qcow_codec_zlib_stream = {
