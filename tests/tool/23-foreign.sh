@@ -309,12 +309,44 @@ done
 expect "foreign: member: a file with a colon that is gone: resize" \
 	refuses "disk.img:old: No such file" with_driver qcowctl resize -f raw disk.img:old 2M
 qemu-img create -q -f vmdk base.vmdk 4M
-tar -cf box.ova box.ovf base.vmdk some.vdi
+qemu-img create -q -f vmdk -b base.vmdk -F vmdk child.vmdk
+tar -cf box.ova box.ovf child.vmdk some.vdi
 expect "foreign: member: a file that is none" refuses "has no member x" \
 	with_driver qcowctl attach -r box.ova:x
 expect "foreign: member: one of two" attaches -r box.ova:some.vdi
 expect "foreign: member: one of two: -f" attaches -r -f ova box.ova:some.vdi
-rm -f box.ov[fa] base.vmdk disk.img
+for name in box.ova:child.vmdk one.ova; do
+	tar -cf one.ova box.ovf child.vmdk
+	expect "foreign: member: with a parent: $name" attaches -r $name
+	expect "foreign: member: with a parent: $name: the chain" \
+		is "fd=ro:${name%:*} fd=ro:base.vmdk" \
+		"$(attached | sed 's/.* \(fd=[^ ]*\) .*/\1/' | paste -sd ' ')"
+done
+
+# ova_device FORMAT FILE PARENT BYTES: the device is the disk of an archive.
+ova_device()
+{
+	echo "$1" >root/sys/block/qcow0/qcow/format
+	echo $(($4 / 512)) >root/sys/block/qcow0/size
+	echo "$T/$2" >root/sys/block/qcow0/qcow/image
+	: >root/sys/block/qcow0/files
+	[ -z "$3" ] || echo "1 4 image $T/$3" >root/sys/block/qcow0/files
+}
+
+ova_device ova one.ova base.vmdk 4194304
+expect "foreign: member: the only one, of a device" \
+	accepts with_driver env MOCK_FORMAT=4 "$Q" info --chain /dev/qcow0
+for command in info map check; do
+	ova_device ova box.ova "" 4194304
+	expect "foreign: member: one of two, of a device: $command" \
+		exits 1 "name one, such as box.ova:" with_driver env MOCK_FORMAT=4 "$Q" $command /dev/qcow0
+	ova_device ova one.ova base.vmdk 1048576
+	expect "foreign: member: another one, of a device: $command" \
+		exits 1 "another size than the device; .*name one, such as .*/one.ova:MEMBER" \
+		with_driver env MOCK_FORMAT=4 "$Q" $command /dev/qcow0
+done
+fake_root
+rm -f box.ov[fa] one.ova child.vmdk base.vmdk disk.img
 
 # Extents
 qemu-img create -q -f vmdk -o subformat=monolithicFlat flat.vmdk 1M

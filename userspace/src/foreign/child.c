@@ -234,10 +234,11 @@ static int put_entry(void *arg, const struct qcow_map_entry *e)
 
 /* --- The work --- */
 
-static void say_disk(struct child *c, const struct foreign_disk *d)
+static void say_disk(struct child *c, const struct foreign *f)
 {
-	c->w = (struct wire) { .kind = WIRE_DISK, .len = sizeof(*d) };
-	memcpy(c->w.text, d, sizeof(*d));
+	c->w = (struct wire) { .kind = WIRE_DISK, .len = sizeof(f->disk) };
+	snprintf(c->w.key, sizeof(c->w.key), "%s", f->format->name);
+	memcpy(c->w.text, &f->disk, sizeof(f->disk));
 	say(c);
 }
 
@@ -282,7 +283,7 @@ static int do_work(struct child *c, struct foreign *f)
 
 	if (err)
 		return err;
-	say_disk(c, &f->disk);
+	say_disk(c, f);
 	if (how->want == PARSE_TABLE)
 		return make_table(c, f);
 	return how->want == PARSE_CHECK ? do_check(f) : 0;

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "foreign/formats.h"
 #include "foreign/parse.h"
 #include "foreign/wire.h"
 #include "lib/child.h"
@@ -361,10 +362,15 @@ static bool is_sector_size(u32 bytes)
 
 static int set_disk(struct parse *s)
 {
+	const struct foreign_format *format = s->how->format;
 	struct foreign_disk *d = &s->p->disk;
 
-	if (s->w.len != sizeof(*d))
+	/* Only an archive has an image of another format. */
+	if (format == &foreign_ova)
+		format = foreign_format(s->w.key);
+	if (s->w.len != sizeof(*d) || !format)
 		return refuse_protocol(s);
+	s->p->disk_format = format;
 	memcpy(d, s->w.text, sizeof(*d));
 	d->has_parent = s->w.text[offsetof(struct foreign_disk, has_parent)];
 	d->dirty = s->w.text[offsetof(struct foreign_disk, dirty)];
@@ -618,7 +624,7 @@ int parse_image(struct parsed *p, const struct parse_how *how)
 	struct parse s = { .p = p, .how = how, .limits = parse_limits(how) };
 	int err = 0;
 
-	*p = (struct parsed) { .format = how->format, .table.fd = -1 };
+	*p = (struct parsed) { .format = how->format, .disk_format = how->format, .table.fd = -1 };
 	/* A child that was taken over must not write. The image had another format before. */
 	if (how->file->writable)
 		return refuse(&s, "has changed meanwhile; do it again");

@@ -65,6 +65,7 @@ struct parsed_fact {
 /**
  * struct parsed - the findings of a parser, as far as they were checked
  * @format: of the image
+ * @disk_format: the same; in an archive, the format of the member
  * @disk: the numbers of the disk are plausible, the texts terminated
  * @parents: names of files that may be the parent, in the order in which to try them
  * @nr_parents: of them
@@ -74,6 +75,7 @@ struct parsed_fact {
  */
 struct parsed {
 	const struct foreign_format *format;
+	const struct foreign_format *disk_format;
 	struct foreign_disk disk;
 	char **parents;
 	u32 nr_parents;

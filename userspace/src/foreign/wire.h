@@ -24,7 +24,7 @@
  * @WIRE_FAULT: a check found the fault @text
  * @WIRE_LEAK: a check found bytes that nothing uses
  * @WIRE_PROGRESS: @number of @total bytes are done
- * @WIRE_DISK: @text is a &struct foreign_disk
+ * @WIRE_DISK: @text is a &struct foreign_disk, @key the format, in an archive that of the member
  * @WIRE_CONFINED: the child has given up its rights; else @err is the reason, @text the step
  * @WIRE_END: the parser has ended: @err; @text is its message, @number &enum qcow_msg_code,
  *	@total the entries of the table

@@ -69,6 +69,32 @@ static u32 foreign_format_of(const struct chain *c, const struct image *img,
 	return format >= IMAGE_FORMAT_FOREIGN ? format : 0;
 }
 
+/* Whether a device shows a disk of so many bytes, as far as its size tells. */
+static bool has_size(const struct device *d, u64 bytes)
+{
+	u64 sectors = 0, offset = 0;
+
+	if (!sysfs_read_u64(&sectors, "/sys/block/qcow%d/size", d->index))
+		return true;
+	(void)sysfs_read_u64(&offset, "/sys/block/qcow%d/qcow/offset", d->index);
+	return offset ? sectors * SZ_512 < bytes : sectors * SZ_512 == bytes;
+}
+
+/*
+ * A device does not tell the member of an archive. Of several disks the parser takes none; but
+ * a member that is no disk of its own may be attached.
+ */
+static int check_member(const struct image *img, const struct device *d)
+{
+	const struct parsed *p = img->foreign ? &img->foreign->parsed : NULL;
+
+	if (!p || p->disk_format == p->format || has_size(d, image_disk_size(img)))
+		return 0;
+	report(img->file.name, "is an archive whose only disk has another size than the device; in place of the device name one, such as %s:MEMBER",
+	       img->file.name);
+	return -1;
+}
+
 static int load_device_image(struct chain *c, struct image *img, u32 format, int control,
 			     const struct device *d, const struct chain_options *o)
 {
@@ -85,7 +111,9 @@ static int load_device_image(struct chain *c, struct image *img, u32 format, int
 
 	if (format == QCOW_FORMAT_MAP)
 		format = foreign_format_of(c, img, d);
-	return image_load(img, format, IMAGE_GUESS_NONE, &how);
+	if (image_load(img, format, IMAGE_GUESS_NONE, &how))
+		return -1;
+	return img == c->images ? check_member(img, d) : 0;
 }
 
 /* Return: 0; 1: the chain has ended; or -1 after printing the error. */

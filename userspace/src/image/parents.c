@@ -32,7 +32,7 @@ u32 parents_format(const struct image *child)
 	const struct parsed *p = &child->foreign->parsed;
 	const char *name = p->disk.parent_format;
 
-	return image_format(name[0] ? name : p->format->name);
+	return image_format(name[0] ? name : p->disk_format->name);
 }
 
 /* --- By an identifier --- */
@@ -81,12 +81,12 @@ static bool has_id(const struct search *s, const struct file *f, bool *right)
 {
 	const struct parsed *child = &s->child->foreign->parsed;
 	const struct parse_how how = {
-		.format = child->format, .file = f, .want = PARSE_FACTS, .quiet = true,
+		.format = child->disk_format, .file = f, .want = PARSE_FACTS, .quiet = true,
 	};
 	struct parsed p;
 	bool has = false;
 
-	if (file_same(f, &s->child->file) || foreign_image_probe(f) != child->format)
+	if (file_same(f, &s->child->file) || foreign_image_probe(f) != child->disk_format)
 		return false;
 	if (!parse_image(&p, &how)) {
 		has = !strcmp(p.disk.id, child->disk.parent_id);
