@@ -227,7 +227,7 @@ expect "foreign: Parallels: map" same_content <(qemu-img map --output=json box.h
 	<(qcowctl map --json box.hdd | jq -c '.[] | [.start, .length, .zero]')
 expect "foreign: Parallels: info" accepts qcowctl info box.hdd
 expect "foreign: Parallels: info: format" has '^file format: parallels$' out
-expect "foreign: Parallels: check" accepts qcowctl check box.hdd/DiskDescriptor.xml
+expect "foreign: Parallels: check" accepts qcowctl check box.hdd
 expect "foreign: Parallels: check: no errors" has "^No errors were found" out
 expect "foreign: Parallels: an overlay" accepts qcowctl create -b box.hdd -F parallels over.qcow2
 expect "foreign: Parallels: an overlay is attached" attaches over.qcow2

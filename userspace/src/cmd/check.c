@@ -16,6 +16,7 @@
 #include "image/lock.h"
 #include "image/seems.h"
 #include "lib/progress.h"
+#include "lib/folder.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 #include "lib/text.h"
@@ -243,9 +244,12 @@ static int open_image(struct file *f, const struct check_options *o,
 	const struct file_role role = {
 		.write = o->repair != CHECK_REPAIR_NONE,
 	};
+	/* A disk of Parallels is a folder. */
+	char *descriptor = folder_descriptor(name);
+	int err = file_open(f, descriptor ?: name, NULL, &role);
 
-	return file_open(f, name, NULL, &role) || (role.write && check_writable(f)) ?
-	       -1 : 0;
+	free(descriptor);
+	return err || (role.write && check_writable(f)) ? -1 : 0;
 }
 
 /* @d: set to the device, whose index is -1 if it is an image. */
