@@ -33,8 +33,14 @@ leaking()
 flips()
 {
 	mkdir -p flips
-	# The list of formats for usage is not needed, but its address is.
-	echo 'void image_print_formats(void) { }' >flips/formats.c
+	# Functions for images of other formats, which these are not
+	cat >flips/formats.c <<-'END'
+		_Bool check_is_foreign(void) { return 0; }
+		void *foreign_image_probe(void) { return 0; }
+		void *foreign_image_probe_backing(void) { return 0; }
+		void image_print_formats(void) { }
+		int option_format(void) { return -1; }
+	END
 	# shellcheck disable=SC2046
 	${CC:-cc} -shared -fPIC -O1 -std=gnu11 -D_FILE_OFFSET_BITS=64 -DQCOW_VERSION='"0"' \
 		-I"$top/userspace/src" -I"$top/include/uapi" -I"$top/drivers/block" \
