@@ -156,6 +156,8 @@ check_clang() {
 userspace_warnings() {
 	local copy=$QCOW_CACHE/build/userspace-$1
 
+	# Headers that are no more would be found.
+	rm -rf "$copy"/{drivers,include,userspace/src}
 	mkdir -p "$copy"
 	git ls-files -co --exclude-standard -- userspace include drivers |
 		rsync -rlpc --ignore-missing-args --files-from=- ./ "$copy"
