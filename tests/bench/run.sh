@@ -234,7 +234,7 @@ read_promises() {
 }
 
 write_promises() {
-	promise write write-4k-depth-1 145 file
+	promise write write-4k-depth-1 150 file
 	promise write write-4k-depth-16 145 file
 	promise write write-4k-depth-1 100 loop_direct
 	promise write write-4k-depth-16 100 loop_direct
@@ -259,7 +259,7 @@ allocate_promises() {
 below_promises() {
 	local name
 
-	promise allocate allocate-4k-depth-1 115 loop_direct
+	promise allocate allocate-4k-depth-1 118 loop_direct
 	promise allocate allocate-4k-depth-16 115 loop_direct
 	promise allocate allocate-4k-xfs 115 loop_direct
 	for name in 4k-depth-1 4k-depth-16 4k-xfs 4k-crowded; do
