@@ -404,7 +404,7 @@ static void damage_chunks(struct map_fixture *x, struct rnd_state *rnd)
 	}
 }
 
-/* Whatever is stored: a chunk is read in some way, or not at all, and nothing else happens. */
+/* A chunk of any content is read in some way, or not at all, and nothing else happens. */
 static void map_fault_damaged(struct kunit *test)
 {
 	struct map_fixture *x = test->priv;

@@ -37,13 +37,13 @@ expect "convert: itself" refuses "is there; choose another name" \
 	with_driver qcowctl convert convert-base.qcow2 convert-base.qcow2
 cp convert-base.qcow2 convert-guess.img
 expect "convert: a format that a guest may have chosen" refuses "give its format with -f" \
-	with_driver qcowctl convert convert-guess.img none.qcow2
+	with_driver qcowctl convert convert-guess.img convert-none.qcow2
 mkdir convert.folder
 expect "convert: a folder" refuses "has no name that an image can name" \
-	with_driver qcowctl convert -f vvfat convert.folder none.qcow2
+	with_driver qcowctl convert -f vvfat convert.folder convert-none.qcow2
 expect "convert: a raw source that is not said to be raw" refuses "not a qcow2 image" \
-	with_driver qcowctl convert convert.raw none.qcow2
-expect "convert: nothing was made" is "" "$(ls none.qcow2 2>/dev/null)"
+	with_driver qcowctl convert convert.raw convert-none.qcow2
+expect "convert: nothing was made" is "" "$(ls convert-none.qcow2 2>/dev/null)"
 expect "convert: one name" refuses "takes an image, and the name of a new one" qcowctl convert convert.vmdk
 echo '<Envelope/>' >convert.ovf
 tar -cf convert.ova convert.ovf convert.vmdk

@@ -49,7 +49,7 @@ flips()
 		"$top"/userspace/src/check/*.c "$top"/userspace/src/cmd/{check,options,run}.c \
 		"$top"/userspace/src/device/{attached,device,node,which}.c \
 		"$top"/userspace/src/image/{lock,seems}.c \
-		"$top"/userspace/src/lib/{clock,file,folder,json,memory,name,proc,progress,report,sysfs,text}.c \
+		"$top"/userspace/src/lib/{clock,fd,file,folder,json,memory,name,proc,progress,report,sysfs,text}.c \
 		"$top"/drivers/block/qcow/ondisk/{header,header_v1,entry,bitdir}.c \
 		$(pkg-config --libs json-c mount) 2>flips.log ||
 		failure "flips: build" "$(cat flips.log)"

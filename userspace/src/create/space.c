@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "create/space.h"
+#include "lib/fd.h"
 #include "lib/report.h"
 #include "qcow/ondisk/entry.h"
 
@@ -44,19 +45,11 @@ static u64 table_entries(const struct space *s)
  */
 int space_write(struct space *s, const void *buf, size_t len, u64 host_offset)
 {
-	size_t done = 0;
-	ssize_t n;
+	int err = fd_write(s->fd, buf, len, host_offset);
 
-	while (done < len) {
-		n = pwrite(s->fd, (const char *)buf + done, len - done, host_offset + done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		done += n;
-	}
-	space_extend(s, host_offset + len);
-	return 0;
+	if (!err)
+		space_extend(s, host_offset + len);
+	return err;
 }
 
 static int write_table(struct space *s)

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "foreign/child.h"
+#include "foreign/table.h"
 #include "foreign/wire.h"
+#include "lib/fd.h"
 
 /* Entries that are written at once. */
 #define WRITER_ENTRIES	2048
@@ -78,16 +80,8 @@ static int ask(struct child *c, enum wire_kind kind, const char *text, int *fd)
 static int host_read(void *arg, u32 file, void *buf, size_t len, u64 host_offset, size_t *got)
 {
 	struct child *c = arg;
-	ssize_t n;
 
-	for (*got = 0; *got < len; *got += n) {
-		n = pread(c->fds[file], (char *)buf + *got, len - *got, host_offset + *got);
-		if (n < 0)
-			return -errno;
-		if (!n)
-			break;
-	}
-	return 0;
+	return fd_read(c->fds[file], buf, len, host_offset, got);
 }
 
 /* A file gets the next number. */
@@ -118,20 +112,6 @@ static int host_scratch(void *arg)
 	return add_file(arg, WIRE_SCRATCH, "", &size);
 }
 
-static int write_all(int fd, const void *buf, size_t len, u64 host_offset)
-{
-	ssize_t n;
-
-	for (; len; len -= n, buf = (const char *)buf + n, host_offset += n) {
-		n = pwrite(fd, buf, len, host_offset);
-		if (n < 0)
-			return -errno;
-		if (!n)
-			return -ENOSPC;
-	}
-	return 0;
-}
-
 static int host_write(void *arg, u32 file, const void *buf, size_t len, u64 host_offset)
 {
 	struct child *c = arg;
@@ -139,7 +119,7 @@ static int host_write(void *arg, u32 file, const void *buf, size_t len, u64 host
 	if (len > c->how->expand_max - c->scratch)
 		return -EFBIG;
 	c->scratch += len;
-	return write_all(c->fds[file], buf, len, host_offset);
+	return fd_write(c->fds[file], buf, len, host_offset);
 }
 
 static void host_backing(void *arg, const char *name)
@@ -190,11 +170,6 @@ static const struct foreign_host host = {
 
 /* --- The table --- */
 
-static u64 table_offset(u64 entries)
-{
-	return QCOW_MAP_HEADER_BYTES + entries * sizeof(struct qcow_map_entry);
-}
-
 static int spill(struct child *c)
 {
 	int err, fd;
@@ -217,7 +192,7 @@ static int flush_entries(struct child *c)
 	int err = spill(c);
 
 	if (!err)
-		err = write_all(c->table_fd, c->entries, c->nr_entries * sizeof(*c->entries),
+		err = fd_write(c->table_fd, c->entries, c->nr_entries * sizeof(*c->entries),
 				table_offset(c->written));
 	c->written += c->nr_entries;
 	c->nr_entries = 0;

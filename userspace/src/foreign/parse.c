@@ -149,21 +149,6 @@ static int table_on_disk(struct parse *s, u64 bytes, int *fd)
 	return 0;
 }
 
-static void fill_header(struct parse *s)
-{
-	const struct foreign_disk *d = &s->p->disk;
-	struct qcow_map_header *h = &s->p->table.header;
-
-	memcpy(h->magic, QCOW_MAP_MAGIC, sizeof(h->magic));
-	h->version = QCOW_MAP_VERSION;
-	h->flags = d->has_parent ? QCOW_MAP_HAS_HOLES : 0;
-	h->disk_size = ROUND_UP(d->size, (u64)SZ_512);
-	h->nr_entries = s->entries;
-	h->nr_files = s->nr_files;
-	h->sector_size = d->sector_size;
-	snprintf(h->format, sizeof(h->format), "%s", s->p->format->name);
-}
-
 /* The sizes of files that were written meanwhile. */
 static int look_at_scratch(struct parse *s)
 {
@@ -208,7 +193,7 @@ static int finish_table(struct parse *s)
 	struct qcow_msg msg = { };
 	const char *fault;
 
-	fill_header(s);
+	table_set_header(t, s->p->format->name, &s->p->disk, s->entries, s->nr_files);
 	if (qcow_map_table_check_header(&t->header, &msg))
 		return refuse_table(s, msg.text);
 	if (look_at_scratch(s))
@@ -327,16 +312,9 @@ static bool is_key(const char *key)
 
 static int add_fact(struct parse *s, bool text)
 {
-	struct parsed *p = s->p;
-	struct parsed_fact *f;
-
-	if (!is_key(s->w.key) || p->nr_facts == FACTS_MAX)
+	if (!is_key(s->w.key) || s->p->nr_facts == FACTS_MAX)
 		return refuse_protocol(s);
-	p->facts = xrealloc(p->facts, (p->nr_facts + 1) * sizeof(*p->facts));
-	f = &p->facts[p->nr_facts++];
-	*f = (struct parsed_fact) { .key = xstrdup(s->w.key), .number = s->w.number };
-	if (text)
-		f->text = xstrdup(s->w.text);
+	parsed_add_fact(s->p, s->w.key, text ? s->w.text : NULL, s->w.number);
 	return 0;
 }
 
@@ -639,6 +617,21 @@ int parse_image(struct parsed *p, const struct parse_how *how)
 	free(s.sizes);
 	free(s.scratch);
 	return err;
+}
+
+/**
+ * parsed_add_fact() - add a fact to the findings about an image
+ * @p: the findings
+ * @key: of &struct parsed_fact
+ * @text: the fact; NULL: @number counts
+ * @number: the fact
+ */
+void parsed_add_fact(struct parsed *p, const char *key, const char *text, s64 number)
+{
+	p->facts = xrealloc(p->facts, (p->nr_facts + 1) * sizeof(*p->facts));
+	p->facts[p->nr_facts++] = (struct parsed_fact) {
+		.key = xstrdup(key), .text = text ? xstrdup(text) : NULL, .number = number,
+	};
 }
 
 /**

@@ -86,6 +86,7 @@ struct parsed {
 
 struct confine_limits parse_limits(const struct parse_how *how);
 int parse_image(struct parsed *p, const struct parse_how *how);
+void parsed_add_fact(struct parsed *p, const char *key, const char *text, s64 number);
 void parsed_free(struct parsed *p);
 
 #endif /* _QCOWCTL_PARSE_H */

@@ -8,29 +8,25 @@
 #include <unistd.h>
 
 #include "foreign/table.h"
+#include "lib/fd.h"
 #include "lib/memory.h"
 #include "qcow/ondisk/map_table.h"
 
 /* Entries that are in memory at a time. */
 #define TABLE_ENTRIES	2048
 
-static u64 table_offset(u64 number)
-{
-	return QCOW_MAP_HEADER_BYTES + number * sizeof(struct qcow_map_entry);
-}
-
 static int read_entries(struct table *t, u64 number)
 {
 	u64 nr = min(t->header.nr_entries - number, (u64)TABLE_ENTRIES);
-	ssize_t bytes = nr * sizeof(*t->entries);
-	ssize_t n;
+	size_t bytes = nr * sizeof(*t->entries), got;
+	int err;
 
 	if (!t->entries)
 		t->entries = xcalloc(TABLE_ENTRIES, sizeof(*t->entries));
 	t->nr = 0;
-	n = pread(t->fd, t->entries, bytes, table_offset(number));
-	if (n != bytes)
-		return n < 0 ? -errno : -EIO;
+	err = fd_read(t->fd, t->entries, bytes, table_offset(number), &got);
+	if (err || got < bytes)
+		return err ? err : -EIO;
 	t->first = number;
 	t->nr = nr;
 	return 0;
@@ -153,6 +149,29 @@ const char *table_check(struct table *t, const u64 *file_sizes)
 }
 
 /**
+ * table_set_header() - fill in the header of a new table, but for chunk_max
+ * @t: the table
+ * @format: name of the image's format
+ * @d: its disk
+ * @nr_entries: entries of the table
+ * @nr_files: files that they refer to
+ */
+void table_set_header(struct table *t, const char *format, const struct foreign_disk *d,
+		      u64 nr_entries, u32 nr_files)
+{
+	t->header = (struct qcow_map_header) {
+		.magic = QCOW_MAP_MAGIC,
+		.version = QCOW_MAP_VERSION,
+		.flags = d->has_parent ? QCOW_MAP_HAS_HOLES : 0,
+		.disk_size = ROUND_UP(d->size, (u64)SZ_512),
+		.nr_entries = nr_entries,
+		.nr_files = nr_files,
+		.sector_size = d->sector_size,
+	};
+	snprintf(t->header.format, sizeof(t->header.format), "%s", format);
+}
+
+/**
  * table_write_header() - write the header of a table
  * @t: the table
  *
@@ -161,13 +180,9 @@ const char *table_check(struct table *t, const u64 *file_sizes)
 int table_write_header(const struct table *t)
 {
 	char bytes[QCOW_MAP_HEADER_BYTES] = { };
-	ssize_t n;
 
 	memcpy(bytes, &t->header, sizeof(t->header));
-	n = pwrite(t->fd, bytes, sizeof(bytes), 0);
-	if (n == (ssize_t)sizeof(bytes))
-		return 0;
-	return n < 0 ? -errno : -ENOSPC;
+	return fd_write(t->fd, bytes, sizeof(bytes), 0);
 }
 
 /**

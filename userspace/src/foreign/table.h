@@ -2,9 +2,7 @@
 #ifndef _QCOWCTL_TABLE_H
 #define _QCOWCTL_TABLE_H
 
-#include <linux/qcow_map.h>
-
-#include "qcow/ondisk/pure.h"
+#include "foreign/foreign.h"
 
 /**
  * struct table - entries of a table, read in order
@@ -22,9 +20,17 @@ struct table {
 	u32 nr;
 };
 
+/* Where an entry is in the file of a table. */
+static inline u64 table_offset(u64 number)
+{
+	return QCOW_MAP_HEADER_BYTES + number * sizeof(struct qcow_map_entry);
+}
+
 int __must_check table_get(struct table *t, u64 number, struct qcow_map_entry *e, u64 *guest_end);
 int __must_check table_find(struct table *t, u64 guest_offset, u64 *number);
 const char *table_check(struct table *t, const u64 *file_sizes);
+void table_set_header(struct table *t, const char *format, const struct foreign_disk *d,
+		      u64 nr_entries, u32 nr_files);
 int __must_check table_write_header(const struct table *t);
 void table_free(struct table *t);
 

@@ -10,6 +10,7 @@
 
 #include "image/folder_image.h"
 #include "image/foreign_image.h"
+#include "lib/fd.h"
 #include "lib/report.h"
 #include "vvfat/vvfat.h"
 
@@ -26,22 +27,14 @@ bool folder_image_wanted(u32 format)
 	return format && format == image_format(FORMAT_NAME);
 }
 
-static void add_fact(struct parsed *p, const char *key, const char *text, s64 number)
-{
-	p->facts = xrealloc(p->facts, (p->nr_facts + 1) * sizeof(*p->facts));
-	p->facts[p->nr_facts++] = (struct parsed_fact) {
-		.key = xstrdup(key), .text = text ? xstrdup(text) : NULL, .number = number,
-	};
-}
-
 static void tell(struct parsed *p, const struct vvfat *v)
 {
 	char serial[16];
 
 	snprintf(serial, sizeof(serial), "%04X-%04X", v->serial >> 16, v->serial & 0xffff);
-	add_fact(p, "fat-type", NULL, v->fat_bits);
-	add_fact(p, "label", v->label, 0);
-	add_fact(p, "serial", serial, 0);
+	parsed_add_fact(p, "fat-type", NULL, v->fat_bits);
+	parsed_add_fact(p, "label", v->label, 0);
+	parsed_add_fact(p, "serial", serial, 0);
 }
 
 static int fail(const char *folder, int err)
@@ -70,20 +63,6 @@ static int take_files(struct image *img, struct vvfat *v)
 	return err;
 }
 
-static int write_entries(const struct table *t, const struct vvfat *v)
-{
-	const u8 *bytes = (const u8 *)v->entries;
-	u64 left = v->nr_entries * sizeof(*v->entries), at = QCOW_MAP_HEADER_BYTES;
-	ssize_t n;
-
-	for (; left; left -= n, bytes += n, at += n) {
-		n = pwrite(t->fd, bytes, left, at);
-		if (n <= 0)
-			return n ? -errno : -ENOSPC;
-	}
-	return 0;
-}
-
 static int make_table(struct image *img, const struct vvfat *v)
 {
 	struct table *t = &img->foreign->parsed.table;
@@ -94,13 +73,10 @@ static int make_table(struct image *img, const struct vvfat *v)
 
 	for (i = 0; i < v->nr_files; i++)
 		sizes[i] = image_file(img, i)->size;
-	t->header = (struct qcow_map_header) {
-		.magic = QCOW_MAP_MAGIC, .version = QCOW_MAP_VERSION, .disk_size = v->size,
-		.nr_entries = v->nr_entries, .nr_files = v->nr_files, .sector_size = SZ_512,
-		.format = FORMAT_NAME,
-	};
+	table_set_header(t, FORMAT_NAME, &img->foreign->parsed.disk, v->nr_entries, v->nr_files);
 	t->fd = memfd_create("qcow-map", MFD_CLOEXEC);
-	err = t->fd < 0 ? -errno : write_entries(t, v);
+	err = t->fd < 0 ? -errno : fd_write(t->fd, v->entries, v->nr_entries * sizeof(*v->entries),
+					    table_offset(0));
 	fault = err ? NULL : table_check(t, sizes);
 	free(sizes);
 	if (fault) {

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "lib/fd.h"
 #include "lib/file.h"
 #include "lib/folder.h"
 #include "lib/name.h"
@@ -383,21 +384,14 @@ void file_close(struct file *f)
 int file_read(const struct file *f, void *buf, size_t len, u64 offset,
 	      size_t *got)
 {
-	size_t done = 0;
-	ssize_t n;
+	size_t done;
+	int err;
 
-	while (done < len && offset + done < f->size) {
-		n = pread(f->fd, (char *)buf + done, len - done, offset + done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			report(f->name, "cannot read at %#llx: %s; check the disk",
-			       (unsigned long long)(offset + done), strerror(errno));
-			return -1;
-		}
-		if (!n)
-			break;
-		done += n;
+	err = fd_read(f->fd, buf, offset < f->size ? len : 0, offset, &done);
+	if (err) {
+		report(f->name, "cannot read at %#llx: %s; check the disk",
+		       (unsigned long long)(offset + done), strerror(-err));
+		return -1;
 	}
 	memset((char *)buf + done, 0, len - done);
 	if (got)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/fd.h"
 #include "lib/report.h"
 #include "lib/text.h"
 #include "lib/unnamed.h"
@@ -106,18 +107,11 @@ static void add_piece(struct make *m, u64 start, u64 len, u32 file, u64 host_off
 
 static int write_at(const struct make *m, const void *bytes, size_t len, u64 host_offset)
 {
-	const u8 *buf = bytes;
-	ssize_t n;
+	int err = fd_write(m->v->files[0].fd, bytes, len, host_offset);
 
-	for (; len; len -= n, buf += n, host_offset += n) {
-		n = pwrite(m->v->files[0].fd, buf, len, host_offset);
-		if (n <= 0) {
-			report(m->tree.name, "the sectors of the disk cannot be kept: %s",
-			       strerror(n ? errno : ENOSPC));
-			return -1;
-		}
-	}
-	return 0;
+	if (err)
+		report(m->tree.name, "the sectors of the disk cannot be kept: %s", strerror(-err));
+	return err ? -1 : 0;
 }
 
 /* Put bytes on the disk, followed by zeros up to the end of a sector. */
