@@ -7,7 +7,7 @@ import sys
 
 COMMENT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"', re.S)
 BARE = {'offset', 'pos', 'at', 'from', 'to'}
-TYPE = re.compile(r'\b(?:[us](?:16|32|64)|__be(?:16|32|64)|u?int|s?size_t|loff_t|sector_t|long)\b'
+TYPE = re.compile(r'\b(?:[us](?:16|32|64)|__be(?:16|32|64)|u?int|s?size_t|l?off_t|sector_t|long)\b'
                   r'(?=[\s*]+\w)')
 
 

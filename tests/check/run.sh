@@ -352,7 +352,7 @@ check_advice() {
 
 # The name of an offset tells a guest offset, a host offset, and an offset in a table apart.
 check_offsets() {
-	git ls-files -co --exclude-standard -- 'drivers/*.[ch]' 'kunit/*.[ch]' |
+	git ls-files -co --exclude-standard -- 'drivers/*.[ch]' 'kunit/*.[ch]' 'userspace/*.[ch]' |
 		xargs python3 tests/check/offsets.py 2>&1
 }
 

@@ -52,7 +52,7 @@ struct check_result {
 #define CHECK_MAX_SLOTS	256
 
 struct check_slot {
-	u64 offset;
+	u64 host_offset;
 	void *block;
 };
 
@@ -171,9 +171,9 @@ static inline u64 check_l2_next(const struct check *c, struct check_l2_walk *w)
 	return i;
 }
 
-static inline bool check_aligned(const struct check *c, u64 offset)
+static inline bool check_aligned(const struct check *c, u64 host_offset)
 {
-	return !(offset & (c->cluster - 1));
+	return !(host_offset & (c->cluster - 1));
 }
 
 #endif /* _QCOWCTL_CHECK_H */

@@ -87,28 +87,28 @@ void counts_free(struct counts *c)
 
 /* --- Arrays --- */
 
-static u32 array_get(const struct counts_chunk *k, u32 at)
+static u32 array_get(const struct counts_chunk *k, u32 in_chunk)
 {
 	switch (k->width) {
 	case 1:
-		return k->u8[at];
+		return k->u8[in_chunk];
 	case 2:
-		return k->u16[at];
+		return k->u16[in_chunk];
 	}
-	return k->u32[at];
+	return k->u32[in_chunk];
 }
 
-static void array_put(struct counts_chunk *k, u32 at, u32 value)
+static void array_put(struct counts_chunk *k, u32 in_chunk, u32 value)
 {
 	switch (k->width) {
 	case 1:
-		k->u8[at] = value;
+		k->u8[in_chunk] = value;
 		break;
 	case 2:
-		k->u16[at] = value;
+		k->u16[in_chunk] = value;
 		break;
 	default:
-		k->u32[at] = value;
+		k->u32[in_chunk] = value;
 	}
 }
 
@@ -143,16 +143,16 @@ static u32 list_index(u32 entry)
 	return entry >> VALUE_BITS;
 }
 
-/* The first entry whose index is not below @at. */
-static u32 list_find(const struct counts_chunk *k, u32 at)
+/* The first entry whose index is not below @in_chunk. */
+static u32 list_find(const struct counts_chunk *k, u32 in_chunk)
 {
 	u32 low = 0, high = k->nr, middle;
 
-	if (k->nr && list_index(k->list[k->nr - 1]) < at)
+	if (k->nr && list_index(k->list[k->nr - 1]) < in_chunk)
 		return k->nr;
 	while (low < high) {
 		middle = (low + high) / 2;
-		if (list_index(k->list[middle]) < at)
+		if (list_index(k->list[middle]) < in_chunk)
 			low = middle + 1;
 		else
 			high = middle;
@@ -187,45 +187,45 @@ static struct counts_chunk *list_grow(struct counts_chunk *k)
 	return k;
 }
 
-static struct counts_chunk *list_put(struct counts_chunk *k, u32 at, u32 value)
+static struct counts_chunk *list_put(struct counts_chunk *k, u32 in_chunk, u32 value)
 {
-	u32 i = k ? list_find(k, at) : 0;
+	u32 i = k ? list_find(k, in_chunk) : 0;
 
-	if (!k || i == k->nr || list_index(k->list[i]) != at) {
+	if (!k || i == k->nr || list_index(k->list[i]) != in_chunk) {
 		if (!k || k->nr == k->room)
 			k = list_grow(k);
 		memmove(k->list + i + 1, k->list + i,
 			(k->nr - i) * sizeof(k->list[0]));
 		k->nr++;
 	}
-	k->list[i] = at << VALUE_BITS | value;
+	k->list[i] = in_chunk << VALUE_BITS | value;
 	return k;
 }
 
 /* --- Both --- */
 
-static u32 chunk_get(const struct counts_chunk *k, u32 at)
+static u32 chunk_get(const struct counts_chunk *k, u32 in_chunk)
 {
 	u32 i;
 
 	if (!k->room)
-		return array_get(k, at);
-	i = list_find(k, at);
-	return i < k->nr && list_index(k->list[i]) == at ?
+		return array_get(k, in_chunk);
+	i = list_find(k, in_chunk);
+	return i < k->nr && list_index(k->list[i]) == in_chunk ?
 	       k->list[i] & VALUE_MASK : 0;
 }
 
-/* The first counter from @at on that is not 0, or COUNTS_CHUNK. */
-static u32 chunk_next(const struct counts_chunk *k, u32 at)
+/* The first counter from @in_chunk on that is not 0, or COUNTS_CHUNK. */
+static u32 chunk_next(const struct counts_chunk *k, u32 in_chunk)
 {
 	u32 i;
 
 	if (!k->room) {
-		while (at < COUNTS_CHUNK && !array_get(k, at))
-			at++;
-		return at;
+		while (in_chunk < COUNTS_CHUNK && !array_get(k, in_chunk))
+			in_chunk++;
+		return in_chunk;
 	}
-	for (i = list_find(k, at); i < k->nr; i++)
+	for (i = list_find(k, in_chunk); i < k->nr; i++)
 		if (k->list[i] & VALUE_MASK)
 			return list_index(k->list[i]);
 	return COUNTS_CHUNK;
@@ -256,19 +256,19 @@ u32 counts_get(const struct counts *c, u64 index)
 void counts_set(struct counts *c, u64 index, u32 value)
 {
 	struct counts_chunk **slot = &c->chunks[index / COUNTS_CHUNK], *k = *slot;
-	u32 at = index % COUNTS_CHUNK, width = width_for(value);
+	u32 in_chunk = index % COUNTS_CHUNK, width = width_for(value);
 
 	if (!k && width > 2)
 		k = array_new(width);
 	else if (k && k->room && (width > 2 || k->nr == MAX_ROOM))
 		k = list_to_array(k, width);
 	if (!k || k->room) {
-		*slot = list_put(k, at, value);
+		*slot = list_put(k, in_chunk, value);
 		return;
 	}
 	if (k->width < width)
 		k = array_widen(k, width);
-	array_put(k, at, value);
+	array_put(k, in_chunk, value);
 	*slot = k;
 }
 
@@ -282,14 +282,14 @@ void counts_set(struct counts *c, u64 index, u32 value)
 u64 counts_next(const struct counts *c, u64 index)
 {
 	u64 i = index / COUNTS_CHUNK;
-	u32 at = index % COUNTS_CHUNK;
+	u32 in_chunk = index % COUNTS_CHUNK;
 
-	for (; i < c->nr; i++, at = 0) {
+	for (; i < c->nr; i++, in_chunk = 0) {
 		if (!c->chunks[i])
 			continue;
-		at = chunk_next(c->chunks[i], at);
-		if (at < COUNTS_CHUNK)
-			return i * COUNTS_CHUNK + at;
+		in_chunk = chunk_next(c->chunks[i], in_chunk);
+		if (in_chunk < COUNTS_CHUNK)
+			return i * COUNTS_CHUNK + in_chunk;
 	}
 	return UINT64_MAX;
 }

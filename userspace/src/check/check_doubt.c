@@ -46,16 +46,16 @@ static bool extension_known(u32 type)
 static u32 unknown_extension(const struct check *c)
 {
 	u64 end = c->h.backing_in_header ? c->h.backing_in_header : c->start_len;
-	u64 at = c->h.header_length;
+	u64 in_header = c->h.header_length;
 	struct qcow_disk_extension ext;
 	u32 type;
 
-	while (at + sizeof(ext) <= end) {
-		memcpy(&ext, c->start + at, sizeof(ext));
+	while (in_header + sizeof(ext) <= end) {
+		memcpy(&ext, c->start + in_header, sizeof(ext));
 		type = be32_to_cpu(ext.type);
 		if (type == QCOW_DISK_EXT_END || !extension_known(type))
 			return type;
-		at += sizeof(ext) + ((be32_to_cpu(ext.length) + 7ULL) & ~7ULL);
+		in_header += sizeof(ext) + ((be32_to_cpu(ext.length) + 7ULL) & ~7ULL);
 	}
 	return 0;
 }
@@ -152,13 +152,13 @@ static bool worth_a_try(const struct check *c, const u8 *start,
 		!same_bitmaps(&c->h, c->start, h, start));
 }
 
-static int say_doubt(const struct check *c, const struct qcow_header *h, u64 at,
+static int say_doubt(const struct check *c, const struct qcow_header *h, u64 in_header,
 		     u8 better)
 {
 	if (same_tables(&c->h, h) && h->autoclear != c->h.autoclear)
 		return refuse(c, "leaked clusters may belong to its bitmaps, which its header does not mark as valid; set bit 0 of byte 95, or if they are of no use any more, remove them with qemu-img check -r leaks");
 	report(c->file->name, "cannot be repaired: byte %llu of its header is 0x%02x, and 0x%02x would fit its tables better; put it right, or restore the header from a copy",
-	       (unsigned long long)at, c->start[at], better);
+	       (unsigned long long)in_header, c->start[in_header], better);
 	return -1;
 }
 

@@ -80,26 +80,26 @@ static int snapshot(struct check *c, u32 number, const struct snapshot_entry *e)
  */
 int check_snapshots(struct check *c)
 {
-	u64 start = c->h.snapshots_offset, at = start;
+	u64 start = c->h.snapshots_offset, host_offset = start;
 	const struct qcow_disk_snapshot *d;
 	struct snapshot_entry e;
 	u32 i;
 
 	d = &e.fixed;
 	for (i = 0; i < c->h.nr_snapshots; i++) {
-		at = (at + 7) & ~7ULL;
-		if (file_read(c->file, &e, sizeof(e), at, NULL))
+		host_offset = (host_offset + 7) & ~7ULL;
+		if (file_read(c->file, &e, sizeof(e), host_offset, NULL))
 			return -1;
 		if (be32_to_cpu(d->extra_data_size) > QCOW_DISK_MAX_SNAPSHOT_EXTRA)
 			return check_give_up(c, "its snapshot table is damaged; restore it from a copy");
-		at += sizeof(*d) + be32_to_cpu(d->extra_data_size) +
-		      be16_to_cpu(d->id_str_size) + be16_to_cpu(d->name_size);
-		if (at - start > QCOW_DISK_MAX_SNAPSHOT_TABLE)
+		host_offset += sizeof(*d) + be32_to_cpu(d->extra_data_size) +
+			       be16_to_cpu(d->id_str_size) + be16_to_cpu(d->name_size);
+		if (host_offset - start > QCOW_DISK_MAX_SNAPSHOT_TABLE)
 			return check_give_up(c, "its snapshot table is too large; restore it from a copy");
 		if (progress_stopped() || snapshot(c, i, &e))
 			return -1;
 	}
-	return check_table(c, start, at - start);
+	return check_table(c, start, host_offset - start);
 }
 
 /* --- LUKS --- */
@@ -141,21 +141,21 @@ static int bitmaps_damaged(struct check *c)
 }
 
 /* A bitmap shares neither its table nor its bits. */
-static int bitmap_clusters(struct check *c, u64 offset, u64 size)
+static int bitmap_clusters(struct check *c, u64 host_offset, u64 size)
 {
 	if (size)
-		check_unallocated(c, offset);
-	return check_table(c, offset, size);
+		check_unallocated(c, host_offset);
+	return check_table(c, host_offset, size);
 }
 
 static int bitmap_entry(struct check *c, u64 raw)
 {
-	u64 offset;
+	u64 host_offset;
 	bool ones;
 
-	if (qcow_bitdir_table_entry(&c->layout, raw, &offset, &ones))
+	if (qcow_bitdir_table_entry(&c->layout, raw, &host_offset, &ones))
 		return bitmaps_damaged(c);
-	return offset ? bitmap_clusters(c, offset, c->cluster) : 0;
+	return host_offset ? bitmap_clusters(c, host_offset, c->cluster) : 0;
 }
 
 /* QEMU refuses a table that is longer than the bitmap, unless it is not stored. */
@@ -189,12 +189,12 @@ static int bitmap_directory(struct check *c, const u8 *dir,
 			    const struct qcow_bitmap_dir *d)
 {
 	struct qcow_bitmap_entry e;
-	u64 at = 0;
+	u64 in_dir = 0;
 	u32 i;
 
-	for (i = 0; at < d->bytes; i++, at += e.bytes) {
-		if (i == d->nr || qcow_bitdir_entry(&c->layout, c->h.size, dir + at,
-						    d->bytes - at, &e))
+	for (i = 0; in_dir < d->bytes; i++, in_dir += e.bytes) {
+		if (i == d->nr || qcow_bitdir_entry(&c->layout, c->h.size, dir + in_dir,
+						    d->bytes - in_dir, &e))
 			return bitmaps_damaged(c);
 		if (bitmap_table(c, &e))
 			return -1;

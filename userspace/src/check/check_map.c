@@ -64,13 +64,13 @@ static int l2_compressed(struct l2_walk *w, u64 raw, u64 bitmap)
 	return check_reference(c, e.host_offset, e.csize, w->times);
 }
 
-static void l2_copied(struct l2_walk *w, u64 raw, u64 offset)
+static void l2_copied(struct l2_walk *w, u64 raw, u64 host_offset)
 {
 	struct check *c = w->c;
 	u64 refcount = 1;
 
 	if (!w->copied || (!c->layout.data_file &&
-			   check_disk_refcount(c, offset >> c->h.cluster_bits, &refcount)))
+			   check_disk_refcount(c, host_offset >> c->h.cluster_bits, &refcount)))
 		return;
 	if ((refcount == 1) == !!(raw & QCOW_DISK_E_COPIED))
 		return;
@@ -82,22 +82,22 @@ static void l2_copied(struct l2_walk *w, u64 raw, u64 offset)
 
 static int l2_cluster(struct l2_walk *w, u64 raw, u64 bitmap)
 {
-	u64 offset = raw & QCOW_DISK_L2E_OFFSET_MASK;
+	u64 host_offset = raw & QCOW_DISK_L2E_OFFSET_MASK;
 	struct check *c = w->c;
 
 	if (bitmap >> 32 & bitmap)
 		damaged(w, raw, "a subcluster is both allocated and zero");
-	if (!check_aligned(c, offset))
+	if (!check_aligned(c, host_offset))
 		damaged(w, raw, "the cluster is not aligned");
 	if (w->active) {
 		c->res.allocated += w->active;
-		if (w->next && w->next != offset)
+		if (w->next && w->next != host_offset)
 			c->res.fragmented += w->active;
-		w->next = offset + c->cluster;
+		w->next = host_offset + c->cluster;
 	}
-	l2_copied(w, raw, offset);
+	l2_copied(w, raw, host_offset);
 	return c->layout.data_file ? 0 :
-	       check_reference(c, offset, c->cluster, w->times);
+	       check_reference(c, host_offset, c->cluster, w->times);
 }
 
 static int l2_entry(struct l2_walk *w, u64 raw, u64 bitmap)
@@ -124,8 +124,8 @@ static bool all_zero(const u8 *buf, u64 len)
 	return !buf[0] && !memcmp(buf, buf + 1, len - 1);
 }
 
-/* @active, @inactive: how many L1 entries refer to the table at @offset. */
-static int l2_table(struct check *c, u64 offset, u64 active, u64 inactive)
+/* @active, @inactive: how many L1 entries refer to the table at @host_offset. */
+static int l2_table(struct check *c, u64 host_offset, u64 active, u64 inactive)
 {
 	struct l2_walk w = {
 		.c = c,
@@ -136,12 +136,12 @@ static int l2_table(struct check *c, u64 offset, u64 active, u64 inactive)
 	u32 words = c->layout.extended_l2 ? 2 : 1;
 	u64 refcount, i;
 
-	if (check_read_table(c, c->buf, c->cluster, offset))
+	if (check_read_table(c, c->buf, c->cluster, host_offset))
 		return -1;
 	if (all_zero(c->buf, c->cluster))
-		check_empty_table(c, offset);
-	w.copied = active && offset &&
-		   !check_disk_refcount(c, offset >> c->h.cluster_bits, &refcount);
+		check_empty_table(c, host_offset);
+	w.copied = active && host_offset &&
+		   !check_disk_refcount(c, host_offset >> c->h.cluster_bits, &refcount);
 	for (i = 0; i < 1ULL << c->layout.l2_bits; i++, entry += words)
 		if ((entry[0] || (words > 1 && entry[1])) &&
 		    l2_entry(&w, be64_to_cpu(entry[0]),
@@ -172,11 +172,11 @@ int check_l2_tables(struct check *c)
 	return 0;
 }
 
-static void l1_copied(struct check *c, u64 raw, u64 offset)
+static void l1_copied(struct check *c, u64 raw, u64 host_offset)
 {
 	u64 refcount;
 
-	if (!offset || check_disk_refcount(c, offset >> c->h.cluster_bits, &refcount) ||
+	if (!host_offset || check_disk_refcount(c, host_offset >> c->h.cluster_bits, &refcount) ||
 	    (refcount == 1) == !!(raw & QCOW_DISK_E_COPIED))
 		return;
 	check_found(c, "L1 entry %#llx: wrong COPIED flag, the refcount is %llu",
@@ -211,23 +211,23 @@ static void l1_place(struct check *c, u64 cluster, u32 index)
 static int l1_entry(struct check *c, u64 raw, u32 i, bool active)
 {
 	struct counts *counts = active ? &c->active : &c->inactive;
-	u64 offset, index;
-	int unaligned = qcow_entry_l1(&c->layout, raw, &offset);
+	u64 host_offset, index;
+	int unaligned = qcow_entry_l1(&c->layout, raw, &host_offset);
 
 	if (raw & L1E_RESERVED)
 		l1_damaged(c, raw, "reserved bits are set");
 	if (active)
-		l1_copied(c, raw, offset);
-	if (check_reference(c, offset, c->cluster, 1))
+		l1_copied(c, raw, host_offset);
+	if (check_reference(c, host_offset, c->cluster, 1))
 		return -1;
 	if (unaligned) {
 		l1_damaged(c, raw, "the L2 table is not aligned");
-		return l2_table(c, offset, active, !active);
+		return l2_table(c, host_offset, active, !active);
 	}
 	/* A table past the end of the file reads as zeros: as no entries. */
-	if (offset >= c->length)
+	if (host_offset >= c->length)
 		return 0;
-	index = offset >> c->h.cluster_bits;
+	index = host_offset >> c->h.cluster_bits;
 	if (counts_get(counts, index) == UINT32_MAX)
 		return check_give_up(c, "an L2 table has more than 2^32 references; restore the image from a copy");
 	counts_set(counts, index, counts_get(counts, index) + 1);
@@ -238,27 +238,27 @@ static int l1_entry(struct check *c, u64 raw, u32 i, bool active)
 /**
  * check_l1() - look at an L1 table
  * @c: the check
- * @offset: of the table, bytes into the file
+ * @host_offset: of the table, bytes into the file
  * @nr: its entries
  * @active: it is the disk's, and not a snapshot's
  *
  * Return: 0, or -1 after saying why the check cannot go on.
  */
-int check_l1(struct check *c, u64 offset, u32 nr, bool active)
+int check_l1(struct check *c, u64 host_offset, u32 nr, bool active)
 {
-	u64 start = offset;
+	u64 start = host_offset;
 	bool empty = true;
 	u32 i, n, done = 0;
 	__be64 *l1;
 	int err;
 
-	err = check_table(c, offset, nr * 8ULL);
+	err = check_table(c, host_offset, nr * 8ULL);
 	if (err || !nr)
 		return err;
 	l1 = xcalloc(L1_STEP, sizeof(*l1));
-	for (; !err && done < nr && offset < c->length; done += n, offset += n * 8ULL) {
+	for (; !err && done < nr && host_offset < c->length; done += n, host_offset += n * 8ULL) {
 		n = min(nr - done, L1_STEP);
-		err = check_read_table(c, l1, n * 8ULL, offset);
+		err = check_read_table(c, l1, n * 8ULL, host_offset);
 		empty = empty && all_zero((const u8 *)l1, n * 8ULL);
 		for (i = 0; !err && i < n && !check_ended(c); i++)
 			if (l1[i])

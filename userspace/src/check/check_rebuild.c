@@ -113,30 +113,30 @@ static void fill_block(const struct rebuild *r, u64 index)
 static int write_blocks(const struct rebuild *r, __be64 *table)
 {
 	struct check *c = r->c;
-	u64 at = r->base << c->h.cluster_bits, i;
+	u64 host_offset = r->base << c->h.cluster_bits, i;
 
 	for (i = 0; i < r->entries; i++) {
 		if (!r->needed[i])
 			continue;
 		progress("Rebuilding refcounts", i, r->entries);
 		fill_block(r, i);
-		if (progress_stopped() || check_write(c, c->buf, c->cluster, at))
+		if (progress_stopped() || check_write(c, c->buf, c->cluster, host_offset))
 			return -1;
-		table[i] = cpu_to_be64(at);
-		at += c->cluster;
+		table[i] = cpu_to_be64(host_offset);
+		host_offset += c->cluster;
 	}
 	progress("Rebuilding refcounts", r->entries, r->entries);
 	return 0;
 }
 
 /* Both fields lie in one sector. */
-static int switch_table(struct check *c, u64 offset, u32 clusters)
+static int switch_table(struct check *c, u64 host_offset, u32 clusters)
 {
 	struct {
-		__be64 offset;
+		__be64 host_offset;
 		__be32 clusters;
 	} __packed raw = {
-		.offset = cpu_to_be64(offset),
+		.host_offset = cpu_to_be64(host_offset),
 		.clusters = cpu_to_be32(clusters),
 	};
 
@@ -149,13 +149,13 @@ static int write_all(const struct rebuild *r)
 {
 	struct check *c = r->c;
 	u64 clusters = r->end - r->base - r->blocks;
-	u64 offset = (r->base + r->blocks) << c->h.cluster_bits;
+	u64 host_offset = (r->base + r->blocks) << c->h.cluster_bits;
 	__be64 *table = xcalloc(clusters, c->cluster);
 	int err;
 
 	err = write_blocks(r, table) ||
-	      check_write(c, table, clusters << c->h.cluster_bits, offset) ||
-	      switch_table(c, offset, clusters);
+	      check_write(c, table, clusters << c->h.cluster_bits, host_offset) ||
+	      switch_table(c, host_offset, clusters);
 	free(table);
 	return err ? -1 : 1;
 }

@@ -10,11 +10,11 @@
 #include "lib/progress.h"
 
 /* A block may be written if it is nothing else. */
-static bool block_writable(const struct check *c, u64 index, u64 *offset)
+static bool block_writable(const struct check *c, u64 index, u64 *host_offset)
 {
 	u64 raw = be64_to_cpu(c->reftable[index]);
 
-	*offset = raw;
+	*host_offset = raw;
 	return raw && check_aligned(c, raw) && raw < c->length &&
 	       counts_get(&c->refs, raw >> c->h.cluster_bits) == 1;
 }
@@ -40,17 +40,17 @@ static bool fix_block(struct check *c, u64 index, bool lower)
 static int fix_refcounts(struct check *c, bool lower)
 {
 	u64 nr = (c->nr + c->per_block - 1) / c->per_block;
-	u64 i, offset;
+	u64 i, host_offset;
 
 	for (i = 0; i < nr && i < c->reftable_nr; i++) {
-		if (!block_writable(c, i, &offset))
+		if (!block_writable(c, i, &host_offset))
 			continue;
 		progress("Repairing refcounts", i, nr);
 		if (progress_stopped() ||
-		    file_read(c->file, c->buf, c->cluster, offset, NULL))
+		    file_read(c->file, c->buf, c->cluster, host_offset, NULL))
 			return -1;
 		if (fix_block(c, i, lower) &&
-		    check_write(c, c->buf, c->cluster, offset))
+		    check_write(c, c->buf, c->cluster, host_offset))
 			return -1;
 	}
 	progress("Repairing refcounts", nr, nr);

@@ -90,7 +90,7 @@ static int add(struct check *c, u64 index, u64 times)
 /**
  * check_reference() - something refers to a range of the file
  * @c: the check
- * @offset: bytes into the file
+ * @host_offset: bytes into the file
  * @size: bytes
  * @times: how often
  *
@@ -99,24 +99,24 @@ static int add(struct check *c, u64 index, u64 times)
  *
  * Return: 0, or -1 after saying why the check cannot go on.
  */
-int check_reference(struct check *c, u64 offset, u64 size, u64 times)
+int check_reference(struct check *c, u64 host_offset, u64 size, u64 times)
 {
 	u64 i, last;
 
 	if (!size || !times)
 		return 0;
-	if (offset > S64_MAX - size)
+	if (host_offset > S64_MAX - size)
 		return check_give_up(c, "a table's offset is out of range; restore the image from a copy");
-	if (offset + size >= c->length + c->cluster) {
+	if (host_offset + size >= c->length + c->cluster) {
 		check_found(c, "reference to %#llx (%llu bytes), past the end of the file",
-			    (unsigned long long)offset, (unsigned long long)size);
+			    (unsigned long long)host_offset, (unsigned long long)size);
 		c->res.corruptions += times;
 		c->damaged += times;
 		c->beyond += times;
 		return 0;
 	}
-	last = (offset + size - 1) >> c->h.cluster_bits;
-	for (i = offset >> c->h.cluster_bits; i <= last; i++)
+	last = (host_offset + size - 1) >> c->h.cluster_bits;
+	for (i = host_offset >> c->h.cluster_bits; i <= last; i++)
 		if (add(c, i, times))
 			return -1;
 	if (last >= c->nr)
@@ -127,21 +127,21 @@ int check_reference(struct check *c, u64 offset, u64 size, u64 times)
 /**
  * check_table() - something refers to a table that nothing else may overlap
  * @c: the check
- * @offset: bytes into the file
+ * @host_offset: bytes into the file
  * @size: bytes
  *
  * Return: 0, or -1 after saying why the check cannot go on.
  */
-int check_table(struct check *c, u64 offset, u64 size)
+int check_table(struct check *c, u64 host_offset, u64 size)
 {
 	u64 i, beyond = c->beyond;
 
-	if (check_reference(c, offset, size, 1))
+	if (check_reference(c, host_offset, size, 1))
 		return -1;
 	if (!size || c->beyond != beyond)
 		return 0;
-	for (i = offset >> c->h.cluster_bits;
-	     i <= (offset + size - 1) >> c->h.cluster_bits; i++)
+	for (i = host_offset >> c->h.cluster_bits;
+	     i <= (host_offset + size - 1) >> c->h.cluster_bits; i++)
 		counts_set(&c->tables, i, counts_get(&c->tables, i) + 1);
 	return 0;
 }
@@ -173,17 +173,17 @@ void check_overlaps(struct check *c)
 /**
  * check_unallocated() - note a table or bitmap in a cluster that is not allocated
  * @c: the check
- * @offset: of the cluster, bytes into the file
+ * @host_offset: of the cluster, bytes into the file
  *
  * It may be the place to which a damaged offset leads. After a crash refcounts may lag
  * behind.
  */
-void check_unallocated(struct check *c, u64 offset)
+void check_unallocated(struct check *c, u64 host_offset)
 {
 	u64 refcount;
 
 	if (c->h.incompatible & QCOW_DISK_INCOMPAT_DIRTY || c->without_refcounts ||
-	    check_disk_refcount(c, offset >> c->h.cluster_bits, &refcount))
+	    check_disk_refcount(c, host_offset >> c->h.cluster_bits, &refcount))
 		return;
 	c->lost += !refcount;
 }
@@ -191,14 +191,14 @@ void check_unallocated(struct check *c, u64 offset)
 /**
  * check_empty_table() - note an empty table
  * @c: the check
- * @offset: of the table, bytes into the file
+ * @host_offset: of the table, bytes into the file
  *
  * In a cluster that is not allocated it is no table.
  */
-void check_empty_table(struct check *c, u64 offset)
+void check_empty_table(struct check *c, u64 host_offset)
 {
-	if (check_aligned(c, offset) && offset < c->length)
-		check_unallocated(c, offset);
+	if (check_aligned(c, host_offset) && host_offset < c->length)
+		check_unallocated(c, host_offset);
 }
 
 /**
@@ -206,35 +206,35 @@ void check_empty_table(struct check *c, u64 offset)
  * @c: the check
  * @buf: where to
  * @len: bytes
- * @offset: bytes into the file
+ * @host_offset: bytes into the file
  *
  * Tables that do not overlap are not larger than the file all together. So what
  * is read is bounded, whatever an image tells.
  *
  * Return: 0, or -1 after printing the error.
  */
-int check_read_table(struct check *c, void *buf, u64 len, u64 offset)
+int check_read_table(struct check *c, void *buf, u64 len, u64 host_offset)
 {
-	u64 there = offset < c->length ? c->length - offset : 0;
+	u64 there = host_offset < c->length ? c->length - host_offset : 0;
 
 	if (there > len)
 		there = len;
 	if (there > c->budget)
 		return check_give_up(c, "its tables overlap far too often; restore it from a copy");
 	c->budget -= there;
-	return file_read(c->file, buf, len, offset, NULL);
+	return file_read(c->file, buf, len, host_offset, NULL);
 }
 
-static void *block_get(struct check *c, u64 offset)
+static void *block_get(struct check *c, u64 host_offset)
 {
-	struct check_slot *s = &c->slots[(offset >> c->h.cluster_bits) % c->nr_slots];
+	struct check_slot *s = &c->slots[(host_offset >> c->h.cluster_bits) % c->nr_slots];
 
-	if (s->block && s->offset == offset)
+	if (s->block && s->host_offset == host_offset)
 		return s->block;
 	if (!s->block)
 		s->block = xcalloc(1, c->cluster);
-	s->offset = offset;
-	if (!file_read(c->file, s->block, c->cluster, offset, NULL))
+	s->host_offset = host_offset;
+	if (!file_read(c->file, s->block, c->cluster, host_offset, NULL))
 		return s->block;
 	free(s->block);
 	s->block = NULL;
@@ -251,18 +251,18 @@ static void *block_get(struct check *c, u64 offset)
  */
 int check_disk_refcount(struct check *c, u64 cluster, u64 *refcount)
 {
-	u64 offset = 0;
+	u64 host_offset = 0;
 	void *block;
 
 	*refcount = 0;
 	if (cluster / c->per_block < c->reftable_nr)
-		offset = be64_to_cpu(c->reftable[cluster / c->per_block]) &
+		host_offset = be64_to_cpu(c->reftable[cluster / c->per_block]) &
 			 QCOW_DISK_REFTABLE_OFFSET_MASK;
-	if (!check_aligned(c, offset) || offset > MAX_OFFSET)
+	if (!check_aligned(c, host_offset) || host_offset > MAX_OFFSET)
 		return -1;
-	if (!offset || offset >= c->length)
+	if (!host_offset || host_offset >= c->length)
 		return 0;
-	block = block_get(c, offset);
+	block = block_get(c, host_offset);
 	if (!block)
 		return -1;
 	*refcount = qcow_entry_refcount(block, c->h.refcount_order,

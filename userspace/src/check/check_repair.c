@@ -71,13 +71,13 @@ static bool l2_writable(const struct check *c, u64 cluster)
 static int fix_l2_table(struct table_fix *f, u64 cluster)
 {
 	struct check *c = f->c;
-	u64 offset = cluster << c->h.cluster_bits;
+	u64 host_offset = cluster << c->h.cluster_bits;
 	u32 words = c->layout.extended_l2 ? 2 : 1;
 	__be64 *entry = c->buf;
 	u64 before = f->changed;
 	u64 i, raw, new;
 
-	if (file_read(c->file, c->buf, c->cluster, offset, NULL))
+	if (file_read(c->file, c->buf, c->cluster, host_offset, NULL))
 		return -1;
 	if (!l2_writable(c, cluster))
 		return 0;
@@ -88,7 +88,7 @@ static int fix_l2_table(struct table_fix *f, u64 cluster)
 		entry[0] = cpu_to_be64(new);
 	}
 	return f->changed == before ? 0 :
-	       check_write(c, c->buf, c->cluster, offset);
+	       check_write(c, c->buf, c->cluster, host_offset);
 }
 
 static int fix_l2_tables(struct table_fix *f)
@@ -120,7 +120,7 @@ static bool l1_writable(const struct check *c)
 	return true;
 }
 
-static int fix_l1_entry(struct table_fix *f, u64 raw, u64 at)
+static int fix_l1_entry(struct table_fix *f, u64 raw, u64 host_offset)
 {
 	u64 new = f->l1(f, raw);
 	__be64 disk = cpu_to_be64(new);
@@ -128,7 +128,7 @@ static int fix_l1_entry(struct table_fix *f, u64 raw, u64 at)
 	if (new == raw)
 		return 0;
 	f->changed++;
-	return check_write(f->c, &disk, sizeof(disk), at);
+	return check_write(f->c, &disk, sizeof(disk), host_offset);
 }
 
 static int fix_l1_table(struct table_fix *f)
@@ -155,9 +155,9 @@ static int fix_tables(struct table_fix *f)
 
 /* --- COPIED flags --- */
 
-static bool copied_wanted(const struct table_fix *f, u64 offset)
+static bool copied_wanted(const struct table_fix *f, u64 host_offset)
 {
-	u64 cluster = offset >> f->c->h.cluster_bits, refcount;
+	u64 cluster = host_offset >> f->c->h.cluster_bits, refcount;
 
 	if (!f->keep)
 		return counts_get(&f->c->refs, cluster) == 1;
@@ -174,26 +174,26 @@ static u64 copied_entry(const struct table_fix *f, u64 raw, bool wanted)
 
 static u64 copied_l1(const struct table_fix *f, u64 raw)
 {
-	u64 offset;
+	u64 host_offset;
 
-	if (qcow_entry_l1(&f->c->layout, raw, &offset) || !offset ||
-	    offset >= f->c->length)
+	if (qcow_entry_l1(&f->c->layout, raw, &host_offset) || !host_offset ||
+	    host_offset >= f->c->length)
 		return raw;
-	return copied_entry(f, raw, copied_wanted(f, offset));
+	return copied_entry(f, raw, copied_wanted(f, host_offset));
 }
 
 static u64 copied_l2(const struct table_fix *f, u64 raw, u64 bitmap)
 {
-	u64 offset = raw & QCOW_DISK_L2E_OFFSET_MASK;
+	u64 host_offset = raw & QCOW_DISK_L2E_OFFSET_MASK;
 	const struct qcow_layout *lay = &f->c->layout;
 
 	(void)bitmap;
 	if (raw & QCOW_DISK_L2E_COMPRESSED)
 		return copied_entry(f, raw, false);
-	if (!offset || (!lay->data_file && (!check_aligned(f->c, offset) ||
-					    offset >= f->c->length)))
+	if (!host_offset || (!lay->data_file && (!check_aligned(f->c, host_offset) ||
+					    host_offset >= f->c->length)))
 		return raw;
-	return copied_entry(f, raw, lay->data_file || copied_wanted(f, offset));
+	return copied_entry(f, raw, lay->data_file || copied_wanted(f, host_offset));
 }
 
 static int fix_copied(struct check *c, bool set, bool keep)

@@ -57,14 +57,17 @@ static void complete_extra(const struct check *c, const struct qcow_disk_snapsho
 		       &all.disk_size, sizeof(all.disk_size));
 }
 
-/* Copy the entry at @at, and move @at behind it. Return: 1 if its names are damaged. */
-static int copy_entry(const struct check *c, struct new_table *t, u64 *at)
+/*
+ * Copy the entry at @host_offset, and move @host_offset behind it. Return: 1 if its names
+ * are damaged.
+ */
+static int copy_entry(const struct check *c, struct new_table *t, u64 *host_offset)
 {
 	struct qcow_disk_snapshot d;
 	u32 len, new_len, rest;
 	u8 *to;
 
-	if (file_read(c->file, &d, sizeof(d), *at, NULL))
+	if (file_read(c->file, &d, sizeof(d), *host_offset, NULL))
 		return -1;
 	len = be32_to_cpu(d.extra_data_size);
 	new_len = len < QCOW_DISK_MIN_SNAPSHOT_EXTRA ? QCOW_DISK_MIN_SNAPSHOT_EXTRA : len;
@@ -72,26 +75,26 @@ static int copy_entry(const struct check *c, struct new_table *t, u64 *at)
 	to = add_bytes(t, (sizeof(d) + new_len + rest + 7) & ~7U);
 	d.extra_data_size = cpu_to_be32(new_len);
 	memcpy(to, &d, sizeof(d));
-	*at += sizeof(d);
-	if (file_read(c->file, to + sizeof(d), len, *at, NULL) ||
-	    file_read(c->file, to + sizeof(d) + new_len, rest, *at + len, NULL))
+	*host_offset += sizeof(d);
+	if (file_read(c->file, to + sizeof(d), len, *host_offset, NULL) ||
+	    file_read(c->file, to + sizeof(d) + new_len, rest, *host_offset + len, NULL))
 		return -1;
 	complete_extra(c, &d, to + sizeof(d), len);
 	/* Then the entry is complete, and the size of its extra data is wrong. */
 	if (memchr(to + sizeof(d) + new_len, 0, rest))
 		return 1;
-	*at = (*at + len + rest + 7) & ~7ULL;
+	*host_offset = (*host_offset + len + rest + 7) & ~7ULL;
 	return 0;
 }
 
 static int copy_table(const struct check *c, struct new_table *t)
 {
-	u64 at = c->h.snapshots_offset;
+	u64 host_offset = c->h.snapshots_offset;
 	int err = 0;
 	u32 i;
 
 	for (i = 0; !err && i < c->h.nr_snapshots; i++)
-		err = copy_entry(c, t, &at);
+		err = copy_entry(c, t, &host_offset);
 	return err;
 }
 
@@ -128,10 +131,10 @@ static int own(struct check *c, u64 first, u64 nr)
 	return check_raise(c);
 }
 
-static int publish(struct check *c, u64 offset)
+static int publish(struct check *c, u64 host_offset)
 {
 	return check_write_header_u64(c, offsetof(struct qcow_disk_header,
-						  snapshots_offset), offset);
+						  snapshots_offset), host_offset);
 }
 
 /**

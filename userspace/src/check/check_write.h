@@ -4,9 +4,9 @@
 
 #include "check/check.h"
 
-int check_write(struct check *c, const void *buf, size_t len, u64 offset);
+int check_write(struct check *c, const void *buf, size_t len, u64 host_offset);
 int check_sync(struct check *c);
-int check_write_header(struct check *c, const void *fields, size_t len, u64 offset);
-int check_write_header_u64(struct check *c, u64 offset, u64 value);
+int check_write_header(struct check *c, const void *fields, size_t len, u64 host_offset);
+int check_write_header_u64(struct check *c, u64 host_offset, u64 value);
 
 #endif /* _QCOWCTL_CHECK_WRITE_H */

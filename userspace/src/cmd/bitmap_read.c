@@ -61,7 +61,7 @@ static int damaged(const struct reading *r)
 }
 
 /* Dirty bytes of the disk among the first @bytes of a piece of a bitmap. */
-static void count_dirty(struct bitmap *b, const u8 *bits, u64 from, u64 bytes)
+static void count_dirty(struct bitmap *b, const u8 *bits, u64 in_bitmap, u64 bytes)
 {
 	u64 i, start;
 	u32 bit;
@@ -70,7 +70,7 @@ static void count_dirty(struct bitmap *b, const u8 *bits, u64 from, u64 bytes)
 		for (bit = 0; bits[i] && bit < 8; bit++) {
 			if (!(bits[i] >> bit & 1))
 				continue;
-			start = ((from + i) * 8 + bit) * b->granularity;
+			start = ((in_bitmap + i) * 8 + bit) * b->granularity;
 			if (start < b->disk_size)
 				b->dirty += min(b->granularity,
 						b->disk_size - start);
@@ -81,20 +81,20 @@ static void count_dirty(struct bitmap *b, const u8 *bits, u64 from, u64 bytes)
 static int read_cluster(struct reading *r, struct bitmap *b, u32 i, u64 raw)
 {
 	u64 cluster = 1ULL << r->img->header.cluster_bits;
-	u64 from = i * cluster, total = bitmap_bytes(b), bytes, offset;
+	u64 in_bitmap = i * cluster, total = bitmap_bytes(b), bytes, host_offset;
 	bool ones;
 
-	if (qcow_bitdir_table_entry(&r->layout, raw, &offset, &ones))
+	if (qcow_bitdir_table_entry(&r->layout, raw, &host_offset, &ones))
 		return damaged(r);
-	if (from >= total || (!offset && !ones))
+	if (in_bitmap >= total || (!host_offset && !ones))
 		return 0;
-	bytes = min(cluster, total - from);
+	bytes = min(cluster, total - in_bitmap);
 	memset(r->buf, ones ? 0xff : 0, bytes);
-	if (offset && file_read(&r->img->file, r->buf, bytes, offset, NULL))
+	if (host_offset && file_read(&r->img->file, r->buf, bytes, host_offset, NULL))
 		return -1;
-	count_dirty(b, r->buf, from, bytes);
+	count_dirty(b, r->buf, in_bitmap, bytes);
 	if (b->bits)
-		memcpy(b->bits + from, r->buf, bytes);
+		memcpy(b->bits + in_bitmap, r->buf, bytes);
 	return 0;
 }
 
@@ -134,12 +134,12 @@ static int read_directory(struct reading *r, struct bitmaps *all, const u8 *buf,
 			  const struct qcow_bitmap_dir *dir, const char *name)
 {
 	struct qcow_bitmap_entry e;
-	u64 at = 0;
+	u64 in_dir = 0;
 	u32 i;
 
-	for (i = 0; i < dir->nr; i++, at += e.bytes) {
-		if (qcow_bitdir_entry(&r->layout, r->img->header.size, buf + at,
-				      dir->bytes - at, &e))
+	for (i = 0; i < dir->nr; i++, in_dir += e.bytes) {
+		if (qcow_bitdir_entry(&r->layout, r->img->header.size, buf + in_dir,
+				      dir->bytes - in_dir, &e))
 			return damaged(r);
 		if (read_bitmap(r, add_bitmap(all), &e, name))
 			return -1;
@@ -217,22 +217,22 @@ static int query(int control, const struct device *d, struct qcow_ioc_bitmap *io
 
 static int query_bits(int control, const struct device *d, struct bitmap *b)
 {
-	u64 bytes = bitmap_bytes(b), at = 0;
+	u64 bytes = bitmap_bytes(b), in_bitmap = 0;
 	struct qcow_ioc_bitmap ioc;
 	int err = 0;
 
 	b->bits = xcalloc(1, bytes + 1);
-	while (!err && at < bytes) {
+	while (!err && in_bitmap < bytes) {
 		memset(&ioc, 0, sizeof(ioc));
 		ioc.name = (uintptr_t)b->name;
 		ioc.name_len = strlen(b->name);
-		ioc.bits = (uintptr_t)(b->bits + at);
-		ioc.bits_offset = at;
-		ioc.bits_size = min((u64)QUERY_BYTES, bytes - at);
+		ioc.bits = (uintptr_t)(b->bits + in_bitmap);
+		ioc.bits_offset = in_bitmap;
+		ioc.bits_size = min((u64)QUERY_BYTES, bytes - in_bitmap);
 		err = query(control, d, &ioc);
 		if (!err && !ioc.bits_size)
 			err = -EIO;
-		at += ioc.bits_size;
+		in_bitmap += ioc.bits_size;
 	}
 	return err;
 }

@@ -45,12 +45,12 @@ static int parse_bool(bool *to, const char *value)
 	return -1;
 }
 
-static int parse_number(u64 *to, const char *value)
+static int parse_number(u64 *number, const char *value)
 {
 	char *end;
 
 	errno = 0;
-	*to = strtoull(value, &end, 0);
+	*number = strtoull(value, &end, 0);
 	return errno || *end || end == value || *value == '-' ? -1 : 0;
 }
 

@@ -54,13 +54,13 @@ static struct json_object *descend(struct json_object *o, const char *key, bool 
 	struct json_object *next = NULL;
 	bool is_array = json_object_is_type(o, json_type_array);
 	size_t nr = is_array ? json_object_array_length(o) : 0;
-	size_t at = strtoul(key, NULL, 10);
+	size_t index = strtoul(key, NULL, 10);
 
-	if (is_array && at < nr)
-		next = json_object_array_get_idx(o, at);
+	if (is_array && index < nr)
+		next = json_object_array_get_idx(o, index);
 	else if (!is_array)
 		json_object_object_get_ex(o, key, &next);
-	if (next || (is_array && at > nr))
+	if (next || (is_array && index > nr))
 		return json_object_is_type(next, type) ? next : NULL;
 	next = array ? json_object_new_array() : json_object_new_object();
 	if (is_array)

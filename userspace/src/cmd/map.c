@@ -23,7 +23,7 @@
 
 /**
  * struct entry - a line of a map
- * @e: the range; its @mapped and @offset are of the layer that has it
+ * @e: the range; its @mapped and @host_offset are of the layer that has it
  * @depth: number of that layer, 0: the first image
  * @present: a layer has it, rather than that it is zeros because none has
  */
@@ -98,7 +98,7 @@ static void print_json(const struct map *m, const struct entry *n)
 	       true_false(n->present), true_false(n->e.zero),
 	       true_false(n->e.data));
 	if (n->e.mapped)
-		printf(", \"offset\": %llu", (unsigned long long)n->e.offset);
+		printf(", \"offset\": %llu", (unsigned long long)n->e.host_offset);
 	if (n->e.data && map_layer_has_files(map_layer_at(m->layers, n->depth)))
 		print_json_file(n->e.file);
 	putchar('}');
@@ -113,7 +113,7 @@ static void print_line(const struct map *m, const struct entry *n)
 	       (unsigned long long)n->e.length, n->depth, kind_of(n));
 	if (n->e.mapped) {
 		name = text_escape(n->e.file->name);
-		printf(" %*llu %s", m->digits, (unsigned long long)n->e.offset,
+		printf(" %*llu %s", m->digits, (unsigned long long)n->e.host_offset,
 		       name);
 		free(name);
 	}
@@ -202,7 +202,7 @@ static bool entry_continues(const struct entry *a, const struct entry *b)
 	       a->e.compressed == b->e.compressed &&
 	       a->e.mapped == b->e.mapped &&
 	       a->e.file == b->e.file &&
-	       (!a->e.mapped || a->e.offset + a->e.length == b->e.offset);
+	       (!a->e.mapped || a->e.host_offset + a->e.length == b->e.host_offset);
 }
 
 static int print_map(struct map *m)

@@ -16,7 +16,7 @@
  * @zero: reads as zeros
  * @compressed: stored compressed
  * @mapped: has a place in a file
- * @offset: of that, bytes into the file; 0 if there is none
+ * @host_offset: of that, bytes into the file; 0 if there is none
  * @file: the file, if @data or @mapped
  *
  * Neither @data nor @zero: the image does not hold it.
@@ -28,7 +28,7 @@ struct map_extent {
 	bool zero;
 	bool compressed;
 	bool mapped;
-	u64 offset;
+	u64 host_offset;
 	const struct file *file;
 };
 

@@ -18,7 +18,7 @@
 
 /* A piece of a table. */
 struct window {
-	u64 offset;
+	u64 host_offset;
 	u32 len;
 	void *buf;
 };
@@ -170,25 +170,25 @@ bool map_layer_has_files(const struct map_layer *l)
 
 /* --- Holes of a file --- */
 
-/* Which range of a file @offset is in; where nobody knows, data to its end. */
-static void find_range(const struct file *f, u64 offset, struct range *r)
+/* Which range of a file @host_offset is in; where nobody knows, data to its end. */
+static void find_range(const struct file *f, u64 host_offset, struct range *r)
 {
 	off_t data, end;
 
-	if (offset >= r->start && offset < r->end)
+	if (host_offset >= r->start && host_offset < r->end)
 		return;
-	r->start = offset;
+	r->start = host_offset;
 	r->end = whole_sectors(f->size);
-	data = offset < r->end ? lseek(f->fd, offset, SEEK_DATA) : -1;
+	data = host_offset < r->end ? lseek(f->fd, host_offset, SEEK_DATA) : -1;
 	if (data < 0) {
-		r->hole = offset >= r->end || errno == ENXIO;
+		r->hole = host_offset >= r->end || errno == ENXIO;
 		if (r->hole)
 			r->end = S64_MAX;
 		return;
 	}
-	r->hole = (u64)data > offset;
-	end = r->hole ? data : lseek(f->fd, offset, SEEK_HOLE);
-	if (end > 0 && (u64)end > offset)
+	r->hole = (u64)data > host_offset;
+	end = r->hole ? data : lseek(f->fd, host_offset, SEEK_HOLE);
+	if (end > 0 && (u64)end > host_offset)
 		r->end = end;
 }
 
@@ -199,7 +199,7 @@ static void find_raw(struct map_layer *l, u64 start, struct map_extent *e)
 	e->data = !l->range.hole;
 	e->zero = l->range.hole;
 	e->mapped = true;
-	e->offset = start;
+	e->host_offset = start;
 }
 
 /* --- Preallocated images --- */
@@ -275,30 +275,30 @@ static void look_into_file(struct map_layer *l, struct map_extent *e)
 	l->looked = true;
 	if (!l->preallocated)
 		return;
-	find_range(data_file(l), e->offset, &l->range);
+	find_range(data_file(l), e->host_offset, &l->range);
 	e->zero = l->range.hole;
-	e->length = min(e->length, l->range.end - e->offset);
+	e->length = min(e->length, l->range.end - e->host_offset);
 }
 
 /* --- Tables --- */
 
 /* An entry of a table, through a window of which @piece bytes are kept. */
 static const void *table_entry(struct map_layer *l, struct window *w, u32 piece,
-			       u64 table, u64 at, u64 *left)
+			       u64 table, u64 in_table, u64 *left)
 {
-	u64 offset = table + at / piece * piece;
+	u64 host_offset = table + in_table / piece * piece;
 
 	if (!w->buf)
 		w->buf = xcalloc(1, WINDOW_BYTES);
-	if (w->offset != offset || w->len != piece) {
+	if (w->host_offset != host_offset || w->len != piece) {
 		w->len = 0;
-		if (file_read(&l->img->file, w->buf, piece, offset, NULL))
+		if (file_read(&l->img->file, w->buf, piece, host_offset, NULL))
 			return NULL;
-		w->offset = offset;
+		w->host_offset = host_offset;
 		w->len = piece;
 	}
-	*left = piece - at % piece;
-	return (const char *)w->buf + at % piece;
+	*left = piece - in_table % piece;
+	return (const char *)w->buf + in_table % piece;
 }
 
 static int damaged(const struct map_layer *l, u64 start, const char *fault)
@@ -397,13 +397,14 @@ static void extend(const struct map_layer *l, const __be64 *entries, u64 nr,
 	u64 base = e->start & ~(cluster - 1);
 	u32 words = l->layout.extended_l2 ? 2 : 1;
 	struct qcow_entry next;
-	u64 at;
+	u64 guest_offset;
 
 	e->length = grain - (e->start & (grain - 1));
 	for (;;) {
-		at = e->start + e->length;
-		if (at >= l->size || (at - base) / cluster >= nr ||
-		    decode(l, entries + (at - base) / cluster * words, at, &next) ||
+		guest_offset = e->start + e->length;
+		if (guest_offset >= l->size || (guest_offset - base) / cluster >= nr ||
+		    decode(l, entries + (guest_offset - base) / cluster * words, guest_offset,
+			   &next) ||
 		    !continues(first, e->length, &next))
 			return;
 		e->length += grain;
@@ -430,7 +431,7 @@ static int find_entry(struct map_layer *l, u64 table, u64 start,
 	e->compressed = d.type == QCOW_EXTENT_COMPRESSED;
 	e->data = e->compressed || d.type == QCOW_EXTENT_DATA;
 	e->mapped = d.mapped;
-	e->offset = d.mapped ? d.host_offset : 0;
+	e->host_offset = d.mapped ? d.host_offset : 0;
 	if (e->data && e->mapped)
 		look_into_file(l, e);
 	return 0;
@@ -481,7 +482,7 @@ static void from_entry(struct map_layer *l, const struct qcow_map_entry *found, 
 	if (e->data)
 		e->file = image_file(l->img, found->file);
 	if (e->mapped)
-		e->offset = found->host + skip;
+		e->host_offset = found->host + skip;
 }
 
 static int find_foreign(struct map_layer *l, u64 start, struct map_extent *e)
@@ -537,6 +538,6 @@ int map_layer_find(struct map_layer *l, u64 start, struct map_extent *e)
 	e->start += skip;
 	e->length -= skip;
 	if (e->mapped)
-		e->offset += skip;
+		e->host_offset += skip;
 	return 0;
 }

@@ -253,15 +253,15 @@ static void print_xml(const char *text, FILE *to)
 /* Cells that look alike and lie side by side are one rectangle. */
 static void svg_row(const struct plot *p, size_t first, u32 y, FILE *to)
 {
-	size_t end = min(first + p->columns, p->nr), i, from = first;
+	size_t end = min(first + p->columns, p->nr), i, run_start = first;
 
 	for (i = first; i < end; i++) {
-		if (i + 1 < end && kind_at(p, i + 1) == kind_at(p, from))
+		if (i + 1 < end && kind_at(p, i + 1) == kind_at(p, run_start))
 			continue;
 		fprintf(to, "<rect x=\"%zu\" y=\"%u\" width=\"%zu\" height=\"%u\" fill=\"%s\"/>\n",
-			(from - first) * SVG_CELL, y, (i + 1 - from) * SVG_CELL,
-			SVG_CELL - 1, looks[kind_at(p, from)].svg);
-		from = i + 1;
+			(run_start - first) * SVG_CELL, y, (i + 1 - run_start) * SVG_CELL,
+			SVG_CELL - 1, looks[kind_at(p, run_start)].svg);
+		run_start = i + 1;
 	}
 }
 

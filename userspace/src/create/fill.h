@@ -4,6 +4,6 @@
 
 #include "create/params.h"
 
-int fill_file(int fd, u64 from, u64 to, enum create_preallocation how);
+int fill_file(int fd, u64 old_size, u64 new_size, enum create_preallocation how);
 
 #endif /* _QCOWCTL_FILL_H */

@@ -149,9 +149,9 @@ static bool is_qemu(const struct cow *c)
 	return c->layout == &cow_qemu || c->layout == &cow_qemu_i386;
 }
 
-static u64 round_up_to(u64 n, u32 to)
+static u64 round_up_to(u64 n, u32 unit)
 {
-	return (n + to - 1) / to * to;
+	return (n + unit - 1) / unit * unit;
 }
 
 /* UML drops the part of a byte at the end of the bitmap before version 3. */

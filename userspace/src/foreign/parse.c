@@ -112,13 +112,13 @@ static int table_in_memory(struct parse *s)
 }
 
 /* Return: 0 or a negative errno. */
-static int copy_table(int to, int from, u64 bytes)
+static int copy_table(int to_fd, int from_fd, u64 bytes)
 {
-	off_t at = 0;
+	off_t in_table = 0;
 	ssize_t n;
 
-	while ((u64)at < bytes) {
-		n = sendfile(to, from, &at, bytes - at);
+	while ((u64)in_table < bytes) {
+		n = sendfile(to_fd, from_fd, &in_table, bytes - in_table);
 		if (n <= 0)
 			return n ? -errno : -EIO;
 	}

@@ -72,12 +72,12 @@ static u32 foreign_format_of(const struct chain *c, const struct image *img,
 /* Whether a device shows a disk of so many bytes, as far as its size tells. */
 static bool has_size(const struct device *d, u64 bytes)
 {
-	u64 sectors = 0, offset = 0;
+	u64 sectors = 0, disk_offset = 0;
 
 	if (!sysfs_read_u64(&sectors, "/sys/block/qcow%d/size", d->index))
 		return true;
-	(void)sysfs_read_u64(&offset, "/sys/block/qcow%d/qcow/offset", d->index);
-	return offset ? sectors * SZ_512 < bytes : sectors * SZ_512 == bytes;
+	(void)sysfs_read_u64(&disk_offset, "/sys/block/qcow%d/qcow/offset", d->index);
+	return disk_offset ? sectors * SZ_512 < bytes : sectors * SZ_512 == bytes;
 }
 
 /*

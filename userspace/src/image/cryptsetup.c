@@ -16,7 +16,7 @@
 
 static const struct {
 	const char *name;
-	size_t offset;
+	size_t in_calls;
 } functions[] = {
 	FUNCTION(init),
 	FUNCTION(load),
@@ -49,7 +49,7 @@ const struct cryptsetup *cryptsetup_load(void)
 		f = dlsym(lib, functions[i].name);
 		if (!f)
 			break;
-		*(void **)((char *)&c + functions[i].offset) = f;
+		*(void **)((char *)&c + functions[i].in_calls) = f;
 	}
 	if (lib && i == sizeof(functions) / sizeof(functions[0]))
 		return &c;

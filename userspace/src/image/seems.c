@@ -31,7 +31,7 @@
  * @scope: the least that finds it
  * @what: name of the format
  * @next: advice, in which FILE stands for the name of the file; NULL: none
- * @offset: of its magic bytes; bytes before the end of the file if negative
+ * @in_file: of its magic bytes; bytes before the end of the file if negative
  * @len: bytes of @magic
  * @magic: in small letters if @text
  * @text: capital letters are the same, and white space may come first
@@ -42,7 +42,7 @@ struct kind {
 	enum seems_scope scope;
 	const char *what;
 	const char *next;
-	int offset;
+	int in_file;
 	unsigned int len;
 	const char *magic;
 	bool text;
@@ -51,7 +51,7 @@ struct kind {
 };
 
 #define AT(where, bytes) \
-	.offset = where, .len = sizeof(bytes) - 1, .magic = bytes
+	.in_file = where, .len = sizeof(bytes) - 1, .magic = bytes
 #define TEXT(bytes)	AT(0, bytes), .text = true
 
 /* The first that fits is it. */
@@ -160,10 +160,10 @@ static bool kind_matches(const struct sample *s, const struct kind *k)
 {
 	if (k->text)
 		return text_matches(s, k);
-	if (k->offset < 0)
-		return !memcmp(s->footer + FOOTER_BYTES + k->offset, k->magic, k->len);
-	return s->len >= k->offset + k->len &&
-	       !memcmp(s->start + k->offset, k->magic, k->len);
+	if (k->in_file < 0)
+		return !memcmp(s->footer + FOOTER_BYTES + k->in_file, k->magic, k->len);
+	return s->len >= k->in_file + k->len &&
+	       !memcmp(s->start + k->in_file, k->magic, k->len);
 }
 
 static bool is_text(const struct sample *s)

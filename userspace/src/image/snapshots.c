@@ -24,7 +24,7 @@ static char *read_string(const struct image *img, u64 host_offset, u32 len)
 }
 
 static int read_one(const struct image *img, const struct qcow_layout *lay,
-		    u64 at, struct snapshot *snap)
+		    u64 host_offset, struct snapshot *snap)
 {
 	struct {
 		struct qcow_disk_snapshot fixed;
@@ -32,11 +32,11 @@ static int read_one(const struct image *img, const struct qcow_layout *lay,
 	} disk = { };
 	u64 id;
 
-	if (file_read(&img->file, &disk, sizeof(disk), at, NULL))
+	if (file_read(&img->file, &disk, sizeof(disk), host_offset, NULL))
 		return -1;
 	if (qcow_entry_snapshot(lay, &disk.fixed, &disk.extra, &snap->s))
 		return table_damaged(img);
-	id = at + snap->s.id_in_entry;
+	id = host_offset + snap->s.id_in_entry;
 	snap->id = read_string(img, id, snap->s.id_len);
 	snap->name = read_string(img, id + snap->s.id_len, snap->s.name_len);
 	return snap->id && snap->name ? 0 : -1;
@@ -51,7 +51,7 @@ static int read_one(const struct image *img, const struct qcow_layout *lay,
  */
 int snapshot_read_all(const struct image *img, struct snapshot **list)
 {
-	u64 start = img->header.snapshots_offset, at = start;
+	u64 start = img->header.snapshots_offset, host_offset = start;
 	u32 nr = img->header.nr_snapshots, i;
 	struct snapshot *snaps = xcalloc(nr + 1, sizeof(*snaps));
 	struct qcow_layout lay;
@@ -59,9 +59,9 @@ int snapshot_read_all(const struct image *img, struct snapshot **list)
 
 	qcow_layout_init(&lay, &img->header);
 	for (i = 0; !err && i < nr; i++) {
-		err = read_one(img, &lay, at, &snaps[i]);
-		at += snaps[i].s.entry_bytes;
-		if (!err && at - start > QCOW_DISK_MAX_SNAPSHOT_TABLE)
+		err = read_one(img, &lay, host_offset, &snaps[i]);
+		host_offset += snaps[i].s.entry_bytes;
+		if (!err && host_offset - start > QCOW_DISK_MAX_SNAPSHOT_TABLE)
 			err = table_damaged(img);
 	}
 	if (err) {

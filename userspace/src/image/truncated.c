@@ -85,16 +85,16 @@ static enum verdict look_at_table(struct walk *w, const __be64 *table, u64 nr)
 {
 	unsigned int empty = 0;
 	s64 index;
-	u64 offset;
+	u64 host_offset;
 
 	while (nr && empty < MAX_EMPTY_BLOCKS) {
-		offset = be64_to_cpu(table[--nr]) & QCOW_DISK_REFTABLE_OFFSET_MASK;
-		if (!offset)
+		host_offset = be64_to_cpu(table[--nr]) & QCOW_DISK_REFTABLE_OFFSET_MASK;
+		if (!host_offset)
 			continue;
-		if (!IS_ALIGNED(offset, w->cluster) ||
-		    offset >= w->img->file.size)
+		if (!IS_ALIGNED(host_offset, w->cluster) ||
+		    host_offset >= w->img->file.size)
 			return LOST;
-		if (file_read(&w->img->file, w->buf, w->cluster, offset, NULL))
+		if (file_read(&w->img->file, w->buf, w->cluster, host_offset, NULL))
 			return FAILED;
 		index = last_refcount(w->buf, w->cluster, w->h->refcount_order);
 		if (index >= 0)
@@ -154,7 +154,7 @@ static bool grain_lost(const struct walk *w, const struct file *data,
  * entry when it is read.
  */
 static bool entry_lost(const struct walk *w, const struct file *data,
-		       const __be64 *entry, u64 guest, u64 *end)
+		       const __be64 *entry, u64 guest_offset, u64 *end)
 {
 	u64 grain = 1ULL << w->layout.grain_bits;
 	u64 bitmap = w->layout.extended_l2 ? be64_to_cpu(entry[1]) : 0;
@@ -163,25 +163,25 @@ static bool entry_lost(const struct walk *w, const struct file *data,
 
 	for (i = 0; i < w->cluster; i += grain)
 		if (!qcow_entry_l2(&w->layout, be64_to_cpu(entry[0]), bitmap,
-				   guest + i, &e) &&
+				   guest_offset + i, &e) &&
 		    grain_lost(w, data, &e, end))
 			return true;
 	return false;
 }
 
-/* @guest: the first byte of the disk that the table stands for. */
-static int walk_l2(struct walk *w, const struct file *data, u64 offset, u64 guest)
+/* @guest_offset: the first byte of the disk that the table maps. */
+static int walk_l2(struct walk *w, const struct file *data, u64 host_offset, u64 guest_offset)
 {
 	u32 words = w->layout.extended_l2 ? 2 : 1;
 	const __be64 *entry = w->buf;
 	u64 end = 0;
 	u64 i;
 
-	if (file_read(&w->img->file, w->buf, w->table, offset, NULL))
+	if (file_read(&w->img->file, w->buf, w->table, host_offset, NULL))
 		return -1;
 	for (i = 0; i < 1ULL << w->layout.l2_bits; i++)
 		if (entry_lost(w, data, entry + i * words,
-			       guest + i * w->cluster, &end))
+			       guest_offset + i * w->cluster, &end))
 			return refuse(w, data, end);
 	return 0;
 }
@@ -195,19 +195,19 @@ static int walk_l1(struct walk *w, const __be64 *l1, u64 first, u64 nr,
 {
 	const struct file *f = &w->img->file;
 	u64 left = f->size / w->table + 1;
-	u64 offset, i;
+	u64 host_offset, i;
 
 	for (i = first; i < nr; i++) {
-		if (qcow_entry_l1(&w->layout, be64_to_cpu(l1[i]), &offset) ||
-		    !offset)
+		if (qcow_entry_l1(&w->layout, be64_to_cpu(l1[i]), &host_offset) ||
+		    !host_offset)
 			continue;
 		/* QEMU writes all of an L2 table at once. */
-		if (offset + w->table > f->size)
-			return refuse(w, f, offset + w->table);
+		if (host_offset + w->table > f->size)
+			return refuse(w, f, host_offset + w->table);
 		/* More tables than there is room for: damaged, and not cut short. */
 		if (!deep || !left--)
 			continue;
-		if (walk_l2(w, data, offset, i << qcow_layout_l1_shift(&w->layout)))
+		if (walk_l2(w, data, host_offset, i << qcow_layout_l1_shift(&w->layout)))
 			return -1;
 	}
 	return 0;

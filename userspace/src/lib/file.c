@@ -376,21 +376,21 @@ void file_close(struct file *f)
  * @f: the file
  * @buf: where to; bytes past the end of the file read as zeros
  * @len: bytes
- * @offset: bytes into the file
+ * @file_offset: bytes into the file
  * @got: bytes that the file held; may be NULL
  *
  * Return: 0, or -1 after printing the error.
  */
-int file_read(const struct file *f, void *buf, size_t len, u64 offset,
+int file_read(const struct file *f, void *buf, size_t len, u64 file_offset,
 	      size_t *got)
 {
 	size_t done;
 	int err;
 
-	err = fd_read(f->fd, buf, offset < f->size ? len : 0, offset, &done);
+	err = fd_read(f->fd, buf, file_offset < f->size ? len : 0, file_offset, &done);
 	if (err) {
 		report(f->name, "cannot read at %#llx: %s; check the disk",
-		       (unsigned long long)(offset + done), strerror(-err));
+		       (unsigned long long)(file_offset + done), strerror(-err));
 		return -1;
 	}
 	memset((char *)buf + done, 0, len - done);

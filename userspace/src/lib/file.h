@@ -60,7 +60,7 @@ int file_reopen_write(struct file *f, const struct file *from);
 int file_look_again(struct file *f);
 void file_show_holder(const struct file *f);
 void file_close(struct file *f);
-int file_read(const struct file *f, void *buf, size_t len, u64 offset,
+int file_read(const struct file *f, void *buf, size_t len, u64 file_offset,
 	      size_t *got);
 bool file_same(const struct file *a, const struct file *b);
 char *file_real_path(int fd);

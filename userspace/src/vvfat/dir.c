@@ -50,14 +50,14 @@ static u8 checksum(const u8 *short_name)
 /* A part of a long name. Behind its end comes a NUL, and then what is no character. */
 static void put_name_part(u8 *e, const struct node *n, u32 part)
 {
-	u32 i, at;
+	u32 i, in_name;
 
 	e[11] = ATTR_LONG_NAME;
 	e[13] = checksum(n->short_name);
 	for (i = 0; i < NAME_PART; i++) {
-		at = part * NAME_PART + i;
-		put16(e + char_places[i], at < n->long_len ? n->long_name[at] :
-					  at == n->long_len ? 0 : 0xffff);
+		in_name = part * NAME_PART + i;
+		put16(e + char_places[i], in_name < n->long_len ? n->long_name[in_name] :
+					  in_name == n->long_len ? 0 : 0xffff);
 	}
 }
 

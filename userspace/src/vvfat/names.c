@@ -124,14 +124,14 @@ static bool char_valid(u32 c)
 	       !(c < 0x80 && strchr("\"*/:<>?\\|", c));
 }
 
-static u32 put_char(u16 *to, u32 c)
+static u32 put_char(u16 *units, u32 c)
 {
 	if (c < 0x10000) {
-		to[0] = c;
+		units[0] = c;
 		return 1;
 	}
-	to[0] = 0xd800 | (c - 0x10000) >> 10;
-	to[1] = 0xdc00 | (c & 0x3ff);
+	units[0] = 0xd800 | (c - 0x10000) >> 10;
+	units[1] = 0xdc00 | (c & 0x3ff);
 	return 2;
 }
 
