@@ -79,6 +79,35 @@ m "options for others" 0 "" top.qcow2 dir -sfnv -t qcow2.ext4 \
 expect "mount: a fake one asks nothing of the driver" is "" "$(cat root/log 2>/dev/null)"
 m "remount of an image that is not mounted" 32 "top.qcow2: is not mounted there" top.qcow2 dir -o remount,ro
 
+# --- A line of fstab is named, if the mount is of one ---
+
+mkdir -p other
+ln -sfn "$T/dir" link
+cat >fstab <<END
+# The images
+
+$T/none.qcow2 $T/dir qcow2 ro 0 0
+$T/none.qcow2 $T/other qcow2.ext4 noatime,image-offset=7,comment=x,nofail,x-systemd.automount 0 0
+$T/none.qcow2 $T/link qcow2 partition=my\\040home,key-file=a,key-file=b 0 0
+$T/top.qcow2 $T/dir ext4 loop 0 0
+END
+# of_line NAME LINE CODE PATTERN ARGUMENTS...: LINE is empty if the mount is of none.
+of_line()
+{
+	LIBMOUNT_FSTAB=$T/fstab m "fstab: $1" "$3" "${2:+$T/fstab:$2: }$4" "${@:5}"
+}
+missing="$T/none.qcow2: No such file"
+of_line "no options" 3 32 "$missing" "$T/none.qcow2" "$T/dir" -o ro
+of_line "a bad value" 4 1 '-o image-offset=: bad value "7"' "$T/none.qcow2" "$T/other" \
+	-o rw,noatime,image-offset=7
+of_line "options that mount(8) adds" 5 32 "$missing" "$T/none.qcow2" "$T/dir" \
+	-o 'rw,nosuid,nodev,noexec,partition=my home,key-file=b'
+of_line "another value" "" 1 '-o image-offset=: bad value "9"' "$T/none.qcow2" "$T/other" -o image-offset=9
+of_line "another option" "" 1 '-o size-limit=: bad value "x"' "$T/none.qcow2" "$T/other" -o size-limit=x
+of_line "another type" "" 32 "top.qcow2: holds no filesystem" top.qcow2 "$T/dir"
+of_line "another directory" "" 32 "none: cannot be mounted on" "$T/none.qcow2" none
+rm -f fstab link
+
 # --- Requests to the driver ---
 
 # The nodes of the mock hold no filesystem, so the device is always detached again.

@@ -45,6 +45,7 @@ image_of_files images/outer.qcow2 files
 qemu-img create -q -f qcow2 images/swap.qcow2 16M
 image_of_files images/secret.qcow2 files --object secret,id=k,file=key \
 	-o encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10
+cp images/secret.qcow2 images/typed.qcow2
 data_disk images.raw 400M images
 data_disk bases.raw 128M bases
 vm_disk images.raw bases.raw
@@ -95,6 +96,7 @@ cat > /etc/qcowtab <<-X
 	secret  /srv/secret.qcow2  /etc/key  nofail
 	none    /srv/missing.qcow2 - nofail
 	bad     /srv/hand.qcow2    - nofail,sync
+	typed   /srv/typed.qcow2
 X
 printf secret > /etc/key
 cat >> /etc/fstab <<-X
@@ -102,6 +104,8 @@ cat >> /etc/fstab <<-X
 	/dev/disk/by-id/virtio-disk1 /base ext4 defaults 0 2
 	/dev/qcow/web-part1 /mnt/web ext4 defaults 0 2
 	/dev/qcow/secret-part1 /mnt/hand ext4 defaults,nofail 0 2
+	/srv/hand.qcow2 /mnt/outer qcow2.ext4 partition=1,comit=5,nofail 0 0
+	/srv/outer.qcow2 /mnt/inner qcow2.ext4 partition,nofail 0 0
 X
 END
 expect "reboot" vm_stop reboot
@@ -120,9 +124,13 @@ expect "reboot: the inner filesystem" clean_ext4 inner.disk
 take images.raw /swap.qcow2 swap.qcow2
 expect "reboot: the image with swap" qemu-img check -q swap.qcow2
 
+# An image without a key file: systemd asks at the console.
+vm_type 'Passphrase for /srv/typed' 1 wrong &
+vm_type 'Passphrase for /srv/typed' 2 secret &
 expect "boot with a qcowtab" vm_boot
 step "attached at boot" <<'END'
-is "qcow@none.service" "$(systemctl --failed --no-legend --plain | sed 's/ .*//')"
+is "mnt-inner.mount mnt-outer.mount qcow@none.service" \
+	"$(systemctl --failed --no-legend --plain | sed 's/ .*//' | sort | paste -sd ' ')"
 is "by hand" "$(cat /mnt/web/file)"
 is content "$(cat /mnt/hand/file)"
 is active "$(systemctl is-active qcow@web.service)"
@@ -133,6 +141,14 @@ journalctl -b -t qcow-generator -o cat > log
 has '^/etc/qcowtab:4: sync: is no option; see qcowtab' log
 journalctl -b -u qcow@none.service -o cat > log
 has '^qcowctl: /srv/missing.qcow2: ' log
+journalctl -b -u mnt-outer.mount -u mnt-inner.mount -o cat > log
+has '^mount.qcow2: /etc/fstab:6: comit: neither mount.qcow2 nor ext4 takes this option' log
+has '^mount.qcow2: /etc/fstab:7: partition: needs a value' log
+END
+step "a passphrase that was typed at the console" <<'END'
+journalctl -b -u qcow@typed.service -o cat > log
+has '^qcowctl: /srv/typed.qcow2: wrong passphrase' log
+is content "$(debugfs -R 'cat /file' /dev/qcow/typed-part1 2> /dev/null)"
 END
 step "stopped while in use: it goes at the last close" <<'END'
 systemctl stop qcow@secret.service
@@ -150,6 +166,8 @@ expect "poweroff: the disk of the images" clean_ext4 images.raw
 expect "poweroff: the disk of the backing file" clean_ext4 bases.raw
 expect "poweroff: an overlay" clean_image images.raw /web.qcow2 chain
 expect "poweroff: its data" inner_file /file "at boot"
-take images.raw /secret.qcow2 secret.qcow2
-expect "poweroff: the encrypted image" qemu-img check -q --object secret,id=k,file=key --image-opts \
-	driver=qcow2,file.filename=secret.qcow2,encrypt.key-secret=k
+for name in secret typed; do
+	take images.raw /$name.qcow2 $name.qcow2
+	expect "poweroff: the encrypted image $name" qemu-img check -q --object secret,id=k,file=key \
+		--image-opts driver=qcow2,file.filename=$name.qcow2,encrypt.key-secret=k
+done

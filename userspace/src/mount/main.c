@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/report.h"
+#include "mount/fstab.h"
 #include "mount/held.h"
 #include "mount/perform.h"
 #include "mount/share.h"
@@ -57,6 +58,31 @@ static void print_usage(FILE *to)
 
 /* --- The command line --- */
 
+static const char letters[] = "fnsvN:o:t:";
+
+/* Have messages name the line of fstab, if the mount is of one. */
+static void name_line(int argc, char **argv)
+{
+	char **own = xcalloc(argc + 1, sizeof(*own));
+	const char *options = "";
+	char *line = NULL;
+	int letter;
+
+	/* getopt() sorts the arguments, and is to find them as they are once more. */
+	memcpy(own, argv, argc * sizeof(*own));
+	while ((letter = getopt(argc, own, letters)) != -1)
+		if (letter == 'o')
+			options = optarg;
+	if (argc == optind + 2)
+		line = fstab_line_of(own[optind], own[optind + 1], options);
+	/* The name is used until the program ends. */
+	if (line)
+		report_as(xasprintf("mount.qcow2: %s", line), words);
+	free(line);
+	free(own);
+	optind = 0;
+}
+
 static int usage_error(const char *what)
 {
 	report("mount.qcow2", "%s; see mount.qcow2 -h", what);
@@ -94,7 +120,7 @@ static int parse(struct request *r, int argc, char **argv)
 {
 	int letter, err = 0;
 
-	while (!err && (letter = getopt(argc, argv, "fnsvN:o:t:")) != -1)
+	while (!err && (letter = getopt(argc, argv, letters)) != -1)
 		err = parse_letter(r, letter);
 	if (err)
 		return err;
@@ -206,6 +232,7 @@ static int mount_main(int argc, char **argv)
 	struct request r = { };
 	int status = MNT_EX_USAGE;
 
+	name_line(argc, argv);
 	if (!parse(&r, argc, argv))
 		status = mount_request(&r);
 	request_free(&r);
