@@ -19,16 +19,6 @@ gives_up()
 	done
 }
 
-# leaking NAME: one leaked cluster, in an image of 4 KiB clusters.
-leaking()
-{
-	local size
-
-	size=$(stat -c %s "$1")
-	truncate -s $((size + 4096)) "$1"
-	poke "$1" $(($(peek "$1" "$(peek "$1" 48 8)" 8) + 2 * (size / 4096))) 2 1
-}
-
 # Each bit of a header, and of the tables that name clusters.
 flips()
 {
@@ -135,6 +125,19 @@ for _ in 1 2; do
 	expect "a shared table: leaks are left" is 3 $code
 	expect "a shared table: says why" has "not freed, as a table shares its cluster" err
 done
+
+# New refcounts beside damage: the old ones are lost, and so each cluster may be in use.
+image unknown.qcow2 -o cluster_size=4096
+qemu-io -f qcow2 -c 'write -q -P 0 0 2M' -c 'write -q -P 2 32M 64k' unknown.qcow2
+l1=$(peek unknown.qcow2 40 8)
+entry=$(peek unknown.qcow2 "$l1" 8)
+poke unknown.qcow2 "$l1" 8 $((entry + 2048))
+poke unknown.qcow2 "$(peek unknown.qcow2 48 8)" 8 0
+run qcowctl check --repair=all unknown.qcow2
+expect "unknown refcounts and damage: exit code" is 2 $code
+poke unknown.qcow2 "$l1" 8 "$entry"
+qemu-img check unknown.qcow2 >out 2>&1
+expect "unknown refcounts and damage: nothing was freed" is "" "$(grep 'refcount=0' out)"
 
 # mended NAME IMAGE: by --repair=all, for QEMU too, and nothing reads differently.
 mended()

@@ -57,6 +57,16 @@ with open(sys.argv[1], "rb") as f:
     print(int.from_bytes(f.read(int(sys.argv[3])), "big"))' "$@"
 }
 
+# leaking NAME: one leaked cluster, in an image of 4 KiB clusters.
+leaking()
+{
+	local size
+
+	size=$(stat -c %s "$1")
+	truncate -s $((size + 4096)) "$1"
+	poke "$1" $(($(peek "$1" "$(peek "$1" 48 8)" 8) + 2 * (size / 4096))) 2 1
+}
+
 # backing FILE NAME [FORMAT]: write a backing file's name without looking.
 backing()
 {

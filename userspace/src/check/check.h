@@ -51,9 +51,16 @@ struct check_result {
 /* Refcount blocks that are kept in memory. */
 #define CHECK_MAX_SLOTS	256
 
+/**
+ * struct check_slot - the refcount block read last of those that share the slot
+ * @host_offset: of the block
+ * @block: the block; NULL: there is none, or it cannot be read
+ * @bad: the block at @host_offset cannot be read
+ */
 struct check_slot {
 	u64 host_offset;
 	void *block;
+	bool bad;
 };
 
 /**
@@ -92,6 +99,8 @@ struct check_slot {
  * @short_snapshots: of these, snapshots whose extra data is too short
  * @overlaps: clusters that hold a table and something else, or a table of two places
  * @lost: tables that are empty, or bitmaps, in clusters that are not allocated
+ * @unread: errno of the first read that failed; 0: none did
+ * @unread_at: host offset of that place
  * @keep: free no leaks, as an earlier look found damage or overlaps
  * @beyond: references past the end of the file
  * @reftable_bad: corruptions of the refcount table
@@ -133,6 +142,8 @@ struct check {
 	u64 short_snapshots;
 	u64 overlaps;
 	u64 lost;
+	int unread;
+	u64 unread_at;
 	bool keep;
 	u64 beyond;
 	u64 reftable_bad;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "check/check_doubt.h"
+#include "check/check_read.h"
 #include "check/check_run.h"
 #include "lib/progress.h"
 #include "lib/report.h"
@@ -117,23 +118,24 @@ static bool same_tables(const struct qcow_header *a, const struct qcow_header *b
 	       !((a->incompatible ^ b->incompatible) & matter);
 }
 
-/* Whether an image with this header has far fewer findings, and no fewer references. */
-static bool fits_better(const struct check *c, const struct qcow_header *h,
-			const u8 *start)
+/*
+ * Whether an image with this header has far fewer findings, and no fewer references.
+ * Return: -1 after saying that it cannot be read.
+ */
+static int fits_better(const struct check *c, const struct qcow_header *h, const u8 *start)
 {
 	const struct check_result *res = &c->res;
 	u64 found = res->corruptions + res->leaks + res->check_errors;
 	struct check other;
-	bool better;
+	int better;
 
-	if (check_init(&other, c->file, h, start, c->start_len)) {
-		check_free(&other);
-		return false;
-	}
+	check_init(&other, c->file, h, start, c->start_len);
 	other.quiet = true;
 	other.trial = true;
 	other.limit = min(found / LEFT_PART, LEFT_MAX);
 	better = !check_run(&other) && other.references >= c->references;
+	if (other.unread)
+		better = check_refuse_unread(c, &other);
 	check_free(&other);
 	return better;
 }
@@ -172,7 +174,9 @@ static int doubt_bits(const struct check *c)
 	memcpy(start, c->start, c->start_len);
 	for (i = 0; i < bits && !err && !progress_stopped(); i++) {
 		start[i / 8] ^= 1 << i % 8;
-		if (worth_a_try(c, start, &h) && fits_better(c, &h, start))
+		if (worth_a_try(c, start, &h))
+			err = fits_better(c, &h, start);
+		if (err > 0)
 			err = say_doubt(c, &h, i / 8, start[i / 8]);
 		start[i / 8] ^= 1 << i % 8;
 	}
@@ -188,6 +192,8 @@ static int doubt_bits(const struct check *c)
  */
 int check_doubt(const struct check *c)
 {
+	if (c->unread)
+		return check_refuse_unread(c, c);
 	/* Should that feature bit be wrong, all data would be freed. */
 	if (c->layout.data_file && !c->h.data_name_len)
 		return refuse(c, "its data is said to be in a data file, but none is named; restore its header from a copy");

@@ -7,6 +7,7 @@
 
 #include "check/check_extra.h"
 #include "check/check_map.h"
+#include "check/check_read.h"
 #include "check/check_refs.h"
 #include "lib/progress.h"
 #include "lib/report.h"
@@ -88,7 +89,7 @@ int check_snapshots(struct check *c)
 	d = &e.fixed;
 	for (i = 0; i < c->h.nr_snapshots; i++) {
 		host_offset = (host_offset + 7) & ~7ULL;
-		if (file_read(c->file, &e, sizeof(e), host_offset, NULL))
+		if (check_read(c, &e, sizeof(e), host_offset))
 			return -1;
 		if (be32_to_cpu(d->extra_data_size) > QCOW_DISK_MAX_SNAPSHOT_EXTRA)
 			return check_give_up(c, "its snapshot table is damaged; restore it from a copy");
@@ -126,7 +127,7 @@ int check_luks(struct check *c)
 		snprintf(why, sizeof(why), "%s; restore it from a copy", msg.text);
 		return check_give_up(c, why);
 	}
-	if (file_read(c->file, found, sizeof(found), c->h.crypto_host_offset, NULL))
+	if (check_read(c, found, sizeof(found), c->h.crypto_host_offset))
 		return -1;
 	if (memcmp(found, magic, sizeof(found)))
 		return check_give_up(c, "damaged header: there is no LUKS header where it leads to; restore it from a copy");

@@ -42,18 +42,27 @@ static int rebuild_refuse(const struct check *c, const char *why)
 	return 0;
 }
 
-/*
- * With damage in the image, a cluster without a reference stays allocated as far as the
- * old refcounts tell.
- */
-static void keep_leaks(struct check *c)
+/* Unless its old refcount says that the cluster is free, it may be in use. */
+static bool may_be_used(struct check *c, u64 cluster)
 {
-	u64 i, refcount;
+	u64 refcount;
 
-	for (i = 0; i < c->nr; i++)
-		if (!counts_get(&c->refs, i) &&
-		    !check_disk_refcount(c, i, &refcount) && refcount)
+	return check_block_missing(c, cluster) ||
+	       check_disk_refcount(c, cluster, &refcount) || refcount;
+}
+
+/*
+ * With damage in the image, a cluster without a reference stays allocated.
+ * Return: -1 if a refcount cannot be read.
+ */
+static int keep_leaks(struct check *c)
+{
+	u64 i;
+
+	for (i = 0; i < c->nr && !c->unread; i++)
+		if (!counts_get(&c->refs, i) && may_be_used(c, i))
 			counts_set(&c->refs, i, 1);
+	return c->unread ? -1 : 0;
 }
 
 /* Allocate the refcount blocks that the clusters in use need. */
@@ -165,8 +174,8 @@ static int rebuild(struct check *c, bool keep)
 	struct rebuild r = { .c = c };
 	int err;
 
-	if (keep)
-		keep_leaks(c);
+	if (keep && keep_leaks(c))
+		return -1;
 	r.base = c->nr;
 	if (r.base / c->per_block >= MAX_ENTRIES)
 		return rebuild_refuse(c, "the file is too large for its cluster size");
@@ -196,11 +205,10 @@ int check_rebuild(struct check *old)
 		return rebuild_refuse(old, "entries refer to places past the end of the file");
 	if (S_ISBLK(old->file->stat.st_mode))
 		return rebuild_refuse(old, "a block device has no room behind its end");
-	err = check_init(&c, old->file, &old->h, old->start, old->start_len);
+	check_init(&c, old->file, &old->h, old->start, old->start_len);
 	c.quiet = true;
 	c.without_refcounts = true;
-	if (!err)
-		err = check_run(&c);
+	err = check_run(&c);
 	if (!err)
 		err = rebuild(&c, old->keep);
 	check_free(&c);

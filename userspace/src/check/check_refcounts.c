@@ -4,6 +4,7 @@
  * new blocks. check_repair.c calls this, and check_snapshots.c for the clusters of a new
  * table.
  */
+#include "check/check_read.h"
 #include "check/check_refcounts.h"
 #include "check/check_refs.h"
 #include "check/check_write.h"
@@ -47,7 +48,7 @@ static int fix_refcounts(struct check *c, bool lower)
 			continue;
 		progress("Repairing refcounts", i, nr);
 		if (progress_stopped() ||
-		    file_read(c->file, c->buf, c->cluster, host_offset, NULL))
+		    check_read(c, c->buf, c->cluster, host_offset))
 			return -1;
 		if (fix_block(c, i, lower) &&
 		    check_write(c, c->buf, c->cluster, host_offset))

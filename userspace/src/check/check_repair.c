@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "check/check_doubt.h"
+#include "check/check_read.h"
 #include "check/check_rebuild.h"
 #include "check/check_refcounts.h"
 #include "check/check_refs.h"
@@ -77,7 +78,7 @@ static int fix_l2_table(struct table_fix *f, u64 cluster)
 	u64 before = f->changed;
 	u64 i, raw, new;
 
-	if (file_read(c->file, c->buf, c->cluster, host_offset, NULL))
+	if (check_read(c, c->buf, c->cluster, host_offset))
 		return -1;
 	if (!l2_writable(c, cluster))
 		return 0;
@@ -141,7 +142,7 @@ static int fix_l1_table(struct table_fix *f)
 	if (!l1_writable(c))
 		return 0;
 	l1 = xcalloc(c->h.l1_size, sizeof(*l1));
-	err = file_read(c->file, l1, c->h.l1_size * 8ULL, c->h.l1_table_offset, NULL);
+	err = check_read(c, l1, c->h.l1_size * 8ULL, c->h.l1_table_offset);
 	for (i = 0; !err && i < c->h.l1_size; i++)
 		err = fix_l1_entry(f, be64_to_cpu(l1[i]), c->h.l1_table_offset + i * 8ULL);
 	free(l1);

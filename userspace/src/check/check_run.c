@@ -11,6 +11,7 @@
 
 #include "check/check_extra.h"
 #include "check/check_map.h"
+#include "check/check_read.h"
 #include "check/check_refs.h"
 #include "check/check_run.h"
 #include "lib/progress.h"
@@ -26,16 +27,14 @@
 
 /**
  * check_init() - prepare to look at an image
- * @c: the check; check_free() it, after a failure too
+ * @c: the check; check_free() it
  * @f: the image's file
  * @h: its header
  * @start: the bytes that the header was parsed from
  * @start_len: how many
- *
- * Return: 0, or -1 after printing the error.
  */
-int check_init(struct check *c, struct file *f, const struct qcow_header *h,
-	       const u8 *start, size_t start_len)
+void check_init(struct check *c, struct file *f, const struct qcow_header *h,
+		const u8 *start, size_t start_len)
 {
 	u64 slots = SLOT_BYTES >> h->cluster_bits;
 
@@ -47,10 +46,22 @@ int check_init(struct check *c, struct file *f, const struct qcow_header *h,
 	c->cluster = 1ULL << h->cluster_bits;
 	c->per_block = c->cluster * 8 >> h->refcount_order;
 	c->max = qcow_entry_refcount_max(h->refcount_order);
-	if (f->size > S64_MAX / 16)
+	c->nr_slots = slots < MIN_SLOTS ? MIN_SLOTS : min(slots, CHECK_MAX_SLOTS);
+	c->buf = xcalloc(1, c->cluster);
+	c->start = xcalloc(1, start_len);
+	c->start_len = start_len;
+	memcpy(c->start, start, start_len);
+	c->reftable_nr = (u64)h->refcount_table_clusters << (h->cluster_bits - 3);
+	c->reftable = xcalloc(c->reftable_nr, sizeof(*c->reftable));
+}
+
+/* Prepare to count. Return: -1 after saying why that cannot be done. */
+static int start_counts(struct check *c)
+{
+	if (c->file->size > S64_MAX / 16)
 		return check_give_up(c, "the file is too large");
-	c->length = ROUND_UP(f->size, SZ_512);
-	c->nr = (c->length + c->cluster - 1) >> h->cluster_bits;
+	c->length = ROUND_UP(c->file->size, SZ_512);
+	c->nr = (c->length + c->cluster - 1) >> c->h.cluster_bits;
 	if (c->nr > INT32_MAX)
 		return check_give_up(c, "the file has too many clusters; make it smaller with qemu-img convert");
 	/* Something can refer to the cluster behind the last one. */
@@ -60,20 +71,12 @@ int check_init(struct check *c, struct file *f, const struct qcow_header *h,
 	counts_init(&c->inactive, c->nr + 1);
 	counts_init(&c->l2_index, c->nr + 1);
 	c->budget = c->length * BUDGET_FACTOR + BUDGET_EXTRA;
-	c->nr_slots = slots < MIN_SLOTS ? MIN_SLOTS : min(slots, CHECK_MAX_SLOTS);
-	c->buf = xcalloc(1, c->cluster);
-	c->start = xcalloc(1, start_len);
-	c->start_len = start_len;
-	memcpy(c->start, start, start_len);
-	c->reftable_nr = (u64)h->refcount_table_clusters << (h->cluster_bits - 3);
-	c->reftable = xcalloc(c->reftable_nr, sizeof(*c->reftable));
-	return file_read(f, c->reftable, c->reftable_nr * 8,
-			 h->refcount_table_offset, NULL);
+	return 0;
 }
 
 /**
  * check_run() - look at an image
- * @c: from check_init()
+ * @c: from check_init(), and not used before
  *
  * Return: 0 with the result in @c->res, or -1 after saying why it could not be
  * checked.
@@ -83,7 +86,9 @@ int check_run(struct check *c)
 	const struct qcow_header *h = &c->h;
 
 	c->res.total = (h->size + c->cluster - 1) >> h->cluster_bits;
-	if (check_table(c, 0, c->cluster) ||
+	if (start_counts(c) ||
+	    check_read(c, c->reftable, c->reftable_nr * 8, h->refcount_table_offset) ||
+	    check_table(c, 0, c->cluster) ||
 	    check_l1(c, h->l1_table_offset, h->l1_size, true) ||
 	    check_snapshots(c) || check_l2_tables(c) ||
 	    check_luks(c) || check_bitmaps(c))

@@ -4,8 +4,8 @@
 
 #include "check/check.h"
 
-int check_init(struct check *c, struct file *f, const struct qcow_header *h,
-	       const u8 *start, size_t start_len);
+void check_init(struct check *c, struct file *f, const struct qcow_header *h,
+		const u8 *start, size_t start_len);
 int check_run(struct check *c);
 void check_free(struct check *c);
 

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "check/check_read.h"
 #include "check/check_refcounts.h"
 #include "check/check_refs.h"
 #include "check/check_snapshots.h"
@@ -61,13 +62,13 @@ static void complete_extra(const struct check *c, const struct qcow_disk_snapsho
  * Copy the entry at @host_offset, and move @host_offset behind it. Return: 1 if its names
  * are damaged.
  */
-static int copy_entry(const struct check *c, struct new_table *t, u64 *host_offset)
+static int copy_entry(struct check *c, struct new_table *t, u64 *host_offset)
 {
 	struct qcow_disk_snapshot d;
 	u32 len, new_len, rest;
 	u8 *to;
 
-	if (file_read(c->file, &d, sizeof(d), *host_offset, NULL))
+	if (check_read(c, &d, sizeof(d), *host_offset))
 		return -1;
 	len = be32_to_cpu(d.extra_data_size);
 	new_len = len < QCOW_DISK_MIN_SNAPSHOT_EXTRA ? QCOW_DISK_MIN_SNAPSHOT_EXTRA : len;
@@ -76,8 +77,8 @@ static int copy_entry(const struct check *c, struct new_table *t, u64 *host_offs
 	d.extra_data_size = cpu_to_be32(new_len);
 	memcpy(to, &d, sizeof(d));
 	*host_offset += sizeof(d);
-	if (file_read(c->file, to + sizeof(d), len, *host_offset, NULL) ||
-	    file_read(c->file, to + sizeof(d) + new_len, rest, *host_offset + len, NULL))
+	if (check_read(c, to + sizeof(d), len, *host_offset) ||
+	    check_read(c, to + sizeof(d) + new_len, rest, *host_offset + len))
 		return -1;
 	complete_extra(c, &d, to + sizeof(d), len);
 	/* Then the entry is complete, and the size of its extra data is wrong. */
@@ -87,7 +88,7 @@ static int copy_entry(const struct check *c, struct new_table *t, u64 *host_offs
 	return 0;
 }
 
-static int copy_table(const struct check *c, struct new_table *t)
+static int copy_table(struct check *c, struct new_table *t)
 {
 	u64 host_offset = c->h.snapshots_offset;
 	int err = 0;

@@ -309,7 +309,7 @@ bool image_is_foreign(const struct file *f)
 	u8 start[START_BYTES];
 	size_t len;
 
-	return !file_read(f, start, sizeof(start), 0, &len) &&
+	return !file_read_quiet(f, start, sizeof(start), 0, &len) &&
 	       !qcow_header_probe(start, len) && foreign_image_probe(f);
 }
 

@@ -372,6 +372,38 @@ void file_close(struct file *f)
 }
 
 /**
+ * file_read_quiet() - read a range of a file, and print no error
+ * @f: the file
+ * @buf: where to; bytes past the end of the file read as zeros
+ * @len: bytes
+ * @file_offset: bytes into the file
+ * @got: bytes that the file held, or that were read before an error
+ *
+ * Return: 0 or a negative errno.
+ */
+int file_read_quiet(const struct file *f, void *buf, size_t len, u64 file_offset,
+		    size_t *got)
+{
+	int err = fd_read(f->fd, buf, file_offset < f->size ? len : 0, file_offset, got);
+
+	if (!err)
+		memset((char *)buf + *got, 0, len - *got);
+	return err;
+}
+
+/**
+ * file_say_unread() - print the error of file_read_quiet()
+ * @f: the file
+ * @file_offset: of the first byte that could not be read
+ * @err: the negative errno
+ */
+void file_say_unread(const struct file *f, u64 file_offset, int err)
+{
+	report(f->name, "cannot read at %#llx: %s; check the disk",
+	       (unsigned long long)file_offset, strerror(-err));
+}
+
+/**
  * file_read() - read a range of a file
  * @f: the file
  * @buf: where to; bytes past the end of the file read as zeros
@@ -385,15 +417,12 @@ int file_read(const struct file *f, void *buf, size_t len, u64 file_offset,
 	      size_t *got)
 {
 	size_t done;
-	int err;
+	int err = file_read_quiet(f, buf, len, file_offset, &done);
 
-	err = fd_read(f->fd, buf, file_offset < f->size ? len : 0, file_offset, &done);
 	if (err) {
-		report(f->name, "cannot read at %#llx: %s; check the disk",
-		       (unsigned long long)(file_offset + done), strerror(-err));
+		file_say_unread(f, file_offset + done, err);
 		return -1;
 	}
-	memset((char *)buf + done, 0, len - done);
 	if (got)
 		*got = done;
 	return 0;

@@ -60,6 +60,9 @@ int file_reopen_write(struct file *f, const struct file *from);
 int file_look_again(struct file *f);
 void file_show_holder(const struct file *f);
 void file_close(struct file *f);
+int __must_check file_read_quiet(const struct file *f, void *buf, size_t len,
+				 u64 file_offset, size_t *got);
+void file_say_unread(const struct file *f, u64 file_offset, int err);
 int file_read(const struct file *f, void *buf, size_t len, u64 file_offset,
 	      size_t *got);
 bool file_same(const struct file *a, const struct file *b);
