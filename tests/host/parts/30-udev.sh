@@ -207,6 +207,24 @@ umount -l /mnt
 qcowctl detach --force qcow0 || true
 rm events
 END
+# Such as a device that is only being made. The driver makes none without an image, so this is
+# another driver's disk with such a name.
+step "a disk without an image is not ready for systemd" <<'END'
+. /root/functions
+modprobe null_blk nr_devices=0
+disk=/sys/kernel/config/nullb/qcow77
+mkdir $disk
+echo 1 > $disk/size
+echo 1 > $disk/memory_backed
+echo 1 > $disk/power
+udevadm settle
+is "0 0" "$(property /dev/qcow77 SYSTEMD_READY) $(property /dev/qcow77 UDISKS_AUTO)"
+is inactive "$(unit /dev/qcow77)"
+rmdir $disk
+is /dev/qcow0 "$(qcowctl attach plain.qcow2)"
+is "" "$(property /dev/qcow0 SYSTEMD_READY)"
+qcowctl detach qcow0
+END
 step "untrusted" <<'END'
 . /root/functions
 qcowctl attach --untrusted plain.qcow2

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # Devices in stacks: images on LVM and on NFS; device-mapper, LVM and an NVMe target above a
-# device. Suspend, kexec and poweroff with all of them in use, and each ends clean.
+# device. Suspend, kexec, poweroff and reboot with all of them in use, and each ends clean.
 
 vm_new qcow
 truncate -s 400M pv.raw
@@ -160,4 +160,14 @@ step "poweroff: all is clean" <<'END'
 e2fsck -fn /dev/host/srv
 stacks old
 END
-expect "the last poweroff" vm_poweroff
+expect "reboot" vm_stop reboot
+expect "reboot: nothing was left at the end" nothing_left "$vm_console"
+expect "reboot: the disk of the NFS server" clean_ext4 export.raw
+# The first volume of a new group begins behind the first MiB.
+dd if=pv.raw of=srv.raw bs=1M skip=1 count=352 conv=sparse status=none
+expect "reboot: the filesystem on LVM" clean_ext4 srv.raw
+for image in srv/plain srv/dm srv/lvm srv/target export/nfs export/mounted; do
+	rm -f image.qcow2
+	take "${image%/*}.raw" "/${image#*/}.qcow2" image.qcow2
+	expect "reboot: $image" qemu-img check -q image.qcow2
+done
