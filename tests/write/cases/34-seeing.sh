@@ -206,6 +206,10 @@ case_seeing_debugfs() {
 make_seeing_progress() {
 	create image 64M
 	fill image.qcow2 'write -P 1 0 2M' 'write -P 2 40M 1M'
+	create below 8M
+	fill below.qcow2 'write -P 3 0 2M'
+	create over 8M -b below.qcow2 -F qcow2
+	fill over.qcow2 'write -P 4 1M 2M'
 }
 
 # progresses WHAT COMMAND...: the lines of JSON say how far it is, and at last that all is done.
@@ -236,11 +240,16 @@ case_seeing_progress() {
 	progresses Resizing qcowctl resize image.qcow2 +1M
 	progresses Resizing qcowctl resize image.qcow2 -1M
 	progresses Mapping qcowctl map --json image.qcow2
+	attach over.qcow2
+	progresses Writing qcowctl commit "$dev"
+	progresses Copying qcowctl stream "$dev"
+	detach
 }
 
 after_seeing_progress() {
-	check image.qcow2
+	check image.qcow2 below.qcow2 over.qcow2
 	holds qcow2 image.qcow2 'read -P 1 0 2M' 'read -P 2 40M 1M'
+	holds qcow2 over.qcow2 'read -P 3 0 1M' 'read -P 4 1M 2M'
 }
 
 make_seeing_owner() {
