@@ -7,6 +7,10 @@ QCOW_CACHE=${QCOW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/qcow}
 QCOW_TOP=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 export QCOW_CACHE QCOW_TOP
 
+# Debian's programs come first. Another python3 may lack Debian's modules, and a wrapper
+# that chooses between versions takes eight times as long as Python does.
+PATH=/usr/sbin:/usr/bin:$PATH
+
 # Every kernel that modules are built for; the last one runs on the host.
 # shellcheck disable=SC2034
 QCOW_KERNELS="6.1 6.12 7 uml"

@@ -41,7 +41,7 @@ luks_image()
 # poke FILE OFFSET BYTES VALUE: write a big-endian number.
 poke()
 {
-	python3 -c 'import sys
+	python3 -IS -c 'import sys
 with open(sys.argv[1], "r+b") as f:
     f.seek(int(sys.argv[2], 0))
     f.write((int(sys.argv[4], 0) & (1 << 8 * int(sys.argv[3])) - 1)
@@ -51,7 +51,7 @@ with open(sys.argv[1], "r+b") as f:
 # peek FILE OFFSET BYTES
 peek()
 {
-	python3 -c 'import sys
+	python3 -IS -c 'import sys
 with open(sys.argv[1], "rb") as f:
     f.seek(int(sys.argv[2], 0))
     print(int.from_bytes(f.read(int(sys.argv[3])), "big"))' "$@"

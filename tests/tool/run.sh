@@ -12,6 +12,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 Q=$(realpath -m "${QCOWCTL:-$here/../../userspace/qcowctl}")
 T=$(mktemp -d "${TMPDIR:-/tmp}/qcowctl.XXXXXX") || exit 1
 export LC_ALL=C.UTF-8
+# Debian's python3 first: a wrapper that chooses between versions takes longer than it.
+PATH=/usr/bin:$PATH
 
 cleanup()
 {
