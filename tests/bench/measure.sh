@@ -36,12 +36,23 @@ report() { # WORKLOAD COUNT SHORT LONG
 	echo "$1 $((($4 - $3) / $2))"
 }
 
+# wants WORKLOAD: profile.sh names the workloads that it wants by only=, with commas
+# between them.
+wants() {
+	[ ! "${only:-}" ] || case ,$only, in
+	*",$1,"*) ;;
+	*) return 1 ;;
+	esac
+}
+
 # warm WORKLOAD IMAGE COUNT FIO_OPTION...: the same I/Os were done before
 warm() {
 	local name=$1 image=$2 count=$3 short long
 
 	shift 3
+	wants "$name" || return 0
 	"attach_$target" "$image" || fail "cannot attach $image"
+	[ ! "${only:-}" ] || echo "ios $name $count"
 	fio_job $((2 * count)) "$@" > /dev/null
 	short=$(fio_job "$count" "$@")
 	long=$(fio_job $((2 * count)) "$@")
@@ -54,6 +65,7 @@ cold() {
 	local name=$1 image=$2 count=$3 short long
 
 	shift 3
+	wants "$name" || return 0
 	"attach_$target" "$image" || fail "cannot attach $image"
 	short=$(fio_job "$count" "$@")
 	"detach_$target"

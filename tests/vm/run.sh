@@ -26,6 +26,7 @@ usage() {
 	               is wholly in INITRAMFS, and no SCRIPT. Its output to
 	               ttyS1 is printed; it tells its exit status there in a last
 	               line, "exit N".
+	  -p PLUGIN    with --icount: a plugin of QEMU's translator, with arguments
 
 	The guest's root is the host's, under an overlay that is forgotten; programs
 	that are used often come from a copy, see tools.sh. /tmp is empty. SCRIPT
@@ -38,13 +39,13 @@ usage() {
 	exit 2
 }
 
-kernel='' memory=2G cpus=2 limit=300 append='' allowed='^$' out='' icount='' initramfs=''
+kernel='' memory=2G cpus=2 limit=300 append='' allowed='^$' out='' icount='' initramfs='' plugin=''
 disks=()
 
 parse_options() {
 	local opts
 
-	opts=$(getopt -n run.sh -o +k:m:c:d:t:b:a:o:i: -l icount -- "$@") || usage
+	opts=$(getopt -n run.sh -o +k:m:c:d:t:b:a:o:i:p: -l icount -- "$@") || usage
 	eval set -- "$opts"
 	while [ "$1" != -- ]; do
 		case $1 in
@@ -57,6 +58,7 @@ parse_options() {
 		-a)	allowed=$2 ;;
 		-o)	out=$2 ;;
 		-i)	initramfs=$2 ;;
+		-p)	plugin=$2 ;;
 		--icount) icount=1; shift; continue ;;
 		esac
 		shift 2
@@ -218,6 +220,7 @@ run_icount() {
 	local args status
 
 	mapfile -t args < <(icount_args)
+	[ -z "$plugin" ] || args+=(-plugin "$plugin")
 	boot "${args[@]}" -serial "file:$out/stdout" || true
 	tr -d '\r' < "$out/stdout" | sed '$ { /^exit [0-9]*$/ d }'
 	status=$(tail -n1 "$out/stdout" | tr -d '\r' | sed -n 's/^exit //p')
