@@ -16,8 +16,8 @@ packages=(
 	dracut-core
 	# programs that look at block devices, and that the packages depend on
 	bash-completion btrfs-progs cryptsetup-bin dosfstools e2fsprogs fdisk keyutils
-	libbz2-1.0 libcryptsetup12 libexpat1 libjson-c5 libkeyutils1 liblzma5 libseccomp2 lvm2
-	udisks2 xfsprogs zlib1g
+	libbz2-1.0 libcryptsetup12 libexpat1 libjson-c5 libkeyutils1 liblzma5 libseccomp2
+	libzstd1 lvm2 udisks2 xfsprogs zlib1g
 	# hosts whose images lie elsewhere
 	kexec-tools nfs-common nfs-kernel-server
 	# lets an emulated processor unpack its initramfs soonest

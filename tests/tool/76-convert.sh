@@ -49,4 +49,62 @@ echo '<Envelope/>' >convert.ovf
 tar -cf convert.ova convert.ovf convert.vmdk
 expect "convert: a member" refuses "is a disk of an archive, which an image cannot name" \
 	with_driver qcowctl convert convert.ova:convert.vmdk member.qcow2
-rm -rf convert* ./*.new
+
+expect "convert: -o" refuses "convert takes cluster_size and compression_type, not preallocation" \
+	with_driver qcowctl convert -o preallocation=full convert.vmdk other.new
+expect "convert: -o help" is "cluster_size compression_type" \
+	"$(qcowctl convert -o help | sed -nE 's/^  ([a-z_]*)=.*/\1/p' | paste -sd' ')"
+
+# Compressed, with a file in place of the device. Text, noise, written zeros, a hole, and a last
+# cluster that is no whole one.
+{
+	seq 100000
+	head -c 300K /dev/zero | openssl enc -aes-128-ctr -nosalt -pass pass:x 2> /dev/null
+	head -c 200K /dev/zero
+	seq 70000
+} > convert.disk
+truncate -s 10000384 convert.disk
+qemu-img convert -f raw -O vmdk convert.disk convert-disk.vmdk
+
+# packs NAME SOURCE FORMAT [OPTION...]: NAME is like the image that qemu-img makes, and at most
+# 1 % larger, for the refcount table.
+packs()
+{
+	with_driver qcowctl convert -c -f "$3" "${@:4}" "$2" "$1" || return
+	qemu-img convert -c -f "$3" -O qcow2 "${@:4}" "$2" "$1.judge" || return
+	qemu-img compare -q -f qcow2 -F raw "$1" convert.disk && qemu-img check -q "$1" &&
+		is null "$(qemu-img info --output=json "$1" | jq -r '."backing-filename"')" &&
+		[ $((100 * $(stat -c %s "$1"))) -le $((101 * $(stat -c %s "$1.judge"))) ] &&
+		is "$(qemu-img info --output=json "$1.judge" | jq '."format-specific"."data"')" \
+			"$(qemu-img info --output=json "$1" | jq '."format-specific"."data"')"
+}
+
+cp convert.disk root/dev/qcow0
+expect "convert: -c" packs packed.new convert.disk raw
+expect "convert: -c: the source is attached" has "fd=ro:$T/convert.disk data=-1" root/log
+expect "convert: -c: and nothing else" is 1 "$(grep -c fd= root/log)"
+expect "convert: -c: and detached" has "^detach flags=0 index=0" root/log
+expect "convert: -c: zstd" packs zstd.new convert-disk.vmdk vmdk -o compression_type=zstd
+expect "convert: -c: small clusters" packs small.new convert.disk raw -o cluster_size=512
+expect "convert: -c: large clusters" packs large.new convert.disk raw -o cluster_size=2M
+
+# The source fails. The image keeps the clusters that it has, and reads the same.
+truncate -s 900000 root/dev/qcow0
+expect "convert: -c: the source fails" refuses "convert.disk: cannot be read at byte 900000: Input/output error" \
+	with_driver qcowctl convert -c -f raw -o cluster_size=4k convert.disk failed.new
+expect "convert: -c: nothing was done in this batch" qemu-img check -q failed.new
+qemu-io -f qcow2 -c 'write -q -P 9 1M 4k' -c 'write -q -z 2M 1M' failed.new
+cp convert.disk root/dev/qcow0
+dd if=/dev/zero bs=1M count=1 seek=2 of=convert.disk conv=notrunc status=none
+expect "convert: -c: --resume" with_driver qcowctl convert -c --resume -f raw convert.disk failed.new
+expect "convert: -c: --resume: check" qemu-img check -q failed.new
+printf '\11%.0s' {1..4096} | dd bs=4k seek=256 of=convert.disk conv=notrunc status=none
+expect "convert: -c: --resume: what was there stays" qemu-img compare -q -f qcow2 -F raw failed.new convert.disk
+qemu-img create -q -f qcow2 -b convert.disk -F raw snapshot.new
+qemu-img snapshot -c one snapshot.new
+expect "convert: -c: snapshots" refuses "is no conversion of this source" \
+	with_driver qcowctl convert -c --resume -f raw convert.disk snapshot.new
+qemu-img create -q -f qcow2 -o extended_l2=on -b convert.disk -F raw extended.new
+expect "convert: -c: subclusters" refuses "has snapshots, bitmaps or other things that a conversion does not make" \
+	with_driver qcowctl convert -c --resume -f raw convert.disk extended.new
+rm -rf convert* ./*.new ./*.judge root

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * qcowctl convert: make a qcow2 image of any image: an overlay over it, which a stream makes
- * independent of it. So the driver does the work, and an interrupted one goes on.
+ * independent of it, or convert_packed.c, if it is to be compressed. So an interrupted one
+ * goes on.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
+#include "cmd/convert_packed.h"
+#include "cmd/create_options.h"
 #include "cmd/image_options.h"
 #include "cmd/stream.h"
 #include "create/create.h"
@@ -20,14 +24,36 @@
 /**
  * struct convert - the arguments of the command line
  * @work: the format and the keys of the source
+ * @words: properties of the new image
+ * @compress: compress it
  * @resume: the image is there, from a conversion that was interrupted
  */
 struct convert {
 	struct work_options work;
+	struct create_words words;
+	bool compress;
 	bool resume;
 };
 
+/* The properties of a new image that are offered, as the other ones belong to other uses. */
+#define CONVERT_WORDS	"cluster_size= compression_type="
+
+static int option_words(void *field, const char *arg)
+{
+	return create_options_parse(field, arg);
+}
+
 static const struct option_spec options[] = {
+	{
+		.name = "compress", .letter = 'c', .help = "compress the new image",
+		.parse = option_true, .field = offsetof(struct convert, compress),
+	},
+	{
+		.name = "options", .letter = 'o', .arg = " LIST", .values = CONVERT_WORDS,
+		.help = "properties of the new image: cluster_size=SIZE and\n"
+			"compression_type=zlib|zstd, with a comma between them",
+		.parse = option_words, .field = offsetof(struct convert, words),
+	},
 	OPTION_FORMAT(struct convert, work.format, "the format of SOURCE; probe it if not given"),
 	{
 		.name = "resume",
@@ -40,26 +66,30 @@ static const struct option_spec options[] = {
 };
 
 /* The new image names its source until it has all of the data. */
-static int make_overlay(struct new_file *f, const char *name, const struct image *source,
-			const char *path)
+static int make_overlay(const struct convert *wanted, struct new_file *f, const char *name,
+			const struct image *source, const char *path)
 {
 	const struct create_fds fds = { .image = f->fd, .data = -1 };
-	struct create_params p = CREATE_DEFAULTS;
+	struct create_params p = wanted->words.p;
 
 	p.size = image_disk_size(source);
+	/* All of it may be incompressible, and it has tables. */
+	if (wanted->compress)
+		p.file_room = p.size + p.size / 8 + SZ_16M;
 	p.backing = path;
 	p.backing_format = image_own_format_name(source);
 	return create_params_check(name, &p) || create_write(name, &p, &fds, NULL) ? -1 :
 	       new_file_publish(f);
 }
 
-static int begin(const char *name, const struct image *source, const char *path)
+static int begin(const struct convert *wanted, const char *name, const struct image *source,
+		 const char *path)
 {
 	struct new_file f;
 	int err = new_file_open(&f, name, false);
 
 	if (!err)
-		err = make_overlay(&f, name, source, path);
+		err = make_overlay(wanted, &f, name, source, path);
 	new_file_close(&f);
 	return err;
 }
@@ -117,7 +147,7 @@ static int find_image(const struct convert *wanted, const char *name,
 	if (wanted->resume)
 		return check_begun(name, source);
 	if (access(name, F_OK))
-		return begin(name, source, path);
+		return begin(wanted, name, source, path);
 	report(name, "is there; choose another name, or go on with --resume if its conversion was interrupted");
 	return -1;
 }
@@ -147,16 +177,42 @@ static int run_convert(void *options, int argc, char **argv)
 	struct work work = stream_work;
 	struct convert *wanted = options;
 
+	if (wanted->words.help) {
+		create_options_print_for_convert(stdout);
+		return 0;
+	}
 	if (argc != 2) {
 		report("convert", "takes an image, and the name of a new one; see qcowctl convert --help");
 		return 1;
 	}
 	progress_catch_signals();
-	if (prepare(wanted, argv[0], argv[1]))
+	/* A write beyond the limit of a file's size fails instead. */
+	signal(SIGXFSZ, SIG_IGN);
+	if (create_options_for_convert(&wanted->words) || prepare(wanted, argv[0], argv[1]))
 		return 1;
-	wanted->work.format = QCOW_FORMAT_QCOW2;
 	work.interrupted = "it reads the same as its source, which it still needs: to go on, add --resume";
+	if (wanted->compress)
+		return convert_packed(&wanted->work, argv[0], argv[1], work.interrupted);
+	wanted->work.format = QCOW_FORMAT_QCOW2;
 	return work_run(&work, &wanted->work, argv[1]);
+}
+
+/* Options begin as zeros, but these have other defaults. */
+static void prepare_convert(void *options, int *argc, char **argv)
+{
+	struct convert *wanted = options;
+
+	(void)argc;
+	(void)argv;
+	wanted->words.p = (struct create_params)CREATE_DEFAULTS;
+}
+
+static void release_convert(void *options)
+{
+	struct convert *wanted = options;
+
+	create_options_free(&wanted->words);
+	work_release(&wanted->work);
 }
 
 const struct command convert_command = {
@@ -170,6 +226,7 @@ const struct command convert_command = {
 		"image that reads the same, and needs SOURCE; --resume goes on.\n",
 	.options = options,
 	.size = sizeof(struct convert),
+	.prepare = prepare_convert,
 	.run = run_convert,
-	.release = work_release,
+	.release = release_convert,
 };

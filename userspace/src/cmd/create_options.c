@@ -387,6 +387,24 @@ int create_options_check(const struct create_words *w)
 	return 0;
 }
 
+static bool is_one_of(const struct word *word, const char *const *names)
+{
+	while (*names && strcmp(word->name, *names))
+		names++;
+	return *names;
+}
+
+/* The first option that was given and is none of those, or NULL. */
+static const struct word *given_beside(const struct create_words *w, const char *const *names)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (w->given >> i & 1 && !is_one_of(&words[i], names))
+			return &words[i];
+	return NULL;
+}
+
 /**
  * create_options_for_raw() - refuse options that a raw image does not have
  * @w: the options
@@ -395,14 +413,12 @@ int create_options_check(const struct create_words *w)
  */
 int create_options_for_raw(const struct create_words *w)
 {
-	size_t i;
+	static const char *const names[] = { "size", "preallocation", NULL };
+	const struct word *other = given_beside(w, names);
 
-	for (i = 0; i < ARRAY_SIZE(words); i++) {
-		if (w->given >> i & 1 && strcmp(words[i].name, "size") &&
-		    strcmp(words[i].name, "preallocation")) {
-			report("-o", "a raw image has no %s; use -f qcow2", words[i].name);
-			return -1;
-		}
+	if (other) {
+		report("-o", "a raw image has no %s; use -f qcow2", other->name);
+		return -1;
 	}
 	if (w->p.backing || w->p.backing_format) {
 		report("create", "a raw image has no backing file; use -f qcow2");
@@ -414,6 +430,37 @@ int create_options_for_raw(const struct create_words *w)
 	return -1;
 }
 
+/* Those of the new image of a conversion. */
+static const char *const convert_names[] = { "cluster_size", "compression_type", NULL };
+
+/**
+ * create_options_for_convert() - refuse options that a conversion does not take
+ * @w: the options
+ *
+ * Return: 0, or -1 after printing the error.
+ */
+int create_options_for_convert(const struct create_words *w)
+{
+	const struct word *other = given_beside(w, convert_names);
+
+	if (other)
+		report("-o", "convert takes cluster_size and compression_type, not %s; make an overlay with qcowctl create -b, and use qcowctl stream",
+		       other->name);
+	return other ? -1 : 0;
+}
+
+static void print_option(FILE *to, const struct word *word)
+{
+	int n;
+
+	if (!word->help)
+		return;
+	n = fprintf(to, "  %s=%s", word->name, word->value);
+	fprintf(to, "%*s%s\n", n < 32 ? 32 - n : 1, "", word->help);
+}
+
+static const char print_title[] = "Options of -o, and their values if not given:\n";
+
 /**
  * create_options_print() - print the list of options
  * @to: where to
@@ -421,15 +468,24 @@ int create_options_for_raw(const struct create_words *w)
 void create_options_print(FILE *to)
 {
 	size_t i;
-	int n;
 
-	fputs("Options of -o, and their values if not given:\n", to);
-	for (i = 0; i < ARRAY_SIZE(words); i++) {
-		if (!words[i].help)
-			continue;
-		n = fprintf(to, "  %s=%s", words[i].name, words[i].value);
-		fprintf(to, "%*s%s\n", n < 32 ? 32 - n : 1, "", words[i].help);
-	}
+	fputs(print_title, to);
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		print_option(to, &words[i]);
+}
+
+/**
+ * create_options_print_for_convert() - print the list of those that a conversion takes
+ * @to: where to
+ */
+void create_options_print_for_convert(FILE *to)
+{
+	size_t i;
+
+	fputs(print_title, to);
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (is_one_of(&words[i], convert_names))
+			print_option(to, &words[i]);
 }
 
 /**

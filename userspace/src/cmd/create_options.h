@@ -28,7 +28,9 @@ int create_options_parse(struct create_words *w, const char *arg);
 int create_options_size(struct create_words *w, const char *arg);
 int create_options_check(const struct create_words *w);
 int create_options_for_raw(const struct create_words *w);
+int create_options_for_convert(const struct create_words *w);
 void create_options_print(FILE *to);
+void create_options_print_for_convert(FILE *to);
 void create_options_print_words(FILE *to);
 void create_options_free(struct create_words *w);
 

@@ -22,18 +22,6 @@
 #include "lib/text.h"
 
 /**
- * struct entry - a line of a map
- * @e: the range; its @mapped and @host_offset are of the layer that has it
- * @depth: number of that layer, 0: the first image
- * @present: a layer has it, rather than that it is zeros because none has
- */
-struct entry {
-	struct map_extent e;
-	u32 depth;
-	bool present;
-};
-
-/**
  * struct map - the arguments of the command line, and the map as it is made
  * @json: print JSON
  * @format: &enum qcow_format, 0: probe
@@ -67,7 +55,7 @@ struct map {
 
 /* --- Printing --- */
 
-static const char *kind_of(const struct entry *n)
+static const char *kind_of(const struct map_entry *n)
 {
 	if (n->e.compressed)
 		return "compressed";
@@ -90,7 +78,7 @@ static void print_json_file(const struct file *f)
 	json_object_put(name);
 }
 
-static void print_json(const struct map *m, const struct entry *n)
+static void print_json(const struct map *m, const struct map_entry *n)
 {
 	printf("%s{ \"start\": %llu, \"length\": %llu, \"depth\": %u, \"present\": %s, \"zero\": %s, \"data\": %s",
 	       m->lines ? ",\n" : "[", (unsigned long long)n->e.start,
@@ -104,7 +92,7 @@ static void print_json(const struct map *m, const struct entry *n)
 	putchar('}');
 }
 
-static void print_line(const struct map *m, const struct entry *n)
+static void print_line(const struct map *m, const struct map_entry *n)
 {
 	char *name;
 
@@ -120,7 +108,7 @@ static void print_line(const struct map *m, const struct entry *n)
 	putchar('\n');
 }
 
-static enum plot_kind plot_kind_of(const struct entry *n)
+static enum plot_kind plot_kind_of(const struct map_entry *n)
 {
 	if (n->e.compressed)
 		return PLOT_COMPRESSED;
@@ -131,7 +119,7 @@ static enum plot_kind plot_kind_of(const struct entry *n)
 	return n->present ? PLOT_ZERO : PLOT_NONE;
 }
 
-static void print_entry(struct map *m, const struct entry *n)
+static void print_entry(struct map *m, const struct map_entry *n)
 {
 	if (m->plot)
 		plot_add(m->plot, n->e.start, n->e.length, plot_kind_of(n));
@@ -171,31 +159,7 @@ static void print_start(struct map *m)
 
 /* --- Making the map --- */
 
-/* The first layer that has the byte, or that shows no layer below it. */
-static int find_entry(const struct map *m, u64 start, struct entry *n)
-{
-	u64 length = map_layer_size(m->layers) - start;
-	struct map_layer *below;
-
-	for (n->depth = 0;; n->depth++) {
-		if (map_layer_find(map_layer_at(m->layers, n->depth), start, &n->e))
-			return -1;
-		length = min(length, n->e.length);
-		n->e.length = length;
-		n->present = n->e.data || n->e.zero;
-		if (n->present)
-			return 0;
-		if (n->depth + 1 == m->chain.nr)
-			break;
-		below = map_layer_at(m->layers, n->depth + 1);
-		if (start >= map_layer_size(below))
-			break;
-	}
-	n->e.zero = true;
-	return 0;
-}
-
-static bool entry_continues(const struct entry *a, const struct entry *b)
+static bool entry_continues(const struct map_entry *a, const struct map_entry *b)
 {
 	return a->depth == b->depth && a->present == b->present &&
 	       a->e.data == b->e.data && a->e.zero == b->e.zero &&
@@ -208,13 +172,13 @@ static bool entry_continues(const struct entry *a, const struct entry *b)
 static int print_map(struct map *m)
 {
 	u64 size = map_layer_size(m->layers), start = 0;
-	struct entry now = { }, next;
+	struct map_entry now = { }, next;
 
 	print_start(m);
 	if (!m->plot)
 		progress_beside_output();
 	while (start < size && !ferror(stdout)) {
-		if (find_entry(m, start, &next))
+		if (map_find(m->layers, m->chain.nr, start, &next))
 			return -1;
 		start += next.e.length;
 		progress("Mapping", start, size);

@@ -32,6 +32,18 @@ struct map_extent {
 	const struct file *file;
 };
 
+/**
+ * struct map_entry - a range of the disk of a chain that is alike
+ * @e: the range; its @mapped and @host_offset are of the layer that has it
+ * @depth: number of that layer, 0: the first image
+ * @present: a layer has it, rather than that it is zeros because none has
+ */
+struct map_entry {
+	struct map_extent e;
+	u32 depth;
+	bool present;
+};
+
 struct map_layer;
 
 struct map_layer *map_layers_new(const struct chain *c);
@@ -41,5 +53,6 @@ u64 map_layer_size(const struct map_layer *l);
 u64 map_layer_longest(const struct map_layer *l);
 bool map_layer_has_files(const struct map_layer *l);
 int map_layer_find(struct map_layer *l, u64 start, struct map_extent *e);
+int map_find(struct map_layer *layers, u32 nr, u64 start, struct map_entry *n);
 
 #endif /* _QCOWCTL_MAP_H */

@@ -541,3 +541,35 @@ int map_layer_find(struct map_layer *l, u64 start, struct map_extent *e)
 		e->host_offset += skip;
 	return 0;
 }
+
+/**
+ * map_find() - find the range of the disk that begins at a byte
+ * @layers: from map_layers_new()
+ * @nr: how many
+ * @start: the byte, not below the one of the call before; within the disk
+ * @n: the result: the first layer that has the byte, or that shows no layer below it
+ *
+ * Return: 0, or -1 after printing the error.
+ */
+int map_find(struct map_layer *layers, u32 nr, u64 start, struct map_entry *n)
+{
+	u64 length = map_layer_size(layers) - start;
+	struct map_layer *below;
+
+	for (n->depth = 0;; n->depth++) {
+		if (map_layer_find(map_layer_at(layers, n->depth), start, &n->e))
+			return -1;
+		length = min(length, n->e.length);
+		n->e.length = length;
+		n->present = n->e.data || n->e.zero;
+		if (n->present)
+			return 0;
+		if (n->depth + 1 == nr)
+			break;
+		below = map_layer_at(layers, n->depth + 1);
+		if (start >= map_layer_size(below))
+			break;
+	}
+	n->e.zero = true;
+	return 0;
+}

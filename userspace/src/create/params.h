@@ -36,6 +36,7 @@ struct create_luks {
  * @cluster_size: bytes of a cluster
  * @refcount_bits: bits of a refcount
  * @size: bytes of the disk, a multiple of 512
+ * @file_room: bytes of the file that its refcount table has entries for at least; 0: as QEMU
  * @compression: a type of compression.h, for clusters that are compressed later
  * @extended_l2: L2 entries with subclusters
  * @lazy_refcounts: refcounts may be updated late
@@ -52,6 +53,7 @@ struct create_params {
 	u64 cluster_size;
 	u64 refcount_bits;
 	u64 size;
+	u64 file_room;
 	u8 compression;
 	bool extended_l2;
 	bool lazy_refcounts;

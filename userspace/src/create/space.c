@@ -89,6 +89,15 @@ static u64 find_free(struct space *s, u64 nr)
 static int change_refcounts(struct space *s, u64 first, u64 nr, bool up);
 static int grow_table(struct space *s, u64 start, u64 clusters, bool exact, u64 *end);
 
+static void note_change(struct space *s, u64 block)
+{
+	if (s->changed_end <= s->changed)
+		s->changed = block;
+	s->changed = min(s->changed, block);
+	if (s->changed_end <= block)
+		s->changed_end = block + 1;
+}
+
 /* Have entries up to @entries in memory. */
 static void make_room(struct space *s, u64 entries)
 {
@@ -108,6 +117,8 @@ static void enter_block(struct space *s, u64 i, u64 cluster, void *block)
 	make_room(s, i + 1);
 	s->table[i] = cluster << s->cluster_bits;
 	s->blocks[i] = block;
+	s->new_blocks = true;
+	note_change(s, i);
 	space_extend(s, (cluster + 1) << s->cluster_bits);
 }
 
@@ -133,6 +144,8 @@ static int need_block(struct space *s, u64 cluster)
 
 	if (i < s->room && s->table[i])
 		return 0;
+	if (i >= s->entries && s->loaded)
+		return -EFBIG;
 	new = find_free(s, 1);
 	block = xcalloc(1, cluster_size(s));
 	if (new >> s->block_bits == i)
@@ -159,6 +172,7 @@ static void change_refcount(struct space *s, u64 cluster, bool up)
 	if (!refcount && cluster < s->next_free)
 		s->next_free = cluster;
 	qcow_entry_set_refcount(block, s->order, i, refcount);
+	note_change(s, cluster >> s->block_bits);
 }
 
 /* Return: 0; or a negative errno, and all refcounts are as before. */
@@ -346,6 +360,14 @@ int space_reserve(struct space *s, u64 clusters, u64 *host_offset)
 
 /* --- The whole --- */
 
+/* Clusters of a refcount table for a file of @bytes, at least one. */
+static u64 table_clusters(const struct space *s, u64 bytes)
+{
+	u64 blocks = DIV_ROUND_UP_ULL(space_clusters(s, bytes), block_refcounts(s));
+
+	return blocks ? DIV_ROUND_UP_ULL(blocks, table_entries(s)) : 1;
+}
+
 /**
  * space_begin() - begin a new image
  * @s: the result; space_free() it, after a failure too
@@ -358,7 +380,7 @@ int space_reserve(struct space *s, u64 clusters, u64 *host_offset)
  */
 int space_begin(struct space *s, int fd, const struct create_params *p)
 {
-	u64 host_offset;
+	u64 host_offset, table;
 
 	*s = (struct space) {
 		.fd = fd,
@@ -367,10 +389,13 @@ int space_begin(struct space *s, int fd, const struct create_params *p)
 		.block_bits = create_cluster_bits(p) + 3 - create_refcount_order(p),
 		.table_host_offset = p->cluster_size,
 	};
-	s->entries = table_entries(s);
+	table = table_clusters(s, p->file_room);
+	s->entries = table * table_entries(s);
+	if (s->entries > QCOW_DISK_MAX_REFTABLE_BYTES / sizeof(__be64))
+		return -EFBIG;
 	make_room(s, s->entries);
-	enter_block(s, 0, 2, xcalloc(1, cluster_size(s)));
-	return space_alloc(s, 3 * cluster_size(s), &host_offset);
+	enter_block(s, 0, 1 + table, xcalloc(1, cluster_size(s)));
+	return space_alloc(s, (2 + table) * cluster_size(s), &host_offset);
 }
 
 /**
@@ -390,6 +415,139 @@ int space_finish(struct space *s)
 	if (!err && ftruncate(s->fd, s->end))
 		err = -errno;
 	return err;
+}
+
+/* --- An image that is there --- */
+
+/**
+ * space_load() - begin with the refcount table of an image that is there
+ * @s: the result; space_free() it, after a failure too
+ * @fd: the image, open for reading and writing
+ * @h: its header
+ *
+ * No cluster has a refcount yet but in the file, so space_count() takes all that are in use.
+ *
+ * Return: 0; -EIO: an entry of the table is damaged; or another negative errno.
+ */
+int space_load(struct space *s, int fd, const struct qcow_header *h)
+{
+	u64 bytes = (u64)h->refcount_table_clusters << h->cluster_bits, i;
+	__be64 *table = xcalloc(1, bytes);
+	size_t got;
+	int err = fd_read(fd, table, bytes, h->refcount_table_offset, &got);
+
+	*s = (struct space) {
+		.fd = fd,
+		.cluster_bits = h->cluster_bits,
+		.order = h->refcount_order,
+		.block_bits = h->cluster_bits + 3 - h->refcount_order,
+		.table_host_offset = h->refcount_table_offset,
+		.entries = bytes / sizeof(*table),
+		.loaded = true,
+	};
+	make_room(s, s->entries);
+	for (i = 0; !err && i < s->entries; i++) {
+		if (!table[i])
+			continue;
+		if (be64_to_cpu(table[i]) & (cluster_size(s) - 1))
+			err = -EIO;
+		else
+			enter_block(s, i, be64_to_cpu(table[i]) >> s->cluster_bits,
+				    xcalloc(1, cluster_size(s)));
+	}
+	free(table);
+	/* Blocks were entered, but not made, and may lie anywhere. */
+	s->new_blocks = false;
+	s->end = 0;
+	return err;
+}
+
+/**
+ * space_count() - count a use of clusters of an image that is there
+ * @s: the space, from space_load()
+ * @first: the first cluster
+ * @nr: clusters
+ *
+ * Return: 0; or -EIO: there is no refcount for them, or no room in one.
+ */
+int space_count(struct space *s, u64 first, u64 nr)
+{
+	u64 i;
+
+	for (; nr--; first++) {
+		i = first >> s->block_bits;
+		if (i >= s->entries || !s->table[i] ||
+		    get_refcount(s, first) == qcow_entry_refcount_max(s->order))
+			return -EIO;
+		change_refcount(s, first, true);
+	}
+	return 0;
+}
+
+/**
+ * space_share() - have one more user of a cluster that is allocated
+ * @s: the space
+ * @host_offset: in the cluster
+ *
+ * Return: 0, or -ENOSPC: its refcount is the largest one.
+ */
+int space_share(struct space *s, u64 host_offset)
+{
+	u64 cluster = host_offset >> s->cluster_bits;
+
+	if (get_refcount(s, cluster) == qcow_entry_refcount_max(s->order))
+		return -ENOSPC;
+	change_refcount(s, cluster, true);
+	return 0;
+}
+
+/**
+ * space_used() - find the end of the clusters that have refcounts
+ * @s: the space
+ *
+ * Return: bytes from the start of the file.
+ */
+u64 space_used(const struct space *s)
+{
+	u64 cluster = s->entries << s->block_bits;
+
+	while (cluster && !get_refcount(s, cluster - 1)) {
+		cluster--;
+		/* A block that is not there has no refcounts. */
+		if (!s->table[cluster >> s->block_bits])
+			cluster = cluster >> s->block_bits << s->block_bits;
+	}
+	return cluster << s->cluster_bits;
+}
+
+/* Have the table name the new blocks, which are durable first. */
+static int name_blocks(struct space *s)
+{
+	int err;
+
+	if (!s->new_blocks)
+		return 0;
+	err = fdatasync(s->fd) ? -errno : write_table(s);
+	if (!err)
+		s->new_blocks = false;
+	return err;
+}
+
+/**
+ * space_sync() - write the refcounts that have changed, which does not make them durable
+ * @s: the space
+ *
+ * Return: 0 or a negative errno.
+ */
+int space_sync(struct space *s)
+{
+	int err = 0;
+
+	for (; !err && s->changed < s->changed_end; s->changed++)
+		if (s->table[s->changed])
+			err = space_write(s, s->blocks[s->changed], cluster_size(s),
+					  s->table[s->changed]);
+	return err ? err : name_blocks(s);
 }
 
 /**

@@ -17,6 +17,10 @@
  * @table_host_offset: host offset of the refcount table
  * @next_free: no cluster below it is free
  * @end: bytes of the file so far
+ * @changed: the first refcount block that space_sync() has to write
+ * @changed_end: the first one behind those
+ * @new_blocks: there are refcount blocks that the table in the file does not name
+ * @loaded: the image was there: its refcount table stays where it is
  */
 struct space {
 	int fd;
@@ -30,6 +34,10 @@ struct space {
 	u64 table_host_offset;
 	u64 next_free;
 	u64 end;
+	u64 changed;
+	u64 changed_end;
+	bool new_blocks;
+	bool loaded;
 };
 
 int space_begin(struct space *s, int fd, const struct create_params *p);
@@ -38,6 +46,11 @@ int space_alloc_at(struct space *s, u64 host_offset, u64 nr, u64 *got);
 int space_reserve(struct space *s, u64 clusters, u64 *host_offset);
 int space_write(struct space *s, const void *buf, size_t len, u64 host_offset);
 int space_finish(struct space *s);
+int space_load(struct space *s, int fd, const struct qcow_header *h);
+int space_count(struct space *s, u64 first, u64 nr);
+int space_share(struct space *s, u64 host_offset);
+u64 space_used(const struct space *s);
+int space_sync(struct space *s);
 void space_free(struct space *s);
 
 static inline u64 space_clusters(const struct space *s, u64 bytes)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The wait for a new device: its nodes are there, and udev has set links and permissions.
- * The command attach calls this.
+ * The commands attach and convert, and mount.qcow2, call this.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -96,4 +96,26 @@ enum ready_state ready_wait(const struct device *device, u64 began)
 	}
 	settle_end(&s);
 	return state;
+}
+
+/**
+ * ready_open() - open the node of a device, also where it has to be made first
+ * @device: the device, with the diskseq that the driver gave it
+ *
+ * Return: a descriptor for reading, or -1 with errno.
+ */
+int ready_open(const struct device *device)
+{
+	char path[32];
+	int fd;
+
+	node_make(device->index, device->diskseq);
+	snprintf(path, sizeof(path), "/dev/qcow%d", device->index);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0 && !still_opened(fd, device)) {
+		close(fd);
+		errno = ENODEV;
+		return -1;
+	}
+	return fd;
 }

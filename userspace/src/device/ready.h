@@ -19,5 +19,6 @@ enum ready_state {
 };
 
 enum ready_state ready_wait(const struct device *device, u64 began);
+int ready_open(const struct device *device);
 
 #endif /* _QCOWCTL_READY_H */

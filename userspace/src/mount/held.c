@@ -15,7 +15,6 @@
 #include "device/node.h"
 #include "device/ready.h"
 #include "device/sectors.h"
-#include "device/still.h"
 #include "lib/clock.h"
 #include "lib/folder.h"
 #include "lib/report.h"
@@ -57,25 +56,6 @@ static void unlock_mounts(int fd)
 		close(fd);
 }
 
-/* --- The node --- */
-
-/* Return: a descriptor of the device's node, or -1. */
-static int open_node(const struct device *d)
-{
-	char path[32];
-	int fd;
-
-	node_make(d->index, d->diskseq);
-	snprintf(path, sizeof(path), "/dev/qcow%d", d->index);
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd >= 0 && !still_opened(fd, d)) {
-		close(fd);
-		errno = ENODEV;
-		return -1;
-	}
-	return fd;
-}
-
 /* --- A device that is there --- */
 
 /* Another partition of the image may be mounted. Return: whether it is. */
@@ -95,7 +75,7 @@ static bool share(struct held *h, const struct request *r)
 		};
 		switch (s.guess ? SHARE_OTHER : share_judge(&s, r)) {
 		case SHARE_FITS:
-			h->fd = open_node(&h->device);
+			h->fd = ready_open(&h->device);
 			h->shared = h->fd >= 0;
 			break;
 		case SHARE_REFUSED:
@@ -144,7 +124,7 @@ static int hold(struct held *h, const struct request *r)
 	bool detaches_itself = h->control >= 0;
 	int err;
 
-	h->fd = open_node(&h->device);
+	h->fd = ready_open(&h->device);
 	err = h->fd < 0 ? -errno : 0;
 	if (!err && !detaches_itself)
 		err = set_autoclear(&h->device);
