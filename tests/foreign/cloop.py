@@ -3,7 +3,7 @@
 """cloop.py RAW OUT KEY=VALUE...: writes a raw disk as a cloop of a kind that cloop-utils do not
 write. Keys:
 version= 1, 2 (default) or 4; block= bytes of a block (65536); text= the script in the header
-codec=   zlib (default), none, xz, lz4, lzo, or mixed: for version 4; last=1: the header is last
+codec=   zlib (default), none, xz, xz-sha256, xz-x86, lz4, lzo, or mixed: for version 4; last=1: the header is last
 zero=1   blocks of zeros are stored in no bytes; short=1: the last block ends with the data
 index=   a Python expression that changes the list of offsets"""
 
@@ -22,8 +22,10 @@ def compress(codec, data):
         return zlib.compress(data)
     if codec == "none":
         return data
-    if codec == "xz":
-        return lzma.compress(data, check=lzma.CHECK_CRC32)
+    if codec in ("xz", "xz-sha256", "xz-x86"):
+        x86 = [{"id": lzma.FILTER_X86}] if codec == "xz-x86" else []
+        return lzma.compress(data, filters=x86 + [{"id": lzma.FILTER_LZMA2}],
+                             check=lzma.CHECK_SHA256 if codec == "xz-sha256" else lzma.CHECK_CRC32)
     if codec == "lz4":
         import lz4.block  # pylint: disable=import-outside-toplevel
         return lz4.block.compress(data, store_size=False)
@@ -42,13 +44,14 @@ def write(raw, **options):
     # The offset 0 is none for cloop's driver.
     data, index = bytearray(b"data" if last else b""), []
     for block in blocks:
-        kind = CODECS.index(rnd.choice(CODECS) if codec == "mixed" else codec)
+        used = rnd.choice(CODECS) if codec == "mixed" else codec
+        kind = CODECS.index(used.split("-")[0])
         index.append(place + len(data) | kind << 60)
         if options.get("zero") and not any(block):
             continue
         if not options.get("short") or block is not blocks[-1]:
             block += bytes(size - len(block))
-        data += compress(CODECS[kind], block)
+        data += compress(used, block)
     index.append(place + len(data))
     if "index" in options:
         index = eval(options["index"], {"index": index})  # pylint: disable=eval-used

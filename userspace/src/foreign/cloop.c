@@ -24,6 +24,9 @@
 #define CLOOP_OFFSET_MASK	GENMASK_ULL(59, 0)
 #define CLOOP_NR_CODECS		5
 
+/* Place of a block that is not in the file of decompressed ones */
+#define NOT_EXPANDED		(EXPAND_ZERO - 1)
+
 /**
  * struct cloop - the numbers that find blocks
  * @version: 1, 2 or 4
@@ -31,8 +34,8 @@
  * @nr_blocks: of the disk
  * @index_host_offset: of the index
  * @index: the part of the index that is in memory
- * @expand: for blocks that are too large for the driver
- * @expanded: place of each block in the file of @expand, or NULL
+ * @expand: for blocks that the driver cannot decompress
+ * @expanded: place of each block in the file of @expand, or NOT_EXPANDED; NULL: there is none
  */
 struct cloop {
 	u32 version;
@@ -208,27 +211,50 @@ static int read_block(struct foreign *f, struct cloop *c, u64 number,
 	return check_block(f, c, number, chunk);
 }
 
-static bool needs_expansion(const struct expand_chunk *chunk)
+/* Return: 1 if the driver cannot decompress a block, 0 if it can, or a negative errno. */
+static int needs_expansion(struct foreign *f, const struct expand_chunk *chunk)
 {
-	return chunk->stored && chunk->codec != UNPACK_NONE &&
-	       chunk->plain > QCOW_MAP_CHUNK_MAX;
+	u8 start[16];
+	int err;
+
+	if (!chunk->stored || chunk->codec == UNPACK_NONE)
+		return 0;
+	if (chunk->plain > QCOW_MAP_CHUNK_MAX)
+		return 1;
+	if (chunk->codec != UNPACK_XZ)
+		return 0;
+	if (chunk->stored < sizeof(start))
+		return 1;
+	err = foreign_read(f, 0, start, sizeof(start), chunk->host_offset);
+	return err ? err : !expand_driver_reads_xz(start, sizeof(start));
 }
 
-/* Decompresses all blocks, because they are too large for the driver. */
-static int expand_blocks(struct foreign *f, struct cloop *c)
+static int expand_block(struct foreign *f, struct cloop *c, u32 number)
 {
 	struct expand_chunk chunk;
-	u32 number, codec;
+	u32 codec;
+	int err = read_block(f, c, number, &chunk, &codec);
+
+	c->expanded[number] = NOT_EXPANDED;
+	if (!err)
+		err = needs_expansion(f, &chunk);
+	if (err <= 0)
+		return err;
+	err = c->expand.file ? 0 : foreign_scratch(f, &c->expand.file);
+	return err ? err : expand_to_file(f, &c->expand, &chunk, &c->expanded[number]);
+}
+
+/* Decompresses the blocks that the driver cannot decompress. */
+static int expand_blocks(struct foreign *f, struct cloop *c)
+{
+	u32 number;
 	int err;
 
 	c->expand.bytes_all = f->disk.size;
 	c->expanded = foreign_alloc(f, c->nr_blocks, sizeof(*c->expanded));
-	err = c->expanded ? foreign_scratch(f, &c->expand.file) : -ENOMEM;
-	for (number = 0; number < c->nr_blocks && !err; number++) {
-		err = read_block(f, c, number, &chunk, &codec);
-		if (!err && needs_expansion(&chunk))
-			err = expand_to_file(f, &c->expand, &chunk, &c->expanded[number]);
-	}
+	err = c->expanded ? 0 : -ENOMEM;
+	for (number = 0; number < c->nr_blocks && !err; number++)
+		err = expand_block(f, c, number);
 	expand_free(&c->expand);
 	return err;
 }
@@ -248,7 +274,7 @@ static int cloop_open(struct foreign *f)
 	f->disk.cluster_size = c->block;
 	foreign_tell_number(f, "version", c->version);
 	foreign_tell_number(f, "blocks", c->nr_blocks);
-	if (c->block > QCOW_MAP_CHUNK_MAX && !f->how.facts_only)
+	if ((c->block > QCOW_MAP_CHUNK_MAX || c->version == 4) && !f->how.facts_only)
 		return expand_blocks(f, c);
 	return 0;
 }
@@ -283,7 +309,7 @@ static int cloop_find(struct foreign *f, u64 guest_offset, struct foreign_piece 
 	p->length = c->block - skip;
 	if (chunk.codec == UNPACK_NONE || !chunk.stored) {
 		find_stored(&chunk, skip, p);
-	} else if (needs_expansion(&chunk)) {
+	} else if (c->expanded && c->expanded[number] != NOT_EXPANDED) {
 		find_expanded(c, number, skip, p);
 	} else {
 		p->kind = QCOW_MAP_COMPRESSED;
