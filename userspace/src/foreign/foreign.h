@@ -9,16 +9,19 @@
 /* Bytes of memory that the parser of one image may have. */
 #define FOREIGN_MEMORY_MAX	((size_t)SZ_512M)
 
-/* Bytes of a table that foreign_peek() keeps in memory, and can show at once. */
-#define FOREIGN_WINDOW_BYTES	SZ_64K
-#define FOREIGN_PEEK_MAX	SZ_4K
-
-/* Whether checksums are right whatever they are: the fuzzer changes bytes, not checksums. */
+/*
+ * Bytes of a table that foreign_peek() keeps in memory, and can show at once; and whether
+ * checksums are right whatever they are. The fuzzer changes bytes, not checksums, and its small
+ * windows are quick and move often.
+ */
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+#define FOREIGN_WINDOW_BYTES	(2 * SZ_4K)
 #define FOREIGN_FUZZED		true
 #else
+#define FOREIGN_WINDOW_BYTES	SZ_64K
 #define FOREIGN_FUZZED		false
 #endif
+#define FOREIGN_PEEK_MAX	SZ_4K
 
 /* Bytes at the start and at the end of a file by which a format is recognized. */
 #define FOREIGN_START_BYTES	SZ_4K

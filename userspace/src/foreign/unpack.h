@@ -4,9 +4,17 @@
 
 #include "foreign/lz.h"
 
-/* Bytes of a chunk, stored and decompressed, that unpack_chunk() is made for. */
+/*
+ * Bytes of a chunk, stored and decompressed, that unpack_chunk() is made for. Most time of the
+ * fuzzer would go to large ones.
+ */
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+#define UNPACK_PLAIN_MAX	SZ_1M
+#define UNPACK_STORED_MAX	SZ_1M
+#else
 #define UNPACK_PLAIN_MAX	SZ_64M
 #define UNPACK_STORED_MAX	SZ_128M
+#endif
 
 /**
  * enum unpack_codec - compression of a chunk that is decompressed here
