@@ -25,6 +25,7 @@ opens are damaged.
 
 import argparse
 import collections
+import hashlib
 import importlib.util
 import os
 import random
@@ -40,8 +41,9 @@ WIDTHS = (1, 2, 4, 4, 4, 8, 8)
 JUDGE_SECONDS = 20
 PAGE = 1 << 16
 MAX_RECORD = 32 << 10
-MAX_PACKED = 64 << 10
-MAX_SECTORS = 100
+MAX_PACKED = 32 << 10
+MAX_SECTORS = 48
+MAX_DULL_SECTORS = 8
 MAX_FAULTS = 5
 
 
@@ -76,6 +78,8 @@ def values(lines, word):
 def pieces(lines):
     """The table: guest start, guest end, kind, host offset, stored bytes, file."""
     entries = [[int(x) for x in e] for e in values(lines, "entry")]
+    if not entries:
+        return []
     size = int(values(lines, "size")[0][0])
     ends = [e[0] for e in entries[1:]] + [size + -size % 512]
     return [(e[0], end, e[1], e[2], e[3], e[6]) for e, end in zip(entries, ends)]
@@ -87,7 +91,7 @@ class Seed:
     def __init__(self, args, program, path):
         self.path = os.path.abspath(path)
         lines, status = program.parse(args.format, self.path)
-        if status:
+        if status and not args.pack:
             raise SystemExit(f"damage: the parser refuses {path}: {values(lines, 'error')}")
         numbers = {int(n): name for n, name in values(lines, "file")
                    if not os.path.basename(name).startswith("scratch.")}
@@ -421,15 +425,28 @@ def record(file, size, sector, data=b""):
                        sector // 512 if size else sector) + data
 
 
+def ends(sectors, most):
+    """The first and the last ones, as tables are there."""
+    return sectors if len(sectors) <= most else sectors[:most // 2] + sectors[-most // 2:]
+
+
+def sectors_to_pack(content):
+    """The numbers of a file's sectors with metadata. Those that look like data, all of one
+    byte or of many, make an input long, and all its changes slow."""
+    lively, dull = set(), set()
+    for first, end in content.free:
+        for sector in range(first // 512, (end + 511) // 512):
+            different = set(content.data[sector * 512:sector * 512 + 512])
+            if different != {0}:
+                (lively if 1 < len(different) <= 100 else dull).add(sector)
+    return sorted(ends(sorted(lively), MAX_SECTORS) + ends(sorted(dull), MAX_DULL_SECTORS))
+
+
 def pack_file(number_of_file, content):
     """The records of a file: its size, and its metadata."""
     data = content.data
     yield record(number_of_file, 1, len(data))
-    sectors = sorted({s for a, b in content.free for s in range(a // 512, (b + 511) // 512)
-                      if any(data[s * 512:s * 512 + 512])})
-    if len(sectors) > MAX_SECTORS:
-        # Data without a use, as tables are at the start or at the end.
-        sectors = sectors[:MAX_SECTORS // 2] + sectors[-MAX_SECTORS // 2:]
+    sectors = sectors_to_pack(content)
     while sectors:
         nr = next((i for i, s in enumerate(sectors[:MAX_RECORD // 512])
                    if s != sectors[0] + i), min(len(sectors), MAX_RECORD // 512))
@@ -442,11 +459,13 @@ def pack(args, seeds):
     """Write inputs of the fuzzer."""
     with open(os.path.join(args.pack, ".formats"), encoding="ascii") as f:
         formats = f.read().split()
-    for i, seed in enumerate(seeds):
+    for seed in seeds:
         words = bytes([formats.index(args.format), 2 if args.member else 0])
         words += b"".join(r for n, content in enumerate(seed.files.values())
                           for r in pack_file(n, content))
-        name = f"{args.format}-{os.path.basename(seed.path)}-{i}"
+        # Images of different content may have one name.
+        digest = hashlib.sha256(words).hexdigest()[:8]
+        name = f"{args.format}-{os.path.basename(seed.path)}-{digest}"
         if len(words) <= MAX_PACKED:
             with open(os.path.join(args.pack, name), "wb") as f:
                 f.write(words)

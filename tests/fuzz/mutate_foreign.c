@@ -134,13 +134,13 @@ size_t mutate_foreign(uint8_t *data, size_t size, size_t max_size, unsigned int 
 		uint8_t format = size ? data[0] : 0;
 
 		size = LLVMFuzzerMutate(data, size, max_size);
-		if (size && below(&w, 20))
+		if (size)
 			data[0] = format;
 		return size;
 	}
 	for (changes = 1 + below(&w, MAX_CHANGES); changes; changes--)
 		change(&w);
 	if (!below(&w, 20))
-		data[1] = below(&w, 4);
+		data[1] = below(&w, 8);
 	return size;
 }

@@ -8,6 +8,7 @@
 #
 # FUZZ_FORMAT=vdi        foreign: this format only
 # QCOW_FUZZ_SECONDS=40   for all targets together
+# QCOW_FUZZ_RUNS=1000000 inputs of each target, or format of foreign, in place of a time
 # QCOW_SEED=1            seed of all random choices; drawn if not given. The same seed
 #                        does the same only with the same program on the same machine.
 #
@@ -19,7 +20,7 @@ set -uo pipefail
 # Of the time, so many parts go to each target; a repair takes ten times as long as a
 # check.
 declare -A parts=([pure]=1 [counts]=1 [check]=2 [repair]=4 [map]=2 [info]=1 [lists]=2
-	[foreign]=2)
+	[foreign]=3)
 ALL=(pure counts check repair map info lists foreign)
 # Faults that the fuzzer has to find, and the words by which it reports each
 declare -A broken=([promise]="this fault was made" [read]=heap-buffer-overflow
@@ -28,8 +29,9 @@ declare -A broken=([promise]="this fault was made" [read]=heap-buffer-overflow
 # Bytes of an input, and MB of memory that it may take
 MAX_BYTES=65536
 MAX_MB=512
-# A parser stops at 512 MB by itself.
+# A parser stops at 512 MB by itself. Short inputs are quick.
 FOREIGN_MAX_MB=1024
+FOREIGN_MAX_BYTES=32768
 # Seconds by the clock for one input; fuzz.c limits the processor time.
 MAX_SECONDS=300
 
@@ -73,26 +75,20 @@ make_foreign_seeds() {
 	rm -rf "$out"/foreign-*
 	mkdir "$work/pack"
 	cp "$work/formats" "$work/pack/.formats"
-	QCOW_PACK=$work/pack "$here/../foreign/run.sh" && cp -r "$work/pack" "$made"
+	# shellcheck disable=SC2046 # a part for each format that is parsed
+	QCOW_PACK=$work/pack "$here/../foreign/run.sh" $(grep -vx vvfat "$work/formats") &&
+		cp -r "$work/pack" "$made"
 	) > "$work/log" 2>&1 || die "cannot make the seeds of foreign: $(cat "$work/log")"
 	cp -r "$made" "$work/foreign"
 }
 
-# seeds_of TARGET: prints the folder with the first inputs of a target.
-seeds_of() {
-	case $1 in
-	foreign) echo "$work/foreign" ;;
-	*)	echo "$work/seeds" ;;
-	esac
-}
-
 # fuzz TARGET ARGUMENT...: libFuzzer with these arguments
 fuzz() {
-	local mb=$MAX_MB
+	local mb=$MAX_MB bytes=$MAX_BYTES
 
-	[ "$1" != foreign ] || mb=$FOREIGN_MAX_MB
+	[ "$1" != foreign ] || mb=$FOREIGN_MAX_MB bytes=$FOREIGN_MAX_BYTES
 	(cd "$work/files" && FUZZ_TARGET=$1 nice "$work/qcow-fuzz" -rss_limit_mb=$mb \
-		-timeout=$MAX_SECONDS -artifact_prefix="$QCOW_CACHE/runs/fuzz-$1-" "${@:2}") 2>&1
+		-max_len=$bytes -timeout=$MAX_SECONDS -artifact_prefix="$QCOW_CACHE/runs/fuzz-$1-" "${@:2}") 2>&1
 }
 
 # found TARGET LOG: counts a failure, and shows the report and how to see it again.
@@ -129,21 +125,54 @@ try_input() {
 	fi
 }
 
-try_target() {
-	local target=$1 seconds log=$work/log runs
+# try_seeds TARGET SECONDS SEEDS NAME: lets libFuzzer go on from the inputs of a folder.
+try_seeds() {
+	local target=$1 seconds=$2 seeds=$3 name=$4 log=$work/log runs amount
 
-	seconds=$(((${QCOW_FUZZ_SECONDS:-60} * parts[$target] + all_parts - 1) / all_parts))
+	amount=(-max_total_time="$seconds")
+	[ -z "${QCOW_FUZZ_RUNS:-}" ] || amount=(-runs="$QCOW_FUZZ_RUNS")
 	mkdir "$work/corpus"
-	[ "$target" != foreign ] || make_foreign_seeds
-	if fuzz "$target" -seed="$seed" -max_len=$MAX_BYTES -max_total_time="$seconds" \
-		"$work/corpus" "$(seeds_of "$target")" > "$log" &&
+	if fuzz "$target" -seed="$seed" "${amount[@]}" "$work/corpus" "$seeds" > "$log" &&
 		runs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log") && [ "${runs:-0}" -gt 1 ]
 	then
-		pass "$target: $runs runs in $seconds s"
+		pass "$name: $runs runs, $(reached "$log")"
 	else
 		found "$target" "$log"
 	fi
 	rm -rf "$work/corpus"
+}
+
+# reached LOG: prints how much code libFuzzer has reached.
+reached() {
+	sed -n 's/^#.* cov: \([0-9]*\) ft: \([0-9]*\) .*/\1 edges, \2 features/p' "$1" | tail -n 1
+}
+
+# try_formats SECONDS: gives each format of foreign its share of the time. A corpus of all of
+# them together would have the fuzzer stay with few.
+try_formats() {
+	local formats format seconds
+
+	make_foreign_seeds
+	mapfile -t formats < <(grep -x "${FUZZ_FORMAT:-.*}" "$work/formats" | grep -vx vvfat)
+	[ ${#formats[@]} -gt 0 ] || die "$FUZZ_FORMAT is no format"
+	seconds=$(($1 / ${#formats[@]}))
+	for format in "${formats[@]}"; do
+		mkdir "$work/foreign-$format"
+		mv "$work/foreign/$format"-* "$work/foreign-$format/" 2> /dev/null
+		FUZZ_FORMAT=$format try_seeds foreign $((seconds > 0 ? seconds : 1)) \
+			"$work/foreign-$format" "foreign, $format"
+	done
+}
+
+try_target() {
+	local target=$1 seconds
+
+	seconds=$(((${QCOW_FUZZ_SECONDS:-60} * parts[$target] + all_parts - 1) / all_parts))
+	if [ "$target" = foreign ]; then
+		try_formats "$seconds"
+	else
+		try_seeds "$target" "$seconds" "$work/seeds" "$target"
+	fi
 }
 
 sum_parts() {
