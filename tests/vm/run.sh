@@ -94,7 +94,8 @@ write_job() {
 	export QCOW_KERNEL=$kernel
 	{
 		echo "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-		echo "export HOME=$(printf %q "$HOME") LANG=C.UTF-8 TERM=dumb"
+		# With another locale, each small program reads as much again when it starts.
+		echo "export HOME=$(printf %q "$HOME") LANG=C TERM=dumb"
 		for name in ${!QCOW_*}; do
 			# arrays and the like are not for others
 			[[ ${!name@a} == *x* ]] && echo "export $name=$(printf %q "${!name}")"

@@ -12,7 +12,7 @@ set -euo pipefail
 programs=(
 	awk basename bash blkdiscard blockdev busybox cat cmp comm cp cut date dd
 	diff dirname dmsetup du env expr false filefrag find findmnt fio flock
-	fsck.ext4 grep head id insmod jq kill ln losetup ls lsblk md5sum mkdir
+	fsck.ext4 gojq grep head id insmod kill ln losetup ls lsblk md5sum mkdir
 	mke2fs mkfifo mkfs.btrfs mkfs.ext4 mkfs.xfs mknod mktemp modprobe mount
 	mv od paste ps qemu-img qemu-io qemu-nbd readlink realpath rm rmdir rmmod
 	sed seq sh sha256sum sleep sort stat stty sync tail taskset tee test timeout touch

@@ -132,7 +132,7 @@ case_bitmap_made() {
 	qcowctl bitmap remove plain.qcow2 one
 	qcowctl bitmap disable plain.qcow2 two
 	qcowctl bitmap list -J plain.qcow2 | tee plain.json
-	is '[{"name":"two","granularity":65536,"flags":[],"dirty-bytes":0}]' "$(jq -c . plain.json)"
+	is '[{"dirty-bytes":0,"flags":[],"granularity":65536,"name":"two"}]' "$(jq -c . plain.json)"
 	qcowctl bitmap add image.qcow2 third
 	# The last one goes.
 	qcowctl bitmap remove plain.qcow2 two
