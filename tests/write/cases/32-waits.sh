@@ -378,12 +378,10 @@ applied() {
 	fi
 }
 
-# slow_reads: prints how many reads the slow disk has ended.
+# slow_reads: sets reads: how many the slow disk has ended. It starts no process, as it is
+# called all the time.
 slow_reads() {
-	local reads
-
-	read -r reads _ < "/sys/dev/block/$(stat -c %Hr:%Lr /dev/mapper/$slow)/stat"
-	echo "$reads"
+	read -r reads _ < "$slow_stat"
 }
 
 # apply_begun READS: makes the disk another one than that of the snapshot, begins to
@@ -394,12 +392,14 @@ apply_begun() {
 	operate "$dev" 'write 0 2m 2' 'write 6m 2m 2'
 	detach
 	apply_attach
-	begun=$(slow_reads)
+	slow_reads
+	begun=$reads
 	qcowctl snapshot apply "$dev" first 2> log &
 	pid=$!
 	[ "$1" -gt 0 ] || return 0
-	until [ $(($(slow_reads) - begun)) -ge "$1" ] || ! runs $pid; do
+	until [ $((reads - begun)) -ge "$1" ] || ! runs $pid; do
 		pause 0.01
+		slow_reads
 	done
 	dmsetup suspend --noflush --nolockfs $slow
 }
@@ -443,15 +443,17 @@ apply_left() {
 }
 
 case_snapshot_apply_ended() {
-	local pid begun whole i ended=0 left=0
+	local pid begun whole reads slow_stat i ended=0 left=0
 
 	null_disk $ram size=20
 	dd if=image.qcow2 of=/dev/$ram bs=1M conv=fsync status=none
 	modprobe dm-delay
 	mapped $slow "0 40960 delay /dev/$ram 0 4 /dev/$ram 0 0"
+	slow_stat=/sys/dev/block/$(stat -c %Hr:%Lr /dev/mapper/$slow)/stat
 	apply_begun 0
 	wait $pid
-	whole=$(($(slow_reads) - begun))
+	slow_reads
+	whole=$((reads - begun))
 	is yes "$(applied)"
 	detach
 	for i in 1 4 7; do
