@@ -16,25 +16,24 @@ cases_list() {
 	done | awk -v nth="${share%/*}" -v of="${share#*/}" '$2 ~ /^mixed-/ || NR % of == nth % of'
 }
 
-# case_id FILE: prints an id of all that makes the images of the cases in FILE.
+# case_id FILE: prints an id of all that makes the images of the cases in FILE: also of
+# other files of cases that it names.
 case_id() {
-	local file files=("$write_here"/{cases/lib.sh,case.sh,craft.py,gpt.py})
+	local name files=("$write_here"/{cases/lib.sh,case.sh,craft.py,gpt.py} "$write_here/cases/$1")
 
-	for file in "$write_here"/cases/[0-9]*.sh; do
-		[ "${file##*/}" != "$1" ] && ! grep -qF "${file##*/}" "$write_here/cases/$1" ||
-			files+=("$file")
-	done
+	while read -r name; do
+		[ ! -f "$write_here/cases/$name" ] || files+=("$write_here/cases/$name")
+	done < <(grep -oE '[0-9]+-[a-z0-9-]+[.]sh' "$write_here/cases/$1" | sort -u)
 	{ cat "${files[@]}"
 	  echo "$qemu_version $QCOW_QUICK ${QCOW_LONG:-}"; } | sha256sum | cut -c1-16
 }
 
-# case_images FILE NAME: in a subshell: the images of a case, made once, in the
+# case_images FILE NAME ID: in a subshell: the images of a case, made once, in the
 # current folder.
 case_images() {
-	local images id
+	local images id=$3
 
 	image_folder "case-$2${QCOW_QUICK:+-quick}${QCOW_LONG:+-long}"
-	id=$(case_id "$1")
 	if ! grep -qsx "$id" "$images/id"; then
 		rm -rf "$images/id" "$images/tree"
 		mkdir "$images/tree"
@@ -46,13 +45,15 @@ case_images() {
 
 cases_make() {
 	local file name qemu_version
+	local -A ids=()
 
 	qemu_version=$(qemu-img --version)
 	while read -r file name; do
 		wanted "$name" || continue
 		plan "$name"
 		mkdir -p "$work/tree/cases/$name"
-		if (cd "$work/tree/cases/$name" && case_images "$file" "$name") \
+		[ "${ids[$file]:-}" ] || ids[$file]=$(case_id "$file")
+		if (cd "$work/tree/cases/$name" && case_images "$file" "$name" "${ids[$file]}") \
 			> "$work/log" 2>&1; then
 			echo "$file $name" >> "$work/cases.plan"
 		else
