@@ -101,15 +101,27 @@ first_guest() {
 	unpack_tree
 }
 
-# took WHAT: so many seconds since the last one
+# processor_ticks: sets ticks: those of this process and of all that have ended
+processor_ticks() {
+	local stat
+
+	read -ra stat < /proc/$$/stat
+	ticks=$((stat[13] + stat[14] + stat[15] + stat[16]))
+}
+
+# took WHAT: so many seconds since the last one, and processor seconds
 took() {
-	echo "$1: $((SECONDS - since)) s"
+	local before=$ticks
+
+	processor_ticks
+	echo "$1: $((SECONDS - since)) s, $(((ticks - before) / $(getconf CLK_TCK))) CPU s"
 	since=$SECONDS
 }
 
 run_parts() {
-	local part since=$SECONDS
+	local part since=$SECONDS ticks
 
+	processor_ticks
 	for part in diff cut cases; do
 		! wanted_part $part || "${part}_make"
 	done
