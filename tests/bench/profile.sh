@@ -58,14 +58,14 @@ prepare() {
 
 # run TARGET: leaves blocks, symbols and names of workloads of a guest in $work/TARGET.*.
 run() {
-	"$here/../vm/run.sh" -k "$kernel" -m 1G -t 1200 --icount -i "$work/image" \
+	"$here/../vm/run.sh" -k "$kernel" -m 1G -t 3600 --icount -i "$work/image" \
 		-p "$work/profile.so,out=$work/$1.blocks" \
 		-b "nokaslr norandmaps target=$1 work=read,write only=$workloads" \
 		> "$work/$1.out" || {
-		cat "$work/$1.out" >&2
+		grep -v '^symbols ' "$work/$1.out" >&2
 		die "no profile of $1"
 	}
-	sed -n 's/^symbol //p' "$work/$1.out" | sort > "$work/$1.symbols"
+	sed -n 's/^symbols //p' "$work/$1.out" | base64 -d | gunzip | sort > "$work/$1.symbols"
 	sed -n 's/^ios //p' "$work/$1.out" > "$work/$1.ios"
 }
 
@@ -125,7 +125,9 @@ prepare
 for target in "${targets[@]}"; do
 	run "$target" &
 done
-wait
+for target in "${targets[@]}"; do
+	wait -n || die "no profile"
+done
 number=0
 while read -r workload ios; do
 	number=$((number + 1))

@@ -225,9 +225,10 @@ map_promises() {
 read_promises() {
 	promise read random-4k-depth-1 145 file
 	promise read random-4k-depth-16 145 file
-	promise read random-4k-depth-1 100 loop_direct
-	promise read random-4k-depth-16 100 loop_direct
-	promise read sequential-1m 110 file
+	promise read random-4k-depth-1 85 loop_direct
+	promise read random-4k-depth-16 85 loop_direct
+	promise read sequential-1m 109 file
+	promise read sequential-1m 100 loop_direct
 	promise read chain-of-4-random-4k 100 loop_direct
 	promise read chain-of-4-random-4k 30 nbd
 	promise read cold-64g-4k 60 nbd
@@ -242,6 +243,8 @@ write_promises() {
 	promise write write-4k-depth-1 100 loop_direct
 	promise write write-4k-depth-16 100 loop_direct
 	promise write write-4k-fsync 50 nbd
+	promise write write-sequential-1m 109 file
+	promise write write-sequential-1m 100 loop_direct
 	promise encrypted encrypted-random-4k 50 nbd
 	promise encrypted encrypted-sequential-1m 50 nbd
 	promise encrypted encrypted-write-4k 50 nbd
