@@ -145,6 +145,24 @@ END
 expect "vvfat: bytes of the second of two names" is 2 "$(mtype -i disk.img.fs '::nAME~2.txt')"
 expect "vvfat: a number that is a name already" short_name longer-than-8 "LONGER~2    "
 
+# drawn_folder SEED FILES [BIG]: a folder of folder.py, beside fsck.fat and mtools
+drawn_folder()
+{
+	rm -rf drawn && "$here/folder.py" drawn "$@" && shows drawn && is "" "$(cat notes)" &&
+		same_by_mtools drawn
+}
+
+# Folders that are drawn: one that stays as it is, others that do not, and one with a disk of more
+# than the 504 MiB of QEMU
+expect "vvfat: a drawn folder" drawn_folder 1 400
+for ((i = 0; i < count / 60; i++)); do
+	expect "vvfat: a drawn folder ($seed-$i)" drawn_folder "$seed-$i" 300
+done
+expect "vvfat: a drawn folder of 520 MiB" drawn_folder 2 200 545259520
+expect "vvfat: a drawn folder of 520 MiB: FAT32" has "^bits 32$" facts
+expect "vvfat: a drawn folder of 520 MiB: its end" is end "$(tail -c 3 copied/big)"
+rm -rf drawn copied
+
 # More files than the root directory of FAT16 has room for, and than a table can have
 mkdir many && (cd many && for ((i = 0; i < 4150; i++)); do
 	printf '%600d' $i > "file number $i.text"
