@@ -93,6 +93,64 @@ for words in "snapshot list -J named.qcow2" "bitmap list -J named.qcow2" "info -
 		"$(jq --arg name "$name" '[.. | strings | select(startswith($name))] | length | sign' out 2>/dev/null ||
 		jq --arg name "$name" '[.. | strings | select(startswith($name))] | length | if . > 0 then 1 else 0 end' out)"
 done
+
+# names_in_json NAME FOUND COMMAND...: of no command does a byte of a name get to a terminal
+# as it is, and the name FOUND is there.
+names_in_json()
+{
+	local name=$1 found=$2
+
+	shift 2
+	run "$@"
+	expect "$name: exit code" test $code -eq 0 -o $code -eq 3
+	expect "$name: no controls, valid" is "" \
+		"$(LC_ALL=C grep -nP '\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]' out
+		iconv -f utf-8 -t utf-8 out 2>&1 >/dev/null)"
+	expect "$name: the name" is true \
+		"$(jq -s --arg name "$found" '[.. | strings | select(contains($name))] | length > 0' out)"
+}
+
+# Each command with -J, of an image and of a device; a name that is not UTF-8, too. As a
+# device's image and as a name in an image.
+odd=$(printf 'x\377y\355\240\200z\302')
+shown=$(printf 'x\357\277\275y\357\277\275\357\277\275\357\277\275z\357\277\275')
+for pair in "$name|$name" "$odd|$shown"; do
+	file=${pair%%|*} text=${pair#*|}
+	fake_root
+	printf '%s' "$T/$file.qcow2" >root/sys/block/qcow0/qcow/image
+	echo "1 3 image $T/$file.qcow2" >root/sys/block/qcow0/files
+	echo "31 22 240:0 / /m/$file ro - ext4 /dev/qcow0 ro" >root/proc/self/mountinfo
+	[ -e "$file.qcow2" ] || cp named.qcow2 "$file.qcow2"
+	for words in "list -J" "list -J -O mountpoints" "info -J /dev/qcow0"; do
+		# shellcheck disable=SC2086
+		names_in_json "names in JSON: $words" "$text" with_driver qcowctl $words
+	done
+	for words in "info -J" "check -J"; do
+		# shellcheck disable=SC2086
+		names_in_json "names in JSON: $words" "$text" qcowctl $words "$file.qcow2"
+	done
+	# A backing file, and a data file.
+	image above.qcow2
+	backing above.qcow2 "$file.qcow2" qcow2
+	names_in_json "names in JSON: info -J: backing file" "$text" qcowctl info -J above.qcow2
+	names_in_json "names in JSON: info -J --chain" "$text" qcowctl info -J --chain above.qcow2
+	# Extents, the only names that map prints
+	truncate -s 1M "$file-flat.vmdk"
+	cat >parts.vmdk <<-END
+		# Disk DescriptorFile
+		version=1
+		CID=12345678
+		parentCID=ffffffff
+		createType="monolithicFlat"
+		RW 2048 FLAT "$file-flat.vmdk" 0
+	END
+	names_in_json "names in JSON: map -J: extents" "$text" qcowctl map -J -f vmdk parts.vmdk
+	names_in_json "names in JSON: info -J: extents" "$text" qcowctl info -J -f vmdk parts.vmdk
+done
+mkdir root/sys/block/qcow0/qcow_stat
+echo 1 >root/sys/block/qcow0/qcow_stat/reads
+run with_driver qcowctl stat -J
+expect "names in JSON: stat -J" is '"/dev/qcow0"' "$(jq '.qcowstat[0].name' out)"
 qemu-img info --output=json named.qcow2 | jq -S .snapshots >theirs
 "$Q" info -J named.qcow2 | jq -S '.snapshots | del(.[]."disk-size")' >out
 expect "info: the snapshots" is "$(cat theirs)" "$(cat out)"

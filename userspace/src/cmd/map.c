@@ -72,10 +72,8 @@ static const char *true_false(bool b)
 /* Unlike qemu-img map, as the data of such an image may lie in any of several files. */
 static void print_json_file(const struct file *f)
 {
-	struct json_object *name = json_text(f->name);
-
-	printf(", \"filename\": %s", json_object_to_json_string(name));
-	json_object_put(name);
+	fputs(", \"filename\": ", stdout);
+	json_print_value(json_text(f->name));
 }
 
 static void print_json(const struct map *m, const struct map_entry *n)

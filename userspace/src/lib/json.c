@@ -34,18 +34,8 @@ void json_add_text(struct json_object *to, const char *key, const char *bytes)
 	json_object_object_add(to, key, bytes ? json_text(bytes) : NULL);
 }
 
-/**
- * json_print() - print JSON and put it
- * @o: the object or array
- *
- * Characters that control a terminal or the direction of text are escaped, which
- * decodes to the same.
- */
-void json_print(struct json_object *o)
+static void print_escaped(const char *s)
 {
-	const char *s = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-						       JSON_C_TO_STRING_SPACED |
-						       JSON_C_TO_STRING_NOSLASHESCAPE);
 	size_t plain, bytes;
 	u32 c;
 
@@ -56,6 +46,33 @@ void json_print(struct json_object *o)
 		if (bytes)
 			printf("\\u%04x", c);
 	}
+}
+
+/**
+ * json_print_value() - print JSON as a part of a line, and put it
+ * @o: the value
+ *
+ * Characters that control a terminal or the direction of text are escaped, which
+ * decodes to the same.
+ */
+void json_print_value(struct json_object *o)
+{
+	print_escaped(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+							JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+/**
+ * json_print() - print JSON and put it
+ * @o: the object or array
+ *
+ * See json_print_value().
+ */
+void json_print(struct json_object *o)
+{
+	print_escaped(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
+							JSON_C_TO_STRING_SPACED |
+							JSON_C_TO_STRING_NOSLASHESCAPE));
 	putchar('\n');
 	json_object_put(o);
 }

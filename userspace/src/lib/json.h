@@ -6,6 +6,7 @@
 
 struct json_object *json_text(const char *bytes);
 void json_add_text(struct json_object *to, const char *key, const char *bytes);
+void json_print_value(struct json_object *o);
 void json_print(struct json_object *o);
 
 #endif /* _QCOWCTL_JSON_H */
