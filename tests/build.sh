@@ -7,6 +7,7 @@ set -uo pipefail
 . "$(dirname "$0")/lib/common.sh"
 . "$QCOW_TOP/tests/lib/assert.sh"
 cd "$QCOW_TOP" || exit 1
+[ $# -eq 0 ] || die "takes no arguments: $*"
 
 for kernel in 6.1 6.12 7; do
 	if dir=$(tests/lib/build.sh "$kernel") && [ -s "$dir/qcow.ko" ]; then

@@ -33,10 +33,13 @@ here=$(realpath "$(dirname "$0")")
 . "$here/../lib/common.sh"
 . "$here/../lib/assert.sh"
 
+ALL_TARGETS=(file loop loop_direct dm_crypt nbd qcow)
+ALL_GROUPS=read,write,allocate,encrypted
+
 kernel=6.1
 check=no
 again=no
-groups=read,write,allocate,encrypted
+groups=$ALL_GROUPS
 while getopts ack:w: option; do
 	case $option in
 	a)	again=yes ;;
@@ -47,9 +50,12 @@ while getopts ack:w: option; do
 	esac
 done
 shift $((OPTIND - 1))
-targets=("$@")
-[ $# -gt 0 ] || targets=(file loop loop_direct dm_crypt nbd qcow)
+[ $# -gt 0 ] || set -- "${ALL_TARGETS[@]}"
+named=$(printf '%s\n' "${ALL_TARGETS[@]}" | chosen "$@")
+mapfile -t targets <<< "$named"
 results=$QCOW_CACHE/bench/$kernel/$groups
+
+tr , '\n' <<< "$ALL_GROUPS" | chosen ${groups//,/ } > /dev/null
 
 wanted() {
 	[[ " ${targets[*]} " == *" $1 "* ]]
@@ -280,7 +286,7 @@ below_promises() {
 readme_promise() {
 	local out same=no
 
-	[ "$groups,$kernel" = read,write,allocate,encrypted,6.1 ] || return 0
+	[ "$groups,$kernel" = "$ALL_GROUPS,6.1" ] || return 0
 	out=$(python3 "$here/readme.py" -c "$results" "$QCOW_TOP/README.md" 2>&1)
 	[ -n "$out" ] || same=yes
 	verdict read $same "README.md has old figures; see readme.py: $out"

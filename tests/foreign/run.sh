@@ -11,6 +11,7 @@
 
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib/common.sh"
+parts=$(scripts_in "$here/parts" | chosen "${@:-*}") || exit 1
 T=$(mktemp -d "${TMPDIR:-/tmp}/qcow-foreign.XXXXXX") || exit 1
 trap 'rm -rf "$T"' EXIT
 export LC_ALL=C.UTF-8
@@ -29,14 +30,12 @@ cd "$T" || exit 1
 build_foreign || exit 1
 "$QCOW_TOP/tests/setup/samples.sh"
 
-for part in "${@:-*}"; do
-	for file in "$here"/parts/$part.sh; do
-		mkdir "$T/$(basename "$file" .sh)"
-		cd "$T/$(basename "$file" .sh)" || exit 1
-		# shellcheck source=/dev/null
-		. "$file"
-		cd "$T" && rm -rf "${T:?}/$(basename "$file" .sh)"
-	done
+for part in $parts; do
+	mkdir "$T/$part"
+	cd "$T/$part" || exit 1
+	# shellcheck source=/dev/null
+	. "$here/parts/$part.sh"
+	cd "$T" && rm -rf "${T:?}/$part"
 done
 
 summary foreign

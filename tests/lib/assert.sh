@@ -139,8 +139,9 @@ expect() {
 }
 
 # summary TIER: the last line of a tier, which tests/run.sh reads. Fails if anything
-# has failed.
+# has failed, or nothing ran.
 summary() {
+	[ $((passed + failed)) -gt 0 ] || failure "nothing ran"
 	echo "$1: $passed passed, $failed failed"
 	[ "$failed" -eq 0 ]
 }

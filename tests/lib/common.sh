@@ -36,6 +36,30 @@ retry() {
 	"$@"
 }
 
+# chosen GLOB...: of the names on standard input, prints those that match a glob, with their
+# number in front or without it. Fails with a message if a glob matches none: a test that did
+# not run has not passed.
+chosen() {
+	local glob name found names
+
+	mapfile -t names
+	for glob; do
+		found=
+		for name in "${names[@]}"; do
+			# shellcheck disable=SC2053
+			[[ $name == $glob || ${name#[0-9][0-9]-} == $glob ]] || continue
+			echo "$name"
+			found=1
+		done
+		[ -n "$found" ] || die "nothing is named $glob"
+	done
+}
+
+# scripts_in FOLDER: prints the names of its scripts, without their ending.
+scripts_in() {
+	(cd "$1" && printf '%s\n' *.sh) | sed 's/\.sh$//'
+}
+
 # only_one NAME: waits until no other process holds NAME, then holds it until
 # this script ends. Scripts of one cache may run side by side.
 only_one() {

@@ -13,6 +13,8 @@ set -euo pipefail
 . "$QCOW_TOP/tests/package/rpm.sh"
 . "$QCOW_TOP/tests/package/lacking.sh"
 
+[ $# -eq 0 ] || die "takes no arguments: $*"
+
 # The kernel that the module is built for
 KERNEL=6.1
 

@@ -29,20 +29,20 @@ cleanup()
 trap cleanup EXIT
 
 # shellcheck source=/dev/null
+. "$here/../lib/common.sh"
 . "$here/../lib/assert.sh"
 # shellcheck source=/dev/null
 . "$here/lib.sh"
 
+parts=$(scripts_in "$here" | grep '^[0-9]' | chosen "${@:-*}") || exit 1
 [ -x "$Q" ] || make -s -C "$here/../../userspace" || exit 1
 cd "$T" || exit 1
 ${CC:-cc} -shared -fPIC -O1 -I"$here/../../include/uapi" \
 	-o mock.so "$here"/mock*.c -ldl || exit 1
 
-for part in "${@:-*}"; do
-	for file in "$here"/[0-9]*-$part.sh; do
-		# shellcheck source=/dev/null
-		. "$file"
-	done
+for part in $parts; do
+	# shellcheck source=/dev/null
+	. "$here/$part.sh"
 done
 
 summary tool

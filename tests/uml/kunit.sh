@@ -12,6 +12,17 @@ set -euo pipefail
 # Damaged images for each seed
 IMAGES=400
 
+# check_suites PARAMETER=VALUE...: the glob of suites matches one.
+check_suites() {
+	local word
+
+	for word; do
+		[[ $word != suites=* ]] || sed -n 's/^\t\.name = "\(.*\)",$/\1/p' \
+			"$QCOW_TOP"/kunit/*.c | chosen "${word#*=}" > /dev/null
+	done
+}
+
+check_suites "$@"
 dir=$("$QCOW_TOP/tests/lib/build.sh" kunit)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -126,6 +126,7 @@ run_parts() {
 		! wanted_part $part || "${part}_make"
 	done
 	took "images"
+	[ -s "$work/plan" ] || wanted_part small || die "nothing matches $QCOW_ONLY"
 	if wanted_part diff || wanted_part cut || wanted_part cases; then
 		printf '%s\n' "${parts[@]}" | grep -vx small > "$work/parts"
 		first_guest
