@@ -251,6 +251,27 @@ clean_ext4() {
 	e2fsck -fn "$1" > why.ext4 2>&1 || { cat why.ext4; return 1; }
 }
 
+# clean_image DISK PATH [BACKING]: takes an image out of a raw disk's ext4 into the current
+# folder; it has no errors and no leaks. Its backing file is there, or is BACKING.
+clean_image() {
+	local file=${2##*/}
+
+	rm -f "$file"
+	take "$1" "$2" "$file" || { echo "no $2 in $1"; return 1; }
+	[ -z "${3-}" ] || qemu-img rebase -u -F qcow2 -b "$3" "$file"
+	qemu-img check -q "$file" > why.image 2>&1 || { cat why.image; return 1; }
+}
+
+# clean_partition FILE MIB: the ext4 in the image's first partition, which begins at 1 MiB,
+# is clean; the file part is a copy of it.
+clean_partition() {
+	rm -f disk.raw part
+	qemu-img convert -O raw "$1" disk.raw
+	dd if=disk.raw of=part bs=1M skip=1 count="$2" status=none
+	rm disk.raw
+	clean_ext4 part
+}
+
 # quiet_stop CONSOLE: systemd found nothing busy, and had nothing left at the end.
 quiet_stop() {
 	! grep -aE 'Failed unmounting|Failed to (un|re)mount|target is busy|Could not|qcow-shutdown' "$1"

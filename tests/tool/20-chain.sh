@@ -70,7 +70,7 @@ qemu-img create -q -f qcow old.qcow 64M
 expect "image: qcow version 1, as qcow2" refuses "old.qcow: is qcow version 1, not qcow2; use -f qcow" \
 	qcowctl attach -f qcow2 old.qcow
 cp old.qcow aes.qcow
-printf '\001' | dd of=aes.qcow bs=1 seek=39 conv=notrunc status=none
+poke aes.qcow 36 4 1
 expect "image: qcow version 1, encrypted" refuses "aes.qcow: is encrypted, and there is no terminal" \
 	qcowctl attach aes.qcow
 qemu-img create -q -f qcow -b base.qcow2 -F qcow2 above-base.qcow

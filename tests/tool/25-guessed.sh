@@ -135,7 +135,8 @@ for magic in OOOM '\xce\x8a\x46\x02\x01' 'Bochs Virtual HD Image\0\0\0\0\0\0\0\0
 done
 truncate -s 0 base && truncate -s 1M base
 # The trailer of a dmg: its magic, version and size
-poke base 0xffe00 12 0x6b6f6c790000000400000200
+poke base 0xffe00 8 0x6b6f6c7900000004
+poke base 0xffe08 4 0x200
 expect "guessed: backing file: trailer of a dmg" attaches -r over.qcow
 expect "guessed: backing file: trailer of a dmg: raw" has "^image format=1 fd=ro:base " <(attached)
 cp base base.dmg

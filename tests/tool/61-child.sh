@@ -26,11 +26,9 @@ substituted()
 		said=$(MOCK_ROOT=$T/root LD_PRELOAD=$T/mock.so MOCK_HANG=1 "$Q" "$@" 2>&1)
 		echo "$said" >out
 	)
-	[ $((SECONDS - begin)) -lt "$limit" ]
-	expect "$name: $((SECONDS - begin)) s" is 0 $?
+	expect "$name: $((SECONDS - begin)) s" test $((SECONDS - begin)) -lt "$limit"
 	expect "$name" has "$pattern" out
-	[ -s root/hanging ]
-	expect "$name: children hang" is 0 $?
+	expect "$name: children hang" test -s root/hanging
 	expect "$name: they have nothing else open" is "" \
 		"$(cut -d' ' -f2- root/hanging | tr ' ' '\n' | grep -v '^[0-9]*$\|^pipe:' | sort -u)"
 }
@@ -51,8 +49,7 @@ export MOCK_BUSY=1000 MOCK_OPENERS=1
 substituted "child: detach, namespaces" 25 "/dev/qcow0 is in use" detach qcow0
 nr=$(wc -l <root/hanging)
 # Each of two searches waits for three seconds, and for each child one second.
-[ "$nr" -le 8 ]
-expect "child: detach, namespaces: $nr children" is 0 $?
+expect "child: detach, namespaces: $nr children" test "$nr" -le 8
 end_hanging
 
 # Files on filesystems that may be part of a Btrfs with the device

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Helpers of run.sh. shellcheck shell=bash
+. "$here/../lib/bytes.sh"
 
 # limited COMMAND...: ends a command that hangs.
 limited()
@@ -36,25 +37,6 @@ luks_image()
 			-o encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10 \
 			"$@" "$name" 1M 2>luks.err && break
 	done
-}
-
-# poke FILE OFFSET BYTES VALUE: write a big-endian number.
-poke()
-{
-	python3 -IS -c 'import sys
-with open(sys.argv[1], "r+b") as f:
-    f.seek(int(sys.argv[2], 0))
-    f.write((int(sys.argv[4], 0) & (1 << 8 * int(sys.argv[3])) - 1)
-            .to_bytes(int(sys.argv[3]), "big"))' "$@"
-}
-
-# peek FILE OFFSET BYTES
-peek()
-{
-	python3 -IS -c 'import sys
-with open(sys.argv[1], "rb") as f:
-    f.seek(int(sys.argv[2], 0))
-    print(int.from_bytes(f.read(int(sys.argv[3])), "big"))' "$@"
 }
 
 # leaking NAME: one leaked cluster, in an image of 4 KiB clusters.

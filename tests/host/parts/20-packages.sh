@@ -343,19 +343,15 @@ expect "poweroff" vm_poweroff
 expect "nothing was busy" quiet_stop "$vm_console"
 expect "the disk of the images" clean_ext4 data.raw
 
-# clean_image NAME CONTENT: the image on the disk has no errors and no leaks, and the
-# filesystem in its partition is clean; its file last has the content.
-clean_image() {
-	rm -f image.qcow2 image.raw part
-	take data.raw "/$1.qcow2" image.qcow2
-	qemu-img check -q image.qcow2 > why.image 2>&1 || { cat why.image; return 1; }
-	qemu-img convert -O raw image.qcow2 image.raw
-	dd if=image.raw of=part bs=1M skip=1 count=60 status=none
-	clean_ext4 part && is "$2" "$(debugfs -R 'cat /last' part 2> /dev/null | xargs)"
+# image_has NAME CONTENT: the image and the filesystem in its partition are clean, and the
+# file last there has the content.
+image_has() {
+	clean_image data.raw "/$1.qcow2" && clean_partition "$1.qcow2" 60 &&
+		is "$2" "$(debugfs -R 'cat /last' part 2> /dev/null | xargs)"
 }
 
-expect "the image in use at the poweroff" clean_image disk "after all and more"
-expect "the image in use at the purge" clean_image second "after all"
+expect "the image in use at the poweroff" image_has disk "after all and more"
+expect "the image in use at the purge" image_has second "after all"
 expect "boot without the packages" vm_boot
 step "autopkgtest" <<'END'
 . /root/functions

@@ -327,6 +327,5 @@ qcowctl detach --all
 END
 expect "poweroff" vm_poweroff
 for image in plain parts empty physical copy; do
-	take data.raw "/$image.qcow2" "$image.qcow2"
-	expect "$image is clean" qemu-img check -q "$image.qcow2"
+	expect "$image is clean" clean_image data.raw "/$image.qcow2"
 done

@@ -15,22 +15,15 @@ image_of_files() {
 	rm part.raw disk.raw
 }
 
-# clean_image DISK PATH: the image in the raw disk's ext4 has no errors and no leaks, and
-# the ext4 in its partition is clean. A backing file lies beside it.
-clean_image() {
-	rm -f inner.raw inner.part "${2##*/}"
-	take "$1" "$2" "${2##*/}"
-	[ "${3-}" != chain ] || qemu-img rebase -u -F qcow2 -b base.qcow2 "${2##*/}"
-	qemu-img check -q "${2##*/}" > why.image 2>&1 || { cat why.image; return 1; }
-	qemu-img convert -O raw "${2##*/}" inner.raw
-	dd if=inner.raw of=inner.part bs=1M skip=1 count=48 status=none
-	clean_ext4 inner.part || return 1
+# clean_disk NAME [BACKING]: an image and the ext4 in its partition are clean.
+clean_disk() {
+	clean_image images.raw "/$1.qcow2" "${2-}" && clean_partition "$1.qcow2" 48
 }
 
-# inner_file PATH CONTENT: in the partition that clean_image has looked at
+# inner_file PATH CONTENT: in the partition that clean_disk has looked at
 inner_file() {
 	rm -f inner.file
-	take inner.part "$1" inner.file
+	take part "$1" inner.file
 	is "$2" "$(cat inner.file)"
 }
 
@@ -113,16 +106,14 @@ expect "reboot: nothing was busy" quiet_stop console-1.log
 expect "reboot: the disk of the images" clean_ext4 images.raw
 expect "reboot: the disk of the backing file" clean_ext4 bases.raw
 cp bases/base.qcow2 .
-expect "reboot: an overlay" clean_image images.raw /web.qcow2 chain
+expect "reboot: an overlay" clean_disk web base.qcow2
 expect "reboot: its data" inner_file /file "by hand"
-expect "reboot: an image that was being written" clean_image images.raw /hand.qcow2
-expect "reboot: the outer image" clean_image images.raw /outer.qcow2
-take inner.part /inner.qcow2 inner.qcow2
-expect "reboot: the inner image" qemu-img check -q inner.qcow2
+expect "reboot: an image that was being written" clean_disk hand
+expect "reboot: the outer image" clean_disk outer
+expect "reboot: the inner image" clean_image part /inner.qcow2
 qemu-img convert -O raw inner.qcow2 inner.disk
 expect "reboot: the inner filesystem" clean_ext4 inner.disk
-take images.raw /swap.qcow2 swap.qcow2
-expect "reboot: the image with swap" qemu-img check -q swap.qcow2
+expect "reboot: the image with swap" clean_image images.raw /swap.qcow2
 
 # An image without a key file: systemd asks at the console.
 vm_type 'Passphrase for /srv/typed' 1 wrong &
@@ -164,7 +155,7 @@ expect "poweroff" vm_poweroff
 expect "poweroff: nothing was busy" quiet_stop console-2.log
 expect "poweroff: the disk of the images" clean_ext4 images.raw
 expect "poweroff: the disk of the backing file" clean_ext4 bases.raw
-expect "poweroff: an overlay" clean_image images.raw /web.qcow2 chain
+expect "poweroff: an overlay" clean_disk web base.qcow2
 expect "poweroff: its data" inner_file /file "at boot"
 for name in secret typed; do
 	take images.raw /$name.qcow2 $name.qcow2

@@ -151,10 +151,8 @@ expect "poweroff" vm_poweroff
 expect "poweroff: the target's device was detached by force" \
 	grep -aq 'qcow-shutdown: /dev/qcow[0-9]*: is still in use, detaching it by force' "$vm_console"
 expect "poweroff: the disk of the NFS server" clean_ext4 export.raw
-take export.raw /nfs.qcow2 nfs.qcow2
-expect "poweroff: the image on NFS" qemu-img check -q nfs.qcow2
-take export.raw /mounted.qcow2 mounted.qcow2
-expect "poweroff: an image on NFS that mount attached" qemu-img check -q mounted.qcow2
+expect "poweroff: the image on NFS" clean_image export.raw /nfs.qcow2
+expect "poweroff: an image on NFS that mount attached" clean_image export.raw /mounted.qcow2
 expect "boot" vm_boot
 step "poweroff: all is clean" <<'END'
 e2fsck -fn /dev/host/srv

@@ -85,6 +85,5 @@ END
 expect "poweroff" vm_poweroff
 expect "a clean disk afterwards" clean_ext4 data.raw
 for image in disk hand; do
-	take data.raw /$image.qcow2 $image.qcow2
-	expect "a clean image: $image" qemu-img check -q $image.qcow2
+	expect "a clean image: $image" clean_image data.raw /$image.qcow2
 done

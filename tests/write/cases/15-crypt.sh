@@ -119,7 +119,7 @@ make_crypt_refused() {
 	cp image.qcow2 short.qcow2
 	truncate -s 300k short.qcow2
 	cp image.qcow2 aside.qcow2
-	printf '\0\0\0\0\0\1\2\0' | dd of=aside.qcow2 bs=1 seek=120 conv=notrunc status=none
+	poke aside.qcow2 120 8 0x10200
 	create plain 8M
 	printf 'sesame, please' > wrong.key
 	remember image.qcow2 plain.qcow2 short.qcow2 aside.qcow2

@@ -4,12 +4,6 @@
 # qcow version 1: the driver reads QEMU's images byte by byte, and QEMU reads back the
 # driver's writes.
 
-# poke FILE OFFSET HEX: overwrites bytes.
-poke() {
-	printf '%b' "$(sed 's/../\\x&/g' <<< "$3")" |
-		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
 # Random bytes, text and zeros in turn, of odd lengths: source.
 v1_source() {
 	/usr/bin/python3 - <<- 'END'
@@ -41,7 +35,7 @@ v1_geometry() {
 	local shift=$(($2 + $3))
 
 	qemu-img create -q -f qcow "$1" 5000k
-	poke "$1" 32 "$(printf '%02x%02x' "$2" "$3")"
+	poke "$1" 32 2 $(($2 << 8 | $3))
 	truncate -s $((48 + 8 * ((5120000 >> shift) + 1))) "$1"
 }
 
@@ -72,7 +66,7 @@ v1_images() {
 	done
 	cp over-qcow.qcow base/middle.qcow
 	sed -i 's,base/compressed.qcow,compressed.qcow\x00\x00\x00\x00\x00,' base/middle.qcow
-	poke base/middle.qcow 16 0000000f
+	poke base/middle.qcow 16 4 15
 	qemu-img create -q -f qcow2 -F qcow -b base/middle.qcow above.qcow2
 	qemu-io -f qcow2 -c 'write -P 3 100k 300k' above.qcow2 > qemu-io.log
 }
@@ -212,7 +206,7 @@ after_v1_zero() {
 
 # Tables of empty.qcow with cluster 0 at 8192, entry 0 of the L1 table at 48
 make_v1_damage() {
-	local entry
+	local entry name field bytes value
 
 	qemu-img create -q -f qcow good.qcow 4M
 	qemu-io -f qcow -c 'write -P 5 0 8k' -c 'write -P 6 2M 4k' good.qcow > qemu-io.log
@@ -221,19 +215,20 @@ make_v1_damage() {
 			header:0000000000000200 behind:0000000100000000 \
 			nothing:8000000000002000 comp:8028000000002000 long:fff8000000002000; do
 		cp good.qcow "l2-${entry%:*}.qcow"
-		poke "l2-${entry%:*}.qcow" 4104 "${entry#*:}"
+		poke "l2-${entry%:*}.qcow" 4104 8 "0x${entry#*:}"
 	done
 	for entry in unaligned:0000000000001008 far:4000000000001000 flag:8000000000001000 \
 			twice:0000000000001000 header:0000000000000200 behind:0000000100000000; do
 		cp good.qcow "l1-${entry%:*}.qcow"
-		poke "l1-${entry%:*}.qcow" 56 "${entry#*:}"
+		poke "l1-${entry%:*}.qcow" 56 8 "0x${entry#*:}"
 	done
-	for entry in size:24:0000000000000001 cluster:32:08 table:33:05 crypt:36:00000002 \
-			aes:36:00000001 l1:40:0000000000000008 far:40:4000000000000000 \
-			name:8:0000000000000030000005ff large:24:0fffffffffffffff; do
-		cp good.qcow "header-${entry%%:*}.qcow"
-		poke "header-${entry%%:*}.qcow" $(cut -d: -f2,3 <<< "$entry" | tr : ' ')
+	for entry in size:24:8:1 cluster:32:1:8 table:33:1:5 crypt:36:4:2 aes:36:4:1 l1:40:8:8 \
+			far:40:8:0x4000000000000000 name:8:8:0x30 large:24:8:0x0fffffffffffffff; do
+		IFS=: read -r name field bytes value <<< "$entry"
+		cp good.qcow "header-$name.qcow"
+		poke "header-$name.qcow" "$field" "$bytes" "$value"
 	done
+	poke header-name.qcow 16 4 0x5ff
 	cp good.qcow header-short.qcow
 	truncate -s 47 header-short.qcow
 	cp good.qcow short.qcow

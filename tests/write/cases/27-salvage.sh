@@ -108,22 +108,16 @@ make_salvage_header() {
 	reference image qcow2
 }
 
-# poke OFFSET BYTES: a field of the header
-poke() {
-	printf '%b' "$2" | dd of=image.qcow2 bs=1 seek="$1" conv=notrunc status=none
-}
-
 # Fields that only writing needs, and an L1 table that is too short
 case_salvage_header() {
-	local damage least
+	local damage field least
 
 	cp image.qcow2 whole
-	for damage in '48 \0\0\0\0\0\0\0\01 4096' '48 \0377\0377\0377\0377\0377\0377\0377\0377 4096' \
-		'56 \0\0\0\0 4096' '56 \0377\0377\0377\0377 4096' '60 \0377\0377\0377\0377 4096' \
-		'64 \0\0\0\0\0\0\0\07 4096' '96 \0\0\0\0143 4096' '36 \0377\0377\0377\0377 4096' \
-		'36 \0\0\0\0 0'; do
-		read -r at bytes least <<< "$damage"
-		poke "$at" "$bytes"
+	for damage in '48 8 1:4096' '48 8 -1:4096' '56 4 0:4096' '56 4 -1:4096' '60 4 -1:4096' \
+			'64 8 7:4096' '96 4 99:4096' '36 4 -1:4096' '36 4 0:0'; do
+		field=${damage%:*} least=${damage#*:}
+		# shellcheck disable=SC2086
+		poke image.qcow2 $field
 		refuses "damaged header.*-r --salvage" qcowctl attach -r image.qcow2
 		salvages image.qcow2 image "$least"
 		[ "$least" != 0 ] || is 0 "$right"

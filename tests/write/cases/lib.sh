@@ -6,6 +6,7 @@
 
 cases_here=${BASH_SOURCE[0]%/*}
 . "$cases_here/../../lib/assert.sh"
+. "$cases_here/../../lib/bytes.sh"
 
 # interrupted SIGNAL COMMAND...: gets the signal when it has begun. Its exit code,
 # its log in "log". It runs when nobody else wants to: it must not have ended by then.
