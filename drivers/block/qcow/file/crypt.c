@@ -23,7 +23,7 @@
 #include "ondisk/format.h"
 
 /* Bytes of a unit of encryption in all formats. */
-#define CRYPT_SECTOR		512
+#define CRYPT_SECTOR		SZ_512
 
 /* Most pages of one piece of a write, and pages in reserve for writes. */
 #define CRYPT_PIECE_PAGES	32

@@ -15,10 +15,10 @@
 #include "meta/life.h"
 
 /* Bytes of the first read: the fixed header, with any cluster size. */
-#define FMT_FIRST_READ	512
+#define FMT_FIRST_READ	SZ_512
 
 /* Bytes of an L1 table that are read, and lost, together in a salvage. */
-#define FMT_SALVAGE_READ	4096
+#define FMT_SALVAGE_READ	SZ_4K
 
 /**
  * qcow_fmt_read_error() - set the message for a piece of an image that cannot be read
