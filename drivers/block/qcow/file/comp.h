@@ -21,12 +21,9 @@ struct qcow_codec {
 	extern const struct qcow_codec qcow_codec_##name;
 #include "ondisk/compression.h"
 
-/* Those of maps that no version of qcow2 has */
-extern const struct qcow_codec qcow_codec_deflate;
-extern const struct qcow_codec qcow_codec_zlib_stream;
-extern const struct qcow_codec qcow_codec_xz;
-extern const struct qcow_codec qcow_codec_lz4;
-extern const struct qcow_codec qcow_codec_lzo;
+#define QCOW_MAP_CODEC(number, name, codec, built) \
+	extern const struct qcow_codec codec;
+#include "ondisk/map_codecs.h"
 
 const struct qcow_codec *qcow_comp_codec(u32 type);
 

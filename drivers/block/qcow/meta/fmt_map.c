@@ -42,12 +42,9 @@ struct qcow_map_table {
 
 /* A codec that the kernel was built without is NULL. */
 static const struct qcow_codec *const map_codecs[] = {
-	[QCOW_MAP_ZLIB] = &qcow_codec_zlib_stream,
-	[QCOW_MAP_DEFLATE] = &qcow_codec_deflate,
-	[QCOW_MAP_XZ] = IS_ENABLED(CONFIG_XZ_DEC) ? &qcow_codec_xz : NULL,
-	[QCOW_MAP_LZ4] = IS_ENABLED(CONFIG_LZ4_DECOMPRESS) ? &qcow_codec_lz4 : NULL,
-	[QCOW_MAP_LZO] = IS_ENABLED(CONFIG_LZO_DECOMPRESS) ? &qcow_codec_lzo : NULL,
-	[QCOW_MAP_ZSTD] = &qcow_codec_zstd,
+#define QCOW_MAP_CODEC(number, name, codec, built) \
+	[QCOW_MAP_##number] = (built) ? &(codec) : NULL,
+#include "ondisk/map_codecs.h"
 };
 
 /* --- Checking the whole table --- */

@@ -6,12 +6,9 @@
 #include "ondisk/map_table.h"
 
 static const char *const codec_names[] = {
-	[QCOW_MAP_ZLIB] = "zlib",
-	[QCOW_MAP_DEFLATE] = "deflate",
-	[QCOW_MAP_XZ] = "xz",
-	[QCOW_MAP_LZ4] = "lz4",
-	[QCOW_MAP_LZO] = "lzo",
-	[QCOW_MAP_ZSTD] = "zstd",
+#define QCOW_MAP_CODEC(number, name, codec, built) \
+	[QCOW_MAP_##number] = #name,
+#include "ondisk/map_codecs.h"
 };
 
 /**
