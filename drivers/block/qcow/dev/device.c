@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attached devices: their numbers, their gendisk, their life from attach to the last
- * close. The ioctls (ctl*.c) and jobs (job*.c) find devices here.
+ * Attached devices: their gendisk, their life from attach to the last close. The ioctls
+ * (ctl*.c) call this.
  *
- * A device's number is in the idr from the start of an attach until its disk is gone,
- * so that no number is used twice; it leads to NULL unless the device is live. The
- * images are closed as soon as the disk is gone, even if the dead device is still open;
+ * The images are closed as soon as the disk is gone, even if the dead device is still open;
  * the structure itself lives until the last close.
  */
 #include <linux/blkdev.h>
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/fs.h>
-#include <linux/idr.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched/signal.h>
@@ -26,6 +23,7 @@
 #include "dev/device.h"
 #include "dev/device_end.h"
 #include "dev/device_limits.h"
+#include "dev/device_list.h"
 #include "dev/device_status.h"
 #include "dev/device_target.h"
 #include "dev/sysfs.h"
@@ -34,154 +32,13 @@
 /* Time that a detach waits for the files below. */
 #define DEVICE_DETACH_JIFFIES	(10 * HZ)
 
-static DEFINE_IDR(devices);
-/* All devices, those that are being attached or detached among them */
-static LIST_HEAD(all_devices);
-/* Protects the idr and the list, and the devices found in them from being taken apart. */
-static DEFINE_MUTEX(qcow_devices_lock);
-
 /*
  * Detaches devices. A detach does I/O, which signals and limits of its caller would
  * make fail; and it destroys the device's own queues.
  */
 static struct workqueue_struct *remove_wq;
 
-/* --- Life --- */
-
-static void device_release(struct kref *ref)
-{
-	struct qcow_device *dev = container_of(ref, struct qcow_device, ref);
-
-	if (dev->disk)
-		put_disk(dev->disk);
-	kfree(dev->alias);
-	kfree(dev->snapshot);
-	kfree(dev);
-}
-
-void qcow_device_put(struct qcow_device *dev)
-{
-	kref_put(&dev->ref, device_release);
-}
-
-static void device_free_index(struct qcow_device *dev)
-{
-	mutex_lock(&qcow_devices_lock);
-	list_del_init(&dev->node);
-	idr_remove(&devices, dev->index);
-	mutex_unlock(&qcow_devices_lock);
-}
-
-/* Return: the device that has an alias, or NULL. */
-static const struct qcow_device *__device_with_alias(const char *alias)
-{
-	const struct qcow_device *dev;
-
-	lockdep_assert_held(&qcow_devices_lock);
-	list_for_each_entry(dev, &all_devices, node)
-		if (dev->alias && !strcmp(dev->alias, alias))
-			return dev;
-	return NULL;
-}
-
-/* Return: the number, or a negative errno. */
-static int __device_take_index(struct qcow_device *dev, int want, struct qcow_msg *msg)
-{
-	const struct qcow_device *other = NULL;
-	int index;
-
-	if (dev->alias)
-		other = __device_with_alias(dev->alias);
-	if (other)
-		return qcow_advise(msg, -EEXIST, "/dev/%s has the name %s already; give another one, or detach that",
-				   other->name, dev->alias);
-	index = idr_alloc(&devices, NULL, want < 0 ? 0 : want,
-			  want < 0 ? 0 : want + 1, GFP_KERNEL);
-	if (index < 0)
-		return index;
-	dev->index = index;
-	snprintf(dev->name, sizeof(dev->name), "qcow%d", index);
-	list_add(&dev->node, &all_devices);
-	return index;
-}
-
-static int device_alloc_index(struct qcow_device *dev, int want, struct qcow_msg *msg)
-{
-	int index;
-
-	mutex_lock(&qcow_devices_lock);
-	index = __device_take_index(dev, want, msg);
-	mutex_unlock(&qcow_devices_lock);
-	if (index == -ENOSPC)
-		return qcow_fail(msg, -EBUSY, "/dev/qcow%d is taken", want);
-	return min(index, 0);
-}
-
-/* Let other tasks find a device, or no longer if @ptr is NULL. */
-static void device_publish(struct qcow_device *dev, struct qcow_device *ptr)
-{
-	mutex_lock(&qcow_devices_lock);
-	idr_replace(&devices, ptr, dev->index);
-	mutex_unlock(&qcow_devices_lock);
-}
-
-static struct qcow_device *__device_find(int index, const struct file *by)
-{
-	struct qcow_device *dev = idr_find(&devices, index);
-
-	return dev && dev->owner && dev->owner != by ? NULL : dev;
-}
-
-/**
- * qcow_device_get() - find a device
- * @index: its number
- * @by: the open file of the control node that the caller uses; hidden devices of other
- *	ones are not found
- *
- * Context: may sleep.
- *
- * Return: the device, for qcow_device_put(), or NULL; it may be detached at any time.
- */
-struct qcow_device *qcow_device_get(int index, const struct file *by)
-{
-	struct qcow_device *dev;
-
-	mutex_lock(&qcow_devices_lock);
-	dev = __device_find(index, by);
-	if (dev)
-		kref_get(&dev->ref);
-	mutex_unlock(&qcow_devices_lock);
-	return dev;
-}
-
-/**
- * qcow_device_visit() - call a function for each device
- * @index: the lowest number
- * @visit: the function; it must not sleep for long, nor look for devices. Return: 0 to
- *	go on, or a result that ends the walk
- * @arg: for @visit
- *
- * Goes in ascending order of numbers. No device is taken apart while @visit looks at
- * it.
- *
- * Context: may sleep.
- *
- * Return: the result that ended the walk, or 0.
- */
-int qcow_device_visit(int index, int (*visit)(struct qcow_device *dev, void *arg), void *arg)
-{
-	struct qcow_device *dev;
-	int ret = 0;
-
-	mutex_lock(&qcow_devices_lock);
-	idr_for_each_entry_continue(&devices, dev, index) {
-		ret = visit(dev, arg);
-		if (ret)
-			break;
-	}
-	mutex_unlock(&qcow_devices_lock);
-	return ret;
-}
+/* --- The end of a device --- */
 
 /*
  * Begin a detach: no task can open the device any more. Return: false: another task has
@@ -251,13 +108,13 @@ static void device_remove(struct work_struct *work)
 	err = qcow_device_finish(dev);
 	qcow_events_close(&dev->events);
 	qcow_debugfs_remove(dev);
-	device_publish(dev, NULL);
+	qcow_device_list_publish(dev, NULL);
 	del_gendisk(dev->disk);
 	blk_mq_free_tag_set(&dev->tag_set);
 	ret = qcow_device_free_target(dev);
 	err = err ?: ret;
 	qcow_child_abandon(dev);
-	device_free_index(dev);
+	qcow_device_list_remove(dev);
 	if (err)
 		pr_err("%s: writes since the last flush are lost: error %d\n",
 		       dev->name, err);
@@ -411,7 +268,7 @@ static int device_go_live(struct qcow_device *dev, struct qcow_msg *msg)
 	__module_get(THIS_MODULE);
 	qcow_debugfs_add(dev);
 	qcow_uevent_open(dev);
-	device_publish(dev, dev);
+	qcow_device_list_publish(dev, dev);
 	/*
 	 * Any task may detach a live device, so this function does not touch it after
 	 * that.
@@ -479,7 +336,7 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 
 	if (!dev)
 		return -ENOMEM;
-	err = device_alloc_index(dev, attach->options->index, msg);
+	err = qcow_device_list_add(dev, attach->options->index, msg);
 	if (err)
 		goto put;
 	err = qcow_device_alloc_target(dev);
@@ -504,7 +361,7 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 		return index;
 free:
 	qcow_device_free_target(dev);
-	device_free_index(dev);
+	qcow_device_list_remove(dev);
 	device_let_go(qcow_child_leave(dev));
 put:
 	qcow_device_put(dev);
@@ -574,22 +431,6 @@ static int device_begin_detach(struct qcow_device *dev, u32 flags, unsigned long
 	return 0;
 }
 
-/*
- * Name the file that the detach waits for, unless the images are being closed already.
- */
-static int device_still_going(struct qcow_device *dev, struct qcow_msg *msg)
-{
-	int err;
-
-	mutex_lock(&qcow_devices_lock);
-	if (idr_find(&devices, dev->index) == dev)
-		err = qcow_device_say(dev, msg);
-	else
-		err = qcow_fail(msg, -EINPROGRESS, "waits for its files to be closed");
-	mutex_unlock(&qcow_devices_lock);
-	return err;
-}
-
 /* Return: the result of the detach. */
 static int device_say_removed(const struct qcow_device *dev, struct qcow_msg *msg)
 {
@@ -606,23 +447,7 @@ static int device_wait_removed(struct qcow_device *dev, unsigned long until, str
 	left = wait_for_completion_killable_timeout(&dev->removed, left);
 	if (left < 0)
 		return -EINTR;
-	return left ? device_say_removed(dev, msg) : device_still_going(dev, msg);
-}
-
-/* As qcow_device_get(), of a device whose number leads to nothing any more. */
-static struct qcow_device *device_get_leaving(int index, const struct file *by)
-{
-	struct qcow_device *dev, *found = NULL;
-
-	mutex_lock(&qcow_devices_lock);
-	list_for_each_entry(dev, &all_devices, node)
-		if (dev->index == index && (!dev->owner || dev->owner == by) &&
-		    READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
-			found = dev;
-	if (found)
-		kref_get(&found->ref);
-	mutex_unlock(&qcow_devices_lock);
-	return found;
+	return left ? device_say_removed(dev, msg) : qcow_device_list_say_going(dev, msg);
 }
 
 /**
@@ -647,7 +472,7 @@ int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
 		       struct qcow_msg *msg)
 {
 	unsigned long until = jiffies + DEVICE_DETACH_JIFFIES;
-	struct qcow_device *dev = qcow_device_get(index, by) ?: device_get_leaving(index, by);
+	struct qcow_device *dev = qcow_device_get(index, by) ?: qcow_device_list_get_leaving(index, by);
 	int err = 0;
 
 	if (!dev)
@@ -684,24 +509,6 @@ static bool device_let_go_held(struct qcow_device *dev)
 	return false;
 }
 
-/*
- * Return: the first device of an open file with a number from @index on, for
- * qcow_device_put(), and its number in @index; or NULL.
- */
-static struct qcow_device *device_next_of(const struct file *file, int *index)
-{
-	struct qcow_device *dev;
-
-	mutex_lock(&qcow_devices_lock);
-	idr_for_each_entry_continue(&devices, dev, *index)
-		if (dev->owner == file || dev->holder == file)
-			break;
-	if (dev)
-		kref_get(&dev->ref);
-	mutex_unlock(&qcow_devices_lock);
-	return dev;
-}
-
 /**
  * qcow_device_detach_owned() - remove the hidden devices of an open file
  * @owner: an open file of the control node, through which no device can be attached any
@@ -718,7 +525,7 @@ void qcow_device_detach_owned(const struct file *owner)
 	struct qcow_device *dev;
 	int index = 0, err;
 
-	while ((dev = device_next_of(owner, &index))) {
+	while ((dev = qcow_device_list_next_of(owner, &index))) {
 		err = device_begin_detach(dev, 0, jiffies + DEVICE_DETACH_JIFFIES, &msg);
 		WARN_ON_ONCE(err == -EBUSY);
 		if (!err)
@@ -743,37 +550,12 @@ void qcow_device_let_go_held(const struct file *holder)
 	struct qcow_device *dev;
 	int index = 0;
 
-	while ((dev = device_next_of(holder, &index))) {
+	while ((dev = qcow_device_list_next_of(holder, &index))) {
 		if (dev->holder && device_let_go_held(dev))
 			wait_for_completion_timeout(&dev->removed, DEVICE_DETACH_JIFFIES);
 		qcow_device_put(dev);
 		index++;
 	}
-}
-
-/* --- Status --- */
-
-/**
- * qcow_device_status() - describe a device and count its work
- * @index: its number
- * @by: as for qcow_device_get()
- * @st: zeroed; the result
- *
- * Context: may sleep.
- *
- * Return: 0 or -ENODEV.
- */
-int qcow_device_status(int index, const struct file *by,
-		       struct qcow_ioc_status *st)
-{
-	struct qcow_device *dev;
-
-	mutex_lock(&qcow_devices_lock);
-	dev = __device_find(index, by);
-	if (dev)
-		qcow_device_fill_status(dev, by, st);
-	mutex_unlock(&qcow_devices_lock);
-	return dev ? 0 : -ENODEV;
 }
 
 int qcow_device_init(void)
@@ -786,5 +568,5 @@ void qcow_device_exit(void)
 {
 	/* Waits for a detach that has dropped its module reference. */
 	destroy_workqueue(remove_wq);
-	idr_destroy(&devices);
+	qcow_device_list_exit();
 }

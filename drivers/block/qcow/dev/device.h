@@ -2,7 +2,7 @@
 #ifndef _QCOW_DEVICE_H
 #define _QCOW_DEVICE_H
 
-#include "dev/device_state.h"
+#include "dev/device_list.h"
 
 /**
  * struct qcow_attach - arguments of an attach
@@ -25,21 +25,13 @@ struct qcow_attach {
 	const struct file *holder;
 };
 
-struct qcow_ioc_status;
-
 int __must_check qcow_device_attach(const struct qcow_attach *attach,
 				    struct qcow_msg *msg, u32 *failed, u64 *diskseq);
 int __must_check qcow_device_detach(int index, const struct file *by,
 				    u32 flags, u64 diskseq, struct qcow_msg *msg);
 void qcow_device_detach_owned(const struct file *owner);
 void qcow_device_let_go_held(const struct file *holder);
-struct qcow_device *qcow_device_get(int index, const struct file *by);
-void qcow_device_put(struct qcow_device *dev);
-int qcow_device_visit(int index,
-		      int (*visit)(struct qcow_device *dev, void *arg), void *arg);
 struct qcow_params qcow_device_params(struct qcow_device *dev);
-int __must_check qcow_device_status(int index, const struct file *by,
-				    struct qcow_ioc_status *st);
 
 int qcow_device_init(void);
 void qcow_device_exit(void);

@@ -47,7 +47,7 @@ enum qcow_device_state {
  *	are under the lock of child.c
  * @children: devices that show snapshots of this one
  * @sibling: in the list of its parent, unless that is gone
- * @node: in the list of all devices; under the lock of device.c
+ * @node: in the list of all devices; under the lock of device_list.c
  * @name: qcowN
  * @state: &enum qcow_device_state
  * @lazy: detach at the last close; under disk->open_mutex

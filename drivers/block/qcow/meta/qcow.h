@@ -6,7 +6,7 @@
  * Lock order, outermost first; a step may be left out:
  *
  *	qcow_device.job_mutex
- *	  qcow_devices_lock (device.c)
+ *	  qcow_devices_lock (device_list.c)
  *	  disk->open_mutex (block layer)
  *	  the frozen queue (block layer)
  *	claims_lock (claim.c)
