@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "random.h"
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 
@@ -78,15 +79,12 @@ static const struct field bitmaps_extension_fields[] = {
 
 static uint64_t draw(struct picture *p)
 {
-	p->random ^= p->random << 13;
-	p->random ^= p->random >> 7;
-	p->random ^= p->random << 17;
-	return p->random * 0x2545f4914f6cdd1dULL;
+	return random_draw(&p->random);
 }
 
 static uint64_t below(struct picture *p, uint64_t n)
 {
-	return n ? (draw(p) >> 16) % n : 0;
+	return random_below(&p->random, n);
 }
 
 static uint64_t get(const struct picture *p, uint64_t at, unsigned int bytes)

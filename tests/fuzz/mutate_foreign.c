@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "random.h"
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 
@@ -26,15 +27,12 @@ struct words {
 
 static uint64_t draw(struct words *w)
 {
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return w->random * 0x2545f4914f6cdd1dULL;
+	return random_draw(&w->random);
 }
 
 static uint64_t below(struct words *w, uint64_t n)
 {
-	return n ? (draw(w) >> 16) % n : 0;
+	return random_below(&w->random, n);
 }
 
 /* A number in either order of bytes. */
