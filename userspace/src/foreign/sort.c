@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A sort for parsers. The C library's qsort() allocates memory and asks the system how much
+ * Sorting and searching for parsers. The C library's qsort() allocates memory and asks the system how much
  * there is, which a parser must not.
  */
 #include "foreign/sort.h"
-#include "qcow/ondisk/pure.h"
 
 static void swap(u8 *a, u8 *b, size_t size)
 {
@@ -52,4 +51,29 @@ void foreign_sort(void *base, size_t nr, size_t size,
 		swap(base, (u8 *)base + i * size, size);
 		sink(base, 0, i, size, compare);
 	}
+}
+
+/**
+ * foreign_search() - search a sorted array
+ * @base: the array
+ * @nr: elements
+ * @size: bytes of an element
+ * @key: the least key that fits
+ * @key_of: returns the key of an element, by which the array is sorted
+ *
+ * Return: the number of the first element that fits, or @nr.
+ */
+size_t foreign_search(const void *base, size_t nr, size_t size, u64 key,
+		      u64 (*key_of)(const void *element))
+{
+	size_t low = 0, high = nr, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (key_of((const u8 *)base + middle * size) >= key)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
 }

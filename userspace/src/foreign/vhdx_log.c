@@ -206,18 +206,18 @@ static int find_entries(struct replay *r)
 	return 0;
 }
 
+static u64 sector_of(const void *element)
+{
+	const struct log_entry *e = element;
+
+	return e->sector;
+}
+
 static u32 entry_at(const struct replay *r, u64 sector)
 {
-	u32 low = 0, high = r->nr, middle;
+	u32 i = foreign_search(r->entries, r->nr, sizeof(*r->entries), sector, sector_of);
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (r->entries[middle].sector >= sector)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low < r->nr && r->entries[low].sector == sector ? low : NO_ENTRY;
+	return i < r->nr && r->entries[i].sector == sector ? i : NO_ENTRY;
 }
 
 static void link_entries(struct replay *r)
@@ -401,18 +401,16 @@ static int find_points(struct replay *r, struct flat *flat)
 	return 0;
 }
 
+static u64 point_of(const void *element)
+{
+	const u64 *point = element;
+
+	return *point;
+}
+
 static u32 point_number(const struct flat *flat, u64 point)
 {
-	u32 low = 0, high = flat->nr, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (flat->points[middle] >= point)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
+	return foreign_search(flat->points, flat->nr, sizeof(*flat->points), point, point_of);
 }
 
 /* The first point from @i on that has no owner; the way there gets shorter each time. */

@@ -2,6 +2,7 @@
 /*
  * The bytes of a VHDX as they would be if its log were replayed into the file.
  */
+#include "foreign/sort.h"
 #include "foreign/vhdx.h"
 
 /* Bytes at the start and at the end of a logged sector that its descriptor has */
@@ -9,19 +10,18 @@
 #define TRAILING_BYTES		4
 #define MIDDLE_BYTES		(VHDX_LOG_SECTOR - LEADING_BYTES - TRAILING_BYTES)
 
+static u64 end_of(const void *element)
+{
+	const struct vhdx_patch *patch = element;
+
+	return patch->end;
+}
+
 /* The first patch that ends above a host offset, or the number of patches. */
 static u32 find_patch(const struct vhdx *v, u64 host_offset)
 {
-	u32 low = 0, high = v->nr_patches, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (v->patches[middle].end > host_offset)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
+	return foreign_search(v->patches, v->nr_patches, sizeof(*v->patches), host_offset + 1,
+			      end_of);
 }
 
 static int read_logged(struct foreign *f, const struct vhdx_patch *patch, u8 *sector)

@@ -173,19 +173,17 @@ int vmdk_index_stream(struct foreign *f, struct vmdk_extent *e)
 	return sort_grains(f, e);
 }
 
+static u64 number_of(const void *element)
+{
+	const struct vmdk_grain *grain = element;
+
+	return grain->number;
+}
+
 /* The first grain whose number is not below @number. */
 static size_t first_grain(const struct vmdk_extent *e, u64 number)
 {
-	size_t low = 0, high = e->nr_grains, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (e->grains[middle].number < number)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return foreign_search(e->grains, e->nr_grains, sizeof(*e->grains), number, number_of);
 }
 
 /**
