@@ -112,6 +112,12 @@ case_foreign() {
 	same_content files/data "$HERE/mnt/deep/data"
 	umount "$HERE/mnt"
 	detach
+	mkdir "$HERE/other"
+	for image in mnt other; do
+		mount -t qcow2 -o ro,format=vmdk disk.vmdk "$HERE/$image"
+	done
+	is "$(findmnt -no SOURCE "$HERE/mnt")" "$(findmnt -no SOURCE "$HERE/other")"
+	umount "$HERE/mnt" "$HERE/other"
 	for image in disk.vmdk box.hdd; do
 		mount -t qcow2 -o ro $image "$HERE/mnt"
 		holds_files "$HERE/mnt"

@@ -42,10 +42,23 @@ static bool backing_fits(const struct device *d, const struct chain_options *o)
 	       attached_all(d, is_allowed, (struct chain_options *)o);
 }
 
-static bool sectors_fit(int index, u32 wanted)
+/* @wanted: 0: the format may be any */
+static bool format_fits(int index, u32 wanted)
+{
+	char *name = wanted ? sysfs_attr(index, "format") : NULL;
+	bool fits = !wanted || (name && image_format(name) == wanted);
+
+	free(name);
+	return fits;
+}
+
+/* @wanted: 0: those of the image, which is of 512 bytes if its format has none */
+static bool sectors_fit(int index, u32 wanted, u32 format)
 {
 	u64 bytes;
 
+	if (!wanted && format == QCOW_FORMAT_MAP)
+		return true;
 	return sysfs_read_u64(&bytes, "/sys/block/qcow%d/queue/logical_block_size", index) &&
 	       bytes == (wanted ? wanted : QCOW_SECTOR_SIZE_MIN);
 }
@@ -58,7 +71,7 @@ static const char *difference(const struct device *d, const struct qcow_ioc_stat
 	u32 differ = st->flags ^ ioc->flags;
 	u32 io = ioc->flags & (QCOW_ATTACH_DIRECT | QCOW_ATTACH_BUFFERED);
 
-	if (r->attach.chain.format && r->attach.chain.format != st->format)
+	if (!format_fits(d->index, r->attach.chain.format))
 		return "format";
 	if (differ & QCOW_ATTACH_SALVAGE)
 		return "salvage";
@@ -66,7 +79,7 @@ static const char *difference(const struct device *d, const struct qcow_ioc_stat
 		return "untrusted";
 	if (differ & QCOW_ATTACH_NO_PARTSCAN)
 		return "no-partitions";
-	if (!sectors_fit(d->index, ioc->sector_size))
+	if (!sectors_fit(d->index, ioc->sector_size, st->format))
 		return "sector-size";
 	if (io && io & differ)
 		return "direct-io";
