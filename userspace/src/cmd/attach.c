@@ -553,19 +553,6 @@ static int attach_open_child(struct device *d, struct attach *a, const char *nam
 	return index < 0 ? -1 : 0;
 }
 
-/* The sectors of the disk, which only images of foreign formats tell. */
-static void choose_sectors(struct attach *a, const struct chain *c)
-{
-	const struct image *img;
-	u32 bytes;
-
-	for (img = c->images; !a->ioc.sector_size && img < c->images + c->nr; img++) {
-		bytes = img->foreign ? img->foreign->parsed.disk.sector_size : SZ_512;
-		if (bytes != SZ_512)
-			a->ioc.sector_size = bytes;
-	}
-}
-
 /**
  * attach_open() - attach an image, read-only if it cannot be written
  * @d: the result
@@ -589,7 +576,6 @@ int attach_open(struct device *d, struct attach *a, const char *name)
 	a->chain.want = PARSE_TABLE;
 	if (!check_temporary(a, name) && !chain_open(&chain, name, &a->chain) &&
 	    !chain_check(&chain) && !add_overlay(a, &chain)) {
-		choose_sectors(a, &chain);
 		if (!chain_writable(&chain))
 			a->ioc.flags |= QCOW_ATTACH_RO;
 		index = attach_unlocked(a, -1, &chain);
