@@ -29,6 +29,10 @@ mkdir -p "root/lib/modules/$release/build"
 : >"root/lib/modules/$release/build/Makefile"
 not_loaded "headers, and no module" "$missing" \
 	", and modprobe qcow finds none for kernel $release; install qcow-dkms, run dkms autoinstall if it is there already, or make install in the source"
+: >"root/lib/modules/$release/modules.dep"
+not_loaded "an empty list of modules" "$missing" \
+	", and modprobe qcow finds none for kernel $release; install qcow-dkms, run dkms autoinstall if it is there already, or make install in the source"
+printf '%s\n' kernel/fs/ext4.ko: 'extra/qcow.ko.xz: extra/other.ko' >"root/lib/modules/$release/modules.dep"
 for error in "Key was rejected by service" "Required key not available" "Operation not permitted"; do
 	not_loaded "Secure Boot: $error" "modprobe: ERROR: could not insert 'qcow': $error" \
 		"; modprobe qcow: could not insert 'qcow': $error; with Secure Boot run mokutil --import /var/lib/dkms/mok.pub, boot, and confirm that key"

@@ -3,6 +3,8 @@
  * Says why the module could not be loaded, and what to do.
  */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -32,10 +34,48 @@ static void report_missing(const char *name)
 	free(headers);
 }
 
+/* Whether a line of modules.dep, "FOLDER/NAME.ko.xz: ...", is about the module. */
+static bool is_module(const char *line)
+{
+	const char *end = line + strcspn(line, ":"), *name = end;
+
+	while (name > line && name[-1] != '/')
+		name--;
+	return !strncmp(name, "qcow.ko", strlen("qcow.ko"));
+}
+
+/* Whether modprobe finds a module for the kernel that runs: depmod's list has it. */
+static bool module_exists(void)
+{
+	struct utsname kernel;
+	char *path, *line = NULL;
+	bool exists = false;
+	size_t size = 0;
+	FILE *list;
+
+	uname(&kernel);
+	path = xasprintf("/lib/modules/%s/modules.dep", kernel.release);
+	list = fopen(path, "re");
+	while (list && !exists && getline(&line, &size, list) > 0)
+		exists = is_module(line);
+	if (list)
+		fclose(list);
+	free(line);
+	free(path);
+	return exists;
+}
+
+/* Whether the kernel does not trust the module's signature: modprobe ends with its error. */
 static bool is_signature(const char *reason)
 {
-	return strstr(reason, "Key was rejected") || strstr(reason, "Required key") ||
-	       strstr(reason, "Operation not permitted");
+	static const int errors[] = { EKEYREJECTED, ENOKEY, EPERM };
+	const char *end = strrchr(reason, ':');
+	size_t i;
+
+	for (i = 0; end && i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (!strcmp(end + strspn(end, ": "), strerrordesc_np(errors[i])))
+			return true;
+	return false;
 }
 
 /**
@@ -47,7 +87,7 @@ void module_report(const char *name, const char *reason)
 {
 	if (geteuid())
 		report(name, NOT_LOADED "; run modprobe qcow as root");
-	else if (strstr(reason, "not found in directory"))
+	else if (*reason && !module_exists())
 		report_missing(name);
 	else if (is_signature(reason))
 		report(name, NOT_LOADED "; modprobe qcow: %s; with Secure Boot run mokutil --import /var/lib/dkms/mok.pub, boot, and confirm that key" ON_HOST,
