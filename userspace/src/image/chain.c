@@ -522,7 +522,11 @@ static const char *find_unwritable(const struct chain *c)
 	       img->data.name : NULL;
 }
 
-/* Whether the first image is of a format that is only read. No error is printed yet. */
+/*
+ * Whether the first image is of a format that is only read. No error is printed yet. It is
+ * opened for that alone: a format that is only read takes no lock of a writer, and udev looks
+ * at a block device again that was open for writing.
+ */
 static bool is_only_read(const char *name, const struct chain_options *o)
 {
 	const struct file_role role = { .use = FILE_NAMED, .quiet = true };
