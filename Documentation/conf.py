@@ -55,6 +55,33 @@ class Manual(Directive):
         return [nodes.raw("", manual_html(path), format="html")]
 
 
+def first_sentence(path):
+    """The first sentence of the comment that a source file begins with."""
+    match = re.match(r"(?://[^\n]*\n)?/\*(.*?)\*/", path.read_text(), re.S)
+    if not match:
+        raise ValueError(f"{path} does not begin with a comment")
+    text = " ".join(line.strip(" *") for line in match[1].strip().splitlines())
+    return re.match(r".*?[.:](?= [A-Z]|$)|.*", re.sub(r"\s+", " ", text))[0]
+
+
+class Files(Directive):
+    """.. files:: TOP FOLDER...: the .c files of these folders, with their first sentences"""
+    required_arguments = 2
+    final_argument_whitespace = True
+
+    def run(self):
+        fields = nodes.field_list()
+        top = TOP / self.arguments[0]
+        for folder in self.arguments[1].split():
+            for path in sorted((top / folder).glob("*.c")):
+                self.state.document.settings.env.note_dependency(str(path))
+                name = nodes.field_name()
+                name += nodes.literal("", f"{folder}/{path.name}")
+                fields += nodes.field("", name, nodes.field_body(
+                    "", nodes.paragraph("", first_sentence(path))))
+        return [fields]
+
+
 def link_manuals(app, doctree, docname):
     """Names such as "qcowctl(8)" in a text lead to the page."""
     known = "|".join(re.escape(name.rpartition(".")[0]) for name in MANUALS)
@@ -77,5 +104,6 @@ def link_manuals(app, doctree, docname):
 
 def setup(app):
     app.add_directive("manual", Manual)
+    app.add_directive("files", Files)
     app.connect("doctree-resolved", link_manuals)
     return {"parallel_read_safe": True}

@@ -201,6 +201,32 @@ check_twice() {
 	done
 }
 
+# misses COMMAND...: it is given a name that nothing has. It fails, and its output has the name.
+misses() {
+	local out
+
+	if out=$("$@" 2>&1); then
+		echo "$*: passes"
+	elif ! grep -qF no-such <<< "$out"; then
+		echo "$*: fails with: $(tail -n 3 <<< "$out")"
+	fi
+}
+
+# Tests that do not run because of a slip of the pen have not passed.
+check_runners() {
+	local runner
+
+	for runner in run.sh {build,check/run,tool/run,foreign/run,host/run,fuzz/run,bench/run}.sh \
+			package/run.sh; do
+		misses tests/$runner no-such
+	done
+	misses tests/tool/run.sh assert no-such
+	misses tests/bench/run.sh -w no-such
+	misses tests/uml/kunit.sh suites=no-such
+	misses env QCOW_ONLY=no-such tests/vm/test.sh 7
+	misses env QCOW_ONLY=no-such tests/write/test.sh 7 cases
+}
+
 # Sentences that begin with "what" or "who" in place of the thing that they are about.
 check_headless() {
 	git ls-files -co --exclude-standard -- '*.[ch]' '*.rst' '*.md' '*.sh' '*Kbuild*' 'userspace/man/*' |
@@ -358,7 +384,8 @@ check_offsets() {
 
 # The documented bytes of the tables of maps are those of the header.
 check_abi_table() {
-	python3 -B tests/check/abi_table.py Documentation/abi.rst |
+	python3 -B tests/check/abi_table.py Documentation/abi.rst \
+		drivers/block/qcow/ondisk/map_codecs.h |
 		gcc-12 -fsyntax-only -Iinclude/uapi -x c - 2>&1 | grep error
 }
 
@@ -370,6 +397,11 @@ check_file_names() {
 }
 
 # --- Documents ---
+
+# The table of files in the design document has each file of the driver, and no other.
+check_files() {
+	python3 -B tests/check/files.py Documentation/design.rst drivers/block/qcow 2>&1
+}
 
 # book_of FOLDER OUTPUT: makes the book of the source in FOLDER, and prints its mistakes.
 book_of() {
@@ -431,7 +463,7 @@ check_book() {
 	local key
 
 	key=$(git ls-files -co --exclude-standard -- Documentation '*.md' tests/check/book.py \
-		tests/run.sh tests/vm/guest tests/write/cases 'kunit/*.c' include \
+		tests/run.sh tests/vm/guest tests/write/cases 'kunit/*.c' include drivers userspace/src \
 		userspace/Makefile userspace/man 'debian/*.docs' packaging |
 		xargs cat | key "$(git ls-files -co --exclude-standard)" "$(sphinx-build --version)")
 	unless_clean "$key" try_book
@@ -511,8 +543,8 @@ run_check() {
 }
 
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
-     shellcheck twice headless circles floors owners no_blk_mq_below_dev versions_in_compat_only
-     userspace_includes attributes advice offsets abi_table file_names kernel_tree guides book manuals no_bug file_size
+     shellcheck twice runners headless circles floors owners no_blk_mq_below_dev versions_in_compat_only
+     userspace_includes attributes advice offsets abi_table file_names files kernel_tree guides book manuals no_bug file_size
      function_size spdx address clean_tree)
 
 mkdir -p "$CLEAN"
