@@ -326,7 +326,7 @@ check_versions_in_compat_only() {
 
 check_userspace_includes() {
 	grep -nE '#include "(\.\./)*(drivers|qcow)/' -r userspace --include='*.[ch]' |
-		grep -vE '"qcow/ondisk/(header|format|pure|entry|bitdir|map_table)\.h"'
+		grep -vE '"qcow/ondisk/(header|format|compression|pure|entry|bitdir|map_table)\.h"'
 }
 
 # Documentation/ABI describes each attribute of sysfs, and no other; columns of list show
@@ -378,7 +378,7 @@ check_advice() {
 
 # The name of an offset tells a guest offset, a host offset, and an offset in a table apart.
 check_offsets() {
-	git ls-files -co --exclude-standard -- 'drivers/*.[ch]' 'kunit/*.[ch]' 'userspace/*.[ch]' |
+	git ls-files -co --exclude-standard -- {drivers,kunit,userspace,tests}'/*.[ch]' |
 		xargs python3 tests/check/offsets.py 2>&1
 }
 

@@ -130,10 +130,10 @@ static int open_write_image(struct foreign *f)
 static void fill_file(int fd)
 {
 	static char bytes[SZ_64K];
-	u64 at;
+	u64 file_offset;
 
-	for (at = 0; at < SZ_64M * 2ULL; at += sizeof(bytes))
-		if (pwrite(fd, bytes, sizeof(bytes), at) < 0)
+	for (file_offset = 0; file_offset < SZ_64M * 2ULL; file_offset += sizeof(bytes))
+		if (pwrite(fd, bytes, sizeof(bytes), file_offset) < 0)
 			return;
 }
 
@@ -148,11 +148,11 @@ static int open_scratch(struct foreign *f)
 {
 	static char bytes[SZ_64K];
 	u32 file;
-	u64 at;
+	u64 file_offset;
 	int err = foreign_scratch(f, &file);
 
-	for (at = 0; !err && at < SZ_16M; at += sizeof(bytes))
-		err = foreign_write(f, file, bytes, sizeof(bytes), at);
+	for (file_offset = 0; !err && file_offset < SZ_16M; file_offset += sizeof(bytes))
+		err = foreign_write(f, file, bytes, sizeof(bytes), file_offset);
 	return err ? err : open_well(f);
 }
 

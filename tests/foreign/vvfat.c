@@ -60,9 +60,9 @@ static void check_entry(const struct vvfat *v, const struct qcow_map_entry *e, u
 		die("a piece past the end of its file");
 }
 
-static void write_part(int out, const void *buf, size_t len, s64 at)
+static void write_part(int out, const void *buf, size_t len, s64 file_offset)
 {
-	if (at >= 0 && pwrite(out, buf, len, at) != (ssize_t)len)
+	if (file_offset >= 0 && pwrite(out, buf, len, file_offset) != (ssize_t)len)
 		die("cannot write");
 }
 
@@ -72,16 +72,16 @@ static void copy(const struct vvfat *v, const struct qcow_map_entry *e, u64 end,
 	int fd = v->files[e->file].fd;
 	u64 stop = e->host + (end - e->start);
 	char buf[SZ_64K];
-	off_t at = e->host;
+	off_t host_offset = e->host;
 	ssize_t n;
 
-	while ((at = lseek(fd, at, SEEK_DATA)) >= 0 && (u64)at < stop) {
-		n = pread(fd, buf, min(stop - at, sizeof(buf)), at);
+	while ((host_offset = lseek(fd, host_offset, SEEK_DATA)) >= 0 && (u64)host_offset < stop) {
+		n = pread(fd, buf, min(stop - host_offset, sizeof(buf)), host_offset);
 		if (n <= 0)
 			die("cannot read");
-		write_part(out[0], buf, n, at - e->host + e->start);
-		write_part(out[1], buf, n, at - e->host + e->start - SZ_1M);
-		at += n;
+		write_part(out[0], buf, n, host_offset - e->host + e->start);
+		write_part(out[1], buf, n, host_offset - e->host + e->start - SZ_1M);
+		host_offset += n;
 	}
 }
 

@@ -23,12 +23,12 @@ static u32 value_of(const struct change *c)
 	return c->value >> (c->value & 3) * 8;
 }
 
-/* The first counter from @at on that is not 0, as counts_next() */
-static u64 next_of(const u32 *model, u64 at)
+/* The first counter from @index on that is not 0, as counts_next() */
+static u64 next_of(const u32 *model, u64 index)
 {
-	while (at < NR && !model[at])
-		at++;
-	return at < NR ? at : UINT64_MAX;
+	while (index < NR && !model[index])
+		index++;
+	return index < NR ? index : UINT64_MAX;
 }
 
 void fuzz_counts(const uint8_t *data, size_t size)

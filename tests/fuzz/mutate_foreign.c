@@ -36,40 +36,40 @@ static uint64_t below(struct words *w, uint64_t n)
 }
 
 /* A number in either order of bytes. */
-static uint64_t get(const struct words *w, size_t at, unsigned int bytes, int big)
+static uint64_t get(const struct words *w, size_t place, unsigned int bytes, int big)
 {
 	uint64_t value = 0;
 	unsigned int i;
 
 	for (i = 0; i < bytes; i++)
-		value |= (uint64_t)w->data[at + (big ? bytes - 1 - i : i)] << 8 * i;
+		value |= (uint64_t)w->data[place + (big ? bytes - 1 - i : i)] << 8 * i;
 	return value;
 }
 
-static void put(struct words *w, size_t at, unsigned int bytes, int big, uint64_t value)
+static void put(struct words *w, size_t place, unsigned int bytes, int big, uint64_t value)
 {
 	unsigned int i;
 
 	for (i = 0; i < bytes; i++)
-		w->data[at + (big ? bytes - 1 - i : i)] = value >> 8 * i;
+		w->data[place + (big ? bytes - 1 - i : i)] = value >> 8 * i;
 }
 
 /* Mostly a word that is not zero. */
 static size_t some_place(struct words *w, unsigned int bytes)
 {
-	size_t at = 0;
+	size_t place = 0;
 	unsigned int tries;
 
 	for (tries = 0; tries < 16; tries++) {
-		at = HEADER_BYTES + below(w, w->size - HEADER_BYTES - bytes);
+		place = HEADER_BYTES + below(w, w->size - HEADER_BYTES - bytes);
 		if (below(w, 4))
-			at = HEADER_BYTES + (at & ~3ULL);
-		if (at + bytes > w->size)
-			at = w->size - bytes;
-		if (get(w, at, bytes, 0))
+			place = HEADER_BYTES + (place & ~3ULL);
+		if (place + bytes > w->size)
+			place = w->size - bytes;
+		if (get(w, place, bytes, 0))
 			break;
 	}
-	return at;
+	return place;
 }
 
 static uint64_t some_value(struct words *w, uint64_t old, unsigned int bytes, int big)
@@ -104,10 +104,10 @@ static void change(struct words *w)
 	static const unsigned int widths[] = { 1, 2, 4, 4, 8 };
 	unsigned int bytes = widths[below(w, sizeof(widths) / sizeof(widths[0]))];
 	int big = below(w, 2);
-	size_t at;
+	size_t place;
 
-	at = some_place(w, bytes);
-	put(w, at, bytes, big, some_value(w, get(w, at, bytes, big), bytes, big));
+	place = some_place(w, bytes);
+	put(w, place, bytes, big, some_value(w, get(w, place, bytes, big), bytes, big));
 }
 
 /**

@@ -100,14 +100,14 @@ static void mutate(struct rng *r, unsigned char *p, size_t size)
 	int n = 1 + rng_below(r, 5);
 
 	while (n--) {
-		size_t at = pick_place(r, p, size);
+		size_t place = pick_place(r, p, size);
 
-		if (at + 8 > size)
+		if (place + 8 > size)
 			continue;
 		if (rng_below(r, 3))
-			put64(p + at, odd_value(r, get64(p + at), size));
+			put64(p + place, odd_value(r, get64(p + place), size));
 		else
-			p[at] = rng_next(r);
+			p[place] = rng_next(r);
 	}
 }
 

@@ -93,7 +93,7 @@ int hold_main(int argc, char **argv)
 
 static const struct {
 	const char *name;
-	size_t offset;
+	size_t in_status;
 } fields[] = {
 	FIELD(bytes), FIELD(cluster_size), FIELD(cache_size), FIELD(cache_used),
 	FIELD(cache_hits), FIELD(cache_misses), FIELD(fast), FIELD(slow),
@@ -116,7 +116,7 @@ int status_main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(fields); i++) {
 		if (strcmp(argv[2], fields[i].name))
 			continue;
-		memcpy(&value, (char *)&st + fields[i].offset, sizeof(value));
+		memcpy(&value, (char *)&st + fields[i].in_status, sizeof(value));
 		printf("%llu\n", (unsigned long long)value);
 	}
 	return 0;

@@ -110,16 +110,16 @@ static void ring_do(struct ring *r, const struct mixed_op *ops, int n)
 	int i, got = 0;
 
 	for (i = 0; i < n; i++, tail++) {
-		unsigned int at = tail & r->mask;
+		unsigned int slot = tail & r->mask;
 
-		r->sqes[at] = (struct io_uring_sqe) {
+		r->sqes[slot] = (struct io_uring_sqe) {
 			.opcode = ops[i].write ? IORING_OP_WRITE : IORING_OP_READ,
 			.fd = ops[i].fd,
 			.addr = (uintptr_t)ops[i].buf,
 			.len = BLOCK,
 			.off = ops[i].off,
 		};
-		r->array[at] = at;
+		r->array[slot] = slot;
 	}
 	__atomic_store_n(r->tail, tail, __ATOMIC_RELEASE);
 	if (syscall(SYS_io_uring_enter, r->fd, n, n, IORING_ENTER_GETEVENTS, NULL,

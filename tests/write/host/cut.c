@@ -100,14 +100,14 @@ static bool judge(struct qcow2 *q, uint32_t tree, void *arg)
 
 /* --- Points --- */
 
-static void report(struct replay *r, struct qcow2 *q, size_t at, const char *how)
+static void report(struct replay *r, struct qcow2 *q, size_t entry, const char *how)
 {
 	char name[40];
 
 	r->failures++;
 	if (r->failures > MAX_SHOWN)
 		return;
-	printf("point %lu, entry %zu of %zu, %s: %s\n", r->nr, at, r->log.nr, how, q->why);
+	printf("point %lu, entry %zu of %zu, %s: %s\n", r->nr, entry, r->log.nr, how, q->why);
 	if (!r->dir)
 		return;
 	snprintf(name, sizeof(name), "failed-%lu", r->nr);
@@ -135,14 +135,14 @@ static void keep_sample(struct replay *r)
 }
 
 /* @how tells which writes were left out, without newline. */
-static void look(struct replay *r, struct qcow2 *q, size_t at, const char *how)
+static void look(struct replay *r, struct qcow2 *q, size_t entry, const char *how)
 {
 	r->nr++;
 	if (r->only && r->nr != r->only)
 		return;
 	q->lenient = oracle_may_be_stale(&r->oracle);
 	if (!qcow2_check(q)) {
-		report(r, q, at, how);
+		report(r, q, entry, how);
 		return;
 	}
 	if (!r->dir || !r->every || r->nr % r->every)
@@ -151,7 +151,7 @@ static void look(struct replay *r, struct qcow2 *q, size_t at, const char *how)
 	if (!sample(q, r->dir, "sample") ||
 	    !sample_snapshots(q, &r->oracle, r->dir, "sample") ||
 	    !sample_content(q, r->dir, "sample", r->command, r->mark))
-		report(r, q, at, how);
+		report(r, q, entry, how);
 	else if (r->keep)
 		keep_sample(r);
 }
@@ -214,8 +214,8 @@ static void lose(struct replay *r, struct rng *rng, size_t i, const struct loss 
 			apply_sector(r, &r->durable, i, n);
 }
 
-/* A cut after entry @at, where @begin is the first after the last flush. */
-static void cut_at(struct replay *r, size_t begin, size_t at)
+/* A cut after entry @entry, where @begin is the first after the last flush. */
+static void cut_at(struct replay *r, size_t begin, size_t entry)
 {
 	struct rng rng = { hash(r->seed, r->nr, 5) };
 	struct loss l;
@@ -225,16 +225,16 @@ static void cut_at(struct replay *r, size_t begin, size_t at)
 		r->nr++;
 		return;
 	}
-	draw_loss(&rng, begin, at + 1, &l);
+	draw_loss(&rng, begin, entry + 1, &l);
 	disk_begin(&r->durable);
-	for (i = begin; i <= at; i++) {
+	for (i = begin; i <= entry; i++) {
 		/* The last one may not have been acknowledged. */
-		if (r->log.e[i].flags & LOG_FUA && i != at)
+		if (r->log.e[i].flags & LOG_FUA && i != entry)
 			apply(r, &r->durable, i);
 		else
 			lose(r, &rng, i, &l);
 	}
-	look(r, &r->torn, at, l.how);
+	look(r, &r->torn, entry, l.how);
 	disk_undo(&r->durable);
 }
 
@@ -468,17 +468,17 @@ static void check_file(uint32_t seed, const char *dir, uint32_t nr, size_t bytes
 {
 	unsigned char want[BLOCK_SIZE], *got;
 	char path[512];
-	size_t size, at, n;
+	size_t size, file_offset, n;
 
 	snprintf(path, sizeof(path), "%s/%u", dir, nr);
 	got = map_file(path, &size);
 	if (size != bytes)
 		die("%s has %zu bytes, not %zu", path, size, bytes);
-	for (at = 0; at < bytes; at += n) {
-		n = bytes - at < BLOCK_SIZE ? bytes - at : BLOCK_SIZE;
-		block_make(want, seed, at / BLOCK_SIZE, nr);
-		if (memcmp(got + at, want, n))
-			die("%s is wrong in sector %zu", path, at / BLOCK_SIZE);
+	for (file_offset = 0; file_offset < bytes; file_offset += n) {
+		n = bytes - file_offset < BLOCK_SIZE ? bytes - file_offset : BLOCK_SIZE;
+		block_make(want, seed, file_offset / BLOCK_SIZE, nr);
+		if (memcmp(got + file_offset, want, n))
+			die("%s is wrong in sector %zu", path, file_offset / BLOCK_SIZE);
 	}
 	munmap(got, size);
 }

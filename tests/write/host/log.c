@@ -39,7 +39,7 @@ static uint32_t mark_number(const struct raw_entry *raw)
 
 void log_load(struct log *l, const char *path, uint64_t begin)
 {
-	size_t size, at = begin + BLOCK_SIZE, i;
+	size_t size, in_log = begin + BLOCK_SIZE, i;
 	unsigned char *p = map_file(path, &size);
 	const struct super *super = (void *)(p + begin);
 
@@ -51,22 +51,22 @@ void log_load(struct log *l, const char *path, uint64_t begin)
 	l->nr = le64toh(super->nr_entries);
 	l->e = xcalloc(l->nr, sizeof(*l->e));
 	for (i = 0; i < l->nr; i++) {
-		const struct raw_entry *raw = (void *)(p + at);
+		const struct raw_entry *raw = (void *)(p + in_log);
 		struct entry *e = &l->e[i];
 
-		if (at + BLOCK_SIZE > size)
+		if (in_log + BLOCK_SIZE > size)
 			die("%s ends at entry %zu of %zu", path, i, l->nr);
 		e->sector = le64toh(raw->sector);
 		e->nr = le64toh(raw->nr_sectors);
 		e->flags = le64toh(raw->flags) & 15;
-		at += BLOCK_SIZE;
+		in_log += BLOCK_SIZE;
 		if (e->flags & LOG_MARK)
 			e->mark = mark_number(raw);
 		else if (e->nr && !(e->flags & LOG_DISCARD))
-			e->data = p + at;
+			e->data = p + in_log;
 		if (e->data)
-			at += e->nr * BLOCK_SIZE;
-		if (at > size)
+			in_log += e->nr * BLOCK_SIZE;
+		if (in_log > size)
 			die("%s ends in entry %zu of %zu", path, i, l->nr);
 	}
 }
