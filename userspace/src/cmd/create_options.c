@@ -96,6 +96,11 @@ static int parse_compat(struct create_words *w, const char *value)
 	return i < 0 ? -1 : 0;
 }
 
+static const char compression_types[] = "one of"
+#define QCOW_COMPRESSION(number, name) " " #name
+#include "qcow/ondisk/compression.h"
+;
+
 static int parse_compression(struct create_words *w, const char *value)
 {
 	u32 i;
@@ -231,8 +236,8 @@ static const struct word words[] = {
 	  parse_cluster_size, a_size },
 	{ "compat", "VERSION", "1.1 (version 3) or 0.10 (version 2): 1.1",
 	  parse_compat, "1.1 or 0.10" },
-	{ "compression_type", "NAME", "of compressed clusters, zlib or zstd: zlib",
-	  parse_compression, "zlib or zstd" },
+	{ "compression_type", "NAME", "of compressed clusters: zlib",
+	  parse_compression, compression_types },
 	{ "data_file", "FILE", "an external data file, which is made as well",
 	  parse_data_file, a_name },
 	{ "data_file_raw", "on|off", "keep it valid as a raw image: off",
