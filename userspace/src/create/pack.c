@@ -274,14 +274,14 @@ int pack_has(struct pack *p, u64 guest_offset, bool *has)
 /* Have room for compressed bytes: behind the latest ones, or in a new cluster. */
 static int place(struct pack *p, size_t len, u64 *host_offset)
 {
-	u64 at = p->next_byte, end = ROUND_UP(at, cluster_size(p)), got = 0;
+	u64 next = p->next_byte, end = ROUND_UP(next, cluster_size(p)), got = 0;
 	int err = 0;
 
-	if (at && end - at < len)
+	if (next && end - next < len)
 		err = space_alloc_at(&p->space, end, 1, &got);
-	if (!err && at && (end - at >= len || got)) {
-		*host_offset = at;
-		err = space_share(&p->space, at);
+	if (!err && next && (end - next >= len || got)) {
+		*host_offset = next;
+		err = space_share(&p->space, next);
 	} else if (!err) {
 		err = space_alloc(&p->space, cluster_size(p), host_offset);
 	}
