@@ -71,7 +71,7 @@ settings() {
 	: "${QCOW_ONLY:=*}" "${QCOW_SEED:=1}" "${QCOW_SAMPLE:=200}" "${QCOW_KEEP:=}"
 	how_much QCOW_COUNT 24 6
 	how_much QCOW_STEPS 60 60
-	how_much QCOW_POINTS 8000 2000
+	how_much QCOW_POINTS 7200 1600
 	how_much QCOW_CUT_STEPS 300 200
 	how_much QCOW_RUNTIME 2 2
 	how_much QCOW_MEMORY_SECONDS 6 5
