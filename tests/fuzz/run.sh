@@ -167,7 +167,7 @@ try_formats() {
 try_target() {
 	local target=$1 seconds
 
-	seconds=$(((${QCOW_FUZZ_SECONDS:-60} * parts[$target] + all_parts - 1) / all_parts))
+	seconds=$(((${QCOW_FUZZ_SECONDS:-45} * parts[$target] + all_parts - 1) / all_parts))
 	if [ "$target" = foreign ]; then
 		try_formats "$seconds"
 	else
