@@ -220,8 +220,9 @@ int check_bitmaps(struct check *c)
 
 	if (!c->h.bitmaps_in_header)
 		return 0;
+	/* QEMU refuses that without the feature bit as well. */
 	if (c->h.bitmaps_len != sizeof(disk))
-		return bitmaps_damaged(c);
+		return check_give_up(c, "damaged header: the length of its extension for bitmaps is wrong; restore it from a copy");
 	if (!(c->h.autoclear & QCOW_DISK_AUTOCLEAR_BITMAPS))
 		return 0;
 	memcpy(&disk, c->start + c->h.bitmaps_in_header, sizeof(disk));
