@@ -45,6 +45,15 @@ expect "foreign: a folder" attaches -r -f vvfat folder
 expect "foreign: a folder: the table, and one more file" \
 	has "^image format=4 .* data=-1 file=ro:folder/data table=vvfat,536870912,[0-9]*,0\$" <(attached)
 expect "foreign: a folder: --temporary" attaches --temporary=. -f vvfat folder
+expect "foreign: a folder: FAT32" attaches -r -f vvfat --fat-type 32 --fat-label MY_DISK folder
+expect "foreign: a folder: a bad type" refuses '--fat-type: bad value "12"; give 16 or 32' \
+	with_driver qcowctl attach -r -f vvfat --fat-type 12 folder
+expect "foreign: a folder: a long label" refuses "the label has more than 11 characters" \
+	with_driver qcowctl attach -r -f vvfat --fat-label twelveletters folder
+expect "foreign: no folder" refuses "are for a folder that is shown as a disk; use -f vvfat" \
+	with_driver qcowctl attach -r --fat-label A some.vdi
+expect "foreign: a folder: check" accepts with_driver qcowctl check -f vvfat folder
+expect "foreign: a folder: check: no errors" has "^No errors were found" out
 expect "foreign: a folder below an overlay" refuses "is no folder, and vvfat shows a folder" \
 	qcowctl create -b some.vdi -F vvfat new.qcow2
 

@@ -112,6 +112,14 @@ case_foreign() {
 	same_content files/data "$HERE/mnt/deep/data"
 	umount "$HERE/mnt"
 	detach
+	attach -r -f vvfat --fat-type 32 --fat-label LARGE folder
+	is FAT32 "$(blkid -p -o value -s VERSION "${dev}p1")"
+	is LARGE "$(blkid -p -o value -s LABEL "${dev}p1")"
+	mount -t vfat -o ro "${dev}p1" "$HERE/mnt"
+	is "in the folder" "$(< "$HERE/mnt/small")"
+	same_content files/data "$HERE/mnt/deep/data"
+	umount "$HERE/mnt"
+	detach
 	mkdir "$HERE/other"
 	for image in mnt other; do
 		mount -t qcow2 -o ro,format=vmdk disk.vmdk "$HERE/$image"

@@ -89,6 +89,16 @@ static int parse_cache_size(void *options, const char *arg)
 	return 0;
 }
 
+static int parse_fat_type(void *field, const char *arg)
+{
+	u32 *bits = field;
+
+	*bits = !strcmp(arg, "16") ? 16 : 32;
+	if (strcmp(arg, "16") && strcmp(arg, "32"))
+		return option_refused("--fat-type", arg, "16 or 32");
+	return 0;
+}
+
 static int parse_direct_io(void *options, const char *arg)
 {
 	struct attach *a = options;
@@ -242,6 +252,17 @@ const struct option_spec attach_options[] = {
 		.help = "backing and data files allowed: auto (what the image\n"
 			"names), none, or a folder that has to hold them",
 		.parse = parse_backing,
+	},
+	{
+		.name = "fat-type", .arg = " BITS", .values = "16 32",
+		.help = "of a folder (-f vvfat): FAT16 or FAT32; FAT16 for small\n"
+			"folders if not given",
+		.parse = parse_fat_type, .field = offsetof(struct attach, chain.fat_bits),
+	},
+	{
+		.name = "fat-label", .arg = " LABEL",
+		.help = "of a folder: the label of its filesystem",
+		.parse = option_text, .field = offsetof(struct attach, chain.fat_label),
 	},
 	OPTION_ALLOW_PARENT_MISMATCH(struct attach, chain.allow_mismatch),
 	OPTION_EXPAND_MAX(struct attach, chain.expand_max),

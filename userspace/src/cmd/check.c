@@ -13,6 +13,7 @@
 #include "cmd/image_options.h"
 #include "device/device.h"
 #include "device/which.h"
+#include "image/folder_image.h"
 #include "image/lock.h"
 #include "image/seems.h"
 #include "lib/progress.h"
@@ -297,7 +298,11 @@ static int check_image(const struct check_options *o, const char *name)
 		signal(SIGXFSZ, SIG_IGN);
 		signal(SIGPIPE, SIG_IGN);
 	}
-	if (!open_named(&f, o, name, &d)) {
+	if (folder_image_wanted(o->format)) {
+		f = (struct file) { .fd = -1 };
+		d = (struct device) { .index = -1 };
+		status = check_other(o, name, &d);
+	} else if (!open_named(&f, o, name, &d)) {
 		if (check_is_foreign(&f, o->format))
 			status = check_other(o, name, &d);
 		else if (!lock_image(&f, o))

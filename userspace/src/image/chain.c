@@ -422,7 +422,8 @@ static int next_link(struct chain *c, struct image *img, struct link *l,
 /* A folder is the only image of its chain. */
 static int load_folder(struct image *img, const char *name, const struct chain_options *o)
 {
-	int err = folder_image_load(img, name);
+	const struct vvfat_options options = { .fat_bits = o->fat_bits, .label = o->fat_label };
+	int err = folder_image_load(img, name, &options);
 	u32 i;
 
 	for (i = 0; !err && o->lock && i < image_nr_files(img); i++)
@@ -446,6 +447,9 @@ static int chain_add(struct chain *c, struct link *l,
 	enter_folder(l);
 	if (img == c->images && folder_image_wanted(l->format)) {
 		err = load_folder(img, l->name, o);
+	} else if (o->fat_bits || o->fat_label) {
+		report(l->name, "--fat-type and --fat-label are for a folder that is shown as a disk; use -f vvfat");
+		err = -1;
 	} else {
 		err = open_linked(c, &img->file, l, img == c->images ? NULL : img - 1,
 				  FILE_BACKING, o);

@@ -40,6 +40,8 @@ enum chain_backing {
  * @allow_mismatch: a parent need not have the id that its child gives
  * @want: the reason why images of foreign formats are parsed
  * @expand_max: bytes of decompressed data that may be kept of each; 0: the usual limit
+ * @fat_bits: of a folder's disk: 16 or 32; 0: whichever fits
+ * @fat_label: its label; NULL: the name of the folder
  * @fault: takes the findings of a check; may be NULL
  * @arg: its first argument
  */
@@ -56,6 +58,8 @@ struct chain_options {
 	bool allow_mismatch;
 	enum parse_want want;
 	u64 expand_max;
+	u32 fat_bits;
+	const char *fat_label;
 	void (*fault)(void *arg, bool leak, const char *text);
 	void *arg;
 };

@@ -91,15 +91,16 @@ static int make_table(struct image *img, const struct vvfat *v)
  * folder_image_load() - load a folder as an image
  * @img: the image; it gets the file with the sectors of the filesystem
  * @folder: path of the folder
+ * @options: choices of the user
  *
  * Return: 0, or -1 after printing the error.
  */
-int folder_image_load(struct image *img, const char *folder)
+int folder_image_load(struct image *img, const char *folder,
+		      const struct vvfat_options *options)
 {
-	const struct vvfat_options options = { };
 	struct vvfat v;
 	struct parsed *p;
-	int err = vvfat_make(&v, folder, &options);
+	int err = vvfat_make(&v, folder, options);
 
 	img->file.fd = -1;
 	if (!err) {
