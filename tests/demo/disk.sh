@@ -6,7 +6,8 @@
 #	base.qcow2	Debian in an ext4 partition, compressed with zstd
 #	guest.qcow2	what changed since, on top of it: compressed with zlib, and
 #			plain where compression gains nothing
-#	store.img	an ext4 filesystem with both, for the virtual machine
+#	box.ova		the whole disk once more, as an appliance: a tar archive with a VMDK stream
+#	store.img	an ext4 filesystem with all of them, for the virtual machine
 #
 # Neither loop devices nor mounts are needed.
 set -euo pipefail
@@ -87,11 +88,17 @@ make_overlay() (
 	qemu-img compare guest.qcow2 disk.raw
 )
 
+make_ova() {
+	echo '<Envelope/>' > "$work/box.ovf"
+	qemu-img convert -O vmdk -o subformat=streamOptimized "$work/disk.raw" "$work/box.vmdk"
+	tar -C "$work" -cf "$work/box.ova" box.ovf box.vmdk
+}
+
 make_store() {
 	local bytes
 
 	mkdir "$work/store"
-	mv "$work"/{base,guest}.qcow2 "$work/store"
+	mv "$work"/{base,guest}.qcow2 "$work/box.ova" "$work/store"
 	bytes=$(du -cb "$work/store"/* | tail -n1 | cut -f1)
 	truncate -s $((bytes / 1048576 + 24))M "$work/store.img"
 	mkfs.ext4 -q -m 0 -d "$work/store" "$work/store.img"
@@ -107,6 +114,7 @@ bootstrap
 make_base
 change_disk
 make_overlay
+make_ova
 make_store
-mv "$work"/store/*.qcow2 "$work/store.img" "$dir"
+mv "$work"/store/*.{qcow2,ova} "$work/store.img" "$dir"
 echo "$stamp" > "$dir/stamp"

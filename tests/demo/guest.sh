@@ -17,9 +17,9 @@ cpu_model() {
 
 prepare() {
 	explain "Up: Linux $(uname -r), $(nproc) x $(cpu_model)."
-	explain "Its disk /dev/vda holds an ext4 filesystem with the two images."
+	explain "Its disk /dev/vda holds an ext4 filesystem with the images."
 	modprobe ext4
-	mkdir -p /srv/images /mnt/guest
+	mkdir -p /srv/images /mnt/guest /mnt/box
 	mount -o ro /dev/vda /srv/images
 	cp "$module" /srv/qcow.ko
 	cd /srv/images
@@ -61,6 +61,18 @@ compare() {
 	step_end
 }
 
+# Nothing is unpacked or converted.
+appliance() {
+	step_begin ova "An appliance, attached as it was downloaded"
+	run "qcowctl attach -r box.ova"
+	run "mount -o ro /dev/qcow1p1 /mnt/box"
+	run "cat /mnt/box/etc/motd"
+	run "diff -r --no-dereference /mnt/guest/etc /mnt/box/etc && echo the same files"
+	run "umount /mnt/box"
+	run "qcowctl detach /dev/qcow1"
+	step_end
+}
+
 let_go() {
 	step_begin detach "Let go of it"
 	run "umount /mnt/guest"
@@ -74,4 +86,5 @@ attach
 mount_it
 use_it
 compare
+appliance
 let_go

@@ -79,6 +79,7 @@ guest_disk() {
 	quietly "$here/disk.sh" "$disk"
 	explain "base.qcow2   $(size base.qcow2), zstd: Debian as it was installed"
 	explain "guest.qcow2  $(size guest.qcow2), zlib: later changes"
+	explain "box.ova      $(size box.ova): the same disk as an appliance, a VMDK in a tar archive"
 	step_end
 }
 
