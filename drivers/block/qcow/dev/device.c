@@ -472,7 +472,8 @@ int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
 		       struct qcow_msg *msg)
 {
 	unsigned long until = jiffies + DEVICE_DETACH_JIFFIES;
-	struct qcow_device *dev = qcow_device_get(index, by) ?: qcow_device_list_get_leaving(index, by);
+	struct qcow_device *dev = qcow_device_get(index, by) ?:
+				  qcow_device_list_get_leaving(index, by);
 	int err = 0;
 
 	if (!dev)
