@@ -66,8 +66,12 @@ case_large_sectors() {
 	mkdir -p $HERE/mnt
 	mount "$loop" $HERE/mnt
 	cp ./*.qcow2 $HERE/mnt
+	sync -f $HERE/mnt
+	echo 1 > /proc/sys/vm/drop_caches
 	for mode in auto off; do
 		attach --direct-io $mode $HERE/mnt/image.qcow2
+		# Direct I/O would look for the pages that the tool has read each time.
+		[ $mode = off ] || is 0 "$(fincore -n -o PAGES $HERE/mnt/image.qcow2 | xargs)"
 		operate "$dev" 'write 512 512 7' 'read 512 512 7' 'write 1000k 1536 8' \
 			'read 1000k 1536 8' 'fua 2m 512 9' 'zero 513k 512' 'write 3m 128k 3' \
 			'write 3073k 512 4' 'flush' 'read 3m 1k 3' 'read 3073k 512 4' 'read 0 512 0'

@@ -18,15 +18,19 @@
 #include <linux/blkdev.h>
 #include <linux/cgroup.h>
 #include <linux/err.h>
+#include <linux/fadvise.h>
+#include <linux/fs.h>
 #include <linux/ioprio.h>
 #include <linux/file.h>
 #include <linux/key.h>
 #include <linux/kthread.h>
 #include <linux/list_lru.h>
 #include <linux/memcontrol.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
@@ -167,6 +171,19 @@ static inline void qcow_compat_unclaim(void *claim, void *holder)
 	blkdev_put(claim, FMODE_READ | FMODE_EXCL);
 }
 #endif
+
+/*
+ * Drop a file's clean pages from the page cache. The first pages were read a moment ago and
+ * are in a CPU's list yet, where invalidate_mapping_pages() leaves them. Only their dirty
+ * neighbours begin to be written. May sleep.
+ */
+static inline void qcow_compat_drop_pages(struct file *file)
+{
+#ifdef CONFIG_ADVISE_SYSCALLS
+	vfs_fadvise(file, 0, SZ_2M, POSIX_FADV_DONTNEED);
+#endif
+	invalidate_mapping_pages(file->f_mapping, 0, -1);
+}
 
 #ifndef ITER_DEST
 #define ITER_DEST	READ

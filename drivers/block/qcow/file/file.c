@@ -602,8 +602,8 @@ static int file_set_direct(struct qcow_file *f, enum qcow_direct direct,
 	}
 	if (!err) {
 		f->direct = true;
-		/* Pages that earlier readers left slow direct writes down. */
-		invalidate_mapping_pages(f->file->f_mapping, 0, -1);
+		/* Pages that earlier readers left slow direct I/O down. */
+		qcow_compat_drop_pages(f->file);
 		return 0;
 	}
 	f->dio_mask = 0;
