@@ -25,6 +25,7 @@ void qcow_register_init(struct qcow_register *reg, struct qcow_image *img)
 {
 	reg->img = img;
 	xa_init_flags(&reg->units, XA_FLAGS_ACCOUNT);
+	bitmap_zero(reg->filter, 1 << QCOW_REGISTER_FILTER_BITS);
 	reg->max_nodes = (u64)totalram_pages() / REGISTER_SHARE *
 			 (PAGE_SIZE / sizeof(struct xa_node));
 }
@@ -116,6 +117,8 @@ int qcow_register_add(struct qcow_register *reg, enum qcow_meta kind, u64 host_o
 			continue;
 		if (old)
 			return -EUCLEAN;
+		/* Before the unit: qcow_register_has() looks here first. */
+		set_bit(hash_64(unit, QCOW_REGISTER_FILTER_BITS), reg->filter);
 		err = xa_err(xa_store(&reg->units, unit, new, GFP_NOIO));
 		if (err)
 			return err;

@@ -2,6 +2,8 @@
 #ifndef _QCOW_REGISTER_H
 #define _QCOW_REGISTER_H
 
+#include <linux/bitops.h>
+#include <linux/hash.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
 
@@ -20,11 +22,16 @@ enum qcow_meta {
 	QCOW_META_LUKS,
 };
 
+/* log2 of the bits of the register's filter */
+#define QCOW_REGISTER_FILTER_BITS	14
+
 /**
  * struct qcow_register - the clusters that hold an image's metadata
  * @img: the image
  * @units: enum qcow_meta by the number of the cluster; in version 1 by the number of
  *	the sector, as tables are aligned to sectors there
+ * @filter: a bit for the hash of each unit that was ever in @units. Most units have none, so
+ *	that a write in place need not look @units up
  * @nodes: memory that @units takes, in nodes, approximately
  * @last: the unit that was added last
  * @max_nodes: most nodes
@@ -32,6 +39,7 @@ enum qcow_meta {
 struct qcow_register {
 	struct qcow_image *img;
 	struct xarray units;
+	DECLARE_BITMAP(filter, 1 << QCOW_REGISTER_FILTER_BITS);
 	u64 nodes;
 	u64 last;
 	u64 max_nodes;
@@ -67,6 +75,8 @@ static inline enum qcow_meta qcow_register_kind(struct qcow_register *reg, u64 u
  */
 static inline bool qcow_register_has(struct qcow_register *reg, u64 unit)
 {
+	if (likely(!test_bit(hash_64(unit, QCOW_REGISTER_FILTER_BITS), reg->filter)))
+		return false;
 	return xa_load(&reg->units, unit);
 }
 
