@@ -109,7 +109,13 @@ static inline void qcow_compat_unfreeze(struct request_queue *q,
 #endif
 }
 
-/* Since 6.13 a plug's unused requests are in a list with a tail. */
+/* Since 6.13 a plug's requests, and its unused ones, are in lists with a tail. */
+#ifdef QCOW_HAVE_PLUG_CACHED_RQ
+#define qcow_compat_queue_rqs(name, list)	name(struct request **list)
+#else
+#define qcow_compat_queue_rqs(name, list)	name(struct rq_list *list)
+#endif
+
 static inline struct request *qcow_compat_plug_cached(struct blk_plug *plug)
 {
 #ifdef QCOW_HAVE_PLUG_CACHED_RQ

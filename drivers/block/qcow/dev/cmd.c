@@ -54,6 +54,14 @@ static void cmd_use_bio(struct qcow_cmd *cmd, struct bio *bio)
 	io->nr_bvec = 1;
 	if (io->skip + io->len <= io->bvec->bv_len)
 		return;
+	if (likely(!bio_flagged(bio, BIO_CLONED) && bio->bi_vcnt > bio->bi_iter.bi_idx)) {
+		io->nr_bvec = bio->bi_vcnt - bio->bi_iter.bi_idx;
+		return;
+	}
+	/*
+	 * A bio with the table of another bio, or of a registered buffer, does not know the
+	 * table's length: bi_vcnt may be too large, or cut off to 16 bits.
+	 */
 	io->nr_bvec = 0;
 	bio_for_each_bvec(bv, bio, iter)
 		io->nr_bvec++;
@@ -153,15 +161,27 @@ static void cmd_bio_done(struct qcow_cmd *cmd, struct request *rq)
 		__blk_mq_end_request(rq, BLK_STS_OK);
 }
 
-/* Any context. */
-static void cmd_finish(struct qcow_cmd *cmd, struct request *rq)
+static void cmd_complete(struct request *rq)
 {
+	struct qcow_cmd *cmd = blk_mq_rq_to_pdu(rq);
+
+	if (unlikely(cmd->bvecs))
+		cmd_free_bvecs(cmd);
+	blk_mq_end_request(rq, cmd->status);
+}
+
+/* Any context. */
+static inline void cmd_finish(struct qcow_cmd *cmd, struct request *rq)
+{
+	int err = cmd->io.error;
+
 	if (unlikely(cmd->by_bio)) {
 		cmd_bio_done(cmd, rq);
 		return;
 	}
-	cmd->status = errno_to_blk_status(cmd->io.error);
-	blk_mq_complete_request(rq);
+	cmd->status = unlikely(err) ? errno_to_blk_status(err) : BLK_STS_OK;
+	if (!blk_mq_complete_request_remote(rq))
+		cmd_complete(rq);
 }
 
 /* --- Requests that lack space or memory --- */
@@ -252,7 +272,7 @@ static void cmd_flush(struct qcow_cmd *cmd, struct request *rq)
 	queue_work(rq_target(rq)->flush_wq, &cmd->flush_work);
 }
 
-static void cmd_end(struct qcow_cmd *cmd, struct request *rq)
+static inline void cmd_end(struct qcow_cmd *cmd, struct request *rq)
 {
 	int err = cmd->io.error;
 
@@ -364,15 +384,6 @@ static void cmd_end_io(struct qcow_io *io)
 		cmd_end(cmd, rq);
 }
 
-static void cmd_complete(struct request *rq)
-{
-	struct qcow_cmd *cmd = blk_mq_rq_to_pdu(rq);
-
-	if (cmd->bvecs)
-		cmd_free_bvecs(cmd);
-	blk_mq_end_request(rq, cmd->status);
-}
-
 /* --- Submission --- */
 
 static void cmd_prepare(struct qcow_cmd *cmd, struct request *rq,
@@ -445,10 +456,8 @@ static bool cmd_refused(const struct request *rq)
  * BLK_MQ_F_BLOCKING, and the filesystem is entered only if no task below could wait for
  * this one (qcow_compat_may_enter()).
  */
-static blk_status_t cmd_queue_rq(struct blk_mq_hw_ctx *hctx,
-				 const struct blk_mq_queue_data *bd)
+static blk_status_t cmd_submit(struct request *rq)
 {
-	struct request *rq = bd->rq;
 	struct qcow_cmd *cmd = blk_mq_rq_to_pdu(rq);
 
 	blk_mq_start_request(rq);
@@ -476,7 +485,35 @@ static blk_status_t cmd_queue_rq(struct blk_mq_hw_ctx *hctx,
 	}
 }
 
+static blk_status_t cmd_queue_rq(struct blk_mq_hw_ctx *hctx,
+				 const struct blk_mq_queue_data *bd)
+{
+	return cmd_submit(bd->rq);
+}
+
+/*
+ * The requests of a plug. They stay in its list until it is their turn, where
+ * qcow_compat_may_enter() sees them. A request of another disk may come to the list
+ * meanwhile, if it is submitted where one of these ends; the block layer issues it.
+ */
+static void qcow_compat_queue_rqs(cmd_queue_rqs, list)
+{
+	struct request *rq = rq_list_peek(list);
+	const struct request_queue *q = rq->q;
+	blk_status_t status;
+
+	for (; rq && rq->q == q; rq = rq_list_peek(list)) {
+		rq = rq_list_pop(list);
+		/* For queue_rq() the core does this; it finds requests under way by it. */
+		rq->mq_hctx->tags->rqs[rq->tag] = rq;
+		status = cmd_submit(rq);
+		if (unlikely(status != BLK_STS_OK))
+			blk_mq_end_request(rq, status);
+	}
+}
+
 const struct blk_mq_ops qcow_cmd_mq_ops = {
 	.queue_rq = cmd_queue_rq,
+	.queue_rqs = cmd_queue_rqs,
 	.complete = cmd_complete,
 };

@@ -29,7 +29,7 @@ struct qcow_io;
  * @file: the file
  * @host_offset: bytes into the file
  * @bvec: memory
- * @nr_bvec: segments at @bvec
+ * @nr_bvec: segments at @bvec, at least as many as @len needs
  * @skip: bytes at the start of @bvec that are not part of the transfer
  * @len: bytes to transfer
  * @bytes_done: bytes transferred so far
@@ -167,7 +167,7 @@ enum qcow_io_stage {
  * @len: bytes
  * @next: bytes of @len that steps have served
  * @bvec: memory of a read or write, must stay until @end_io
- * @nr_bvec: segments at @bvec
+ * @nr_bvec: segments at @bvec, at least as many as @len needs
  * @skip: bytes at the start of @bvec that are not part of the I/O
  * @bio: its bio, whose submitter is charged for the work; NULL: nobody is
  * @pending: sub-requests under way, and one as long as steps remain
