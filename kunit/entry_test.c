@@ -6,6 +6,7 @@
 #include "qtest.h"
 
 #define ENTRIES_PER_LAYOUT	4000
+#define COPIED			QCOW_DISK_E_COPIED
 
 static struct qcow_layout make_layout(u32 cluster_bits, u32 version,
 				      u64 incompatible)
@@ -119,6 +120,11 @@ static void compare(struct kunit *test, const struct qcow_layout *lay, u64 raw,
 	else
 		same = r.valid && e.type == r.type && e.host_offset == r.host &&
 		       e.csize == r.csize && e.copied == (raw >> 63 && !(raw >> 62 & 1));
+	if (qcow_entry_is_plain(lay, raw))
+		same = same && !err && e.type == QCOW_EXTENT_DATA && e.mapped &&
+		       !lay->data_file && !lay->extended_l2 &&
+		       e.host_offset - guest % (1ULL << lay->cluster_bits) ==
+		       (raw & ~QCOW_DISK_E_COPIED);
 	if (!same)
 		KUNIT_FAIL(test,
 			   "cluster_bits %u version %u extl2 %d data file %d: entry %#llx bitmap %#llx guest %#llx: error %d type %d host %#llx csize %u, expected valid %d type %d host %#llx csize %llu",
@@ -233,6 +239,10 @@ static void entry_l1(struct kunit *test)
 		lay = make_layout(bits, 3, 0);
 		KUNIT_EXPECT_EQ(test, qcow_entry_l1(&lay, 0, &host_offset), 0);
 		KUNIT_EXPECT_EQ(test, host_offset, 0);
+		KUNIT_EXPECT_TRUE(test, qcow_entry_is_plain(&lay, 1ULL << bits));
+		KUNIT_EXPECT_TRUE(test, qcow_entry_is_plain(&lay, COPIED | BIT_ULL(55)));
+		KUNIT_EXPECT_FALSE(test, qcow_entry_is_plain(&lay, COPIED));
+		KUNIT_EXPECT_FALSE(test, qcow_entry_is_plain(&lay, BIT_ULL(56) | BIT_ULL(55)));
 		for (i = 0; i < 2000; i++) {
 			u64 raw = random_entry(&rnd, &lay, 0);
 			u64 want = bits_of(raw, 9, 55) * 512;
@@ -293,7 +303,6 @@ struct damage_case {
 
 #define EXTL2	QCOW_DISK_INCOMPAT_EXTL2
 #define DATA	QCOW_DISK_INCOMPAT_DATA_FILE
-#define COPIED	QCOW_DISK_E_COPIED
 
 static const struct damage_case damage_cases[] = {
 	{ "unaligned cluster", COPIED | 0x50200, .version = 3, .fault = "aligned" },

@@ -13,29 +13,35 @@
 #include "meta/image.h"
 
 /*
- * Map as much as one transfer can serve: extents that are adjacent in a file are
- * joined.
+ * Join extents of data that follow @ext in the file. The next step maps again where this
+ * stops, and reports its errors.
  */
-static int read_map(struct qcow_io *io, struct qcow_extent *ext)
+static noinline void read_join(const struct qcow_io *io, u64 guest_offset, u64 len,
+			       struct qcow_extent *ext)
 {
-	u64 guest_offset = io->guest_offset + io->next;
-	u64 len = io->len - io->next;
 	struct qcow_extent next;
-	int err;
 
-	err = qcow_image_map(io->image, guest_offset, len, io->flags, ext);
-	if (unlikely(err) || ext->type != QCOW_EXTENT_DATA)
-		return err;
-	/* The next step maps again where this stops, and reports its errors. */
 	while (ext->len < len) {
-		err = qcow_image_map(io->image, guest_offset + ext->len, len - ext->len,
-				     io->flags, &next);
-		if (err || next.type != QCOW_EXTENT_DATA || next.file != ext->file ||
+		if (qcow_image_map(io->image, guest_offset + ext->len, len - ext->len,
+				   io->flags, &next) ||
+		    next.type != QCOW_EXTENT_DATA || next.file != ext->file ||
 		    next.host_offset != ext->host_offset + ext->len)
 			break;
 		ext->len += next.len;
 	}
-	return 0;
+}
+
+/* Map as much as one transfer can serve. */
+static inline int read_map(struct qcow_io *io, struct qcow_extent *ext)
+{
+	u64 guest_offset = io->guest_offset + io->next;
+	u64 len = io->len - io->next;
+	int err;
+
+	err = qcow_image_map(io->image, guest_offset, len, io->flags, ext);
+	if (likely(!err) && ext->type == QCOW_EXTENT_DATA && ext->len < len)
+		read_join(io, guest_offset, len, ext);
+	return err;
 }
 
 static int read_zeros(struct qcow_io *io, size_t len)

@@ -6,11 +6,14 @@
  * In place is as reading: without sleeping if that is possible. Allocating writes go to
  * a worker, and so do writes that are encrypted.
  */
+#include <linux/indirect_call_wrapper.h>
+
 #include "data/cow.h"
 #include "data/io.h"
 #include "data/write.h"
 #include "meta/flush.h"
 #include "meta/fmt.h"
+#include "meta/map.h"
 
 /* Encrypt and write in place. */
 static int write_encrypted(struct qcow_io *io, const struct qcow_extent *ext)
@@ -59,7 +62,8 @@ static int write_step(struct qcow_io *io)
 	int err;
 
 	ext.image = img;
-	err = img->ops->map(img, guest_offset, len, io->flags, &ext);
+	err = INDIRECT_CALL_1(img->ops->map, qcow_map, img, guest_offset, len, io->flags,
+			      &ext);
 	if (unlikely(err))
 		return err;
 	if (qcow_cow_is_in_place(&ext))

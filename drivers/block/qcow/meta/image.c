@@ -6,6 +6,7 @@
 #include <linux/ctype.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/indirect_call_wrapper.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <uapi/linux/qcow.h>
@@ -13,6 +14,7 @@
 #include "file/space.h"
 #include "meta/fmt.h"
 #include "meta/image.h"
+#include "meta/map.h"
 
 static const struct qcow_format_ops *image_format(u32 format)
 {
@@ -475,8 +477,8 @@ int qcow_image_map(struct qcow_image *img, u64 guest_offset, u64 len, unsigned i
 		/* A backing file may be smaller than the disk above it. */
 		if (guest_offset >= size)
 			break;
-		err = img->ops->map(img, guest_offset, min(len, size - guest_offset),
-				    flags, ext);
+		err = INDIRECT_CALL_1(img->ops->map, qcow_map, img, guest_offset,
+				      min(len, size - guest_offset), flags, ext);
 		if (err || ext->type != QCOW_EXTENT_HOLE)
 			return err;
 		len = ext->len;

@@ -13,12 +13,6 @@
 #include "meta/map.h"
 #include "meta/trace.h"
 
-/* The part of the range that is not mapped yet. */
-struct map_range {
-	u64 guest_offset;
-	u64 len;
-};
-
 /* Bytes from @guest_offset to the next multiple of 2^@bits. */
 static u64 bytes_to_boundary(u64 guest_offset, u32 bits)
 {
@@ -109,13 +103,13 @@ static void map_entry(const struct qcow_image *img, u64 guest_offset,
  * Decode entries of a slice from @index on, as long as they form one extent. A damaged
  * entry behind a good one only ends the extent.
  */
-static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
-		     const struct map_range *want, struct qcow_extent *ext)
+static noinline int map_entries(struct qcow_image *img, const __be64 *slice, u32 index,
+				u64 guest_offset, u64 want, struct qcow_extent *ext)
 {
 	const struct qcow_layout *lay = &img->layout;
 	struct qcow_entry e, next;
 	struct qcow_l2_entry on_disk;
-	u64 len, guest_offset = want->guest_offset;
+	u64 len;
 
 	entry_load(img, slice, index, &on_disk);
 	if (unlikely(entry_lost(img, on_disk.raw)))
@@ -126,7 +120,7 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 	len = bytes_to_boundary(guest_offset, lay->grain_bits);
 	if (e.type == QCOW_EXTENT_COMPRESSED)
 		len = bytes_to_boundary(guest_offset, lay->cluster_bits);
-	while (len < want->len && e.type != QCOW_EXTENT_COMPRESSED) {
+	while (len < want && e.type != QCOW_EXTENT_COMPRESSED) {
 		u64 next_guest_offset = guest_offset + len;
 
 		if (!(next_guest_offset & ((1ULL << lay->cluster_bits) - 1))) {
@@ -141,27 +135,74 @@ static int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
 		len += 1ULL << lay->grain_bits;
 	}
 	map_entry(img, guest_offset, &e, ext);
-	ext->len = min(len, want->len);
+	ext->len = min(len, want);
 	return 0;
 }
 
-/* Map with a slice that is in memory, or read it first. */
-static int map_l2(struct qcow_image *img, u64 l2_host_offset, unsigned int flags,
-		  const struct map_range *want, struct qcow_extent *ext)
+/*
+ * As map_entries(). Most entries are plain: those of adjacent clusters differ by the size
+ * of a cluster.
+ */
+static inline int map_slice(struct qcow_image *img, const __be64 *slice, u32 index,
+			    u64 guest_offset, u64 want, struct qcow_extent *ext)
 {
 	const struct qcow_layout *lay = &img->layout;
-	u64 l2_index = (want->guest_offset >> lay->cluster_bits) &
-		       ((1ULL << lay->l2_bits) - 1);
+	u64 cluster = 1ULL << lay->cluster_bits;
+	u64 in_cluster = guest_offset & (cluster - 1);
+	u64 raw = be64_to_cpu(READ_ONCE(slice[index]));
+	u64 next, len;
+
+	if (unlikely(!qcow_entry_is_plain(lay, raw)))
+		return map_entries(img, slice, index, guest_offset, want, ext);
+	ext->type = QCOW_EXTENT_DATA;
+	ext->copied = raw & QCOW_DISK_E_COPIED;
+	ext->mapped = true;
+	ext->host_offset = (raw & QCOW_DISK_L2E_OFFSET_MASK) + in_cluster;
+	ext->file = img->data;
+	for (len = cluster - in_cluster; len < want; len += cluster, raw = next) {
+		if (++index == img->slice_entries)
+			break;
+		next = be64_to_cpu(READ_ONCE(slice[index]));
+		if (next != raw + cluster || !qcow_entry_is_plain(lay, next))
+			break;
+	}
+	ext->len = min(len, want);
+	return 0;
+}
+
+/* Map with a slice that has to be read first. */
+static noinline int map_l2_read(struct qcow_image *img, u64 l2_host_offset,
+				u64 slice_host_offset, u64 guest_offset, u64 want,
+				struct qcow_extent *ext)
+{
+	u32 index = (guest_offset >> img->layout.cluster_bits) & (img->slice_entries - 1);
+	struct qcow_slice *pinned;
+	int err;
+
+	qcow_count(img->stats, &img->stats->misses, 1);
+	pinned = qcow_cache_get(img->cache, slice_host_offset);
+	if (IS_ERR(pinned))
+		return l2_unreadable(img, guest_offset, l2_host_offset, PTR_ERR(pinned));
+	err = map_slice(img, pinned->data, index, guest_offset, want, ext);
+	qcow_cache_put(pinned);
+	return err;
+}
+
+/* Map with a slice that is in memory, or read it first. */
+static inline int map_l2(struct qcow_image *img, u64 l2_host_offset, unsigned int flags,
+			 u64 guest_offset, u64 want, struct qcow_extent *ext)
+{
+	const struct qcow_layout *lay = &img->layout;
+	u64 l2_index = (guest_offset >> lay->cluster_bits) & ((1ULL << lay->l2_bits) - 1);
 	u64 slice_host_offset = l2_host_offset + (l2_index << lay->entry_bits);
 	u32 index = l2_index & (img->slice_entries - 1);
-	struct qcow_slice *pinned;
 	const __be64 *slice;
 	int err = -EAGAIN;
 
 	rcu_read_lock();
 	slice = qcow_cache_peek(img->cache, slice_host_offset);
 	if (likely(slice))
-		err = map_slice(img, slice, index, want, ext);
+		err = map_slice(img, slice, index, guest_offset, want, ext);
 	rcu_read_unlock();
 	if (likely(slice)) {
 		qcow_count(img->stats, &img->stats->hits, 1);
@@ -169,14 +210,17 @@ static int map_l2(struct qcow_image *img, u64 l2_host_offset, unsigned int flags
 	}
 	if (flags & QCOW_IO_NOWAIT)
 		return -EAGAIN;
+	return map_l2_read(img, l2_host_offset, slice_host_offset, guest_offset, want, ext);
+}
 
-	qcow_count(img->stats, &img->stats->misses, 1);
-	pinned = qcow_cache_get(img->cache, slice_host_offset);
-	if (IS_ERR(pinned))
-		return l2_unreadable(img, want->guest_offset, l2_host_offset, PTR_ERR(pinned));
-	err = map_slice(img, pinned->data, index, want, ext);
-	qcow_cache_put(pinned);
-	return err;
+/* Nothing is there: not even an L2 table. */
+static void map_hole(u64 len, struct qcow_extent *ext)
+{
+	ext->type = QCOW_EXTENT_HOLE;
+	ext->copied = false;
+	ext->mapped = false;
+	ext->host_offset = 0;
+	ext->len = len;
 }
 
 /**
@@ -194,10 +238,7 @@ int qcow_map(struct qcow_image *img, u64 guest_offset, u64 len, unsigned int fla
 	     struct qcow_extent *ext)
 {
 	u32 l1_shift = qcow_layout_l1_shift(&img->layout);
-	struct map_range want = {
-		.guest_offset = guest_offset,
-		.len = min(len, bytes_to_boundary(guest_offset, l1_shift)),
-	};
+	u64 want = min(len, bytes_to_boundary(guest_offset, l1_shift));
 	u64 l1_index = guest_offset >> l1_shift;
 	u64 l1_entry, l2_host_offset;
 	int err;
@@ -214,19 +255,15 @@ int qcow_map(struct qcow_image *img, u64 guest_offset, u64 len, unsigned int fla
 		qcow_image_damaged(img, guest_offset, "L2 table offset is not aligned");
 		return -EIO;
 	}
-	if (l2_host_offset) {
-		err = map_l2(img, l2_host_offset, flags, &want, ext);
-		if (err)
-			return err;
-		ext->copied &= qcow_entry_l1_own(&img->layout, l1_entry);
-		trace_qcow_map(img->label, guest_offset, ext->len, ext->type,
-			       ext->host_offset);
+	if (unlikely(!l2_host_offset)) {
+		map_hole(want, ext);
+		trace_qcow_map(img->label, guest_offset, ext->len, ext->type, 0);
 		return 0;
 	}
-	ext->type = QCOW_EXTENT_HOLE;
-	ext->copied = false;
-	ext->mapped = false;
-	ext->len = want.len;
-	trace_qcow_map(img->label, guest_offset, ext->len, ext->type, 0);
+	err = map_l2(img, l2_host_offset, flags, guest_offset, want, ext);
+	if (unlikely(err))
+		return err;
+	ext->copied &= qcow_entry_l1_own(&img->layout, l1_entry);
+	trace_qcow_map(img->label, guest_offset, ext->len, ext->type, ext->host_offset);
 	return 0;
 }

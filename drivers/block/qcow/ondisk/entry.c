@@ -8,6 +8,16 @@
  */
 #include "ondisk/entry.h"
 
+/* Bits that no plain entry has, see &struct qcow_layout. */
+static u64 layout_odd_bits(const struct qcow_layout *lay)
+{
+	u64 in_cluster = (1ULL << lay->cluster_bits) - 1;
+
+	if (lay->version == 1 || lay->extended_l2 || lay->data_file)
+		return ~0ULL;
+	return ~(QCOW_DISK_E_COPIED | (QCOW_DISK_L2E_OFFSET_MASK & ~in_cluster));
+}
+
 /**
  * qcow_layout_init() - derive the layout from a validated header
  * @lay: the result
@@ -26,33 +36,7 @@ void qcow_layout_init(struct qcow_layout *lay, const struct qcow_header *h)
 	lay->align_bits = h->version == 1 ? QCOW_DISK_V1_ALIGN_BITS :
 					    h->cluster_bits;
 	lay->csize_shift = (h->version == 1 ? 63 : 70) - h->cluster_bits;
-}
-
-static bool cluster_aligned(const struct qcow_layout *lay, u64 host_offset)
-{
-	return !(host_offset & ((1ULL << lay->align_bits) - 1));
-}
-
-/* Version 1 has no flags: all of an entry is an offset, and no file is longer. */
-static bool v1_offset_bad(const struct qcow_layout *lay, u64 raw)
-{
-	return lay->version == 1 && raw & ~QCOW_DISK_L1E_OFFSET_MASK;
-}
-
-/**
- * qcow_entry_l1() - decode an L1 entry
- * @lay: the image's layout
- * @raw: the entry in the CPU's byte order
- * @l2_host_offset: out: host offset of the L2 table, 0: there is none
- *
- * Return: 0, or -EIO if the table is not aligned.
- */
-int qcow_entry_l1(const struct qcow_layout *lay, u64 raw, u64 *l2_host_offset)
-{
-	*l2_host_offset = raw & QCOW_DISK_L1E_OFFSET_MASK;
-	if (v1_offset_bad(lay, raw))
-		return -EIO;
-	return cluster_aligned(lay, *l2_host_offset) ? 0 : -EIO;
+	lay->odd_bits = layout_odd_bits(lay);
 }
 
 /**
@@ -65,20 +49,6 @@ int qcow_entry_l1(const struct qcow_layout *lay, u64 raw, u64 *l2_host_offset)
 u64 qcow_entry_make_l1(const struct qcow_layout *lay, u64 l2_host_offset)
 {
 	return lay->version == 1 ? l2_host_offset : l2_host_offset | QCOW_DISK_E_COPIED;
-}
-
-/**
- * qcow_entry_l1_own() - tell whether an L1 entry has an L2 table that is not shared
- * @lay: the image's layout
- * @raw: the L1 entry in the CPU's byte order
- *
- * Return: whether there is; without refcounts no table is shared.
- */
-bool qcow_entry_l1_own(const struct qcow_layout *lay, u64 raw)
-{
-	if (lay->version == 1)
-		return raw && !v1_offset_bad(lay, raw);
-	return raw & QCOW_DISK_E_COPIED && raw & QCOW_DISK_L1E_OFFSET_MASK;
 }
 
 static int entry_fault(struct qcow_entry *e, const char *fault)
@@ -125,7 +95,7 @@ static int entry_check_host(const struct qcow_layout *lay, u64 guest_offset,
 {
 	u64 in_cluster = guest_offset & ((1ULL << lay->cluster_bits) - 1);
 
-	if (!cluster_aligned(lay, e->host_offset))
+	if (!qcow_layout_aligned(lay, e->host_offset))
 		return entry_fault(e, "cluster offset is not aligned");
 	if (lay->data_file && e->host_offset != guest_offset - in_cluster)
 		return entry_fault(e, "cluster offset in the data file differs from the disk's");
@@ -152,7 +122,7 @@ static int entry_v1(const struct qcow_layout *lay, u64 raw, u64 guest_offset,
 	}
 	if (!raw)
 		return 0;
-	if (v1_offset_bad(lay, raw))
+	if (qcow_entry_v1_bad(lay, raw))
 		return entry_fault(e, "cluster offset is not aligned or out of range");
 	e->type = QCOW_EXTENT_DATA;
 	e->mapped = true;
@@ -365,7 +335,7 @@ int qcow_entry_snapshot(const struct qcow_layout *lay,
 	s->l1_size = be32_to_cpu(disk->l1_size);
 	if (extra_len > QCOW_DISK_MAX_SNAPSHOT_EXTRA ||
 	    s->l1_size > QCOW_DISK_MAX_L1_BYTES / sizeof(u64) ||
-	    !cluster_aligned(lay, s->l1_table_offset) || s->l1_table_offset > S64_MAX / 2)
+	    !qcow_layout_aligned(lay, s->l1_table_offset) || s->l1_table_offset > S64_MAX / 2)
 		return -EUCLEAN;
 	s->vm_state_size = be32_to_cpu(disk->vm_state_size);
 	s->vm_clock = be64_to_cpu(disk->vm_clock_nsec);

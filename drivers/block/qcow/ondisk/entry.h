@@ -17,6 +17,8 @@
  * @version: 1, 2 or 3
  * @extended_l2: entries have a subcluster bitmap
  * @data_file: guest data lies in an external data file
+ * @odd_bits: bits that no plain L2 entry has, see qcow_entry_is_plain(); all of them if no
+ *	entry is plain
  */
 struct qcow_layout {
 	u8 cluster_bits;
@@ -28,6 +30,7 @@ struct qcow_layout {
 	u8 version;
 	bool extended_l2;
 	bool data_file;
+	u64 odd_bits;
 };
 
 /**
@@ -106,10 +109,7 @@ struct qcow_snapshot {
 
 void qcow_layout_init(struct qcow_layout *lay, const struct qcow_header *h);
 
-int __must_check qcow_entry_l1(const struct qcow_layout *lay, u64 raw,
-			       u64 *l2_host_offset);
 u64 qcow_entry_make_l1(const struct qcow_layout *lay, u64 l2_host_offset);
-bool qcow_entry_l1_own(const struct qcow_layout *lay, u64 raw);
 int __must_check qcow_entry_l2(const struct qcow_layout *lay, u64 raw, u64 bitmap,
 			       u64 guest_offset, struct qcow_entry *e);
 
@@ -164,6 +164,66 @@ static inline u64 qcow_layout_l2_bytes(const struct qcow_layout *lay)
 static inline u64 qcow_layout_l1_entries(const struct qcow_layout *lay, u64 size)
 {
 	return size ? ((size - 1) >> qcow_layout_l1_shift(lay)) + 1 : 0;
+}
+
+static inline bool qcow_layout_aligned(const struct qcow_layout *lay, u64 host_offset)
+{
+	return !(host_offset & ((1ULL << lay->align_bits) - 1));
+}
+
+/*
+ * Return: true if an entry of version 1 is no offset. It has no flags: all of it is an
+ * offset, and no file is longer.
+ */
+static inline bool qcow_entry_v1_bad(const struct qcow_layout *lay, u64 raw)
+{
+	return lay->version == 1 && raw & ~QCOW_DISK_L1E_OFFSET_MASK;
+}
+
+/**
+ * qcow_entry_l1() - decode an L1 entry
+ * @lay: the image's layout
+ * @raw: the entry in the CPU's byte order
+ * @l2_host_offset: out: host offset of the L2 table, 0: there is none
+ *
+ * Return: 0, or -EIO if the table is not aligned.
+ */
+static inline int __must_check qcow_entry_l1(const struct qcow_layout *lay, u64 raw,
+					     u64 *l2_host_offset)
+{
+	*l2_host_offset = raw & QCOW_DISK_L1E_OFFSET_MASK;
+	if (qcow_entry_v1_bad(lay, raw))
+		return -EIO;
+	return qcow_layout_aligned(lay, *l2_host_offset) ? 0 : -EIO;
+}
+
+/**
+ * qcow_entry_l1_own() - tell whether an L1 entry has an L2 table that is not shared
+ * @lay: the image's layout
+ * @raw: the L1 entry in the CPU's byte order
+ *
+ * Return: whether there is; without refcounts no table is shared.
+ */
+static inline bool qcow_entry_l1_own(const struct qcow_layout *lay, u64 raw)
+{
+	if (lay->version == 1)
+		return raw && !qcow_entry_v1_bad(lay, raw);
+	return raw & QCOW_DISK_E_COPIED && raw & QCOW_DISK_L1E_OFFSET_MASK;
+}
+
+/**
+ * qcow_entry_is_plain() - tell whether an L2 entry needs no qcow_entry_l2()
+ * @lay: the image's layout
+ * @raw: the entry in the CPU's byte order
+ *
+ * A plain entry is an aligned host offset, with QCOW_DISK_E_COPIED or without, and no other
+ * bits: all of its cluster is data.
+ *
+ * Return: whether it is plain.
+ */
+static inline bool qcow_entry_is_plain(const struct qcow_layout *lay, u64 raw)
+{
+	return !(raw & lay->odd_bits) && raw & ~QCOW_DISK_E_COPIED;
 }
 
 #endif /* _QCOW_ENTRY_H */
