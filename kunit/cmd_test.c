@@ -12,6 +12,7 @@
 
 #include "compat/compat_blk.h"
 #include "dev/cmd.h"
+#include "dev/device_limits.h"
 #include "meta/alloc.h"
 #include "meta/flush.h"
 #include "meta/release.h"
@@ -362,7 +363,40 @@ static void cmd_memory(struct kunit *test)
 	writer_free(w);
 }
 
+/* --- Tags --- */
+
+/* Hardware queues and requests that a device gets. */
+static const struct {
+	u32 nr, cpus, queues, depth;
+} tag_cases[] = {
+	{ 1, 1, 1, 128 },
+	{ 1, 2, 2, 128 },
+	{ 32, 2, 2, 128 },
+	{ 33, 2, 2, 32 },
+	{ 1, 64, 64, 128 },
+	{ 2, 64, 32, 128 },
+	{ 64, 64, 2, 32 },
+	{ 65, 64, 2, 32 },
+	{ 1000, 64, 2, 32 },
+	{ 1, 256, 256, 128 },
+	{ 1000, 1, 1, 32 },
+};
+
+/* The last of many devices have few requests, so that a thousand devices fit. */
+static void cmd_tags(struct kunit *test)
+{
+	struct blk_mq_tag_set set = { };
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(tag_cases); i++) {
+		qcow_device_limit_tags(&set, tag_cases[i].nr, tag_cases[i].cpus);
+		KUNIT_EXPECT_EQ(test, set.nr_hw_queues, tag_cases[i].queues);
+		KUNIT_EXPECT_EQ(test, set.queue_depth, tag_cases[i].depth);
+	}
+}
+
 static struct kunit_case cmd_test_cases[] = {
+	KUNIT_CASE(cmd_tags),
 	KUNIT_CASE(cmd_memory),
 	KUNIT_CASE(cmd_space_limit),
 	KUNIT_CASE(cmd_space_settle),

@@ -231,7 +231,7 @@ static int device_alloc_disk(struct qcow_device *dev)
 	struct gendisk *disk;
 	int err;
 
-	err = qcow_device_alloc_tags(dev);
+	err = qcow_device_alloc_tags(dev, qcow_device_list_count());
 	if (err)
 		return err;
 	qcow_device_set_limits(dev, &lim);

@@ -12,7 +12,16 @@
 #include "dev/cmd.h"
 #include "dev/device_limits.h"
 
+/*
+ * Requests of a hardware queue; fewer for each of many devices. They are allocated at once,
+ * and a queue with all of them takes about 100 KiB.
+ */
 #define DEVICE_QUEUE_DEPTH	128
+#define DEVICE_FEW_DEPTH	32
+
+/* Hardware queues that devices share out, unless there are more CPUs. */
+#define DEVICE_QUEUES		64U
+
 #define DEVICE_MAX_SECTORS	(SZ_4M >> SECTOR_SHIFT)
 #define DEVICE_MAX_ZERO_SECTORS	(SZ_1G >> SECTOR_SHIFT)
 
@@ -142,20 +151,40 @@ bool qcow_device_stable_writes(const struct qcow_device *dev)
 }
 
 /**
+ * qcow_device_limit_tags() - set the number of hardware queues and their requests
+ * @set: the tags of a device
+ * @nr: number of devices, this one included
+ * @cpus: number of CPUs that there may be
+ *
+ * The first device has a queue for each CPU. If there are many devices few of them are busy,
+ * so the last of them have two queues, and fewer requests. With one queue the block layer
+ * would end each request in a softirq.
+ *
+ * Context: any.
+ */
+void qcow_device_limit_tags(struct blk_mq_tag_set *set, u32 nr, u32 cpus)
+{
+	u32 queues = max(DEVICE_QUEUES, cpus) / nr;
+
+	set->nr_hw_queues = clamp(queues, min(2U, cpus), cpus);
+	set->queue_depth = queues >= 2 ? DEVICE_QUEUE_DEPTH : DEVICE_FEW_DEPTH;
+}
+
+/**
  * qcow_device_alloc_tags() - allocate the requests of a device
  * @dev: the device
+ * @nr: number of devices, this one included
  *
  * Context: may sleep.
  *
  * Return: 0 or a negative errno.
  */
-int qcow_device_alloc_tags(struct qcow_device *dev)
+int qcow_device_alloc_tags(struct qcow_device *dev, u32 nr)
 {
 	struct blk_mq_tag_set *set = &dev->tag_set;
 
 	set->ops = &qcow_cmd_mq_ops;
-	set->nr_hw_queues = nr_cpu_ids;
-	set->queue_depth = DEVICE_QUEUE_DEPTH;
+	qcow_device_limit_tags(set, nr, nr_cpu_ids);
 	set->numa_node = NUMA_NO_NODE;
 	set->cmd_size = sizeof(struct qcow_cmd);
 	set->flags = BLK_MQ_F_BLOCKING | BLK_MQ_F_NO_SCHED_BY_DEFAULT |

@@ -20,7 +20,11 @@
 static DEFINE_IDR(devices);
 /* All devices, those that are being attached or detached among them */
 static LIST_HEAD(all_devices);
-/* Protects the idr and the list, and the devices found in them from being taken apart. */
+static u32 nr_devices;
+/*
+ * Protects the idr, the list and its length, and the devices found in them from being
+ * taken apart.
+ */
 static DEFINE_MUTEX(qcow_devices_lock);
 
 static void device_release(struct kref *ref)
@@ -55,6 +59,7 @@ void qcow_device_list_remove(struct qcow_device *dev)
 {
 	mutex_lock(&qcow_devices_lock);
 	list_del_init(&dev->node);
+	WRITE_ONCE(nr_devices, nr_devices - 1);
 	idr_remove(&devices, dev->index);
 	mutex_unlock(&qcow_devices_lock);
 }
@@ -89,7 +94,20 @@ static int __device_take_index(struct qcow_device *dev, int want, struct qcow_ms
 	dev->index = index;
 	snprintf(dev->name, sizeof(dev->name), "qcow%d", index);
 	list_add(&dev->node, &all_devices);
+	WRITE_ONCE(nr_devices, nr_devices + 1);
 	return index;
+}
+
+/**
+ * qcow_device_list_count() - number of devices
+ *
+ * Context: any.
+ *
+ * Return: the number, also of those that are being attached or detached.
+ */
+u32 qcow_device_list_count(void)
+{
+	return READ_ONCE(nr_devices);
 }
 
 /**

@@ -14,6 +14,7 @@ int __must_check qcow_device_status(int index, const struct file *by,
 				    struct qcow_ioc_status *st);
 
 int __must_check qcow_device_list_add(struct qcow_device *dev, int want, struct qcow_msg *msg);
+u32 qcow_device_list_count(void);
 void qcow_device_list_remove(struct qcow_device *dev);
 void qcow_device_list_publish(struct qcow_device *dev, struct qcow_device *ptr);
 struct qcow_device *qcow_device_list_get_leaving(int index, const struct file *by);
