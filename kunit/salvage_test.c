@@ -168,8 +168,34 @@ static void salvage_every(struct kunit *test)
 	salvage_close(test, img);
 }
 
+/* An extent of data ends in front of an entry that is lost. */
+static void salvage_lost_entry(struct kunit *test)
+{
+	static const struct builder_spec spec = {
+		.version = 3, .cluster_bits = 14, .extended_l2 = true,
+		.kinds = BUILDER_DATA, .size = 8 << 14, .tidy = true,
+	};
+	struct reader_fixture *x = test->priv;
+	struct builder_image *b = &x->c->img[0];
+	struct rnd_state rnd = qtest_rnd(7600);
+	u64 guest_offset = 3 << 14;
+	struct qcow_image *img;
+
+	KUNIT_ASSERT_EQ(test, builder_build(x->c, &spec, 1, &rnd), 0);
+	memset(b->file + b->clusters[4].l2_at, 0xff, sizeof(__be64));
+	img = salvage_open(test);
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(img), "%s", x->msg.text);
+	reader_silence(img);
+	KUNIT_EXPECT_EQ(test, reader_read(x->r, img, guest_offset, 1 << 14,
+					  b->expect + guest_offset), 0);
+	KUNIT_EXPECT_EQ(test, reader_read(x->r, img, guest_offset, 2 << 14,
+					  b->expect + guest_offset), -EIO);
+	salvage_close(test, img);
+}
+
 static struct kunit_case salvage_test_cases[] = {
 	KUNIT_CASE(salvage_every),
+	KUNIT_CASE(salvage_lost_entry),
 	KUNIT_CASE(salvage_random),
 	{ }
 };

@@ -3,6 +3,9 @@
  * Zeros and discards of a piece of a cluster, or of a subcluster: whether they cost
  * space, for each kind of cluster over each kind of backing file.
  */
+#include <linux/percpu.h>
+
+#include "file/cache.h"
 #include "meta/map.h"
 #include "writer.h"
 
@@ -186,8 +189,123 @@ static void zero_pieces(struct kunit *test)
 	}
 }
 
+/* --- Discards of a discarded disk --- */
+
+/* An L2 table of 64 entries is one slice; the disk has some of them. */
+#define AGAIN_BITS	9
+#define AGAIN_SIZE	(6 * 64U << AGAIN_BITS)
+
+static u64 zero_lookups(struct writer *w)
+{
+	u64 n = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct qcow_stats *s = per_cpu_ptr(w->img->stats, cpu);
+
+		n += s->hits + s->misses;
+	}
+	return n;
+}
+
+static void zero_again_open(struct kunit *test, u32 kinds, bool extended)
+{
+	struct rnd_state rnd = qtest_rnd(23001);
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = extended ? 14 : AGAIN_BITS,
+		.extended_l2 = extended,
+		.tidy = true,
+		.kinds = kinds,
+		.size = extended ? 1024U << 14 : AGAIN_SIZE,
+		.writable = true,
+		.order = 4,
+		.room = 4 << 20,
+	};
+
+	KUNIT_ASSERT_EQ(test, writer_build(test->priv, &spec, 1, &rnd), 0);
+	KUNIT_ASSERT_EQ(test, writer_open(test->priv), 0);
+}
+
+/* Return: tables that were looked into for a discard of the whole disk. */
+static u64 zero_discard_all(struct kunit *test, enum qcow_op op)
+{
+	struct writer *w = test->priv;
+	u64 before = zero_lookups(w);
+
+	writer_submit_zero(w, 0, 0, writer_top(w)->size, op);
+	KUNIT_EXPECT_EQ(test, writer_wait(w, 0), 0);
+	return zero_lookups(w) - before;
+}
+
+static void zero_again_close(struct kunit *test)
+{
+	struct writer *w = test->priv;
+
+	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
+	writer_close(w);
+	KUNIT_EXPECT_STREQ(test, oracle_check_closed(&w->o) ?: "sound", "sound");
+	writer_free(w);
+}
+
+static void zero_again_try(struct kunit *test, bool extended)
+{
+	struct writer *w = test->priv;
+
+	zero_again_open(test, BUILDER_DATA, extended);
+	KUNIT_EXPECT_NE(test, zero_discard_all(test, QCOW_OP_DISCARD), 0);
+	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
+	KUNIT_EXPECT_EQ(test, zero_discard_all(test, QCOW_OP_DISCARD), 0);
+	KUNIT_EXPECT_EQ(test, zero_discard_all(test, QCOW_OP_UNMAP), 0);
+	KUNIT_EXPECT_EQ(test, zero_discard_all(test, QCOW_OP_ZERO), 0);
+	KUNIT_EXPECT_EQ(test, w->img->cache->nr_dirty, 0);
+	/* Only the table with new data is looked into. */
+	KUNIT_EXPECT_EQ(test, writer_write(w, 4096, 512), 0);
+	KUNIT_EXPECT_NE(test, zero_discard_all(test, QCOW_OP_DISCARD), 0);
+	KUNIT_EXPECT_EQ(test, zero_discard_all(test, QCOW_OP_DISCARD), 0);
+	zero_again_close(test);
+}
+
+/* The second discard of a disk looks into no table, and makes none dirty. */
+static void zero_again(struct kunit *test)
+{
+	zero_again_try(test, false);
+	zero_again_try(test, true);
+}
+
+/* The first discard notes the zeros of an image; an empty L1 entry needs no note. */
+static void zero_again_found(struct kunit *test)
+{
+	zero_again_open(test, BUILDER_ZERO, false);
+	KUNIT_EXPECT_NE(test, zero_discard_all(test, QCOW_OP_DISCARD), 0);
+	KUNIT_EXPECT_EQ(test, zero_discard_all(test, QCOW_OP_DISCARD), 0);
+	zero_again_close(test);
+	zero_again_open(test, BUILDER_HOLE, false);
+	zero_discard_all(test, QCOW_OP_DISCARD);
+	KUNIT_EXPECT_EQ(test, zero_discard_all(test, QCOW_OP_DISCARD), 0);
+	zero_again_close(test);
+}
+
+/* Another L1 table is another disk, of which nothing is known. */
+static void zero_again_applied(struct kunit *test)
+{
+	struct writer *w = test->priv;
+
+	zero_again_open(test, BUILDER_ZERO, false);
+	KUNIT_EXPECT_EQ(test, writer_write(w, 4096, 512), 0);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_create(w, "one"), 0);
+	zero_discard_all(test, QCOW_OP_DISCARD);
+	KUNIT_EXPECT_EQ(test, zero_discard_all(test, QCOW_OP_DISCARD), 0);
+	KUNIT_EXPECT_EQ(test, writer_snapshot_apply(w, "one"), 0);
+	KUNIT_EXPECT_NE(test, zero_discard_all(test, QCOW_OP_DISCARD), 0);
+	zero_again_close(test);
+}
+
 static struct kunit_case zero_test_cases[] = {
 	KUNIT_CASE(zero_pieces),
+	KUNIT_CASE(zero_again),
+	KUNIT_CASE(zero_again_found),
+	KUNIT_CASE(zero_again_applied),
 	{ }
 };
 

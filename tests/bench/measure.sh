@@ -96,6 +96,31 @@ map_attach() {
 	echo "$name $time"
 }
 
+# discard_time LENGTH: instructions of a discard of the disk's first bytes
+discard_time() {
+	local start
+
+	start=$(stamp)
+	/usr/sbin/blkdiscard -l "$1" "$dev" || fail "cannot discard $1"
+	echo $(($(stamp) - start))
+}
+
+# discard_again WORKLOAD GIB: for each GiB of a disk over a backing file, all of which is
+# discarded already
+discard_again() {
+	local short long
+
+	format ext4 ram1 && cd /room &&
+		qcowctl create -b /mnt/flat.qcow2 -F qcow2 fresh.qcow2 $((2 * $2))G &&
+		"attach_$target" fresh || fail "no disk of $((2 * $2)) GiB"
+	discard_time $(($2 << 31)) > /dev/null
+	short=$(discard_time $(($2 << 30)))
+	long=$(discard_time $(($2 << 31)))
+	"detach_$target"
+	drop_fresh || fail "cannot leave the room"
+	report "$1" "$2" "$short" "$long"
+}
+
 # --- Places for images that are written to ---
 
 # A place is one of

@@ -273,6 +273,7 @@ allocate_promises() {
 		promise allocate "allocate-$name" 100 nbd
 	done
 	promise allocate discard-64k 50 nbd
+	promise_at_most allocate discard-1g-again 25000
 	promise allocate copy-on-write-4k 100 nbd
 }
 

@@ -53,14 +53,25 @@ enum zero_how {
 	ZERO_WRITE,	/* write zeros */
 };
 
+/* Return: true if an entry says that the extent is zeros, whatever the chain has. */
+static bool extent_reads_zero(const struct qcow_image *img, const struct qcow_extent *ext)
+{
+	return ext->type == QCOW_EXTENT_ZERO ||
+	       (ext->type == QCOW_EXTENT_HOLE && !img->backing);
+}
+
+static bool extent_is_empty(const struct qcow_image *img, const struct qcow_extent *ext)
+{
+	return extent_reads_zero(img, ext) && !ext->mapped;
+}
+
 static enum zero_how zero_decide(const struct qcow_io *io,
 				 const struct qcow_extent *ext)
 {
 	const struct qcow_image *img = io->image;
-	bool reads_zero = ext->type == QCOW_EXTENT_ZERO ||
-			  (ext->type == QCOW_EXTENT_HOLE && !img->backing);
 
-	if (reads_zero && (!ext->mapped || io->op == QCOW_OP_ZERO))
+	if (extent_is_empty(img, ext) ||
+	    (extent_reads_zero(img, ext) && io->op == QCOW_OP_ZERO))
 		return ZERO_SKIP;
 	/*
 	 * In version 2 an empty entry means zeros only without a backing file; version
@@ -100,7 +111,10 @@ static int zero_entries(const struct qcow_io *io, u64 guest_offset, u64 len)
 	if (zero_data_file(io, guest_offset, len))
 		return -EAGAIN;
 	err = qcow_l2_prepare(a, guest_offset, len);
-	return err ?: qcow_l2_set_zero(a, guest_offset, len, io->op != QCOW_OP_ZERO);
+	err = err ?: qcow_l2_set_zero(a, guest_offset, len, io->op != QCOW_OP_ZERO);
+	if (!err && io->op != QCOW_OP_ZERO)
+		qcow_l2_note_empty(a, guest_offset, len);
+	return err;
 }
 
 /* Bytes of whole units of @ext from @guest_offset on; one unit at least. */
@@ -136,6 +150,8 @@ static s64 __zero_units(const struct qcow_io *io, u64 guest_offset, u64 len, u64
 	    img->layout.version >= 3)
 		*how = ZERO_ENTRY;
 	bytes_done = min(len, zero_span(img, &ext, guest_offset, unit));
+	if (*how == ZERO_SKIP && extent_is_empty(img, &ext))
+		qcow_l2_note_empty(img->alloc, guest_offset, ext.len);
 	if (*how != ZERO_ENTRY)
 		return bytes_done;
 	err = zero_entries(io, guest_offset, bytes_done);
@@ -272,22 +288,36 @@ static s64 zero_raw(const struct qcow_io *io, u64 guest_offset, u64 len)
 
 /* --- The I/O --- */
 
+static s64 zero_tables(struct qcow_io *io, u64 guest_offset, u64 len)
+{
+	struct qcow_image *img = io->image;
+	u64 empty;
+
+	len = min(len, img->size - guest_offset);
+	empty = qcow_l2_empty(img, guest_offset, len);
+	if (empty)
+		return empty;
+	if (io->flags & QCOW_IO_NOWAIT)
+		return -EAGAIN;
+	/* io_work() has throttled before the first step. */
+	if (io->next)
+		qcow_flush_throttle(img->alloc);
+	return zero_some(io, guest_offset, len);
+}
+
 /* One step. A disk of an odd size ends inside its last sector. */
 static int zero_step(struct qcow_io *io)
 {
-	struct qcow_image *img = io->image;
 	u64 guest_offset = io->guest_offset + io->next;
 	u64 len = io->len - io->next;
 	s64 n;
 
-	if (!img->alloc) {
+	if (io->image->alloc)
+		n = zero_tables(io, guest_offset, len);
+	else if (io->flags & QCOW_IO_NOWAIT)
+		n = -EAGAIN;
+	else
 		n = zero_raw(io, guest_offset, len);
-	} else {
-		/* io_work() has throttled before the first step. */
-		if (io->next)
-			qcow_flush_throttle(img->alloc);
-		n = zero_some(io, guest_offset, min(len, img->size - guest_offset));
-	}
 	if (n < 0)
 		return n;
 	io->next += min_t(u64, n, len);
@@ -298,11 +328,23 @@ static int zero_step(struct qcow_io *io)
  * qcow_zero() - make a piece of a disk zeros, or discard it
  * @io: the I/O: image, bio, op, guest_offset, len and end_io are set
  *
- * A worker does it. @io->end_io() is called once, in any context.
+ * A worker does it, unless all of the piece is known to be discarded already. @io->end_io()
+ * is called once, in any context, also before this returns.
+ *
+ * Context: any. Does not sleep.
+ */
+void qcow_zero(struct qcow_io *io)
+{
+	qcow_io_start(io, zero_step);
+}
+
+/**
+ * qcow_zero_in_worker() - as qcow_zero(), but all of it in a worker
+ * @io: as for qcow_zero()
  *
  * Context: any.
  */
-void qcow_zero(struct qcow_io *io)
+void qcow_zero_in_worker(struct qcow_io *io)
 {
 	qcow_io_start_in_worker(io, zero_step);
 }

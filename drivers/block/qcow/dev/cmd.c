@@ -133,7 +133,7 @@ static void cmd_start_in_worker(struct qcow_io *io)
 	case QCOW_OP_ZERO:
 	case QCOW_OP_UNMAP:
 	case QCOW_OP_DISCARD:
-		qcow_zero(io);
+		qcow_zero_in_worker(io);
 		break;
 	}
 }

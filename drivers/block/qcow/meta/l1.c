@@ -12,6 +12,7 @@
 #include "meta/flush.h"
 #include "meta/header_write.h"
 #include "meta/l1.h"
+#include "meta/l2.h"
 #include "meta/pause.h"
 #include "meta/release.h"
 
@@ -97,6 +98,7 @@ static void l1_replace(struct qcow_alloc *a, u64 **table, u32 size, u64 host_off
 	img->size = disk_size;
 	a->l1.host_offset = host_offset;
 	a->l1.dirty = (struct qcow_dirty_range) { };
+	qcow_l2_forget_empty(a);
 	mutex_unlock(&a->lock);
 	mutex_unlock(&a->store_lock);
 }
@@ -327,6 +329,7 @@ int qcow_l1_grow(struct qcow_alloc *a, u32 size, struct qcow_pause *pause)
 	memcpy(table, img->l1, img->l1_size * sizeof(*table));
 	swap(img->l1, table);
 	img->l1_size = size;
+	qcow_l2_forget_empty(a);
 	mutex_unlock(&a->lock);
 	pause->go(pause);
 free:

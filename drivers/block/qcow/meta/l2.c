@@ -7,7 +7,10 @@
  * old entries are released.
  */
 #include <linux/err.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "file/cache.h"
@@ -19,6 +22,9 @@
 #include "meta/state.h"
 #include "meta/vet.h"
 #include "meta/writeback.h"
+
+/* Most slices of a disk that are noted: 1 MiB of bits. */
+#define EMPTY_MAX_SLICES	(SZ_1M * BITS_PER_BYTE)
 
 /* --- L2 tables --- */
 
@@ -37,6 +43,85 @@ static u64 slice_covers(const struct qcow_image *img)
 {
 	return (u64)img->slice_entries << img->layout.cluster_bits;
 }
+
+/* --- Slices that are known to be empty --- */
+
+static u64 slice_index(const struct qcow_image *img, u64 guest_offset)
+{
+	return guest_offset >> ilog2(slice_covers(img));
+}
+
+/* Return: the bits of all slices, or NULL: the disk is too large, or memory is short. */
+static unsigned long *empty_bits(struct qcow_alloc *a)
+{
+	struct qcow_image *img = a->img;
+	unsigned long *bits = READ_ONCE(a->l1.empty), *other;
+	u64 nr = slice_index(img, (u64)img->l1_size << qcow_layout_l1_shift(&img->layout));
+
+	if (bits || nr > EMPTY_MAX_SLICES)
+		return bits;
+	bits = kvcalloc(BITS_TO_LONGS(nr), sizeof(*bits), GFP_NOIO | __GFP_NOWARN);
+	/* Two discards may come here at the same time. */
+	other = cmpxchg(&a->l1.empty, NULL, bits);
+	if (!other)
+		return bits;
+	kvfree(bits);
+	return other;
+}
+
+/**
+ * qcow_l2_empty() - bytes of a disk that need no discard
+ * @img: the image, which is written
+ * @guest_offset: guest offset
+ * @len: bytes, not beyond the end of the disk
+ *
+ * It looks into no L2 table: it sees only empty L1 entries without a backing file, and
+ * slices that qcow_l2_note_empty() was told of.
+ *
+ * Context: in an I/O. Does not sleep.
+ *
+ * Return: bytes from @guest_offset on that read as zeros and have no clusters, @len at
+ * most.
+ */
+u64 qcow_l2_empty(const struct qcow_image *img, u64 guest_offset, u64 len)
+{
+	const unsigned long *bits = READ_ONCE(img->alloc->l1.empty);
+	u32 l1_shift = qcow_layout_l1_shift(&img->layout);
+	u64 next = guest_offset, guest_end = guest_offset + len;
+
+	while (next < guest_end)
+		if (!img->backing && !READ_ONCE(img->l1[next >> l1_shift]))
+			next = (next | ((1ULL << l1_shift) - 1)) + 1;
+		else if (bits && test_bit(slice_index(img, next), bits))
+			next = (next | (slice_covers(img) - 1)) + 1;
+		else
+			break;
+	return min(next, guest_end) - guest_offset;
+}
+
+/**
+ * qcow_l2_forget_empty() - forget what qcow_l2_note_empty() was told
+ * @a: of the image
+ *
+ * Context: no I/O of the image is under way or begins. May sleep.
+ */
+void qcow_l2_forget_empty(struct qcow_alloc *a)
+{
+	kvfree(a->l1.empty);
+	a->l1.empty = NULL;
+}
+
+/* An entry of a slice changes. */
+static void empty_clear(struct qcow_alloc *a, u64 guest_offset)
+{
+	unsigned long *bits = READ_ONCE(a->l1.empty);
+	u64 i = slice_index(a->img, guest_offset);
+
+	if (bits && test_bit(i, bits))
+		clear_bit(i, bits);
+}
+
+/* --- Slices --- */
 
 /* The slice with a cluster's L2 entry. */
 static struct qcow_slice *l2_slice(struct qcow_image *img, u64 guest_offset)
@@ -286,6 +371,71 @@ static void entry_set(const struct qcow_image *img, struct qcow_slice *slice,
 	write_seqcount_end(&img->cache->seq);
 }
 
+/* Return: true if an entry reads as zeros, whatever the chain has, and has no cluster. */
+static bool entry_is_empty(const struct qcow_image *img, struct qcow_l2_entry e)
+{
+	if (img->layout.extended_l2)
+		return !e.raw && !(u32)e.bitmap &&
+		       (!img->backing || e.bitmap >> 32 == U32_MAX);
+	if (img->layout.version >= 3 && e.raw == QCOW_DISK_L2E_ZERO)
+		return true;
+	return !e.raw && !img->backing;
+}
+
+static bool slice_is_empty(const struct qcow_image *img, const struct qcow_slice *slice)
+{
+	u32 i = 0;
+
+	lockdep_assert_held(&img->cache->lock);
+	while (i < img->slice_entries && entry_is_empty(img, entry_get(img, slice, i)))
+		i++;
+	return i == img->slice_entries;
+}
+
+/* Note a slice if all of its entries are empty. */
+static void empty_look(struct qcow_alloc *a, unsigned long *bits, u64 guest_offset)
+{
+	struct qcow_image *img = a->img;
+	struct qcow_slice *slice = l2_slice(img, guest_offset);
+
+	/* The entries were in memory a moment ago; without the slice nothing is noted. */
+	if (IS_ERR(slice))
+		return;
+	spin_lock(&img->cache->lock);
+	if (slice_is_empty(img, slice))
+		set_bit(slice_index(img, guest_offset), bits);
+	spin_unlock(&img->cache->lock);
+	qcow_cache_put(slice);
+}
+
+/**
+ * qcow_l2_note_empty() - note which slices of L2 tables are empty
+ * @a: of the image
+ * @guest_offset: guest offset
+ * @len: bytes that read as zeros by their entries in an L2 table, and have no clusters
+ *
+ * A slice whose end the range reaches is noted. If it begins before the range, its entries
+ * are looked at.
+ *
+ * Context: under qcow_inflight_lock() of the range. May sleep.
+ */
+void qcow_l2_note_empty(struct qcow_alloc *a, u64 guest_offset, u64 len)
+{
+	u64 covers = slice_covers(a->img), guest_end = guest_offset + len;
+	u64 next = guest_offset & ~(covers - 1);
+	unsigned long *bits;
+
+	if (a->img->layout.data_file || next + covers > guest_end ||
+	    !READ_ONCE(a->img->l1[guest_offset >> qcow_layout_l1_shift(&a->img->layout)]))
+		return;
+	bits = empty_bits(a);
+	for (; bits && next + covers <= guest_end; next += covers)
+		if (next >= guest_offset)
+			set_bit(slice_index(a->img, next), bits);
+		else
+			empty_look(a, bits, next);
+}
+
 /* Release the clusters of an entry that was replaced. */
 static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest_offset)
 {
@@ -354,6 +504,7 @@ static int l2_set_in_slice(struct qcow_image *img, struct qcow_slice *slice,
 	err = change_entry(&img->layout, c, old, guest_offset, len, &new);
 	if (!err && (old.raw != new.raw || old.bitmap != new.bitmap)) {
 		entry_set(img, slice, index, new);
+		empty_clear(img->alloc, guest_offset);
 		__qcow_cache_dirty(slice);
 	}
 	spin_unlock(&img->cache->lock);

@@ -4,6 +4,10 @@
 
 #include "meta/state.h"
 
+u64 qcow_l2_empty(const struct qcow_image *img, u64 guest_offset, u64 len);
+void qcow_l2_note_empty(struct qcow_alloc *a, u64 guest_offset, u64 len);
+void qcow_l2_forget_empty(struct qcow_alloc *a);
+
 int __must_check qcow_l2_prepare(struct qcow_alloc *a, u64 guest_offset, u64 len);
 int __must_check qcow_l2_set_data(struct qcow_alloc *a, u64 guest_offset, u64 len,
 				  u64 host_offset, bool taken);

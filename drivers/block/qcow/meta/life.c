@@ -206,5 +206,6 @@ void qcow_life_end(struct qcow_alloc *a)
 	qcow_register_destroy(&a->reg);
 	xa_destroy(&a->strays.clusters);
 	kvfree(a->counts.table);
+	kvfree(a->l1.empty);
 	kfree(a);
 }

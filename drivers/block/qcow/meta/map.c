@@ -59,6 +59,12 @@ static bool entry_follows(const struct qcow_entry *e, u64 len,
 	return !e->mapped || next->host_offset == e->host_offset + len;
 }
 
+/* Return: true if an equal entry of the next cluster always continues its extent. */
+static bool entry_is_empty(const struct qcow_layout *lay, const struct qcow_entry *e)
+{
+	return !lay->extended_l2 && !e->mapped && e->type != QCOW_EXTENT_COMPRESSED;
+}
+
 static int entry_damaged(struct qcow_image *img, u64 guest_offset,
 			 const struct qcow_entry *e)
 {
@@ -109,7 +115,8 @@ static noinline int map_entries(struct qcow_image *img, const __be64 *slice, u32
 	const struct qcow_layout *lay = &img->layout;
 	struct qcow_entry e, next;
 	struct qcow_l2_entry on_disk;
-	u64 len;
+	bool empty;
+	u64 len, raw;
 
 	entry_load(img, slice, index, &on_disk);
 	if (unlikely(entry_lost(img, on_disk.raw)))
@@ -117,6 +124,8 @@ static noinline int map_entries(struct qcow_image *img, const __be64 *slice, u32
 	if (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, guest_offset, &e))
 		return entry_damaged(img, guest_offset, &e);
 
+	raw = on_disk.raw;
+	empty = entry_is_empty(lay, &e);
 	len = bytes_to_boundary(guest_offset, lay->grain_bits);
 	if (e.type == QCOW_EXTENT_COMPRESSED)
 		len = bytes_to_boundary(guest_offset, lay->cluster_bits);
@@ -128,9 +137,10 @@ static noinline int map_entries(struct qcow_image *img, const __be64 *slice, u32
 				break;
 			entry_load(img, slice, index, &on_disk);
 		}
-		if (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, next_guest_offset,
-				  &next) ||
-		    !entry_follows(&e, len, &next))
+		if (!(empty && on_disk.raw == raw) &&
+		    (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, next_guest_offset,
+				   &next) ||
+		     !entry_follows(&e, len, &next)))
 			break;
 		len += 1ULL << lay->grain_bits;
 	}

@@ -179,6 +179,9 @@ struct qcow_share {
  *	qcow_alloc.lock
  * @share: hook of a snapshot that is being made; or NULL. Protected by @lock
  * @host_offset: host offset of the table
+ * @empty: a bit for each slice of an L2 table: all of it reads as zeros and has no
+ *	clusters; NULL: no such slice is known. A bit is set under qcow_cache.lock, or
+ *	under qcow_inflight_lock() of all that the slice maps; it is cleared under both
  */
 struct qcow_l1_state {
 	struct qcow_dirty_range dirty;
@@ -186,6 +189,7 @@ struct qcow_l1_state {
 	struct mutex lock;
 	struct qcow_share *share;
 	u64 host_offset;
+	unsigned long *empty;
 };
 
 /**
