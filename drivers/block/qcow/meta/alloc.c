@@ -144,18 +144,19 @@ static void __return_run(struct qcow_alloc *a, struct qcow_run *run)
 }
 
 /**
- * __qcow_alloc_unreserve() - make sure that a cluster is not reserved
+ * __qcow_alloc_unreserve() - make sure that no cluster of a run is reserved
  * @a: of the image
- * @cluster: number of the cluster
+ * @first: number of the first cluster
+ * @nr: number of clusters
  *
- * If it is reserved, the whole reserved run goes back to the refcounts.
+ * If one is reserved, the whole reserved run goes back to the refcounts.
  *
  * Context: under a->lock. May sleep.
  */
-void __qcow_alloc_unreserve(struct qcow_alloc *a, u64 cluster)
+void __qcow_alloc_unreserve(struct qcow_alloc *a, u64 first, u32 nr)
 {
 	lockdep_assert_held(&a->lock);
-	if (likely(cluster < a->reserve.run.next || cluster >= a->reserve.run.end))
+	if (likely(first + nr <= a->reserve.run.next || first >= a->reserve.run.end))
 		return;
 	__qcow_search_freed(&a->search, a->reserve.run.next);
 	__return_run(a, &a->reserve.run);

@@ -10,7 +10,7 @@ int __must_check qcow_alloc_run(struct qcow_alloc *a, enum qcow_meta kind,
 				u32 nr, u64 *first);
 void qcow_alloc_undo(struct qcow_alloc *a, u64 first, u32 nr);
 void qcow_alloc_return_pool(struct qcow_alloc *a);
-void __qcow_alloc_unreserve(struct qcow_alloc *a, u64 cluster);
+void __qcow_alloc_unreserve(struct qcow_alloc *a, u64 first, u32 nr);
 void qcow_alloc_trim(struct qcow_alloc *a);
 
 /*

@@ -156,6 +156,52 @@ static u32 slice_rest(const struct qcow_alloc *a, u64 first, u32 nr)
 }
 
 /**
+ * __qcow_refcount_run() - look up a refcount that clusters in a row have
+ * @a: of the image
+ * @first: number of the first cluster
+ * @nr: most clusters to look at, at least 1
+ * @value: as for __qcow_refcount_get()
+ *
+ * Looks at one slice.
+ *
+ * Context: under a->lock. May sleep.
+ *
+ * Return: number of clusters from @first on that have it, at least 1; or the error of
+ * reading it.
+ */
+int __qcow_refcount_run(struct qcow_alloc *a, u64 first, u32 nr, u64 *value)
+{
+	struct qcow_slice *slice = ref_slice(a, first);
+	u32 i = ref_index(a, first), n = 1;
+
+	nr = slice_rest(a, first, nr);
+	*value = 0;
+	if (IS_ERR_OR_NULL(slice))
+		return slice ? PTR_ERR(slice) : nr;
+	*value = qcow_entry_refcount(slice->data, a->counts.order, i);
+	while (n < nr && qcow_entry_refcount(slice->data, a->counts.order, i + n) == *value)
+		n++;
+	qcow_cache_put(slice);
+	return n;
+}
+
+/**
+ * __qcow_refcount_lower() - subtract from the refcounts of clusters in a row, in memory
+ * @a: of the image
+ * @first: number of the first cluster
+ * @nr: number of clusters, from one call of __qcow_refcount_run()
+ * @times: number to subtract, not larger than the refcounts
+ *
+ * Context: under a->lock. May sleep.
+ *
+ * Return: 0 or the error of reading them: none is changed.
+ */
+int __qcow_refcount_lower(struct qcow_alloc *a, u64 first, u32 nr, u32 times)
+{
+	return __slice_add(a, first, nr, -(s64)times);
+}
+
+/**
  * qcow_refcount_raise() - add a reference to each cluster of a run, in memory
  * @a: of the image
  * @first: number of the first cluster

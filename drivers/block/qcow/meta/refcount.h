@@ -45,8 +45,12 @@ static inline struct qcow_cache *qcow_refcount_cache(const struct qcow_alloc *a)
 
 int __must_check __qcow_refcount_get(struct qcow_alloc *a, u64 cluster,
 				     u64 *value);
+int __must_check __qcow_refcount_run(struct qcow_alloc *a, u64 first, u32 nr,
+				     u64 *value);
 int __must_check __qcow_refcount_set(struct qcow_alloc *a, u64 cluster,
 				     u64 value);
+int __must_check __qcow_refcount_lower(struct qcow_alloc *a, u64 first, u32 nr,
+				       u32 times);
 int __must_check qcow_refcount_raise(struct qcow_alloc *a, u64 first, u32 nr);
 int __must_check __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster,
 				       bool *covered);

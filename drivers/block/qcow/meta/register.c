@@ -133,10 +133,7 @@ static bool register_any(struct qcow_register *reg, u64 host_offset, u64 bytes)
 	u32 bits = reg->img->layout.align_bits;
 	u64 unit = host_offset >> bits, last = (host_offset + bytes - 1) >> bits;
 
-	for (; bytes && unit <= last; unit++)
-		if (qcow_register_has(reg, unit))
-			return true;
-	return false;
+	return bytes && qcow_register_has_any(reg, unit, last - unit + 1);
 }
 
 /**

@@ -80,6 +80,14 @@ static inline bool qcow_register_has(struct qcow_register *reg, u64 unit)
 	return xa_load(&reg->units, unit);
 }
 
+/* As qcow_register_has(), for any of @nr units, at least 1. */
+static inline bool qcow_register_has_any(struct qcow_register *reg, u64 unit, u64 nr)
+{
+	unsigned long found = unit;
+
+	return xa_find(&reg->units, &found, unit + nr - 1, XA_PRESENT);
+}
+
 static inline void qcow_register_forget_unit(struct qcow_register *reg, u64 unit)
 {
 	xa_erase(&reg->units, unit);

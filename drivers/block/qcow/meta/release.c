@@ -207,6 +207,26 @@ static void span_damaged(struct qcow_alloc *a)
 }
 
 /*
+ * Look at clusters in a row with the same refcount. @refs: out: the refcount; 0: it stays
+ * as it is, since the one cluster is a stray, or its refcount cannot be read, which leaks
+ * it. Return: their number; 0: the image is damaged.
+ */
+static u32 __span_run(struct qcow_alloc *a, const struct span *s, u64 cluster, u64 end,
+		      u64 *refs)
+{
+	int nr = __qcow_refcount_run(a, cluster, end - cluster, refs);
+
+	if (nr > 0 && *refs >= s->times)
+		return nr;
+	if (nr > 0 && (*refs || !__qcow_stray_is(a, cluster))) {
+		span_damaged(a);
+		return 0;
+	}
+	*refs = 0;
+	return 1;
+}
+
+/*
  * Count clusters from @s->first on that have no other references; first lower the
  * refcounts of clusters before them that have some. Return: the number; 0 also if @s is
  * at its end, or the image damaged.
@@ -214,27 +234,21 @@ static void span_damaged(struct qcow_alloc *a)
 static u32 __span_last(struct qcow_alloc *a, struct span *s)
 {
 	u32 bits = qcow_alloc_cluster_bits(a);
-	u32 most = clamp_t(u32, STEP_BYTES >> bits, 1, STEP_CLUSTERS);
+	u32 most = clamp_t(u32, STEP_BYTES >> bits, 1, STEP_CLUSTERS), nr;
 	u64 end = min(s->end, s->first + most), cluster, refs;
-	bool stray;
-	int err;
 
-	for (cluster = s->first; cluster < end; cluster++) {
-		err = __qcow_refcount_get(a, cluster, &refs);
-		if (!err && refs == s->times)
-			continue;
-		stray = !err && !refs && __qcow_stray_is(a, cluster);
-		if (!err && refs < s->times && !stray) {
-			span_damaged(a);
+	for (cluster = s->first; cluster < end; cluster += nr) {
+		nr = __span_run(a, s, cluster, end, &refs);
+		if (!nr)
 			return 0;
-		}
+		if (refs == s->times)
+			continue;
 		if (cluster != s->first)
 			break;
-		/* A stray keeps its refcount. A failure here leaks the cluster. */
-		if (!err && !stray &&
-		    __qcow_refcount_set(a, cluster, refs - s->times))
-			pr_debug("%s: cluster %llu leaks\n", a->img->label, cluster);
-		s->first++;
+		if (refs && __qcow_refcount_lower(a, cluster, nr, s->times))
+			pr_debug("%s: %u clusters leak from cluster %llu on\n", a->img->label,
+				 nr, cluster);
+		s->first += nr;
 	}
 	if (cluster > s->first && __is_noted(a, s, cluster)) {
 		span_damaged(a);

@@ -46,12 +46,7 @@ static u32 entry_step(const struct qcow_image *img)
 /* Guest data that lies in metadata must not be freed. */
 static bool run_is_meta(const struct walk *w)
 {
-	u32 i;
-
-	for (i = 0; i < w->nr; i++)
-		if (qcow_register_has(&w->a->reg, w->first + i))
-			return true;
-	return false;
+	return qcow_register_has_any(&w->a->reg, w->first, w->nr);
 }
 
 /* Do the collected clusters, up to entry @i. */
@@ -359,25 +354,50 @@ int qcow_tree_raise(struct qcow_alloc *a, const u64 *l1, u32 size)
 
 /* --- COPIED flags --- */
 
-/* No task changes the entry: its guest cluster is locked. */
-static int own_entry(struct qcow_alloc *a, struct qcow_slice *slice, u32 i)
+/* Return: the cluster of an entry that may get the COPIED flag, or 0. */
+static u64 own_cluster(const struct qcow_image *img, const struct qcow_slice *slice, u32 i)
 {
-	struct qcow_image *img = a->img;
-	__be64 *e = &slice->data[i << entry_step(img)];
-	u64 raw = be64_to_cpu(*e), refs;
-	u64 host_offset = raw & QCOW_DISK_L2E_OFFSET_MASK;
-	int err;
+	u64 raw = be64_to_cpu(slice->data[i << entry_step(img)]);
 
-	if (!host_offset || raw & (QCOW_DISK_E_COPIED | QCOW_DISK_L2E_COMPRESSED))
+	if (raw & (QCOW_DISK_E_COPIED | QCOW_DISK_L2E_COMPRESSED))
 		return 0;
-	err = qcow_refcount_get(a, host_offset >> img->layout.cluster_bits, &refs);
-	if (err || refs != 1)
-		return err;
+	return (raw & QCOW_DISK_L2E_OFFSET_MASK) >> img->layout.cluster_bits;
+}
+
+/* Set the flag of @nr entries from @i on. */
+static void own_set(struct qcow_image *img, struct qcow_slice *slice, u32 i, u32 nr)
+{
 	spin_lock(&img->cache->lock);
-	WRITE_ONCE(*e, cpu_to_be64(raw | QCOW_DISK_E_COPIED));
+	for (; nr; nr--, i++) {
+		__be64 *e = &slice->data[i << entry_step(img)];
+
+		WRITE_ONCE(*e, *e | cpu_to_be64(QCOW_DISK_E_COPIED));
+	}
 	__qcow_cache_dirty(slice);
 	spin_unlock(&img->cache->lock);
-	return 0;
+}
+
+/*
+ * Do entries from @i on whose clusters are in a row and have the same refcount. No task
+ * changes them: their guest clusters are locked. Return: their number, or an error.
+ */
+static int own_run(struct qcow_alloc *a, struct qcow_slice *slice, u32 i)
+{
+	struct qcow_image *img = a->img;
+	u64 first = own_cluster(img, slice, i), refs;
+	u32 nr = 1;
+	int ret;
+
+	if (!first)
+		return 1;
+	while (i + nr < img->slice_entries && own_cluster(img, slice, i + nr) == first + nr)
+		nr++;
+	mutex_lock(&a->lock);
+	ret = __qcow_refcount_run(a, first, nr, &refs);
+	mutex_unlock(&a->lock);
+	if (ret > 0 && refs == 1)
+		own_set(img, slice, i, ret);
+	return ret;
 }
 
 static int own_entries(struct qcow_alloc *a, u64 l2_host_offset)
@@ -385,19 +405,19 @@ static int own_entries(struct qcow_alloc *a, u64 l2_host_offset)
 	struct qcow_image *img = a->img;
 	u32 nr = 1U << img->layout.l2_bits, first, i;
 	struct qcow_slice *slice;
-	int err = 0;
+	int ret = 0;
 
-	for (first = 0; !err && first < nr; first += img->slice_entries) {
+	for (first = 0; ret >= 0 && first < nr; first += img->slice_entries) {
 		slice = qcow_cache_get(img->cache, l2_host_offset +
 				       ((u64)first << img->layout.entry_bits));
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
-		for (i = 0; !err && i < img->slice_entries; i++)
-			err = own_entry(a, slice, i);
+		for (i = 0; ret >= 0 && i < img->slice_entries; i += ret)
+			ret = own_run(a, slice, i);
 		qcow_cache_put(slice);
 		cond_resched();
 	}
-	return err;
+	return min(ret, 0);
 }
 
 /* Set @own if the active table of an L1 entry has no other reference. */

@@ -12,21 +12,71 @@
 #include "meta/stray.h"
 #include "meta/vet.h"
 
-/* Guest data in metadata is another fault, which entry_release() and writes find. */
-static int vet_clusters(struct qcow_alloc *a, u64 first, u32 nr, u64 guest_offset)
+/**
+ * struct vet_run - clusters in a row that entries in a row lead to
+ * @first: number of the first cluster
+ * @nr: number of clusters
+ * @guest_offset: guest offset of the first entry
+ * @one: there is one entry, whatever the number of clusters
+ */
+struct vet_run {
+	u64 first;
+	u32 nr;
+	u64 guest_offset;
+	bool one;
+};
+
+/* Note strays among clusters that have a refcount of 0. */
+static int __vet_free(struct qcow_alloc *a, const struct vet_run *run, u64 first, u32 nr)
 {
-	u64 value, i;
+	u64 in_run;
 	int err = 0;
 
+	for (; !err && nr; nr--, first++) {
+		in_run = run->one ? 0 : (first - run->first) << qcow_alloc_cluster_bits(a);
+		if (!qcow_register_has(&a->reg, first))
+			err = __qcow_stray_note(a, first, run->guest_offset + in_run);
+	}
+	return err;
+}
+
+/* Guest data in metadata is another fault, which entry_release() and writes find. */
+static int vet_clusters(struct qcow_alloc *a, const struct vet_run *run)
+{
+	u64 value, i, end = run->first + run->nr;
+	int ret = 0;
+
 	mutex_lock(&a->lock);
-	for (i = first; !err && i < first + nr; i++) {
-		/* No entry may lead to a reserved cluster, which was free before. */
-		__qcow_alloc_unreserve(a, i);
-		err = __qcow_refcount_get(a, i, &value);
-		if (!err && !value && !qcow_register_has(&a->reg, i))
-			err = __qcow_stray_note(a, i, guest_offset);
+	/* No entry may lead to a reserved cluster, which was free before. */
+	__qcow_alloc_unreserve(a, run->first, run->nr);
+	for (i = run->first; ret >= 0 && i < end; i += ret) {
+		ret = __qcow_refcount_run(a, i, end - i, &value);
+		if (ret > 0 && !value)
+			ret = __vet_free(a, run, i, ret) ?: ret;
 	}
 	mutex_unlock(&a->lock);
+	return min(ret, 0);
+}
+
+/* Add an entry's clusters to a run; do the run first if they do not continue it. */
+static int vet_add(struct qcow_alloc *a, struct vet_run *run, u64 first, u32 nr,
+		   u64 guest_offset)
+{
+	u64 run_bytes = (u64)run->nr << qcow_alloc_cluster_bits(a);
+	int err;
+
+	if (nr == 1 && !run->one && first == run->first + run->nr &&
+	    guest_offset == run->guest_offset + run_bytes) {
+		run->nr++;
+		return 0;
+	}
+	err = vet_clusters(a, run);
+	*run = (struct vet_run) {
+		.first = first,
+		.nr = nr,
+		.guest_offset = guest_offset,
+		.one = nr != 1,
+	};
 	return err;
 }
 
@@ -43,6 +93,7 @@ static int vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest_o
 	u64 raw, first;
 	const char *fault;
 	u32 i, nr, step = lay->extended_l2 ? 2 : 1;
+	struct vet_run run = { };
 	int err = 0;
 
 	if (likely(test_bit(QCOW_SLICE_VETTED, &slice->flags)))
@@ -51,9 +102,10 @@ static int vet_slice(struct qcow_alloc *a, struct qcow_slice *slice, u64 guest_o
 		raw = be64_to_cpu(READ_ONCE(slice->data[i * step]));
 		/* An invalid entry is found when it is used. */
 		if (raw && !qcow_entry_clusters(lay, raw, guest_offset, &first, &nr, &fault))
-			err = vet_clusters(a, first, nr, guest_offset);
+			err = vet_add(a, &run, first, nr, guest_offset);
 		guest_offset += 1ULL << lay->cluster_bits;
 	}
+	err = err ?: vet_clusters(a, &run);
 	if (!err)
 		set_bit(QCOW_SLICE_VETTED, &slice->flags);
 	cond_resched();
