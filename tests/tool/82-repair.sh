@@ -137,6 +137,17 @@ poke unknown.qcow2 "$l1" 8 "$entry"
 qemu-img check unknown.qcow2 >out 2>&1
 expect "unknown refcounts and damage: nothing was freed" is "" "$(grep 'refcount=0' out)"
 
+# Refcounts of one bit do not show that a table is two things: here, the refcount table is an L2
+# table of the disk, and its entries would get a COPIED flag.
+image one-bit-refcounts.qcow2 -o cluster_size=4096,refcount_bits=1
+qemu-io -f qcow2 -c 'write -q -P 1 0 64k' -c 'write -q -P 2 32M 64k' one-bit-refcounts.qcow2
+poke one-bit-refcounts.qcow2 "$(peek one-bit-refcounts.qcow2 40 8)" 8 \
+	$(((1 << 63) + $(peek one-bit-refcounts.qcow2 48 8)))
+cp one-bit-refcounts.qcow2 copy.qcow2
+expect "a table of two uses, refcounts of one bit" exits 1 "cannot be repaired: .*more references than" \
+	qcowctl check --repair=all copy.qcow2
+expect "a table of two uses, refcounts of one bit: kept" same_content one-bit-refcounts.qcow2 copy.qcow2
+
 # mended NAME IMAGE: by --repair=all, for QEMU too, and nothing reads differently.
 mended()
 {

@@ -98,6 +98,7 @@ struct check_slot {
  * @damaged: corruptions that are neither refcounts nor COPIED flags
  * @short_snapshots: of these, snapshots whose extra data is too short
  * @overlaps: clusters that hold a table and something else, or a table of two places
+ * @uncounted: references beyond the largest refcount there can be
  * @lost: tables that are empty, or bitmaps, in clusters that are not allocated
  * @unread: errno of the first read that failed; 0: none did
  * @unread_at: host offset of that place
@@ -141,6 +142,7 @@ struct check {
 	u64 damaged;
 	u64 short_snapshots;
 	u64 overlaps;
+	u64 uncounted;
 	u64 lost;
 	int unread;
 	u64 unread_at;

@@ -194,6 +194,9 @@ int check_doubt(const struct check *c)
 {
 	if (c->unread)
 		return check_refuse_unread(c, c);
+	/* A cluster of two uses looks as if it had one, and its COPIED flags may be no flags. */
+	if (c->uncounted)
+		return refuse(c, "a cluster has more references than its refcount can count; restore the image from a copy, or save the readable data with qemu-img convert");
 	/* Should that feature bit be wrong, all data would be freed. */
 	if (c->layout.data_file && !c->h.data_name_len)
 		return refuse(c, "its data is said to be in a data file, but none is named; restore its header from a copy");

@@ -79,6 +79,7 @@ static int add(struct check *c, u64 index, u64 times)
 			    (unsigned long long)index, 1U << c->h.refcount_order);
 		c->res.corruptions += times - room;
 		c->damaged += times - room;
+		c->uncounted += times - room;
 		times = room;
 	}
 	if (refs + times > UINT32_MAX)
