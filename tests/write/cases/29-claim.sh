@@ -99,6 +99,15 @@ case_claim_disk() {
 	is_free "$loop"
 	attach -f raw "$loop"
 	detach
+
+	# Its guest may have written the header of an image that names a file of the host
+	truncate -s 1M named
+	qcowctl create -f qcow2 -b "$PWD/named" -F raw naming.qcow2
+	dd if=naming.qcow2 of="$loop" bs=64k conv=notrunc,fsync status=none
+	exits 1 "its backing file .*/named. is not opened.* -f qcow2" qcowctl attach "$loop"
+	is_free "$loop"
+	attach -f qcow2 "$loop"
+	detach
 	losetup -d "$loop"
 }
 
