@@ -31,6 +31,9 @@ expect "convert: an image that is there" refuses "qcow2.new: is there; choose an
 	with_driver qcowctl convert convert-base.qcow2 qcow2.new
 expect "convert: another source" refuses "qcow2.new: is no conversion of this source" \
 	with_driver qcowctl convert --resume convert.vmdk qcow2.new
+expect "convert: another format of the source" refuses "vmdk.new: names its source as an image of the format vmdk, but that is read as raw; give -f vmdk" \
+	with_driver qcowctl convert -c --resume -f raw convert.vmdk vmdk.new
+expect "convert: another format of the source: nothing was read" is "" "$(ls root/log 2>/dev/null)"
 expect "convert: another image" refuses "is no conversion of this source" \
 	with_driver qcowctl convert --resume convert.vmdk convert-base.qcow2
 expect "convert: itself" refuses "is there; choose another name" \

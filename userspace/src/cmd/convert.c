@@ -100,6 +100,18 @@ static int refuse_other(const char *name)
 	return -1;
 }
 
+/* The new image reads as its source does only if both take the source for the same format. */
+static int check_format(const char *name, const struct image *img, const struct image *source)
+{
+	const char *named = image_backing_format(img), *format = image_own_format_name(source);
+
+	if (!named[0] || image_format(named) == image_format(format))
+		return 0;
+	report(name, "names its source as an image of the format %s, but that is read as %s; give -f %s",
+	       named, format, named);
+	return -1;
+}
+
 /* Whether an image that is there names the source still. */
 static int check_begun(const char *name, const struct image *source)
 {
@@ -116,6 +128,8 @@ static int check_begun(const char *name, const struct image *source)
 	if (!below || stat(below, &st) || st.st_dev != source->file.stat.st_dev ||
 	    st.st_ino != source->file.stat.st_ino || c.images->header.nr_snapshots)
 		err = refuse_other(name);
+	else
+		err = check_format(name, c.images, source);
 	free(below);
 out:
 	chain_close(&c);
