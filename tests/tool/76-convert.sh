@@ -103,6 +103,16 @@ expect "convert: -c: --resume" with_driver qcowctl convert -c --resume -f raw co
 expect "convert: -c: --resume: check" qemu-img check -q failed.new
 printf '\11%.0s' {1..4096} | dd bs=4k seek=256 of=convert.disk conv=notrunc status=none
 expect "convert: -c: --resume: what was there stays" qemu-img compare -q -f qcow2 -F raw failed.new convert.disk
+
+# A writeback failed. The pages that were lost are in the page cache still, and count as clean.
+qemu-img create -q -f qcow2 -b convert.disk -F raw lost.new
+cp lost.new lost.kept
+qemu-io -f qcow2 -c 'write -q -P 7 0 64k' lost.new
+cp convert.disk root/dev/qcow0
+expect "convert: -c: --resume: after a failed writeback" env MOCK_ON_DISK=lost.kept MOCK_ROOT="$T/root" \
+	LD_PRELOAD="$T/mock.so" "$Q" convert -c --resume -f raw convert.disk lost.new
+expect "convert: -c: --resume: only tables on the disk count" qemu-img compare -q -f qcow2 -F raw lost.new convert.disk
+
 qemu-img create -q -f qcow2 -b convert.disk -F raw snapshot.new
 qemu-img snapshot -c one snapshot.new
 expect "convert: -c: snapshots" refuses "is no conversion of this source" \
@@ -110,4 +120,4 @@ expect "convert: -c: snapshots" refuses "is no conversion of this source" \
 qemu-img create -q -f qcow2 -o extended_l2=on -b convert.disk -F raw extended.new
 expect "convert: -c: subclusters" refuses "has snapshots, bitmaps or other things that a conversion does not make" \
 	with_driver qcowctl convert -c --resume -f raw convert.disk extended.new
-rm -rf convert* ./*.new ./*.judge root
+rm -rf convert* lost.kept ./*.new ./*.judge root

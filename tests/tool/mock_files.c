@@ -324,3 +324,36 @@ int fstat64(int fd, struct stat64 *st)
 	}
 	return 0;
 }
+
+/* --- The page cache --- */
+
+static int synced;
+
+int fdatasync(int fd)
+{
+	synced = 1;
+	return NEXT(fdatasync)(fd);
+}
+
+/* The file has the content of the file $MOCK_ON_DISK again. */
+static int drop(int fd, const char *on_disk)
+{
+	char buf[65536];
+	off64_t at = 0;
+	ssize_t n;
+	int from = NEXT(open)(on_disk, O_RDONLY);
+
+	while ((n = read(from, buf, sizeof(buf))) > 0 && pwrite64(fd, buf, n, at) == n)
+		at += n;
+	close(from);
+	return NEXT(ftruncate64)(fd, at);
+}
+
+int posix_fadvise64(int fd, off64_t offset, off64_t len, int advice)
+{
+	const char *on_disk = getenv("MOCK_ON_DISK");
+
+	if (on_disk && synced && advice == POSIX_FADV_DONTNEED && !offset && !len)
+		return drop(fd, on_disk);
+	return NEXT(posix_fadvise64)(fd, offset, len, advice);
+}

@@ -8,6 +8,7 @@
  * has leaked clusters at worst: pack_open() counts all uses anew, and finds these free.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -24,6 +25,11 @@ static u64 cluster_size(const struct pack *p)
 static u64 l2_entries(const struct pack *p)
 {
 	return 1ULL << p->layout.l2_bits;
+}
+
+static int flush(const struct pack *p)
+{
+	return fdatasync(p->fd) ? -errno : 0;
 }
 
 /* --- The uses of clusters of an image that is there --- */
@@ -121,6 +127,20 @@ static bool is_plain(const struct image *img)
 	       1U << h->refcount_order >= 16;
 }
 
+/*
+ * After a failed writeback the page cache may have pages that never got to the disk, and that
+ * count as clean. A --resume would trust tables in them, which are lost once the pages are. So
+ * the pages are dropped: what is read then is on the disk.
+ */
+static int drop_cache(const struct pack *p)
+{
+	int err = flush(p);
+
+	if (!err)
+		posix_fadvise(p->fd, 0, 0, POSIX_FADV_DONTNEED);
+	return err;
+}
+
 /**
  * pack_open() - begin to put compressed clusters into an image
  * @p: the result; pack_close() it, after a failure too
@@ -140,7 +160,9 @@ int pack_open(struct pack *p, const struct image *img)
 	qcow_layout_init(&p->layout, h);
 	p->l1 = xcalloc(h->l1_size + 1, sizeof(*p->l1));
 	p->l2 = xcalloc(1, cluster_size(p));
-	err = space_load(&p->space, p->fd, h);
+	err = drop_cache(p);
+	if (!err)
+		err = space_load(&p->space, p->fd, h);
 	if (!err)
 		err = read_table(p, p->l1, h->l1_size * sizeof(*p->l1), h->l1_table_offset);
 	if (!err)
@@ -161,11 +183,6 @@ static int write_l2(struct pack *p)
 	if (!err)
 		p->l2_changed = false;
 	return err;
-}
-
-static int flush(const struct pack *p)
-{
-	return fdatasync(p->fd) ? -errno : 0;
 }
 
 static int write_l1(struct pack *p)
@@ -256,7 +273,8 @@ static __be64 *entry_of(const struct pack *p, u64 guest_offset)
 /**
  * pack_has() - tell whether a cluster of the disk has an L2 entry
  * @p: the image
- * @guest_offset: of the cluster, not below the one of the call before
+ * @guest_offset: of the cluster; if its L2 table is another one than at the call before, that
+ *	one is written first
  * @has: the result
  *
  * Return: 0 or a negative errno.
@@ -301,7 +319,7 @@ static u64 compressed_entry(const struct pack *p, u64 host_offset, size_t len)
 /**
  * pack_put() - put a cluster into the image
  * @p: the image
- * @guest_offset: of the cluster, not below the one of the call before
+ * @guest_offset: of the cluster; its L2 table is entered as by pack_has()
  * @buf: its content, compressed; or as it is, if @len is that of a cluster
  * @len: bytes
  *
