@@ -113,6 +113,16 @@ expect "convert: -c: --resume: after a failed writeback" env MOCK_ON_DISK=lost.k
 	LD_PRELOAD="$T/mock.so" "$Q" convert -c --resume -f raw convert.disk lost.new
 expect "convert: -c: --resume: only tables on the disk count" qemu-img compare -q -f qcow2 -F raw lost.new convert.disk
 
+# The new image was made larger than its source, which ends inside a cluster.
+qemu-img create -q -f qcow2 -b convert.disk -F raw larger.new
+qemu-img resize -q larger.new 30M
+expect "convert: -c: --resume: a larger image" with_driver qcowctl convert -c --resume -f raw convert.disk larger.new
+expect "convert: -c: --resume: a larger image: check" qemu-img check -q larger.new
+truncate -s 30M convert.larger
+dd if=convert.disk of=convert.larger conv=notrunc bs=1M status=none
+expect "convert: -c: --resume: a larger image: its disk" qemu-img compare -q -f qcow2 -F raw larger.new convert.larger
+expect "convert: -c: --resume: a larger image: its size" is 31457280 "$(qemu-img info --output=json larger.new | jq '."virtual-size"')"
+
 qemu-img create -q -f qcow2 -b convert.disk -F raw snapshot.new
 qemu-img snapshot -c one snapshot.new
 expect "convert: -c: snapshots" refuses "is no conversion of this source" \

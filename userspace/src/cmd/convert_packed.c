@@ -122,12 +122,21 @@ static int source_close(struct source *s)
 	return err ? -1 : 0;
 }
 
-/* Bytes from @guest_offset on that are zeros, or, if @zero is false then, may be data. */
-static int source_range(struct source *s, u64 guest_offset, u64 *length, bool *zero)
+/*
+ * Bytes from @guest_offset on that are zeros, or, if @zero is false then, may be data. The new
+ * image, of @size bytes, may be larger than its source, and has zeros behind that one's end.
+ */
+static int source_range(struct source *s, u64 guest_offset, u64 size, u64 *length, bool *zero)
 {
 	struct map_entry n;
-	int err = map_find(s->layers, s->chain.nr, guest_offset, &n);
+	int err;
 
+	if (guest_offset >= map_layer_size(s->layers)) {
+		*length = size - guest_offset;
+		*zero = true;
+		return 0;
+	}
+	err = map_find(s->layers, s->chain.nr, guest_offset, &n);
 	*length = n.e.length;
 	*zero = n.e.zero;
 	return err;
@@ -221,10 +230,10 @@ static u32 count_run(const struct packed *p, u32 i)
 	return nr;
 }
 
-/* The disk may end inside the last cluster. */
+/* The disk, or the source, may end inside a cluster. */
 static int read_batch(struct packed *p)
 {
-	u64 len, want;
+	u64 end = min(p->size, map_layer_size(p->source.layers)), len, want;
 	char *to;
 	u32 i, nr;
 
@@ -232,7 +241,7 @@ static int read_batch(struct packed *p)
 		nr = count_run(p, i);
 		to = p->in + i * p->cluster_size;
 		len = nr * p->cluster_size;
-		want = min(len, p->size - p->guest_offsets[i]);
+		want = min(len, end - p->guest_offsets[i]);
 		memset(to + want, 0, len - want);
 		if (source_read(&p->source, to, want, p->guest_offsets[i]))
 			return -1;
@@ -292,7 +301,7 @@ static int take_range(struct packed *p, u64 guest_offset, u64 *done)
 {
 	u64 length;
 	bool zero;
-	int err = source_range(&p->source, guest_offset, &length, &zero);
+	int err = source_range(&p->source, guest_offset, p->size, &length, &zero);
 
 	*done = guest_offset;
 	if (err)
