@@ -123,6 +123,32 @@ dd if=convert.disk of=convert.larger conv=notrunc bs=1M status=none
 expect "convert: -c: --resume: a larger image: its disk" qemu-img compare -q -f qcow2 -F raw larger.new convert.larger
 expect "convert: -c: --resume: a larger image: its size" is 31457280 "$(qemu-img info --output=json larger.new | jq '."virtual-size"')"
 
+# Writes that fail: nothing is damaged, and --resume goes on.
+${CC:-cc} -shared -fPIC -O1 -o stop.so "$here/stop.c" -ldl
+cp convert.disk root/dev/qcow0
+packing=("$Q" convert -c -f raw convert.disk)
+expect "convert: -c: a limit of the file's size" refuses "cannot be written: File too large; .*: have its file system and ulimit -f allow a larger file, and go on with --resume" \
+	bash -c 'ulimit -f 500; MOCK_ROOT=root LD_PRELOAD=./mock.so exec "$@"' bash "${packing[@]}" failing1.new
+expect "convert: -c: a disk that fails" refuses "cannot be written: Input/output error; .*: see the kernel log, and go on with --resume" \
+	env STOP_AT=20 STOP_ERRNO=5 MOCK_ROOT=root LD_PRELOAD=./mock.so:./stop.so "${packing[@]}" failing2.new
+expect "convert: -c: no space" refuses "cannot be written: No space left on device; .*: make room, and go on with --resume" \
+	env STOP_AT=20 STOP_ERRNO=28 MOCK_ROOT=root LD_PRELOAD=./mock.so:./stop.so "${packing[@]}" failing3.new
+for i in 1 2 3; do
+	expect "convert: -c: failed writes $i: it reads the same" qemu-img compare -q -f qcow2 -F raw failing$i.new convert.disk
+	expect "convert: -c: failed writes $i: --resume" with_driver "${packing[@]}" --resume failing$i.new
+	expect "convert: -c: failed writes $i: check" qemu-img check -q failing$i.new
+	expect "convert: -c: failed writes $i: its disk" qemu-img compare -q -f qcow2 -F raw failing$i.new convert.disk
+done
+qemu-img create -q -f qcow2 -b convert.disk -F raw damaged.new
+poke damaged.new "$(peek damaged.new 40 8)" 8 513
+expect "convert: -c: damage" refuses "damaged.new: is damaged; see qcowctl check" with_driver "${packing[@]}" --resume damaged.new
+head -c 3M /dev/zero | openssl enc -aes-128-ctr -nosalt -pass pass:x > convert.noise 2> /dev/null
+truncate -s 3M convert.noise
+qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=64 -b convert.noise -F raw table.new
+cp convert.noise root/dev/qcow0
+expect "convert: -c: a small refcount table" refuses "its refcount table is too small; convert the source to another name" \
+	with_driver qcowctl convert -c --resume -f raw convert.noise table.new
+
 qemu-img create -q -f qcow2 -b convert.disk -F raw snapshot.new
 qemu-img snapshot -c one snapshot.new
 expect "convert: -c: snapshots" refuses "is no conversion of this source" \

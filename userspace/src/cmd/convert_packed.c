@@ -156,17 +156,24 @@ static int source_read(const struct source *s, char *buf, u64 len, u64 guest_off
 
 /* --- The new image --- */
 
+static const char *write_advice(int err)
+{
+	if (err == -EFBIG)
+		return "have its file system and ulimit -f allow a larger file";
+	return err == -EIO ? "see the kernel log" : "make room";
+}
+
 static int explain(const struct packed *p, int err)
 {
 	if (err == -EOPNOTSUPP)
 		report(p->name, "has snapshots, bitmaps or other things that a conversion does not make; convert the source to another name");
-	else if (err == -EIO)
-		report(p->name, "is damaged, or cannot be read; see qcowctl check");
-	else if (err == -EFBIG)
+	else if (err == -EUCLEAN)
+		report(p->name, "is damaged; see qcowctl check");
+	else if (err == -EOVERFLOW)
 		report(p->name, "its refcount table is too small; convert the source to another name");
 	else
-		report(p->name, "cannot be written: %s; it reads the same as its source, which it still needs: make room, and go on with --resume",
-		       strerror(-err));
+		report(p->name, "cannot be written: %s; it reads the same as its source, which it still needs: %s, and go on with --resume",
+		       strerror(-err), write_advice(err));
 	return -1;
 }
 

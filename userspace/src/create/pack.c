@@ -37,7 +37,7 @@ static int flush(const struct pack *p)
 static int count_bytes(struct pack *p, u64 host_offset, u64 bytes)
 {
 	if (host_offset & (cluster_size(p) - 1))
-		return -EIO;
+		return -EUCLEAN;
 	return space_count(&p->space, host_offset >> p->layout.cluster_bits,
 			   space_clusters(&p->space, bytes));
 }
@@ -51,11 +51,11 @@ static int count_entries(struct pack *p, u64 l1_index)
 	int err = 0;
 
 	for (i = 0; !err && i < l2_entries(p); i++) {
-		err = qcow_entry_clusters(&p->layout, be64_to_cpu(p->l2[i]),
-					  (l1_index << p->layout.l2_bits | i) << p->layout.cluster_bits,
-					  &first, &nr, &fault);
-		if (!err)
-			err = space_count(&p->space, first, nr);
+		if (qcow_entry_clusters(&p->layout, be64_to_cpu(p->l2[i]),
+					(l1_index << p->layout.l2_bits | i) << p->layout.cluster_bits,
+					&first, &nr, &fault))
+			return -EUCLEAN;
+		err = space_count(&p->space, first, nr);
 	}
 	return err;
 }
@@ -65,7 +65,7 @@ static int read_table(struct pack *p, void *buf, u64 bytes, u64 host_offset)
 	size_t got;
 	int err = fd_read(p->fd, buf, bytes, host_offset, &got);
 
-	return !err && got < bytes ? -EIO : err;
+	return !err && got < bytes ? -EUCLEAN : err;
 }
 
 /* A table that is shared belongs to a snapshot, which such an image does not have. */
@@ -76,11 +76,9 @@ static int count_l2_table(struct pack *p, u64 l1_index)
 
 	if (!raw)
 		return 0;
-	err = qcow_entry_l1(&p->layout, raw, &host_offset);
-	if (!err && !qcow_entry_l1_own(&p->layout, raw))
-		err = -EIO;
-	if (!err)
-		err = count_bytes(p, host_offset, cluster_size(p));
+	if (qcow_entry_l1(&p->layout, raw, &host_offset) || !qcow_entry_l1_own(&p->layout, raw))
+		return -EUCLEAN;
+	err = count_bytes(p, host_offset, cluster_size(p));
 	if (!err)
 		err = read_table(p, p->l2, cluster_size(p), host_offset);
 	return err ? err : count_entries(p, l1_index);
@@ -147,7 +145,7 @@ static int drop_cache(const struct pack *p)
  * @img: the image, open for writing, and locked; it stays open until pack_close()
  *
  * Return: 0; -EOPNOTSUPP: the image has snapshots, bitmaps or other things that the image of
- * a conversion has not; -EIO: it is damaged; or another negative errno.
+ * a conversion has not; -EUCLEAN: it is damaged; or another negative errno.
  */
 int pack_open(struct pack *p, const struct image *img)
 {

@@ -145,7 +145,7 @@ static int need_block(struct space *s, u64 cluster)
 	if (i < s->room && s->table[i])
 		return 0;
 	if (i >= s->entries && s->loaded)
-		return -EFBIG;
+		return -EOVERFLOW;
 	new = find_free(s, 1);
 	block = xcalloc(1, cluster_size(s));
 	if (new >> s->block_bits == i)
@@ -298,7 +298,8 @@ static int grow_table(struct space *s, u64 start, u64 clusters, bool exact, u64 
  * @bytes: bytes that they hold at least
  * @host_offset: the result
  *
- * Return: 0 or a negative errno.
+ * Return: 0; -EOVERFLOW: the refcount table of an image that was there has no room; or another
+ * negative errno.
  */
 int space_alloc(struct space *s, u64 bytes, u64 *host_offset)
 {
@@ -427,7 +428,7 @@ int space_finish(struct space *s)
  *
  * No cluster has a refcount yet but in the file, so space_count() takes all that are in use.
  *
- * Return: 0; -EIO: an entry of the table is damaged; or another negative errno.
+ * Return: 0; -EUCLEAN: an entry of the table is damaged; or another negative errno.
  */
 int space_load(struct space *s, int fd, const struct qcow_header *h)
 {
@@ -450,7 +451,7 @@ int space_load(struct space *s, int fd, const struct qcow_header *h)
 		if (!table[i])
 			continue;
 		if (be64_to_cpu(table[i]) & (cluster_size(s) - 1))
-			err = -EIO;
+			err = -EUCLEAN;
 		else
 			enter_block(s, i, be64_to_cpu(table[i]) >> s->cluster_bits,
 				    xcalloc(1, cluster_size(s)));
@@ -468,7 +469,7 @@ int space_load(struct space *s, int fd, const struct qcow_header *h)
  * @first: the first cluster
  * @nr: clusters
  *
- * Return: 0; or -EIO: there is no refcount for them, or no room in one.
+ * Return: 0; or -EUCLEAN: there is no refcount for them, or no room in one.
  */
 int space_count(struct space *s, u64 first, u64 nr)
 {
@@ -478,7 +479,7 @@ int space_count(struct space *s, u64 first, u64 nr)
 		i = first >> s->block_bits;
 		if (i >= s->entries || !s->table[i] ||
 		    get_refcount(s, first) == qcow_entry_refcount_max(s->order))
-			return -EIO;
+			return -EUCLEAN;
 		change_refcount(s, first, true);
 	}
 	return 0;
