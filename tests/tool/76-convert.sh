@@ -123,6 +123,18 @@ dd if=convert.disk of=convert.larger conv=notrunc bs=1M status=none
 expect "convert: -c: --resume: a larger image: its disk" qemu-img compare -q -f qcow2 -F raw larger.new convert.larger
 expect "convert: -c: --resume: a larger image: its size" is 31457280 "$(qemu-img info --output=json larger.new | jq '."virtual-size"')"
 
+# A preallocated source whose holes are decrypted.
+printf secret > convert.key
+luks_image convert-luks.qcow2 convert.key -o preallocation=metadata
+head -c 1M /dev/zero | openssl enc -aes-128-ctr -nosalt -pass pass:x 2> /dev/null | head -c 1M > root/dev/qcow0
+cp root/dev/qcow0 convert.noise
+expect "convert: -c: a preallocated encrypted source" with_driver qcowctl convert -c --key-file convert.key convert-luks.qcow2 luks.new
+expect "convert: -c: a preallocated encrypted source: its disk" qemu-img compare -q -f qcow2 -F raw luks.new convert.noise
+expect "map: a preallocated encrypted image" is \
+	"$(qemu-img map --output=json --image-opts --object secret,id=k,file=convert.key driver=qcow2,encrypt.key-secret=k,file.filename=convert-luks.qcow2 |
+		jq -c '.[] | [.start, .length, .data, .zero]')" \
+	"$(qcowctl map -J convert-luks.qcow2 | jq -c '.[] | [.start, .length, .data, .zero]')"
+
 # Writes that fail: nothing is damaged, and --resume goes on.
 ${CC:-cc} -shared -fPIC -O1 -o stop.so "$here/stop.c" -ldl
 cp convert.disk root/dev/qcow0

@@ -267,8 +267,8 @@ static bool is_preallocated(const struct map_layer *l)
 /* Look whether data in a file that is mostly holes is one of them. */
 static void look_into_file(struct map_layer *l, struct map_extent *e)
 {
-	/* QEMU does not for version 1. */
-	if (l->layout.version == 1)
+	/* QEMU does not for version 1. Zeros that are decrypted are noise. */
+	if (l->layout.version == 1 || l->img->header.crypt_method)
 		return;
 	if (!l->looked)
 		l->preallocated = is_preallocated(l);
