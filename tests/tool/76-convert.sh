@@ -113,6 +113,14 @@ expect "convert: -c: --resume: after a failed writeback" env MOCK_ON_DISK=lost.k
 	LD_PRELOAD="$T/mock.so" "$Q" convert -c --resume -f raw convert.disk lost.new
 expect "convert: -c: --resume: only tables on the disk count" qemu-img compare -q -f qcow2 -F raw lost.new convert.disk
 
+# An image on a block device, which keeps its size.
+qemu-img create -q -f qcow2 -b convert.disk -F raw convert-image.disk
+truncate -s 20M convert-image.disk
+expect "convert: -c: --resume: a block device" with_driver qcowctl convert -c --resume -f raw convert.disk convert-image.disk
+expect "convert: -c: --resume: a block device: its disk" qemu-img compare -q -f qcow2 -F raw convert-image.disk convert.disk
+expect "convert: -c: --resume: a block device: complete" is null \
+	"$(qemu-img info --output=json convert-image.disk | jq -r '."backing-filename"')"
+
 # The new image was made larger than its source, which ends inside a cluster.
 qemu-img create -q -f qcow2 -b convert.disk -F raw larger.new
 qemu-img resize -q larger.new 30M

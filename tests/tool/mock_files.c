@@ -325,6 +325,12 @@ int fstat64(int fd, struct stat64 *st)
 	return 0;
 }
 
+/* As that of a block device fails. */
+int ftruncate64(int fd, off64_t bytes)
+{
+	return is_disk(fd, ".disk") ? fail(EINVAL) : NEXT(ftruncate64)(fd, bytes);
+}
+
 /* --- The page cache --- */
 
 static int synced;

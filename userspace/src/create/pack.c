@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "create/new_header.h"
@@ -366,6 +367,16 @@ static int write_header(struct pack *p)
 	return new_header_write(&params, &p->space, &t, &no_luks);
 }
 
+static int cut(const struct pack *p, u64 bytes)
+{
+	struct stat st;
+
+	if (fstat(p->fd, &st))
+		return -errno;
+	/* A block device keeps its size. */
+	return S_ISREG(st.st_mode) && ftruncate(p->fd, bytes) ? -errno : 0;
+}
+
 /**
  * pack_finish() - have the image name no backing file any more, durably
  * @p: the image, which has all of the disk
@@ -380,8 +391,8 @@ int pack_finish(struct pack *p)
 	int err = pack_sync(p);
 
 	end = ROUND_UP(p->space.end, SZ_512);
-	if (!err && ftruncate(p->fd, min(used, end)))
-		err = -errno;
+	if (!err)
+		err = cut(p, min(used, end));
 	if (!err)
 		err = flush(p);
 	if (!err)
