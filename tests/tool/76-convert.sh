@@ -176,4 +176,9 @@ expect "convert: -c: snapshots" refuses "is no conversion of this source" \
 qemu-img create -q -f qcow2 -o extended_l2=on -b convert.disk -F raw extended.new
 expect "convert: -c: subclusters" refuses "has snapshots, bitmaps or other things that a conversion does not make" \
 	with_driver qcowctl convert -c --resume -f raw convert.disk extended.new
+# An extension of the header that is not known, behind the format of the source.
+qemu-img create -q -f qcow2 -b convert.disk -F raw extension.new
+poke extension.new $((112 + 8 + 8)) 4 $((0x12345678))
+expect "convert: -c: an unknown extension" refuses "has snapshots, bitmaps or other things that a conversion does not make" \
+	with_driver qcowctl convert -c --resume -f raw convert.disk extension.new
 rm -rf convert* lost.kept ./*.new ./*.judge root

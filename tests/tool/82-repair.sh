@@ -53,7 +53,7 @@ flips()
 		-I"$top/drivers/block/qcow" $(pkg-config --cflags json-c mount) formats.c \
 		"$top"/userspace/src/check/*.c "$top"/userspace/src/cmd/{check,options,run}.c \
 		"$top"/userspace/src/device/{attached,device,node,which}.c \
-		"$top"/userspace/src/image/{lock,seems}.c \
+		"$top"/userspace/src/image/{extensions,lock,seems}.c \
 		"$top"/userspace/src/lib/{clock,fd,file,folder,json,memory,name,proc,progress,report,sysfs,text}.c \
 		"$top"/drivers/block/qcow/ondisk/{header,header_v1,entry,bitdir}.c &&
 		flips_link && flips_stubs && flips_link stubs.c) 2>flips.log ||

@@ -11,6 +11,7 @@
 #include "check/check_doubt.h"
 #include "check/check_read.h"
 #include "check/check_run.h"
+#include "image/extensions.h"
 #include "lib/progress.h"
 #include "lib/report.h"
 
@@ -29,42 +30,10 @@ static int refuse(const struct check *c, const char *why)
 
 /* --- Unknown extensions and features --- */
 
-static bool extension_known(u32 type)
-{
-	static const u32 known[] = {
-		QCOW_DISK_EXT_BACKING_FORMAT, QCOW_DISK_EXT_FEATURE_NAMES,
-		QCOW_DISK_EXT_BITMAPS, QCOW_DISK_EXT_LUKS, QCOW_DISK_EXT_DATA_FILE,
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(known); i++)
-		if (known[i] == type)
-			return true;
-	return false;
-}
-
-/* The type of the first extension that is not known, or 0. The header was parsed. */
-static u32 unknown_extension(const struct check *c)
-{
-	u64 end = c->h.backing_in_header ? c->h.backing_in_header : c->start_len;
-	u64 in_header = c->h.header_length;
-	struct qcow_disk_extension ext;
-	u32 type;
-
-	while (in_header + sizeof(ext) <= end) {
-		memcpy(&ext, c->start + in_header, sizeof(ext));
-		type = be32_to_cpu(ext.type);
-		if (type == QCOW_DISK_EXT_END || !extension_known(type))
-			return type;
-		in_header += sizeof(ext) + ((be32_to_cpu(ext.length) + 7ULL) & ~7ULL);
-	}
-	return 0;
-}
-
 static int doubt_features(const struct check *c)
 {
 	const u64 known = QCOW_DISK_AUTOCLEAR_BITMAPS | QCOW_DISK_AUTOCLEAR_DATA_RAW;
-	u32 type = unknown_extension(c);
+	u32 type = extensions_unknown(&c->h, c->start, c->start_len);
 
 	if (type) {
 		report(c->file->name, "cannot be repaired: leaked clusters may belong to its header extension %#x, which is not known; repair it with the program that wrote it",

@@ -15,6 +15,7 @@
 
 #include "create/new_header.h"
 #include "create/pack.h"
+#include "image/extensions.h"
 #include "lib/fd.h"
 #include "lib/memory.h"
 
@@ -126,6 +127,16 @@ static bool is_plain(const struct image *img)
 	       1U << h->refcount_order >= 16;
 }
 
+/* The header is written anew, without extensions that are not known. */
+static int check_extensions(struct pack *p)
+{
+	int err = read_table(p, p->l2, cluster_size(p), 0);
+
+	if (!err && extensions_unknown(p->header, p->l2, cluster_size(p)))
+		err = -EOPNOTSUPP;
+	return err;
+}
+
 /*
  * After a failed writeback the page cache may have pages that never got to the disk, and that
  * count as clean. A --resume would trust tables in them, which are lost once the pages are. So
@@ -160,6 +171,8 @@ int pack_open(struct pack *p, const struct image *img)
 	p->l1 = xcalloc(h->l1_size + 1, sizeof(*p->l1));
 	p->l2 = xcalloc(1, cluster_size(p));
 	err = drop_cache(p);
+	if (!err)
+		err = check_extensions(p);
 	if (!err)
 		err = space_load(&p->space, p->fd, h);
 	if (!err)
