@@ -181,4 +181,31 @@ qemu-img create -q -f qcow2 -b convert.disk -F raw extension.new
 poke extension.new $((112 + 8 + 8)) 4 $((0x12345678))
 expect "convert: -c: an unknown extension" refuses "has snapshots, bitmaps or other things that a conversion does not make" \
 	with_driver qcowctl convert -c --resume -f raw convert.disk extension.new
+# Marks of the new image.
+for i in 1 2; do
+	qemu-img create -q -f qcow2 -b convert.disk -F raw marked$i.new
+	poke marked$i.new 72 8 $i
+	expect "convert: -c: a mark: $i" refuses "repair it with qcowctl check --repair=all" \
+		with_driver qcowctl convert -c --resume -f raw convert.disk marked$i.new
+done
+
+# Another process finishes the image before this one has its lock.
+mkfifo convert.fifo
+qemu-img create -q -f qcow2 -b convert-luks.qcow2 -F qcow2 raced.new
+{
+	exec 8> convert.fifo
+	qemu-img rebase -u -b '' raced.new
+	cat convert.key >&8
+} &
+expect "convert: -c: --resume: finished meanwhile" refuses "raced.new: is complete: another conversion has finished it meanwhile" \
+	with_driver qcowctl convert -c --resume --key-file convert.fifo convert-luks.qcow2 raced.new
+kill $! 2>/dev/null
+wait $!
+
+# The device is left over, but the new image is complete.
+cp convert.disk root/dev/qcow0
+MOCK_DETACH_ERRNO=5 expect "convert: -c: a detach that fails" exits 0 "undetached.new: is complete all the same" \
+	with_driver qcowctl convert -c -f raw convert.disk undetached.new
+expect "convert: -c: a detach that fails: complete" is null \
+	"$(qemu-img info --output=json undetached.new | jq -r '."backing-filename"')"
 rm -rf convert* lost.kept ./*.new ./*.judge root

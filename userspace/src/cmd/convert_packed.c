@@ -206,6 +206,13 @@ static int open_new(struct packed *p)
 		report(p->name, "cannot be opened for writing");
 		return -1;
 	}
+	if (chain_check(&p->chain))
+		return -1;
+	/* It had no lock since it was looked at. */
+	if (!p->chain.images->backing) {
+		report(p->name, "is complete: another conversion has finished it meanwhile");
+		return -1;
+	}
 	p->size = p->chain.images->header.size;
 	err = pack_open(&p->pack, p->chain.images);
 	if (err)
@@ -382,7 +389,7 @@ int convert_packed(const struct work_options *options, const char *from, const c
 	if (!err)
 		err = pack_disk(&p, interrupted);
 	close_new(&p);
-	if (source_close(&p.source))
-		err = -1;
+	if (source_close(&p.source) && !err)
+		report(to, "is complete all the same");
 	return !!err;
 }
