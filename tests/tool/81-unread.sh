@@ -52,3 +52,9 @@ run bad_at "$block" "$Q" check -J unread.qcow2
 expect "refcounts that cannot be read: exit code" is 1 $code
 expect "refcounts that cannot be read: one message" is 1 "$(wc -l <err)"
 expect "refcounts that cannot be read: are counted" is "$clusters" "$(jq '."check-errors"' out)"
+for mode in leaks all; do
+	cp unread.qcow2 copy.qcow2
+	run bad_at "$block" "$Q" check --repair=$mode copy.qcow2
+	expect "refcounts that cannot be read: --repair=$mode: exit code" is 1 $code
+	expect "refcounts that cannot be read: --repair=$mode: the advice" has "copy it to another disk with ddrescue" err
+done

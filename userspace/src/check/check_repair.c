@@ -315,7 +315,8 @@ static int repair_all(struct check *c)
  */
 int check_repair(struct check *c, enum check_repair mode)
 {
-	if (mode == CHECK_REPAIR_LEAKS &&
+	/* With refcounts that cannot be read, all data looks damaged. */
+	if (mode == CHECK_REPAIR_LEAKS && !c->unread &&
 	    (c->damaged || c->low || needs_rebuild(c)))
 		return not_yet(c, "leaked clusters are not freed while there are corruptions; use --repair=all");
 	if (check_doubt(c))
