@@ -104,6 +104,9 @@ of_line "options that mount(8) adds" 5 32 "$missing" "$T/none.qcow2" "$T/dir" \
 	-o 'rw,nosuid,nodev,noexec,partition=my home,key-file=b'
 of_line "another value" "" 1 '-o image-offset=: bad value "9"' "$T/none.qcow2" "$T/other" -o image-offset=9
 of_line "another option" "" 1 '-o size-limit=: bad value "x"' "$T/none.qcow2" "$T/other" -o size-limit=x
+of_line "fewer options of its own" "" 32 "$missing" "$T/none.qcow2" "$T/other" -o rw,noatime
+of_line "fewer options" "" 32 "$missing" "$T/none.qcow2" "$T/dir" -o rw
+of_line "no option at all" "" 32 "$missing" "$T/none.qcow2" "$T/dir"
 of_line "another type" "" 32 "top.qcow2: holds no filesystem" top.qcow2 "$T/dir"
 of_line "another directory" "" 32 "none: cannot be mounted on" "$T/none.qcow2" none
 rm -f fstab link

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "lib/memory.h"
 #include "mount/fstab.h"
@@ -29,28 +30,68 @@ static bool has_option(char *list, const char *name, size_t name_len, const char
 	return false;
 }
 
+static bool has_name(char *list, const char *name, size_t name_len)
+{
+	char *own_name, *own_value;
+	size_t own_len, own_value_len;
+
+	while (!mnt_optstr_next_option(&list, &own_name, &own_len, &own_value, &own_value_len))
+		if (same_bytes(own_name, own_len, name, name_len))
+			return true;
+	return false;
+}
+
+/* Of several options of a name mount(8) passes the last one. */
 static bool has_all(char *list, char *options)
 {
 	char *name, *value;
 	size_t name_len, value_len;
 
-	while (!mnt_optstr_next_option(&options, &name, &name_len, &value, &value_len))
-		if (!has_option(list, name, name_len, value, value_len))
+	while (options && !mnt_optstr_next_option(&options, &name, &name_len, &value, &value_len))
+		if (!has_name(options, name, name_len) &&
+		    !(list && has_option(list, name, name_len, value, value_len)))
 			return false;
 	return true;
 }
 
-/* mount(8) adds and drops options of its own. The others are those of the line. */
-static bool has_options(struct libmnt_fs *fs, const char *options)
+/* Options for all filesystems that the line has, and the mount has not. */
+static bool lacks_flags(const char *list, const char *options)
 {
-	char *list = (char *)mnt_fs_get_options(fs);
-	char *user = NULL, *vfs = NULL, *own = NULL;
-	bool has = !mnt_split_optstr(options, &user, &vfs, &own, 0, 0) &&
-		   (!own || (list && has_all(list, own)));
+	const struct libmnt_optmap *map = mnt_get_builtin_optmap(MNT_LINUX_MAP);
+	const unsigned long passed = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME |
+				     MS_NODIRATIME | MS_SYNCHRONOUS | MS_DIRSYNC;
+	unsigned long wanted = 0, has = 0;
+
+	return mnt_optstr_get_flags(list, &wanted, map) ||
+	       mnt_optstr_get_flags(options, &has, map) || wanted & ~has & passed;
+}
+
+/* The options that a filesystem has of its own, to be freed. */
+static int own_options(const char *options, char **own)
+{
+	char *user = NULL, *vfs = NULL;
+	int err = mnt_split_optstr(options, &user, &vfs, own, 0, 0);
 
 	free(user);
 	free(vfs);
-	free(own);
+	return err;
+}
+
+/*
+ * mount(8) and systemd drop options that are for them, such as x-*, and mount(8) adds some for
+ * all filesystems. The others are those of the line, no more and no less.
+ */
+static bool has_options(struct libmnt_fs *fs, const char *options)
+{
+	const char *list = mnt_fs_get_options(fs);
+	char *of_line = NULL, *of_mount = NULL;
+	bool has = !own_options(list ? list : "", &of_line) &&
+		   !own_options(options ? options : "", &of_mount) &&
+		   has_all(of_line, of_mount) && has_all(of_mount, of_line) &&
+		   !lacks_flags(list ? list : "", options ? options : "");
+
+	free(of_line);
+	free(of_mount);
 	return has;
 }
 
