@@ -143,6 +143,21 @@ expect "map: a preallocated encrypted image" is \
 		jq -c '.[] | [.start, .length, .data, .zero]')" \
 	"$(qcowctl map -J convert-luks.qcow2 | jq -c '.[] | [.start, .length, .data, .zero]')"
 
+# A signal, which comes before the key: the image keeps the cluster that was read.
+mkfifo convert.fifo
+expect "convert: -c: SIGINT" refuses "interrupt.new: interrupted after 65536 of 1048576 bytes; it reads the same .*: to go on, add --resume" \
+	bash -c '
+		MOCK_ROOT=root LD_PRELOAD=./mock.so timeout 60 "$1" convert -c --key-file convert.fifo convert-luks.qcow2 interrupt.new &
+		exec 8> convert.fifo
+		kill -INT $(cat /proc/$!/task/$!/children)
+		cat convert.key >&8
+		exec 8>&-
+		wait $!' bash "$Q"
+expect "convert: -c: SIGINT: its clusters" is 65536 \
+	"$(qcowctl map -J interrupt.new | jq 'map(select(.depth == 0 and .data) | .length) | add')"
+expect "convert: -c: SIGINT: --resume" with_driver qcowctl convert -c --resume --key-file convert.key convert-luks.qcow2 interrupt.new
+expect "convert: -c: SIGINT: its disk" qemu-img compare -q -f qcow2 -F raw interrupt.new convert.noise
+
 # Writes that fail: nothing is damaged, and --resume goes on.
 ${CC:-cc} -shared -fPIC -O1 -o stop.so "$here/stop.c" -ldl
 cp convert.disk root/dev/qcow0
@@ -159,6 +174,40 @@ for i in 1 2 3; do
 	expect "convert: -c: failed writes $i: check" qemu-img check -q failing$i.new
 	expect "convert: -c: failed writes $i: its disk" qemu-img compare -q -f qcow2 -F raw failing$i.new convert.disk
 done
+
+# The image has shared clusters of a batch, as the next one cannot be read. Then --resume is
+# killed before a write, at the end of it too.
+checks()
+{
+	qemu-img check -q "$1" || [ $? -eq 3 ]
+}
+seq 1500000 > convert.long
+truncate -s 11M convert.long
+cp convert.long root/dev/qcow0
+truncate -s 9M root/dev/qcow0
+packing=("$Q" convert -c -f raw convert.long)
+expect "convert: -c: half of it" refuses "cannot be read at byte 9437184" with_driver "${packing[@]}" half.new
+named=$(qemu-img check --output=json half.new | jq '."compressed-clusters"')
+expect "convert: -c: half of it: clusters" is 128 "$named"
+expect "convert: -c: half of it: shared ones" test "$(stat -c %s half.new)" -lt $((named << 16))
+cp convert.long root/dev/qcow0
+for ((i = 1; i < 100; i += 4)); do
+	[ ! -e killed.new ] || mv killed.new latest.new
+	cp half.new killed.new
+	STOP_AT=$i MOCK_ROOT=root LD_PRELOAD=./mock.so:./stop.so run "${packing[@]}" --resume killed.new
+	[ $code -eq 99 ] || break
+	expect "convert: -c: killed before write $i: nothing but leaks" checks killed.new
+	expect "convert: -c: killed before write $i: it reads the same" qemu-img compare -q -f qcow2 -F raw killed.new convert.long
+done
+expect "convert: -c: killed before each fourth write" is "0 1" "$code $((i > 30))"
+for i in killed latest; do
+	[ $i = killed ] || expect "convert: -c: $i: --resume" with_driver "${packing[@]}" --resume $i.new
+	expect "convert: -c: $i: check" qemu-img check -q $i.new
+	expect "convert: -c: $i: its disk" qemu-img compare -q -f qcow2 -F raw $i.new convert.long
+	expect "convert: -c: $i: all of it" is null "$(qemu-img info --output=json $i.new | jq -r '."backing-filename"')"
+done
+packing=("$Q" convert -c -f raw convert.disk)
+cp convert.disk root/dev/qcow0
 qemu-img create -q -f qcow2 -b convert.disk -F raw damaged.new
 poke damaged.new "$(peek damaged.new 40 8)" 8 513
 expect "convert: -c: damage" refuses "damaged.new: is damaged; see qcowctl check" with_driver "${packing[@]}" --resume damaged.new
@@ -190,7 +239,6 @@ for i in 1 2; do
 done
 
 # Another process finishes the image before this one has its lock.
-mkfifo convert.fifo
 qemu-img create -q -f qcow2 -b convert-luks.qcow2 -F qcow2 raced.new
 {
 	exec 8> convert.fifo
