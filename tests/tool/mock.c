@@ -49,8 +49,8 @@
  * $MOCK_CLAIMED: a device cannot be opened with O_EXCL.
  * $MOCK_CONFIGFS: the folder in place of /sys/kernel/config is a mounted configfs.
  * mock_configfs.c explains $MOCK_CONFIGFS_FAIL and $MOCK_CONFIGFS_SIGNAL.
- * $MOCK_ON_DISK: a file with what reached the disk of another one, whose pages are in the
- * page cache until it is synced and they are dropped.
+ * $MOCK_ON_DISK: a file with the content that another file has on disk. That one shows it
+ * once it was synced and its pages were dropped.
  * $MOCK_INTERRUPT: a signal comes before a passphrase is typed.
  */
 #define _GNU_SOURCE

@@ -140,7 +140,7 @@ static int check_extensions(struct pack *p)
 /*
  * After a failed writeback the page cache may have pages that never got to the disk, and that
  * count as clean. A --resume would trust tables in them, which are lost once the pages are. So
- * the pages are dropped: what is read then is on the disk.
+ * the pages are dropped, and the tables are read from the disk.
  */
 static int drop_cache(const struct pack *p)
 {
