@@ -345,14 +345,14 @@ int fdatasync(int fd)
 static int drop(int fd, const char *on_disk)
 {
 	char buf[65536];
-	off64_t at = 0;
+	off64_t file_offset = 0;
 	ssize_t n;
-	int from = NEXT(open)(on_disk, O_RDONLY);
+	int disk_fd = NEXT(open)(on_disk, O_RDONLY);
 
-	while ((n = read(from, buf, sizeof(buf))) > 0 && pwrite64(fd, buf, n, at) == n)
-		at += n;
-	close(from);
-	return NEXT(ftruncate64)(fd, at);
+	while ((n = read(disk_fd, buf, sizeof(buf))) > 0 && pwrite64(fd, buf, n, file_offset) == n)
+		file_offset += n;
+	close(disk_fd);
+	return NEXT(ftruncate64)(fd, file_offset);
 }
 
 int posix_fadvise64(int fd, off64_t offset, off64_t len, int advice)
