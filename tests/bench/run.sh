@@ -238,8 +238,8 @@ map_promises() {
 }
 
 read_promises() {
-	promise read random-4k-depth-1 145 file
-	promise read random-4k-depth-16 145 file
+	promise read random-4k-depth-1 138 file
+	promise read random-4k-depth-16 138 file
 	promise read random-4k-depth-1 85 loop_direct
 	promise read random-4k-depth-16 85 loop_direct
 	promise read sequential-1m 109 file
@@ -253,13 +253,13 @@ read_promises() {
 }
 
 write_promises() {
-	promise write write-4k-depth-1 145 file
-	promise write write-4k-depth-16 145 file
+	promise write write-4k-depth-1 143 file
+	promise write write-4k-depth-16 143 file
 	promise write write-4k-depth-1 100 loop_direct
 	promise write write-4k-depth-16 100 loop_direct
 	promise write write-4k-fsync 50 nbd
 	promise write write-sequential-1m 109 file
-	promise write write-sequential-1m 100 loop_direct
+	promise write write-sequential-1m 103 loop_direct
 	promise encrypted encrypted-random-4k 50 nbd
 	promise encrypted encrypted-sequential-1m 50 nbd
 	promise encrypted encrypted-write-4k 50 nbd
