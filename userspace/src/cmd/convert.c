@@ -112,12 +112,20 @@ static int check_format(const char *name, const struct image *img, const struct 
 	return -1;
 }
 
+/* Whether a name, or NULL, leads to the file that is open. */
+static bool leads_to(const char *path, const struct file *f)
+{
+	struct stat st;
+
+	return path && !stat(path, &st) && st.st_dev == f->stat.st_dev &&
+	       st.st_ino == f->stat.st_ino;
+}
+
 /* Whether an image that is there names the source still. */
 static int check_begun(const char *name, const struct image *source)
 {
 	const struct chain_options o = { .format = QCOW_FORMAT_QCOW2, .top_only = true };
 	struct chain c;
-	struct stat st;
 	char *below;
 	int err;
 
@@ -125,8 +133,7 @@ static int check_begun(const char *name, const struct image *source)
 	if (err)
 		goto out;
 	below = chain_backing_path(c.images);
-	if (!below || stat(below, &st) || st.st_dev != source->file.stat.st_dev ||
-	    st.st_ino != source->file.stat.st_ino || c.images->header.nr_snapshots)
+	if (!leads_to(below, &source->file) || c.images->header.nr_snapshots)
 		err = refuse_other(name);
 	else
 		err = check_format(name, c.images, source);
@@ -141,14 +148,12 @@ static int check_source(const struct chain *c, const char *path)
 {
 	const struct image *source = c->images;
 	const char *name = source->file.name;
-	struct stat st;
 
 	if (c->member)
 		report(name, "is a disk of an archive, which an image cannot name; take it out with tar -xf, and convert that");
-	else if (!path || stat(path, &st) || st.st_ino != source->file.stat.st_ino ||
-		 st.st_dev != source->file.stat.st_dev)
+	else if (!leads_to(path, &source->file))
 		report(name, "has no name that an image can name; attach it, and copy the disk");
-	else if (source->probed && (name_suggests_raw(path) || S_ISBLK(st.st_mode)))
+	else if (source->probed && (name_suggests_raw(path) || S_ISBLK(source->file.stat.st_mode)))
 		report(name, "may be a raw disk whose guest wrote the header of an image; give its format with -f");
 	else
 		return chain_check(c);

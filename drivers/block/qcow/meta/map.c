@@ -60,7 +60,7 @@ static bool entry_follows(const struct qcow_entry *e, u64 len,
 }
 
 /* Return: true if an equal entry of the next cluster always continues its extent. */
-static bool entry_is_empty(const struct qcow_layout *lay, const struct qcow_entry *e)
+static bool entry_repeats(const struct qcow_layout *lay, const struct qcow_entry *e)
 {
 	return !lay->extended_l2 && !e->mapped && e->type != QCOW_EXTENT_COMPRESSED;
 }
@@ -115,7 +115,7 @@ static noinline int map_entries(struct qcow_image *img, const __be64 *slice, u32
 	const struct qcow_layout *lay = &img->layout;
 	struct qcow_entry e, next;
 	struct qcow_l2_entry on_disk;
-	bool empty;
+	bool repeats;
 	u64 len, raw;
 
 	entry_load(img, slice, index, &on_disk);
@@ -125,7 +125,7 @@ static noinline int map_entries(struct qcow_image *img, const __be64 *slice, u32
 		return entry_damaged(img, guest_offset, &e);
 
 	raw = on_disk.raw;
-	empty = entry_is_empty(lay, &e);
+	repeats = entry_repeats(lay, &e);
 	len = bytes_to_boundary(guest_offset, lay->grain_bits);
 	if (e.type == QCOW_EXTENT_COMPRESSED)
 		len = bytes_to_boundary(guest_offset, lay->cluster_bits);
@@ -137,7 +137,7 @@ static noinline int map_entries(struct qcow_image *img, const __be64 *slice, u32
 				break;
 			entry_load(img, slice, index, &on_disk);
 		}
-		if (!(empty && on_disk.raw == raw) &&
+		if (!(repeats && on_disk.raw == raw) &&
 		    (qcow_entry_l2(lay, on_disk.raw, on_disk.bitmap, next_guest_offset,
 				   &next) ||
 		     !entry_follows(&e, len, &next)))
