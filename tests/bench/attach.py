@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""attach.py QCOWCTL MOCK FOLDER [ROW...]: what qcowctl takes to parse images of other formats
+"""attach.py QCOWCTL MOCK PEAK FOLDER [ROW...]: what qcowctl takes to parse images of other formats
 whose every block lies apart from its neighbours, on disks of 100 GiB and 2 TiB: processor time
 with that of the parser's process, the larger one's peak of memory, and the table that the driver
 gets. The images are sparse files without data, in FOLDER, which are removed. MOCK is the mock
-driver of tests/tool. A line for each: row, entries, microseconds, KiB, KiB of table, KiB of keys
-that the driver pins. Ends with 1 if one takes more than a few bytes or microseconds an entry."""
+driver of tests/tool, PEAK the program of peak.c. A line for each: row, entries, microseconds, KiB,
+KiB of table, KiB of keys that the driver pins. Ends with 1 if one takes more than is allowed
+below."""
 
 import array
 import base64
@@ -19,9 +20,11 @@ import uuid
 GIB = 1 << 30
 SIZES = {"100g": 100 * GIB, "2t": 2048 * GIB}
 
-# Upper bounds: of the tool's memory, beside that for an entry, and of an entry's time. An entry
-# of dmg has some 100 bytes of text in the file, which is parsed as a whole.
-BASE_KIB, ENTRY_BYTES, ENTRY_USEC = 96 << 10, {"dmg": 256}, 20
+# Upper bounds: of the memory beside the table, and of an entry's time. Only the runs of a dmg are
+# all in memory, to be sorted.
+MEMORY_KIB, ENTRY_BYTES, ENTRY_USEC = 16 << 10, {"dmg": 64}, 20
+# A process that does nothing has less memory than this, and Python has more.
+LEAST_KIB, TRIAL_KIB = 4 << 10, 64 << 10
 
 
 def backwards(out, typecode, count, value, big=False):
@@ -173,8 +176,7 @@ def dmg(out, size):
 
 
 def make(kind, image, size):
-    """Write an image in a process of its own, as a process inherits the peak of its parent's
-    memory. Return its entries."""
+    """Write an image in a process of its own, which gives its memory back. Return its entries."""
     done, done_in = os.pipe()
     child = os.fork()
     if not child:
@@ -190,27 +192,44 @@ def make(kind, image, size):
     return entries
 
 
-def measure(qcowctl, mock, image, kind):
+def run(peak, words, out, **env):
+    """Microseconds and KiB of a command, or None."""
+    command = subprocess.run([peak, out] + words, stdout=subprocess.DEVNULL, check=False,
+                             env=dict(os.environ, **env))
+    if command.returncode:
+        return None
+    with open(out, encoding="ascii") as text:
+        return [int(word) for word in text.read().split()]
+
+
+def measure(tools, image, kind):
     """Microseconds and KiB of an attach."""
+    qcowctl, mock, peak = tools
     root = image + ".root"
     os.makedirs(root + "/dev", exist_ok=True)
     for name in "qcow-control", "qcow0":
         with open(f"{root}/dev/{name}", "w", encoding="ascii") as node:
             node.write("240:0\n")
-    child = subprocess.Popen([qcowctl, "attach", "-r", "-f", kind, image],
-                             stdout=subprocess.DEVNULL,
-                             env=dict(os.environ, MOCK_ROOT=root, LD_PRELOAD=mock))
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = status
+    used = run(peak, ["env", f"LD_PRELOAD={mock}", qcowctl, "attach", "-r", "-f", kind, image],
+               root + "/peak", MOCK_ROOT=root)
     shutil.rmtree(root)
-    if status:
-        sys.exit(f"{kind}: the attach failed")
-    return int((usage.ru_utime + usage.ru_stime) * 1e6), usage.ru_maxrss
+    return used or sys.exit(f"{kind}: the attach failed")
 
 
-def main(qcowctl, mock, folder, *rows):
+def try_peak(peak, folder):
+    """The peak must be that of the command, and not the one of Python."""
+    out = os.path.join(folder, "peak.out")
+    least = run(peak, ["true"], out)
+    most = run(peak, ["dd", "if=/dev/zero", "of=/dev/null", f"bs={TRIAL_KIB}k", "count=1",
+                      "status=none"], out)
+    if least[1] > LEAST_KIB or not TRIAL_KIB <= most[1] <= TRIAL_KIB + LEAST_KIB:
+        sys.exit(f"peak: {least[1]} KiB for nothing, {most[1]} for {TRIAL_KIB} KiB of memory")
+
+
+def main(qcowctl, mock, peak, folder, *rows):
     """Print the rows."""
     bad = False
+    try_peak(peak, folder)
     for name, size in SIZES.items():
         for kind in vmdk, vpc, vhdx, vdi, dmg:
             row = f"attach-{kind.__name__}-{name}"
@@ -218,11 +237,11 @@ def main(qcowctl, mock, folder, *rows):
                 continue
             image = os.path.join(folder, f"{row}.img")
             entries = make(kind, image, size)
-            usec, kib = measure(qcowctl, mock, image, kind.__name__)
+            usec, kib = measure((qcowctl, mock, peak), image, kind.__name__)
             os.unlink(image)
             print(row, entries, usec, kib, entries * 32 >> 10, entries * 32 // 4096 * 8 >> 10,
                   flush=True)
-            bound = BASE_KIB + entries * ENTRY_BYTES.get(kind.__name__, 64) / 1024
+            bound = MEMORY_KIB + entries * ENTRY_BYTES.get(kind.__name__, 0) / 1024
             if kib > bound or usec > 1e6 + entries * ENTRY_USEC:
                 bad = True
     return bad

@@ -22,7 +22,8 @@
 #	qcow		this driver with the qcow2 image
 #
 # With the group read, the rows attach-* tell what qcowctl takes to parse images of other formats
-# of 100 GiB and 2 TiB, whose blocks all lie apart, by its processor time and peak of memory.
+# of 100 GiB and 2 TiB, whose blocks all lie apart, by its processor time and peak of memory
+# (the larger one of qcowctl and its parser).
 #
 # The figures are left in $QCOW_CACHE/bench/KERNEL/GROUPS/TARGET as well. They are taken
 # from there if the measured system is the same to the bit; -a measures them again. With
@@ -308,13 +309,14 @@ attach_other_formats() {
 	local out=$results/other-formats key
 
 	[[ $groups == *read* ]] && wanted qcow || return 0
-	key=$(cat "$QCOW_TOP/userspace/qcowctl" "$here/attach.py" | sha256sum)
+	key=$(cat "$QCOW_TOP/userspace/qcowctl" "$here/attach.py" "$here/peak.c" | sha256sum)
 	[ $again = no ] && [ "$key" = "$(cat "$out.key" 2> /dev/null)" ] || {
 		rm -f "$out.key"
 		"${CC:-cc}" -shared -fPIC -O1 -I"$QCOW_TOP/include/uapi" -o "$work/mock.so" \
 			"$here"/../tool/mock*.c -ldl
+		"${CC:-cc}" -O1 -o "$work/peak" "$here/peak.c"
 		/usr/bin/python3 -B "$here/attach.py" "$QCOW_TOP/userspace/qcowctl" "$work/mock.so" \
-			"$work" > "$out" || return
+			"$work/peak" "$work" > "$out" || return
 		echo "$key" > "$out.key"
 	}
 	printf '\n%-18s %9s %12s %9s %10s %10s\n' attach entries microseconds KiB "table KiB" "pinned KiB"
