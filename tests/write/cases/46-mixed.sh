@@ -9,6 +9,8 @@
 
 # Another case may run beside this one.
 LOWER=lower$$
+# Options of qcowwrite mixed
+mixed_options=()
 
 # lower DEPTH: an ext4 in $HERE/mnt, on most of the disk; "plain" there is a file.
 lower() {
@@ -27,11 +29,11 @@ lower_end() {
 	null_disk_end $LOWER
 }
 
-# mixed [-a] MILLISECONDS BATCH FILE...: a hang is a hang after a minute.
+# mixed MILLISECONDS BATCH FILE...: a hang is a hang after a minute.
 mixed() {
 	local code=0
 
-	within 60 qcowwrite mixed "$@" || code=$?
+	within 60 qcowwrite mixed "${mixed_options[@]}" "$QCOW_SEED" "$@" || code=$?
 	[ $code -lt 124 ] || exit 124
 	[ $code -eq 0 ] || fail "mixed $*"
 }
@@ -107,13 +109,14 @@ mixed_nested() {
 }
 
 # A mapped disk over the driver's device and the disk below it: requests go to both, and a
-# bio in the middle of it is split. Not by io_uring on 6.1: if one half of a bio
+# bio in the middle of it is split. Not by io_uring before Linux 7: if one half of a bio
 # has to wait and the other one ends in the submitter's context, that io_uring loses the
-# request. It does so over two null_blk as well, and no disk has any I/O under way then.
+# request. It does so over two null_blk as well, one of them with irqmode=0, on 6.1 and on
+# 6.12; no disk has any I/O under way then.
 mixed_mapped() {
-	local table='' only='' i
+	local table='' i
 
-	[[ $(uname -r) != 6.1.* ]] || only=-a
+	[[ $(uname -r) != 6.* ]] || mixed_options=(-a)
 
 	lower 4
 	attach $HERE/mnt/image.qcow2
@@ -123,7 +126,7 @@ mixed_mapped() {
 	done
 	dmsetup create mixed$$ --noudevsync <<< "$table"
 	dmsetup mknodes mixed$$
-	mixed $only 1500 13 $HERE/mnt/plain /dev/mapper/mixed$$ "$dev"
+	mixed 1500 13 $HERE/mnt/plain /dev/mapper/mixed$$ "$dev"
 	dmsetup remove --noudevsync --retry mixed$$
 	detach
 	lower_end

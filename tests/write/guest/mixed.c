@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qcowwrite mixed [-a] MILLISECONDS BATCH FILE...: processes send batches of direct reads
- * and writes that mix the files, each batch by one io_submit() or, without -a, one
+ * qcowwrite mixed [-a] SEED MILLISECONDS BATCH FILE...: processes send batches of direct
+ * reads and writes that mix the files, each batch by one io_submit() or, without -a, one
  * io_uring_enter(), so that it is in one plug. It has to end.
  *
  * qcowwrite scatter FILE MIB: makes a file of as many extents as there can be.
@@ -30,12 +30,15 @@
  * struct mixed_op - one read or write of a batch
  * @fd: of this file
  * @write: not a read
+ * @again: io_uring, which asks not to sleep, may be told to try again: device-mapper does
+ *	it in an interrupt
  * @off: here
  * @buf: BLOCK bytes
  */
 struct mixed_op {
 	int fd;
 	bool write;
+	bool again;
 	uint64_t off;
 	void *buf;
 };
@@ -97,16 +100,17 @@ static void ring_begin(struct ring *r)
 	r->cqes = (struct io_uring_cqe *)(cq + p.cq_off.cqes);
 }
 
-/* io_uring asks not to sleep, and device-mapper may tell it so in an interrupt. */
-static void check_result(long long res)
+static void check_result(const struct mixed_op *op, long long res)
 {
-	if (res != BLOCK && res != -EAGAIN)
-		die("a read or write of the batch: %lld", res);
+	if (res != BLOCK && !(res == -EAGAIN && op->again))
+		die("a %s of the batch at %llu: %lld", op->write ? "write" : "read",
+		    (unsigned long long)op->off, res);
 }
 
 static void ring_do(struct ring *r, const struct mixed_op *ops, int n)
 {
 	unsigned int tail = *r->tail, head;
+	const struct io_uring_cqe *cqe;
 	int i, got = 0;
 
 	for (i = 0; i < n; i++, tail++) {
@@ -118,6 +122,7 @@ static void ring_do(struct ring *r, const struct mixed_op *ops, int n)
 			.addr = (uintptr_t)ops[i].buf,
 			.len = BLOCK,
 			.off = ops[i].off,
+			.user_data = i,
 		};
 		r->array[slot] = slot;
 	}
@@ -128,7 +133,8 @@ static void ring_do(struct ring *r, const struct mixed_op *ops, int n)
 	while (got < n) {
 		head = *r->cq_head;
 		while (head != __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE)) {
-			check_result(r->cqes[head++ & r->cq_mask].res);
+			cqe = &r->cqes[head++ & r->cq_mask];
+			check_result(&ops[cqe->user_data], cqe->res);
 			got++;
 		}
 		__atomic_store_n(r->cq_head, head, __ATOMIC_RELEASE);
@@ -150,6 +156,7 @@ static void aio_do(aio_context_t ctx, const struct mixed_op *ops, int n)
 		cb[i].aio_buf = (uintptr_t)ops[i].buf;
 		cb[i].aio_nbytes = BLOCK;
 		cb[i].aio_offset = ops[i].off;
+		cb[i].aio_data = i;
 		list[i] = &cb[i];
 	}
 	if (syscall(SYS_io_submit, ctx, (long)n, list) != n)
@@ -161,9 +168,21 @@ static void aio_do(aio_context_t ctx, const struct mixed_op *ops, int n)
 		if (got < 1)
 			die("io_getevents: %s", strerror(errno));
 		for (i = 0; i < got; i++)
-			check_result(ev[i].res);
+			check_result(&ops[ev[i].data], ev[i].res);
 	}
 }
+
+/**
+ * struct mixed_file - a file of the batches
+ * @fd: its descriptor
+ * @again: it is a mapped disk; see struct mixed_op
+ * @blocks: its size, in units of BLOCK
+ */
+struct mixed_file {
+	int fd;
+	bool again;
+	uint64_t blocks;
+};
 
 static uint64_t size_of(int fd)
 {
@@ -181,8 +200,8 @@ static uint64_t size_of(int fd)
  * One batch: most of it is for the file @most, and one I/O for each of the others, in
  * front of them or behind them.
  */
-static void fill_batch(struct mixed_op *ops, int n, const int *fds,
-		       const uint64_t *blocks, int files, int most, bool in_front)
+static void fill_batch(struct mixed_op *ops, int n, const struct mixed_file *mixed,
+		       int files, int most, bool in_front)
 {
 	int others = files - 1, i, file;
 
@@ -192,26 +211,33 @@ static void fill_batch(struct mixed_op *ops, int n, const int *fds,
 			file = most;
 		else if (file >= most)
 			file++;
-		ops[i].fd = fds[file];
-		ops[i].off = random() % blocks[file] * BLOCK;
+		ops[i].fd = mixed[file].fd;
+		ops[i].again = mixed[file].again;
+		ops[i].off = random() % mixed[file].blocks * BLOCK;
 		ops[i].write = !(random() % 3);
 	}
+}
+
+static void mixed_open(struct mixed_file *file, const char *name)
+{
+	file->fd = open(name, O_RDWR | O_DIRECT | O_CLOEXEC);
+	if (file->fd < 0)
+		die("%s: %s", name, strerror(errno));
+	file->again = !strncmp(name, "/dev/mapper/", strlen("/dev/mapper/"));
+	file->blocks = size_of(file->fd) / BLOCK;
 }
 
 static void mix(bool aio, int ms, int batch, char **names, int files)
 {
 	struct mixed_op ops[MAX_BATCH];
-	uint64_t blocks[MAX_FILES], end = now_ms() + ms;
-	int fds[MAX_FILES], i, round = 0;
+	struct mixed_file mixed[MAX_FILES];
+	uint64_t end = now_ms() + ms;
 	aio_context_t ctx = 0;
+	int i, round = 0;
 	struct ring ring;
 
-	for (i = 0; i < files; i++) {
-		fds[i] = open(names[i], O_RDWR | O_DIRECT | O_CLOEXEC);
-		if (fds[i] < 0)
-			die("%s: %s", names[i], strerror(errno));
-		blocks[i] = size_of(fds[i]) / BLOCK;
-	}
+	for (i = 0; i < files; i++)
+		mixed_open(&mixed[i], names[i]);
 	for (i = 0; i < batch; i++) {
 		ops[i].buf = alloc_aligned(BLOCK);
 		memset(ops[i].buf, 0x5a, BLOCK);
@@ -220,8 +246,7 @@ static void mix(bool aio, int ms, int batch, char **names, int files)
 		die("io_setup: %s", strerror(errno));
 	ring_begin(&ring);
 	do {
-		fill_batch(ops, batch, fds, blocks, files, round / 4 % files,
-			   round & 1);
+		fill_batch(ops, batch, mixed, files, round / 4 % files, round & 1);
 		if (round & 2 && !aio)
 			ring_do(&ring, ops, batch);
 		else
@@ -238,10 +263,10 @@ int mixed_main(int argc, char **argv)
 
 	argc -= aio;
 	argv += aio;
-	files = argc - 3;
+	files = argc - 4;
 	if (files < 2 || files > MAX_FILES)
-		die("usage: mixed [-a] MILLISECONDS BATCH FILE...");
-	batch = atoi(argv[2]);
+		die("usage: mixed [-a] SEED MILLISECONDS BATCH FILE...");
+	batch = atoi(argv[3]);
 	if (batch < files || batch > MAX_BATCH)
 		die("%d to %d in a batch", files, MAX_BATCH);
 	for (i = 0; i < PROCESSES; i++) {
@@ -250,8 +275,8 @@ int mixed_main(int argc, char **argv)
 		if (pid < 0)
 			die("fork: %s", strerror(errno));
 		if (!pid) {
-			srandom(i + 1);
-			mix(aio, atoi(argv[1]), batch, argv + 3, files);
+			srandom(atoi(argv[1]) * PROCESSES + i);
+			mix(aio, atoi(argv[2]), batch, argv + 4, files);
 			exit(0);
 		}
 	}
