@@ -172,6 +172,44 @@ after_detach_hangs() {
 	holds qcow2 image.qcow2 'read -P 1 0 1M' 'read -P 0 4M 4k'
 }
 
+make_detach_hangs_file() {
+	make_detach_hangs
+}
+
+# The image is a file on a filesystem whose disk does not answer. Nothing of the file is in the
+# page cache, so that its metadata are read, and written, when they are needed.
+case_detach_hangs_file() {
+	local pid
+
+	others
+	timed usual others
+	hanging_disk
+	mkfs.ext4 -q "/dev/mapper/$hanging"
+	mkdir -p $HERE/mnt
+	mount "/dev/mapper/$hanging" $HERE/mnt
+	cp image.qcow2 $HERE/mnt
+	sync -f $HERE/mnt
+	drop_caches 3
+	attach $HERE/mnt/image.qcow2
+	dd if=/dev/zero of="$dev" bs=4k count=1 seek=1024 oflag=direct status=none
+	hang
+	dd if="$dev" of=/dev/null bs=64k count=1 skip=8 iflag=direct 2> read.err &
+	pid=$!
+	detach_hangs "image.qcow2, which does not answer" --force
+	answer
+	goes
+	wait $pid || true
+	umount $HERE/mnt
+	mount "/dev/mapper/$hanging" $HERE/mnt
+	cp $HERE/mnt/image.qcow2 .
+	umount $HERE/mnt
+	hanging_disk_end
+}
+
+after_detach_hangs_file() {
+	after_detach_hangs
+}
+
 make_detach_another() {
 	create image 8M
 }
