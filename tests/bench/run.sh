@@ -288,6 +288,7 @@ below_promises() {
 	for name in 4k-depth-1 4k-depth-16 4k-xfs 4k-crowded; do
 		promise_at_most allocate "allocate-$name.bytes" 1500
 		promise allocate "allocate-$name.bytes" 100 nbd
+		promise allocate "allocate-$name.requests" 105 nbd
 	done
 	promise allocate allocate-4k-disk.bytes 100 nbd
 	promise_at_least allocate throttled-4k.rate 100 nbd
