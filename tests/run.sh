@@ -31,8 +31,8 @@ tier_command() {
 	vm-*)	echo "tests/vm/test.sh ${1#vm-}" ;;
 	write-7) echo "tests/write/test.sh 7 diff cases" ;;
 	cut-7)	echo "tests/write/test.sh 7 cut small" ;;
-	write-6.1) echo "tests/write/test.sh -q -s 1/3 6.1" ;;
-	write-6.12) echo "tests/write/test.sh -q -s 2/3 6.12" ;;
+	write-6.1) echo "tests/write/test.sh -q -s 1/4 6.1" ;;
+	write-6.12) echo "tests/write/test.sh -q -s 3/4 6.12" ;;
 	bench)	echo "tests/bench/run.sh -c" ;;
 	*)	die "no such tier: $1 (there are ${ALL[*]})" ;;
 	esac

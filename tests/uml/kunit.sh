@@ -10,7 +10,7 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/common.sh"
 
 # Damaged images for each seed
-IMAGES=400
+IMAGES=300
 
 # check_suites PARAMETER=VALUE...: the glob of suites matches one.
 check_suites() {
