@@ -113,10 +113,10 @@ static int host_write(void *arg, u32 file, const void *buf, size_t len, u64 host
 	return n < 0 ? -errno : (size_t)n < len ? -ENOSPC : 0;
 }
 
-static void host_backing(void *arg, const char *name)
+static void host_backing(void *arg, const char *name, bool member)
 {
 	(void)arg;
-	printf("backing\t%s\n", name);
+	printf("backing\t%s%s\n", member ? "member " : "", name);
 }
 
 static void host_tell(void *arg, const char *key, const char *text, s64 number)

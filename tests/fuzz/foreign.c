@@ -245,9 +245,10 @@ static int host_write(void *arg, u32 file, const void *buf, size_t len, u64 host
 
 /* --- Words --- */
 
-static void host_backing(void *arg, const char *name)
+static void host_backing(void *arg, const char *name, bool member)
 {
 	(void)arg;
+	(void)member;
 	promise(name && strlen(name) < SZ_64K, "a parent without a name");
 }
 

@@ -335,6 +335,44 @@ for name in box.ova:child.vmdk one.ova; do
 		"$(attached | sed 's/.* \(fd=[^ ]*\) .*/\1/' | paste -sd ' ')"
 done
 
+# A parent that is a member, too, goes before a file beside the archive.
+mkdir disks && mv base.vmdk child.vmdk disks/
+qemu-img create -q -f vmdk base.vmdk 8M
+tar -cf both.ova box.ovf disks/base.vmdk disks/child.vmdk
+expect "foreign: member: its parent is one" attaches -r both.ova:disks/child.vmdk
+expect "foreign: member: its parent is one: the chain" is "fd=ro:both.ova fd=ro:both.ova" \
+	"$(attached | sed 's/.* \(fd=[^ ]*\) .*/\1/' | paste -sd ' ')"
+expect "foreign: member: its parent is one: info" accepts qcowctl info --chain both.ova:disks/child.vmdk
+expect "foreign: member: its parent is one: info: names" \
+	is "disks/base.vmdk both.ova:disks/base.vmdk disks/child.vmdk disks/base.vmdk" "$(sed -n '
+		s/^backing file: \(.*\) (actual path: \(.*\))$/\1 \2/p; s/^ *member: //p' out | paste -sd ' ')"
+expect "foreign: member: its parent is one: JSON" accepts qcowctl info --json both.ova:disks/child.vmdk
+expect "foreign: member: its parent is one: JSON: path" \
+	is both.ova:disks/base.vmdk "$(jq -r '."full-backing-filename"' out)"
+expect "foreign: member: its parent is one: check" accepts qcowctl check both.ova:disks/child.vmdk
+mkdir elsewhere
+expect "foreign: member: its parent is one, whatever the folder" \
+	attaches -r --backing elsewhere both.ova:disks/child.vmdk
+expect "foreign: member: its parent is one: --backing none" refuses "not allowed by --backing none" \
+	with_driver qcowctl attach -r --backing none both.ova:disks/child.vmdk
+cp base.vmdk disks/base.vmdk
+tar -cf both.ova box.ovf disks/base.vmdk disks/child.vmdk
+mv base.vmdk other.vmdk
+expect "foreign: member: its parent is another one" \
+	refuses "backing file both.ova:disks/base.vmdk has the id .*--allow-parent-mismatch" \
+	with_driver qcowctl attach -r both.ova:disks/child.vmdk
+run with_driver qcowctl attach -r --allow-parent-mismatch both.ova:disks/child.vmdk
+expect "foreign: member: its parent is another one, which is allowed" is "/dev/qcow0 0" "$(cat out) $code"
+(cd disks && qemu-img create -q -f vmdk -b child.vmdk -F vmdk new.vmdk && mv new.vmdk base.vmdk)
+tar -cf both.ova box.ovf disks/base.vmdk disks/child.vmdk
+run with_driver qcowctl attach -r --allow-parent-mismatch both.ova:disks/child.vmdk
+expect "foreign: member: a cycle" has "both.ova: is a backing file of itself" err
+expect "foreign: member: a cycle: refused" is 1 "$code"
+rm -r disks elsewhere both.ova
+qemu-img create -q -f vmdk base.vmdk 4M
+qemu-img create -q -f vmdk -b base.vmdk -F vmdk child.vmdk
+tar -cf one.ova box.ovf child.vmdk
+
 # ova_device FORMAT FILE PARENT BYTES: the device is the disk of an archive.
 ova_device()
 {

@@ -50,10 +50,14 @@ make_foreign() {
 	alike vmdk stream.vmdk
 	echo '<Envelope/>' > box.ovf
 	tar -cf disk.ova box.ovf stream.vmdk
+	qemu-img create -q -f vmdk -b disk.vmdk -F vmdk child.vmdk
+	io_does -f vmdk child.vmdk -- 'write -P 2 3M 64k'
+	qemu-img convert -f vmdk -O raw child.vmdk child.raw
+	tar -cf both.ova box.ovf disk.vmdk child.vmdk
 	cp files/data folder/deep/
 	echo "in the folder" > folder/small
 	qemu-img create -q -f qcow2 -b disk.vmdk -F vmdk overlay.qcow2
-	rm -r part stream.vmdk box.ovf
+	rm -r part stream.vmdk child.vmdk box.ovf
 	remember disk.* below.qcow2 box.hdd/* folder/small folder/deep/data
 }
 
@@ -98,6 +102,10 @@ case_foreign() {
 		same_content disk.raw "$dev"
 		detach
 	done
+	attach -r both.ova:child.vmdk
+	is 2 "$(cat "/sys/block/${dev#/dev/}/qcow/depth")"
+	same_content child.raw "$dev"
+	detach
 	attach disk.vmdk 2> note
 	has "attached read-only, as vmdk images are not written" note
 	read_only

@@ -13,6 +13,7 @@
 #include "cmd/image_options.h"
 #include "device/device.h"
 #include "device/which.h"
+#include "image/chain.h"
 #include "image/folder_image.h"
 #include "image/lock.h"
 #include "image/seems.h"
@@ -245,11 +246,11 @@ static int open_image(struct file *f, const struct check_options *o,
 	const struct file_role role = {
 		.write = o->repair != CHECK_REPAIR_NONE,
 	};
-	/* A disk of Parallels is a folder. */
-	char *descriptor = folder_descriptor(name);
-	int err = file_open(f, descriptor ?: name, NULL, &role);
+	/* A disk of Parallels is a folder, and one of an archive is a member. */
+	char *path = folder_descriptor(name) ?: chain_archive(name, o->format);
+	int err = file_open(f, path ?: name, NULL, &role);
 
-	free(descriptor);
+	free(path);
 	return err || (role.write && check_writable(f)) ? -1 : 0;
 }
 

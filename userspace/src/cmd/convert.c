@@ -149,7 +149,7 @@ static int check_source(const struct chain *c, const char *path)
 	const struct image *source = c->images;
 	const char *name = source->file.name;
 
-	if (c->member)
+	if (c->is_member)
 		report(name, "is a disk of an archive, which an image cannot name; take it out with tar -xf, and convert that");
 	else if (!leads_to(path, &source->file))
 		report(name, "has no name that an image can name; attach it, and copy the disk");

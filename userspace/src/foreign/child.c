@@ -122,9 +122,13 @@ static int host_write(void *arg, u32 file, const void *buf, size_t len, u64 host
 	return fd_write(c->fds[file], buf, len, host_offset);
 }
 
-static void host_backing(void *arg, const char *name)
+static void host_backing(void *arg, const char *name, bool member)
 {
-	say_text(arg, WIRE_BACKING, name);
+	struct child *c = arg;
+
+	c->w = (struct wire) { .kind = WIRE_BACKING, .number = member };
+	wire_set_text(&c->w, name);
+	say(c);
 }
 
 static void host_tell(void *arg, const char *key, const char *text, s64 number)

@@ -282,14 +282,20 @@ int foreign_write(struct foreign *f, u32 file, const void *buf, size_t len, u64 
 /**
  * foreign_backing() - name the parent of an image
  * @f: the image
- * @name: as the image has it; the first that is there and has the right id is taken
+ * @name: as the image has it; the first that is there and has the right id is taken. If that
+ *	id is in parent_id of the disk, it may be a member of the same archive
  */
 void foreign_backing(struct foreign *f, const char *name)
 {
+	struct foreign_file file;
+	const char *member = NULL;
+
 	if (f->how.alone)
 		return;
 	f->disk.has_parent = true;
-	f->host->backing(f->arg, name);
+	if (f->find_member && f->disk.parent_id[0])
+		member = f->find_member(f, name, &file);
+	f->host->backing(f->arg, member ? member : name, member);
 }
 
 /**

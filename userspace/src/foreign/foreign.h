@@ -108,8 +108,8 @@ enum foreign_use {
  * @scratch: make an empty file without a name, which gets the next number, for data that
  *	the driver cannot decompress
  * @write: write to a file of @scratch
- * @backing: the image has a parent of that name; called again for names that are to be
- *	tried after it
+ * @backing: the image has a parent of that name, which is a @member of the archive that has
+ *	the image, or a file; called again for names that are to be tried after it
  * @tell: a fact for people. @key: as in the output of qemu-img info --output=json, with
  *	points between the levels, such as extents.0.filename. @text: NULL: @number counts
  * @fault: check found a fault
@@ -123,7 +123,7 @@ struct foreign_host {
 	int (*open)(void *arg, enum foreign_use use, const char *name, u64 *size);
 	int (*scratch)(void *arg);
 	int (*write)(void *arg, u32 file, const void *buf, size_t len, u64 host_offset);
-	void (*backing)(void *arg, const char *name);
+	void (*backing)(void *arg, const char *name, bool member);
 	void (*tell)(void *arg, const char *key, const char *text, s64 number);
 	void (*fault)(void *arg, const char *text);
 	void (*leak)(void *arg, const char *text);
@@ -214,8 +214,8 @@ struct foreign_file {
  * @nr_files: of them
  * @nr_opened: files that the host opened; fewer than @nr_files where an archive has several
  * @find_member: look up a file that the image names in the archive that has the image, as no
- *	other file is opened then: sets it and returns true if it is there; NULL: the image is
- *	in no archive
+ *	other file is opened then: sets it and returns its name in the archive if it is there;
+ *	NULL: the image is in no archive
  * @archive: of @find_member
  * @memory: from foreign_alloc(), to be freed
  * @memory_left: bytes that it may give
@@ -231,7 +231,7 @@ struct foreign {
 	struct foreign_file *files;
 	u32 nr_files;
 	u32 nr_opened;
-	bool (*find_member)(struct foreign *f, const char *name, struct foreign_file *file);
+	const char *(*find_member)(struct foreign *f, const char *name, struct foreign_file *file);
 	void *archive;
 	struct foreign_memory *memory;
 	size_t memory_left;

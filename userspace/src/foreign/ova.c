@@ -234,7 +234,8 @@ static size_t folder_len(const char *name)
 }
 
 /* A file that the image names, which is relative to the image's folder. */
-static bool ova_find_member(struct foreign *f, const char *name, struct foreign_file *file)
+static const char *ova_find_member(struct foreign *f, const char *name,
+				   struct foreign_file *file)
 {
 	struct ova *o = f->archive;
 	const char *folder = o->chosen->name;
@@ -246,13 +247,13 @@ static bool ova_find_member(struct foreign *f, const char *name, struct foreign_
 		    !strcmp(o->members[i].name + len, name))
 			break;
 	if (i == (u32)-1 || o->members[i].is_sparse)
-		return false;
+		return NULL;
 	o->opened = true;
 	*file = (struct foreign_file) {
 		.start = o->members[i].host_offset,
 		.size = o->members[i].size,
 	};
-	return true;
+	return o->members[i].name;
 }
 
 static int refuse_member(struct foreign *f, const struct tar_member *m,

@@ -296,10 +296,13 @@ static int add_parent(struct parse *s)
 {
 	struct parsed *p = s->p;
 
-	if (!is_text(s) || p->nr_parents == PARENTS_MAX)
+	if (!is_text(s) || p->nr_parents == PARENTS_MAX ||
+	    s->w.number > (p->format == &foreign_ova))
 		return refuse_protocol(s);
 	p->parents = xrealloc(p->parents, (p->nr_parents + 1) * sizeof(*p->parents));
-	p->parents[p->nr_parents++] = xstrdup(s->w.text);
+	p->parents[p->nr_parents++] = (struct parsed_parent) {
+		.name = xstrdup(s->w.text), .is_member = s->w.number,
+	};
 	return 0;
 }
 
@@ -635,6 +638,23 @@ void parsed_add_fact(struct parsed *p, const char *key, const char *text, s64 nu
 }
 
 /**
+ * parsed_text() - look up a fact that is a text
+ * @p: the findings of a parser
+ * @key: of &struct parsed_fact
+ *
+ * Return: the text, or NULL.
+ */
+const char *parsed_text(const struct parsed *p, const char *key)
+{
+	u32 i;
+
+	for (i = 0; i < p->nr_facts; i++)
+		if (!strcmp(p->facts[i].key, key))
+			return p->facts[i].text;
+	return NULL;
+}
+
+/**
  * parsed_free() - free the findings of a parser
  * @p: they
  */
@@ -643,7 +663,7 @@ void parsed_free(struct parsed *p)
 	u32 i;
 
 	for (i = 0; i < p->nr_parents; i++)
-		free(p->parents[i]);
+		free(p->parents[i].name);
 	for (i = 0; i < p->nr_facts; i++) {
 		free(p->facts[i].key);
 		free(p->facts[i].text);

@@ -63,11 +63,21 @@ struct parsed_fact {
 };
 
 /**
+ * struct parsed_parent - a name under which the parent of an image may be found
+ * @name: of a file, or of a member
+ * @is_member: of the archive that has the image
+ */
+struct parsed_parent {
+	char *name;
+	bool is_member;
+};
+
+/**
  * struct parsed - the findings of a parser, as far as they were checked
  * @format: of the image
  * @disk_format: the same; in an archive, the format of the member
  * @disk: the numbers of the disk are plausible, the texts terminated
- * @parents: names of files that may be the parent, in the order in which to try them
+ * @parents: files that may be the parent, in the order in which to try them
  * @nr_parents: of them
  * @facts: for people
  * @nr_facts: of them
@@ -77,7 +87,7 @@ struct parsed {
 	const struct foreign_format *format;
 	const struct foreign_format *disk_format;
 	struct foreign_disk disk;
-	char **parents;
+	struct parsed_parent *parents;
 	u32 nr_parents;
 	struct parsed_fact *facts;
 	u32 nr_facts;
@@ -86,6 +96,7 @@ struct parsed {
 
 struct confine_limits parse_limits(const struct parse_how *how);
 int parse_image(struct parsed *p, const struct parse_how *how);
+const char *parsed_text(const struct parsed *p, const char *key);
 void parsed_add_fact(struct parsed *p, const char *key, const char *text, s64 number);
 void parsed_free(struct parsed *p);
 

@@ -191,9 +191,9 @@ static int find_parent(struct foreign *f, const u8 *h)
 	parents_add_utf16(parents, h + 64, 512, true);
 	if (!parents->nr)
 		return foreign_fail(f, "its header has no name of its parent");
-	parents_tell(parents, f);
 	guid_text(f->disk.parent_id, h + 40, false);
 	foreign_tell(f, "parent-uuid", f->disk.parent_id);
+	parents_tell(parents, f);
 	return 0;
 }
 

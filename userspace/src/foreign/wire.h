@@ -18,7 +18,7 @@
  *	in @number
  * @WIRE_SCRATCH: make a file without a name. The answer has it
  * @WIRE_SPILL: the table needs a file on disk. The answer has it, with the table's bytes
- * @WIRE_BACKING: the parent may be the file @text
+ * @WIRE_BACKING: the parent may be the file @text; if @number is 1, the member of the archive
  * @WIRE_FACT: a fact @key: @text
  * @WIRE_NUMBER: a fact @key: @number
  * @WIRE_FAULT: a check found the fault @text

@@ -79,6 +79,12 @@ static int refuse_cycle(const struct file *f, enum file_use use,
 	return -1;
 }
 
+/* Whether two images are different members of one archive, as far as both are known. */
+static bool differ_in_member(const struct image *a, const struct image *b)
+{
+	return a->member && b->member && strcmp(a->member, b->member);
+}
+
 /*
  * A chain has each image once, and a file that is written has one role. An extent may be
  * the image itself, or have several parts of the disk.
@@ -87,11 +93,11 @@ static int check_no_cycle(const struct chain *c, const struct file *f,
 			  enum file_use use)
 {
 	const struct file *data = &c->images->data;
-	const struct image *img;
+	const struct image *img, *last = &c->images[c->nr - 1];
 
 	for (img = c->images; img < c->images + c->nr; img++)
 		if (f != &img->file && (use != FILE_EXTENT || img->file.writable) &&
-		    file_same(f, &img->file))
+		    file_same(f, &img->file) && !differ_in_member(img, last))
 			return refuse_cycle(f, use, &img->file);
 	if (data->writable && f != data && file_same(f, data))
 		return refuse_cycle(f, use, data);
@@ -109,6 +115,21 @@ static bool is_written(const struct chain *c, const struct file *f,
 	return f == &top->file || (f == &top->data && top->file.writable);
 }
 
+/* The folder that has to hold the files which images name, or NULL. */
+static const char *allowed_folder(const struct chain_options *o)
+{
+	return o->backing == CHAIN_BACKING_BENEATH ? o->beneath : NULL;
+}
+
+/* A member is in the very archive that has its child. */
+static int check_archive(const struct file *f, const struct link *l, const struct image *child)
+{
+	if (!child || !l->member || file_same(f, &child->file))
+		return 0;
+	report(f->name, "has become another archive meanwhile; do it again");
+	return -1;
+}
+
 /* Open a file that @img names, or that the user does if there is no @img. */
 static int open_linked(const struct chain *c, struct file *f,
 		       const struct link *l, const struct image *img,
@@ -119,12 +140,13 @@ static int open_linked(const struct chain *c, struct file *f,
 	if (img) {
 		role.use = use;
 		role.of = img->file.name;
-		if (o->backing == CHAIN_BACKING_BENEATH)
-			role.beneath = o->beneath;
+		/* A member lies in a file that is open already. */
+		if (!l->member)
+			role.beneath = allowed_folder(o);
 	}
 	/* A file that is there twice would be kept from us by our own locks. */
 	if (file_open(f, l->name, l->fallback, &role) ||
-	    check_no_cycle(c, f, use))
+	    check_archive(f, l, img) || check_no_cycle(c, f, use))
 		return -1;
 	if (!o->lock)
 		return 0;
@@ -152,12 +174,6 @@ static int open_data_file(const struct chain *c, struct image *img,
 }
 
 /* --- Images of foreign formats --- */
-
-/* The folder that has to hold the files which images name, or NULL. */
-static const char *allowed_folder(const struct chain_options *o)
-{
-	return o->backing == CHAIN_BACKING_BENEATH ? o->beneath : NULL;
-}
 
 /* The chain to which an image is being added, for the functions of its parser. */
 struct loading {
@@ -196,7 +212,7 @@ static struct foreign_image_how foreign_how(struct loading *loading, const struc
 
 	return (struct foreign_image_how) {
 		.want = o->want,
-		.member = img == loading->c->images ? loading->c->member : NULL,
+		.member = img->member,
 		.expand_max = o->expand_max,
 		.open = open_extent,
 		.fault = o->fault ? tell_fault : NULL,
@@ -278,12 +294,19 @@ enum fitness {
 	FIT_RIGHT,
 };
 
+static void take_member(struct image *img, const struct link *l)
+{
+	if (l->member)
+		img->member = xstrdup(l->member);
+}
+
 /* Load the headers of a file as the last image of the chain. */
 static enum fitness try_last(struct chain *c, const struct link *l,
 			     const struct chain_options *o)
 {
 	struct image *img = &c->images[c->nr - 1];
 
+	take_member(img, l);
 	if (open_linked(c, &img->file, l, img - 1, FILE_BACKING, o))
 		return img->file.fd < 0 ? FIT_NOT_OPENED : FIT_CYCLE;
 	if (chain_load(c, img, l, o))
@@ -374,7 +397,7 @@ static int next_parent(struct chain *c, struct image *img, struct link *l,
 		report(img->file.name, "shows another image where it has no data, but does not name that; convert it where that image is");
 		return -1;
 	}
-	if (check_allowed(c, img, FILE_BACKING, p->parents[0], o))
+	if (check_allowed(c, img, FILE_BACKING, p->parents[0].name, o))
 		return -1;
 	l->format = parents_format(img);
 	if (!l->format && strcmp(p->disk.parent_format, "probe"))
@@ -444,6 +467,7 @@ static int chain_add(struct chain *c, struct link *l,
 		return -1;
 	}
 	c->nr++;
+	take_member(img, l);
 	enter_folder(l);
 	if (img == c->images && folder_image_wanted(l->format)) {
 		err = load_folder(img, l->name, o);
@@ -480,34 +504,49 @@ static bool is_archive(const char *name, u32 format)
 	return is;
 }
 
-/*
- * The name of the first image: ARCHIVE:MEMBER is that of an archive, unless a file has all
- * of the name. No other file is taken for the one that was named.
+/**
+ * chain_archive() - find the archive in a name such as ARCHIVE:MEMBER
+ * @name: of an image
+ * @format: of the image, from image_format(); 0: probe
+ *
+ * No other file is taken for the one that was named.
+ *
+ * Return: the path of the archive, to be freed; NULL, also if a file has all of the name.
  */
-static char *choose_name(struct chain *c, const char *name, u32 format)
+char *chain_archive(const char *name, u32 format)
 {
 	const char *colon = strrchr(name, ':');
 	char *archive;
 
 	if (!colon || !colon[1] || !access(name, F_OK))
-		return xstrdup(name);
+		return NULL;
 	archive = xstrndup(name, colon - name);
-	if (!is_archive(archive, format)) {
-		free(archive);
-		return xstrdup(name);
-	}
-	c->member = xstrdup(colon + 1);
-	return archive;
+	if (is_archive(archive, format))
+		return archive;
+	free(archive);
+	return NULL;
+}
+
+/* The link to the first image. */
+static void choose_name(struct link *l, const char *name, u32 format)
+{
+	char *archive = chain_archive(name, format);
+
+	*l = (struct link) { .name = archive ? archive : xstrdup(name), .format = format };
+	if (!archive)
+		return;
+	l->member = xstrdup(strrchr(name, ':') + 1);
+	l->format = image_format("ova");
 }
 
 static int chain_walk(struct chain *c, const char *name,
 		      const struct chain_options *o)
 {
-	struct link l = { .name = choose_name(c, name, o->format), .format = o->format };
+	struct link l;
 	int err = 0;
 
-	if (c->member && !l.format)
-		l.format = image_format("ova");
+	choose_name(&l, name, o->format);
+	c->is_member = l.member;
 	c->images = xcalloc(QCOW_MAX_IMAGES, sizeof(*c->images));
 	while (!err && l.name)
 		err = chain_add(c, &l, o);
@@ -534,22 +573,20 @@ static const char *find_unwritable(const struct chain *c)
 static bool is_only_read(const char *name, const struct chain_options *o)
 {
 	const struct file_role role = { .use = FILE_NAMED, .quiet = true };
-	struct chain c = { };
-	struct link l = { };
+	struct link l;
 	struct file f = { .fd = -1 };
 	bool is = o->format >= IMAGE_FORMAT_FOREIGN;
 
 	if (o->format)
 		return is;
-	l.name = choose_name(&c, name, o->format);
+	choose_name(&l, name, o->format);
 	enter_folder(&l);
-	if (c.member || l.format)
+	if (l.format)
 		is = true;
 	else if (!file_open(&f, l.name, NULL, &role))
 		is = image_is_foreign(&f);
 	file_close(&f);
 	link_free(&l);
-	free(c.member);
 	return is;
 }
 
@@ -716,6 +753,5 @@ void chain_close(struct chain *c)
 		image_close(&c->images[i]);
 	free(c->images);
 	free(c->unwritable);
-	free(c->member);
 	memset(c, 0, sizeof(*c));
 }

@@ -11,13 +11,13 @@
  * @nr: how many
  * @unwritable: name of the file that kept the chain from being opened for
  *	writing, or NULL
- * @member: the member of an archive that is the first image, or NULL
+ * @is_member: the first image was named as a member of an archive
  */
 struct chain {
 	struct image *images;
 	u32 nr;
 	char *unwritable;
-	char *member;
+	bool is_member;
 };
 
 enum chain_backing {
@@ -71,6 +71,7 @@ int chain_check(const struct chain *c);
 void chain_note_truncated(const struct chain *c);
 void chain_show_holder(const struct chain *c);
 void chain_close(struct chain *c);
+char *chain_archive(const char *name, u32 format);
 char *chain_backing_path(const struct image *img);
 
 #endif /* _QCOWCTL_CHAIN_H */

@@ -129,8 +129,10 @@ static int add_device_image(struct chain *c, int control, const struct device *d
 	c->nr++;
 	if (ret || load_device_image(c, img, format, control, d, o))
 		return -1;
-	if (c->nr > 1)
+	if (c->nr > 1) {
+		free(img[-1].backing_path);
 		img[-1].backing_path = xstrdup(img->file.name);
+	}
 	return o->top_only ? 0 : open_device_data(img, control, d, c->nr - 1);
 }
 
@@ -141,8 +143,10 @@ static int name_device_backing(struct image *img, int control,
 	struct file f;
 	int ret = img->backing ? attached_open(&f, NULL, control, d, 1, 0) : 1;
 
-	if (!ret)
+	if (!ret) {
+		free(img->backing_path);
 		img->backing_path = xstrdup(f.name);
+	}
 	if (img->backing)
 		file_close(&f);
 	return ret < 0 ? -1 : 0;

@@ -133,6 +133,18 @@ const char *image_own_format_name(const struct image *img)
 			      image_format_name(img->format);
 }
 
+/**
+ * image_full_name() - name of an image, with its member if it is in an archive
+ * @img: loaded
+ *
+ * Return: the name, not escaped, to be freed.
+ */
+char *image_full_name(const struct image *img)
+{
+	return img->member ? xasprintf("%s:%s", img->file.name, img->member) :
+			     xstrdup(img->file.name);
+}
+
 /* Reasons to take a file for a raw disk. */
 static const char as_raw[] = "use -f raw";
 static const char as_raw_backing[] = "say so there with qemu-img rebase -u -F raw";
@@ -188,8 +200,20 @@ static void keep_parent(struct image *img)
 {
 	const struct parsed *p = &img->foreign->parsed;
 
-	if (p->nr_parents && !p->disk.parent_by_id)
-		img->backing = xstrdup(p->parents[0]);
+	if (!p->nr_parents || p->disk.parent_by_id)
+		return;
+	img->backing = xstrdup(p->parents[0].name);
+	if (p->parents[0].is_member)
+		img->backing_path = xasprintf("%s:%s", img->file.name, img->backing);
+}
+
+/* The parser chooses the member if the archive has only one disk. */
+static void keep_member(struct image *img)
+{
+	const char *member = parsed_text(&img->foreign->parsed, "member");
+
+	if (member && !img->member)
+		img->member = xstrdup(member);
 }
 
 static int load_foreign(struct image *img, const struct foreign_format *format,
@@ -199,8 +223,10 @@ static int load_foreign(struct image *img, const struct foreign_format *format,
 
 	img->format = QCOW_FORMAT_MAP;
 	err = foreign_image_load(&img->foreign, &img->file, format, how);
-	if (!err)
+	if (!err) {
+		keep_member(img);
 		keep_parent(img);
+	}
 	return err;
 }
 
@@ -420,5 +446,6 @@ void image_close(struct image *img)
 	foreign_image_free(img->foreign);
 	free(img->backing);
 	free(img->data_name);
+	free(img->member);
 	free(img->backing_path);
 }

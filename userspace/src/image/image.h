@@ -27,7 +27,9 @@ struct foreign_image_how;
  * @data_name: name of the external data file as the header has it, or NULL
  * @nr_bitmaps: bitmaps that it holds
  * @random_key: its data is encrypted with a key that nobody knows, and that is kept nowhere
- * @backing_path: of a device's image: path of the file that is its backing file; or NULL
+ * @member: of an archive: name of the member that is the image; or NULL
+ * @backing_path: path of the file that is its backing file, of a device's image or in an
+ *	archive; or NULL
  */
 struct image {
 	struct file file;
@@ -41,6 +43,7 @@ struct image {
 	char *data_name;
 	u32 nr_bitmaps;
 	bool random_key;
+	char *member;
 	char *backing_path;
 };
 
@@ -72,6 +75,7 @@ int image_parse_format(u32 *format, const char *arg);
 const char *image_format_name(u32 format);
 const char *image_own_format_name(const struct image *img);
 char *image_list_formats(void);
+char *image_full_name(const struct image *img);
 void image_print_formats(FILE *to);
 
 #endif /* _QCOWCTL_IMAGE_H */

@@ -18,6 +18,7 @@ void link_free(struct link *l)
 {
 	free(l->name);
 	free(l->fallback);
+	free(l->member);
 	memset(l, 0, sizeof(*l));
 }
 

@@ -9,12 +9,14 @@
  * @name: its path; NULL: the chain ends here
  * @fallback: another path, if the image that names it is a symbolic link
  * @format: from image_format(); 0: probe
+ * @member: of an archive: the member that is the image, or NULL
  * @candidate: number of the next name that the parent may have
  */
 struct link {
 	char *name;
 	char *fallback;
 	u32 format;
+	char *member;
 	u32 candidate;
 };
 

@@ -218,6 +218,14 @@ static bool is_there(const char *path, const char *beneath)
 	return path && !access(path, F_OK) && (!beneath || is_beneath(path, beneath));
 }
 
+/* The archive that has the child has its parent, too. */
+static void link_to_member(struct link *l, const struct image *child, const char *member)
+{
+	l->name = xstrdup(child->file.name);
+	l->member = xstrdup(member);
+	l->format = image_format("ova");
+}
+
 /* Try a name. Whether there is such a file is asked again when it is opened. */
 static bool try_name(struct link *l, const struct image *child, const char *name,
 		     const char *beneath)
@@ -251,9 +259,15 @@ int parents_next(struct link *l, const struct image *child, const char *beneath)
 {
 	const struct parsed *p = &child->foreign->parsed;
 
-	while (l->candidate < p->nr_parents)
-		if (try_name(l, child, p->parents[l->candidate++], beneath))
+	const struct parsed_parent *parent;
+
+	while (l->candidate < p->nr_parents) {
+		parent = &p->parents[l->candidate++];
+		if (parent->is_member)
+			link_to_member(l, child, parent->name);
+		if (parent->is_member || try_name(l, child, parent->name, beneath))
 			return 0;
+	}
 	return -1;
 }
 
@@ -286,8 +300,8 @@ bool parents_absent(const struct image *child)
 	u32 i;
 
 	for (i = 0; absent && i < p->nr_parents; i++)
-		absent = is_absent(child->file.name, p->parents[i]) &&
-			 is_absent(path, p->parents[i]);
+		absent = is_absent(child->file.name, p->parents[i].name) &&
+			 is_absent(path, p->parents[i].name);
 	free(path);
 	return absent;
 }
@@ -299,7 +313,7 @@ static char *list_names(const struct parsed *p)
 	u32 i;
 
 	for (i = 0; i < p->nr_parents && i < 4; i++) {
-		shown = text_escape(p->parents[i]);
+		shown = text_escape(p->parents[i].name);
 		longer = xasprintf("%s%s\"%s\"", list, i ? ", " : "", shown);
 		free(shown);
 		free(list);
@@ -315,7 +329,7 @@ static void report_search(const struct image *child, const char *beneath)
 	char *id = text_escape(p->disk.parent_id), *names = NULL, *last = NULL;
 	struct search s;
 
-	search(&s, child, p->parents[0], beneath);
+	search(&s, child, p->parents[0].name, beneath);
 	if (s.nr > 1) {
 		names = text_escape(s.found[0].path);
 		last = text_escape(s.found[1].path);
@@ -422,7 +436,7 @@ static char *describe_change(const char *name, const struct foreign_disk *child,
 static char *describe_mismatch(const struct image *child, const struct image *parent)
 {
 	const struct foreign_disk *d = &child->foreign->parsed.disk;
-	char *name = text_escape(parent->file.name), *text, *is, *wanted;
+	char *full = image_full_name(parent), *name = text_escape(full), *text, *is, *wanted;
 
 	is = text_escape(own_id(parent));
 	wanted = text_escape(d->parent_id);
@@ -441,6 +455,7 @@ static char *describe_mismatch(const struct image *child, const struct image *pa
 		text = xasprintf("its backing file %s was changed at %lld, but it was made over one that was changed at %lld (seconds since 1970)",
 				 name, (long long)parent->file.stat.st_mtim.tv_sec,
 				 (long long)d->parent_mtime);
+	free(full);
 	free(name);
 	free(is);
 	free(wanted);
