@@ -310,6 +310,47 @@ expect "foreign: parents: both are damaged" refuses "kin/base.vmdk: " \
 expect "foreign: parents: both are damaged: one line" is 1 "$(wc -l <err)"
 rm -r kin base.vmdk child.vmdk other.vmdk
 
+# undoable_bochs NAME...: an empty redo log of a disk of 1 MiB
+undoable_bochs()
+{
+	python3 -c 'import struct, sys
+for name in sys.argv[1:]:
+    with open(name, "wb") as f:
+        f.write(struct.pack("<32s16s16s6IQ", b"Bochs Virtual HD Image", b"Redolog", b"Undoable",
+                            0x20000, 512, 16, 16, 65536, 0, 1 << 20).ljust(512, b"\0"))
+        f.write(b"\xff" * 64)' "$@"
+}
+
+# shows_formats FORMAT...: the last attach had images of these formats: 1 is raw, 4 a map.
+shows_formats()
+{
+	is "$*" "$(attached | grep -o 'format=[0-9]*' | cut -d= -f2 | paste -sd ' ')"
+}
+
+# The base of a redo log of Bochs, whose format nothing tells: Bochs knows its own images.
+sparse_bochs base && undoable_bochs base.redolog
+expect "foreign: bochs: undoable over a sparse base" attaches -r base.redolog
+expect "foreign: bochs: undoable over a sparse base: both are parsed" shows_formats 4 4
+expect "foreign: bochs: undoable over a sparse base: info" accepts qcowctl info --chain base.redolog
+expect "foreign: bochs: undoable over a sparse base: sparse" has "^ *subformat: sparse" out
+sparse_bochs base0 base1 && undoable_bochs base1.redolog
+expect "foreign: bochs: undoable over a sparse base with a parent" \
+	refuses "base1: its backing file \"base0\" is not opened, as the image above does not say this one's format" \
+	with_driver qcowctl attach -r base1.redolog
+mv base.redolog under.redolog && undoable_bochs under.redolog.redolog
+expect "foreign: bochs: undoable over a redo log" \
+	refuses "under.redolog: its backing file \"under\" is not opened, as" \
+	with_driver qcowctl attach -r under.redolog.redolog
+truncate -s 1M under
+expect "foreign: bochs: undoable over a raw disk" attaches -r under.redolog
+expect "foreign: bochs: undoable over a raw disk: it is raw" shows_formats 4 1
+# Of another program's image the guest of a raw disk may have written the start.
+qemu-img create -q -f qcow2 over.qcow2 1M
+backing over.qcow2 base
+expect "foreign: bochs: qcow2 over such bytes" attaches over.qcow2
+expect "foreign: bochs: qcow2 over such bytes: they are raw" is "format=1 " "$(attached | tail -n1 | grep -o 'format=1 ')"
+rm -f base base[01] base*.redolog under under.* over.qcow2
+
 # Members of archives
 echo '<Envelope/>' >box.ovf
 echo old >disk.img && truncate -s 1M disk.img

@@ -209,9 +209,11 @@ static void tell_fault(void *arg, bool leak, const char *text)
 static struct foreign_image_how foreign_how(struct loading *loading, const struct image *img)
 {
 	const struct chain_options *o = loading->o;
+	const struct foreign_image *child = img != loading->c->images ? img[-1].foreign : NULL;
 
 	return (struct foreign_image_how) {
 		.want = o->want,
+		.child = child ? child->parsed.disk_format : NULL,
 		.member = img->member,
 		.expand_max = o->expand_max,
 		.open = open_extent,

@@ -62,16 +62,24 @@ static bool is_named_dmg(const char *name)
 }
 
 /**
- * foreign_image_probe_backing() - recognize the format of a backing file as QEMU does
+ * foreign_image_probe_backing() - recognize the format of a backing file that is not told
  * @f: the file
+ * @child: format of the image above it; NULL: one that is no foreign one
+ *
+ * QEMU recognizes some formats. The program that wrote an image of a foreign format knows
+ * other images of that.
  *
  * Return: the format; or NULL, also if the file cannot be read: it is a raw disk.
  */
-const struct foreign_format *foreign_image_probe_backing(const struct file *f)
+const struct foreign_format *foreign_image_probe_backing(const struct file *f,
+							 const struct foreign_format *child)
 {
-	const struct foreign_format *format = probe(f, foreign_probe_backing);
+	const struct foreign_format *format = probe(f, foreign_probe_backing), *seems;
 
-	return format || !is_named_dmg(f->name) ? format : foreign_image_probe(f);
+	if (format)
+		return format;
+	seems = foreign_image_probe(f);
+	return seems == child || is_named_dmg(f->name) ? seems : NULL;
 }
 
 /**

@@ -19,6 +19,7 @@ struct foreign_image {
 /**
  * struct foreign_image_how - the way to load such an image
  * @want: the reason
+ * @child: format of the image above it; NULL: none, or one that is no foreign one
  * @alone: it has no parent, although it may
  * @member: of an archive: the member that is the image, or NULL
  * @expand_max: bytes of decompressed data that may be kept; 0: the usual limit
@@ -29,6 +30,7 @@ struct foreign_image {
  */
 struct foreign_image_how {
 	enum parse_want want;
+	const struct foreign_format *child;
 	bool alone;
 	const char *member;
 	u64 expand_max;
@@ -38,7 +40,8 @@ struct foreign_image_how {
 };
 
 const struct foreign_format *foreign_image_probe(const struct file *f);
-const struct foreign_format *foreign_image_probe_backing(const struct file *f);
+const struct foreign_format *foreign_image_probe_backing(const struct file *f,
+							 const struct foreign_format *child);
 bool foreign_image_is_fixed(const struct file *f);
 int foreign_image_load(struct foreign_image **result, const struct file *file,
 		       const struct foreign_format *format,

@@ -244,8 +244,9 @@ static int image_probe(struct image *img, const u8 *start, size_t len,
 		return 0;
 	}
 	if (how)
-		format = guess == IMAGE_GUESS_BACKING ? foreign_image_probe_backing(&img->file) :
-							foreign_image_probe(&img->file);
+		format = guess == IMAGE_GUESS_BACKING ?
+			 foreign_image_probe_backing(&img->file, how->child) :
+			 foreign_image_probe(&img->file);
 	if (format) {
 		img->probed = true;
 		return load_foreign(img, format, how);

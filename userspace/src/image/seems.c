@@ -269,7 +269,7 @@ char *seems_describe(const struct file *f, enum seems_scope scope,
 		     const char *as_raw)
 {
 	const struct foreign_format *format = scope == SEEMS_FORMATS ?
-			foreign_image_probe_backing(f) : foreign_image_probe(f);
+			foreign_image_probe_backing(f, NULL) : foreign_image_probe(f);
 	struct sample *s;
 	const struct kind *k;
 	char *text;
