@@ -295,7 +295,6 @@ static int session(struct bitmap_test *t, struct rnd_state *rnd)
 	err = err ?: ret;
 	ret = qcow_bitmap_remove(w->img, "off", NULL);
 	err = err ?: ret;
-	qtest_flush();
 	ret = qcow_image_close_chain(w->img);
 	w->img = NULL;
 	return err ?: ret;

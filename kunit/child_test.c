@@ -145,7 +145,6 @@ static int show(struct child_fixture *f, struct shown *s)
 
 static void hide(struct shown *s)
 {
-	qtest_flush();
 	qcow_image_close_chain(s->img);
 	s->img = NULL;
 }

@@ -68,7 +68,6 @@ static int disk_create(struct cmd_disk *d, struct writer *w)
 		.image = w->img,
 		.sectors = w->img->size / SECTOR,
 		.flush_wq = qtest_flush_wq,
-		.comp_wq = qtest_comp_wq,
 		.stats = qcow_stats_alloc(),
 	};
 	d->page = alloc_page(GFP_KERNEL | __GFP_ZERO);

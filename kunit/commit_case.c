@@ -166,7 +166,6 @@ int commit_swap_below(struct commit_case *c, bool writable)
 		return PTR_ERR(img);
 	if (c->commit)
 		qcow_commit_end(c->commit);
-	qtest_flush();
 	return qcow_image_close_replaced(qcow_image_swap_backing(c->w.img, img), img);
 }
 
@@ -264,7 +263,6 @@ int commit_all(struct commit_case *c, bool writes)
 
 	while (!err && !c->commit->last)
 		err = commit_step(c, writes && qtest_one_in(&c->rnd, 2));
-	qtest_flush();
 	if (!err)
 		err = qcow_commit_finish(c->commit, &c->w.base.msg);
 	if (!err)

@@ -356,7 +356,6 @@ static void comp_test_exit(struct kunit *test)
 
 	if (!x)
 		return;
-	qtest_flush();
 	qcow_comp_destroy(x->comp);
 	qcow_file_close(&x->f);
 	memfile_destroy(x->m);

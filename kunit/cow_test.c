@@ -93,7 +93,7 @@ static void cow_reserve(struct kunit *test)
 	u32 i;
 
 	build_overlay(test);
-	around = w->img->alloc->cow_mem.pool;
+	around = w->img->alloc->cow_mem->pool;
 	alloc = around->alloc;
 	around->alloc = no_memory;
 	for (i = 0; i < WRITES; i++)

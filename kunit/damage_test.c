@@ -133,7 +133,6 @@ static bool try_damaged(struct damage_fixture *x, const struct damage *d,
 	x->opened++;
 	reader_silence(img);
 	good = !read_anything(x, img, rnd) && read_whole_clusters(x, img, d, rnd);
-	qtest_flush();
 	qcow_image_close_chain(img);
 	return good && builder_idle(x->base.c);
 }

@@ -43,7 +43,6 @@ static int open_and_read(struct reader_fixture *x)
 		return PTR_ERR(img);
 	reader_silence(img);
 	verdict = reader_read_all(x->r, img, x->c->img[0].expect, STEP);
-	qtest_flush();
 	qcow_image_close_chain(img);
 	return verdict;
 }
@@ -135,7 +134,6 @@ static bool fail_open(struct kunit *test, u32 nth)
 	} else {
 		verdict = reader_read_all(x->r, img, x->c->img[0].expect, STEP);
 		KUNIT_EXPECT_EQ_MSG(test, verdict, 0, "after allocation %u failed", nth);
-		qtest_flush();
 		qcow_image_close_chain(img);
 	}
 	KUNIT_EXPECT_TRUE(test, builder_idle(x->c));
@@ -210,7 +208,6 @@ static u32 fail_reads_by(struct kunit *test,
 		KUNIT_ASSERT_FALSE(test, IS_ERR(img));
 		reader_silence(img);
 		more = fail(test, img, n);
-		qtest_flush();
 		qcow_image_close_chain(img);
 		KUNIT_EXPECT_TRUE(test, builder_idle(x->c));
 	}

@@ -73,7 +73,6 @@ static int do_stream(struct job_case *c)
 	if (err)
 		return err;
 	img->backing = NULL;
-	qtest_flush();
 	return qcow_image_close_chain(backing);
 }
 

@@ -114,7 +114,6 @@ static int small_open_and_read(struct map_fixture *x)
 		return PTR_ERR(img);
 	reader_silence(img);
 	verdict = reader_read_all(x->base.r, img, x->expect, SZ_8K);
-	qtest_flush();
 	qcow_image_close_chain(img);
 	return verdict;
 }
@@ -203,7 +202,6 @@ static bool fail_open(struct kunit *test, u32 nth)
 	} else {
 		KUNIT_EXPECT_EQ_MSG(test, reader_read_all(x->base.r, img, x->expect, SZ_8K), 0,
 				    "after allocation %u failed", nth);
-		qtest_flush();
 		qcow_image_close_chain(img);
 	}
 	KUNIT_EXPECT_TRUE(test, small_idle(x));

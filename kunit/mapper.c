@@ -288,7 +288,6 @@ bool map_close(struct map_fixture *x, struct qcow_image *img)
 {
 	u32 i;
 
-	qtest_flush();
 	qcow_image_close_chain(img);
 	for (i = 0; i < MAP_FILES; i++)
 		if (!memfile_idle(x->m[i]))

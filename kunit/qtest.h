@@ -50,12 +50,4 @@ static inline bool qtest_one_in(struct rnd_state *rnd, u32 n)
 	return !qtest_below(rnd, n);
 }
 
-/* Work items that have ended an I/O may not have returned. */
-static inline void qtest_flush(void)
-{
-	flush_workqueue(qtest_write_wq);
-	flush_workqueue(qtest_wq);
-	flush_workqueue(qtest_comp_wq);
-}
-
 #endif /* _QCOW_QTEST_H */

@@ -27,7 +27,6 @@ static void close_chain(struct kunit *test, struct qcow_image *img)
 {
 	struct reader_fixture *x = test->priv;
 
-	qtest_flush();
 	qcow_image_close_chain(img);
 	KUNIT_EXPECT_TRUE(test, builder_idle(x->c));
 }

@@ -58,8 +58,11 @@ static struct reader *reader_create(void)
 	r->params.ending = &r->ending;
 	r->params.stats = qcow_stats_alloc();
 	r->ctx.wq = qtest_wq;
+	r->ctx.in_place_wq = qtest_wq;
 	r->ctx.write_wq = qtest_write_wq;
 	r->ctx.subreqs = qcow_io_create_pool();
+	r->ctx.cow_mems = &r->cow_mems;
+	qcow_cow_mems_init(&r->cow_mems);
 	for (i = 0; !err && i < READER_PARALLEL; i++)
 		err = io_alloc(&r->io[i]);
 	if (!err && r->params.stats && r->ctx.subreqs)
@@ -100,7 +103,6 @@ void reader_test_exit(struct kunit *test)
 
 	if (!x)
 		return;
-	qtest_flush();
 	if (x->c)
 		builder_free(x->c);
 	reader_destroy(x->r);

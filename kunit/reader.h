@@ -12,6 +12,7 @@
 
 #include "builder.h"
 #include "file/request.h"
+#include "meta/cow_mem.h"
 #include "meta/qcow.h"
 #include "qtest.h"
 
@@ -48,12 +49,14 @@ struct reader_io {
  * @params: to open it with
  * @ending: QCOW_ENDING_*, for all of its images
  * @ctx: resources that all I/O uses
+ * @cow_mems: memory for COW, for @ctx
  * @io: reads that can be under way at once
  */
 struct reader {
 	struct qcow_params params;
 	unsigned long ending;
 	struct qcow_io_ctx ctx;
+	struct qcow_cow_mems cow_mems;
 	struct reader_io io[READER_PARALLEL];
 };
 

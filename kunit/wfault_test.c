@@ -451,7 +451,6 @@ static bool fail_flush(struct kunit *test, u32 nth)
 
 static bool fail_close(struct kunit *test, u32 nth)
 {
-	qtest_flush();
 	fault_arm(nth);
 	writer_close(test->priv);
 	return fault_disarm();
@@ -676,7 +675,6 @@ static void wfault_raw_sync(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, writer_write(w, 8192, 4096), 0);
 	KUNIT_EXPECT_EQ(test, writer_flush(w), -EIO);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
-	qtest_flush();
 	KUNIT_EXPECT_EQ(test, qcow_image_close_chain(w->img), -EIO);
 	w->img = NULL;
 }
@@ -701,7 +699,6 @@ static void wfault_raw_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, writer_wait(w, 0), -EIO);
 	memfile_set_mode(writer_top(w)->m, &plain);
 	KUNIT_EXPECT_EQ(test, writer_read_back(w), 0);
-	qtest_flush();
 	KUNIT_EXPECT_EQ(test, qcow_image_close_chain(w->img), 0);
 	w->img = NULL;
 }

@@ -178,7 +178,6 @@ void writer_close(struct writer *w)
 {
 	if (!w->img)
 		return;
-	qtest_flush();
 	qcow_image_close_chain(w->img);
 	w->img = NULL;
 }

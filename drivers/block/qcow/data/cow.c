@@ -175,11 +175,11 @@ static int cow_store(struct cow *p, const struct qcow_extent *ext, bool fresh)
 	    (fresh && qcow_cow_is_empty(p->io->image, ext)))
 		return cow_write(p);
 	qcow_io_set_stage(p->io, QCOW_IO_COW);
-	p->buf = qcow_cow_mem_get(&a->cow_mem);
+	p->buf = qcow_cow_mem_get(a->cow_mem);
 	err = cow_read(p);
 	if (!err)
 		err = cow_write(p);
-	qcow_cow_mem_put(&a->cow_mem, p->buf);
+	qcow_cow_mem_put(a->cow_mem, p->buf);
 	qcow_io_set_stage(p->io, QCOW_IO_STEPS);
 	if (!err)
 		cow_count(p);

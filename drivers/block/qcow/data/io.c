@@ -127,10 +127,12 @@ static void subreq_work(struct work_struct *work);
 /* Have a worker go on with a transfer that would have slept. Any context. */
 static void subreq_defer(struct qcow_subreq *subreq)
 {
+	const struct qcow_io_ctx *ctx = subreq->io->image->ctx;
+
 	subreq->io->slow = true;
 	subreq->req.nowait = false;
 	INIT_WORK(&subreq->work, subreq_work);
-	queue_work(subreq->io->image->ctx->wq, &subreq->work);
+	queue_work(subreq->req.write ? ctx->in_place_wq : ctx->wq, &subreq->work);
 }
 
 /* Start a sub-request, or go on with it. Context: may sleep, unless req.nowait. */

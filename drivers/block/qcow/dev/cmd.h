@@ -7,6 +7,8 @@
 #include "data/io.h"
 #include "meta/qcow.h"
 
+struct qcow_queues;
+
 /**
  * struct qcow_target - the part of a device that requests use
  * @image: the top of the chain
@@ -14,9 +16,8 @@
  * @sectors: sectors of the device; requests beyond fail. Changes while the queue is
  *	frozen: a request that was let in before waits for the thaw, and may be beyond
  *	then
- * @ctx: resources that all I/O of the device uses
- * @flush_wq: queue of flushes, which wait for writes
- * @comp_wq: queue of decompression and decryption
+ * @queues: queues and reserves, perhaps of many devices
+ * @flush_wq: of @queues: queue of flushes, which wait for writes
  * @stats: counters
  * @lacking: number of requests that lack space or memory, and are tried again
  * @dead: all requests fail
@@ -27,9 +28,8 @@ struct qcow_target {
 	struct qcow_image *image;
 	u64 guest_offset;
 	sector_t sectors;
-	struct qcow_io_ctx ctx;
+	struct qcow_queues *queues;
 	struct workqueue_struct *flush_wq;
-	struct workqueue_struct *comp_wq;
 	struct qcow_stats __percpu *stats;
 	atomic_t lacking;
 	bool dead;

@@ -26,6 +26,7 @@
 #include "dev/device_list.h"
 #include "dev/device_status.h"
 #include "dev/device_target.h"
+#include "dev/queues.h"
 #include "dev/sysfs.h"
 #include "dev/uevent.h"
 
@@ -34,7 +35,7 @@
 
 /*
  * Detaches devices. A detach does I/O, which signals and limits of its caller would
- * make fail; and it destroys the device's own queues.
+ * make fail; and it may destroy the device's queues.
  */
 static struct workqueue_struct *remove_wq;
 
@@ -167,8 +168,8 @@ struct qcow_params qcow_device_params(struct qcow_device *dev)
 {
 	struct qcow_params params = {
 		.device = dev->name,
-		.ctx = &dev->target.ctx,
-		.comp_wq = dev->target.comp_wq,
+		.ctx = &dev->target.queues->ctx,
+		.comp_wq = dev->target.queues->comp_wq,
 		.flush_wq = dev->target.flush_wq,
 		.stats = dev->target.stats,
 		.cache_bytes = dev->options.cache_size,
@@ -339,7 +340,7 @@ int qcow_device_attach(const struct qcow_attach *attach, struct qcow_msg *msg,
 	err = qcow_device_list_add(dev, attach->options->index, msg);
 	if (err)
 		goto put;
-	err = qcow_device_alloc_target(dev);
+	err = qcow_device_alloc_target(dev, attach->sources);
 	if (!err)
 		err = device_open_chain(dev, attach, msg, failed);
 	if (!err && attach->parent)

@@ -3,12 +3,32 @@
  * The part of a device that requests use: its queues, counters and images. device.c calls
  * this.
  */
-#include <linux/mempool.h>
-#include <linux/workqueue.h>
-
+#include "dev/device_list.h"
 #include "dev/device_target.h"
+#include "dev/queues.h"
 #include "jobs/commit.h"
 #include "meta/flush.h"
+
+/* Close the images. Return: as qcow_device_free_target(). */
+static int target_close_images(struct qcow_device *dev)
+{
+	struct qcow_target *target = &dev->target;
+	struct qcow_image *img;
+	int err;
+
+	for (img = target->image; img; img = img->backing)
+		if (img->alloc)
+			qcow_flush_stop(img->alloc);
+	if (dev->commit)
+		qcow_commit_end(dev->commit);
+	qcow_commit_free(dev->commit);
+	if (target->queues)
+		qcow_queues_leave(target->queues);
+	err = qcow_image_close_chain(target->image);
+	/* Nothing is left that could raise an event. */
+	qcow_events_close(&dev->events);
+	return err;
+}
 
 /**
  * qcow_device_free_target() - free all that requests use
@@ -20,59 +40,32 @@
  */
 int qcow_device_free_target(struct qcow_device *dev)
 {
-	struct qcow_target *target = &dev->target;
-	struct qcow_image *img;
-	int err;
+	int err = target_close_images(dev);
 
-	/* The last work items may still be returning from their function. */
-	for (img = target->image; img; img = img->backing)
-		if (img->alloc)
-			qcow_flush_stop(img->alloc);
-	if (dev->commit)
-		qcow_commit_end(dev->commit);
-	qcow_commit_free(dev->commit);
-	if (target->ctx.write_wq)
-		destroy_workqueue(target->ctx.write_wq);
-	if (target->ctx.wq)
-		destroy_workqueue(target->ctx.wq);
-	if (target->comp_wq)
-		destroy_workqueue(target->comp_wq);
-	err = qcow_image_close_chain(target->image);
-	if (target->flush_wq)
-		destroy_workqueue(target->flush_wq);
-	/* Nothing is left that could raise an event. */
-	qcow_events_close(&dev->events);
-	mempool_destroy(target->ctx.subreqs);
-	free_percpu(target->stats);
+	if (dev->target.queues)
+		qcow_queues_put(dev->target.queues);
+	free_percpu(dev->target.stats);
 	return err;
 }
 
 /**
  * qcow_device_alloc_target() - allocate what requests use, except the images
- * @dev: the device
+ * @dev: the device, in the list of devices
+ * @sources: its chain
  *
  * Context: may sleep.
  *
  * Return: 0 or -ENOMEM; qcow_device_free_target() frees it in any case.
  */
-int qcow_device_alloc_target(struct qcow_device *dev)
+int qcow_device_alloc_target(struct qcow_device *dev, const struct qcow_source *sources)
 {
 	struct qcow_target *target = &dev->target;
-	struct qcow_io_ctx *ctx = &target->ctx;
 
 	target->stats = qcow_stats_alloc();
-	target->comp_wq = alloc_workqueue("%s_comp",
-					  WQ_UNBOUND | WQ_MEM_RECLAIM,
-					  num_online_cpus(), dev->name);
-	target->flush_wq =
-		alloc_workqueue("%s_flush", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, dev->name);
-	ctx->subreqs = qcow_io_create_pool();
-	ctx->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
-				  dev->name);
-	ctx->write_wq = alloc_workqueue("%s_write", WQ_UNBOUND | WQ_MEM_RECLAIM,
-					0, dev->name);
-	if (!target->stats || !target->comp_wq || !target->flush_wq || !ctx->subreqs ||
-	    !ctx->wq || !ctx->write_wq)
+	target->queues = qcow_queues_join(dev->name, sources, dev->options.nr_images,
+					  qcow_device_list_count());
+	if (!target->stats || !target->queues)
 		return -ENOMEM;
+	target->flush_wq = target->queues->flush_wq;
 	return 0;
 }

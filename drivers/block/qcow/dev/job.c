@@ -490,9 +490,6 @@ static int stream_drop_backing(struct qcow_device *dev)
 	dev->depth = 1;
 	spin_unlock(&dev->chain_lock);
 	qcow_job_unfreeze(dev, flags);
-	/* The last work items may still be returning from their function. */
-	flush_workqueue(dev->target.ctx.wq);
-	flush_workqueue(dev->target.comp_wq);
 	pr_info("%s: needs no backing file any more\n", img->label);
 	return qcow_image_close_chain(backing);
 }

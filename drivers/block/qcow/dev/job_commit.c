@@ -6,7 +6,6 @@
  */
 #include <linux/blkdev.h>
 #include <linux/err.h>
-#include <linux/workqueue.h>
 #include <uapi/linux/qcow.h>
 
 #include "dev/job.h"
@@ -50,10 +49,6 @@ static struct qcow_image *swap_below(struct qcow_device *dev, struct qcow_image 
 	qcow_job_unfreeze(dev, flags);
 	dev->committing = false;
 	qcow_commit_free(commit);
-	/* The last work items may still be returning from their function. */
-	flush_workqueue(dev->target.ctx.write_wq);
-	flush_workqueue(dev->target.ctx.wq);
-	flush_workqueue(dev->target.comp_wq);
 	return old;
 }
 

@@ -19,6 +19,7 @@
 #include "compat/compat.h"
 
 struct qcow_codec;
+struct qcow_cow_mems;
 struct qcow_file;
 struct qcow_image;
 struct qcow_io;
@@ -105,15 +106,22 @@ struct qcow_range {
 };
 
 /**
- * struct qcow_io_ctx - the resources of a device that I/O of its images uses
- * @wq: runs reads and sub-requests that may sleep
+ * struct qcow_io_ctx - the queues and reserves that I/O of a device's images uses
+ * @wq: runs reads and their sub-requests that may sleep
+ * @in_place_wq: runs sub-requests of writes in place that may sleep
  * @write_wq: runs writes that may sleep; they wait for reads
  * @subreqs: the pool of an I/O's sub-requests after its first one
+ * @cow_mems: memory for COW
+ *
+ * Many devices may have the same. So no work item touches anything of its image or device
+ * after the I/O that it works for has ended: a detach waits for the I/O only.
  */
 struct qcow_io_ctx {
 	struct workqueue_struct *wq;
+	struct workqueue_struct *in_place_wq;
 	struct workqueue_struct *write_wq;
 	mempool_t *subreqs;
+	struct qcow_cow_mems *cow_mems;
 };
 
 /**

@@ -2,7 +2,9 @@
 #ifndef _QCOW_COW_MEM_H
 #define _QCOW_COW_MEM_H
 
+#include <linux/list.h>
 #include <linux/mempool.h>
+#include <linux/mutex.h>
 #include <linux/types.h>
 
 #include "file/request.h"
@@ -28,19 +30,36 @@ struct qcow_cow_buf {
 };
 
 /**
- * struct qcow_cow_mem - memory for COW
+ * struct qcow_cow_mems - memory for COW in clusters of all sizes
+ * @lock: protects @list, and the members @node and @users of its entries
+ * @list: a &struct qcow_cow_mem for each size that an image has
+ */
+struct qcow_cow_mems {
+	struct mutex lock; /* protects the list and the counts of users */
+	struct list_head list;
+};
+
+/**
+ * struct qcow_cow_mem - memory for COW in clusters of one size
+ * @mems: it is in the list of these
+ * @node: in that list
+ * @users: images that use it
  * @pool: buffers, one in reserve
  * @spare: a buffer beyond the reserve of @pool, or NULL
  * @bytes: bytes of a buffer's data: two clusters
  */
 struct qcow_cow_mem {
+	struct qcow_cow_mems *mems;
+	struct list_head node;
+	u32 users;
 	mempool_t *pool;
 	struct qcow_cow_buf *spare;
 	size_t bytes;
 };
 
-int __must_check qcow_cow_mem_init(struct qcow_cow_mem *cow_mem, u32 cluster_bits);
-void qcow_cow_mem_destroy(struct qcow_cow_mem *cow_mem);
+void qcow_cow_mems_init(struct qcow_cow_mems *mems);
+struct qcow_cow_mem *qcow_cow_mem_join(struct qcow_cow_mems *mems, u32 cluster_bits);
+void qcow_cow_mem_leave(struct qcow_cow_mem *cow_mem);
 
 /*
  * Return: a buffer, never NULL. Context: may sleep until another write returns its

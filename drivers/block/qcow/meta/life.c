@@ -108,11 +108,10 @@ static int life_memory(struct qcow_alloc *a, const struct qcow_header *h,
 {
 	u32 slice_bits = min_t(u32, h->cluster_bits, QCOW_CACHE_MAX_SLICE_BITS);
 	struct qcow_cache *refs;
-	int err;
 
-	err = qcow_cow_mem_init(&a->cow_mem, h->cluster_bits);
-	if (err)
-		return err;
+	a->cow_mem = qcow_cow_mem_join(params->ctx->cow_mems, h->cluster_bits);
+	if (!a->cow_mem)
+		return -ENOMEM;
 	refs = qcow_cache_create(&a->img->file, slice_bits,
 				 params->cache_bytes);
 	if (IS_ERR(refs))
@@ -165,7 +164,7 @@ static void life_init(struct qcow_alloc *a, struct qcow_image *img,
  * qcow_life_begin() - set up the state of an image that will be written
  * @img: opened, with its L1 table
  * @h: its header
- * @params: cache_bytes, here for refcounts; flush_wq
+ * @params: cache_bytes, here for refcounts; flush_wq, ctx
  *
  * Context: may sleep.
  *
@@ -202,7 +201,7 @@ void qcow_life_end(struct qcow_alloc *a)
 		return;
 	qcow_release_forget(a);
 	qcow_cache_destroy(a->counts.cache);
-	qcow_cow_mem_destroy(&a->cow_mem);
+	qcow_cow_mem_leave(a->cow_mem);
 	qcow_register_destroy(&a->reg);
 	xa_destroy(&a->strays.clusters);
 	kvfree(a->counts.table);

@@ -9,6 +9,7 @@
  *	  qcow_devices_lock (device_list.c)
  *	  disk->open_mutex (block layer)
  *	  the frozen queue (block layer)
+ *	queues_lock (queues.c)
  *	claims_lock (claim.c)
  *	qcow_bitmaps.lock (bitmap.h)
  *	qcow_reclaim.lock, under which I/O is waited for
@@ -25,6 +26,7 @@
  *	all_caches_lock (cache.c), in the shrinker only by trylock
  *	  lock of qcow_cache.lru
  *	    xa_lock of qcow_cache.slices
+ *	qcow_cow_mems.lock (cow_mem.c), not while a queue is frozen
  *	qcow_comp.lock (comp.c)
  *	children_lock (child.c)
  *

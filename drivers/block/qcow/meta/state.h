@@ -246,7 +246,7 @@ struct qcow_flush_state {
  * @reg: register of its metadata
  * @l1: its active L1 table
  * @snapshots: its snapshots
- * @cow_mem: memory for COW
+ * @cow_mem: memory for COW; other images may have the same
  * @lock: protects @counts, @search, @reserve, @strays, @release and changes of
  *	img->l1. May be held while a refcount slice is read, the file made longer,
  *	or a larger refcount table written; taken before counts.cache->lock
@@ -269,7 +269,7 @@ struct qcow_alloc {
 	struct qcow_register reg;
 	struct qcow_l1_state l1;
 	struct qcow_snapshots snapshots;
-	struct qcow_cow_mem cow_mem;
+	struct qcow_cow_mem *cow_mem;
 
 	/* Protects the five parts below. */
 	struct mutex lock;
