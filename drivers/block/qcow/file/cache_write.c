@@ -1,24 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Writing slices back: which slices are dirty, copies of them as they were at one moment,
- * and writing these copies. meta/flush.c decides when, and in which order with flushes.
+ * and writing these copies, sorted and joined. meta/flush.c decides when, and in which
+ * order with flushes.
  */
 #include <linux/bvec.h>
 #include <linux/completion.h>
+#include <linux/list_sort.h>
+#include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/semaphore.h>
 #include <linux/slab.h>
 
 #include "file/cache_write.h"
 #include "file/request.h"
 
+/* Most slices that one file request writes, and most file requests under way. */
+#define WRITES_JOINED	64
+#define WRITES_DEPTH	64
+
 /**
  * struct writes - slices that are written in parallel
+ * @room: counts down from WRITES_DEPTH with file requests under way
  * @left: file requests under way, and one more while some are started
  * @done: completed when all have ended
+ * @bvec: segments for the slices that no file request has yet
  */
 struct writes {
+	struct semaphore room;
 	atomic_t left;
 	struct completion done;
+	struct bio_vec *bvec;
 };
 
 /**
@@ -26,18 +38,19 @@ struct writes {
  * @list: in the list of the other slices of that moment
  * @slice: referenced
  * @data: the copy that is written
- * @writes: the writes that this one belongs to
- * @req: writes it
- * @bvec: of @data
- * @err: result of the write; -EAGAIN: it has to be written by itself
+ * @first: the first of the slices that one file request writes, maybe this one; NULL: the
+ *	slice has to be written by itself
+ * @writes: of the first slice: the writes that the file request belongs to
+ * @req: of the first slice: the file request
+ * @err: of the first slice: result of the file request
  */
 struct qcow_capture {
 	struct list_head list;
 	struct qcow_slice *slice;
 	void *data;
+	struct qcow_capture *first;
 	struct writes *writes;
 	struct qcow_file_req req;
-	struct bio_vec bvec;
 	int err;
 };
 
@@ -189,6 +202,23 @@ void qcow_cache_capture(struct qcow_cache *cache, struct list_head *captured, u3
 	}
 }
 
+static u64 capture_host_offset(const struct qcow_cache *cache, const struct qcow_capture *c)
+{
+	return (u64)c->slice->index << cache->slice_bits;
+}
+
+/* By host offset */
+static int capture_compare(void *priv, const struct list_head *left,
+			   const struct list_head *right)
+{
+	const struct qcow_capture *a = list_entry(left, struct qcow_capture, list);
+	const struct qcow_capture *b = list_entry(right, struct qcow_capture, list);
+
+	return a->slice->index < b->slice->index ? -1 : 1;
+}
+
+/* --- Writing in parallel --- */
+
 static void writes_put(struct writes *w)
 {
 	if (atomic_dec_and_test(&w->left))
@@ -196,68 +226,126 @@ static void writes_put(struct writes *w)
 }
 
 /* Any context. */
-static void capture_written(struct qcow_file_req *req, int err)
+static void run_written(struct qcow_file_req *req, int err)
 {
-	struct qcow_capture *c = container_of(req, struct qcow_capture, req);
+	struct qcow_capture *first = container_of(req, struct qcow_capture, req);
+	struct writes *w = first->writes;
 
-	c->err = err;
-	writes_put(c->writes);
+	first->err = err;
+	up(&w->room);
+	writes_put(w);
 }
 
-static u64 capture_host_offset(const struct qcow_cache *cache, const struct qcow_capture *c)
+static void run_start(struct qcow_capture *first, struct writes *w)
 {
-	return (u64)c->slice->index << cache->slice_bits;
+	int err;
+
+	down(&w->room);
+	atomic_inc(&w->left);
+	err = qcow_file_io(&first->req);
+	if (err)
+		run_written(&first->req, err);
 }
 
-/* Begin to write a slice, if direct I/O can do it. */
-static void capture_start(struct qcow_cache *cache, struct qcow_capture *c,
-			  struct writes *w)
+/* Return: true if the request of @first, which is not started, can write @c as well. */
+static bool run_takes(const struct qcow_cache *cache, const struct qcow_capture *first,
+		      const struct qcow_capture *c)
+{
+	const struct qcow_file_req *req = &first->req;
+
+	return req->nr_bvec < WRITES_JOINED &&
+	       req->host_offset + req->len == capture_host_offset(cache, c);
+}
+
+/* Make a request without any slice. */
+static void run_init(struct qcow_cache *cache, struct qcow_capture *first, struct writes *w)
+{
+	first->writes = w;
+	first->req = (struct qcow_file_req){
+		.file = cache->file,
+		.write = true,
+		.host_offset = capture_host_offset(cache, first),
+		.bvec = w->bvec,
+		.end_io = run_written,
+	};
+}
+
+static void run_add(struct qcow_cache *cache, struct qcow_capture *first,
+		    struct qcow_capture *c, struct writes *w)
 {
 	u32 len = 1U << cache->slice_bits;
 
-	c->err = -EAGAIN;
-	if (!qcow_file_is_direct(cache->file, capture_host_offset(cache, c), c->data, len))
-		return;
-	bvec_set_page(&c->bvec, virt_to_page(c->data), len,
-		      offset_in_page(c->data));
-	c->writes = w;
-	c->req = (struct qcow_file_req){
-		.file = cache->file,
-		.write = true,
-		.host_offset = capture_host_offset(cache, c),
-		.bvec = &c->bvec,
-		.nr_bvec = 1,
-		.len = len,
-		.end_io = capture_written,
-	};
-	atomic_inc(&w->left);
-	if (qcow_file_io(&c->req))
-		writes_put(w);
+	bvec_set_page(w->bvec++, virt_to_page(c->data), len, offset_in_page(c->data));
+	first->req.nr_bvec++;
+	first->req.len += len;
+	c->first = first;
+}
+
+static bool capture_is_direct(struct qcow_cache *cache, const struct qcow_capture *c)
+{
+	return qcow_file_is_direct(cache->file, capture_host_offset(cache, c), c->data,
+				   1U << cache->slice_bits);
+}
+
+/* Start requests for all slices that direct I/O can write. */
+static void writes_start(struct qcow_cache *cache, struct list_head *captured,
+			 struct writes *w)
+{
+	struct qcow_capture *c, *first = NULL;
+
+	list_for_each_entry(c, captured, list) {
+		if (!capture_is_direct(cache, c))
+			continue;
+		if (first && !run_takes(cache, first, c)) {
+			run_start(first, w);
+			first = NULL;
+		}
+		if (!first) {
+			first = c;
+			run_init(cache, first, w);
+		}
+		run_add(cache, first, c, w);
+	}
+	if (first)
+		run_start(first, w);
 }
 
 /*
- * Write in parallel: a flush has many slices, and a disk does several writes at a time.
+ * Write slices in parallel, neighbours by one request: a flush may have many slices, and a
+ * disk does several writes at a time. Without memory for the segments nothing is written.
  */
-static void write_captured(struct qcow_cache *cache, struct list_head *captured)
+static void write_parallel(struct qcow_cache *cache, struct list_head *captured, u32 nr)
 {
 	unsigned int noio = memalloc_noio_save();
-	struct writes w = { .left = ATOMIC_INIT(1) };
-	struct qcow_capture *c;
+	struct bio_vec *bvec = kvmalloc_array(nr, sizeof(*bvec), GFP_NOIO);
+	struct writes w = { .left = ATOMIC_INIT(1), .bvec = bvec };
 
-	init_completion(&w.done);
-	list_for_each_entry(c, captured, list)
-		capture_start(cache, c, &w);
-	writes_put(&w);
-	wait_for_completion(&w.done);
+	if (bvec) {
+		sema_init(&w.room, WRITES_DEPTH);
+		init_completion(&w.done);
+		writes_start(cache, captured, &w);
+		writes_put(&w);
+		wait_for_completion(&w.done);
+		kvfree(bvec);
+	}
 	memalloc_noio_restore(noio);
+}
+
+/* Return: the result of writing a slice; if nobody has written it, write it now. */
+static int capture_result(struct qcow_cache *cache, struct qcow_capture *c)
+{
+	if (c->first)
+		return c->first->err;
+	return qcow_file_pwrite(cache->file, capture_host_offset(cache, c), c->data,
+				1UL << cache->slice_bits);
 }
 
 /**
  * qcow_cache_write() - write captured slices to the image file
  * @cache: the cache
- * @captured: from qcow_cache_capture()
+ * @captured: from qcow_cache_capture(); it is sorted by host offset
  *
- * Nothing is synced.
+ * Nothing is synced. If a slice is not written, any of the others may be.
  *
  * Context: may sleep.
  *
@@ -266,17 +354,22 @@ static void write_captured(struct qcow_cache *cache, struct list_head *captured)
 int qcow_cache_write(struct qcow_cache *cache, struct list_head *captured)
 {
 	struct qcow_capture *c;
+	u32 nr = 0;
+	int err;
 
+	list_sort(NULL, captured, capture_compare);
+	list_for_each_entry(c, captured, list) {
+		c->first = NULL;
+		nr++;
+	}
 	atomic_inc(&cache->file->busy);
-	write_captured(cache, captured);
+	if (nr > 1)
+		write_parallel(cache, captured, nr);
 	atomic_dec(&cache->file->busy);
 	list_for_each_entry(c, captured, list) {
-		if (c->err == -EAGAIN)
-			c->err = qcow_file_pwrite(cache->file,
-						  capture_host_offset(cache, c), c->data,
-						  1UL << cache->slice_bits);
-		if (c->err)
-			return c->err;
+		err = capture_result(cache, c);
+		if (err)
+			return err;
 	}
 	return 0;
 }
