@@ -26,12 +26,14 @@
  * @w: the image
  * @rnd: where it comes from
  * @busy: slots with a write under way
+ * @fua: slots of these whose write is durable when it ends
  * @faults: flushes may lack memory
  */
 struct load {
 	struct writer *w;
 	struct rnd_state rnd;
 	u32 busy;
+	u32 fua;
 	bool faults;
 };
 
@@ -39,10 +41,16 @@ struct load {
 
 static int load_wait(struct load *l, u32 slot)
 {
+	int err;
+
 	if (!(l->busy & BIT(slot)))
 		return 0;
 	l->busy &= ~BIT(slot);
-	return writer_wait(l->w, slot);
+	err = writer_wait(l->w, slot);
+	if (err || !(l->fua & BIT(slot)))
+		return err;
+	l->fua &= ~BIT(slot);
+	return writer_flush_range(l->w, slot);
 }
 
 static int load_wait_all(struct load *l)
@@ -81,6 +89,8 @@ static int load_write(struct load *l)
 				   QCOW_OP_ZERO + qtest_below(&l->rnd, 3));
 		return 0;
 	}
+	if (qtest_one_in(&l->rnd, 6))
+		l->fua |= BIT(slot);
 	writer_submit(l->w, slot, (u64)first * SECTOR, len * SECTOR,
 		      qtest_one_in(&l->rnd, 4), &l->rnd);
 	return 0;

@@ -108,7 +108,7 @@ u32 oracle_begin(struct oracle *o, enum qcow_op op, u64 guest_offset, u32 len)
 		return o->nr_ops = 0;
 	o->op[i] = (struct oracle_op) {
 		.op = op, .guest_offset = guest_offset, .len = len,
-		.begun = stamp(o), .end = ORACLE_NEVER,
+		.begun = stamp(o), .end = ORACLE_NEVER, .durable = ORACLE_NEVER,
 	};
 	return i;
 }
@@ -117,6 +117,11 @@ void oracle_end(struct oracle *o, u32 i, bool ok)
 {
 	o->op[i].end = stamp(o);
 	o->op[i].ok = ok;
+}
+
+void oracle_durable(struct oracle *o, u32 i)
+{
+	o->op[i].durable = stamp(o);
 }
 
 /*
@@ -190,6 +195,13 @@ static u32 flushed_until(const struct oracle *o, u32 when)
 	return until;
 }
 
+/* Return: true if an operation that was made durable until @when cannot be lost. */
+static bool op_kept(const struct oracle_op *op, u32 until, u32 when)
+{
+	return op->ok && (op->end <= until ||
+			  (op->durable != ORACLE_NEVER && op->durable <= when));
+}
+
 void oracle_cut(struct oracle *o, u32 when)
 {
 	u32 until = flushed_until(o, when);
@@ -197,21 +209,21 @@ void oracle_cut(struct oracle *o, u32 when)
 
 	for (; op < o->op + o->nr_ops && op->begun < when; op++) {
 		op->end = min(op->end, when);
-		op->ok &= op->end <= until;
+		op->ok = op_kept(op, until, when);
 	}
 	o->nr_ops = op - o->op;
 }
 
-/* For each sector, the begin of the last operation that a flush by @until made durable. */
-static void set_floor(struct oracle *o, u32 until)
+/* For each sector, the begin of the last operation that was durable at @when. */
+static void set_floor(struct oracle *o, u32 until, u32 when)
 {
 	const struct oracle_op *op;
 	u64 s;
 
 	memset(o->floor, 0, oracle_top(o)->size / SECTOR * sizeof(*o->floor));
 	for (op = o->op; op < o->op + o->nr_ops; op++)
-		for (s = op->guest_offset; op->op != QCOW_OP_DISCARD && op->ok &&
-		     op->end <= until && s < op->guest_offset + op->len; s += SECTOR)
+		for (s = op->guest_offset; op->op != QCOW_OP_DISCARD &&
+		     op_kept(op, until, when) && s < op->guest_offset + op->len; s += SECTOR)
 			o->floor[s / SECTOR] = max(o->floor[s / SECTOR], op->begun);
 }
 
@@ -378,7 +390,7 @@ const char *oracle_check(struct oracle *o, const void *data, u64 size, u32 when)
 
 	if (!checker_check(&o->k, data, size))
 		return o->k.text;
-	set_floor(o, flushed_until(o, when));
+	set_floor(o, flushed_until(o, when), when);
 	for (guest_offset = 0; guest_offset < oracle_top(o)->size; guest_offset += SECTOR) {
 		fault = check_sector(o, guest_offset, when);
 		if (!fault)

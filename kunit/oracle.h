@@ -12,7 +12,8 @@
  * An image is wrong if a sector has content that
  *  - no operation wrote there, and the disk did not begin with;
  *  - is of an operation that began after the power was cut;
- *  - was replaced by an operation that ended before a flush began that ended well.
+ *  - was replaced by an operation that ended before a flush began that ended well, or that
+ *    was made durable by itself.
  */
 #ifndef _QCOW_ORACLE_H
 #define _QCOW_ORACLE_H
@@ -34,6 +35,7 @@
  * @len: bytes; 0: a flush
  * @begun: stamp of its begin
  * @end: stamp of its end
+ * @durable: stamp since when it is known to be durable by itself
  * @ok: it ended well
  */
 struct oracle_op {
@@ -42,6 +44,7 @@ struct oracle_op {
 	u32 len;
 	u32 begun;
 	u32 end;
+	u32 durable;
 	bool ok;
 };
 
@@ -94,6 +97,8 @@ void oracle_free(struct oracle *o);
 /* Return: the number of the operation. */
 u32 oracle_begin(struct oracle *o, enum qcow_op op, u64 guest_offset, u32 len);
 void oracle_end(struct oracle *o, u32 i, bool ok);
+/* Operation @i has ended well, and is durable now. */
+void oracle_durable(struct oracle *o, u32 i);
 /* Content of a sector that no other operation and no other sector has. */
 void oracle_fill(u8 *sector, u32 op, u64 guest_offset);
 /* Operation @i has ended well: changes the expected content. @content is that of a write. */

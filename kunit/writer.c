@@ -309,6 +309,16 @@ int writer_flush(struct writer *w)
 	return err;
 }
 
+int writer_flush_range(struct writer *w, u32 slot)
+{
+	const struct oracle_op *op = &w->o.op[w->slot_op[slot]];
+	int err = qcow_write_flush_range(w->img, op->guest_offset, op->len);
+
+	if (!err)
+		oracle_durable(&w->o, w->slot_op[slot]);
+	return err;
+}
+
 int writer_read_back(struct writer *w)
 {
 	return reader_read_all(w->base.r, w->img, writer_top(w)->expect, 64 << 10);

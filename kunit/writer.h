@@ -97,6 +97,8 @@ void writer_start(struct writer *w, u32 slot, u64 guest_offset, u32 len, bool wo
 int writer_end(struct writer *w, u32 slot);
 int writer_write(struct writer *w, u64 guest_offset, u32 len);
 int writer_flush(struct writer *w);
+/* Makes the operation of a slot durable that ended well, as FUA does. */
+int writer_flush_range(struct writer *w, u32 slot);
 /* Reads the expected content; for writes that did not overlap while they were under way. */
 int writer_read_back(struct writer *w);
 

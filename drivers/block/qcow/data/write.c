@@ -135,3 +135,20 @@ int qcow_write_flush(struct qcow_image *img)
 		return qcow_flush(img->alloc);
 	return qcow_raw_sync(img);
 }
+
+/**
+ * qcow_write_flush_range() - make completed writes of a piece of a disk durable
+ * @img: the top of the chain
+ * @guest_offset: bytes into the disk
+ * @len: bytes, at least 1
+ *
+ * Context: may sleep.
+ *
+ * Return: as qcow_write_flush().
+ */
+int qcow_write_flush_range(struct qcow_image *img, u64 guest_offset, u64 len)
+{
+	if (img->alloc)
+		return qcow_flush_range(img->alloc, guest_offset, len);
+	return qcow_raw_sync(img);
+}

@@ -242,6 +242,16 @@ static void cmd_flush_again(struct work_struct *work)
 	cmd_flush(cmd, cmd_rq(cmd));
 }
 
+/* Flush everything; after the data of a request with FUA, the part of it that was just written. */
+static int cmd_flush_now(const struct qcow_cmd *cmd, const struct request *rq)
+{
+	struct qcow_image *img = rq_target(rq)->image;
+
+	if (req_op(rq) == REQ_OP_WRITE)
+		return qcow_write_flush_range(img, cmd->io.guest_offset, cmd->io.len);
+	return qcow_write_flush(img);
+}
+
 static void cmd_flush_work(struct work_struct *work)
 {
 	struct qcow_cmd *cmd = container_of(work, struct qcow_cmd, flush_work);
@@ -250,7 +260,7 @@ static void cmd_flush_work(struct work_struct *work)
 	unsigned int flags = qcow_worker_begin();
 	u64 begun = ktime_get_ns();
 
-	cmd->io.error = qcow_write_flush(rq_target(rq)->image);
+	cmd->io.error = cmd_flush_now(cmd, rq);
 	qcow_worker_end(flags);
 	if (unlikely(cmd->io.error == -ENOMEM) && cmd_wants_retry(cmd, rq)) {
 		cmd_retry(cmd, rq, cmd_flush_again, CMD_RETRY_PAUSE);

@@ -162,6 +162,28 @@ static bool capture_next(struct qcow_cache *cache, struct qcow_capture *c)
 }
 
 /**
+ * qcow_cache_is_dirty() - tell whether a slice is dirty
+ * @cache: the cache
+ * @host_offset: any byte of the slice, in bytes into the file
+ *
+ * Context: any. Changes beside the call may count or not.
+ *
+ * Return: whether it is; false: it is not in memory, or captured, or as in the file.
+ */
+bool qcow_cache_is_dirty(struct qcow_cache *cache, u64 host_offset)
+{
+	struct qcow_slice *slice =
+		qcow_cache_slice_lookup(cache, host_offset >> cache->slice_bits);
+	bool dirty;
+
+	if (!slice)
+		return false;
+	dirty = test_bit(QCOW_SLICE_DIRTY, &slice->flags);
+	qcow_cache_put(slice);
+	return dirty;
+}
+
+/**
  * qcow_cache_nr_dirty() - number of slices that are dirty now
  * @cache: the cache
  *

@@ -6,6 +6,7 @@
 
 void __qcow_cache_dirty(struct qcow_slice *slice);
 void qcow_cache_clean(struct qcow_cache *cache, u64 host_offset);
+bool qcow_cache_is_dirty(struct qcow_cache *cache, u64 host_offset);
 u32 qcow_cache_nr_dirty(const struct qcow_cache *cache);
 void qcow_cache_capture(struct qcow_cache *cache, struct list_head *captured, u32 *left);
 int __must_check qcow_cache_write(struct qcow_cache *cache,

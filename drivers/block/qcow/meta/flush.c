@@ -30,6 +30,7 @@
 #include "meta/alloc.h"
 #include "meta/flush.h"
 #include "meta/header_write.h"
+#include "meta/l2.h"
 #include "meta/reclaim.h"
 #include "meta/release.h"
 #include "meta/trace.h"
@@ -325,6 +326,51 @@ int qcow_flush(struct qcow_alloc *a)
 	err = a->flush.result;
 	mutex_unlock(&a->flush.lock);
 	return err;
+}
+
+/* Make guest data durable. Under a->store_lock. */
+static int flush_data(struct qcow_alloc *a)
+{
+	int err;
+
+	if (!xchg(&a->unsynced, false))
+		return 0;
+	err = __qcow_writeback_flush(a, a->img->data);
+	if (err)
+		WRITE_ONCE(a->unsynced, true);
+	return err;
+}
+
+/* Return: true if a piece of the disk is durable now, without any metadata being written. */
+static bool flush_in_place(struct qcow_alloc *a, u64 guest_offset, u64 len)
+{
+	bool durable;
+
+	mutex_lock(&a->flush.lock);
+	mutex_lock(&a->store_lock);
+	/* A flush that failed may have left slices that count as written, and are not synced. */
+	durable = !a->flush.result && !__qcow_writeback_over(a) &&
+		  qcow_l2_durable(a, guest_offset, len) && !flush_data(a);
+	mutex_unlock(&a->store_lock);
+	mutex_unlock(&a->flush.lock);
+	return durable;
+}
+
+/**
+ * qcow_flush_range() - make completed writes of a piece of the disk durable
+ * @a: of the image
+ * @guest_offset: bytes into the disk
+ * @len: bytes, at least 1
+ *
+ * Where all entries of the piece are durable, only data is synced. Else all is flushed.
+ *
+ * Context: as qcow_flush().
+ *
+ * Return: as qcow_flush().
+ */
+int qcow_flush_range(struct qcow_alloc *a, u64 guest_offset, u64 len)
+{
+	return flush_in_place(a, guest_offset, len) ? 0 : qcow_flush(a);
 }
 
 /* --- In the background --- */

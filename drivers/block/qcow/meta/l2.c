@@ -132,6 +132,46 @@ static struct qcow_slice *l2_slice(struct qcow_image *img, u64 guest_offset)
 	return qcow_cache_get(img->cache, l2_entry_host_offset(img, l1_entry, guest_offset));
 }
 
+/* Return: true if the slice with a cluster's L2 entry is dirty. */
+static bool l2_is_dirty(struct qcow_image *img, u64 guest_offset)
+{
+	u64 l1_entry =
+		READ_ONCE(img->l1[guest_offset >> qcow_layout_l1_shift(&img->layout)]);
+
+	return l1_entry & QCOW_DISK_L1E_OFFSET_MASK &&
+	       qcow_cache_is_dirty(img->cache,
+				   l2_entry_host_offset(img, l1_entry, guest_offset));
+}
+
+/**
+ * qcow_l2_durable() - tell whether the entries of a piece of the disk are durable
+ * @a: of the image, whose last flush did not fail
+ * @guest_offset: bytes into the disk
+ * @len: bytes, at least 1
+ *
+ * Everything that a durable entry refers to was made durable before it.
+ *
+ * Context: under a->store_lock, so that no slice is being written. May sleep.
+ *
+ * Return: whether they are.
+ */
+bool qcow_l2_durable(struct qcow_alloc *a, u64 guest_offset, u64 len)
+{
+	u64 covers = slice_covers(a->img), guest_end = guest_offset + len;
+	u32 shift = qcow_layout_l1_shift(&a->img->layout);
+	u64 next = guest_offset & ~(covers - 1);
+	bool durable;
+
+	lockdep_assert_held(&a->store_lock);
+	mutex_lock(&a->lock);
+	durable = a->l1.dirty.hi <= guest_offset >> shift ||
+		  a->l1.dirty.lo > (guest_end - 1) >> shift;
+	mutex_unlock(&a->lock);
+	for (; durable && next < guest_end; next += covers)
+		durable = !l2_is_dirty(a->img, next);
+	return durable;
+}
+
 /*
  * A cluster that two tables refer to is shared, so its COPIED flag goes. It is in the
  * first half of an extended entry.

@@ -7,6 +7,7 @@
 u64 qcow_l2_empty(const struct qcow_image *img, u64 guest_offset, u64 len);
 void qcow_l2_note_empty(struct qcow_alloc *a, u64 guest_offset, u64 len);
 void qcow_l2_forget_empty(struct qcow_alloc *a);
+bool qcow_l2_durable(struct qcow_alloc *a, u64 guest_offset, u64 len);
 
 int __must_check qcow_l2_prepare(struct qcow_alloc *a, u64 guest_offset, u64 len);
 int __must_check qcow_l2_set_data(struct qcow_alloc *a, u64 guest_offset, u64 len,
