@@ -7,7 +7,6 @@
 #include <linux/kthread.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
-#include <linux/umh.h>
 #include <linux/vmalloc.h>
 
 #include <uapi/linux/qcow.h>
@@ -423,32 +422,16 @@ static void cache_storm(struct kunit *test)
 
 /* --- Memory is short --- */
 
-/* Runs the shrinkers from outside, by a shell. Return: 0, or the shell's exit code. */
-static int ask_for_memory(void)
-{
-	char shell[] = "/bin/sh", option[] = "-c", path[] = "PATH=/bin";
-	char command[] = "echo 2 > /proc/sys/vm/drop_caches";
-	char *argv[4] = { shell, option, command };
-	char *envp[2] = { path };
-
-	return call_usermodehelper(shell, argv, envp, UMH_WAIT_PROC);
-}
-
 static void cache_shrinker(struct kunit *test)
 {
 	struct cache_fixture *x = test->priv;
 	struct qcow_slice *pinned = get(test, 0);
-	int err;
 	u32 i;
 
 	for (i = 1; i < LIMIT; i++)
 		load(test, i);
 	KUNIT_EXPECT_EQ(test, used_slices(x), LIMIT);
-	err = ask_for_memory();
-	if (err) {
-		qcow_cache_put(pinned);
-		kunit_skip(test, "cannot drop caches: %d", err);
-	}
+	KUNIT_EXPECT_EQ(test, qtest_ask_for_memory(), 0);
 	KUNIT_EXPECT_LT(test, used_slices(x), LIMIT);
 	KUNIT_EXPECT_TRUE(test, cached(x, 0));
 	qcow_cache_put(pinned);

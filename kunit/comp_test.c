@@ -536,6 +536,21 @@ static void comp_evicts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, decompressed(x), CLUSTERS + 1);
 }
 
+/* When memory is short the clusters go, of an image that is idle as well. */
+static void comp_shrinks(struct kunit *test)
+{
+	struct comp_fixture *x = test->priv;
+	u32 i;
+
+	for (i = 0; i < 8; i++)
+		read_cluster(test, i, true, 0);
+	KUNIT_EXPECT_EQ(test, qcow_comp_used(x->comp), 8 * CLUSTER);
+	KUNIT_ASSERT_EQ(test, qtest_ask_for_memory(), 0);
+	KUNIT_EXPECT_EQ(test, qcow_comp_used(x->comp), 0);
+	read_cluster(test, 0, true, 0);
+	KUNIT_EXPECT_EQ(test, decompressed(x), 9);
+}
+
 /* Many under way at once, of which some are the same. */
 static void comp_storm(struct kunit *test)
 {
@@ -594,6 +609,7 @@ static struct kunit_case comp_test_cases[] = {
 	KUNIT_CASE(comp_damage_stays),
 	KUNIT_CASE(comp_past_end),
 	KUNIT_CASE(comp_evicts),
+	KUNIT_CASE(comp_shrinks),
 	KUNIT_CASE(comp_storm),
 	{ }
 };

@@ -7,6 +7,7 @@
 #include <linux/glob.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/umh.h>
 
 #include "dev/init.h"
 
@@ -26,6 +27,17 @@ struct workqueue_struct *qtest_wq;
 struct workqueue_struct *qtest_comp_wq;
 struct workqueue_struct *qtest_write_wq;
 struct workqueue_struct *qtest_flush_wq;
+
+/* Runs the shrinkers from outside, by a shell. Return: 0, or the shell's exit code. */
+int qtest_ask_for_memory(void)
+{
+	char shell[] = "/bin/sh", option[] = "-c", path[] = "PATH=/bin";
+	char command[] = "echo 2 > /proc/sys/vm/drop_caches";
+	char *argv[4] = { shell, option, command };
+	char *envp[2] = { path };
+
+	return call_usermodehelper(shell, argv, envp, UMH_WAIT_PROC);
+}
 
 static void destroy_queues(void)
 {

@@ -24,6 +24,8 @@ extern struct workqueue_struct *qtest_comp_wq;
 extern struct workqueue_struct *qtest_flush_wq;
 extern struct workqueue_struct *qtest_write_wq;
 
+int qtest_ask_for_memory(void);
+
 /* Random numbers that depend on the module's seed and on @salt alone. */
 static inline struct rnd_state qtest_rnd(u64 salt)
 {

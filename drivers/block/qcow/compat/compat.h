@@ -206,10 +206,17 @@ static inline void qcow_compat_drop_pages(struct file *file)
 	name(struct list_head *item, struct list_lru_one *lru, void *arg)
 #endif
 
-/* Since 6.7 shrinkers are allocated; their data pointer is not used here. */
-#ifndef QCOW_HAVE_SHRINKER_ALLOC
-static inline struct shrinker *shrinker_alloc(unsigned int flags,
-					      const char *name)
+/*
+ * Make a shrinker, and start it, for shrinker_free(). Since 6.7 shrinkers are allocated.
+ * Starting can fail before; then the memory stays until its own limit frees it. May
+ * sleep. Return: it, or NULL without memory.
+ */
+#ifdef QCOW_HAVE_SHRINKER_ALLOC
+#define qcow_compat_shrinker_alloc(flags, name)	shrinker_alloc(flags, name)
+#define qcow_compat_shrinker_register(s, name)	shrinker_register(s)
+#else
+static inline struct shrinker *
+qcow_compat_shrinker_alloc(unsigned int flags, const char *name)
 {
 	struct shrinker *s = kzalloc(sizeof(*s), GFP_KERNEL);
 
@@ -220,10 +227,9 @@ static inline struct shrinker *shrinker_alloc(unsigned int flags,
 	return s;
 }
 
-/* It can fail here; then slices stay until the limit evicts them. */
-static inline void shrinker_register(struct shrinker *s)
+static inline void qcow_compat_shrinker_register(struct shrinker *s, const char *name)
 {
-	if (register_shrinker(s, "qcow-cache"))
+	if (register_shrinker(s, "%s", name))
 		pr_warn("qcow: no memory for a shrinker\n");
 }
 
@@ -234,6 +240,21 @@ static inline void shrinker_free(struct shrinker *s)
 	kfree(s);
 }
 #endif
+
+static inline struct shrinker *
+qcow_compat_shrinker(unsigned int flags, const char *name,
+		     unsigned long (*count)(struct shrinker *, struct shrink_control *),
+		     unsigned long (*scan)(struct shrinker *, struct shrink_control *))
+{
+	struct shrinker *s = qcow_compat_shrinker_alloc(flags, name);
+
+	if (!s)
+		return NULL;
+	s->count_objects = count;
+	s->scan_objects = scan;
+	qcow_compat_shrinker_register(s, name);
+	return s;
+}
 
 /*
  * Copy the payload of a logon key out of the caller's keyrings. Return: its length;

@@ -10,6 +10,7 @@
 #include "data/io.h"
 #include "dev/init.h"
 #include "file/cache.h"
+#include "file/comp.h"
 #include "file/space.h"
 
 /**
@@ -51,6 +52,7 @@ int qcow_init_all(const struct qcow_init *table, size_t nr)
 
 static const struct qcow_init floors[] = {
 	{ qcow_cache_init, qcow_cache_exit },
+	{ qcow_comp_init, qcow_comp_exit },
 	{ qcow_space_init, qcow_space_exit },
 	{ qcow_io_init, qcow_io_exit },
 };

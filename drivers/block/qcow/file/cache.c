@@ -420,13 +420,9 @@ void qcow_cache_destroy(struct qcow_cache *cache)
 
 int qcow_cache_init(void)
 {
-	cache_shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE, "qcow-cache");
-	if (!cache_shrinker)
-		return -ENOMEM;
-	cache_shrinker->count_objects = shrinker_count;
-	cache_shrinker->scan_objects = shrinker_scan;
-	shrinker_register(cache_shrinker);
-	return 0;
+	cache_shrinker = qcow_compat_shrinker(SHRINKER_NUMA_AWARE, "qcow-cache",
+					      shrinker_count, shrinker_scan);
+	return cache_shrinker ? 0 : -ENOMEM;
 }
 
 void qcow_cache_exit(void)

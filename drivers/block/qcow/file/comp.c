@@ -12,7 +12,8 @@
  * first, until it is evicted.
  *
  * The workqueue runs no more work items at a time than there are CPUs, which bounds
- * their memory. It has no other work, so they always go on.
+ * their memory. It has no other work, so they always go on. Clusters and workspaces that
+ * are kept are freed when memory is short.
  */
 #include <linux/hashtable.h>
 #include <linux/list.h>
@@ -40,6 +41,11 @@
 
 /* log2 of the buckets of the table of clusters. */
 #define COMP_TABLE_BITS		6
+
+/* Those of all images, for the shrinker. */
+static LIST_HEAD(all_comps);
+static DEFINE_SPINLOCK(all_comps_lock);
+static struct shrinker *comp_shrinker;
 
 /**
  * struct dcluster - a decompressed cluster
@@ -92,6 +98,7 @@ struct comp_workspace {
 
 /**
  * struct qcow_comp - the compressed clusters of one image
+ * @comps: in all_comps
  * @wq: queue of their work items
  * @stats: counters of the device
  * @room: where readers wait that found too many loading
@@ -105,6 +112,7 @@ struct comp_workspace {
  * @nr_workspaces: entries of @workspaces
  */
 struct qcow_comp {
+	struct list_head comps;
 	struct workqueue_struct *wq;
 	struct qcow_stats __percpu *stats;
 	wait_queue_head_t room;
@@ -145,6 +153,14 @@ static void workspace_free(struct comp_workspace *ws)
 	kfree(ws);
 }
 
+static void workspaces_free(struct list_head *workspaces)
+{
+	struct comp_workspace *ws, *next;
+
+	list_for_each_entry_safe(ws, next, workspaces, list)
+		workspace_free(ws);
+}
+
 static struct comp_workspace *workspace_alloc(const struct qcow_codec *codec)
 {
 	struct comp_workspace *ws = kmalloc(sizeof(*ws), GFP_NOIO);
@@ -177,6 +193,18 @@ static struct comp_workspace *__workspace_take(struct qcow_comp *comp,
 		return ws;
 	}
 	return NULL;
+}
+
+static unsigned long __comp_workspace_pages(const struct qcow_comp *comp)
+{
+	const struct comp_workspace *ws;
+	unsigned long pages = 0;
+
+	lockdep_assert_held(&comp->lock);
+	list_for_each_entry(ws, &comp->workspaces, list)
+		pages += ws->scratch ?
+			 DIV_ROUND_UP(ws->codec->workspace_size(), PAGE_SIZE) : 0;
+	return pages;
 }
 
 static struct comp_workspace *workspace_get(struct qcow_comp *comp,
@@ -227,19 +255,16 @@ static bool __comp_is_full(const struct qcow_comp *comp)
 	       (comp->nr_ready > COMP_KEEP_MIN && comp->ready_bytes > COMP_KEEP_BYTES);
 }
 
-/* Move the least recently used ready clusters to a list, as long as there are too many. */
+/* Move the least recently used ready cluster to a list. */
 static void __comp_evict(struct qcow_comp *comp, struct list_head *evicted)
 {
-	struct dcluster *dc;
+	struct dcluster *dc = list_last_entry(&comp->ready, struct dcluster, lru);
 
 	lockdep_assert_held(&comp->lock);
-	while (__comp_is_full(comp)) {
-		dc = list_last_entry(&comp->ready, struct dcluster, lru);
-		__dcluster_unlink(comp, dc);
-		comp->nr_ready--;
-		comp->ready_bytes -= dc->bytes;
-		list_add(&dc->lru, evicted);
-	}
+	__dcluster_unlink(comp, dc);
+	comp->nr_ready--;
+	comp->ready_bytes -= dc->bytes;
+	list_add(&dc->lru, evicted);
 }
 
 static void comp_drop(struct list_head *evicted)
@@ -307,7 +332,8 @@ static void dcluster_finish(struct dcluster *dc, int err)
 		list_add(&dc->lru, &comp->ready);
 		comp->nr_ready++;
 		comp->ready_bytes += dc->bytes;
-		__comp_evict(comp, &evicted);
+		while (__comp_is_full(comp))
+			__comp_evict(comp, &evicted);
 	}
 	spin_unlock(&comp->lock);
 
@@ -506,6 +532,9 @@ struct qcow_comp *qcow_comp_create(struct workqueue_struct *wq,
 	hash_init(comp->table);
 	INIT_LIST_HEAD(&comp->ready);
 	INIT_LIST_HEAD(&comp->workspaces);
+	spin_lock(&all_comps_lock);
+	list_add_tail(&comp->comps, &all_comps);
+	spin_unlock(&all_comps_lock);
 	return comp;
 }
 
@@ -528,12 +557,86 @@ u64 qcow_comp_used(const struct qcow_comp *comp)
  */
 void qcow_comp_destroy(struct qcow_comp *comp)
 {
-	struct comp_workspace *ws, *next_ws;
-
 	if (!comp)
 		return;
+	spin_lock(&all_comps_lock);
+	list_del(&comp->comps);
+	spin_unlock(&all_comps_lock);
 	comp_drop(&comp->ready);
-	list_for_each_entry_safe(ws, next_ws, &comp->workspaces, list)
-		workspace_free(ws);
+	workspaces_free(&comp->workspaces);
 	kfree(comp);
+}
+
+/* --- Memory is short --- */
+
+/*
+ * Move unused workspaces, and the least recently used clusters, to lists. Return: pages
+ * that they hold; it may be more than @pages by the last one.
+ */
+static unsigned long comp_shed(struct qcow_comp *comp, unsigned long pages,
+			       struct list_head *clusters, struct list_head *workspaces)
+{
+	unsigned long shed = 0;
+	u64 bytes;
+
+	spin_lock(&comp->lock);
+	shed += __comp_workspace_pages(comp);
+	list_splice_init(&comp->workspaces, workspaces);
+	comp->nr_workspaces = 0;
+	while (shed < pages && comp->nr_ready) {
+		bytes = comp->ready_bytes;
+		__comp_evict(comp, clusters);
+		shed += DIV_ROUND_UP(bytes - comp->ready_bytes, PAGE_SIZE);
+	}
+	spin_unlock(&comp->lock);
+	return shed;
+}
+
+static unsigned long comp_shrinker_count(struct shrinker *s, struct shrink_control *sc)
+{
+	struct qcow_comp *comp;
+	unsigned long pages = 0;
+
+	spin_lock(&all_comps_lock);
+	list_for_each_entry(comp, &all_comps, comps) {
+		spin_lock(&comp->lock);
+		pages += DIV_ROUND_UP_ULL(comp->ready_bytes, PAGE_SIZE) +
+			 __comp_workspace_pages(comp);
+		spin_unlock(&comp->lock);
+	}
+	spin_unlock(&all_comps_lock);
+	return pages ?: SHRINK_EMPTY;
+}
+
+/* Each scan begins with another image. */
+static unsigned long comp_shrinker_scan(struct shrinker *s, struct shrink_control *sc)
+{
+	struct qcow_comp *comp;
+	unsigned long pages = 0;
+	LIST_HEAD(clusters);
+	LIST_HEAD(workspaces);
+
+	spin_lock(&all_comps_lock);
+	list_rotate_left(&all_comps);
+	list_for_each_entry(comp, &all_comps, comps) {
+		if (pages >= sc->nr_to_scan)
+			break;
+		pages += comp_shed(comp, sc->nr_to_scan - pages, &clusters, &workspaces);
+	}
+	spin_unlock(&all_comps_lock);
+	comp_drop(&clusters);
+	workspaces_free(&workspaces);
+	return pages;
+}
+
+int qcow_comp_init(void)
+{
+	comp_shrinker = qcow_compat_shrinker(0, "qcow-decompressed", comp_shrinker_count,
+					     comp_shrinker_scan);
+	return comp_shrinker ? 0 : -ENOMEM;
+}
+
+void qcow_comp_exit(void)
+{
+	shrinker_free(comp_shrinker);
 }

@@ -30,6 +30,8 @@ const struct qcow_codec *qcow_comp_codec(u32 type);
 struct qcow_comp;
 struct qcow_stats;
 
+int __must_check qcow_comp_init(void);
+void qcow_comp_exit(void);
 struct qcow_comp *qcow_comp_create(struct workqueue_struct *wq,
 				   struct qcow_stats __percpu *stats);
 void qcow_comp_destroy(struct qcow_comp *comp);

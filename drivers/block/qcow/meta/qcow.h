@@ -27,7 +27,8 @@
  *	  lock of qcow_cache.lru
  *	    xa_lock of qcow_cache.slices
  *	qcow_cow_mems.lock (cow_mem.c), not while a queue is frozen
- *	qcow_comp.lock (comp.c)
+ *	all_comps_lock (comp.c)
+ *	  qcow_comp.lock
  *	children_lock (child.c)
  *
  * Reads and writes in place hold no lock while guest data is transferred, or an
