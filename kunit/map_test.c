@@ -201,8 +201,27 @@ static void map_rules(struct kunit *test)
 	x->base.r->params.writable = false;
 }
 
+/* A stranger's image must not name files. A file with its decompressed data has no name. */
+static void map_untrusted(struct kunit *test)
+{
+	struct map_fixture *x = test->priv;
+	struct inode *inode = file_inode(x->m[MAP_FILES - 1]->file);
+	struct qcow_image *img;
+
+	map_make_two(x);
+	x->base.r->params.untrusted = true;
+	img = map_open(x);
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(img), "%s", x->base.msg.text);
+	KUNIT_EXPECT_TRUE(test, map_close(x, img));
+	set_nlink(inode, 1);
+	map_refuses(test, "has more than one file with a name");
+	clear_nlink(inode);
+	x->base.r->params.untrusted = false;
+}
+
 static struct kunit_case map_test_cases[] = {
 	KUNIT_CASE(map_rules),
+	KUNIT_CASE(map_untrusted),
 	KUNIT_CASE(map_whole),
 	KUNIT_CASE(map_damaged),
 	KUNIT_CASE(map_changed),

@@ -145,7 +145,8 @@ struct qcow_ioc_image {
  * DIRECT, BUFFERED: Bypass the page cache or fail; never bypass it. With neither, it is
  *	bypassed for each file that allows it.
  * NO_PARTSCAN: The kernel does not look for partitions.
- * UNTRUSTED: Refuse images that name a backing or data file. Needs RO and NO_PARTSCAN.
+ * UNTRUSTED: Refuse images that name a backing or data file, and further files of a table
+ *	that have a name; older drivers refuse all of these. Needs RO and NO_PARTSCAN.
  * HIDDEN: The device cannot be opened: it has a number and attributes, but no node in
  *	/dev, and udev is not told of it. For programs that change an image which is not in
  *	use, and then detach it. The device belongs to the open file of the control node

@@ -12,9 +12,9 @@ alike() {
 	rm judge.raw
 }
 
-# crafted FORMAT: disk.FORMAT, by the writer that tests/foreign has for it
+# crafted FORMAT [CODEC [IMAGE]]: disk.FORMAT, by the writer that tests/foreign has for it
 crafted() {
-	/usr/bin/python3 -B "$cases_here/../../foreign/$1.py" disk.raw "disk.$1" codec=zlib
+	/usr/bin/python3 -B "$cases_here/../../foreign/$1.py" disk.raw "${3:-disk.$1}" codec="${2:-zlib}"
 }
 
 # Each image holds disk.raw, an ext4.
@@ -38,6 +38,7 @@ make_foreign() {
 	io_does -f qed disk.qed -- 'write -s part 5M 1M'
 	crafted cloop
 	crafted dmg
+	crafted dmg bzip2 bzip2.dmg
 	for format in vmdk vdi vhdx vpc qed cloop dmg; do
 		alike $format disk.$format
 	done
@@ -102,6 +103,9 @@ case_foreign() {
 		same_content disk.raw "$dev"
 		detach
 	done
+	attach --untrusted bzip2.dmg
+	same_content disk.raw "$dev"
+	detach
 	attach -r both.ova:child.vmdk
 	is 2 "$(cat "/sys/block/${dev#/dev/}/qcow/depth")"
 	same_content child.raw "$dev"

@@ -222,6 +222,20 @@ static int map_open_table(struct qcow_image *img, const struct qcow_params *para
 	return map_check_all(img, params->direct, msg);
 }
 
+/*
+ * Whether a file of the image has a name, so that the image may have named it. Data that a
+ * program has decompressed for the driver lies in files without a name.
+ */
+static bool map_has_named_file(const struct qcow_image *img)
+{
+	u32 i;
+
+	for (i = 0; i < img->nr_files; i++)
+		if (file_inode(img->files[i].file)->i_nlink)
+			return true;
+	return false;
+}
+
 static int map_open(struct qcow_image *img, const struct qcow_params *params,
 		    struct qcow_msg *msg)
 {
@@ -231,8 +245,8 @@ static int map_open(struct qcow_image *img, const struct qcow_params *params,
 		return qcow_fail(msg, -EINVAL, "has no snapshots that the driver knows");
 	if (params->writable)
 		return qcow_advise(msg, -EROFS, "is of a format that is only read; attach it read-only with -r, or with --temporary");
-	if (params->untrusted && img->nr_files)
-		return qcow_fail(msg, -EPERM, "has more than one file, which an untrusted image must not have");
+	if (params->untrusted && map_has_named_file(img))
+		return qcow_advise(msg, -EPERM, "has more than one file with a name, which an untrusted image must not have; attach it without --untrusted if you trust it");
 	if (!img->table.file)
 		return qcow_fail(msg, -EINVAL, "was given no table");
 	img->map_table = kzalloc(sizeof(*img->map_table), GFP_KERNEL);
