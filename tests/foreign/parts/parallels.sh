@@ -34,6 +34,32 @@ for image in parallels-v1 parallels-v2 parallels-with-bitmap; do
 	expect "parallels: $image" same_sparse parallels $image
 	expect "parallels: check: $image" foreign_says parallels $image "^size"
 done
+
+# The extension of Virtuozzo's file is the cluster at 2 MiB; its bitmap has that at 1 MiB.
+bitmap=parallels-with-bitmap
+# extension_finds PATTERN NUMBERS...: a check of a changed copy, whose checksum is right, does.
+extension_finds()
+{
+	hds_changed $bitmap "${@:2}" && /usr/bin/python3 -c 'import hashlib
+with open("changed.hds", "r+b") as f:
+    f.seek(0x200018)
+    digest = hashlib.md5(f.read(0x100000 - 24)).digest()
+    f.seek(0x200008)
+    f.write(digest)' && foreign_says parallels changed.hds "$1"
+}
+
+expect "parallels: extension" foreign_finds_nothing parallels $bitmap
+expect "parallels: extension: checksum" hds_finds "^fault.its extension at host offset 2097152 has a wrong checksum" \
+	$bitmap 0x2fffff 1 1
+expect "parallels: extension: magic" hds_finds "^fault.its extension .* has another magic" $bitmap 0x200000 1 0
+expect "parallels: extension: past the end" hds_finds "^fault.its extension .* lies past the end" $bitmap 56 8 -1
+expect "parallels: extension: not closed" hds_finds "^leak.2 clusters" $bitmap 44 4 0x746f6e59
+expect "parallels: extension: shared" hds_finds "^fault.the data of guest offset 0 shares host offset 1048576 with other metadata" \
+	$bitmap 64 4 1
+expect "parallels: extension: the bitmap in it" extension_finds "^fault.a bitmap at host offset 2097152 shares" 0x200050 8 4096
+expect "parallels: extension: long section" extension_finds "^fault.its extension .* section that does not fit" 0x200028 4 -1
+expect "parallels: extension: long bitmap" extension_finds "^fault.its extension .* bitmap that does not fit" 0x20004c 4 -1
+expect "parallels: extension: short bitmap" extension_finds "^fault.its extension .* bitmap that does not fit" 0x200028 4 31
 qemu-img create -q -f parallels -o cluster_size=64k small.hds 700k
 qemu-io -f parallels -c 'write -q -P 1 600k 90k' small.hds
 expect "parallels: small clusters" same_disk parallels small.hds

@@ -23,6 +23,27 @@ expect "vpc: no faults" foreign_finds_nothing vpc some.vhd
 qemu-img convert -O vpc -o force_size=on some.vhd force.vhd
 expect "vpc: force_size" same_disk vpc force.vhd
 expect "vpc: size in the footer" foreign_says vpc force.vhd "size-from.footer"
+# same_size CREATOR: qemu-img has the same size for a disk whose geometry is smaller.
+same_size()
+{
+	"$here/vhd.py" field creator.vhd -484 "$1" && "$here/vhd.py" field creator.vhd 28 "$1" &&
+		foreign_says vpc creator.vhd \
+			"^size.$(qemu-img info -f vpc --output=json creator.vhd | jq '."virtual-size"')\$"
+}
+
+cp force.vhd creator.vhd
+"$here/vhd.py" field creator.vhd -456 00640411
+"$here/vhd.py" field creator.vhd 56 00640411
+# "vpc ", "vs  ", "qemu", "qem2", "win ", "d2v ", "CTXS", "tap", and none
+for creator in 76706320 76732020 71656d75 71656d32 77696e20 64327620 43545853 74617000 00000000; do
+	expect "vpc: size by the creator $creator" same_size $creator
+done
+# Disk2vhd ends its name with a NUL, which QEMU does not expect, and older QEMU knows no Azure.
+for creator in 64327600 77610000; do
+	"$here/vhd.py" field creator.vhd -484 $creator
+	"$here/vhd.py" field creator.vhd 28 $creator
+	expect "vpc: size by the creator $creator" foreign_says vpc creator.vhd "size-from.footer"
+done
 expect "vpc: 7z" same_as_7z force.vhd
 expect "vpc: libvhdi" same_as_vhdi vpc /dev/null force.vhd
 qemu-img convert -O vpc -o subformat=fixed,force_size=on some.vhd fixed.vhd

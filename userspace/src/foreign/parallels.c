@@ -163,6 +163,8 @@ static int check_image(struct foreign *f, const struct parallels_part *part,
 	u64 i, host_offset;
 	int err = units_init(&u, f, image->file, image->data_host_offset, image->cluster);
 
+	if (!err)
+		err = parallels_check_extension(f, image, &u);
 	for (i = 0; !err && i < image->entries; i++) {
 		err = parallels_find_cluster(f, image, i * image->cluster, &host_offset);
 		if (!err && host_offset)

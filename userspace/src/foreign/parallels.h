@@ -3,6 +3,7 @@
 #define _QCOWCTL_PARALLELS_H
 
 #include "foreign/foreign.h"
+#include "foreign/units.h"
 
 /* Bytes of a file before its table */
 #define PARALLELS_HEADER_BYTES	64U
@@ -22,6 +23,7 @@
  * @entry_unit: bytes that an entry of the table counts
  * @entries: of the table
  * @data_host_offset: of the first cluster
+ * @ext_host_offset: of the extension; 0: none
  * @size: bytes of the disk, as the header has them
  * @bat: the part of the table that is in memory
  */
@@ -33,6 +35,7 @@ struct parallels_image {
 	u64 entry_unit;
 	u64 entries;
 	u64 data_host_offset;
+	u64 ext_host_offset;
 	u64 size;
 	struct foreign_window bat;
 };
@@ -65,6 +68,9 @@ bool parallels_has_magic(const u8 *h);
 int __must_check parallels_find_cluster(struct foreign *f, struct parallels_image *image,
 					u64 in_part, u64 *host_offset);
 int __must_check parallels_open_image(struct foreign *f, struct parallels_image *image);
+int __must_check parallels_check_extension(struct foreign *f,
+					   const struct parallels_image *image,
+					   struct units *u);
 int __must_check parallels_open_descriptor(struct foreign *f, struct parallels *p);
 
 #endif /* _QCOWCTL_PARALLELS_H */

@@ -55,6 +55,7 @@ static int take_header(struct foreign *f, struct parallels_image *image, const u
 	if (!image->data_host_offset)
 		image->data_host_offset = ROUND_UP(PARALLELS_HEADER_BYTES + image->entries * 4,
 						   (u64)SZ_512);
+	image->ext_host_offset = min(get_le64(h + 56), (u64)S64_MAX / SZ_512) * SZ_512;
 	return 0;
 }
 

@@ -91,9 +91,10 @@ static int read_footer(struct foreign *f, struct vpc *v)
  */
 static bool creator_uses_size(const u8 *creator)
 {
+	/* The length has the NUL of Azure's. */
 	return !memcmp(creator, "win ", 4) || !memcmp(creator, "qem2", 4) ||
 	       !memcmp(creator, "CTXS", 4) || !memcmp(creator, "d2v", 3) ||
-	       !memcmp(creator, "tap", 3);
+	       !memcmp(creator, "tap", 3) || !memcmp(creator, "wa", 3);
 }
 
 static u64 geometry_bytes(const u8 *footer)
