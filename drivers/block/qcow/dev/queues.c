@@ -16,8 +16,11 @@
 #include "data/io.h"
 #include "dev/queues.h"
 
-/* Clusters for each CPU that many devices read and decompress at a time; one alone: 1 */
-#define QUEUES_COMP_SHARED	4
+/*
+ * Clusters for each CPU that are read and decompressed at a time: while some wait for the
+ * disk, others keep the CPU busy.
+ */
+#define QUEUES_COMP	4
 
 /* Those that devices may join */
 static LIST_HEAD(shared_queues);
@@ -57,8 +60,7 @@ static bool queues_alloc_wqs(struct qcow_queues *q, const char *of)
 	struct qcow_io_ctx *ctx = &q->ctx;
 	int most = q->sb ? WQ_MAX_ACTIVE : 0;
 
-	q->comp_wq = queue_alloc(of, "_comp",
-				 num_online_cpus() * (q->sb ? QUEUES_COMP_SHARED : 1));
+	q->comp_wq = queue_alloc(of, "_comp", num_online_cpus() * QUEUES_COMP);
 	q->flush_wq = queue_alloc(of, "_flush", most);
 	ctx->wq = queue_alloc(of, "", most);
 	ctx->in_place_wq = q->sb ? queue_alloc(of, "_inplace", most) : ctx->wq;

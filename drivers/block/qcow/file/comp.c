@@ -11,9 +11,10 @@
  * is done, so no task sleeps for it. Then it is also in comp->ready, most recently used
  * first, until it is evicted.
  *
- * The workqueue runs no more work items at a time than there are CPUs, which bounds
- * their memory. It has no other work, so they always go on. Clusters and workspaces that
- * are kept are freed when memory is short.
+ * The workqueue runs a few work items for each CPU at a time, since each waits for the
+ * disk first. COMP_LOADING_BYTES bounds their memory. The queue has no work that waits for
+ * other work, so they always go on. Clusters and workspaces that are kept are freed when
+ * memory is short.
  */
 #include <linux/hashtable.h>
 #include <linux/list.h>
@@ -36,8 +37,13 @@
 #define COMP_KEEP_MIN		4
 #define COMP_KEEP_MAX		32
 
-/* Most clusters that are being read; reads of further ones wait before the queue. */
+/*
+ * Most clusters that are being read, and most bytes of them, stored and decompressed,
+ * unless they are few; reads of further ones wait before the queue.
+ */
 #define COMP_LOADING_MAX	256
+#define COMP_LOADING_BYTES	SZ_32M
+#define COMP_LOADING_MIN	4
 
 /* log2 of the buckets of the table of clusters. */
 #define COMP_TABLE_BITS		6
@@ -108,6 +114,7 @@ struct comp_workspace {
  * @nr_ready: entries in @ready
  * @ready_bytes: bytes of those
  * @nr_loading: entries of @table that are not in @ready
+ * @loading_bytes: bytes of those, stored and decompressed
  * @workspaces: unused ones
  * @nr_workspaces: entries of @workspaces
  */
@@ -124,6 +131,7 @@ struct qcow_comp {
 	u32 nr_ready;
 	u64 ready_bytes;
 	u32 nr_loading;
+	u64 loading_bytes;
 	struct list_head workspaces;
 	u32 nr_workspaces;
 };
@@ -325,6 +333,7 @@ static void dcluster_finish(struct dcluster *dc, int err)
 	list_splice_init(&dc->waiters, &waiters);
 	refcount_inc(&dc->ref);
 	comp->nr_loading--;
+	comp->loading_bytes -= dc->csize + dc->bytes;
 	if (err) {
 		__dcluster_unlink(comp, dc);
 		list_add(&dc->lru, &evicted);
@@ -436,6 +445,16 @@ static bool comp_join(struct qcow_comp *comp, struct qcow_subreq *subreq)
 	return known;
 }
 
+/* Return: true if another cluster may be loaded. Without the lock it is a guess. */
+static bool comp_has_room(const struct qcow_comp *comp)
+{
+	u32 nr = READ_ONCE(comp->nr_loading);
+
+	return nr < COMP_LOADING_MIN ||
+	       (nr < COMP_LOADING_MAX &&
+		READ_ONCE(comp->loading_bytes) < COMP_LOADING_BYTES);
+}
+
 /*
  * Put a new cluster into the table, with the sub-request waiting for it.
  *
@@ -449,11 +468,12 @@ static int comp_insert(struct qcow_comp *comp, struct dcluster *fresh,
 	spin_lock(&comp->lock);
 	if (__comp_find(comp, subreq)) {
 		err = -EEXIST;
-	} else if (comp->nr_loading >= COMP_LOADING_MAX) {
+	} else if (!comp_has_room(comp)) {
 		err = -EAGAIN;
 	} else {
 		hash_add(comp->table, &fresh->node, fresh->host_offset);
 		comp->nr_loading++;
+		comp->loading_bytes += fresh->csize + fresh->bytes;
 		list_add_tail(&subreq->waiter, &fresh->waiters);
 	}
 	spin_unlock(&comp->lock);
@@ -499,8 +519,7 @@ int qcow_comp_read(struct qcow_comp *comp, struct qcow_subreq *subreq)
 		if (!err)
 			return 0;
 		if (err == -EAGAIN && !subreq->req.nowait)
-			wait_event(comp->room, READ_ONCE(comp->nr_loading) <
-					       COMP_LOADING_MAX);
+			wait_event(comp->room, comp_has_room(comp));
 		else if (err != -EEXIST)
 			return err;
 	}
