@@ -332,12 +332,63 @@ static void alloc_trim(struct kunit *test)
 	trim_at(test, 1ULL << 36, false);
 }
 
+/* --- The refcount table --- */
+
+/* Make the refcount block that is the first one whose entry is not in memory. */
+static void make_far_block(struct kunit *test, struct qcow_alloc *a, u64 *cluster)
+{
+	u32 room = a->counts.table_room;
+	bool covered = false;
+
+	*cluster = (u64)room << a->counts.block_bits;
+	mutex_lock(&a->lock);
+	KUNIT_EXPECT_EQ(test, __qcow_refcount_cover(a, *cluster, &covered), 0);
+	mutex_unlock(&a->lock);
+	KUNIT_EXPECT_TRUE(test, covered);
+	KUNIT_EXPECT_GT(test, a->counts.table_room, room);
+}
+
+/* Zeros at the end of the table are not kept, and make room when a block is there. */
+static void alloc_table_room(struct kunit *test)
+{
+	struct builder_spec spec = {
+		.version = 3,
+		.cluster_bits = 10,
+		.tidy = true,
+		.kinds = BUILDER_DATA,
+		.size = 16 << 10,
+		.writable = true,
+		.order = 6,
+		.room = 9 << 20,
+	};
+	struct rnd_state rnd = qtest_rnd(70100);
+	struct writer *w = test->priv;
+	struct qcow_alloc *a;
+	u64 cluster, value = 0;
+
+	KUNIT_ASSERT_EQ(test, writer_build(w, &spec, 1, &rnd), 0);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	a = w->img->alloc;
+	KUNIT_EXPECT_EQ(test, a->counts.table_size, 128);
+	KUNIT_EXPECT_EQ(test, a->counts.table_room, 64);
+	make_far_block(test, a, &cluster);
+	KUNIT_EXPECT_EQ(test, writer_flush(w), 0);
+	writer_close(w);
+	KUNIT_ASSERT_EQ(test, writer_open(w), 0);
+	a = w->img->alloc;
+	KUNIT_EXPECT_EQ(test, a->counts.table_room, 128);
+	KUNIT_EXPECT_EQ(test, qcow_refcount_get(a, cluster, &value), 0);
+	KUNIT_EXPECT_EQ(test, value, 1);
+	writer_close(w);
+}
+
 static struct kunit_case alloc_test_cases[] = {
 	KUNIT_CASE_PARAM(alloc_parallel, order_gen_params),
 	KUNIT_CASE_PARAM(alloc_release, order_gen_params),
 	KUNIT_CASE(alloc_notes),
 	KUNIT_CASE(alloc_limit),
 	KUNIT_CASE(alloc_trim),
+	KUNIT_CASE(alloc_table_room),
 	{ }
 };
 

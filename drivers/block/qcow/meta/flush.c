@@ -219,7 +219,7 @@ static int flush_counts(struct flush *c)
 	int err;
 
 	do {
-		all = capture_entries(a, &a->counts.table, &a->counts.table_size,
+		all = capture_entries(a, &a->counts.table, &a->counts.table_room,
 				      &a->counts.table_dirty, &c->table);
 		err = flush_owned(c);
 		if (!err)

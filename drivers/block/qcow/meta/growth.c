@@ -25,13 +25,15 @@
  * @clusters: clusters of the table
  * @blocks: refcount blocks behind the table, which cover it and themselves
  * @table: the table in the CPU's byte order; the old one after the switch
- * @size: entries in @table
+ * @room: entries in @table: all of the new one
+ * @size: entries in the table
  */
 struct growth {
 	u64 first;
 	u32 clusters;
 	u32 blocks;
 	u64 *table;
+	u32 room;
 	u32 size;
 };
 
@@ -54,6 +56,7 @@ static int growth_plan(struct qcow_alloc *a, struct growth *g)
 	if (__qcow_stray_skip(a, &g->first, g->clusters + g->blocks) <
 	    g->clusters + g->blocks)
 		return -ENOSPC;
+	g->room = g->size;
 	g->table = kvcalloc(g->size, sizeof(u64), GFP_NOIO);
 	return g->table ? 0 : -ENOMEM;
 }
@@ -85,12 +88,20 @@ static int growth_make(struct qcow_alloc *a, struct growth *g)
 	__qcow_search_taken(&a->search, blocks + g->blocks);
 	err = qcow_space_secure(&a->img->file, g->first << bits,
 				(u64)(g->clusters + g->blocks) << bits);
-	memcpy(g->table, a->counts.table, a->counts.table_size * sizeof(u64));
+	memcpy(g->table, a->counts.table, a->counts.table_room * sizeof(u64));
 	for (i = 0; !err && i < g->blocks; i++) {
 		err = __qcow_refcount_zero_block(a, (blocks + i) << bits);
 		g->table[a->counts.table_size + i] = (blocks + i) << bits;
 	}
 	return err;
+}
+
+/* Exchange the old table in memory and the new one. */
+static void growth_swap(struct qcow_alloc *a, struct growth *g)
+{
+	swap(a->counts.table, g->table);
+	swap(a->counts.table_room, g->room);
+	swap(a->counts.table_size, g->size);
 }
 
 /* Use the new table in memory from here on. */
@@ -99,8 +110,7 @@ static int growth_switch(struct qcow_alloc *a, struct growth *g)
 	u32 n = g->clusters + g->blocks, i;
 	int err = 0;
 
-	swap(a->counts.table, g->table);
-	swap(a->counts.table_size, g->size);
+	growth_swap(a, g);
 	for (i = 0; !err && i < n; i++)
 		err = __qcow_refcount_set(a, g->first + i, 1);
 	return err;
@@ -116,10 +126,8 @@ static void growth_revert(struct qcow_alloc *a, struct growth *g)
 	u64 table_host_offset = g->first << bits;
 	u64 blocks_host_offset = (g->first + g->clusters) << bits, i;
 
-	if (a->counts.table_size > g->size) {
-		swap(a->counts.table, g->table);
-		swap(a->counts.table_size, g->size);
-	}
+	if (a->counts.table_size > g->size)
+		growth_swap(a, g);
 	for (i = 0; i < g->blocks; i++)
 		__qcow_refcount_drop_block(a, blocks_host_offset + (i << bits));
 	qcow_register_forget(&a->reg, table_host_offset,

@@ -24,6 +24,40 @@ static u32 slice_ref_bits(const struct qcow_alloc *a)
 	return a->counts.cache->slice_bits + 3 - a->counts.order;
 }
 
+/* Entries of the refcount table that come to memory together: a sector of the file */
+#define TABLE_ROOM	(SECTOR_SIZE / sizeof(u64))
+
+/* Return: host offset of a refcount block; 0: there is none. */
+static u64 block_host_offset(const struct qcow_alloc *a, u64 block)
+{
+	if (block >= a->counts.table_room)
+		return 0;
+	return a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+}
+
+/* Have so many entries of the table in memory. Return: 0 or -ENOMEM, and all is as before. */
+static int table_set_room(struct qcow_alloc *a, u32 room, gfp_t gfp)
+{
+	u64 *table = kvcalloc(room, sizeof(u64), gfp);
+
+	if (!table)
+		return -ENOMEM;
+	memcpy(table, a->counts.table, min(room, a->counts.table_room) * sizeof(u64));
+	kvfree(a->counts.table);
+	a->counts.table = table;
+	WRITE_ONCE(a->counts.table_room, room);
+	return 0;
+}
+
+/* Have the entry of a block in memory, so that it can be set. */
+static int __table_cover(struct qcow_alloc *a, u64 block)
+{
+	u32 room = min_t(u64, round_up(block + 1, TABLE_ROOM), a->counts.table_size);
+
+	lockdep_assert_held(&a->lock);
+	return block < a->counts.table_room ? 0 : table_set_room(a, room, GFP_NOIO);
+}
+
 /* The slice with a cluster's refcount; NULL: there is no block for it. */
 static struct qcow_slice *ref_slice(struct qcow_alloc *a, u64 cluster)
 {
@@ -32,9 +66,7 @@ static struct qcow_slice *ref_slice(struct qcow_alloc *a, u64 cluster)
 	u64 host_offset;
 
 	lockdep_assert_held(&a->lock);
-	if (block >= a->counts.table_size)
-		return NULL;
-	host_offset = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	host_offset = block_host_offset(a, block);
 	if (!host_offset)
 		return NULL;
 	if (host_offset & ((1ULL << qcow_alloc_cluster_bits(a)) - 1)) {
@@ -356,7 +388,9 @@ static int __new_block(struct qcow_alloc *a, u64 cluster)
 	u64 block = cluster >> a->counts.block_bits;
 	int err;
 
-	err = qcow_register_new(&a->reg, QCOW_META_REFBLOCK, host_offset, 1ULL << bits);
+	err = __table_cover(a, block);
+	if (!err)
+		err = qcow_register_new(&a->reg, QCOW_META_REFBLOCK, host_offset, 1ULL << bits);
 	if (err)
 		return err;
 	err = qcow_space_secure(&a->img->file, host_offset, 1ULL << bits);
@@ -392,7 +426,7 @@ int __qcow_refcount_cover(struct qcow_alloc *a, u64 cluster, bool *covered)
 	lockdep_assert_held(&a->lock);
 	if (block >= a->counts.table_size)
 		return -ERANGE;
-	*covered = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	*covered = block_host_offset(a, block);
 	if (*covered)
 		return 0;
 	/*
@@ -415,8 +449,8 @@ static int load_blocks(struct qcow_alloc *a)
 	int err = 0;
 	u32 i;
 
-	for (i = 0; !err && i < a->counts.table_size; i++) {
-		host_offset = a->counts.table[i] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	for (i = 0; !err && i < a->counts.table_room; i++) {
+		host_offset = block_host_offset(a, i);
 		if (!host_offset)
 			continue;
 		if (host_offset & (cluster - 1) || host_offset >= a->img->file.size)
@@ -425,6 +459,19 @@ static int load_blocks(struct qcow_alloc *a)
 					  cluster);
 	}
 	return err;
+}
+
+/* Most of a table is zeros: keep only what is not. */
+static void load_trim(struct qcow_alloc *a)
+{
+	u32 room = a->counts.table_room;
+
+	while (room && !a->counts.table[room - 1])
+		room--;
+	room = min_t(u32, round_up(room + 1, TABLE_ROOM), a->counts.table_size);
+	/* Without memory for the smaller one, all of it stays. */
+	if (room < a->counts.table_room)
+		table_set_room(a, room, GFP_KERNEL);
 }
 
 /**
@@ -447,11 +494,13 @@ int qcow_refcount_load(struct qcow_alloc *a, const struct qcow_header *h)
 	a->counts.table = kvmalloc(bytes, GFP_KERNEL);
 	if (!a->counts.table)
 		return -ENOMEM;
+	a->counts.table_room = a->counts.table_size;
 	err = qcow_file_pread(&a->img->file, a->counts.table_host_offset, a->counts.table, bytes);
 	if (err)
 		return err;
 	for (i = 0; i < a->counts.table_size; i++)
 		a->counts.table[i] = be64_to_cpu(((__force __be64 *)a->counts.table)[i]);
+	load_trim(a);
 	err = qcow_register_claim(&a->reg, QCOW_META_REFTABLE, a->counts.table_host_offset,
 				  bytes);
 	return err ?: load_blocks(a);
@@ -480,13 +529,12 @@ struct counts {
 static int counts_load(struct counts *c, u64 cluster)
 {
 	const struct qcow_alloc *a = c->a;
-	u64 block = cluster >> a->counts.block_bits, in_block, host_offset = 0;
+	u64 block = cluster >> a->counts.block_bits, in_block, host_offset;
 	int err;
 
 	if (cluster >> c->bits << c->bits == c->first)
 		return 0;
-	if (block < a->counts.table_size)
-		host_offset = a->counts.table[block] & QCOW_DISK_REFTABLE_OFFSET_MASK;
+	host_offset = block_host_offset(a, block);
 	if (!host_offset)
 		return -EUCLEAN;
 	c->first = cluster >> c->bits << c->bits;

@@ -32,7 +32,7 @@ static inline bool qcow_refcount_dirty(const struct qcow_alloc *a)
 /* Return: bytes of memory that refcounts and their table take. Any context. */
 static inline u64 qcow_refcount_memory(const struct qcow_alloc *a)
 {
-	u64 table = (u64)READ_ONCE(a->counts.table_size) * sizeof(u64);
+	u64 table = (u64)READ_ONCE(a->counts.table_room) * sizeof(u64);
 
 	return a->counts.cache ? qcow_cache_used(a->counts.cache) + table : table;
 }

@@ -56,8 +56,9 @@ struct qcow_run {
  * @order: log2 of the bits of a refcount
  * @block_bits: log2 of the clusters that one refcount block covers
  * @cache: slices of refcount blocks
- * @table: the refcount table in the CPU's byte order
- * @table_size: entries in @table
+ * @table: the refcount table in the CPU's byte order, as far as it is in memory
+ * @table_room: entries in @table: all, or whole sectors; those behind are zero
+ * @table_size: entries in the table
  * @table_host_offset: host offset of the table
  * @table_dirty: dirty entries of @table
  *
@@ -68,6 +69,7 @@ struct qcow_counts {
 	u32 block_bits;
 	struct qcow_cache *cache;
 	u64 *table;
+	u32 table_room;
 	u32 table_size;
 	u64 table_host_offset;
 	struct qcow_dirty_range table_dirty;
