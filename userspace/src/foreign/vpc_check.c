@@ -31,6 +31,9 @@ static int collect_places(struct foreign *f, struct vpc_place **places, u32 *nr)
 	u32 block, blocks = DIV_ROUND_UP_ULL(f->disk.size, v->block), sector;
 
 	*nr = 0;
+	/* A table that is cut off gets no memory. */
+	if (vpc_block(f, v, blocks - 1, &sector))
+		return -EINVAL;
 	*places = foreign_alloc(f, blocks, sizeof(**places));
 	if (!*places)
 		return -ENOMEM;
