@@ -109,7 +109,7 @@ case_many_threads() {
 	many
 	many
 	least_kib
-	[ "$least" -le 130 ] || fail "an idle device takes $least KiB"
+	[ "$least" -le 100 ] || fail "an idle device takes $least KiB"
 	is 5 "$(threads "qcow@$name")"
 	# Files on a filesystem without a disk, and on two: queues of its own
 	mkdir $HERE/small
