@@ -694,6 +694,8 @@ int qcow_file_open(struct qcow_file *f, struct file *file,
 	err = file_set_direct(f, direct, msg);
 	f->overwrites = f->direct && file_overwrites(file);
 	f->stable = f->direct && file_wants_stable(file);
+	if (f->direct && S_ISBLK(inode->i_mode))
+		f->bdev = I_BDEV(inode);
 	if (err)
 		qcow_file_close(f);
 	return err;
@@ -735,6 +737,7 @@ void qcow_file_use_cache(struct qcow_file *f)
 {
 	file_put_bounce(f);
 	f->direct = false;
+	f->bdev = NULL;
 	f->overwrites = false;
 	f->stable = false;
 	f->dio_mask = 0;

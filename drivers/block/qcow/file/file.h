@@ -18,6 +18,7 @@ enum qcow_direct {
  * struct qcow_file - an image or data file, or a block device that holds one
  * @file: the open file, referenced
  * @claim: of a block device
+ * @bdev: a block device that gets bios straight, with direct I/O; or NULL
  * @size: bytes of the file when it was opened
  * @end: bytes of the file when it was last made durable: bytes below must be readable,
  *	bytes above may read as zeros
@@ -37,6 +38,7 @@ enum qcow_direct {
 struct qcow_file {
 	struct file *file;
 	struct qcow_claim claim;
+	struct block_device *bdev;
 	u64 size;
 	atomic64_t end;
 	bool temporary;

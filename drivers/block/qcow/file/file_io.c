@@ -13,6 +13,7 @@
 
 #include "compat/compat.h"
 #include "file/file.h"
+#include "file/file_bdev.h"
 
 /*
  * Stack that must be left before a filesystem is entered from queue_rq(): image files
@@ -86,6 +87,18 @@ static void file_req_complete(struct kiocb *iocb, long res)
 	file_req_drop(req);
 }
 
+/* The bio of an attempt has ended. Any context. */
+static void file_req_bio_end_io(struct bio *bio)
+{
+	struct qcow_file_req *req = container_of(bio, struct qcow_file_req, bio);
+	long res = req->len - req->bytes_done;
+
+	if (unlikely(bio->bi_status))
+		res = blk_status_to_errno(bio->bi_status);
+	bio_uninit(bio);
+	req->end_io(req, file_req_result(req, res));
+}
+
 static bool file_req_direct(const struct qcow_file_req *req)
 {
 	const struct qcow_file *f = req->file;
@@ -95,6 +108,12 @@ static bool file_req_direct(const struct qcow_file_req *req)
 	if (!f->direct || req->buffered || (bits & f->dio_mask))
 		return false;
 	return !((bv->bv_offset + req->skip + req->bytes_done) & f->mem_mask);
+}
+
+/* Return: true if an attempt is a bio for the block device. */
+static inline bool file_req_is_bio(const struct qcow_file_req *req, bool direct)
+{
+	return direct && req->file->bdev && qcow_bdev_takes(req);
 }
 
 /*
@@ -148,27 +167,60 @@ static ssize_t file_req_start(struct qcow_file_req *req, bool direct)
 	return f->file->f_op->read_iter(&req->iocb, &iter);
 }
 
+/**
+ * struct file_aside - lists of a task that were put aside
+ * @bio_list: of current
+ * @plug: of current
+ */
+struct file_aside {
+	struct bio_list *bio_list;
+	struct blk_plug *plug;
+};
+
 /*
- * Enter the filesystem from queue_rq(). Bios submitted while current->bio_list is set
+ * Enter the layer below from queue_rq(). Bios submitted while current->bio_list is set
  * are only queued there: a read of a mapping block would wait for itself. And this may
  * be called from the flush of current->plug, to which the lower device's requests must
  * not be added. Both are put aside. They hold only requests of this device
- * (qcow_compat_may_enter()), since no task would flush them while the filesystem
+ * (qcow_compat_may_enter()), since no task would flush them while the layer below
  * sleeps.
  */
-static ssize_t file_req_start_nowait(struct qcow_file_req *req, bool direct)
+static inline struct file_aside file_put_aside(void)
 {
-	struct bio_list *bio_list = current->bio_list;
-	struct blk_plug *plug = qcow_compat_take_plug();
-	unsigned int noio = memalloc_noio_save();
-	ssize_t res;
+	struct file_aside aside = {
+		.bio_list = current->bio_list,
+		.plug = qcow_compat_take_plug(),
+	};
 
 	current->bio_list = NULL;
+	return aside;
+}
+
+static inline void file_take_back(const struct file_aside *aside)
+{
+	current->plug = aside->plug;
+	current->bio_list = aside->bio_list;
+}
+
+static ssize_t file_req_start_nowait(struct qcow_file_req *req, bool direct)
+{
+	unsigned int noio = memalloc_noio_save();
+	struct file_aside aside = file_put_aside();
+	ssize_t res;
+
 	res = file_req_start(req, direct);
-	current->plug = plug;
-	current->bio_list = bio_list;
+	file_take_back(&aside);
 	memalloc_noio_restore(noio);
 	return res;
+}
+
+/* The request may be gone when this returns. */
+static void file_req_submit_nowait(struct qcow_file_req *req)
+{
+	struct file_aside aside = file_put_aside();
+
+	qcow_bdev_submit(req, file_req_bio_end_io);
+	file_take_back(&aside);
 }
 
 /*
@@ -230,11 +282,17 @@ int qcow_file_io_sync(struct qcow_file_req *req)
  */
 static void file_req_run(struct qcow_file_req *req)
 {
+	bool direct;
 	ssize_t res;
 	int err;
 
 	do {
-		res = file_req_start(req, file_req_direct(req));
+		direct = file_req_direct(req);
+		if (file_req_is_bio(req, direct)) {
+			qcow_bdev_submit(req, file_req_bio_end_io);
+			return;
+		}
+		res = file_req_start(req, direct);
 		if (res == -EIOCBQUEUED) {
 			file_req_drop(req);
 			return;
@@ -267,6 +325,10 @@ int qcow_file_io(struct qcow_file_req *req)
 	/* Unaligned I/O would go through the page cache. */
 	if (req->file->direct && !file_req_direct(req))
 		return -EAGAIN;
+	if (file_req_is_bio(req, req->file->direct)) {
+		file_req_submit_nowait(req);
+		return 0;
+	}
 	res = file_req_start_nowait(req, req->file->direct);
 	if (likely(res == -EIOCBQUEUED)) {
 		file_req_drop(req);

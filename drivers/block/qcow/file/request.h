@@ -8,6 +8,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bits.h>
+#include <linux/blk_types.h>
 #include <linux/bvec.h>
 #include <linux/fs.h>
 #include <linux/mempool.h>
@@ -27,6 +28,7 @@ struct qcow_io;
 /**
  * struct qcow_file_req - a file request: one transfer between memory and a file
  * @iocb: for the filesystem
+ * @bio: for a block device
  * @file: the file
  * @host_offset: bytes into the file
  * @bvec: memory
@@ -46,7 +48,10 @@ struct qcow_io;
  *	again where it may sleep; it goes on where it stopped
  */
 struct qcow_file_req {
-	struct kiocb iocb;
+	union {
+		struct kiocb iocb;
+		struct bio bio;
+	};
 	struct qcow_file *file;
 	u64 host_offset;
 	const struct bio_vec *bvec;
