@@ -125,7 +125,8 @@ discard_again() {
 
 # A place is one of
 #	ext4, xfs	a filesystem with room, of 1 GiB, made anew for each run
-#	disk		no filesystem: the image is the disk, which is not cleared
+#	disk		no filesystem: the image is the disk, which is not cleared for an
+#			empty raw image
 #	crowded		the ext4 that holds the other images as well
 # and lies on a disk: on "ram" for counting instructions, which costs few of them
 # itself; on "counted" for counting requests; on "slow" with 4 MiB/s. ram1 has all its
@@ -204,8 +205,8 @@ make_fresh() {
 		format "$1" "$device" && cd /room || return 1
 		ln -sf /mnt/flat.qcow2 . ;;
 	esac
-	case $1-$suffix in
-	disk-raw) ;;
+	case $1-$suffix-$3 in
+	disk-raw-empty) ;;
 	disk-*)	dd if="/mnt/$3.$suffix" of="fresh.$suffix" bs=64k conv=notrunc status=none ;;
 	*)	/usr/bin/cp "/mnt/$3.$suffix" "fresh.$suffix" ;;
 	esac || return 1
@@ -288,4 +289,16 @@ slow() {
 	fresh_job "$place" slow "$image" "$count" "$@"
 	echo "$name.rate $((count * 1000000000 / time))"
 	report_below "$name" "$count" "$@"
+}
+
+# on_disk WORKLOAD COUNT FIO_OPTION...: as warm(), with the image "flat" on a disk without
+# a filesystem
+on_disk() {
+	local name=$1
+
+	shift
+	wants "$name" || return 0
+	make_fresh disk ram flat || fail "no copy of flat on a disk"
+	warm "$name" fresh "$@" --size=32m
+	drop_fresh || fail "cannot leave the disk"
 }

@@ -14,7 +14,7 @@
 #	encrypted	LUKS
 #
 # Targets, all of them unless named:
-#	file		the raw file itself, O_DIRECT
+#	file		the raw file itself, O_DIRECT; for rows disk-* the disk itself
 #	loop		loop over it, through the page cache
 #	loop_direct	loop over it, direct
 #	dm_crypt	dm-crypt over loop_direct: encrypted workloads only
@@ -244,6 +244,8 @@ read_promises() {
 	promise read random-4k-depth-1 85 loop_direct
 	promise read random-4k-depth-16 85 loop_direct
 	promise read sequential-1m 109 file
+	promise read disk-read-4k 140 file
+	promise read disk-read-1m 111 file
 	promise read sequential-1m 100 loop_direct
 	promise read chain-of-4-random-4k 100 loop_direct
 	promise read chain-of-4-random-4k 30 nbd
@@ -260,6 +262,8 @@ write_promises() {
 	promise write write-4k-depth-16 100 loop_direct
 	promise write write-4k-fsync 50 nbd
 	promise write write-sequential-1m 109 file
+	promise write disk-write-4k 140 file
+	promise write disk-write-1m 109 file
 	promise write write-sequential-1m 103 loop_direct
 	promise encrypted encrypted-random-4k 50 nbd
 	promise encrypted encrypted-sequential-1m 50 nbd
