@@ -42,7 +42,8 @@ struct writes {
  *	slice has to be written by itself
  * @writes: of the first slice: the writes that the file request belongs to
  * @req: of the first slice: the file request
- * @err: of the first slice: result of the file request
+ * @err: of the first slice: result of the file request; -EAGAIN: each of its slices has
+ *	to be written by itself
  */
 struct qcow_capture {
 	struct list_head list;
@@ -353,10 +354,13 @@ static void write_parallel(struct qcow_cache *cache, struct list_head *captured,
 	memalloc_noio_restore(noio);
 }
 
-/* Return: the result of writing a slice; if nobody has written it, write it now. */
+/*
+ * Return: the result of writing a slice. If no request has written it, or one that direct
+ * I/O did only in part or refused, write it now.
+ */
 static int capture_result(struct qcow_cache *cache, struct qcow_capture *c)
 {
-	if (c->first)
+	if (c->first && c->first->err != -EAGAIN)
 		return c->first->err;
 	return qcow_file_pwrite(cache->file, capture_host_offset(cache, c), c->data,
 				1UL << cache->slice_bits);
