@@ -215,14 +215,10 @@ int qcow_cow_check(struct qcow_image *img, u64 guest_offset,
 				   "guest data would be written behind the end of the file");
 		return -EIO;
 	}
-	for (; unit <= last; unit++) {
-		if (likely(!qcow_register_has(&img->alloc->reg, unit)))
-			continue;
-		qcow_image_damaged(img, guest_offset,
-				   "guest data would be written over metadata");
-		return -EIO;
-	}
-	return 0;
+	if (likely(!qcow_register_has_any(&img->alloc->reg, unit, last - unit + 1)))
+		return 0;
+	qcow_image_damaged(img, guest_offset, "guest data would be written over metadata");
+	return -EIO;
 }
 
 /* Unit of the write: a grain; or a cluster, if data of it moves. */

@@ -78,7 +78,8 @@ static u64 image_memory(const struct qcow_image *img)
 	if (img->comp)
 		used += qcow_comp_used(img->comp);
 	if (img->alloc)
-		used += qcow_refcount_memory(img->alloc);
+		used += qcow_refcount_memory(img->alloc) +
+			qcow_register_bytes(&img->alloc->reg);
 	return used;
 }
 

@@ -478,7 +478,6 @@ static int apply_add_meta(struct qcow_alloc *a, const u64 *l1, u32 size)
 	int err = 0;
 	u32 i;
 
-	qcow_register_recount(&a->reg);
 	for (i = 0; !err && i < size; i++) {
 		if (!(i % 1024))
 			cond_resched();

@@ -127,8 +127,8 @@ void qcow_alloc_trim(struct qcow_alloc *a)
 		return;
 	used = used_clusters(a, DIV_ROUND_UP_ULL(before, cluster),
 			     DIV_ROUND_UP_ULL(host_end, cluster));
-	/* Keep the length that the file had at attach. */
-	used = max(used << bits, before);
+	/* Keep the length that the file had at attach, and all metadata that was found. */
+	used = max3(used << bits, before, qcow_register_end(&a->reg));
 	if (used < host_end && qcow_space_truncate(&a->img->file, used))
 		return;
 }
@@ -192,20 +192,6 @@ static int __take_end(struct qcow_alloc *a, u32 nr, u64 *first)
 	return 0;
 }
 
-/* A free cluster must not hold metadata; if it does, its refcount is wrong. */
-static int __check_free(struct qcow_alloc *a, u64 cluster, u32 nr)
-{
-	u32 i;
-
-	for (i = 0; i < nr; i++) {
-		if (likely(!qcow_register_has(&a->reg, cluster + i)))
-			continue;
-		qcow_image_damaged(a->img, 0, "refcount of a metadata cluster is zero");
-		return -EIO;
-	}
-	return 0;
-}
-
 /* Look for up to @want free clusters in a row, from @a->search.hint on. */
 static int __find_free(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
 {
@@ -234,7 +220,7 @@ static int __find_free(struct qcow_alloc *a, u32 want, u64 *first, u32 *got)
 		return -ENOSPC;
 	*got = min_t(u64, *got, a->search.limit - cluster);
 	*first = cluster;
-	return __check_free(a, cluster, *got);
+	return 0;
 }
 
 /* Take up to @want clusters in a row from the refcounts. */
@@ -319,9 +305,8 @@ static void alloc_count(struct qcow_alloc *a, u64 first, u32 nr)
  * writes nothing but a larger refcount table.
  *
  * Return: 0; -ENOSPC: no cluster is left that an entry can lead to, that the device has
- * now, or that the largest refcount table covers; -EIO: a metadata cluster has refcount
- * 0, which stops the image; or the error of reading refcounts or of making the table
- * larger, -ENOMEM among them.
+ * now, or that the largest refcount table covers; or the error of reading refcounts or
+ * of making the table larger, -ENOMEM among them.
  */
 int qcow_alloc_clusters(struct qcow_alloc *a, u32 want, u64 *first, u32 *got,
 			bool *fresh)
@@ -397,7 +382,7 @@ static int __find_run(struct qcow_alloc *a, u32 nr, u64 *first)
 			return err;
 		got = __qcow_stray_skip(a, first, got);
 		if (got == nr)
-			return __check_free(a, *first, nr);
+			return 0;
 	}
 }
 

@@ -480,23 +480,16 @@ void qcow_l2_note_empty(struct qcow_alloc *a, u64 guest_offset, u64 len)
 static void entry_release(struct qcow_alloc *a, u64 raw, u64 guest_offset)
 {
 	const char *fault;
-	u64 first, i;
+	u64 first;
 	u32 nr;
 
 	if (qcow_entry_clusters(&a->img->layout, raw, guest_offset, &first, &nr,
-				&fault)) {
+				&fault))
 		qcow_image_damaged(a->img, guest_offset, fault);
-		return;
-	}
-	if (!nr)
-		return;
-	for (i = first; i < first + nr; i++) {
-		if (!qcow_register_has(&a->reg, i))
-			continue;
+	else if (nr && qcow_register_has_any(&a->reg, first, nr))
 		qcow_image_damaged(a->img, guest_offset, "guest data lies in metadata");
-		return;
-	}
-	qcow_release(a, first, nr);
+	else if (nr)
+		qcow_release(a, first, nr);
 }
 
 /**

@@ -156,7 +156,6 @@ static void life_init(struct qcow_alloc *a, struct qcow_image *img,
 	 * write in place.
 	 */
 	a->reserve.no_renew = img->layout.data_file || !img->file.overwrites;
-	qcow_register_init(&a->reg, img);
 	xa_init(&a->strays.clusters);
 }
 
@@ -182,7 +181,9 @@ struct qcow_alloc *qcow_life_begin(struct qcow_image *img,
 	if (!a)
 		return ERR_PTR(-ENOMEM);
 	life_init(a, img, h, params);
-	err = life_memory(a, h, params);
+	err = qcow_register_init(&a->reg, img);
+	if (!err)
+		err = life_memory(a, h, params);
 	if (!err)
 		err = life_add_tables(a, h);
 	if (!err)

@@ -20,6 +20,7 @@
  *	    qcow_alloc.store_lock
  *	      qcow_alloc.lock
  *	        qcow_cache.lock
+ *	        qcow_register.lock
  *	qcow_image.sync_lock (raw images)
  *	qcow_inflight.drain_lock, under which I/O is waited for
  *	qcow_inflight.lock

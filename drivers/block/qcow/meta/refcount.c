@@ -8,7 +8,9 @@
  */
 #include <linux/err.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 
 #include "file/cache.h"
 #include "file/space.h"
@@ -511,17 +513,27 @@ int qcow_refcount_load(struct qcow_alloc *a, const struct qcow_header *h)
 /* Most bytes that are read at once, as log2. */
 #define COUNTS_MAX_BITS		16
 
+/*
+ * Limits for the part of the metadata that grows with the disk: pieces of refcount blocks
+ * that are read for it, and their bytes; clusters of all metadata with it.
+ */
+#define CHECK_MAX_PIECES	128
+#define CHECK_MAX_BYTES		SZ_4M
+#define CHECK_MAX_CLUSTERS	SZ_16K
+
 /**
  * struct counts - a piece of a refcount block
  * @a: of the image
  * @bits: log2 of the refcounts in a piece
  * @first: number of the first cluster in the piece; U64_MAX: no piece was read
+ * @left: pieces that may still be read for L2 tables and refcount blocks
  * @buf: the piece, as on disk
  */
 struct counts {
 	struct qcow_alloc *a;
 	u32 bits;
 	u64 first;
+	u32 left;
 	void *buf;
 };
 
@@ -547,34 +559,109 @@ static int counts_load(struct counts *c, u64 cluster)
 	return err;
 }
 
-static int counts_check(struct counts *c)
+/* Return: true if an image has the more of a kind the larger its disk is. */
+static bool kind_is_many(enum qcow_meta kind)
 {
-	unsigned long cluster;
-	void *kind;
-	u32 n = 0;
-	int err;
+	return kind == QCOW_META_L2 || kind == QCOW_META_REFBLOCK;
+}
 
-	qcow_register_for_each(&c->a->reg, cluster, kind) {
+/* Return: true if the limits leave the refcount of a cluster to its first use. */
+static bool counts_defer(struct counts *c, u64 cluster)
+{
+	if (cluster >> c->bits << c->bits == c->first)
+		return false;
+	if (!c->left)
+		return true;
+	c->left--;
+	return false;
+}
+
+/* @list: from check_list() */
+static int counts_check(struct counts *c, const u64 *list, u64 nr)
+{
+	u64 i, cluster;
+	int err = 0;
+
+	for (i = 0; !err && i < nr; i++) {
+		cluster = list[i] >> 1;
+		if (!(i % 1024)) {
+			err = qcow_image_interrupted(c->a->img);
+			cond_resched();
+		}
+		if (err || ((list[i] & 1) && counts_defer(c, cluster)))
+			continue;
 		err = counts_load(c, cluster);
 		if (!err && !qcow_entry_refcount(c->buf, c->a->counts.order,
 						 cluster & ((1U << c->bits) - 1)))
 			err = -EUCLEAN;
-		if (!err && !(++n % 1024)) {
-			err = qcow_image_interrupted(c->a->img);
-			cond_resched();
-		}
-		if (err)
-			return err;
 	}
+	return err;
+}
+
+/* Reads nothing. Return: 0; or -EUCLEAN: no block covers some metadata. */
+static int check_covered(struct qcow_alloc *a)
+{
+	enum qcow_meta kind;
+	u64 i = 0, cluster;
+
+	while (qcow_register_next(&a->reg, &i, &cluster, &kind))
+		if (!block_host_offset(a, cluster >> a->counts.block_bits))
+			return -EUCLEAN;
 	return 0;
 }
 
+/*
+ * Count the clusters to be checked. @list: NULL, or out: their numbers, twice, and 1 more if
+ * kind_is_many().
+ */
+static u64 check_list(struct qcow_alloc *a, u64 *list)
+{
+	u64 i = 0, nr = 0, cluster;
+	enum qcow_meta kind;
+
+	while (qcow_register_next(&a->reg, &i, &cluster, &kind)) {
+		if (kind_is_many(kind) && a->reg.nr > CHECK_MAX_CLUSTERS)
+			continue;
+		if (list)
+			list[nr] = cluster << 1 | kind_is_many(kind);
+		nr++;
+	}
+	return nr;
+}
+
+static int check_compare(const void *left, const void *right)
+{
+	const u64 *l = left, *r = right;
+
+	return *l < *r ? -1 : *l > *r;
+}
+
+static int check_all(struct counts *c)
+{
+	u64 nr = check_list(c->a, NULL);
+	u64 *list = kvmalloc_array(nr, sizeof(*list), GFP_KERNEL);
+	int err;
+
+	if (!list)
+		return -ENOMEM;
+	check_list(c->a, list);
+	/* So each piece is read once. */
+	sort(list, nr, sizeof(*list), check_compare, NULL);
+	err = counts_check(c, list, nr);
+	kvfree(list);
+	return err;
+}
+
 /**
- * qcow_refcount_check_meta() - check that all registered metadata has refcounts above 0
+ * qcow_refcount_check_meta() - check that registered metadata has refcounts above 0
  * @a: of the image, which has refcounts; nothing was written yet
  *
- * A cluster with refcount 0 would be allocated. Each part of a refcount block is read
- * once, past the cache.
+ * It looks whether a refcount block covers all metadata. It reads the refcounts of all
+ * but L2 tables and refcount blocks, and of these as many as its limits allow: all in a
+ * file of up to 128 GiB with clusters of 64 KiB. The others are strays if their
+ * refcount is 0 (stray.c).
+ *
+ * Each part of a refcount block is read once, past the cache.
  *
  * Context: may sleep.
  *
@@ -588,13 +675,16 @@ int qcow_refcount_check_meta(struct qcow_alloc *a)
 		.a = a,
 		.bits = bits + 3 - a->counts.order,
 		.first = U64_MAX,
-		.buf = kvmalloc(1UL << bits, GFP_KERNEL),
+		.left = min(CHECK_MAX_PIECES, CHECK_MAX_BYTES >> bits),
 	};
-	int err;
+	int err = check_covered(a);
 
+	if (err)
+		return err;
+	c.buf = kvmalloc(1UL << bits, GFP_KERNEL);
 	if (!c.buf)
 		return -ENOMEM;
-	err = counts_check(&c);
+	err = check_all(&c);
 	kvfree(c.buf);
 	return err;
 }

@@ -2,12 +2,11 @@
 #ifndef _QCOW_REGISTER_H
 #define _QCOW_REGISTER_H
 
-#include <linux/bitops.h>
-#include <linux/hash.h>
+#include <linux/mutex.h>
 #include <linux/types.h>
-#include <linux/xarray.h>
 
 struct qcow_image;
+struct qcow_register_table;
 
 /* The content of a cluster of metadata; no cluster holds two kinds. */
 enum qcow_meta {
@@ -22,30 +21,28 @@ enum qcow_meta {
 	QCOW_META_LUKS,
 };
 
-/* log2 of the bits of the register's filter */
-#define QCOW_REGISTER_FILTER_BITS	14
-
 /**
  * struct qcow_register - the clusters that hold an image's metadata
  * @img: the image
- * @units: enum qcow_meta by the number of the cluster; in version 1 by the number of
- *	the sector, as tables are aligned to sectors there
- * @filter: a bit for the hash of each unit that was ever in @units. Most units have none, so
- *	that a write in place need not look @units up
- * @nodes: memory that @units takes, in nodes, approximately
- * @last: the unit that was added last
- * @max_nodes: most nodes
+ * @lock: protects the members below, and changes of the table
+ * @table: a hash table of the units, each with its kind. A unit is the number of a
+ *	cluster; in version 1 that of a sector, as tables are aligned to sectors there.
+ *	Read under RCU
+ * @nr: number of units
+ * @end: behind the last unit of metadata that was found in the image
+ * @max_bytes: most bytes of the table that metadata found in the image may fill
  */
 struct qcow_register {
 	struct qcow_image *img;
-	struct xarray units;
-	DECLARE_BITMAP(filter, 1 << QCOW_REGISTER_FILTER_BITS);
-	u64 nodes;
-	u64 last;
-	u64 max_nodes;
+	/* Protects the members below. */
+	struct mutex lock;
+	struct qcow_register_table __rcu *table;
+	u64 nr;
+	u64 end;
+	u64 max_bytes;
 };
 
-void qcow_register_init(struct qcow_register *reg, struct qcow_image *img);
+int __must_check qcow_register_init(struct qcow_register *reg, struct qcow_image *img);
 void qcow_register_destroy(struct qcow_register *reg);
 
 int __must_check qcow_register_add(struct qcow_register *reg, enum qcow_meta kind,
@@ -55,18 +52,20 @@ int __must_check qcow_register_claim(struct qcow_register *reg, enum qcow_meta k
 int __must_check qcow_register_new(struct qcow_register *reg, enum qcow_meta kind,
 				   u64 host_offset, u64 bytes);
 void qcow_register_forget(struct qcow_register *reg, u64 host_offset, u64 bytes);
+void qcow_register_forget_unit(struct qcow_register *reg, u64 unit);
 void qcow_register_forget_kind(struct qcow_register *reg, enum qcow_meta kind);
 bool qcow_register_holds(struct qcow_register *reg, enum qcow_meta kind, u64 host_offset,
 			 u64 bytes);
-bool qcow_register_fits(const struct qcow_register *reg);
-void qcow_register_recount(struct qcow_register *reg);
+bool qcow_register_fits(struct qcow_register *reg);
+u64 qcow_register_bytes(struct qcow_register *reg);
+u64 qcow_register_end(const struct qcow_register *reg);
+enum qcow_meta qcow_register_find(struct qcow_register *reg, u64 unit, u64 nr);
+bool qcow_register_next(struct qcow_register *reg, u64 *i, u64 *unit, enum qcow_meta *kind);
 
 /* Return: the kind of metadata in a unit; 0: none. Any context. */
 static inline enum qcow_meta qcow_register_kind(struct qcow_register *reg, u64 unit)
 {
-	void *kind = xa_load(&reg->units, unit);
-
-	return kind ? xa_to_value(kind) : 0;
+	return qcow_register_find(reg, unit, 1);
 }
 
 /*
@@ -75,29 +74,13 @@ static inline enum qcow_meta qcow_register_kind(struct qcow_register *reg, u64 u
  */
 static inline bool qcow_register_has(struct qcow_register *reg, u64 unit)
 {
-	if (likely(!test_bit(hash_64(unit, QCOW_REGISTER_FILTER_BITS), reg->filter)))
-		return false;
-	return xa_load(&reg->units, unit);
+	return qcow_register_find(reg, unit, 1);
 }
 
 /* As qcow_register_has(), for any of @nr units, at least 1. */
 static inline bool qcow_register_has_any(struct qcow_register *reg, u64 unit, u64 nr)
 {
-	unsigned long found = unit;
-
-	return xa_find(&reg->units, &found, unit + nr - 1, XA_PRESENT);
+	return qcow_register_find(reg, unit, nr);
 }
-
-static inline void qcow_register_forget_unit(struct qcow_register *reg, u64 unit)
-{
-	xa_erase(&reg->units, unit);
-}
-
-/*
- * Go through all units with metadata, in ascending order; @entry is a void pointer. May
- * sleep.
- */
-#define qcow_register_for_each(reg, unit, entry) \
-	xa_for_each(&(reg)->units, unit, entry)
 
 #endif /* _QCOW_REGISTER_H */

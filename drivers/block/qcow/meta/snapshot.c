@@ -209,7 +209,7 @@ static int check_entry(struct qcow_alloc *a, u64 entry)
 	if (qcow_entry_l1(&a->img->layout, entry, &host_offset) || !host_offset)
 		return 0;
 	cluster = host_offset >> qcow_alloc_cluster_bits(a);
-	/* The refcounts of registered tables have been checked. */
+	/* Registered tables are never allocated. */
 	if (qcow_register_has(&a->reg, cluster))
 		return 0;
 	err = qcow_refcount_get(a, cluster, &refs);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Strays: clusters that the disk uses although their refcount is 0.
+ * Strays: clusters that are in use although their refcount is 0.
  *
- * A write that allocated one would overwrite data of the disk. vet.c finds strays
- * before an L2 table that leads to them is changed for the first time, or drops its
- * references, and alloc.c never hands them out from then on. Their refcounts stay as
- * they are: nobody knows how many references there are, and a count that is too low
- * would lose data later on.
+ * A write that allocated one would overwrite data of the disk, or metadata. vet.c finds
+ * strays of guest data before an L2 table that leads to them is changed for the first
+ * time, or drops its references. Metadata is in the register. alloc.c never hands strays
+ * out. Their refcounts stay as they are: nobody knows how many references there are, and
+ * a count that is too low would lose data later on.
  */
 #include "meta/stray.h"
 
@@ -19,6 +19,14 @@ static void stray_report(struct qcow_image *img, u64 guest_offset)
 		return;
 	pr_err("%s: damaged at %#llx of the disk: refcount of a used cluster is zero; it goes on, and uses such clusters for nothing else: detach it and repair it with qcowctl check --repair=all\n",
 	       img->label, guest_offset);
+}
+
+static void stray_report_meta(struct qcow_image *img, u64 cluster)
+{
+	if (test_and_set_bit(QCOW_IMAGE_CORRUPT, &img->flags))
+		return;
+	pr_err("%s: damaged: refcount of the metadata at %#llx of the file is zero; it goes on, and uses such clusters for nothing else: detach it and repair it with qcowctl check --repair=all\n",
+	       img->label, cluster << img->layout.cluster_bits);
 }
 
 /**
@@ -49,9 +57,30 @@ int __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest_offset)
 }
 
 /**
+ * __qcow_stray_is() - tell whether a cluster with a refcount of 0 is in use
+ * @a: of the image
+ * @cluster: number
+ *
+ * Reports metadata that it finds.
+ *
+ * Context: under a->lock.
+ *
+ * Return: whether it holds metadata, or is a stray that was noted.
+ */
+bool __qcow_stray_is(struct qcow_alloc *a, u64 cluster)
+{
+	if (unlikely(qcow_register_has(&a->reg, cluster))) {
+		stray_report_meta(a->img, cluster);
+		return true;
+	}
+	return unlikely(a->strays.nr) && xa_load(&a->strays.clusters, cluster);
+}
+
+/**
  * __qcow_stray_skip() - leave strays out of a run of clusters with refcount 0
  * @a: of the image
- * @cluster: in: number of the first cluster; out: the next one, if that is a stray
+ * @cluster: in: number of the first cluster; out: the first one that is no stray, or
+ *	behind the run
  * @nr: number of clusters
  *
  * Context: under a->lock.
@@ -60,13 +89,13 @@ int __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest_offset)
  */
 u32 __qcow_stray_skip(struct qcow_alloc *a, u64 *cluster, u32 nr)
 {
-	unsigned long found = *cluster;
+	u32 n = 0;
 
-	if (likely(!a->strays.nr) || !nr ||
-	    !xa_find(&a->strays.clusters, &found, *cluster + nr - 1, XA_PRESENT))
+	if (likely(nr && !a->strays.nr && !qcow_register_has_any(&a->reg, *cluster, nr)))
 		return nr;
-	if (found > *cluster)
-		return found - *cluster;
-	++*cluster;
-	return 0;
+	for (; nr && __qcow_stray_is(a, *cluster); nr--)
+		++*cluster;
+	while (n < nr && !__qcow_stray_is(a, *cluster + n))
+		n++;
+	return n;
 }

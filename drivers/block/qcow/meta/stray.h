@@ -5,21 +5,16 @@
 #include "meta/state.h"
 
 int __must_check __qcow_stray_note(struct qcow_alloc *a, u64 cluster, u64 guest_offset);
+bool __qcow_stray_is(struct qcow_alloc *a, u64 cluster);
 u32 __qcow_stray_skip(struct qcow_alloc *a, u64 *cluster, u32 nr);
 
 /*
- * Return: true if there are strays, so that refcounts do not tell which clusters are in
- * use. Any context.
+ * Return: true if there are strays of guest data, so that refcounts do not tell which
+ * clusters are in use. Any context.
  */
 static inline bool qcow_stray_any(const struct qcow_alloc *a)
 {
 	return READ_ONCE(a->strays.nr);
-}
-
-/* Context: under a->lock. */
-static inline bool __qcow_stray_is(struct qcow_alloc *a, u64 cluster)
-{
-	return unlikely(a->strays.nr) && xa_load(&a->strays.clusters, cluster);
 }
 
 #endif /* _QCOW_STRAY_H */
