@@ -214,6 +214,20 @@ static void write_direct_refused(struct kunit *test)
 	expect_in_file(test, 0, 2 * JOINED, 1, 1);
 }
 
+/* The same, as two neighbours' request ends. */
+static void write_direct_refused_late(struct kunit *test)
+{
+	struct fixture *x = test->priv;
+
+	change_some(test, 0, 2, 1, 1);
+	capture(test, 2);
+	set_mode(x, &(struct memfile_mode){
+		.async = true, .fail_at = 1, .error = -EOPNOTSUPP });
+	KUNIT_EXPECT_EQ(test, qcow_cache_write(x->cache, &x->captured), 0);
+	qcow_cache_forget(x->cache, &x->captured, true);
+	expect_in_file(test, 0, 2, 1, 1);
+}
+
 static bool writes_reach(const struct fixture *x, u32 nr)
 {
 	unsigned long end = jiffies + LIMIT;
@@ -269,6 +283,7 @@ static struct kunit_case cache_write_test_cases[] = {
 	KUNIT_CASE(write_joined_async),
 	KUNIT_CASE(write_middle_fails),
 	KUNIT_CASE(write_direct_refused),
+	KUNIT_CASE(write_direct_refused_late),
 	KUNIT_CASE(write_depth),
 	KUNIT_CASE(write_starved),
 	{ }

@@ -173,6 +173,28 @@ static void stray_reserved(struct kunit *test)
 	writer_free(s.w);
 }
 
+/* The clusters right behind a stray are as good as any. */
+static void stray_before_row(struct kunit *test)
+{
+	struct qcow_alloc *a;
+	struct strays s;
+	u64 stray, first;
+
+	build(test, &s, BUILDER_DATA, 3);
+	a = s.w->img->alloc;
+	qcow_alloc_return_pool(a);
+	KUNIT_ASSERT_EQ(test, qcow_alloc_run(a, QCOW_META_L1, 40, &stray), 0);
+	qcow_register_forget(&a->reg, stray << BITS, 40 << BITS);
+	qcow_alloc_undo(a, stray, 40);
+	mutex_lock(&a->lock);
+	KUNIT_EXPECT_EQ(test, __qcow_stray_note(a, stray, 0), 0);
+	mutex_unlock(&a->lock);
+	KUNIT_ASSERT_EQ(test, qcow_alloc_run(a, QCOW_META_L1, 40, &first), 0);
+	KUNIT_EXPECT_EQ(test, first, stray + 1);
+	writer_close(s.w);
+	writer_free(s.w);
+}
+
 /* A table that is made where another one was has not been looked at. */
 static void stray_table_made_anew(struct kunit *test)
 {
@@ -214,6 +236,7 @@ static void stray_many(struct kunit *test)
 static struct kunit_case stray_test_cases[] = {
 	KUNIT_CASE(stray_data),
 	KUNIT_CASE(stray_reserved),
+	KUNIT_CASE(stray_before_row),
 	KUNIT_CASE(stray_table_made_anew),
 	KUNIT_CASE(stray_many),
 	{ }

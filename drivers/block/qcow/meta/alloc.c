@@ -360,6 +360,7 @@ static int __count_free(struct qcow_alloc *a, u64 first, u32 nr, u32 *got)
 static int __find_run(struct qcow_alloc *a, u32 nr, u64 *first)
 {
 	bool covered;
+	u64 counted;
 	u32 got = 0;
 	int err;
 
@@ -380,9 +381,13 @@ static int __find_run(struct qcow_alloc *a, u32 nr, u64 *first)
 			err = __count_free(a, *first, nr, &got);
 		if (err)
 			return err;
+		counted = *first;
 		got = __qcow_stray_skip(a, first, got);
 		if (got == nr)
 			return 0;
+		/* Behind strays it counts anew. */
+		if (*first > counted)
+			got = 0;
 	}
 }
 

@@ -104,6 +104,8 @@ static int v2_check_counted(struct qcow_alloc *a, struct qcow_msg *msg)
 		err = qcow_snapshot_check_counted(a);
 	if (err == -EUCLEAN)
 		return qcow_advise(msg, -EROFS, "has tables that its refcounts say are free; repair it with qcowctl check --repair=all, or attach it read-only with -r");
+	if (err == -EFBIG)
+		return v2_alloc_error(msg, err);
 	return err ? qcow_fmt_read_error(msg, err, "refcounts") : 0;
 }
 

@@ -515,11 +515,13 @@ int qcow_refcount_load(struct qcow_alloc *a, const struct qcow_header *h)
 
 /*
  * Limits for the part of the metadata that grows with the disk: pieces of refcount blocks
- * that are read for it, and their bytes; clusters of all metadata with it.
+ * that are read for it, and their bytes; clusters of all metadata with it. And most
+ * clusters whose refcounts are read, since sorting them neither sleeps nor ends early.
  */
 #define CHECK_MAX_PIECES	128
 #define CHECK_MAX_BYTES		SZ_4M
 #define CHECK_MAX_CLUSTERS	SZ_16K
+#define CHECK_MAX_SORTED	SZ_1M
 
 /**
  * struct counts - a piece of a refcount block
@@ -639,9 +641,12 @@ static int check_compare(const void *left, const void *right)
 static int check_all(struct counts *c)
 {
 	u64 nr = check_list(c->a, NULL);
-	u64 *list = kvmalloc_array(nr, sizeof(*list), GFP_KERNEL);
+	u64 *list;
 	int err;
 
+	if (nr > CHECK_MAX_SORTED)
+		return -EFBIG;
+	list = kvmalloc_array(nr, sizeof(*list), GFP_KERNEL);
 	if (!list)
 		return -ENOMEM;
 	check_list(c->a, list);
@@ -665,8 +670,8 @@ static int check_all(struct counts *c)
  *
  * Context: may sleep.
  *
- * Return: 0; -EUCLEAN: a refcount is 0; -EINTR: the task is to be killed; or the error
- * of reading.
+ * Return: 0; -EUCLEAN: a refcount is 0; -EFBIG: there is too much metadata beside L2
+ * tables and refcount blocks; -EINTR: the task is to be killed; or the error of reading.
  */
 int qcow_refcount_check_meta(struct qcow_alloc *a)
 {
