@@ -87,16 +87,36 @@ static void file_req_complete(struct kiocb *iocb, long res)
 	file_req_drop(req);
 }
 
-/* The bio of an attempt has ended. Any context. */
-static void file_req_bio_end_io(struct bio *bio)
+/* Evaluate the bio of an attempt. Any context. Return: as file_req_result(). */
+static int file_req_bio_result(struct qcow_file_req *req)
 {
-	struct qcow_file_req *req = container_of(bio, struct qcow_file_req, bio);
+	struct bio *bio = &req->bio;
 	long res = req->len - req->bytes_done;
 
 	if (unlikely(bio->bi_status))
 		res = blk_status_to_errno(bio->bi_status);
 	bio_uninit(bio);
-	req->end_io(req, file_req_result(req, res));
+	return file_req_result(req, res);
+}
+
+/* The bio of an attempt in a worker has ended. Any context. */
+static void file_req_bio_complete(struct bio *bio)
+{
+	struct qcow_file_req *req = container_of(bio, struct qcow_file_req, bio);
+
+	req->result = file_req_bio_result(req);
+	file_req_drop(req);
+}
+
+/*
+ * The bio of an attempt in the submitter's context has ended. Any context. The submitter's
+ * request does not end before the submitter returns.
+ */
+static void file_req_bio_end_io(struct bio *bio)
+{
+	struct qcow_file_req *req = container_of(bio, struct qcow_file_req, bio);
+
+	req->end_io(req, file_req_bio_result(req));
 }
 
 static bool file_req_direct(const struct qcow_file_req *req)
@@ -289,7 +309,10 @@ static void file_req_run(struct qcow_file_req *req)
 	do {
 		direct = file_req_direct(req);
 		if (file_req_is_bio(req, direct)) {
-			qcow_bdev_submit(req, file_req_bio_end_io);
+			/* 6.1 looks at the queue below when the bio is on its way. */
+			atomic_set(&req->users, 2);
+			qcow_bdev_submit(req, file_req_bio_complete);
+			file_req_drop(req);
 			return;
 		}
 		res = file_req_start(req, direct);
