@@ -4,6 +4,7 @@
  * a disk.
  */
 #include <linux/fs.h>
+#include <linux/magic.h>
 
 #include "dev/queues.h"
 #include "qtest.h"
@@ -37,6 +38,7 @@ static int queues_test_init(struct kunit *test)
 	test->priv = x;
 	for (i = 0; i < FILESYSTEMS; i++) {
 		snprintf(x->sb[i].s_id, sizeof(x->sb[i].s_id), "kunit%u", i);
+		x->sb[i].s_magic = EXT4_SUPER_MAGIC;
 		x->sb[i].s_bdev = i == NO_DISK ? NULL : (struct block_device *)x;
 		x->inode[i].i_mode = S_IFREG;
 		x->inode[i].i_sb = &x->sb[i];
@@ -123,6 +125,11 @@ static void queues_files(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, shares(test, &source, 1));
 	source.table = NULL;
 	source.file = &x->file[NO_DISK];
+	KUNIT_EXPECT_FALSE(test, shares(test, &source, 1));
+	source.file = &x->file[1];
+	x->sb[1].s_magic = XFS_SUPER_MAGIC;
+	KUNIT_EXPECT_TRUE(test, shares(test, &source, 1));
+	x->sb[1].s_magic = FUSE_SUPER_MAGIC;
 	KUNIT_EXPECT_FALSE(test, shares(test, &source, 1));
 	x->inode[0].i_mode = S_IFBLK;
 	source.file = &x->file[0];

@@ -9,6 +9,8 @@
  */
 #include <linux/cpumask.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
+#include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -18,9 +20,11 @@
 
 /*
  * Clusters for each CPU that are read and decompressed at a time: while some wait for the
- * disk, others keep the CPU busy.
+ * disk, others keep the CPU busy. And the fewest for devices that share: some of them may be
+ * held up by a limit of their control group.
  */
-#define QUEUES_COMP	4
+#define QUEUES_COMP		4
+#define QUEUES_COMP_SHARED	64U
 
 /* Those that devices may join */
 static LIST_HEAD(shared_queues);
@@ -51,6 +55,13 @@ static struct workqueue_struct *queue_alloc(const char *of, const char *what, in
 	return alloc_workqueue("%s%s", WQ_UNBOUND | WQ_MEM_RECLAIM, most, of, what);
 }
 
+static int queues_comp_width(const struct qcow_queues *q)
+{
+	u32 width = num_online_cpus() * QUEUES_COMP;
+
+	return clamp(width, q->sb ? QUEUES_COMP_SHARED : 1U, (u32)WQ_MAX_ACTIVE);
+}
+
 /*
  * A device's own writes in place share the queue of its reads, which they cannot use up.
  * Those of many devices could, while a freeze of the filesystem holds them up.
@@ -60,7 +71,7 @@ static bool queues_alloc_wqs(struct qcow_queues *q, const char *of)
 	struct qcow_io_ctx *ctx = &q->ctx;
 	int most = q->sb ? WQ_MAX_ACTIVE : 0;
 
-	q->comp_wq = queue_alloc(of, "_comp", num_online_cpus() * QUEUES_COMP);
+	q->comp_wq = queue_alloc(of, "_comp", queues_comp_width(q));
 	q->flush_wq = queue_alloc(of, "_flush", most);
 	ctx->wq = queue_alloc(of, "", most);
 	ctx->in_place_wq = q->sb ? queue_alloc(of, "_inplace", most) : ctx->wq;
@@ -96,16 +107,27 @@ static bool file_is_on(const struct file *file, const struct super_block *sb)
 }
 
 /*
- * Return: the filesystem that has all files of a chain, if there is one and it has a disk;
- * or NULL. A filesystem without a disk may answer for some of its files and not for
- * others, as a network filesystem or FUSE.
+ * Return: true if a filesystem answers for all of its files or for none. Network
+ * filesystems, those that hosts share, and FUSE do not, also with a disk.
  */
+static bool sb_is_local(const struct super_block *sb)
+{
+	switch (sb->s_magic) {
+	case EXT4_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case XFS_SUPER_MAGIC:
+		return sb->s_bdev;
+	}
+	return false;
+}
+
+/* Return: the local filesystem that has all files of a chain; or NULL. */
 static const struct super_block *sources_filesystem(const struct qcow_source *sources, u32 nr)
 {
 	const struct super_block *sb = file_inode(sources->file)->i_sb;
 	u32 i;
 
-	if (!sb->s_bdev)
+	if (!sb_is_local(sb))
 		return NULL;
 	for (i = 0; i < nr; i++)
 		if (sources[i].table || !file_is_on(sources[i].file, sb) ||
