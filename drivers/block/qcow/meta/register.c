@@ -121,18 +121,18 @@ static u64 word_kind(u64 word)
 }
 
 /*
- * Look for a unit from @unit to @last, which have the same bucket. @at: out: where its word
+ * Look for a unit from @unit to @last, which have the same bucket. @found: out: where its word
  * is. Return: the word; WORD_EMPTY: there is none. WORD_GONE is no unit's word.
  */
-static u64 table_find(struct qcow_register_table *t, u64 unit, u64 last, u64 **at)
+static u64 table_find(struct qcow_register_table *t, u64 unit, u64 last, u64 **found)
 {
 	u32 bucket = table_bucket(t, unit), i;
 	u64 word;
 
 	for (;; bucket = bucket + 1 == t->buckets ? 0 : bucket + 1) {
-		*at = &t->words[bucket << BUCKET_BITS];
-		for (i = 0; i < BUCKET; i++, ++*at) {
-			word = READ_ONCE(**at);
+		*found = &t->words[bucket << BUCKET_BITS];
+		for (i = 0; i < BUCKET; i++, ++*found) {
+			word = READ_ONCE(**found);
 			if (word == WORD_EMPTY || word_unit(word) - unit <= last - unit)
 				return word;
 		}
@@ -189,7 +189,7 @@ static int __register_grow(struct qcow_register *reg)
 
 static int __register_put(struct qcow_register *reg, u64 unit, enum qcow_meta kind)
 {
-	u64 *at, word = table_find(__table(reg), unit, unit, &at);
+	u64 *found, word = table_find(__table(reg), unit, unit, &found);
 	int err = 0;
 
 	if (word != WORD_EMPTY)
@@ -205,11 +205,11 @@ static int __register_put(struct qcow_register *reg, u64 unit, enum qcow_meta ki
 
 static void __register_drop(struct qcow_register *reg, u64 unit)
 {
-	u64 *at;
+	u64 *found;
 
-	if (table_find(__table(reg), unit, unit, &at) == WORD_EMPTY)
+	if (table_find(__table(reg), unit, unit, &found) == WORD_EMPTY)
 		return;
-	WRITE_ONCE(*at, WORD_GONE);
+	WRITE_ONCE(*found, WORD_GONE);
 	reg->nr--;
 }
 
@@ -299,14 +299,14 @@ enum qcow_meta qcow_register_find(struct qcow_register *reg, u64 unit, u64 nr)
 {
 	u64 last = unit + nr - 1, end, word = WORD_EMPTY;
 	struct qcow_register_table *t;
-	u64 *at;
+	u64 *found;
 
 	/* The table may be exchanged meanwhile: the old one stays until the end. */
 	rcu_read_lock();
 	t = rcu_dereference(reg->table);
 	for (; word == WORD_EMPTY && unit <= last; unit = end + 1) {
 		end = min(last, unit | (BUCKET - 1));
-		word = table_find(t, unit, end, &at);
+		word = table_find(t, unit, end, &found);
 	}
 	rcu_read_unlock();
 	return word_kind(word);
