@@ -41,6 +41,7 @@ flips()
 	# Functions for images of other formats, which these are not
 	cat >flips/formats.c <<-'END'
 		_Bool check_is_foreign(void) { return 0; }
+		char *chain_archive(void) { return 0; }
 		void *foreign_image_probe(void) { return 0; }
 		void *foreign_image_probe_backing(void) { return 0; }
 		void image_print_formats(void) { }
