@@ -329,8 +329,10 @@ with open("image.qcow2", "r+b") as f:
 	remember image.qcow2
 }
 
+# A machine with little memory refuses it since there are so many, and others since their
+# refcounts are 0.
 case_tables_everywhere() {
-	refuses "more tables than this machine has the memory" qcowctl attach image.qcow2
+	refuses "has .*tables .*attach it read-only with -r" qcowctl attach image.qcow2
 	attach -r image.qcow2
 	operate "$dev" 'read 0 1m 0'
 	detach
