@@ -112,7 +112,7 @@ for name in disk.img x-flat.vmdk; do
 			with_driver qcowctl attach -r $format raw.ova:$name
 	done
 done
-rm -f evil.* plain.vhd disk.* old.vhd two.vhd some*.vmdk descriptor box.ovf *.ova x-flat.vmdk
+rm -rf evil.* plain.vhd disk.* old.vhd two.vhd some*.vmdk descriptor box.ovf *.ova x-flat.vmdk
 
 # One that names nothing needs no -f.
 image alone.img

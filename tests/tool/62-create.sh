@@ -16,7 +16,7 @@ grid=$(realpath "$grid")
 	truncate -s 1234567 raw.img
 	qemu-img create -q -f qcow v1 2M
 	mkdir folder
-	"$here/create.py" "$Q" "${QCOW_CREATE_SEED:-$RANDOM}" "${QCOW_CREATE_COUNT:-200}"
+	"$here/create.py" "$Q" "${QCOW_CREATE_SEED:-${QCOW_SEED:-$RANDOM}}" "${QCOW_CREATE_COUNT:-200}"
 ) > grid 2>&1
 rm -rf "$grid"
 expect "create: as qemu-img" is "" "$(grep -v '^made' grid)"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Damaged images whose readable data a repair has to keep; beside it, QEMU's repair.
-# KEPT_COUNT: how many, the same ones and as many that are drawn; KEPT_SEED: of the latter.
+# KEPT_COUNT: how many, the same ones and as many that are drawn; KEPT_SEED: of the latter,
+# which follows QCOW_SEED unless it is given.
 # shellcheck shell=bash
 
 # kept SEED COUNT
@@ -23,4 +24,4 @@ kept()
 }
 
 kept 1 "${KEPT_COUNT:-32}"
-kept "${KEPT_SEED:-$((2 + SRANDOM % 1000000000))}" "${KEPT_COUNT:-32}"
+kept "${KEPT_SEED:-$((1 + ${QCOW_SEED:-$((1 + SRANDOM % 1000000000))}))}" "${KEPT_COUNT:-32}"
