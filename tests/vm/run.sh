@@ -212,6 +212,8 @@ run_shared() {
 	status=$(cat "$out/.status" 2> /dev/null) || {
 		say "the guest died; its log ends:"
 		tail -n 20 "$out/kernel.log" >&2
+		! grep -aq 'Oops: int3' "$out/kernel.log" ||
+			say "one emulated processor ran into code that another patched"
 		return 1
 	}
 	return "$status"

@@ -3,7 +3,7 @@
 #
 # The work that workers do for a process is on its account: control groups, I/O priority.
 
-CGROUP=/tmp/cgroup
+CGROUP=/sys/fs/cgroup
 
 # in_group COMMAND...: in a control group of its own
 in_group() {
@@ -61,9 +61,6 @@ make_account_group() {
 case_account_group() {
 	local below=account$$ before
 
-	mkdir -p $CGROUP
-	mountpoint -q $CGROUP || mount -t cgroup2 none $CGROUP
-	echo +io +memory > $CGROUP/cgroup.subtree_control
 	group=$CGROUP/$below
 	mkdir "$group"
 	null_disk "$below" size=64 completion_nsec=10000
