@@ -181,6 +181,7 @@ mistake "five words" 'a /my image none ro' 'ro: is one word too many; blanks in 
 mistake "unknown option" 'a /x - ro,sync' 'sync: is no option; see qcowtab(5)'
 mistake "an option that is a field" 'a /x - name=b' 'name=b: is no option; see qcowtab(5)'
 mistake "passphrases are asked for anyway" 'a /x - ask-password' 'ask-password: is no option; see qcowtab(5)'
+mistake "nobody reads along" 'a /x - progress=json' 'progress=json: is no option; see qcowtab(5)'
 mistake "value of a flag" 'a /x - nofail=yes' 'nofail=yes: takes no value'
 mistake "value of attach's flag" 'a /x - untrusted=no' 'untrusted=no: takes no value'
 mistake "no value" 'a /x - offset' 'offset: needs a value'
@@ -224,7 +225,7 @@ run env QCOWTAB="$T/tab" "$G" missing
 expect "qcowtab: the folder is not there" is "1 qcow-generator: $T/tab:1: missing" "$code $(sed 's|missing/.*|missing|' err)"
 
 # Each option of attach is one of qcowtab, but for those that are fields of the line.
-for option in $(qcowctl --completion attach | sed 's/^--//; s/ .*//' | grep -vx -e help -e name= -e ask-password); do
+for option in $(qcowctl --completion attach | sed 's/^--//; s/ .*//' | grep -vx -e help -e name= -e ask-password -e progress=); do
 	case $option in
 	*size*=|offset=|expand-max=) value=64K ;;
 	*=)	value=$(qcowctl --completion attach | sed -n "s/^--$option[^ ]*\( -[^ ]*\)* \([^ ]*\).*/\2/p") ;;

@@ -86,7 +86,21 @@ for how in metadata falloc full; do
 done
 run qcowctl create --progress=json new2.qcow2 4M
 expect "progress: create, nothing to do" is "0 " "$code $(cat out err)"
-for command in check stream commit create resize "snapshot create" map; do
+# An image of another program whose chunks are decompressed before the command goes on, and one
+# that ends before its last chunk
+truncate -s 1M plain.raw
+python3 -B "$here/../foreign/dmg.py" plain.raw packed.dmg codec=bzip2
+run with_driver qcowctl attach -r --progress=json packed.dmg
+expect "progress: attach" is "0 /dev/qcow0" "$code $(cat out)"
+ends "attach" Decompressing 1048576
+run qcowctl map --progress=json packed.dmg
+expect "progress: map of a dmg" is "Decompressing Mapping" "$(told | jq -r 'select(.done == .total).what' | paste -sd ' ')"
+qemu-img convert -q -O vmdk -o subformat=streamOptimized top.qcow2 stream.vmdk
+run qcowctl check --progress=json stream.vmdk
+expect "progress: check of a stream: exit code" is 0 "$code"
+ends "check of a stream" Decompressing 67108864
+rm plain.raw packed.dmg stream.vmdk
+for command in attach check stream commit create resize "snapshot create" map; do
 	# shellcheck disable=SC2086
 	expect "progress: $command: of another kind" refuses "is json" qcowctl $command --progress=xml top.qcow2
 done

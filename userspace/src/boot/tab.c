@@ -162,15 +162,16 @@ static int try_option(const struct option_spec *spec, const char *value)
 	return err;
 }
 
-/* Those that the line gives by its other fields */
-static bool is_field(const char *name)
+/* Those that the line gives by its other fields, and one for programs that read along */
+static bool is_no_option(const char *name)
 {
-	return !strcmp(name, "name") || !strcmp(name, "ask-password");
+	return !strcmp(name, "name") || !strcmp(name, "ask-password") ||
+	       !strcmp(name, "progress");
 }
 
 static const struct option_spec *find_option(const char *name)
 {
-	return is_field(name) ? NULL : options_find(attach_options, name, strlen(name));
+	return is_no_option(name) ? NULL : options_find(attach_options, name, strlen(name));
 }
 
 static int take_attach_option(struct tab_entry *e, const char *name, const char *word,

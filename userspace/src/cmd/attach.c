@@ -302,6 +302,7 @@ const struct option_spec attach_options[] = {
 			"needs no terminal",
 		.parse = option_true, .field = offsetof(struct attach, keys.agents),
 	},
+	OPTION_PROGRESS,
 	{ }
 };
 

@@ -41,6 +41,9 @@
 /* Bytes that the slowest codec decompresses in a second, at least. */
 #define CHILD_EXPAND_RATE	(2ULL * SZ_1M)
 
+/* The name of the child's work in the progress line */
+#define WORK	"Decompressing"
+
 #define OTHER_WAY	"convert it with qemu-img convert -O qcow2"
 
 /**
@@ -55,6 +58,7 @@
  * @nr_files: of them
  * @nr_scratch: files for decompressed data
  * @entries: of the table, as the child says
+ * @bytes_all: of the work whose progress was shown; 0: none was
  * @confined: the child has said that it is
  * @said: an error was printed
  * @ended: the child has sent its last message
@@ -71,6 +75,7 @@ struct parse {
 	u32 nr_files;
 	u32 nr_scratch;
 	u64 entries;
+	u64 bytes_all;
 	bool confined;
 	bool said;
 	bool ended;
@@ -404,6 +409,8 @@ static int do_end(struct parse *s)
 	s->ended = true;
 	if (s->w.err)
 		return refuse_image(s);
+	/* An image may end before its last byte. */
+	progress(WORK, s->bytes_all, s->bytes_all);
 	if (!s->p->disk.size)
 		return refuse_protocol(s);
 	s->entries = s->w.total;
@@ -432,7 +439,10 @@ static int handle(struct parse *s)
 	case WIRE_LEAK:
 		return add_fault(s, s->w.kind == WIRE_LEAK);
 	case WIRE_PROGRESS:
-		progress("Decompressing", s->w.number, s->w.total);
+		/* The end is told when the child has ended. */
+		s->bytes_all = s->w.total;
+		if (s->w.number < s->bytes_all)
+			progress(WORK, s->w.number, s->bytes_all);
 		return 0;
 	case WIRE_DISK:
 		return set_disk(s);

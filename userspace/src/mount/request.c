@@ -42,7 +42,7 @@ static const struct option_spec own_options[] = {
 
 /* Options of qcowctl attach that have other names here, or no use. */
 static const char *const not_offered[] = {
-	"read-only", "offset", "untrusted", "name", "no-partitions",
+	"read-only", "offset", "untrusted", "name", "no-partitions", "progress",
 };
 
 static bool is_offered(const struct option_spec *spec)
