@@ -232,12 +232,21 @@ ssize_t readlink(const char *path, char *to, size_t len)
 	return NEXT(readlink)(mapped(path, buf), to, len);
 }
 
+/* A file whose name ends in .disk is a block device to the tool. */
+static void as_disk(struct stat64 *st)
+{
+	st->st_mode = S_IFBLK | 0660;
+	st->st_rdev = st->st_ino;
+}
+
 /* The number of a node in dev/ makes it a block device, or the control node. */
 static int as_node(const char *path, const char *file, struct stat64 *st)
 {
 	unsigned int major, minor;
 	FILE *f;
 
+	if (ends_in(path, ".disk"))
+		as_disk(st);
 	if (strncmp(path, "/dev/qcow", 9) && strncmp(path, "/dev/dm-", 8) &&
 	    strncmp(path, "/dev/disk/", 10))
 		return 0;
@@ -318,10 +327,8 @@ int fstat64(int fd, struct stat64 *st)
 {
 	if (NEXT(fstat64)(fd, st))
 		return -1;
-	if (is_disk(fd, ".disk")) {
-		st->st_mode = S_IFBLK | 0660;
-		st->st_rdev = st->st_ino;
-	}
+	if (is_disk(fd, ".disk"))
+		as_disk(st);
 	return 0;
 }
 

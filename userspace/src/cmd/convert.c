@@ -117,8 +117,7 @@ static bool leads_to(const char *path, const struct file *f)
 {
 	struct stat st;
 
-	return path && !stat(path, &st) && st.st_dev == f->stat.st_dev &&
-	       st.st_ino == f->stat.st_ino;
+	return path && !stat(path, &st) && stat_same(&st, &f->stat);
 }
 
 /* Whether an image that is there names the source still. */

@@ -137,7 +137,7 @@ static int refuse_no_format(const char *name, const char *path)
 
 static bool is_same(const struct file *f, const struct stat *st)
 {
-	return f->fd >= 0 && f->stat.st_dev == st->st_dev && f->stat.st_ino == st->st_ino;
+	return f->fd >= 0 && stat_same(&f->stat, st);
 }
 
 static bool has_file(const struct image *img, const struct stat *st)

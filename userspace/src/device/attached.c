@@ -46,12 +46,11 @@ static int ask_next(struct attached_search *s)
 
 static bool guess_is_image(const struct attached_search *s, int index)
 {
-	const struct file file = { .stat = s->stat };
 	char *path = sysfs_attr(index, "image");
-	struct file image = { };
+	struct stat image;
 	bool same;
 
-	same = path && !stat(path, &image.stat) && file_same(&image, &file);
+	same = path && !stat(path, &image) && stat_same(&image, &s->stat);
 	free(path);
 	return same;
 }

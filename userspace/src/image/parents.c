@@ -107,8 +107,7 @@ static bool is_found(const struct search *s, const struct stat *stat)
 	u32 i;
 
 	for (i = 0; i < s->nr; i++)
-		if (s->found[i].stat.st_dev == stat->st_dev &&
-		    s->found[i].stat.st_ino == stat->st_ino)
+		if (stat_same(&s->found[i].stat, stat))
 			return true;
 	return false;
 }

@@ -429,18 +429,29 @@ int file_read(const struct file *f, void *buf, size_t len, u64 file_offset,
 }
 
 /**
- * file_same() - whether two names lead to one file
- * @a: a file
- * @b: a file
+ * stat_same() - whether two names lead to one file
+ * @a: of a file
+ * @b: of a file
  *
  * Return: whether they do; for block devices, whether it is one device.
  */
+bool stat_same(const struct stat *a, const struct stat *b)
+{
+	if ((a->st_mode & S_IFMT) != (b->st_mode & S_IFMT))
+		return false;
+	if (S_ISBLK(a->st_mode))
+		return a->st_rdev == b->st_rdev;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/**
+ * file_same() - whether two open files are one
+ * @a: a file
+ * @b: a file
+ *
+ * Return: as stat_same().
+ */
 bool file_same(const struct file *a, const struct file *b)
 {
-	if ((a->stat.st_mode & S_IFMT) != (b->stat.st_mode & S_IFMT))
-		return false;
-	if (S_ISBLK(a->stat.st_mode))
-		return a->stat.st_rdev == b->stat.st_rdev;
-	return a->stat.st_dev == b->stat.st_dev &&
-	       a->stat.st_ino == b->stat.st_ino;
+	return stat_same(&a->stat, &b->stat);
 }

@@ -65,6 +65,7 @@ int __must_check file_read_quiet(const struct file *f, void *buf, size_t len,
 void file_say_unread(const struct file *f, u64 file_offset, int err);
 int file_read(const struct file *f, void *buf, size_t len, u64 file_offset,
 	      size_t *got);
+bool stat_same(const struct stat *a, const struct stat *b);
 bool file_same(const struct file *a, const struct file *b);
 char *file_real_path(int fd);
 bool file_beneath(int fd, const char *folder);
