@@ -177,6 +177,34 @@ static void write_joined_async(struct kunit *test)
 	joined(test, true);
 }
 
+/*
+ * A capture of three slices, while one of them is changed again and another is cleaned: the
+ * two calls are steps of one capture. Two copies of a slice would be written in no order.
+ */
+static void write_once(struct kunit *test)
+{
+	struct fixture *x = test->priv;
+	u32 left = 1;
+
+	change(test, 0, 1);
+	change(test, 4, 1);
+	change(test, 8, 1);
+	qcow_cache_capture(x->cache, &x->captured, &left);
+	change(test, 0, 2);
+	qcow_cache_clean(x->cache, 4 * SLICE);
+	left = 2;
+	qcow_cache_capture(x->cache, &x->captured, &left);
+	KUNIT_EXPECT_EQ(test, left, 0);
+	KUNIT_EXPECT_EQ(test, x->cache->nr_captured, 2);
+	KUNIT_EXPECT_EQ(test, qcow_cache_write(x->cache, &x->captured), 0);
+	qcow_cache_forget(x->cache, &x->captured, true);
+	expect_in_file(test, 0, 2, 8, 1);
+	capture(test, 1);
+	KUNIT_EXPECT_EQ(test, qcow_cache_write(x->cache, &x->captured), 0);
+	qcow_cache_forget(x->cache, &x->captured, true);
+	expect_in_file(test, 0, 1, 1, 2);
+}
+
 /* The second of three requests fails: every slice is dirty again, and nothing is lost. */
 static void write_middle_fails(struct kunit *test)
 {
@@ -281,6 +309,7 @@ static void write_starved(struct kunit *test)
 static struct kunit_case cache_write_test_cases[] = {
 	KUNIT_CASE(write_joined),
 	KUNIT_CASE(write_joined_async),
+	KUNIT_CASE(write_once),
 	KUNIT_CASE(write_middle_fails),
 	KUNIT_CASE(write_direct_refused),
 	KUNIT_CASE(write_direct_refused_late),

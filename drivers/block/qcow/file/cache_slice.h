@@ -44,6 +44,7 @@ struct qcow_slice {
 #define QCOW_SLICE_REFERENCED	1 /* used since the last scan for eviction */
 #define QCOW_SLICE_DIRTY	2 /* newer than in the file; under cache->lock */
 #define QCOW_SLICE_VETTED	3 /* its clusters have refcounts above 0, or are strays */
+#define QCOW_SLICE_CAPTURED	4 /* a flush has a copy of it; under cache->lock */
 
 /**
  * struct qcow_cache - metadata of one image file

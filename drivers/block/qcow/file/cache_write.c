@@ -78,9 +78,10 @@ void __qcow_cache_dirty(struct qcow_slice *slice)
  * @cache: the cache
  * @host_offset: any byte of the slice, in bytes into the file
  *
- * For a slice of qcow_cache_get_new() whose table could not be made.
+ * For a slice of qcow_cache_get_new() whose table could not be made. A flush that has a copy
+ * of it may still write that, or make it dirty again.
  *
- * Context: no task uses the slice, and none is captured. Does not sleep.
+ * Context: no task uses the slice. Does not sleep.
  */
 void qcow_cache_clean(struct qcow_cache *cache, u64 host_offset)
 {
@@ -142,18 +143,33 @@ static void capture_put(struct qcow_cache *cache, struct qcow_capture *c)
 	capture_free(c);
 }
 
+/*
+ * The first dirty slice; NULL: there is none. A slice that is captured already became dirty
+ * again since, and so did all behind it: they are left to the next capture. Two copies of a
+ * slice would be written in no order.
+ */
+static struct qcow_slice *__capture_first(struct qcow_cache *cache)
+{
+	struct qcow_slice *slice;
+
+	slice = list_first_entry_or_null(&cache->dirty, struct qcow_slice, dirty);
+	if (slice && unlikely(test_bit(QCOW_SLICE_CAPTURED, &slice->flags)))
+		return NULL;
+	return slice;
+}
+
 /* Copy the first dirty slice and take it off the list; false: there is none. */
 static bool capture_next(struct qcow_cache *cache, struct qcow_capture *c)
 {
 	struct qcow_slice *slice;
 
 	spin_lock(&cache->lock);
-	slice = list_first_entry_or_null(&cache->dirty, struct qcow_slice,
-					 dirty);
+	slice = __capture_first(cache);
 	if (slice) {
 		memcpy(c->data, slice->data, 1UL << cache->slice_bits);
 		list_del_init(&slice->dirty);
 		clear_bit(QCOW_SLICE_DIRTY, &slice->flags);
+		set_bit(QCOW_SLICE_CAPTURED, &slice->flags);
 		cache->nr_dirty--;
 		cache->nr_captured++;
 	}
@@ -414,6 +430,7 @@ void qcow_cache_forget(struct qcow_cache *cache, struct list_head *captured,
 	list_for_each_entry_safe(c, next, captured, list) {
 		spin_lock(&cache->lock);
 		cache->nr_captured--;
+		clear_bit(QCOW_SLICE_CAPTURED, &c->slice->flags);
 		if (!written)
 			__qcow_cache_dirty(c->slice);
 		spin_unlock(&cache->lock);

@@ -368,7 +368,8 @@ int __qcow_refcount_zero_block(struct qcow_alloc *a, u64 host_offset)
  * @a: of the image
  * @host_offset: bytes into the file of the block
  *
- * No flush writes the block, and its cluster is free.
+ * Its cluster is free. A flush that has copies of its slices may still write them: a cluster
+ * is not used before it has a refcount, which a block in the same place will have.
  *
  * Context: under a->lock. May sleep.
  */
