@@ -160,3 +160,35 @@ case_disk_fails() {
 	dd if=/dev/$lower of=image.qcow2 bs=64k iflag=direct status=none
 	null_disk_end $lower
 }
+
+# A disk with large sectors: smaller pieces go through its page cache. A page that a read
+# brings there while a write of it is under way holds old data, so it must not stay.
+case_disk_stale() {
+	local lower=large$$ mapped=late$$ writer writes
+
+	null_disk $lower size=16 blocksize=4096
+	head -c 65536 /dev/zero | tr '\0' '\1' |
+		dd of=/dev/$lower bs=64k iflag=fullblock oflag=direct status=none
+	modprobe dm-delay
+	mapped "$mapped" "0 32768 delay /dev/$lower 0 0 /dev/$lower 0 4000"
+	attach -f raw --direct-io on "/dev/mapper/$mapped"
+	operate "$dev" 'write 8k 4k 2' &
+	writer=$!
+	until read -r _ writes < "/sys/block/${dev#/dev/}/inflight" && [ "$writes" -gt 0 ]; do
+		runs $writer || fail "the write is not late"
+		pause 0.05
+	done
+	pause 0.5
+	# The kernel reads some pages ahead.
+	operate "$dev" 'read 0 512 1'
+	runs $writer || fail "the write was there before the read"
+	wait $writer || fail "the write"
+	operate "$dev" 'read 8k 512 2' 'write 8k 512 3' 'read 8k 512 3' 'read 8704 512 2' 'flush'
+	detach
+	dmsetup remove --noudevsync --retry "$mapped"
+	null_disk_end $lower
+}
+
+after_disk_stale() {
+	:
+}

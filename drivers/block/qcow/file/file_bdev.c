@@ -48,13 +48,19 @@ static bool bdev_aligned(const struct qcow_file_req *req)
 	return !bits;
 }
 
-/*
- * Return: true if the page cache of the device has something for the range: pages that
- * other programs wrote, which a read has to see; or any pages, which a write has to
- * invalidate. As for direct I/O of the device's file, a page that comes into the cache
- * while the bio is under way may keep old data.
+/**
+ * qcow_bdev_is_cached() - tell whether the page cache of a device matters to a request
+ * @req: the request, whose file has a @bdev
+ *
+ * Other programs use the page cache, and so do requests that direct I/O cannot do: those
+ * for a part of a sector of the device.
+ *
+ * Context: any.
+ *
+ * Return: whether the cache has, for the rest of the request, pages that a read has to
+ * see since they are newer than the device; or any pages, which a write has to invalidate.
  */
-static bool bdev_is_cached(const struct qcow_file_req *req)
+bool qcow_bdev_is_cached(const struct qcow_file_req *req)
 {
 	struct address_space *mapping = req->file->file->f_mapping;
 	u64 first = req->host_offset + req->bytes_done;
@@ -83,7 +89,7 @@ bool qcow_bdev_takes(const struct qcow_file_req *req)
 		return false;
 	if (req->write && unlikely(bdev_read_only(req->file->bdev)))
 		return false;
-	return !bdev_is_cached(req) && bdev_aligned(req);
+	return !qcow_bdev_is_cached(req) && bdev_aligned(req);
 }
 
 /**

@@ -6,6 +6,7 @@
 
 #include "file/request.h"
 
+bool qcow_bdev_is_cached(const struct qcow_file_req *req);
 bool qcow_bdev_takes(const struct qcow_file_req *req);
 void qcow_bdev_submit(struct qcow_file_req *req, bio_end_io_t *end_io);
 

@@ -87,7 +87,12 @@ static void file_req_complete(struct kiocb *iocb, long res)
 	file_req_drop(req);
 }
 
-/* Evaluate the bio of an attempt. Any context. Return: as file_req_result(). */
+/*
+ * Evaluate the bio of an attempt. A page that a read has brought into the device's page
+ * cache while a write was under way may have the data from before it: another attempt
+ * writes the same once more, and invalidates the page. Any context. Return: as
+ * file_req_result().
+ */
 static int file_req_bio_result(struct qcow_file_req *req)
 {
 	struct bio *bio = &req->bio;
@@ -96,6 +101,8 @@ static int file_req_bio_result(struct qcow_file_req *req)
 	if (unlikely(bio->bi_status))
 		res = blk_status_to_errno(bio->bi_status);
 	bio_uninit(bio);
+	if (req->write && res > 0 && unlikely(qcow_bdev_is_cached(req)))
+		return -EAGAIN;
 	return file_req_result(req, res);
 }
 
@@ -134,6 +141,16 @@ static bool file_req_direct(const struct qcow_file_req *req)
 static inline bool file_req_is_bio(const struct qcow_file_req *req, bool direct)
 {
 	return direct && req->file->bdev && qcow_bdev_takes(req);
+}
+
+/*
+ * Return: true if an attempt has to end before the file's operations return. For a block
+ * device, a write that completes later would leave pages of the page cache with the data
+ * from before it.
+ */
+static bool file_req_is_sync(const struct qcow_file_req *req)
+{
+	return req->sync || (req->write && req->file->bdev);
 }
 
 /*
@@ -180,7 +197,7 @@ static ssize_t file_req_start(struct qcow_file_req *req, bool direct)
 		.ki_pos = req->host_offset + req->bytes_done,
 		.ki_flags = (direct ? IOCB_DIRECT : 0) | (req->nowait ? nowait : 0),
 		.ki_ioprio = get_current_ioprio(),
-		.ki_complete = req->sync ? NULL : file_req_complete,
+		.ki_complete = file_req_is_sync(req) ? NULL : file_req_complete,
 	};
 	if (req->write)
 		return file_req_write(req, &iter);
@@ -352,6 +369,8 @@ int qcow_file_io(struct qcow_file_req *req)
 		file_req_submit_nowait(req);
 		return 0;
 	}
+	if (unlikely(file_req_is_sync(req)))
+		return -EAGAIN;
 	res = file_req_start_nowait(req, req->file->direct);
 	if (likely(res == -EIOCBQUEUED)) {
 		file_req_drop(req);
