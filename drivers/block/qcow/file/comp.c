@@ -53,6 +53,9 @@ static LIST_HEAD(all_comps);
 static DEFINE_SPINLOCK(all_comps_lock);
 static struct shrinker *comp_shrinker;
 
+/* Pages of their decompressed clusters and unused workspaces */
+static atomic_long_t comp_pages;
+
 /**
  * struct dcluster - a decompressed cluster
  * @node: in comp->table
@@ -161,6 +164,11 @@ static void workspace_free(struct comp_workspace *ws)
 	kfree(ws);
 }
 
+static unsigned long workspace_pages(const struct comp_workspace *ws)
+{
+	return ws->scratch ? DIV_ROUND_UP(ws->codec->workspace_size(), PAGE_SIZE) : 0;
+}
+
 static void workspaces_free(struct list_head *workspaces)
 {
 	struct comp_workspace *ws, *next;
@@ -198,20 +206,24 @@ static struct comp_workspace *__workspace_take(struct qcow_comp *comp,
 			continue;
 		list_del(&ws->list);
 		comp->nr_workspaces--;
+		atomic_long_sub(workspace_pages(ws), &comp_pages);
 		return ws;
 	}
 	return NULL;
 }
 
-static unsigned long __comp_workspace_pages(const struct qcow_comp *comp)
+/* Move unused workspaces to a list. Return: pages that they hold. */
+static unsigned long __workspaces_evict(struct qcow_comp *comp, struct list_head *evicted)
 {
 	const struct comp_workspace *ws;
 	unsigned long pages = 0;
 
 	lockdep_assert_held(&comp->lock);
 	list_for_each_entry(ws, &comp->workspaces, list)
-		pages += ws->scratch ?
-			 DIV_ROUND_UP(ws->codec->workspace_size(), PAGE_SIZE) : 0;
+		pages += workspace_pages(ws);
+	list_splice_init(&comp->workspaces, evicted);
+	comp->nr_workspaces = 0;
+	atomic_long_sub(pages, &comp_pages);
 	return pages;
 }
 
@@ -232,6 +244,7 @@ static void workspace_put(struct qcow_comp *comp, struct comp_workspace *ws)
 	if (comp->nr_workspaces < num_online_cpus()) {
 		list_add(&ws->list, &comp->workspaces);
 		comp->nr_workspaces++;
+		atomic_long_add(workspace_pages(ws), &comp_pages);
 		ws = NULL;
 	}
 	spin_unlock(&comp->lock);
@@ -249,6 +262,11 @@ static void dcluster_put(struct dcluster *dc)
 	}
 }
 
+static unsigned long dcluster_pages(const struct dcluster *dc)
+{
+	return DIV_ROUND_UP(dc->bytes, PAGE_SIZE);
+}
+
 /* Take a cluster out of the table; the caller drops its reference. */
 static void __dcluster_unlink(struct qcow_comp *comp, struct dcluster *dc)
 {
@@ -263,8 +281,8 @@ static bool __comp_is_full(const struct qcow_comp *comp)
 	       (comp->nr_ready > COMP_KEEP_MIN && comp->ready_bytes > COMP_KEEP_BYTES);
 }
 
-/* Move the least recently used ready cluster to a list. */
-static void __comp_evict(struct qcow_comp *comp, struct list_head *evicted)
+/* Move the least recently used ready cluster to a list. Return: pages that it holds. */
+static unsigned long __comp_evict(struct qcow_comp *comp, struct list_head *evicted)
 {
 	struct dcluster *dc = list_last_entry(&comp->ready, struct dcluster, lru);
 
@@ -273,6 +291,8 @@ static void __comp_evict(struct qcow_comp *comp, struct list_head *evicted)
 	comp->nr_ready--;
 	comp->ready_bytes -= dc->bytes;
 	list_add(&dc->lru, evicted);
+	atomic_long_sub(dcluster_pages(dc), &comp_pages);
+	return dcluster_pages(dc);
 }
 
 static void comp_drop(struct list_head *evicted)
@@ -300,6 +320,23 @@ static struct dcluster *__comp_find(struct qcow_comp *comp,
 		if (dcluster_is_of(dc, subreq))
 			return dc;
 	return NULL;
+}
+
+/*
+ * Move unused workspaces, and the least recently used clusters, to lists. Return: pages
+ * that they hold; it may be more than @pages by the last one.
+ */
+static unsigned long comp_shed(struct qcow_comp *comp, unsigned long pages,
+			       struct list_head *clusters, struct list_head *workspaces)
+{
+	unsigned long shed;
+
+	spin_lock(&comp->lock);
+	shed = __workspaces_evict(comp, workspaces);
+	while (shed < pages && comp->nr_ready)
+		shed += __comp_evict(comp, clusters);
+	spin_unlock(&comp->lock);
+	return shed;
 }
 
 /* Serve a sub-request from a ready cluster. */
@@ -341,6 +378,7 @@ static void dcluster_finish(struct dcluster *dc, int err)
 		list_add(&dc->lru, &comp->ready);
 		comp->nr_ready++;
 		comp->ready_bytes += dc->bytes;
+		atomic_long_add(dcluster_pages(dc), &comp_pages);
 		while (__comp_is_full(comp))
 			__comp_evict(comp, &evicted);
 	}
@@ -576,54 +614,26 @@ u64 qcow_comp_used(const struct qcow_comp *comp)
  */
 void qcow_comp_destroy(struct qcow_comp *comp)
 {
+	LIST_HEAD(clusters);
+	LIST_HEAD(workspaces);
+
 	if (!comp)
 		return;
 	spin_lock(&all_comps_lock);
 	list_del(&comp->comps);
 	spin_unlock(&all_comps_lock);
-	comp_drop(&comp->ready);
-	workspaces_free(&comp->workspaces);
+	comp_shed(comp, ULONG_MAX, &clusters, &workspaces);
+	comp_drop(&clusters);
+	workspaces_free(&workspaces);
 	kfree(comp);
 }
 
 /* --- Memory is short --- */
 
-/*
- * Move unused workspaces, and the least recently used clusters, to lists. Return: pages
- * that they hold; it may be more than @pages by the last one.
- */
-static unsigned long comp_shed(struct qcow_comp *comp, unsigned long pages,
-			       struct list_head *clusters, struct list_head *workspaces)
-{
-	unsigned long shed = 0;
-	u64 bytes;
-
-	spin_lock(&comp->lock);
-	shed += __comp_workspace_pages(comp);
-	list_splice_init(&comp->workspaces, workspaces);
-	comp->nr_workspaces = 0;
-	while (shed < pages && comp->nr_ready) {
-		bytes = comp->ready_bytes;
-		__comp_evict(comp, clusters);
-		shed += DIV_ROUND_UP(bytes - comp->ready_bytes, PAGE_SIZE);
-	}
-	spin_unlock(&comp->lock);
-	return shed;
-}
-
 static unsigned long comp_shrinker_count(struct shrinker *s, struct shrink_control *sc)
 {
-	struct qcow_comp *comp;
-	unsigned long pages = 0;
+	unsigned long pages = atomic_long_read(&comp_pages);
 
-	spin_lock(&all_comps_lock);
-	list_for_each_entry(comp, &all_comps, comps) {
-		spin_lock(&comp->lock);
-		pages += DIV_ROUND_UP_ULL(comp->ready_bytes, PAGE_SIZE) +
-			 __comp_workspace_pages(comp);
-		spin_unlock(&comp->lock);
-	}
-	spin_unlock(&all_comps_lock);
 	return pages ?: SHRINK_EMPTY;
 }
 
