@@ -601,35 +601,39 @@ static int counts_check(struct counts *c, const u64 *list, u64 nr)
 	return err;
 }
 
-/* Reads nothing. Return: 0; or -EUCLEAN: no block covers some metadata. */
-static int check_covered(struct qcow_alloc *a)
+/* Return: true if the cluster's refcount is checked; false: there is too much of its kind. */
+static bool check_takes(const struct qcow_alloc *a, enum qcow_meta kind)
+{
+	return !kind_is_many(kind) || a->reg.nr <= CHECK_MAX_CLUSTERS;
+}
+
+/*
+ * Count the clusters to be checked. Reads nothing. Return: 0; or -EUCLEAN: no block covers
+ * some metadata.
+ */
+static int check_covered(struct qcow_alloc *a, u64 *nr)
+{
+	enum qcow_meta kind;
+	u64 i = 0, cluster;
+
+	*nr = 0;
+	while (qcow_register_next(&a->reg, &i, &cluster, &kind)) {
+		if (!block_host_offset(a, cluster >> a->counts.block_bits))
+			return -EUCLEAN;
+		*nr += check_takes(a, kind);
+	}
+	return 0;
+}
+
+/* @list: out: the numbers of the clusters to be checked, twice, and 1 more if kind_is_many() */
+static void check_list(struct qcow_alloc *a, u64 *list)
 {
 	enum qcow_meta kind;
 	u64 i = 0, cluster;
 
 	while (qcow_register_next(&a->reg, &i, &cluster, &kind))
-		if (!block_host_offset(a, cluster >> a->counts.block_bits))
-			return -EUCLEAN;
-	return 0;
-}
-
-/*
- * Count the clusters to be checked. @list: NULL, or out: their numbers, twice, and 1 more if
- * kind_is_many().
- */
-static u64 check_list(struct qcow_alloc *a, u64 *list)
-{
-	u64 i = 0, nr = 0, cluster;
-	enum qcow_meta kind;
-
-	while (qcow_register_next(&a->reg, &i, &cluster, &kind)) {
-		if (kind_is_many(kind) && a->reg.nr > CHECK_MAX_CLUSTERS)
-			continue;
-		if (list)
-			list[nr] = cluster << 1 | kind_is_many(kind);
-		nr++;
-	}
-	return nr;
+		if (check_takes(a, kind))
+			*list++ = cluster << 1 | kind_is_many(kind);
 }
 
 static int check_compare(const void *left, const void *right)
@@ -639,9 +643,9 @@ static int check_compare(const void *left, const void *right)
 	return *l < *r ? -1 : *l > *r;
 }
 
-static int check_all(struct counts *c)
+/* @nr: from check_covered() */
+static int check_all(struct counts *c, u64 nr)
 {
-	u64 nr = check_list(c->a, NULL);
 	u64 *list;
 	int err;
 
@@ -683,14 +687,15 @@ int qcow_refcount_check_meta(struct qcow_alloc *a)
 		.first = U64_MAX,
 		.left = min(CHECK_MAX_PIECES, CHECK_MAX_BYTES >> bits),
 	};
-	int err = check_covered(a);
+	u64 nr;
+	int err = check_covered(a, &nr);
 
 	if (err)
 		return err;
 	c.buf = kvmalloc(1UL << bits, GFP_KERNEL);
 	if (!c.buf)
 		return -ENOMEM;
-	err = check_all(&c);
+	err = check_all(&c, nr);
 	kvfree(c.buf);
 	return err;
 }
