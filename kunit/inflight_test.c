@@ -78,7 +78,7 @@ static void inflight_long_range(struct kunit *test)
 	u32 i;
 
 	KUNIT_ASSERT_NOT_NULL(test, c);
-	qcow_inflight_init(&c->f);
+	KUNIT_ASSERT_EQ(test, qcow_inflight_init(&c->f), 0);
 	for (i = 0; i < 3; i++) {
 		m[i].c = c;
 		m[i].i = i;
@@ -89,6 +89,7 @@ static void inflight_long_range(struct kunit *test)
 		flush_work(&m[i].work);
 		destroy_work_on_stack(&m[i].work);
 	}
+	qcow_inflight_exit(&c->f);
 	KUNIT_EXPECT_GT(test, c->got, 0);
 	KUNIT_EXPECT_LT(test, c->got, ROUNDS / 4);
 }
@@ -135,7 +136,7 @@ static void inflight_order(struct kunit *test)
 	struct waiter w[3];
 	u32 i;
 
-	qcow_inflight_init(&f);
+	KUNIT_ASSERT_EQ(test, qcow_inflight_init(&f), 0);
 	qcow_inflight_lock(&f, &held);
 	waiter_start(&w[0], &f, 0, 9, &clock);
 	waiter_start(&w[1], &f, 7, 7, &clock);
@@ -149,13 +150,75 @@ static void inflight_order(struct kunit *test)
 		flush_work(&w[i].work);
 		destroy_work_on_stack(&w[i].work);
 	}
+	qcow_inflight_exit(&f);
 	KUNIT_EXPECT_EQ(test, w[0].when, 2);
 	KUNIT_EXPECT_EQ(test, w[1].when, 3);
+}
+
+/* Waits for the I/O that began before. */
+struct drainer {
+	struct work_struct work;
+	struct qcow_inflight *f;
+	bool done;
+};
+
+static void drainer_work(struct work_struct *work)
+{
+	struct drainer *d = container_of(work, struct drainer, work);
+
+	qcow_inflight_drain(d->f);
+	WRITE_ONCE(d->done, true);
+}
+
+static void drainer_start(struct drainer *d, struct qcow_inflight *f)
+{
+	*d = (struct drainer) { .f = f };
+	INIT_WORK_ONSTACK(&d->work, drainer_work);
+	queue_work(qtest_wq, &d->work);
+	msleep(30);
+}
+
+static void drainer_end(struct kunit *test, struct drainer *d)
+{
+	flush_work(&d->work);
+	destroy_work_on_stack(&d->work);
+	KUNIT_EXPECT_TRUE(test, d->done);
+}
+
+/* A drain waits for all I/O that was there before it, and for no other. */
+static void inflight_drain(struct kunit *test)
+{
+	struct qcow_inflight f;
+	struct drainer d;
+	u8 first, second, later;
+	u32 i;
+
+	KUNIT_ASSERT_EQ(test, qcow_inflight_init(&f), 0);
+	for (i = 0; i < 3; i++) {
+		first = qcow_inflight_begin(&f);
+		second = qcow_inflight_begin(&f);
+		KUNIT_EXPECT_EQ(test, first, second);
+		drainer_start(&d, &f);
+		later = qcow_inflight_begin(&f);
+		KUNIT_EXPECT_NE(test, first, later);
+		qcow_inflight_end(&f, first);
+		msleep(30);
+		KUNIT_EXPECT_FALSE(test, READ_ONCE(d.done));
+		qcow_inflight_end(&f, second);
+		drainer_end(test, &d);
+		drainer_start(&d, &f);
+		KUNIT_EXPECT_FALSE(test, READ_ONCE(d.done));
+		qcow_inflight_end(&f, later);
+		drainer_end(test, &d);
+	}
+	qcow_inflight_drain(&f);
+	qcow_inflight_exit(&f);
 }
 
 static struct kunit_case inflight_test_cases[] = {
 	KUNIT_CASE(inflight_long_range),
 	KUNIT_CASE(inflight_order),
+	KUNIT_CASE(inflight_drain),
 	{ }
 };
 

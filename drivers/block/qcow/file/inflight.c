@@ -4,21 +4,43 @@
  * guest clusters. data/ and jobs/ call it.
  *
  * All I/O is counted, so that a cluster that lost its last reference is reused only
- * when no I/O can still read or write it. I/O that changes the mapping of guest
- * clusters locks them; I/O in place does not.
+ * when no I/O can still read or write it. Each CPU has counts of its own, since a count that
+ * all CPUs change for each I/O would go from one cache to the other. I/O that changes the
+ * mapping of guest clusters locks them; I/O in place does not.
  */
 #include <linux/lockdep.h>
 #include <linux/sched.h>
 
 #include "file/inflight.h"
 
-void qcow_inflight_init(struct qcow_inflight *f)
+/**
+ * qcow_inflight_init() - make counts and locks
+ * @f: the result, for qcow_inflight_exit() in any case
+ *
+ * Context: may sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int qcow_inflight_init(struct qcow_inflight *f)
 {
 	spin_lock_init(&f->lock);
 	mutex_init(&f->drain_lock);
 	INIT_LIST_HEAD(&f->ranges);
 	init_waitqueue_head(&f->unlocked);
 	init_waitqueue_head(&f->drained);
+	f->counts = alloc_percpu(struct qcow_inflight_counts);
+	return f->counts ? 0 : -ENOMEM;
+}
+
+/**
+ * qcow_inflight_exit() - free the counts
+ * @f: from qcow_inflight_init(), or all zero; no I/O is under way
+ *
+ * Context: may sleep.
+ */
+void qcow_inflight_exit(struct qcow_inflight *f)
+{
+	free_percpu(f->counts);
 }
 
 /* --- All I/O --- */
@@ -37,9 +59,9 @@ u8 qcow_inflight_begin(struct qcow_inflight *f)
 
 	for (;;) {
 		epoch = READ_ONCE(f->epoch);
-		atomic_inc(&f->count[epoch]);
+		this_cpu_inc(f->counts->begun[epoch]);
 		/* Pairs with the barrier in qcow_inflight_drain(). */
-		smp_mb__after_atomic();
+		smp_mb();
 		if (likely(READ_ONCE(f->epoch) == epoch))
 			return epoch;
 		qcow_inflight_end(f, epoch);
@@ -55,9 +77,31 @@ u8 qcow_inflight_begin(struct qcow_inflight *f)
  */
 void qcow_inflight_end(struct qcow_inflight *f, u8 epoch)
 {
-	if (atomic_dec_and_test(&f->count[epoch]) &&
-	    unlikely(wq_has_sleeper(&f->drained)))
+	/* The I/O is over before it counts so. Pairs with the barrier in inflight_ran_out(). */
+	smp_mb();
+	this_cpu_inc(f->counts->ended[epoch]);
+	/* A drain sees the count, or this sees its epoch. */
+	smp_mb();
+	if (unlikely(READ_ONCE(f->epoch) != epoch))
 		wake_up(&f->drained);
+}
+
+/*
+ * Return: true if no I/O of a group is under way. An I/O that begins meanwhile may count or
+ * not: in a group that is not current, it ends at once.
+ */
+static bool inflight_ran_out(const struct qcow_inflight *f, u8 epoch)
+{
+	unsigned long begun = 0, ended = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		ended += READ_ONCE(per_cpu_ptr(f->counts, cpu)->ended[epoch]);
+	/* Pairs with the barriers of I/O: the beginning of all that has ended is seen. */
+	smp_mb();
+	for_each_possible_cpu(cpu)
+		begun += READ_ONCE(per_cpu_ptr(f->counts, cpu)->begun[epoch]);
+	return begun == ended;
 }
 
 /**
@@ -75,7 +119,7 @@ void qcow_inflight_drain(struct qcow_inflight *f)
 	WRITE_ONCE(f->epoch, !old);
 	/* Pairs with the barrier in qcow_inflight_begin(). */
 	smp_mb();
-	wait_event(f->drained, !atomic_read(&f->count[old]));
+	wait_event(f->drained, inflight_ran_out(f, old));
 	mutex_unlock(&f->drain_lock);
 }
 

@@ -2,9 +2,10 @@
 #ifndef _QCOW_INFLIGHT_H
 #define _QCOW_INFLIGHT_H
 
-#include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -12,9 +13,22 @@
 #include "file/request.h"
 
 /**
+ * struct qcow_inflight_counts - counts of I/O, of one CPU
+ * @begun: I/O of each group that began there
+ * @ended: I/O of each group that ended there, wherever it began
+ *
+ * They only grow, and may overflow. The I/O under way is the difference of their sums over
+ * all CPUs.
+ */
+struct qcow_inflight_counts {
+	unsigned long begun[2];
+	unsigned long ended[2];
+};
+
+/**
  * struct qcow_inflight - I/O under way on an image that is written
+ * @counts: counts of I/O, per CPU: all I/O changes them
  * @epoch: the group that counts new I/O; the other one can run out
- * @count: I/O under way in each group
  * @drain_lock: one task at a time waits for a group
  * @drained: where a task waits for a group
  * @lock: protects @ranges
@@ -22,18 +36,19 @@
  * @unlocked: where tasks wait for ranges
  */
 struct qcow_inflight {
+	struct qcow_inflight_counts __percpu *counts;
 	u8 epoch;
-	atomic_t count[2];
 	/* Held while a group is waited for. */
 	struct mutex drain_lock;
 	wait_queue_head_t drained;
-	/* Protects ranges. */
-	spinlock_t lock;
+	/* Protects ranges. All I/O reads the members above, so these have another cache line. */
+	spinlock_t lock ____cacheline_aligned_in_smp;
 	struct list_head ranges;
 	wait_queue_head_t unlocked;
 };
 
-void qcow_inflight_init(struct qcow_inflight *f);
+int __must_check qcow_inflight_init(struct qcow_inflight *f);
+void qcow_inflight_exit(struct qcow_inflight *f);
 
 u8 qcow_inflight_begin(struct qcow_inflight *f);
 void qcow_inflight_end(struct qcow_inflight *f, u8 epoch);

@@ -150,7 +150,6 @@ static void life_init(struct qcow_alloc *a, struct qcow_image *img,
 	mutex_init(&a->store_lock);
 	init_waitqueue_head(&a->flush.stored);
 	qcow_release_init(a);
-	qcow_inflight_init(&a->inflight);
 	/*
 	 * A data file needs no allocation; other filesystems than ext4 and XFS do not
 	 * write in place.
@@ -181,7 +180,9 @@ struct qcow_alloc *qcow_life_begin(struct qcow_image *img,
 	if (!a)
 		return ERR_PTR(-ENOMEM);
 	life_init(a, img, h, params);
-	err = qcow_register_init(&a->reg, img);
+	err = qcow_inflight_init(&a->inflight);
+	if (!err)
+		err = qcow_register_init(&a->reg, img);
 	if (!err)
 		err = life_memory(a, h, params);
 	if (!err)
@@ -204,6 +205,7 @@ void qcow_life_end(struct qcow_alloc *a)
 	qcow_cache_destroy(a->counts.cache);
 	qcow_cow_mem_leave(a->cow_mem);
 	qcow_register_destroy(&a->reg);
+	qcow_inflight_exit(&a->inflight);
 	xa_destroy(&a->strays.clusters);
 	kvfree(a->counts.table);
 	kvfree(a->l1.empty);
