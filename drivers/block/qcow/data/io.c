@@ -116,7 +116,7 @@ static void subreq_done(struct qcow_subreq *subreq, int err)
 		io_fail(io, err == -EBADMSG ? -EIO : err);
 	}
 	if (subreq->req.write && io->image->alloc)
-		WRITE_ONCE(io->image->alloc->unsynced, true);
+		qcow_alloc_set_unsynced(io->image->alloc);
 	if (subreq != &io->subreq)
 		mempool_free(subreq, io->image->ctx->subreqs);
 	io_put(io);
@@ -274,7 +274,7 @@ int qcow_io_write_file(struct qcow_image *img, struct qcow_file_req *req,
 	else
 		err = qcow_file_io_sync(req);
 	if (img->alloc)
-		WRITE_ONCE(img->alloc->unsynced, true);
+		qcow_alloc_set_unsynced(img->alloc);
 	return err;
 }
 

@@ -99,7 +99,7 @@ static int zero_data_file(const struct qcow_io *io, u64 guest_offset, u64 len)
 		err = img->data_raw ? qcow_space_zero(img->data, guest_offset, len) : 0;
 	else
 		err = qcow_space_punch(img->data, guest_offset, len);
-	WRITE_ONCE(img->alloc->unsynced, true);
+	qcow_alloc_set_unsynced(img->alloc);
 	return img->data_raw ? err : 0;
 }
 

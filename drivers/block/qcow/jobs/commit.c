@@ -675,7 +675,7 @@ static int punch_step(struct qcow_image *img, u64 guest_offset, u64 guest_end)
 	err = __punch_holes(img, guest_offset, guest_end);
 	qcow_inflight_unlock(f, &range);
 	qcow_inflight_end(f, epoch);
-	WRITE_ONCE(img->alloc->unsynced, true);
+	qcow_alloc_set_unsynced(img->alloc);
 	cond_resched();
 	return err;
 }

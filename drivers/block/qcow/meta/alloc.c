@@ -71,7 +71,7 @@ static bool __renew(struct qcow_alloc *a, u64 first, u32 nr)
 		__grow_file(a, host_offset + len);
 		return false;
 	}
-	WRITE_ONCE(a->unsynced, true);
+	qcow_alloc_set_unsynced(a);
 	if (!qcow_file_regular(f))
 		return !err;
 	a->reserve.file_end = max(a->reserve.file_end, host_offset + len);

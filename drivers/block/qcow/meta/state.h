@@ -285,13 +285,26 @@ struct qcow_alloc {
 	struct qcow_flush_state flush;
 	/* Held while metadata is written. */
 	struct mutex store_lock;
-	bool unsynced;
+	/* All writes look at these. */
+	bool unsynced ____cacheline_aligned_in_smp;
 	int failed;
 };
 
 static inline u32 qcow_alloc_cluster_bits(const struct qcow_alloc *a)
 {
 	return a->img->layout.cluster_bits;
+}
+
+/*
+ * Have the next flush sync data, after a write has completed. Only the first write since a
+ * sync changes the member: all would take its cache line from each other.
+ */
+static inline void qcow_alloc_set_unsynced(struct qcow_alloc *a)
+{
+	/* A sync that begins after this look is after the write. Pairs with xchg() in flush.c. */
+	smp_rmb();
+	if (!READ_ONCE(a->unsynced))
+		WRITE_ONCE(a->unsynced, true);
 }
 
 /* Return: true if the image counts references: not version 1. */
