@@ -301,8 +301,8 @@ static inline u32 qcow_alloc_cluster_bits(const struct qcow_alloc *a)
  */
 static inline void qcow_alloc_set_unsynced(struct qcow_alloc *a)
 {
-	/* A sync that begins after this look is after the write. Pairs with xchg() in flush.c. */
-	smp_rmb();
+	/* A sync that begins after this look sees the write. Pairs with xchg() in flush.c. */
+	smp_mb();
 	if (!READ_ONCE(a->unsynced))
 		WRITE_ONCE(a->unsynced, true);
 }
