@@ -12,7 +12,7 @@ build_foreign()
 	${CC:-cc} -O1 -g -std=gnu11 -Wall -Wextra -D_FILE_OFFSET_BITS=64 -I"$user/src" \
 		-I"$QCOW_TOP/include/uapi" -I"$QCOW_TOP/drivers/block" \
 		-I"$QCOW_TOP/drivers/block/qcow" -o "$F" "$here/foreign.c" "$user/obj/qcow.a" \
-		$(pkg-config --libs zlib liblzma expat) -lbz2
+		$(pkg-config --libs zlib liblzma libmd expat) -lbz2
 }
 
 # sample NAME: takes one of QEMU's sample images into the current folder, as a link

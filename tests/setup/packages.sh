@@ -9,7 +9,7 @@ set -euo pipefail
 packages=(
 	# the module and the user-space tools
 	build-essential gcc-12 make pkg-config libblkid-dev libcryptsetup-dev
-	libbz2-dev libexpat1-dev libjson-c-dev libkeyutils-dev liblzma-dev libmount-dev
+	libbz2-dev libexpat1-dev libjson-c-dev libkeyutils-dev liblzma-dev libmd-dev libmount-dev
 	libseccomp-dev libsmartcols-dev libudev-dev libzstd-dev uuid-dev zlib1g-dev
 	# checkers and debuggers
 	clang cppcheck gdb libclang-rt-dev lld llvm shellcheck sparse strace

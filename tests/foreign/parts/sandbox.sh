@@ -5,7 +5,7 @@ user=$QCOW_TOP/userspace
 ${CC:-cc} -O1 -g -std=gnu11 -Wall -Wextra -D_FILE_OFFSET_BITS=64 -I"$user/src" \
 	-I"$QCOW_TOP/include/uapi" -I"$QCOW_TOP/drivers/block" -I"$QCOW_TOP/drivers/block/qcow" \
 	-o sandbox "$here/sandbox.c" "$user/obj/qcow.a" -Wl,--as-needed \
-	$(pkg-config --libs json-c libseccomp zlib liblzma expat) -lbz2 ||
+	$(pkg-config --libs json-c libseccomp zlib liblzma libmd expat) -lbz2 ||
 	failure "sandbox: the program is built"
 head -c 64K /dev/urandom >image
 cp image copy

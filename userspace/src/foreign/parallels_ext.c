@@ -5,8 +5,9 @@
  *
  * Facts are from QEMU's specification and its reader, which reads a file of Virtuozzo.
  */
+#include <md5.h>
+
 #include "foreign/bytes.h"
-#include "foreign/md5.h"
 #include "foreign/parallels.h"
 
 #define EXT_MAGIC		0xab234cef23dcea87ULL
@@ -55,23 +56,23 @@ static void tell(struct ext *x, const char *fault)
 static int check_sum(struct ext *x, bool *right)
 {
 	u64 host_offset = x->image->ext_host_offset, done;
-	u8 sum[MD5_BYTES], wanted[MD5_BYTES];
+	u8 sum[MD5_DIGEST_LENGTH], wanted[MD5_DIGEST_LENGTH];
 	size_t len;
-	struct md5 m;
-	const u8 *bytes = peek(x, EXT_SUM, MD5_BYTES);
+	MD5_CTX md5;
+	const u8 *bytes = peek(x, EXT_SUM, sizeof(wanted));
 
 	if (!bytes)
 		return -EINVAL;
 	memcpy(wanted, bytes, sizeof(wanted));
-	md5_start(&m);
+	MD5Init(&md5);
 	for (done = EXT_SECTIONS; done < x->image->cluster; done += len) {
 		bytes = foreign_peek(x->f, &x->window, x->image->file, host_offset + done, 1, &len);
 		if (!bytes)
 			return -EINVAL;
 		len = min((u64)len, x->image->cluster - done);
-		md5_add(&m, bytes, len);
+		MD5Update(&md5, bytes, len);
 	}
-	md5_end(&m, sum);
+	MD5Final(sum, &md5);
 	*right = FOREIGN_FUZZED || !memcmp(sum, wanted, sizeof(sum));
 	return 0;
 }
