@@ -328,6 +328,7 @@ static const struct foreign_format parsers[] = {
 	{ .name = "scratch_loop", .open = open_scratch_loop, .find = find_zeros },
 	{ .name = "full", .open = open_full, .find = find_zeros },
 	{ .name = "pieces", .open = open_pieces, .find = find_pieces },
+	{ .name = "other_way", .open = open_pieces, .find = find_pieces, .other_way = "use tar" },
 	{ .name = "confined", .open = open_confined_again, .find = find_zeros },
 	{ .name = "unknown", .open = open_unknown_message, .find = find_zeros },
 	{ .name = "key", .open = open_bad_key, .find = find_zeros },

@@ -47,6 +47,7 @@ expect "sandbox: a table that is filled up" works fill
 expect "sandbox: decompressed data has a limit" caught scratch "more than may be kept; .* --expand-max"
 expect "sandbox: no room for decompressed data" caught full "no room .*; .* TMPDIR"
 expect "sandbox: a table has a limit" caught pieces "too many pieces.*; convert it with qemu-img"
+expect "sandbox: a format that QEMU does not read" caught other_way "too many pieces for a table; use tar$"
 # Root that may not raise limits of other users, as in many containers, leaves the first one.
 raised=$((0x$(sed -n 's/^CapEff:\t//p' /proc/self/status) >> 24 & 1))
 [ "$(id -u)" != 0 ] || [ $raised = 1 ] && seconds=2 || seconds=1

@@ -225,7 +225,8 @@ static void say_disk(struct child *c, const struct foreign *f)
 static int fail_table(struct foreign *f, int err)
 {
 	if (err == -EFBIG)
-		return qcow_advise(&f->msg, err, "has too many pieces for a table; convert it with qemu-img convert -O qcow2");
+		return qcow_advise(&f->msg, err, "has too many pieces for a table; %s",
+				   foreign_other_way(f->format));
 	if (err == -ENOSPC || err == -EDQUOT)
 		return qcow_advise(&f->msg, err, "has a table for which there is no room in the folder of temporary files; make room there, or name another folder with TMPDIR");
 	qcow_fail(&f->msg, err, "has a table that cannot be kept while it is attached");

@@ -288,4 +288,6 @@ const struct foreign_format foreign_cow = {
 	.probe = cow_probe,
 	.open = cow_open,
 	.find = cow_find,
+	/* QEMU reads none any more. */
+	.other_way = "make a raw image of it with uml_moo FILE NEW.img",
 };

@@ -48,6 +48,17 @@ int foreign_unsupported(struct foreign *f, const char *fmt, ...)
 }
 
 /**
+ * foreign_other_way() - what to do with an image that is too much for this program
+ * @format: of the image
+ *
+ * Return: the remedy of a message.
+ */
+const char *foreign_other_way(const struct foreign_format *format)
+{
+	return format->other_way ?: "convert it with qemu-img convert -O qcow2";
+}
+
+/**
  * foreign_alloc() - memory for a parser, freed by foreign_close()
  * @f: the image
  * @nr: entries
@@ -63,8 +74,8 @@ void *foreign_alloc(struct foreign *f, size_t nr, size_t size)
 	if (!__builtin_mul_overflow(nr, size, &bytes) && bytes <= f->memory_left)
 		m = calloc(1, sizeof(*m) + bytes);
 	if (!m) {
-		foreign_unsupported(f, "has tables of %llu bytes, which is too much; convert it with qemu-img convert -O qcow2",
-				    (unsigned long long)nr * size);
+		foreign_unsupported(f, "has tables of %llu bytes, which is too much; %s",
+				    (unsigned long long)nr * size, foreign_other_way(f->format));
 		return NULL;
 	}
 	f->memory_left -= bytes;
@@ -78,8 +89,8 @@ static int add_file(struct foreign *f, const struct foreign_file *new, u32 *file
 	struct foreign_file *files;
 
 	if (f->nr_files == QCOW_MAP_FILES_MAX)
-		return foreign_unsupported(f, "has more than %u files; convert it with qemu-img convert -O qcow2",
-					   QCOW_MAP_FILES_MAX);
+		return foreign_unsupported(f, "has more than %u files; %s", QCOW_MAP_FILES_MAX,
+					   foreign_other_way(f->format));
 	files = realloc(f->files, (f->nr_files + 1) * sizeof(*files));
 	if (!files)
 		return -ENOMEM;

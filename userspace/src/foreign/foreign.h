@@ -78,6 +78,7 @@ struct foreign;
  * @find: the part of the disk from a guest offset, below disk_size; a walk asks for
  *	ascending ones. The part may end earlier than the content changes
  * @check: look at all of the structure and at checksums; NULL: to walk it is all
+ * @other_way: advice that foreign_other_way() gives; NULL: QEMU reads the format
  *
  * The functions return 0 or a negative errno with the message of foreign_fail(). A file of
  * a format begins with foreign_peek() at its header, which fails where the file is shorter.
@@ -90,6 +91,7 @@ struct foreign_format {
 	int (*open)(struct foreign *f);
 	int (*find)(struct foreign *f, u64 guest_offset, struct foreign_piece *p);
 	int (*check)(struct foreign *f);
+	const char *other_way;
 };
 
 /**
@@ -289,6 +291,7 @@ int __must_check foreign_open_extent(struct foreign *f, const char *name, u32 *f
 int __must_check foreign_scratch(struct foreign *f, u32 *file);
 int __must_check foreign_write(struct foreign *f, u32 file, const void *buf, size_t len,
 			       u64 host_offset);
+const char *foreign_other_way(const struct foreign_format *format);
 void foreign_backing(struct foreign *f, const char *name);
 void foreign_tell(struct foreign *f, const char *key, const char *text);
 void foreign_tell_number(struct foreign *f, const char *key, s64 number);

@@ -44,8 +44,6 @@
 /* The name of the child's work in the progress line */
 #define WORK	"Decompressing"
 
-#define OTHER_WAY	"convert it with qemu-img convert -O qcow2"
-
 /**
  * struct parse - a child at work
  * @p: the result
@@ -173,8 +171,8 @@ static int look_at_scratch(struct parse *s)
 
 static int refuse_table(struct parse *s, const char *fault)
 {
-	return refuse(s, "its parser made a table that is not valid (%s), which is an error of this program; "
-		      OTHER_WAY, fault);
+	return refuse(s, "its parser made a table that is not valid (%s), which is an error of this program; %s",
+		      fault, foreign_other_way(s->how->format));
 }
 
 /* The driver gets a table that nobody can change any more. */
@@ -381,8 +379,8 @@ static int check_confined(struct parse *s)
 	if (!s->w.err)
 		return 0;
 	step = text_escape(s->w.text);
-	refuse(s, "its parser cannot be confined (%s: %s), so the image is not looked at; use a kernel with seccomp, or convert it elsewhere with qemu-img convert -O qcow2",
-	       step, strerror(-s->w.err));
+	refuse(s, "its parser cannot be confined (%s: %s), so the image is not looked at; use a kernel with seccomp, or on another machine %s",
+	       step, strerror(-s->w.err), foreign_other_way(s->how->format));
 	free(step);
 	return -1;
 }
@@ -486,8 +484,8 @@ static int refuse_ended(struct parse *s, int status)
 
 	switch (signal) {
 	case SIGXCPU:
-		return refuse(s, "its parser had not ended after %u seconds of work, as if the image were made for that; "
-			      OTHER_WAY, s->limits.cpu);
+		return refuse(s, "its parser had not ended after %u seconds of work, as if the image were made for that; %s",
+			      s->limits.cpu, foreign_other_way(s->how->format));
 	case SIGSYS:
 		return refuse(s, "its parser tried what it is not allowed, as if the image had taken it over; do not use the image");
 	case SIGINT:
@@ -499,8 +497,8 @@ static int refuse_ended(struct parse *s, int status)
 	case 0:
 		return refuse(s, "its parser ended early; see the kernel log");
 	}
-	return refuse(s, "its parser failed (%s), which is an error of this program; " OTHER_WAY,
-		      strsignal(signal));
+	return refuse(s, "its parser failed (%s), which is an error of this program; %s",
+		      strsignal(signal), foreign_other_way(s->how->format));
 }
 
 /* A child that is not needed any more is ended. Return: its status. */
