@@ -410,6 +410,48 @@ run with_driver qcowctl attach -r --allow-parent-mismatch both.ova:disks/child.v
 expect "foreign: member: a cycle" has "both.ova: is a backing file of itself" err
 expect "foreign: member: a cycle: refused" is 1 "$code"
 rm -r disks elsewhere both.ova
+
+# The same by an identifier: the member may have any place in the archive.
+mkdir -p ids/Snapshots
+vdi_image ids/base.vdi && qemu-img create -q -f vdi ids/Snapshots/child.vdi 4M
+"$put" ids/Snapshots/child.vdi 76 4 4 392 8 0x1122334455667788 408 8 0x99 \
+	--copy ids/base.vdi 392 424 16 --copy ids/base.vdi 408 440 16
+cp ids/base.vdi ids/a-twin.vdi && "$put" ids/a-twin.vdi 408 8 0x1234
+printf '%s\n' ids/Snapshots/child.vdi ids/a-twin.vdi ids/base.vdi ids/a-twin.vdi >members
+tar --hard-dereference -cf both.ova box.ovf -T members
+mv ids/base.vdi ids/Snapshots/child.vdi .
+child=both.ova:ids/Snapshots/child.vdi
+expect "foreign: member: by id" attaches -r --backing ids $child
+expect "foreign: member: by id: the chain" is "fd=ro:both.ova fd=ro:both.ova" \
+	"$(attached | sed 's/.* \(fd=[^ ]*\) .*/\1/' | paste -sd ' ')"
+expect "foreign: member: by id: info" accepts qcowctl info --chain $child
+expect "foreign: member: by id: info: names" \
+	is "ids/base.vdi both.ova:ids/base.vdi ids/Snapshots/child.vdi ids/base.vdi" "$(sed -n '
+		s/^backing file: \(.*\) (actual path: \(.*\))$/\1 \2/p; s/^ *member: //p' out | paste -sd ' ')"
+expect "foreign: member: by id: map" accepts qcowctl map --json $child
+expect "foreign: member: by id: map: of the parent" is "1" "$(jq -r '[.[] | select(.data).depth] | unique[]' out)"
+expect "foreign: member: by id: check" accepts qcowctl check $child
+expect "foreign: member: by id: --backing none" refuses "not allowed by --backing none" \
+	with_driver qcowctl attach -r --backing none $child
+mkdir more && cp base.vdi more/
+tar -rf both.ova more/base.vdi
+expect "foreign: member: by id: two that are right" \
+	refuses "both.ova: .*, and so have its members ids/base.vdi and more/base.vdi; unpack it with tar" \
+	with_driver qcowctl attach -r $child
+tar -cf both.ova box.ovf child.vdi ids/a-twin.vdi
+expect "foreign: member: by id: the right one is beside the archive" attaches -r both.ova:child.vdi
+expect "foreign: member: by id: the right one is beside the archive: it" is "fd=ro:both.ova fd=ro:base.vdi" \
+	"$(attached | sed 's/.* \(fd=[^ ]*\) .*/\1/' | paste -sd ' ')"
+rm base.vdi
+expect "foreign: member: by id: one that was changed" \
+	refuses "both.ova:ids/a-twin.vdi was changed .*: the last change is .*--allow-parent-mismatch" \
+	with_driver qcowctl attach -r both.ova:child.vdi
+run with_driver qcowctl attach -r --allow-parent-mismatch both.ova:child.vdi
+expect "foreign: member: by id: one that was changed, which is allowed" is "/dev/qcow0 0" "$(cat out) $code"
+tar -cf both.ova box.ovf child.vdi some.vdi
+expect "foreign: member: by id: none" refuses "id .* is not among the files \"\*.vdi\"" \
+	with_driver qcowctl attach -r both.ova:child.vdi
+rm -r ids more both.ova child.vdi members
 qemu-img create -q -f vmdk base.vmdk 4M
 qemu-img create -q -f vmdk -b base.vmdk -F vmdk child.vmdk
 tar -cf one.ova box.ovf child.vmdk

@@ -133,3 +133,15 @@ expect "ova: in itself, by name" ova_refuses inner.ova "no known format" gnu.ova
 expect "ova: $count damaged ones" survives_damage --member disk.vmdk --judge \
 	"sh -c 'tar -xOf \"\$0\" disk.vmdk > \"\$1.vmdk\" && exec qemu-img convert -f vmdk -O raw \"\$1.vmdk\" \"\$1\"' IMAGE OUT" \
 	ova gnu.ova
+
+# A VDI names its parent by UUID: the member of that, of which the last one of its name counts.
+mkdir vdi
+qemu-img create -q -f vdi vdi/base.vdi 5M
+qemu-img create -q -f vdi vdi/disk.vmdk 5M
+"$here/put.py" vdi/disk.vmdk 76 4 4 392 8 0x1122334455667788 \
+	--copy vdi/base.vdi 392 424 16 --copy vdi/base.vdi 408 440 16
+tar -C vdi -cf by-id.ova base.vdi disk.vmdk base.vdi
+"$F" ova by-id.ova disk.vmdk > out
+expect "ova: parent by UUID" is $'backing\tmember base.vdi backing\t*.vdi' \
+	"$(grep ^backing out | paste -sd ' ')"
+expect "ova: damaged UUIDs" survives_damage --member disk.vmdk --judge none ova by-id.ova

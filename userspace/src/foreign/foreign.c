@@ -310,6 +310,33 @@ void foreign_backing(struct foreign *f, const char *name)
 }
 
 /**
+ * foreign_backing_by_id() - tell that only the identifier of a parent is known
+ * @f: the image; its parent_id is set
+ * @pattern: of the names of files that may be the parent, such as *.vdi. In an archive, a
+ *	member that has the identifier goes before them
+ *
+ * Return: 0, or a negative errno with a message.
+ */
+int foreign_backing_by_id(struct foreign *f, const char *pattern)
+{
+	const char *member = NULL;
+	int err = 0;
+
+	f->disk.parent_by_id = true;
+	if (f->how.alone)
+		return 0;
+	f->disk.has_parent = true;
+	if (f->find_parent)
+		err = f->find_parent(f, &member);
+	if (err)
+		return err;
+	if (member)
+		f->host->backing(f->arg, member, true);
+	f->host->backing(f->arg, pattern, false);
+	return 0;
+}
+
+/**
  * foreign_tell() - tell a fact for people
  * @f: the image
  * @key: of &struct foreign_host

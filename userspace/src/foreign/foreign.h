@@ -65,6 +65,7 @@ struct foreign_piece {
 };
 
 struct foreign;
+struct foreign_disk;
 
 /**
  * struct foreign_format - a format of images that the driver does not parse
@@ -78,6 +79,8 @@ struct foreign;
  * @find: the part of the disk from a guest offset, below disk_size; a walk asks for
  *	ascending ones. The part may end earlier than the content changes
  * @check: look at all of the structure and at checksums; NULL: to walk it is all
+ * @ids: of an image with these first bytes: sets @id and @change_id of the disk. Only for
+ *	foreign_backing_by_id()
  * @other_way: advice that foreign_other_way() gives; NULL: QEMU reads the format
  *
  * The functions return 0 or a negative errno with the message of foreign_fail(). A file of
@@ -91,6 +94,7 @@ struct foreign_format {
 	int (*open)(struct foreign *f);
 	int (*find)(struct foreign *f, u64 guest_offset, struct foreign_piece *p);
 	int (*check)(struct foreign *f);
+	void (*ids)(const struct foreign_sample *s, struct foreign_disk *d);
 	const char *other_way;
 };
 
@@ -218,7 +222,9 @@ struct foreign_file {
  * @find_member: look up a file that the image names in the archive that has the image, as no
  *	other file is opened then: sets it and returns its name in the archive if it is there;
  *	NULL: the image is in no archive
- * @archive: of @find_member
+ * @find_parent: look up the member of such an archive that has the identifier of the parent:
+ *	sets its name, NULL if there is none. Returns 0 or a negative errno with a message
+ * @archive: of @find_member and @find_parent
  * @memory: from foreign_alloc(), to be freed
  * @memory_left: bytes that it may give
  * @msg: the first failure
@@ -234,6 +240,7 @@ struct foreign {
 	u32 nr_files;
 	u32 nr_opened;
 	const char *(*find_member)(struct foreign *f, const char *name, struct foreign_file *file);
+	int (*find_parent)(struct foreign *f, const char **member);
 	void *archive;
 	struct foreign_memory *memory;
 	size_t memory_left;
@@ -293,6 +300,7 @@ int __must_check foreign_write(struct foreign *f, u32 file, const void *buf, siz
 			       u64 host_offset);
 const char *foreign_other_way(const struct foreign_format *format);
 void foreign_backing(struct foreign *f, const char *name);
+int __must_check foreign_backing_by_id(struct foreign *f, const char *pattern);
 void foreign_tell(struct foreign *f, const char *key, const char *text);
 void foreign_tell_number(struct foreign *f, const char *key, s64 number);
 void foreign_fault(struct foreign *f, const char *fmt, ...) __printf(2, 3);

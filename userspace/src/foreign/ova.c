@@ -256,6 +256,66 @@ static const char *ova_find_member(struct foreign *f, const char *name,
 	return o->members[i].name;
 }
 
+/**
+ * struct ova_parents - the members that have the identifier of the parent
+ * @sample: for the bytes of a member
+ * @found: two of them
+ * @nr: how many there are
+ * @right: they have the right last change, too; others are left out then
+ */
+struct ova_parents {
+	struct foreign_sample sample;
+	const struct tar_member *found[2];
+	u32 nr;
+	bool right;
+};
+
+static void add_parent(struct ova_parents *p, const struct tar_member *m, bool right)
+{
+	if (right < p->right)
+		return;
+	if (right > p->right)
+		p->nr = 0;
+	p->right = right;
+	p->found[p->nr++ % ARRAY_SIZE(p->found)] = m;
+}
+
+static int look_for_id(struct foreign *f, struct ova_parents *p, const struct tar_member *m)
+{
+	const char *change = f->disk.parent_change_id;
+	struct foreign_disk d = { };
+	int err = read_sample(f, m, &p->sample);
+
+	if (err || foreign_probe(&p->sample) != f->format)
+		return err;
+	f->format->ids(&p->sample, &d);
+	if (!strcmp(d.id, f->disk.parent_id) && member_of(f->archive, m->name) == m)
+		add_parent(p, m, !change[0] || !strcmp(change, d.change_id));
+	return 0;
+}
+
+static int ova_find_parent(struct foreign *f, const char **member)
+{
+	struct ova *o = f->archive;
+	const struct foreign_file image = f->files[0];
+	struct ova_parents *p = foreign_alloc(f, 1, sizeof(*p));
+	int err = p ? 0 : -ENOMEM;
+	u32 i;
+
+	for (i = 0; !err && i < o->nr; i++)
+		if (&o->members[i] != o->chosen && !o->members[i].is_sparse)
+			err = look_for_id(f, p, &o->members[i]);
+	f->files[0] = image;
+	if (err)
+		return err;
+	if (p->nr > 1)
+		return foreign_unsupported(f, "its backing file has the id %s, and so have its members %.60s and %.60s; unpack it with tar, and move all but the right one to another folder",
+					   f->disk.parent_id, p->found[0]->name,
+					   p->found[1]->name);
+	*member = p->nr ? p->found[0]->name : NULL;
+	return 0;
+}
+
 static int refuse_member(struct foreign *f, const struct tar_member *m,
 			 const struct foreign_sample *s)
 {
@@ -302,6 +362,7 @@ static int open_member(struct foreign *f, const struct tar_member *m)
 	foreign_tell(f, "member", m->name);
 	f->how.name = m->name + folder_len(m->name);
 	f->find_member = ova_find_member;
+	f->find_parent = ova_find_parent;
 	f->format = format;
 	err = format->open(f);
 	return err ? err : check_names(f, f->archive);

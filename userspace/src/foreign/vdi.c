@@ -4,7 +4,8 @@
  * disk in the file. Numbers are little-endian.
  *
  * A differencing image names its parent by UUID alone: the file is any .vdi of the folder, of
- * the folder above, or of the folder Snapshots, which the caller searches.
+ * the folder above, or of the folder Snapshots, which the caller searches, or a member of the
+ * archive that has the image.
  *
  * Facts are from QEMU's reader and from the names of fields in VirtualBox's headers. QEMU
  * reads no differencing images, so these follow the names of fields alone.
@@ -137,6 +138,17 @@ static void vdi_take_uuid(char *text, const u8 *guid)
 		text[0] = '\0';
 }
 
+static void vdi_take_ids(struct foreign_disk *d, const u8 *h)
+{
+	guid_text(d->id, h + VDI_IMAGE_AT, true);
+	vdi_take_uuid(d->change_id, h + VDI_CHANGE_AT);
+}
+
+static void vdi_ids(const struct foreign_sample *s, struct foreign_disk *d)
+{
+	vdi_take_ids(d, s->start);
+}
+
 static void vdi_take_header(struct foreign *f, struct vdi *v, const u8 *h)
 {
 	v->map_host_offset = get_le32(h + 340);
@@ -147,9 +159,8 @@ static void vdi_take_header(struct foreign *f, struct vdi *v, const u8 *h)
 	v->allocated = get_le32(h + 388);
 	f->disk.size = get_le64(h + 368);
 	f->disk.cluster_size = v->block;
-	guid_text(f->disk.id, h + VDI_IMAGE_AT, true);
+	vdi_take_ids(&f->disk, h);
 	vdi_take_uuid(f->disk.parent_id, h + VDI_PARENT_AT);
-	vdi_take_uuid(f->disk.change_id, h + VDI_CHANGE_AT);
 	vdi_take_uuid(f->disk.parent_change_id, h + VDI_PARENT_CHANGE_AT);
 }
 
@@ -171,10 +182,7 @@ static int vdi_open(struct foreign *f)
 		return err;
 	vdi_tell(f, h);
 	/* Whatever its type: absent blocks are the parent's, and not zeros. */
-	f->disk.parent_by_id = f->disk.parent_id[0];
-	if (f->disk.parent_by_id)
-		foreign_backing(f, VDI_ANY);
-	return 0;
+	return f->disk.parent_id[0] ? foreign_backing_by_id(f, VDI_ANY) : 0;
 }
 
 static int vdi_find(struct foreign *f, u64 guest_offset, struct foreign_piece *p)
@@ -250,4 +258,5 @@ const struct foreign_format foreign_vdi = {
 	.open = vdi_open,
 	.find = vdi_find,
 	.check = vdi_check,
+	.ids = vdi_ids,
 };

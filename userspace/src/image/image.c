@@ -200,7 +200,8 @@ static void keep_parent(struct image *img)
 {
 	const struct parsed *p = &img->foreign->parsed;
 
-	if (!p->nr_parents || p->disk.parent_by_id)
+	/* An identifier is no name. */
+	if (!p->nr_parents || (p->disk.parent_by_id && !p->parents[0].is_member))
 		return;
 	img->backing = xstrdup(p->parents[0].name);
 	if (p->parents[0].is_member)
