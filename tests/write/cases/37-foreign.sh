@@ -12,6 +12,16 @@ alike() {
 	rm judge.raw
 }
 
+# overlay FORMAT: QEMU's over-FORMAT.qcow2, which it reads as over.raw
+overlay() {
+	qemu-img create -q -f qcow2 -b "disk.$1" -F "$1" "over-$1.qcow2"
+	io_does -f qcow2 "over-$1.qcow2" -- 'write -P 3 4M 64k' 'write -z 2M 64k'
+	qemu-img convert -f qcow2 -O raw "over-$1.qcow2" judge.raw
+	[ -e over.raw ] || cp judge.raw over.raw
+	same_content over.raw judge.raw
+	rm judge.raw
+}
+
 # crafted FORMAT [CODEC [IMAGE]]: disk.FORMAT, by the writer that tests/foreign has for it
 crafted() {
 	/usr/bin/python3 -B "$cases_here/../../foreign/$1.py" disk.raw "${3:-disk.$1}" codec="${2:-zlib}"
@@ -41,6 +51,7 @@ make_foreign() {
 	crafted dmg bzip2 bzip2.dmg
 	for format in vmdk vdi vhdx vpc qed cloop dmg; do
 		alike $format disk.$format
+		overlay $format
 	done
 	mkdir box.hdd
 	qemu-img convert -f raw -O parallels disk.raw box.hdd/disk.hds
@@ -101,6 +112,11 @@ case_foreign() {
 	for format in vmdk vdi vhdx vpc qed cloop dmg ova; do
 		attach -r disk.$format
 		same_content disk.raw "$dev"
+		detach
+	done
+	for format in vmdk vdi vhdx vpc qed cloop dmg; do
+		attach -r over-$format.qcow2
+		same_content over.raw "$dev"
 		detach
 	done
 	attach --untrusted bzip2.dmg
