@@ -89,8 +89,12 @@ torture:
 bench:
 	tests/bench/run.sh
 
+# About an hour
+bench-places:
+	tests/bench/matrix.sh
+
 check:
 	tests/check/run.sh
 
 .PHONY: all module tools install uninstall deb rpm htmldocs clean demo test kunit fuzz vmtest
-.PHONY: hosttest torture bench check
+.PHONY: hosttest torture bench bench-places check

@@ -6,34 +6,46 @@
 # Each function writes lines to ttyS1, a name and a whole number:
 #
 #	WORKLOAD INSTRUCTIONS	of the whole guest, for each I/O
+#	WORKLOAD.switches N	context switches, for 1000 I/Os
 #	WORKLOAD.bytes N	bytes that reached the disk below the image, for
-#				1000 bytes written by fio
+#				1000 bytes written by fio; those read from it, if fio read
 #	WORKLOAD.requests N	requests that the disk below served, for 1000 I/Os
 #	WORKLOAD.flushes N	flushes among them, for 1000 I/Os
+#	WORKLOAD.extents N	pieces that the image's file lies in afterwards
 #	WORKLOAD.rate N		I/Os in a second of virtual time
 
-# fio_job COUNT OPTION...: does COUNT I/Os and prints the instructions. They are
-# counted from the start of the job's thread to its end, because fio's main thread
+# fio_job COUNT OPTION...: does COUNT I/Os and prints the instructions, and leaves the
+# context switches in /tmp/switches. Both are counted from the start of the job's thread to its end, because fio's main thread
 # looks for the end every 10 ms only. The end of a writing job includes a flush:
 # without it, work that is put off would not be counted.
 fio_job() {
-	local count=$1
+	local count=$1 start end start_switches end_switches
 
 	shift
 	(cd /tmp && fio --name=job --filename="$dev" ${readonly:+--readonly} --direct=1 \
 		--ioengine=libaio --thread --number_ios="$count" --invalidate=0 \
 		--allow_file_create=0 --output=/dev/null \
-		--exec_prerun=stamp --exec_postrun="stamp $([ "$readonly" ] || echo "$dev")" \
+		--exec_prerun="stamp -s" --exec_postrun="stamp -s $([ "$readonly" ] || echo "$dev")" \
 		"$@") ||
 		fail "fio failed:" "$@"
 	[ -s /tmp/job.postrun.txt ] || fail "not durable:" "$@"
-	echo $(($(cat /tmp/job.postrun.txt) - $(cat /tmp/job.prerun.txt)))
+	read -r start start_switches < /tmp/job.prerun.txt
+	read -r end end_switches < /tmp/job.postrun.txt
+	echo $((end_switches - start_switches)) > /tmp/switches
+	echo $((end - start))
 }
 
 # Starting a job costs far more than an I/O does. Two runs of different length
 # share that cost; their difference is that of the I/Os alone.
 report() { # WORKLOAD COUNT SHORT LONG
 	echo "$1 $((($4 - $3) / $2))"
+}
+
+# report_switches WORKLOAD IOS: those of the last job, with the few of its start and end. A
+# difference of two runs may be less than nothing where work is taken by chance in the
+# caller's context or in a worker's.
+report_switches() {
+	echo "$1.switches $(($(cat /tmp/switches) * 1000 / $2))"
 }
 
 # wants WORKLOAD: profile.sh names the workloads that it wants by only=, with commas
@@ -66,6 +78,7 @@ warm() {
 	long=$(fio_job $((2 * count)) "$@")
 	"detach_$target"
 	report "$name" "$count" "$short" "$long"
+	report_switches "$name" $((2 * count))
 }
 
 # cold WORKLOAD IMAGE COUNT FIO_OPTION...: freshly attached before each run
@@ -125,11 +138,13 @@ discard_again() {
 
 # A place is one of
 #	ext4, xfs	a filesystem with room, of 1 GiB, made anew for each run
+#	aged		an ext4 whose space is in pieces, see aged.sh; copied for each run
 #	disk		no filesystem: the image is the disk, which is not cleared for an
 #			empty raw image
 #	crowded		the ext4 that holds the other images as well
 # and lies on a disk: on "ram" for counting instructions, which costs few of them
-# itself; on "counted" for counting requests; on "slow" with 4 MiB/s. ram1 has all its
+# itself; on "counted" for counting requests; on "slow" with 4 MiB/s; on "latency" or
+# "throttled", see places.sh. ram1 has all its
 # memory from the start: the RAM disk's own allocations are not to be measured.
 place_device() { # PLACE DISK
 	case $1-$2 in
@@ -138,6 +153,8 @@ place_device() { # PLACE DISK
 	*-ram)		echo ram1 ;;
 	*-counted)	echo nullb0 ;;
 	*-slow)		echo nullb1 ;;
+	*-latency)	echo nullb2 ;;
+	*-throttled)	echo nullb3 ;;
 	esac
 }
 
@@ -146,6 +163,7 @@ place_device() { # PLACE DISK
 null_disk() {
 	local folder=/sys/kernel/config/nullb/$1 value
 
+	[ -d "${folder%/*}" ] || mount -t configfs configfs /sys/kernel/config
 	mkdir "$folder" || fail "no $1"
 	shift
 	for value in "size=$room_mib" memory_backed=1 cache_size=64 irqmode=0 "$@" power=1; do
@@ -153,13 +171,28 @@ null_disk() {
 	done
 }
 
-make_disks() {
+# fill_ram1: gives it all of its memory.
+fill_ram1() {
 	/usr/sbin/blkdiscard -z /dev/ram1 || fail "no ram1"
-	mount -t configfs configfs /sys/kernel/config
+}
+
+make_disks() {
+	fill_ram1
 	null_disk nullb0
 	# A request of more than this disk does in one of its ticks of 20 ms never ends.
 	null_disk nullb1 mbps=4
 	echo 16 > /sys/block/nullb1/queue/max_sectors_kb || fail "nullb1: no limit"
+}
+
+# copy_aged DEVICE: puts the metadata of the aged filesystem into their places.
+copy_aged() {
+	local start length from=0
+
+	while read -r start length; do
+		/usr/bin/dd if=/aged/data of="$1" bs=4k skip=$from seek="$start" count="$length" \
+			conv=notrunc status=none || return 1
+		from=$((from + length))
+	done < /aged/map
 }
 
 format() { # PLACE DEVICE
@@ -170,6 +203,7 @@ format() { # PLACE DEVICE
 			mount -t ext4 -o noinit_itable "/dev/$2" /room ;;
 	xfs)	mkfs.xfs -q -f -K -m "uuid=$uuid" "/dev/$2" &&
 			mount -t xfs "/dev/$2" /room ;;
+	aged)	copy_aged "/dev/$2" && mount -t ext4 -o noinit_itable "/dev/$2" /room ;;
 	disk)	ln -s "/dev/$2" "/room/fresh.$(image_suffix)" ;;
 	esac
 }
@@ -223,8 +257,14 @@ drop_fresh() {
 	fi
 }
 
+# count_extents: pieces that the image's file lies in; nothing without a filesystem
+count_extents() {
+	[ -b "fresh.$(image_suffix)" ] ||
+		filefrag "fresh.$(image_suffix)" | sed -n 's/.*: \([0-9]*\) extents* found$/\1/p'
+}
+
 # fresh_job PLACE DISK IMAGE COUNT FIO_OPTION...: a job on a fresh image. Sets time to
-# its instructions; leaves the disk's statistics in /tmp/before and /tmp/after.
+# its instructions, and extents; leaves the disk's statistics in /tmp/before and /tmp/after.
 fresh_job() {
 	local place=$1 disk=$2 image=$3 stat
 
@@ -236,6 +276,7 @@ fresh_job() {
 	time=$(fio_job "$@")
 	cat "$stat" > /tmp/after
 	"detach_$target"
+	extents=$(count_extents)
 	drop_fresh || fail "cannot leave $place"
 }
 
@@ -256,12 +297,12 @@ report_below() {
 
 	shift 2
 	cat /tmp/before /tmp/after | awk -v name="$name" -v ios="$count" \
-		-v bytes="$(block_size "$@")" '
+		-v bytes="$(block_size "$@")" -v sectors=${readonly:+3} '
 		NR == 1 { split($0, before) }
 		NR == 2 {
 			for (i = 1; i <= NF; i++)
 				n[i] = $i - before[i]
-			printf "%s.bytes %.0f\n", name, n[7] * 512 * 1000 / ios / bytes
+			printf "%s.bytes %.0f\n", name, n[sectors ? sectors : 7] * 512 * 1000 / ios / bytes
 			printf "%s.requests %.0f\n", name,
 			       (n[1] + n[5] + n[12] + n[16]) * 1000 / ios
 			printf "%s.flushes %.0f\n", name, n[16] * 1000 / ios
@@ -270,20 +311,22 @@ report_below() {
 
 # fresh WORKLOAD PLACE IMAGE COUNT FIO_OPTION...: on a new copy in each run
 fresh() {
-	local name=$1 place=$2 image=$3 count=$4 time short
+	local name=$1 place=$2 image=$3 count=$4 time extents short
 
 	shift 4
+	fresh_job "$place" counted "$image" $((2 * count)) "$@"
+	report_below "$name" $((2 * count)) "$@"
+	[ -z "$extents" ] || echo "$name.extents $extents"
 	fresh_job "$place" ram "$image" "$count" "$@"
 	short=$time
 	fresh_job "$place" ram "$image" $((2 * count)) "$@"
 	report "$name" "$count" "$short" "$time"
-	fresh_job "$place" counted "$image" $((2 * count)) "$@"
-	report_below "$name" $((2 * count)) "$@"
+	report_switches "$name" $((2 * count))
 }
 
 # slow WORKLOAD PLACE IMAGE COUNT FIO_OPTION...: on a disk that does 4 MiB/s
 slow() {
-	local name=$1 place=$2 image=$3 count=$4 time
+	local name=$1 place=$2 image=$3 count=$4 time extents
 
 	shift 4
 	fresh_job "$place" slow "$image" "$count" "$@"

@@ -12,6 +12,10 @@
 #	allocate	to new clusters: on ext4 and XFS with room, on a disk without a
 #			filesystem, on a crowded ext4, on a disk that is slow
 #	encrypted	LUKS
+# and these, which are not measured unless they are named, and which matrix.sh makes tables of:
+#	ext4, xfs, aged, disk	the same workloads on a filesystem with room, on an ext4 whose
+#			space is in pieces, on a disk without a filesystem
+#	latency, throttled	a disk of 80 microseconds, one of 50 MB/s
 #
 # Targets, all of them unless named:
 #	file		the raw file itself, O_DIRECT; for rows disk-* the disk itself
@@ -19,6 +23,8 @@
 #	loop_direct	loop over it, direct
 #	dm_crypt	dm-crypt over loop_direct: encrypted workloads only
 #	nbd		qemu-nbd with the qcow2 image, cache=none, aio=native
+#	daemon		qemu-storage-daemon with it, over VDUSE, on Linux 6.1 over FUSE and
+#			loop: only for the groups of matrix.sh, and only if it is named
 #	qcow		this driver with the qcow2 image
 #
 # With the group read, the rows attach-* tell what qcowctl takes to parse images of other formats
@@ -35,6 +41,7 @@ here=$(realpath "$(dirname "$0")")
 
 ALL_TARGETS=(file loop loop_direct dm_crypt nbd qcow)
 ALL_GROUPS=read,write,allocate,encrypted
+PLACES=ext4,xfs,aged,disk,latency,throttled
 
 kernel=6.1
 check=no
@@ -51,30 +58,37 @@ while getopts ack:w: option; do
 done
 shift $((OPTIND - 1))
 [ $# -gt 0 ] || set -- "${ALL_TARGETS[@]}"
-named=$(printf '%s\n' "${ALL_TARGETS[@]}" | chosen "$@")
+named=$(printf '%s\n' "${ALL_TARGETS[@]}" daemon | chosen "$@")
 mapfile -t targets <<< "$named"
 results=$QCOW_CACHE/bench/$kernel/$groups
 
-tr , '\n' <<< "$ALL_GROUPS" | chosen ${groups//,/ } > /dev/null
+tr , '\n' <<< "$ALL_GROUPS,$PLACES" | chosen ${groups//,/ } > /dev/null
+
+# Whether a group of PLACES is measured
+places() {
+	tr , '\n' <<< "$groups" | grep -xE "${PLACES//,/|}" > /dev/null
+}
 
 wanted() {
 	[[ " ${targets[*]} " == *" $1 "* ]]
 }
 
 prepare() {
-	local disk folder
+	local disk folder small=() option=()
 
+	! places || small=(-s) option=(-p)
 	"$here/../setup/packages.sh"
 	"$here/../setup/kernel.sh" "$kernel"
-	disk=$("$here/images.sh")
+	disk=$("$here/images.sh" "${small[@]}")
 	mkdir -p "$results"
-	"$here/initramfs.sh" "$kernel" "$disk" "$work/others.cpio"
+	"$here/initramfs.sh" "${option[@]}" "$kernel" "$disk" "$work/others.cpio"
 	wanted qcow || return 0
 	folder=$("$here/../lib/build.sh" "$kernel" 2> "$work/build.log") ||
 		die "the module does not build:" "$(tail -n 20 "$work/build.log")"
 	make -s -C "$QCOW_TOP/userspace" qcowctl
 	make -s -C "$QCOW_TOP/tests/write/guest" BUILD="$work"
-	"$here/initramfs.sh" "$kernel" "$disk" "$work/qcow.cpio" "$folder/qcow.ko" "$work/qcowwrite"
+	"$here/initramfs.sh" "${option[@]}" "$kernel" "$disk" "$work/qcow.cpio" \
+		"$folder/qcow.ko" "$work/qcowwrite"
 }
 
 # system_of TARGET: prints the name of the guest's system that it is measured in.
@@ -146,7 +160,8 @@ print_table() {
 	for target in "${targets[@]}"; do
 		[ ! -f "$results/$target" ] || files+=("$results/$target")
 	done
-	[ ${#files[@]} -gt 0 ] || return 0
+	[ ${#files[@]} -gt 0 ] && awk '{ print $1 }' "${files[@]}" | grep -e "$2" > /dev/null ||
+		return 0
 	echo "$1, Linux $kernel"
 	awk -v pattern="$2" -v scale="$3" '
 		FNR == 1 { target[++targets] = FILENAME; sub(".*/", "", target[targets]) }
@@ -174,11 +189,12 @@ print_table() {
 
 print_tables() {
 	print_table "Instructions per I/O (ratio to the file)" '^[^.]*$' 1
-	[[ ,$groups, == *,allocate,* ]] || return 0
-	print_table "Bytes on the disk below, per byte written" '[.]bytes$' 1000
+	print_table "Context switches per I/O" '[.]switches$' 1000
+	print_table "Bytes on the disk below, per byte" '[.]bytes$' 1000
 	print_table "Requests on the disk below, per I/O" '[.]requests$' 1000
 	print_table "Flushes on the disk below, per I/O" '[.]flushes$' 1000
-	print_table "I/Os in a second, on a disk of 4 MiB/s" '[.]rate$' 1
+	print_table "Pieces of the image's file" '[.]extents$' 1
+	print_table "I/Os in a second, on a disk that takes time" '[.]rate$' 1
 }
 
 figure() { # TARGET WORKLOAD
@@ -298,6 +314,19 @@ below_promises() {
 	promise_at_least allocate throttled-4k.rate 100 nbd
 }
 
+# The pieces that the image's file lies in: of small writes to ext4 no more than QEMU leaves.
+# Elsewhere QEMU leaves one or two less.
+piece_promises() {
+	local name
+
+	for name in 4k-depth-1 4k-depth-16 4k-crowded; do
+		promise allocate "allocate-$name.extents" 100 nbd
+	done
+	promise_at_most allocate allocate-64k.extents 2
+	promise_at_most allocate allocate-sequential-1m.extents 2
+	promise_at_most allocate allocate-4k-xfs.extents 4
+}
+
 # README.md, and with it the book, has the figures that are measured.
 readme_promise() {
 	local out same=no
@@ -338,6 +367,7 @@ check_promises() {
 	write_promises
 	allocate_promises
 	below_promises
+	piece_promises
 	readme_promise
 	summary bench
 }

@@ -72,6 +72,53 @@ detach_nbd() {
 	wait
 }
 
+# QEMU's storage daemon, over VDUSE where the kernel has that: a virtio disk. Elsewhere over
+# FUSE, as a file of the disk's bytes that loop makes a device of.
+attach_daemon() {
+	local driver=file writable=on read_only=off way
+
+	[ ! "$readonly" ] || writable=off read_only=on
+	[ ! -b "$1.qcow2" ] || driver=host_device
+	if [ -e /dev/vduse/control ]; then
+		way="vduse-blk,name=bench"
+		dev=/dev/vda
+	else
+		way="fuse,mountpoint=/tmp/exported"
+		dev=/dev/loop0
+		: > /tmp/exported
+	fi
+	qemu-storage-daemon --blockdev "driver=qcow2,node-name=n,read-only=$read_only,\
+discard=unmap,cache.direct=on,file.driver=$driver,file.filename=$1.qcow2,file.aio=native,\
+file.cache.direct=on,file.discard=unmap" \
+		--export "$way,id=e,node-name=n,writable=$writable" &
+	daemon=$!
+	for _ in $(seq 50); do
+		! appeared || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# appeared: the daemon exports the disk, and the kernel shows it.
+appeared() {
+	if [ $dev = /dev/vda ]; then
+		[ -b $dev ] || vdpa dev add name bench mgmtdev vduse
+	else
+		grep -q ' /tmp/exported fuse' /proc/mounts &&
+			/usr/sbin/losetup ${readonly:+-r} --direct-io=on $dev /tmp/exported
+	fi 2> /dev/null
+}
+
+detach_daemon() {
+	if [ $dev = /dev/vda ]; then
+		vdpa dev del bench
+	else
+		/usr/sbin/losetup -d $dev
+	fi
+	kill $daemon
+	wait $daemon
+}
+
 # "map" is a map of flat.raw.
 attach_qcow() {
 	if [ "$1" = map ]; then
@@ -88,7 +135,7 @@ detach_qcow() {
 
 image_suffix() {
 	case $target in
-	nbd | qcow) echo qcow2 ;;
+	nbd | daemon | qcow) echo qcow2 ;;
 	*) echo raw ;;
 	esac
 }
@@ -97,7 +144,7 @@ image_suffix() {
 # from a raw file.
 image_of() {
 	case $target in
-	nbd | qcow) echo "$1" ;;
+	nbd | daemon | qcow) echo "$1" ;;
 	*) echo flat ;;
 	esac
 }

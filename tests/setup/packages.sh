@@ -18,7 +18,7 @@ packages=(
 	linux-source-6.1 patchelf rsync xz-utils zstd
 	# guests, and the programs that run in them
 	attr btrfs-progs busybox-static cpio cryptsetup-bin dmsetup dosfstools
-	e2fsprogs fdisk fio gdisk gojq jq keyutils mmdebstrap parted python3
+	e2fsprogs fdisk fio gdisk gojq iproute2 jq keyutils mmdebstrap parted python3
 	python3-zstandard qemu-system-x86 qemu-utils systemd udev util-linux xfsprogs
 	# the book; shells whose completion is tried
 	fish mandoc python3-myst-parser python3-sphinx zsh
