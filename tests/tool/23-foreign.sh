@@ -282,6 +282,8 @@ takes "the first one is another, which is allowed" base.vmdk --allow-parent-mism
 expect "foreign: parents: the first one is another: info" accepts qcowctl info --chain child.vmdk
 expect "foreign: parents: the first one is another: info takes the right one" \
 	has '^image: base.vmdk$' out
+expect "foreign: parents: the first one is another: info: the path" \
+	has '^backing file: kin/base.vmdk .actual path: base.vmdk.$' out
 expect "foreign: parents: the first one is another: info: no note" is "" "$(cat err)"
 head -c 64k /dev/urandom >kin/base.vmdk
 takes "the first one is damaged" base.vmdk child.vmdk
@@ -442,6 +444,13 @@ tar -cf both.ova box.ovf child.vdi ids/a-twin.vdi
 expect "foreign: member: by id: the right one is beside the archive" attaches -r both.ova:child.vdi
 expect "foreign: member: by id: the right one is beside the archive: it" is "fd=ro:both.ova fd=ro:base.vdi" \
 	"$(attached | sed 's/.* \(fd=[^ ]*\) .*/\1/' | paste -sd ' ')"
+for chain in --chain ""; do
+	# shellcheck disable=SC2086
+	expect "foreign: member: by id: the right one is beside the archive: info $chain" \
+		accepts qcowctl info $chain both.ova:child.vdi
+	expect "foreign: member: by id: the right one is beside the archive: info $chain: not the other" \
+		is "" "$(grep a-twin out)"
+done
 rm base.vdi
 expect "foreign: member: by id: one that was changed" \
 	refuses "both.ova:ids/a-twin.vdi was changed .*: the last change is .*--allow-parent-mismatch" \

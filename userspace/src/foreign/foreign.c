@@ -313,13 +313,14 @@ void foreign_backing(struct foreign *f, const char *name)
  * foreign_backing_by_id() - tell that only the identifier of a parent is known
  * @f: the image; its parent_id is set
  * @pattern: of the names of files that may be the parent, such as *.vdi. In an archive, a
- *	member that has the identifier goes before them
+ *	member that has the identifier goes before them, and behind them if it was changed
  *
  * Return: 0, or a negative errno with a message.
  */
 int foreign_backing_by_id(struct foreign *f, const char *pattern)
 {
 	const char *member = NULL;
+	bool right = false;
 	int err = 0;
 
 	f->disk.parent_by_id = true;
@@ -327,12 +328,14 @@ int foreign_backing_by_id(struct foreign *f, const char *pattern)
 		return 0;
 	f->disk.has_parent = true;
 	if (f->find_parent)
-		err = f->find_parent(f, &member);
+		err = f->find_parent(f, &member, &right);
 	if (err)
 		return err;
-	if (member)
+	if (member && right)
 		f->host->backing(f->arg, member, true);
 	f->host->backing(f->arg, pattern, false);
+	if (member && !right)
+		f->host->backing(f->arg, member, true);
 	return 0;
 }
 

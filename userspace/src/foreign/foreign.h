@@ -223,7 +223,8 @@ struct foreign_file {
  *	other file is opened then: sets it and returns its name in the archive if it is there;
  *	NULL: the image is in no archive
  * @find_parent: look up the member of such an archive that has the identifier of the parent:
- *	sets its name, NULL if there is none. Returns 0 or a negative errno with a message
+ *	sets its name, NULL if there is none, and whether its last change is the right one.
+ *	Returns 0 or a negative errno with a message
  * @archive: of @find_member and @find_parent
  * @memory: from foreign_alloc(), to be freed
  * @memory_left: bytes that it may give
@@ -240,7 +241,7 @@ struct foreign {
 	u32 nr_files;
 	u32 nr_opened;
 	const char *(*find_member)(struct foreign *f, const char *name, struct foreign_file *file);
-	int (*find_parent)(struct foreign *f, const char **member);
+	int (*find_parent)(struct foreign *f, const char **member, bool *right);
 	void *archive;
 	struct foreign_memory *memory;
 	size_t memory_left;

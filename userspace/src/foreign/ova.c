@@ -294,7 +294,7 @@ static int look_for_id(struct foreign *f, struct ova_parents *p, const struct ta
 	return 0;
 }
 
-static int ova_find_parent(struct foreign *f, const char **member)
+static int ova_find_parent(struct foreign *f, const char **member, bool *right)
 {
 	struct ova *o = f->archive;
 	const struct foreign_file image = f->files[0];
@@ -313,6 +313,7 @@ static int ova_find_parent(struct foreign *f, const char **member)
 					   f->disk.parent_id, p->found[0]->name,
 					   p->found[1]->name);
 	*member = p->nr ? p->found[0]->name : NULL;
+	*right = p->right;
 	return 0;
 }
 

@@ -420,6 +420,19 @@ static int accept_parent(const struct image *child, const struct image *img,
 	return 0;
 }
 
+/* An image may have several names of its parent: that of the file that was taken is the path. */
+static int take_parent(struct image *child, const struct image *img,
+		       const struct chain_options *o)
+{
+	if (accept_parent(child, img, o))
+		return -1;
+	if (!child->backing)
+		return 0;
+	free(child->backing_path);
+	child->backing_path = image_full_name(img);
+	return 0;
+}
+
 /* --- The chain --- */
 
 /* The link to an image's backing file; none if it has no backing file. */
@@ -483,7 +496,7 @@ static int chain_add(struct chain *c, struct link *l,
 			err = chain_load(c, img, l, o);
 	}
 	if (!err && img != c->images && img[-1].foreign)
-		err = accept_parent(img - 1, img, o);
+		err = take_parent(img - 1, img, o);
 	link_free(l);
 	if (err || o->top_only)
 		return err;
