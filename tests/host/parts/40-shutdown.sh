@@ -46,9 +46,10 @@ vm_disk images.raw bases.raw
 expect "boot" vm_boot
 
 # By hand: on filesystems that were mounted by hand, one image inside another's filesystem,
-# a backing file on another disk, swap.
+# a backing file on another disk, a snapshot of an image in use, a throwaway disk whose overlay
+# lies on another disk than its image, swap.
 step "attached and mounted by hand" <<'END'
-mkdir -p /srv /base /mnt/{web,hand,outer,inner}
+mkdir -p /srv /base /mnt/{web,hand,outer,inner,snapshot,throwaway}
 mount /dev/disk/by-id/virtio-disk0 /srv
 mount /dev/disk/by-id/virtio-disk1 /base
 udevadm settle
@@ -59,7 +60,12 @@ mount ${web}p1 /mnt/web
 hand=$(qcowctl attach /srv/hand.qcow2)
 mount ${hand}p1 /mnt/hand
 outer=$(qcowctl attach /srv/outer.qcow2)
+qcowctl snapshot create $outer monday
 mount ${outer}p1 /mnt/outer
+snapshot=$(qcowctl attach --snapshot monday $outer)
+mount -o ro ${snapshot}p1 /mnt/snapshot
+throwaway=$(qcowctl attach --temporary=/srv /base/base.qcow2)
+mount ${throwaway}p1 /mnt/throwaway
 qcowctl create /mnt/outer/inner.qcow2 30M
 inner=$(qcowctl attach /mnt/outer/inner.qcow2)
 mkfs.ext4 -q $inner
@@ -68,7 +74,7 @@ mount $inner /mnt/inner
 swap=$(qcowctl attach -f qcow2 /srv/swap.qcow2)
 mkswap $swap
 swapon $swap
-for i in web hand outer inner; do
+for i in web hand outer inner throwaway; do
 	echo by hand > /mnt/$i/file
 	dd if=/dev/urandom of=/mnt/$i/data bs=64k count=100 status=none
 done
@@ -106,6 +112,9 @@ expect "reboot: nothing was busy" quiet_stop console-1.log
 expect "reboot: the disk of the images" clean_ext4 images.raw
 expect "reboot: the disk of the backing file" clean_ext4 bases.raw
 cp bases/base.qcow2 .
+expect "reboot: the image below the throwaway disk is as it was" \
+	clean_image bases.raw /base.qcow2
+expect "reboot: its data is as well" cmp base.qcow2 bases/base.qcow2
 expect "reboot: an overlay" clean_disk web base.qcow2
 expect "reboot: its data" inner_file /file "by hand"
 expect "reboot: an image that was being written" clean_disk hand

@@ -138,7 +138,9 @@ step "kexec: all is clean" <<'END'
 is "" "$(qcowctl list)"
 stacks old
 END
-step "a user that no process is" <<'END'
+# A target of the kernel, and a filesystem that is frozen, which nobody can thaw once it is
+# unmounted
+step "users that no process is" <<'END'
 modprobe nvmet
 target=/sys/kernel/config/nvmet/subsystems/q
 mkdir -p $target/namespaces/1
@@ -146,10 +148,15 @@ realpath /dev/qcow/target > $target/namespaces/1/device_path
 echo 1 > $target/namespaces/1/enable
 dd if=/dev/urandom of=/dev/qcow/target bs=1M count=5 conv=fsync status=none
 ! qcowctl detach /dev/qcow/target 2> /dev/null
+fsfreeze -f /mnt/plain
 END
+target=$(guest realpath /dev/qcow/target)
+plain=$(guest realpath /dev/qcow/plain)
 expect "poweroff" vm_poweroff
 expect "poweroff: the target's device was detached by force" \
-	grep -aq 'qcow-shutdown: /dev/qcow[0-9]*: is still in use, detaching it by force' "$vm_console"
+	grep -aq "qcow-shutdown: ${target:-none}: is still in use, detaching it by force" "$vm_console"
+expect "poweroff: and that of the frozen filesystem" \
+	grep -aq "qcow-shutdown: ${plain:-none}: is still in use, detaching it by force" "$vm_console"
 expect "poweroff: the disk of the NFS server" clean_ext4 export.raw
 expect "poweroff: the image on NFS" clean_image export.raw /nfs.qcow2
 expect "poweroff: an image on NFS that mount attached" clean_image export.raw /mounted.qcow2
