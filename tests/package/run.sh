@@ -99,6 +99,21 @@ kernels() {
 	done
 }
 
+# DKMS leaves kernels alone that lack an option that the module needs: no supported one does.
+kernel_options() {
+	local kernel option options
+
+	options=$(sed -n 's/^BUILD_EXCLUSIVE_CONFIG="\(.*\)"$/\1/p' \
+		"$work"/dkms/usr/src/qcow-*/dkms.conf)
+	[ -n "$options" ] || echo "no options"
+	for kernel in 6.1 6.12 7; do
+		kernel_info $kernel
+		for option in $options; do
+			grep -q "^$option=[ym]$" "$BUILD/.config" || echo "$kernel: not $option"
+		done
+	done
+}
+
 # In a mount namespace whose /var/lib/dkms is empty: DKMS makes its key there, too.
 # shellcheck disable=SC2016
 dkms_builds() {
@@ -123,7 +138,7 @@ dkms_builds() {
 key() {
 	{ git -C "$QCOW_TOP" ls-files -co --exclude-standard | (cd "$QCOW_TOP" && xargs cat)
 	  dpkg-query -W dpkg-dev debhelper dh-dkms dkms lintian gcc rpm rpmlint
-	  cat "$QCOW_CACHE/kernels/$KERNEL/info"; } | sha256sum | cut -c1-40
+	  cat "$QCOW_CACHE"/kernels/*/info; } | sha256sum | cut -c1-40
 }
 
 clean=$QCOW_CACHE/clean/package-$(key)
@@ -146,6 +161,7 @@ if [ "$failed" -eq 0 ]; then
 	try same-files same_files
 	try same-version same_version
 	try kernels kernels
+	try kernel-options kernel_options
 	try dkms dkms_builds
 fi
 try rpm-build rpm_build "$QCOW_TOP" rpm-first
