@@ -330,6 +330,67 @@ case_mount_together() {
 	clean disk.qcow2
 }
 
+# in_namespace PID: what is mounted on mnt in that process's namespace
+in_namespace() {
+	grep ' /tmp/case/mnt ' "/proc/$1/mountinfo" | grep -o 'ext4 /dev/qcow[^ ]*'
+}
+
+# For another mount namespace, such as a container's
+case_mount_namespace() {
+	local other
+
+	mkdir mnt
+	cp "$IMAGES/extra/gpt.qcow2" a.qcow2
+	unshare --mount --propagation private sleep 100 &
+	other=$!
+	until [ "$(readlink /proc/$other/ns/mnt)" != "$(readlink /proc/self/ns/mnt)" ]; do sleep 0.1; done
+	accepts mount -N $other -t qcow2 "$PWD/a.qcow2" "$PWD/mnt"
+	is "ext4 /dev/qcow0p1" "$(in_namespace $other)"
+	is "" "$(mounted_from mnt)"
+	exits 32 'is mounted from /dev/qcow0 with another value' mount -t qcow2 -o ro,sector-size=4096 a.qcow2 mnt
+	accepts umount -N $other "$PWD/mnt"
+	is "" "$(in_namespace $other)"
+	clean a.qcow2
+	exits 32 'mnt: ' mount -N $other -t qcow2.xfs -o partition=1 "$PWD/a.qcow2" "$PWD/mnt"
+	nothing_attached
+	# It goes with the namespace.
+	accepts mount -N $other -t qcow2 "$PWD/a.qcow2" "$PWD/mnt"
+	kill $other
+	goes
+	clean a.qcow2
+}
+
+# The other ways to unmount
+case_umount_letters() {
+	mkdir mnt
+	cp "$IMAGES/extra/gpt.qcow2" a.qcow2
+	# Busy: refused; then read-only in its place; then at the last close
+	mount -t qcow2 a.qcow2 mnt
+	exec 9> mnt/open
+	exits 32 'mnt: .*busy' umount mnt
+	is /dev/qcow0p1 "$(mounted_from mnt)"
+	exec 9>&-
+	exec 9< mnt/open
+	accepts umount -r mnt
+	has ' /tmp/case/mnt ro' /proc/self/mountinfo
+	accepts umount -l mnt
+	is "" "$(mounted_from mnt)"
+	is 1 "$(cat /sys/block/qcow0/qcow/autoclear)"
+	exec 9<&-
+	goes
+	clean a.qcow2
+	# By the image's name
+	mount -t qcow2 a.qcow2 mnt
+	exec 9< mnt/open
+	accepts umount.qcow2 -l a.qcow2
+	is "" "$(mounted_from mnt)"
+	exec 9<&-
+	goes
+	mount -t qcow2 a.qcow2 mnt
+	accepts umount -f mnt
+	clean a.qcow2
+}
+
 case_mount_forced_read_only() {
 	several disk.qcow2
 	mkdir mnt
@@ -430,6 +491,14 @@ case_mount_fails() {
 	fails 'mnt: .*noload' -o ro unclean.qcow2 mnt
 	accepts mount -t qcow2 -o ro,noload unclean.qcow2 mnt
 	umount mnt
+	# A throwaway device is writable: the journal is replayed, and not in the image.
+	sha256sum unclean.qcow2 > sums
+	accepts mount -t qcow2 -o temporary=. unclean.qcow2 mnt
+	has ' /tmp/case/mnt rw' /proc/self/mountinfo
+	cmp mnt/file1 mnt/copy
+	accepts umount mnt
+	nothing_attached
+	sha256sum --quiet -c sums || fail "the image was written"
 	# A fake mount attaches nothing.
 	accepts mount -f -t qcow2 a.qcow2 mnt
 	nothing_attached
