@@ -53,11 +53,14 @@ make_seeing_counters() {
 	fill plain.qcow2 'write -P 7 0 1M'
 	qemu-img convert -q -c -f qcow2 -O qcow2 plain.qcow2 packed.qcow2
 	rm plain.qcow2
+	create broken 8M
+	fill broken.qcow2 'write -P 1 0 1M'
+	craft broken.qcow2 'l2e[8] += 512'
 	create image 8M -b base.qcow2 -F qcow2
 }
 
 case_seeing_counters() {
-	local before wrong=
+	local before hits wrong=
 
 	attach --direct-io on image.qcow2
 	# The cluster, and its L2 table with its refcounts
@@ -87,6 +90,21 @@ case_seeing_counters() {
 	dd if="$dev" of=/dev/null bs=64k count=4 skip=8 iflag=direct status=none
 	is "decompressed=4 read_bytes=262144 reads=4 " "$(grown)"
 	detach
+	attach -r broken.qcow2
+	does "errors=2 reads=3 read_bytes=12288" 'read 512k 4k 1 =EIO' 'read 512k 4k 1 =EIO' 'read 0 4k 1'
+	[ -z "$wrong" ] || fail "counters of requests that fail"
+	# The L2 table has been read once, and is in memory now.
+	before=$(counter cache_misses)
+	hits=$(counter cache_hits)
+	[ "$before" -gt 0 ] || fail "the L2 table was not read"
+	operate "$dev" 'read 64k 4k 1' 'read 128k 4k 1'
+	[ "$(counter cache_hits)" -ge $((hits + 2)) ] || fail "hits: $hits, $(counter cache_hits)"
+	is "$before" "$(counter cache_misses)"
+	detach
+}
+
+after_seeing_counters() {
+	check base.qcow2 packed.qcow2 image.qcow2
 }
 
 TRACE=/sys/kernel/tracing
