@@ -93,13 +93,13 @@ case_seeing_counters() {
 	attach -r broken.qcow2
 	does "errors=2 reads=3 read_bytes=12288" 'read 512k 4k 1 =EIO' 'read 512k 4k 1 =EIO' 'read 0 4k 1'
 	[ -z "$wrong" ] || fail "counters of requests that fail"
-	# The L2 table has been read once, and is in memory now.
+	# The L2 table has been read, and is in memory now, unless another case drops all caches.
 	before=$(counter cache_misses)
 	hits=$(counter cache_hits)
 	[ "$before" -gt 0 ] || fail "the L2 table was not read"
-	operate "$dev" 'read 64k 4k 1' 'read 128k 4k 1'
-	[ "$(counter cache_hits)" -ge $((hits + 2)) ] || fail "hits: $hits, $(counter cache_hits)"
-	is "$before" "$(counter cache_misses)"
+	dd if="$dev" of=/dev/null bs=4k count=64 iflag=direct status=none
+	[ "$(counter cache_hits)" -ge $((hits + 48)) ] || fail "hits: $hits, $(counter cache_hits)"
+	[ "$(counter cache_misses)" -le $((before + 16)) ] || fail "misses: $before, $(counter cache_misses)"
 	detach
 }
 
