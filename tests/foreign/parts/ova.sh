@@ -130,7 +130,8 @@ expect "ova: in itself" ova_refuses inner.ova "no disk image"
 expect "ova: in itself, by name" ova_refuses inner.ova "no known format" gnu.ova
 
 # shellcheck disable=SC2016 # for the inner shell
-expect "ova: $count damaged ones" survives_damage --member disk.vmdk --judge \
+expect "ova: $count damaged ones" survives_damage --member disk.vmdk \
+	--module "$here/vmdk_damage.py" --judge \
 	"sh -c 'tar -xOf \"\$0\" disk.vmdk > \"\$1.vmdk\" && exec qemu-img convert -f vmdk -O raw \"\$1.vmdk\" \"\$1\"' IMAGE OUT" \
 	ova gnu.ova
 

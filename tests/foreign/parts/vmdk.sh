@@ -237,5 +237,5 @@ expect "vmdk: no hint" vmdk_text "parentCID 00000005, but no parentFileNameHint"
 expect "vmdk: capitals" vmdk_text "parentCID 00000005, but no parentFileNameHint" parentCID=5 'PARENTfilenamehint="x"' 'RW 1 ZERO'
 expect "vmdk: nothing" vmdk_text "disk of 0 bytes" 'RW 0 ZERO'
 
-expect "vmdk: $count damaged ones" survives_damage vmdk renamed.vmdk stream.vmdk \
-	twoGbMaxExtentSparse.vmdk header/disk.vmdk sparse/disk.vmdk
+expect "vmdk: $count damaged ones" survives_damage vmdk --module "$here/vmdk_damage.py" \
+	renamed.vmdk stream.vmdk twoGbMaxExtentSparse.vmdk header/disk.vmdk sparse/disk.vmdk
