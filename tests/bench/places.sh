@@ -29,8 +29,8 @@ writes_in_place() {
 	"$2" "$1-write-1m" fresh 16 --rw=write --bs=1m --iodepth=1 --size=32m
 }
 
-# below WORKLOAD IMAGE COUNT FIO_OPTION...: what the disk below is asked for; for a place on
-# the disk "counted". Of 4 KiB only depth 16: the depth makes no difference.
+# below WORKLOAD IMAGE COUNT FIO_OPTION...: counts requests and bytes of the disk below; for a
+# place on the disk "counted". Of 4 KiB only depth 16: the depth makes no difference.
 below() {
 	local name=$1 image=$2 count=$3
 

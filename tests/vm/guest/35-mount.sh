@@ -330,7 +330,7 @@ case_mount_together() {
 	clean disk.qcow2
 }
 
-# in_namespace PID: what is mounted on mnt in that process's namespace
+# in_namespace PID: prints the filesystem on mnt in that process's namespace
 in_namespace() {
 	grep ' /tmp/case/mnt ' "/proc/$1/mountinfo" | grep -o 'ext4 /dev/qcow[^ ]*'
 }
