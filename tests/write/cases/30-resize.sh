@@ -144,7 +144,7 @@ case_resize_refused() {
 	attach -r readonly.qcow2
 	refuses "read-only" qcowctl resize "$dev" 4M
 	detach
-	refuses "no such device" qcowctl resize /dev/qcow7 4M
+	refuses "no such device" qcowctl resize /dev/qcow99999 4M
 	attach old.qcow2
 	refuses "has snapshots" qcowctl resize "$dev" 4M
 	detach

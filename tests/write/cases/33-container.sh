@@ -84,7 +84,10 @@ inside_container_dev() {
 	attach plain.qcow2
 	right_nodes 0
 	nsenter --mount=/proc/1/ns/mnt "$BIN/qcowctl" detach "$dev"
-	refuses 'no such' qcowctl detach "$dev"
+	# Its number may be another case's disk by now: no disk has this one.
+	mknod /dev/qcow99999 b "$(stat -c %Hr "$dev")" 1048575
+	refuses 'no such' qcowctl detach /dev/qcow99999
+	[ ! -e /dev/qcow99999 ] || fail "the node stays"
 	no_stale_nodes
 	attach plain.qcow2
 	# It goes by itself, and its node is met later.
