@@ -59,7 +59,7 @@ all_sources() {
 
 scripts() {
 	git ls-files -co --exclude-standard -- tests .ci debian packaging | while read -r file; do
-		head -1 "$file" | grep -q '^#!/bin/bash' && echo "$file"
+		grep -q '^#!/bin/bash' <(head -1 "$file") && echo "$file"
 	done
 }
 
@@ -509,8 +509,14 @@ check_function_size() {
 
 check_spdx() {
 	{ all_sources; scripts; } | while read -r file; do
-		head -2 "$file" | grep -q SPDX-License-Identifier || echo "$file: no licence tag"
+		grep -q SPDX-License-Identifier <(head -2 "$file") || echo "$file: no licence tag"
 	done
+}
+
+# grep -q ends with the first line that it looks for. A program that writes more is killed, and
+# with pipefail that fails the pipe though the line is there.
+check_grep_pipe() {
+	git grep -nE '[^|]\| *grep -[a-zA-Z]*q' -- '*.sh' .ci debian packaging
 }
 
 # The address of the tree, which the publisher fills in, is in MAINTAINERS alone.
@@ -545,7 +551,7 @@ run_check() {
 ALL=(checkpatch kernel_doc sparse gcc_w1 clang userspace_gcc userspace_clang cppcheck
      shellcheck twice runners headless circles floors owners no_blk_mq_below_dev versions_in_compat_only
      userspace_includes attributes advice offsets abi_table file_names files kernel_tree guides book manuals no_bug file_size
-     function_size spdx address clean_tree)
+     function_size spdx grep_pipe address clean_tree)
 
 mkdir -p "$CLEAN"
 find "$CLEAN" -type f -mtime +14 -delete

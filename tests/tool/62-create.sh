@@ -46,8 +46,8 @@ fields()
 opts=driver=qcow2,encrypt.format=luks,encrypt.key-secret=k,file.filename=ours.qcow2
 opens()
 {
-	qemu-io --object secret,id=k,file=key --image-opts -c 'write -P 7 0 64K' \
-		-c 'read -P 7 0 64K' "$opts" | grep -q 'read 65536/65536' &&
+	grep -q 'read 65536/65536' <(qemu-io --object secret,id=k,file=key --image-opts \
+		-c 'write -P 7 0 64K' -c 'read -P 7 0 64K' "$opts") &&
 		! qemu-io --image-opts --object secret,id=k,data=wrong -c 'read 0 512' \
 		"$opts" > /dev/null 2>&1
 }

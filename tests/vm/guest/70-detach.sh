@@ -149,7 +149,7 @@ case_detach_force() {
 	done
 	# The kernel gives a dead disk a size of 0, so a read that begins after
 	# that meets the end of the disk and no error.
-	tail -n 1 hold.log | grep -qxE 'EIO|EOF' || fail "$(cat hold.log)"
+	grep -qxE 'EIO|EOF' <(tail -n 1 hold.log) || fail "$(cat hold.log)"
 	# Its number is free again.
 	attach "$IMAGES/extra/over.qcow2"
 	same_content "$IMAGES/extra/over.raw" "$dev"

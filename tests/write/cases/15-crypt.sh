@@ -107,7 +107,7 @@ after_crypt_chain() {
 			"$(crypt_opts $image)$below" -- "${content[@]}"
 	done
 	crypt_io all.qcow2 "${content[@]}"
-	! qemu-img info -U all.qcow2 | grep -q 'backing file' || fail "it has a backing file"
+	! grep -q 'backing file' <(qemu-img info -U all.qcow2) || fail "it has a backing file"
 	crypt_check all.qcow2
 	unchanged
 }

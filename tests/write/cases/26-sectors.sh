@@ -67,7 +67,7 @@ case_sector_partitions() {
 		is "$size" "$(blockdev --getss "$dev")"
 		is "$size" "$(qcowctl list -n -O log-sec "$dev" | tr -d ' ')"
 		is "$size" "$(qcowctl list -J -O log-sec "$dev" | jq '.qcowdevices[]."log-sec"')"
-		qcowctl info "$dev" | grep -q "sector size: $size\$" || fail "info"
+		grep -q "sector size: $size\$" <(qcowctl info "$dev") || fail "info"
 		is $((6 << 20)) "$(blockdev --getsize64 "${dev}p1")"
 		queue=/sys/block/${dev#/dev/}/queue
 		[ "$(cat "$queue/physical_block_size")" -ge $size ] || fail "physical block"

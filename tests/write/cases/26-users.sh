@@ -60,7 +60,7 @@ users_of_btrfs() {
 	mount -o device="$two" "$one" $HERE/mnt
 	in_use "$two" "$two mounted on $HERE/mnt"
 	in_use "$one" "$one mounted on $HERE/mnt"
-	qcowctl list -nO mountpoints "$two" | grep -qx "$HERE/mnt" || fail "list has no mount"
+	grep -qx "$HERE/mnt" <(qcowctl list -nO mountpoints "$two") || fail "list has no mount"
 	busy_shell "cd $HERE/mnt"
 	umount --lazy $HERE/mnt
 	in_use "$two" "$two has the working directory of sleep \(pid $user_pid\), $lazily"

@@ -107,7 +107,7 @@ by_device() {
 	qcowctl info --chain --json "$dev" > info || fail "info"
 	is "4194304 ../base.qcow2 1 2" "$(jq -r '"\(.[0]."virtual-size") \(.[0]."backing-filename") \(.[0]."format-specific".data."snapshot-count") \(length)"' info)"
 	[ $# -eq 0 ] || is "$1" "$(jq -r '.[0].filename' info)"
-	qcowctl info "$dev" | grep -q '^virtual size: 4 MiB' || fail "info as text"
+	grep -q '^virtual size: 4 MiB' <(qcowctl info "$dev") || fail "info as text"
 	qcowctl map --json "$dev" > map || fail "map"
 	is "$(jq -c '.[] | [.start, .length, .depth, .data, .offset]' map.copy)" \
 		"$(jq -c '.[] | [.start, .length, .depth, .data, .offset]' map)"
@@ -120,16 +120,16 @@ by_device() {
 # image_state STATE [TEXT]: list has this state of the image's name.
 image_state() {
 	is "$1" "$(qcowctl list -n -O image-state "$dev")"
-	[ $# -eq 1 ] || qcowctl list -n -O image "$dev" | grep -qF "$2" || fail "list does not say $2"
+	[ $# -eq 1 ] || grep -qF "$2" <(qcowctl list -n -O image "$dev") || fail "list does not say $2"
 }
 
 # The changes that are asked of the device go to the attached image.
 change_device() {
 	qcowctl snapshot create "$1" mine
-	qcowctl snapshot list "$dev" | grep -qw mine || fail "snapshot create $1"
+	grep -qw mine <(qcowctl snapshot list "$dev") || fail "snapshot create $1"
 	qcowctl snapshot delete "$1" mine
 	qcowctl bitmap add "$1" mine
-	qcowctl bitmap list "$1" | grep -qw mine || fail "bitmap add $1"
+	grep -qw mine <(qcowctl bitmap list "$1") || fail "bitmap add $1"
 	qcowctl bitmap remove "$1" mine
 	qcowctl resize "$1" 5M
 	is 10240 "$(blockdev --getsz "$dev")"

@@ -124,8 +124,8 @@ case_uevent_corrupt() {
 }
 
 after_uevent_corrupt() {
-	qemu-img info broken.qcow2 | grep -q 'corrupt: true'
-	qemu-img info hidden.qcow2 | grep -q 'corrupt: true'
+	grep -q 'corrupt: true' <(qemu-img info broken.qcow2)
+	grep -q 'corrupt: true' <(qemu-img info hidden.qcow2)
 }
 
 make_uevent_full() {

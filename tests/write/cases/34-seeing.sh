@@ -82,7 +82,7 @@ case_seeing_counters() {
 	operate "$dev" 'read 1m 4k 1' 'read 2m 4k 1' 'write 3m 4k 1'
 	is 3 $(($(counter fast) + $(counter slow) - before))
 	[ "$(counter slow)" -gt "${noted[slow]}" ] || fail "an allocation without a worker"
-	qcowctl stat -J "$dev" | grep -q "\"errors\": *0" || fail "qcowctl stat"
+	grep -q "\"errors\": *0" <(qcowctl stat -J "$dev") || fail "qcowctl stat"
 	is "$(counter reads)" "$(qcowctl stat -J "$dev" | sed -n 's/.*"reads": *\([0-9]*\).*/\1/p')"
 	detach
 	attach -r packed.qcow2

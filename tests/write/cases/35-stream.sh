@@ -44,7 +44,7 @@ case_stream() {
 	for name in over fine old sub short; do
 		attach $name.qcow2
 		qcowctl stream --progress=json "$dev" 2> log || fail "$name: $(cat log)"
-		tail -n 1 log | grep -q '"done":\([0-9]*\),"total":\1}' || fail "$(cat log)"
+		grep -q '"done":\([0-9]*\),"total":\1}' <(tail -n 1 log) || fail "$(cat log)"
 		same_content $name.raw.copy "$dev"
 		is 1 "$(cat "/sys/block/${dev#/dev/}/qcow/depth")"
 		refuses "has no backing file" qcowctl stream "$dev"
@@ -190,7 +190,7 @@ case_convert() {
 	done
 	kill -KILL $pid
 	wait $pid || true
-	qemu-img info -f qcow2 long.qcow2 | grep -q '^backing file: ' || fail "it was too fast to be ended"
+	grep -q '^backing file: ' <(qemu-img info -f qcow2 long.qcow2) || fail "it was too fast to be ended"
 	qemu-img compare -f qcow2 -F raw long.qcow2 long.raw
 	refuses "is there; choose another name" qcowctl convert -f raw long.raw long.qcow2
 	qcowctl convert --resume -f raw long.raw long.qcow2

@@ -106,7 +106,7 @@ case_commit() {
 		}
 		attach $name.top
 		qcowctl commit --progress=json "$dev" 2> log || fail "$name: $(cat log)"
-		tail -n 1 log | grep -q '"done":\([0-9]*\),"total":\1}' || fail "$(cat log)"
+		grep -q '"done":\([0-9]*\),"total":\1}' <(tail -n 1 log) || fail "$(cat log)"
 		same_content $name.raw.copy "$dev"
 		operate "$dev" 'write 4k 8k 7' 'read 4k 8k 7'
 		detach

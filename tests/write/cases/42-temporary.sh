@@ -59,7 +59,7 @@ used_by() {
 	is 1 "$(sysfs temporary)"
 	is "$PWD/$image" "$(sysfs image)"
 	is "1 ${image##*.}" "$(qcowctl list -n -O TEMPORARY,FORMAT "$image" | xargs)"
-	qcowctl list "$image" | grep -q "$image (temporary)" || fail "$(qcowctl list)"
+	grep -q "$image (temporary)" <(qcowctl list "$image") || fail "$(qcowctl list)"
 	is true "$(qcowctl info --json "$dev" | jq '.device.temporary // .temporary' -r)"
 	is "" "$(ls -A tmp | grep -v lost+found)"
 	[ "$(free_blocks)" -lt $((before - 64)) ] || fail "nothing was written to tmp"

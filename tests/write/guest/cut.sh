@@ -64,7 +64,7 @@ write_kind() {
 		write_blocks "$name" "$2" "$5" || code=$?
 	fi
 	[ $code -ne 124 ] || fail "$name: it hangs"
-	if dmsetup status cut | grep -q logging_disabled; then
+	if grep -q logging_disabled <(dmsetup status cut); then
 		fail "$name: the log is full"
 	fi
 	remove_disk

@@ -69,7 +69,7 @@ small_judge_memory() {
 	grep -qx 'ok memory' "$work/memory.results" 2> /dev/null || return 0
 	for image in swap files; do
 		opened=driver=qcow2,file.filename=$work/tree/memory/$image.qcow2
-		! qemu-img info -f qcow2 "$work/tree/memory/$image.qcow2" | grep -q '^encrypted: yes' ||
+		! grep -q '^encrypted: yes' <(qemu-img info -f qcow2 "$work/tree/memory/$image.qcow2") ||
 			opened+=,encrypt.key-secret=s
 		if ! out=$(qemu-img check --object secret,id=s,data=secret --image-opts "$opened" 2>&1); then
 			bad memory "qemu-img check of $image: $(tail -n 3 <<< "$out")"
