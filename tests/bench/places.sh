@@ -139,7 +139,7 @@ work_latency() {
 # Each tick of 20 ms of this disk is 61 I/Os long, so few I/Os would be counted in ticks.
 work_throttled() {
 	null_disk nullb3 mbps=$((48 / speed))
-	echo 128 > /sys/block/nullb3/queue/max_sectors_kb || fail "nullb3: no limit"
+	echo 120 > /sys/block/nullb3/queue/max_sectors_kb || fail "nullb3: no limit"
 	rates throttled ext4 4000 32
 	rates throttled disk 4000 32
 }
