@@ -7,7 +7,7 @@
 # that image and no other. Inputs of foreign have a form of their own: see foreign.c.
 #
 # FUZZ_FORMAT=vdi        foreign: this format only
-# QCOW_FUZZ_SECONDS=40   for all targets together
+# QCOW_FUZZ_SECONDS=30   for all targets together
 # QCOW_FUZZ_RUNS=1000000 inputs of each target, or format of foreign, in place of a time
 # QCOW_SEED=1            seed of all random choices; drawn if not given. The same seed
 #                        does the same only with the same program on the same machine.
@@ -167,7 +167,7 @@ try_formats() {
 try_target() {
 	local target=$1 seconds
 
-	seconds=$(((${QCOW_FUZZ_SECONDS:-45} * parts[$target] + all_parts - 1) / all_parts))
+	seconds=$(((${QCOW_FUZZ_SECONDS:-30} * parts[$target] + all_parts - 1) / all_parts))
 	if [ "$target" = foreign ]; then
 		try_formats "$seconds"
 	else
