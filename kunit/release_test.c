@@ -103,6 +103,18 @@ static void expect_have(struct kunit *test, const struct model *m, u32 i,
 	KUNIT_ASSERT_EQ(test, qcow_notes_have(&m->set[i], first, end), any);
 }
 
+/* How many clusters have a note, one of each set counted apart */
+static u64 model_clusters(const struct model *m)
+{
+	u64 nr = 0;
+	u32 i, c;
+
+	for (i = 0; i < SETS; i++)
+		for (c = 0; c < CLUSTERS; c++)
+			nr += m->times[i][c] > 0;
+	return nr;
+}
+
 static void release_notes(struct kunit *test)
 {
 	struct model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
@@ -125,10 +137,12 @@ static void release_notes(struct kunit *test)
 		for (i = 0; i < SETS; i++)
 			expect_model(test, m, i);
 		KUNIT_ASSERT_EQ(test, m->count.nr, m->set[0].nr + m->set[1].nr);
+		KUNIT_ASSERT_EQ(test, m->count.clusters, model_clusters(m));
 	}
 	for (i = 0; i < SETS; i++)
 		qcow_notes_forget(&m->set[i]);
 	KUNIT_EXPECT_EQ(test, m->count.nr, 0);
+	KUNIT_EXPECT_EQ(test, m->count.clusters, 0);
 }
 
 /* Given up one by one in any order, they are one run in the end. */
@@ -298,6 +312,36 @@ static void release_behind(struct kunit *test)
 	writer_free(w);
 }
 
+/* A detach tells how much there is to give back, and in the end that all of it was. */
+static void release_progress(struct kunit *test)
+{
+	struct qcow_progress progress = { };
+	struct writer *w = test->priv;
+	struct qcow_alloc *a;
+
+	build_crossed(test, 1);
+	a = w->img->alloc;
+	w->img->progress = &progress;
+	qcow_reclaim_stop(a);
+	discard(test, 1);
+	discard(test, 0);
+	KUNIT_EXPECT_EQ(test, qcow_flush(a), 0);
+	KUNIT_EXPECT_EQ(test, qcow_release_left(a), 2 * CLUSTER);
+	qcow_image_expect(a->img, 5);
+	qcow_image_advance(a->img, 3);
+	qcow_reclaim_finish(a);
+	KUNIT_EXPECT_EQ(test, qcow_release_left(a), 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&progress.total), 2 * CLUSTER);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&progress.done), 2 * CLUSTER);
+	/* There is nothing left. */
+	qcow_reclaim_finish(a);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&progress.total), 0);
+	w->img->progress = NULL;
+	writer_close(w);
+	KUNIT_EXPECT_NULL(test, oracle_check_closed(&w->o));
+	writer_free(w);
+}
+
 struct finisher {
 	struct work_struct work;
 	struct qcow_alloc *a;
@@ -388,6 +432,7 @@ static struct kunit_case release_test_cases[] = {
 	KUNIT_CASE(release_joined),
 	KUNIT_CASE_PARAM(release_twice, twice_gen_params),
 	KUNIT_CASE(release_behind),
+	KUNIT_CASE(release_progress),
 	KUNIT_CASE(release_goal),
 	KUNIT_CASE(release_interrupted),
 	{ }

@@ -273,9 +273,10 @@ struct qcow_ioc_attach {
  * EBUSY. When the ioctl
  * returns 0 without QCOW_DETACH_LAZY, the device is gone and the driver has closed
  * its files. EIO: they are gone and closed as well, but writes since the last flush
- * are lost. EINPROGRESS: a file below has not answered for ten seconds; the device has
- * QCOW_STATE_GOING, cannot be opened, fails new requests, and goes by itself when the
- * file answers. Another detach waits for that again.
+ * are lost. EINPROGRESS: a file below has not answered for ten seconds, or, with
+ * QCOW_DETACH_FORCE, the detach takes longer than that; the device has QCOW_STATE_GOING,
+ * cannot be opened, fails new requests, and goes by itself when the file answers. Another
+ * detach waits for that again.
  */
 struct qcow_ioc_detach {
 	__u32 size;
@@ -464,9 +465,11 @@ enum qcow_job_owner {
  * @diskseq: out: the disk's sequence number, which no other disk of this host ever had;
  *	0: the driver is too old to tell
  * @job_done: out: of the resize or snapshot operation that is under way, or else of the
- *	last one: bytes of the disk that it is through with
- * @job_total: out: bytes of the disk that it goes through, some perhaps several times;
- *	0: it does not say, or the driver is too old to tell
+ *	last one: bytes of the disk that it is through with; with QCOW_STATE_GOING, once no
+ *	operation is left: bytes of the file that are given back
+ * @job_total: out: bytes of the disk that it goes through, some perhaps several times; or
+ *	of the file, all that will be given back; 0: it does not say, or the driver is too old
+ *	to tell
  * @job_owner: out: &enum qcow_job_owner of that operation
  * @pad: out: 0
  */

@@ -92,6 +92,14 @@ static void device_let_go(struct qcow_device *parent)
 	qcow_device_put(parent);
 }
 
+/* A running job ends, and none begins any more. */
+static void device_end_jobs(struct qcow_device *dev)
+{
+	mutex_lock(&dev->job_mutex);
+	qcow_device_begin_job(dev, NULL);
+	mutex_unlock(&dev->job_mutex);
+}
+
 /* Take a device apart. */
 static void device_remove(struct work_struct *work)
 {
@@ -100,9 +108,7 @@ static void device_remove(struct work_struct *work)
 	struct qcow_device *parent;
 	int err, ret;
 
-	/* A running job ends, and none begins any more. */
-	mutex_lock(&dev->job_mutex);
-	mutex_unlock(&dev->job_mutex);
+	device_end_jobs(dev);
 	if (qcow_child_refuse(dev, NULL))
 		set_bit(QCOW_IMAGE_SHARED, &dev->target.image->flags);
 	dev->leaked = test_bit(QCOW_IMAGE_LEAKED, &dev->target.image->flags);
@@ -440,15 +446,28 @@ static int device_say_removed(const struct qcow_device *dev, struct qcow_msg *ms
 	return qcow_advise(msg, 0, "is detached, but the space that it was giving back is leaked; have it back with qcowctl check --repair=leaks IMAGE");
 }
 
-/* Return: the result of the detach; or -EINPROGRESS or -EINTR. */
-static int device_wait_removed(struct qcow_device *dev, unsigned long until, struct qcow_msg *msg)
+/*
+ * Wait until @until for the end of a detach. @patient: and then as long again whenever it
+ * has come further. Return: the result of the detach; or -EINPROGRESS or -EINTR.
+ */
+static int device_wait_removed(struct qcow_device *dev, unsigned long until, bool patient,
+			       struct qcow_msg *msg)
 {
-	long left = max_t(long, until - jiffies, 1);
+	s64 seen, done = 0;
+	long left;
 
-	left = wait_for_completion_killable_timeout(&dev->removed, left);
-	if (left < 0)
-		return -EINTR;
-	return left ? device_say_removed(dev, msg) : qcow_device_list_say_going(dev, msg);
+	do {
+		seen = done;
+		left = max_t(long, until - jiffies, 1);
+		left = wait_for_completion_killable_timeout(&dev->removed, left);
+		if (left < 0)
+			return -EINTR;
+		if (left)
+			return device_say_removed(dev, msg);
+		done = atomic64_read(&dev->progress.done);
+		until = jiffies + DEVICE_DETACH_JIFFIES;
+	} while (patient && done != seen);
+	return qcow_device_list_say_going(dev, msg);
 }
 
 /**
@@ -465,9 +484,9 @@ static int device_wait_removed(struct qcow_device *dev, unsigned long until, str
  *
  * Return: 0; -ENODEV: there is no such device; -ESTALE: another device has its number;
  * -EBUSY: it is open and @flags are 0; -EIO: it is removed, but writes since the last
- * flush are lost; -EINPROGRESS: it is being removed, which takes longer than ten
- * seconds; -EINTR: it is being removed, and the caller, which is being killed, does not
- * wait for that.
+ * flush are lost; -EINPROGRESS: it is being removed, and has not come further for ten
+ * seconds, or @flags are QCOW_DETACH_FORCE and it takes longer than that; -EINTR: it is
+ * being removed, and the caller, which is being killed, does not wait for that.
  */
 int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
 		       struct qcow_msg *msg)
@@ -486,7 +505,7 @@ int qcow_device_detach(int index, const struct file *by, u32 flags, u64 diskseq,
 	if (err == -ENODEV && READ_ONCE(dev->state) == QCOW_DEVICE_GOING)
 		err = 0;
 	if (!err)
-		err = device_wait_removed(dev, until, msg);
+		err = device_wait_removed(dev, until, !(flags & QCOW_DETACH_FORCE), msg);
 	qcow_device_put(dev);
 	return min(err, 0);
 }

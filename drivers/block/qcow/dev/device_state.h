@@ -67,8 +67,9 @@ enum qcow_device_state {
  * @commit: the commit into the backing file, or NULL; under @job_mutex
  * @committing: the commit has begun to write the backing file
  * @ending: QCOW_ENDING_*: jobs have to end early
- * @progress: how far the job is, or the last one
- * @job_by: the open file of the control node that asked for that job, or NULL. Only compared
+ * @progress: how far the job is, or the last one, or a detach
+ * @job_by: the open file of the control node that asked for that job, or NULL, as for a
+ *	detach. Only compared
  * @events: events that users are told of
  * @debugfs: its folder in debugfs; or NULL
  * @job_mutex: held by the one job on the device, or the attach of a child; detaching waits
@@ -113,6 +114,18 @@ struct qcow_device {
 	/* Held by a job, or by the attach of a child. */
 	struct mutex job_mutex;
 };
+
+/*
+ * Begin a job, or a detach, which nobody asked for. The figures of the job before are not
+ * taken for those of this one. Under dev->job_mutex.
+ */
+static inline void qcow_device_begin_job(struct qcow_device *dev, const struct file *by)
+{
+	lockdep_assert_held(&dev->job_mutex);
+	qcow_progress_reset(&dev->progress);
+	/* Pairs with qcow_device_fill_status(). */
+	smp_store_release(&dev->job_by, by);
+}
 
 /* Whether it is detached at its last close, now or when a program has let go of it. */
 static inline bool qcow_device_detaches_itself(const struct qcow_device *dev)

@@ -138,7 +138,7 @@ static u64 device_cache_used(struct qcow_device *dev)
 void qcow_device_fill_status(struct qcow_device *dev, const struct file *by,
 			     struct qcow_ioc_status *st)
 {
-	/* Pairs with job_hold(). */
+	/* Pairs with qcow_device_begin_job(). */
 	const struct file *job_by = smp_load_acquire(&dev->job_by);
 	const struct qcow_image *img = qcow_device_image(dev);
 

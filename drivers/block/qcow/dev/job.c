@@ -65,12 +65,6 @@ static int job_begin(struct qcow_device *dev, u64 diskseq, bool change,
 	return err;
 }
 
-static void job_no_progress(struct qcow_device *dev)
-{
-	atomic64_set(&dev->progress.done, 0);
-	atomic64_set(&dev->progress.total, 0);
-}
-
 static struct qcow_device *job_hold(const struct qcow_which *which, bool change,
 				    struct qcow_msg *msg)
 {
@@ -84,9 +78,7 @@ static struct qcow_device *job_hold(const struct qcow_which *which, bool change,
 		qcow_device_put(dev);
 		return ERR_PTR(err);
 	}
-	job_no_progress(dev);
-	/* The figures of the job before are not taken for those of this one. */
-	smp_store_release(&dev->job_by, which->by);
+	qcow_device_begin_job(dev, which->by);
 	return dev;
 }
 
@@ -245,7 +237,7 @@ int qcow_job_run(struct qcow_device *dev, struct qcow_job *job)
 
 	lockdep_assert_held(&dev->job_mutex);
 	clear_bit(QCOW_ENDING_INTERRUPTED, &dev->ending);
-	job_no_progress(dev);
+	qcow_progress_reset(&dev->progress);
 	init_completion(&w.done);
 	INIT_WORK_ONSTACK(&w.work, job_work);
 	queue_work(job_wq, &w.work);

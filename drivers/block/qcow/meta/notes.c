@@ -69,6 +69,14 @@ static void note_erase(struct qcow_notes *set, struct qcow_note *note)
 	WRITE_ONCE(set->nr, set->nr - 1);
 }
 
+/* Give a note other clusters. The order of the notes stays as it is. */
+static void note_span(struct qcow_notes *set, struct qcow_note *note, u64 first, u64 end)
+{
+	set->count->clusters += (end - first) - (note->end - note->first);
+	note->first = first;
+	note->end = end;
+}
+
 static struct qcow_note *note_new(struct qcow_notes *set, u64 first, u64 end,
 				  u32 times)
 {
@@ -76,11 +84,10 @@ static struct qcow_note *note_new(struct qcow_notes *set, u64 first, u64 end,
 
 	if (set->count->nr >= set->count->max)
 		return NULL;
-	note = kmalloc(sizeof(*note), GFP_NOIO);
+	note = kzalloc(sizeof(*note), GFP_NOIO);
 	if (!note)
 		return NULL;
-	note->first = first;
-	note->end = end;
+	note_span(set, note, first, end);
 	note->times = times;
 	note_insert(set, note);
 	WRITE_ONCE(set->count->nr, set->count->nr + 1);
@@ -90,6 +97,7 @@ static struct qcow_note *note_new(struct qcow_notes *set, u64 first, u64 end,
 static void note_free(struct qcow_notes *set, struct qcow_note *note)
 {
 	note_erase(set, note);
+	note_span(set, note, 0, 0);
 	WRITE_ONCE(set->count->nr, set->count->nr - 1);
 	kfree(note);
 }
@@ -101,7 +109,7 @@ static struct qcow_note *note_join(struct qcow_notes *set, struct qcow_note *not
 
 	if (!before || before->end != note->first || before->times != note->times)
 		return note;
-	before->end = note->end;
+	note_span(set, before, before->first, note->end);
 	note_free(set, note);
 	return before;
 }
@@ -124,7 +132,7 @@ static struct qcow_note *note_split(struct qcow_notes *set, struct qcow_note *no
 	struct qcow_note *rest = note_new(set, cluster, note->end, note->times);
 
 	if (rest)
-		note->end = cluster;
+		note_span(set, note, note->first, cluster);
 	return rest;
 }
 
@@ -150,12 +158,12 @@ static int note_gap(struct qcow_notes *set, struct qcow_note *next, u64 first,
 						  rb_last(&set->root));
 
 	if (before && before->end == first && before->times == times) {
-		before->end = end;
+		note_span(set, before, before->first, end);
 		note_settle(set, before);
 		return 0;
 	}
 	if (next && next->first == end && next->times == times) {
-		next->first = first;
+		note_span(set, next, first, next->end);
 		return 0;
 	}
 	return note_new(set, first, end, times) ? 0 : -ENOMEM;
@@ -231,7 +239,7 @@ bool qcow_notes_have(const struct qcow_notes *set, u64 first, u64 end)
  */
 void qcow_notes_cut(struct qcow_notes *set, struct qcow_note *note, u64 first)
 {
-	note->first = first;
+	note_span(set, note, first, note->end);
 	if (note->first >= note->end)
 		note_free(set, note);
 }

@@ -10,10 +10,12 @@
  * struct qcow_notes_count - notes in all sets of one image
  * @nr: number of notes; read without a lock, too
  * @max: most notes
+ * @clusters: number of their clusters
  */
 struct qcow_notes_count {
 	u32 nr;
 	u32 max;
+	u64 clusters;
 };
 
 /**

@@ -266,9 +266,10 @@ static inline bool qcow_image_stopped(const struct qcow_image *img)
 }
 
 /**
- * struct qcow_progress - how far a job is
- * @done: bytes of the disk that it is through with, in all of its passes
- * @total: bytes of the disk in all of its passes; 0: it does not say
+ * struct qcow_progress - how far a job or a detach is
+ * @done: bytes of the disk that it is through with, in all of its passes; of a detach
+ *	bytes of clusters that it has given back
+ * @total: bytes in all of its passes; 0: it does not say
  *
  * Any task may read them. They stay after the job, until the next one begins.
  */
@@ -276,6 +277,13 @@ struct qcow_progress {
 	atomic64_t done;
 	atomic64_t total;
 };
+
+/* Nothing is said yet. */
+static inline void qcow_progress_reset(struct qcow_progress *p)
+{
+	atomic64_set(&p->done, 0);
+	atomic64_set(&p->total, 0);
+}
 
 /**
  * qcow_image_expect() - say how much a job has to do

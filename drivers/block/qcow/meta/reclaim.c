@@ -114,18 +114,31 @@ static bool reclaim_until(struct qcow_alloc *a, u64 goal)
 	return more;
 }
 
+/* Say how much less is left than @left. Return: how much that is. */
+static u64 reclaim_advance(struct qcow_alloc *a, u64 left)
+{
+	/* While I/O goes on, it may be more. */
+	u64 now = min(qcow_release_left(a), left);
+
+	qcow_image_advance(a->img, left - now);
+	return now;
+}
+
 /**
  * qcow_reclaim_finish() - reclaim all clusters whose references are durably gone now
  * @a: of the image
+ *
+ * The device's progress says how far it is.
  *
  * Context: as qcow_flush(). May sleep: waits for the I/O that is under way.
  */
 void qcow_reclaim_finish(struct qcow_alloc *a)
 {
-	u64 goal = qcow_release_goal(a);
+	u64 goal = qcow_release_goal(a), left = qcow_release_left(a);
 
+	qcow_image_expect(a->img, left);
 	while (reclaim_until(a, goal))
-		;
+		left = reclaim_advance(a, left);
 }
 
 /**

@@ -494,6 +494,24 @@ u64 qcow_release_goal(struct qcow_alloc *a)
 	return goal;
 }
 
+/**
+ * qcow_release_left() - how much is to be reclaimed
+ * @a: of the image
+ *
+ * Context: may sleep.
+ *
+ * Return: bytes of the clusters that lost references, also of those that wait for a flush.
+ */
+u64 qcow_release_left(struct qcow_alloc *a)
+{
+	u64 clusters;
+
+	mutex_lock(&a->lock);
+	clusters = a->release.count.clusters;
+	mutex_unlock(&a->lock);
+	return clusters << qcow_alloc_cluster_bits(a);
+}
+
 /* Drop all notes. Their clusters are leaked, which was reported. */
 void qcow_release_forget(struct qcow_alloc *a)
 {

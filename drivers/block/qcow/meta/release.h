@@ -12,6 +12,7 @@ void qcow_release_take(struct qcow_alloc *a);
 void qcow_release_finish(struct qcow_alloc *a, bool durable);
 bool qcow_release_step(struct qcow_alloc *a);
 u64 qcow_release_goal(struct qcow_alloc *a);
+u64 qcow_release_left(struct qcow_alloc *a);
 void qcow_release_forget(struct qcow_alloc *a);
 
 /*
