@@ -51,6 +51,8 @@ shows "resize, not attached" Resizing resize other.qcow2 2G
 shows "snapshot create" Creating snapshot create qcow0 one
 shows "snapshot delete" Deleting snapshot delete qcow0 one
 MOCK_OPENERS=0 shows "snapshot apply" Applying snapshot apply qcow0 one
+shows "detach" Detaching detach qcow0
+shows "detach, all" Detaching detach --all
 
 # Another program's operation, which this one waits for
 MOCK_JOB=1000 MOCK_JOB_OWNER=2 run with_driver qcowctl resize --progress=json qcow0 2G
@@ -67,6 +69,19 @@ expect "progress: a failure" is "1 qcowctl: qcow0: was interrupted" "$code $(cat
 MOCK_JOB=1000 run with_driver qcowctl resize qcow0 2G
 expect "progress: not asked for" is "0 " "$code $(cat out err)"
 
+# A detach that nobody had the time to look at, and one that is tried again
+MOCK_JOB=1000 run with_driver qcowctl detach --progress=json qcow0
+expect "progress: a short detach" is "0 " "$code $(cat out err)"
+MOCK_JOB=1000 MOCK_BUSY=1 run with_driver qcowctl detach --progress=json qcow0
+expect "progress: a detach of a busy device" is "0 " "$code $(cat out err)"
+
+# On a terminal nobody has to ask for it.
+MOCK_JOB=1000 MOCK_LOOKS=2 typed '' "$Q" detach qcow0 >screen
+expect "progress: detach on a terminal" has "Detaching:  50%" screen
+mkdir dir
+MOCK_JOB=1000 MOCK_LOOKS=2 MOCK_EUID=0 typed '' "${Q%/*}/mount.qcow2" top.qcow2 dir >screen
+expect "progress: a mount that is given up, on a terminal" has "Detaching:  50%" screen
+
 # The rest asks no driver.
 qemu-io -f qcow2 -c 'write -q 0 1M' -c 'write -q 8M 1M' top.qcow2
 run qcowctl map --progress=json top.qcow2
@@ -76,6 +91,10 @@ expect "progress: map: the table is the same" accepts qcowctl map top.qcow2
 expect "progress: map: the table is the same" same_content table out
 run qcowctl map --plot --progress=json top.qcow2
 ends "map --plot" Mapping 67108864
+qemu-img bitmap --add top.qcow2 one
+qemu-img bitmap --add top.qcow2 two
+run qcowctl bitmap list --progress=json top.qcow2
+ends "bitmap list" "Reading bitmaps" 2
 for how in metadata falloc full; do
 	rm -f new.qcow2
 	run qcowctl create -o preallocation=$how --progress=json new.qcow2 4M
@@ -93,14 +112,20 @@ python3 -B "$here/../foreign/dmg.py" plain.raw packed.dmg codec=bzip2
 run with_driver qcowctl attach -r --progress=json packed.dmg
 expect "progress: attach" is "0 /dev/qcow0" "$code $(cat out)"
 ends "attach" Decompressing 1048576
+MOCK_EUID=0 typed '' "${Q%/*}/mount.qcow2" packed.dmg dir -o ro >screen
+expect "progress: mount of a dmg on a terminal" has "Decompressing: 100%" screen
 run qcowctl map --progress=json packed.dmg
 expect "progress: map of a dmg" is "Decompressing Mapping" "$(told | jq -r 'select(.done == .total).what' | paste -sd ' ')"
 qemu-img convert -q -O vmdk -o subformat=streamOptimized top.qcow2 stream.vmdk
 run qcowctl check --progress=json stream.vmdk
 expect "progress: check of a stream: exit code" is 0 "$code"
 ends "check of a stream" Decompressing 67108864
-rm plain.raw packed.dmg stream.vmdk
-for command in attach check stream commit create resize "snapshot create" map; do
+# An image without refcounts, whose tables are read to see whether its end was lost
+qemu-img convert -q -O qcow top.qcow2 v1.qcow
+run with_driver qcowctl attach -r --progress=json v1.qcow
+ends "attach of version 1" Checking 67108864
+rm plain.raw packed.dmg stream.vmdk v1.qcow
+for command in attach detach info "bitmap list" check stream commit create resize "snapshot create" map; do
 	# shellcheck disable=SC2086
 	expect "progress: $command: of another kind" refuses "is json" qcowctl $command --progress=xml top.qcow2
 done

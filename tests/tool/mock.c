@@ -23,9 +23,10 @@
  * knows of nothing but flags and index.
  * $MOCK_BUSY: how many detaches that are not lazy fail with EBUSY before one goes
  * through, each after $MOCK_BUSY_MS milliseconds.
- * $MOCK_WAIT: a resize, or an operation on a snapshot, lasts until there is no such file.
+ * $MOCK_WAIT: a resize, an operation on a snapshot, or a detach that goes through lasts until
+ * there is no such file; $MOCK_LOOKS: a detach lasts until so many statuses were asked for.
  * $MOCK_JOB: bytes that it has to go through; it is half way until then. An older driver
- * does not say.
+ * does not say. After a detach another device has the number, with a job of its own.
  * $MOCK_BELOW: the device that is busy until another was detached.
  * $MOCK_SNAPSHOT_ERRNO, $MOCK_MSG: how an operation on a snapshot fails.
  * $MOCK_FORMAT: &enum qcow_format of a device. $MOCK_COMMIT_ERRNO, $MOCK_MSG: how a
@@ -213,11 +214,17 @@ static void log_key(FILE *log, const struct qcow_ioc_image *image)
 /* Each device has a diskseq of its own. */
 #define MOCK_DISKSEQ	atoi(env("MOCK_DISKSEQ", "1000"))
 
+/* How many statuses were asked for during a detach: a thread asks while another waits. */
+static volatile int looks;
+
 /* An operation lasts. */
 static int waiting(void)
 {
-	return !NEXT(access)(env("MOCK_WAIT", ""), F_OK);
+	return looks < atoi(env("MOCK_LOOKS", "0")) || !NEXT(access)(env("MOCK_WAIT", ""), F_OK);
 }
+
+/* Whether the device is there, going, or has gone */
+static volatile enum { THERE, GOING, GONE } detached;
 
 /* It has another disk after a snapshot was applied. */
 static int applied;
@@ -465,8 +472,15 @@ static int mock_detach(const struct qcow_ioc_detach *d)
 		mock_say(d->msg, d->msg_size);
 		return fail(atoi(getenv("MOCK_DETACH_ERRNO")));
 	}
-	if (d->flags & QCOW_DETACH_LAZY || tries++ >= atoi(env("MOCK_BUSY", "0")))
+	if (d->flags & QCOW_DETACH_LAZY)
 		return 0;
+	if (tries++ >= atoi(env("MOCK_BUSY", "0"))) {
+		detached = GOING;
+		while (waiting())
+			usleep(10000);
+		detached = GONE;
+		return 0;
+	}
 	usleep(atoi(env("MOCK_BUSY_MS", "0")) * 1000);
 	return fail(EBUSY);
 }
@@ -591,8 +605,12 @@ static int mock_status(struct qcow_ioc_status *s)
 	s->cluster_size = 65536;
 	s->cache_hits = 12345;
 	s->diskseq = diskseq_now(s->index);
-	s->job_total = strtoull(env("MOCK_JOB", "0"), NULL, 0);
+	s->job_total = strtoull(env("MOCK_JOB", "0"), NULL, 0) / (detached == GONE ? 10 : 1);
 	s->job_done = waiting() ? s->job_total / 2 : s->job_total;
+	if (detached == GOING) {
+		s->state |= QCOW_STATE_GOING;
+		looks++;
+	}
 	s->job_owner = atoi(env("MOCK_JOB_OWNER", "0"));
 	/* From the second question on */
 	if (asked++ && getenv("MOCK_REPLACED"))

@@ -231,12 +231,14 @@ make_seeing_progress() {
 }
 
 # progresses WHAT COMMAND...: the lines of JSON say how far it is, and at last that all is done.
+# Those of a detach may follow.
 progresses() {
 	local what=$1 line before=0 done total=1
 
 	shift
 	"$@" --progress=json 2> progress || fail "$*: $(cat progress)"
 	while read -r line; do
+		[[ $line != *'"Detaching"'* ]] || [ "$what" = Detaching ] || break
 		[[ $line =~ ^\{\"what\":\"$what\",\"done\":([0-9]+),\"total\":([0-9]+)\}$ ]] || fail "$*: $line"
 		done=${BASH_REMATCH[1]} total=${BASH_REMATCH[2]}
 		[ "$done" -ge "$before" ] || fail "$*: $(cat progress)"
@@ -268,6 +270,51 @@ after_seeing_progress() {
 	check image.qcow2 below.qcow2 over.qcow2
 	holds qcow2 image.qcow2 'read -P 1 0 2M' 'read -P 2 40M 1M'
 	holds qcow2 over.qcow2 'read -P 3 0 1M' 'read -P 4 1M 2M'
+}
+
+# slow_disk MIB: sets slow to a disk in memory, each of whose requests takes 100 ms. It can
+# write zeroes, as null_blk cannot. Until slow_disk_end.
+slow_disk() {
+	local block
+
+	modprobe sd_mod
+	modprobe scsi_debug dev_size_mb="$1" lbpws=1 ndelay=100000000
+	until block=$(compgen -G '/sys/bus/pseudo/devices/adapter0/host*/target*/*/block/*'); do
+		pause 0.05
+	done
+	slow=/dev/${block##*/}
+}
+
+slow_disk_end() {
+	modprobe -r scsi_debug
+}
+
+make_seeing_detach() {
+	scattered_image image 2
+}
+
+# A detach gives some 130 runs of clusters back, one by one, which takes longer than ten seconds.
+# It says how far it is, and nobody takes it for one that hangs.
+case_seeing_detach() {
+	local slow begin
+
+	slow_disk 40
+	dd if=image.qcow2 of="$slow" bs=1M conv=fsync status=none
+	attach "$slow"
+	operate "$dev" 'discard 0 1m'
+	begin=$SECONDS
+	progresses Detaching qcowctl detach "$dev"
+	! stays || fail "it stays"
+	[ $((SECONDS - begin)) -ge 11 ] || fail "after $((SECONDS - begin)) s already"
+	[ "$(wc -l < progress)" -ge 5 ] || fail "$(cat progress)"
+	dd if="$slow" of=image.qcow2 bs=1M count=4 iflag=direct conv=sparse status=none
+	slow_disk_end
+}
+
+# Nothing leaks.
+after_seeing_detach() {
+	check image.qcow2
+	holds qcow2 image.qcow2 'read -P 0 0 1M' 'read -P 5 1M 1M'
 }
 
 make_seeing_owner() {

@@ -227,6 +227,7 @@ static const struct option_spec options[] = {
 	OPTION_JSON(struct wanted, json, "list: print JSON"),
 	OPTION_FORMAT(struct wanted, format, "the image is qcow2; probe it if not given"),
 	OPTION_KEY_FILE(struct wanted, keys),
+	OPTION_PROGRESS,
 	{ }
 };
 

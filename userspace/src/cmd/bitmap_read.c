@@ -10,6 +10,7 @@
 #include "device/device.h"
 #include "device/which.h"
 #include "image/chain_device.h"
+#include "lib/progress.h"
 #include "lib/report.h"
 #include "lib/sysfs.h"
 #include "qcow/ondisk/bitdir.h"
@@ -47,11 +48,15 @@ void bitmaps_free(struct bitmaps *all)
  * @img: the image
  * @layout: of its tables
  * @buf: a cluster
+ * @done: clusters of bitmaps that were read
+ * @total: clusters of all of them
  */
 struct reading {
 	const struct image *img;
 	struct qcow_layout layout;
 	u8 *buf;
+	u64 done;
+	u64 total;
 };
 
 static int damaged(const struct reading *r)
@@ -107,8 +112,10 @@ static int read_bits(struct reading *r, struct bitmap *b,
 
 	err = file_read(&r->img->file, table, e->table_size * sizeof(*table),
 			e->table_host_offset, NULL);
-	for (i = 0; !err && i < e->table_size; i++)
+	for (i = 0; !err && i < e->table_size; i++) {
+		progress("Reading bitmaps", r->done++, r->total);
 		err = read_cluster(r, b, i, be64_to_cpu(table[i]));
+	}
 	free(table);
 	return err;
 }
@@ -130,6 +137,23 @@ static int read_bitmap(struct reading *r, struct bitmap *b,
 	return read_bits(r, b, e);
 }
 
+/* How many clusters the bitmaps of a directory have, as far as it is not damaged */
+static u64 count_clusters(const struct reading *r, const u8 *buf,
+			  const struct qcow_bitmap_dir *dir)
+{
+	struct qcow_bitmap_entry e;
+	u64 in_dir = 0, clusters = 0;
+	u32 i;
+
+	for (i = 0; i < dir->nr; i++, in_dir += e.bytes) {
+		if (qcow_bitdir_entry(&r->layout, r->img->header.size, buf + in_dir,
+				      dir->bytes - in_dir, &e))
+			break;
+		clusters += e.table_size;
+	}
+	return clusters;
+}
+
 static int read_directory(struct reading *r, struct bitmaps *all, const u8 *buf,
 			  const struct qcow_bitmap_dir *dir, const char *name)
 {
@@ -137,6 +161,7 @@ static int read_directory(struct reading *r, struct bitmaps *all, const u8 *buf,
 	u64 in_dir = 0;
 	u32 i;
 
+	r->total = count_clusters(r, buf, dir);
 	for (i = 0; i < dir->nr; i++, in_dir += e.bytes) {
 		if (qcow_bitdir_entry(&r->layout, r->img->header.size, buf + in_dir,
 				      dir->bytes - in_dir, &e))
@@ -144,6 +169,7 @@ static int read_directory(struct reading *r, struct bitmaps *all, const u8 *buf,
 		if (read_bitmap(r, add_bitmap(all), &e, name))
 			return -1;
 	}
+	progress("Reading bitmaps", r->total, r->total);
 	return 0;
 }
 
@@ -178,6 +204,7 @@ int bitmaps_read(struct bitmaps *all, const struct image *img, const char *name)
 	err = file_read(&img->file, buf, dir.bytes, dir.host_offset, NULL);
 	if (!err)
 		err = read_directory(&r, all, buf, &dir, name);
+	progress_end();
 	free(r.buf);
 	free(buf);
 	return err;

@@ -4,7 +4,6 @@
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
@@ -13,6 +12,7 @@
 #include "device/device.h"
 #include "device/in_use.h"
 #include "device/node.h"
+#include "device/watch.h"
 #include "device/which.h"
 #include "export/build.h"
 #include "export/exports.h"
@@ -66,16 +66,18 @@ static struct attempt attempt_at(const struct detach *d,
  * @control: the driver's control node
  * @ioc: the request
  *
+ * Shows how far it is.
+ *
  * Return: 0 or a negative errno.
  */
 int detach_ioctl(int control, struct qcow_ioc_detach *ioc)
 {
-	int err = ioctl(control, QCOW_IOC_DETACH, ioc) ? -errno : 0;
+	int err = watch_ioctl(control, ioc->index, "Detaching", QCOW_IOC_DETACH, ioc);
 
 	if (err == -E2BIG) {
 		/* The driver is older than the tool. */
 		ioc->size = QCOW_DETACH_SIZE_V1;
-		err = ioctl(control, QCOW_IOC_DETACH, ioc) ? -errno : 0;
+		err = watch_ioctl(control, ioc->index, "Detaching", QCOW_IOC_DETACH, ioc);
 	}
 	return err;
 }
@@ -364,6 +366,7 @@ static const struct option_spec options[] = {
 		.help = "a device that is not there is no error",
 		.parse = option_true, .field = offsetof(struct detach, if_attached),
 	},
+	OPTION_PROGRESS,
 	{ }
 };
 

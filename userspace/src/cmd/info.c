@@ -124,6 +124,7 @@ static const struct option_spec options[] = {
 	OPTION_JSON(struct info, json, "print JSON, with the keys of qemu-img info"),
 	OPTION_FORMAT(struct info, format,
 		      "the format of the image; probe it if not given"),
+	OPTION_PROGRESS,
 	{ }
 };
 

@@ -24,6 +24,9 @@
  * @control: the driver's control node
  * @index: the N of /dev/qcowN
  * @what: name of the work in the progress line
+ * @detach: the request detaches the device: another one may have the number afterwards
+ * @done: as the driver said at the last look
+ * @total: as @done
  * @end: a pipe whose end for writing is closed when the request has returned
  * @thread: the thread
  */
@@ -31,28 +34,35 @@ struct watch {
 	int control;
 	int index;
 	const char *what;
+	bool detach;
+	u64 done;
+	u64 total;
 	int end[2];
 	pthread_t thread;
 };
 
-static void watch_show(const struct watch *w, bool ended)
+static void watch_look(struct watch *w)
 {
 	struct qcow_ioc_status status;
 
 	/* Another program's work comes first, or has begun since. */
-	if (!device_status(w->control, w->index, &status) &&
-	    status.job_owner != QCOW_JOB_OTHERS)
-		progress(w->what, ended ? status.job_total : status.job_done,
-			 status.job_total);
+	if (device_status(w->control, w->index, &status) ||
+	    status.job_owner == QCOW_JOB_OTHERS ||
+	    (w->detach && !(status.state & QCOW_STATE_GOING)))
+		return;
+	w->done = status.job_done;
+	w->total = status.job_total;
 }
 
 static void *watch_thread(void *arg)
 {
-	const struct watch *w = arg;
+	struct watch *w = arg;
 	struct pollfd end = { .fd = w->end[0], .events = POLLIN };
 
-	while (!poll(&end, 1, WATCH_PAUSE))
-		watch_show(w, false);
+	while (!poll(&end, 1, WATCH_PAUSE)) {
+		watch_look(w);
+		progress(w->what, w->done, w->total);
+	}
 	return NULL;
 }
 
@@ -80,8 +90,10 @@ static void watch_end(struct watch *w, bool done)
 	close(w->end[1]);
 	pthread_join(w->thread, NULL);
 	close(w->end[0]);
+	if (done && !w->detach)
+		watch_look(w);
 	if (done)
-		watch_show(w, true);
+		progress(w->what, w->total, w->total);
 	progress_end();
 }
 
@@ -99,7 +111,10 @@ static void watch_end(struct watch *w, bool done)
  */
 int watch_ioctl(int control, int index, const char *what, unsigned long request, void *arg)
 {
-	struct watch w = { .control = control, .index = index, .what = what };
+	struct watch w = {
+		.control = control, .index = index, .what = what,
+		.detach = request == QCOW_IOC_DETACH,
+	};
 	bool watched = progress_wanted() && !watch_start(&w);
 	int err = ioctl(control, request, arg) ? -errno : 0;
 

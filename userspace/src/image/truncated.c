@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "image/truncated.h"
+#include "lib/progress.h"
 #include "lib/report.h"
 #include "qcow/ondisk/entry.h"
 
@@ -194,10 +195,13 @@ static int walk_l1(struct walk *w, const __be64 *l1, u64 first, u64 nr,
 		   const struct file *data, bool deep)
 {
 	const struct file *f = &w->img->file;
+	u32 shift = qcow_layout_l1_shift(&w->layout);
 	u64 left = f->size / w->table + 1;
 	u64 host_offset, i;
 
 	for (i = first; i < nr; i++) {
+		if (deep)
+			progress("Checking", i << shift, nr << shift);
 		if (qcow_entry_l1(&w->layout, be64_to_cpu(l1[i]), &host_offset) ||
 		    !host_offset)
 			continue;
@@ -207,9 +211,11 @@ static int walk_l1(struct walk *w, const __be64 *l1, u64 first, u64 nr,
 		/* More tables than there is room for: damaged, and not cut short. */
 		if (!deep || !left--)
 			continue;
-		if (walk_l2(w, data, host_offset, i << qcow_layout_l1_shift(&w->layout)))
+		if (walk_l2(w, data, host_offset, i << shift))
 			return -1;
 	}
+	if (deep)
+		progress("Checking", nr << shift, nr << shift);
 	return 0;
 }
 
@@ -266,6 +272,7 @@ static int check_l1(struct walk *w)
 		err = check_image(w, l1, nr);
 	if (!err)
 		err = check_data_file(w, l1, nr);
+	progress_end();
 	free(l1);
 	return err;
 }
