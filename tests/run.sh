@@ -10,7 +10,7 @@ cd "$QCOW_TOP" || exit 1
 
 # Of those that share the CPUs the longest comes first, so that no CPU waits at the end; fits()
 # decides which tiers run side by side.
-ALL=(build write-7 vm-7 cut-7 tool bench write-6.12 write-6.1 vm-6.12 vm-6.1 kunit foreign
+ALL=(build write-7 vm-7 cut-7 tool bench host write-6.12 write-6.1 vm-6.12 vm-6.1 kunit foreign
 	package check fuzz)
 LOGS=$QCOW_CACHE/logs
 
@@ -33,6 +33,7 @@ tier_command() {
 	fuzz)	echo tests/fuzz/run.sh ;;
 	foreign) echo tests/foreign/run.sh ;;
 	package) echo tests/package/run.sh ;;
+	host)	echo "tests/host/run.sh boot" ;;
 	kunit)	echo tests/uml/kunit.sh ;;
 	vm-*)	echo "tests/vm/test.sh ${1#vm-}" ;;
 	write-7) echo "tests/write/test.sh 7 diff cases" ;;

@@ -32,7 +32,7 @@ vm_args() {
 
 	aio=$(disk_aio "$vm_image/root.img")
 	accel_args 6.1
-	printf '%s\n' -M q35 -m 1G -smp 2 -display none -nodefaults -no-user-config -nic none \
+	printf '%s\n' -M q35 -m 1G -smp "${vm_cpus:-2},maxcpus=2" -display none -nodefaults -no-user-config -nic none \
 		-device virtio-rng-pci -device virtio-serial -chardev pipe,id=agent,path=agent \
 		-device virtserialport,chardev=agent,name=host \
 		-chardev pipe,id=console,path=console -serial chardev:console \
@@ -260,6 +260,30 @@ clean_image() {
 	take "$1" "$2" "$file" || { echo "no $2 in $1"; return 1; }
 	[ -z "${3-}" ] || qemu-img rebase -u -F qcow2 -b "$3" "$file"
 	qemu-img check -q "$file" > why.image 2>&1 || { cat why.image; return 1; }
+}
+
+# image_of_files NAME FOLDER [OPTIONS...]: a qcow2 image with a partition of 48 MiB that has the
+# folder's content
+image_of_files() {
+	data_disk part.raw 48M "$2"
+	truncate -s 50M disk.raw
+	echo 'start=2048, size=98304, type=linux' | sfdisk -q --no-reread --no-tell-kernel disk.raw
+	dd if=part.raw of=disk.raw bs=1M seek=1 conv=notrunc,sparse status=none
+	qemu-img convert -f raw -O qcow2 "${@:3}" disk.raw "$1"
+	rm part.raw disk.raw
+}
+
+# clean_disk NAME [BACKING]: an image of image_of_files, on images.raw, and the ext4 in its
+# partition are clean.
+clean_disk() {
+	clean_image images.raw "/$1.qcow2" "${2-}" && clean_partition "$1.qcow2" 48
+}
+
+# inner_file PATH CONTENT: in the partition that clean_disk has looked at
+inner_file() {
+	rm -f inner.file
+	take part "$1" inner.file
+	is "$2" "$(cat inner.file)"
 }
 
 # clean_partition FILE MIB: the ext4 in the image's first partition, which begins at 1 MiB,

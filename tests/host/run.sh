@@ -3,8 +3,8 @@
 #
 # run.sh [PART...]: tries this source on a whole Debian 12 with systemd and udev, in a
 # virtual machine. Runs all parts of tests/host/parts, or those that are named; globs work.
-# "make hosttest" calls it; "make test" does not, since each boot takes half a minute of
-# emulation. Ends in "host: N passed, N failed".
+# "make hosttest" calls it. "make test" runs the part boot alone, since each boot takes half a
+# minute of emulation. Ends in "host: N passed, N failed".
 #
 # A part is a script parts/NN-NAME.sh. It runs on the host, in an empty folder and a mount
 # namespace of its own, and uses the functions of lib.sh:
@@ -34,8 +34,13 @@
 #	clean_partition FILE MIB	the ext4 in an image's partition is clean
 #	expect NAME COMMAND...	counts whether a command on the host succeeds
 #
+#	image_of_files FILE FOLDER
+#				a qcow2 image with a partition that has the folder's content
+#	clean_disk NAME		takes such an image out of images.raw; it and its ext4 are clean
+#	inner_file PATH CONTENT	of a file in that ext4
+#
 # Variables for the next boot: vm_append, more arguments for the kernel; vm_kernel and
-# vm_initrd, other files than Debian's. A part also fails if
+# vm_initrd, other files than Debian's; vm_cpus, its processors. A part also fails if
 # a console has a complaint of the kernel (tests/lib/klog.sh). Logs of the last run, and
 # times of boots, are in the folder host/run/NAME of the cache.
 set -uo pipefail

@@ -4,29 +4,6 @@
 # Shutdown and reboot with devices attached and mounted, by hand and by /etc/qcowtab: every
 # image and every filesystem is clean afterwards, and nothing was busy.
 
-# image_of_files NAME FOLDER [OPTIONS...]: a qcow2 image with a partition that has the
-# folder's content
-image_of_files() {
-	data_disk part.raw 48M "$2"
-	truncate -s 50M disk.raw
-	echo 'start=2048, size=98304, type=linux' | sfdisk -q --no-reread --no-tell-kernel disk.raw
-	dd if=part.raw of=disk.raw bs=1M seek=1 conv=notrunc status=none
-	qemu-img convert -f raw -O qcow2 "${@:3}" disk.raw "$1"
-	rm part.raw disk.raw
-}
-
-# clean_disk NAME [BACKING]: an image and the ext4 in its partition are clean.
-clean_disk() {
-	clean_image images.raw "/$1.qcow2" "${2-}" && clean_partition "$1.qcow2" 48
-}
-
-# inner_file PATH CONTENT: in the partition that clean_disk has looked at
-inner_file() {
-	rm -f inner.file
-	take part "$1" inner.file
-	is "$2" "$(cat inner.file)"
-}
-
 vm_new qcow
 mkdir -p files images bases
 echo content > files/file
