@@ -17,7 +17,7 @@ reads_in_place() {
 	[ "$2" = below ] ||
 		"$2" "$1-read-4k-depth-1" fresh $many --rw=randread --bs=4k --iodepth=1 --size=32m
 	"$2" "$1-read-4k-depth-16" fresh $many --rw=randread --bs=4k --iodepth=16 --size=32m
-	"$2" "$1-read-1m" fresh 16 --rw=read --bs=1m --iodepth=1 --size=32m
+	"$2" "$1-read-1m" fresh 64 --rw=read --bs=1m $together --io_size=1g --iodepth=1 --size=32m
 }
 
 writes_in_place() {
@@ -26,7 +26,7 @@ writes_in_place() {
 		"$2" "$1-write-4k-depth-1" fresh $many --rw=randwrite --bs=4k --iodepth=1 --size=32m
 	"$2" "$1-write-4k-depth-16" fresh $many --rw=randwrite --bs=4k --iodepth=16 --size=32m
 	"$2" "$1-write-4k-fsync" fresh $((100 / fewer)) --rw=randwrite --bs=4k --iodepth=1 --fsync=1 --size=32m
-	"$2" "$1-write-1m" fresh 16 --rw=write --bs=1m --iodepth=1 --size=32m
+	"$2" "$1-write-1m" fresh 64 --rw=write --bs=1m $together --io_size=1g --iodepth=1 --size=32m
 }
 
 # below WORKLOAD IMAGE COUNT FIO_OPTION...: counts requests and bytes of the disk below; for a
@@ -68,7 +68,7 @@ measure_place() {
 	fresh "$place-new-4k-depth-16" "$place" empty $((500 / fewer)) "$@" --bs=4k --iodepth=16
 	fresh "$place-new-4k-fsync" "$place" empty $((100 / fewer)) "$@" --bs=4k --iodepth=1 --fsync=1
 	fresh "$place-new-64k" "$place" empty $((200 / fewer)) "$@" --bs=64k --iodepth=1
-	fresh "$place-new-1m" "$place" empty 32 --rw=write --bs=1m --iodepth=1
+	fresh "$place-new-1m" "$place" empty 32 --rw=write --bs=1m $together --iodepth=1
 }
 
 work_ext4() { measure_place ext4; }

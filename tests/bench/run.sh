@@ -259,9 +259,9 @@ read_promises() {
 	promise read random-4k-depth-16 138 file
 	promise read random-4k-depth-1 85 loop_direct
 	promise read random-4k-depth-16 85 loop_direct
-	promise read sequential-1m 109 file
+	promise read sequential-1m 104 file
 	promise read disk-read-4k 140 file
-	promise read disk-read-1m 111 file
+	promise read disk-read-1m 103 file
 	promise read sequential-1m 100 loop_direct
 	promise read chain-of-4-random-4k 100 loop_direct
 	promise read chain-of-4-random-4k 30 nbd
@@ -277,10 +277,10 @@ write_promises() {
 	promise write write-4k-depth-1 100 loop_direct
 	promise write write-4k-depth-16 100 loop_direct
 	promise write write-4k-fsync 50 nbd
-	promise write write-sequential-1m 109 file
+	promise write write-sequential-1m 104 file
 	promise write disk-write-4k 140 file
-	promise write disk-write-1m 109 file
-	promise write write-sequential-1m 103 loop_direct
+	promise write disk-write-1m 103 file
+	promise write write-sequential-1m 100 loop_direct
 	promise encrypted encrypted-random-4k 50 nbd
 	promise encrypted encrypted-sequential-1m 50 nbd
 	promise encrypted encrypted-write-4k 50 nbd
