@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Locks on clusters of the disk: a long range gets its turn among short ones.
+ * Locks on clusters of the disk: a long range gets its turn among short ones, and ranges that
+ * share clusters exclude each other.
  */
 #include <linux/completion.h>
 #include <linux/delay.h>
@@ -34,6 +35,7 @@ struct member {
 	struct work_struct work;
 	struct crowd *c;
 	u32 i;
+	u64 cluster;
 };
 
 /* Holds its cluster until the other one has another, or HELD has passed. */
@@ -41,7 +43,7 @@ static void short_work(struct work_struct *work)
 {
 	struct member *m = container_of(work, struct member, work);
 	struct crowd *c = m->c;
-	struct qcow_range r = { .first = m->i, .last = m->i };
+	struct qcow_range r = { .first = m->cluster, .last = m->cluster };
 	unsigned long until;
 
 	while (!READ_ONCE(c->stop) && atomic_inc_return(&c->rounds) < ROUNDS) {
@@ -71,7 +73,8 @@ static void long_work(struct work_struct *work)
 	qcow_inflight_unlock(&c->f, &r);
 }
 
-static void inflight_long_range(struct kunit *test)
+/* The two hand clusters to each other that are @apart. */
+static void long_range_among(struct kunit *test, u64 apart)
 {
 	struct crowd *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
 	struct member m[3];
@@ -82,6 +85,7 @@ static void inflight_long_range(struct kunit *test)
 	for (i = 0; i < 3; i++) {
 		m[i].c = c;
 		m[i].i = i;
+		m[i].cluster = i * apart;
 		INIT_WORK_ONSTACK(&m[i].work, i < 2 ? short_work : long_work);
 		queue_work(qtest_wq, &m[i].work);
 	}
@@ -92,6 +96,13 @@ static void inflight_long_range(struct kunit *test)
 	qcow_inflight_exit(&c->f);
 	KUNIT_EXPECT_GT(test, c->got, 0);
 	KUNIT_EXPECT_LT(test, c->got, ROUNDS / 4);
+}
+
+/* Their clusters are in one part of the locks, or in two. */
+static void inflight_long_range(struct kunit *test)
+{
+	long_range_among(test, 1);
+	long_range_among(test, 40);
 }
 
 /* Locks one range and notes when it has it. */
@@ -153,6 +164,128 @@ static void inflight_order(struct kunit *test)
 	qcow_inflight_exit(&f);
 	KUNIT_EXPECT_EQ(test, w[0].when, 2);
 	KUNIT_EXPECT_EQ(test, w[1].when, 3);
+}
+
+#define CLUSTERS	128
+#define LOCKERS		6
+#define LOCKER_ROUNDS	150
+
+/**
+ * struct locker - a task that locks ranges at random
+ * @work: the task
+ * @f: with the locks
+ * @owner: for each cluster the number of the task that has it locked, or 0
+ * @number: of this task, from 1 on
+ * @rnd: chooses the ranges
+ * @faults: clusters that another task had locked
+ */
+struct locker {
+	struct work_struct work;
+	struct qcow_inflight *f;
+	u8 *owner;
+	u8 number;
+	struct rnd_state rnd;
+	u32 faults;
+};
+
+/* Half of the ranges are a cluster or two, the rest has any length. */
+static struct qcow_range locker_draw(struct locker *l)
+{
+	u32 first = qtest_below(&l->rnd, CLUSTERS);
+	u32 len = 1 + qtest_below(&l->rnd, qtest_one_in(&l->rnd, 2) ? CLUSTERS : 2);
+
+	return (struct qcow_range) {
+		.first = first,
+		.last = min_t(u32, first + len, CLUSTERS) - 1,
+	};
+}
+
+static void locker_own(struct locker *l, const struct qcow_range *r, u8 was, u8 now)
+{
+	u64 i;
+
+	for (i = r->first; i <= r->last; i++) {
+		l->faults += l->owner[i] != was;
+		l->owner[i] = now;
+	}
+}
+
+static void locker_work(struct work_struct *work)
+{
+	struct locker *l = container_of(work, struct locker, work);
+	struct qcow_range r;
+	u32 i;
+
+	for (i = 0; i < LOCKER_ROUNDS; i++) {
+		r = locker_draw(l);
+		qcow_inflight_lock(l->f, &r);
+		/* As a write does whose extent ends early. */
+		if (qtest_one_in(&l->rnd, 2))
+			r.last = r.first + (r.last - r.first) / 2;
+		locker_own(l, &r, 0, l->number);
+		usleep_range(50, 100);
+		locker_own(l, &r, l->number, 0);
+		qcow_inflight_unlock(l->f, &r);
+	}
+}
+
+/* No cluster is locked by two tasks, and none is locked for ever. */
+static void inflight_exclusive(struct kunit *test)
+{
+	struct locker *l = kunit_kcalloc(test, LOCKERS, sizeof(*l), GFP_KERNEL);
+	u8 *owner = kunit_kzalloc(test, CLUSTERS, GFP_KERNEL);
+	struct qcow_inflight f;
+	u32 i;
+
+	KUNIT_ASSERT_NOT_NULL(test, l);
+	KUNIT_ASSERT_NOT_NULL(test, owner);
+	KUNIT_ASSERT_EQ(test, qcow_inflight_init(&f), 0);
+	for (i = 0; i < LOCKERS; i++) {
+		l[i].f = &f;
+		l[i].owner = owner;
+		l[i].number = i + 1;
+		l[i].rnd = qtest_rnd(79000 + i);
+		INIT_WORK(&l[i].work, locker_work);
+		queue_work(qtest_wq, &l[i].work);
+	}
+	for (i = 0; i < LOCKERS; i++) {
+		flush_work(&l[i].work);
+		KUNIT_EXPECT_EQ(test, l[i].faults, 0);
+	}
+	for (i = 0; i < QCOW_RANGE_PARTS; i++)
+		KUNIT_EXPECT_TRUE(test, list_empty(&f.parts[i].ranges));
+	qcow_inflight_exit(&f);
+}
+
+static u32 count_ranges(const struct qcow_inflight_part *part)
+{
+	const struct list_head *node;
+	u32 nr = 0;
+
+	list_for_each(node, &part->ranges)
+		nr++;
+	return nr;
+}
+
+/* Writers to clusters in a row do not all share a list. */
+static void inflight_spread(struct kunit *test)
+{
+	struct qcow_range *r = kunit_kcalloc(test, CLUSTERS, sizeof(*r), GFP_KERNEL);
+	struct qcow_inflight f;
+	u32 i;
+
+	KUNIT_ASSERT_NOT_NULL(test, r);
+	KUNIT_ASSERT_EQ(test, qcow_inflight_init(&f), 0);
+	for (i = 0; i < CLUSTERS; i++) {
+		r[i].first = i;
+		r[i].last = i;
+		qcow_inflight_lock(&f, &r[i]);
+	}
+	for (i = 0; i < QCOW_RANGE_PARTS; i++)
+		KUNIT_EXPECT_EQ(test, count_ranges(&f.parts[i]), CLUSTERS / QCOW_RANGE_PARTS);
+	for (i = 0; i < CLUSTERS; i++)
+		qcow_inflight_unlock(&f, &r[i]);
+	qcow_inflight_exit(&f);
 }
 
 /* Waits for the I/O that began before. */
@@ -218,6 +351,8 @@ static void inflight_drain(struct kunit *test)
 static struct kunit_case inflight_test_cases[] = {
 	KUNIT_CASE(inflight_long_range),
 	KUNIT_CASE(inflight_order),
+	KUNIT_CASE(inflight_exclusive),
+	KUNIT_CASE(inflight_spread),
 	KUNIT_CASE(inflight_drain),
 	{ }
 };

@@ -7,11 +7,19 @@
  * when no I/O can still read or write it. Each CPU has counts of its own, since a count that
  * all CPUs change for each I/O would go from one cache to the other. I/O that changes the
  * mapping of guest clusters locks them; I/O in place does not.
+ *
+ * The locks are in parts, each with a list of its own, so that writers on several CPUs take
+ * no lock from each other, and walk no long list. Clusters in a row go from part to part.
  */
+#include <linux/bitops.h>
 #include <linux/lockdep.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 
 #include "file/inflight.h"
+
+/* log2 of the clusters in a row that one part has. */
+#define PART_ROW_BITS	2
 
 /**
  * qcow_inflight_init() - make counts and locks
@@ -23,23 +31,31 @@
  */
 int qcow_inflight_init(struct qcow_inflight *f)
 {
-	spin_lock_init(&f->lock);
+	u32 i;
+
 	mutex_init(&f->drain_lock);
-	INIT_LIST_HEAD(&f->ranges);
-	init_waitqueue_head(&f->unlocked);
 	init_waitqueue_head(&f->drained);
 	f->counts = alloc_percpu(struct qcow_inflight_counts);
-	return f->counts ? 0 : -ENOMEM;
+	f->parts = kcalloc(QCOW_RANGE_PARTS, sizeof(*f->parts), GFP_KERNEL);
+	if (!f->counts || !f->parts)
+		return -ENOMEM;
+	for (i = 0; i < QCOW_RANGE_PARTS; i++) {
+		spin_lock_init(&f->parts[i].lock);
+		INIT_LIST_HEAD(&f->parts[i].ranges);
+		init_waitqueue_head(&f->parts[i].unlocked);
+	}
+	return 0;
 }
 
 /**
- * qcow_inflight_exit() - free the counts
+ * qcow_inflight_exit() - free the counts and locks
  * @f: from qcow_inflight_init(), or all zero; no I/O is under way
  *
  * Context: may sleep.
  */
 void qcow_inflight_exit(struct qcow_inflight *f)
 {
+	kfree(f->parts);
 	free_percpu(f->counts);
 }
 
@@ -125,21 +141,33 @@ void qcow_inflight_drain(struct qcow_inflight *f)
 
 /* --- Clusters of the disk --- */
 
-/* Return: true if a range before @r in the list shares clusters with it. */
-static bool range_blocked(struct qcow_inflight *f, const struct qcow_range *r)
+static unsigned long range_parts(const struct qcow_range *r)
+{
+	u64 row = r->first >> PART_ROW_BITS, last = r->last >> PART_ROW_BITS;
+	unsigned long parts = 0;
+
+	if (last - row >= QCOW_RANGE_PARTS - 1)
+		return GENMASK(QCOW_RANGE_PARTS - 1, 0);
+	for (; row <= last; row++)
+		parts |= BIT(row % QCOW_RANGE_PARTS);
+	return parts;
+}
+
+/* Return: true if a range before @r in the list of part @i shares clusters with it. */
+static bool range_blocked(struct qcow_inflight_part *part, u32 i, const struct qcow_range *r)
 {
 	const struct qcow_range *o;
 	bool blocked = false;
 
-	spin_lock(&f->lock);
-	list_for_each_entry(o, &f->ranges, list) {
+	spin_lock(&part->lock);
+	list_for_each_entry(o, &part->ranges, node[i]) {
 		if (o == r)
 			break;
 		blocked = o->first <= r->last && r->first <= o->last;
 		if (blocked)
 			break;
 	}
-	spin_unlock(&f->lock);
+	spin_unlock(&part->lock);
 	return blocked;
 }
 
@@ -148,17 +176,26 @@ static bool range_blocked(struct qcow_inflight *f, const struct qcow_range *r)
  * @f: of the image
  * @r: first and last are set; @last may be lowered while it is locked
  *
- * Ranges that share clusters are locked in the order of the calls. So a long range
- * waits only for ranges that were there before it.
+ * The parts of a range are locked one after the other, in the order of their numbers, so
+ * that no two ranges wait for each other. In each part, ranges that share clusters are
+ * locked in the order in which they came to it. So a long range waits in each part only for
+ * ranges that were there before it.
  *
  * Context: the caller has no other range locked. May sleep.
  */
 void qcow_inflight_lock(struct qcow_inflight *f, struct qcow_range *r)
 {
-	spin_lock(&f->lock);
-	list_add_tail(&r->list, &f->ranges);
-	spin_unlock(&f->lock);
-	wait_event(f->unlocked, !range_blocked(f, r));
+	struct qcow_inflight_part *part;
+	u32 i;
+
+	r->parts = range_parts(r);
+	for_each_set_bit(i, &r->parts, QCOW_RANGE_PARTS) {
+		part = &f->parts[i];
+		spin_lock(&part->lock);
+		list_add_tail(&r->node[i], &part->ranges);
+		spin_unlock(&part->lock);
+		wait_event(part->unlocked, !range_blocked(part, i, r));
+	}
 }
 
 /**
@@ -170,10 +207,16 @@ void qcow_inflight_lock(struct qcow_inflight *f, struct qcow_range *r)
  */
 void qcow_inflight_unlock(struct qcow_inflight *f, struct qcow_range *r)
 {
-	spin_lock(&f->lock);
-	list_del(&r->list);
-	spin_unlock(&f->lock);
-	/* Pairs with the check in wait_event() of tasks that come now. */
-	if (wq_has_sleeper(&f->unlocked))
-		wake_up_all(&f->unlocked);
+	struct qcow_inflight_part *part;
+	u32 i;
+
+	for_each_set_bit(i, &r->parts, QCOW_RANGE_PARTS) {
+		part = &f->parts[i];
+		spin_lock(&part->lock);
+		list_del(&r->node[i]);
+		spin_unlock(&part->lock);
+		/* Pairs with the check in wait_event() of tasks that come now. */
+		if (wq_has_sleeper(&part->unlocked))
+			wake_up_all(&part->unlocked);
+	}
 }

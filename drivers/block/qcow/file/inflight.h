@@ -26,25 +26,33 @@ struct qcow_inflight_counts {
 };
 
 /**
+ * struct qcow_inflight_part - locks on the guest clusters of one part
+ * @lock: protects @ranges
+ * @ranges: those that are locked or waited for, in the order in which they came
+ * @unlocked: where tasks wait for ranges
+ */
+struct qcow_inflight_part {
+	/* Protects ranges. */
+	spinlock_t lock;
+	struct list_head ranges;
+	wait_queue_head_t unlocked;
+} ____cacheline_aligned_in_smp;
+
+/**
  * struct qcow_inflight - I/O under way on an image that is written
  * @counts: counts of I/O, per CPU: all I/O changes them
+ * @parts: QCOW_RANGE_PARTS of them
  * @epoch: the group that counts new I/O; the other one can run out
  * @drain_lock: one task at a time waits for a group
  * @drained: where a task waits for a group
- * @lock: protects @ranges
- * @ranges: guest clusters that are locked or waited for, in the order of the calls
- * @unlocked: where tasks wait for ranges
  */
 struct qcow_inflight {
 	struct qcow_inflight_counts __percpu *counts;
+	struct qcow_inflight_part *parts;
 	u8 epoch;
 	/* Held while a group is waited for. */
 	struct mutex drain_lock;
 	wait_queue_head_t drained;
-	/* Protects ranges. All I/O reads the members above, so these have another cache line. */
-	spinlock_t lock ____cacheline_aligned_in_smp;
-	struct list_head ranges;
-	wait_queue_head_t unlocked;
 };
 
 int __must_check qcow_inflight_init(struct qcow_inflight *f);

@@ -98,16 +98,21 @@ struct qcow_subreq {
 	u64 sector;
 };
 
+/* Parts of the locks on guest clusters, see inflight.c. */
+#define QCOW_RANGE_PARTS	16
+
 /**
  * struct qcow_range - a range of locked guest clusters
- * @list: in qcow_inflight.ranges
  * @first: number of the first cluster
  * @last: number of the last cluster
+ * @parts: a bit for each part that it has clusters of
+ * @node: in qcow_inflight_part.ranges of those parts
  */
 struct qcow_range {
-	struct list_head list;
 	u64 first;
 	u64 last;
+	unsigned long parts;
+	struct list_head node[QCOW_RANGE_PARTS];
 };
 
 /**

@@ -23,7 +23,7 @@
  *	        qcow_register.lock
  *	qcow_image.sync_lock (raw images)
  *	qcow_inflight.drain_lock, under which I/O is waited for
- *	qcow_inflight.lock
+ *	qcow_inflight_part.lock
  *	all_caches_lock (cache.c), in the shrinker only by trylock
  *	  lock of qcow_cache.lru
  *	    xa_lock of qcow_cache.slices
